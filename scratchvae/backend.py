@@ -1,0 +1,128 @@
+"""One switch: the same code on NumPy (CPU) or CuPy (GPU), chosen per model at run time.
+
+Nothing else in the package imports CuPy. Whoever computes holds a `Backend` and writes `xp.exp`, `xp.matmul`, …
+against its module `xp`; whoever needs the host asks it to `upload` or `to_numpy`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from scratchvae.errors import BackendError, DeviceError, DTypeError
+
+Array = np.ndarray[Any, np.dtype[Any]]  # or the backend's own class of the same interface
+
+INSTALL = "install it with  pip install 'scratchvae[cuda12x]'  (or cuda13x, to match the driver), or use backend='numpy'"
+
+
+class Backend:
+    """An array module and the way to and from the host.
+
+    `name` is "numpy" or "cupy"; `xp` the module; `array_type` the class of its arrays.
+    """
+
+    def __init__(self, name: str, xp: Any, array_type: type) -> None:
+        self.name = name
+        self.xp = xp
+        self.array_type = array_type
+        self.on_host = array_type is np.ndarray
+
+    def require(self, array: Any, what: str) -> None:
+        """Refuse an array that lives elsewhere: some CuPy functions would compute it on the host in silence.
+
+        Raises DeviceError.
+        """
+        if not isinstance(array, self.array_type):
+            given = f"{type(array).__module__}.{type(array).__qualname__}"
+            raise DeviceError(
+                f"{what} is a {given}, but this code computes on {self.name} and takes "
+                f"{self.array_type.__module__}.{self.array_type.__qualname__} only; "
+                "bring it over first with Backend.upload (to the device) or scratchvae.to_numpy (to the host)"
+            )
+
+    def upload(self, host: Array) -> Array:
+        """A copy of a host array, in this backend's memory."""
+        device: Array = self.xp.empty(host.shape, host.dtype)
+        self.copy_from_host(device, host)
+        return device
+
+    def copy_from_host(self, device: Array, host: Array) -> None:
+        """Overwrite `device` with `host`, of the same shape and dtype."""
+        if self.on_host:
+            np.copyto(device, host)
+        else:
+            device.set(np.ascontiguousarray(host))  # type: ignore[attr-defined]
+
+
+NUMPY = Backend("numpy", np, np.ndarray)
+
+
+def get_backend(name: str | Backend) -> Backend:
+    """The backend of that name: "numpy", "cupy", or "auto" (a GPU if one works, else NumPy).
+
+    Raises BackendError when "cupy" is asked for and cannot work, saying what is missing and what to install.
+    """
+    if isinstance(name, Backend):
+        return name
+    if name == "numpy":
+        return NUMPY
+    if name == "cupy":
+        return _cupy()
+    if name == "auto":
+        try:
+            return _cupy()
+        except BackendError:
+            return NUMPY
+    raise BackendError(f"backend={name!r} is unknown; choose 'numpy', 'cupy' or 'auto'")
+
+
+def backend_of(array: Any) -> Backend:
+    """The backend that computes on `array`."""
+    if isinstance(array, np.ndarray):
+        return NUMPY
+    if type(array).__module__.partition(".")[0] == "cupy":
+        return _cupy()
+    raise DTypeError(f"expected a NumPy or CuPy array, got {type(array).__qualname__}; convert it with numpy.asarray")
+
+
+def to_numpy(array: Any) -> Array:
+    """`array` in host memory: itself if it is a NumPy array, else a copy fetched from its device.
+
+    Raises DTypeError for what is no array of any backend.
+    """
+    if isinstance(array, np.ndarray):
+        return array
+    fetch = getattr(array, "get", None)
+    if fetch is None or not hasattr(array, "dtype"):
+        raise DTypeError(f"expected an array of a backend, got {type(array).__qualname__}")
+    host: Array = fetch()
+    return host
+
+
+def _cupy() -> Backend:
+    try:
+        import cupy
+    except ImportError as error:
+        raise BackendError(f"backend 'cupy' needs CuPy, which is not installed ({error}); {INSTALL}") from None
+    # Without a device `is_available` answers False (CuPy 14) or raises (13). Missing CUDA libraries show only
+    # when something runs, so a first product and a first kernel are asked for here, not in the middle of training.
+    try:
+        if not cupy.is_available():
+            raise BackendError(
+                f"backend 'cupy': CuPy {cupy.__version__} is installed, but no working CUDA device was found; "
+                "check the driver with nvidia-smi, or use backend='numpy'"
+            )
+        ones = cupy.ones((2, 2), dtype="float32")
+        if float(cupy.exp(ones @ ones * 0).sum()) != 4.0:
+            raise RuntimeError("a first computation gave a wrong result")
+    except BackendError:
+        raise
+    except Exception as error:  # CUDARuntimeError, ImportError of a CUDA library, … : one sentence for all
+        reason = " ".join(str(error).split())
+        raise BackendError(
+            f"backend 'cupy': CuPy {cupy.__version__} is installed but cannot compute here "
+            f"({type(error).__name__}: {reason}); check the driver with nvidia-smi, or {INSTALL}"
+        ) from None
+    return Backend("cupy", cupy, cupy.ndarray)

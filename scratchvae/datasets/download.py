@@ -1,0 +1,96 @@
+"""Fetching a gzipped file so that it is either there, whole and right, or not there."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import http.client
+import os
+import sys
+import tempfile
+import time
+import urllib.request
+import zlib
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from scratchvae.errors import DataError
+
+
+def download(
+    urls: Sequence[str], to: Path, sha256: str, *, rounds: int = 3, pause: float = 1.0, timeout: float = 30.0
+) -> None:
+    """Fetch a gzipped file from the first of `urls` that gives it, to `to`.
+
+    sha256    of the content once it is uncompressed
+    rounds    how often all of the urls are tried, waiting `pause` seconds after the first round, twice that after the
+              second, and so on; a server has `timeout` seconds to say something
+
+    The file takes its name only when it is whole and its digest is right. Raises DataError.
+    """
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        handle, part = tempfile.mkstemp(prefix=f".{to.name}.", suffix=".part", dir=to.parent)
+    except OSError as error:
+        raise DataError(f"cannot write to the cache folder {to.parent} ({error}); set XDG_CACHE_HOME to another") from None
+    reasons = []
+    try:
+        with os.fdopen(handle, "r+b") as file:
+            for attempt in range(rounds):
+                for url in urls:
+                    try:
+                        _fetch(url, file, to.name, timeout)
+                        _check(file, sha256)
+                    except (OSError, http.client.HTTPException, EOFError, zlib.error) as error:
+                        reasons.append(f"  {url}: {error or type(error).__name__}")
+                        continue
+                    os.fsync(file.fileno())
+                    file.close()
+                    Path(part).replace(to)
+                    return
+                if attempt + 1 < rounds:
+                    time.sleep(pause * 2**attempt)
+    finally:
+        Path(part).unlink(missing_ok=True)
+    raise DataError(
+        f"could not download {to.name}:\n"
+        + "\n".join(dict.fromkeys(reasons))
+        + f"\nPut the file into {to.parent} by hand, or set SCRATCHVAE_DATA to a folder that has it"
+    )
+
+
+def _fetch(url: str, file: BinaryIO, label: str, timeout: float) -> None:
+    file.seek(0)
+    file.truncate()
+    with urllib.request.urlopen(url, timeout=timeout) as answer:
+        promised = int(answer.headers.get("Content-Length") or 0)
+        with _progress_bar(label, promised) as bar:
+            while block := answer.read(1 << 16):
+                file.write(block)
+                if bar:
+                    bar.update(len(block))
+    if promised and file.tell() != promised:
+        raise OSError(f"the answer broke off after {file.tell()} of {promised} bytes")
+    file.flush()
+
+
+def _check(file: BinaryIO, sha256: str) -> None:
+    file.seek(0)
+    digest = hashlib.sha256()
+    with gzip.open(file) as content:
+        while block := content.read(1 << 20):
+            digest.update(block)
+    if digest.hexdigest() != sha256:
+        raise OSError(f"the content has SHA-256 {digest.hexdigest()[:8]}…, expected {sha256[:8]}…")
+
+
+def _progress_bar(label: str, total: int) -> Any:
+    if sys.stderr.isatty():
+        try:
+            from tqdm import tqdm
+        except ImportError:
+            return nullcontext()
+        return tqdm(total=total or None, unit="B", unit_scale=True, desc=label)
+    return nullcontext()

@@ -1,0 +1,103 @@
+"""A user's own data: an array in a file, or a folder of grey images."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from scratchvae.datasets.dataset import Array, Dataset, hold_out_a_tenth
+from scratchvae.errors import DataError
+
+IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff", ".webp"}
+
+
+def load_file(path: Path, key: str | None = None) -> Dataset:
+    """The array of a .npy file, or of an .npz file that holds one array or one named `key`.
+
+    Its shape is (N, D), or (N, H, W) for pictures. Rows are divided by 255 if they are uint8 and brighter than 1, and
+    taken as they are if they hold 0 and 1 only, or are floats. Each tenth row is kept for testing.
+    Raises DataError.
+    """
+    if path.suffix not in (".npy", ".npz"):
+        raise DataError(f"{path} is neither a .npy nor an .npz file; save an array with numpy.save")
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            array = loaded
+        else:
+            with loaded:
+                array = loaded[_member(path, loaded.files, key)]
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path} cannot be read as an array of numbers: {error}") from None
+    return _from_array(path, array)
+
+
+def load_folder(path: Path) -> Dataset:
+    """The grey images of one folder, all of one size, in the order of their names; needs Pillow.
+
+    8-bit values are divided by 255, 16-bit values by 65535. Each tenth image is kept for testing. Raises DataError.
+    """
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError:
+        raise DataError("reading images needs Pillow: install it with  pip install 'scratchvae[cli]'") from None
+    paths = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
+    if not paths:
+        raise DataError(f"{path} holds no images; expected files ending in {', '.join(sorted(IMAGE_SUFFIXES))}")
+    images = []
+    for file in paths:
+        try:
+            with Image.open(file) as image:
+                if image.mode not in ("1", "L", "I;16"):
+                    raise DataError(f"{file} is no grey image but of mode {image.mode}; convert it to 8-bit grey first")
+                pixels = np.asarray(image)
+        except (OSError, UnidentifiedImageError, ValueError) as error:
+            if isinstance(error, DataError):
+                raise
+            raise DataError(f"{file} cannot be read as an image: {error}") from None
+        if images and pixels.shape != images[0].shape:
+            raise DataError(f"{file} is of size {pixels.shape}, {paths[0]} of {images[0].shape}; expected one size")
+        images.append(pixels.astype(np.float32) / {"b": 1, "1": 255, "2": 65535}[np.dtype(pixels.dtype).str[-1]])
+    stack = np.stack(images)
+    return hold_out_a_tenth(str(path), stack.reshape(len(stack), -1), (stack.shape[1], stack.shape[2]))
+
+
+def _member(path: Path, names: list[str], key: str | None) -> str:
+    if key is None and len(names) == 1:
+        return names[0]
+    if key not in names:
+        asked = "" if key is None else f" and no {key!r}"
+        raise DataError(f"{path} holds the arrays {', '.join(sorted(names)) or 'none'}{asked}; name one with --key (key=)")
+    return key
+
+
+def _from_array(path: Path, array: Array) -> Dataset:
+    if array.ndim == 4 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.ndim not in (2, 3) or not array.size:
+        raise DataError(f"{path} holds an array of shape {array.shape}; expected (N, D), or (N, H, W), not empty")
+    shape = (array.shape[1], array.shape[2]) if array.ndim == 3 else _square(array.shape[1])
+    rows = array.reshape(len(array), -1)
+    if rows.dtype.kind in "iub":
+        low, high = int(rows.min()), int(rows.max())
+        if low < 0 or high > (255 if rows.dtype == np.uint8 else 1):
+            raise DataError(
+                f"{path} holds {rows.dtype} from {low} to {high}; expected uint8 (0 to 255), only 0 and 1, or floats in "
+                "[0, 1]: divide by the largest possible value and save again"
+            )
+        rows = rows.astype(np.float32) / np.float32(255 if high > 1 else 1)
+    elif rows.dtype.kind == "f":
+        rows = rows.astype(np.float32)
+    else:
+        raise DataError(f"{path} holds {rows.dtype}; expected real numbers")
+    return hold_out_a_tenth(str(path), rows, shape)
+
+
+def _square(pixels: int) -> tuple[int, int] | None:
+    side = round(pixels**0.5)
+    return (side, side) if side * side == pixels and side > 1 else None

@@ -1,0 +1,92 @@
+"""Sets of the MNIST family, known by name."""
+
+from __future__ import annotations
+
+import os
+import sys
+from os import PathLike
+from pathlib import Path
+from typing import NamedTuple
+
+from scratchvae.datasets.dataset import Dataset
+from scratchvae.datasets.download import download
+from scratchvae.datasets.idx import FILES, find_idx, holds_idx, load_idx_folder
+from scratchvae.errors import DataError
+
+
+class Source(NamedTuple):
+    """Folders on the web that hold the four gzipped files, and the SHA-256 of each file's uncompressed content."""
+
+    mirrors: tuple[str, ...]
+    sha256: tuple[str, ...]
+
+
+SETS = {
+    "mnist": Source(
+        (
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        ),
+        (
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        ),
+    ),
+    "fashion-mnist": Source(
+        (
+            "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        ),
+        (
+            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        ),
+    ),
+}
+
+
+def load_named_idx(name: str, folder: str | PathLike[str] | None = None) -> Dataset:
+    """60,000 + 10,000 pictures of 28×28 pixels in [0, 1], with labels 0 to 9.
+
+    mnist          handwritten digits. LeCun, Bottou, Bengio, Haffner 1998
+    fashion-mnist  clothes. Xiao, Rasul, Vollgraf 2017; MIT licence
+
+    The four idx files are looked for in `folder`, or else in $SCRATCHVAE_DATA and then in the cache folder, each time
+    also in a subfolder of the set's name; they may be gzipped. Found nowhere, and with no `folder` given, they are
+    downloaded into the cache. Raises DataError.
+    """
+    if folder is not None:
+        found = _within(Path(folder), name)
+        if not found:
+            raise DataError(f"{folder} does not hold {name}: expected {', '.join(FILES)} (plain, or with .gz)")
+        return load_idx_folder(found, name)
+    cache = cache_folder()
+    shelves = [Path(os.environ["SCRATCHVAE_DATA"])] if os.environ.get("SCRATCHVAE_DATA") else []
+    for shelf in (*shelves, cache):
+        found = _within(shelf, name)
+        if found:
+            return load_idx_folder(found, name)
+    source = SETS[name]
+    for file, sha256 in zip(FILES, source.sha256, strict=True):
+        if not find_idx(cache / name, file):
+            download([mirror + file + ".gz" for mirror in source.mirrors], cache / name / f"{file}.gz", sha256)
+    return load_idx_folder(cache / name, name)
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: $XDG_CACHE_HOME/scratchvae, or what the platform has in its place."""
+    if os.environ.get("XDG_CACHE_HOME"):
+        return Path(os.environ["XDG_CACHE_HOME"]) / "scratchvae"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "scratchvae"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "scratchvae"
+    return Path.home() / ".cache" / "scratchvae"
+
+
+def _within(shelf: Path, name: str) -> Path | None:
+    return next((folder for folder in (shelf / name, shelf) if holds_idx(folder)), None)

@@ -1,0 +1,43 @@
+"""What is refused, by kind: each message says what was given, what was expected and what to do."""
+
+from __future__ import annotations
+
+
+class ScratchVAEError(Exception):
+    """Base of every error that scratchvae raises on purpose."""
+
+
+class ShapeError(ScratchVAEError, ValueError):
+    """An array of the wrong number of axes, rows or columns."""
+
+
+class DTypeError(ScratchVAEError, TypeError):
+    """An array of a type that cannot be computed on."""
+
+
+class RangeError(ScratchVAEError, ValueError):
+    """Values outside what the model can explain: NaN, infinite, or outside the likelihood's support."""
+
+
+class ConfigError(ScratchVAEError, ValueError):
+    """A setting that makes no sense: a latent size of 0, a negative learning rate."""
+
+
+class BackendError(ScratchVAEError, ValueError):
+    """A backend that cannot work here."""
+
+
+class DeviceError(ScratchVAEError, TypeError):
+    """An array that lives on another device than the code it reached."""
+
+
+class DataError(ScratchVAEError, ValueError):
+    """A data set that cannot be found, fetched or read."""
+
+
+class FileError(ScratchVAEError, ValueError):
+    """A file that is no model of ours, or that cannot be written."""
+
+
+class DivergedError(ScratchVAEError, ValueError):
+    """Training whose loss is no longer a finite number."""

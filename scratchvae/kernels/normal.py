@@ -1,0 +1,78 @@
+"""The standard normal's density φ and cumulative Φ, safe at any argument.
+
+NumPy has no error function. With Mills' ratio M(a) = (1 − Φ(a)) / φ(a), a smooth decreasing function of a ≥ 0,
+
+    1 − Φ(a) = φ(a) M(a),      M(a) ≈ P(a) / Q(a),   degrees 9 and 10.
+
+P and Q were fitted to M on [0, 40] at 60 digits, in the relative sense: they are off by at most 5.5e-17. All their
+coefficients are positive, so nothing cancels in the sums. Beyond 40, φ is 0 in double precision.
+"""
+
+from __future__ import annotations
+
+from math import pi, sqrt
+from typing import Any
+
+from scratchvae.backend import Array
+
+_FARTHEST = 40.0
+
+_P = (  # of a⁹ first
+    3.4954292594722372524e-6,
+    9.3878605030890729139e-5,
+    1.2347781827105229193e-3,
+    1.0288423185532063501e-2,
+    5.9392150799537041972e-2,
+    2.4548477675358780042e-1,
+    7.2656377634200115710e-1,
+    1.4908967701255502516,
+    1.9435958895182726414,
+    1.2533141373155001855,
+)
+_Q = (  # of a¹⁰ first
+    3.4954292594817145953e-6,
+    9.3878605028903172189e-5,
+    1.2382736121576631209e-3,
+    1.0382301779922720051e-2,
+    6.0619938531850935480e-2,
+    2.5558543140603763726e-1,
+    7.8352156241582828321e-1,
+    1.7167396110932334005,
+    2.5635148597616284434,
+    2.3486497134893963931,
+    1.0,
+)
+
+
+def normal_pdf(xp: Any, x: Array, out: Array) -> Array:
+    """φ(x) = exp(−x²/2) / √(2π)."""
+    xp.abs(x, out=out)
+    xp.minimum(out, _FARTHEST, out=out)
+    out *= out
+    out *= -0.5
+    xp.exp(out, out=out)
+    out *= 1.0 / sqrt(2.0 * pi)
+    return out
+
+
+def normal_cdf(xp: Any, x: Array, out: Array, scratch: tuple[Array, Array]) -> Array:
+    """Φ(x) = |[x ≥ 0] − φ(a) M(a)| with a = |x|: the tail is never found as a difference from 1."""
+    a, q = scratch
+    xp.abs(x, out=a)
+    xp.minimum(a, _FARTHEST, out=a)
+    _horner(xp, _P, a, out=out)
+    _horner(xp, _Q, a, out=q)
+    out /= q
+    out *= normal_pdf(xp, x, out=q)
+    xp.greater_equal(x, 0.0, out=q)
+    out -= q
+    xp.abs(out, out=out)
+    return out
+
+
+def _horner(xp: Any, coefficients: tuple[float, ...], a: Array, out: Array) -> None:
+    xp.multiply(a, coefficients[0], out=out)
+    for c in coefficients[1:-1]:
+        out += c
+        out *= a
+    out += coefficients[-1]

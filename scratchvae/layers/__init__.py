@@ -1,0 +1,27 @@
+"""The pieces of a network: each forward stands above its backward, with the derivation between them."""
+
+from scratchvae.layers.gelu import GELU
+from scratchvae.layers.layer import Layer
+from scratchvae.layers.leaky_relu import LeakyReLU
+from scratchvae.layers.linear import Linear
+from scratchvae.layers.relu import ReLU
+from scratchvae.layers.sequential import Sequential
+from scratchvae.layers.sigmoid import Sigmoid
+from scratchvae.layers.silu import SiLU
+from scratchvae.layers.softplus import Softplus
+from scratchvae.layers.split import Split
+from scratchvae.layers.tanh import Tanh
+
+__all__ = [
+    "GELU",
+    "Layer",
+    "LeakyReLU",
+    "Linear",
+    "ReLU",
+    "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "Softplus",
+    "Split",
+    "Tanh",
+]

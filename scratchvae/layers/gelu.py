@@ -1,0 +1,44 @@
+"""The Gaussian error linear unit."""
+
+from __future__ import annotations
+
+from scratchvae.backend import Array
+from scratchvae.kernels.normal import normal_cdf, normal_pdf
+from scratchvae.layers.layer import Elementwise
+from scratchvae.memory import BatchBuffers
+
+
+class GELU(Elementwise):
+    """Gaussian error linear unit, y = x Φ(x), exact: Φ is N(0, 1)'s cumulative. Hendrycks and Gimpel 2016, sec. 2.
+
+    shapes   x, y (B, I)
+    keeps    x, borrowed until backward returns; Φ(x), its own
+    writes   y | dx
+    """
+
+    initializer = "he_normal"
+
+    def allocate(self, buffers: BatchBuffers, width: int) -> int:
+        """Room for Φ(x) besides."""
+        self._cdf = buffers.matrix(width)
+        return super().allocate(buffers, width)
+
+    def forward(self, x: Array) -> Array:
+        """Y (B, I) from x (B, I)."""
+        rows = self.admit(x=x)
+        y, cdf = self._y[:rows], self._cdf[:rows]
+        normal_cdf(self.xp, x, out=cdf, scratch=(y, self._dx[:rows]))
+        self.xp.multiply(x, cdf, out=y)
+        self.x, self.cdf = x, cdf
+        return y
+
+    # With Φ′ = φ, N(0, 1)'s density:  ∂y/∂x = Φ(x) + x φ(x)
+    #   →  dx = (Φ(x) + x φ(x)) dy
+    def backward(self, dy: Array) -> Array:
+        """Dx (B, I) from dy (B, I)."""
+        dx = self._dx[: self.admit_gradient(dy=dy)]
+        normal_pdf(self.xp, self.x, out=dx)
+        dx *= self.x
+        dx += self.cdf
+        dx *= dy
+        return dx

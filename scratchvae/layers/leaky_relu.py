@@ -1,0 +1,42 @@
+"""The leaky rectifier."""
+
+from __future__ import annotations
+
+from scratchvae.backend import Array
+from scratchvae.errors import ConfigError
+from scratchvae.layers.layer import Elementwise
+
+
+class LeakyReLU(Elementwise):
+    """Leaky rectifier, y = max(x, a x) with a slope 0 < a < 1. Maas, Hannun, Ng 2013, eq. 2.
+
+    shapes   x, y (B, I)
+    keeps    y, its own
+    writes   y | dx
+    """
+
+    initializer = "he_normal"
+
+    def __init__(self, slope: float = 0.01) -> None:
+        if not 0 < slope < 1:
+            raise ConfigError(f"LeakyReLU(slope={slope}): expected a slope between 0 and 1")
+        self.slope = slope
+
+    def forward(self, x: Array) -> Array:
+        """Y (B, I) from x (B, I)."""
+        y = self._y[: self.admit(x=x)]
+        self.xp.multiply(x, self.slope, out=y)
+        self.xp.maximum(x, y, out=y)
+        self.y = y
+        return y
+
+    # ∂y/∂x = 1 where x > 0, which is where y > 0, and a elsewhere
+    #   →  dx = (a + (1 − a) [y > 0]) dy
+    def backward(self, dy: Array) -> Array:
+        """Dx (B, I) from dy (B, I)."""
+        dx = self._dx[: self.admit_gradient(dy=dy)]
+        self.xp.greater(self.y, 0.0, out=dx)
+        dx *= 1.0 - self.slope
+        dx += self.slope
+        dx *= dy
+        return dx

@@ -1,0 +1,92 @@
+"""The affine map."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from scratchvae.backend import Array
+from scratchvae.errors import ConfigError, ShapeError
+from scratchvae.layers.initializers import get_initializer
+from scratchvae.layers.layer import Layer
+from scratchvae.memory import BatchBuffers, FlatVector
+from scratchvae.memory.flat import Shapes
+
+
+class Linear(Layer):
+    """Affine map, y = x W + b.
+
+    shapes   x (B, I)   W (I, O)   b (O,)   y (B, O)
+    keeps    x, borrowed until backward returns
+    writes   y | dW, db, dx
+
+    W begins as `init` draws it from `seed`, b at 0.
+    """
+
+    W: Array
+    b: Array
+    dW: Array
+    db: Array
+
+    def __init__(self, inputs: int, outputs: int, init: str = "glorot_uniform", seed: int = 0) -> None:
+        if inputs < 1 or outputs < 1:
+            raise ConfigError(f"Linear({inputs}, {outputs}): both sizes must be at least 1")
+        self.inputs = inputs
+        self.outputs = outputs
+        self.init = get_initializer(init)
+        self.seed = seed
+
+    def parameter_shapes(self) -> Shapes:
+        """W (I, O) and b (O,)."""
+        return {"W": (self.inputs, self.outputs), "b": (self.outputs,)}
+
+    def bind_parameters(self, params: Mapping[str, Array], grads: Mapping[str, Array]) -> None:
+        """Receive W, b and room for dW, db."""
+        self.W, self.b = params["W"], params["b"]
+        self.dW, self.db = grads["W"], grads["b"]
+
+    def initialize(self, rng: np.random.Generator) -> None:
+        """Draw W; set b to 0."""
+        assert self._buffers is not None
+        W = self.init(rng, (self.inputs, self.outputs)).astype(self._buffers.dtype)
+        self._buffers.backend.copy_from_host(self.W, W)
+        self.b[...] = 0
+
+    def allocate(self, buffers: BatchBuffers, width: int) -> int:
+        """Room for y and dx, and for the parameters if no model has lent it."""
+        if width != self.inputs:
+            raise ShapeError(f"Linear({self.inputs}, {self.outputs}) was given rows of width {width}")
+        self._y = buffers.matrix(self.outputs)
+        self._dx = buffers.matrix(self.inputs)
+        if not hasattr(self, "W"):
+            shapes = self.parameter_shapes()
+            params, grads = (FlatVector(buffers.backend.xp, shapes, buffers.dtype) for _ in range(2))
+            self.bind_parameters(params.views, grads.views)
+            self.initialize(np.random.default_rng(self.seed))
+        return self.outputs
+
+    def forward(self, x: Array) -> Array:
+        """Y (B, O) from x (B, I)."""
+        y = self._y[: self.admit(x=x)]
+        self.xp.matmul(x, self.W, out=y)
+        y += self.b
+        self.x = x
+        return y
+
+    # y_no = Σ_i x_ni W_io + b_o, hence
+    #   ∂L/∂W_io = Σ_n x_ni dy_no   →  dW = xᵀ dy
+    #   ∂L/∂b_o  = Σ_n dy_no        →  db = Σ_n dy
+    #   ∂L/∂x_ni = Σ_o dy_no W_io   →  dx = dy Wᵀ
+    def backward(self, dy: Array) -> Array:
+        """DW, db and dx (B, I) from dy (B, O)."""
+        self.backward_parameters(dy)
+        dx = self._dx[: len(dy)]
+        self.xp.matmul(dy, self.W.T, out=dx)
+        return dx
+
+    def backward_parameters(self, dy: Array) -> None:
+        """DW and db alone."""
+        self.admit_gradient(dy=dy)
+        self.xp.matmul(self.x.T, dy, out=self.dW)
+        self.xp.sum(dy, axis=0, out=self.db)

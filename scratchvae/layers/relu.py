@@ -1,0 +1,33 @@
+"""The rectifier."""
+
+from __future__ import annotations
+
+from scratchvae.backend import Array
+from scratchvae.layers.layer import Elementwise
+
+
+class ReLU(Elementwise):
+    """Rectifier, y = max(x, 0). Nair and Hinton 2010.
+
+    shapes   x, y (B, I)
+    keeps    y, its own
+    writes   y | dx
+    """
+
+    initializer = "he_normal"
+
+    def forward(self, x: Array) -> Array:
+        """Y (B, I) from x (B, I)."""
+        y = self._y[: self.admit(x=x)]
+        self.xp.maximum(x, 0.0, out=y)
+        self.y = y
+        return y
+
+    # ∂y/∂x = 1 where x > 0, which is where y > 0; 0 elsewhere, and by convention at the kink
+    #   →  dx = [y > 0] dy
+    def backward(self, dy: Array) -> Array:
+        """Dx (B, I) from dy (B, I)."""
+        dx = self._dx[: self.admit_gradient(dy=dy)]
+        self.xp.greater(self.y, 0.0, out=dx)
+        dx *= dy
+        return dx

@@ -1,0 +1,33 @@
+"""The logistic sigmoid."""
+
+from __future__ import annotations
+
+from scratchvae.backend import Array
+from scratchvae.kernels.logistic import sigmoid
+from scratchvae.layers.layer import Elementwise
+
+
+class Sigmoid(Elementwise):
+    """Logistic sigmoid, y = σ(x) = 1 / (1 + exp(−x)).
+
+    shapes   x, y (B, I)
+    keeps    y, its own
+    writes   y | dx
+    """
+
+    def forward(self, x: Array) -> Array:
+        """Y (B, I) from x (B, I)."""
+        y = self._y[: self.admit(x=x)]
+        sigmoid(self.xp, x, out=y)
+        self.y = y
+        return y
+
+    # ∂y/∂x = exp(−x) / (1 + exp(−x))² = y · exp(−x)/(1 + exp(−x)) = y (1 − y)
+    #   →  dx = y (1 − y) dy
+    def backward(self, dy: Array) -> Array:
+        """Dx (B, I) from dy (B, I)."""
+        dx = self._dx[: self.admit_gradient(dy=dy)]
+        self.xp.subtract(1.0, self.y, out=dx)
+        dx *= self.y
+        dx *= dy
+        return dx

@@ -1,0 +1,44 @@
+"""The sigmoid-weighted linear unit."""
+
+from __future__ import annotations
+
+from scratchvae.backend import Array
+from scratchvae.kernels.logistic import sigmoid
+from scratchvae.layers.layer import Elementwise
+from scratchvae.memory import BatchBuffers
+
+
+class SiLU(Elementwise):
+    """Sigmoid-weighted linear unit, y = x σ(x). Elfwing, Uchibe, Doya 2018, eq. 5.
+
+    shapes   x, y (B, I)
+    keeps    y and σ(x), its own
+    writes   y | dx
+    """
+
+    initializer = "he_normal"
+
+    def allocate(self, buffers: BatchBuffers, width: int) -> int:
+        """Room for σ(x) besides."""
+        self._gate = buffers.matrix(width)
+        return super().allocate(buffers, width)
+
+    def forward(self, x: Array) -> Array:
+        """Y (B, I) from x (B, I)."""
+        rows = self.admit(x=x)
+        y, gate = self._y[:rows], self._gate[:rows]
+        sigmoid(self.xp, x, out=gate)
+        self.xp.multiply(x, gate, out=y)
+        self.y, self.gate = y, gate
+        return y
+
+    # With s = σ(x) and s′ = s (1 − s):  ∂y/∂x = s + x s (1 − s) = s + y (1 − s)
+    #   →  dx = (s + y (1 − s)) dy
+    def backward(self, dy: Array) -> Array:
+        """Dx (B, I) from dy (B, I)."""
+        dx = self._dx[: self.admit_gradient(dy=dy)]
+        self.xp.subtract(1.0, self.gate, out=dx)
+        dx *= self.y
+        dx += self.gate
+        dx *= dy
+        return dx

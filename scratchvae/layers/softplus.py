@@ -1,0 +1,35 @@
+"""The smooth rectifier."""
+
+from __future__ import annotations
+
+from scratchvae.backend import Array
+from scratchvae.kernels.logistic import sigmoid, softplus
+from scratchvae.layers.layer import Elementwise
+
+
+class Softplus(Elementwise):
+    """Smooth rectifier, y = log(1 + exp(x)). Dugas, Bengio, Bélisle, Nadeau, Garcia 2001.
+
+    shapes   x, y (B, I)
+    keeps    x, borrowed until backward returns
+    writes   y | dx
+    """
+
+    initializer = "he_normal"
+
+    def forward(self, x: Array) -> Array:
+        """Y (B, I) from x (B, I)."""
+        rows = self.admit(x=x)
+        y = self._y[:rows]
+        softplus(self.xp, x, out=y, scratch=self._dx[:rows])
+        self.x = x
+        return y
+
+    # ∂y/∂x = exp(x) / (1 + exp(x)) = 1 / (1 + exp(−x)) = σ(x)
+    #   →  dx = σ(x) dy
+    def backward(self, dy: Array) -> Array:
+        """Dx (B, I) from dy (B, I)."""
+        dx = self._dx[: self.admit_gradient(dy=dy)]
+        sigmoid(self.xp, self.x, out=dx)
+        dx *= dy
+        return dx

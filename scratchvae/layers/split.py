@@ -1,0 +1,45 @@
+"""One row cut into two halves."""
+
+from __future__ import annotations
+
+from scratchvae.backend import Array
+from scratchvae.errors import ShapeError
+from scratchvae.memory import BatchBuffers, Unit
+
+
+class Split(Unit):
+    """Two halves of a row: left, right = x[:, :Z], x[:, Z:].
+
+    shapes   x (B, 2Z)   left, right (B, Z)
+    keeps    nothing
+    writes   left, right | dx
+
+    The halves are copied out, so that whatever follows works on contiguous rows.
+    """
+
+    def allocate(self, buffers: BatchBuffers, width: int) -> int:
+        """Room for both halves and for dx."""
+        if width % 2:
+            raise ShapeError(f"Split was given rows of width {width}; expected an even width")
+        self._left = buffers.matrix(width // 2)
+        self._right = buffers.matrix(width // 2)
+        self._dx = buffers.matrix(width)
+        return width // 2
+
+    def forward(self, x: Array) -> tuple[Array, Array]:
+        """Left and right (B, Z) from x (B, 2Z)."""
+        rows, half = self.admit(x=x), self.width // 2
+        left, right = self._left[:rows], self._right[:rows]
+        left[...] = x[:, :half]
+        right[...] = x[:, half:]
+        return left, right
+
+    # Each x_ni is one number of one half, so its gradient is that number's
+    #   →  dx = [dleft, dright]
+    def backward(self, dleft: Array, dright: Array) -> Array:
+        """Dx (B, 2Z) from dleft and dright (B, Z)."""
+        rows, half = self.admit_gradient(dleft=dleft, dright=dright), self.width // 2
+        dx = self._dx[:rows]
+        dx[:, :half] = dleft
+        dx[:, half:] = dright
+        return dx

@@ -1,0 +1,32 @@
+"""The hyperbolic tangent."""
+
+from __future__ import annotations
+
+from scratchvae.backend import Array
+from scratchvae.layers.layer import Elementwise
+
+
+class Tanh(Elementwise):
+    """Hyperbolic tangent, y = tanh(x).
+
+    shapes   x, y (B, I)
+    keeps    y, its own
+    writes   y | dx
+    """
+
+    def forward(self, x: Array) -> Array:
+        """Y (B, I) from x (B, I)."""
+        y = self._y[: self.admit(x=x)]
+        self.xp.tanh(x, out=y)
+        self.y = y
+        return y
+
+    # tanh = sinh/cosh, so ∂y/∂x = (cosh² − sinh²)/cosh² = 1 − y²
+    #   →  dx = (1 − y²) dy
+    def backward(self, dy: Array) -> Array:
+        """Dx (B, I) from dy (B, I)."""
+        dx = self._dx[: self.admit_gradient(dy=dy)]
+        self.xp.multiply(self.y, self.y, out=dx)
+        self.xp.subtract(1.0, dx, out=dx)
+        dx *= dy
+        return dx

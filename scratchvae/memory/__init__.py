@@ -1,0 +1,7 @@
+"""Where numbers live: one flat vector with named views, and batch buffers that are bound once."""
+
+from scratchvae.memory.batch import BatchBuffers
+from scratchvae.memory.flat import FlatVector
+from scratchvae.memory.unit import Unit
+
+__all__ = ["BatchBuffers", "FlatVector", "Unit"]

@@ -1,0 +1,55 @@
+"""The classical autoencoder, to hold the VAE against."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from scratchvae.backend import Array
+from scratchvae.memory import BatchBuffers
+from scratchvae.models.model import Model
+from scratchvae.models.objective import Terms
+
+
+class Autoencoder(Model):
+    """A deterministic autoencoder. Rumelhart, Hinton and Williams 1986; Hinton and Salakhutdinov 2006.
+
+        x (B, D) ─► encoder ─► z (B, Z) ─► decoder ─► t (B, D) ─► log p(x | z) (B,)
+
+    A VAE without its noise and without its KL: each x has one code, nothing asks the codes to fill the latent space,
+    and so there is nothing to draw new samples from. Arguments and errors are those of `VAE`; beta has no effect.
+    """
+
+    code_size: ClassVar[int] = 1
+    noise_size: ClassVar[int] = 0
+
+    def bind(self, buffers: BatchBuffers) -> None:
+        """Hand every piece its batch buffers."""
+        super().bind(buffers)
+        self._no_kl = buffers.column()
+        self._no_kl.fill(0.0)
+
+    def forward(self, x: Array, eps: Array) -> Terms:
+        """log p(x | z) of each row of x (B, D), with a KL of 0; eps (B, 0) is not used; on loan."""
+        logits = self.decoder.forward(self.encoder.forward(x))
+        log_likelihood = self.likelihood.forward(logits, x)
+        return self.objective.forward(log_likelihood, self._no_kl[: len(x)])
+
+    # Each line of forward, last to first.
+    def backward(self) -> None:
+        """Set `dtheta` to the gradient of the last forward's loss."""
+        dlog_likelihood, _ = self.objective.backward()
+        dlogits = self.likelihood.backward(dlog_likelihood)
+        dz = self.decoder.backward(dlogits)
+        self.encoder.backward_parameters(dz)
+
+    def encode(self, x: Any) -> Array:
+        """The code z (B, Z) of each row of x (B, D). Raises DTypeError, ShapeError or RangeError."""
+        x = self.admit_data(x)
+        codes = self.backend.xp.empty((len(x), self.latent_dim), self.dtype)
+        for part, x_part in self.chunks(x):
+            codes[part] = self.encoder.forward(x_part)
+        return codes  # type: ignore[no-any-return]
+
+    def embed(self, x: Any) -> Array:
+        """The code z (B, Z) of each row of x (B, D). Raises as `encode`."""
+        return self.encode(x)

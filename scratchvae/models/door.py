@@ -1,0 +1,64 @@
+"""The door: what comes in from outside is looked at once, here, before anything is computed."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from scratchvae.backend import Array, Backend
+from scratchvae.errors import DTypeError, RangeError, ShapeError
+
+
+class Door:
+    """Lets arrays of the host or of the backend in, as rows of a model's dtype on a model's device."""
+
+    def __init__(self, backend: Backend, dtype: np.dtype[Any]) -> None:
+        self.backend = backend
+        self.dtype = dtype
+        largest = float(np.finfo(dtype).max)
+        self.finite = (-largest, largest)
+
+    def rows(self, x: Any, name: str, width: int, support: tuple[float, float] | None = None) -> Array:
+        """`x`, once it is known to be rows (B, width) of real numbers within `support`, by default the finite ones.
+
+        Nothing is copied or converted, so that x may be larger than memory. Raises DTypeError, ShapeError, RangeError.
+        """
+        if not isinstance(x, self.backend.array_type):
+            x = np.asarray(x)
+        if x.dtype.kind not in "fiub":
+            raise DTypeError(f"{name} has dtype {x.dtype}; expected real numbers: convert it with .astype('float32')")
+        if x.ndim != 2 or x.shape[1] != width or not len(x):
+            raise ShapeError(f"{name} has shape {x.shape}; expected (B, {width}) with B ≥ 1{_mend(x, name, width)}")
+        if width:
+            within(x, name, support or self.finite)
+        array: Array = x
+        return array
+
+    def bring(self, x: Array) -> Array:
+        """`x` of our dtype and on our device; itself if it is so already."""
+        if isinstance(x, self.backend.array_type):
+            return x.astype(self.dtype, copy=False)
+        return self.backend.upload(x.astype(self.dtype, copy=False))
+
+
+def within(x: Array, name: str, support: tuple[float, float]) -> None:
+    """Raises RangeError unless every number of `x` is finite and within `support`."""
+    low, high = float(x.min()), float(x.max())  # NaN if any number is
+    if support[0] <= low and high <= support[1]:
+        return
+    if not (isfinite(low) and isfinite(high)):
+        raise RangeError(f"{name} holds NaN or infinite values; drop those rows, or fill them in, first")
+    mend = "divide 8-bit images by 255, other data by their maximum" if low >= 0 else "shift and scale them first"
+    raise RangeError(
+        f"{name} holds values from {low:g} to {high:g}; expected {support[0]:g} to {support[1]:g}: {mend}"
+    )
+
+
+def _mend(x: Array, name: str, width: int) -> str:
+    if x.ndim == 1 and len(x) == width:
+        return f": for a single row, pass {name}[None, :]"
+    if x.ndim > 2 and len(x) and x[0].size == width:
+        return f": flatten each sample with {name}.reshape(len({name}), -1)"
+    return ""

@@ -1,0 +1,214 @@
+"""What the VAE and the autoencoder share: an encoder, a decoder, and memory laid out flat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from scratchvae.backend import Array, Backend, get_backend, to_numpy
+from scratchvae.errors import ConfigError, ShapeError
+from scratchvae.layers import Linear
+from scratchvae.memory import BatchBuffers, FlatVector
+from scratchvae.models.door import Door, within
+from scratchvae.models.network import perceptron
+from scratchvae.models.noise import standard_normal
+from scratchvae.models.objective import Objective, Terms
+from scratchvae.models.settings import one_of, real, whole, wholes
+from scratchvae.probability import Bernoulli
+
+
+class Model:
+    """An encoder x (B, D) → h and a decoder z (B, Z) → logits (B, D), trained by one objective.
+
+    Every parameter is a view of one flat vector `theta` (P,), every gradient a view of another, `dtheta` (P,).
+    """
+
+    code_size: ClassVar[int]  # numbers that the encoder puts out for each latent dimension
+    noise_size: ClassVar[int]  # numbers of noise that `forward` takes for each latent dimension
+    chunk_rows: ClassVar[int] = 512  # rows computed at once by methods that take any number of them
+
+    def __init__(
+        self,
+        input_dim: int = 784,
+        latent_dim: int = 20,
+        hidden: Sequence[int] = (512,),
+        activation: str = "relu",
+        likelihood: str = "bernoulli",
+        beta: float = 1.0,
+        seed: int = 0,
+        dtype: str = "float32",
+        backend: str | Backend = "numpy",
+        init: str | None = None,
+        image_shape: Sequence[int] | None = None,
+    ) -> None:
+        self.input_dim = whole("input_dim", input_dim)
+        self.latent_dim = whole("latent_dim", latent_dim)
+        self.image_shape = None if image_shape is None else wholes("image_shape", image_shape)
+        if self.image_shape and (len(self.image_shape) != 2 or np.prod(self.image_shape) != self.input_dim):
+            raise ConfigError(f"image_shape={image_shape}: expected (height, width) with {self.input_dim} pixels in all")
+        self.dtype: np.dtype[Any] = np.dtype(one_of("dtype", dtype, ["float32", "float64"]))
+        # what makes a model like this one, as JSON can hold it; where it computes is not part of what it is
+        self.config: dict[str, Any] = {
+            "input_dim": self.input_dim,
+            "latent_dim": self.latent_dim,
+            "hidden": list(wholes("hidden", hidden)),
+            "activation": activation,
+            "likelihood": one_of("likelihood", likelihood, ["bernoulli"]),
+            "beta": real("beta", beta),
+            "seed": whole("seed", seed, least=0),
+            "dtype": self.dtype.name,
+            "init": init,
+            "image_shape": self.image_shape and list(self.image_shape),
+        }
+        inward = (self.input_dim, *hidden, self.code_size * self.latent_dim)
+        outward = (self.latent_dim, *reversed(hidden), self.input_dim)
+        self.encoder = perceptron(inward, activation, init)
+        self.decoder = perceptron(outward, activation, init)
+        self.likelihood = Bernoulli()
+        self.objective = Objective(self.config["beta"])
+        self.make_pieces()
+
+        self.backend = get_backend(backend)
+        self.door = Door(self.backend, self.dtype)
+        networks = {"encoder": self.encoder, "decoder": self.decoder}
+        shapes = {f"{of}.{name}": shape for of, net in networks.items() for name, shape in net.parameter_shapes().items()}
+        self._params = FlatVector(self.backend.xp, shapes, self.dtype)
+        self._grads = FlatVector(self.backend.xp, shapes, self.dtype)
+        self._buffers = BatchBuffers(self.backend, self.dtype, 0)
+        for of, net in networks.items():
+            net.bind_parameters(self._params.part(of), self._grads.part(of))
+        self.reserve(1)
+        rng = np.random.default_rng(self.config["seed"])
+        for net in networks.values():
+            net.initialize(rng)
+
+    def make_pieces(self) -> None:
+        """Make what stands between the encoder and the decoder."""
+
+    @property
+    def noise_dim(self) -> int:
+        """The number of columns of eps that `forward` takes."""
+        return self.noise_size * self.latent_dim
+
+    @property
+    def params(self) -> dict[str, Array]:
+        """The parameters by name, views of `theta`: write `params[name][...] = new`."""
+        return dict(self._params.views)
+
+    @property
+    def theta(self) -> Array:
+        """All parameters, (P,)."""
+        return self._params.data
+
+    @property
+    def dtheta(self) -> Array:
+        """The gradient of the last backward with respect to `theta`, (P,)."""
+        return self._grads.data
+
+    def reserve(self, batch: int) -> None:
+        """Make room for batches of up to `batch` rows, so that no later step has to."""
+        if batch > self._buffers.rows:
+            self._buffers = self._buffers.taller(batch)
+            self.bind(self._buffers)
+
+    def bind(self, buffers: BatchBuffers) -> None:
+        """Hand every piece its batch buffers."""
+        self.encoder.bind(buffers, self.input_dim)
+        self.decoder.bind(buffers, self.latent_dim)
+        self.likelihood.bind(buffers, self.input_dim)
+        self.objective.bind(buffers)
+
+    def forward(self, x: Array, eps: Array) -> Terms:
+        """The terms of each row of x (B, D) with noise eps (B, noise_dim), both on the device; on loan."""
+        raise NotImplementedError
+
+    def backward(self) -> None:
+        """Set `dtheta` to the gradient of the last forward's loss."""
+        raise NotImplementedError
+
+    def embed(self, x: Any) -> Array:
+        """The code (B, Z) of each row of x (B, D): deterministic, and what `reconstruct` decodes."""
+        raise NotImplementedError
+
+    def decode(self, z: Any) -> Array:
+        """The mean of p(x | z), (B, D) in [0, 1], for each row of z (B, Z).
+
+        Raises DTypeError, ShapeError or RangeError.
+        """
+        z = self.door.rows(z, "z", self.latent_dim)
+        means = self.backend.xp.empty((len(z), self.input_dim), self.dtype)
+        for part, z_part in self.chunks(z):
+            self.likelihood.mean(self.decoder.forward(z_part), out=means[part])
+        return means  # type: ignore[no-any-return]
+
+    def reconstruct(self, x: Any) -> Array:
+        """What the decoder makes of the code of each row of x (B, D): `decode(embed(x))`, (B, D). Raises as `embed`."""
+        return self.decode(self.embed(x))
+
+    def interpolate(self, a: Any, b: Any, steps: int = 10) -> Array:
+        """Pictures (steps, D) on the straight line from the code of a (D,) to the code of b (D,), both ends included.
+
+        Raises ConfigError for fewer than 2 steps, otherwise as `embed`.
+        """
+        weights = np.linspace(0.0, 1.0, whole("steps", steps, least=2), dtype=self.dtype)[:, None]
+        start, end = (self.embed(x[None, :] if getattr(x, "ndim", 0) == 1 else x) for x in (a, b))
+        if len(start) != 1 or len(end) != 1:
+            raise ShapeError(f"interpolate was given {len(start)} and {len(end)} rows; expected one row (D,) each")
+        return self.decode(start + self.backend.upload(weights) * (end - start))
+
+    def loss_and_grads(self, x: Any, eps: Any = None, seed: int = 0) -> tuple[float, dict[str, Array]]:
+        """The loss of the batch x (B, D), in nats a row, and its gradient, {name: array} shaped as `params`.
+
+        eps (B, noise_dim) is the noise; where it is None, it is drawn from `seed`.
+        Raises DTypeError, ShapeError or RangeError.
+        """
+        x, eps = self.admit(x, eps, seed)
+        self.reserve(len(x))
+        loss = float(self.objective.loss(self.forward(self.door.bring(x), self.door.bring(eps))))
+        self.backward()
+        return loss, {name: grad.copy() for name, grad in self._grads.views.items()}
+
+    def terms(self, x: Any, eps: Any = None, seed: int = 0) -> Terms:
+        """The terms of each row of x (B, D), for any number of rows, to keep. Takes and raises as `loss_and_grads`."""
+        x, eps = self.admit(x, eps, seed)
+        kept = Terms(*(self.backend.xp.empty(len(x), self.dtype) for _ in Terms._fields))
+        for part, x_part in self.chunks(x):
+            for to, of in zip(kept, self.forward(x_part, self.door.bring(eps[part])), strict=True):
+                to[part] = of
+        return kept
+
+    def admit(self, x: Any, eps: Any, seed: int) -> tuple[Array, Array]:
+        """Both x (B, D) and eps (B, noise_dim), once they are known to fit; eps drawn from `seed` where it is None."""
+        x = self.admit_data(x)
+        if eps is None:
+            return x, standard_normal(seed, (len(x), self.noise_dim), self.dtype)
+        eps = self.door.rows(eps, "eps", self.noise_dim)
+        if len(eps) != len(x):
+            raise ShapeError(f"eps has {len(eps)} rows and x has {len(x)}; expected one row of noise for each row of x")
+        return x, eps
+
+    def admit_data(self, x: Any, name: str = "x") -> Array:
+        """`x`, once it is known to be rows of data. Raises DTypeError, ShapeError or RangeError."""
+        return self.door.rows(x, name, self.input_dim, self.likelihood.support)
+
+    def chunks(self, x: Array) -> Iterator[tuple[slice, Array]]:
+        """`x` a few rows at a time, of our dtype and on our device, each part with the slice that it is."""
+        self.reserve(min(self.chunk_rows, len(x)))
+        for start in range(0, len(x), self.chunk_rows):
+            part = slice(start, min(start + self.chunk_rows, len(x)))
+            yield part, self.door.bring(x[part])
+
+    def start_output_bias(self, mean: Array) -> None:
+        """Let an untrained decoder begin at the data: its last bias becomes logit(mean), for mean (D,) in [0, 1].
+
+        Means are kept within [0.001, 0.999], so that no pixel begins certain, as Burda, Grosse and Salakhutdinov
+        (2016) do. A last bias that is not zero any more is left alone. Raises RangeError.
+        """
+        within(mean, "mean", self.likelihood.support)
+        last = self.decoder.layers[-1]
+        assert isinstance(last, Linear)
+        if not to_numpy(last.b).any():
+            p = np.clip(mean, 0.001, 0.999, dtype=np.float64)
+            self.backend.copy_from_host(last.b, np.log(p / (1.0 - p)).astype(self.dtype))

@@ -1,0 +1,31 @@
+"""Networks built from a list of widths."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from scratchvae.layers import GELU, Layer, LeakyReLU, Linear, ReLU, Sequential, Sigmoid, SiLU, Softplus, Tanh
+from scratchvae.models.settings import one_of
+
+ACTIVATIONS: dict[str, type[Layer]] = {
+    "relu": ReLU,
+    "leaky_relu": LeakyReLU,
+    "tanh": Tanh,
+    "sigmoid": Sigmoid,
+    "softplus": Softplus,
+    "silu": SiLU,
+    "gelu": GELU,
+}
+
+
+def perceptron(widths: tuple[int, ...], activation: str, init: str | None = None) -> Sequential:
+    """Linear maps from width to width, an activation between each two and none at the end.
+
+    Hidden weights begin as the activation asks for, or all weights as `init` says. Raises ConfigError.
+    """
+    bend = ACTIVATIONS[one_of("activation", activation, list(ACTIVATIONS))]
+    layers: list[Layer] = []
+    for inputs, outputs in pairwise(widths[:-1]):
+        layers += [Linear(inputs, outputs, init or bend.initializer), bend()]
+    layers.append(Linear(widths[-2], widths[-1], init or Layer.initializer))
+    return Sequential(*layers)

@@ -1,0 +1,56 @@
+"""The one place where rows become a loss."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from scratchvae.backend import Array
+from scratchvae.memory import BatchBuffers
+
+
+class Terms(NamedTuple):
+    """The objective of each row, in nats: value = reconstruction − beta · kl, each (B,).
+
+    For a VAE the value is the evidence lower bound (ELBO), estimated with one ε a row: reconstruction is
+    log p(x | z), kl is KL(q(z | x) ‖ p(z)). Kingma and Welling 2013, eq. 3; with beta, Higgins et al. 2017, eq. 4.
+    """
+
+    value: Array
+    reconstruction: Array
+    kl: Array
+
+
+class Objective:
+    """L = −(1/B) Σ_n (ℓ_n − β KL_n), the batch mean of the negative objective, in nats a row."""
+
+    def __init__(self, beta: float) -> None:
+        self.beta = beta
+
+    def bind(self, buffers: BatchBuffers) -> None:
+        """Receive room for a value and two gradients a row."""
+        self.xp: Any = buffers.backend.xp
+        self._value = buffers.column()
+        self._dreconstruction = buffers.column()
+        self._dkl = buffers.column()
+
+    def forward(self, reconstruction: Array, kl: Array) -> Terms:
+        """The terms of each row, on loan."""
+        self.rows = len(kl)
+        value = self._value[: self.rows]
+        self.xp.multiply(kl, -self.beta, out=value)
+        value += reconstruction
+        return Terms(value, reconstruction, kl)
+
+    def loss(self, terms: Terms) -> Any:
+        """L, a single number still on the device."""
+        return -self.xp.mean(terms.value)
+
+    # L = −(1/B) Σ_n (ℓ_n − β KL_n), hence for every row
+    #   ∂L/∂ℓ_n  = −1/B
+    #   ∂L/∂KL_n = β/B
+    def backward(self) -> tuple[Array, Array]:
+        """Dreconstruction and dkl, (B,) each."""
+        dreconstruction, dkl = self._dreconstruction[: self.rows], self._dkl[: self.rows]
+        dreconstruction.fill(-1.0 / self.rows)
+        dkl.fill(self.beta / self.rows)
+        return dreconstruction, dkl

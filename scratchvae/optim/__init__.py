@@ -1,0 +1,9 @@
+"""Optimizers over the flat vector of parameters: one loop over a vector, whatever the network."""
+
+from scratchvae.optim.adam import Adam, AdamW
+from scratchvae.optim.clipping import clip_by_global_norm
+from scratchvae.optim.optimizer import Optimizer
+from scratchvae.optim.schedules import Constant, Cosine, Schedule, WarmUp
+from scratchvae.optim.sgd import SGD
+
+__all__ = ["SGD", "Adam", "AdamW", "Constant", "Cosine", "Optimizer", "Schedule", "WarmUp", "clip_by_global_norm"]

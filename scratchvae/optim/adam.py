@@ -1,0 +1,87 @@
+"""Adaptive moments."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Any
+
+from scratchvae.backend import Array
+from scratchvae.errors import ConfigError
+from scratchvae.optim.optimizer import Optimizer, fraction
+from scratchvae.optim.schedules import Schedule, positive
+
+
+class Adam(Optimizer):
+    """Adam. Kingma and Ba 2015, algorithm 1.
+
+    t ← t + 1
+    m ← β₁ m + (1 − β₁) g              m̂ = m / (1 − β₁ᵗ)
+    v ← β₂ v + (1 − β₂) g²             v̂ = v / (1 − β₂ᵗ)
+    θ ← θ − lr · m̂ / (√v̂ + ε)
+    """
+
+    def __init__(
+        self, lr: float | Schedule = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8
+    ) -> None:
+        super().__init__(lr)
+        self.beta1 = fraction("beta1", beta1)
+        self.beta2 = fraction("beta2", beta2)
+        self.eps = positive("eps", eps)
+
+    def bind(self, xp: Any, theta: Array) -> None:
+        """Receive θ; m and v begin at 0."""
+        super().bind(xp, theta)
+        self.m = xp.zeros_like(theta)
+        self.v = xp.zeros_like(theta)
+        self._scratch = xp.empty_like(theta)
+
+    def step(self, dtheta: Array) -> None:
+        """One update from dθ."""
+        xp, m, v, scratch = self.xp, self.m, self.v, self._scratch
+        lr = self.schedule(self.t)
+        self.t += 1
+
+        m *= self.beta1
+        xp.multiply(dtheta, 1.0 - self.beta1, out=scratch)
+        m += scratch
+
+        v *= self.beta2
+        xp.multiply(dtheta, dtheta, out=scratch)
+        scratch *= 1.0 - self.beta2
+        v += scratch
+
+        # Both corrections are numbers, so they need no pass over memory: with c₁ = 1 − β₁ᵗ and c₂ = √(1 − β₂ᵗ),
+        #   m̂ / (√v̂ + ε) = (m / c₁) / (√v / c₂ + ε) = (c₂ / c₁) · m / (√v + c₂ ε)
+        c1 = 1.0 - self.beta1**self.t
+        c2 = sqrt(1.0 - self.beta2**self.t)
+        xp.sqrt(v, out=scratch)
+        scratch += c2 * self.eps
+        xp.divide(m, scratch, out=scratch)
+        scratch *= lr * c2 / c1
+        self.theta -= scratch
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay, θ ← θ − lr · λ · θ before Adam's step. Loshchilov and Hutter 2019, algorithm 2.
+
+    Their learning rate is the schedule times a base rate α, and only the schedule scales the decay; here, as in the
+    common libraries, `lr` is their product, so λ = `weight_decay` is theirs divided by α.
+    """
+
+    def __init__(
+        self,
+        lr: float | Schedule = 1e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+    ) -> None:
+        super().__init__(lr, beta1, beta2, eps)
+        if not weight_decay >= 0:
+            raise ConfigError(f"weight_decay={weight_decay}: expected 0 or more")
+        self.weight_decay = weight_decay
+
+    def step(self, dtheta: Array) -> None:
+        """One update from dθ."""
+        self.theta *= 1.0 - self.schedule(self.t) * self.weight_decay
+        super().step(dtheta)

@@ -1,0 +1,35 @@
+"""Gradient descent, with momentum if wished."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scratchvae.backend import Array
+from scratchvae.optim.optimizer import Optimizer, fraction
+from scratchvae.optim.schedules import Schedule
+
+
+class SGD(Optimizer):
+    """Gradient descent with momentum. Polyak 1964, in the form of Sutskever, Martens, Dahl, Hinton 2013, eq. 1 and 2.
+
+    v ← momentum · v − lr · g          θ ← θ + v
+    """
+
+    def __init__(self, lr: float | Schedule = 1e-2, momentum: float = 0.0) -> None:
+        super().__init__(lr)
+        self.momentum = fraction("momentum", momentum)
+
+    def bind(self, xp: Any, theta: Array) -> None:
+        """Receive θ; v begins at 0."""
+        super().bind(xp, theta)
+        self.v = xp.zeros_like(theta)
+        self._scratch = xp.empty_like(theta)
+
+    def step(self, dtheta: Array) -> None:
+        """One update from dθ."""
+        lr = self.schedule(self.t)
+        self.t += 1
+        self.xp.multiply(dtheta, lr, out=self._scratch)
+        self.v *= self.momentum
+        self.v -= self._scratch
+        self.theta += self.v

@@ -1,0 +1,7 @@
+"""Densities and draws, each with its derivation: the sampler, the Gaussian's KL, the Bernoulli likelihood."""
+
+from scratchvae.probability.bernoulli import Bernoulli
+from scratchvae.probability.gaussian import GaussianKL
+from scratchvae.probability.reparameterize import Reparameterize
+
+__all__ = ["Bernoulli", "GaussianKL", "Reparameterize"]

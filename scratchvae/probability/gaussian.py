@@ -1,0 +1,53 @@
+"""How far the posterior is from the prior."""
+
+from __future__ import annotations
+
+from scratchvae.backend import Array
+from scratchvae.memory import BatchBuffers, Unit
+
+
+class GaussianKL(Unit):
+    """KL(N(μ, σ² I) ‖ N(0, I)) in nats, a row at a time. Kingma and Welling 2013, appendix B.
+
+    shapes   mu, logvar (B, Z)   kl (B,)   per_dimension (B, Z)
+    keeps    mu, borrowed until backward returns; σ² − 1, its own
+    writes   kl, per_dimension | adds to dmu, dlogvar
+    """
+
+    # For one dimension, with q = N(μ, σ²) and p = N(0, 1), and ℓ = log σ²:
+    #   KL = E_q[log q − log p] = E_q[−½ ℓ − (z − μ)²/(2σ²) + z²/2]
+    #      = ½ (−ℓ − 1 + E_q z²) = ½ (μ² + σ² − 1 − ℓ)        since E_q z² = μ² + σ²
+    # σ² − 1 is expm1(ℓ), which keeps its digits where the posterior is close to the prior.
+
+    def allocate(self, buffers: BatchBuffers, width: int) -> int:
+        """Room for the KL of every row and dimension."""
+        self._kl = buffers.column()
+        self._per_dimension = buffers.matrix(width)
+        self._excess = buffers.matrix(width)
+        self._scratch = buffers.matrix(width)
+        return 0
+
+    def forward(self, mu: Array, logvar: Array) -> Array:
+        """Kl (B,) from mu and logvar (B, Z); leaves the KL of each dimension in `per_dimension`, on the same loan."""
+        rows = self.admit(mu=mu, logvar=logvar)
+        kl, per_dimension, excess = self._kl[:rows], self._per_dimension[:rows], self._excess[:rows]
+        self.xp.expm1(logvar, out=excess)
+        self.xp.multiply(mu, mu, out=per_dimension)
+        per_dimension += excess
+        per_dimension -= logvar
+        per_dimension *= 0.5
+        self.xp.sum(per_dimension, axis=1, out=kl)
+        self.mu, self.excess, self.per_dimension = mu, excess, per_dimension
+        return kl
+
+    # ∂KL/∂μ = μ                     →  dμ += dkl · μ
+    # ∂KL/∂ℓ = ½ (σ² − 1)            →  dℓ += dkl · ½ (σ² − 1)
+    def add_backward(self, dkl: Array, dmu: Array, dlogvar: Array) -> None:
+        """Add to dmu and dlogvar (B, Z) what dkl (B,) asks for: z has sent a gradient to both already."""
+        rows = self.admit_gradient(dkl=dkl)
+        scratch, dkl = self._scratch[:rows], dkl[:, None]
+        self.xp.multiply(self.mu, dkl, out=scratch)
+        dmu += scratch
+        self.xp.multiply(self.excess, dkl, out=scratch)
+        scratch *= 0.5
+        dlogvar += scratch

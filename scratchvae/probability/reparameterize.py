@@ -1,0 +1,58 @@
+"""The draw from the posterior, written so that a gradient can pass through it."""
+
+from __future__ import annotations
+
+from scratchvae.backend import Array
+from scratchvae.memory import BatchBuffers, Unit
+
+
+class Reparameterize(Unit):
+    """A draw z ~ N(μ, σ² I) as a function of its noise, z = μ + σ ⊙ ε. Kingma and Welling 2013, sec. 2.4.
+
+    shapes   mu, logvar, eps, z (B, Z)
+    keeps    σ and eps, the latter borrowed until backward returns
+    writes   z | dmu, dlogvar
+
+    The network gives log σ², so σ = exp(½ log σ²). The noise is an argument: with ε ~ N(0, I), one row of it for each
+    row of x, z has mean μ and standard deviation σ; with ε held fixed, z is an ordinary function to differentiate.
+    """
+
+    def allocate(self, buffers: BatchBuffers, width: int) -> int:
+        """Room for z, σ and both gradients."""
+        self._z = buffers.matrix(width)
+        self._sigma = buffers.matrix(width)
+        self._dmu = buffers.matrix(width)
+        self._dlogvar = buffers.matrix(width)
+        self._deps = buffers.matrix(width)
+        return width
+
+    def forward(self, mu: Array, logvar: Array, eps: Array) -> Array:
+        """Z (B, Z) from mu, logvar and eps (B, Z)."""
+        rows = self.admit(mu=mu, logvar=logvar, eps=eps)
+        z, sigma = self._z[:rows], self._sigma[:rows]
+        self.xp.multiply(logvar, 0.5, out=sigma)
+        self.xp.exp(sigma, out=sigma)
+        self.xp.multiply(sigma, eps, out=z)
+        z += mu
+        self.sigma, self.eps = sigma, eps
+        return z
+
+    # z = μ + σ ε with σ = exp(½ ℓ), ℓ = log σ², hence
+    #   ∂z/∂μ = 1                    →  dμ = dz
+    #   ∂z/∂σ = ε,  ∂σ/∂ℓ = ½ σ      →  dℓ = dz · ½ σ ε
+    def backward(self, dz: Array) -> tuple[Array, Array]:
+        """Dmu and dlogvar (B, Z) from dz (B, Z)."""
+        rows = self.admit_gradient(dz=dz)
+        dmu, dlogvar = self._dmu[:rows], self._dlogvar[:rows]
+        dmu[...] = dz
+        self.xp.multiply(self.sigma, self.eps, out=dlogvar)
+        dlogvar *= 0.5
+        dlogvar *= dz
+        return dmu, dlogvar
+
+    # ∂z/∂ε = σ                      →  dε = dz · σ
+    def backward_noise(self, dz: Array) -> Array:
+        """Deps (B, Z) from dz (B, Z)."""
+        deps = self._deps[: self.admit_gradient(dz=dz)]
+        self.xp.multiply(self.sigma, dz, out=deps)
+        return deps
