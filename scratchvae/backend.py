@@ -14,7 +14,9 @@ from scratchvae.errors import BackendError, DeviceError, DTypeError
 
 Array = np.ndarray[Any, np.dtype[Any]]  # or the backend's own class of the same interface
 
-INSTALL = "install it with  pip install 'scratchvae[cuda12x]'  (or cuda13x, to match the driver), or use backend='numpy'"
+INSTALL = (
+    "install it with  pip install 'scratchvae[cuda12x]'  (or cuda13x, to match the driver), or use backend='numpy'"
+)
 
 
 class Backend:

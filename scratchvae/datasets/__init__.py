@@ -39,4 +39,6 @@ def load(source: str | PathLike[str], folder: str | PathLike[str] | None = None,
     if path.is_file():
         return load_file(path, key)
     known = ", ".join(["digits", *SETS])
-    raise DataError(f"no data {name!r}: expected {known}, or the path of a .npy file, an .npz file or a folder of images")
+    raise DataError(
+        f"no data {name!r}: expected {known}, or the path of a .npy file, an .npz file or a folder of images"
+    )

@@ -19,12 +19,33 @@ class Split(NamedTuple):
 
 
 class Dataset(NamedTuple):
-    """A training part, a test part, and the (height, width) that makes a row a picture, if one does."""
+    """A training part, a test part, and the (height, width) that makes a row a picture, if one does.
+
+    `testing` (N,) marks the rows of the source that went into the test part, where we cut it ourselves; it is None for
+    a set that comes cut.
+    """
 
     name: str
     train: Split
     test: Split
     image_shape: tuple[int, int] | None
+    testing: Array | None = None
+
+    def part(self, name: str) -> Split:
+        """The part "train", "test", or "all": every row, in the order of the source, train before test if it comes cut.
+
+        Raises DataError.
+        """
+        if name in ("train", "test"):
+            return self.train if name == "train" else self.test
+        if name != "all":
+            raise DataError(f"no part {name!r}: expected 'train', 'test' or 'all'")
+        images = np.concatenate([self.train.images, self.test.images])
+        if self.testing is not None:
+            images[~self.testing], images[self.testing] = self.train.images, self.test.images
+        if self.train.labels is None or self.test.labels is None:
+            return Split(images, None)
+        return Split(images, np.concatenate([self.train.labels, self.test.labels]))
 
 
 def hold_out_a_tenth(name: str, images: Array, image_shape: tuple[int, int] | None) -> Dataset:
@@ -36,4 +57,4 @@ def hold_out_a_tenth(name: str, images: Array, image_shape: tuple[int, int] | No
         raise DataError(f"{name} holds {len(images)} rows; expected at least 10, of which a tenth is kept for testing")
     testing = np.zeros(len(images), bool)
     testing[9::10] = True
-    return Dataset(name, Split(images[~testing], None), Split(images[testing], None), image_shape)
+    return Dataset(name, Split(images[~testing], None), Split(images[testing], None), image_shape, testing)

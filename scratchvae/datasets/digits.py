@@ -12,8 +12,8 @@ from scratchvae.datasets.dataset import Dataset, Split
 def load_digits() -> Dataset:
     """1797 handwritten digits of 8×8 pixels, the first 1500 for training and the last 297 for testing.
 
-    Each pixel counts the ink in a 4×4 block of a 32×32 scan, 0 to 16; here it is divided by 16. Thirteen people wrote
-    them, and the last rows are not by the writers of the first. Labels are 0 to 9.
+    Each pixel counts the ink in a 4×4 block of a 32×32 scan, 0 to 16; here it is divided by 16. The rows keep the
+    order of the source, in which every class comes up equally often all along. Labels are 0 to 9.
 
     E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998,
     doi:10.24432/C50P49, test part, licence CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/). The numbers

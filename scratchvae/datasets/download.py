@@ -5,9 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import http.client
-import os
 import sys
-import tempfile
 import time
 import urllib.request
 import zlib
@@ -16,6 +14,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from scratchvae.disk import whole_file
 from scratchvae.errors import DataError
 
 
@@ -28,37 +27,26 @@ def download(
     rounds    how often all of the urls are tried, waiting `pause` seconds after the first round, twice that after the
               second, and so on; a server has `timeout` seconds to say something
 
-    The file takes its name only when it is whole and its digest is right. Raises DataError.
+    The file takes its name only when it is whole and its digest is right. Raises DataError, or FileError where its
+    folder cannot be written.
     """
-    try:
-        to.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(prefix=f".{to.name}.", suffix=".part", dir=to.parent)
-    except OSError as error:
-        raise DataError(f"cannot write to the cache folder {to.parent} ({error}); set XDG_CACHE_HOME to another") from None
-    reasons = []
-    try:
-        with os.fdopen(handle, "r+b") as file:
-            for attempt in range(rounds):
-                for url in urls:
-                    try:
-                        _fetch(url, file, to.name, timeout)
-                        _check(file, sha256)
-                    except (OSError, http.client.HTTPException, EOFError, zlib.error) as error:
-                        reasons.append(f"  {url}: {error or type(error).__name__}")
-                        continue
-                    os.fsync(file.fileno())
-                    file.close()
-                    Path(part).replace(to)
+    reasons: dict[str, None] = {}
+    with whole_file(to) as file:
+        for attempt in range(rounds):
+            for url in urls:
+                try:
+                    _fetch(url, file, to.name, timeout)
+                    _check(file, sha256)
+                except (OSError, http.client.HTTPException, EOFError, zlib.error) as error:
+                    reasons[f"{url}: {str(error) or type(error).__name__}"] = None
+                else:
                     return
-                if attempt + 1 < rounds:
-                    time.sleep(pause * 2**attempt)
-    finally:
-        Path(part).unlink(missing_ok=True)
-    raise DataError(
-        f"could not download {to.name}:\n"
-        + "\n".join(dict.fromkeys(reasons))
-        + f"\nPut the file into {to.parent} by hand, or set SCRATCHVAE_DATA to a folder that has it"
-    )
+            if attempt + 1 < rounds:
+                time.sleep(pause * 2**attempt)
+        raise DataError(
+            f"could not download {to.name} ({'; '.join(reasons)}); put it into {to.parent} by hand, or set "
+            "SCRATCHVAE_DATA to a folder that has it"
+        )
 
 
 def _fetch(url: str, file: BinaryIO, label: str, timeout: float) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from scratchvae.datasets.dataset import Array, Dataset, hold_out_a_tenth
 from scratchvae.errors import DataError
 
+LARGEST_PIXEL = {"1": 1, "L": 255, "I;16": 65535}  # by Pillow's name for the mode of a grey image
 IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff", ".webp"}
 
 
@@ -49,20 +50,20 @@ def load_folder(path: Path) -> Dataset:
     paths = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
         raise DataError(f"{path} holds no images; expected files ending in {', '.join(sorted(IMAGE_SUFFIXES))}")
-    images = []
+    images: list[Array] = []
     for file in paths:
         try:
             with Image.open(file) as image:
-                if image.mode not in ("1", "L", "I;16"):
+                if image.mode not in LARGEST_PIXEL:
                     raise DataError(f"{file} is no grey image but of mode {image.mode}; convert it to 8-bit grey first")
-                pixels = np.asarray(image)
+                pixels = np.asarray(image, np.float32) / np.float32(LARGEST_PIXEL[image.mode])
         except (OSError, UnidentifiedImageError, ValueError) as error:
             if isinstance(error, DataError):
                 raise
             raise DataError(f"{file} cannot be read as an image: {error}") from None
         if images and pixels.shape != images[0].shape:
             raise DataError(f"{file} is of size {pixels.shape}, {paths[0]} of {images[0].shape}; expected one size")
-        images.append(pixels.astype(np.float32) / {"b": 1, "1": 255, "2": 65535}[np.dtype(pixels.dtype).str[-1]])
+        images.append(pixels)
     stack = np.stack(images)
     return hold_out_a_tenth(str(path), stack.reshape(len(stack), -1), (stack.shape[1], stack.shape[2]))
 
@@ -72,7 +73,9 @@ def _member(path: Path, names: list[str], key: str | None) -> str:
         return names[0]
     if key not in names:
         asked = "" if key is None else f" and no {key!r}"
-        raise DataError(f"{path} holds the arrays {', '.join(sorted(names)) or 'none'}{asked}; name one with --key (key=)")
+        raise DataError(
+            f"{path} holds the arrays {', '.join(sorted(names)) or 'none'}{asked}; name one with --key (key=)"
+        )
     return key
 
 
@@ -87,12 +90,13 @@ def _from_array(path: Path, array: Array) -> Dataset:
         low, high = int(rows.min()), int(rows.max())
         if low < 0 or high > (255 if rows.dtype == np.uint8 else 1):
             raise DataError(
-                f"{path} holds {rows.dtype} from {low} to {high}; expected uint8 (0 to 255), only 0 and 1, or floats in "
-                "[0, 1]: divide by the largest possible value and save again"
+                f"{path} holds {rows.dtype} from {low} to {high}; expected uint8 (0 to 255), only 0 and 1, or floats "
+                "in [0, 1]: divide by the largest possible value and save again"
             )
         rows = rows.astype(np.float32) / np.float32(255 if high > 1 else 1)
     elif rows.dtype.kind == "f":
-        rows = rows.astype(np.float32)
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and a model refuses it
+            rows = rows.astype(np.float32)
     else:
         raise DataError(f"{path} holds {rows.dtype}; expected real numbers")
     return hold_out_a_tenth(str(path), rows, shape)

@@ -50,7 +50,9 @@ def load_idx_folder(folder: Path, name: str | None = None) -> Dataset:
             raise DataError(f"{folder} holds {len(images)} images and {len(labels)} labels of the same part")
         if images.shape[1:] != train_images.shape[1:] or not images.size:
             raise DataError(f"{folder} holds images of shapes {train_images.shape} and {images.shape}")
-        splits.append(Split(images.reshape(len(images), -1).astype(np.float32) / np.float32(255), labels.astype(np.int64)))
+        splits.append(
+            Split(images.reshape(len(images), -1).astype(np.float32) / np.float32(255), labels.astype(np.int64))
+        )
     height, width = train_images.shape[1:]
     return Dataset(name or folder.name, splits[0], splits[1], (height, width))
 

@@ -51,9 +51,7 @@ def within(x: Array, name: str, support: tuple[float, float]) -> None:
     if not (isfinite(low) and isfinite(high)):
         raise RangeError(f"{name} holds NaN or infinite values; drop those rows, or fill them in, first")
     mend = "divide 8-bit images by 255, other data by their maximum" if low >= 0 else "shift and scale them first"
-    raise RangeError(
-        f"{name} holds values from {low:g} to {high:g}; expected {support[0]:g} to {support[1]:g}: {mend}"
-    )
+    raise RangeError(f"{name} holds values from {low:g} to {high:g}; expected {support[0]:g} to {support[1]:g}: {mend}")
 
 
 def _mend(x: Array, name: str, width: int) -> str:

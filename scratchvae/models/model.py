@@ -47,7 +47,9 @@ class Model:
         self.latent_dim = whole("latent_dim", latent_dim)
         self.image_shape = None if image_shape is None else wholes("image_shape", image_shape)
         if self.image_shape and (len(self.image_shape) != 2 or np.prod(self.image_shape) != self.input_dim):
-            raise ConfigError(f"image_shape={image_shape}: expected (height, width) with {self.input_dim} pixels in all")
+            raise ConfigError(
+                f"image_shape={image_shape}: expected (height, width) with {self.input_dim} pixels in all"
+            )
         self.dtype: np.dtype[Any] = np.dtype(one_of("dtype", dtype, ["float32", "float64"]))
         # what makes a model like this one, as JSON can hold it; where it computes is not part of what it is
         self.config: dict[str, Any] = {
@@ -68,12 +70,15 @@ class Model:
         self.decoder = perceptron(outward, activation, init)
         self.likelihood = Bernoulli()
         self.objective = Objective(self.config["beta"])
+        self.notes: dict[str, Any] = {}  # what is worth keeping in the file with it, such as the data it learnt from
         self.make_pieces()
 
         self.backend = get_backend(backend)
         self.door = Door(self.backend, self.dtype)
         networks = {"encoder": self.encoder, "decoder": self.decoder}
-        shapes = {f"{of}.{name}": shape for of, net in networks.items() for name, shape in net.parameter_shapes().items()}
+        shapes = {
+            f"{of}.{name}": shape for of, net in networks.items() for name, shape in net.parameter_shapes().items()
+        }
         self._params = FlatVector(self.backend.xp, shapes, self.dtype)
         self._grads = FlatVector(self.backend.xp, shapes, self.dtype)
         self._buffers = BatchBuffers(self.backend, self.dtype, 0)

@@ -22,7 +22,7 @@ class Constant:
 
 
 class Cosine:
-    """Half a cosine from `lr` down to `final` over `steps` updates, `final` after. Loshchilov and Hutter 2017, eq. 5."""
+    """Half a cosine from `lr` to `final` over `steps` updates, `final` after. Loshchilov and Hutter 2017, eq. 5."""
 
     def __init__(self, lr: float, steps: int, final: float = 0.0) -> None:
         if steps < 1 or not 0 <= final <= lr:

@@ -1,0 +1,105 @@
+"""Arguments that several commands share, and how they are read."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from scratchvae.datasets import Dataset, Split, load
+from scratchvae.errors import ConfigError
+from scratchvae.models import VAE
+from scratchvae.training import load as load_model
+
+Arguments = argparse.ArgumentParser | argparse._ArgumentGroup
+Commands = Any  # argparse keeps the class of what add_subparsers returns to itself
+
+
+def add_command(commands: Commands, name: str, run: Any, summary: str, example: str) -> argparse.ArgumentParser:
+    """A command, with its one-line summary and an example under its help."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=f"example: {example}",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_data(parser: argparse.ArgumentParser, default: str | None, default_text: str) -> None:
+    """Which data, and where it lies."""
+    parser.add_argument(
+        "data",
+        nargs="?",
+        default=default,
+        metavar="DATA",
+        help="digits, mnist, fashion-mnist, a .npy or .npz file, or a folder of grey images or idx files; "
+        f"{default_text}",
+    )
+    parser.add_argument(
+        "--data-dir",
+        default=argparse.SUPPRESS,
+        metavar="DIR",
+        help="where mnist and fashion-mnist lie; without it: $SCRATCHVAE_DATA, the cache, a download",
+    )
+    parser.add_argument(
+        "--key", default=argparse.SUPPRESS, metavar="NAME", help="which array of an .npz file; needed if it has several"
+    )
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Which model, and where it computes."""
+    parser.add_argument("model", metavar="MODEL", help="a model file, or the folder that train wrote it to")
+    add_backend(parser)
+
+
+def add_backend(parser: Arguments) -> None:
+    """Where to compute."""
+    parser.add_argument(
+        "--backend", choices=["numpy", "cupy", "auto"], default="numpy", help="CPU, GPU, or a GPU if one works"
+    )
+
+
+def add_part(parser: argparse.ArgumentParser, default: str) -> None:
+    """Which part of the data."""
+    parser.add_argument("--part", choices=["train", "test", "all"], default=default, help="which rows of the data")
+
+
+def add_seed(parser: Arguments, what: str) -> None:
+    """The seed of whatever is drawn."""
+    parser.add_argument("--seed", type=int, default=0, help=f"of {what}")
+
+
+def read_data(args: argparse.Namespace, source: str) -> Dataset:
+    """The data set that the arguments name."""
+    return load(source, getattr(args, "data_dir", None), getattr(args, "key", None))
+
+
+def read_model(args: argparse.Namespace) -> Any:
+    """The model that the arguments name."""
+    path = Path(args.model)
+    return load_model(path / "model.npz" if path.is_dir() else path, args.backend)
+
+
+def read_vae(args: argparse.Namespace) -> VAE:
+    """The model that the arguments name, which must be a VAE."""
+    model = read_model(args)
+    if not isinstance(model, VAE):
+        raise ConfigError(f"{args.model} is an {type(model).__name__}; {args.command} needs a VAE, with a prior")
+    return model
+
+
+def read_rows(args: argparse.Namespace, model: Any) -> Split:
+    """The rows that the arguments name; without a name, of the data that the model learnt from."""
+    source = args.data or model.notes.get("data")
+    if not source:
+        raise ConfigError(f"{args.model} does not say what data it learnt from; name some DATA")
+    return read_data(args, source).part(args.part)
+
+
+def print_json(content: dict[str, Any]) -> None:
+    """`content` on standard output."""
+    print(json.dumps(content, indent=2))

@@ -1,0 +1,65 @@
+"""scratchvae evaluate."""
+
+from __future__ import annotations
+
+import argparse
+
+from scratchvae.cli.arguments import (
+    Commands,
+    add_command,
+    add_data,
+    add_model,
+    add_part,
+    add_seed,
+    print_json,
+    read_model,
+    read_rows,
+)
+from scratchvae.evaluation import latent_use
+from scratchvae.models import VAE
+from scratchvae.training import score
+
+
+def add_commands(commands: Commands) -> None:
+    """Add `evaluate`."""
+    parser = add_command(
+        commands,
+        "evaluate",
+        run,
+        "measure a trained model on data",
+        "scratchvae evaluate runs/digits --part test --json",
+    )
+    add_model(parser)
+    add_data(parser, None, "without it, what the model learnt from")
+    add_part(parser, "test")
+    parser.add_argument(
+        "--binarize",
+        choices=["dynamic", "none"],
+        default=argparse.SUPPRESS,
+        help="draw each pixel once, or take grey values as they are; without it, as in training",
+    )
+    add_seed(parser, "the noise and the binarisation")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the objective and the use of the latent space."""
+    model = read_model(args)
+    images = read_rows(args, model).images
+    asked = getattr(args, "binarize", model.notes.get("binarize"))
+    binarize = None if asked == "none" else asked
+    result = score(model, images, seed=args.seed, binarize=binarize)
+    use = latent_use(model, images) if isinstance(model, VAE) else None
+    if args.json:
+        latent = {"active": use.active, "kl_per_dimension": use.kl.tolist()} if use else {}
+        print_json({**result._asdict(), "binarize": binarize, **latent})
+        return 0
+    value = "ELBO" if use and model.objective.beta == 1.0 else "objective"
+    print(f"{result.rows} rows of {args.data or model.notes.get('data')} ({args.part}), binarize: {binarize or 'none'}")
+    print(f"  {value:<16}{result.value:9.2f} ± {result.standard_error:.2f} nats a row, one draw of z each")
+    print(f"  {'reconstruction':<16}{result.reconstruction:9.2f}")
+    print(f"  {'KL':<16}{result.kl:9.2f}")
+    if use:
+        print(f"  {'active units':<16}{use.active:6d} of {model.latent_dim}")
+        print(f"  {'KL by unit':<16}{' '.join(f'{kl:.2f}' for kl in sorted(use.kl, reverse=True))}")
+    return 0

@@ -1,0 +1,91 @@
+"""scratchvae info."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+import scratchvae
+from scratchvae.backend import get_backend
+from scratchvae.cli.arguments import Commands, add_backend, add_command, print_json, read_model
+from scratchvae.errors import BackendError
+
+
+def add_commands(commands: Commands) -> None:
+    """Add `info`."""
+    parser = add_command(
+        commands,
+        "info",
+        run,
+        "show the backends, libraries and versions in use, or what a model file holds",
+        "scratchvae info runs/digits",
+    )
+    parser.add_argument("model", metavar="MODEL", nargs="?", help="a model file, or the folder that train wrote it to")
+    add_backend(parser)
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the installation, or one model."""
+    content = model_facts(read_model(args)) if args.model else installation()
+    if args.json:
+        print_json(content)
+    else:
+        for name, fact in content.items():
+            _print_fact(name, fact)
+    return 0
+
+
+def installation() -> dict[str, Any]:
+    """What this installation computes with."""
+    try:
+        get_backend("cupy")
+        gpu = "works"
+    except BackendError as error:
+        gpu = str(error)
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return {
+        "scratchvae": scratchvae.__version__,
+        "python": f"{platform.python_version()} on {platform.platform()}",
+        "numpy": np.__version__,
+        "BLAS": f"{blas['name']} {blas['version']}",
+        "backend numpy": "works",
+        "backend cupy": gpu,
+        **{name: _version(name) for name in ("matplotlib", "tqdm")},
+    }
+
+
+def model_facts(model: Any) -> dict[str, Any]:
+    """What one model is."""
+    return {
+        "model": type(model).__name__,
+        **model.config,
+        "notes": model.notes,
+        "parameters": {name: list(array.shape) for name, array in model.params.items()},
+        "numbers": int(model.theta.size),
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed; pip install 'scratchvae[cli]'"
+
+
+def _print_fact(name: str, fact: Any) -> None:
+    if isinstance(fact, dict):
+        for inner, value in fact.items():
+            print(f"{f'{name}: {inner}':<28} {_plain(value)}")
+    else:
+        print(f"{name:<28} {_plain(fact)}")
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "–"
+    return " × ".join(str(n) for n in value) if isinstance(value, list) else str(value)

@@ -1,0 +1,57 @@
+"""Where results go."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scratchvae.backend import Array, to_numpy
+from scratchvae.disk import check_writable, whole_file
+from scratchvae.errors import ConfigError
+from scratchvae.plotting import save_picture
+from scratchvae.plotting.figures import PICTURE_SUFFIXES
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ARRAY_SUFFIXES = (".npy", ".csv")
+
+
+def check_out(out: str, suffixes: tuple[str, ...]) -> None:
+    """Raises ConfigError or FileError if nothing could be written to `out`: before the work, not after it."""
+    if Path(out).suffix not in suffixes:
+        raise ConfigError(f"--out {out}: expected a name that ends in {', '.join(suffixes)}")
+    check_writable(Path(out).parent)
+
+
+def write_rows(rows: Any, out: str, draw: Callable[[], Figure]) -> None:
+    """Rows (N, D) to a .npy or .csv file, or as what `draw` makes of them to a picture."""
+    if Path(out).suffix in PICTURE_SUFFIXES:
+        save_picture(draw(), out)
+    else:
+        host = to_numpy(rows)
+        write_array(host, out, [f"x{k}" for k in range(host.shape[1])])
+    print(f"wrote {out}")
+
+
+def write_array(rows: Array, out: str, names: list[str], labels: Array | None = None) -> None:
+    """Rows (N, Z) to a .npy file, or to a .csv file under a line of names, with a column of labels if there are any."""
+    with whole_file(out) as file:
+        if Path(out).suffix == ".npy":
+            np.save(file, rows)
+            return
+        columns = [*names, "label"] if labels is not None else names
+        file.write((",".join(columns) + "\n").encode())
+        for k, row in enumerate(rows):
+            cells = [np.format_float_positional(number, trim="0") for number in row]
+            file.write((",".join([*cells, str(labels[k])] if labels is not None else cells) + "\n").encode())
+
+
+def write_json(content: dict[str, Any], path: Path) -> None:
+    """`content` to a file."""
+    with whole_file(path) as file:
+        file.write((json.dumps(content, indent=2) + "\n").encode())

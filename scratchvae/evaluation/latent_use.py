@@ -1,0 +1,37 @@
+"""Which latent dimensions carry anything."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from scratchvae.backend import Array, to_numpy
+from scratchvae.models import VAE
+from scratchvae.probability import GaussianKL
+
+ACTIVE_ABOVE = 0.01
+
+
+class LatentUse(NamedTuple):
+    """For each latent dimension: its mean KL (Z,) in nats, and the variance of its posterior mean over the rows (Z,).
+
+    `active` counts the dimensions whose variance exceeds 0.01: the "active units" of Burda, Grosse and Salakhutdinov
+    2016, sec. 5.1. The others say nothing about x.
+    """
+
+    kl: Array
+    variance: Array
+    active: int
+
+
+def latent_use(vae: VAE, images: Any) -> LatentUse:
+    """How the posterior of each row of images (N, D) uses the latent space.
+
+    Raises DTypeError, ShapeError or RangeError.
+    """
+    mu, logvar = (to_numpy(array).astype(np.float64) for array in vae.encode(images))
+    divergence = GaussianKL()
+    divergence.forward(mu, logvar)
+    variance = mu.var(axis=0)
+    return LatentUse(divergence.per_dimension.mean(axis=0), variance, int((variance > ACTIVE_ABOVE).sum()))

@@ -1,0 +1,19 @@
+"""Pictures; needs matplotlib, which is imported when a picture is made.
+
+Each function returns a matplotlib Figure that belongs to no window; `save_picture` writes it.
+"""
+
+from scratchvae.plotting.curves import draw_history
+from scratchvae.plotting.figures import save_picture
+from scratchvae.plotting.latent import draw_codes, draw_manifold
+from scratchvae.plotting.mosaic import draw_images, draw_interpolations, draw_reconstructions
+
+__all__ = [
+    "draw_codes",
+    "draw_history",
+    "draw_images",
+    "draw_interpolations",
+    "draw_manifold",
+    "draw_reconstructions",
+    "save_picture",
+]

@@ -1,0 +1,37 @@
+"""Training over time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scratchvae.plotting.figures import blank_figure
+from scratchvae.training import History
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def draw_history(history: History) -> Figure:
+    """The loss on training and validation rows, and the two terms it consists of, over the epochs."""
+    figure = blank_figure(9.0, 3.6)
+    left, right = figure.subplots(1, 2)
+    epochs = [epoch.epoch for epoch in history.epochs]
+    left.plot(epochs, history.loss, label="training", color="tab:blue")
+    scored = [(epoch.epoch, epoch.validation) for epoch in history.epochs if epoch.validation is not None]
+    if scored:
+        left.plot(*zip(*scored, strict=True), label="validation", color="tab:orange")
+    if history.best_epoch is not None:
+        left.axvline(history.best_epoch, color="0.6", linestyle=":", label=f"best, epoch {history.best_epoch}")
+    left.set_title("Loss: −reconstruction + β·KL", fontsize=11)
+    left.legend(frameon=False)
+    right.plot(epochs, [-term for term in history.reconstruction], label="−reconstruction", color="tab:red")
+    right.plot(epochs, history.kl, label="KL", color="tab:green")
+    right.set_title("Its two terms, training", fontsize=11)
+    right.set_ylim(bottom=0.0)
+    right.legend(frameon=False)
+    for axes in (left, right):
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("nats per image")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    return figure

@@ -1,0 +1,33 @@
+"""Blank figures, and figures in files."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scratchvae.disk import whole_file
+from scratchvae.errors import ConfigError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PICTURE_SUFFIXES = (".png", ".pdf", ".svg")
+
+
+def blank_figure(width: float, height: float) -> Figure:
+    """An empty figure of that size in inches. Raises ConfigError without matplotlib."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ConfigError("pictures need matplotlib: install it with  pip install 'scratchvae[cli]'") from None
+    return Figure(figsize=(width, height), layout="constrained", dpi=100)
+
+
+def save_picture(figure: Figure, path: str | PathLike[str]) -> None:
+    """Write `figure` to a .png, .pdf or .svg file, whole or not at all. Raises ConfigError or FileError."""
+    suffix = Path(path).suffix
+    if suffix not in PICTURE_SUFFIXES:
+        raise ConfigError(f"{path}: expected a name that ends in {', '.join(PICTURE_SUFFIXES)}")
+    with whole_file(path) as file:
+        figure.savefig(file, format=suffix[1:])

@@ -1,0 +1,60 @@
+"""The latent space, seen flat."""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scratchvae.backend import Array, to_numpy
+from scratchvae.models import VAE
+from scratchvae.plotting.figures import blank_figure
+from scratchvae.plotting.mosaic import Shape, draw_images
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def draw_manifold(vae: VAE, shape: Shape, side: int = 20) -> Figure:
+    """What a two-dimensional latent space decodes to, on a grid that cuts the prior into equally likely pieces."""
+    quantiles = [NormalDist().inv_cdf((k + 0.5) / side) for k in range(side)]
+    z = np.array([(across, up) for up in reversed(quantiles) for across in quantiles])
+    return draw_images(
+        vae.decode(z), shape, side, "The latent plane: z₁ to the right, z₂ upwards, even steps of the prior"
+    )
+
+
+def draw_codes(codes: Any, labels: Array | None) -> Figure:
+    """Codes (N, Z) along their first two principal components, coloured by label."""
+    codes = to_numpy(codes).astype(np.float64)
+    plane, shares = principal_plane(codes)
+    figure = blank_figure(7.0, 6.0)
+    axes = figure.add_subplot()
+    if labels is None:
+        axes.scatter(plane[:, 0], plane[:, 1], s=6, alpha=0.5, linewidths=0)
+    else:
+        names = np.unique(labels)
+        for k, name in enumerate(names):
+            colour = f"C{k}" if len(names) <= 10 else None
+            x, y = plane[labels == name].T
+            axes.scatter(x, y, s=8, alpha=0.6, linewidths=0, color=colour, label=str(name))
+        axes.legend(frameon=False, markerscale=2.5, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    axes.set_title(f"Codes of {len(codes)} test images along their first two principal components", fontsize=11)
+    axes.set_xlabel(f"first component, {shares[0]:.0%} of the variance")
+    axes.set_ylabel(f"second component, {shares[1]:.0%}")
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def principal_plane(codes: Array) -> tuple[Array, tuple[float, float]]:
+    """Coordinates (N, 2) of codes (N, Z) along the two directions of most variance, and the share of each in it all."""
+    centred = codes - codes.mean(axis=0)
+    _, singular, directions = np.linalg.svd(centred, full_matrices=False)
+    variance = np.zeros(max(2, len(singular)))
+    variance[: len(singular)] = singular**2
+    plane = np.zeros((len(codes), 2))
+    plane[:, : len(directions[:2])] = centred @ directions[:2].T
+    share = variance[:2] / (variance.sum() or 1.0)
+    return plane, (float(share[0]), float(share[1]))

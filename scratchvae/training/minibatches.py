@@ -1,0 +1,55 @@
+"""The data, a few rows at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from scratchvae.backend import Array, Backend
+from scratchvae.training.binarize import Binarizer
+
+
+class Minibatches:
+    """All rows of `images` (N, D) in a new random order each time it is run through, in batches of `batch_size`.
+
+    The last batch has the N mod batch_size rows that are left, if any are: every row is seen once. Rows are gathered
+    into one buffer, made once, and brought to the device: what is given out is a loan until the next batch.
+    """
+
+    def __init__(
+        self,
+        images: Array,
+        batch_size: int,
+        rng: np.random.Generator,
+        binarizer: Binarizer | None,
+        backend: Backend,
+        dtype: np.dtype,
+    ) -> None:
+        self.images = images
+        self.batch_size = min(batch_size, len(images))
+        self.rng = rng
+        self.binarizer = binarizer
+        self.backend = backend
+        self._host = np.empty((self.batch_size, images.shape[1]), dtype)
+        self._device = self._host if backend.on_host else backend.upload(self._host)
+
+    def __len__(self) -> int:
+        """The number of batches in one run through the data."""
+        return -(-len(self.images) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Array]:
+        """Batches (B, D) on the device."""
+        order = self.rng.permutation(len(self.images))
+        for start in range(0, len(order), self.batch_size):
+            chosen = order[start : start + self.batch_size]
+            x = self._host[: len(chosen)]
+            if self.images.dtype == x.dtype:
+                np.take(self.images, chosen, axis=0, out=x, mode="clip")  # any other mode makes a copy
+            else:
+                x[...] = self.images[chosen]
+            if self.binarizer:
+                self.binarizer(x, out=x)
+            if not self.backend.on_host:
+                self.backend.copy_from_host(self._device[: len(chosen)], x)
+            yield self._device[: len(chosen)]

@@ -1,0 +1,48 @@
+"""The objective over a whole data set: the same function that training differentiates."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import NamedTuple
+
+import numpy as np
+
+from scratchvae.backend import Array, to_numpy
+from scratchvae.models import Model
+from scratchvae.training.binarize import Binarizer, check_binarize
+
+
+class Score(NamedTuple):
+    """Means over rows, in nats: value = reconstruction − beta · kl; with beta = 1, for a VAE, value is the ELBO.
+
+    standard_error is that of `value`, over rows and draws.
+    """
+
+    value: float
+    reconstruction: float
+    kl: float
+    standard_error: float
+    rows: int
+
+
+def score(model: Model, images: Array, *, seed: int = 0, binarize: str | None = None) -> Score:
+    """The mean of `model.terms` over images (N, D), with one ε a row drawn from `seed`.
+
+    With binarize="dynamic" the images are binarised once, from `seed` too, so that two scores with the same seed differ
+    by the model alone. Raises ConfigError, DTypeError, ShapeError or RangeError.
+    """
+    check_binarize(binarize)
+    images = model.admit_data(images, "images")
+    noise, pixels = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2))
+    binarizer = Binarizer(pixels, model.chunk_rows, model.input_dim) if binarize else None
+    collected = []
+    for start in range(0, len(images), model.chunk_rows):
+        x = images[start : start + model.chunk_rows]
+        if binarizer:
+            x = to_numpy(x)
+            x = binarizer(x, out=np.empty(x.shape, model.dtype))
+        eps = noise.standard_normal((len(x), model.noise_dim), model.dtype.type)
+        collected.append([to_numpy(term).astype(np.float64) for term in model.terms(x, eps)])
+    value, reconstruction, kl = (np.concatenate(parts) for parts in zip(*collected, strict=True))
+    error = float(value.std(ddof=1)) / sqrt(len(value)) if len(value) > 1 else float("nan")
+    return Score(float(value.mean()), float(reconstruction.mean()), float(kl.mean()), error, len(value))

@@ -1,0 +1,164 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import time
+from math import inf, isfinite
+from typing import Any
+
+import numpy as np
+
+from scratchvae.backend import Array, to_numpy
+from scratchvae.errors import ConfigError, DivergedError
+from scratchvae.models import Model, Terms
+from scratchvae.models.settings import real, whole
+from scratchvae.optim import Adam, Optimizer, Schedule, clip_by_global_norm
+from scratchvae.training.binarize import Binarizer, check_binarize
+from scratchvae.training.history import Epoch, History
+from scratchvae.training.interruption import Interruption
+from scratchvae.training.minibatches import Minibatches
+from scratchvae.training.progress import Progress
+from scratchvae.training.scoring import score
+
+
+class Trainer:
+    """Trains a model on minibatches: draw noise, forward, backward, update.
+
+    lr           learning rate, a number or a schedule, of Adam (Kingma and Ba 2015); 1e-3 unless given
+    batch_size   rows a step; where the data has fewer, a step takes them all
+    seed         of the order of the rows, of the noise and of the binarisation, each a stream of its own: on NumPy the
+                 same seed gives the same bits
+    optimizer    another one than Adam, not bound yet; it has a learning rate of its own, so `lr` stays away
+    clip_norm    longest gradient that is let through, in the Euclidean norm over all parameters; None for any
+    binarize     "dynamic" draws each pixel anew at each step, 1 with the probability that its grey value says
+
+    Raises ConfigError.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        lr: float | Schedule | None = None,
+        batch_size: int = 128,
+        seed: int = 0,
+        optimizer: Optimizer | None = None,
+        clip_norm: float | None = None,
+        binarize: str | None = None,
+    ) -> None:
+        if lr is not None and optimizer is not None:
+            raise ConfigError("lr and optimizer were both given; give the rate to the optimizer")
+        self.model = model
+        self.batch_size = whole("batch_size", batch_size)
+        self.optimizer = optimizer or Adam(1e-3 if lr is None else lr)
+        self.clip_norm = None if clip_norm is None else real("clip_norm", clip_norm, least=1e-12)
+        self.binarize = check_binarize(binarize)
+        self.history = History()
+        streams = np.random.SeedSequence(whole("seed", seed, least=0)).spawn(3)
+        self._order_rng, self._noise_rng, pixel_rng = (np.random.default_rng(stream) for stream in streams)
+        self._binarizer = Binarizer(pixel_rng, self.batch_size, model.input_dim) if binarize else None
+        self._eps = np.empty((self.batch_size, model.noise_dim), model.dtype)
+        self._eps_device = self._eps if model.backend.on_host else model.backend.upload(self._eps)
+        model.reserve(self.batch_size)
+        self.optimizer.bind(model.backend.xp, model.theta)
+
+    def step(self, x: Any) -> float:
+        """One update from the batch x (B, D), binarised if so set; returns its loss before the update, in nats a row.
+
+        Raises DTypeError, ShapeError or RangeError.
+        """
+        x = self.model.admit_data(x)
+        if len(x) > self.batch_size:
+            raise ConfigError(f"x has {len(x)} rows; this trainer was made for batch_size={self.batch_size}")
+        if self._binarizer:
+            x = to_numpy(x)
+            x = self._binarizer(x, out=np.empty(x.shape, self.model.dtype))
+        return float(self.model.objective.loss(self._update(self.model.door.bring(x))))
+
+    def fit(
+        self,
+        images: Any,
+        epochs: int,
+        validation: Any = None,
+        progress: bool = False,
+        patience: int | None = None,
+    ) -> History:
+        """Run through images (N, D) `epochs` times; returns the history of all epochs this trainer has run.
+
+        validation   rows (M, D) that are scored after each epoch, each time with the same noise and binarisation
+        progress     show how it goes on standard error
+        patience     stop when this many epochs in a row brought no lower validation loss; however training ends, the
+                     model then has the weights of the epoch with the lowest
+
+        Before the first step of an untrained model, the bias of the output becomes the logit of the mean image.
+        Ctrl-C ends training after the step at hand; what was learnt so far stays, and `history.stopped` says so.
+        Raises ConfigError, DTypeError, ShapeError or RangeError before anything is changed; DivergedError when the
+        loss of an epoch is no finite number.
+        """
+        whole("epochs", epochs)
+        if patience is not None:
+            whole("patience", patience)
+            if validation is None:
+                raise ConfigError("patience needs validation rows to watch: pass validation=")
+        images = to_numpy(self.model.admit_data(images, "images"))
+        if validation is not None:
+            validation = self.model.admit_data(validation, "validation")
+        self.model.start_output_bias(np.asarray(np.mean(images, axis=0, dtype=np.float64)))
+        batches = Minibatches(
+            images, self.batch_size, self._order_rng, self._binarizer, self.model.backend, self.model.dtype
+        )
+        bar = Progress(progress, epochs, len(batches))
+        best, best_theta = inf, self.model.theta.copy() if patience else None
+        self.history.stopped = ""
+        with Interruption() as interruption:
+            try:
+                for _ in range(epochs):
+                    record = self._epoch(batches, validation, interruption, bar)
+                    if record is None:
+                        self.history.stopped = "interrupted"
+                        break
+                    self.history.epochs.append(record)
+                    bar.epoch(record)
+                    if best_theta is not None and record.validation is not None:
+                        if record.validation < best:
+                            best, self.history.best_epoch = record.validation, record.epoch
+                            best_theta[...] = self.model.theta
+                        elif record.epoch - (self.history.best_epoch or 0) >= (patience or 0):
+                            self.history.stopped = "early"
+                            break
+            finally:
+                bar.close()
+                if best_theta is not None and best < inf:
+                    self.model.theta[...] = best_theta
+        self.history.stopped = self.history.stopped or "finished"
+        return self.history
+
+    def _epoch(self, batches: Minibatches, validation: Any, interruption: Interruption, bar: Progress) -> Epoch | None:
+        start = time.perf_counter()
+        totals = self.model.backend.xp.zeros(3)
+        for x in batches:
+            for k, term in enumerate(self._update(x)):
+                totals[k] += term.sum()
+            bar.step()
+            if interruption.asked:
+                return None
+        value, reconstruction, kl = (float(total) / len(batches.images) for total in to_numpy(totals))
+        number = len(self.history.epochs) + 1
+        if not isfinite(value):
+            raise DivergedError(
+                f"training diverged: epoch {number} had loss {-value}; try a smaller learning rate, or clip_norm=1"
+            )
+        validated = None if validation is None else -score(self.model, validation, binarize=self.binarize).value
+        return Epoch(number, -value, reconstruction, kl, validated, time.perf_counter() - start)
+
+    def _update(self, x: Array) -> Terms:
+        model, rows = self.model, len(x)
+        eps, eps_device = self._eps[:rows], self._eps_device[:rows]
+        self._noise_rng.standard_normal(out=eps, dtype=model.dtype.type)
+        if not model.backend.on_host:
+            model.backend.copy_from_host(eps_device, eps)
+        terms = model.forward(x, eps_device)
+        model.backward()
+        if self.clip_norm is not None:
+            clip_by_global_norm(model.backend.xp, model.dtheta, self.clip_norm)
+        self.optimizer.step(model.dtheta)
+        return terms
