@@ -36,7 +36,8 @@ class GELU(Elementwise):
     #   →  dx = (Φ(x) + x φ(x)) dy
     def backward(self, dy: Array) -> Array:
         """Dx (B, I) from dy (B, I)."""
-        dx = self._dx[: self.admit_gradient(dy=dy)]
+        rows = self.admit_gradient(dy=dy)
+        dx = self._dx[:rows]
         normal_pdf(self.xp, self.x, out=dx)
         dx *= self.x
         dx += self.cdf

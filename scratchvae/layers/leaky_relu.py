@@ -24,7 +24,8 @@ class LeakyReLU(Elementwise):
 
     def forward(self, x: Array) -> Array:
         """Y (B, I) from x (B, I)."""
-        y = self._y[: self.admit(x=x)]
+        rows = self.admit(x=x)
+        y = self._y[:rows]
         self.xp.multiply(x, self.slope, out=y)
         self.xp.maximum(x, y, out=y)
         self.y = y
@@ -34,7 +35,8 @@ class LeakyReLU(Elementwise):
     #   →  dx = (a + (1 − a) [y > 0]) dy
     def backward(self, dy: Array) -> Array:
         """Dx (B, I) from dy (B, I)."""
-        dx = self._dx[: self.admit_gradient(dy=dy)]
+        rows = self.admit_gradient(dy=dy)
+        dx = self._dx[:rows]
         self.xp.greater(self.y, 0.0, out=dx)
         dx *= 1.0 - self.slope
         dx += self.slope

@@ -68,7 +68,8 @@ class Linear(Layer):
 
     def forward(self, x: Array) -> Array:
         """Y (B, O) from x (B, I)."""
-        y = self._y[: self.admit(x=x)]
+        rows = self.admit(x=x)
+        y = self._y[:rows]
         self.xp.matmul(x, self.W, out=y)
         y += self.b
         self.x = x

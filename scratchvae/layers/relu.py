@@ -18,7 +18,8 @@ class ReLU(Elementwise):
 
     def forward(self, x: Array) -> Array:
         """Y (B, I) from x (B, I)."""
-        y = self._y[: self.admit(x=x)]
+        rows = self.admit(x=x)
+        y = self._y[:rows]
         self.xp.maximum(x, 0.0, out=y)
         self.y = y
         return y
@@ -27,7 +28,8 @@ class ReLU(Elementwise):
     #   →  dx = [y > 0] dy
     def backward(self, dy: Array) -> Array:
         """Dx (B, I) from dy (B, I)."""
-        dx = self._dx[: self.admit_gradient(dy=dy)]
+        rows = self.admit_gradient(dy=dy)
+        dx = self._dx[:rows]
         self.xp.greater(self.y, 0.0, out=dx)
         dx *= dy
         return dx

@@ -17,7 +17,8 @@ class Sigmoid(Elementwise):
 
     def forward(self, x: Array) -> Array:
         """Y (B, I) from x (B, I)."""
-        y = self._y[: self.admit(x=x)]
+        rows = self.admit(x=x)
+        y = self._y[:rows]
         sigmoid(self.xp, x, out=y)
         self.y = y
         return y
@@ -26,7 +27,8 @@ class Sigmoid(Elementwise):
     #   →  dx = y (1 − y) dy
     def backward(self, dy: Array) -> Array:
         """Dx (B, I) from dy (B, I)."""
-        dx = self._dx[: self.admit_gradient(dy=dy)]
+        rows = self.admit_gradient(dy=dy)
+        dx = self._dx[:rows]
         self.xp.subtract(1.0, self.y, out=dx)
         dx *= self.y
         dx *= dy

@@ -36,7 +36,8 @@ class SiLU(Elementwise):
     #   →  dx = (s + y (1 − s)) dy
     def backward(self, dy: Array) -> Array:
         """Dx (B, I) from dy (B, I)."""
-        dx = self._dx[: self.admit_gradient(dy=dy)]
+        rows = self.admit_gradient(dy=dy)
+        dx = self._dx[:rows]
         self.xp.subtract(1.0, self.gate, out=dx)
         dx *= self.y
         dx += self.gate

@@ -29,7 +29,8 @@ class Softplus(Elementwise):
     #   →  dx = σ(x) dy
     def backward(self, dy: Array) -> Array:
         """Dx (B, I) from dy (B, I)."""
-        dx = self._dx[: self.admit_gradient(dy=dy)]
+        rows = self.admit_gradient(dy=dy)
+        dx = self._dx[:rows]
         sigmoid(self.xp, self.x, out=dx)
         dx *= dy
         return dx

@@ -16,7 +16,8 @@ class Tanh(Elementwise):
 
     def forward(self, x: Array) -> Array:
         """Y (B, I) from x (B, I)."""
-        y = self._y[: self.admit(x=x)]
+        rows = self.admit(x=x)
+        y = self._y[:rows]
         self.xp.tanh(x, out=y)
         self.y = y
         return y
@@ -25,7 +26,8 @@ class Tanh(Elementwise):
     #   →  dx = (1 − y²) dy
     def backward(self, dy: Array) -> Array:
         """Dx (B, I) from dy (B, I)."""
-        dx = self._dx[: self.admit_gradient(dy=dy)]
+        rows = self.admit_gradient(dy=dy)
+        dx = self._dx[:rows]
         self.xp.multiply(self.y, self.y, out=dx)
         self.xp.subtract(1.0, dx, out=dx)
         dx *= dy

@@ -26,7 +26,10 @@ class Door:
         Nothing is copied or converted, so that x may be larger than memory. Raises DTypeError, ShapeError, RangeError.
         """
         if not isinstance(x, self.backend.array_type):
-            x = np.asarray(x)
+            try:
+                x = np.asarray(x)
+            except (TypeError, ValueError) as error:  # an array of another device, or rows of unequal length
+                raise DTypeError(f"{name} is a {type(x).__qualname__} that makes no array here: {error}") from None
         if x.dtype.kind not in "fiub":
             raise DTypeError(f"{name} has dtype {x.dtype}; expected real numbers: convert it with .astype('float32')")
         if x.ndim != 2 or x.shape[1] != width or not len(x):

@@ -158,9 +158,7 @@ class Model:
         Raises ConfigError for fewer than 2 steps, otherwise as `embed`.
         """
         weights = np.linspace(0.0, 1.0, whole("steps", steps, least=2), dtype=self.dtype)[:, None]
-        start, end = (self.embed(x[None, :] if getattr(x, "ndim", 0) == 1 else x) for x in (a, b))
-        if len(start) != 1 or len(end) != 1:
-            raise ShapeError(f"interpolate was given {len(start)} and {len(end)} rows; expected one row (D,) each")
+        start, end = (self.embed(x[None, :] if getattr(x, "ndim", 0) == 1 else [x]) for x in (a, b))
         return self.decode(start + self.backend.upload(weights) * (end - start))
 
     def loss_and_grads(self, x: Any, eps: Any = None, seed: int = 0) -> tuple[float, dict[str, Array]]:

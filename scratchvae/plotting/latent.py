@@ -31,15 +31,16 @@ def draw_codes(codes: Any, labels: Array | None) -> Figure:
     plane, shares = principal_plane(codes)
     figure = blank_figure(7.0, 6.0)
     axes = figure.add_subplot()
+    size = min(30.0, max(5.0, 9000.0 / len(codes)))
     if labels is None:
-        axes.scatter(plane[:, 0], plane[:, 1], s=6, alpha=0.5, linewidths=0)
+        axes.scatter(plane[:, 0], plane[:, 1], s=size, alpha=0.5, linewidths=0)
     else:
         names = np.unique(labels)
         for k, name in enumerate(names):
             colour = f"C{k}" if len(names) <= 10 else None
             x, y = plane[labels == name].T
-            axes.scatter(x, y, s=8, alpha=0.6, linewidths=0, color=colour, label=str(name))
-        axes.legend(frameon=False, markerscale=2.5, loc="center left", bbox_to_anchor=(1.0, 0.5))
+            axes.scatter(x, y, s=size, alpha=0.6, linewidths=0, color=colour, label=str(name))
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     axes.set_title(f"Codes of {len(codes)} test images along their first two principal components", fontsize=11)
     axes.set_xlabel(f"first component, {shares[0]:.0%} of the variance")
     axes.set_ylabel(f"second component, {shares[1]:.0%}")

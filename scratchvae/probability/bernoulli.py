@@ -49,7 +49,8 @@ class Bernoulli(Unit):
     #   ∂ log p/∂t = x − σ(t)        →  dt = dlog_likelihood · (x − σ(t))
     def backward(self, dlog_likelihood: Array) -> Array:
         """Dlogits (B, D) from dlog_likelihood (B,)."""
-        dlogits = self._dlogits[: self.admit_gradient(dlog_likelihood=dlog_likelihood)]
+        rows = self.admit_gradient(dlog_likelihood=dlog_likelihood)
+        dlogits = self._dlogits[:rows]
         self.mean(self.logits, out=dlogits)
         self.xp.subtract(self.x, dlogits, out=dlogits)
         dlogits *= dlog_likelihood[:, None]
@@ -58,7 +59,8 @@ class Bernoulli(Unit):
     #   ∂ log p/∂x = t               →  dx = dlog_likelihood · t
     def backward_data(self, dlog_likelihood: Array) -> Array:
         """Dx (B, D) from dlog_likelihood (B,)."""
-        dx = self._dx[: self.admit_gradient(dlog_likelihood=dlog_likelihood)]
+        rows = self.admit_gradient(dlog_likelihood=dlog_likelihood)
+        dx = self._dx[:rows]
         self.xp.multiply(self.logits, dlog_likelihood[:, None], out=dx)
         return dx
 

@@ -53,6 +53,7 @@ class Reparameterize(Unit):
     # ∂z/∂ε = σ                      →  dε = dz · σ
     def backward_noise(self, dz: Array) -> Array:
         """Deps (B, Z) from dz (B, Z)."""
-        deps = self._deps[: self.admit_gradient(dz=dz)]
+        rows = self.admit_gradient(dz=dz)
+        deps = self._deps[:rows]
         self.xp.multiply(self.sigma, dz, out=deps)
         return deps

@@ -1,0 +1,214 @@
+import json
+import shlex
+import shutil
+
+import numpy as np
+import pytest
+
+import scratchvae
+from scratchvae.cli import main
+from scratchvae.cli.parser import make_parser
+from scratchvae.evaluation import latent_use
+
+COMMANDS = ["train", "sample", "reconstruct", "interpolate", "embed", "evaluate", "info"]
+QUICK = ("--epochs", "1", "--hidden", "16", "--latent", "3", "--quiet", "--no-pictures")
+STARTS = {".png": b"\x89PNG\r\n\x1a\n", ".pdf": b"%PDF-", ".svg": b"<?xml"}
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory):
+    """A table of 40 rows, and models: of digits, of the table, an autoencoder, one trained on binarised digits."""
+    shelf = tmp_path_factory.mktemp("shelf")
+    np.save(shelf / "table.npy", np.random.default_rng(0).random((40, 6), np.float32))
+    for out, words in {
+        "digits": [],
+        "table": [str(shelf / "table.npy")],
+        "plain": ["--model", "autoencoder"],
+        "binary": ["--binarize", "dynamic"],
+    }.items():
+        assert main(["train", *words, *QUICK, "--out", str(shelf / out)]) == 0
+    return shelf
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch, shelf):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(shelf, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+@pytest.fixture
+def digits():
+    return scratchvae.datasets.load("digits")
+
+
+@pytest.fixture
+def vae():
+    return scratchvae.load("digits/model.npz")
+
+
+def run(line):
+    try:
+        return main(line.split())
+    except SystemExit as leaving:
+        return leaving.code
+
+
+def array_from(line):
+    assert run(f"{line} --out got.npy") == 0
+    return np.load("got.npy")
+
+
+def test_sample_writes_what_the_model_decodes_from_that_seed(vae):
+    given = array_from("sample digits --count 5 --seed 3")
+    assert np.array_equal(given, vae.sample(5, seed=3))
+    assert not np.array_equal(given, array_from("sample digits --count 5 --seed 4"))
+
+
+@pytest.mark.parametrize("command", ["sample digits", "reconstruct digits", "interpolate digits"])
+@pytest.mark.parametrize("suffix", STARTS)
+def test_pictures_are_written_in_the_format_that_the_name_says(folder, capsys, command, suffix):
+    assert run(f"{command} --out new/picture{suffix}") == 0
+    assert (folder / f"new/picture{suffix}").read_bytes().startswith(STARTS[suffix])
+    assert f"picture{suffix}" in capsys.readouterr().out
+
+
+def test_pictures_of_a_table_are_drawn_too(folder):
+    for command in ("sample", "reconstruct", "interpolate"):
+        assert run(f"{command} table --out {command}.png") == 0
+        assert (folder / f"{command}.png").stat().st_size
+
+
+def test_a_table_of_samples_has_a_line_of_names_and_gives_the_numbers_back(folder, vae):
+    assert run("sample digits --count 4 --out got.csv") == 0
+    header, *lines = (folder / "got.csv").read_text().splitlines()
+    assert header.split(",") == [f"x{k}" for k in range(64)]
+    assert np.array_equal(np.array([line.split(",") for line in lines], np.float32), vae.sample(4))
+
+
+def test_reconstruct_takes_the_first_rows_of_the_test_part(vae, digits):
+    assert np.array_equal(array_from("reconstruct digits --count 7"), vae.reconstruct(digits.test.images[:7]))
+    train = array_from("reconstruct digits --part train --count 7")
+    assert np.array_equal(train, vae.reconstruct(digits.train.images[:7]))
+    assert len(array_from("reconstruct digits --count 999")) == 297
+
+
+def test_interpolate_walks_from_one_reconstruction_to_another(vae, digits):
+    frames = array_from("interpolate digits --from 3 --to 8 --steps 6")
+    assert np.array_equal(frames, vae.interpolate(digits.test.images[3], digits.test.images[8], 6))
+    ends = vae.reconstruct(digits.test.images[[3, 8]])
+    np.testing.assert_allclose(frames[[0, -1]], ends, atol=1e-6)
+
+
+def test_an_autoencoder_reconstructs_interpolates_and_embeds():
+    assert array_from("reconstruct plain").shape == (36, 64)
+    assert array_from("interpolate plain").shape == (12, 64)
+    assert array_from("embed plain").shape == (1797, 3)
+
+
+def test_embed_keeps_the_order_of_the_rows_of_a_file():
+    model, table = scratchvae.load("table/model.npz"), np.load("table.npy")
+    codes = array_from("embed table table.npy")
+    assert np.array_equal(codes, model.embed(table))
+    assert np.array_equal(codes, array_from("embed table"))
+
+
+@pytest.mark.parametrize(("part", "count"), [("train", 1500), ("test", 297), ("all", 1797)])
+def test_embed_takes_the_part_asked_for(vae, digits, part, count):
+    codes = array_from(f"embed digits --part {part}")
+    assert len(codes) == count and np.array_equal(codes, vae.embed(digits.part(part).images))
+
+
+def test_a_table_of_codes_has_labels_and_gives_float32_back(folder, vae, digits):
+    assert run("embed digits --part test --out codes.csv") == 0
+    header, *lines = (folder / "codes.csv").read_text().splitlines()
+    assert header == "z0,z1,z2,label"
+    cells = np.array([line.split(",") for line in lines])
+    assert np.array_equal(cells[:, :3].astype(np.float32), vae.embed(digits.test.images))
+    assert np.array_equal(cells[:, 3].astype(int), digits.test.labels)
+
+
+def test_a_table_of_codes_of_data_without_labels_has_no_column_for_them(folder):
+    assert run("embed table --out codes.csv") == 0
+    assert (folder / "codes.csv").read_text().startswith("z0,z1,z2\n")
+
+
+@pytest.mark.parametrize("suffix", ["npy", "csv"])
+def test_two_embeddings_agree_bit_for_bit(folder, suffix):
+    assert [run(f"embed digits --out {name}.{suffix}") for name in "ab"] == [0, 0]
+    assert (folder / f"a.{suffix}").read_bytes() == (folder / f"b.{suffix}").read_bytes()
+
+
+@pytest.mark.parametrize("line", ["embed table --out codes.npy table.npy", "embed --out codes.npy table table.npy"])
+def test_options_may_stand_before_between_and_after_model_and_data(line):
+    assert run(line) == 0
+
+
+def test_evaluate_says_what_score_and_latent_use_say(capsys, vae, digits):
+    assert run("evaluate digits --json --seed 4") == 0
+    result = json.loads(capsys.readouterr().out)
+    use = latent_use(vae, digits.test.images)
+    assert result == {
+        **scratchvae.score(vae, digits.test.images, seed=4)._asdict(),
+        "binarize": None,
+        "active": use.active,
+        "kl_per_dimension": use.kl.tolist(),
+    }
+
+
+@pytest.mark.parametrize(("option", "binarize"), [("", "dynamic"), (" --binarize none", None)])
+def test_evaluate_binarises_as_in_training_unless_told_otherwise(capsys, digits, option, binarize):
+    assert run(f"evaluate binary --json{option}") == 0
+    result = json.loads(capsys.readouterr().out)
+    expected = scratchvae.score(scratchvae.load("binary/model.npz"), digits.test.images, binarize=binarize)
+    assert (result["binarize"], result["value"]) == (binarize, expected.value)
+
+
+@pytest.mark.parametrize("model", ["digits", "table", "binary", "plain"])
+def test_evaluate_agrees_with_what_training_reported(folder, capsys, model):
+    assert run(f"evaluate {model} --json") == 0
+    result = json.loads(capsys.readouterr().out)
+    reported = json.loads((folder / model / "config.json").read_text())["result"]["test"]
+    assert reported.items() <= result.items()
+
+
+def test_evaluate_speaks_of_an_elbo_for_a_vae_only(capsys):
+    assert run("evaluate digits") == 0
+    told = capsys.readouterr().out
+    assert "ELBO" in told and "297 rows" in told and "active units" in told
+    assert run("evaluate plain") == 0
+    told = capsys.readouterr().out
+    assert "ELBO" not in told and "active units" not in told
+
+
+@pytest.mark.parametrize("name", ["digits", "digits/model.npz"])
+def test_info_says_what_a_model_is_by_its_folder_or_its_file(capsys, vae, name):
+    assert run(f"info {name} --json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["model"] == "VAE" and vae.config.items() <= facts.items()
+    assert facts["notes"] == {"data": "digits", "binarize": None}
+    assert facts["parameters"]["encoder.0.W"] == [64, 16]
+
+
+def test_info_says_what_is_installed(capsys):
+    assert run("info --json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["scratchvae"] == scratchvae.__version__ and facts["numpy"] == np.__version__
+    for line in ("info", "info digits"):
+        assert run(line) == 0
+        assert all(line.strip() for line in capsys.readouterr().out.splitlines())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example_that_it_understands(capsys, command):
+    assert run(f"{command} --help") == 0
+    _, example = capsys.readouterr().out.split("\nexample: scratchvae ")
+    assert make_parser().parse_args(shlex.split(example)).command == command
+
+
+def test_the_front_door_names_every_command_and_the_version(capsys):
+    assert run("--help") == 0
+    told = capsys.readouterr().out
+    assert all(f"\n    {command}" in told for command in COMMANDS)
+    assert run("--version") == 0
+    assert capsys.readouterr().out == f"scratchvae {scratchvae.__version__}\n"

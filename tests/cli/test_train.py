@@ -1,0 +1,208 @@
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import scratchvae
+from scratchvae.cli import main
+
+QUICK = ("--epochs", "1", "--hidden", "16", "--latent", "3")
+BARE = ("--quiet", "--no-pictures")
+RECORDS = {"model.npz", "history.csv", "config.json"}
+PICTURES = {"samples.png", "reconstructions.png", "interpolation.png", "history.png", "latent.png"}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def train(*words):
+    try:
+        return main(["train", *QUICK, *map(str, words)])
+    except SystemExit as leaving:
+        return leaving.code
+
+
+def trained(*words):
+    assert train(*words, *BARE, "--out", "run") == 0
+    return scratchvae.load("run/model.npz")
+
+
+def written(out):
+    return {path.name for path in out.iterdir()}
+
+
+def rows(count, *shape, seed=0):
+    return np.random.default_rng(seed).random((count, *shape), np.float32)
+
+
+@pytest.mark.parametrize("latent", ["3", "2"])
+def test_a_run_leaves_a_model_its_records_and_pictures_in_png(folder, latent):
+    assert train("--latent", latent) == 0
+    out = folder / "runs" / "digits"
+    assert written(out) == RECORDS | PICTURES
+    for name in PICTURES:
+        assert (out / name).read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_the_history_has_one_line_an_epoch(folder):
+    trained("--epochs", 3)
+    header, *lines = csv.reader((folder / "run/history.csv").read_text().splitlines())
+    assert header == ["epoch", "loss", "reconstruction", "kl", "validation", "seconds"]
+    assert [line[0] for line in lines] == ["1", "2", "3"]
+    for _, loss, reconstruction, kl, validation, seconds in (map(float, line) for line in lines):
+        assert loss == pytest.approx(kl - reconstruction)
+        assert validation > 0 and seconds > 0
+
+
+def test_the_record_of_a_run_says_what_was_asked_and_what_came_of_it(folder):
+    model = trained("--seed", 7, "--lr", 0.01)
+    record = json.loads((folder / "run/config.json").read_text())
+    asked = {"data": "digits", "epochs": 1, "hidden": [16], "latent": 3, "seed": 7, "lr": 0.01, "out": "run"}
+    assert asked.items() <= record["command"].items()
+    assert record["model"] == model.config
+    assert record["versions"] == {"scratchvae": scratchvae.__version__, "numpy": np.__version__}
+    test = scratchvae.score(model, scratchvae.datasets.load("digits").test.images)
+    assert record["result"]["test"] == test._asdict()
+    assert record["result"]["stopped"] == "finished"
+
+
+def test_json_is_all_that_standard_output_holds(folder, capsys):
+    assert train("--json", "--out", "run") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["out"] == "run"
+    assert set(result["files"]) == written(folder / "run") == RECORDS | PICTURES
+    assert result["epochs"] == 1 and result["test"]["rows"] == 297
+
+
+def test_json_stays_json_where_a_single_test_row_has_no_standard_error(capsys):
+    np.save("ten.npy", rows(10, 4))
+    assert train("ten.npy", "--json", "--no-pictures") == 0
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    json.loads(capsys.readouterr().out, parse_constant=refuse)
+
+
+def test_a_quiet_run_prints_nothing(capsys):
+    assert train("--quiet") == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_run_tells_of_each_epoch_and_where_it_wrote(capsys):
+    assert train("--epochs", 2, "--no-pictures") == 0
+    out, err = capsys.readouterr()
+    assert [line.split()[:2] for line in err.splitlines()] == [["epoch", "1"], ["epoch", "2"]]
+    assert "1500 rows" in out and "VAE 64-16-3" in out and "runs" in out.splitlines()[-1]
+
+
+def test_the_same_seed_gives_the_same_model_to_the_bit_and_another_seed_another():
+    first, again, other = (trained("--seed", seed) for seed in (5, 5, 6))
+    assert first.theta.tobytes() == again.theta.tobytes() != other.theta.tobytes()
+
+
+def test_an_autoencoder_is_trained_without_a_picture_of_samples(folder):
+    assert train("--model", "autoencoder", "--quiet") == 0
+    assert written(folder / "runs/digits") == RECORDS | PICTURES - {"samples.png"}
+    assert isinstance(scratchvae.load("runs/digits/model.npz"), scratchvae.Autoencoder)
+
+
+def test_patience_stops_early_and_goes_back_to_the_best_weights(folder, capsys):
+    options = ("--epochs", 60, "--patience", 1, "--lr", 0.1, "--schedule", "constant")
+    assert train(*options, "--no-pictures", "--out", "run") == 0
+    assert "stopped early" in capsys.readouterr().out
+    result = json.loads((folder / "run/config.json").read_text())["result"]
+    lines = csv.DictReader((folder / "run/history.csv").read_text().splitlines())
+    losses = [float(line["validation"]) for line in lines]
+    assert result["stopped"] == "early" and len(losses) == result["epochs"] < 60
+    assert result["best_epoch"] == len(losses) - 1 == 1 + int(np.argmin(losses))
+    held_out = scratchvae.datasets.load("digits").train.images[9::10]
+    assert -scratchvae.score(scratchvae.load("run/model.npz"), held_out).value == min(losses)
+
+
+OPTIONS = [
+    ("--optimizer adamw", ""),
+    ("--optimizer adamw --weight-decay 1", "--optimizer adamw"),
+    ("--optimizer sgd", ""),
+    ("--optimizer sgd --momentum 0", "--optimizer sgd"),
+    ("--schedule constant", ""),
+    ("--warm-up 1", ""),
+    ("--clip-norm 0.1", ""),
+    ("--lr 0.01", ""),
+    ("--batch-size 64", ""),
+    ("--beta 4", ""),
+    ("--binarize dynamic", ""),
+    ("--dtype float64", ""),
+    ("--init glorot_normal", ""),
+    ("--hidden 16 8", ""),
+    *((f"--activation {name}", "") for name in ("leaky_relu", "tanh", "sigmoid", "softplus", "silu", "gelu")),
+]
+
+
+@pytest.mark.parametrize(("options", "without"), OPTIONS)
+def test_each_option_reaches_training_and_changes_what_is_learnt(options, without):
+    model, plain = trained(*options.split()), trained(*without.split())
+    assert np.isfinite(model.theta).all()
+    assert model.theta.tobytes() != plain.theta.tobytes()
+
+
+def test_the_precision_asked_for_is_that_of_the_weights():
+    assert trained("--dtype", "float64").theta.dtype == np.float64
+
+
+def test_a_table_whose_rows_are_no_squares_is_trained_on_and_drawn(folder):
+    np.save("table.npy", rows(40, 6))
+    assert train("table.npy", "--quiet") == 0
+    assert written(folder / "runs/table") == RECORDS | PICTURES
+    model = scratchvae.load("runs/table/model.npz")
+    assert (model.input_dim, model.image_shape) == (6, None)
+
+
+def test_pictures_in_an_array_keep_their_height_and_width():
+    np.save("pictures.npy", rows(20, 5, 3))
+    assert train("pictures.npy", "--quiet") == 0
+    assert scratchvae.load("runs/pictures/model.npz").image_shape == (5, 3)
+
+
+def test_an_archive_of_several_arrays_is_read_by_key():
+    np.savez("two.npz", a=rows(20, 4), b=rows(20, 7))
+    assert trained("two.npz", "--key", "b").input_dim == 7
+
+
+def test_a_folder_of_grey_images_is_trained_on(folder):
+    (folder / "faces").mkdir()
+    for k, pixels in enumerate(rows(12, 4, 3)):
+        Image.fromarray((pixels * 255).astype(np.uint8)).save(folder / "faces" / f"{k:02d}.png")
+    assert train("faces", "--quiet") == 0
+    assert written(folder / "runs/faces") == RECORDS | PICTURES
+    assert scratchvae.load("runs/faces/model.npz").image_shape == (4, 3)
+
+
+def test_without_matplotlib_it_trains_all_the_same_and_says_how_to_get_pictures(folder, capsys, monkeypatch):
+    monkeypatch.setattr("scratchvae.cli.pictures.find_spec", lambda name: None)
+    assert train() == 0
+    assert written(folder / "runs/digits") == RECORDS
+    assert "pip install 'scratchvae[cli]'" in capsys.readouterr().out
+
+
+def test_no_pictures_means_none_and_is_not_complained_of(folder, capsys):
+    assert train("--no-pictures") == 0
+    assert written(folder / "runs/digits") == RECORDS
+    assert "matplotlib" not in capsys.readouterr().out
+
+
+def test_python_m_scratchvae_trains_from_a_shell_without_a_window_toolkit(folder):
+    command = [sys.executable, "-X", "importtime", "-m", "scratchvae", "train", *QUICK]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=60)
+    told = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+    assert done.returncode == 0
+    assert len(told) == 1 and told[0].startswith("epoch 1")
+    assert "matplotlib.figure" in done.stderr and "matplotlib.pyplot" not in done.stderr
+    assert written(folder / "runs/digits") == RECORDS | PICTURES

@@ -1,0 +1,262 @@
+"""Arrays in files, and folders of images."""
+
+import os
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scratchvae.datasets import load
+from scratchvae.errors import DataError
+
+
+def saved(folder, array, name="data.npy"):
+    np.save(folder / name, array)
+    return folder / name
+
+
+def rows_of(path, **arguments):
+    return load(path, **arguments).part("all").images
+
+
+def assert_refused(source, *words, **arguments):
+    with pytest.raises(DataError) as refusal:
+        load(source, **arguments)
+    for word in (str(source), *words):
+        assert word in str(refusal.value)
+
+
+@settings(deadline=None, max_examples=40)
+@given(rows=st.integers(10, 45), pixels=st.integers(1, 17), seed=st.integers(0, 2**32))
+def test_every_tenth_row_is_held_out_and_all_is_the_source_again(tmp_path_factory, rows, pixels, seed):
+    array = np.random.default_rng(seed).random((rows, pixels), np.float32)
+    data = load(saved(tmp_path_factory.mktemp("files"), array))
+    assert np.array_equal(data.test.images, array[9::10])
+    assert np.array_equal(data.train.images, np.delete(array, np.s_[9::10], axis=0))
+    assert np.array_equal(data.part("all").images, array)
+    assert data.train.labels is data.test.labels is data.part("all").labels is None
+
+
+@settings(deadline=None, max_examples=20)
+@given(shape=st.tuples(st.integers(10, 20), st.integers(1, 5), st.integers(1, 5)), end=st.sampled_from([(), (1,)]))
+def test_pictures_become_rows_and_keep_their_shape(tmp_path_factory, shape, end):
+    array = np.random.default_rng(0).random(shape, np.float32)
+    data = load(saved(tmp_path_factory.mktemp("files"), array.reshape(shape + end)))
+    assert data.image_shape == shape[1:]
+    assert np.array_equal(data.part("all").images, array.reshape(len(array), -1))
+
+
+@pytest.mark.parametrize(("pixels", "shape"), [(1, None), (4, (2, 2)), (6, None), (784, (28, 28))])
+def test_only_a_square_number_of_pixels_makes_rows_pictures(tmp_path, pixels, shape):
+    assert load(saved(tmp_path, np.zeros((10, pixels)))).image_shape == shape
+
+
+def test_uint8_is_divided_by_255(tmp_path):
+    array = np.arange(256, dtype=np.uint8).reshape(64, 4)
+    rows = rows_of(saved(tmp_path, array))
+    assert rows.dtype == np.float32
+    assert (rows.min(), rows.max()) == (0.0, 1.0)
+    np.testing.assert_allclose(rows, array / 255, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.uint64, np.int8, bool])
+@pytest.mark.parametrize("largest", [0, 1])
+def test_zeros_and_ones_are_taken_as_they_are(tmp_path, dtype, largest):
+    array = (np.arange(60).reshape(20, 3) % 2 * largest).astype(dtype)
+    rows = rows_of(saved(tmp_path, array))
+    assert rows.dtype == np.float32
+    assert np.array_equal(rows, array)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, ">f4", np.float64])
+def test_floats_are_taken_as_they_are(tmp_path, dtype):
+    array = np.random.default_rng(0).normal(scale=100, size=(20, 3)).astype(dtype)
+    rows = rows_of(saved(tmp_path, array))
+    assert rows.dtype == np.float32
+    assert np.array_equal(rows, array.astype(np.float32))
+
+
+def test_a_float_that_float32_cannot_hold_becomes_infinite_without_a_warning(tmp_path):
+    assert np.isposinf(rows_of(saved(tmp_path, np.full((10, 2), 1e300)))).all()
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.arange(34).reshape(17, 2) // 2, ["int64 from 0 to 16", "divide"]),
+        (np.full((10, 2), 300, np.uint16), ["uint16 from 300 to 300", "divide"]),
+        (np.full((10, 2), -1, np.int8), ["int8 from -1 to -1"]),
+        (np.full((10, 2), 1j), ["complex128", "real numbers"]),
+        (np.full((10, 2), "a"), ["real numbers"]),
+        (np.zeros((10, 2), [("a", "f4")]), ["real numbers"]),
+        (np.zeros((10, 2), "M8[s]"), ["real numbers"]),
+        (np.zeros(()), ["()", "expected (N, D)"]),
+        (np.zeros(20), ["(20,)", "expected (N, D)"]),
+        (np.zeros((10, 2, 2, 3)), ["(10, 2, 2, 3)"]),
+        (np.zeros((0, 4)), ["(0, 4)", "not empty"]),
+        (np.zeros((10, 0)), ["(10, 0)", "not empty"]),
+        (np.zeros((9, 4)), ["9 rows", "at least 10"]),
+    ],
+    ids=lambda value: f"{value.dtype}{value.shape}" if isinstance(value, np.ndarray) else "",
+)
+def test_an_array_that_is_no_data_is_refused_with_what_was_expected(tmp_path, array, words):
+    assert_refused(saved(tmp_path, array), *words)
+
+
+def test_the_array_of_an_npz_is_found_alone_or_by_its_name(tmp_path):
+    a, b = np.zeros((10, 2)), np.ones((11, 3))
+    np.savez(tmp_path / "one.npz", a=a)
+    np.savez_compressed(tmp_path / "two.npz", a=a, b=b)
+    assert np.array_equal(rows_of(tmp_path / "one.npz"), a)
+    assert np.array_equal(rows_of(str(tmp_path / "two.npz"), key="b"), b)
+    assert_refused(tmp_path / "two.npz", "arrays a, b;", "--key")
+    assert_refused(tmp_path / "two.npz", "arrays a, b and no 'c'", "--key", key="c")
+    assert_refused(tmp_path / "one.npz", "no 'c'", key="c")
+
+
+@pytest.mark.parametrize("source", ["digits", "mnist", "data.npy", "folder"])
+def test_a_key_is_for_npz_files_only(source):
+    assert_refused(source, "key='a'", "leave it out", key="a")
+
+
+class Bomb:
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return os.mkdir, (self.target,)
+
+
+def test_nothing_is_ever_unpickled(tmp_path):
+    bomb = Bomb(str(tmp_path / "boom"))
+    objects = np.array([[bomb] * 2] * 10, object)
+    np.savez(tmp_path / "a.npz", a=objects)
+    (tmp_path / "bare.npy").write_bytes(pickle.dumps(bomb))
+    (tmp_path / "bare.npz").write_bytes(pickle.dumps(bomb))
+    for path in (saved(tmp_path, objects), tmp_path / "a.npz", tmp_path / "bare.npy", tmp_path / "bare.npz"):
+        assert_refused(path)
+    assert not (tmp_path / "boom").exists()
+
+
+@pytest.mark.parametrize("name", ["data.npy", "data.npz"])
+@pytest.mark.parametrize("part", [0, 0.001, 0.02, 0.3, 0.9, 0.999])
+def test_a_truncated_file_is_refused(tmp_path, name, part):
+    path = tmp_path / name
+    (np.save if name.endswith("npy") else np.savez)(path, np.random.default_rng(0).random((20, 50)))
+    path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
+    assert_refused(path, "cannot be read")
+
+
+@pytest.mark.parametrize("name", ["data.npy", "data.npz"])
+def test_a_damaged_header_is_refused(tmp_path, name):
+    path = tmp_path / name
+    (np.save if name.endswith("npy") else np.savez)(path, np.zeros((20, 4)))
+    path.write_bytes(path.read_bytes().replace(b"(20, 4)", b"(20, 4("))
+    assert_refused(path, "cannot be read")
+
+
+def test_a_shape_larger_than_any_memory_is_refused(tmp_path):
+    path = saved(tmp_path, np.zeros((20, 4)))
+    path.write_bytes(path.read_bytes().replace(b"(20, 4), }" + b" " * 20, b"(10000000000000, 4), }" + b" " * 8))
+    assert_refused(path, "cannot be read")
+
+
+@pytest.mark.parametrize("name", ["data.npy", "data.npz", "data.csv", "data"])
+def test_a_text_file_is_refused(tmp_path, name):
+    (tmp_path / name).write_text("1, 2, 3\n4, 5, 6\n" * 20)
+    assert_refused(tmp_path / name)
+
+
+def test_a_zip_without_arrays_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "empty.npz", "w"):
+        pass
+    with zipfile.ZipFile(tmp_path / "text.npz", "w") as archive:
+        archive.writestr("readme.txt", "no array")
+    assert_refused(tmp_path / "empty.npz", "none")
+    assert_refused(tmp_path / "text.npz")
+
+
+@pytest.mark.parametrize("name", ["nothing.npy", "nothing", "a\0b", "a" * 1000])
+def test_a_source_that_is_not_there_is_refused_with_what_there_is(tmp_path, name):
+    assert_refused(tmp_path / name, "digits, mnist, fashion-mnist", ".npy")
+
+
+@pytest.mark.parametrize("part", ["", "Train", "validation", None])
+def test_a_part_that_is_none_is_refused(tmp_path, part):
+    with pytest.raises(DataError, match="'train', 'test' or 'all'"):
+        load(saved(tmp_path, np.zeros((10, 4)))).part(part)
+
+
+def save_images(folder, pixels, mode=None, ending=".png"):
+    image = pytest.importorskip("PIL.Image")
+    folder.mkdir(exist_ok=True)
+    for number, picture in enumerate(pixels):
+        made = image.fromarray(picture)
+        (made.convert(mode) if mode else made).save(folder / f"{number:02}{ending}")
+    return folder
+
+
+def pictures(largest=255, dtype=np.uint8, rows=11, size=(5, 4)):
+    return np.random.default_rng(0).integers(0, largest, (rows, *size), dtype, endpoint=True)
+
+
+@pytest.mark.parametrize("ending", [".png", ".PNG", ".bmp", ".tif"])
+@pytest.mark.parametrize(("largest", "dtype", "mode"), [(255, np.uint8, "L"), (1, bool, "1"), (65535, np.uint16, None)])
+def test_grey_images_become_rows_from_0_to_1_in_the_order_of_their_names(tmp_path, ending, largest, dtype, mode):
+    if largest == 65535 and ending == ".bmp":
+        pytest.skip("BMP has no 16-bit grey")
+    pixels = pictures(1, np.uint8).astype(bool) if dtype is bool else pictures(largest, dtype)
+    folder = save_images(tmp_path / "images", pixels, mode, ending)
+    (folder / "README.txt").write_text("not looked at")
+    data = load(folder)
+    assert data.image_shape == (5, 4)
+    assert data.train.images.dtype == np.float32
+    assert len(data.test.images) == 1
+    np.testing.assert_allclose(data.part("all").images * largest, pixels.reshape(11, -1), rtol=1e-6)
+
+
+def spoil(path, image):
+    image.new("L", (4, 5)).resize((40, 50)).save(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda path, image: image.new("L", (5, 4)).save(path), ["(4, 5)", "(5, 4)", "expected one size"]),
+        (lambda path, image: image.new("RGB", (4, 5)).save(path), ["mode RGB", "grey"]),
+        (lambda path, image: image.new("LA", (4, 5)).save(path), ["mode LA", "grey"]),
+        (lambda path, image: path.write_bytes(path.read_bytes()[:60]), ["cannot be read"]),
+        (lambda path, image: path.write_bytes(b""), ["cannot be read"]),
+        (lambda path, image: path.write_text("not an image"), ["cannot be read"]),
+        (lambda path, image: (path.unlink(), path.mkdir()), ["cannot be read"]),
+    ],
+    ids=["another size", "RGB", "LA", "truncated", "empty", "text", "a folder"],
+)
+def test_a_folder_with_one_image_that_does_not_fit_is_refused_by_its_name(tmp_path, change, words):
+    folder = save_images(tmp_path / "images", pictures())
+    change(folder / "07.png", pytest.importorskip("PIL.Image"))
+    assert_refused(folder, str(folder / "07.png"), *words)
+
+
+def test_an_image_whose_content_is_cut_into_wrong_chunks_is_refused_by_its_name(tmp_path):
+    folder = save_images(tmp_path / "images", pictures())
+    content = bytearray((folder / "07.png").read_bytes())
+    content[content.index(b"IDAT") - 1] -= 9
+    (folder / "07.png").write_bytes(content)
+    assert_refused(folder, str(folder / "07.png"), "cannot be read")
+
+
+def test_an_image_larger_than_pillow_dares_is_refused_by_its_name(tmp_path, monkeypatch):
+    folder = save_images(tmp_path / "images", pictures())
+    monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 5)
+    assert_refused(folder, str(folder / "00.png"), "cannot be read")
+
+
+def test_a_folder_without_enough_images_is_refused(tmp_path):
+    assert_refused(save_images(tmp_path / "few", pictures(rows=9)), "9 rows", "at least 10")
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "README.txt").write_text("no image")
+    assert_refused(tmp_path / "none", "holds no images", ".png")

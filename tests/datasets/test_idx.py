@@ -1,0 +1,214 @@
+"""The idx format, and where its files are looked for."""
+
+import gzip
+import os
+import struct
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scratchvae.datasets import load
+from scratchvae.datasets.idx import FILES, read_idx
+from scratchvae.datasets.mnist import cache_folder
+from scratchvae.errors import DataError
+
+REAL = os.environ.get("SCRATCHVAE_DATA")
+
+
+def idx_bytes(array):
+    return struct.pack(f">{array.ndim + 1}I", 0x0800 + array.ndim, *array.shape) + array.tobytes()
+
+
+def make_set(seed=0, rows=(12, 5), height=4, width=3):
+    rng = np.random.default_rng(seed)
+    shapes = [shape for n in rows for shape in ((n, height, width), (n,))]
+    return [rng.integers(0, 256 if len(shape) == 3 else 10, shape, np.uint8) for shape in shapes]
+
+
+def write_set(folder, arrays, packed=(False,) * 4):
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, array, pack in zip(FILES, arrays, packed, strict=True):
+        content = idx_bytes(array)
+        (folder / (file + ".gz" * pack)).write_bytes(gzip.compress(content) if pack else content)
+
+
+def assert_holds(data, arrays):
+    for split, images, labels in ((data.train, *arrays[:2]), (data.test, *arrays[2:])):
+        assert split.images.dtype == np.float32
+        assert split.images.shape == (len(images), images[0].size)
+        np.testing.assert_allclose(split.images * 255, images.reshape(len(images), -1), rtol=1e-6)
+        assert np.array_equal(split.labels, labels)
+    assert data.image_shape == arrays[0].shape[1:]
+
+
+@pytest.fixture(autouse=True)
+def places(tmp_path, monkeypatch):
+    """No real home, no network, and an empty place for each of the three that are searched."""
+
+    def refuse(*_):
+        raise DataError("asked the network")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setenv("SCRATCHVAE_DATA", str(tmp_path / "shelf"))
+    monkeypatch.setattr("scratchvae.datasets.mnist.download", refuse)
+    return {"folder": tmp_path / "folder", "shelf": tmp_path / "shelf", "cache": tmp_path / "xdg" / "scratchvae"}
+
+
+sizes = st.integers(1, 6)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**32), st.tuples(sizes, sizes), sizes, sizes, st.tuples(*[st.booleans()] * 4))
+def test_what_was_written_is_read_plain_or_gzipped(tmp_path_factory, seed, rows, height, width, packed):
+    folder = tmp_path_factory.mktemp("idx")
+    arrays = make_set(seed, rows, height, width)
+    write_set(folder, arrays, packed)
+    data = load(folder)
+    assert_holds(data, arrays)
+    assert data.name == folder.name
+
+
+def damage(path, change):
+    path.write_bytes(change(path.read_bytes()))
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: b"\x00\x00\x0d" + content[3:],
+        lambda content: b"\x00\x00\x08\x02" + content[4:],
+        lambda content: b"<html>not found</html>",
+        lambda content: content[:-1],
+        lambda content: content + b"\0",
+        lambda content: content[:4] + b"\xff" * 4 + content[8:],
+    ],
+    ids=["another type", "another number of axes", "a web page", "truncated", "too long", "promises too much"],
+)
+def test_a_damaged_file_is_refused_by_name(tmp_path, file, change):
+    write_set(tmp_path / "set", make_set())
+    damage(tmp_path / "set" / file, change)
+    with pytest.raises(DataError, match=file):
+        load(tmp_path / "set")
+
+
+@pytest.mark.parametrize("length", range(16))
+def test_a_file_that_ends_in_its_header_is_refused_by_name(tmp_path, length):
+    (tmp_path / FILES[0]).write_bytes(idx_bytes(np.zeros((1, 2, 2), np.uint8))[:length])
+    with pytest.raises(DataError, match=FILES[0]):
+        read_idx(tmp_path / FILES[0], 3)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda packed: packed[:-4],
+        lambda packed: packed[: len(packed) // 2],
+        lambda packed: packed[:-8] + bytes([packed[-8] ^ 1]) + packed[-7:],
+        lambda packed: packed[:12] + bytes(byte ^ 255 for byte in packed[12:-8]) + packed[-8:],
+        lambda packed: gzip.decompress(packed),
+        lambda packed: b"",
+    ],
+    ids=["no end", "half", "wrong checksum", "wrong content", "not gzipped", "empty"],
+)
+def test_a_damaged_gz_is_refused_by_name(tmp_path, change):
+    write_set(tmp_path / "set", make_set(), (True,) * 4)
+    damage(tmp_path / "set" / f"{FILES[2]}.gz", change)
+    with pytest.raises(DataError, match=rf"{FILES[2]}\.gz"):
+        load(tmp_path / "set")
+
+
+@pytest.mark.parametrize("part", [0, 2])
+def test_images_and_labels_must_be_as_many(tmp_path, part):
+    arrays = make_set()
+    arrays[part] = arrays[part][:-1]
+    write_set(tmp_path / "set", arrays)
+    with pytest.raises(DataError, match=r"images and \d+ labels"):
+        load(tmp_path / "set")
+
+
+def test_both_parts_must_have_images_of_one_size_and_at_least_one(tmp_path):
+    arrays = make_set()
+    for wrong in (arrays[2][:, :, :2], arrays[2][:0]):
+        write_set(tmp_path / "set", [*arrays[:2], wrong, arrays[3][: len(wrong)]])
+        with pytest.raises(DataError, match="shapes"):
+            load(tmp_path / "set")
+
+
+@pytest.mark.parametrize("missing", FILES)
+def test_a_folder_that_lacks_a_file_is_no_set(places, missing):
+    write_set(places["folder"] / "mnist", make_set())
+    (places["folder"] / "mnist" / missing).unlink()
+    with pytest.raises(DataError, match="does not hold mnist.*train-images-idx3-ubyte"):
+        load("mnist", folder=places["folder"])
+
+
+@pytest.mark.parametrize("inside", ["mnist", "."])
+def test_the_folder_goes_before_the_environment_and_that_before_the_cache(places, inside):
+    arrays = {place: make_set(seed) for seed, place in enumerate(places)}
+    for place, path in places.items():
+        write_set(path / inside, arrays[place])
+    assert_holds(load("mnist", folder=places["folder"]), arrays["folder"])
+    assert_holds(load("mnist"), arrays["shelf"])
+    (places["shelf"] / inside / FILES[1]).unlink()
+    assert_holds(load("mnist"), arrays["cache"])
+
+
+def test_a_folder_that_was_named_is_the_only_one_searched(places):
+    write_set(places["shelf"] / "mnist", make_set())
+    write_set(places["cache"] / "mnist", make_set())
+    with pytest.raises(DataError, match=str(places["folder"])):
+        load("mnist", folder=places["folder"])
+
+
+def test_a_subfolder_of_the_sets_name_goes_before_the_folder_itself(places):
+    arrays = {name: make_set(seed) for seed, name in enumerate((".", "mnist", "fashion-mnist"))}
+    for name in arrays:
+        write_set(places["folder"] / name, arrays[name])
+    for name in ("mnist", "fashion-mnist"):
+        data = load(name, folder=places["folder"])
+        assert_holds(data, arrays[name])
+        assert data.name == name
+
+
+def test_a_set_that_is_found_nowhere_is_asked_for(places, monkeypatch):
+    monkeypatch.delenv("SCRATCHVAE_DATA")
+    with pytest.raises(DataError, match="asked the network"):
+        load("mnist")
+
+
+@pytest.mark.parametrize(
+    ("platform", "variable", "ending"),
+    [
+        ("linux", "XDG_CACHE_HOME", "scratchvae"),
+        ("win32", "LOCALAPPDATA", "scratchvae"),
+        ("linux", "HOME", ".cache/scratchvae"),
+        ("darwin", "HOME", "Library/Caches/scratchvae"),
+    ],
+)
+def test_the_cache_lies_where_the_platform_keeps_caches(monkeypatch, tmp_path, platform, variable, ending):
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    monkeypatch.setattr(sys, "platform", platform)
+    if variable != "HOME":
+        monkeypatch.setenv(variable, str(tmp_path))
+    assert cache_folder() == tmp_path / ending
+
+
+def test_the_real_mnist_has_the_known_size_mean_and_spread(monkeypatch):
+    if not REAL:
+        pytest.skip("SCRATCHVAE_DATA names no folder with the real MNIST")
+    monkeypatch.setenv("SCRATCHVAE_DATA", REAL)
+    try:
+        data = load("mnist")
+    except DataError as error:
+        pytest.skip(f"no real MNIST in SCRATCHVAE_DATA: {error}")
+    assert data.train.images.shape == (60000, 784)
+    assert data.test.images.shape == (10000, 784)
+    assert data.image_shape == (28, 28)
+    assert abs(data.train.images.mean() - 0.1307) < 1e-3
+    assert abs(data.train.images.std() - 0.3081) < 1e-3

@@ -1,0 +1,92 @@
+"""How layers are held: loans, first use, refusals, where weights begin."""
+
+import numpy as np
+import pytest
+from drawing import normal
+
+from scratchvae.errors import ConfigError, DeviceError, DTypeError, ShapeError
+from scratchvae.layers import LeakyReLU, Linear, ReLU, Sequential
+from scratchvae.layers.initializers import INITIALIZERS
+
+
+def test_a_layer_alone_takes_three_lines():
+    layer = Linear(3, 2, seed=1)
+    y = layer.forward(normal(0, 5, 3))
+    dx = layer.backward(np.ones_like(y))
+    assert (y.shape, dx.shape, layer.dW.shape, layer.db.shape) == ((5, 2), (5, 3), (3, 2), (2,))
+
+
+def test_an_output_is_a_loan_until_the_next_forward():
+    layer = ReLU()
+    first = layer.forward(normal(0, 4, 3))
+    second = layer.forward(normal(1, 4, 3))
+    assert np.shares_memory(first, second)
+
+
+def test_backward_leaves_the_gradient_it_was_given_alone():
+    chain = Sequential(Linear(3, 4), ReLU(), Linear(4, 2))
+    dy = np.ones_like(chain.forward(normal(0, 5, 3)))
+    chain.backward(dy)
+    assert (dy == 1).all()
+
+
+def test_backward_overwrites_so_that_two_calls_give_the_same():
+    layer = Linear(3, 2)
+    y = layer.forward(normal(0, 5, 3))
+    layer.backward(np.ones_like(y))
+    once = layer.dW.copy()
+    layer.backward(np.ones_like(y))
+    assert np.array_equal(layer.dW, once)
+
+
+def test_a_larger_batch_keeps_the_weights():
+    layer = Linear(3, 2)
+    layer.forward(normal(0, 2, 3))
+    W = layer.W.copy()
+    layer.forward(normal(0, 9, 3))
+    assert np.array_equal(layer.W, W)
+
+
+def test_what_does_not_fit_is_refused_by_name():
+    layer = Linear(3, 2)
+    with pytest.raises(ShapeError, match="width 4"):
+        Linear(3, 2).forward(normal(0, 5, 4))
+    with pytest.raises(DTypeError, match="int64"):
+        Linear(3, 2).forward(np.ones((5, 3), np.int64))
+    with pytest.raises(ShapeError, match="call forward first"):
+        Linear(3, 2).backward(normal(0, 5, 2))
+    layer.forward(normal(0, 5, 3))
+    with pytest.raises(ShapeError, match=r"dy of shape \(4, 2\); expected \(5, 2\)"):
+        layer.backward(normal(0, 4, 2))
+    with pytest.raises(DTypeError, match="float32"):
+        layer.forward(normal(0, 5, 3).astype("float32"))
+    with pytest.raises(ShapeError, match="at least one row"):
+        layer.forward(normal(0, 0, 3))
+    with pytest.raises((DeviceError, DTypeError), match="list"):
+        layer.forward([[1.0, 2.0, 3.0]])
+    with pytest.raises(ConfigError, match="at least 1"):
+        Linear(0, 2)
+    with pytest.raises(ConfigError, match="slope"):
+        LeakyReLU(1.5)
+    with pytest.raises(ConfigError, match="choose one of"):
+        Linear(3, 2, init="random")
+
+
+@pytest.mark.parametrize(
+    ("name", "variance"),
+    [("he_normal", 2 / 300), ("he_uniform", 2 / 300), ("glorot_normal", 2 / 500), ("glorot_uniform", 2 / 500)],
+)
+def test_initializers_have_the_variance_of_their_paper(name, variance):
+    W = INITIALIZERS[name](np.random.default_rng(0), (300, 200))
+    # the sample variance of n draws with kurtosis κ has standard error var·√((κ − 1)/n), at most √(2/n) here
+    assert abs(W.var() / variance - 1) < 5.5 * np.sqrt(2 / W.size)
+    assert abs(W.mean()) < 5.5 * np.sqrt(variance / W.size)
+    if name.endswith("uniform"):
+        assert np.abs(W).max() <= np.sqrt(3 * variance)
+
+
+def test_he_keeps_the_second_moment_level_through_many_rectifiers():
+    depth = [layer for _ in range(12) for layer in (Linear(400, 400, init="he_normal", seed=_), ReLU())]
+    x = normal(0, 200, 400)
+    y = Sequential(*depth).forward(x)
+    assert 0.4 < (y**2).mean() / (x**2).mean() < 2.5

@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+from drawing import seeds
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scratchvae.backend import NUMPY
+from scratchvae.memory import BatchBuffers, FlatVector, Unit
+
+shapes = st.dictionaries(
+    st.text("abc.", min_size=1, max_size=4), st.lists(st.integers(1, 4), min_size=1, max_size=3).map(tuple), max_size=5
+)
+
+
+@given(shapes, seeds)
+def test_views_and_vector_are_the_same_memory_in_the_order_of_the_names(shapes, seed):
+    flat = FlatVector(np, shapes, "float64")
+    assert {name: view.shape for name, view in flat.views.items()} == shapes
+    rng = np.random.default_rng(seed)
+    for view in flat.views.values():
+        view[...] = rng.standard_normal(view.shape)
+    joined = [view.ravel() for view in flat.views.values()]
+    assert np.array_equal(flat.data, np.concatenate(joined) if joined else np.empty(0))
+
+
+def test_a_part_has_the_views_under_its_name_only():
+    flat = FlatVector(np, {"a.0.W": (2, 3), "ab.0.W": (1,), "a.1.b": (4,)}, "float32")
+    assert list(flat.part("a")) == ["0.W", "1.b"]
+    assert np.shares_memory(flat.part("a")["1.b"], flat.data)
+
+
+def test_buffers_are_cut_by_rows_without_losing_contiguity():
+    matrix = BatchBuffers(NUMPY, "float32", 8).matrix(5)
+    assert matrix.shape == (8, 5)
+    assert matrix[:3].flags.c_contiguous
+
+
+def test_a_unit_that_makes_no_buffers_says_so():
+    with pytest.raises(NotImplementedError):
+        Unit().bind(BatchBuffers(NUMPY, "float32", 1), 1)

@@ -1,0 +1,125 @@
+"""Optimizers against plain transcriptions of their papers."""
+
+import numpy as np
+import pytest
+from drawing import normal, relative_error, seeds
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scratchvae.errors import ConfigError
+from scratchvae.optim import SGD, Adam, AdamW, Constant, Cosine, WarmUp, clip_by_global_norm
+
+
+def trajectory(optimizer, gradients, theta):
+    theta = theta.copy()
+    optimizer.bind(np, theta)
+    path = []
+    for g in gradients:
+        kept = g.copy()
+        optimizer.step(g)
+        assert np.array_equal(g, kept)
+        path.append(theta.copy())
+    return path
+
+
+def published_adam(gradients, theta, lr, beta1, beta2, eps, decay=0.0):
+    m, v, path = np.zeros_like(theta), np.zeros_like(theta), []
+    for t, g in enumerate(gradients, start=1):
+        m = beta1 * m + (1 - beta1) * g
+        v = beta2 * v + (1 - beta2) * g**2
+        m_hat = m / (1 - beta1**t)
+        v_hat = v / (1 - beta2**t)
+        theta = theta - lr(t - 1) * (m_hat / (np.sqrt(v_hat) + eps) + decay * theta)
+        path.append(theta)
+    return path
+
+
+@given(seeds, st.integers(1, 20), st.sampled_from([1e-8, 1e-3]))
+def test_bug12_adam_follows_the_published_algorithm_step_by_step_for_50_steps(seed, size, eps):
+    gradients = [normal(seed + t, size) * 10.0 ** (t % 5 - 2) for t in range(50)]
+    given_ = trajectory(Adam(1e-2, 0.8, 0.99, eps), gradients, normal(seed, size))
+    expected = published_adam(gradients, normal(seed, size), Constant(1e-2), 0.8, 0.99, eps)
+    assert max(map(relative_error, given_, expected)) <= 1e-13
+
+
+@given(seeds, st.integers(1, 20))
+def test_adamw_follows_the_published_algorithm_under_a_schedule(seed, size):
+    lr = WarmUp(10, Cosine(1e-2, 30))
+    gradients = [normal(seed + t, size) for t in range(50)]
+    given_ = trajectory(AdamW(lr, weight_decay=0.1), gradients, normal(seed, size))
+    expected = published_adam(gradients, normal(seed, size), lr, 0.9, 0.999, 1e-8, decay=0.1)
+    assert max(map(relative_error, given_, expected)) <= 1e-13
+
+
+def test_adamw_without_decay_is_adam():
+    gradients = [normal(t, 5) for t in range(10)]
+    plain, decayed = (trajectory(o, gradients, normal(0, 5)) for o in (Adam(), AdamW(weight_decay=0.0)))
+    assert np.array_equal(plain[-1], decayed[-1])
+
+
+@given(seeds, st.sampled_from([0.0, 0.5, 0.9]))
+def test_sgd_with_momentum_follows_its_recurrence(seed, momentum):
+    gradients = [normal(seed + t, 4) for t in range(20)]
+    theta, v, expected = normal(seed, 4), 0.0, []
+    for g in gradients:
+        v = momentum * v - 0.05 * g
+        theta = theta + v
+        expected.append(theta)
+    given_ = trajectory(SGD(0.05, momentum), gradients, normal(seed, 4))
+    assert max(map(relative_error, given_, expected)) <= 1e-13
+
+
+@pytest.mark.parametrize("make", [lambda: SGD(0.1, 0.9), lambda: Adam(0.1), lambda: AdamW(0.1)])
+def test_each_optimizer_finds_the_bottom_of_a_bowl(make):
+    theta = np.array([3.0, -2.0])
+    optimizer = make()
+    optimizer.bind(np, theta)
+    for _ in range(500):
+        optimizer.step(theta * [1.0, 10.0])
+    assert np.linalg.norm(theta) < 1e-2
+
+
+@given(seeds, st.integers(1, 30), st.floats(0.01, 100))
+def test_clipping_shortens_a_long_gradient_and_leaves_a_short_one(seed, size, limit):
+    g = normal(seed, size)
+    before = g.copy()
+    norm = clip_by_global_norm(np, g, limit)
+    np.testing.assert_allclose(norm, np.linalg.norm(before))
+    np.testing.assert_allclose(g, before * min(1.0, limit / np.linalg.norm(before)), rtol=1e-12)
+
+
+def test_clipping_keeps_zero_and_the_dtype():
+    g = np.zeros(3, np.float32)
+    clip_by_global_norm(np, g, 1.0)
+    assert (g == 0).all() and g.dtype == np.float32
+
+
+def test_schedules_begin_turn_and_end_where_they_should():
+    cosine = Cosine(1.0, 10, final=0.2)
+    assert [cosine(0), cosine(5), cosine(10), cosine(99)] == pytest.approx([1.0, 0.6, 0.2, 0.2])
+    warm = WarmUp(4, cosine)
+    assert [warm(t) for t in range(5)] == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
+    assert warm(14) == pytest.approx(0.2)
+    assert WarmUp(0, Constant(3.0))(0) == 3.0
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Adam(-1e-3),
+        lambda: Adam(0.0),
+        lambda: Adam(float("nan")),
+        lambda: Adam(beta1=1.0),
+        lambda: Adam(beta2=-0.1),
+        lambda: Adam(eps=0.0),
+        lambda: AdamW(weight_decay=-1.0),
+        lambda: SGD(momentum=1.5),
+        lambda: Cosine(1e-3, 0),
+        lambda: Cosine(1e-3, 10, final=1.0),
+        lambda: WarmUp(-1, Constant(1.0)),
+        lambda: Constant(float("inf")),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(make):
+    with pytest.raises(ConfigError, match="expected"):
+        make()
