@@ -153,7 +153,6 @@ def test_a_place_without_permission_is_refused(tmp_path, monkeypatch):
         check_writable(tmp_path / "new")
 
 
-@pytest.mark.parametrize("name", ["a\0b", "a" * 1000])
-def test_a_place_that_can_be_no_folder_is_refused(tmp_path, name):
+def test_a_place_whose_name_is_too_long_is_refused(tmp_path):
     with pytest.raises(FileError, match="cannot write"):
-        check_writable(tmp_path / name)
+        check_writable(tmp_path / ("a" * 1000))

@@ -30,6 +30,7 @@ class Autoencoder(Model):
 
     def forward(self, x: Array, eps: Array) -> Terms:
         """log p(x | z) of each row of x (B, D), with a KL of 0; eps (B, 0) is not used; on loan."""
+        self.reserve(len(x))
         logits = self.decoder.forward(self.encoder.forward(x))
         log_likelihood = self.likelihood.forward(logits, x)
         return self.objective.forward(log_likelihood, self._no_kl[: len(x)])

@@ -168,7 +168,6 @@ class Model:
         Raises DTypeError, ShapeError or RangeError.
         """
         x, eps = self.admit(x, eps, seed)
-        self.reserve(len(x))
         loss = float(self.objective.loss(self.forward(self.door.bring(x), self.door.bring(eps))))
         self.backward()
         return loss, {name: grad.copy() for name, grad in self._grads.views.items()}

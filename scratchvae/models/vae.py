@@ -61,6 +61,7 @@ class VAE(Model):
     # the expectation.
     def forward(self, x: Array, eps: Array) -> Terms:
         """ELBO, log p(x | z) and KL of each row of x (B, D), with z drawn by eps (B, Z); on loan."""
+        self.reserve(len(x))
         mu, logvar = self.posterior(x)
         kl = self.kl.forward(mu, logvar)
         z = self.reparameterize.forward(mu, logvar, eps)

@@ -139,6 +139,23 @@ def test_two_embeddings_agree_bit_for_bit(folder, suffix):
     assert (folder / f"a.{suffix}").read_bytes() == (folder / f"b.{suffix}").read_bytes()
 
 
+def write_idx(folder, count):
+    folder.mkdir(parents=True)
+    for part in ("train", "t10k"):
+        for axes, kind, shape in ((3, "images", (count, 2, 2)), (1, "labels", (count,))):
+            header = np.array([0x0800 + axes, *shape], ">u4").tobytes()
+            path = folder / f"{part}-{kind}-idx{axes}-ubyte"
+            path.write_bytes(header + np.arange(np.prod(shape), dtype=np.uint8).tobytes())
+
+
+@pytest.mark.parametrize("data", ["digits", "table.npy", "two.npz --key b", "sets/idx"])
+def test_a_model_finds_again_what_it_learnt_from(folder, data):
+    np.savez("two.npz", a=np.zeros((10, 3)), b=np.ones((10, 4)))
+    write_idx(folder / "sets" / "idx", 12)
+    assert main(["train", *data.split(), *QUICK, "--out", "run"]) == 0
+    assert np.array_equal(array_from("embed run"), array_from(f"embed run {data}"))
+
+
 @pytest.mark.parametrize("line", ["embed table --out codes.npy table.npy", "embed --out codes.npy table table.npy"])
 def test_options_may_stand_before_between_and_after_model_and_data(line):
     assert run(line) == 0

@@ -6,7 +6,8 @@ import zipfile
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from drawing import seeds, uniform
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scratchvae.datasets import load
@@ -29,22 +30,20 @@ def assert_refused(source, *words, **arguments):
         assert word in str(refusal.value)
 
 
-@settings(deadline=None, max_examples=40)
-@given(rows=st.integers(10, 45), pixels=st.integers(1, 17), seed=st.integers(0, 2**32))
-def test_every_tenth_row_is_held_out_and_all_is_the_source_again(tmp_path_factory, rows, pixels, seed):
-    array = np.random.default_rng(seed).random((rows, pixels), np.float32)
-    data = load(saved(tmp_path_factory.mktemp("files"), array))
+@given(rows=st.integers(10, 45), pixels=st.integers(1, 17), seed=seeds)
+def test_every_tenth_row_is_held_out_and_all_is_the_source_again(tmp_path, rows, pixels, seed):
+    array = uniform(seed, rows, pixels).astype(np.float32)
+    data = load(saved(tmp_path, array))
     assert np.array_equal(data.test.images, array[9::10])
     assert np.array_equal(data.train.images, np.delete(array, np.s_[9::10], axis=0))
     assert np.array_equal(data.part("all").images, array)
     assert data.train.labels is data.test.labels is data.part("all").labels is None
 
 
-@settings(deadline=None, max_examples=20)
-@given(shape=st.tuples(st.integers(10, 20), st.integers(1, 5), st.integers(1, 5)), end=st.sampled_from([(), (1,)]))
-def test_pictures_become_rows_and_keep_their_shape(tmp_path_factory, shape, end):
-    array = np.random.default_rng(0).random(shape, np.float32)
-    data = load(saved(tmp_path_factory.mktemp("files"), array.reshape(shape + end)))
+@given(st.tuples(st.integers(10, 20), st.integers(1, 5), st.integers(1, 5)), st.sampled_from([(), (1,)]), seeds)
+def test_pictures_become_rows_and_keep_their_shape(tmp_path, shape, end, seed):
+    array = uniform(seed, *shape).astype(np.float32)
+    data = load(saved(tmp_path, array.reshape(shape + end)))
     assert data.image_shape == shape[1:]
     assert np.array_equal(data.part("all").images, array.reshape(len(array), -1))
 
@@ -77,9 +76,6 @@ def test_floats_are_taken_as_they_are(tmp_path, dtype):
     rows = rows_of(saved(tmp_path, array))
     assert rows.dtype == np.float32
     assert np.array_equal(rows, array.astype(np.float32))
-
-
-def test_a_float_that_float32_cannot_hold_becomes_infinite_without_a_warning(tmp_path):
     assert np.isposinf(rows_of(saved(tmp_path, np.full((10, 2), 1e300)))).all()
 
 
@@ -92,7 +88,6 @@ def test_a_float_that_float32_cannot_hold_becomes_infinite_without_a_warning(tmp
         (np.full((10, 2), 1j), ["complex128", "real numbers"]),
         (np.full((10, 2), "a"), ["real numbers"]),
         (np.zeros((10, 2), [("a", "f4")]), ["real numbers"]),
-        (np.zeros((10, 2), "M8[s]"), ["real numbers"]),
         (np.zeros(()), ["()", "expected (N, D)"]),
         (np.zeros(20), ["(20,)", "expected (N, D)"]),
         (np.zeros((10, 2, 2, 3)), ["(10, 2, 2, 3)"]),
@@ -179,7 +174,7 @@ def test_a_zip_without_arrays_is_refused(tmp_path):
     assert_refused(tmp_path / "text.npz")
 
 
-@pytest.mark.parametrize("name", ["nothing.npy", "nothing", "a\0b", "a" * 1000])
+@pytest.mark.parametrize("name", ["nothing.npy", "nothing", "a" * 1000])
 def test_a_source_that_is_not_there_is_refused_with_what_there_is(tmp_path, name):
     assert_refused(tmp_path / name, "digits, mnist, fashion-mnist", ".npy")
 
@@ -216,10 +211,6 @@ def test_grey_images_become_rows_from_0_to_1_in_the_order_of_their_names(tmp_pat
     assert data.train.images.dtype == np.float32
     assert len(data.test.images) == 1
     np.testing.assert_allclose(data.part("all").images * largest, pixels.reshape(11, -1), rtol=1e-6)
-
-
-def spoil(path, image):
-    image.new("L", (4, 5)).resize((40, 50)).save(path)
 
 
 @pytest.mark.parametrize(

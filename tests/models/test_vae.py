@@ -1,0 +1,145 @@
+"""The front door: what it returns, and that it is deterministic where it should be."""
+
+import numpy as np
+import pytest
+from drawing import normal, uniform
+
+import scratchvae as sv
+
+
+@pytest.fixture
+def vae():
+    return sv.VAE(12, 3, (8,), dtype="float64", seed=1, beta=2.0)
+
+
+def test_without_arguments_it_is_the_reference_network():
+    vae = sv.VAE()
+    assert {name: view.shape for name, view in vae.params.items()} == {
+        "encoder.0.W": (784, 512),
+        "encoder.0.b": (512,),
+        "encoder.2.W": (512, 40),
+        "encoder.2.b": (40,),
+        "decoder.0.W": (20, 512),
+        "decoder.0.b": (512,),
+        "decoder.2.W": (512, 784),
+        "decoder.2.b": (784,),
+    }
+    assert type(vae.encoder.layers[1]).__name__ == type(vae.decoder.layers[1]).__name__ == "ReLU"
+    assert vae.theta.dtype == np.float32
+    assert len(vae.encoder.layers) == len(vae.decoder.layers) == 3
+
+
+def test_parameters_are_views_of_one_vector_and_gradients_of_another(vae):
+    assert vae.theta.size == vae.dtheta.size == sum(view.size for view in vae.params.values())
+    vae.theta[...] = 0
+    assert all((view == 0).all() for view in vae.params.values())
+
+
+def test_a_seed_gives_the_same_weights_in_either_precision_and_another_seed_others():
+    single, double = (sv.VAE(12, 3, (8,), seed=5, dtype=dtype).theta for dtype in ("float32", "float64"))
+    assert np.array_equal(single, double.astype("float32"))
+    assert not np.array_equal(double, sv.VAE(12, 3, (8,), seed=6, dtype="float64").theta)
+
+
+def test_bug15_an_embedding_is_the_posterior_mean_and_two_calls_agree(vae):
+    x = uniform(0, 5, 12)
+    mu, logvar = vae.encode(x)
+    code = np.maximum(x @ vae.params["encoder.0.W"] + vae.params["encoder.0.b"], 0)
+    code = code @ vae.params["encoder.2.W"] + vae.params["encoder.2.b"]
+    np.testing.assert_allclose(np.hstack([mu, logvar]), code)
+    assert np.array_equal(vae.embed(x), mu)
+    assert np.array_equal(vae.encode(x)[0], mu)
+
+
+def test_reconstruct_decodes_the_mean_and_decode_gives_probabilities(vae):
+    x = uniform(0, 5, 12)
+    means = vae.reconstruct(x)
+    assert np.array_equal(means, vae.decode(vae.encode(x)[0]))
+    hidden = np.maximum(vae.embed(x) @ vae.params["decoder.0.W"], 0)
+    np.testing.assert_allclose(means, 1 / (1 + np.exp(-hidden @ vae.params["decoder.2.W"])))
+
+
+def test_what_is_returned_is_kept_when_the_model_goes_on(vae):
+    mu, _ = vae.encode(uniform(0, 5, 12))
+    kept = mu.copy()
+    vae.encode(uniform(1, 5, 12))
+    vae.sample(7)
+    assert np.array_equal(mu, kept)
+
+
+def test_samples_decode_draws_from_the_prior(vae):
+    assert vae.sample(16, seed=0).shape == (16, 12)
+    assert np.array_equal(vae.sample(4, seed=3), vae.sample(4, seed=3))
+    assert not np.array_equal(vae.sample(4, seed=3), vae.sample(4, seed=4))
+    linear = sv.VAE(2, 2, (), dtype="float64")
+    linear.params["decoder.0.W"][...] = np.eye(2)
+    z = np.log(1 / (1 / linear.sample(100_000) - 1))
+    assert (np.abs(z.mean(axis=0)) < 5.5 / np.sqrt(1e5)).all()
+    assert np.abs(np.cov(z.T) - np.eye(2)).max() < 5.5 * np.sqrt(2 / 1e5)
+
+
+def test_interpolation_begins_and_ends_at_the_reconstructions(vae):
+    a, b = uniform(0, 2, 12)
+    frames = vae.interpolate(a, b, steps=5)
+    np.testing.assert_allclose(frames[[0, -1]], vae.reconstruct(np.stack([a, b])))
+    middle = vae.decode((vae.embed(a[None]) + vae.embed(b[None])) / 2)
+    np.testing.assert_allclose(frames[2], middle[0])
+
+
+def test_elbo_is_reconstruction_minus_beta_kl_for_each_row(vae):
+    x, eps = uniform(0, 5, 12), normal(0, 5, 3)
+    terms = vae.elbo(x, eps)
+    np.testing.assert_allclose(terms.value, terms.reconstruction - 2.0 * terms.kl)
+    alone = [vae.elbo(x[k : k + 1], eps[k : k + 1]).value[0] for k in range(5)]
+    np.testing.assert_allclose(terms.value, alone)
+    assert terms.value.shape == terms.kl.shape == (5,)
+
+
+def test_bug14_the_loss_is_minus_the_mean_of_the_rows_of_elbo(vae):
+    x, eps = uniform(0, 5, 12), normal(0, 5, 3)
+    loss, _ = vae.loss_and_grads(x, eps)
+    np.testing.assert_allclose(loss, -vae.elbo(x, eps).value.mean(), rtol=1e-13)
+    np.testing.assert_allclose(vae.loss_and_grads(x, seed=9)[0], -vae.elbo(x, seed=9).value.mean(), rtol=1e-13)
+
+
+def test_many_rows_are_computed_a_chunk_at_a_time_with_the_same_result(vae):
+    x, eps = uniform(0, 1300, 12), normal(0, 1300, 3)
+    whole = vae.elbo(x, eps).value
+    vae.chunk_rows = 100
+    np.testing.assert_allclose(vae.elbo(x, eps).value, whole, rtol=1e-12)
+    np.testing.assert_allclose(vae.encode(x)[0][1234], vae.encode(x[1234:1235])[0][0], rtol=1e-12)
+
+
+def test_a_linear_gaussian_posterior_gives_the_elbo_known_in_closed_form():
+    vae = sv.VAE(1, 1, (), dtype="float64")
+    vae.theta[...] = 0  # logits 0, q = prior: log p(x) = −log 2 whatever x and z, and the bound is tight
+    terms = vae.elbo(np.array([[0.0], [1.0]]))
+    np.testing.assert_allclose(terms.value, -np.log(2.0))
+    np.testing.assert_allclose(terms.kl, 0.0)
+
+
+def test_the_output_bias_starts_at_the_logit_of_the_mean_image_once(vae):
+    mean = np.linspace(0.0, 1.0, 12)
+    vae.start_output_bias(mean)
+    np.testing.assert_allclose(vae.decode(np.zeros((1, 3)))[0], np.clip(mean, 0.001, 0.999))
+    vae.start_output_bias(np.full(12, 0.5))
+    np.testing.assert_allclose(vae.decode(np.zeros((1, 3)))[0], np.clip(mean, 0.001, 0.999))
+
+
+def test_an_autoencoder_has_one_code_and_no_kl():
+    model = sv.Autoencoder(12, 3, (8,), dtype="float64")
+    x = uniform(0, 5, 12)
+    assert model.params["encoder.2.W"].shape == (8, 3)
+    assert np.array_equal(model.encode(x), model.embed(x))
+    assert np.array_equal(model.reconstruct(x), model.decode(model.encode(x)))
+    terms = model.terms(x)
+    assert (terms.kl == 0).all() and np.array_equal(terms.value, terms.reconstruction)
+    assert not hasattr(model, "sample")
+
+
+def test_other_initialisers_can_be_asked_for():
+    default, other = (sv.VAE(300, 20, (200,), init=init).params["encoder.0.W"].std() for init in (None, "glorot_normal"))
+    assert default == pytest.approx(np.sqrt(2 / 300), rel=0.02)
+    assert other == pytest.approx(np.sqrt(2 / 500), rel=0.02)
+    tanh = sv.VAE(300, 20, (200,), activation="tanh").params["encoder.0.W"]
+    assert np.abs(tanh).max() <= np.sqrt(6 / 500)

@@ -1,0 +1,186 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from scratchvae import VAE, plotting
+from scratchvae.errors import ConfigError
+from scratchvae.plotting.latent import principal_plane
+from scratchvae.plotting.mosaic import mosaic
+from scratchvae.training import Epoch, History
+
+
+def images(count, pixels, seed=0):
+    return np.random.default_rng(seed).random((count, pixels))
+
+
+def canvas(figure):
+    (axes,) = figure.axes
+    (picture,) = axes.images
+    return np.asarray(picture.get_array())
+
+
+def history(*validation):
+    past = History()
+    past.epochs = [Epoch(k + 1, 30.0 - k, -28.0 + k, 2.0, score, 0.1) for k, score in enumerate(validation)]
+    return past
+
+
+def test_a_mosaic_has_each_pixel_in_its_place_white_gaps_and_a_last_row_filled_up_with_white():
+    a, b, c = images(3, 6)
+    expected = np.ones((2 + 1 + 2, 3 + 1 + 3))
+    expected[:2, :3], expected[:2, 4:], expected[3:, :3] = (image.reshape(2, 3) for image in (a, b, c))
+    assert np.array_equal(mosaic(np.stack([a, b, c]), (2, 3), 2), expected)
+
+
+def test_the_gaps_of_a_mosaic_grow_with_its_images():
+    assert mosaic(images(6, 784), (28, 28), 3).shape == (28 + 2 + 28, 28 + 2 + 28 + 2 + 28)
+
+
+def test_rows_that_are_no_pictures_become_strips_one_pixel_high():
+    rows = images(2, 5)
+    assert np.array_equal(mosaic(rows, None, 1), [rows[0], np.ones(5), rows[1]])
+
+
+def test_what_is_shown_is_the_mosaic_from_black_at_0_to_white_at_1():
+    figure = plotting.draw_images(images(5, 4), (2, 2), 3, "a title")
+    assert np.array_equal(canvas(figure), mosaic(images(5, 4), (2, 2), 3))
+    (picture,) = figure.axes[0].images
+    assert picture.get_clim() == (0.0, 1.0)
+    assert [round(float(picture.to_rgba(np.array([[shade]]))[0, 0, 0])) for shade in (0.0, 1.0)] == [0, 1]
+    assert figure.axes[0].get_title() == "a title"
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 6])
+def test_each_reconstruction_stands_below_its_original(count):
+    originals, copies = images(count, 4, seed=1), images(count, 4, seed=2)
+    shown = canvas(plotting.draw_reconstructions(originals, copies, (2, 2), columns=3))
+    for k in range(count):
+        top, left = 6 * (k // 3), 3 * (k % 3)
+        assert np.array_equal(shown[top : top + 2, left : left + 2], originals[k].reshape(2, 2))
+        assert np.array_equal(shown[top + 3 : top + 5, left : left + 2], copies[k].reshape(2, 2))
+    black = shown < 1.0
+    assert black.sum() == 2 * count * 4
+
+
+def test_each_walk_is_a_row():
+    frames = images(6, 4)
+    assert np.array_equal(canvas(plotting.draw_interpolations(frames, (2, 2), 3)), mosaic(frames, (2, 2), 3))
+
+
+@pytest.mark.parametrize(("shape", "count"), [((8, 8), 14), ((8, 8), 42), ((28, 28), 4), (None, 14)])
+def test_words_at_the_sides_lie_within_the_picture_and_leave_it_most_of_the_width(shape, count):
+    figure = plotting.draw_images(
+        images(count, 64 if shape != (28, 28) else 784), shape, count, sides=("left", "right")
+    )
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    whole = figure.bbox
+    for text in axes.texts:
+        box = text.get_window_extent()
+        assert whole.x0 <= box.x0 and box.x1 <= whole.x1 and whole.y0 <= box.y0 and box.y1 <= whole.y1
+    assert axes.get_window_extent().width > 0.7 * whole.width
+
+
+def test_codes_are_coloured_by_label_with_a_legend():
+    labels = np.array([3, 1, 3, 2, 1, 3])
+    (axes,) = plotting.draw_codes(images(6, 4), labels).axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["1", "2", "3"]
+    assert [len(dots.get_offsets()) for dots in axes.collections] == [2, 1, 3]
+    assert len({tuple(dots.get_facecolor()[0]) for dots in axes.collections}) == 3
+
+
+def test_codes_without_labels_are_of_one_colour_without_a_legend():
+    (axes,) = plotting.draw_codes(images(6, 4), None).axes
+    assert axes.get_legend() is None
+    assert [len(dots.get_offsets()) for dots in axes.collections] == [6]
+
+
+@pytest.mark.parametrize(("rows", "width"), [(7, 1), (1, 4), (1, 1), (2, 3)])
+@pytest.mark.parametrize("labelled", [True, False])
+def test_codes_of_one_dimension_or_one_row_are_drawn_all_the_same(tmp_path, rows, width, labelled):
+    figure = plotting.draw_codes(images(rows, width), np.zeros(rows, int) if labelled else None)
+    plotting.save_picture(figure, tmp_path / "codes.png")
+    y = figure.axes[0].collections[0].get_offsets()[:, 1]
+    assert len(y) == rows and (min(rows - 1, width) > 1 or np.allclose(y, 0.0))
+
+
+def test_the_principal_plane_keeps_the_two_longest_directions_and_their_share_of_the_variance():
+    rng = np.random.default_rng(0)
+    axes = np.linalg.qr(rng.standard_normal((4, 4)))[0]
+    codes = rng.standard_normal((400, 4)) * [5.0, 3.0, 0.2, 0.1] @ axes + 7.0
+    plane, shares = principal_plane(codes)
+    variance = np.sort(np.linalg.eigvalsh(np.cov(codes.T, ddof=0)))[::-1]
+    np.testing.assert_allclose(plane.var(axis=0), variance[:2])
+    np.testing.assert_allclose(shares, variance[:2] / variance.sum())
+    np.testing.assert_allclose(plane.mean(axis=0), 0.0, atol=1e-12)
+
+
+def test_a_manifold_has_the_first_dimension_to_the_right_the_second_upwards_and_equally_likely_steps():
+    vae = VAE(2, 2, hidden=(), dtype="float64")
+    vae.params["decoder.0.W"][...] = np.eye(2)
+    shown = canvas(plotting.draw_manifold(vae, (1, 2), side=4))
+    assert shown.shape == (4 + 3, 4 * 2 + 3)
+    quartiles = np.array([-1.15034938, -0.31863936, 0.31863936, 1.15034938])
+    expected = 1.0 / (1.0 + np.exp(-quartiles))
+    np.testing.assert_allclose(shown[::2, 0::3], np.tile(expected, (4, 1)))
+    np.testing.assert_allclose(shown[::2, 1::3], np.tile(expected[::-1, None], (1, 4)))
+
+
+def lines(axes):
+    return {line.get_label(): tuple(line.get_ydata()) for line in axes.lines}
+
+
+def test_a_history_shows_the_losses_and_the_terms_with_their_signs():
+    past = history(31.0, 29.0, 30.0)
+    past.best_epoch = 2
+    left, right = plotting.draw_history(past).axes
+    assert lines(left) == {"training": (30, 29, 28), "validation": (31, 29, 30), "best, epoch 2": (0, 1)}
+    assert lines(right) == {"−reconstruction": (28, 27, 26), "KL": (2, 2, 2)}
+    assert left.lines[-1].get_xdata() == [2, 2]
+
+
+def test_a_history_without_validation_has_no_line_for_it():
+    left, _ = plotting.draw_history(history(None, None)).axes
+    assert set(lines(left)) == {"training"}
+
+
+def test_a_history_of_one_epoch_can_be_seen():
+    for axes in plotting.draw_history(history(31.0)).axes:
+        assert all(line.get_marker() not in ("None", "", None) for line in axes.lines)
+
+
+@pytest.mark.parametrize(("name", "start"), [("a.png", b"\x89PNG\r\n\x1a\n"), ("a.pdf", b"%PDF-"), ("a.svg", b"<?xml")])
+def test_a_picture_is_written_as_its_name_says(tmp_path, name, start):
+    plotting.save_picture(plotting.draw_images(images(4, 4), (2, 2), 2), tmp_path / name)
+    assert (tmp_path / name).read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a", "a.png.txt"])
+def test_a_picture_of_another_format_is_refused_and_nothing_written(tmp_path, name):
+    figure = plotting.draw_images(images(4, 4), (2, 2), 2)
+    with pytest.raises(ConfigError, match=r"\.png, \.pdf, \.svg"):
+        plotting.save_picture(figure, tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_matplotlib_a_picture_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ConfigError, match=r"pip install 'scratchvae\[cli\]'"):
+        plotting.draw_images(images(4, 4), (2, 2), 2)
+
+
+def test_matplotlib_waits_for_a_picture_and_pyplot_is_never_imported(tmp_path):
+    script = """if True:
+        import sys, numpy
+        from scratchvae import plotting
+        assert "matplotlib" not in sys.modules
+        codes = numpy.eye(4)
+        for figure in (plotting.draw_codes(codes, codes[0]), plotting.draw_images(codes, (2, 2), 2)):
+            for suffix in ("png", "svg", "pdf"):
+                plotting.save_picture(figure, "picture." + suffix)
+        assert "matplotlib.pyplot" not in sys.modules
+    """
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,154 @@
+"""The switch: which backend, what it refuses, and that models compute the same through another array module."""
+
+import sys
+import types
+
+import numpy as np
+import pytest
+import standin
+from drawing import normal, uniform
+from standin import STANDIN, DeviceArray
+
+import scratchvae as sv
+from scratchvae.backend import NUMPY, backend_of, get_backend, to_numpy
+from scratchvae.errors import BackendError, DeviceError, DTypeError
+from scratchvae.models.network import ACTIVATIONS
+from scratchvae.optim import SGD, Adam, AdamW
+
+IMAGES = uniform(0, 50, 9).astype("float32")
+
+
+def fake_cupy(monkeypatch, **content):
+    module = types.ModuleType("cupy")
+    module.__version__ = "14.2.0"
+    for name, value in content.items():
+        setattr(module, name, value)
+    monkeypatch.setitem(sys.modules, "cupy", module)
+
+
+def raises(error):
+    def call(*_args, **_kwargs):
+        raise error
+
+    return call
+
+
+def test_numpy_is_there_and_unknown_names_are_not():
+    assert get_backend("numpy") is NUMPY
+    assert get_backend(STANDIN) is STANDIN
+    with pytest.raises(BackendError, match="choose 'numpy', 'cupy' or 'auto'"):
+        get_backend("torch")
+
+
+def test_cupy_that_is_not_installed_is_named_with_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    with pytest.raises(BackendError, match=r"not installed.*pip install 'scratchvae\[cuda12x\]'"):
+        sv.VAE(4, 2, backend="cupy")
+    assert get_backend("auto") is NUMPY
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ({"is_available": lambda: False}, "no working CUDA device"),
+        ({"is_available": raises(RuntimeError("cudaErrorNoDevice:\n no device"))}, "cudaErrorNoDevice: no device"),
+        ({"is_available": lambda: True, "ones": raises(ImportError("libcublas.so.12"))}, "libcublas.so.12"),
+    ],
+)
+def test_cupy_that_cannot_work_gives_one_clear_line(monkeypatch, content, says):
+    fake_cupy(monkeypatch, **content)
+    with pytest.raises(BackendError, match=says) as caught:
+        get_backend("cupy")
+    assert "\n" not in str(caught.value)
+    assert get_backend("auto") is NUMPY
+
+
+def test_real_cupy_without_a_gpu_gives_that_error_too():
+    cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
+    try:
+        working = cupy.is_available()
+    except Exception:
+        working = False
+    if working:
+        pytest.skip("there is a GPU here")
+    with pytest.raises(BackendError, match="nvidia-smi"):
+        get_backend("cupy")
+
+
+def test_arrays_come_home():
+    x = normal(0, 3)
+    assert to_numpy(x) is x
+    assert np.array_equal(to_numpy(DeviceArray(x)), x)
+    with pytest.raises(DTypeError, match="list"):
+        to_numpy([1.0])
+    with pytest.raises(DTypeError, match="list"):
+        backend_of([1.0])
+
+
+def test_a_host_array_that_reaches_device_code_is_refused_and_the_other_way_round():
+    vae = sv.VAE(9, 2, (8,), backend=STANDIN)
+    host, device = IMAGES[:4], STANDIN.upload(IMAGES[:4])
+    with pytest.raises(DeviceError, match=r"x is a numpy.ndarray.*standin"):
+        vae.encoder.forward(host)
+    vae.forward(device, STANDIN.upload(normal(0, 4, 2).astype("float32")))
+    with pytest.raises(DeviceError, match="dy is a numpy.ndarray"):
+        vae.decoder.backward(host)
+    with pytest.raises(DeviceError, match="eps"):
+        vae.forward(device, normal(0, 4, 2).astype("float32"))
+    with pytest.raises(DTypeError, match="DeviceArray"):
+        sv.VAE(9, 2, (8,)).encode(device)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("kind", [sv.VAE, sv.Autoencoder])
+def test_a_model_trains_to_the_same_bits_through_another_array_module(kind, activation):
+    thetas = []
+    for backend in ("numpy", STANDIN):
+        model = kind(9, 2, (8, 4), activation, seed=1, backend=backend)
+        trainer = sv.Trainer(model, batch_size=16, seed=2, clip_norm=5.0, binarize="dynamic")
+        history = trainer.fit(IMAGES, 3, validation=IMAGES[:20], patience=3)
+        thetas.append((to_numpy(model.theta), history.loss, history.validation))
+    assert np.array_equal(thetas[0][0], thetas[1][0])
+    assert thetas[0][1:] == thetas[1][1:]
+
+
+@pytest.mark.parametrize("optimizer", [SGD, Adam, AdamW])
+def test_every_optimizer_steps_the_same_through_another_array_module(optimizer):
+    thetas = []
+    for backend in ("numpy", STANDIN):
+        vae = sv.VAE(9, 2, (8,), backend=backend)
+        trainer = sv.Trainer(vae, optimizer=optimizer(1e-2), batch_size=16)
+        for _ in range(5):
+            trainer.step(IMAGES[:10])
+        thetas.append(to_numpy(vae.theta))
+    assert np.array_equal(*thetas)
+
+
+def test_the_front_door_gives_the_same_through_another_array_module(tmp_path):
+    host, device = (sv.VAE(9, 2, (8,), backend=backend, dtype="float64") for backend in ("numpy", STANDIN))
+    x = IMAGES[:5]
+
+    def answers(vae, x):
+        yield from vae.encode(x)
+        yield from (vae.reconstruct(x), vae.sample(3), vae.interpolate(x[0], x[1], 4), *vae.elbo(x))
+        yield from vae.loss_and_grads(x)[1].values()
+        vae.forward(vae.door.bring(x), vae.door.bring(normal(0, 5, 2)))
+        yield from vae.backward_to_inputs()
+
+    for expected, given_on_host, given_on_device in zip(
+        answers(host, x), answers(device, x), answers(device, STANDIN.upload(x)), strict=True
+    ):
+        assert type(given_on_host) is type(given_on_device) is DeviceArray
+        assert np.array_equal(to_numpy(given_on_host), expected)
+        assert np.array_equal(to_numpy(given_on_device), expected)
+    sv.save(device, tmp_path / "vae.npz")
+    assert np.array_equal(sv.load(tmp_path / "vae.npz").theta, host.theta)
+
+
+def test_a_training_step_on_a_device_reads_nothing_back():
+    vae = sv.VAE(9, 2, (8,), backend=STANDIN)
+    trainer = sv.Trainer(vae, batch_size=16, clip_norm=1.0)
+    trainer.fit(IMAGES, 1)
+    before = standin.reads
+    trainer._update(STANDIN.upload(IMAGES[:16]))
+    assert standin.reads == before

@@ -1,0 +1,66 @@
+import csv
+
+import numpy as np
+import pytest
+from drawing import uniform
+
+import scratchvae as sv
+from scratchvae.training.history import Epoch, History
+from scratchvae.training.progress import Progress
+
+EPOCHS = [Epoch(1, 5.5, -5.0, 0.5, 5.75, 0.125), Epoch(2, 5.25, -4.75, 0.5, None, 0.25)]
+
+
+def test_csv_has_a_line_of_names_and_a_line_an_epoch(tmp_path):
+    history = History()
+    history.epochs = EPOCHS
+    history.to_csv(tmp_path / "history.csv")
+    rows = list(csv.reader((tmp_path / "history.csv").read_text().splitlines()))
+    assert rows[0] == ["epoch", "loss", "reconstruction", "kl", "validation", "seconds"]
+    assert rows[1:] == [["1", "5.5", "-5.0", "0.5", "5.75", "0.125"], ["2", "5.25", "-4.75", "0.5", "", "0.25"]]
+
+
+def test_without_a_terminal_progress_is_a_line_an_epoch_on_standard_error(capsys):
+    images = uniform(0, 20, 4).astype("float32")
+    sv.Trainer(sv.VAE(4, 2, (3,))).fit(images, 3, validation=images, progress=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert [line.split()[:2] for line in err.splitlines()] == [["epoch", "1"], ["epoch", "2"], ["epoch", "3"]]
+    assert all(word in err for word in ("loss", "validation", "reconstruction", "KL"))
+
+
+def test_without_progress_nothing_is_printed(capsys):
+    images = uniform(0, 20, 4).astype("float32")
+    sv.Trainer(sv.VAE(4, 2, (3,))).fit(images, 3)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_on_a_terminal_progress_is_a_bar(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    bar = Progress(True, epochs=2, steps=3)
+    for _ in range(3):
+        bar.step()
+    bar.epoch(EPOCHS[0])
+    bar.close()
+    err = capsys.readouterr().err
+    assert "3/6" in err and "epoch 1" in err and "validation 5.75" in err
+
+
+@pytest.mark.parametrize("rows", [1, 700])
+def test_a_score_is_the_mean_of_the_rows_with_its_standard_error(rows):
+    vae = sv.VAE(4, 2, (3,), dtype="float64")
+    images = uniform(0, rows, 4)
+    score = sv.score(vae, images, seed=3)
+    noise = np.random.default_rng(np.random.SeedSequence(3).spawn(2)[0]).standard_normal((rows, 2))
+    value = vae.elbo(images, noise).value
+    np.testing.assert_allclose(score.value, value.mean())
+    if rows > 1:
+        np.testing.assert_allclose(score.standard_error, value.std(ddof=1) / np.sqrt(rows))
+    assert score.rows == rows
+
+
+def test_a_binarised_score_is_the_same_each_time():
+    vae, images = sv.VAE(4, 2, (3,)), uniform(0, 30, 4)
+    once, again = (sv.score(vae, images, binarize="dynamic") for _ in range(2))
+    assert once == again
+    assert once != sv.score(vae, images)

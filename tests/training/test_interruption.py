@@ -1,0 +1,69 @@
+"""Ctrl-C ends training between two steps and keeps what was learnt."""
+
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+from drawing import uniform
+
+import scratchvae as sv
+from scratchvae.training.interruption import Interruption
+
+IMAGES = uniform(0, 50, 9).astype("float32")
+
+
+def press_ctrl_c():
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def interrupt_at(vae, step):
+    forward, count = vae.forward, iter(range(10**9))
+
+    def watched(x, eps):
+        if next(count) == step:
+            press_ctrl_c()
+        return forward(x, eps)
+
+    vae.forward = watched
+
+
+def test_ctrl_c_ends_after_the_step_at_hand_and_keeps_its_weights():
+    vae, twin = sv.VAE(9, 2, (8,)), sv.VAE(9, 2, (8,))
+    interrupt_at(vae, 5)
+    trainer = sv.Trainer(vae, batch_size=25)
+    history = trainer.fit(IMAGES, 100)
+    assert history.stopped == "interrupted"
+    assert trainer.optimizer.t == 6
+    assert len(history.epochs) == 2
+    sv.Trainer(twin, batch_size=25).fit(IMAGES, 3)
+    assert np.array_equal(vae.theta, twin.theta)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_with_early_stopping_goes_back_to_the_best_weights_so_far():
+    vae = sv.VAE(9, 2, (8,))
+    interrupt_at(vae, 9)
+    history = sv.Trainer(vae, batch_size=25).fit(IMAGES, 100, validation=IMAGES, patience=50)
+    assert history.stopped == "interrupted"
+    assert -sv.score(vae, IMAGES).value == min(history.validation)
+
+
+def test_a_second_ctrl_c_does_not_wait():
+    with pytest.raises(KeyboardInterrupt), Interruption() as interruption:
+        press_ctrl_c()
+        assert interruption.asked
+        press_ctrl_c()
+
+
+def test_outside_the_main_thread_nothing_is_taken_over():
+    result = []
+
+    def fit():
+        result.append(sv.Trainer(sv.VAE(9, 2, (8,)), batch_size=25).fit(IMAGES, 2).stopped)
+
+    thread = threading.Thread(target=fit)
+    thread.start()
+    thread.join(60)
+    assert result == ["finished"]

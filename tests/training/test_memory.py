@@ -1,0 +1,58 @@
+"""A warm step allocates nothing that grows with the batch."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from drawing import uniform
+
+import scratchvae as sv
+from scratchvae.models.network import ACTIVATIONS
+from scratchvae.training.minibatches import Minibatches
+
+ALLOWED = 64_000  # Python objects, and the buffer of 8192 numbers through which NumPy casts and broadcasts
+
+
+def peak_of(run):
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        run()
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("optimizer", [sv.optim.Adam, sv.optim.AdamW, sv.optim.SGD])
+def test_a_warm_training_step_allocates_no_arrays(activation, optimizer):
+    peaks = []
+    for batch in (128, 512):
+        vae = sv.VAE(200, 8, (64,), activation)
+        trainer = sv.Trainer(vae, batch_size=batch, optimizer=optimizer(), clip_norm=1.0)
+        images = uniform(0, 2 * batch, 200).astype("float32")
+        batches = Minibatches(images, batch, trainer._order_rng, None, vae.backend, vae.dtype)
+        for _ in range(2):
+            for x in batches:
+                trainer._update(x)
+        peaks.append(peak_of(lambda trainer=trainer, x=x: trainer._update(x)))
+    assert max(peaks) < ALLOWED
+    assert abs(peaks[1] - peaks[0]) < 1_000
+
+
+def test_gathering_and_binarising_a_warm_minibatch_allocates_no_arrays():
+    images = uniform(0, 2048, 200).astype("float32")
+    trainer = sv.Trainer(sv.VAE(200, 8, (64,)), batch_size=512, binarize="dynamic")
+    batches = Minibatches(images, 512, trainer._order_rng, trainer._binarizer, trainer.model.backend, np.dtype("float32"))
+    rows = iter(batches)
+    next(rows)
+    assert peak_of(lambda: next(rows)) < ALLOWED
+
+
+def test_the_front_doors_step_allocates_no_arrays_either():
+    x = uniform(0, 512, 200).astype("float32")
+    trainer = sv.Trainer(sv.VAE(200, 8, (64,)), batch_size=512)
+    for _ in range(2):
+        trainer.step(x)
+    assert peak_of(lambda: trainer.step(x)) < ALLOWED
