@@ -10,10 +10,16 @@
 Read `models/vae.py` first: what a VAE is stands there on one page.
 """
 
-from scratchvae import datasets, errors, layers, optim, probability
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from scratchvae import errors, layers, optim, probability
 from scratchvae.backend import get_backend, to_numpy
 from scratchvae.models import VAE, Autoencoder
-from scratchvae.training import Trainer, load, save, score
+
+if TYPE_CHECKING:
+    from scratchvae import datasets, evaluation, gradcheck, plotting, training
+    from scratchvae.training import Trainer, load, save, score
 
 __version__ = "0.1.0"
 
@@ -23,12 +29,33 @@ __all__ = [
     "Trainer",
     "datasets",
     "errors",
+    "evaluation",
     "get_backend",
+    "gradcheck",
     "layers",
     "load",
     "optim",
+    "plotting",
     "probability",
     "save",
     "score",
     "to_numpy",
+    "training",
 ]
+
+
+_ROOMS = ("datasets", "evaluation", "gradcheck", "plotting", "training")
+_OF_TRAINING = ("Trainer", "load", "save", "score")
+
+
+def __getattr__(name: str) -> Any:
+    """Enter a room above the models when it is first asked for, so that `import scratchvae` costs little over NumPy."""
+    if name in _ROOMS:
+        return import_module(f"scratchvae.{name}")
+    if name in _OF_TRAINING:
+        return getattr(import_module("scratchvae.training"), name)
+    raise AttributeError(f"module 'scratchvae' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

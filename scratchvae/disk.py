@@ -1,22 +1,29 @@
-"""Writing a file whole or not at all."""
+"""Files: written whole or not at all, and read without running anything."""
 
 from __future__ import annotations
 
 import os
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from scratchvae.errors import FileError
+import numpy as np
+
+from scratchvae.errors import FileError, ScratchVAEError
+
+Array = np.ndarray[Any, np.dtype[Any]]
+NPY, ZIP = b"\x93NUMPY", b"PK"  # how a .npy and an .npz file begin
 
 
 def check_writable(folder: str | PathLike[str]) -> None:
     """Raises FileError where files could not be written into `folder`, or it could not be made; makes nothing."""
     folder = Path(folder).absolute()
-    standing = next(place for place in (folder, *folder.parents) if place.exists())
+    try:
+        standing = next(place for place in (folder, *folder.parents) if place.exists())
+    except (OSError, ValueError) as error:
+        raise FileError(f"cannot write into {folder}: {error}; choose another place") from None
     if not standing.is_dir():
         raise FileError(f"cannot write into {folder}: {standing} is no folder; choose another place")
     if not os.access(standing, os.W_OK | os.X_OK):
@@ -31,14 +38,16 @@ def whole_file(path: str | PathLike[str]) -> Iterator[BinaryIO]:
     left behind, and what was at `path` before is still there. Raises FileError where nothing can be written.
     """
     path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    part = path.parent / f".{os.urandom(6).hex()}.part"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
-            raise IsADirectoryError(f"{path} is a folder")
+            raise IsADirectoryError("a folder has that name")
+        with suppress(FileNotFoundError):
+            path.lstat()  # a name that no file can have is refused now, not once the work is done
         file = part.open("x+b")
-    except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror or error}; choose another place") from None
+    except (OSError, ValueError) as error:
+        raise FileError(f"cannot write {path}: {_reason(error)}; choose another place") from None
     try:
         with file:
             yield file
@@ -46,6 +55,36 @@ def whole_file(path: str | PathLike[str]) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror or error}") from None
+        raise FileError(f"cannot write {path}: {_reason(error)}") from None
     finally:
         part.unlink(missing_ok=True)
+
+
+def read_arrays(path: Path, choose: Callable[[list[str]], Iterable[str]]) -> dict[str, Array]:
+    """The arrays of an .npz file that `choose` picks from all their names, or of a .npy file, whose one name is "".
+
+    Nothing is unpickled. Raises FileError for what is no such file, or is damaged.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(NPY))
+            file.seek(0)
+            if start != NPY and not start.startswith(ZIP):
+                raise FileError(f"{path} is neither a .npy nor an .npz file")
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return dict.fromkeys(choose([""]), loaded)
+            arrays = {name: loaded[name] for name in choose(loaded.files)}
+    except ScratchVAEError:
+        raise
+    except Exception as error:  # NumPy, zipfile and zlib have a dozen ways to say that a file is damaged
+        raise FileError(f"{path} cannot be read: {_reason(error)}") from None
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            raise FileError(f"{path} holds {name!r}, which is no array")
+    return arrays
+
+
+def _reason(error: Exception) -> str:
+    text = error.strerror if isinstance(error, OSError) else None
+    return text or str(error) or type(error).__name__

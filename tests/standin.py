@@ -171,10 +171,11 @@ class Module:
     dot = staticmethod(lambda a, b: DeviceArray(np.asarray(np.dot(a._host, b._host))))
 
 
-for _name in (
-    "abs add divide exp expm1 greater greater_equal less log1p maximum minimum multiply negative reciprocal sqrt "
-    "subtract tanh"
-).split():
+UFUNCS = (
+    "abs add divide exp expm1 greater greater_equal less log1p maximum minimum multiply negative reciprocal sqrt tanh "
+    "subtract"
+)
+for _name in UFUNCS.split():
     setattr(Module, _name, staticmethod(_device_ufunc(getattr(np, _name))))
 
 STANDIN = Backend("standin", Module, DeviceArray)

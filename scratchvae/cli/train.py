@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ import numpy as np
 import scratchvae
 from scratchvae.cli.arguments import Commands, add_backend, add_command, add_data, add_seed, print_json, read_data
 from scratchvae.cli.outputs import write_json
-from scratchvae.cli.pictures import write_pictures
 from scratchvae.datasets import Dataset
 from scratchvae.disk import check_writable
 from scratchvae.layers.initializers import INITIALIZERS
@@ -20,6 +20,7 @@ from scratchvae.models import VAE, Autoencoder, Model
 from scratchvae.models.network import ACTIVATIONS
 from scratchvae.models.settings import whole
 from scratchvae.optim import SGD, Adam, AdamW, Constant, Cosine, Optimizer, Schedule, WarmUp
+from scratchvae.plotting import draw_album, save_picture
 from scratchvae.training import History, Trainer, save, score
 
 
@@ -181,7 +182,11 @@ def _write(
     write_json(
         {"command": settings, "model": model.config, "versions": versions, "result": result}, out / "config.json"
     )
-    pictures = [] if args.no_pictures else write_pictures(out, model, history, data, args.seed)
+    pictures = []
+    if not args.no_pictures and find_spec("matplotlib"):
+        for name, figure in draw_album(model, history, data, args.seed).items():
+            pictures.append(f"{name}.png")
+            save_picture(figure, out / pictures[-1])
     return ["model.npz", "history.csv", "config.json", *pictures]
 
 

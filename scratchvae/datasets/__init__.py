@@ -33,12 +33,17 @@ def load(source: str | PathLike[str], folder: str | PathLike[str] | None = None,
         return load_digits()
     if name in SETS:
         return load_named_idx(name, folder)
-    path = Path(name)
-    if path.is_dir():
-        return load_idx_folder(path) if holds_idx(path) else load_folder(path)
-    if path.is_file():
-        return load_file(path, key)
+    path, reason = Path(name), ""
+    try:
+        if path.is_dir():
+            return load_idx_folder(path) if holds_idx(path) else load_folder(path)
+        if path.is_file():
+            return load_file(path, key)
+    except DataError:
+        raise
+    except (OSError, ValueError) as error:  # a path that may not be looked at, or that none can have
+        reason = f" ({error})"
     known = ", ".join(["digits", *SETS])
     raise DataError(
-        f"no data {name!r}: expected {known}, or the path of a .npy file, an .npz file or a folder of images"
+        f"no data {name!r}{reason}: expected {known}, or the path of a .npy file, an .npz file or a folder of images"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 
@@ -19,7 +19,7 @@ def load_digits() -> Dataset:
     doi:10.24432/C50P49, test part, licence CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/). The numbers
     are those that scikit-learn distributes; changed here only by the division.
     """
-    with files("scratchvae.datasets").joinpath("digits.npz").open("rb") as file, np.load(file) as arrays:
+    with np.load(Path(__file__).with_name("digits.npz")) as arrays:
         images = arrays["images"].astype(np.float32) / 16
         labels = arrays["labels"].astype(np.int64)
     return Dataset("digits", Split(images[:1500], labels[:1500]), Split(images[1500:], labels[1500:]), (8, 8))

@@ -37,7 +37,7 @@ def download(
                 try:
                     _fetch(url, file, to.name, timeout)
                     _check(file, sha256)
-                except (OSError, http.client.HTTPException, EOFError, zlib.error) as error:
+                except (OSError, http.client.HTTPException, EOFError, ValueError, zlib.error) as error:
                     reasons[f"{url}: {str(error) or type(error).__name__}"] = None
                 else:
                     return
@@ -57,7 +57,7 @@ def _fetch(url: str, file: BinaryIO, label: str, timeout: float) -> None:
         with _progress_bar(label, promised) as bar:
             while block := answer.read(1 << 16):
                 file.write(block)
-                if bar:
+                if bar is not None:
                     bar.update(len(block))
     if promised and file.tell() != promised:
         raise OSError(f"the answer broke off after {file.tell()} of {promised} bytes")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from scratchvae.datasets.dataset import Array, Dataset, hold_out_a_tenth
-from scratchvae.errors import DataError
+from scratchvae.disk import read_arrays
+from scratchvae.errors import DataError, FileError
 
 LARGEST_PIXEL = {"1": 1, "L": 255, "I;16": 65535}  # by Pillow's name for the mode of a grey image
-IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff", ".webp"}
+IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff"}
 
 
 def load_file(path: Path, key: str | None = None) -> Dataset:
@@ -25,16 +24,9 @@ def load_file(path: Path, key: str | None = None) -> Dataset:
     if path.suffix not in (".npy", ".npz"):
         raise DataError(f"{path} is neither a .npy nor an .npz file; save an array with numpy.save")
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            array = loaded
-        else:
-            with loaded:
-                array = loaded[_member(path, loaded.files, key)]
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{path} cannot be read as an array of numbers: {error}") from None
+        (array,) = read_arrays(path, lambda names: [_member(path, names, key)]).values()
+    except FileError as error:
+        raise DataError(str(error)) from None
     return _from_array(path, array)
 
 
@@ -44,7 +36,7 @@ def load_folder(path: Path) -> Dataset:
     8-bit values are divided by 255, 16-bit values by 65535. Each tenth image is kept for testing. Raises DataError.
     """
     try:
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image
     except ImportError:
         raise DataError("reading images needs Pillow: install it with  pip install 'scratchvae[cli]'") from None
     paths = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
@@ -57,12 +49,13 @@ def load_folder(path: Path) -> Dataset:
                 if image.mode not in LARGEST_PIXEL:
                     raise DataError(f"{file} is no grey image but of mode {image.mode}; convert it to 8-bit grey first")
                 pixels = np.asarray(image, np.float32) / np.float32(LARGEST_PIXEL[image.mode])
-        except (OSError, UnidentifiedImageError, ValueError) as error:
-            if isinstance(error, DataError):
-                raise
+        except DataError:
+            raise
+        except Exception as error:  # each format of Pillow's has its own way to say that a file is damaged
             raise DataError(f"{file} cannot be read as an image: {error}") from None
         if images and pixels.shape != images[0].shape:
-            raise DataError(f"{file} is of size {pixels.shape}, {paths[0]} of {images[0].shape}; expected one size")
+            sizes = [f"{pixel.shape[1]} × {pixel.shape[0]}" for pixel in (pixels, images[0])]
+            raise DataError(f"{file} is of size {sizes[0]}, {paths[0].name} of {sizes[1]}; expected one size")
         images.append(pixels)
     stack = np.stack(images)
     return hold_out_a_tenth(str(path), stack.reshape(len(stack), -1), (stack.shape[1], stack.shape[2]))

@@ -27,7 +27,10 @@ FILES = (
 def find_idx(folder: Path, file: str) -> Path | None:
     """Where `folder` has that file, plain or gzipped."""
     candidates = (folder / file, folder / f"{file}.gz")
-    return next((path for path in candidates if path.is_file()), None)
+    try:
+        return next((path for path in candidates if path.is_file()), None)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder} cannot be looked at: {error}") from None
 
 
 def holds_idx(folder: Path) -> bool:
@@ -49,7 +52,9 @@ def load_idx_folder(folder: Path, name: str | None = None) -> Dataset:
         if len(images) != len(labels):
             raise DataError(f"{folder} holds {len(images)} images and {len(labels)} labels of the same part")
         if images.shape[1:] != train_images.shape[1:] or not images.size:
-            raise DataError(f"{folder} holds images of shapes {train_images.shape} and {images.shape}")
+            raise DataError(
+                f"{folder} holds images of shapes {train_images.shape} and {images.shape}; expected some, of one size"
+            )
         splits.append(
             Split(images.reshape(len(images), -1).astype(np.float32) / np.float32(255), labels.astype(np.int64))
         )
@@ -66,8 +71,10 @@ def read_idx(path: Path, axes: int) -> Array:
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read ({error}); fetch it anew") from None
     header = 4 * (axes + 1)
+    if len(content) < header:
+        raise DataError(f"{path} is no idx file with {axes} axes: its {len(content)} bytes do not fill the header")
     words = np.frombuffer(content[:header], ">u4")
-    if len(words) < axes + 1 or words[0] != 0x0800 + axes:
+    if words[0] != 0x0800 + axes:
         raise DataError(f"{path} is no idx file of unsigned bytes with {axes} axes: its header is {content[:4].hex()}")
     shape = tuple(int(n) for n in words[1:])
     if len(content) != header + prod(shape):

@@ -13,7 +13,7 @@ import numpy as np
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError
 
-Initializer = Callable[[np.random.Generator, tuple[int, int]], Array]
+Initializer = Callable[["np.random.Generator", tuple[int, int]], Array]  # quoted: numpy.random loads at first use
 
 
 # With x and W independent and centred, y_o = Σ_i x_i W_io has Var y = I · Var W · E x².

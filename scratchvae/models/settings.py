@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
+from math import inf, nan
 from numbers import Integral, Real
 from typing import Any
 
@@ -26,9 +26,13 @@ def wholes(name: str, values: Any) -> tuple[int, ...]:
 
 def real(name: str, value: Any, least: float = 0.0) -> float:
     """`value` as a float, if it is a finite number of at least `least`; raises ConfigError otherwise."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not isfinite(value) or value < least:
+    try:
+        number = nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
+    except OverflowError:
+        number = inf
+    if not least <= number < inf:
         raise ConfigError(f"{name}={value!r}: expected a finite number of at least {least:g}")
-    return float(value)
+    return number
 
 
 def one_of(name: str, value: Any, choices: Sequence[str]) -> str:

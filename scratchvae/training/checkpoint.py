@@ -8,9 +8,6 @@ One .npz, so that any NumPy reads it, and no pickle, so that reading runs nothin
 
 from __future__ import annotations
 
-import json
-import zipfile
-import zlib
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -18,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from scratchvae.backend import Backend, to_numpy
-from scratchvae.disk import whole_file
-from scratchvae.errors import FileError
+from scratchvae.disk import read_arrays, whole_file
+from scratchvae.errors import BackendError, ConfigError, FileError
 from scratchvae.models import VAE, Autoencoder, Model
 
 FORMAT = 1
@@ -27,11 +24,19 @@ MODELS: dict[str, type[Model]] = {"VAE": VAE, "Autoencoder": Autoencoder}
 
 
 def save(model: Model, path: str | PathLike[str]) -> None:
-    """Write `model` to the .npz file `path`, whole or not at all. Raises FileError."""
+    """Write `model` and its notes to the .npz file `path`, whole or not at all. Raises FileError or ConfigError."""
+    import json
+
     header = {"format": FORMAT, "model": type(model).__name__, "config": model.config, "notes": model.notes}
+    try:
+        text = json.dumps(header)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"model.notes={model.notes!r} cannot be written as JSON ({error}); keep plain values"
+        ) from None
     members = {f"params/{name}": to_numpy(array) for name, array in model.params.items()}
     with whole_file(path) as file:
-        np.savez(file, scratchvae=np.array(json.dumps(header)), **members)  # type: ignore[arg-type]
+        np.savez(file, scratchvae=np.array(text), **members)  # type: ignore[arg-type]
 
 
 def load(path: str | PathLike[str], backend: str | Backend = "numpy") -> Any:
@@ -39,38 +44,39 @@ def load(path: str | PathLike[str], backend: str | Backend = "numpy") -> Any:
 
     Raises FileError for what is no such file, BackendError.
     """
+    import json
+
     path = Path(path)
+    arrays = read_arrays(path, lambda names: names)
+    if "scratchvae" not in arrays:
+        raise FileError(f"{path} is no model of scratchvae; expected a file written by scratchvae.save")
     try:
-        with np.load(path, allow_pickle=False) as members:
-            if not isinstance(members, np.lib.npyio.NpzFile) or "scratchvae" not in members:
-                raise FileError(f"{path} is no model of scratchvae; expected a file written by scratchvae.save")
-            header = json.loads(str(members["scratchvae"]))
-            arrays = {name.removeprefix("params/"): members[name] for name in members if name.startswith("params/")}
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        if isinstance(error, FileError):
-            raise
-        raise FileError(f"{path} cannot be read as a model: {getattr(error, 'strerror', None) or error}") from None
+        header = json.loads(str(arrays.pop("scratchvae")))
+    except (ValueError, RecursionError) as error:
+        raise FileError(f"{path} has a damaged header: {error}") from None
     return _rebuild(path, header, arrays, backend)
 
 
 def _rebuild(path: Path, header: Any, arrays: dict[str, Any], backend: str | Backend) -> Model:
-    if not isinstance(header, dict) or header.get("format") != FORMAT or header.get("model") not in MODELS:
-        given = (header.get("format"), header.get("model")) if isinstance(header, dict) else header
+    form, kind = (header.get("format"), header.get("model")) if isinstance(header, dict) else (None, None)
+    if form != FORMAT or kind not in list(MODELS):
         raise FileError(
-            f"{path} has format {given}; expected ({FORMAT}, one of {', '.join(MODELS)}): read it with the version of "
-            "scratchvae that wrote it, or a newer one"
+            f"{path} has format {form} and model {kind}; expected format {FORMAT} and one of {', '.join(MODELS)}: read "
+            "it with the version of scratchvae that wrote it, or a newer one"
         )
     try:
-        model = MODELS[header["model"]](**header["config"], backend=backend)
-    except (TypeError, KeyError) as error:
-        raise FileError(f"{path} holds a configuration that makes no model: {error}") from None
-    expected = {name: (view.shape, view.dtype) for name, view in model.params.items()}
+        model = MODELS[kind](**header["config"], backend=backend)
+    except BackendError:
+        raise
+    except Exception as error:  # whatever a made-up configuration can bring about
+        raise FileError(f"{path} holds a configuration that makes no model: {type(error).__name__}: {error}") from None
+    expected = {f"params/{name}": (view.shape, view.dtype) for name, view in model.params.items()}
     given = {name: (array.shape, array.dtype) for name, array in arrays.items()}
     if expected != given:
         odd = sorted(name for name in expected.keys() | given.keys() if expected.get(name) != given.get(name))
         raise FileError(f"{path} does not hold the parameters that its configuration asks for: see {', '.join(odd)}")
     for name, view in model.params.items():
-        model.backend.copy_from_host(view, arrays[name])
+        model.backend.copy_from_host(view, arrays[f"params/{name}"])
     notes = header.get("notes")
     model.notes = notes if isinstance(notes, dict) else {}
     return model

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from os import PathLike
 from typing import NamedTuple
 
@@ -67,6 +65,9 @@ class History:
 
     def to_csv(self, path: str | PathLike[str]) -> None:
         """Write one line an epoch, under a line of names. Raises FileError."""
+        import csv
+        import io
+
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(Epoch._fields)

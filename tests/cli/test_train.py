@@ -133,7 +133,7 @@ OPTIONS = [
     ("--optimizer sgd", ""),
     ("--optimizer sgd --momentum 0", "--optimizer sgd"),
     ("--schedule constant", ""),
-    ("--warm-up 1", ""),
+    ("--warm-up 1 --schedule constant", "--schedule constant"),
     ("--clip-norm 0.1", ""),
     ("--lr 0.01", ""),
     ("--batch-size 64", ""),
@@ -186,7 +186,8 @@ def test_a_folder_of_grey_images_is_trained_on(folder):
 
 
 def test_without_matplotlib_it_trains_all_the_same_and_says_how_to_get_pictures(folder, capsys, monkeypatch):
-    monkeypatch.setattr("scratchvae.cli.pictures.find_spec", lambda name: None)
+    for name in ("matplotlib", "matplotlib.figure"):
+        monkeypatch.setitem(sys.modules, name, None)
     assert train() == 0
     assert written(folder / "runs/digits") == RECORDS
     assert "pip install 'scratchvae[cli]'" in capsys.readouterr().out

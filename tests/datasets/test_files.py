@@ -142,7 +142,7 @@ def test_a_truncated_file_is_refused(tmp_path, name, part):
     path = tmp_path / name
     (np.save if name.endswith("npy") else np.savez)(path, np.random.default_rng(0).random((20, 50)))
     path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
-    assert_refused(path, "cannot be read")
+    assert_refused(path, "cannot be read" if part else "neither a .npy nor an .npz file")
 
 
 @pytest.mark.parametrize("name", ["data.npy", "data.npz"])
@@ -198,11 +198,9 @@ def pictures(largest=255, dtype=np.uint8, rows=11, size=(5, 4)):
     return np.random.default_rng(0).integers(0, largest, (rows, *size), dtype, endpoint=True)
 
 
-@pytest.mark.parametrize("ending", [".png", ".PNG", ".bmp", ".tif"])
+@pytest.mark.parametrize("ending", [".png", ".PNG", ".tif"])
 @pytest.mark.parametrize(("largest", "dtype", "mode"), [(255, np.uint8, "L"), (1, bool, "1"), (65535, np.uint16, None)])
 def test_grey_images_become_rows_from_0_to_1_in_the_order_of_their_names(tmp_path, ending, largest, dtype, mode):
-    if largest == 65535 and ending == ".bmp":
-        pytest.skip("BMP has no 16-bit grey")
     pixels = pictures(1, np.uint8).astype(bool) if dtype is bool else pictures(largest, dtype)
     folder = save_images(tmp_path / "images", pixels, mode, ending)
     (folder / "README.txt").write_text("not looked at")
@@ -216,7 +214,7 @@ def test_grey_images_become_rows_from_0_to_1_in_the_order_of_their_names(tmp_pat
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda path, image: image.new("L", (5, 4)).save(path), ["(4, 5)", "(5, 4)", "expected one size"]),
+        (lambda path, image: image.new("L", (5, 4)).save(path), ["5 × 4", "4 × 5", "expected one size"]),
         (lambda path, image: image.new("RGB", (4, 5)).save(path), ["mode RGB", "grey"]),
         (lambda path, image: image.new("LA", (4, 5)).save(path), ["mode LA", "grey"]),
         (lambda path, image: path.write_bytes(path.read_bytes()[:60]), ["cannot be read"]),

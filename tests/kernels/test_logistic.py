@@ -11,7 +11,9 @@ T = np.concatenate([np.linspace(-1000, 1000, 4001), np.linspace(-1, 1, 2001)])
 def test_sigmoid_is_right_to_a_few_ulps_wherever_it_is_a_normal_number(dtype):
     t = T.astype(dtype)
     given = sigmoid(np, t, out=np.empty_like(t))
-    np.testing.assert_allclose(given, expit(t.astype("float64")), rtol=6 * np.finfo(dtype).eps, atol=np.finfo(dtype).tiny * 4)
+    np.testing.assert_allclose(
+        given, expit(t.astype("float64")), rtol=6 * np.finfo(dtype).eps, atol=np.finfo(dtype).tiny * 4
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

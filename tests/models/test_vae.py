@@ -138,7 +138,9 @@ def test_an_autoencoder_has_one_code_and_no_kl():
 
 
 def test_other_initialisers_can_be_asked_for():
-    default, other = (sv.VAE(300, 20, (200,), init=init).params["encoder.0.W"].std() for init in (None, "glorot_normal"))
+    default, other = (
+        sv.VAE(300, 20, (200,), init=init).params["encoder.0.W"].std() for init in (None, "glorot_normal")
+    )
     assert default == pytest.approx(np.sqrt(2 / 300), rel=0.02)
     assert other == pytest.approx(np.sqrt(2 / 500), rel=0.02)
     tanh = sv.VAE(300, 20, (200,), activation="tanh").params["encoder.0.W"]

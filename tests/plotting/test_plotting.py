@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import pytest
 
-from scratchvae import VAE, plotting
+from scratchvae import VAE, Autoencoder, datasets, plotting
 from scratchvae.errors import ConfigError
 from scratchvae.plotting.latent import principal_plane
 from scratchvae.plotting.mosaic import mosaic
@@ -72,7 +72,7 @@ def test_each_walk_is_a_row():
 @pytest.mark.parametrize(("shape", "count"), [((8, 8), 14), ((8, 8), 42), ((28, 28), 4), (None, 14)])
 def test_words_at_the_sides_lie_within_the_picture_and_leave_it_most_of_the_width(shape, count):
     figure = plotting.draw_images(
-        images(count, 64 if shape != (28, 28) else 784), shape, count, sides=("left", "right")
+        images(count, 64 if shape != (28, 28) else 784), shape, count, sides=("original", "original")
     )
     figure.draw_without_rendering()
     (axes,) = figure.axes
@@ -126,6 +126,23 @@ def test_a_manifold_has_the_first_dimension_to_the_right_the_second_upwards_and_
     expected = 1.0 / (1.0 + np.exp(-quartiles))
     np.testing.assert_allclose(shown[::2, 0::3], np.tile(expected, (4, 1)))
     np.testing.assert_allclose(shown[::2, 1::3], np.tile(expected[::-1, None], (1, 4)))
+
+
+def test_an_album_has_samples_of_a_vae_and_a_history_once_there_is_one():
+    digits = datasets.load("digits")
+    always = {"reconstructions", "interpolation", "latent"}
+    assert set(plotting.draw_album(VAE(64, 2, hidden=()), history(30.0), digits)) == always | {"samples", "history"}
+    assert set(plotting.draw_album(Autoencoder(64, 2, hidden=()), History(), digits)) == always
+
+
+def test_walks_lead_from_label_to_label():
+    digits, vae = datasets.load("digits"), VAE(64, 2, hidden=(), image_shape=(8, 8))
+    firsts = [int(np.argmax(digits.test.labels == label)) for label in (0, 1, 2)]
+    ends = vae.reconstruct(digits.test.images[firsts]).reshape(3, 8, 8)
+    shown = canvas(plotting.draw_walks(vae, digits.test, walks=2, steps=3))
+    assert shown.shape == (8 + 1 + 8, 8 + 1 + 8 + 1 + 8)
+    corners = [shown[:8, :8], shown[:8, 18:], shown[9:, :8], shown[9:, 18:]]
+    np.testing.assert_allclose(corners, ends[[0, 1, 1, 2]], atol=1e-6)
 
 
 def lines(axes):

@@ -156,8 +156,11 @@ def test_a_header_that_is_no_description_is_refused(file, header):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("format", 2), ("format", None), ("model", "Transformer"), ("model", None), ("model", ["VAE"])]
-    + [("model", "Autoencoder"), ("config", None), ("config", []), ("config", "text")],
+    [
+        *[("format", value) for value in (2, None)],
+        *[("model", value) for value in ("Transformer", "Autoencoder", None, ["VAE"])],
+        *[("config", value) for value in (None, [], "text")],
+    ],
 )
 def test_a_header_that_describes_another_file_is_refused(file, field, value):
     put_header(file, header_with(**{field: value}))
@@ -167,7 +170,7 @@ def test_a_header_that_describes_another_file_is_refused(file, field, value):
 @pytest.mark.parametrize(
     ("argument", "value"),
     [(name, None) for name in ("surprise", "backend", "self", "input_dim", "hidden", "activation", "beta", "dtype")]
-    + [("input_dim", 10**13), ("latent_dim", 10**30), ("hidden", [2**62]), ("hidden", [4]), ("hidden", [[3]])]
+    + [("latent_dim", 10**30), ("hidden", [10**13]), ("hidden", [2**62]), ("hidden", [4]), ("hidden", [[3]])]
     + [("activation", "bend"), ("likelihood", "poisson"), ("init", "zeros"), ("init", {"a": 1}), ("dtype", "float64")]
     + [("beta", float("nan")), ("beta", 10**400), ("seed", -1), ("image_shape", [3, 3])],
     ids=lambda value: str(value)[:12],

@@ -44,7 +44,9 @@ def test_a_warm_training_step_allocates_no_arrays(activation, optimizer):
 def test_gathering_and_binarising_a_warm_minibatch_allocates_no_arrays():
     images = uniform(0, 2048, 200).astype("float32")
     trainer = sv.Trainer(sv.VAE(200, 8, (64,)), batch_size=512, binarize="dynamic")
-    batches = Minibatches(images, 512, trainer._order_rng, trainer._binarizer, trainer.model.backend, np.dtype("float32"))
+    batches = Minibatches(
+        images, 512, trainer._order_rng, trainer._binarizer, trainer.model.backend, np.dtype("float32")
+    )
     rows = iter(batches)
     next(rows)
     assert peak_of(lambda: next(rows)) < ALLOWED

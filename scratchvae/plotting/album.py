@@ -1,0 +1,59 @@
+"""The pictures that show what a model learnt, all together."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scratchvae.backend import to_numpy
+from scratchvae.datasets import Dataset, Split
+from scratchvae.models import VAE, Model
+from scratchvae.plotting.curves import draw_history
+from scratchvae.plotting.latent import draw_codes, draw_manifold
+from scratchvae.plotting.mosaic import draw_images, draw_interpolations, draw_reconstructions
+from scratchvae.training import History
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CODES = 5000  # dots enough to see the shape of a cloud, and few enough to see through it
+
+
+def draw_album(model: Model, history: History, data: Dataset, seed: int = 0) -> dict[str, Figure]:
+    """Reconstructions, interpolations, the latent space and the history; of a VAE, samples drawn from `seed` too.
+
+    Raises ConfigError without matplotlib.
+    """
+    test, shape = data.test, model.image_shape
+    shown = test.images[:36]
+    album = {
+        "reconstructions": draw_reconstructions(shown, model.reconstruct(shown), shape),
+        "interpolation": draw_walks(model, test),
+        "latent": draw_latent(model, test),
+    }
+    if isinstance(model, VAE):
+        album["samples"] = draw_images(
+            model.sample(96, seed), shape, 12, "Samples: what draws from the prior are decoded to"
+        )
+    if history.epochs:
+        album["history"] = draw_history(history)
+    return album
+
+
+def draw_walks(model: Model, rows: Split, walks: int = 6, steps: int = 12) -> Figure:
+    """Straight walks in latent space from image to image: the first of each label in turn, or simply the first rows."""
+    images = rows.images
+    firsts = np.arange(len(images)) if rows.labels is None else np.unique(rows.labels, return_index=True)[1]
+    stops = firsts[np.arange(walks + 1) % len(firsts)]
+    frames = [to_numpy(model.interpolate(images[a], images[b], steps)) for a, b in pairwise(stops)]
+    return draw_interpolations(np.concatenate(frames), model.image_shape, steps)
+
+
+def draw_latent(model: Model, rows: Split) -> Figure:
+    """The latent plane itself if it is one, and belongs to a VAE; else the codes of the rows, seen flat."""
+    if isinstance(model, VAE) and model.latent_dim == 2:
+        return draw_manifold(model, model.image_shape)
+    labels = None if rows.labels is None else rows.labels[:CODES]
+    return draw_codes(model.embed(rows.images[:CODES]), labels)
