@@ -22,6 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ScratchVAEError as error:
         print(f"scratchvae {args.command}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except MemoryError as error:
+        print(f"scratchvae {args.command}: not enough memory ({error}); choose smaller sizes", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(f"scratchvae {args.command}: interrupted", file=sys.stderr)
         return INTERRUPTED

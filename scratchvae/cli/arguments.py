@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +74,9 @@ def add_seed(parser: Arguments, what: str) -> None:
     parser.add_argument("--seed", type=int, default=0, help=f"of {what}")
 
 
-def read_data(args: argparse.Namespace, source: str) -> Dataset:
+def read_data(args: argparse.Namespace) -> Dataset:
     """The data set that the arguments name."""
-    return load(source, getattr(args, "data_dir", None), getattr(args, "key", None))
+    return load(args.data, getattr(args, "data_dir", None), getattr(args, "key", None))
 
 
 def read_model(args: argparse.Namespace) -> Any:
@@ -94,12 +95,26 @@ def read_vae(args: argparse.Namespace) -> VAE:
 
 def read_rows(args: argparse.Namespace, model: Any) -> Split:
     """The rows that the arguments name; without a name, of the data that the model learnt from."""
-    source = args.data or model.notes.get("data")
-    if not source:
+    if not args.data:
+        for name in ("data", "data_dir", "key"):
+            if name in model.notes and getattr(args, name, None) is None:
+                setattr(args, name, model.notes[name])
+    if not args.data:
         raise ConfigError(f"{args.model} does not say what data it learnt from; name some DATA")
-    return read_data(args, source).part(args.part)
+    return read_data(args).part(args.part)
 
 
 def print_json(content: dict[str, Any]) -> None:
     """`content` on standard output."""
-    print(json.dumps(content, indent=2))
+    print(as_json(content))
+
+
+def as_json(content: dict[str, Any]) -> str:
+    """`content` as JSON text; what is no finite number becomes null, for JSON has no other word for it."""
+    return json.dumps({name: _finite(value) for name, value in content.items()}, indent=2, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    return None if isinstance(value, float) and not isfinite(value) else value

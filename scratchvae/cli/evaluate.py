@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         print_json({**result._asdict(), "binarize": binarize, **latent})
         return 0
     value = "ELBO" if use and model.objective.beta == 1.0 else "objective"
-    print(f"{result.rows} rows of {args.data or model.notes.get('data')} ({args.part}), binarize: {binarize or 'none'}")
+    print(f"{result.rows} rows of {args.data} ({args.part}), binarize: {binarize or 'none'}")
     print(f"  {value:<16}{result.value:9.2f} ± {result.standard_error:.2f} nats a row, one draw of z each")
     print(f"  {'reconstruction':<16}{result.reconstruction:9.2f}")
     print(f"  {'KL':<16}{result.kl:9.2f}")

@@ -99,7 +99,9 @@ def run_interpolate(args: argparse.Namespace) -> int:
     write_rows(
         frames,
         args.out,
-        lambda: plotting.draw_images(shown, model.image_shape, len(shown), sides=("original", "original")),
+        lambda: plotting.draw_images(
+            shown, model.image_shape, len(shown), "At both ends the originals, between them the walk from code to code"
+        ),
     )
     return 0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,7 +50,7 @@ def write_array(rows: Array, out: str, names: list[str], labels: Array | None = 
             file.write((",".join([*cells, str(labels[k])] if labels is not None else cells) + "\n").encode())
 
 
-def write_json(content: dict[str, Any], path: Path) -> None:
-    """`content` to a file."""
+def write_text(text: str, path: Path) -> None:
+    """`text` to a file."""
     with whole_file(path) as file:
-        file.write((json.dumps(content, indent=2) + "\n").encode())
+        file.write((text + "\n").encode())

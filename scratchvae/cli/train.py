@@ -11,10 +11,20 @@ from typing import Any
 import numpy as np
 
 import scratchvae
-from scratchvae.cli.arguments import Commands, add_backend, add_command, add_data, add_seed, print_json, read_data
-from scratchvae.cli.outputs import write_json
+from scratchvae.cli.arguments import (
+    Commands,
+    add_backend,
+    add_command,
+    add_data,
+    add_seed,
+    as_json,
+    print_json,
+    read_data,
+)
+from scratchvae.cli.outputs import write_text
 from scratchvae.datasets import Dataset
 from scratchvae.disk import check_writable
+from scratchvae.errors import ConfigError
 from scratchvae.layers.initializers import INITIALIZERS
 from scratchvae.models import VAE, Autoencoder, Model
 from scratchvae.models.network import ACTIVATIONS
@@ -58,8 +68,12 @@ def add_commands(commands: Commands) -> None:
     training.add_argument("--lr", type=float, default=1e-3, help="learning rate, at its highest")
     training.add_argument("--schedule", choices=["cosine", "constant"], default="cosine", help="the rate over time")
     training.add_argument("--warm-up", type=int, default=0, metavar="EPOCHS", help="epochs over which the rate rises")
-    training.add_argument("--momentum", type=float, default=0.9, help="of sgd")
-    training.add_argument("--weight-decay", type=float, default=1e-2, help="of adamw")
+    training.add_argument(
+        "--momentum", type=float, default=argparse.SUPPRESS, metavar="M", help="of sgd; 0.9 without it"
+    )
+    training.add_argument(
+        "--weight-decay", type=float, default=argparse.SUPPRESS, metavar="D", help="of adamw; 0.01 without it"
+    )
     training.add_argument("--clip-norm", type=float, default=argparse.SUPPRESS, metavar="N", help="longest gradient")
     training.add_argument(
         "--binarize",
@@ -88,7 +102,7 @@ def add_commands(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, then write."""
     say = _silent if args.quiet or args.json else print
-    data = read_data(args, args.data)
+    data = read_data(args)
     model = _make_model(args, data)
     binarize = getattr(args, "binarize", None)
     train, validation = data.train.images, data.test.images
@@ -103,7 +117,8 @@ def run(args: argparse.Namespace) -> int:
         clip_norm=getattr(args, "clip_norm", None),
         binarize=binarize,
     )
-    model.notes = {"data": data.name, "binarize": binarize}
+    where = {name: getattr(args, name) for name in ("data_dir", "key") if hasattr(args, name)}
+    model.notes = {"data": args.data, **where, "binarize": binarize}
     out = Path(getattr(args, "out", None) or Path("runs", Path(data.name).stem))
     check_writable(out)
 
@@ -162,14 +177,18 @@ def _make_model(args: argparse.Namespace, data: Dataset) -> Model:
 
 
 def _make_optimizer(args: argparse.Namespace, rows: int) -> Optimizer:
+    for option, optimizer in (("momentum", "sgd"), ("weight_decay", "adamw")):
+        if hasattr(args, option) and args.optimizer != optimizer:
+            flag = "--" + option.replace("_", "-")
+            raise ConfigError(f"{flag} does nothing for {args.optimizer}: leave it out, or add --optimizer {optimizer}")
     steps = -(-rows // whole("--batch-size", args.batch_size))
     warm_up = whole("--warm-up", args.warm_up, least=0) * steps
     left = max(1, whole("--epochs", args.epochs) * steps - warm_up)
     lr: Schedule = Cosine(args.lr, left) if args.schedule == "cosine" else Constant(args.lr)
     lr = WarmUp(warm_up, lr) if warm_up else lr
     if args.optimizer == "sgd":
-        return SGD(lr, args.momentum)
-    return Adam(lr) if args.optimizer == "adam" else AdamW(lr, weight_decay=args.weight_decay)
+        return SGD(lr, getattr(args, "momentum", 0.9))
+    return Adam(lr) if args.optimizer == "adam" else AdamW(lr, weight_decay=getattr(args, "weight_decay", 1e-2))
 
 
 def _write(
@@ -179,9 +198,8 @@ def _write(
     history.to_csv(out / "history.csv")
     settings = {name: value for name, value in vars(args).items() if name not in ("run", "command")}
     versions = {"scratchvae": scratchvae.__version__, "numpy": np.__version__}
-    write_json(
-        {"command": settings, "model": model.config, "versions": versions, "result": result}, out / "config.json"
-    )
+    record = {"command": settings, "model": model.config, "versions": versions, "result": result}
+    write_text(as_json(record), out / "config.json")
     pictures = []
     if not args.no_pictures and find_spec("matplotlib"):
         for name, figure in draw_album(model, history, data, args.seed).items():

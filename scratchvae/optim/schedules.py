@@ -25,9 +25,9 @@ class Cosine:
     """Half a cosine from `lr` to `final` over `steps` updates, `final` after. Loshchilov and Hutter 2017, eq. 5."""
 
     def __init__(self, lr: float, steps: int, final: float = 0.0) -> None:
+        self.lr = positive("lr", lr)
         if steps < 1 or not 0 <= final <= lr:
             raise ConfigError(f"Cosine({lr}, steps={steps}, final={final}): expected steps ≥ 1 and 0 ≤ final ≤ lr")
-        self.lr = positive("lr", lr)
         self.steps = steps
         self.final = final
 

@@ -16,16 +16,19 @@ def draw_history(history: History) -> Figure:
     figure = blank_figure(9.0, 3.6)
     left, right = figure.subplots(1, 2)
     epochs = [epoch.epoch for epoch in history.epochs]
-    left.plot(epochs, history.loss, label="training", color="tab:blue")
+    marker = "." if len(epochs) <= 20 else ""
+    left.plot(epochs, history.loss, label="training", color="tab:blue", marker=marker)
     scored = [(epoch.epoch, epoch.validation) for epoch in history.epochs if epoch.validation is not None]
     if scored:
-        left.plot(*zip(*scored, strict=True), label="validation", color="tab:orange")
+        left.plot(*zip(*scored, strict=True), label="validation", color="tab:orange", marker=marker)
     if history.best_epoch is not None:
         left.axvline(history.best_epoch, color="0.6", linestyle=":", label=f"best, epoch {history.best_epoch}")
     left.set_title("Loss: −reconstruction + β·KL", fontsize=11)
     left.legend(frameon=False)
-    right.plot(epochs, [-term for term in history.reconstruction], label="−reconstruction", color="tab:red")
-    right.plot(epochs, history.kl, label="KL", color="tab:green")
+    right.plot(
+        epochs, [-term for term in history.reconstruction], label="−reconstruction", color="tab:red", marker=marker
+    )
+    right.plot(epochs, history.kl, label="KL", color="tab:green", marker=marker)
     right.set_title("Its two terms, training", fontsize=11)
     right.set_ylim(bottom=0.0)
     right.legend(frameon=False)

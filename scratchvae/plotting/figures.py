@@ -30,4 +30,4 @@ def save_picture(figure: Figure, path: str | PathLike[str]) -> None:
     if suffix not in PICTURE_SUFFIXES:
         raise ConfigError(f"{path}: expected a name that ends in {', '.join(PICTURE_SUFFIXES)}")
     with whole_file(path) as file:
-        figure.savefig(file, format=suffix[1:])
+        figure.savefig(file, format=suffix[1:], bbox_inches="tight", pad_inches=0.08)

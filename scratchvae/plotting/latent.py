@@ -27,6 +27,8 @@ def draw_manifold(vae: VAE, shape: Shape, side: int = 20) -> Figure:
 
 def draw_codes(codes: Any, labels: Array | None) -> Figure:
     """Codes (N, Z) along their first two principal components, coloured by label."""
+    from matplotlib.collections import PathCollection
+
     codes = to_numpy(codes).astype(np.float64)
     plane, shares = principal_plane(codes)
     figure = blank_figure(7.0, 6.0)
@@ -40,7 +42,10 @@ def draw_codes(codes: Any, labels: Array | None) -> Figure:
             colour = f"C{k}" if len(names) <= 10 else None
             x, y = plane[labels == name].T
             axes.scatter(x, y, s=size, alpha=0.6, linewidths=0, color=colour, label=str(name))
-        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        legend = axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        for handle in legend.legend_handles:
+            if isinstance(handle, PathCollection):
+                handle.set(sizes=[40.0], alpha=1.0)
     axes.set_title(f"Codes of {len(codes)} test images along their first two principal components", fontsize=11)
     axes.set_xlabel(f"first component, {shares[0]:.0%} of the variance")
     axes.set_ylabel(f"second component, {shares[1]:.0%}")

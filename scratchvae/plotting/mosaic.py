@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Shape = tuple[int, ...] | None
-LARGEST_INCHES = 7.0
+LARGEST_INCHES, TITLE_INCHES, STRIP_INCHES = 7.0, 0.4, 0.15
 
 
 def mosaic(images: Any, shape: Shape, columns: int) -> Array:
@@ -32,27 +32,18 @@ def mosaic(images: Any, shape: Shape, columns: int) -> Array:
     return canvas
 
 
-def draw_images(images: Any, shape: Shape, columns: int, title: str = "", sides: tuple[str, str] = ("", "")) -> Figure:
-    """Images (N, D) in [0, 1] as a mosaic, with a title above and a word on the left and on the right."""
+def draw_images(images: Any, shape: Shape, columns: int, title: str = "") -> Figure:
+    """Images (N, D) in [0, 1] as a mosaic, under a title."""
     canvas = mosaic(images, shape, columns)
-    scale = LARGEST_INCHES / max(canvas.shape)
-    height, width = (max(side * scale, 0.4) for side in canvas.shape)
-    figure = blank_figure(width + 0.3 * sum(map(bool, sides)), height + (0.4 if title else 0.0))
+    if shape:
+        height, width = (side * LARGEST_INCHES / max(canvas.shape) for side in canvas.shape)
+    else:
+        height, width = canvas.shape[0] * STRIP_INCHES, LARGEST_INCHES
+    figure = blank_figure(width, height + TITLE_INCHES)
     axes = figure.add_subplot()
     axes.imshow(canvas, cmap="gray", vmin=0.0, vmax=1.0, interpolation="nearest", aspect="equal" if shape else "auto")
     axes.set_axis_off()
     axes.set_title(title, fontsize=11)
-    for x, text, angle in ((-0.01, sides[0], 90), (1.01, sides[1], 270)):
-        axes.text(
-            x,
-            0.5,
-            text,
-            transform=axes.transAxes,
-            rotation=angle,
-            ha="right" if x < 0 else "left",
-            va="center",
-            fontsize=9,
-        )
     return figure
 
 

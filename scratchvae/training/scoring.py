@@ -9,13 +9,14 @@ import numpy as np
 
 from scratchvae.backend import Array, to_numpy
 from scratchvae.models import Model
+from scratchvae.models.settings import whole
 from scratchvae.training.binarize import Binarizer, check_binarize
 
 
 class Score(NamedTuple):
     """Means over rows, in nats: value = reconstruction − beta · kl; with beta = 1, for a VAE, value is the ELBO.
 
-    standard_error is that of `value`, over rows and draws.
+    standard_error is that of `value`, over rows and draws; NaN for a single row.
     """
 
     value: float
@@ -33,7 +34,7 @@ def score(model: Model, images: Array, *, seed: int = 0, binarize: str | None = 
     """
     check_binarize(binarize)
     images = model.admit_data(images, "images")
-    noise, pixels = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2))
+    noise, pixels = (np.random.default_rng(s) for s in np.random.SeedSequence(whole("seed", seed, least=0)).spawn(2))
     binarizer = Binarizer(pixels, model.chunk_rows, model.input_dim) if binarize else None
     collected = []
     for start in range(0, len(images), model.chunk_rows):

@@ -92,7 +92,7 @@ class Trainer:
         Before the first step of an untrained model, the bias of the output becomes the logit of the mean image.
         Ctrl-C ends training after the step at hand; what was learnt so far stays, and `history.stopped` says so.
         Raises ConfigError, DTypeError, ShapeError or RangeError before anything is changed; DivergedError when the
-        loss of an epoch is no finite number.
+        loss of an epoch, or its validation loss, is no finite number.
         """
         whole("epochs", epochs)
         if patience is not None:
@@ -109,7 +109,8 @@ class Trainer:
         bar = Progress(progress, epochs, len(batches))
         best, best_theta = inf, self.model.theta.copy() if patience else None
         self.history.stopped = ""
-        with Interruption() as interruption:
+        # what overflows shows in the loss, which is looked at: NumPy need not warn of it line by line
+        with Interruption() as interruption, np.errstate(over="ignore", invalid="ignore"):
             try:
                 for _ in range(epochs):
                     record = self._epoch(batches, validation, interruption, bar)
@@ -143,11 +144,13 @@ class Trainer:
                 return None
         value, reconstruction, kl = (float(total) / len(batches.images) for total in to_numpy(totals))
         number = len(self.history.epochs) + 1
-        if not isfinite(value):
-            raise DivergedError(
-                f"training diverged: epoch {number} had loss {-value}; try a smaller learning rate, or clip_norm=1"
-            )
         validated = None if validation is None else -score(self.model, validation, binarize=self.binarize).value
+        if not isfinite(value if validated is None else value + validated):
+            raise DivergedError(
+                f"training diverged in epoch {number}: its loss is {-value:g}"
+                + ("" if validated is None else f", its validation loss {validated:g}")
+                + "; try a smaller learning rate, or clip_norm=1"
+            )
         return Epoch(number, -value, reconstruction, kl, validated, time.perf_counter() - start)
 
     def _update(self, x: Array) -> Terms:
