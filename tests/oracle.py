@@ -25,8 +25,8 @@ def perceptron(params, part, x, activation):
 
 
 def bernoulli(logits, x):
-    p = 1 / (1 + anp.exp(-logits))
-    return anp.sum(x * anp.log(p) + (1 - x) * anp.log(1 - p), axis=1)
+    log_p, log_1_minus_p = -anp.logaddexp(0.0, -logits), -anp.logaddexp(0.0, logits)
+    return anp.sum(x * log_p + (1 - x) * log_1_minus_p, axis=1)
 
 
 def gaussian_kl(mu, logvar):

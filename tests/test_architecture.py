@@ -3,7 +3,6 @@
 import ast
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -37,21 +36,13 @@ def test_the_package_imports_numpy_the_standard_library_and_its_extras_only():
     assert {name for path in SOURCES for name in imported(path)} <= allowed
 
 
-def test_import_brings_in_no_heavy_library_and_no_network():
-    heavy = {"matplotlib", "cupy", "torch", "jax", "tqdm", "PIL", "scipy", "http.client", "ssl", "argparse"}
-    loaded = set(python("import sys, scratchvae; print(*sys.modules)").split())
-    assert not heavy & loaded
+def test_import_brings_in_little_beyond_numpy_and_the_models():
+    def loaded(module):
+        return set(python(f"import sys, {module}; print(*sys.modules)").split())
 
-
-def test_import_costs_little_over_numpy():
-    def seconds(module):
-        start = time.perf_counter()
-        python(f"import {module}")
-        return time.perf_counter() - start
-
-    rounds = [(seconds("scratchvae"), seconds("numpy")) for _ in range(8)]
-    ours, numpys = map(min, zip(*rounds, strict=True))
-    assert ours <= 1.3 * numpys
+    beyond = {name for name in loaded("scratchvae") - loaded("numpy") if not name.startswith("scratchvae")}
+    # every one of these costs a user milliseconds at each start: a new one needs a reason
+    assert beyond <= {"__future__"}
 
 
 def test_rooms_have_names_that_mean_something():

@@ -39,7 +39,7 @@ def test_bug12_adam_follows_the_published_algorithm_step_by_step_for_50_steps(se
     gradients = [normal(seed + t, size) * 10.0 ** (t % 5 - 2) for t in range(50)]
     given_ = trajectory(Adam(1e-2, 0.8, 0.99, eps), gradients, normal(seed, size))
     expected = published_adam(gradients, normal(seed, size), Constant(1e-2), 0.8, 0.99, eps)
-    assert max(map(relative_error, given_, expected)) <= 1e-13
+    assert max(map(relative_error, given_, expected)) <= 1e-11
 
 
 @given(seeds, st.integers(1, 20))
@@ -48,7 +48,7 @@ def test_adamw_follows_the_published_algorithm_under_a_schedule(seed, size):
     gradients = [normal(seed + t, size) for t in range(50)]
     given_ = trajectory(AdamW(lr, weight_decay=0.1), gradients, normal(seed, size))
     expected = published_adam(gradients, normal(seed, size), lr, 0.9, 0.999, 1e-8, decay=0.1)
-    assert max(map(relative_error, given_, expected)) <= 1e-13
+    assert max(map(relative_error, given_, expected)) <= 1e-11
 
 
 def test_adamw_without_decay_is_adam():
@@ -66,7 +66,7 @@ def test_sgd_with_momentum_follows_its_recurrence(seed, momentum):
         theta = theta + v
         expected.append(theta)
     given_ = trajectory(SGD(0.05, momentum), gradients, normal(seed, 4))
-    assert max(map(relative_error, given_, expected)) <= 1e-13
+    assert max(map(relative_error, given_, expected)) <= 1e-11
 
 
 @pytest.mark.parametrize("make", [lambda: SGD(0.1, 0.9), lambda: Adam(0.1), lambda: AdamW(0.1)])
