@@ -5,9 +5,11 @@ Exit codes: 0 done; 2 wrong usage or input, with one line that says what and how
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 
+from scratchvae.cli.outputs import forget_stdout
 from scratchvae.cli.parser import make_parser
 from scratchvae.errors import ScratchVAEError
 
@@ -16,9 +18,17 @@ INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows no ± gets a question mark
     args = make_parser().parse_args(argv)
     try:
-        return int(args.run(args))
+        code = int(args.run(args))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        forget_stdout()
+        return 0
     except ScratchVAEError as error:
         print(f"scratchvae {args.command}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import argparse
 import json
-from math import isfinite
+from math import isfinite, isnan
 from pathlib import Path
 from typing import Any
 
-from scratchvae.datasets import Dataset, Split, load
+from scratchvae.datasets import NAMES, Dataset, Split, load
 from scratchvae.errors import ConfigError
-from scratchvae.models import VAE
+from scratchvae.models import VAE, Model
+from scratchvae.training import Score
 from scratchvae.training import load as load_model
 
 Arguments = argparse.ArgumentParser | argparse._ArgumentGroup
 Commands = Any  # argparse keeps the class of what add_subparsers returns to itself
+
+
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Tells each option's default, but of a switch, which is off by default as every switch is."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is False else super()._get_help_string(action)
 
 
 def add_command(commands: Commands, name: str, run: Any, summary: str, example: str) -> argparse.ArgumentParser:
@@ -24,7 +32,7 @@ def add_command(commands: Commands, name: str, run: Any, summary: str, example: 
         help=summary,
         description=summary[0].upper() + summary[1:] + ".",
         epilog=f"example: {example}",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.set_defaults(run=run)
     return parser
@@ -101,7 +109,31 @@ def read_rows(args: argparse.Namespace, model: Any) -> Split:
                 setattr(args, name, model.notes[name])
     if not args.data:
         raise ConfigError(f"{args.model} does not say what data it learnt from; name some DATA")
-    return read_data(args).part(args.part)
+    rows = read_data(args).part(args.part)
+    width = rows.images.shape[1]
+    if width != model.input_dim:
+        raise ConfigError(f"{args.data} has {width} numbers a row, but {args.model} learnt from {model.input_dim}")
+    return rows
+
+
+def data_source(args: argparse.Namespace) -> dict[str, str]:
+    """Where the data came from, so that it is found again from any folder."""
+    source = {name: getattr(args, name) for name in ("data", "data_dir", "key") if hasattr(args, name)}
+    if "data_dir" in source:
+        source["data_dir"] = str(Path(source["data_dir"]).resolve())
+    if args.data not in NAMES:
+        source["data"] = str(Path(args.data).resolve())
+    return source
+
+
+def describe_score(model: Model, result: Score) -> str:
+    """One line on a score."""
+    error = "" if isnan(result.standard_error) else f" ± {result.standard_error:.2f}"
+    if not isinstance(model, VAE):
+        return f"log-likelihood {result.value:.2f}{error} nats a row"
+    name = "ELBO" if model.objective.beta == 1.0 else f"objective, beta {model.objective.beta:g},"
+    terms = f"reconstruction {result.reconstruction:.2f}, KL {result.kl:.2f}"
+    return f"{name} {result.value:.2f}{error} nats a row ({terms})"
 
 
 def print_json(content: dict[str, Any]) -> None:
@@ -117,4 +149,6 @@ def as_json(content: dict[str, Any]) -> str:
 def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_finite(inner) for inner in value]
     return None if isinstance(value, float) and not isfinite(value) else value

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+import numpy as np
+
 from scratchvae.cli.arguments import (
     Commands,
     add_command,
@@ -11,6 +13,7 @@ from scratchvae.cli.arguments import (
     add_model,
     add_part,
     add_seed,
+    describe_score,
     print_json,
     read_model,
     read_rows,
@@ -48,18 +51,16 @@ def run(args: argparse.Namespace) -> int:
     images = read_rows(args, model).images
     asked = getattr(args, "binarize", model.notes.get("binarize"))
     binarize = None if asked == "none" else asked
-    result = score(model, images, seed=args.seed, binarize=binarize)
-    use = latent_use(model, images) if isinstance(model, VAE) else None
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is shown as it is
+        result = score(model, images, seed=args.seed, binarize=binarize)
+        use = latent_use(model, images) if isinstance(model, VAE) else None
     if args.json:
         latent = {"active": use.active, "kl_per_dimension": use.kl.tolist()} if use else {}
         print_json({**result._asdict(), "binarize": binarize, **latent})
         return 0
-    value = "ELBO" if use and model.objective.beta == 1.0 else "objective"
-    print(f"{result.rows} rows of {args.data} ({args.part}), binarize: {binarize or 'none'}")
-    print(f"  {value:<16}{result.value:9.2f} ± {result.standard_error:.2f} nats a row, one draw of z each")
-    print(f"  {'reconstruction':<16}{result.reconstruction:9.2f}")
-    print(f"  {'KL':<16}{result.kl:9.2f}")
+    print(f"{args.data}: {result.rows} rows ({args.part}), binarize: {binarize or 'none'}")
+    print(f"  {describe_score(model, result)}{', one draw of z each' if use else ''}")
     if use:
-        print(f"  {'active units':<16}{use.active:6d} of {model.latent_dim}")
-        print(f"  {'KL by unit':<16}{' '.join(f'{kl:.2f}' for kl in sorted(use.kl, reverse=True))}")
+        print(f"  active units {use.active} of {model.latent_dim}; KL by unit:", end=" ")
+        print(" ".join(f"{kl:.2f}" for kl in sorted(use.kl, reverse=True)))
     return 0

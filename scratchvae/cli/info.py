@@ -44,7 +44,7 @@ def installation() -> dict[str, Any]:
     """What this installation computes with."""
     try:
         get_backend("cupy")
-        gpu = "works"
+        gpu = "backend 'cupy' works"
     except BackendError as error:
         gpu = str(error)
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
@@ -53,8 +53,8 @@ def installation() -> dict[str, Any]:
         "python": f"{platform.python_version()} on {platform.platform()}",
         "numpy": np.__version__,
         "BLAS": f"{blas['name']} {blas['version']}",
-        "backend numpy": "works",
-        "backend cupy": gpu,
+        "CPU": "backend 'numpy' works",
+        "GPU": gpu,
         **{name: _version(name) for name in ("matplotlib", "tqdm")},
     }
 
@@ -66,7 +66,7 @@ def model_facts(model: Any) -> dict[str, Any]:
         **model.config,
         "notes": model.notes,
         "parameters": {name: list(array.shape) for name, array in model.params.items()},
-        "numbers": int(model.theta.size),
+        "parameters in all": int(model.theta.size),
     }
 
 

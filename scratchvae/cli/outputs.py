@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,27 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ARRAY_SUFFIXES = (".npy", ".csv")
+
+
+class Speaker:
+    """Prints lines for a person, or none; goes on without a word when whoever listened has gone (`| head`)."""
+
+    def __init__(self, silent: bool) -> None:
+        self.silent = silent
+
+    def __call__(self, line: str) -> None:
+        """Print one line."""
+        if not self.silent:
+            try:
+                print(line, flush=True)
+            except BrokenPipeError:
+                self.silent = True
+                forget_stdout()
+
+
+def forget_stdout() -> None:
+    """Let what is still to be printed go nowhere, for nobody reads it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def check_out(out: str, suffixes: tuple[str, ...]) -> None:

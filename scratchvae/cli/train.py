@@ -18,19 +18,19 @@ from scratchvae.cli.arguments import (
     add_data,
     add_seed,
     as_json,
+    data_source,
+    describe_score,
     print_json,
     read_data,
 )
-from scratchvae.cli.outputs import write_text
+from scratchvae.cli.outputs import Speaker, write_text
+from scratchvae.cli.recipe import make_model, make_optimizer
 from scratchvae.datasets import Dataset
 from scratchvae.disk import check_writable
-from scratchvae.errors import ConfigError
 from scratchvae.layers.initializers import INITIALIZERS
-from scratchvae.models import VAE, Autoencoder, Model
+from scratchvae.models import Model
 from scratchvae.models.network import ACTIVATIONS
-from scratchvae.models.settings import whole
-from scratchvae.optim import SGD, Adam, AdamW, Constant, Cosine, Optimizer, Schedule, WarmUp
-from scratchvae.plotting import draw_album, save_picture
+from scratchvae.plotting import ALBUM, draw_album, save_picture
 from scratchvae.training import History, Trainer, save, score
 
 
@@ -77,9 +77,9 @@ def add_commands(commands: Commands) -> None:
     training.add_argument("--clip-norm", type=float, default=argparse.SUPPRESS, metavar="N", help="longest gradient")
     training.add_argument(
         "--binarize",
-        choices=["dynamic"],
-        default=argparse.SUPPRESS,
-        help="draw each pixel anew at each step, on with the probability that its grey value says",
+        choices=["none", "dynamic"],
+        default="none",
+        help="take grey values as they are, or draw each pixel anew at each step, on with the probability they say",
     )
     training.add_argument(
         "--patience",
@@ -101,35 +101,37 @@ def add_commands(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, then write."""
-    say = _silent if args.quiet or args.json else print
+    say = Speaker(silent=args.quiet or args.json)
     data = read_data(args)
-    model = _make_model(args, data)
-    binarize = getattr(args, "binarize", None)
+    model = make_model(args, data)
     train, validation = data.train.images, data.test.images
+    held_out = ""
     if hasattr(args, "patience"):
         tenth = np.arange(len(train)) % 10 == 9
         train, validation = train[~tenth], train[tenth]
+        held_out = f"{len(validation)} to validate on, "
+    binarize = None if args.binarize == "none" else args.binarize
     trainer = Trainer(
         model,
         batch_size=args.batch_size,
         seed=args.seed,
-        optimizer=_make_optimizer(args, len(train)),
+        optimizer=make_optimizer(args, len(train)),
         clip_norm=getattr(args, "clip_norm", None),
         binarize=binarize,
     )
-    where = {name: getattr(args, name) for name in ("data_dir", "key") if hasattr(args, name)}
-    model.notes = {"data": args.data, **where, "binarize": binarize}
-    out = Path(getattr(args, "out", None) or Path("runs", Path(data.name).stem))
+    model.notes = {**data_source(args), "binarize": binarize}
+    out = Path(getattr(args, "out", None) or Path("runs", Path(data.name).resolve().stem))
     check_writable(out)
 
-    say(
-        f"{data.name}: {len(train)} rows to train on, {len(data.test.images)} to test on, {model.input_dim} pixels each"
-    )
-    say(f"{describe(model)}, {model.dtype} on {model.backend.name}")
-    history = trainer.fit(
-        train, args.epochs, validation, progress=not args.quiet, patience=getattr(args, "patience", None)
-    )
+    rows = f"{len(train)} rows to train on, {held_out}{len(data.test.images)} to test on"
+    say(f"{data.name}: {rows}, {model.input_dim} numbers each")
+    code = "-".join(str(n) for n in (model.input_dim, *args.hidden, model.latent_dim))
+    kind = f"{type(model).__name__} {code}, {args.activation}, {model.theta.size:,} parameters"
+    say(f"{kind}, {model.dtype} on {model.backend.name}")
+    patience = getattr(args, "patience", None)
+    history = trainer.fit(train, args.epochs, validation, progress=not args.quiet, patience=patience)
     test = score(model, data.test.images, binarize=binarize)
+
     result = {
         "test": test._asdict(),
         "epochs": len(history.epochs),
@@ -138,57 +140,18 @@ def run(args: argparse.Namespace) -> int:
         "seconds": sum(history.seconds),
     }
     written = _write(out, args, model, history, data, result)
-    _report(say, args, model, test._asdict(), history, out, written)
+    if history.stopped == "early":
+        say(f"stopped early: epoch {history.best_epoch} had the best validation loss, and its weights are back")
+    say(f"test {describe_score(model, test)}, {sum(history.seconds):.1f} s of training")
+    say(f"wrote {', '.join(written)} to {out}")
+    if not args.no_pictures and not find_spec("matplotlib"):
+        say("no pictures: they need matplotlib; install it with  pip install 'scratchvae[cli]'")
     if args.json:
         print_json({**result, "out": str(out), "files": written})
     if history.stopped == "interrupted":
         print(f"scratchvae train: interrupted; {out} has what was learnt so far", file=sys.stderr)
         return 130
     return 0
-
-
-def describe(model: Model) -> str:
-    """One line on what a model is."""
-    code = "-".join(str(n) for n in (model.input_dim, *model.config["hidden"], model.latent_dim))
-    return f"{type(model).__name__} {code}, {model.config['activation']}, {model.theta.size:,} parameters"
-
-
-def _silent(*_: Any) -> None:
-    pass
-
-
-def _make_model(args: argparse.Namespace, data: Dataset) -> Model:
-    kind = {"vae": VAE, "autoencoder": Autoencoder}[args.model]
-    model: Model = kind(
-        input_dim=data.train.images.shape[1],
-        latent_dim=args.latent,
-        hidden=tuple(args.hidden),
-        activation=args.activation,
-        beta=args.beta,
-        seed=args.seed,
-        dtype=args.dtype,
-        backend=args.backend,
-        init=getattr(args, "init", None),
-        image_shape=data.image_shape,
-    )
-    model.admit_data(data.train.images, "the training data")
-    model.admit_data(data.test.images, "the test data")
-    return model
-
-
-def _make_optimizer(args: argparse.Namespace, rows: int) -> Optimizer:
-    for option, optimizer in (("momentum", "sgd"), ("weight_decay", "adamw")):
-        if hasattr(args, option) and args.optimizer != optimizer:
-            flag = "--" + option.replace("_", "-")
-            raise ConfigError(f"{flag} does nothing for {args.optimizer}: leave it out, or add --optimizer {optimizer}")
-    steps = -(-rows // whole("--batch-size", args.batch_size))
-    warm_up = whole("--warm-up", args.warm_up, least=0) * steps
-    left = max(1, whole("--epochs", args.epochs) * steps - warm_up)
-    lr: Schedule = Cosine(args.lr, left) if args.schedule == "cosine" else Constant(args.lr)
-    lr = WarmUp(warm_up, lr) if warm_up else lr
-    if args.optimizer == "sgd":
-        return SGD(lr, getattr(args, "momentum", 0.9))
-    return Adam(lr) if args.optimizer == "adam" else AdamW(lr, weight_decay=getattr(args, "weight_decay", 1e-2))
 
 
 def _write(
@@ -200,30 +163,10 @@ def _write(
     versions = {"scratchvae": scratchvae.__version__, "numpy": np.__version__}
     record = {"command": settings, "model": model.config, "versions": versions, "result": result}
     write_text(as_json(record), out / "config.json")
-    pictures = []
-    if not args.no_pictures and find_spec("matplotlib"):
-        for name, figure in draw_album(model, history, data, args.seed).items():
-            pictures.append(f"{name}.png")
-            save_picture(figure, out / pictures[-1])
-    return ["model.npz", "history.csv", "config.json", *pictures]
-
-
-def _report(
-    say: Any,
-    args: argparse.Namespace,
-    model: Model,
-    test: dict[str, Any],
-    history: History,
-    out: Path,
-    written: list[str],
-) -> None:
-    name = "ELBO" if isinstance(model, VAE) and args.beta == 1.0 else "objective"
-    if history.stopped == "early":
-        say(f"stopped early: the best validation loss was that of epoch {history.best_epoch}, whose weights are back")
-    say(
-        f"test {name} {test['value']:.2f} ± {test['standard_error']:.2f} nats an image "
-        f"(reconstruction {test['reconstruction']:.2f}, KL {test['kl']:.2f}), {sum(history.seconds):.1f} s of training"
-    )
-    say(f"wrote {', '.join(written)} to {out}")
-    if not args.no_pictures and len(written) == 3:
-        say("no pictures: they need matplotlib; install it with  pip install 'scratchvae[cli]'")
+    drawn = not args.no_pictures and find_spec("matplotlib")
+    album = draw_album(model, history, data, args.seed) if drawn else {}
+    for name, figure in album.items():
+        save_picture(figure, out / f"{name}.png")
+    for name in set(ALBUM) - set(album):
+        (out / f"{name}.png").unlink(missing_ok=True)  # an earlier run's, of another model
+    return ["model.npz", "history.csv", "config.json", *(f"{name}.png" for name in album)]

@@ -12,7 +12,9 @@ from scratchvae.datasets.idx import holds_idx, load_idx_folder
 from scratchvae.datasets.mnist import SETS, load_named_idx
 from scratchvae.errors import DataError
 
-__all__ = ["Dataset", "Split", "load"]
+__all__ = ["NAMES", "Dataset", "Split", "load"]
+
+NAMES = ("digits", *SETS)
 
 
 def load(source: str | PathLike[str], folder: str | PathLike[str] | None = None, key: str | None = None) -> Dataset:
@@ -43,7 +45,7 @@ def load(source: str | PathLike[str], folder: str | PathLike[str] | None = None,
         raise
     except (OSError, ValueError) as error:  # a path that may not be looked at, or that none can have
         reason = f" ({error})"
-    known = ", ".join(["digits", *SETS])
     raise DataError(
-        f"no data {name!r}{reason}: expected {known}, or the path of a .npy file, an .npz file or a folder of images"
+        f"no data {name!r}{reason}: expected {', '.join(NAMES)}, or the path of a .npy file, an .npz file or a folder "
+        "of images"
     )

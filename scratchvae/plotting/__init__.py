@@ -3,13 +3,14 @@
 Each function returns a matplotlib Figure that belongs to no window; `save_picture` writes it.
 """
 
-from scratchvae.plotting.album import draw_album, draw_latent, draw_walks
+from scratchvae.plotting.album import ALBUM, draw_album, draw_latent, draw_walks
 from scratchvae.plotting.curves import draw_history
 from scratchvae.plotting.figures import save_picture
 from scratchvae.plotting.latent import draw_codes, draw_manifold
 from scratchvae.plotting.mosaic import draw_images, draw_interpolations, draw_reconstructions
 
 __all__ = [
+    "ALBUM",
     "draw_album",
     "draw_codes",
     "draw_history",

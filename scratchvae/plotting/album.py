@@ -12,12 +12,13 @@ from scratchvae.datasets import Dataset, Split
 from scratchvae.models import VAE, Model
 from scratchvae.plotting.curves import draw_history
 from scratchvae.plotting.latent import draw_codes, draw_manifold
-from scratchvae.plotting.mosaic import draw_images, draw_interpolations, draw_reconstructions
+from scratchvae.plotting.mosaic import Shape, draw_images, draw_interpolations, draw_reconstructions
 from scratchvae.training import History
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+ALBUM = ("reconstructions", "interpolation", "latent", "samples", "history")
 CODES = 5000  # dots enough to see the shape of a cloud, and few enough to see through it
 
 
@@ -26,12 +27,12 @@ def draw_album(model: Model, history: History, data: Dataset, seed: int = 0) -> 
 
     Raises ConfigError without matplotlib.
     """
-    test, shape = data.test, model.image_shape
+    test, shape = data.test, model.image_shape or data.image_shape
     shown = test.images[:36]
     album = {
         "reconstructions": draw_reconstructions(shown, model.reconstruct(shown), shape),
-        "interpolation": draw_walks(model, test),
-        "latent": draw_latent(model, test),
+        "interpolation": draw_walks(model, test, shape),
+        "latent": draw_latent(model, test, shape),
     }
     if isinstance(model, VAE):
         album["samples"] = draw_images(
@@ -42,18 +43,18 @@ def draw_album(model: Model, history: History, data: Dataset, seed: int = 0) -> 
     return album
 
 
-def draw_walks(model: Model, rows: Split, walks: int = 6, steps: int = 12) -> Figure:
+def draw_walks(model: Model, rows: Split, shape: Shape, walks: int = 6, steps: int = 12) -> Figure:
     """Straight walks in latent space from image to image: the first of each label in turn, or simply the first rows."""
     images = rows.images
     firsts = np.arange(len(images)) if rows.labels is None else np.unique(rows.labels, return_index=True)[1]
     stops = firsts[np.arange(walks + 1) % len(firsts)]
     frames = [to_numpy(model.interpolate(images[a], images[b], steps)) for a, b in pairwise(stops)]
-    return draw_interpolations(np.concatenate(frames), model.image_shape, steps)
+    return draw_interpolations(np.concatenate(frames), shape, steps)
 
 
-def draw_latent(model: Model, rows: Split) -> Figure:
+def draw_latent(model: Model, rows: Split, shape: Shape) -> Figure:
     """The latent plane itself if it is one, and belongs to a VAE; else the codes of the rows, seen flat."""
     if isinstance(model, VAE) and model.latent_dim == 2:
-        return draw_manifold(model, model.image_shape)
+        return draw_manifold(model, shape)
     labels = None if rows.labels is None else rows.labels[:CODES]
     return draw_codes(model.embed(rows.images[:CODES]), labels)

@@ -27,6 +27,7 @@ def draw_manifold(vae: VAE, shape: Shape, side: int = 20) -> Figure:
 
 def draw_codes(codes: Any, labels: Array | None) -> Figure:
     """Codes (N, Z) along their first two principal components, coloured by label."""
+    from matplotlib import colormaps
     from matplotlib.collections import PathCollection
 
     codes = to_numpy(codes).astype(np.float64)
@@ -39,7 +40,7 @@ def draw_codes(codes: Any, labels: Array | None) -> Figure:
     else:
         names = np.unique(labels)
         for k, name in enumerate(names):
-            colour = f"C{k}" if len(names) <= 10 else None
+            colour = f"C{k}" if len(names) <= 10 else colormaps["nipy_spectral"](k / len(names))
             x, y = plane[labels == name].T
             axes.scatter(x, y, s=size, alpha=0.6, linewidths=0, color=colour, label=str(name))
         legend = axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -47,7 +47,10 @@ def load(path: str | PathLike[str], backend: str | Backend = "numpy") -> Any:
     import json
 
     path = Path(path)
-    arrays = read_arrays(path, lambda names: names)
+    try:
+        arrays = read_arrays(path, lambda names: names)
+    except FileError as error:
+        raise FileError(f"{error}; expected a model written by scratchvae.save") from None
     if "scratchvae" not in arrays:
         raise FileError(f"{path} is no model of scratchvae; expected a file written by scratchvae.save")
     try:

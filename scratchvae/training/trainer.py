@@ -11,8 +11,9 @@ import numpy as np
 from scratchvae.backend import Array, to_numpy
 from scratchvae.errors import ConfigError, DivergedError
 from scratchvae.models import Model, Terms
-from scratchvae.models.settings import real, whole
+from scratchvae.models.settings import whole
 from scratchvae.optim import Adam, Optimizer, Schedule, clip_by_global_norm
+from scratchvae.optim.schedules import positive
 from scratchvae.training.binarize import Binarizer, check_binarize
 from scratchvae.training.history import Epoch, History
 from scratchvae.training.interruption import Interruption
@@ -50,7 +51,7 @@ class Trainer:
         self.model = model
         self.batch_size = whole("batch_size", batch_size)
         self.optimizer = optimizer or Adam(1e-3 if lr is None else lr)
-        self.clip_norm = None if clip_norm is None else real("clip_norm", clip_norm, least=1e-12)
+        self.clip_norm = None if clip_norm is None else positive("clip_norm", clip_norm)
         self.binarize = check_binarize(binarize)
         self.history = History()
         streams = np.random.SeedSequence(whole("seed", seed, least=0)).spawn(3)

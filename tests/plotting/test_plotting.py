@@ -136,7 +136,7 @@ def test_walks_lead_from_label_to_label():
     digits, vae = datasets.load("digits"), VAE(64, 2, hidden=(), image_shape=(8, 8))
     firsts = [int(np.argmax(digits.test.labels == label)) for label in (0, 1, 2)]
     ends = vae.reconstruct(digits.test.images[firsts]).reshape(3, 8, 8)
-    shown = canvas(plotting.draw_walks(vae, digits.test, walks=2, steps=3))
+    shown = canvas(plotting.draw_walks(vae, digits.test, (8, 8), walks=2, steps=3))
     assert shown.shape == (8 + 1 + 8, 8 + 1 + 8 + 1 + 8)
     corners = [shown[:8, :8], shown[:8, 18:], shown[9:, :8], shown[9:, 18:]]
     np.testing.assert_allclose(corners, ends[[0, 1, 1, 2]], atol=1e-6)

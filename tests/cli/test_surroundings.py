@@ -1,0 +1,65 @@
+"""The command among other things: pipes, terminals, other folders, earlier runs."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+
+import scratchvae as sv
+from scratchvae.cli import main
+from scratchvae.plotting import ALBUM
+
+QUICK = ["--epochs", "1", "--hidden", "16", "--latent", "3", "--quiet"]
+SCRATCHVAE = [sys.executable, "-m", "scratchvae"]
+
+
+def test_a_reader_that_has_gone_does_not_cost_the_run(tmp_path):
+    read, write = os.pipe()
+    os.close(read)
+    command = [*SCRATCHVAE, "train", "--epochs", "1", "--hidden", "16", "--no-pictures", "--out", str(tmp_path / "run")]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=120)
+    os.close(write)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
+    assert (tmp_path / "run" / "config.json").exists()
+
+
+def test_a_terminal_that_knows_no_greek_gets_question_marks():
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([*SCRATCHVAE, "info", "--help"], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "Traceback" not in done.stderr
+
+
+def test_data_is_found_again_from_another_folder(tmp_path, monkeypatch, capsys):
+    np.save(tmp_path / "table.npy", np.random.default_rng(0).random((40, 6)))
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "table.npy", *QUICK, "--no-pictures", "--out", "run"]) == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main(["evaluate", "../run"]) == 0
+    assert "4 rows (test)" in capsys.readouterr().out
+
+
+def test_pictures_of_an_earlier_run_do_not_stay_beside_a_new_model(tmp_path):
+    out = ["--out", str(tmp_path)]
+    assert main(["train", *QUICK, *out]) == 0
+    assert {path.stem for path in tmp_path.glob("*.png")} == set(ALBUM)
+    assert main(["train", *QUICK, *out, "--model", "autoencoder"]) == 0
+    assert {path.stem for path in tmp_path.glob("*.png")} == set(ALBUM) - {"samples"}
+    assert main(["train", *QUICK, *out, "--no-pictures"]) == 0
+    assert not list(tmp_path.glob("*.png"))
+
+
+def test_json_has_null_where_a_model_has_gone_to_infinity(tmp_path, capsys):
+    vae = sv.VAE(64, 2, ())
+    vae.params["encoder.0.b"][2:] = 1000.0
+    sv.save(vae, tmp_path / "vae.npz")
+    assert main(["evaluate", str(tmp_path / "vae.npz"), "digits", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out, parse_constant=lambda word: pytest_fail(word))
+    assert report["kl_per_dimension"] == [None, None]
+
+
+def pytest_fail(word):
+    raise AssertionError(f"{word} is no JSON")
