@@ -35,7 +35,7 @@ def score(model: Model, images: Array, *, seed: int = 0, binarize: str | None = 
     check_binarize(binarize)
     images = model.admit_data(images, "images")
     noise, pixels = (np.random.default_rng(s) for s in np.random.SeedSequence(whole("seed", seed, least=0)).spawn(2))
-    binarizer = Binarizer(pixels, model.chunk_rows, model.input_dim) if binarize else None
+    binarizer = Binarizer(pixels) if binarize else None
     collected = []
     for start in range(0, len(images), model.chunk_rows):
         x = images[start : start + model.chunk_rows]

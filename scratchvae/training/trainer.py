@@ -56,10 +56,8 @@ class Trainer:
         self.history = History()
         streams = np.random.SeedSequence(whole("seed", seed, least=0)).spawn(3)
         self._order_rng, self._noise_rng, pixel_rng = (np.random.default_rng(stream) for stream in streams)
-        self._binarizer = Binarizer(pixel_rng, self.batch_size, model.input_dim) if binarize else None
-        self._eps = np.empty((self.batch_size, model.noise_dim), model.dtype)
-        self._eps_device = self._eps if model.backend.on_host else model.backend.upload(self._eps)
-        model.reserve(self.batch_size)
+        self._binarizer = Binarizer(pixel_rng) if binarize else None
+        self._make_room(0)
         self.optimizer.bind(model.backend.xp, model.theta)
 
     def step(self, x: Any) -> float:
@@ -68,8 +66,6 @@ class Trainer:
         Raises DTypeError, ShapeError or RangeError.
         """
         x = self.model.admit_data(x)
-        if len(x) > self.batch_size:
-            raise ConfigError(f"x has {len(x)} rows; this trainer was made for batch_size={self.batch_size}")
         if self._binarizer:
             x = to_numpy(x)
             x = self._binarizer(x, out=np.empty(x.shape, self.model.dtype))
@@ -109,7 +105,7 @@ class Trainer:
         )
         bar = Progress(progress, epochs, len(batches))
         best, best_theta = inf, self.model.theta.copy() if patience else None
-        self.history.stopped = ""
+        self.history.stopped, self.history.best_epoch = "", None
         # what overflows shows in the loss, which is looked at: NumPy need not warn of it line by line
         with Interruption() as interruption, np.errstate(over="ignore", invalid="ignore"):
             try:
@@ -156,6 +152,8 @@ class Trainer:
 
     def _update(self, x: Array) -> Terms:
         model, rows = self.model, len(x)
+        if rows > len(self._eps):
+            self._make_room(rows)
         eps, eps_device = self._eps[:rows], self._eps_device[:rows]
         self._noise_rng.standard_normal(out=eps, dtype=model.dtype.type)
         if not model.backend.on_host:
@@ -166,3 +164,7 @@ class Trainer:
             clip_by_global_norm(model.backend.xp, model.dtheta, self.clip_norm)
         self.optimizer.step(model.dtheta)
         return terms
+
+    def _make_room(self, rows: int) -> None:
+        self._eps = np.empty((rows, self.model.noise_dim), self.model.dtype)
+        self._eps_device = self._eps if self.model.backend.on_host else self.model.backend.upload(self._eps)

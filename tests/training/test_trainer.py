@@ -199,7 +199,6 @@ def test_an_autoencoder_trains_too():
         lambda vae: sv.Trainer(vae).fit(IMAGES, 0),
         lambda vae: sv.Trainer(vae).fit(IMAGES, 1, patience=0),
         lambda vae: sv.Trainer(vae).fit(IMAGES, 1, patience=3),
-        lambda vae: sv.Trainer(vae, batch_size=5).step(IMAGES[:6]),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(make):
