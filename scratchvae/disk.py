@@ -39,7 +39,9 @@ def whole_file(path: str | PathLike[str]) -> Iterator[BinaryIO]:
     """
     path = Path(path)
     part = path.parent / f".{os.urandom(6).hex()}.part"
+    made: list[Path] = []
     try:
+        made = [folder for folder in path.absolute().parents if not folder.exists()]
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise IsADirectoryError("a folder has that name")
@@ -54,10 +56,14 @@ def whole_file(path: str | PathLike[str]) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+        made = []
     except OSError as error:
         raise FileError(f"cannot write {path}: {_reason(error)}") from None
     finally:
         part.unlink(missing_ok=True)
+        for folder in made:
+            with suppress(OSError):  # others may have put something there meanwhile
+                folder.rmdir()
 
 
 def read_arrays(path: Path, choose: Callable[[list[str]], Iterable[str]]) -> dict[str, Array]:

@@ -74,7 +74,12 @@ def add_backend(parser: Arguments) -> None:
 
 def add_part(parser: argparse.ArgumentParser, default: str) -> None:
     """Which part of the data."""
-    parser.add_argument("--part", choices=["train", "test", "all"], default=default, help="which rows of the data")
+    parser.add_argument(
+        "--part",
+        choices=["train", "test", "all"],
+        default=default,
+        help="of the data; of your own, every tenth row tests",
+    )
 
 
 def add_seed(parser: Arguments, what: str) -> None:
@@ -89,8 +94,7 @@ def read_data(args: argparse.Namespace) -> Dataset:
 
 def read_model(args: argparse.Namespace) -> Any:
     """The model that the arguments name."""
-    path = Path(args.model)
-    return load_model(path / "model.npz" if path.is_dir() else path, args.backend)
+    return load_model(args.model, args.backend)
 
 
 def read_vae(args: argparse.Namespace) -> VAE:

@@ -19,6 +19,7 @@ from scratchvae.cli.arguments import (
     read_rows,
 )
 from scratchvae.evaluation import latent_use
+from scratchvae.evaluation.latent_use import ACTIVE_ABOVE
 from scratchvae.models import VAE
 from scratchvae.training import score
 
@@ -61,6 +62,9 @@ def run(args: argparse.Namespace) -> int:
     print(f"{args.data}: {result.rows} rows ({args.part}), binarize: {binarize or 'none'}")
     print(f"  {describe_score(model, result)}{', one draw of z each' if use else ''}")
     if use:
-        print(f"  active units {use.active} of {model.latent_dim}; KL by unit:", end=" ")
+        print(
+            f"  active units {use.active} of {model.latent_dim} (mean varies by more than {ACTIVE_ABOVE} over the rows)"
+        )
+        print("  KL by unit:", end=" ")
         print(" ".join(f"{kl:.2f}" for kl in sorted(use.kl, reverse=True)))
     return 0

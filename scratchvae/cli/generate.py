@@ -21,8 +21,8 @@ from scratchvae.cli.arguments import (
 )
 from scratchvae.cli.outputs import ARRAY_SUFFIXES, check_out, write_rows
 from scratchvae.errors import ConfigError
-from scratchvae.models.settings import whole
 from scratchvae.plotting.figures import PICTURE_SUFFIXES
+from scratchvae.settings import whole
 
 SUFFIXES = PICTURE_SUFFIXES + ARRAY_SUFFIXES
 
@@ -60,8 +60,10 @@ def add_commands(commands: Commands) -> None:
         "scratchvae interpolate runs/digits --from 3 --to 8 --steps 12 --out interpolation.png",
     )
     _add_model_and_data(interpolate)
-    interpolate.add_argument("--from", dest="start", type=int, default=0, metavar="I", help="row to start at")
-    interpolate.add_argument("--to", dest="end", type=int, default=1, metavar="J", help="row to end at")
+    interpolate.add_argument(
+        "--from", dest="start", type=int, default=0, metavar="I", help="row of that part to start at"
+    )
+    interpolate.add_argument("--to", dest="end", type=int, default=1, metavar="J", help="row of that part to end at")
     interpolate.add_argument("--steps", type=int, default=12, metavar="N", help="images, both ends included")
     _add_out(interpolate, "interpolation.png")
 
@@ -93,7 +95,9 @@ def run_interpolate(args: argparse.Namespace) -> int:
     images = read_rows(args, model).images
     for option, row in (("--from", args.start), ("--to", args.end)):
         if not 0 <= row < len(images):
-            raise ConfigError(f"{option} {row}: the data has rows 0 to {len(images) - 1}")
+            raise ConfigError(
+                f"{option} {row}: the data has rows 0 to {len(images) - 1} in its part {args.part!r}; see --part"
+            )
     frames = to_numpy(model.interpolate(images[args.start], images[args.end], args.steps))
     shown = np.concatenate([images[args.start, None], frames, images[args.end, None]])
     write_rows(

@@ -7,8 +7,8 @@ import argparse
 from scratchvae.datasets import Dataset
 from scratchvae.errors import ConfigError
 from scratchvae.models import VAE, Autoencoder, Model
-from scratchvae.models.settings import whole
 from scratchvae.optim import SGD, Adam, AdamW, Constant, Cosine, Optimizer, Schedule, WarmUp
+from scratchvae.settings import whole
 
 
 def make_model(args: argparse.Namespace, data: Dataset) -> Model:

@@ -27,11 +27,12 @@ from scratchvae.cli.outputs import Speaker, write_text
 from scratchvae.cli.recipe import make_model, make_optimizer
 from scratchvae.datasets import Dataset
 from scratchvae.disk import check_writable
+from scratchvae.errors import ConfigError
 from scratchvae.layers.initializers import INITIALIZERS
 from scratchvae.models import Model
 from scratchvae.models.network import ACTIVATIONS
 from scratchvae.plotting import ALBUM, draw_album, save_picture
-from scratchvae.training import History, Trainer, save, score
+from scratchvae.training import History, Trainer, load, save, score
 
 
 def add_commands(commands: Commands) -> None:
@@ -48,7 +49,7 @@ def add_commands(commands: Commands) -> None:
 
     network = parser.add_argument_group("the network")
     network.add_argument("--model", choices=["vae", "autoencoder"], default="vae", help="what to train")
-    network.add_argument("--latent", type=int, default=20, metavar="Z", help="size of the latent space")
+    network.add_argument("--latent", type=int, default=10, metavar="Z", help="size of the latent space")
     network.add_argument(
         "--hidden", type=int, nargs="*", default=[512], metavar="H", help="the encoder's hidden widths"
     )
@@ -74,7 +75,9 @@ def add_commands(commands: Commands) -> None:
     training.add_argument(
         "--weight-decay", type=float, default=argparse.SUPPRESS, metavar="D", help="of adamw; 0.01 without it"
     )
-    training.add_argument("--clip-norm", type=float, default=argparse.SUPPRESS, metavar="N", help="longest gradient")
+    training.add_argument(
+        "--clip-norm", type=float, default=argparse.SUPPRESS, metavar="N", help="largest norm of a gradient"
+    )
     training.add_argument(
         "--binarize",
         choices=["none", "dynamic"],
@@ -105,11 +108,11 @@ def run(args: argparse.Namespace) -> int:
     data = read_data(args)
     model = make_model(args, data)
     train, validation = data.train.images, data.test.images
-    held_out = ""
+    watched = "the test rows are watched as validation"
     if hasattr(args, "patience"):
         tenth = np.arange(len(train)) % 10 == 9
         train, validation = train[~tenth], train[tenth]
-        held_out = f"{len(validation)} to validate on, "
+        watched = f"{len(validation)} held out to validate on"
     binarize = None if args.binarize == "none" else args.binarize
     trainer = Trainer(
         model,
@@ -120,14 +123,12 @@ def run(args: argparse.Namespace) -> int:
         binarize=binarize,
     )
     model.notes = {**data_source(args), "binarize": binarize}
-    out = Path(getattr(args, "out", None) or Path("runs", Path(data.name).resolve().stem))
+    out = Path(args.out) if hasattr(args, "out") else _default_out(data, model)
     check_writable(out)
 
-    rows = f"{len(train)} rows to train on, {held_out}{len(data.test.images)} to test on"
-    say(f"{data.name}: {rows}, {model.input_dim} numbers each")
-    code = "-".join(str(n) for n in (model.input_dim, *args.hidden, model.latent_dim))
-    kind = f"{type(model).__name__} {code}, {args.activation}, {model.theta.size:,} parameters"
-    say(f"{kind}, {model.dtype} on {model.backend.name}")
+    rows = f"{len(train)} rows of {model.input_dim} numbers to train on, {len(data.test.images)} to test on"
+    say(f"{data.name}: {rows}; {watched}")
+    say(str(model).strip("<>"))
     patience = getattr(args, "patience", None)
     history = trainer.fit(train, args.epochs, validation, progress=not args.quiet, patience=patience)
     test = score(model, data.test.images, binarize=binarize)
@@ -152,6 +153,15 @@ def run(args: argparse.Namespace) -> int:
         print(f"scratchvae train: interrupted; {out} has what was learnt so far", file=sys.stderr)
         return 130
     return 0
+
+
+def _default_out(data: Dataset, model: Model) -> Path:
+    out = Path("runs", Path(data.name).resolve().stem)
+    if (out / "model.npz").exists():
+        earlier = load(out).notes.get("data")
+        if earlier != model.notes["data"]:
+            raise ConfigError(f"{out} holds a model that learnt from {earlier}; name another folder with --out")
+    return out
 
 
 def _write(

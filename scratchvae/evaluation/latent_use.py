@@ -17,7 +17,7 @@ class LatentUse(NamedTuple):
     """For each latent dimension: its mean KL (Z,) in nats, and the variance of its posterior mean over the rows (Z,).
 
     `active` counts the dimensions whose variance exceeds 0.01: the "active units" of Burda, Grosse and Salakhutdinov
-    2016, sec. 5.1. The others say nothing about x.
+    2016. The others say nothing about x.
     """
 
     kl: Array

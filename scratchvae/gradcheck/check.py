@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from scratchvae.errors import DTypeError, RangeError, ShapeError
+from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
 from scratchvae.gradcheck.finite_difference import Array, directional_derivative
 
 
@@ -38,9 +38,12 @@ def check(
 
     For a random dy, and for each input a random direction u of length 1, ⟨dy, J u⟩ by finite differences is compared
     with ⟨vjp(dy), u⟩. The relative error is their difference over ‖vjp(dy)‖/√n, the size of ⟨vjp(dy), u⟩ to be
-    expected, n being the number of coordinates. f should have no kink within `step` of the inputs.
-    Raises DTypeError for inputs that are not float64, ShapeError for gradients of other shapes, RangeError for NaN.
+    expected, n being the number of coordinates, or over ⟨dy, J u⟩ if that is larger. f should have no kink within
+    `step` of the inputs. An input without coordinates has error 0. Raises DTypeError for inputs that are not float64,
+    ShapeError for gradients of other shapes, RangeError for NaN, ConfigError for no directions.
     """
+    if directions < 1:
+        raise ConfigError(f"directions={directions}: expected at least 1")
     for k, x in enumerate(inputs):
         if x.dtype != np.float64:
             raise DTypeError(f"input {k} has dtype {x.dtype}; expected float64: finite differences need its precision")
@@ -48,12 +51,13 @@ def check(
     worst = [0.0] * len(inputs)
     for _ in range(directions):
         dy = rng.standard_normal(np.shape(f(*inputs)))
-        # a unit's outputs are loans, and its next forward is in the finite differences: keep copies
-        f(*inputs)
+        # a unit's gradients are its own until its next forward, which the finite differences call: keep copies
         gradients = [np.array(gradient) for gradient in vjp(dy.copy(), *inputs)]
         for k, (x, gradient) in enumerate(zip(inputs, gradients, strict=True)):
             if gradient.shape != x.shape:
                 raise ShapeError(f"the gradient of input {k} has shape {gradient.shape}; expected {x.shape}")
+            if not x.size:
+                continue
             u = np.asarray(rng.standard_normal(x.shape))
             u = u / np.linalg.norm(u)
 

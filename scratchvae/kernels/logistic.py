@@ -6,13 +6,15 @@ from typing import Any
 
 from scratchvae.backend import Array
 
-# exp(−t) is kept below the largest float, so that its reciprocal is still a normal number: σ(−1000) comes out as
-# 1e-38 in float32 and 1e-308 in float64 instead of 0, with no overflow on the way.
+# exp(−t) is kept so small that neither it nor 1 + it overflows and the reciprocal is a normal number.
 _LARGEST_EXPONENT = {"float32": 87.0, "float64": 708.0}
 
 
 def sigmoid(xp: Any, t: Array, out: Array) -> Array:
-    """σ(t) = 1 / (1 + exp(−t)), to a few units in the last place of the result, however far t is below 0."""
+    """σ(t) = 1 / (1 + exp(−t)), to a few units in the last place of the result down to t = −87 (float64: −708).
+
+    Below that the result stays where it is, at 1.6e-38 (3.3e-308), instead of sinking to 0.
+    """
     xp.negative(t, out=out)
     xp.minimum(out, _LARGEST_EXPONENT[out.dtype.name], out=out)
     xp.exp(out, out=out)

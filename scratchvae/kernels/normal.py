@@ -1,4 +1,4 @@
-"""The standard normal's density φ and cumulative Φ, safe at any argument.
+"""The density φ and the CDF Φ of the standard normal, safe at any argument.
 
 NumPy has no error function. With Mills' ratio M(a) = (1 − Φ(a)) / φ(a), a smooth decreasing function of a ≥ 0,
 

@@ -9,7 +9,7 @@ from scratchvae.memory import BatchBuffers
 
 
 class GELU(Elementwise):
-    """Gaussian error linear unit, y = x Φ(x), exact: Φ is N(0, 1)'s cumulative. Hendrycks and Gimpel 2016, sec. 2.
+    """Gaussian error linear unit, y = x Φ(x), exact: Φ is the CDF of N(0, 1). Hendrycks and Gimpel 2016, sec. 2.
 
     shapes   x, y (B, I)
     keeps    x, borrowed until backward returns; Φ(x), its own
@@ -24,7 +24,7 @@ class GELU(Elementwise):
         return super().allocate(buffers, width)
 
     def forward(self, x: Array) -> Array:
-        """Y (B, I) from x (B, I)."""
+        """y (B, I) from x (B, I)."""
         rows = self.admit(x=x)
         y, cdf = self._y[:rows], self._cdf[:rows]
         normal_cdf(self.xp, x, out=cdf, scratch=(y, self._dx[:rows]))
@@ -35,7 +35,7 @@ class GELU(Elementwise):
     # With Φ′ = φ, N(0, 1)'s density:  ∂y/∂x = Φ(x) + x φ(x)
     #   →  dx = (Φ(x) + x φ(x)) dy
     def backward(self, dy: Array) -> Array:
-        """Dx (B, I) from dy (B, I)."""
+        """dx (B, I) from dy (B, I)."""
         rows = self.admit_gradient(dy=dy)
         dx = self._dx[:rows]
         normal_pdf(self.xp, self.x, out=dx)

@@ -13,33 +13,33 @@ import numpy as np
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError
 
-Initializer = Callable[["np.random.Generator", tuple[int, int]], Array]  # quoted: numpy.random loads at first use
+Initializer = Callable[["np.random.Generator", tuple[int, ...]], Array]  # quoted: numpy.random loads at first use
 
 
-# With x and W independent and centred, y_o = Σ_i x_i W_io has Var y = I · Var W · E x².
+# With W centred and independent of x, y_o = Σ_i x_i W_io has Var y = I · Var W · E x².
 #   ReLU halves the second moment, E x² = ½ Var y of the layer before:  Var W = 2/I keeps it level   (He)
-#   tanh and its like are the identity near 0, E x² = Var y:             Var W = 1/I keeps it level;
+#   tanh is the identity near 0, E x² = Var y:                           Var W = 1/I keeps it level;
 #   going back, dx_i = Σ_o dy_o W_io asks for Var W = 1/O;               Var W = 2/(I + O) is between (Glorot)
 # A uniform on [−a, a] has variance a²/3.
 
 
-def he_normal(rng: np.random.Generator, shape: tuple[int, int]) -> Array:
+def he_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """N(0, 2/I) for W (I, O). He, Zhang, Ren, Sun 2015, eq. 10."""
     return rng.normal(0.0, sqrt(2 / shape[0]), shape)
 
 
-def he_uniform(rng: np.random.Generator, shape: tuple[int, int]) -> Array:
+def he_uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """U(−a, a) with a = √(6/I): the variance of `he_normal`."""
     a = sqrt(6 / shape[0])
     return rng.uniform(-a, a, shape)
 
 
-def glorot_normal(rng: np.random.Generator, shape: tuple[int, int]) -> Array:
+def glorot_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """N(0, 2/(I + O)) for W (I, O). Glorot and Bengio 2010, eq. 12."""
     return rng.normal(0.0, sqrt(2 / sum(shape)), shape)
 
 
-def glorot_uniform(rng: np.random.Generator, shape: tuple[int, int]) -> Array:
+def glorot_uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """U(−a, a) with a = √(6/(I + O)). Glorot and Bengio 2010, eq. 16."""
     a = sqrt(6 / sum(shape))
     return rng.uniform(-a, a, shape)

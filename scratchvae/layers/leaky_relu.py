@@ -8,7 +8,7 @@ from scratchvae.layers.layer import Elementwise
 
 
 class LeakyReLU(Elementwise):
-    """Leaky rectifier, y = max(x, a x) with a slope 0 < a < 1. Maas, Hannun, Ng 2013, eq. 2.
+    """Leaky rectifier, y = max(x, a x) with a slope 0 < a < 1. Maas, Hannun, Ng 2013, sec. 2.
 
     shapes   x, y (B, I)
     keeps    y, its own
@@ -23,7 +23,7 @@ class LeakyReLU(Elementwise):
         self.slope = slope
 
     def forward(self, x: Array) -> Array:
-        """Y (B, I) from x (B, I)."""
+        """y (B, I) from x (B, I)."""
         rows = self.admit(x=x)
         y = self._y[:rows]
         self.xp.multiply(x, self.slope, out=y)
@@ -34,7 +34,7 @@ class LeakyReLU(Elementwise):
     # ∂y/∂x = 1 where x > 0, which is where y > 0, and a elsewhere
     #   →  dx = (a + (1 − a) [y > 0]) dy
     def backward(self, dy: Array) -> Array:
-        """Dx (B, I) from dy (B, I)."""
+        """dx (B, I) from dy (B, I)."""
         rows = self.admit_gradient(dy=dy)
         dx = self._dx[:rows]
         self.xp.greater(self.y, 0.0, out=dx)

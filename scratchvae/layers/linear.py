@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from scratchvae.backend import Array
+from scratchvae.backend import Array, Backend
 from scratchvae.errors import ConfigError, ShapeError
 from scratchvae.layers.initializers import get_initializer
 from scratchvae.layers.layer import Layer
@@ -21,7 +21,8 @@ class Linear(Layer):
     keeps    x, borrowed until backward returns
     writes   y | dW, db, dx
 
-    W begins as `init` draws it from `seed`, b at 0.
+    W begins as `init` draws it from `seed` (None: another one each time), b at 0. A layer that no model bound makes
+    them at its first forward.
     """
 
     W: Array
@@ -29,7 +30,7 @@ class Linear(Layer):
     dW: Array
     db: Array
 
-    def __init__(self, inputs: int, outputs: int, init: str = "glorot_uniform", seed: int = 0) -> None:
+    def __init__(self, inputs: int, outputs: int, init: str = "glorot_uniform", seed: int | None = None) -> None:
         if inputs < 1 or outputs < 1:
             raise ConfigError(f"Linear({inputs}, {outputs}): both sizes must be at least 1")
         self.inputs = inputs
@@ -46,11 +47,9 @@ class Linear(Layer):
         self.W, self.b = params["W"], params["b"]
         self.dW, self.db = grads["W"], grads["b"]
 
-    def initialize(self, rng: np.random.Generator) -> None:
+    def initialize(self, backend: Backend, rng: np.random.Generator) -> None:
         """Draw W; set b to 0."""
-        assert self._buffers is not None
-        W = self.init(rng, (self.inputs, self.outputs)).astype(self._buffers.dtype)
-        self._buffers.backend.copy_from_host(self.W, W)
+        backend.copy_from_host(self.W, self.init(rng, self.W.shape).astype(self.W.dtype))
         self.b[...] = 0
 
     def allocate(self, buffers: BatchBuffers, width: int) -> int:
@@ -63,11 +62,11 @@ class Linear(Layer):
             shapes = self.parameter_shapes()
             params, grads = (FlatVector(buffers.backend.xp, shapes, buffers.dtype) for _ in range(2))
             self.bind_parameters(params.views, grads.views)
-            self.initialize(np.random.default_rng(self.seed))
+            self.initialize(buffers.backend, np.random.default_rng(self.seed))
         return self.outputs
 
     def forward(self, x: Array) -> Array:
-        """Y (B, O) from x (B, I)."""
+        """y (B, O) from x (B, I)."""
         rows = self.admit(x=x)
         y = self._y[:rows]
         self.xp.matmul(x, self.W, out=y)
@@ -80,14 +79,14 @@ class Linear(Layer):
     #   ∂L/∂b_o  = Σ_n dy_no        →  db = Σ_n dy
     #   ∂L/∂x_ni = Σ_o dy_no W_io   →  dx = dy Wᵀ
     def backward(self, dy: Array) -> Array:
-        """DW, db and dx (B, I) from dy (B, O)."""
+        """dW, db and dx (B, I) from dy (B, O)."""
         self.backward_parameters(dy)
         dx = self._dx[: len(dy)]
         self.xp.matmul(dy, self.W.T, out=dx)
         return dx
 
     def backward_parameters(self, dy: Array) -> None:
-        """DW and db alone."""
+        """dW and db alone."""
         self.admit_gradient(dy=dy)
         self.xp.matmul(self.x.T, dy, out=self.dW)
         self.xp.sum(dy, axis=0, out=self.db)

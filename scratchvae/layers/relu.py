@@ -17,7 +17,7 @@ class ReLU(Elementwise):
     initializer = "he_normal"
 
     def forward(self, x: Array) -> Array:
-        """Y (B, I) from x (B, I)."""
+        """y (B, I) from x (B, I)."""
         rows = self.admit(x=x)
         y = self._y[:rows]
         self.xp.maximum(x, 0.0, out=y)
@@ -27,7 +27,7 @@ class ReLU(Elementwise):
     # ∂y/∂x = 1 where x > 0, which is where y > 0; 0 elsewhere, and by convention at the kink
     #   →  dx = [y > 0] dy
     def backward(self, dy: Array) -> Array:
-        """Dx (B, I) from dy (B, I)."""
+        """dx (B, I) from dy (B, I)."""
         rows = self.admit_gradient(dy=dy)
         dx = self._dx[:rows]
         self.xp.greater(self.y, 0.0, out=dx)

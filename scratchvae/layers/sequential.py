@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from scratchvae.backend import Array
+from scratchvae.backend import Array, Backend
 from scratchvae.layers.layer import Layer
 from scratchvae.memory import BatchBuffers
 from scratchvae.memory.flat import Shapes, under
@@ -38,10 +38,10 @@ class Sequential(Layer):
         for k, layer in enumerate(self.layers):
             layer.bind_parameters(under(params, str(k)), under(grads, str(k)))
 
-    def initialize(self, rng: np.random.Generator) -> None:
+    def initialize(self, backend: Backend, rng: np.random.Generator) -> None:
         """Set every layer's parameters, first to last."""
         for layer in self.layers:
-            layer.initialize(rng)
+            layer.initialize(backend, rng)
 
     def allocate(self, buffers: BatchBuffers, width: int) -> int:
         """Bind each layer to the width that the one before puts out."""
@@ -50,7 +50,7 @@ class Sequential(Layer):
         return width
 
     def forward(self, x: Array) -> Array:
-        """Y (B, O) from x (B, I)."""
+        """y (B, O) from x (B, I)."""
         self.admit(x=x)
         for layer in self.layers:
             x = layer.forward(x)
@@ -59,7 +59,7 @@ class Sequential(Layer):
     # y = f_K ∘ … ∘ f_1 (x); by the chain rule each layer's dx is the dy of the layer before it
     #   →  dx = f_1′ᵀ ⋯ f_K′ᵀ dy, taken from the right
     def backward(self, dy: Array) -> Array:
-        """Dx (B, I) from dy (B, O)."""
+        """dx (B, I) from dy (B, O)."""
         for layer in reversed(self.layers):
             dy = layer.backward(dy)
         return dy

@@ -16,7 +16,7 @@ class Sigmoid(Elementwise):
     """
 
     def forward(self, x: Array) -> Array:
-        """Y (B, I) from x (B, I)."""
+        """y (B, I) from x (B, I)."""
         rows = self.admit(x=x)
         y = self._y[:rows]
         sigmoid(self.xp, x, out=y)
@@ -26,7 +26,7 @@ class Sigmoid(Elementwise):
     # ∂y/∂x = exp(−x) / (1 + exp(−x))² = y · exp(−x)/(1 + exp(−x)) = y (1 − y)
     #   →  dx = y (1 − y) dy
     def backward(self, dy: Array) -> Array:
-        """Dx (B, I) from dy (B, I)."""
+        """dx (B, I) from dy (B, I)."""
         rows = self.admit_gradient(dy=dy)
         dx = self._dx[:rows]
         self.xp.subtract(1.0, self.y, out=dx)

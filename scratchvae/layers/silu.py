@@ -24,7 +24,7 @@ class SiLU(Elementwise):
         return super().allocate(buffers, width)
 
     def forward(self, x: Array) -> Array:
-        """Y (B, I) from x (B, I)."""
+        """y (B, I) from x (B, I)."""
         rows = self.admit(x=x)
         y, gate = self._y[:rows], self._gate[:rows]
         sigmoid(self.xp, x, out=gate)
@@ -35,7 +35,7 @@ class SiLU(Elementwise):
     # With s = σ(x) and s′ = s (1 − s):  ∂y/∂x = s + x s (1 − s) = s + y (1 − s)
     #   →  dx = (s + y (1 − s)) dy
     def backward(self, dy: Array) -> Array:
-        """Dx (B, I) from dy (B, I)."""
+        """dx (B, I) from dy (B, I)."""
         rows = self.admit_gradient(dy=dy)
         dx = self._dx[:rows]
         self.xp.subtract(1.0, self.gate, out=dx)

@@ -18,7 +18,7 @@ class Softplus(Elementwise):
     initializer = "he_normal"
 
     def forward(self, x: Array) -> Array:
-        """Y (B, I) from x (B, I)."""
+        """y (B, I) from x (B, I)."""
         rows = self.admit(x=x)
         y = self._y[:rows]
         softplus(self.xp, x, out=y, scratch=self._dx[:rows])
@@ -28,7 +28,7 @@ class Softplus(Elementwise):
     # ∂y/∂x = exp(x) / (1 + exp(x)) = 1 / (1 + exp(−x)) = σ(x)
     #   →  dx = σ(x) dy
     def backward(self, dy: Array) -> Array:
-        """Dx (B, I) from dy (B, I)."""
+        """dx (B, I) from dy (B, I)."""
         rows = self.admit_gradient(dy=dy)
         dx = self._dx[:rows]
         sigmoid(self.xp, self.x, out=dx)

@@ -27,7 +27,7 @@ class Split(Unit):
         return width // 2
 
     def forward(self, x: Array) -> tuple[Array, Array]:
-        """Left and right (B, Z) from x (B, 2Z)."""
+        """left and right (B, Z) from x (B, 2Z)."""
         rows, half = self.admit(x=x), self.width // 2
         left, right = self._left[:rows], self._right[:rows]
         left[...] = x[:, :half]
@@ -37,7 +37,7 @@ class Split(Unit):
     # Each x_ni is one number of one half, so its gradient is that number's
     #   →  dx = [dleft, dright]
     def backward(self, dleft: Array, dright: Array) -> Array:
-        """Dx (B, 2Z) from dleft and dright (B, Z)."""
+        """dx (B, 2Z) from dleft and dright (B, Z)."""
         rows, half = self.admit_gradient(dleft=dleft, dright=dright), self.width // 2
         dx = self._dx[:rows]
         dx[:, :half] = dleft

@@ -15,7 +15,7 @@ class Tanh(Elementwise):
     """
 
     def forward(self, x: Array) -> Array:
-        """Y (B, I) from x (B, I)."""
+        """y (B, I) from x (B, I)."""
         rows = self.admit(x=x)
         y = self._y[:rows]
         self.xp.tanh(x, out=y)
@@ -25,7 +25,7 @@ class Tanh(Elementwise):
     # tanh = sinh/cosh, so ∂y/∂x = (cosh² − sinh²)/cosh² = 1 − y²
     #   →  dx = (1 − y²) dy
     def backward(self, dy: Array) -> Array:
-        """Dx (B, I) from dy (B, I)."""
+        """dx (B, I) from dy (B, I)."""
         rows = self.admit_gradient(dy=dy)
         dx = self._dx[:rows]
         self.xp.multiply(self.y, self.y, out=dx)

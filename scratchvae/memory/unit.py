@@ -24,10 +24,10 @@ class Unit:
 
     def bind(self, buffers: BatchBuffers, width: int) -> int:
         """Receive room for a batch whose rows are `width` wide; return how wide the output is."""
+        output = self.allocate(buffers, width)  # a width that does not fit is refused before anything is kept of it
         self.xp = buffers.backend.xp
         self.width = width
         self._buffers = buffers
-        output = self.allocate(buffers, width)
         self._gradient_tail = (output,) if output else ()
         return output
 
@@ -42,46 +42,46 @@ class Unit:
         """
         first = next(iter(inputs.values()))
         buffers = self._buffers or self._bind_itself(first)
-        self._rows = rows = len(first)
         for name, array in inputs.items():
-            self._check(name, array, (rows, self.width))
-        if rows > buffers.rows:
-            self.bind(buffers.taller(rows), self.width)
-        return rows
+            self._check(buffers, name, array, (len(first), self.width))
+        self._rows = len(first)
+        if self._rows > buffers.rows:
+            self.bind(buffers.taller(self._rows), self.width)
+        return self._rows
 
     def admit_gradient(self, **gradients: Array) -> int:
         """The number of rows of the last forward, once each gradient is known to have the shape of its output.
 
         Raises DeviceError, DTypeError or ShapeError.
         """
+        if self._buffers is None or not self._rows:
+            raise ShapeError(f"{type(self).__name__}.backward was called before forward; call forward first")
         for name, array in gradients.items():
-            self._check(name, array, (self._rows, *self._gradient_tail))
+            self._check(self._buffers, name, array, (self._rows, *self._gradient_tail))
         return self._rows
 
-    def _check(self, name: str, array: Array, shape: tuple[int, ...]) -> None:
-        if self._buffers is None:
-            raise ShapeError(f"{type(self).__name__}.backward was called before forward; call forward first")
-        self._buffers.backend.require(array, name)
-        if array.dtype != self._buffers.dtype:
+    def _check(self, buffers: BatchBuffers, name: str, array: Array, shape: tuple[int, ...]) -> None:
+        buffers.backend.require(array, name)
+        if array.dtype != buffers.dtype:
             raise DTypeError(
-                f"{type(self).__name__} was given {name} of dtype {array.dtype} and computes in {self._buffers.dtype}; "
-                f"convert it with .astype('{self._buffers.dtype}')"
+                f"{type(self).__name__} was given {name} of dtype {array.dtype} and computes in {buffers.dtype}; "
+                f"convert it with .astype('{buffers.dtype}')"
             )
         if array.shape != shape or not shape[0]:
-            raise ShapeError(
-                f"{type(self).__name__} was given {name} of shape {array.shape}; expected "
-                f"({shape[0] or 'at least one row'}{''.join(f', {n}' for n in shape[1:])}{',' * (len(shape) == 1)})"
-            )
+            wanted = shape if shape[0] else f"at least one row of {self.width} numbers"
+            raise ShapeError(f"{type(self).__name__} was given {name} of shape {array.shape}; expected {wanted}")
 
     def _bind_itself(self, x: Array) -> BatchBuffers:
         backend = backend_of(x)
-        if x.dtype.kind != "f":
+        if x.dtype.name not in ("float32", "float64"):
             raise DTypeError(
                 f"{type(self).__name__} was given an array of dtype {x.dtype}; expected float32 or float64: "
                 "convert it with .astype('float64')"
             )
-        if x.ndim != 2:
-            raise ShapeError(f"{type(self).__name__} was given shape {x.shape}; expected (B, width): one row a sample")
-        self.bind(BatchBuffers(backend, x.dtype, len(x)), x.shape[1])
-        assert self._buffers is not None
-        return self._buffers
+        if x.ndim != 2 or not len(x):
+            raise ShapeError(
+                f"{type(self).__name__} was given shape {x.shape}; expected (B, width): at least one row, one a sample"
+            )
+        buffers = BatchBuffers(backend, x.dtype, len(x))
+        self.bind(buffers, x.shape[1])
+        return buffers

@@ -19,8 +19,8 @@ class Autoencoder(Model):
     and so there is nothing to draw new samples from. Arguments and errors are those of `VAE`; beta has no effect.
     """
 
-    code_size: ClassVar[int] = 1
-    noise_size: ClassVar[int] = 0
+    outputs_per_latent: ClassVar[int] = 1
+    noise_per_latent: ClassVar[int] = 0
 
     def bind(self, buffers: BatchBuffers) -> None:
         """Hand every piece its batch buffers."""

@@ -1,4 +1,4 @@
-"""The door: what comes in from outside is looked at once, here, before anything is computed."""
+"""The door: what comes in from outside is looked at here, before anything is computed."""
 
 from __future__ import annotations
 

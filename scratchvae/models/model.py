@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,10 +14,10 @@ from scratchvae.layers import Linear
 from scratchvae.memory import BatchBuffers, FlatVector
 from scratchvae.models.door import Door, within
 from scratchvae.models.network import perceptron
-from scratchvae.models.noise import standard_normal
 from scratchvae.models.objective import Objective, Terms
-from scratchvae.models.settings import one_of, real, whole, wholes
 from scratchvae.probability import Bernoulli
+from scratchvae.settings import one_of, real, whole, wholes
+from scratchvae.streams import stream
 
 
 class Model:
@@ -25,8 +26,8 @@ class Model:
     Every parameter is a view of one flat vector `theta` (P,), every gradient a view of another, `dtheta` (P,).
     """
 
-    code_size: ClassVar[int]  # numbers that the encoder puts out for each latent dimension
-    noise_size: ClassVar[int]  # numbers of noise that `forward` takes for each latent dimension
+    outputs_per_latent: ClassVar[int]  # numbers that the encoder puts out for each latent dimension
+    noise_per_latent: ClassVar[int]  # numbers of noise that `forward` takes for each latent dimension
     chunk_rows: ClassVar[int] = 512  # rows computed at once by methods that take any number of them
 
     def __init__(
@@ -46,7 +47,7 @@ class Model:
         self.input_dim = whole("input_dim", input_dim)
         self.latent_dim = whole("latent_dim", latent_dim)
         self.image_shape = None if image_shape is None else wholes("image_shape", image_shape)
-        if self.image_shape and (len(self.image_shape) != 2 or np.prod(self.image_shape) != self.input_dim):
+        if self.image_shape is not None and (len(self.image_shape) != 2 or prod(self.image_shape) != self.input_dim):
             raise ConfigError(
                 f"image_shape={image_shape}: expected (height, width) with {self.input_dim} pixels in all"
             )
@@ -55,7 +56,7 @@ class Model:
         self.config: dict[str, Any] = {
             "input_dim": self.input_dim,
             "latent_dim": self.latent_dim,
-            "hidden": list(wholes("hidden", hidden)),
+            "hidden": list(hidden := wholes("hidden", hidden)),
             "activation": activation,
             "likelihood": one_of("likelihood", likelihood, ["bernoulli"]),
             "beta": real("beta", beta),
@@ -64,14 +65,14 @@ class Model:
             "init": init,
             "image_shape": self.image_shape and list(self.image_shape),
         }
-        inward = (self.input_dim, *hidden, self.code_size * self.latent_dim)
+        inward = (self.input_dim, *hidden, self.outputs_per_latent * self.latent_dim)
         outward = (self.latent_dim, *reversed(hidden), self.input_dim)
         self.encoder = perceptron(inward, activation, init)
         self.decoder = perceptron(outward, activation, init)
         self.likelihood = Bernoulli()
         self.objective = Objective(self.config["beta"])
         self.notes: dict[str, Any] = {}  # what is worth keeping in the file with it, such as the data it learnt from
-        self.make_pieces()
+        self.build_latent()
 
         self.backend = get_backend(backend)
         self.door = Door(self.backend, self.dtype)
@@ -84,18 +85,23 @@ class Model:
         self._buffers = BatchBuffers(self.backend, self.dtype, 0)
         for of, net in networks.items():
             net.bind_parameters(self._params.part(of), self._grads.part(of))
-        self.reserve(1)
-        rng = np.random.default_rng(self.config["seed"])
+        self.reserve(1)  # binds every piece to this backend, so that none binds itself to another
+        rng = stream(self.config["seed"], "weights")
         for net in networks.values():
-            net.initialize(rng)
+            net.initialize(self.backend, rng)
 
-    def make_pieces(self) -> None:
+    def __repr__(self) -> str:
+        widths = "-".join(str(width) for width in (self.input_dim, *self.config["hidden"], self.latent_dim))
+        kind = f"{type(self).__name__} {widths}, {self.config['activation']}, {self.theta.size:,} parameters"
+        return f"<{kind}, {self.dtype} on {self.backend.name}>"
+
+    def build_latent(self) -> None:
         """Make what stands between the encoder and the decoder."""
 
     @property
     def noise_dim(self) -> int:
         """The number of columns of eps that `forward` takes."""
-        return self.noise_size * self.latent_dim
+        return self.noise_per_latent * self.latent_dim
 
     @property
     def params(self) -> dict[str, Array]:
@@ -115,8 +121,9 @@ class Model:
     def reserve(self, batch: int) -> None:
         """Make room for batches of up to `batch` rows, so that no later step has to."""
         if batch > self._buffers.rows:
-            self._buffers = self._buffers.taller(batch)
-            self.bind(self._buffers)
+            buffers = self._buffers.taller(batch)
+            self.bind(buffers)
+            self._buffers = buffers
 
     def bind(self, buffers: BatchBuffers) -> None:
         """Hand every piece its batch buffers."""
@@ -126,11 +133,14 @@ class Model:
         self.objective.bind(buffers)
 
     def forward(self, x: Array, eps: Array) -> Terms:
-        """The terms of each row of x (B, D) with noise eps (B, noise_dim), both on the device; on loan."""
+        """The terms of each row of x (B, D) with noise eps (B, noise_dim), both on the device; on loan.
+
+        Every method of a model computes in the same buffers: `backward` must follow before any other is called.
+        """
         raise NotImplementedError
 
     def backward(self) -> None:
-        """Set `dtheta` to the gradient of the last forward's loss."""
+        """Set `dtheta` to the gradient of the last forward's loss. Raises ShapeError unless that came just before."""
         raise NotImplementedError
 
     def embed(self, x: Any) -> Array:
@@ -185,7 +195,7 @@ class Model:
         """Both x (B, D) and eps (B, noise_dim), once they are known to fit; eps drawn from `seed` where it is None."""
         x = self.admit_data(x)
         if eps is None:
-            return x, standard_normal(seed, (len(x), self.noise_dim), self.dtype)
+            return x, stream(seed, "noise").standard_normal((len(x), self.noise_dim), self.dtype.type)
         eps = self.door.rows(eps, "eps", self.noise_dim)
         if len(eps) != len(x):
             raise ShapeError(f"eps has {len(eps)} rows and x has {len(x)}; expected one row of noise for each row of x")
@@ -198,6 +208,7 @@ class Model:
     def chunks(self, x: Array) -> Iterator[tuple[slice, Array]]:
         """`x` a few rows at a time, of our dtype and on our device, each part with the slice that it is."""
         self.reserve(min(self.chunk_rows, len(x)))
+        self.objective.forget()
         for start in range(0, len(x), self.chunk_rows):
             part = slice(start, min(start + self.chunk_rows, len(x)))
             yield part, self.door.bring(x[part])
@@ -205,8 +216,8 @@ class Model:
     def start_output_bias(self, mean: Array) -> None:
         """Let an untrained decoder begin at the data: its last bias becomes logit(mean), for mean (D,) in [0, 1].
 
-        Means are kept within [0.001, 0.999], so that no pixel begins certain, as Burda, Grosse and Salakhutdinov
-        (2016) do. A last bias that is not zero any more is left alone. Raises RangeError.
+        Means are kept within [0.001, 0.999], so that no pixel begins certain, as in the code of Burda, Grosse and
+        Salakhutdinov (2016). A last bias that is not zero any more is left alone. Raises RangeError.
         """
         within(mean, "mean", self.likelihood.support)
         last = self.decoder.layers[-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from scratchvae.layers import GELU, Layer, LeakyReLU, Linear, ReLU, Sequential, Sigmoid, SiLU, Softplus, Tanh
-from scratchvae.models.settings import one_of
+from scratchvae.settings import one_of
 
 ACTIVATIONS: dict[str, type[Layer]] = {
     "relu": ReLU,
@@ -23,9 +23,9 @@ def perceptron(widths: tuple[int, ...], activation: str, init: str | None = None
 
     Hidden weights begin as the activation asks for, or all weights as `init` says. Raises ConfigError.
     """
-    bend = ACTIVATIONS[one_of("activation", activation, list(ACTIVATIONS))]
+    between = ACTIVATIONS[one_of("activation", activation, list(ACTIVATIONS))]
     layers: list[Layer] = []
     for inputs, outputs in pairwise(widths[:-1]):
-        layers += [Linear(inputs, outputs, init or bend.initializer), bend()]
-    layers.append(Linear(widths[-2], widths[-1], init or Layer.initializer))
+        layers += [Linear(inputs, outputs, between.initializer if init is None else init), between()]
+    layers.append(Linear(widths[-2], widths[-1], Layer.initializer if init is None else init))
     return Sequential(*layers)

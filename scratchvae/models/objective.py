@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from scratchvae.backend import Array
+from scratchvae.errors import ShapeError
 from scratchvae.memory import BatchBuffers
 
 
@@ -25,6 +26,7 @@ class Objective:
 
     def __init__(self, beta: float) -> None:
         self.beta = beta
+        self.rows = 0  # of the last forward
 
     def bind(self, buffers: BatchBuffers) -> None:
         """Receive room for a value and two gradients a row."""
@@ -41,6 +43,10 @@ class Objective:
         value += reconstruction
         return Terms(value, reconstruction, kl)
 
+    def forget(self) -> None:
+        """Other rows are about to pass through the model: no backward may follow."""
+        self.rows = 0
+
     def loss(self, terms: Terms) -> Any:
         """L, a single number still on the device."""
         return -self.xp.mean(terms.value)
@@ -49,7 +55,9 @@ class Objective:
     #   ∂L/∂ℓ_n  = −1/B
     #   ∂L/∂KL_n = β/B
     def backward(self) -> tuple[Array, Array]:
-        """Dreconstruction and dkl, (B,) each."""
+        """dreconstruction and dkl, (B,) each."""
+        if not self.rows:
+            raise ShapeError("backward was called without a forward just before; call forward first")
         dreconstruction, dkl = self._dreconstruction[: self.rows], self._dkl[: self.rows]
         dreconstruction.fill(-1.0 / self.rows)
         dkl.fill(self.beta / self.rows)

@@ -8,10 +8,10 @@ from scratchvae.backend import Array
 from scratchvae.layers import Split
 from scratchvae.memory import BatchBuffers
 from scratchvae.models.model import Model
-from scratchvae.models.noise import standard_normal
 from scratchvae.models.objective import Terms
-from scratchvae.models.settings import whole
 from scratchvae.probability import GaussianKL, Reparameterize
+from scratchvae.settings import whole
+from scratchvae.streams import stream
 
 
 class VAE(Model):
@@ -38,10 +38,10 @@ class VAE(Model):
     Methods take NumPy arrays or the backend's own, and return the backend's own. Raises ConfigError or BackendError.
     """
 
-    code_size: ClassVar[int] = 2  # μ and log σ²
-    noise_size: ClassVar[int] = 1  # ε
+    outputs_per_latent: ClassVar[int] = 2  # μ and log σ²
+    noise_per_latent: ClassVar[int] = 1  # ε
 
-    def make_pieces(self) -> None:
+    def build_latent(self) -> None:
         """The posterior's two halves, the draw from it, and its distance from the prior."""
         self.split = Split()
         self.reparameterize = Reparameterize()
@@ -56,9 +56,9 @@ class VAE(Model):
 
     # What is wanted is the posterior p(z | x) = p(x | z) p(z) / p(x), and p(x) is out of reach. For any q(z | x)
     #   log p(x) = E_q[log p(x | z)] − KL(q(z | x) ‖ p(z)) + KL(q(z | x) ‖ p(z | x))
-    # The last term is not negative, so the first two are a lower bound of log p(x), the ELBO; and since their sum
-    # with it does not depend on q, raising the ELBO brings q(z | x) closer to the posterior. One draw of z estimates
-    # the expectation.
+    # The last term is not negative, so the first two are a lower bound of log p(x), the ELBO. The left side does not
+    # depend on q: with the decoder held fixed, raising the ELBO brings q(z | x) closer to the posterior; through the
+    # decoder, it raises log p(x) or tightens the bound. One draw of z estimates the expectation.
     def forward(self, x: Array, eps: Array) -> Terms:
         """ELBO, log p(x | z) and KL of each row of x (B, D), with z drawn by eps (B, Z); on loan."""
         self.reserve(len(x))
@@ -70,7 +70,7 @@ class VAE(Model):
         return self.objective.forward(log_likelihood, kl)
 
     def posterior(self, x: Array) -> tuple[Array, Array]:
-        """Mu and logvar (B, Z) of q(z | x) = N(μ, σ² I), on loan."""
+        """mu and logvar (B, Z) of q(z | x) = N(μ, σ² I), on loan."""
         mu, logvar = self.split.forward(self.encoder.forward(x))
         return mu, logvar
 
@@ -78,15 +78,15 @@ class VAE(Model):
     #   ∂L/∂μ = ∂L/∂z ∂z/∂μ + ∂L/∂KL ∂KL/∂μ,   and so for log σ²
     def backward(self) -> None:
         """Set `dtheta` to the gradient of the last forward's loss."""
-        self.encoder.backward_parameters(self._backward_to_code())
+        self.encoder.backward_parameters(self._backward_to_posterior())
 
     def backward_to_inputs(self) -> tuple[Array, Array]:
         """As `backward`, and on to what came in: dx (B, D) and deps (B, Z)."""
-        dx = self.encoder.backward(self._backward_to_code())
+        dx = self.encoder.backward(self._backward_to_posterior())
         dx += self.likelihood.backward_data(self._dlog_likelihood)
         return dx, self.reparameterize.backward_noise(self._dz)
 
-    def _backward_to_code(self) -> Array:
+    def _backward_to_posterior(self) -> Array:
         dlog_likelihood, dkl = self.objective.backward()
         dlogits = self.likelihood.backward(dlog_likelihood)
         dz = self.decoder.backward(dlogits)
@@ -96,7 +96,7 @@ class VAE(Model):
         return self.split.backward(dmu, dlogvar)
 
     def encode(self, x: Any) -> tuple[Array, Array]:
-        """Mu and logvar, (B, Z) each, of q(z | x) for each row of x (B, D): deterministic.
+        """mu and logvar, (B, Z) each, of q(z | x) for each row of x (B, D): deterministic.
 
         Raises DTypeError, ShapeError or RangeError.
         """
@@ -120,4 +120,5 @@ class VAE(Model):
 
     def sample(self, count: int, seed: int = 0) -> Array:
         """Means of p(x | z), (count, D) in [0, 1], for `count` draws z ~ N(0, I). Raises ConfigError."""
-        return self.decode(standard_normal(seed, (whole("count", count), self.latent_dim), self.dtype))
+        z = stream(seed, "prior").standard_normal((whole("count", count), self.latent_dim), self.dtype.type)
+        return self.decode(z)

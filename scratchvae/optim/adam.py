@@ -6,9 +6,9 @@ from math import sqrt
 from typing import Any
 
 from scratchvae.backend import Array
-from scratchvae.errors import ConfigError
-from scratchvae.optim.optimizer import Optimizer, fraction
-from scratchvae.optim.schedules import Schedule, positive
+from scratchvae.optim.optimizer import Optimizer
+from scratchvae.optim.schedules import Schedule
+from scratchvae.settings import fraction, positive, real
 
 
 class Adam(Optimizer):
@@ -33,6 +33,7 @@ class Adam(Optimizer):
         super().bind(xp, theta)
         self.m = xp.zeros_like(theta)
         self.v = xp.zeros_like(theta)
+        self.memory = {"m": self.m, "v": self.v}
         self._scratch = xp.empty_like(theta)
 
     def step(self, dtheta: Array) -> None:
@@ -77,9 +78,7 @@ class AdamW(Adam):
         weight_decay: float = 1e-2,
     ) -> None:
         super().__init__(lr, beta1, beta2, eps)
-        if not weight_decay >= 0:
-            raise ConfigError(f"weight_decay={weight_decay}: expected 0 or more")
-        self.weight_decay = weight_decay
+        self.weight_decay = real("weight_decay", weight_decay)
 
     def step(self, dtheta: Array) -> None:
         """One update from dθ."""

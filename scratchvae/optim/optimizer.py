@@ -12,7 +12,8 @@ from scratchvae.optim.schedules import Constant, Schedule
 class Optimizer:
     """Moves a flat vector θ (P,) against its gradient dθ (P,), in place.
 
-    `lr` is a number or a schedule; `t` counts the updates made.
+    `lr` is a number or a schedule; `t` counts the updates made; `memory` holds, by name, what is remembered of the
+    gradients, each (P,).
     """
 
     xp: Any
@@ -21,19 +22,15 @@ class Optimizer:
     def __init__(self, lr: float | Schedule) -> None:
         self.schedule: Schedule = lr if callable(lr) else Constant(lr)
         self.t = 0
+        self.memory: dict[str, Array] = {}
 
     def bind(self, xp: Any, theta: Array) -> None:
-        """Receive θ, and make what is remembered of each of its gradients."""
+        """Receive θ, once and for all. Raises ConfigError where there is one already."""
+        if hasattr(self, "theta"):
+            raise ConfigError(f"this {type(self).__name__} belongs to another trainer; make one of its own for each")
         self.xp = xp
         self.theta = theta
 
     def step(self, dtheta: Array) -> None:
         """One update from dθ, which is left as it is."""
         raise NotImplementedError
-
-
-def fraction(name: str, value: float) -> float:
-    """`value`, if it is in [0, 1); raises ConfigError otherwise."""
-    if not 0 <= value < 1:
-        raise ConfigError(f"{name}={value}: expected a number from 0 up to, not including, 1")
-    return value

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import cos, isfinite, pi
+from math import cos, pi
 
 from scratchvae.errors import ConfigError
+from scratchvae.settings import positive, real, whole
 
 Schedule = Callable[[int], float]
 
@@ -26,10 +27,10 @@ class Cosine:
 
     def __init__(self, lr: float, steps: int, final: float = 0.0) -> None:
         self.lr = positive("lr", lr)
-        if steps < 1 or not 0 <= final <= lr:
-            raise ConfigError(f"Cosine({lr}, steps={steps}, final={final}): expected steps ≥ 1 and 0 ≤ final ≤ lr")
-        self.steps = steps
-        self.final = final
+        self.steps = whole("steps", steps)
+        self.final = real("final", final)
+        if self.final > self.lr:
+            raise ConfigError(f"Cosine({lr}, steps={steps}, final={final}): expected a final rate of at most lr")
 
     def __call__(self, t: int) -> float:
         """The rate of update t."""
@@ -40,9 +41,7 @@ class WarmUp:
     """A straight rise over `steps` updates to where the schedule `then` begins; `then` takes over, from its own 0."""
 
     def __init__(self, steps: int, then: Schedule) -> None:
-        if steps < 0:
-            raise ConfigError(f"WarmUp(steps={steps}): expected 0 or more")
-        self.steps = steps
+        self.steps = whole("steps", steps, least=0)
         self.then = then
 
     def __call__(self, t: int) -> float:
@@ -50,10 +49,3 @@ class WarmUp:
         if t < self.steps:
             return self.then(0) * (t + 1) / self.steps
         return self.then(t - self.steps)
-
-
-def positive(name: str, value: float) -> float:
-    """`value`, if it is a positive finite number; raises ConfigError otherwise."""
-    if not (value > 0 and isfinite(value)):
-        raise ConfigError(f"{name}={value}: expected a positive finite number, such as 1e-3")
-    return value

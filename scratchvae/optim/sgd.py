@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from scratchvae.backend import Array
-from scratchvae.optim.optimizer import Optimizer, fraction
+from scratchvae.optim.optimizer import Optimizer
 from scratchvae.optim.schedules import Schedule
+from scratchvae.settings import fraction
 
 
 class SGD(Optimizer):
@@ -23,6 +24,7 @@ class SGD(Optimizer):
         """Receive θ; v begins at 0."""
         super().bind(xp, theta)
         self.v = xp.zeros_like(theta)
+        self.memory = {"v": self.v}
         self._scratch = xp.empty_like(theta)
 
     def step(self, dtheta: Array) -> None:

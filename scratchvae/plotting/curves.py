@@ -28,7 +28,8 @@ def draw_history(history: History) -> Figure:
     right.plot(
         epochs, [-term for term in history.reconstruction], label="−reconstruction", color="tab:red", marker=marker
     )
-    right.plot(epochs, history.kl, label="KL", color="tab:green", marker=marker)
+    if any(history.kl):  # a classical autoencoder has none
+        right.plot(epochs, history.kl, label="KL", color="tab:green", marker=marker)
     right.set_title("Its two terms, training", fontsize=11)
     right.set_ylim(bottom=0.0)
     right.legend(frameon=False)

@@ -21,7 +21,7 @@ def draw_manifold(vae: VAE, shape: Shape, side: int = 20) -> Figure:
     quantiles = [NormalDist().inv_cdf((k + 0.5) / side) for k in range(side)]
     z = np.array([(across, up) for up in reversed(quantiles) for across in quantiles])
     return draw_images(
-        vae.decode(z), shape, side, "The latent plane: z₁ to the right, z₂ upwards, even steps of the prior"
+        vae.decode(z), shape, side, "The latent plane: z₀ to the right, z₁ upwards, even steps of the prior"
     )
 
 

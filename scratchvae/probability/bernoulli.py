@@ -8,13 +8,13 @@ from scratchvae.memory import BatchBuffers, Unit
 
 
 class Bernoulli(Unit):
-    """Independent Bernoulli pixels given by their logits: log p(x | t) in nats, a row at a time.
+    """Independent Bernoulli pixels given by their logits: log p(x | t) in nats. Kingma and Welling 2013, appendix C.1.
 
     shapes   logits t, x (B, D)   log_likelihood (B,)
     keeps    t and x, borrowed until backward returns
-    writes   log_likelihood | dlogits
+    writes   log_likelihood | dlogits, dx
 
-    x is 0 or 1. Grey values in [0, 1] are accepted too, as is customary (Kingma and Welling 2013, appendix C.1): then
+    x is 0 or 1. Grey values in [0, 1] are accepted too, as is customary: then
     the number is the expected log-likelihood of x's random binarisation, no density of x itself.
     """
 
@@ -48,7 +48,7 @@ class Bernoulli(Unit):
     # softplus′ = σ, hence
     #   ∂ log p/∂t = x − σ(t)        →  dt = dlog_likelihood · (x − σ(t))
     def backward(self, dlog_likelihood: Array) -> Array:
-        """Dlogits (B, D) from dlog_likelihood (B,)."""
+        """dlogits (B, D) from dlog_likelihood (B,)."""
         rows = self.admit_gradient(dlog_likelihood=dlog_likelihood)
         dlogits = self._dlogits[:rows]
         self.mean(self.logits, out=dlogits)
@@ -58,7 +58,7 @@ class Bernoulli(Unit):
 
     #   ∂ log p/∂x = t               →  dx = dlog_likelihood · t
     def backward_data(self, dlog_likelihood: Array) -> Array:
-        """Dx (B, D) from dlog_likelihood (B,)."""
+        """dx (B, D) from dlog_likelihood (B,)."""
         rows = self.admit_gradient(dlog_likelihood=dlog_likelihood)
         dx = self._dx[:rows]
         self.xp.multiply(self.logits, dlog_likelihood[:, None], out=dx)

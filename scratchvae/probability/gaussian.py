@@ -28,7 +28,7 @@ class GaussianKL(Unit):
         return 0
 
     def forward(self, mu: Array, logvar: Array) -> Array:
-        """Kl (B,) from mu and logvar (B, Z); leaves the KL of each dimension in `per_dimension`, on the same loan."""
+        """kl (B,) from mu and logvar (B, Z); leaves the KL of each dimension in `per_dimension`, on the same loan."""
         rows = self.admit(mu=mu, logvar=logvar)
         kl, per_dimension, excess = self._kl[:rows], self._per_dimension[:rows], self._excess[:rows]
         self.xp.expm1(logvar, out=excess)

@@ -11,14 +11,14 @@ class Reparameterize(Unit):
 
     shapes   mu, logvar, eps, z (B, Z)
     keeps    σ and eps, the latter borrowed until backward returns
-    writes   z | dmu, dlogvar
+    writes   z | dmu, dlogvar, deps
 
     The network gives log σ², so σ = exp(½ log σ²). The noise is an argument: with ε ~ N(0, I), one row of it for each
     row of x, z has mean μ and standard deviation σ; with ε held fixed, z is an ordinary function to differentiate.
     """
 
     def allocate(self, buffers: BatchBuffers, width: int) -> int:
-        """Room for z, σ and both gradients."""
+        """Room for z, σ and three gradients."""
         self._z = buffers.matrix(width)
         self._sigma = buffers.matrix(width)
         self._dmu = buffers.matrix(width)
@@ -27,7 +27,7 @@ class Reparameterize(Unit):
         return width
 
     def forward(self, mu: Array, logvar: Array, eps: Array) -> Array:
-        """Z (B, Z) from mu, logvar and eps (B, Z)."""
+        """z (B, Z) from mu, logvar and eps (B, Z)."""
         rows = self.admit(mu=mu, logvar=logvar, eps=eps)
         z, sigma = self._z[:rows], self._sigma[:rows]
         self.xp.multiply(logvar, 0.5, out=sigma)
@@ -41,7 +41,7 @@ class Reparameterize(Unit):
     #   ∂z/∂μ = 1                    →  dμ = dz
     #   ∂z/∂σ = ε,  ∂σ/∂ℓ = ½ σ      →  dℓ = dz · ½ σ ε
     def backward(self, dz: Array) -> tuple[Array, Array]:
-        """Dmu and dlogvar (B, Z) from dz (B, Z)."""
+        """dmu and dlogvar (B, Z) from dz (B, Z)."""
         rows = self.admit_gradient(dz=dz)
         dmu, dlogvar = self._dmu[:rows], self._dlogvar[:rows]
         dmu[...] = dz
@@ -52,7 +52,7 @@ class Reparameterize(Unit):
 
     # ∂z/∂ε = σ                      →  dε = dz · σ
     def backward_noise(self, dz: Array) -> Array:
-        """Deps (B, Z) from dz (B, Z)."""
+        """deps (B, Z) from dz (B, Z)."""
         rows = self.admit_gradient(dz=dz)
         deps = self._deps[:rows]
         self.xp.multiply(self.sigma, dz, out=deps)

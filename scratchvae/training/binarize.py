@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from scratchvae.backend import Array
@@ -15,19 +17,20 @@ class Binarizer:
     Murray 2008; Burda, Grosse and Salakhutdinov 2016.
     """
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    def __init__(self, rng: np.random.Generator, dtype: np.dtype[Any]) -> None:
         self.rng = rng
-        self._u: Array = np.empty((0, 0), np.float32)
+        self.dtype = dtype
+        self._u: Array = np.empty((0, 0), dtype)
 
     # u ~ U[0, 1): P(u < x) = x, and a pixel that is 0 or 1 stays so
-    def __call__(self, x: Array, out: Array) -> Array:
-        """Zeros and ones (n, D), written to `out`, from x (n, D) in [0, 1]; both may be the same array."""
+    def __call__(self, x: Array) -> Array:
+        """Zeros and ones (n, D) from x (n, D) in [0, 1]; a loan until the next call."""
         if len(x) > len(self._u):
-            self._u = np.empty(x.shape, np.float32)
+            self._u = np.empty(x.shape, self.dtype)
         u = self._u[: len(x)]
-        self.rng.random(out=u, dtype=np.float32)
-        np.less(u, x, out=out)
-        return out
+        self.rng.random(out=u, dtype=self.dtype.type)
+        np.less(u, x, out=u)
+        return u
 
 
 def check_binarize(binarize: str | None) -> str | None:

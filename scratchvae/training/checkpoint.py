@@ -42,11 +42,14 @@ def save(model: Model, path: str | PathLike[str]) -> None:
 def load(path: str | PathLike[str], backend: str | Backend = "numpy") -> Any:
     """The `VAE` or `Autoencoder` in the file `path`, bit for bit as it was saved, to compute on `backend`.
 
+    A folder stands for the `model.npz` in it.
+
     Raises FileError for what is no such file, BackendError.
     """
     import json
 
     path = Path(path)
+    path = path / "model.npz" if path.is_dir() else path
     try:
         arrays = read_arrays(path, lambda names: names)
     except FileError as error:

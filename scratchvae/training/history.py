@@ -29,7 +29,7 @@ class Epoch(NamedTuple):
 class History:
     """The epochs so far, counted from 1, and why training stopped.
 
-    stopped      "finished", "early" (no progress in validation) or "interrupted" (Ctrl-C); "" while it runs
+    stopped      "finished", "early" (no progress in validation), "interrupted" (Ctrl-C) or "diverged"; "" while it runs
     best_epoch   the epoch whose weights the model has, if early stopping restored them
     """
 
@@ -37,6 +37,10 @@ class History:
         self.epochs: list[Epoch] = []
         self.stopped = ""
         self.best_epoch: int | None = None
+
+    def __repr__(self) -> str:
+        last = f", last: {self.epochs[-1]}" if self.epochs else ""
+        return f"<History of {len(self.epochs)} epochs, {self.stopped or 'running'}{last}>"
 
     @property
     def loss(self) -> list[float]:

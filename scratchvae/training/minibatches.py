@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ class Minibatches:
         rng: np.random.Generator,
         binarizer: Binarizer | None,
         backend: Backend,
-        dtype: np.dtype,
+        dtype: np.dtype[Any],
     ) -> None:
         self.images = images
         self.batch_size = min(batch_size, len(images))
@@ -32,7 +33,8 @@ class Minibatches:
         self.binarizer = binarizer
         self.backend = backend
         self._host = np.empty((self.batch_size, images.shape[1]), dtype)
-        self._device = self._host if backend.on_host else backend.upload(self._host)
+        self._device = self._host if backend.on_host else backend.xp.empty(self._host.shape, dtype)
+        self._gathered = self._host if images.dtype == dtype else np.empty(self._host.shape, images.dtype)
 
     def __len__(self) -> int:
         """The number of batches in one run through the data."""
@@ -44,12 +46,16 @@ class Minibatches:
         for start in range(0, len(order), self.batch_size):
             chosen = order[start : start + self.batch_size]
             x = self._host[: len(chosen)]
-            if self.images.dtype == x.dtype:
-                np.take(self.images, chosen, axis=0, out=x, mode="clip")  # any other mode makes a copy
+            gathered = self._gathered[: len(chosen)]
+            if self.images.flags.c_contiguous:
+                np.take(self.images, chosen, axis=0, out=gathered, mode="clip")  # mode="raise" would copy the batch
             else:
-                x[...] = self.images[chosen]
+                gathered[...] = self.images[chosen]  # take would copy all of the images, to have them contiguous
+            if gathered.dtype != x.dtype:
+                x[...] = gathered
             if self.binarizer:
-                self.binarizer(x, out=x)
+                x = self.binarizer(x)
             if not self.backend.on_host:
                 self.backend.copy_from_host(self._device[: len(chosen)], x)
-            yield self._device[: len(chosen)]
+                x = self._device[: len(chosen)]
+            yield x

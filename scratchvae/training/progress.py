@@ -49,4 +49,5 @@ class Progress:
 def figures(record: Epoch) -> str:
     """One epoch's figures in one line."""
     validation = "" if record.validation is None else f"  validation {record.validation:.2f}"
-    return f"loss {record.loss:.2f}{validation}  reconstruction {record.reconstruction:.2f}  KL {record.kl:.2f}"
+    terms = f"  reconstruction {record.reconstruction:.2f}  KL {record.kl:.2f}" if record.kl else ""
+    return f"loss {record.loss:.2f}{validation}{terms}"

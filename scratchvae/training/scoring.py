@@ -9,7 +9,7 @@ import numpy as np
 
 from scratchvae.backend import Array, to_numpy
 from scratchvae.models import Model
-from scratchvae.models.settings import whole
+from scratchvae.streams import stream
 from scratchvae.training.binarize import Binarizer, check_binarize
 
 
@@ -27,21 +27,20 @@ class Score(NamedTuple):
 
 
 def score(model: Model, images: Array, *, seed: int = 0, binarize: str | None = None) -> Score:
-    """The mean of `model.terms` over images (N, D), with one ε a row drawn from `seed`.
+    """The mean of `model.terms` over images (N, D), with the same ε, one a row, that `seed` stands for there.
 
     With binarize="dynamic" the images are binarised once, from `seed` too, so that two scores with the same seed differ
     by the model alone. Raises ConfigError, DTypeError, ShapeError or RangeError.
     """
     check_binarize(binarize)
     images = model.admit_data(images, "images")
-    noise, pixels = (np.random.default_rng(s) for s in np.random.SeedSequence(whole("seed", seed, least=0)).spawn(2))
-    binarizer = Binarizer(pixels) if binarize else None
+    noise = stream(seed, "noise")
+    binarizer = Binarizer(stream(seed, "pixels"), model.dtype) if binarize else None
     collected = []
     for start in range(0, len(images), model.chunk_rows):
         x = images[start : start + model.chunk_rows]
         if binarizer:
-            x = to_numpy(x)
-            x = binarizer(x, out=np.empty(x.shape, model.dtype))
+            x = binarizer(to_numpy(x))
         eps = noise.standard_normal((len(x), model.noise_dim), model.dtype.type)
         collected.append([to_numpy(term).astype(np.float64) for term in model.terms(x, eps)])
     value, reconstruction, kl = (np.concatenate(parts) for parts in zip(*collected, strict=True))

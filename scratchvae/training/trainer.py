@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from math import inf, isfinite
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,10 @@ import numpy as np
 from scratchvae.backend import Array, to_numpy
 from scratchvae.errors import ConfigError, DivergedError
 from scratchvae.models import Model, Terms
-from scratchvae.models.settings import whole
 from scratchvae.optim import Adam, Optimizer, Schedule, clip_by_global_norm
-from scratchvae.optim.schedules import positive
+from scratchvae.settings import positive, whole
+from scratchvae.streams import stream
+from scratchvae.training.best import Best
 from scratchvae.training.binarize import Binarizer, check_binarize
 from scratchvae.training.history import Epoch, History
 from scratchvae.training.interruption import Interruption
@@ -30,7 +31,7 @@ class Trainer:
     seed         of the order of the rows, of the noise and of the binarisation, each a stream of its own: on NumPy the
                  same seed gives the same bits
     optimizer    another one than Adam, not bound yet; it has a learning rate of its own, so `lr` stays away
-    clip_norm    longest gradient that is let through, in the Euclidean norm over all parameters; None for any
+    clip_norm    largest Euclidean norm of the whole gradient; a longer one is scaled down to it; None for any
     binarize     "dynamic" draws each pixel anew at each step, 1 with the probability that its grey value says
 
     Raises ConfigError.
@@ -54,9 +55,8 @@ class Trainer:
         self.clip_norm = None if clip_norm is None else positive("clip_norm", clip_norm)
         self.binarize = check_binarize(binarize)
         self.history = History()
-        streams = np.random.SeedSequence(whole("seed", seed, least=0)).spawn(3)
-        self._order_rng, self._noise_rng, pixel_rng = (np.random.default_rng(stream) for stream in streams)
-        self._binarizer = Binarizer(pixel_rng) if binarize else None
+        self._order_rng, self._noise_rng = stream(seed, "training order"), stream(seed, "training noise")
+        self._binarizer = Binarizer(stream(seed, "training pixels"), model.dtype) if binarize else None
         self._make_room(0)
         self.optimizer.bind(model.backend.xp, model.theta)
 
@@ -67,8 +67,7 @@ class Trainer:
         """
         x = self.model.admit_data(x)
         if self._binarizer:
-            x = to_numpy(x)
-            x = self._binarizer(x, out=np.empty(x.shape, self.model.dtype))
+            x = self._binarizer(to_numpy(x))
         return float(self.model.objective.loss(self._update(self.model.door.bring(x))))
 
     def fit(
@@ -84,7 +83,7 @@ class Trainer:
         validation   rows (M, D) that are scored after each epoch, each time with the same noise and binarisation
         progress     show how it goes on standard error
         patience     stop when this many epochs in a row brought no lower validation loss; however training ends, the
-                     model then has the weights of the epoch with the lowest
+                     model, and the optimizer, then are where they were after the epoch of this call with the lowest
 
         Before the first step of an untrained model, the bias of the output becomes the logit of the mean image.
         Ctrl-C ends training after the step at hand; what was learnt so far stays, and `history.stopped` says so.
@@ -104,45 +103,51 @@ class Trainer:
             images, self.batch_size, self._order_rng, self._binarizer, self.model.backend, self.model.dtype
         )
         bar = Progress(progress, epochs, len(batches))
-        best, best_theta = inf, self.model.theta.copy() if patience else None
+        best = None if patience is None else Best(self.model.theta, self.optimizer, patience)
         self.history.stopped, self.history.best_epoch = "", None
         # what overflows shows in the loss, which is looked at: NumPy need not warn of it line by line
         with Interruption() as interruption, np.errstate(over="ignore", invalid="ignore"):
             try:
-                for _ in range(epochs):
-                    record = self._epoch(batches, validation, interruption, bar)
-                    if record is None:
-                        self.history.stopped = "interrupted"
-                        break
-                    self.history.epochs.append(record)
-                    bar.epoch(record)
-                    if best_theta is not None and record.validation is not None:
-                        if record.validation < best:
-                            best, self.history.best_epoch = record.validation, record.epoch
-                            best_theta[...] = self.model.theta
-                        elif record.epoch - (self.history.best_epoch or 0) >= (patience or 0):
-                            self.history.stopped = "early"
-                            break
+                self.history.stopped = self._run(epochs, batches, validation, best, bar, interruption)
+            except (DivergedError, KeyboardInterrupt) as error:
+                self.history.stopped = "diverged" if isinstance(error, DivergedError) else "interrupted"
+                raise
             finally:
                 bar.close()
-                if best_theta is not None and best < inf:
-                    self.model.theta[...] = best_theta
-        self.history.stopped = self.history.stopped or "finished"
+                if best is not None:
+                    best.restore()
+                    self.history.best_epoch = best.epoch
         return self.history
 
-    def _epoch(self, batches: Minibatches, validation: Any, interruption: Interruption, bar: Progress) -> Epoch | None:
-        start = time.perf_counter()
-        totals = self.model.backend.xp.zeros(3)
-        for x in batches:
-            for k, term in enumerate(self._update(x)):
-                totals[k] += term.sum()
+    def _run(
+        self, epochs: int, batches: Minibatches, validation: Any, best: Best | None, bar: Progress, ask: Interruption
+    ) -> str:
+        for _ in range(epochs):
+            record = self._epoch(batches, validation, bar, ask)
+            if record is None:
+                return "interrupted"
+            self.history.epochs.append(record)
+            bar.epoch(record)
+            if best is not None and record.validation is not None and best.see(record.epoch, record.validation):
+                return "early"
+            if ask.asked:
+                return "interrupted"
+        return "finished"
+
+    def _epoch(self, batches: Minibatches, validation: Any, bar: Progress, ask: Interruption) -> Epoch | None:
+        xp, start = self.model.backend.xp, time.perf_counter()
+        totals = [xp.zeros(()) for _ in Terms._fields]
+        for k, x in enumerate(batches, start=1):
+            for total, term in zip(totals, self._update(x), strict=True):
+                total += term.sum()
             bar.step()
-            if interruption.asked:
+            if ask.asked and k < len(batches):
                 return None
-        value, reconstruction, kl = (float(total) / len(batches.images) for total in to_numpy(totals))
+        value, reconstruction, kl = (float(total) / len(batches.images) for total in totals)
         number = len(self.history.epochs) + 1
         validated = None if validation is None else -score(self.model, validation, binarize=self.binarize).value
-        if not isfinite(value if validated is None else value + validated):
+        # the last update comes after the last loss: what it did shows in the weights
+        if not isfinite(value + (validated or 0.0) + float(xp.sum(self.model.theta))):
             raise DivergedError(
                 f"training diverged in epoch {number}: its loss is {-value:g}"
                 + ("" if validated is None else f", its validation loss {validated:g}")
@@ -167,4 +172,5 @@ class Trainer:
 
     def _make_room(self, rows: int) -> None:
         self._eps = np.empty((rows, self.model.noise_dim), self.model.dtype)
-        self._eps_device = self._eps if self.model.backend.on_host else self.model.backend.upload(self._eps)
+        backend = self.model.backend
+        self._eps_device = self._eps if backend.on_host else backend.xp.empty(self._eps.shape, self.model.dtype)

@@ -63,3 +63,15 @@ def test_json_has_null_where_a_model_has_gone_to_infinity(tmp_path, capsys):
 
 def pytest_fail(word):
     raise AssertionError(f"{word} is no JSON")
+
+
+def test_a_default_folder_that_holds_another_datas_model_is_left_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for folder, width in (("a", 6), ("b", 7)):
+        (tmp_path / folder).mkdir()
+        np.save(tmp_path / folder / "faces.npy", np.random.default_rng(0).random((40, width)))
+    assert main(["train", "a/faces.npy", *QUICK, "--no-pictures"]) == 0
+    assert main(["train", "a/faces.npy", *QUICK, "--no-pictures"]) == 0
+    assert main(["train", "b/faces.npy", *QUICK, "--no-pictures"]) == 2
+    assert "--out" in capsys.readouterr().err
+    assert sv.load("runs/faces").input_dim == 6

@@ -6,7 +6,7 @@ from drawing import normal, seeds
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scratchvae.errors import DTypeError, RangeError, ShapeError
+from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
 from scratchvae.gradcheck import check, directional_derivative
 
 
@@ -47,5 +47,8 @@ def test_what_cannot_be_checked_is_refused():
         check(lambda x: x, lambda dy, x: [dy], np.ones(3, np.float32))
     with pytest.raises(ShapeError, match=r"\(2,\); expected \(3,\)"):
         check(lambda x: x, lambda dy, x: [dy[:2]], np.ones(3))
+    with pytest.raises(ConfigError, match="directions=0"):
+        check(lambda x: x, lambda dy, x: [dy], np.ones(3), directions=0)
+    assert check(lambda x, y: x, lambda dy, x, y: [dy, y], np.ones(3), np.ones((3, 0))).worst <= 1e-9
     with pytest.raises(RangeError, match="nan"):
         check(lambda x: x * np.nan, lambda dy, x: [dy], np.ones(3))

@@ -5,7 +5,7 @@ import pytest
 from drawing import normal
 
 from scratchvae.errors import ConfigError, DeviceError, DTypeError, ShapeError
-from scratchvae.layers import LeakyReLU, Linear, ReLU, Sequential
+from scratchvae.layers import Layer, LeakyReLU, Linear, ReLU, Sequential
 from scratchvae.layers.initializers import INITIALIZERS
 
 
@@ -70,6 +70,48 @@ def test_what_does_not_fit_is_refused_by_name():
         LeakyReLU(1.5)
     with pytest.raises(ConfigError, match="choose one of"):
         Linear(3, 2, init="random")
+
+
+def test_a_refused_call_leaves_a_layer_as_it_was():
+    layer = Linear(3, 2)
+    for wrong in (normal(0, 5, 4), normal(0, 0, 3)):
+        with pytest.raises(ShapeError):
+            layer.forward(wrong)
+    dy = np.ones_like(layer.forward(normal(0, 5, 3)))
+    with pytest.raises(ShapeError):
+        layer.forward(normal(0, 4, 4))
+    assert layer.backward(dy).shape == (5, 3)
+
+
+def test_two_layers_alone_begin_with_different_weights_and_a_seed_with_the_same():
+    x = normal(0, 2, 3)
+    first, second, one, again = Linear(3, 3), Linear(3, 3), Linear(3, 3, seed=4), Linear(3, 3, seed=4)
+    for layer in (first, second, one, again):
+        layer.forward(x)
+    assert not np.array_equal(first.W, second.W)
+    assert np.array_equal(one.W, again.W)
+
+
+def test_a_layer_of_ones_own_that_knows_only_backward_may_stand_first():
+    class Scale(Layer):
+        def parameter_shapes(self):
+            return {"s": (1,)}
+
+        def allocate(self, buffers, width):
+            return width
+
+        def forward(self, x):
+            self.admit(x=x)
+            self.x = x
+            return 3.0 * x
+
+        def backward(self, dy):
+            self.ds = (self.x * dy).sum()
+            return 3.0 * dy
+
+    chain = Sequential(Scale(), ReLU())
+    chain.backward_parameters(np.ones_like(chain.forward(np.ones((2, 3)))))
+    assert chain.layers[0].ds == 6.0
 
 
 @pytest.mark.parametrize(

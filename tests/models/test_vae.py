@@ -5,6 +5,8 @@ import pytest
 from drawing import normal, uniform
 
 import scratchvae as sv
+from scratchvae.errors import ShapeError
+from scratchvae.streams import PURPOSES, stream
 
 
 @pytest.fixture
@@ -100,6 +102,21 @@ def test_bug14_the_loss_is_minus_the_mean_of_the_rows_of_elbo(vae):
     loss, _ = vae.loss_and_grads(x, eps)
     np.testing.assert_allclose(loss, -vae.elbo(x, eps).value.mean(), rtol=1e-13)
     np.testing.assert_allclose(vae.loss_and_grads(x, seed=9)[0], -vae.elbo(x, seed=9).value.mean(), rtol=1e-13)
+
+
+def test_backward_asks_for_a_forward_just_before_it(vae):
+    x, eps = uniform(0, 5, 12), normal(0, 5, 3)
+    with pytest.raises(ShapeError, match="call forward first"):
+        vae.backward()
+    vae.forward(x, eps)
+    vae.decode(eps)
+    with pytest.raises(ShapeError, match="call forward first"):
+        vae.backward()
+
+
+def test_no_two_purposes_draw_the_same_numbers_from_one_seed():
+    draws = [stream(0, purpose).standard_normal(100) for purpose in PURPOSES]
+    assert len({number for draw in draws for number in draw}) == 100 * len(PURPOSES)
 
 
 def test_many_rows_are_computed_a_chunk_at_a_time_with_the_same_result(vae):

@@ -36,10 +36,18 @@ def test_ctrl_c_ends_after_the_step_at_hand_and_keeps_its_weights():
     history = trainer.fit(IMAGES, 100)
     assert history.stopped == "interrupted"
     assert trainer.optimizer.t == 6
-    assert len(history.epochs) == 2
+    assert len(history.epochs) == 3  # the step at hand was the last of its epoch
     sv.Trainer(twin, batch_size=25).fit(IMAGES, 3)
     assert np.array_equal(vae.theta, twin.theta)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_epoch_that_ctrl_c_cut_short_is_not_recorded():
+    vae = sv.VAE(9, 2, (8,))
+    interrupt_at(vae, 4)
+    trainer = sv.Trainer(vae, batch_size=25)
+    history = trainer.fit(IMAGES, 100)
+    assert (history.stopped, trainer.optimizer.t, len(history.epochs)) == ("interrupted", 5, 2)
 
 
 def test_ctrl_c_with_early_stopping_goes_back_to_the_best_weights_so_far():

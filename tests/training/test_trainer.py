@@ -169,6 +169,36 @@ def test_training_that_diverges_says_so():
         train(optimizer=SGD(1e8), epochs=20)
 
 
+def test_weights_that_the_last_update_threw_away_are_noticed():
+    with pytest.raises(DivergedError, match="epoch 1"):
+        sv.Trainer(sv.VAE(9, 2, (8,)), optimizer=SGD(1e39), batch_size=50).fit(IMAGES, 1)
+
+
+def test_after_divergence_with_patience_weights_and_moments_are_those_of_the_best_epoch():
+    vae = sv.VAE(9, 2, (8,))
+    trainer = sv.Trainer(vae, lr=lambda t: 1e-3 if t < 8 else 1e20, batch_size=16)
+    with pytest.raises(DivergedError):
+        trainer.fit(IMAGES, 10, validation=HELD_OUT, patience=5)
+    assert trainer.history.stopped == "diverged"
+    assert trainer.history.best_epoch == 2 and trainer.optimizer.t == 8
+    assert all(np.isfinite(array).all() for array in (vae.theta, *trainer.optimizer.memory.values()))
+    assert -sv.score(vae, HELD_OUT).value == min(trainer.history.validation)
+
+
+def test_an_optimizer_belongs_to_one_trainer():
+    adam, vae = Adam(), sv.VAE(9, 2, (8,))
+    sv.Trainer(vae, optimizer=adam)
+    with pytest.raises(ConfigError, match="another trainer"):
+        sv.Trainer(vae, optimizer=adam)
+
+
+@pytest.mark.parametrize(
+    "change", [np.asfortranarray, lambda x: np.repeat(x, 2, axis=0)[::2], lambda x: x.astype(float)]
+)
+def test_images_in_any_layout_train_to_the_same_bits(change):
+    assert np.array_equal(train(images=change(IMAGES))[0].theta, train()[0].theta)
+
+
 def test_images_of_other_types_and_memory_maps_train_as_well(tmp_path):
     np.save(tmp_path / "images.npy", IMAGES)
     mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
@@ -191,6 +221,8 @@ def test_an_autoencoder_trains_too():
         lambda vae: sv.Trainer(vae, lr=-1e-3),
         lambda vae: sv.Trainer(vae, lr=0.0),
         lambda vae: sv.Trainer(vae, lr=1e-3, optimizer=Adam()),
+        lambda vae: sv.Trainer(vae, lr="1e-3"),
+        lambda vae: sv.Trainer(vae, clip_norm="1"),
         lambda vae: sv.Trainer(vae, batch_size=0),
         lambda vae: sv.Trainer(vae, batch_size=2.5),
         lambda vae: sv.Trainer(vae, seed=-1),

@@ -35,6 +35,20 @@ def real(name: str, value: Any, least: float = 0.0) -> float:
     return number
 
 
+def positive(name: str, value: Any) -> float:
+    """`value` as a float, if it is a positive finite number; raises ConfigError otherwise."""
+    if real(name, value) == 0:
+        raise ConfigError(f"{name}={value!r}: expected a positive number, such as 1e-3")
+    return float(value)
+
+
+def fraction(name: str, value: Any) -> float:
+    """`value` as a float, if it is in [0, 1); raises ConfigError otherwise."""
+    if not real(name, value) < 1:
+        raise ConfigError(f"{name}={value!r}: expected a number from 0 up to, not including, 1")
+    return float(value)
+
+
 def one_of(name: str, value: Any, choices: Sequence[str]) -> str:
     """`value`, if it is one of the choices; raises ConfigError otherwise."""
     if not isinstance(value, str) or value not in choices:

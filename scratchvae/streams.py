@@ -1,0 +1,18 @@
+"""Random streams: one for each purpose, so that a seed never gives the same numbers to two of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scratchvae.settings import whole
+
+PURPOSES = ("weights", "noise", "prior", "pixels", "training order", "training noise", "training pixels")
+
+
+def stream(seed: int, purpose: str) -> np.random.Generator:
+    """The generator that `seed` stands for where numbers are drawn for `purpose`. Raises ConfigError.
+
+    It draws on the host: a seed gives the same numbers on every backend.
+    """
+    key = PURPOSES.index(purpose)
+    return np.random.default_rng(np.random.SeedSequence(whole("seed", seed, least=0), spawn_key=(key,)))
