@@ -42,6 +42,10 @@ def test_its_links_lead_somewhere(path):
     assert (ROOT / path).exists()
 
 
+def test_it_has_no_blanks_left_to_fill():
+    assert "ELBO_" not in README
+
+
 def test_its_two_commands_are_marked_and_install_the_extras_they_need():
     assert re.search(r"<!-- train -->\n```sh\n.*\[cli\].*scratchvae train\n```", README)
     assert re.search(r"<!-- test -->\n```sh\n.*\[test\].*pytest\n```", README)

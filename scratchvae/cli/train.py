@@ -51,7 +51,12 @@ def add_commands(commands: Commands) -> None:
     network.add_argument("--model", choices=["vae", "autoencoder"], default="vae", help="what to train")
     network.add_argument("--latent", type=int, default=10, metavar="Z", help="size of the latent space")
     network.add_argument(
-        "--hidden", type=int, nargs="*", default=[512], metavar="H", help="the encoder's hidden widths"
+        "--hidden",
+        type=int,
+        nargs="*",
+        default=[512],
+        metavar="H",
+        help="the encoder's hidden widths; name DATA before",
     )
     network.add_argument("--activation", choices=list(ACTIVATIONS), default="relu", help="between the layers")
     network.add_argument(

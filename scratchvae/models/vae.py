@@ -74,7 +74,7 @@ class VAE(Model):
         mu, logvar = self.split.forward(self.encoder.forward(x))
         return mu, logvar
 
-    # Each line of forward, last to first. μ and log σ² reach the loss on two ways, through z and through the KL:
+    # Each line of forward, last to first. μ and log σ² reach the loss in two ways, through z and through the KL:
     #   ∂L/∂μ = ∂L/∂z ∂z/∂μ + ∂L/∂KL ∂KL/∂μ,   and so for log σ²
     def backward(self) -> None:
         """Set `dtheta` to the gradient of the last forward's loss."""
