@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
 
 from scratchvae.backend import Array, Backend, get_backend, to_numpy
-from scratchvae.errors import ConfigError, ShapeError
+from scratchvae.errors import ShapeError
 from scratchvae.layers import Linear
 from scratchvae.memory import BatchBuffers, FlatVector
+from scratchvae.models.configuration import configuration
 from scratchvae.models.door import Door, within
 from scratchvae.models.network import perceptron
 from scratchvae.models.objective import Objective, Terms
 from scratchvae.probability import Bernoulli
-from scratchvae.settings import one_of, real, whole, wholes
+from scratchvae.settings import whole
 from scratchvae.streams import stream
 
 
@@ -44,34 +44,30 @@ class Model:
         init: str | None = None,
         image_shape: Sequence[int] | None = None,
     ) -> None:
-        self.input_dim = whole("input_dim", input_dim)
-        self.latent_dim = whole("latent_dim", latent_dim)
-        self.image_shape = None if image_shape is None else wholes("image_shape", image_shape)
-        if self.image_shape is not None and (len(self.image_shape) != 2 or prod(self.image_shape) != self.input_dim):
-            raise ConfigError(
-                f"image_shape={image_shape}: expected (height, width) with {self.input_dim} pixels in all"
-            )
-        self.dtype: np.dtype[Any] = np.dtype(one_of("dtype", dtype, ["float32", "float64"]))
-        # what makes a model like this one, as JSON can hold it; where it computes is not part of what it is
-        self.config: dict[str, Any] = {
-            "input_dim": self.input_dim,
-            "latent_dim": self.latent_dim,
-            "hidden": list(hidden := wholes("hidden", hidden)),
-            "activation": activation,
-            "likelihood": one_of("likelihood", likelihood, ["bernoulli"]),
-            "beta": real("beta", beta),
-            "seed": whole("seed", seed, least=0),
-            "dtype": self.dtype.name,
-            "init": init,
-            "image_shape": self.image_shape and list(self.image_shape),
-        }
-        inward = (self.input_dim, *hidden, self.outputs_per_latent * self.latent_dim)
-        outward = (self.latent_dim, *reversed(hidden), self.input_dim)
+        self.config = config = configuration(
+            input_dim=input_dim,
+            latent_dim=latent_dim,
+            hidden=hidden,
+            activation=activation,
+            likelihood=likelihood,
+            beta=beta,
+            seed=seed,
+            dtype=dtype,
+            init=init,
+            image_shape=image_shape,
+        )
+        self.input_dim: int = config["input_dim"]
+        self.latent_dim: int = config["latent_dim"]
+        self.image_shape = None if image_shape is None else tuple(config["image_shape"])
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        self.notes: dict[str, Any] = {}  # what is worth keeping in the file with it, such as the data it learnt from
+
+        inward = (self.input_dim, *config["hidden"], self.outputs_per_latent * self.latent_dim)
+        outward = (self.latent_dim, *reversed(config["hidden"]), self.input_dim)
         self.encoder = perceptron(inward, activation, init)
         self.decoder = perceptron(outward, activation, init)
         self.likelihood = Bernoulli()
-        self.objective = Objective(self.config["beta"])
-        self.notes: dict[str, Any] = {}  # what is worth keeping in the file with it, such as the data it learnt from
+        self.objective = Objective(config["beta"])
         self.build_latent()
 
         self.backend = get_backend(backend)
@@ -86,7 +82,7 @@ class Model:
         for of, net in networks.items():
             net.bind_parameters(self._params.part(of), self._grads.part(of))
         self.reserve(1)  # binds every piece to this backend, so that none binds itself to another
-        rng = stream(self.config["seed"], "weights")
+        rng = stream(config["seed"], "weights")
         for net in networks.values():
             net.initialize(self.backend, rng)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import pairwise
 
 from scratchvae.layers import GELU, Layer, LeakyReLU, Linear, ReLU, Sequential, Sigmoid, SiLU, Softplus, Tanh
-from scratchvae.settings import one_of
 
 ACTIVATIONS: dict[str, type[Layer]] = {
     "relu": ReLU,
@@ -21,9 +20,9 @@ ACTIVATIONS: dict[str, type[Layer]] = {
 def perceptron(widths: tuple[int, ...], activation: str, init: str | None = None) -> Sequential:
     """Linear maps from width to width, an activation between each two and none at the end.
 
-    Hidden weights begin as the activation asks for, or all weights as `init` says. Raises ConfigError.
+    Hidden weights begin as the activation asks for, or all weights as `init` says.
     """
-    between = ACTIVATIONS[one_of("activation", activation, list(ACTIVATIONS))]
+    between = ACTIVATIONS[activation]
     layers: list[Layer] = []
     for inputs, outputs in pairwise(widths[:-1]):
         layers += [Linear(inputs, outputs, between.initializer if init is None else init), between()]
