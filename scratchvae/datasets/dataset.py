@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from scratchvae.disk import Array
 from scratchvae.errors import DataError
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 class Split(NamedTuple):

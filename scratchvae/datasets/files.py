@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from scratchvae.datasets.dataset import Array, Dataset, hold_out_a_tenth
-from scratchvae.disk import read_arrays
+from scratchvae.datasets.dataset import Dataset, hold_out_a_tenth
+from scratchvae.disk import Array, read_arrays
 from scratchvae.errors import DataError, FileError
 
 LARGEST_PIXEL = {"1": 1, "L": 255, "I;16": 65535}  # by Pillow's name for the mode of a grey image

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from scratchvae.datasets.dataset import Array, Dataset, Split
+from scratchvae.datasets.dataset import Dataset, Split
+from scratchvae.disk import Array
 from scratchvae.errors import DataError
 
 FILES = (
