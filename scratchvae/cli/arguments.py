@@ -59,9 +59,11 @@ def add_data(parser: argparse.ArgumentParser, default: str | None, default_text:
     )
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
+def add_model(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
     """Which model, and where it computes."""
-    parser.add_argument("model", metavar="MODEL", help="a model file, or the folder that train wrote it to")
+    parser.add_argument(
+        "model", metavar="MODEL", nargs=nargs, help="a model file, or the folder that train wrote it to"
+    )
     add_backend(parser)
 
 

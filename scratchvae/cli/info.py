@@ -11,7 +11,7 @@ import numpy as np
 
 import scratchvae
 from scratchvae.backend import get_backend
-from scratchvae.cli.arguments import Commands, add_backend, add_command, print_json, read_model
+from scratchvae.cli.arguments import Commands, add_command, add_model, print_json, read_model
 from scratchvae.errors import BackendError
 
 
@@ -24,8 +24,7 @@ def add_commands(commands: Commands) -> None:
         "show the backends, libraries and versions in use, or what a model file holds",
         "scratchvae info runs/digits",
     )
-    parser.add_argument("model", metavar="MODEL", nargs="?", help="a model file, or the folder that train wrote it to")
-    add_backend(parser)
+    add_model(parser, nargs="?")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
 
 

@@ -172,6 +172,7 @@ def _default_out(data: Dataset, model: Model) -> Path:
 def _write(
     out: Path, args: argparse.Namespace, model: Model, history: History, data: Dataset, result: dict[str, Any]
 ) -> list[str]:
+    again = (out / "model.npz").exists()
     save(model, out / "model.npz")
     history.to_csv(out / "history.csv")
     settings = {name: value for name, value in vars(args).items() if name not in ("run", "command")}
@@ -182,6 +183,6 @@ def _write(
     album = draw_album(model, history, data, args.seed) if drawn else {}
     for name, figure in album.items():
         save_picture(figure, out / f"{name}.png")
-    for name in set(ALBUM) - set(album):
-        (out / f"{name}.png").unlink(missing_ok=True)  # an earlier run's, of another model
+    for name in set(ALBUM) - set(album) if again else ():
+        (out / f"{name}.png").unlink(missing_ok=True)  # the earlier run's, of another model
     return ["model.npz", "history.csv", "config.json", *(f"{name}.png" for name in album)]

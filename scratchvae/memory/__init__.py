@@ -2,6 +2,7 @@
 
 from scratchvae.memory.batch import BatchBuffers
 from scratchvae.memory.flat import FlatVector
+from scratchvae.memory.landing import Landing
 from scratchvae.memory.unit import Unit
 
-__all__ = ["BatchBuffers", "FlatVector", "Unit"]
+__all__ = ["BatchBuffers", "FlatVector", "Landing", "Unit"]

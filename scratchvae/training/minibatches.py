@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from scratchvae.backend import Array, Backend
+from scratchvae.memory import Landing
 from scratchvae.training.binarize import Binarizer
 
 
@@ -31,9 +32,8 @@ class Minibatches:
         self.batch_size = min(batch_size, len(images))
         self.rng = rng
         self.binarizer = binarizer
-        self.backend = backend
+        self._landing = Landing(backend)
         self._host = np.empty((self.batch_size, images.shape[1]), dtype)
-        self._device = self._host if backend.on_host else backend.xp.empty(self._host.shape, dtype)
         self._gathered = self._host if images.dtype == dtype else np.empty(self._host.shape, images.dtype)
 
     def __len__(self) -> int:
@@ -55,7 +55,4 @@ class Minibatches:
                 x[...] = gathered
             if self.binarizer:
                 x = self.binarizer(x)
-            if not self.backend.on_host:
-                self.backend.copy_from_host(self._device[: len(chosen)], x)
-                x = self._device[: len(chosen)]
-            yield x
+            yield self._landing.bring(x)

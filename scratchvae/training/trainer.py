@@ -10,6 +10,7 @@ import numpy as np
 
 from scratchvae.backend import Array, to_numpy
 from scratchvae.errors import ConfigError, DivergedError
+from scratchvae.memory import Landing
 from scratchvae.models import Model, Terms
 from scratchvae.optim import Adam, Optimizer, Schedule, clip_by_global_norm
 from scratchvae.settings import positive, whole
@@ -57,7 +58,8 @@ class Trainer:
         self.history = History()
         self._order_rng, self._noise_rng = stream(seed, "training order"), stream(seed, "training noise")
         self._binarizer = Binarizer(stream(seed, "training pixels"), model.dtype) if binarize else None
-        self._make_room(0)
+        self._eps = np.empty((0, model.noise_dim), model.dtype)
+        self._landing = Landing(model.backend)
         self.optimizer.bind(model.backend.xp, model.theta)
 
     def step(self, x: Any) -> float:
@@ -158,19 +160,12 @@ class Trainer:
     def _update(self, x: Array) -> Terms:
         model, rows = self.model, len(x)
         if rows > len(self._eps):
-            self._make_room(rows)
-        eps, eps_device = self._eps[:rows], self._eps_device[:rows]
+            self._eps = np.empty((rows, model.noise_dim), model.dtype)
+        eps = self._eps[:rows]
         self._noise_rng.standard_normal(out=eps, dtype=model.dtype.type)
-        if not model.backend.on_host:
-            model.backend.copy_from_host(eps_device, eps)
-        terms = model.forward(x, eps_device)
+        terms = model.forward(x, self._landing.bring(eps))
         model.backward()
         if self.clip_norm is not None:
             clip_by_global_norm(model.backend.xp, model.dtheta, self.clip_norm)
         self.optimizer.step(model.dtheta)
         return terms
-
-    def _make_room(self, rows: int) -> None:
-        self._eps = np.empty((rows, self.model.noise_dim), self.model.dtype)
-        backend = self.model.backend
-        self._eps_device = self._eps if backend.on_host else backend.xp.empty(self._eps.shape, self.model.dtype)

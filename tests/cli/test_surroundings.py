@@ -52,6 +52,12 @@ def test_pictures_of_an_earlier_run_do_not_stay_beside_a_new_model(tmp_path):
     assert not list(tmp_path.glob("*.png"))
 
 
+def test_a_picture_that_no_run_of_ours_drew_is_left_alone(tmp_path):
+    (tmp_path / "latent.png").write_bytes(b"mine")
+    assert main(["train", *QUICK, "--no-pictures", "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "latent.png").read_bytes() == b"mine"
+
+
 def test_json_has_null_where_a_model_has_gone_to_infinity(tmp_path, capsys):
     vae = sv.VAE(64, 2, ())
     vae.params["encoder.0.b"][2:] = 1000.0
