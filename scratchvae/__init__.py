@@ -18,7 +18,7 @@ from scratchvae.backend import get_backend, to_numpy
 from scratchvae.models import VAE, Autoencoder
 
 if TYPE_CHECKING:
-    from scratchvae import datasets, evaluation, gradcheck, plotting, training
+    from scratchvae import datasets, evaluation, gradcheck, plotting, training, verification
     from scratchvae.training import Trainer, load, save, score
 
 __version__ = "0.1.0"
@@ -41,10 +41,11 @@ __all__ = [
     "score",
     "to_numpy",
     "training",
+    "verification",
 ]
 
 
-_ROOMS = ("datasets", "evaluation", "gradcheck", "plotting", "training")
+_ROOMS = ("datasets", "evaluation", "gradcheck", "plotting", "training", "verification")
 _OF_TRAINING = ("Trainer", "load", "save", "score")
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from scratchvae.settings import whole
@@ -16,3 +19,12 @@ def stream(seed: int, purpose: str) -> np.random.Generator:
     """
     key = PURPOSES.index(purpose)
     return np.random.default_rng(np.random.SeedSequence(whole("seed", seed, least=0), spawn_key=(key,)))
+
+
+def fill(out: Any, draw: Callable[..., Any]) -> Any:
+    """`out`, filled with what a generator's `draw` (standard_normal or random) gives in its dtype."""
+    if out.dtype in (np.float32, np.float64):
+        draw(out=out, dtype=out.dtype.type)
+    else:
+        out[...] = draw(out.shape)  # NumPy draws no long doubles
+    return out

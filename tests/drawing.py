@@ -15,13 +15,3 @@ def normal(seed, *shape):
 
 def uniform(seed, *shape):
     return np.random.default_rng(seed).random(shape)
-
-
-def off_zero(x, margin=0.05):
-    """x, pushed away from a kink at 0."""
-    return x + np.where(x >= 0, margin, -margin)
-
-
-def relative_error(given, expected):
-    """‖given − expected‖ / ‖expected‖; ‖given‖ where nothing is expected."""
-    return float(np.linalg.norm(given - expected) / (np.linalg.norm(expected) or 1.0))

@@ -1,6 +1,24 @@
-"""Hand-written gradients held against finite differences; knows a function, its vjp and their inputs, nothing else."""
+"""Hand-written gradients held against finite differences; knows a function, its vjp and their inputs, nothing else.
 
-from scratchvae.gradcheck.check import Report, check
-from scratchvae.gradcheck.finite_difference import directional_derivative
+    from scratchvae.gradcheck import check
 
-__all__ = ["Report", "check", "directional_derivative"]
+    print(check(forward, backward, x, W))  # forward(x, W) → y, backward(dy, x, W) → dx, dW
+
+How far two computations of one gradient may be apart, in this package, is settled here, for all of its pieces and for
+whole models of any architecture. Errors are relative: ‖given − expected‖ / ‖expected‖ of each array, over a hundredth
+of all gradients together where that is longer, for a part may be a small difference of large terms.
+
+    held against                       at                                     float64    float32
+    finite differences                 ordinary values                          1e-9          –
+    autograd, torch, jax in float64    ordinary values                         1e-12       1e-4
+    exact values                       saturation                              1e-14       1e-5
+
+Ordinary values are draws from N(0, 1), logits from N(0, 9), pixels from U[0, 1] and weights as they begin, somewhat
+moved; at them float32 is mostly right to 1e-6. Saturation is logits of ±1000, log-variances of ±50, pixels all 0 or
+all 1: there an error is relative to the largest number that enters a sum, since what is less than its rounding is lost.
+"""
+
+from scratchvae.gradcheck.check import check, check_gradient
+from scratchvae.gradcheck.report import Argument, Report
+
+__all__ = ["Argument", "Report", "check", "check_gradient"]

@@ -2,72 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import sqrt
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
-from scratchvae.gradcheck.finite_difference import Array, directional_derivative
-
-
-class Report(NamedTuple):
-    """The largest relative error of each input's gradient, over all directions tried."""
-
-    errors: tuple[float, ...]
-
-    @property
-    def worst(self) -> float:
-        """The largest of all."""
-        return max(self.errors)
+from scratchvae.errors import ShapeError
+from scratchvae.gradcheck import contract
+from scratchvae.gradcheck.finite_difference import Array
+from scratchvae.gradcheck.report import Argument, Report
+from scratchvae.gradcheck.tolerance import FINITE_DIFFERENCES
+from scratchvae.gradcheck.trial import Lines, Trial, farthest
+from scratchvae.settings import positive, whole
 
 
 def check(
     f: Callable[..., Any],
     vjp: Callable[..., Any],
-    *inputs: Array,
-    directions: int = 2,
+    *inputs: Any,
+    directions: int = 3,
+    coordinates: bool = False,
     seed: int = 0,
-    step: float = 6e-3,
+    step: float = 0.1,
+    tolerance: float = FINITE_DIFFERENCES,
+    names: Sequence[str] | None = None,
 ) -> Report:
-    """Hold `vjp` against finite differences of `f` at `inputs`.
+    """Hold a hand-written `vjp` against finite differences of `f` at `inputs`, float64 arrays.
 
-    f(*inputs)        an array y, or a number
-    vjp(dy, *inputs)  one gradient for each input, of its shape: ∂⟨dy, y⟩/∂input
+    f(*inputs)        an array y, or a number; it may be a loan that the next call overwrites
+    vjp(dy, *inputs)  one gradient for each input, of its shape: ∂⟨dy, y⟩/∂input; of a single input, the array itself
 
     For a random dy, and for each input a random direction u of length 1, ⟨dy, J u⟩ by finite differences is compared
     with ⟨vjp(dy), u⟩. The relative error is their difference over ‖vjp(dy)‖/√n, the size of ⟨vjp(dy), u⟩ to be
-    expected, n being the number of coordinates, or over ⟨dy, J u⟩ if that is larger. f should have no kink within
-    `step` of the inputs. An input without coordinates has error 0. Raises DTypeError for inputs that are not float64,
-    ShapeError for gradients of other shapes, RangeError for NaN, ConfigError for no directions.
+    expected, n being the number of coordinates, or over ⟨dy, J u⟩ if that is larger.
+
+    directions    how many pairs of dy and u
+    coordinates   look along every coordinate of every input besides; there the error is relative to the coordinate's
+                  own derivative, unless that is lost in rounding
+    seed          of dy and u
+    step          where the differences begin, over the input's root mean square; they halve it as long as that helps
+    tolerance     the relative error at which a gradient still agrees
+    names         what to call the inputs; without it, as f does
+
+    f is evaluated in long double if the platform's is wider than double and f returns it. A gradient that is found
+    wrong is followed down to one coordinate. Where f has a kink, its slope a jump, the verdict is "kink"; where
+    rounding hides whether the two agree, "unresolved"; where a gradient is NaN or infinite, "not finite": none of
+    them passes.
+
+    Raises DTypeError for inputs that are not float64, or if f returns something else than real numbers; RangeError
+    where f is not finite, or differs from call to call; ShapeError for gradients of other shapes or another number
+    of them; ConfigError for settings that make no sense.
     """
-    if directions < 1:
-        raise ConfigError(f"directions={directions}: expected at least 1")
-    for k, x in enumerate(inputs):
-        if x.dtype != np.float64:
-            raise DTypeError(f"input {k} has dtype {x.dtype}; expected float64: finite differences need its precision")
+    whole("directions", directions)
+    positive("step", step)
+    positive("tolerance", tolerance)
+    whole("seed", seed, least=0)
+    names = contract.admit_names(f, names, len(inputs))
+    points = contract.admit_inputs(inputs, names)
+    first = np.array(contract.admit_output(f(*(x.copy() for x in points))))
+    contract.admit_repeat(first, contract.admit_output(f(*(x.copy() for x in points))))
+    dtype = contract.widest(f, points)
+    long_double = contract.WIDER and dtype == contract.WIDE
+    eps = float(np.finfo(dtype if long_double else first.dtype).eps)
     rng = np.random.default_rng(seed)
-    worst = [0.0] * len(inputs)
+    found: list[list[Argument]] = [[] for _ in points]
     for _ in range(directions):
-        dy = rng.standard_normal(np.shape(f(*inputs)))
-        # a unit's gradients are its own until its next forward, which the finite differences call: keep copies
-        gradients = [np.array(gradient) for gradient in vjp(dy.copy(), *inputs)]
-        for k, (x, gradient) in enumerate(zip(inputs, gradients, strict=True)):
-            if gradient.shape != x.shape:
-                raise ShapeError(f"the gradient of input {k} has shape {gradient.shape}; expected {x.shape}")
-            if not x.size:
-                continue
-            u = np.asarray(rng.standard_normal(x.shape))
-            u = u / np.linalg.norm(u)
+        dy = np.asarray(rng.standard_normal(first.shape))
+        gradients = contract.admit_gradients(vjp(dy.copy(), *(x.copy() for x in points)), points, names)
+        lines = Lines(f, points, dy, dtype, eps, step)
+        for k, (name, gradient) in enumerate(zip(names, gradients, strict=True)):
+            trial = Trial(name, lines, k, gradient, tolerance)
+            found[k].append(trial.random(rng))
+            if coordinates and len(found[k]) == 1:
+                found[k].extend(trial.every_coordinate())
+    return Report(tuple(map(farthest, found)), tolerance, seed, directions, long_double)
 
-            def along(x_k: Array, k: int = k, dy: Array = dy) -> float:
-                return float(np.vdot(dy, f(*inputs[:k], x_k, *inputs[k + 1 :])))
 
-            numeric = directional_derivative(along, x, u, step)
-            analytic = float(np.vdot(gradient, u))
-            expected = max(float(np.linalg.norm(gradient)) / sqrt(x.size), abs(numeric))
-            if not np.isfinite(numeric + analytic):
-                raise RangeError(f"input {k}: the derivative is {numeric} by finite differences and {analytic} by vjp")
-            worst[k] = max(worst[k], abs(numeric - analytic) / expected if expected else 0.0)
-    return Report(tuple(worst))
+def check_gradient(f: Callable[..., Any], gradient: Callable[..., Any], *inputs: Any, **settings: Any) -> Report:
+    """As `check`, for an f that returns one number: gradient(*inputs) is ∂f/∂input for each input.
+
+    Raises as `check`, and ShapeError if f returns more than one number.
+    """
+
+    names = contract.admit_names(f, settings.pop("names", None), len(inputs))
+    points = contract.admit_inputs(inputs, names)
+
+    def scalar(*moved: Array) -> Any:
+        y = f(*moved)
+        if np.shape(y):
+            raise ShapeError(f"f returned shape {np.shape(y)}; expected one number: for arrays, use check with a vjp")
+        return y
+
+    def vjp(dy: Array, *moved: Array) -> list[Array]:
+        return [dy * g for g in contract.admit_gradients(gradient(*moved), points, names, "gradient")]
+
+    return check(scalar, vjp, *points, names=names, **settings)

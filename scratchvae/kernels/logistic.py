@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cache
+from math import floor
 from typing import Any
+
+import numpy as np
 
 from scratchvae.backend import Array
 
-# exp(−t) is kept so small that neither it nor 1 + it overflows and the reciprocal is a normal number.
-_LARGEST_EXPONENT = {"float32": 87.0, "float64": 708.0}
+
+@cache
+def _largest_exponent(dtype: np.dtype[Any]) -> float:
+    """How large −t may be for exp(−t) not to overflow and for its reciprocal to be a normal number."""
+    return float(floor(-np.log(np.finfo(dtype).tiny)))
 
 
 def sigmoid(xp: Any, t: Array, out: Array) -> Array:
@@ -16,7 +23,7 @@ def sigmoid(xp: Any, t: Array, out: Array) -> Array:
     Below that the result stays where it is, at 1.6e-38 (3.3e-308), instead of sinking to 0.
     """
     xp.negative(t, out=out)
-    xp.minimum(out, _LARGEST_EXPONENT[out.dtype.name], out=out)
+    xp.minimum(out, _largest_exponent(out.dtype), out=out)
     xp.exp(out, out=out)
     out += 1.0
     xp.reciprocal(out, out=out)

@@ -73,7 +73,7 @@ class Unit:
 
     def _bind_itself(self, x: Array) -> BatchBuffers:
         backend = backend_of(x)
-        if x.dtype.name not in ("float32", "float64"):
+        if x.dtype.kind != "f" or x.dtype.itemsize < 4:
             raise DTypeError(
                 f"{type(self).__name__} was given an array of dtype {x.dtype}; expected float32 or float64: "
                 "convert it with .astype('float64')"

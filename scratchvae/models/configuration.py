@@ -12,7 +12,7 @@ from scratchvae.models.network import ACTIVATIONS
 from scratchvae.settings import one_of, real, whole, wholes
 
 LIKELIHOODS = ("bernoulli",)
-DTYPES = ("float32", "float64")
+DTYPES = ("float32", "float64", "longdouble")
 
 
 def configuration(

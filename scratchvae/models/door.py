@@ -17,7 +17,7 @@ class Door:
     def __init__(self, backend: Backend, dtype: np.dtype[Any]) -> None:
         self.backend = backend
         self.dtype = dtype
-        largest = float(np.finfo(dtype).max)
+        largest = float(min(np.finfo(dtype).max, np.finfo(np.float64).max))
         self.finite = (-largest, largest)
 
     def rows(self, x: Any, name: str, width: int, support: tuple[float, float] | None = None) -> Array:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
 from scratchvae.backend import Array, Backend, get_backend, to_numpy
-from scratchvae.errors import ShapeError
+from scratchvae.errors import BackendError, ShapeError
 from scratchvae.layers import Linear
 from scratchvae.memory import BatchBuffers, FlatVector
 from scratchvae.models.configuration import configuration
@@ -17,7 +17,9 @@ from scratchvae.models.network import perceptron
 from scratchvae.models.objective import Objective, Terms
 from scratchvae.probability import Bernoulli
 from scratchvae.settings import whole
-from scratchvae.streams import stream
+from scratchvae.streams import fill, stream
+
+M = TypeVar("M", bound="Model")
 
 
 class Model:
@@ -71,6 +73,8 @@ class Model:
         self.build_latent()
 
         self.backend = get_backend(backend)
+        if config["dtype"] == "longdouble" and not self.backend.on_host:
+            raise BackendError(f"dtype='longdouble' needs backend='numpy'; {self.backend.name} has float32 and float64")
         self.door = Door(self.backend, self.dtype)
         networks = {"encoder": self.encoder, "decoder": self.decoder}
         shapes = {
@@ -105,6 +109,11 @@ class Model:
         return dict(self._params.views)
 
     @property
+    def grads(self) -> dict[str, Array]:
+        """The gradient of the last backward by name, views of `dtheta`."""
+        return dict(self._grads.views)
+
+    @property
     def theta(self) -> Array:
         """All parameters, (P,)."""
         return self._params.data
@@ -113,6 +122,13 @@ class Model:
     def dtheta(self) -> Array:
         """The gradient of the last backward with respect to `theta`, (P,)."""
         return self._grads.data
+
+    def astype(self: M, dtype: str) -> M:
+        """The same model, weights and notes, to compute in another dtype. Raises ConfigError."""
+        other = type(self)(**{**self.config, "dtype": dtype}, backend=self.backend)
+        other.theta[...] = self.theta
+        other.notes = dict(self.notes)
+        return other
 
     def reserve(self, batch: int) -> None:
         """Make room for batches of up to `batch` rows, so that no later step has to."""
@@ -176,7 +192,7 @@ class Model:
         x, eps = self.admit(x, eps, seed)
         loss = float(self.objective.loss(self.forward(self.door.bring(x), self.door.bring(eps))))
         self.backward()
-        return loss, {name: grad.copy() for name, grad in self._grads.views.items()}
+        return loss, {name: grad.copy() for name, grad in self.grads.items()}
 
     def terms(self, x: Any, eps: Any = None, seed: int = 0) -> Terms:
         """The terms of each row of x (B, D), for any number of rows, to keep. Takes and raises as `loss_and_grads`."""
@@ -191,7 +207,8 @@ class Model:
         """Both x (B, D) and eps (B, noise_dim), once they are known to fit; eps drawn from `seed` where it is None."""
         x = self.admit_data(x)
         if eps is None:
-            return x, stream(seed, "noise").standard_normal((len(x), self.noise_dim), self.dtype.type)
+            eps = np.empty((len(x), self.noise_dim), self.dtype)
+            return x, fill(eps, stream(seed, "noise").standard_normal)
         eps = self.door.rows(eps, "eps", self.noise_dim)
         if len(eps) != len(x):
             raise ShapeError(f"eps has {len(eps)} rows and x has {len(x)}; expected one row of noise for each row of x")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
+
 from scratchvae.backend import Array
 from scratchvae.layers import Split
 from scratchvae.memory import BatchBuffers
@@ -11,7 +13,7 @@ from scratchvae.models.model import Model
 from scratchvae.models.objective import Terms
 from scratchvae.probability import GaussianKL, Reparameterize
 from scratchvae.settings import whole
-from scratchvae.streams import stream
+from scratchvae.streams import fill, stream
 
 
 class VAE(Model):
@@ -30,7 +32,7 @@ class VAE(Model):
     likelihood    "bernoulli": data in [0, 1]
     beta          weight of the KL; 1 gives the ELBO
     seed          of the weights: the same network on every backend
-    dtype         "float32" or "float64"
+    dtype         "float32", "float64", or, on NumPy, "longdouble": slow, for whoever checks the others
     backend       "numpy", "cupy" or "auto" (a GPU if one works, else NumPy)
     init          "he_normal", "he_uniform", "glorot_normal" or "glorot_uniform" for all weights; None: see `perceptron`
     image_shape   (height, width), for whoever draws a row as a picture
@@ -120,5 +122,5 @@ class VAE(Model):
 
     def sample(self, count: int, seed: int = 0) -> Array:
         """Means of p(x | z), (count, D) in [0, 1], for `count` draws z ~ N(0, I). Raises ConfigError."""
-        z = stream(seed, "prior").standard_normal((whole("count", count), self.latent_dim), self.dtype.type)
-        return self.decode(z)
+        z = np.empty((whole("count", count), self.latent_dim), self.dtype)
+        return self.decode(fill(z, stream(seed, "prior").standard_normal))

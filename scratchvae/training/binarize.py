@@ -8,6 +8,7 @@ import numpy as np
 
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError
+from scratchvae.streams import fill
 
 
 class Binarizer:
@@ -28,8 +29,7 @@ class Binarizer:
         if len(x) > len(self._u):
             self._u = np.empty(x.shape, self.dtype)
         u = self._u[: len(x)]
-        self.rng.random(out=u, dtype=self.dtype.type)
-        np.less(u, x, out=u)
+        np.less(fill(u, self.rng.random), x, out=u)
         return u
 
 

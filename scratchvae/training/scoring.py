@@ -9,7 +9,7 @@ import numpy as np
 
 from scratchvae.backend import Array, to_numpy
 from scratchvae.models import Model
-from scratchvae.streams import stream
+from scratchvae.streams import fill, stream
 from scratchvae.training.binarize import Binarizer, check_binarize
 
 
@@ -41,7 +41,7 @@ def score(model: Model, images: Array, *, seed: int = 0, binarize: str | None = 
         x = images[start : start + model.chunk_rows]
         if binarizer:
             x = binarizer(to_numpy(x))
-        eps = noise.standard_normal((len(x), model.noise_dim), model.dtype.type)
+        eps = fill(np.empty((len(x), model.noise_dim), model.dtype), noise.standard_normal)
         collected.append([to_numpy(term).astype(np.float64) for term in model.terms(x, eps)])
     value, reconstruction, kl = (np.concatenate(parts) for parts in zip(*collected, strict=True))
     error = float(value.std(ddof=1)) / sqrt(len(value)) if len(value) > 1 else float("nan")

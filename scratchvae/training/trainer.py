@@ -14,7 +14,7 @@ from scratchvae.memory import Landing
 from scratchvae.models import Model, Terms
 from scratchvae.optim import Adam, Optimizer, Schedule, clip_by_global_norm
 from scratchvae.settings import positive, whole
-from scratchvae.streams import stream
+from scratchvae.streams import fill, stream
 from scratchvae.training.best import Best
 from scratchvae.training.binarize import Binarizer, check_binarize
 from scratchvae.training.history import Epoch, History
@@ -162,8 +162,7 @@ class Trainer:
         if rows > len(self._eps):
             self._eps = np.empty((rows, model.noise_dim), model.dtype)
         eps = self._eps[:rows]
-        self._noise_rng.standard_normal(out=eps, dtype=model.dtype.type)
-        terms = model.forward(x, self._landing.bring(eps))
+        terms = model.forward(x, self._landing.bring(fill(eps, self._noise_rng.standard_normal)))
         model.backward()
         if self.clip_norm is not None:
             clip_by_global_norm(model.backend.xp, model.dtheta, self.clip_norm)

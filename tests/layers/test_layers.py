@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from drawing import normal
+from drawing import batches, normal, seeds, widths
+from hypothesis import given
 
 from scratchvae.errors import ConfigError, DeviceError, DTypeError, ShapeError
-from scratchvae.layers import Layer, LeakyReLU, Linear, ReLU, Sequential
+from scratchvae.layers import Layer, LeakyReLU, Linear, ReLU, Sequential, Split
 from scratchvae.layers.initializers import INITIALIZERS
 
 
@@ -132,3 +133,13 @@ def test_he_keeps_the_second_moment_level_through_many_rectifiers():
     x = normal(0, 200, 400)
     y = Sequential(*depth).forward(x)
     assert 0.4 < (y**2).mean() / (x**2).mean() < 2.5
+
+
+@given(batches, widths, seeds)
+def test_split_copies_both_halves_and_puts_their_gradients_back_in_place(batch, half, seed):
+    layer, x = Split(), normal(seed, batch, 2 * half)
+    left, right = layer.forward(x)
+    assert np.array_equal(np.hstack([left, right]), x)
+    assert left.flags.c_contiguous and right.flags.c_contiguous
+    dx = layer.backward(left.copy(), right.copy())
+    assert np.array_equal(dx, x)

@@ -1,0 +1,79 @@
+"""The table that `scratchvae gradcheck` prints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scratchvae.verification import CHECKS, SUBJECTS, Check, Finding, Measurement
+
+Findings = dict[str, Finding | None]  # by oracle; None where there is nothing to compare
+WIDTH = max(map(len, (*SUBJECTS, *CHECKS)))
+CELL = 17
+
+
+class Table:
+    """Prints a line as soon as it is known, and keeps what was found."""
+
+    def __init__(self, oracles: list[str], silent: bool) -> None:
+        self.silent = silent
+        self.units: dict[str, Any] = {}
+        self.checks: dict[str, Any] = {}
+        self.complaints: list[str] = []
+        self.count = 0
+        self._line("largest relative error", *oracles)
+
+    def add(self, name: str, findings: Findings) -> None:
+        """What each oracle found of one piece."""
+        self.units[name] = {of: finding and finding._asdict() for of, finding in findings.items()}
+        self._line(name, *map(_error, findings.values()))
+        for of, finding in findings.items():
+            if finding is not None:
+                self.count += len(finding.errors)
+                self.complaints += [f"{name} by {of}: {which} {said}" for which, said in finding.complaints.items()]
+
+    def add_check(self, check: Check, found: dict[str, Measurement]) -> None:
+        """What a check measured; its line tells what is closest to its limit, or beyond."""
+        if not self.checks:
+            self._line("")
+            self._line("besides", "measured", "allowed")
+        self.checks[check.name] = {of: m._asdict() for of, m in found.items()}
+        worst = max(found.values(), key=lambda m: (not m.passed, m.value / (m.allowed or 1.0)))
+        self._line(check.name, f"{worst.value:.2g}", f"{worst.allowed:.2g}", note=check.unit)
+        self.count += len(found)
+        self.complaints += [
+            f"{check.name}, {of}: {m.value:.3g} where {m.allowed:.3g} is allowed"
+            for of, m in found.items()
+            if not m.passed
+        ]
+
+    def conclude(self, absent: dict[str, str], policy: str) -> None:
+        """The verdict, after each complaint and each oracle that could not be asked."""
+        print()
+        for complaint in self.complaints:
+            print(f"FAILED  {complaint}")
+        for name, reason in absent.items():
+            print(f"not held against {name}: {reason}")
+        print(policy)
+        failed = f"{len(self.complaints)} of {self.count} comparisons FAILED"
+        print(failed if self.complaints else f"all {self.count} comparisons agree")
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything that was found."""
+        return {
+            "passed": not self.complaints,
+            "comparisons": self.count,
+            "complaints": self.complaints,
+            "units": self.units,
+            "checks": self.checks,
+        }
+
+    def _line(self, name: str, *cells: str, note: str = "") -> None:
+        if not self.silent:
+            text = "  ".join([f"{name:<{WIDTH}}", *(f"{cell:>{CELL}}" for cell in cells), note])
+            print(text.rstrip(), flush=True)
+
+
+def _error(finding: Finding | None) -> str:
+    if finding is None:
+        return "–"
+    return f"{'FAILED ' if finding.complaints else ''}{finding.worst:.1e}"

@@ -1,0 +1,109 @@
+"""scratchvae gradcheck."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+
+import numpy as np
+
+from scratchvae.cli.arguments import Commands, add_command, add_data, add_part, add_seed, print_json, read_rows
+from scratchvae.cli.findings import Findings, Table
+from scratchvae.errors import ConfigError
+from scratchvae.gradcheck.tolerance import AUTODIFF, FINITE_DIFFERENCES
+from scratchvae.settings import whole
+from scratchvae.training import load
+from scratchvae.verification import CHECKS, ORACLES, SUBJECTS, Oracle, examine, get_oracle, hold, of_model
+from scratchvae.verification.judge import FINITE_DIFFERENCE
+from scratchvae.verification.oracles import missing
+
+FAILED = 1
+
+
+def add_commands(commands: Commands) -> None:
+    """Add `gradcheck`."""
+    parser = add_command(
+        commands,
+        "gradcheck",
+        run,
+        "hold every hand-written gradient, or those of a trained model, against independent ones",
+        "scratchvae gradcheck --oracle all",
+    )
+    add_data(parser, None, "with --model; without it, what the model learnt from")
+    parser.add_argument(
+        "--unit",
+        choices=list(SUBJECTS),
+        action="append",
+        default=argparse.SUPPRESS,
+        metavar="NAME",
+        help=f"only this one, and no draws; may be given several times: {', '.join(SUBJECTS)}",
+    )
+    parser.add_argument(
+        "--oracle",
+        choices=[FINITE_DIFFERENCE, *ORACLES, "all"],
+        default="all",
+        help="whose gradients to compare with; all: every one that is installed",
+    )
+    parser.add_argument(
+        "--model",
+        default=argparse.SUPPRESS,
+        metavar="FILE",
+        help="check this trained model, at its weights and on its data, in float64",
+    )
+    add_part(parser, "test")
+    parser.add_argument("--rows", type=int, default=8, metavar="B", help="of data, with --model")
+    parser.add_argument("--trials", type=int, default=3, metavar="N", help="random problems for each unit")
+    add_seed(parser, "shapes, numbers and directions")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print a table of errors and a verdict; 1 if anything fails."""
+    whole("trials", args.trials)
+    whole("rows", args.rows)
+    if hasattr(args, "model") and hasattr(args, "unit"):
+        raise ConfigError("--model and --unit were both given; a model is checked whole: leave --unit out")
+    oracles, absent = _oracles(args.oracle)
+    table = Table(list(oracles), silent=args.json)
+    for name, findings in _of_model(args, oracles) if hasattr(args, "model") else _of_units(args, oracles):
+        table.add(name, findings)
+    if not hasattr(args, "model") and not hasattr(args, "unit"):
+        for check in CHECKS.values():
+            table.add_check(check, check.measure(args.seed))
+    if args.json:
+        print_json({**table.as_json(), "absent": absent, "tolerances": _TOLERANCES, "seed": args.seed})
+    else:
+        table.conclude(absent, f"{_POLICY}; seed {args.seed}")
+    return FAILED if table.complaints else 0
+
+
+_TOLERANCES = {FINITE_DIFFERENCE: FINITE_DIFFERENCES, **dict.fromkeys(ORACLES, AUTODIFF["float64"])}
+_POLICY = f"tolerance {FINITE_DIFFERENCES:g} by {FINITE_DIFFERENCE}, {AUTODIFF['float64']:g} by {', '.join(ORACLES)}"
+
+
+def _oracles(asked: str) -> tuple[dict[str, Oracle | None], dict[str, str]]:
+    """Those to compare with, by name, differences being None; and why others cannot be had."""
+    if asked == FINITE_DIFFERENCE:
+        return {asked: None}, {}
+    if asked != "all":
+        return {asked: get_oracle(asked)}, {}
+    absent = {name: reason for name in ORACLES if (reason := missing(name)) is not None}
+    return {FINITE_DIFFERENCE: None, **{name: get_oracle(name) for name in ORACLES if name not in absent}}, absent
+
+
+def _of_units(args: argparse.Namespace, oracles: dict[str, Oracle | None]) -> Iterator[tuple[str, Findings]]:
+    for name in getattr(args, "unit", SUBJECTS):
+        yield name, {of: hold(SUBJECTS[name], oracle, args.seed, args.trials) for of, oracle in oracles.items()}
+
+
+def _of_model(args: argparse.Namespace, oracles: dict[str, Oracle | None]) -> Iterator[tuple[str, Findings]]:
+    model = load(args.model)
+    images = read_rows(args, model).images
+    rng = np.random.default_rng(args.seed)
+    x = images[np.sort(rng.choice(len(images), min(args.rows, len(images)), replace=False))]
+    if model.notes.get("binarize"):
+        x = (rng.random(x.shape) < x).astype(np.float64)
+    problem = of_model(model.astype("float64"), x, rng.standard_normal((len(x), model.noise_dim)))
+    findings = {of: examine(problem, oracle, args.seed) for of, oracle in oracles.items()}
+    for name in ("value", *(f"d{name}" for name in problem.inputs)):
+        yield name, {of: finding and finding.only(name) for of, finding in findings.items()}

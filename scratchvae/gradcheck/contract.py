@@ -1,0 +1,132 @@
+"""What f, its vjp and their inputs must be, looked at before anything is concluded from them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
+from scratchvae.gradcheck.finite_difference import Array
+
+WIDE = np.dtype(np.longdouble)
+DOUBLE = np.dtype(np.float64)
+WIDER = bool(np.finfo(WIDE).eps < np.finfo(DOUBLE).eps)
+REPEATS_TO = 1e-12  # of two calls' largest value: threads may sum in another order, noise is larger
+
+
+def admit_names(f: Callable[..., Any], names: Any, count: int) -> tuple[str, ...]:
+    """A name for each input: as given, or f's own names for them, or their numbers. Raises ConfigError."""
+    if names is not None:
+        given = tuple(names) if isinstance(names, tuple | list) else ()
+        if len(given) != count or not all(isinstance(name, str) and name.strip() for name in given):
+            raise ConfigError(f"names={names!r}: expected a tuple of {count} strings, one for each input")
+        if len(set(given)) != count:
+            raise ConfigError(f"names={names!r}: expected a different name for each input")
+        return given
+    try:
+        parameters = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):  # a callable without a signature, such as a NumPy ufunc
+        parameters = []
+    own = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return tuple(own[:count]) if len(own) >= count else tuple(f"input {k}" for k in range(count))
+
+
+def admit_inputs(inputs: Sequence[Any], names: tuple[str, ...]) -> tuple[Array, ...]:
+    """The inputs as float64 arrays. Raises ConfigError, DTypeError or RangeError."""
+    if not inputs:
+        raise ConfigError("no inputs were given; pass the arrays to check at after the two functions")
+    arrays = []
+    for name, x in zip(names, inputs, strict=True):
+        if isinstance(x, float):
+            x = np.asarray(x)
+        if type(x) is not np.ndarray:
+            raise DTypeError(
+                f"{name} is of type {type(x).__qualname__}; expected a NumPy array of float64: convert it with "
+                "numpy.array(x, 'float64')"
+            )
+        if x.dtype != DOUBLE:
+            raise DTypeError(
+                f"{name} has dtype {x.dtype}; expected float64, whose precision finite differences need: convert it "
+                "with .astype('float64')"
+            )
+        if not np.isfinite(x).all():
+            raise RangeError(f"{name} holds NaN or infinite values; f cannot be differentiated there")
+        arrays.append(x)
+    return tuple(arrays)
+
+
+def admit_output(y: Any) -> Array:
+    """What f returned, as one array of real numbers. Raises DTypeError or RangeError."""
+    if isinstance(y, tuple | list | dict | set) or y is None:
+        raise DTypeError(
+            f"f returned {'None' if y is None else f'a {type(y).__qualname__}'}; expected one array or number: check "
+            "outputs one at a time, or join them with numpy.concatenate"
+        )
+    array = np.asarray(y)
+    if array.dtype.kind != "f":
+        raise DTypeError(
+            f"f returned {_kind(array)}; expected real numbers: let it compute in floating point and return that"
+        )
+    if not np.isfinite(array).all():
+        where = [int(k) for k in np.argwhere(~np.isfinite(array))[0]]
+        place = f" (output {where})" if where else ""
+        raise RangeError(f"f is {array[tuple(where)]} at the inputs{place}; it has no derivative there")
+    return array
+
+
+def admit_gradients(
+    gradients: Any, inputs: tuple[Array, ...], names: tuple[str, ...], whose: str = "vjp"
+) -> list[Array]:
+    """Copies of what vjp returned, one gradient for each input and of its shape. Raises DTypeError or ShapeError.
+
+    Copies, for a unit's gradients are its own until its next forward, and finite differences call that.
+    """
+    if isinstance(gradients, np.ndarray | float):
+        gradients = (gradients,)
+    if not isinstance(gradients, tuple | list):
+        given = "None" if gradients is None else f"a {type(gradients).__qualname__}"
+        raise ShapeError(f"{whose} returned {given}; expected a tuple with a gradient for each of {', '.join(names)}")
+    if len(gradients) != len(inputs):
+        raise ShapeError(
+            f"{whose} returned {len(gradients)} gradient{'s' if len(gradients) > 1 else ''} in a tuple; expected "
+            f"{len(inputs)}: one for each of {', '.join(names)}"
+        )
+    copies = []
+    for name, x, gradient in zip(names, inputs, gradients, strict=True):
+        try:
+            copy = np.array(gradient)
+        except ValueError:
+            raise DTypeError(f"{whose} returned rows of unequal length for {name}; expected an array") from None
+        if copy.dtype.kind != "f":
+            raise DTypeError(f"{whose} returned {_kind(copy)} for {name}; expected an array of real numbers")
+        if copy.shape != x.shape:
+            raise ShapeError(f"{whose} returned shape {copy.shape} for {name}; expected {x.shape}, that of the input")
+        copies.append(copy)
+    return copies
+
+
+def _kind(array: Array) -> str:
+    return "None" if array.dtype == object and array.item(0) is None else f"dtype {array.dtype}"
+
+
+def admit_repeat(first: Array, second: Array) -> None:
+    """Raises RangeError unless two calls of f at the same inputs gave the same."""
+    if first.shape != second.shape or np.abs(first - second).max(initial=0) > REPEATS_TO * np.abs(first).max(initial=0):
+        raise RangeError(
+            "f gave two different values for the same inputs; it must not draw noise or change what it keeps: "
+            "pass the noise as an input"
+        )
+
+
+def widest(f: Callable[..., Any], inputs: tuple[Array, ...]) -> np.dtype[Any]:
+    """Long double if this platform's is wider than double and f computes in it, else float64."""
+    if not WIDER:
+        return DOUBLE
+    try:
+        y = f(*(x.astype(WIDE) for x in inputs))
+    except Exception:  # f is not ours: in float64 it works, and the report names the precision
+        return DOUBLE
+    return WIDE if getattr(y, "dtype", None) == WIDE else DOUBLE

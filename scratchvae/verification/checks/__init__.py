@@ -1,0 +1,13 @@
+"""What no gradient shows: the draws, the far ends of the number line, the front door's promises, the checker itself."""
+
+from __future__ import annotations
+
+from scratchvae.verification.checks.check import Check, Measurement
+from scratchvae.verification.checks.conduct import CONDUCT
+from scratchvae.verification.checks.planted import PLANTED
+from scratchvae.verification.checks.saturation import SATURATION
+from scratchvae.verification.checks.statistics import STATISTICS
+
+__all__ = ["CHECKS", "Check", "Measurement"]
+
+CHECKS: dict[str, Check] = {check.name: check for check in (*STATISTICS, *SATURATION, *CONDUCT, *PLANTED)}

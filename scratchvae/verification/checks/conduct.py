@@ -1,0 +1,53 @@
+"""What the front door promises, where a wrong answer looks as good as a right one."""
+
+from __future__ import annotations
+
+from math import log
+
+import numpy as np
+
+from scratchvae.models import VAE
+from scratchvae.training import score
+from scratchvae.verification.checks.check import Check, Measurement
+from scratchvae.verification.subjects.models import random_model
+
+
+# μ is what the first half of the encoder's output says; a sample, μ + σ or a hidden layer has its shape too.
+def _embedding(seed: int) -> dict[str, Measurement]:
+    vae, x, _ = random_model(np.random.default_rng(seed), VAE)
+    mu = vae.encoder.forward(x)[:, : vae.latent_dim].copy()
+    first, again = vae.embed(x), vae.embed(x)
+    return {
+        "is the posterior mean": Measurement(float(np.abs(first - mu).max()), 0.0),
+        "twice the same": Measurement(float(np.abs(first - again).max()), 0.0),
+    }
+
+
+# Where the decoder does not look at z and q is the prior, the bound is tight: log p(x) = −D log 2, and KL = 0.
+def _likelihood(seed: int) -> dict[str, Measurement]:
+    vae = VAE(5, 2, (), dtype="float64")
+    vae.theta[...] = 0
+    x = np.random.default_rng(seed).random((7, 5)).round()
+    exact, (loss, _) = -5 * log(2.0), vae.loss_and_grads(x)
+    return {
+        "ELBO": Measurement(float(np.abs(vae.elbo(x).value - exact).max()), 1e-14),
+        "loss": Measurement(abs(loss + exact), 1e-14),
+        "score": Measurement(abs(score(vae, x).value - exact), 1e-14),
+    }
+
+
+# What is told is the mean over rows of what is trained, also where the rows are computed a few at a time.
+def _told(seed: int) -> dict[str, Measurement]:
+    vae = VAE(6, 2, (4,), beta=2.0, seed=seed, dtype="float64")
+    x = np.random.default_rng(seed).random((7, 6))
+    trained = vae.loss_and_grads(x, seed=seed)[0]
+    vae.chunk_rows = 3  # type: ignore[misc]
+    told = {"elbo": -float(vae.elbo(x, seed=seed).value.mean()), "score": -score(vae, x, seed=seed).value}
+    return {name: Measurement(abs(value / trained - 1), 1e-13) for name, value in told.items()}
+
+
+CONDUCT = (
+    Check("embedding", "largest difference", _embedding),
+    Check("known likelihood", "nats", _likelihood),
+    Check("loss told and trained", "relative difference", _told),
+)

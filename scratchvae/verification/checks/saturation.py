@@ -1,0 +1,79 @@
+"""Far out: logits of ±1000, log-variances of ±50, pixels all 0 or all 1, in float32 and in float64.
+
+Errors are over the largest number that enters the sum, whose rounding is the least that any order of summing loses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from scratchvae.backend import Array
+from scratchvae.gradcheck.tolerance import SATURATED
+from scratchvae.models import VAE
+from scratchvae.probability import Bernoulli, GaussianKL, Reparameterize
+from scratchvae.verification.checks.check import Check, Measurement
+from scratchvae.verification.problem import GradientProblem
+from scratchvae.verification.subjects.models import of_model
+
+Pairs = Iterator[tuple[Any, Any, float]]  # given, exact, and the largest number on the way to it
+
+
+# log p = x t − softplus(t), of which softplus(±1000) is 1000 or 0 and σ(±1000) is 1 or 0, to the last digit.
+def _bernoulli(dtype: str) -> Pairs:
+    logits = np.array([[1000.0], [-1000.0], [1000.0], [-1000.0]], dtype)
+    x = np.array([[1.0], [0.0], [0.0], [1.0]], dtype)
+    likelihood = Bernoulli()
+    yield likelihood.forward(logits, x), [0.0, 0.0, -1000.0, -1000.0], 1000.0
+    yield likelihood.backward(np.ones(4, dtype))[:, 0], [0.0, 0.0, -1.0, 1.0], 1.0
+    for pixel in (0.0, 1.0):
+        t = np.linspace(-20.0, 20.0, 9, dtype=dtype)
+        exact = -np.logaddexp(0.0, (1 - 2 * pixel) * t.astype(np.float64)).sum()
+        yield Bernoulli().forward(t[None], np.full((1, 9), pixel, dtype)), [exact], 20.0
+
+
+# KL = ½ (exp ℓ − 1 − ℓ), dℓ = ½ (exp ℓ − 1), and z = exp(½ ℓ), dℓ = ½ z for ε = 1
+def _gaussian(dtype: str) -> Pairs:
+    for ell in (-50.0, 50.0):
+        logvar = np.array([[ell]], dtype)
+        zero, one = np.zeros_like(logvar), np.ones_like(logvar)
+        divergence, dlogvar, size = GaussianKL(), np.zeros_like(logvar), float(np.exp(max(ell, 0.0)))
+        yield divergence.forward(zero, logvar), [(np.expm1(ell) - ell) / 2], size
+        divergence.add_backward(one[0], zero, dlogvar)
+        yield dlogvar, [[np.expm1(ell) / 2]], size
+        sampler, z = Reparameterize(), np.exp(ell / 2)
+        yield sampler.forward(zero, logvar, one), [[z]], float(z)
+        yield sampler.backward(one)[1], [[z / 2]], float(z)
+
+
+# A whole model with such log-variances and logits, beside itself in the widest precision there is.
+def _model(dtype: str) -> Pairs:
+    for pixel in (0.0, 1.0):
+        vae = VAE(4, 2, (), dtype=dtype)
+        vae.params["encoder.0.b"][...] = [0, 0, -50, 50]
+        vae.params["decoder.0.b"][...] = [1000, -1000, 1000, -1000]
+        vae.params["decoder.0.W"][1] = 0  # by which a z of exp(25) would drown the rest
+        problem = of_model(vae, np.full((3, 4), pixel), np.ones((3, 2)))
+        given, exact = (_value_and_gradients(problem, np.dtype(name)) for name in (dtype, "longdouble"))
+        for ours, wide in zip(given, exact, strict=True):
+            yield ours, wide, float(np.abs(wide).max(initial=1.0))
+
+
+def _value_and_gradients(problem: GradientProblem, dtype: np.dtype[Any]) -> list[Array]:
+    inputs = [x.astype(dtype) for x in problem.inputs.values()]
+    value = np.array(problem.forward(*inputs))
+    return [value, *map(np.array, problem.vjp(np.ones((), dtype), *inputs))]
+
+
+def _measure(seed: int) -> dict[str, Measurement]:
+    found = {}
+    for name, pairs in (("Bernoulli", _bernoulli), ("KL and draw", _gaussian), ("VAE", _model)):
+        for dtype, allowed in SATURATED.items():
+            errors = [float(np.max(np.abs(np.subtract(given, exact)))) / size for given, exact, size in pairs(dtype)]
+            found[f"{name}, {dtype}"] = Measurement(float(np.max(errors)), allowed)
+    return found
+
+
+SATURATION = (Check("saturation", "relative error", _measure),)

@@ -1,0 +1,157 @@
+"""What is drawn: its moments, its distribution, its independence, and the KL as the mean that it stands for.
+
+Every comparison has a false-alarm rate of at most 1e-9, and a run makes fewer than a hundred of them: with a seed taken
+at random, not one run in a million raises an alarm for nothing. For ζ = (z − μ)/σ, independent draws from N(0, 1),
+
+    mean          √n |ζ̄| ~ |N(0, 1)|                        is above 6.2 with probability 5.7e-10
+    variance      S = Σ ζ² ~ χ²ₙ                              S − n > 2√(nx) + 2x, n − S > 2√(nx): e⁻ˣ each
+    covariance    of a and b: S of (a + b)/√2, for Σ (a + b)² = Σ a² + 2 Σ ab + Σ b²
+    distribution  √n sup|Fₙ − Φ|                              above λ with probability at most 2 exp(−2λ²)
+
+The bounds on χ² are Laurent and Massart 2000, lemma 1; the last is Massart 1990, corollary 1. All hold for any n.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import combinations
+from math import log, sqrt
+from typing import Any
+
+import numpy as np
+
+from scratchvae.backend import Array
+from scratchvae.kernels.normal import normal_cdf
+from scratchvae.models import VAE
+from scratchvae.optim import SGD
+from scratchvae.probability import GaussianKL, Reparameterize
+from scratchvae.training import Trainer
+from scratchvae.verification.checks.check import Check, Measurement
+
+ALARM = 1e-9
+SIGMAS = 6.2
+ROWS = 40_000
+
+_LARGE = log(2 / ALARM)
+_FARTHEST = sqrt(log(2 / ALARM) / 2)
+
+
+# Each source gives ζ (n, Z) as one path through the package draws it, standardised by what was asked for.
+
+
+def _reparameterized(seed: int) -> Array:
+    rng = np.random.default_rng(seed)
+    mu, sigma = np.array([0.0, -3.0, 10.0]), np.array([0.5, 0.01, 4.0])
+    asked_mu, asked_logvar = (np.tile(row, (ROWS, 1)) for row in (mu, 2 * np.log(sigma)))
+    z = Reparameterize().forward(asked_mu, asked_logvar, rng.standard_normal((ROWS, 3)))
+    zeta: Array = (z - mu) / sigma
+    return zeta
+
+
+# One pixel that is off, whose logit is z: log p(x | z) = −softplus(z), so z = log(exp(−log p) − 1).
+def _elbo(seed: int) -> Array:
+    mu, sigma = 0.3, 0.5
+    vae = _linear(1, 1, mu, sigma)
+    vae.params["decoder.0.W"][...] = 1.0
+    z = np.log(np.expm1(-vae.elbo(np.zeros((ROWS, 1)), seed=seed).reconstruction))
+    return ((z - mu) / sigma)[:, None]
+
+
+# As many pixels as rows, each row with one of its own: then row n of dW is what row n of the batch sends back.
+#   dW_n = (dμ_n, dℓ_n) = (dz_n, dz_n ½ σ ε_n)   where μ = 0 and σ = 1, at which the KL is flat
+def _trained(seed: int) -> Array:
+    rows = 200
+    vae = _linear(rows, 1, 0.0, 1.0)
+    vae.params["decoder.0.W"][...] = 1.0
+    trainer = Trainer(vae, optimizer=SGD(1e-200), batch_size=rows, seed=seed)
+    drawn = []
+    for _ in range(ROWS // rows // 4):
+        trainer.step(np.eye(rows))
+        dmu, dlogvar = vae.grads["encoder.0.W"].T
+        drawn.append(2 * dlogvar / dmu)
+    return np.concatenate(drawn)[:, None]
+
+
+# Pixels whose logits are z itself.
+def _sampled(seed: int) -> Array:
+    vae = _linear(2, 2, 0.0, 1.0)
+    vae.params["decoder.0.W"][...] = np.eye(2)
+    means = vae.sample(ROWS, seed=seed)
+    return np.log(means / (1 - means))  # type: ignore[no-any-return]
+
+
+def _linear(width: int, latent: int, mu: float, sigma: float) -> VAE:
+    vae = VAE(width, latent, (), dtype="float64")
+    vae.theta[...] = 0
+    vae.params["encoder.0.b"][:latent] = mu
+    vae.params["encoder.0.b"][latent:] = 2 * log(sigma)
+    return vae
+
+
+SOURCES: dict[str, Callable[[int], Array]] = {
+    "Reparameterize": _reparameterized,
+    "VAE.elbo": _elbo,
+    "Trainer.step": _trained,
+    "VAE.sample": _sampled,
+}
+
+
+def _mean(zeta: Array) -> Iterator[float]:
+    yield from np.abs(zeta.mean(axis=0)) * sqrt(len(zeta)) / SIGMAS
+
+
+def _variance(zeta: Array) -> Iterator[float]:
+    n = len(zeta)
+    excess = (zeta**2).sum(axis=0) - n
+    allowed = 2 * np.sqrt(n * _LARGE) + np.where(excess > 0, 2 * _LARGE, 0.0)
+    yield from np.abs(excess) / allowed
+
+
+def _covariance(zeta: Array) -> Iterator[float]:
+    for j, k in combinations(range(zeta.shape[1]), 2):
+        yield from _variance((zeta[:, [j]] + zeta[:, [k]]) / sqrt(2))
+
+
+def _rows(zeta: Array) -> Iterator[float]:
+    pairs = zeta[: len(zeta) // 2 * 2].reshape(-1, 2, zeta.shape[1])
+    yield from _variance(pairs.sum(axis=1) / sqrt(2))
+
+
+def _distribution(zeta: Array) -> Iterator[float]:
+    n = len(zeta)
+    for column in zeta.T:
+        ordered = np.sort(column)
+        cdf, scratch = np.empty(n), (np.empty(n), np.empty(n))
+        normal_cdf(np, ordered, out=cdf, scratch=scratch)
+        steps = np.arange(n + 1) / n
+        yield sqrt(n) * float(np.maximum(steps[1:] - cdf, cdf - steps[:-1]).max()) / _FARTHEST
+
+
+def _of_every_source(statistic: Callable[[Array], Iterator[float]]) -> Callable[[int], dict[str, Measurement]]:
+    def measure(seed: int) -> dict[str, Measurement]:
+        largest = {name: max(statistic(draw(seed)), default=0.0) for name, draw in SOURCES.items()}
+        return {name: Measurement(float(value), 1.0) for name, value in largest.items()}
+
+    return measure
+
+
+# KL = E_q[log q(z) − log p(z)]: the mean over draws is off by its standard error.
+def _kl(seed: int) -> dict[str, Measurement]:
+    rng = np.random.default_rng(seed)
+    mu, logvar = (np.tile(row, (ROWS, 1)) for row in ([0.5, -1.0, 0.0], [-2.0, 1.0, 0.3]))
+    z = Reparameterize().forward(mu, logvar, rng.standard_normal((ROWS, 3)))
+    log_ratio = 0.5 * (z**2 - logvar - (z - mu) ** 2 / np.exp(logvar)).sum(axis=1)
+    kl: Any = GaussianKL().forward(mu[:1], logvar[:1])[0]
+    error = float(log_ratio.std()) / sqrt(ROWS)
+    return {"GaussianKL": Measurement(abs(float(log_ratio.mean() - kl)) / error / SIGMAS, 1.0)}
+
+
+_UNIT = "of what chance exceeds once in 1e9 runs"
+STATISTICS = (
+    Check("draws: mean", _UNIT, _of_every_source(_mean)),
+    Check("draws: variance", _UNIT, _of_every_source(_variance)),
+    Check("draws: covariance", _UNIT, _of_every_source(_covariance)),
+    Check("draws: distribution", _UNIT, _of_every_source(_distribution)),
+    Check("draws: rows independent", _UNIT, _of_every_source(_rows)),
+    Check("KL against Monte Carlo", _UNIT, _kl),
+)

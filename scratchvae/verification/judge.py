@@ -1,0 +1,101 @@
+"""The verdict on one piece by one oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from scratchvae.backend import Array
+from scratchvae.gradcheck import check
+from scratchvae.gradcheck.report import AGREES
+from scratchvae.gradcheck.tolerance import AUTODIFF
+from scratchvae.verification.oracles import Oracle
+from scratchvae.verification.problem import GradientProblem, Problem, Subject
+
+FINITE_DIFFERENCE = "finite-difference"
+SHARE = 1e-2  # of all gradients together: the least that an error is taken relative to
+
+
+class Finding(NamedTuple):
+    """How far ours is from an oracle's: relative errors by name, "value" and "d" before each input's name.
+
+    `complaints` says what is wrong with which; it is empty where all is right.
+    """
+
+    errors: dict[str, float]
+    complaints: dict[str, str]
+
+    @property
+    def worst(self) -> float:
+        """The largest error."""
+        return max(self.errors.values())
+
+    def only(self, name: str) -> Finding | None:
+        """What was found of one name; None if it was not looked at."""
+        if name not in self.errors:
+            return None
+        return Finding({name: self.errors[name]}, {of: said for of, said in self.complaints.items() if of == name})
+
+
+def examine(problem: Problem, oracle: Oracle | None, seed: int = 0, dtype: str = "float64") -> Finding | None:
+    """Hold our side of `problem`, computed in `dtype`, against the oracle's in float64, or against finite differences.
+
+    None where there is nothing to compare: what has no gradient has no finite differences.
+    """
+    if oracle is not None:
+        errors = _against(problem, oracle, seed, np.dtype(dtype))
+        wrong = {name: f"off by {error:.1e}" for name, error in errors.items() if not error <= AUTODIFF[dtype]}
+        return Finding(errors, wrong)
+    if not isinstance(problem, GradientProblem):
+        return None
+    report = check(problem.forward, problem.vjp, *problem.inputs.values(), seed=seed, names=tuple(problem.inputs))
+    return Finding(
+        {f"d{a.name}": a.error for a in report.arguments},
+        {f"d{a.name}": f"{a.verdict} {a.explanation}" for a in report.arguments if a.verdict != AGREES},
+    )
+
+
+def hold(subject: Subject, oracle: Oracle | None, seed: int = 0, trials: int = 3) -> Finding | None:
+    """`examine` so many random problems of the subject: the largest error of each name, and every complaint."""
+    findings = [examine(subject.draw(np.random.default_rng([seed, t])), oracle, seed + t) for t in range(trials)]
+    errors: dict[str, float] = {}
+    complaints: dict[str, str] = {}
+    for finding in findings:
+        if finding is None:
+            return None
+        for name, error in finding.errors.items():
+            errors[name] = max(error, errors.get(name, 0.0))
+        complaints.update(finding.complaints)
+    return Finding(errors, complaints)
+
+
+def _against(problem: Problem, oracle: Oracle, seed: int, dtype: np.dtype[Any]) -> dict[str, float]:
+    ours = [x.astype(dtype) for x in problem.inputs.values()]
+    theirs = [x.astype(np.float64) for x in ours]  # what became of them in dtype
+    if not isinstance(problem, GradientProblem):
+        return relative_errors({"value": problem.ours(*ours)}, {"value": problem.published(oracle, dtype, *theirs)})
+    formula = problem.formula(oracle)
+    value = np.array(problem.forward(*ours))
+    dy = np.random.default_rng(seed).standard_normal(value.shape).astype(dtype)
+    names = [f"d{name}" for name in problem.inputs]
+    given = dict(zip(names, map(np.array, problem.vjp(dy, *ours)), strict=True))
+    expected = dict(zip(names, oracle.vjp(formula, dy.astype(np.float64), *theirs), strict=True))
+    return {
+        **relative_errors({"value": value}, {"value": oracle.value(formula, *theirs)}),
+        **relative_errors(given, expected),
+    }
+
+
+def relative_errors(given: Mapping[str, Array], expected: Mapping[str, Array]) -> dict[str, float]:
+    """‖given − expected‖ / ‖expected‖ of each array; of one far shorter than all together, over that share of them.
+
+    An array may be the small difference of large terms: then its rounding is that of the terms.
+    """
+    whole = np.sqrt(sum(float(np.linalg.norm(array)) ** 2 for array in expected.values()))
+    errors = {}
+    for name, array in expected.items():
+        apart = float(np.linalg.norm(given[name] - array))
+        errors[name] = apart / max(float(np.linalg.norm(array)), SHARE * whole) if apart else 0.0
+    return errors

@@ -1,0 +1,134 @@
+"""Bugs inside one piece: a wrong formula, a wrong derivative, a range that is cut off."""
+
+from __future__ import annotations
+
+from scratchvae.layers import Linear, Sigmoid, Tanh
+from scratchvae.models import VAE
+from scratchvae.optim import Adam
+from scratchvae.probability import Bernoulli, GaussianKL, Reparameterize
+from scratchvae.verification.museum.exhibit import Exhibit, Patch
+
+IN_PIECES = (
+    Exhibit(
+        1,
+        "noise scaled by exp(log σ²), not by exp(½ log σ²)",
+        "The backward differentiates the wrong forward rightly, so finite differences agree.",
+        (
+            Patch(
+                Reparameterize,
+                "forward",
+                "self.xp.multiply(logvar, 0.5, out=sigma)",
+                "self.xp.multiply(logvar, 1.0, out=sigma)",
+            ),
+            Patch(Reparameterize, "backward", "dlogvar *= 0.5", "dlogvar *= 1.0"),
+        ),
+        ("draws: variance", "draws: distribution", "KL against Monte Carlo", "Reparameterize by autograd"),
+        ("Reparameterize by finite-difference", "VAE by finite-difference"),
+    ),
+    Exhibit(
+        2,
+        "ε drawn twice, one for forward, another for backward",
+        "The gradient of μ stays exact, and that of log σ² is right in size.",
+        (
+            Patch(
+                Reparameterize,
+                "forward",
+                "self.sigma, self.eps = sigma, eps",
+                "self.sigma, self.eps = sigma, self.xp.random.standard_normal(eps.shape).astype(eps.dtype)",
+            ),
+        ),
+        ("Reparameterize by finite-difference", "Reparameterize by autograd", "VAE by finite-difference"),
+        ("draws: variance", "KL against Monte Carlo"),
+    ),
+    Exhibit(
+        3,
+        "the pre-activation passed on, while backward assumes the activation",
+        "Training still goes down.",
+        (Patch(Tanh, "forward", "return y", "return x"),),
+        ("Tanh by finite-difference", "Tanh by autograd"),
+    ),
+    Exhibit(
+        4,
+        "tanh′ taken of a sigmoid's output",
+        "The gradient points nearly the right way: the cosine with the truth is 0.996.",
+        (
+            Patch(
+                Sigmoid,
+                "backward",
+                "self.xp.subtract(1.0, self.y, out=dx)\n    dx *= self.y",
+                "self.xp.multiply(self.y, self.y, out=dx)\n    self.xp.subtract(1.0, dx, out=dx)",
+            ),
+        ),
+        ("Sigmoid by finite-difference", "Sigmoid by autograd"),
+    ),
+    Exhibit(
+        8,
+        "log σ² clipped in the KL alone",
+        "It shows only far out.",
+        (
+            Patch(
+                GaussianKL,
+                "forward",
+                "self.xp.expm1(logvar, out=excess)",
+                "self.xp.expm1(logvar.clip(-10, 10), out=excess)",
+            ),
+        ),
+        ("saturation",),
+        ("GaussianKL by autograd", "GaussianKL by finite-difference"),
+    ),
+    Exhibit(
+        10,
+        "the log of σ(t) + ε in the loss, and no ε in the gradient",
+        "It shows only where a pixel is nearly certain.",
+        (
+            Patch(
+                Bernoulli,
+                "forward",
+                "self.xp.sum(terms, axis=1, out=log_likelihood)",
+                "p = self.mean(logits, out=scratch)\n"
+                "    terms = x * self.xp.log(p + 1e-7) + (1 - x) * self.xp.log(1 - p + 1e-7)\n"
+                "    self.xp.sum(terms, axis=1, out=log_likelihood)",
+            ),
+        ),
+        ("saturation", "Bernoulli by autograd", "Bernoulli by finite-difference"),
+    ),
+    Exhibit(
+        12,
+        "Adam without its bias correction",
+        "It still trains.",
+        (
+            Patch(Adam, "step", "c1 = 1.0 - self.beta1**self.t", "c1 = 1.0"),
+            Patch(Adam, "step", "c2 = sqrt(1.0 - self.beta2**self.t)", "c2 = 1.0"),
+        ),
+        ("Adam by autograd", "AdamW by autograd"),
+        ("VAE-after-steps by autograd",),
+    ),
+    Exhibit(
+        18,
+        "softplus(·) called log σ², so that σ is never below 1",
+        "No crash, and the chain rule is kept: finite differences agree.",
+        (
+            Patch(
+                VAE,
+                "posterior",
+                "return mu, logvar",
+                "self.slope = 1 / (1 + np.exp(-logvar))\n    return mu, np.logaddexp(0, logvar)",
+            ),
+            Patch(
+                VAE,
+                "_backward_to_posterior",
+                "return self.split.backward(dmu, dlogvar)",
+                "return self.split.backward(dmu, dlogvar * self.slope)",
+            ),
+        ),
+        ("draws: variance", "VAE by autograd"),
+        ("VAE by finite-difference",),
+    ),
+    Exhibit(
+        19,
+        "a layer whose dx is wrong, alone in its test",
+        "With no layer before it, nobody consumes dx.",
+        (Patch(Linear, "backward", "self.xp.matmul(dy, self.W.T, out=dx)", "dx.fill(1.0)"),),
+        ("Linear by finite-difference", "Linear by autograd", "VAE by autograd"),
+    ),
+)

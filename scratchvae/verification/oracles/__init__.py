@@ -1,0 +1,35 @@
+"""Independent implementations to hold ours against: the formulas, differentiated by somebody else's library.
+
+`autograd` writes each formula out; `torch` and `jax` use the functions that those libraries have for it, so that three
+implementations by other hands must agree with ours.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+
+from scratchvae.errors import ConfigError
+from scratchvae.settings import one_of
+from scratchvae.verification.oracles.oracle import Oracle
+
+__all__ = ["ORACLES", "Oracle", "get_oracle", "missing"]
+
+ORACLES = {"autograd": "test", "torch": "oracles", "jax": "oracles"}  # and the extra that brings each
+
+
+def missing(name: str) -> str | None:
+    """What to do for an oracle whose library is not installed; None if it is."""
+    one_of("oracle", name, tuple(ORACLES))
+    if find_spec(name) is not None:
+        return None
+    return f"{name} is not installed; pip install 'scratchvae[{ORACLES[name]}]'"
+
+
+def get_oracle(name: str) -> Oracle:
+    """The oracle of that name. Raises ConfigError."""
+    reason = missing(name)
+    if reason is not None:
+        raise ConfigError(f"oracle={name!r}: {reason}")
+    oracle: Oracle = import_module(f"scratchvae.verification.oracles.{name}").ORACLE
+    return oracle

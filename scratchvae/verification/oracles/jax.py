@@ -1,0 +1,56 @@
+"""JAX: the functions of `jax.nn`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.experimental
+import jax.numpy as jnp
+import numpy as np
+
+from scratchvae.backend import Array
+from scratchvae.verification.oracles.oracle import Oracle
+
+
+def _in_float64() -> Any:
+    """JAX computes in float32 unless asked; asked here for the time of a call, so that nobody else's arrays change."""
+    if hasattr(jax, "enable_x64"):
+        return jax.enable_x64(True)
+    return jax.experimental.enable_x64()  # before JAX 0.8
+
+
+class _Jax(Oracle):
+    name = "jax"
+
+    relu = staticmethod(jax.nn.relu)
+    leaky_relu = staticmethod(jax.nn.leaky_relu)
+    tanh = staticmethod(jnp.tanh)
+    sigmoid = staticmethod(jax.nn.sigmoid)
+    softplus = staticmethod(jax.nn.softplus)
+    silu = staticmethod(jax.nn.silu)
+    gelu = staticmethod(partial(jax.nn.gelu, approximate=False))
+    affine = staticmethod(lambda x, W, b: x @ W + b)
+    reparameterize = staticmethod(lambda mu, logvar, eps: mu + jnp.exp(logvar) ** 0.5 * eps)
+
+    @staticmethod
+    def gaussian_kl(mu: Any, logvar: Any) -> Any:
+        return (jnp.square(mu) + jnp.exp(logvar) - logvar - 1).sum(axis=1) / 2
+
+    @staticmethod
+    def bernoulli(logits: Any, x: Any) -> Any:
+        return (x * jax.nn.log_sigmoid(logits) + (1 - x) * jax.nn.log_sigmoid(-logits)).sum(axis=1)
+
+    def value(self, f: Callable[..., Any], *inputs: Array) -> Array:
+        with _in_float64():
+            return np.asarray(f(*map(jnp.asarray, inputs)))
+
+    def vjp(self, f: Callable[..., Any], dy: Array, *inputs: Array) -> list[Array]:
+        with _in_float64():
+            pull_back = jax.jit(lambda dy, *xs: jax.vjp(f, *xs)[1](dy))
+            return [np.asarray(gradient) for gradient in pull_back(*map(jnp.asarray, (dy, *inputs)))]
+
+
+ORACLE = _Jax()

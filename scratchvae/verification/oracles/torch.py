@@ -1,0 +1,77 @@
+"""PyTorch: its own layers' functions, distributions and optimizers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch.distributions import Normal, kl_divergence
+from torch.nn import functional as F
+
+from scratchvae.backend import Array
+from scratchvae.verification.oracles.oracle import Oracle
+
+
+class _Torch(Oracle):
+    name = "torch"
+
+    relu = staticmethod(F.relu)
+    leaky_relu = staticmethod(F.leaky_relu)
+    tanh = staticmethod(torch.tanh)
+    sigmoid = staticmethod(torch.sigmoid)
+    softplus = staticmethod(lambda a: torch.logaddexp(a, torch.zeros_like(a)))  # F.softplus is linear above 20
+    silu = staticmethod(F.silu)
+    gelu = staticmethod(lambda a: a * torch.special.erfc(-a / 2**0.5) / 2)  # F.gelu's 1 + erf loses the left tail
+    affine = staticmethod(lambda x, W, b: F.linear(x, W.T, b))
+    reparameterize = staticmethod(lambda mu, logvar, eps: torch.addcmul(mu, torch.exp(logvar / 2), eps))
+
+    @staticmethod
+    def gaussian_kl(mu: Any, logvar: Any) -> Any:
+        prior = Normal(torch.zeros_like(mu), torch.ones_like(mu))
+        return kl_divergence(Normal(mu, torch.exp(logvar / 2)), prior).sum(dim=1)
+
+    @staticmethod
+    def bernoulli(logits: Any, x: Any) -> Any:
+        return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(dim=1)
+
+    def constant(self, x: Array) -> Any:
+        return torch.tensor(x)
+
+    def value(self, f: Callable[..., Any], *inputs: Array) -> Array:
+        value: Array = f(*map(torch.tensor, inputs)).detach().numpy()
+        return value
+
+    def vjp(self, f: Callable[..., Any], dy: Array, *inputs: Array) -> list[Array]:
+        leaves = [torch.tensor(x, requires_grad=True) for x in inputs]
+        gradients = torch.autograd.grad(f(*leaves), leaves, torch.tensor(dy), allow_unused=True, materialize_grads=True)
+        return [gradient.numpy() for gradient in gradients]
+
+    def sgd(self, gradients: Sequence[Array], theta: Array, lr: float, momentum: float) -> Array:
+        return self._descend(torch.optim.SGD, gradients, theta, lr=lr, momentum=momentum)
+
+    def adam(
+        self,
+        gradients: Sequence[Array],
+        theta: Array,
+        lr: float,
+        beta1: float,
+        beta2: float,
+        eps: float,
+        weight_decay: float = 0.0,
+    ) -> Array:
+        kind = torch.optim.AdamW if weight_decay else torch.optim.Adam
+        return self._descend(kind, gradients, theta, lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=weight_decay)
+
+    @staticmethod
+    def _descend(kind: Any, gradients: Sequence[Array], theta: Array, **settings: Any) -> Array:
+        parameter = torch.tensor(theta, requires_grad=True)
+        optimizer = kind([parameter], **settings)
+        for gradient in gradients:
+            parameter.grad = torch.tensor(gradient)
+            optimizer.step()
+        value: Array = parameter.detach().numpy()
+        return value
+
+
+ORACLE = _Torch()

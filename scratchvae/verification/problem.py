@@ -1,0 +1,88 @@
+"""One piece of the package at random inputs, beside the formula that it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from scratchvae.backend import Array
+from scratchvae.memory import Unit
+from scratchvae.verification.oracles import Oracle
+
+
+class GradientProblem(NamedTuple):
+    """A forward and its backward.
+
+    inputs            float64, by name: what the gradient is taken with respect to
+    forward(*inputs)  our value, computed in the inputs' dtype
+    vjp(dy, *inputs)  our gradient of ⟨dy, forward⟩ for each input, through the hand-written backward
+    formula(oracle)   the same function of the same inputs, over the oracle's arrays
+    """
+
+    inputs: dict[str, Array]
+    forward: Callable[..., Any]
+    vjp: Callable[..., Sequence[Array]]
+    formula: Callable[[Oracle], Callable[..., Any]]
+
+
+class StepProblem(NamedTuple):
+    """Something that moves numbers by a rule: an optimizer, a step of training.
+
+    inputs                             float64, by name
+    ours(*inputs)                      where our code arrives, in the inputs' dtype
+    published(oracle, dtype, *inputs)  where the published rule arrives, in float64, from noise drawn in `dtype`
+    """
+
+    inputs: dict[str, Array]
+    ours: Callable[..., Array]
+    published: Callable[..., Array]
+
+
+Problem = GradientProblem | StepProblem
+
+
+class Subject(NamedTuple):
+    """A piece of the package that is checked: `covers` its classes or functions, `draw` makes a random problem."""
+
+    name: str
+    covers: tuple[Any, ...]
+    draw: Callable[[np.random.Generator], Problem]
+
+
+class Twins(dict["np.dtype[Any]", Any]):
+    """One copy of a piece for each dtype that it is asked to compute in."""
+
+    def __init__(self, make: Callable[[np.dtype[Any]], Any]) -> None:
+        super().__init__()
+        self.make = make
+
+    def __missing__(self, dtype: np.dtype[Any]) -> Any:
+        self[dtype] = self.make(dtype)
+        return self[dtype]
+
+
+def of_unit(
+    make: Callable[[], Unit],
+    backward: Callable[[Any, Array], Sequence[Array]],
+    formula: Callable[[Oracle], Callable[..., Any]],
+    **inputs: Array,
+) -> GradientProblem:
+    """The problem of a unit whose forward takes the inputs; a batch twice as tall has passed through it before."""
+
+    def used(dtype: np.dtype[Any]) -> Any:
+        unit: Any = make()
+        unit.forward(*(np.concatenate([x, x]).astype(dtype) for x in inputs.values()))
+        return unit
+
+    units = Twins(used)
+
+    def forward(*arrays: Array) -> Any:
+        return units[arrays[0].dtype].forward(*arrays)
+
+    def vjp(dy: Array, *arrays: Array) -> Sequence[Array]:
+        forward(*arrays)
+        return backward(units[arrays[0].dtype], dy)
+
+    return GradientProblem(inputs, forward, vjp, formula)

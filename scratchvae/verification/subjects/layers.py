@@ -1,0 +1,93 @@
+"""The layers: dx, and the gradient of every parameter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from scratchvae import layers
+from scratchvae.backend import Array
+from scratchvae.models.network import ACTIVATIONS, perceptron
+from scratchvae.verification import formulas
+from scratchvae.verification.oracles import Oracle
+from scratchvae.verification.problem import GradientProblem, Subject, of_unit
+from scratchvae.verification.subjects.draws import off_zero, sizes
+
+SMOOTH = ("tanh", "sigmoid", "softplus", "silu", "gelu")
+
+
+def _activation(name: str) -> Subject:
+    kind = ACTIVATIONS[name]
+
+    def draw(rng: np.random.Generator) -> GradientProblem:
+        return of_unit(
+            kind,
+            lambda layer, dy: [layer.backward(dy)],
+            lambda oracle: getattr(oracle, name),
+            x=off_zero(rng.standard_normal(sizes(rng, 2))),
+        )
+
+    return Subject(kind.__name__, (kind,), draw)
+
+
+class _Chain(layers.Sequential):
+    """Layers one after another, whose parameters are inputs like x."""
+
+    def forward(self, x: Array, *params: Array) -> Array:
+        """y from x and from each W and b, first to last."""
+        super().forward(x)  # binds at first use
+        for array, param in zip(self._of_each("W", "b"), params, strict=True):
+            array[...] = param[: len(array)]
+        return super().forward(x)
+
+    def gradients(self, dy: Array) -> list[Array]:
+        """dx, and each dW and db."""
+        return [self.backward(dy), *self._of_each("dW", "db")]
+
+    def _of_each(self, *names: str) -> list[Array]:
+        linear = [layer for layer in self.layers if isinstance(layer, layers.Linear)]
+        return [getattr(layer, name) for layer in linear for name in names]
+
+
+def _chain(name: str, covers: tuple[type, ...], depth: int) -> Subject:
+    def draw(rng: np.random.Generator) -> GradientProblem:
+        batch, *widths = sizes(rng, depth + 2)
+        activation = str(rng.choice(SMOOTH))
+        shapes = perceptron(tuple(widths), activation).parameter_shapes()
+
+        def formula(oracle: Oracle) -> Any:
+            def f(x: Any, *weights: Any) -> Any:
+                named = {f"net.{name}": weight for name, weight in zip(shapes, weights, strict=True)}
+                return formulas.perceptron(oracle, named, "net", x, activation)
+
+            return f
+
+        return of_unit(
+            lambda: _Chain(*perceptron(tuple(widths), activation).layers),
+            lambda chain, dy: chain.gradients(dy),
+            formula,
+            x=rng.standard_normal((batch, widths[0])),
+            **{name: rng.standard_normal(shape) for name, shape in shapes.items()},
+        )
+
+    return Subject(name, covers, draw)
+
+
+def _split(rng: np.random.Generator) -> GradientProblem:
+    batch, half = sizes(rng, 2)
+    problem = of_unit(
+        layers.Split,
+        lambda split, dy: [split.backward(dy[:, :half], dy[:, half:])],
+        lambda oracle: lambda x: x * 1.0,
+        x=rng.standard_normal((batch, 2 * half)),
+    )
+    return problem._replace(forward=lambda x: np.concatenate(problem.forward(x), axis=1))
+
+
+LAYERS = (
+    _chain("Linear", (layers.Linear,), 1),
+    *map(_activation, ACTIVATIONS),
+    _chain("Sequential", (layers.Sequential,), 3),
+    Subject("Split", (layers.Split,), _split),
+)

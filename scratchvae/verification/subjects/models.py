@@ -1,0 +1,161 @@
+"""Whole models of random architecture, at fixed noise; through the front door too, and after steps of training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from scratchvae.backend import Array
+from scratchvae.models import VAE, Autoencoder, Model
+from scratchvae.models.configuration import DTYPES
+from scratchvae.models.network import ACTIVATIONS
+from scratchvae.optim import SGD
+from scratchvae.streams import fill, stream
+from scratchvae.training import Trainer
+from scratchvae.verification import formulas
+from scratchvae.verification.oracles import Oracle
+from scratchvae.verification.problem import GradientProblem, StepProblem, Subject, Twins
+from scratchvae.verification.subjects.draws import sizes
+
+_NAMES = {np.dtype(name): name for name in reversed(DTYPES)}
+
+
+def of_model(model: Model, x: Array, eps: Array) -> GradientProblem:
+    """The loss of `model` at its weights, at rows x (B, D) with noise eps (B, noise_dim): by x, by eps, by its weights.
+
+    An autoencoder's is taken by its weights alone.
+    """
+    twins = Twins(lambda dtype: model.astype(_NAMES[dtype]))
+    twins[model.dtype] = model
+    weights = {name: view.astype(np.float64) for name, view in model.params.items()}
+    data = {"x": x.astype(np.float64), "eps": eps.astype(np.float64)}
+    inputs = {**data, **weights} if isinstance(model, VAE) else weights
+
+    def run(*arrays: Array) -> tuple[Any, Any]:
+        named = dict(zip(inputs, arrays, strict=True))
+        twin = twins[arrays[0].dtype]
+        for name, view in twin.params.items():
+            view[...] = named[name]
+        return twin, twin.forward(*(named.get(name, array.astype(twin.dtype)) for name, array in data.items()))
+
+    def forward(*arrays: Array) -> Any:
+        twin, terms = run(*arrays)
+        return twin.objective.loss(terms)
+
+    def vjp(dloss: Array, *arrays: Array) -> list[Array]:
+        twin, _ = run(*arrays)
+        if not isinstance(twin, VAE):
+            twin.backward()
+            return [dloss * gradient for gradient in twin.grads.values()]
+        return [dloss * gradient for gradient in (*twin.backward_to_inputs(), *twin.grads.values())]
+
+    return GradientProblem(inputs, forward, vjp, lambda oracle: _loss(oracle, model, list(inputs), data["x"]))
+
+
+def _loss(oracle: Oracle, model: Model, names: Sequence[str], x: Array) -> Any:
+    def loss(*arrays: Any) -> Any:
+        named = dict(zip(names, arrays, strict=True))
+        if isinstance(model, VAE):
+            config = model.config
+            return formulas.negative_elbo(
+                oracle, named, named["x"], named["eps"], config["activation"], config["beta"]
+            )  # fmt: skip
+        return formulas.negative_log_likelihood(oracle, named, oracle.constant(x), model.config["activation"])
+
+    return loss
+
+
+def random_model(rng: np.random.Generator, kind: type[Model]) -> tuple[Any, Array, Array]:
+    """A model of random architecture in float64, and as many rows and noise to go with it."""
+    batch, width, latent, depth = sizes(rng, 4)
+    model = kind(
+        input_dim=width,
+        latent_dim=latent,
+        hidden=sizes(rng, depth % 4),
+        activation=str(rng.choice(list(ACTIVATIONS))),
+        beta=float(rng.choice([0.0, 0.5, 1.0, 4.0])),
+        seed=int(rng.integers(1000)),
+        dtype="float64",
+    )
+    model.theta[...] += 0.1 * rng.standard_normal(model.theta.size)  # biases too are away from zero
+    model.loss_and_grads(rng.random((2 * batch, width)))  # a taller batch went before
+    return model, rng.random((batch, width)), rng.standard_normal((batch, model.noise_dim))
+
+
+def _vae(rng: np.random.Generator) -> GradientProblem:
+    return of_model(*random_model(rng, VAE))
+
+
+def _autoencoder(rng: np.random.Generator) -> GradientProblem:
+    return of_model(*random_model(rng, Autoencoder))
+
+
+def _trained(rng: np.random.Generator) -> GradientProblem:
+    model, x, eps = random_model(rng, VAE)
+    trainer = Trainer(model, lr=0.05, seed=int(rng.integers(1000)))
+    for rows in (7, 5, 1):
+        trainer.step(rng.random((rows, model.input_dim)))
+    return of_model(model, x, eps)
+
+
+# What an embedder calls, from the front door: the gradient must be that of the ELBO as it is told.
+def _front_door(rng: np.random.Generator) -> GradientProblem:
+    model, x, eps = random_model(rng, VAE)
+    twins = Twins(lambda dtype: model.astype(_NAMES[dtype]))
+
+    def holding(*weights: Array) -> VAE:
+        twin: VAE = twins[weights[0].dtype]
+        for view, weight in zip(twin.params.values(), weights, strict=True):
+            view[...] = weight
+        return twin
+
+    def formula(oracle: Oracle) -> Any:
+        loss = _loss(oracle, model, ["x", "eps", *model.params], x)
+        return lambda *weights: loss(oracle.constant(x), oracle.constant(eps), *weights)
+
+    return GradientProblem(
+        {name: view.copy() for name, view in model.params.items()},
+        lambda *weights: -np.mean(holding(*weights).elbo(x, eps).value),
+        lambda dloss, *weights: [dloss * grad for grad in holding(*weights).loss_and_grads(x, eps)[1].values()],
+        formula,
+    )
+
+
+# Plain gradient descent from the weights at the start of each step, the second batch smaller than the first.
+def _step(rng: np.random.Generator) -> StepProblem:
+    model, _, _ = random_model(rng, VAE)
+    lr, seed = 0.1, int(rng.integers(1000))
+    batches = {f"batch {rows}": rng.random((rows, model.input_dim)) for rows in (5, 3)}
+
+    def ours(theta: Array, *batches: Array) -> Array:
+        twin: VAE = model.astype(_NAMES[theta.dtype])
+        twin.theta[...] = theta
+        trainer = Trainer(twin, optimizer=SGD(lr), seed=seed)
+        for x in batches:
+            trainer.step(x)
+        return twin.theta
+
+    def published(oracle: Oracle, dtype: np.dtype[Any], theta: Array, *batches: Array) -> Array:
+        noise = stream(seed, "training noise")
+        theta = theta.copy()
+        twin = model.astype("float64")
+        for x in batches:
+            twin.theta[...] = theta
+            eps = fill(np.empty((len(x), model.latent_dim), dtype), noise.standard_normal)
+            problem = of_model(twin, x, eps)
+            _, _, *gradients = oracle.vjp(problem.formula(oracle), np.ones(()), *problem.inputs.values())
+            theta -= lr * np.concatenate([gradient.ravel() for gradient in gradients])
+        return theta
+
+    return StepProblem({"theta": model.theta.copy(), **batches}, ours, published)
+
+
+MODELS = (
+    Subject("VAE", (VAE,), _vae),
+    Subject("VAE.loss_and_grads", (VAE,), _front_door),
+    Subject("VAE-after-steps", (VAE,), _trained),
+    Subject("Autoencoder", (Autoencoder,), _autoencoder),
+    Subject("Trainer.step", (Trainer,), _step),
+)

@@ -1,0 +1,74 @@
+"""The optimizers, step by step beside the algorithms as published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from scratchvae.backend import Array
+from scratchvae.optim import SGD, Adam, AdamW, Optimizer, clip_by_global_norm
+from scratchvae.verification.oracles import Oracle
+from scratchvae.verification.problem import StepProblem, Subject
+from scratchvae.verification.subjects.draws import sizes
+
+STEPS = 50
+
+
+def _steps(
+    rng: np.random.Generator, make: Callable[[], Optimizer], published: Callable[[Oracle, list[Array], Array], Array]
+) -> StepProblem:
+    (size,) = sizes(rng, 1)
+    gradients = {f"gradient {t}": rng.standard_normal(size) * 10.0 ** (t % 5 - 2) for t in range(STEPS)}
+
+    def ours(theta: Array, *gradients: Array) -> Array:
+        theta, optimizer = theta.copy(), make()
+        optimizer.bind(np, theta)
+        for gradient in gradients:
+            optimizer.step(gradient)
+        return theta
+
+    return StepProblem(
+        {"theta": rng.standard_normal(size), **gradients},
+        ours,
+        lambda oracle, dtype, theta, *gradients: published(oracle, list(gradients), theta),
+    )
+
+
+def _sgd(rng: np.random.Generator) -> StepProblem:
+    lr, momentum = 0.05, float(rng.choice([0.0, 0.5, 0.9]))
+    return _steps(rng, lambda: SGD(lr, momentum), lambda oracle, g, theta: oracle.sgd(g, theta, lr, momentum))
+
+
+def _adam(rng: np.random.Generator) -> StepProblem:
+    settings = (1e-2, 0.8, 0.99, float(rng.choice([1e-8, 1e-3])))
+    return _steps(rng, lambda: Adam(*settings), lambda oracle, g, theta: oracle.adam(g, theta, *settings))
+
+
+def _adamw(rng: np.random.Generator) -> StepProblem:
+    settings = (1e-2, 0.9, 0.999, 1e-8, 0.1)
+    return _steps(rng, lambda: AdamW(*settings), lambda oracle, g, theta: oracle.adam(g, theta, *settings))
+
+
+# g · min(1, c/‖g‖)
+def _clipping(rng: np.random.Generator) -> StepProblem:
+    limit = float(rng.choice([0.1, 100.0]))
+
+    def ours(gradient: Array) -> Array:
+        gradient = gradient.copy()
+        clip_by_global_norm(np, gradient, limit)
+        return gradient
+
+    def published(oracle: Oracle, dtype: np.dtype[Any], gradient: Array) -> Array:
+        return oracle.value(lambda g: g / (g**2).sum() ** 0.5 * limit if (g**2).sum() > limit**2 else g, gradient)
+
+    return StepProblem({"gradient": rng.standard_normal(sizes(rng, 1))}, ours, published)
+
+
+OPTIMIZERS = (
+    Subject("SGD", (SGD,), _sgd),
+    Subject("Adam", (Adam,), _adam),
+    Subject("AdamW", (AdamW,), _adamw),
+    Subject("clip_by_global_norm", (clip_by_global_norm,), _clipping),
+)

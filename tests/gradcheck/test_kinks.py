@@ -1,0 +1,129 @@
+"""Where f has no derivative, or none close by: told from an error at the point, and harmless elsewhere."""
+
+import math
+
+import numpy as np
+import pytest
+from drawing import batches, normal, seeds, widths
+from hypothesis import assume, given
+
+from scratchvae.gradcheck import check
+
+KINKED = {
+    "relu": (lambda x: np.maximum(x, 0), lambda dy, x: dy * (x > 0)),
+    "relu, the mean of its slopes": (lambda x: np.maximum(x, 0), lambda dy, x: dy * np.heaviside(x, 0.5)),
+    "abs": (lambda x: np.abs(x), lambda dy, x: dy * np.sign(x)),
+    "leaky relu": (lambda x: np.where(x > 0, x, 0.01 * x), lambda dy, x: dy * np.where(x > 0, 1, 0.01)),
+    "nearly straight": (lambda x: np.where(x > 0, x, 0.9999 * x), lambda dy, x: dy * np.where(x > 0, 1, 0.9999)),
+    "piecewise smooth": (
+        lambda x: np.where(x > 0, np.sin(x), np.expm1(2 * np.minimum(x, 0))),
+        lambda dy, x: dy * np.where(x > 0, np.cos(x), 2 * np.exp(2 * np.minimum(x, 0))),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", KINKED)
+@pytest.mark.parametrize("coordinates", [False, True])
+@pytest.mark.parametrize("double", [False, True])
+def test_a_kink_at_the_point_is_told_from_an_error_though_vjp_gives_one_of_the_slopes_or_their_mean(
+    name, coordinates, double
+):
+    f, vjp = KINKED[name]
+    for x in (0.0, np.zeros(3), np.array([1.3, 0.0, -0.7])):
+        found = check(lambda x: f(np.asarray(x, float) if double else x), vjp, x, coordinates=coordinates)["x"]
+        assert found.verdict == "kink"
+        assert found.kink > 0
+
+
+@pytest.mark.parametrize("coordinates", [False, True])
+def test_the_largest_of_equals_has_a_kink_and_the_largest_of_others_has_none(coordinates):
+    def vjp(dy, x):
+        return dy * (x == x.max()) / np.sum(x == x.max())
+
+    assert check(lambda x: x.max(), vjp, np.array([1.0, 1.0, 0.0]), coordinates=coordinates)["x"].verdict == "kink"
+    assert check(lambda x: x.max(), vjp, np.array([1.0, 0.8, 0.8]), coordinates=coordinates).passed
+
+
+@pytest.mark.parametrize("distance", [1e-1, 1e-2, 1e-3])
+@pytest.mark.parametrize("name", KINKED)
+def test_a_kink_close_by_does_no_harm(name, distance):
+    for x in (np.array([1.3, distance, -0.7]), np.array([1.3, -distance, -0.7])):
+        report = check(*KINKED[name], x, coordinates=True)
+        assert report.passed, str(report)
+
+
+@given(batches, widths, seeds)
+def test_relu_networks_agree_at_random_points(batch, width, seed):
+    def f(x, W, V):
+        return np.maximum(x @ W, 0) @ V
+
+    def vjp(dy, x, W, V):
+        a = x @ W
+        da = (dy @ V.T) * (a > 0)
+        return da @ W.T, x.T @ da, np.maximum(a, 0).T @ dy
+
+    x, W, V = normal(seed, batch, 3), normal(seed + 1, 3, width), normal(seed + 2, width, 2)
+    assume(np.abs(x @ W).min() > 1e-4)
+    report = check(f, vjp, x, W, V, seed=seed)
+    assert report.passed, str(report)
+
+
+SMOOTH_PIECES = {
+    "elu": (lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))), lambda dy, x: dy * np.exp(np.minimum(x, 0))),
+    "relu²": (lambda x: np.maximum(x, 0) ** 2, lambda dy, x: 2 * dy * np.maximum(x, 0)),
+    "x|x|": (lambda x: x * np.abs(x), lambda dy, x: 2 * dy * np.abs(x)),
+}
+
+
+@pytest.mark.parametrize("name", SMOOTH_PIECES)
+def test_where_only_the_second_derivative_jumps_there_is_no_kink(name):
+    tolerance = 1e-9 if np.finfo(np.longdouble).eps < np.finfo(np.float64).eps else 1e-6  # differences err by φ″ h
+    report = check(*SMOOTH_PIECES[name], np.array([0.0, 0.4, -0.3]), coordinates=True, tolerance=tolerance)
+    assert report.passed, str(report)
+
+
+@pytest.mark.parametrize(
+    "cusp",
+    [
+        lambda x: np.sqrt(np.abs(x)),
+        lambda x: np.cbrt(x),
+        lambda x: np.sign(x) * np.sqrt(np.abs(x)),
+        lambda x: np.sign(x) + x,
+    ],
+    ids=["√|x|", "∛x", "±√|x|", "a jump"],
+)
+@pytest.mark.parametrize("slope", [0.0, 1.0])
+def test_cusps_vertical_tangents_and_jumps_never_pass(cusp, slope):
+    for x in (np.zeros(1), np.array([0.0, 1.0])):
+        report = check(cusp, lambda dy, x: dy * slope, x)
+        assert report["x"].verdict in ("kink", "unresolved", "wrong")
+
+
+def test_steps_out_of_the_domain_do_no_harm():
+    x = np.array([1e-3, 1.0, 5.0])
+    assert check(np.log, lambda dy, x: dy / x, x, coordinates=True).passed
+    assert check(np.log, lambda dy, x: dy / x, np.array([0.1, 1.0, 5.0]), step=10.0).passed
+    assert check(lambda x: np.sqrt(1 - x), lambda dy, x: -dy / (2 * np.sqrt(1 - x)), np.array([0.999, 0.5])).passed
+    assert check(math.log, lambda dy, x: dy / x, 1e-3).passed
+
+
+def test_an_f_that_raises_out_of_its_domain_does_no_harm():
+    def f(x):
+        return np.array([math.log(t) for t in x])
+
+    assert check(f, lambda dy, x: dy / x, np.array([1e-3, 1.0, 5.0])).passed
+
+
+def test_an_f_that_is_finite_on_one_side_or_nowhere_else_does_not_pass():
+    for f in (lambda x: x * np.sqrt(x), lambda x: np.where(x == 0, x, np.nan)):
+        for slope in (0.0, 1.0):
+            for coordinates in (False, True):
+                report = check(f, lambda dy, x, slope=slope: dy * slope, np.zeros(2), coordinates=coordinates)
+                assert report["x"].verdict in ("not finite", "unresolved")
+
+
+def test_infinite_values_at_a_step_do_no_harm():
+    def f(x):
+        return np.where(np.abs(x - 1) > 0.01, np.copysign(np.inf, x - 1), x**2)
+
+    assert check(f, lambda dy, x: 2 * dy * x, np.ones(1)).passed

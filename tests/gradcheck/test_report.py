@@ -1,0 +1,162 @@
+"""What a check says: the numbers, which anyone can compute again, and the table."""
+
+import math
+import re
+from functools import partial
+
+import numpy as np
+import pytest
+from drawing import batches, normal, seeds, widths
+from hypothesis import given, settings
+
+from scratchvae.gradcheck import Argument, Report, check, check_gradient
+
+
+def f(x, W):
+    return np.sin(x @ W)
+
+
+def vjp(dy, x, W, factor=1.0):
+    da = dy * np.cos(x @ W)
+    return da @ W.T, factor * x.T @ da
+
+
+X, W = normal(0, 2, 3), normal(1, 3, 4)
+WRONG = partial(vjp, factor=1.01)
+
+
+def same(one, other):
+    return str(one) == str(other) and all(
+        np.array_equal(a.direction, b.direction) and np.array_equal(a.dy, b.dy) and a.numeric == b.numeric
+        for a, b in zip(one.arguments, other.arguments, strict=True)
+    )
+
+
+@settings(max_examples=8)
+@given(seeds)
+def test_the_seed_is_all_that_a_report_depends_on(seed):
+    for checked in (vjp, WRONG):
+        report = check(f, checked, X, W, seed=seed)
+        np.random.default_rng(seed).standard_normal()
+        assert same(report, check(f, checked, X, W, seed=report.seed))
+        assert not same(report, check(f, checked, X, W, seed=seed + 1))
+
+
+@given(batches, widths, seeds)
+def test_numeric_and_analytic_can_be_computed_again_from_dy_and_direction(batch, width, seed):
+    x, w = normal(seed, batch, 3), normal(seed + 1, 3, width)
+    for factor in (1.0, 1.01):
+        report = check(f, partial(vjp, factor=factor), x, w, seed=seed)
+        for k, argument in enumerate(report.arguments):
+            u, dy = argument.direction, argument.dy
+            assert u.shape == argument.shape == (x, w)[k].shape
+            assert dy.shape == (batch, width)
+            assert np.linalg.norm(u) == pytest.approx(1.0)
+            given_gradient = vjp(dy, x, w, factor=factor)[k]
+            assert argument.analytic == pytest.approx(float(np.sum(given_gradient * u)), rel=1e-12, abs=1e-13)
+            h = 1e-5
+            above, below = (f(x + s * u, w) if k == 0 else f(x, w + s * u) for s in (h, -h))
+            assert argument.numeric == pytest.approx(float(np.sum(dy * (above - below))) / (2 * h), abs=1e-6)
+
+
+def test_a_report_is_true_where_every_gradient_agrees_and_gives_the_inputs_by_name():
+    report = check(f, vjp, X, W)
+    assert isinstance(report, Report)
+    assert bool(report) is report.passed is True
+    assert report["W"] is report.arguments[1]
+    assert isinstance(report["W"], Argument)
+    assert report.errors == (report["x"].error, report["W"].error)
+    assert report.worst == max(report.errors)
+    with pytest.raises(KeyError):
+        report["b"]
+    wrong = check(f, WRONG, X, W)
+    assert bool(wrong) is wrong.passed is False
+    assert (wrong["W"].verdict, wrong["x"].verdict) == ("wrong", "agrees")
+
+
+def method_of(owner):
+    return owner.forward
+
+
+class Unit:
+    def forward(self, image, kernel, *, stride=1):
+        return f(image, kernel)
+
+
+@pytest.mark.parametrize(
+    ("function", "names", "expected"),
+    [
+        (f, None, ("x", "W")),
+        (method_of(Unit()), None, ("image", "kernel")),
+        (lambda a, b, scale=1.0: f(a, b), None, ("a", "b")),
+        (lambda *arrays: f(*arrays), None, ("input 0", "input 1")),
+        (f, ["pixels", "weights"], ("pixels", "weights")),
+        (lambda *arrays: f(*arrays), ("x", "W"), ("x", "W")),
+    ],
+)
+def test_inputs_are_called_what_f_calls_them_unless_names_are_given(function, names, expected):
+    report = check(function, vjp, X, W, names=names)
+    assert tuple(argument.name for argument in report.arguments) == expected
+    assert all(name in str(report) for name in expected)
+
+
+def test_a_numpy_function_without_names_can_be_checked():
+    assert check(np.sin, lambda dy, x: dy * np.cos(x), X).passed
+    assert check_gradient(np.linalg.norm, lambda x: x / np.linalg.norm(x), X).passed
+
+
+REPORTS = {
+    "agrees": lambda: check(f, vjp, X, W),
+    "wrong": lambda: check(f, WRONG, X, W),
+    "kink": lambda: check(lambda x, W: np.abs(x) @ W, lambda dy, x, W: (dy @ W.T, np.abs(x).T @ dy), 0 * X, W),
+    "unresolved": lambda: check(lambda x, W: f(x.astype("f4"), W.astype("f4")), vjp, X, W),
+    "not finite": lambda: check(f, lambda dy, x, W: (vjp(dy, x, W)[0], W * np.nan), X, W),
+    "empty": lambda: check(lambda x, e: x, lambda dy, x, e: (dy, e), X, np.ones((0, 2))),
+    "a number": lambda: check(lambda x: x**2, lambda dy, x: 3 * dy * x, 1.5),
+}
+
+
+@pytest.mark.parametrize("kind", REPORTS)
+def test_a_report_prints_as_a_table_of_a_line_for_each_input_and_a_summary(kind):
+    report = REPORTS[kind]()
+    header, *rows, summary = str(report).split("\n")
+    assert header.split() == ["input", "shape", "error", "verdict"]
+    assert len(rows) == len(report.arguments)
+    for row, argument in zip(rows, report.arguments, strict=True):
+        cells = (argument.name, str(argument.shape), f"{argument.error:.1e}", argument.verdict)
+        places = [row.index(cell, header.index(title)) for cell, title in zip(cells, header.split(), strict=True)]
+        assert places == [header.index(title) for title in header.split()]
+        assert bool(argument.explanation) == (argument.verdict != "agrees")
+        assert row.endswith(argument.explanation)
+    assert all(line == line.rstrip() for line in (header, *rows, summary))
+    failed = sum(argument.verdict != "agrees" for argument in report.arguments)
+    assert summary.startswith(f"{failed} of {len(rows)} " if failed else "every gradient agrees ")
+    for setting in ("tolerance 1e-09", "seed 0", "3 directions", "double"):
+        assert setting in summary
+    assert ("long double" in summary) == report.long_double
+
+
+def test_explanations_name_the_coordinate_and_both_numbers():
+    found = check(f, WRONG, X, W)["W"]
+    assert found.explanation.startswith(f"at [{found.coordinate[0]}, {found.coordinate[1]}]: ")
+    assert f"{found.numeric:.6g} by finite differences" in found.explanation
+    assert f"{found.analytic:.6g} by vjp" in found.explanation
+    assert "the slope of f jumps" in REPORTS["kink"]()["x"].explanation
+    assert "finite differences" in REPORTS["unresolved"]()["x"].explanation
+    assert "nan by vjp" in REPORTS["not finite"]()["W"].explanation
+
+
+def test_the_two_numbers_of_a_wrong_gradient_differ_as_printed():
+    found = check(f, partial(vjp, factor=1 + 1e-8), X, W)["W"]
+    assert found.verdict == "wrong"
+    assert len(set(re.findall(r"-?\d+\.\d+(?:e-?\d+)?", found.explanation))) == 2
+
+
+def test_a_number_has_no_coordinate_to_print():
+    assert "[]" not in str(REPORTS["a number"]())
+
+
+def test_settings_are_kept_in_the_report():
+    report = check(f, vjp, X, W, tolerance=1e-3, seed=5, directions=1)
+    assert (report.tolerance, report.seed, report.directions) == (1e-3, 5, 1)
+    assert math.isfinite(report.worst)

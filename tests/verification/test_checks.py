@@ -1,0 +1,60 @@
+"""What no gradient shows, measured on the package as it is; and that each check can fail."""
+
+from math import erfc, exp, sqrt
+
+import numpy as np
+import pytest
+from drawing import seeds
+from hypothesis import given, settings
+
+import scratchvae as sv
+from scratchvae.gradcheck import tolerance
+from scratchvae.verification import CHECKS
+from scratchvae.verification.checks import statistics
+
+
+@pytest.mark.parametrize("name", CHECKS)
+@settings(max_examples=3)
+@given(seeds)
+def test_the_package_passes(name, seed):
+    found = CHECKS[name].measure(seed)
+    assert found and all(measurement.passed for measurement in found.values()), found
+
+
+def test_a_run_raises_a_false_alarm_less_than_once_in_a_million():
+    sigmas, chi, far = statistics.SIGMAS, statistics._LARGE, statistics._FARTHEST
+    rates = (erfc(sigmas / sqrt(2)), 2 * exp(-chi), 2 * exp(-2 * far**2))
+    assert max(rates) <= statistics.ALARM * (1 + 1e-12)
+    drawn = [draw(0) for draw in statistics.SOURCES.values()]
+    statistic = (statistics._mean, statistics._variance, statistics._covariance, statistics._rows)
+    comparisons = sum(len(list(of(zeta))) for zeta in drawn for of in (*statistic, statistics._distribution)) + 1
+    assert 30 < comparisons < 1e-6 / statistics.ALARM
+
+
+# Each source, spoiled in one way, and the statistic that must see it.
+SPOILED = {
+    "mean": lambda zeta: zeta + 0.07,
+    "variance": lambda zeta: zeta * 1.1,
+    "covariance": lambda zeta: zeta + 0.1 * np.roll(zeta, 1, axis=1),
+    "distribution": lambda zeta: np.sign(zeta),
+    "rows": lambda zeta: np.repeat(zeta[::2], 2, axis=0),
+}
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_a_statistic_sees_what_it_is_there_for(name):
+    zeta = np.random.default_rng(0).standard_normal((10_000, 3))
+    statistic = getattr(statistics, f"_{name}")
+    assert max(statistic(zeta)) <= 1 < max(statistic(SPOILED[name](zeta)))
+
+
+def test_the_table_of_tolerances_is_the_one_that_is_held():
+    rows = {
+        line.split("  ")[2]: line.split()[-2:]
+        for line in sv.gradcheck.__doc__.splitlines()
+        if line.endswith(tuple("–0123456789"))
+    }
+    assert [float(rows["finite differences"][0]), rows["finite differences"][1]] == [tolerance.FINITE_DIFFERENCES, "–"]
+    assert list(map(float, rows["autograd, torch, jax in float64"])) == list(tolerance.AUTODIFF.values())
+    assert list(map(float, rows["exact values"])) == list(tolerance.SATURATED.values())
+    assert list(tolerance.AUTODIFF) == list(tolerance.SATURATED) == ["float64", "float32"]

@@ -1,0 +1,64 @@
+"""The oracles agree with each other, and say what is missing."""
+
+import numpy as np
+import pytest
+
+from scratchvae.errors import ConfigError
+from scratchvae.verification import ORACLES, get_oracle, oracles
+
+ACTIVATIONS = ["relu", "leaky_relu", "tanh", "sigmoid", "softplus", "silu", "gelu"]
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_each_activation_is_its_published_formula(name):
+    x = np.linspace(-3, 3, 12)
+    from scipy.special import expit, ndtr
+
+    exact = {
+        "relu": np.maximum(x, 0),
+        "leaky_relu": np.maximum(x, 0.01 * x),
+        "tanh": np.tanh(x),
+        "sigmoid": expit(x),
+        "softplus": np.log1p(np.exp(x)),
+        "silu": x * expit(x),
+        "gelu": x * ndtr(x),
+    }[name]
+    for oracle in (get_oracle(of) for of in ORACLES if not oracles.missing(of)):
+        np.testing.assert_allclose(oracle.value(getattr(oracle, name), x), exact, rtol=1e-13)
+
+
+def test_the_kl_is_scipys_and_the_likelihood_too():
+    from scipy import stats
+
+    rng = np.random.default_rng(0)
+    mu, logvar, logits, x = rng.standard_normal((4, 5, 3))
+    x = (x > 0).astype(float)
+    entropy = stats.norm(mu, np.exp(logvar / 2)).entropy()
+    kl = (-entropy + 0.5 * (np.log(2 * np.pi) + mu**2 + np.exp(logvar))).sum(axis=1)
+    for oracle in (get_oracle(of) for of in ORACLES if not oracles.missing(of)):
+        np.testing.assert_allclose(oracle.value(oracle.gaussian_kl, mu, logvar), kl, rtol=1e-12)
+        log_p = stats.bernoulli(1 / (1 + np.exp(-logits))).logpmf(x).sum(axis=1)
+        np.testing.assert_allclose(oracle.value(oracle.bernoulli, logits, x), log_p, rtol=1e-12)
+
+
+def test_an_oracle_that_is_not_installed_says_how_to_get_it(monkeypatch):
+    monkeypatch.setattr(oracles, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"torch is not installed; pip install 'scratchvae\[oracles\]'"):
+        get_oracle("torch")
+    with pytest.raises(ConfigError, match=r"\[test\]"):
+        get_oracle("autograd")
+
+
+def test_an_unknown_oracle_is_refused():
+    with pytest.raises(ConfigError, match="choose one of autograd, torch, jax"):
+        get_oracle("tensorflow")
+
+
+def test_jax_is_left_in_its_own_precision():
+    if oracles.missing("jax"):
+        pytest.skip(oracles.missing("jax"))
+    import jax.numpy as jnp
+
+    oracle = get_oracle("jax")
+    assert oracle.value(oracle.tanh, np.ones(3)).dtype == np.float64
+    assert jnp.ones(3).dtype == np.float32
