@@ -22,8 +22,10 @@ def test_its_python_runs_as_printed(tmp_path, monkeypatch, capsys):
     names = {}
     for block in blocks("python"):
         exec(compile(block, "README.md", "exec"), names)
-    elbo = float(capsys.readouterr().out.split()[-1])
-    assert elbo > -25.2
+    elbo, *table = capsys.readouterr().out.splitlines()
+    assert float(elbo.split()[-1]) > -25.2
+    (shown,) = blocks("text")
+    assert [line.partition(" (tol")[0] for line in table] == [line.partition(" (tol")[0] for line in shown.splitlines()]
     assert names["digits"].shape == (16, 64)
     assert names["dx"].shape == (5, 3)
     assert (tmp_path / "vae.npz").exists()

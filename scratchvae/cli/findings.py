@@ -20,10 +20,12 @@ class Table:
         self.checks: dict[str, Any] = {}
         self.complaints: list[str] = []
         self.count = 0
-        self._line("largest relative error", *oracles)
+        self.oracles = oracles
 
     def add(self, name: str, findings: Findings) -> None:
         """What each oracle found of one piece."""
+        if not self.units:
+            self._line("largest relative error", *self.oracles)
         self.units[name] = {of: finding and finding._asdict() for of, finding in findings.items()}
         self._line(name, *map(_error, findings.values()))
         for of, finding in findings.items():

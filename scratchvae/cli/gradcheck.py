@@ -51,7 +51,7 @@ def add_commands(commands: Commands) -> None:
         help="check this trained model, at its weights and on its data, in float64",
     )
     add_part(parser, "test")
-    parser.add_argument("--rows", type=int, default=8, metavar="B", help="of data, with --model")
+    parser.add_argument("--rows", type=int, default=4, metavar="B", help="of data, with --model")
     parser.add_argument("--trials", type=int, default=3, metavar="N", help="random problems for each unit")
     add_seed(parser, "shapes, numbers and directions")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -61,8 +61,11 @@ def run(args: argparse.Namespace) -> int:
     """Print a table of errors and a verdict; 1 if anything fails."""
     whole("trials", args.trials)
     whole("rows", args.rows)
+    whole("seed", args.seed, least=0)
     if hasattr(args, "model") and hasattr(args, "unit"):
         raise ConfigError("--model and --unit were both given; a model is checked whole: leave --unit out")
+    if args.data and not hasattr(args, "model"):
+        raise ConfigError(f"{args.data} was given without a model to check on it; name one with --model")
     oracles, absent = _oracles(args.oracle)
     table = Table(list(oracles), silent=args.json)
     for name, findings in _of_model(args, oracles) if hasattr(args, "model") else _of_units(args, oracles):
@@ -103,7 +106,9 @@ def _of_model(args: argparse.Namespace, oracles: dict[str, Oracle | None]) -> It
     x = images[np.sort(rng.choice(len(images), min(args.rows, len(images)), replace=False))]
     if model.notes.get("binarize"):
         x = (rng.random(x.shape) < x).astype(np.float64)
+    if not args.json:
+        print(f"{str(model).strip('<>')}; {len(x)} rows of {args.data} ({args.part}), in float64\n", flush=True)
     problem = of_model(model.astype("float64"), x, rng.standard_normal((len(x), model.noise_dim)))
-    findings = {of: examine(problem, oracle, args.seed) for of, oracle in oracles.items()}
+    findings = {of: examine(problem, oracle, args.seed, directions=2) for of, oracle in oracles.items()}
     for name in ("value", *(f"d{name}" for name in problem.inputs)):
         yield name, {of: finding and finding.only(name) for of, finding in findings.items()}

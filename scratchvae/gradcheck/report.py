@@ -15,7 +15,7 @@ NOT_FINITE = "not finite"
 _MEANING = {
     AGREES: "",
     WRONG: "{numeric} by finite differences, {analytic} by vjp",
-    KINK: "the slope of f jumps here, by {kink:.2g}: it has no gradient to compare with; check at another point",
+    KINK: "the slope of f jumps here, by {kink:.2g}: check at another point",
     UNRESOLVED: "f is too rough or too small: finite differences are known to {uncertainty:.0e} of the gradient only; "
     "compute f in float64, or allow a larger tolerance",
     NOT_FINITE: "{numeric} by finite differences, {analytic} by vjp",

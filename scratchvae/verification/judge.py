@@ -39,10 +39,13 @@ class Finding(NamedTuple):
         return Finding({name: self.errors[name]}, {of: said for of, said in self.complaints.items() if of == name})
 
 
-def examine(problem: Problem, oracle: Oracle | None, seed: int = 0, dtype: str = "float64") -> Finding | None:
-    """Hold our side of `problem`, computed in `dtype`, against the oracle's in float64, or against finite differences.
+def examine(
+    problem: Problem, oracle: Oracle | None, seed: int = 0, dtype: str = "float64", directions: int = 3
+) -> Finding | None:
+    """Hold our side of `problem`, computed in `dtype`, against the oracle's in float64.
 
-    None where there is nothing to compare: what has no gradient has no finite differences.
+    Without an oracle, hold it against finite differences along so many `directions`, in float64. None where there is
+    nothing to compare: what has no gradient has no finite differences.
     """
     if oracle is not None:
         errors = _against(problem, oracle, seed, np.dtype(dtype))
@@ -50,7 +53,10 @@ def examine(problem: Problem, oracle: Oracle | None, seed: int = 0, dtype: str =
         return Finding(errors, wrong)
     if not isinstance(problem, GradientProblem):
         return None
-    report = check(problem.forward, problem.vjp, *problem.inputs.values(), seed=seed, names=tuple(problem.inputs))
+    names = tuple(problem.inputs)
+    report = check(
+        problem.forward, problem.vjp, *problem.inputs.values(), seed=seed, directions=directions, names=names
+    )
     return Finding(
         {f"d{a.name}": a.error for a in report.arguments},
         {f"d{a.name}": f"{a.verdict} {a.explanation}" for a in report.arguments if a.verdict != AGREES},

@@ -1,0 +1,120 @@
+"""scratchvae gradcheck: what it prints, what it says of a bug, what it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+
+import scratchvae as sv
+from scratchvae.cli import main
+from scratchvae.verification import CHECKS, ORACLES, SUBJECTS, oracles
+from scratchvae.verification.museum import EXHIBITS, planted
+
+
+def run(line):
+    try:
+        return main(line.split())
+    except SystemExit as leaving:
+        return leaving.code
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("table.npy", np.random.default_rng(0).random((40, 6), np.float32))
+    assert (
+        run("train table.npy --epochs 1 --hidden 8 --latent 3 --binarize dynamic --quiet --no-pictures --out vae") == 0
+    )
+    assert run("train table.npy --model autoencoder --epochs 1 --hidden 8 --quiet --no-pictures --out plain") == 0
+    return tmp_path
+
+
+def exhibit(number):
+    return planted(next(exhibit for exhibit in EXHIBITS if exhibit.number == number))
+
+
+def test_every_unit_and_every_check_has_a_line_and_all_agree(capsys):
+    assert run("gradcheck --oracle autograd") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["largest", "relative", "error", "autograd"]
+    for name in (*SUBJECTS, *CHECKS):
+        assert sum(line.startswith(f"{name}  ") for line in lines) == 1, name
+    assert lines[-1].startswith("all ") and lines[-1].endswith(" comparisons agree")
+    assert max(map(len, lines)) <= 120 and all(line == line.rstrip() for line in lines)
+
+
+def test_a_bug_is_a_line_that_says_failed_and_an_exit_code_of_1(capsys):
+    with exhibit(19):
+        assert run("gradcheck --unit Linear --unit ReLU --oracle finite-difference") == 1
+    text = capsys.readouterr().out
+    assert "FAILED  Linear by finite-difference: dx wrong" in text
+    assert "FAILED  ReLU" not in text
+    assert "1 of 4 comparisons FAILED" in text
+
+
+def test_a_bug_that_no_gradient_shows_fails_too(capsys):
+    with exhibit(7):
+        assert run("gradcheck --oracle autograd") == 1
+    assert "FAILED  draws: rows independent, Trainer.step" in capsys.readouterr().out
+
+
+def test_json_has_every_error_by_name(capsys):
+    assert run("gradcheck --unit Linear --unit Adam --oracle finite-difference --json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["passed"] and result["complaints"] == []
+    assert set(result["units"]["Linear"]["finite-difference"]["errors"]) == {"dx", "d0.W", "d0.b"}
+    assert result["units"]["Adam"] == {"finite-difference": None}
+    with exhibit(19):
+        assert run("gradcheck --unit Linear --json --oracle autograd") == 1
+    assert "dx" in json.loads(capsys.readouterr().out)["units"]["Linear"]["autograd"]["complaints"]
+
+
+@pytest.mark.parametrize("model", ["vae", "plain"])
+def test_a_trained_model_is_checked_gradient_by_gradient(folder, model, capsys):
+    assert run(f"gradcheck --model {model}") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("4 rows of " + str(folder / "table.npy") + " (test), in float64")
+    names = ["value", *(f"d{name}" for name in sv.load(model).params)]
+    for name in names + (["dx", "deps"] if model == "vae" else []):
+        assert sum(line.startswith(f"{name}  ") for line in lines) == 1, name
+
+
+def test_a_model_may_be_checked_on_other_rows_and_shows_a_bug(folder, capsys):
+    np.save("more.npy", np.random.default_rng(1).random((20, 6)))
+    assert run("gradcheck --model vae more.npy --rows 2 --part all --oracle autograd") == 0
+    assert "2 rows of more.npy (all)" in capsys.readouterr().out
+    with exhibit(9):
+        assert run("gradcheck --model vae --oracle autograd") == 1
+    assert "FAILED  ddecoder.2.b by autograd" in capsys.readouterr().out
+
+
+def test_an_oracle_that_is_absent_is_named_and_is_no_failure(monkeypatch, capsys):
+    monkeypatch.setattr(oracles, "find_spec", lambda name: None if name == "jax" else "there")
+    assert run("gradcheck --unit ReLU --json" + (" --oracle autograd" if oracles.missing("torch") else "")) == 0
+    assert run("gradcheck --unit ReLU --oracle jax") == 2
+    assert "pip install 'scratchvae[oracles]'" in capsys.readouterr().err
+    monkeypatch.setattr(oracles, "find_spec", lambda name: None)
+    assert run("gradcheck --unit ReLU") == 0
+    text = capsys.readouterr().out
+    assert all(f"not held against {name}: {name} is not installed" in text for name in ORACLES)
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        ("--unit Foo", "choose from"),
+        ("--oracle tensorflow", "choose from"),
+        ("--trials 0", "trials=0"),
+        ("--rows 0 --model vae", "rows=0"),
+        ("--seed -1 --unit ReLU", "seed=-1"),
+        ("table.npy", "--model"),
+        ("--model vae --unit ReLU", "--unit"),
+        ("--model nowhere", "nowhere"),
+        ("--model vae nowhere.npy", "nowhere.npy"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_one_line(folder, words, answer, capsys):
+    capsys.readouterr()
+    assert run(f"gradcheck {words}") == 2
+    out, err = capsys.readouterr()
+    assert out == "" and len(err.splitlines()) == 1 and answer in err
