@@ -83,7 +83,6 @@ def check_gradient(f: Callable[..., Any], gradient: Callable[..., Any], *inputs:
 
     Raises as `check`, and ShapeError if f returns more than one number.
     """
-
     names = contract.admit_names(f, settings.pop("names", None), len(inputs))
     points = contract.admit_inputs(inputs, names)
 

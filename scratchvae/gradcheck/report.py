@@ -30,6 +30,7 @@ class Argument:
     verdict       "agrees", "wrong", "kink", "unresolved" or "not finite"
     numeric       ⟨dy, J u⟩, known to `uncertainty`, which is relative as `error` is
     analytic      ⟨vjp(dy), u⟩
+    length        ‖vjp(dy)‖
     kink          by how much the slope of ⟨dy, f⟩ along u jumps at the point; 0 where it is smooth
     direction, dy u, of the input's shape and length 1, and dy, of the output's
     coordinate    the index at which the gradient is farthest off; None where nobody looked for it
@@ -41,6 +42,7 @@ class Argument:
     verdict: str
     numeric: float
     analytic: float
+    length: float
     uncertainty: float
     kink: float
     direction: Array

@@ -47,7 +47,8 @@ class Trial:
     def __init__(self, name: str, lines: Lines, k: int, gradient: Array, tolerance: float) -> None:
         self.name, self.lines, self.k = name, lines, k
         self.gradient, self.tolerance = gradient, tolerance
-        self.typical = norm(gradient) / sqrt(max(gradient.size, 1))  # of ⟨gradient, u⟩
+        self.length = norm(gradient)
+        self.typical = self.length / sqrt(max(gradient.size, 1))  # of ⟨gradient, u⟩
 
     def random(self, rng: np.random.Generator) -> Argument:
         """Along a random direction; if that does not agree, at the coordinate that it leads to."""
@@ -117,6 +118,7 @@ class Trial:
             verdict=verdict,
             numeric=numeric.value,
             analytic=analytic,
+            length=self.length,
             uncertainty=uncertainty,
             kink=numeric.kink,
             direction=u,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from scratchvae.backend import Array
 from scratchvae.gradcheck import check
-from scratchvae.gradcheck.report import AGREES
-from scratchvae.gradcheck.tolerance import AUTODIFF
+from scratchvae.gradcheck.report import AGREES, UNRESOLVED, Argument
+from scratchvae.gradcheck.tolerance import AUTODIFF, FINITE_DIFFERENCES
+from scratchvae.gradcheck.trial import LUCK
 from scratchvae.verification.oracles import Oracle
 from scratchvae.verification.problem import GradientProblem, Problem, Subject
 
@@ -57,10 +59,25 @@ def examine(
     report = check(
         problem.forward, problem.vjp, *problem.inputs.values(), seed=seed, directions=directions, names=names
     )
-    return Finding(
-        {f"d{a.name}": a.error for a in report.arguments},
-        {f"d{a.name}": f"{a.verdict} {a.explanation}" for a in report.arguments if a.verdict != AGREES},
-    )
+    whole = sqrt(sum(a.length**2 for a in report.arguments))
+    errors, complaints = {}, {}
+    for a in report.arguments:
+        name, part = f"d{a.name}", _as_part(a, whole)
+        errors[name] = a.error if part is None else part
+        if a.verdict != AGREES and part is None:
+            complaints[name] = f"{a.verdict} {a.explanation}"
+    return Finding(errors, complaints)
+
+
+# What is lost in rounding beside the other gradients may still be known well enough as a part of them all.
+def _as_part(a: Argument, whole: float) -> float | None:
+    """The error over SHARE of all gradients' length, if the verdict is open, and that scale settles it."""
+    if a.verdict != UNRESOLVED:
+        return None
+    own = abs(a.numeric - a.analytic) / a.error
+    share = SHARE * whole / sqrt(prod(a.shape)) / own
+    settled = a.error <= share * FINITE_DIFFERENCES and a.uncertainty <= share * LUCK * FINITE_DIFFERENCES
+    return a.error / share if settled else None
 
 
 def hold(subject: Subject, oracle: Oracle | None, seed: int = 0, trials: int = 3) -> Finding | None:

@@ -11,19 +11,19 @@ from importlib.util import find_spec
 
 from scratchvae.errors import ConfigError
 from scratchvae.settings import one_of
-from scratchvae.verification.oracles.oracle import Oracle
+from scratchvae.verification.oracles.oracle import AdamSettings, Oracle
 
-__all__ = ["ORACLES", "Oracle", "get_oracle", "missing"]
+__all__ = ["ORACLES", "AdamSettings", "Oracle", "get_oracle", "missing"]
 
-ORACLES = {"autograd": "test", "torch": "oracles", "jax": "oracles"}  # and the extra that brings each
+ORACLES = ("autograd", "torch", "jax")
 
 
 def missing(name: str) -> str | None:
     """What to do for an oracle whose library is not installed; None if it is."""
-    one_of("oracle", name, tuple(ORACLES))
+    one_of("oracle", name, ORACLES)
     if find_spec(name) is not None:
         return None
-    return f"{name} is not installed; pip install 'scratchvae[{ORACLES[name]}]'"
+    return f"{name} is not installed; pip install 'scratchvae[oracles]'"
 
 
 def get_oracle(name: str) -> Oracle:

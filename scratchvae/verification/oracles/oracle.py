@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from scratchvae.backend import Array
+
+
+class AdamSettings(NamedTuple):
+    """The numbers of Adam, and of AdamW if the weights decay."""
+
+    lr: float
+    beta1: float
+    beta2: float
+    eps: float
+    weight_decay: float = 0.0
 
 
 class Oracle:
@@ -55,17 +65,10 @@ class Oracle:
 
         return self.value(descend, theta, *gradients)
 
-    def adam(
-        self,
-        gradients: Sequence[Array],
-        theta: Array,
-        lr: float,
-        beta1: float,
-        beta2: float,
-        eps: float,
-        weight_decay: float = 0.0,
-    ) -> Array:
+    def adam(self, gradients: Sequence[Array], theta: Array, settings: AdamSettings) -> Array:
         """θ after one step for each gradient. Kingma and Ba 2015, alg. 1; Loshchilov and Hutter 2019, alg. 2."""
+
+        lr, beta1, beta2, eps, weight_decay = settings
 
         def descend(theta: Any, *gradients: Any) -> Any:
             m = v = 0.0

@@ -10,7 +10,7 @@ from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
 
 from scratchvae.backend import Array
-from scratchvae.verification.oracles.oracle import Oracle
+from scratchvae.verification.oracles.oracle import AdamSettings, Oracle
 
 
 class _Torch(Oracle):
@@ -50,18 +50,10 @@ class _Torch(Oracle):
     def sgd(self, gradients: Sequence[Array], theta: Array, lr: float, momentum: float) -> Array:
         return self._descend(torch.optim.SGD, gradients, theta, lr=lr, momentum=momentum)
 
-    def adam(
-        self,
-        gradients: Sequence[Array],
-        theta: Array,
-        lr: float,
-        beta1: float,
-        beta2: float,
-        eps: float,
-        weight_decay: float = 0.0,
-    ) -> Array:
-        kind = torch.optim.AdamW if weight_decay else torch.optim.Adam
-        return self._descend(kind, gradients, theta, lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=weight_decay)
+    def adam(self, gradients: Sequence[Array], theta: Array, settings: AdamSettings) -> Array:
+        lr, *betas, eps, decay = settings
+        kind = torch.optim.AdamW if decay else torch.optim.Adam
+        return self._descend(kind, gradients, theta, lr=lr, betas=tuple(betas), eps=eps, weight_decay=decay)
 
     @staticmethod
     def _descend(kind: Any, gradients: Sequence[Array], theta: Array, **settings: Any) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 
 from scratchvae.backend import Array
 from scratchvae.optim import SGD, Adam, AdamW, Optimizer, clip_by_global_norm
-from scratchvae.verification.oracles import Oracle
+from scratchvae.verification.oracles import AdamSettings, Oracle
 from scratchvae.verification.problem import StepProblem, Subject
 from scratchvae.verification.subjects.draws import sizes
 
@@ -42,13 +42,13 @@ def _sgd(rng: np.random.Generator) -> StepProblem:
 
 
 def _adam(rng: np.random.Generator) -> StepProblem:
-    settings = (1e-2, 0.8, 0.99, float(rng.choice([1e-8, 1e-3])))
-    return _steps(rng, lambda: Adam(*settings), lambda oracle, g, theta: oracle.adam(g, theta, *settings))
+    settings = AdamSettings(1e-2, 0.8, 0.99, eps=float(rng.choice([1e-8, 1e-3])))
+    return _steps(rng, lambda: Adam(*settings[:4]), lambda oracle, g, theta: oracle.adam(g, theta, settings))
 
 
 def _adamw(rng: np.random.Generator) -> StepProblem:
-    settings = (1e-2, 0.9, 0.999, 1e-8, 0.1)
-    return _steps(rng, lambda: AdamW(*settings), lambda oracle, g, theta: oracle.adam(g, theta, *settings))
+    settings = AdamSettings(1e-2, 0.9, 0.999, eps=float(rng.choice([1e-8, 1e-3])), weight_decay=0.1)
+    return _steps(rng, lambda: AdamW(*settings), lambda oracle, g, theta: oracle.adam(g, theta, settings))
 
 
 # g · min(1, c/‖g‖)
