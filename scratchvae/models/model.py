@@ -10,11 +10,12 @@ import numpy as np
 from scratchvae.backend import Array, Backend, get_backend, to_numpy
 from scratchvae.errors import BackendError, ShapeError
 from scratchvae.layers import Linear
-from scratchvae.memory import BatchBuffers, FlatVector
+from scratchvae.memory import BatchBuffers
 from scratchvae.models.configuration import configuration
 from scratchvae.models.door import Door, within
 from scratchvae.models.network import perceptron
 from scratchvae.models.objective import Objective, Terms
+from scratchvae.models.weights import Weights
 from scratchvae.probability import Bernoulli
 from scratchvae.settings import whole
 from scratchvae.streams import fill, stream
@@ -22,7 +23,7 @@ from scratchvae.streams import fill, stream
 M = TypeVar("M", bound="Model")
 
 
-class Model:
+class Model(Weights):
     """An encoder x (B, D) → h and a decoder z (B, Z) → logits (B, D), trained by one objective.
 
     Every parameter is a view of one flat vector `theta` (P,), every gradient a view of another, `dtheta` (P,).
@@ -77,14 +78,8 @@ class Model:
             raise BackendError(f"dtype='longdouble' needs backend='numpy'; {self.backend.name} has float32 and float64")
         self.door = Door(self.backend, self.dtype)
         networks = {"encoder": self.encoder, "decoder": self.decoder}
-        shapes = {
-            f"{of}.{name}": shape for of, net in networks.items() for name, shape in net.parameter_shapes().items()
-        }
-        self._params = FlatVector(self.backend.xp, shapes, self.dtype)
-        self._grads = FlatVector(self.backend.xp, shapes, self.dtype)
+        self.lay_out(networks, self.backend, self.dtype)
         self._buffers = BatchBuffers(self.backend, self.dtype, 0)
-        for of, net in networks.items():
-            net.bind_parameters(self._params.part(of), self._grads.part(of))
         self.reserve(1)  # binds every piece to this backend, so that none binds itself to another
         rng = stream(config["seed"], "weights")
         for net in networks.values():
@@ -102,26 +97,6 @@ class Model:
     def noise_dim(self) -> int:
         """The number of columns of eps that `forward` takes."""
         return self.noise_per_latent * self.latent_dim
-
-    @property
-    def params(self) -> dict[str, Array]:
-        """The parameters by name, views of `theta`: write `params[name][...] = new`."""
-        return dict(self._params.views)
-
-    @property
-    def grads(self) -> dict[str, Array]:
-        """The gradient of the last backward by name, views of `dtheta`."""
-        return dict(self._grads.views)
-
-    @property
-    def theta(self) -> Array:
-        """All parameters, (P,)."""
-        return self._params.data
-
-    @property
-    def dtheta(self) -> Array:
-        """The gradient of the last backward with respect to `theta`, (P,)."""
-        return self._grads.data
 
     def astype(self: M, dtype: str) -> M:
         """The same model, weights and notes, to compute in another dtype. Raises ConfigError."""

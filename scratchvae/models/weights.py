@@ -1,0 +1,46 @@
+"""Parameters and gradients, as one vector each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from scratchvae.backend import Array, Backend
+from scratchvae.layers import Layer
+from scratchvae.memory import FlatVector
+
+
+class Weights:
+    """The parameters of some networks, and their gradients: by name, and as the flat vectors that they lie in."""
+
+    def lay_out(self, networks: Mapping[str, Layer], backend: Backend, dtype: np.dtype[Any]) -> None:
+        """Make the two vectors, and bind every network to its part of them."""
+        shapes = {
+            f"{of}.{name}": shape for of, net in networks.items() for name, shape in net.parameter_shapes().items()
+        }
+        self._params = FlatVector(backend.xp, shapes, dtype)
+        self._grads = FlatVector(backend.xp, shapes, dtype)
+        for of, net in networks.items():
+            net.bind_parameters(self._params.part(of), self._grads.part(of))
+
+    @property
+    def params(self) -> dict[str, Array]:
+        """The parameters by name, views of `theta`: write `params[name][...] = new`."""
+        return dict(self._params.views)
+
+    @property
+    def grads(self) -> dict[str, Array]:
+        """The gradient of the last backward by name, views of `dtheta`."""
+        return dict(self._grads.views)
+
+    @property
+    def theta(self) -> Array:
+        """All parameters, (P,)."""
+        return self._params.data
+
+    @property
+    def dtheta(self) -> Array:
+        """The gradient of the last backward with respect to `theta`, (P,)."""
+        return self._grads.data
