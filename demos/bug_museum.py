@@ -4,8 +4,8 @@
 # innocent the training curve looks beside the right one, which checks let it past, and what those say that do not.
 # All of them, with what catches them, are in `scratchvae/verification/museum`.
 #
-#     python demos/bug_museum.py              a minute; draws demos/pictures/bug-museum.png
-#     python demos/bug_museum.py --only 4     one of them
+#     python demos/bug_museum.py                          a minute
+#     python demos/bug_museum.py --only 4 --out bug.png    one of them, and its curve as a picture
 
 # %%
 import argparse
@@ -17,7 +17,6 @@ from scratchvae.plotting.figures import blank_figure, save_picture
 from scratchvae.verification.museum import EXHIBITS, planted, seen
 
 SHOWN = (1, 2, 4, 6, 7, 9, 12, 18)
-PICTURE = Path(__file__).parent / "pictures" / "bug-museum.png"
 
 
 # %% [markdown]
@@ -75,15 +74,17 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description="Plant eight bugs, train with each, and ask the checks.")
     parser.add_argument("--only", type=int, choices=SHOWN, nargs="+", default=SHOWN)
     parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--out", type=Path, default=PICTURE)
+    parser.add_argument("--out", type=Path, help="where to draw the training curves")
     args = parser.parse_args(arguments)
     right, curves = train(args.epochs), []
     for exhibit in (exhibit for exhibit in EXHIBITS if exhibit.number in args.only):
         with planted(exhibit):
             curves.append((exhibit, train(args.epochs)))
         tell(exhibit, right, curves[-1][1])
-    save_picture(draw(curves, right), args.out)
-    print(f"\nwrote {args.out}")
+    print(f"\n{len(curves)} of the museum's {len(EXHIBITS)}; the others are in scratchvae/verification/museum")
+    if args.out:
+        save_picture(draw(curves, right), args.out)
+        print(f"wrote {args.out}")
 
 
 if __name__ == "__main__":

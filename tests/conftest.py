@@ -2,7 +2,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 settings.register_profile(
     "house",
@@ -10,6 +10,10 @@ settings.register_profile(
     max_examples=30,
     derandomize="CI" in os.environ,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+# for tests/mutation, which runs the tests some thousand times and asks no more than whether one fails
+settings.register_profile(
+    "mutation", settings.get_profile("house"), max_examples=5, derandomize=True, phases=[Phase.explicit, Phase.generate]
 )
 settings.load_profile("house")
 

@@ -32,9 +32,14 @@ def check(
     f(*inputs)        an array y, or a number; it may be a loan that the next call overwrites
     vjp(dy, *inputs)  one gradient for each input, of its shape: ∂⟨dy, y⟩/∂input; of a single input, the array itself
 
+    f is called at the inputs just before each vjp, so a layer that keeps what its backward needs is checked by
+    check(layer.forward, lambda dy, x: layer.backward(dy), x).
+
     For a random dy, and for each input a random direction u of length 1, ⟨dy, J u⟩ by finite differences is compared
     with ⟨vjp(dy), u⟩. The relative error is their difference over ‖vjp(dy)‖/√n, the size of ⟨vjp(dy), u⟩ to be
-    expected, n being the number of coordinates, or over ⟨dy, J u⟩ if that is larger.
+    expected, n being the number of coordinates, or over ⟨dy, J u⟩ if that is larger. dy is drawn from N(0, 1) whatever
+    the size of y: outputs of very different sizes, and numbers of very different sizes in one input, are better
+    checked apart, since the small are lost beside the large.
 
     directions    how many pairs of dy and u
     coordinates   look along every coordinate of every input besides; there the error is relative to the coordinate's
@@ -59,23 +64,45 @@ def check(
     whole("seed", seed, least=0)
     names = contract.admit_names(f, names, len(inputs))
     points = contract.admit_inputs(inputs, names)
-    first = np.array(contract.admit_output(f(*(x.copy() for x in points))))
-    contract.admit_repeat(first, contract.admit_output(f(*(x.copy() for x in points))))
+    contract.admit_call("f", f, names)
+    contract.admit_call("vjp", vjp, ("dy", *names))
+    changed: dict[str, None] = {}  # what is written into, in the order of being seen
+
+    def call(name: str, function: Callable[..., Any], *first: Array) -> Any:
+        copies = [x.copy() for x in points]
+        result = function(*first, *copies)
+        for of, x, copy in zip(names, points, copies, strict=True):
+            if not np.array_equal(x, copy):
+                changed[f"note: {name} changes {of} in place: whoever passed it finds other numbers there"] = None
+        return result
+
+    def forward() -> Array:
+        return np.array(contract.admit_output(call("f", f)))
+
+    # a layer that keeps in forward what its backward needs has kept it of these inputs, not of moved ones
+    def backward(dy: Array) -> list[Array]:
+        forward()
+        return contract.admit_gradients(call("vjp", vjp, dy.copy()), points, names)
+
+    first = forward()
+    contract.admit_repeat(first, forward(), "f", "it must not draw noise or change what it keeps: make noise an input")
     dtype = contract.widest(f, points)
     long_double = contract.WIDER and dtype == contract.WIDE
     eps = float(np.finfo(dtype if long_double else first.dtype).eps)
     rng = np.random.default_rng(seed)
     found: list[list[Argument]] = [[] for _ in points]
-    for _ in range(directions):
+    for turn in range(directions):
         dy = np.asarray(rng.standard_normal(first.shape))
-        gradients = contract.admit_gradients(vjp(dy.copy(), *(x.copy() for x in points)), points, names)
+        gradients = backward(dy)
         lines = Lines(f, points, dy, dtype, eps, step)
         for k, (name, gradient) in enumerate(zip(names, gradients, strict=True)):
+            if not turn:
+                contract.admit_repeat(gradient, backward(dy)[k], f"vjp for {name}", "it must not add up or draw noise")
             trial = Trial(name, lines, k, gradient, tolerance)
             found[k].append(trial.random(rng))
-            if coordinates and len(found[k]) == 1:
+            if coordinates and not turn:
                 found[k].extend(trial.every_coordinate())
-    return Report(tuple(map(farthest, found)), tolerance, seed, directions, long_double)
+    return Report(tuple(map(farthest, found)), tolerance, seed, directions, long_double, tuple(changed))
 
 
 def check_gradient(f: Callable[..., Any], gradient: Callable[..., Any], *inputs: Any, **settings: Any) -> Report:
@@ -85,9 +112,11 @@ def check_gradient(f: Callable[..., Any], gradient: Callable[..., Any], *inputs:
     """
     names = contract.admit_names(f, settings.pop("names", None), len(inputs))
     points = contract.admit_inputs(inputs, names)
+    contract.admit_call("f", f, names)
+    contract.admit_call("gradient", gradient, names)
 
     def scalar(*moved: Array) -> Any:
-        y = f(*moved)
+        y = contract.admit_output(f(*moved), finite=False)
         if np.shape(y):
             raise ShapeError(f"f returned shape {np.shape(y)}; expected one number: for arrays, use check with a vjp")
         return y

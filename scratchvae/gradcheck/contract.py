@@ -14,6 +14,7 @@ from scratchvae.gradcheck.finite_difference import Array
 WIDE = np.dtype(np.longdouble)
 DOUBLE = np.dtype(np.float64)
 WIDER = bool(np.finfo(WIDE).eps < np.finfo(DOUBLE).eps)
+NO_GRADIENT = "what has no gradient, such as labels, belongs inside: lambda x: f(x, labels)"
 REPEATS_TO = 1e-12  # of two calls' largest value: threads may sum in another order, noise is larger
 
 
@@ -34,6 +35,21 @@ def admit_names(f: Callable[..., Any], names: Any, count: int) -> tuple[str, ...
     return tuple(own[:count]) if len(own) >= count else tuple(f"input {k}" for k in range(count))
 
 
+def admit_call(name: str, function: Callable[..., Any], arguments: Sequence[str]) -> None:
+    """Raises ConfigError if `function` cannot be called with so many arguments."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        call = f"{name}({', '.join(arguments)})"
+        raise ConfigError(
+            f"{name} is called as {call}, and cannot be: {error}; wrap it, as in lambda {', '.join(arguments)}: …"
+        ) from None
+
+
 def admit_inputs(inputs: Sequence[Any], names: tuple[str, ...]) -> tuple[Array, ...]:
     """The inputs as float64 arrays. Raises ConfigError, DTypeError or RangeError."""
     if not inputs:
@@ -45,12 +61,12 @@ def admit_inputs(inputs: Sequence[Any], names: tuple[str, ...]) -> tuple[Array, 
         if type(x) is not np.ndarray:
             raise DTypeError(
                 f"{name} is of type {type(x).__qualname__}; expected a NumPy array of float64: convert it with "
-                "numpy.array(x, 'float64')"
+                "numpy.array(x, 'float64'); pass several arrays one by one"
             )
         if x.dtype != DOUBLE:
             raise DTypeError(
                 f"{name} has dtype {x.dtype}; expected float64, whose precision finite differences need: convert it "
-                "with .astype('float64')"
+                f"with .astype('float64'){'' if x.dtype.kind == 'f' else '; ' + NO_GRADIENT}"
             )
         if not np.isfinite(x).all():
             raise RangeError(f"{name} holds NaN or infinite values; f cannot be differentiated there")
@@ -58,8 +74,8 @@ def admit_inputs(inputs: Sequence[Any], names: tuple[str, ...]) -> tuple[Array, 
     return tuple(arrays)
 
 
-def admit_output(y: Any) -> Array:
-    """What f returned, as one array of real numbers. Raises DTypeError or RangeError."""
+def admit_output(y: Any, finite: bool = True) -> Array:
+    """What f returned, as one array of real numbers, finite if so asked. Raises DTypeError or RangeError."""
     if isinstance(y, tuple | list | dict | set) or y is None:
         raise DTypeError(
             f"f returned {'None' if y is None else f'a {type(y).__qualname__}'}; expected one array or number: check "
@@ -70,7 +86,7 @@ def admit_output(y: Any) -> Array:
         raise DTypeError(
             f"f returned {_kind(array)}; expected real numbers: let it compute in floating point and return that"
         )
-    if not np.isfinite(array).all():
+    if finite and not np.isfinite(array).all():
         where = [int(k) for k in np.argwhere(~np.isfinite(array))[0]]
         place = f" (output {where})" if where else ""
         raise RangeError(f"f is {array[tuple(where)]} at the inputs{place}; it has no derivative there")
@@ -84,7 +100,7 @@ def admit_gradients(
 
     Copies, for a unit's gradients are its own until its next forward, and finite differences call that.
     """
-    if isinstance(gradients, np.ndarray | float):
+    if isinstance(gradients, np.ndarray | float) or (len(inputs) == 1 and hasattr(gradients, "__array__")):
         gradients = (gradients,)
     if not isinstance(gradients, tuple | list):
         given = "None" if gradients is None else f"a {type(gradients).__qualname__}"
@@ -101,7 +117,8 @@ def admit_gradients(
         except ValueError:
             raise DTypeError(f"{whose} returned rows of unequal length for {name}; expected an array") from None
         if copy.dtype.kind != "f":
-            raise DTypeError(f"{whose} returned {_kind(copy)} for {name}; expected an array of real numbers")
+            hint = f": {NO_GRADIENT}" if gradient is None else ""
+            raise DTypeError(f"{whose} returned {_kind(copy)} for {name}; expected an array of real numbers{hint}")
         if copy.shape != x.shape:
             raise ShapeError(f"{whose} returned shape {copy.shape} for {name}; expected {x.shape}, that of the input")
         copies.append(copy)
@@ -112,13 +129,12 @@ def _kind(array: Array) -> str:
     return "None" if array.dtype == object and array.item(0) is None else f"dtype {array.dtype}"
 
 
-def admit_repeat(first: Array, second: Array) -> None:
-    """Raises RangeError unless two calls of f at the same inputs gave the same."""
+def admit_repeat(first: Array, second: Array, what: str, mend: str) -> None:
+    """Raises RangeError unless `what` gave the same in two calls at the same inputs."""
+    if first.shape == second.shape and np.array_equal(first, second, equal_nan=True):
+        return
     if first.shape != second.shape or np.abs(first - second).max(initial=0) > REPEATS_TO * np.abs(first).max(initial=0):
-        raise RangeError(
-            "f gave two different values for the same inputs; it must not draw noise or change what it keeps: "
-            "pass the noise as an input"
-        )
+        raise RangeError(f"{what} gave two different values for the same inputs; {mend}")
 
 
 def widest(f: Callable[..., Any], inputs: tuple[Array, ...]) -> np.dtype[Any]:

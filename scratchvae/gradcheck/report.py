@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import floor, log10
 
 from scratchvae.gradcheck.finite_difference import Array
 
@@ -15,9 +16,9 @@ NOT_FINITE = "not finite"
 _MEANING = {
     AGREES: "",
     WRONG: "{numeric} by finite differences, {analytic} by vjp",
-    KINK: "the slope of f jumps here, by {kink:.2g}: check at another point",
-    UNRESOLVED: "f is too rough or too small: finite differences are known to {uncertainty:.0e} of the gradient only; "
-    "compute f in float64, or allow a larger tolerance",
+    KINK: "the slope of f jumps here: check at another point",
+    UNRESOLVED: "finite differences are known to {uncertainty:.0e} of the gradient only: compute f in float64, check "
+    "inputs and outputs of one size, take a smaller step, or allow a larger tolerance",
     NOT_FINITE: "{numeric} by finite differences, {analytic} by vjp",
 }
 
@@ -52,23 +53,22 @@ class Argument:
     @property
     def explanation(self) -> str:
         """What the verdict means here; empty where the gradient agrees."""
-        numbers = [f"{self.numeric:.6g}", f"{self.analytic:.6g}"]
-        if numbers[0] == numbers[1]:
-            numbers = [repr(self.numeric), repr(self.analytic)]
-        kept = {**vars(self), "numeric": numbers[0], "analytic": numbers[1]}
-        text = _MEANING[self.verdict].format(**kept)
+        digits = max(6, 3 - floor(log10(min(max(self.error, 1e-12), 1.0))))  # as many as tell the two apart
+        numbers = {name: f"{getattr(self, name):.{digits}g}" for name in ("numeric", "analytic")}
+        text = _MEANING[self.verdict].format(**{**vars(self), **numbers})
         return f"at [{', '.join(map(str, self.coordinate))}]: {text}" if text and self.coordinate else text
 
 
 @dataclass(frozen=True)
 class Report:
-    """What `check` found of each input; true if every gradient agrees. Prints as a table."""
+    """What `check` found of each input; true if every gradient agrees. Prints as a table, with `notes` under it."""
 
     arguments: tuple[Argument, ...]
     tolerance: float
     seed: int
     directions: int
     long_double: bool
+    notes: tuple[str, ...]
 
     def __bool__(self) -> bool:
         return self.passed
@@ -97,8 +97,11 @@ class Report:
         cells += [(a.name, str(a.shape), f"{a.error:.1e}", a.verdict, a.explanation) for a in self.arguments]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
-        failed = sum(a.verdict != AGREES for a in self.arguments)
-        summary = f"{failed} of {len(self.arguments)} FAILED" if failed else "every gradient agrees"
+        wrong = sum(a.verdict in (WRONG, NOT_FINITE) for a in self.arguments)
+        unjudged = sum(a.verdict in (KINK, UNRESOLVED) for a in self.arguments)
+        counts = {"WRONG": wrong, "NOT JUDGED": unjudged}
+        failed = [f"{count} of {len(self.arguments)} {verdict}" for verdict, count in counts.items() if count]
+        summary = ", ".join(failed) or "every gradient agrees"
         precision = "long double" if self.long_double else "double"
         how = f"tolerance {self.tolerance:g}, seed {self.seed}, {self.directions} directions, f in {precision}"
-        return "\n".join(line.rstrip() for line in [*lines, f"{summary} ({how})"])
+        return "\n".join(line.rstrip() for line in [*lines, f"{summary} ({how})", *self.notes])

@@ -11,9 +11,11 @@ import numpy as np
 from scratchvae.gradcheck.finite_difference import Array, Derivative, derivative
 from scratchvae.gradcheck.report import AGREES, KINK, NOT_FINITE, UNRESOLVED, WRONG, Argument
 
-RETRIES = 4  # of a direction that meets a kink or is too rough
+RETRIES = 4  # of a direction that meets a kink
+GLANCE = 1e-3  # of an input's size
+FLAT = 1e4  # of the rounding of f over a step: what is less steep than that is nothing
 SURE = 10.0  # uncertainties: they are estimates themselves
-LUCK = 100.0  # tolerances: where differences are less certain than that, their agreement means nothing
+LUCK = 10.0  # tolerances: where differences are less certain than that, their agreement means nothing
 
 
 class Lines(NamedTuple):
@@ -27,10 +29,30 @@ class Lines(NamedTuple):
     step: float
 
     def derivative(self, k: int, u: Array) -> Derivative:
-        """Of ⟨dy, f⟩ at input k in direction u, from a step down that moves each coordinate by `step` of its size."""
+        """Of ⟨dy, f⟩ at input k in direction u, from a step down that moves each coordinate by `step` of their size."""
         x = self.inputs[k]
         size = norm(x) / sqrt(x.size) or 1.0
-        return derivative(lambda h: self._value(k, u, h), self.step * size * sqrt(np.count_nonzero(u)), self.eps)
+        return self._derivative(k, u, size * sqrt(np.count_nonzero(u)))
+
+    def along_axis(self, k: int, index: tuple[int, ...]) -> tuple[Array, Derivative]:
+        """The axis of one coordinate of input k, and the derivative along it: in steps of its own size too."""
+        x = self.inputs[k]
+        u = np.zeros_like(x)
+        u[index] = 1.0
+        found, own = self.derivative(k, u), abs(float(x[index]))
+        if own and not 0.1 < own * sqrt(x.size) / norm(x) < 10.0:
+            found = min(found, self._derivative(k, u, own), key=lambda derivative: derivative.uncertainty)
+        return u, found
+
+    def glance(self, k: int, u: Array) -> tuple[float, float]:
+        """The slope in direction u and its jump, from five values: enough to follow what is wrong."""
+        x = self.inputs[k]
+        h = GLANCE * (norm(x) / sqrt(x.size) or 1.0) * sqrt(np.count_nonzero(u))
+        two, one, here, back, twice = (self._value(k, u, j * h) for j in (2, 1, 0, -1, -2))
+        return float((8 * (one - back) - (two - twice)) / (12 * h)), float(abs(one - 2 * here + back) / h)
+
+    def _derivative(self, k: int, u: Array, size: float) -> Derivative:
+        return derivative(lambda h: self._value(k, u, h), self.step * size, self.eps)
 
     def _value(self, k: int, u: Array, h: float) -> Any:
         moved = [x.astype(self.dtype) for x in self.inputs]
@@ -57,13 +79,11 @@ class Trial:
         for _ in range(1 + RETRIES):
             u = np.asarray(rng.standard_normal(self.gradient.shape))
             result = self._along(u / np.linalg.norm(u))
-            if result.verdict not in (KINK, UNRESOLVED):
+            if result.verdict != KINK:
                 break
         if not np.isfinite(self.gradient).all():
             return self._at(_index(self.gradient, int(np.flatnonzero(~np.isfinite(self.gradient))[0])))
-        if result.verdict == WRONG:
-            return self._follow(result, lambda found: abs(found.numeric - found.analytic))
-        return self._follow(result, lambda found: found.kink) if result.verdict == KINK else result
+        return self._follow(result) if result.verdict in (WRONG, KINK) else result
 
     def every_coordinate(self) -> Iterator[Argument]:
         """Along each axis."""
@@ -73,17 +93,15 @@ class Trial:
         return self._argument(u, self.lines.derivative(self.k, u), self.typical, None)
 
     def _at(self, index: tuple[int, ...]) -> Argument:
-        u = np.zeros_like(self.lines.inputs[self.k])
-        u[index] = 1.0
-        return self._argument(u, self.lines.derivative(self.k, u), abs(float(self.gradient[index])), index)
+        return self._argument(*self.lines.along_axis(self.k, index), abs(float(self.gradient[index])), index)
 
     # A wrong direction is a sum of coordinates: one of its halves holds half of what is wrong, or more.
-    def _follow(self, start: Argument, amount: Callable[[Argument], float]) -> Argument:
+    def _follow(self, start: Argument) -> Argument:
         def held_by(indices: Array) -> float:
             u = np.zeros_like(start.direction)
             u.flat[indices] = start.direction.flat[indices]
-            length = float(np.linalg.norm(u))
-            return amount(self._along(u / length)) * length if length else 0.0
+            slope, jump = self.lines.glance(self.k, u)
+            return jump if start.verdict == KINK else abs(slope - float(np.sum(self.gradient * u)))
 
         indices = np.arange(self.gradient.size)
         while len(indices) > 1:
@@ -99,7 +117,7 @@ class Trial:
         expected = max(typical, abs(numeric.value))
         if lost and index is not None:
             expected = max(expected, self.typical)
-        if lost and not typical and numeric.uncertainty <= self.tolerance * numeric.steep:
+        if lost and not typical and numeric.uncertainty <= FLAT * self.lines.eps * numeric.steep:
             apart = 0.0  # f does not depend on it as far as can be seen, and vjp says the same
         uncertainty = numeric.uncertainty / expected if expected and apart else 0.0
         error = apart / expected if apart and expected else 0.0

@@ -18,7 +18,7 @@ def perceptron(oracle: Oracle, params: dict[str, Any], part: str, x: Any, activa
 
 
 def negative_elbo(oracle: Oracle, params: dict[str, Any], x: Any, eps: Any, activation: str, beta: float) -> Any:
-    """−(1/B) Σ_n (log p(x_n | z_n) − β KL_n) with z = μ + σ ε. Kingma and Welling 2013, eq. 10, K = 1."""
+    """−(1/B) Σ_n (log p(x_n | z_n) − β KL_n) with z = μ + σ ε. Kingma and Welling 2013, eq. 10, L = 1, with a β."""
     code = perceptron(oracle, params, "encoder", x, activation)
     mu, logvar = code[:, : eps.shape[1]], code[:, eps.shape[1] :]
     logits = perceptron(oracle, params, "decoder", oracle.reparameterize(mu, logvar, eps), activation)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import prod, sqrt
+from math import inf, prod, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,7 +32,7 @@ class Finding(NamedTuple):
     @property
     def worst(self) -> float:
         """The largest error."""
-        return max(self.errors.values())
+        return float(np.max(list(self.errors.values())))  # which lets no NaN go
 
     def only(self, name: str) -> Finding | None:
         """What was found of one name; None if it was not looked at."""
@@ -89,7 +89,7 @@ def hold(subject: Subject, oracle: Oracle | None, seed: int = 0, trials: int = 3
         if finding is None:
             return None
         for name, error in finding.errors.items():
-            errors[name] = max(error, errors.get(name, 0.0))
+            errors[name] = float(np.maximum(error, errors.get(name, 0.0)))
         complaints.update(finding.complaints)
     return Finding(errors, complaints)
 
@@ -114,11 +114,15 @@ def _against(problem: Problem, oracle: Oracle, seed: int, dtype: np.dtype[Any]) 
 def relative_errors(given: Mapping[str, Array], expected: Mapping[str, Array]) -> dict[str, float]:
     """‖given − expected‖ / ‖expected‖ of each array; of one far shorter than all together, over that share of them.
 
-    An array may be the small difference of large terms: then its rounding is that of the terms.
+    An array may be the small difference of large terms: then its rounding is that of the terms. One of another shape,
+    and one that should be 0 and is not, are infinitely off.
     """
     whole = np.sqrt(sum(float(np.linalg.norm(array)) ** 2 for array in expected.values()))
     errors = {}
     for name, array in expected.items():
-        apart = float(np.linalg.norm(given[name] - array))
-        errors[name] = apart / max(float(np.linalg.norm(array)), SHARE * whole) if apart else 0.0
+        if np.shape(given[name]) != np.shape(array):
+            errors[name] = inf
+            continue
+        apart, size = float(np.linalg.norm(given[name] - array)), max(float(np.linalg.norm(array)), SHARE * whole)
+        errors[name] = apart / size if size else inf * apart if apart else 0.0
     return errors

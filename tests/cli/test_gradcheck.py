@@ -110,6 +110,7 @@ def test_an_oracle_that_is_absent_is_named_and_is_no_failure(monkeypatch, capsys
         ("table.npy", "--model"),
         ("--model vae --unit ReLU", "--unit"),
         ("--model nowhere", "nowhere"),
+        ("--unit adam --oracle finite-difference", "Adam has no gradient"),
         ("--model vae nowhere.npy", "nowhere.npy"),
     ],
 )

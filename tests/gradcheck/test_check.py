@@ -167,7 +167,7 @@ def test_an_f_that_returns_float32_is_unresolved_and_passes_with_a_tolerance_of_
     assert check(f, lambda dy, x: vjp(dy, x, 1.01), x, seed=seed, tolerance=1e-4)["x"].verdict == "wrong"
 
 
-@given(st.sampled_from([2, 30]), seeds)
+@given(st.sampled_from([2, 30, 1000]), seeds)
 def test_an_f_that_computes_in_float32_unseen_is_unresolved_and_never_wrong(width, seed):
     x = normal(seed, width)
     y = check(lambda x: np.tanh(x.astype(np.float32)) + 0.0, lambda dy, x: dy * (1 - np.tanh(x) ** 2), x, seed=seed)
@@ -194,3 +194,20 @@ def test_where_long_double_is_no_wider_than_double_it_is_not_claimed(monkeypatch
     report = check(layer, layer_vjp, *drawn(0, 2, 2))
     assert report.passed
     assert not report.long_double
+
+
+def test_one_wrong_number_among_many_is_found_with_few_calls():
+    calls = []
+
+    def counted(x):
+        calls.append(0)
+        return np.tanh(x)
+
+    def slip(dy, x):
+        dx = dy * (1 - np.tanh(x) ** 2)
+        dx[123_456] *= 1.01
+        return dx
+
+    report = check(counted, slip, normal(0, 200_000), directions=1)
+    assert report["x"].coordinate == (123_456,)
+    assert len(calls) < 400

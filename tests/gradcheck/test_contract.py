@@ -93,7 +93,12 @@ def test_changes_in_place_of_what_f_and_vjp_are_given_do_no_harm():
 
     x, w = X.copy(), W.copy()
     x.flags.writeable = False
-    assert check(destructive_f, destructive_vjp, x, w, coordinates=True).passed
+    report = check(destructive_f, destructive_vjp, x, w, coordinates=True)
+    assert report.passed
+    assert [note.partition(":")[2].partition(":")[0] for note in report.notes] == [
+        f" {of} changes {name} in place" for of in ("f", "vjp") for name in ("x", "W")
+    ]
+    assert str(report).splitlines()[-4:] == list(report.notes)
     assert np.array_equal(x, X)
     assert np.array_equal(w, W)
 
@@ -174,7 +179,7 @@ def test_an_f_that_draws_noise_or_keeps_count_is_refused():
         lambda x: float(x.sum()) + 1e-6 * rng.standard_normal(),
         lambda x: np.ones(len(calls.append(0) or calls)),
     ):
-        with pytest.raises(RangeError, match=r"f gave two different values for the same inputs.* pass the noise"):
+        with pytest.raises(RangeError, match=r"f gave two different values for the same inputs.* make noise an input"):
             check(function, lambda dy, x: dy, X)
 
 
@@ -252,3 +257,43 @@ def test_names_must_be_one_different_string_for_each_input(names):
         check(f, vjp, X, W, names=names)
     with pytest.raises(ConfigError, match=r"names=.*expected a tuple of 1 strings"):
         check_gradient(lambda x: np.sum(x), lambda x: x, X, names=names if names != ["x"] else [])
+
+
+def test_a_layer_that_keeps_what_its_backward_needs_is_checked_at_the_inputs():
+    class Square:
+        def forward(self, x):
+            self.x = x
+            return x**2
+
+        def backward(self, dy):
+            return 2 * self.x * dy
+
+    layer = Square()
+    assert check(layer.forward, lambda dy, x: layer.backward(dy), X, directions=5, coordinates=True).passed
+
+
+def test_a_gradient_that_is_added_up_is_named_as_such():
+    total = np.zeros(3)
+
+    def adding(dy, x):
+        total[...] += 2 * x * dy
+        return total
+
+    with pytest.raises(RangeError, match="vjp for x gave two different values for the same inputs; it must not add up"):
+        check(lambda x: x**2, adding, X)
+
+
+def test_a_function_that_cannot_be_called_as_it_will_be_is_refused_with_the_call():
+    with pytest.raises(ConfigError, match=r"vjp is called as vjp\(dy, x\), and cannot be.*wrap it"):
+        check(lambda x: x, lambda dy: dy, X)
+    with pytest.raises(ConfigError, match=r"f is called as f\(input 0, input 1\)"):
+        check(lambda x: x, lambda dy, x, W: (dy, W), X, W)
+    with pytest.raises(ConfigError, match=r"gradient is called as gradient\(x\)"):
+        check_gradient(lambda x: np.sum(x), lambda dy, x: x, X)
+
+
+def test_what_has_no_gradient_is_told_to_stay_inside():
+    with pytest.raises(DTypeError, match="labels, belongs inside"):
+        check(lambda x, t: x[t], lambda dy, x, t: (x, None), X, np.array([0, 2]))
+    with pytest.raises(DTypeError, match="labels, belongs inside"):
+        check(lambda x, W: x, lambda dy, x, W: (dy, None), X, W)

@@ -5,9 +5,12 @@ import pytest
 from drawing import batches, normal, seeds, widths
 from hypothesis import given
 
+from scratchvae.backend import NUMPY
 from scratchvae.errors import ConfigError, DeviceError, DTypeError, ShapeError
-from scratchvae.layers import Layer, LeakyReLU, Linear, ReLU, Sequential, Split
+from scratchvae.layers import Layer, LeakyReLU, Linear, ReLU, Sequential, Split, Tanh
 from scratchvae.layers.initializers import INITIALIZERS
+from scratchvae.memory import BatchBuffers
+from scratchvae.models.network import ACTIVATIONS
 
 
 def test_a_layer_alone_takes_three_lines():
@@ -24,20 +27,19 @@ def test_an_output_is_a_loan_until_the_next_forward():
     assert np.shares_memory(first, second)
 
 
-def test_backward_leaves_the_gradient_it_was_given_alone():
-    chain = Sequential(Linear(3, 4), ReLU(), Linear(4, 2))
-    dy = np.ones_like(chain.forward(normal(0, 5, 3)))
-    chain.backward(dy)
-    assert (dy == 1).all()
-
-
-def test_backward_overwrites_so_that_two_calls_give_the_same():
-    layer = Linear(3, 2)
-    y = layer.forward(normal(0, 5, 3))
-    layer.backward(np.ones_like(y))
-    once = layer.dW.copy()
-    layer.backward(np.ones_like(y))
-    assert np.array_equal(layer.dW, once)
+@pytest.mark.parametrize(
+    "make", [*ACTIVATIONS.values(), lambda: Linear(3, 3), lambda: Sequential(Linear(3, 3), Tanh())]
+)
+def test_backward_spoils_nothing_so_that_two_calls_give_the_same_even_if_the_first_dx_was_written_into(make):
+    layer, x, dy = make(), normal(0, 5, 3), normal(1, 5, 3)
+    y = layer.forward(x)
+    kept = [array.copy() for array in (x, y, dy)]
+    dx = layer.backward(dy)
+    assert all(map(np.array_equal, (x, y, dy), kept))
+    once, gradient = dx.copy(), getattr(layer, "dW", dx).copy()
+    dx[...] = np.nan
+    dx = layer.backward(dy)
+    assert np.array_equal(dx, once) and np.array_equal(getattr(layer, "dW", dx), gradient)
 
 
 def test_a_larger_batch_keeps_the_weights():
@@ -67,10 +69,29 @@ def test_what_does_not_fit_is_refused_by_name():
         layer.forward([[1.0, 2.0, 3.0]])
     with pytest.raises(ConfigError, match="at least 1"):
         Linear(0, 2)
-    with pytest.raises(ConfigError, match="slope"):
-        LeakyReLU(1.5)
+    for slope in (-0.1, 0, 1, 1.5):
+        with pytest.raises(ConfigError, match=f"slope={slope}"):
+            LeakyReLU(slope)
     with pytest.raises(ConfigError, match="choose one of"):
         Linear(3, 2, init="random")
+
+
+def test_split_refuses_an_odd_width_and_each_gradient_of_another_shape():
+    with pytest.raises(ShapeError, match="width 3; expected an even width"):
+        Split().forward(normal(0, 2, 3))
+    split, right, wrong = Split(), normal(0, 5, 2), normal(0, 5, 3)
+    split.forward(normal(0, 5, 4))
+    with pytest.raises(ShapeError, match=r"dleft of shape \(5, 3\); expected \(5, 2\)"):
+        split.backward(wrong, right)
+    with pytest.raises(ShapeError, match=r"dright of shape \(5, 3\); expected \(5, 2\)"):
+        split.backward(right, wrong)
+
+
+def test_a_chain_refuses_in_its_own_name_and_says_how_wide_it_puts_out():
+    chain = Sequential(Linear(3, 4), LeakyReLU(), Linear(4, 2))
+    assert chain.bind(BatchBuffers(NUMPY, "float64", 5), 3) == 2
+    with pytest.raises(ShapeError, match="Sequential"):
+        chain.forward(normal(0, 5, 4))
 
 
 def test_a_refused_call_leaves_a_layer_as_it_was():
@@ -84,6 +105,13 @@ def test_a_refused_call_leaves_a_layer_as_it_was():
     assert layer.backward(dy).shape == (5, 3)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "longdouble"])
+def test_a_layer_alone_keeps_its_parameters_in_the_dtype_of_its_data(dtype):
+    layer = Linear(3, 2)
+    layer.forward(normal(0, 4, 3).astype(dtype))
+    assert {array.dtype for array in (layer.W, layer.b, layer.dW, layer.db)} == {np.dtype(dtype)}
+
+
 def test_two_layers_alone_begin_with_different_weights_and_a_seed_with_the_same():
     x = normal(0, 2, 3)
     first, second, one, again = Linear(3, 3), Linear(3, 3), Linear(3, 3, seed=4), Linear(3, 3, seed=4)
@@ -91,6 +119,23 @@ def test_two_layers_alone_begin_with_different_weights_and_a_seed_with_the_same(
         layer.forward(x)
     assert not np.array_equal(first.W, second.W)
     assert np.array_equal(one.W, again.W)
+
+
+def test_the_gradients_of_parameters_are_the_same_with_and_without_dx():
+    chain = Sequential(Linear(3, 3), Linear(3, 3), Linear(3, 3))
+    dy = np.ones_like(chain.forward(normal(0, 4, 3)))
+    chain.backward(dy)
+    expected = [layer.dW.copy() for layer in chain.layers]
+    chain.forward(normal(0, 4, 3))
+    chain.backward_parameters(dy)
+    assert all(np.array_equal(layer.dW, dW) for layer, dW in zip(chain.layers, expected, strict=True))
+
+
+@pytest.mark.parametrize(("kind", "slope"), [(ReLU, 0.0), (lambda: LeakyReLU(0.25), 0.25)])
+def test_the_slope_at_a_kink_is_that_of_the_negative_side(kind, slope):
+    layer = kind()
+    layer.forward(np.array([[-1.0, -1e-300, -0.0, 0.0, 1e-300, 1.0]]))
+    np.testing.assert_array_max_ulp(layer.backward(np.ones((1, 6))), np.array([[slope] * 4 + [1.0] * 2]))
 
 
 def test_a_layer_of_ones_own_that_knows_only_backward_may_stand_first():

@@ -19,8 +19,9 @@ WITH_NAN[1, 2] = np.nan
 BAD_DATA = {
     "nan": (WITH_NAN, RangeError, "NaN"),
     "infinite": (np.full((2, 4), np.inf), RangeError, "infinite"),
+    "one infinite": (np.array([[0.0, 1.0, 0.0, np.inf]]), RangeError, "NaN or infinite"),
     "too large": (np.full((2, 4), 255.0), RangeError, "0 to 1: divide 8-bit images by 255"),
-    "bytes": (np.full((2, 4), 255, np.uint8), RangeError, "divide"),
+    "bytes": (np.array([[0, 255, 0, 255]], np.uint8), RangeError, "from 0 to 255; expected 0 to 1: divide"),
     "negative": (np.full((2, 4), -0.5), RangeError, "shift"),
     "empty": (np.empty((0, 4)), ShapeError, r"\(0, 4\)"),
     "too narrow": (np.ones((2, 3)), ShapeError, r"expected \(B, 4\)"),

@@ -5,7 +5,7 @@ import pytest
 from drawing import normal, uniform
 
 import scratchvae as sv
-from scratchvae.errors import ShapeError
+from scratchvae.errors import RangeError, ShapeError
 from scratchvae.streams import PURPOSES, stream
 
 
@@ -86,6 +86,8 @@ def test_interpolation_begins_and_ends_at_the_reconstructions(vae):
     np.testing.assert_allclose(frames[[0, -1]], vae.reconstruct(np.stack([a, b])))
     middle = vae.decode((vae.embed(a[None]) + vae.embed(b[None])) / 2)
     np.testing.assert_allclose(frames[2], middle[0])
+    assert len(vae.interpolate(a, b)) == 10
+    np.testing.assert_allclose(vae.interpolate(a.tolist(), b.tolist(), steps=2), frames[[0, -1]])
 
 
 def test_elbo_is_reconstruction_minus_beta_kl_for_each_row(vae):
@@ -127,6 +129,12 @@ def test_many_rows_are_computed_a_chunk_at_a_time_with_the_same_result(vae):
     np.testing.assert_allclose(vae.encode(x)[0][1234], vae.encode(x[1234:1235])[0][0], rtol=1e-12)
 
 
+def test_chunks_cut_the_rows_without_overlap(vae):
+    vae.chunk_rows = 4
+    parts = [(part, len(rows)) for part, rows in vae.chunks(uniform(0, 10, 12))]
+    assert parts == [(slice(0, 4), 4), (slice(4, 8), 4), (slice(8, 10), 2)]
+
+
 def test_a_linear_gaussian_posterior_gives_the_elbo_known_in_closed_form():
     vae = sv.VAE(1, 1, (), dtype="float64")
     vae.theta[...] = 0  # logits 0, q = prior: log p(x) = −log 2 whatever x and z, and the bound is tight
@@ -143,6 +151,15 @@ def test_the_output_bias_starts_at_the_logit_of_the_mean_image_once(vae):
     np.testing.assert_allclose(vae.decode(np.zeros((1, 3)))[0], np.clip(mean, 0.001, 0.999))
 
 
+def test_the_output_bias_is_computed_in_double_precision_and_refuses_what_is_no_mean(vae):
+    mean = np.linspace(0.1, 0.9, 12).astype(np.float32)
+    p = mean.astype(np.float64)
+    with pytest.raises(RangeError, match="mean"):
+        vae.start_output_bias(mean + 1)
+    vae.start_output_bias(mean)
+    np.testing.assert_allclose(vae.params["decoder.2.b"], np.log(p / (1 - p)), rtol=1e-12)
+
+
 def test_an_autoencoder_has_one_code_and_no_kl():
     model = sv.Autoencoder(12, 3, (8,), dtype="float64")
     x = uniform(0, 5, 12)
@@ -152,13 +169,3 @@ def test_an_autoencoder_has_one_code_and_no_kl():
     terms = model.terms(x)
     assert (terms.kl == 0).all() and np.array_equal(terms.value, terms.reconstruction)
     assert not hasattr(model, "sample")
-
-
-def test_other_initialisers_can_be_asked_for():
-    default, other = (
-        sv.VAE(300, 20, (200,), init=init).params["encoder.0.W"].std() for init in (None, "glorot_normal")
-    )
-    assert default == pytest.approx(np.sqrt(2 / 300), rel=0.02)
-    assert other == pytest.approx(np.sqrt(2 / 500), rel=0.02)
-    tanh = sv.VAE(300, 20, (200,), activation="tanh").params["encoder.0.W"]
-    assert np.abs(tanh).max() <= np.sqrt(6 / 500)

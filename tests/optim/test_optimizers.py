@@ -38,8 +38,32 @@ def test_each_step_takes_the_rate_that_the_schedule_gives_for_it(seed, make):
 
 def test_adamw_without_decay_is_adam():
     gradients = [normal(t, 5) for t in range(10)]
-    plain, decayed = (trajectory(o, gradients, normal(0, 5)) for o in (Adam(), AdamW(weight_decay=0.0)))
+    settings = {"lr": 1e-2, "beta1": 0.8, "beta2": 0.99, "eps": 0.1}  # all others than by default
+    plain, decayed = (
+        trajectory(o, gradients, normal(0, 5)) for o in (Adam(**settings), AdamW(**settings, weight_decay=0.0))
+    )
     assert np.array_equal(plain[-1], decayed[-1])
+
+
+def test_settings_that_nobody_names_are_those_of_the_papers():
+    assert (SGD().schedule(0), SGD().momentum) == (1e-2, 0)
+    for optimizer in (Adam(), AdamW()):
+        rates = (optimizer.schedule(0), optimizer.beta1, optimizer.beta2, optimizer.eps)
+        assert rates == (1e-3, 0.9, 0.999, 1e-8)
+    assert AdamW().weight_decay == 1e-2
+    assert Cosine(0.1, 5)(5) == 0
+
+
+@pytest.mark.parametrize(("make", "names"), [(SGD, "v"), (Adam, "mv"), (AdamW, "mv")])
+def test_an_optimizer_remembers_under_its_own_names_from_when_it_is_bound(make, names):
+    optimizer = make()
+    assert optimizer.memory == {} and optimizer.t == 0
+    optimizer.bind(np, normal(0, 3).astype("float32"))
+    assert list(optimizer.memory) == list(names)
+    for name, memory in optimizer.memory.items():
+        assert memory is getattr(optimizer, name) and memory.dtype == np.float32 and (memory == 0).all()
+    optimizer.step(np.ones(3, np.float32))
+    assert optimizer.t == 1 and all((memory != 0).all() for memory in optimizer.memory.values())
 
 
 @pytest.mark.parametrize("make", [lambda: SGD(0.1, 0.9), lambda: Adam(0.1), lambda: AdamW(0.1)])
@@ -74,6 +98,7 @@ def test_schedules_begin_turn_and_end_where_they_should():
     assert [warm(t) for t in range(5)] == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
     assert warm(14) == pytest.approx(0.2)
     assert WarmUp(0, Constant(3.0))(0) == 3.0
+    assert Cosine(0.1, 5, final=0.1)(3) == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(

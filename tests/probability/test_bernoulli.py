@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from drawing import normal, uniform
+from drawing import normal
 
-from scratchvae.errors import ShapeError
 from scratchvae.probability import Bernoulli
 
 
@@ -41,10 +40,3 @@ def test_the_mean_is_the_probability_of_a_one():
     likelihood = Bernoulli()
     likelihood.forward(logits, np.zeros_like(logits))
     np.testing.assert_allclose(likelihood.mean(logits, np.empty_like(logits)), 1 / (1 + np.exp(-logits)))
-
-
-def test_a_gradient_that_is_not_one_number_a_row_is_refused():
-    likelihood = Bernoulli()
-    likelihood.forward(normal(0, 3, 4), uniform(0, 3, 4))
-    with pytest.raises(ShapeError, match="dlog_likelihood"):
-        likelihood.backward(np.ones((3, 4)))

@@ -28,7 +28,7 @@ def test_a_run_raises_a_false_alarm_less_than_once_in_a_million():
     drawn = [draw(0) for draw in statistics.SOURCES.values()]
     statistic = (statistics._mean, statistics._variance, statistics._covariance, statistics._rows)
     comparisons = sum(len(list(of(zeta))) for zeta in drawn for of in (*statistic, statistics._distribution)) + 1
-    assert 30 < comparisons < 1e-6 / statistics.ALARM
+    assert 50 < comparisons < 100 < 1e-6 / statistics.ALARM
 
 
 # Each source, spoiled in one way, and the statistic that must see it.
@@ -46,6 +46,20 @@ def test_a_statistic_sees_what_it_is_there_for(name):
     zeta = np.random.default_rng(0).standard_normal((10_000, 3))
     statistic = getattr(statistics, f"_{name}")
     assert max(statistic(zeta)) <= 1 < max(statistic(SPOILED[name](zeta)))
+
+
+def test_a_nan_in_the_last_column_is_seen_by_every_statistic(monkeypatch):
+    forward = sv.probability.Reparameterize.forward
+
+    def spoiled(self, mu, logvar, eps):
+        z = forward(self, mu, logvar, eps)
+        z[:, -1] = np.nan
+        return z
+
+    monkeypatch.setattr(sv.probability.Reparameterize, "forward", spoiled)
+    for name, check in CHECKS.items():
+        if name.startswith("draws"):
+            assert not check.measure(0)["Reparameterize"].passed, name
 
 
 def test_the_table_of_tolerances_is_the_one_that_is_held():

@@ -1,4 +1,7 @@
-"""The checker checked: an error of 1 % in any one gradient must be found, by differences and by an oracle."""
+"""The checker checked: an error of 1 % in any one gradient must be found, by differences and by an oracle.
+
+It is planted in all of them at once, for each is judged alone.
+"""
 
 from __future__ import annotations
 

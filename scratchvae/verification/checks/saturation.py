@@ -6,6 +6,7 @@ Errors are over the largest number that enters the sum, whose rounding is the le
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from scratchvae.gradcheck.tolerance import SATURATED
 from scratchvae.models import VAE
 from scratchvae.probability import Bernoulli, GaussianKL, Reparameterize
 from scratchvae.verification.checks.check import Check, Measurement
+from scratchvae.verification.oracles import get_oracle, missing
 from scratchvae.verification.problem import GradientProblem
 from scratchvae.verification.subjects.models import of_model
 
@@ -48,23 +50,30 @@ def _gaussian(dtype: str) -> Pairs:
         yield sampler.backward(one)[1], [[z / 2]], float(z)
 
 
-# A whole model with such log-variances and logits, beside itself in the widest precision there is.
+# A whole model at one end or the other, by an oracle's formula; without one, by ourselves in the widest precision.
 def _model(dtype: str) -> Pairs:
-    for pixel in (0.0, 1.0):
+    for pixel, logvar in product((0.0, 1.0), (-50.0, 50.0)):
         vae = VAE(4, 2, (), dtype=dtype)
-        vae.params["encoder.0.b"][...] = [0, 0, -50, 50]
+        vae.params["encoder.0.b"][2:] = logvar
         vae.params["decoder.0.b"][...] = [1000, -1000, 1000, -1000]
-        vae.params["decoder.0.W"][1] = 0  # by which a z of exp(25) would drown the rest
+        vae.params["decoder.0.W"][...] *= np.exp(-max(logvar, 0.0) / 2)  # lest a z of exp(25) drown the rest
         problem = of_model(vae, np.full((3, 4), pixel), np.ones((3, 2)))
-        given, exact = (_value_and_gradients(problem, np.dtype(name)) for name in (dtype, "longdouble"))
-        for ours, wide in zip(given, exact, strict=True):
-            yield ours, wide, float(np.abs(wide).max(initial=1.0))
+        for ours, exact in zip(_ours(problem, np.dtype(dtype)), _exact(problem, np.dtype(dtype)), strict=True):
+            yield ours, exact, float(np.abs(exact).max(initial=1.0))
 
 
-def _value_and_gradients(problem: GradientProblem, dtype: np.dtype[Any]) -> list[Array]:
+def _ours(problem: GradientProblem, dtype: np.dtype[Any]) -> list[Array]:
     inputs = [x.astype(dtype) for x in problem.inputs.values()]
     value = np.array(problem.forward(*inputs))
     return [value, *map(np.array, problem.vjp(np.ones((), dtype), *inputs))]
+
+
+def _exact(problem: GradientProblem, dtype: np.dtype[Any]) -> list[Array]:
+    if missing("autograd") is not None:
+        return _ours(problem, np.dtype(np.longdouble))
+    oracle, inputs = get_oracle("autograd"), [x.astype(dtype).astype(np.float64) for x in problem.inputs.values()]
+    formula = problem.formula(oracle)
+    return [oracle.value(formula, *inputs), *oracle.vjp(formula, np.ones(()), *inputs)]
 
 
 def _measure(seed: int) -> dict[str, Measurement]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from scratchvae.errors import ConfigError, ScratchVAEError
+from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
 from scratchvae.verification.checks import CHECKS
 from scratchvae.verification.judge import FINITE_DIFFERENCE, hold
 from scratchvae.verification.oracles import get_oracle
@@ -73,7 +73,7 @@ def seen(name: str, seed: int = 0) -> str:
     try:
         with np.errstate(all="ignore"):
             return _complaint(name, seed)
-    except ScratchVAEError as refusal:
+    except (RangeError, ShapeError, DTypeError) as refusal:  # of what the planted code gave
         return str(refusal)
 
 
@@ -83,4 +83,6 @@ def _complaint(name: str, seed: int) -> str:
         return "; ".join(f"{of}: {m.value:.2g}, allowed {m.allowed:g}" for of, m in found.items() if not m.passed)
     subject, _, by = name.partition(" by ")
     finding = hold(SUBJECTS[subject], None if by == FINITE_DIFFERENCE else get_oracle(by), seed)
-    return "" if finding is None else "; ".join(f"{of} {said}" for of, said in finding.complaints.items())
+    if finding is None:
+        raise ConfigError(f"{subject} has no gradient to hold against {by}; name an oracle")
+    return "; ".join(f"{of} {said}" for of, said in finding.complaints.items())

@@ -1,4 +1,4 @@
-"""PyTorch: its own layers' functions, distributions and optimizers."""
+"""PyTorch: its own functions, distributions and optimizers, but where they round more than 1e-12 away."""
 
 from __future__ import annotations
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from scratchvae.backend import Array
-from scratchvae.models import VAE, Autoencoder, Model
+from scratchvae.models import VAE, Autoencoder, Model, Terms
 from scratchvae.models.configuration import DTYPES
 from scratchvae.models.network import ACTIVATIONS
 from scratchvae.optim import SGD
@@ -25,7 +25,8 @@ _NAMES = {np.dtype(name): name for name in reversed(DTYPES)}
 def of_model(model: Model, x: Array, eps: Array) -> GradientProblem:
     """The loss of `model` at its weights, at rows x (B, D) with noise eps (B, noise_dim): by x, by eps, by its weights.
 
-    An autoencoder's is taken by its weights alone.
+    An autoencoder's is taken by its weights alone. In its own dtype the model itself computes, with whatever it has
+    kept from earlier; each call leaves its weights as they were.
     """
     twins = Twins(lambda dtype: model.astype(_NAMES[dtype]))
     twins[model.dtype] = model
@@ -33,23 +34,28 @@ def of_model(model: Model, x: Array, eps: Array) -> GradientProblem:
     data = {"x": x.astype(np.float64), "eps": eps.astype(np.float64)}
     inputs = {**data, **weights} if isinstance(model, VAE) else weights
 
-    def run(*arrays: Array) -> tuple[Any, Any]:
+    def run(arrays: Sequence[Array], then: Callable[[Any, Terms], Any]) -> Any:
         named = dict(zip(inputs, arrays, strict=True))
         twin = twins[arrays[0].dtype]
+        kept = twin.theta.copy()
         for name, view in twin.params.items():
             view[...] = named[name]
-        return twin, twin.forward(*(named.get(name, array.astype(twin.dtype)) for name, array in data.items()))
+        terms = twin.forward(*(named.get(name, array.astype(twin.dtype)) for name, array in data.items()))
+        result = then(twin, terms)
+        twin.theta[...] = kept
+        return result
 
     def forward(*arrays: Array) -> Any:
-        twin, terms = run(*arrays)
-        return twin.objective.loss(terms)
+        return run(arrays, lambda twin, terms: twin.objective.loss(terms))
 
     def vjp(dloss: Array, *arrays: Array) -> list[Array]:
-        twin, _ = run(*arrays)
-        if not isinstance(twin, VAE):
+        def gradients(twin: Any, _: Terms) -> list[Array]:
+            if isinstance(twin, VAE):
+                return [*twin.backward_to_inputs(), *twin.grads.values()]
             twin.backward()
-            return [dloss * gradient for gradient in twin.grads.values()]
-        return [dloss * gradient for gradient in (*twin.backward_to_inputs(), *twin.grads.values())]
+            return [*twin.grads.values()]
+
+        return [dloss * gradient for gradient in run(arrays, gradients)]
 
     return GradientProblem(inputs, forward, vjp, lambda oracle: _loss(oracle, model, list(inputs), data["x"]))
 

@@ -1,0 +1,136 @@
+"""What a model is made of: its settings, its parameters, its dtype, its noise."""
+
+import numpy as np
+import pytest
+from drawing import normal, uniform
+from standin import STANDIN
+
+import scratchvae as sv
+from scratchvae.backend import NUMPY, to_numpy
+from scratchvae.errors import BackendError, ConfigError, RangeError
+from scratchvae.streams import fill, stream
+
+BOTH = pytest.mark.parametrize("kind", [sv.VAE, sv.Autoencoder])
+DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64", "longdouble"])
+
+
+def test_a_model_describes_itself_in_a_line():
+    assert repr(sv.VAE(6, 2, (5, 4), "tanh")) == "<VAE 6-5-4-2, tanh, 152 parameters, float32 on numpy>"
+
+
+@BOTH
+def test_a_model_keeps_the_shape_of_its_pictures_and_room_for_notes(kind):
+    model = kind(6, 2, (4,), image_shape=[2, 3])
+    assert model.image_shape == (2, 3) and model.config["image_shape"] == [2, 3]
+    assert model.notes == {}
+    assert kind(6, 2, (4,)).image_shape is None
+
+
+def test_without_an_initialiser_hidden_weights_begin_as_their_activation_asks_for():
+    relu, tanh = (sv.VAE(300, 20, (200,), activation=name).params["encoder.0.W"] for name in ("relu", "tanh"))
+    assert relu.std() == pytest.approx(np.sqrt(2 / 300), rel=0.02)
+    assert np.abs(tanh).max() <= np.sqrt(6 / 500)
+
+
+@BOTH
+def test_an_initialiser_that_is_asked_for_is_kept_and_used_for_all_weights(kind):
+    model = kind(400, 200, (300,), init="he_normal", activation="tanh")
+    assert model.config["init"] == "he_normal"
+    for name, W in model.params.items():
+        if name.endswith("W"):
+            assert W.var() == pytest.approx(2 / len(W), rel=0.05), name
+
+
+@BOTH
+@DTYPES
+def test_everything_that_comes_out_has_the_dtype_of_the_model(kind, dtype):
+    model, x = kind(6, 2, (4,), dtype=dtype), uniform(0, 3, 6)
+    out = [model.embed(x), model.decode(normal(0, 3, 2)), model.interpolate(*x[:2]), *model.terms(x), model.theta]
+    out += [model.dtheta, *model.loss_and_grads(x)[1].values(), *model.grads.values()]
+    if kind is sv.VAE:
+        out += [*model.encode(x), model.sample(2), *model.elbo(x)]
+    assert {array.dtype for array in out} == {np.dtype(dtype)}
+
+
+@BOTH
+@pytest.mark.parametrize("backend", [NUMPY, STANDIN])
+def test_the_same_model_in_another_dtype_is_one_of_its_own(kind, backend):
+    model = kind(6, 2, (4, 3), "gelu", beta=2.0, seed=3, backend=backend, init="he_normal", image_shape=(2, 3))
+    model.theta[...] = model.theta * 3.0  # trained since
+    model.notes["data"] = "digits"
+    other = model.astype("float64")
+    assert type(other) is kind and other.backend is backend
+    assert other.config == {**model.config, "dtype": "float64"}
+    before = to_numpy(model.theta).copy()
+    assert to_numpy(other.theta).dtype == np.float64 and np.array_equal(to_numpy(other.theta), before)
+    assert other.notes == {"data": "digits"}
+    other.notes["data"] = "other"
+    other.theta[...] = 0.0
+    assert np.array_equal(to_numpy(model.theta), before) and model.notes == {"data": "digits"}
+    with pytest.raises(ConfigError, match="dtype='float16'"):
+        model.astype("float16")
+
+
+@BOTH
+def test_long_doubles_are_for_the_host_alone(kind):
+    model = kind(6, 2, (4,), backend=STANDIN)
+    for make in (lambda: kind(6, 2, (4,), dtype="longdouble", backend=STANDIN), lambda: model.astype("longdouble")):
+        with pytest.raises(BackendError, match="backend='numpy'; standin has float32 and float64"):
+            make()
+
+
+@BOTH
+def test_long_doubles_give_what_doubles_give_but_for_its_rounding(kind):
+    double = kind(6, 2, (4,), dtype="float64", activation="gelu")
+    x, eps = uniform(0, 3, 6), normal(0, 3, double.noise_dim)
+    (loss, grads), (exact, exact_grads) = (
+        model.loss_and_grads(x, eps) for model in (double, double.astype("longdouble"))
+    )
+    assert loss == pytest.approx(exact, rel=1e-14)
+    for name, grad in grads.items():
+        np.testing.assert_allclose(grad, exact_grads[name], rtol=1e-12, atol=1e-15)
+
+
+@DTYPES
+def test_codes_are_let_in_as_far_as_the_dtype_goes(dtype):
+    vae = sv.VAE(6, 2, (), dtype=dtype)
+    largest = float(min(np.finfo(dtype).max, np.finfo("float64").max))
+    vae.theta[...] = 0.0
+    assert (vae.decode(np.full((1, 2), largest)) == 0.5).all() and (vae.decode(np.full((1, 2), -largest)) == 0.5).all()
+    with pytest.raises(RangeError, match="infinite"):
+        vae.decode(np.full((1, 2), np.inf))
+
+
+@BOTH
+def test_the_gradients_by_name_are_views_and_those_that_are_returned_are_not(kind):
+    model, x = kind(6, 2, (4,)), uniform(0, 3, 6)
+    _, returned = model.loss_and_grads(x)
+    assert {name: grad.shape for name, grad in model.grads.items()} == {
+        name: parameter.shape for name, parameter in model.params.items()
+    }
+    for name, grad in model.grads.items():
+        assert np.shares_memory(grad, model.dtheta) and np.array_equal(grad, returned[name]) and grad.any()
+        assert not np.shares_memory(grad, returned[name])
+    assert np.array_equal(np.concatenate([grad.ravel() for grad in model.grads.values()]), model.dtheta)
+    model.grads.clear()
+    model.params.clear()
+    assert len(model.grads) == len(model.params) == 8
+
+
+def test_noise_is_drawn_from_seed_0_in_the_dtype_of_the_model_unless_another_is_named():
+    vae, x = sv.VAE(6, 2, (4,)), uniform(0, 3, 6)
+    eps = stream(0, "noise").standard_normal((3, 2), np.float32)
+    assert vae.loss_and_grads(x)[0] == vae.loss_and_grads(x, eps)[0] == vae.loss_and_grads(x, seed=0)[0]
+    for method in (vae.elbo, vae.terms):
+        assert np.array_equal(method(x).value, method(x, eps).value)
+    z = stream(0, "prior").standard_normal((3, 2), np.float32)
+    assert np.array_equal(vae.sample(3), vae.decode(z))
+
+
+@pytest.mark.parametrize("draw", ["standard_normal", "random"])
+@DTYPES
+def test_long_doubles_are_drawn_as_doubles_and_the_others_as_themselves(draw, dtype):
+    out = np.zeros((5, 3), dtype)
+    assert fill(out, getattr(stream(1, "pixels"), draw)) is out
+    drawn_in = np.float32 if dtype == "float32" else np.float64
+    assert np.array_equal(out, getattr(stream(1, "pixels"), draw)((5, 3), dtype=drawn_in))
