@@ -153,7 +153,7 @@ def _kl(seed: int) -> dict[str, Measurement]:
     return {"GaussianKL": Measurement(abs(float(log_ratio.mean() - kl)) / error / SIGMAS, 1.0)}
 
 
-_UNIT = "1 is what chance passes once in 1e9 runs"
+_UNIT = "× the bound that chance breaks once in 1e9 runs"
 STATISTICS = (
     Check("draws: mean", _UNIT, _of_every_source(_mean)),
     Check("draws: variance", _UNIT, _of_every_source(_variance)),
