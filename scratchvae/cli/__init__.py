@@ -1,6 +1,7 @@
 """The command `scratchvae`.
 
-Exit codes: 0 done; 2 wrong usage or input, with one line that says what and how to mend it; 130 after Ctrl-C.
+Exit codes: 0 done; 1 a check of `gradcheck` failed; 2 wrong usage or input, with one line that says what and how to
+mend it; 130 after Ctrl-C.
 """
 
 from __future__ import annotations
