@@ -1,3 +1,4 @@
+import json
 import runpy
 from pathlib import Path
 
@@ -27,3 +28,18 @@ def test_the_museum_shows_a_bug_its_curve_and_what_catches_it(tmp_path, capsys):
     assert "- dx *= self.y" in text and "loss after 1 epochs" in text
     assert "caught by  Sigmoid by finite-difference: dx wrong at" in text
     assert (tmp_path / "museum.png").stat().st_size > 10_000
+
+
+def test_the_benchmark_takes_turns_with_contenders_of_the_same_loss(monkeypatch, tmp_path, capsys):
+    monkeypatch.syspath_prepend(str(DEMOS))
+    main = runpy.run_path(str(DEMOS / "benchmark.py"))["main"]
+    out = tmp_path / "grid.json"
+    sizes = {"batch": "4", "hidden": "8", "rounds": "2", "seconds": "0.01", "json": str(out)}
+    main(
+        [word for name, size in sizes.items() for word in (f"--{name}", size)] + ["--only", "products", "torch", "jax"]
+    )
+    (cell,) = json.loads(out.read_text())
+    assert set(cell["found"]) == {"step", "encode", "encode-one"}
+    assert {"products", "scratchvae"} <= set(cell["found"]["step"])
+    assert all(turn["milliseconds"] > 0 for turns in cell["found"]["step"].values() for turn in turns)
+    assert "step, batch 4, hidden 8" in capsys.readouterr().out

@@ -1,0 +1,58 @@
+"""JAX: the whole step, Adam and noise included, as one compiled function that updates its state in place."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from contenders.contender import BETA1, BETA2, EPS, LR, Contender
+
+
+def linear(params, name, x):
+    return x @ params[f"{name}.W"] + params[f"{name}.b"]
+
+
+def encode(params, x):
+    return jnp.split(linear(params, "encoder.2", jax.nn.relu(linear(params, "encoder.0", x))), 2, axis=1)
+
+
+def negative_elbo(params, x, eps):
+    mu, logvar = encode(params, x)
+    z = mu + jnp.exp(0.5 * logvar) * eps
+    logits = linear(params, "decoder.2", jax.nn.relu(linear(params, "decoder.0", z)))
+    reconstruction = (jax.nn.softplus(logits) - x * logits).sum()
+    return (reconstruction - 0.5 * (1 + logvar - mu**2 - jnp.exp(logvar)).sum()) / len(x)
+
+
+@partial(jax.jit, donate_argnums=(0, 1, 2, 3), static_argnums=5)
+def update(params, m, v, state, x, shape):
+    key, t = state
+    key, subkey = jax.random.split(key)
+    t = t + 1
+    loss, grads = jax.value_and_grad(negative_elbo)(params, x, jax.random.normal(subkey, shape))
+    m = jax.tree.map(lambda m, g: BETA1 * m + (1 - BETA1) * g, m, grads)
+    v = jax.tree.map(lambda v, g: BETA2 * v + (1 - BETA2) * g * g, v, grads)
+    c1, c2 = 1 - BETA1**t, 1 - BETA2**t
+    params = jax.tree.map(lambda p, m, v: p - LR * (m / c1) / (jnp.sqrt(v / c2) + EPS), params, m, v)
+    return params, m, v, (key, t), loss
+
+
+class Jax(Contender):
+    def __init__(self, problem):
+        self.problem = problem
+        self.params = {name: jnp.asarray(value) for name, value in problem.params.items()}
+        self.m, self.v = (jax.tree.map(jnp.zeros_like, self.params) for _ in range(2))
+        self.state = jax.random.key(0), jnp.zeros((), jnp.float32)
+        self.x = jnp.asarray(problem.x)
+        self.codes = jax.jit(encode)
+
+    def loss(self):
+        return float(jax.jit(negative_elbo)(self.params, self.x, self.problem.eps))
+
+    def step(self):
+        shape = (self.problem.batch, self.problem.latent)
+        self.params, self.m, self.v, self.state, loss = update(self.params, self.m, self.v, self.state, self.x, shape)
+        return float(loss)
+
+    def encode(self, rows):
+        return jax.block_until_ready(self.codes(self.params, self.x[:rows]))

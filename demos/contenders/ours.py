@@ -1,0 +1,26 @@
+"""scratchvae, by its public methods."""
+
+import scratchvae as sv
+from contenders.contender import BETA1, BETA2, EPS, LR, Contender
+
+
+class Ours(Contender):
+    backend = "numpy"
+
+    def __init__(self, problem):
+        self.problem = problem
+        self.vae = sv.VAE(problem.width, problem.latent, (problem.hidden,), backend=self.backend)
+        for name, view in self.vae.params.items():
+            self.vae.backend.copy_from_host(view, problem.params[name])
+        self.x = self.vae.backend.upload(problem.x)
+        optimizer = sv.optim.Adam(LR, BETA1, BETA2, EPS)
+        self.trainer = sv.Trainer(self.vae, optimizer=optimizer, batch_size=problem.batch)
+
+    def loss(self):
+        return self.vae.loss_and_grads(self.x, self.problem.eps)[0]
+
+    def step(self):
+        self.trainer.step(self.x)
+
+    def encode(self, rows):
+        self.vae.encode(self.x[:rows])
