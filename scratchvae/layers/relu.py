@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scratchvae.backend import Array
 from scratchvae.layers.layer import Elementwise
+from scratchvae.memory import BatchBuffers
 
 
 class ReLU(Elementwise):
@@ -16,11 +17,16 @@ class ReLU(Elementwise):
 
     initializer = "he_normal"
 
+    def allocate(self, buffers: BatchBuffers, width: int) -> int:
+        """A row of zeros besides: NumPy compares with an array three times as fast as with a number."""
+        self._zero = buffers.backend.xp.zeros(width, buffers.dtype)
+        return super().allocate(buffers, width)
+
     def forward(self, x: Array) -> Array:
         """y (B, I) from x (B, I)."""
         rows = self.admit(x=x)
         y = self._y[:rows]
-        self.xp.maximum(x, 0.0, out=y)
+        self.xp.maximum(x, self._zero, out=y)
         self.y = y
         return y
 

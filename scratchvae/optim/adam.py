@@ -42,19 +42,19 @@ class Adam(Optimizer):
         lr = self.schedule(self.t)
         self.t += 1
 
+        # Kept are the sums without their factors, m / (1 − β₁) and v / (1 − β₂): two passes over memory less.
         m *= self.beta1
-        xp.multiply(dtheta, 1.0 - self.beta1, out=scratch)
-        m += scratch
+        m += dtheta
 
         v *= self.beta2
         xp.multiply(dtheta, dtheta, out=scratch)
-        scratch *= 1.0 - self.beta2
         v += scratch
 
-        # Both corrections are numbers, so they need no pass over memory: with c₁ = 1 − β₁ᵗ and c₂ = √(1 − β₂ᵗ),
+        # The corrections are numbers, so they need no pass either: with c₁ = (1 − β₁ᵗ) / (1 − β₁), c₂ = √ of the same
+        # for β₂, and m, v as they are kept,
         #   m̂ / (√v̂ + ε) = (m / c₁) / (√v / c₂ + ε) = (c₂ / c₁) · m / (√v + c₂ ε)
-        c1 = 1.0 - self.beta1**self.t
-        c2 = sqrt(1.0 - self.beta2**self.t)
+        c1 = (1.0 - self.beta1**self.t) / (1.0 - self.beta1)
+        c2 = sqrt((1.0 - self.beta2**self.t) / (1.0 - self.beta2))
         xp.sqrt(v, out=scratch)
         scratch += c2 * self.eps
         xp.divide(m, scratch, out=scratch)

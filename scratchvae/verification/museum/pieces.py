@@ -99,8 +99,15 @@ IN_PIECES = (
         "Adam without its bias correction",
         "It still trains.",
         (
-            Patch(Adam, "step", "c1 = 1.0 - self.beta1**self.t", "c1 = 1.0"),
-            Patch(Adam, "step", "c2 = sqrt(1.0 - self.beta2**self.t)", "c2 = 1.0"),
+            Patch(
+                Adam, "step", "c1 = (1.0 - self.beta1**self.t) / (1.0 - self.beta1)", "c1 = 1.0 / (1.0 - self.beta1)"
+            ),
+            Patch(
+                Adam,
+                "step",
+                "c2 = sqrt((1.0 - self.beta2**self.t) / (1.0 - self.beta2))",
+                "c2 = sqrt(1.0 / (1.0 - self.beta2))",
+            ),
         ),
         ("Adam by autograd", "AdamW by autograd"),
         ("VAE-after-steps by autograd",),
