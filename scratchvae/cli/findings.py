@@ -9,6 +9,7 @@ from scratchvae.verification import CHECKS, SUBJECTS, Check, Finding, Measuremen
 Findings = dict[str, Finding | None]  # by oracle; None where there is nothing to compare
 WIDTH = max(map(len, (*SUBJECTS, *CHECKS)))
 CELL = 17
+NOTHING = "–"
 
 
 class Table:
@@ -55,6 +56,8 @@ class Table:
             print(f"FAILED  {complaint}")
         for name, reason in absent.items():
             print(f"not held against {name}: {reason}")
+        if any(found is None for unit in self.units.values() for found in unit.values()):
+            print(f"{NOTHING} has no gradient to compare")
         print(policy)
         failed = f"{len(self.complaints)} of {self.count} comparisons FAILED"
         print(failed if self.complaints else f"all {self.count} comparisons agree")
@@ -77,5 +80,5 @@ class Table:
 
 def _error(finding: Finding | None) -> str:
     if finding is None:
-        return "–"
+        return NOTHING
     return f"{'FAILED ' if finding.complaints else ''}{finding.worst:.1e}"
