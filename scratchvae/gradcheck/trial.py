@@ -13,7 +13,7 @@ from scratchvae.gradcheck.report import AGREES, KINK, NOT_FINITE, UNRESOLVED, WR
 
 RETRIES = 4  # of a direction that meets a kink
 GLANCE = 1e-3  # of an input's size
-FLAT = 1e4  # of the rounding of f over a step: what is less steep than that is nothing
+FLAT = 100.0  # of the rounding of f over a step: what is less steep than that is nothing
 SURE = 10.0  # uncertainties: they are estimates themselves
 LUCK = 10.0  # tolerances: where differences are less certain than that, their agreement means nothing
 
@@ -117,10 +117,13 @@ class Trial:
         expected = max(typical, abs(numeric.value))
         if lost and index is not None:
             expected = max(expected, self.typical)
-        if lost and not typical and numeric.uncertainty <= FLAT * self.lines.eps * numeric.steep:
-            apart = 0.0  # f does not depend on it as far as can be seen, and vjp says the same
-        uncertainty = numeric.uncertainty / expected if expected and apart else 0.0
-        error = apart / expected if apart and expected else 0.0
+        flat = apart <= numeric.uncertainty <= FLAT * self.lines.eps * numeric.steep
+        if flat and not typical:
+            error = uncertainty = 0.0  # f does not depend on it as far as can be seen, and vjp says the same
+        elif expected:
+            error, uncertainty = apart / expected, numeric.uncertainty / expected
+        else:
+            error, uncertainty = apart, inf if numeric.uncertainty else 0.0
         if not isfinite(analytic) or not isfinite(numeric.value):
             error, verdict = float("inf"), NOT_FINITE
         elif numeric.kink > self.tolerance * expected:

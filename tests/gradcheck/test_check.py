@@ -211,3 +211,12 @@ def test_one_wrong_number_among_many_is_found_with_few_calls():
     report = check(counted, slip, normal(0, 200_000), directions=1)
     assert report["x"].coordinate == (123_456,)
     assert len(calls) < 400
+
+
+@given(seeds)
+def test_a_forgotten_gradient_does_not_pass_because_f_is_large_and_in_float32(seed):
+    def f(x):
+        return np.float32(1e5) + np.sum(np.sin(x.astype(np.float32)))
+
+    report = check_gradient(f, lambda x: 0 * x, normal(seed, 30), tolerance=1e-4, seed=seed)
+    assert report["x"].verdict in ("unresolved", "wrong")
