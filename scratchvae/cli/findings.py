@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scratchvae.verification import CHECKS, SUBJECTS, Check, Finding, Measurement
+from scratchvae.verification.checks import complaints
 
 Findings = dict[str, Finding | None]  # by oracle; None where there is nothing to compare
 WIDTH = max(map(len, (*SUBJECTS, *CHECKS)))
@@ -43,11 +44,7 @@ class Table:
         worst = max(found.values(), key=lambda m: (not m.passed, m.value / (m.allowed or 1.0)))
         self._line(check.name, f"{worst.value:.2g}", f"{worst.allowed:.2g}", note=check.unit)
         self.count += len(found)
-        self.complaints += [
-            f"{check.name}, {of}: {m.value:.3g} where {m.allowed:.3g} is allowed"
-            for of, m in found.items()
-            if not m.passed
-        ]
+        self.complaints += [f"{check.name}, {complaint}" for complaint in complaints(found)]
 
     def conclude(self, absent: dict[str, str], policy: str) -> None:
         """The verdict, after each complaint and each oracle that could not be asked."""

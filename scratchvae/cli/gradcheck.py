@@ -111,7 +111,7 @@ def _oracles(asked: str) -> tuple[dict[str, Oracle | None], dict[str, str]]:
 
 def _of_units(args: argparse.Namespace, oracles: dict[str, Oracle | None]) -> Iterator[tuple[str, Findings]]:
     names = list(getattr(args, "unit", SUBJECTS))
-    drawn = [SUBJECTS[name].draw(np.random.default_rng(args.seed)) for name in names]
+    drawn = (SUBJECTS[name].draw(np.random.default_rng(args.seed)) for name in names)
     if set(oracles) == {FINITE_DIFFERENCE} and not any(isinstance(problem, GradientProblem) for problem in drawn):
         raise ConfigError(f"{', '.join(names)} has no gradient to hold against differences; name another --oracle")
     for name in names:

@@ -81,7 +81,7 @@ def derivative(phi: Line, step: float, eps: float) -> Derivative:
                 break
     if not levels:
         return Derivative(float("nan"), float("inf"))
-    near, kink_close_by = _slope_close_by(phi, step, noise)
+    near, kink_close_by = _slope_close_by(phi, at_zero, step, noise)
     best, kink = _uncontradicted(levels, near), max(kink, kink_close_by)
     drowned = roughness > max(DROWNED * reach, 16 * rounding)
     return Derivative(best.value, float("inf") if drowned else best.error, kink, float(abs(at_zero)) / step)
@@ -116,15 +116,15 @@ def _roughness(phi: Line, step: float) -> float:
     return noise
 
 
-def _slope_close_by(phi: Line, step: float, noise: float) -> tuple[_Entry, float]:
+def _slope_close_by(phi: Line, at_zero: Any, step: float, noise: float) -> tuple[_Entry, float]:
     """D, and J, at a step so small that it hardly meets another kink than one at 0.
 
     D is not precise, but what contradicts it is the slope elsewhere.
     """
-    h, here = CLOSE * step, phi(0.0)
+    h = CLOSE * step
     above, below, half_above, half_below = phi(h), phi(-h), phi(h / 2), phi(-h / 2)
     wide, narrow = (above - below) / (2 * h), (half_above - half_below) / h
-    bend, finer_bend = (above - 2 * here + below) / h, 2 * (half_above - 2 * here + half_below) / h
+    bend, finer_bend = (above - 2 * at_zero + below) / h, 2 * (half_above - 2 * at_zero + half_below) / h
     if not np.isfinite(wide + narrow):
         return _Entry(float("nan"), float("inf"), h), 0.0
     jump, lost = abs(2 * finer_bend - bend), 8 * noise / h

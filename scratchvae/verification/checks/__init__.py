@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from scratchvae.verification.checks.check import Check, Measurement
+from scratchvae.verification.checks.check import Check, Measurement, complaints
 from scratchvae.verification.checks.conduct import CONDUCT
 from scratchvae.verification.checks.planted import PLANTED
 from scratchvae.verification.checks.saturation import SATURATION
 from scratchvae.verification.checks.statistics import STATISTICS
 
-__all__ = ["CHECKS", "Check", "Measurement"]
+__all__ = ["CHECKS", "Check", "Measurement", "complaints"]
 
 CHECKS: dict[str, Check] = {check.name: check for check in (*STATISTICS, *SATURATION, *CONDUCT, *PLANTED)}

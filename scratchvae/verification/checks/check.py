@@ -18,6 +18,11 @@ class Measurement(NamedTuple):
         return self.value <= self.allowed
 
 
+def complaints(found: dict[str, Measurement]) -> list[str]:
+    """A line for each measurement that is larger than allowed."""
+    return [f"{of}: {m.value:.3g} where {m.allowed:.3g} is allowed" for of, m in found.items() if not m.passed]
+
+
 class Check(NamedTuple):
     """A check by its name: what `measure` finds, by name, from a seed; `unit` says what the numbers are."""
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
-from scratchvae.verification.checks import CHECKS
+from scratchvae.verification.checks import CHECKS, complaints
 from scratchvae.verification.judge import FINITE_DIFFERENCE, hold
 from scratchvae.verification.oracles import get_oracle
 from scratchvae.verification.subjects import SUBJECTS
@@ -79,8 +79,7 @@ def seen(name: str, seed: int = 0) -> str:
 
 def _complaint(name: str, seed: int) -> str:
     if name in CHECKS:
-        found = CHECKS[name].measure(seed)
-        return "; ".join(f"{of}: {m.value:.2g}, allowed {m.allowed:g}" for of, m in found.items() if not m.passed)
+        return "; ".join(complaints(CHECKS[name].measure(seed)))
     subject, _, by = name.partition(" by ")
     finding = hold(SUBJECTS[subject], None if by == FINITE_DIFFERENCE else get_oracle(by), seed)
     if finding is None:
