@@ -153,7 +153,7 @@ class Module:
 
     @staticmethod
     def matmul(a, b, out):
-        room = _destination(out, (a.shape[0], b.shape[1]))
+        room = _destination(out, (*a.shape[:-1], *b.shape[1:]))
         if not room.flags.c_contiguous or not a.dtype == b.dtype == out.dtype:
             raise TypeError("matmul wants one dtype and a contiguous out")
         np.matmul(a._host, b._host, out=room)

@@ -58,6 +58,7 @@ class Linear(Layer):
             raise ShapeError(f"Linear({self.inputs}, {self.outputs}) was given rows of width {width}")
         self._y = buffers.matrix(self.outputs)
         self._dx = buffers.matrix(self.inputs)
+        self._ones = buffers.vector(buffers.rows, 1.0)
         if not hasattr(self, "W"):
             shapes = self.parameter_shapes()
             params, grads = (FlatVector(buffers.backend.xp, shapes, buffers.dtype) for _ in range(2))
@@ -76,7 +77,7 @@ class Linear(Layer):
 
     # y_no = Σ_i x_ni W_io + b_o, hence
     #   ∂L/∂W_io = Σ_n x_ni dy_no   →  dW = xᵀ dy
-    #   ∂L/∂b_o  = Σ_n dy_no        →  db = Σ_n dy
+    #   ∂L/∂b_o  = Σ_n dy_no        →  db = 1ᵀ dy
     #   ∂L/∂x_ni = Σ_o dy_no W_io   →  dx = dy Wᵀ
     def backward(self, dy: Array) -> Array:
         """dW, db and dx (B, I) from dy (B, O)."""
@@ -87,6 +88,6 @@ class Linear(Layer):
 
     def backward_parameters(self, dy: Array) -> None:
         """dW and db alone."""
-        self.admit_gradient(dy=dy)
+        rows = self.admit_gradient(dy=dy)
         self.xp.matmul(self.x.T, dy, out=self.dW)
-        self.xp.sum(dy, axis=0, out=self.db)
+        self.xp.matmul(self._ones[:rows], dy, out=self.db)

@@ -30,6 +30,12 @@ class BatchBuffers:
         room: Array = self.backend.xp.empty(self.rows, self.dtype)
         return room
 
+    def vector(self, size: int, value: float) -> Array:
+        """One value `size` times, to compare, multiply or sum with."""
+        vector: Array = self.backend.xp.empty(size, self.dtype)
+        vector.fill(value)
+        return vector
+
     def taller(self, rows: int) -> BatchBuffers:
         """The same for a larger batch."""
         return BatchBuffers(self.backend, self.dtype, rows)

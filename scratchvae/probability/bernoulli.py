@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from scratchvae.backend import Array
-from scratchvae.kernels.logistic import sigmoid, softplus
+from scratchvae.kernels.bernoulli import bernoulli
+from scratchvae.kernels.logistic import sigmoid
 from scratchvae.memory import BatchBuffers, Unit
 
 
@@ -11,7 +12,7 @@ class Bernoulli(Unit):
     """Independent Bernoulli pixels given by their logits: log p(x | t) in nats. Kingma and Welling 2013, appendix C.1.
 
     shapes   logits t, x (B, D)   log_likelihood (B,)
-    keeps    t and x, borrowed until backward returns
+    keeps    x − σ(t), its own; t, borrowed until backward returns
     writes   log_likelihood | dlogits, dx
 
     x is 0 or 1. Grey values in [0, 1] are accepted too, as is customary: then
@@ -26,23 +27,22 @@ class Bernoulli(Unit):
     # in which no probability, and so no log of 0, ever appears.
 
     def allocate(self, buffers: BatchBuffers, width: int) -> int:
-        """Room for the terms of every pixel, their sums, and the gradients."""
+        """Room for the term and the slope of every pixel, the sum of a row's terms, and the gradients."""
         self._log_likelihood = buffers.column()
         self._terms = buffers.matrix(width)
+        self._slope = buffers.matrix(width)
         self._dlogits = buffers.matrix(width)
         self._dx = buffers.matrix(width)
+        self._ones = buffers.vector(width, 1.0)
         return 0
 
     def forward(self, logits: Array, x: Array) -> Array:
         """log p(x | t) (B,) from logits and x (B, D)."""
         rows = self.admit(logits=logits, x=x)
-        terms, scratch = self._terms[:rows], self._dlogits[:rows]
-        log_likelihood = self._log_likelihood[:rows]
-        softplus(self.xp, logits, out=terms, scratch=scratch)
-        self.xp.multiply(x, logits, out=scratch)
-        self.xp.subtract(scratch, terms, out=terms)
-        self.xp.sum(terms, axis=1, out=log_likelihood)
-        self.logits, self.x = logits, x
+        log_likelihood, terms, slope = self._log_likelihood[:rows], self._terms[:rows], self._slope[:rows]
+        bernoulli(self.xp, logits, x, terms, slope, (self._dlogits[:rows], self._dx[:rows]))
+        self.xp.matmul(terms, self._ones, out=log_likelihood)
+        self.logits, self.slope = logits, slope
         return log_likelihood
 
     # softplus′ = σ, hence
@@ -51,9 +51,7 @@ class Bernoulli(Unit):
         """dlogits (B, D) from dlog_likelihood (B,)."""
         rows = self.admit_gradient(dlog_likelihood=dlog_likelihood)
         dlogits = self._dlogits[:rows]
-        self.mean(self.logits, out=dlogits)
-        self.xp.subtract(self.x, dlogits, out=dlogits)
-        dlogits *= dlog_likelihood[:, None]
+        self.xp.multiply(self.slope, dlog_likelihood[:, None], out=dlogits)
         return dlogits
 
     #   ∂ log p/∂x = t               →  dx = dlog_likelihood · t

@@ -25,6 +25,7 @@ class GaussianKL(Unit):
         self._per_dimension = buffers.matrix(width)
         self._excess = buffers.matrix(width)
         self._scratch = buffers.matrix(width)
+        self._ones = buffers.vector(width, 1.0)
         return 0
 
     def forward(self, mu: Array, logvar: Array) -> Array:
@@ -36,7 +37,7 @@ class GaussianKL(Unit):
         per_dimension += excess
         per_dimension -= logvar
         per_dimension *= 0.5
-        self.xp.sum(per_dimension, axis=1, out=kl)
+        self.xp.matmul(per_dimension, self._ones, out=kl)
         self.mu, self.excess, self.per_dimension = mu, excess, per_dimension
         return kl
 

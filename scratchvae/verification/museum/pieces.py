@@ -86,10 +86,10 @@ IN_PIECES = (
             Patch(
                 Bernoulli,
                 "forward",
-                "self.xp.sum(terms, axis=1, out=log_likelihood)",
-                "p = self.mean(logits, out=scratch)\n"
+                "self.xp.matmul(terms, self._ones, out=log_likelihood)",
+                "p = self.mean(logits, out=self._dx[:rows])\n"
                 "    terms = x * self.xp.log(p + 1e-7) + (1 - x) * self.xp.log(1 - p + 1e-7)\n"
-                "    self.xp.sum(terms, axis=1, out=log_likelihood)",
+                "    self.xp.matmul(terms, self._ones, out=log_likelihood)",
             ),
         ),
         ("saturation", "Bernoulli by autograd", "Bernoulli by finite-difference"),
