@@ -172,8 +172,8 @@ class Module:
 
 
 UFUNCS = (
-    "abs add divide exp expm1 greater greater_equal less log1p maximum minimum multiply negative reciprocal sqrt tanh "
-    "subtract"
+    "abs add divide exp expm1 greater greater_equal less log log1p maximum minimum multiply negative reciprocal sqrt "
+    "subtract tanh"
 )
 for _name in UFUNCS.split():
     setattr(Module, _name, staticmethod(_device_ufunc(getattr(np, _name))))

@@ -40,7 +40,7 @@ class Bernoulli(Unit):
         """log p(x | t) (B,) from logits and x (B, D)."""
         rows = self.admit(logits=logits, x=x)
         log_likelihood, terms, slope = self._log_likelihood[:rows], self._terms[:rows], self._slope[:rows]
-        bernoulli(self.xp, logits, x, terms, slope, (self._dlogits[:rows], self._dx[:rows]))
+        bernoulli(self.xp, logits, x, terms, slope, scratch=self._dlogits[:rows])
         self.xp.matmul(terms, self._ones, out=log_likelihood)
         self.logits, self.slope = logits, slope
         return log_likelihood
