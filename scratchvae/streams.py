@@ -11,6 +11,8 @@ from scratchvae.settings import whole
 
 PURPOSES = ("weights", "noise", "prior", "pixels", "training order", "training noise", "training pixels")
 
+BITS_AT_ONCE = 2**14  # numbers
+
 
 def stream(seed: int, purpose: str) -> np.random.Generator:
     """The generator that `seed` stands for where numbers are drawn for `purpose`. Raises ConfigError.
@@ -28,3 +30,11 @@ def fill(out: Any, draw: Callable[..., Any]) -> Any:
     else:
         out[...] = draw(out.shape)  # NumPy draws no long doubles
     return out
+
+
+def fill_bits(out: Any, rng: np.random.Generator) -> None:
+    """Fill `out`, contiguous whole numbers, with random bits, a few at a time: NumPy puts them in a new array."""
+    flat = out.reshape(-1)
+    for start in range(0, flat.size, BITS_AT_ONCE):
+        part = flat[start : start + BITS_AT_ONCE]
+        part[...] = rng.bit_generator.random_raw(-(-part.nbytes // 8)).view(out.dtype)[: part.size]
