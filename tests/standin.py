@@ -1,7 +1,8 @@
 """A stand-in for CuPy where there is no GPU: arrays that live "elsewhere", and a module that takes nothing else.
 
 It refuses what CuPy refuses or, worse, computes on the host in silence: host arrays, keywords beyond out, dtype and
-casting, an `out` of the wrong shape, dtype or layout. It counts each value that is read back, for a read stops a GPU.
+casting, an `out` of the wrong shape, dtype or layout. It counts each value that is read back, for a read stops a GPU,
+and each launch, for each costs more than the arithmetic of a small array.
 """
 
 import numpy as np
@@ -9,6 +10,12 @@ import numpy as np
 from scratchvae.backend import Backend
 
 reads = 0
+launches = 0
+
+
+def _launch():
+    global launches
+    launches += 1
 
 
 class DeviceArray:
@@ -34,18 +41,21 @@ class DeviceArray:
         return DeviceArray(np.asarray(self._host[_index(key)]))
 
     def __setitem__(self, key, value):
+        _launch()
         self._host[_index(key)] = _operand(value)
 
     def astype(self, dtype, copy=True):
         return self if not copy and self.dtype == dtype else DeviceArray(self._host.astype(dtype))
 
     def copy(self):
+        _launch()
         return DeviceArray(self._host.copy())
 
     def reshape(self, *shape):
         return DeviceArray(self._host.reshape(*shape))
 
     def fill(self, value):
+        _launch()
         self._host.fill(value)
 
     def get(self):
@@ -59,12 +69,15 @@ class DeviceArray:
         self._host[...] = host
 
     def sum(self, axis=None):
+        _launch()
         return DeviceArray(np.asarray(self._host.sum(axis=axis)))
 
     def min(self):
+        _launch()
         return DeviceArray(np.asarray(self._host.min()))
 
     def max(self):
+        _launch()
         return DeviceArray(np.asarray(self._host.max()))
 
     def _read(self):
@@ -100,6 +113,7 @@ def _operand(value):
 
 def _operator(ufunc, reverse=False):
     def apply(self, other):
+        _launch()
         a, b = _operand(self), _operand(other)
         return DeviceArray(np.asarray(ufunc(b, a) if reverse else ufunc(a, b)))
 
@@ -108,6 +122,7 @@ def _operator(ufunc, reverse=False):
 
 def _in_place(ufunc):
     def apply(self, other):
+        _launch()
         ufunc(self._host, _operand(other), out=self._host)
         return self
 
@@ -131,6 +146,7 @@ def _destination(out, shape):
 
 def _device_ufunc(ufunc):
     def apply(*args, out=None, dtype=None, casting="same_kind"):
+        _launch()
         hosts = [_operand(arg) for arg in args]
         if not any(isinstance(arg, DeviceArray) for arg in args):
             raise TypeError("no argument is on the device")
@@ -153,6 +169,7 @@ class Module:
 
     @staticmethod
     def matmul(a, b, out):
+        _launch()
         room = _destination(out, (*a.shape[:-1], *b.shape[1:]))
         if not room.flags.c_contiguous or not a.dtype == b.dtype == out.dtype:
             raise TypeError("matmul wants one dtype and a contiguous out")
@@ -161,14 +178,22 @@ class Module:
 
     @staticmethod
     def sum(a, axis=None, out=None):
+        _launch()
         host = a._host.sum(axis=axis)
         if out is None:
             return DeviceArray(np.asarray(host))
         a._host.sum(axis=axis, out=_destination(out, host.shape))
         return out
 
-    mean = staticmethod(lambda a: DeviceArray(np.asarray(a._host.mean())))
-    dot = staticmethod(lambda a, b: DeviceArray(np.asarray(np.dot(a._host, b._host))))
+    @staticmethod
+    def mean(a):
+        _launch()
+        return DeviceArray(np.asarray(a._host.mean()))
+
+    @staticmethod
+    def dot(a, b):
+        _launch()
+        return DeviceArray(np.asarray(np.dot(a._host, b._host)))
 
 
 UFUNCS = (

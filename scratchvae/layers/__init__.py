@@ -1,5 +1,6 @@
 """The pieces of a network: each forward stands above its backward, with the derivation between them."""
 
+from scratchvae.layers import fused  # noqa: F401 - the twins for devices, which must be known
 from scratchvae.layers.gelu import GELU
 from scratchvae.layers.layer import Layer
 from scratchvae.layers.leaky_relu import LeakyReLU

@@ -68,10 +68,15 @@ class Linear(Layer):
 
     def forward(self, x: Array) -> Array:
         """y (B, O) from x (B, I)."""
+        y = self.product(x)
+        y += self.b
+        return y
+
+    def product(self, x: Array) -> Array:
+        """x W alone, for whoever adds b."""
         rows = self.admit(x=x)
         y = self._y[:rows]
         self.xp.matmul(x, self.W, out=y)
-        y += self.b
         self.x = x
         return y
 

@@ -2,7 +2,8 @@
 
 from scratchvae.memory.batch import BatchBuffers
 from scratchvae.memory.flat import FlatVector
+from scratchvae.memory.fused import fuse, twin_of
 from scratchvae.memory.landing import Landing
 from scratchvae.memory.unit import Unit
 
-__all__ = ["BatchBuffers", "FlatVector", "Landing", "Unit"]
+__all__ = ["BatchBuffers", "FlatVector", "Landing", "Unit", "fuse", "twin_of"]

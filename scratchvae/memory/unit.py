@@ -7,6 +7,7 @@ from typing import Any
 from scratchvae.backend import Array, backend_of
 from scratchvae.errors import DTypeError, ShapeError
 from scratchvae.memory.batch import BatchBuffers
+from scratchvae.memory.fused import fuse
 
 
 class Unit:
@@ -24,6 +25,7 @@ class Unit:
 
     def bind(self, buffers: BatchBuffers, width: int) -> int:
         """Receive room for a batch whose rows are `width` wide; return how wide the output is."""
+        fuse(self, buffers.backend.xp)
         output = self.allocate(buffers, width)  # a width that does not fit is refused before anything is kept of it
         self.xp = buffers.backend.xp
         self.width = width

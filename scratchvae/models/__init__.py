@@ -1,5 +1,6 @@
 """Which piece follows which, forward, and its mirror, backward."""
 
+from scratchvae.models import fused  # noqa: F401 - the twins for devices, which must be known
 from scratchvae.models.autoencoder import Autoencoder
 from scratchvae.models.model import Model
 from scratchvae.models.objective import Terms

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from scratchvae.backend import Array
 from scratchvae.errors import ShapeError
-from scratchvae.memory import BatchBuffers
+from scratchvae.memory import BatchBuffers, fuse
 
 
 class Terms(NamedTuple):
@@ -29,11 +31,15 @@ class Objective:
         self.rows = 0  # of the last forward
 
     def bind(self, buffers: BatchBuffers) -> None:
-        """Receive room for a value and two gradients a row."""
+        """Receive room for a value, two gradients and the sums of three terms a row."""
+        fuse(self, buffers.backend.xp)
         self.xp: Any = buffers.backend.xp
         self._value = buffers.column()
         self._dreconstruction = buffers.column()
         self._dkl = buffers.column()
+        self._filled: tuple[int, float] | None = None
+        wide, shape = np.promote_types(buffers.dtype, np.float64), self.shape_of_sums(buffers.rows)
+        self._sums = Terms(*(self.xp.zeros(shape, wide) for _ in Terms._fields))
 
     def forward(self, reconstruction: Array, kl: Array) -> Terms:
         """The terms of each row, on loan."""
@@ -41,7 +47,21 @@ class Objective:
         value = self._value[: self.rows]
         self.xp.multiply(kl, -self.beta, out=value)
         value += reconstruction
-        return Terms(value, reconstruction, kl)
+        terms = Terms(value, reconstruction, kl)
+        for total, term in zip(self._sums, terms, strict=True):
+            total += term.sum()
+        return terms
+
+    def totals(self) -> Terms:
+        """The sums of the terms of all rows since the last call: three numbers still on the device."""
+        totals = Terms(*(kept.sum() for kept in self._sums))
+        for kept in self._sums:
+            kept.fill(0.0)
+        return totals
+
+    def shape_of_sums(self, rows: int) -> tuple[int, ...]:
+        """A single number for each sum; a device keeps one a row, which takes it no launch of its own."""
+        return ()
 
     def forget(self) -> None:
         """Other rows are about to pass through the model: no backward may follow."""
@@ -55,10 +75,12 @@ class Objective:
     #   ∂L/∂ℓ_n  = −1/B
     #   ∂L/∂KL_n = β/B
     def backward(self) -> tuple[Array, Array]:
-        """dreconstruction and dkl, (B,) each."""
+        """dreconstruction and dkl, (B,) each, on loan: they are not written again while they stay the same."""
         if not self.rows:
             raise ShapeError("backward was called without a forward just before; call forward first")
         dreconstruction, dkl = self._dreconstruction[: self.rows], self._dkl[: self.rows]
-        dreconstruction.fill(-1.0 / self.rows)
-        dkl.fill(self.beta / self.rows)
+        if self._filled != (self.rows, self.beta):
+            self._filled = self.rows, self.beta
+            dreconstruction.fill(-1.0 / self.rows)
+            dkl.fill(self.beta / self.rows)
         return dreconstruction, dkl

@@ -92,7 +92,7 @@ class VAE(Model):
         dlog_likelihood, dkl = self.objective.backward()
         dlogits = self.likelihood.backward(dlog_likelihood)
         dz = self.decoder.backward(dlogits)
-        dmu, dlogvar = self.reparameterize.backward(dz)
+        dmu, dlogvar = self.reparameterize.backward(dz, into=(self.split.dleft, self.split.dright))
         self.kl.add_backward(dkl, dmu, dlogvar)
         self._dlog_likelihood, self._dz = dlog_likelihood, dz
         return self.split.backward(dmu, dlogvar)

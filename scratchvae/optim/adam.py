@@ -50,16 +50,20 @@ class Adam(Optimizer):
         xp.multiply(dtheta, dtheta, out=scratch)
         v += scratch
 
-        # The corrections are numbers, so they need no pass either: with c₁ = (1 − β₁ᵗ) / (1 − β₁), c₂ = √ of the same
-        # for β₂, and m, v as they are kept,
+        # The corrections are numbers, so they need no pass either: with c₁, c₂ as below, and m, v as they are kept,
         #   m̂ / (√v̂ + ε) = (m / c₁) / (√v / c₂ + ε) = (c₂ / c₁) · m / (√v + c₂ ε)
-        c1 = (1.0 - self.beta1**self.t) / (1.0 - self.beta1)
-        c2 = sqrt((1.0 - self.beta2**self.t) / (1.0 - self.beta2))
+        c1, c2 = self.corrections()
         xp.sqrt(v, out=scratch)
         scratch += c2 * self.eps
         xp.divide(m, scratch, out=scratch)
         scratch *= lr * c2 / c1
         self.theta -= scratch
+
+    def corrections(self) -> tuple[float, float]:
+        """c₁ = (1 − β₁ᵗ) / (1 − β₁), and c₂, the root of the same for β₂."""
+        c1 = (1.0 - self.beta1**self.t) / (1.0 - self.beta1)
+        c2 = sqrt((1.0 - self.beta2**self.t) / (1.0 - self.beta2))
+        return c1, c2
 
 
 class AdamW(Adam):

@@ -6,6 +6,7 @@ from typing import Any
 
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError
+from scratchvae.memory import fuse
 from scratchvae.optim.schedules import Constant, Schedule
 
 
@@ -28,6 +29,7 @@ class Optimizer:
         """Receive θ, once and for all. Raises ConfigError where there is one already."""
         if hasattr(self, "theta"):
             raise ConfigError(f"this {type(self).__name__} belongs to another trainer; make one of its own for each")
+        fuse(self, xp)
         self.xp = xp
         self.theta = theta
 

@@ -1,5 +1,6 @@
 """Densities and draws, each with its derivation: the sampler, the Gaussian's KL, the Bernoulli likelihood."""
 
+from scratchvae.probability import fused  # noqa: F401 - the twins for devices, which must be known
 from scratchvae.probability.bernoulli import Bernoulli
 from scratchvae.probability.gaussian import GaussianKL
 from scratchvae.probability.reparameterize import Reparameterize

@@ -40,10 +40,10 @@ class Reparameterize(Unit):
     # z = μ + σ ε with σ = exp(½ ℓ), ℓ = log σ², hence
     #   ∂z/∂μ = 1                    →  dμ = dz
     #   ∂z/∂σ = ε,  ∂σ/∂ℓ = ½ σ      →  dℓ = dz · ½ σ ε
-    def backward(self, dz: Array) -> tuple[Array, Array]:
-        """dmu and dlogvar (B, Z) from dz (B, Z)."""
+    def backward(self, dz: Array, into: tuple[Array, Array] | None = None) -> tuple[Array, Array]:
+        """dmu and dlogvar (B, Z) from dz (B, Z), written `into` two arrays of the caller's, if there are any."""
         rows = self.admit_gradient(dz=dz)
-        dmu, dlogvar = self._dmu[:rows], self._dlogvar[:rows]
+        dmu, dlogvar = into or (self._dmu[:rows], self._dlogvar[:rows])
         dmu[...] = dz
         self.xp.multiply(self.sigma, self.eps, out=dlogvar)
         dlogvar *= 0.5

@@ -137,15 +137,14 @@ class Trainer:
         return "finished"
 
     def _epoch(self, batches: Minibatches, validation: Any, bar: Progress, ask: Interruption) -> Epoch | None:
-        xp, start = self.model.backend.xp, time.perf_counter()
-        totals = [xp.zeros(()) for _ in Terms._fields]
+        xp, objective, start = self.model.backend.xp, self.model.objective, time.perf_counter()
+        objective.totals()
         for k, x in enumerate(batches, start=1):
-            for total, term in zip(totals, self._update(x), strict=True):
-                total += term.sum()
+            self._update(x)
             bar.step()
             if ask.asked and k < len(batches):
                 return None
-        value, reconstruction, kl = (float(total) / len(batches.images) for total in totals)
+        value, reconstruction, kl = (float(total) / len(batches.images) for total in objective.totals())
         number = len(self.history.epochs) + 1
         validated = None if validation is None else -score(self.model, validation, binarize=self.binarize).value
         # the last update comes after the last loss: what it did shows in the weights

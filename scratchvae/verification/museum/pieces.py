@@ -100,11 +100,14 @@ IN_PIECES = (
         "It still trains.",
         (
             Patch(
-                Adam, "step", "c1 = (1.0 - self.beta1**self.t) / (1.0 - self.beta1)", "c1 = 1.0 / (1.0 - self.beta1)"
+                Adam,
+                "corrections",
+                "c1 = (1.0 - self.beta1**self.t) / (1.0 - self.beta1)",
+                "c1 = 1.0 / (1.0 - self.beta1)",
             ),
             Patch(
                 Adam,
-                "step",
+                "corrections",
                 "c2 = sqrt((1.0 - self.beta2**self.t) / (1.0 - self.beta2))",
                 "c2 = sqrt(1.0 / (1.0 - self.beta2))",
             ),

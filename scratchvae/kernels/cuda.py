@@ -1,0 +1,101 @@
+"""Kernels for devices: what takes several passes in NumPy, in one launch each.
+
+Written for CuPy's ElementwiseKernel and ReductionKernel, whose body is C++ for one number: `i` is its place among all,
+rows after one another; `raw` arrays are indexed by hand. An array may be read and written by the same kernel.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+
+class Elementwise(NamedTuple):
+    """A loop over all numbers; called with every input, then every output."""
+
+    inputs: str
+    outputs: str
+    operation: str
+    name: str
+
+
+class RowSum(NamedTuple):
+    """A sum over each row of what `operation` makes of a number; called with every input, then the output (B,)."""
+
+    inputs: str
+    output: str
+    operation: str
+    name: str
+
+
+BIAS_RELU = Elementwise(
+    "T x, raw T bias, int64 width",
+    "T y",
+    "T a = x + bias[i % width]; y = a < T(0) ? T(0) : a",
+    "scratchvae_bias_relu",
+)
+RELU_GRADIENT = Elementwise("T y, T dy", "T dx", "dx = T(y > T(0)) * dy", "scratchvae_relu_gradient")
+
+DRAW = Elementwise(
+    "T mu, T logvar, T eps", "T z, T sigma", "sigma = exp(T(0.5) * logvar); z = sigma * eps + mu", "scratchvae_draw"
+)
+DRAW_GRADIENT = Elementwise(
+    "T dz, T sigma, T eps",
+    "T dmu, T dlogvar",
+    "dmu = dz; dlogvar = sigma * eps * T(0.5) * dz",
+    "scratchvae_draw_gradient",
+)
+GAUSSIAN_KL = RowSum("T mu, T logvar", "T kl", "T(0.5) * (mu * mu + expm1(logvar) - logvar)", "scratchvae_gaussian_kl")
+ADD_GAUSSIAN_KL_GRADIENT = Elementwise(
+    "T mu, T logvar, raw T dkl, int64 width",
+    "T dmu, T dlogvar",
+    "T d = dkl[i / width]; dmu += d * mu; dlogvar += d * T(0.5) * expm1(logvar)",
+    "scratchvae_add_gaussian_kl_gradient",
+)
+
+BERNOULLI = RowSum(
+    "T logit, T pixel",
+    "T log_likelihood",
+    "pixel * logit - ((logit < T(0) ? T(0) : logit) + log1p(exp(-fabs(logit))))",
+    "scratchvae_bernoulli",
+)
+BERNOULLI_GRADIENT = Elementwise(
+    "T logit, T pixel, raw T dlog_likelihood, int64 width",
+    "T dlogit",
+    "T e = exp(-fabs(logit)); T p = (logit >= T(0) ? T(1) : e) / (T(1) + e);"
+    " dlogit = dlog_likelihood[i / width] * (pixel - p)",
+    "scratchvae_bernoulli_gradient",
+)
+
+OBJECTIVE = Elementwise(
+    "T reconstruction, T kl, float64 beta",
+    "T value, float64 values, float64 reconstructions, float64 kls",
+    "value = reconstruction - T(beta) * kl; values += value; reconstructions += reconstruction; kls += kl",
+    "scratchvae_objective",
+)
+
+ADAM = Elementwise(
+    "T g, T beta1, T beta2, T epsilon, T rate, T decay",
+    "T theta, T m, T v",
+    "m = beta1 * m + g; v = beta2 * v + g * g; theta = decay * theta - rate * (m / (sqrt(v) + epsilon))",
+    "scratchvae_adam",
+)
+
+SOURCES = tuple(source for source in list(globals().values()) if isinstance(source, Elementwise | RowSum))
+
+
+@cache
+def compiled(xp: Any, source: Elementwise | RowSum) -> Any:
+    """The kernel of `source`, compiled at its first call."""
+    if isinstance(source, Elementwise):
+        return xp.ElementwiseKernel(*source)
+    inputs, output, operation, name = source
+    return xp.ReductionKernel(inputs, output, operation, "a + b", f"{output.split()[1]} = a", "0", name)
+
+
+def launch(xp: Any, source: Elementwise | RowSum, *arguments: Any) -> None:
+    """Run the kernel of `source` over its inputs and outputs, in the order in which it names them."""
+    if isinstance(source, Elementwise):
+        compiled(xp, source)(*arguments)
+    else:
+        compiled(xp, source)(*arguments, axis=1)

@@ -1,0 +1,34 @@
+"""Adam on a device: the whole update in one launch."""
+
+from __future__ import annotations
+
+from scratchvae.backend import Array
+from scratchvae.kernels.cuda import ADAM, launch
+from scratchvae.memory import twin_of
+from scratchvae.optim.adam import Adam, AdamW
+
+
+@twin_of(Adam)
+class FusedAdam(Adam):
+    """Adam in one launch."""
+
+    def step(self, dtheta: Array) -> None:
+        """One update from dθ."""
+        self.update(dtheta, decay=1.0)
+
+    def update(self, dtheta: Array, decay: float) -> None:
+        """θ ← decay · θ, and Adam's step from dθ."""
+        lr = self.schedule(self.t)
+        self.t += 1
+        c1, c2 = self.corrections()
+        numbers = self.beta1, self.beta2, c2 * self.eps, lr * c2 / c1, decay
+        launch(self.xp, ADAM, dtheta, *numbers, self.theta, self.m, self.v)
+
+
+@twin_of(AdamW)
+class FusedAdamW(AdamW, FusedAdam):
+    """AdamW in one launch."""
+
+    def step(self, dtheta: Array) -> None:
+        """One update from dθ."""
+        self.update(dtheta, decay=1.0 - self.schedule(self.t) * self.weight_decay)

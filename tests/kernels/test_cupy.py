@@ -1,0 +1,141 @@
+"""What can be asked of the real CuPy on a machine without a GPU: that it has what we call, and compiles our kernels.
+
+The compiler is NVIDIA's own, from the wheels nvidia-cuda-nvrtc-cu12 and nvidia-cuda-runtime-cu12. That a kernel is
+made into source, and how, CuPy keeps to itself: the first part of this file follows CuPy 14.
+"""
+
+import inspect
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+import standin
+
+from scratchvae.kernels.cuda import SOURCES, Elementwise, compiled
+
+cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
+
+ARRAY, INDEXER, SCALAR = 1, 2, 3
+SCALARS = ("width", "beta", "beta1", "beta2", "epsilon", "rate", "decay")
+
+
+def source_of(kernel, of_type, axes):
+    """The C++ that CuPy makes of a kernel whose T is `of_type`, for arrays that it sees as contiguous or as 2-D."""
+    from cupy._core import _kernel, _reduction
+    from cupy._core._carray import Indexer
+    from cupy._core._scalar import CScalar
+
+    fixed = {"double": "f8", "long long": "i8"}
+    reduction = isinstance(kernel, cupy.ReductionKernel)
+    inputs, outputs = kernel.in_params, kernel.out_params
+
+    def dtype(p):
+        return np.dtype(fixed.get(p.ctype, of_type))
+
+    def array(p, axes):
+        return _kernel._ArgInfo(ARRAY, cupy.ndarray, dtype(p), 1 if p.raw else axes, p.raw or axes == 1, True)
+
+    def scalar(kind):
+        return _kernel._ArgInfo(SCALAR, CScalar, np.dtype(kind), 0, True, True)
+
+    def indexer(axes):
+        return _kernel._ArgInfo(INDEXER, Indexer, None, axes, True, True)
+
+    arguments = [scalar(dtype(p)) if p.name in SCALARS else array(p, axes) for p in inputs]
+    arguments += [array(p, 1 if reduction else axes) for p in outputs]
+    if reduction:
+        types = _kernel._TypeMap((("T", np.dtype(of_type)), ("IndexT", np.dtype("i4"))))
+        return _reduction._ReductionKernel_get_cached_function_code(
+            kernel.nin,
+            kernel.nout,
+            kernel._params,
+            (*arguments, indexer(axes), indexer(1), scalar("i4")),
+            types,
+            kernel.name,
+            512,
+            kernel.reduce_type,
+            kernel.identity,
+            kernel.map_expr,
+            kernel.reduce_expr,
+            kernel.post_map_expr,
+            kernel.preamble,
+            kernel.options,
+        )
+    types = _kernel._TypeMap((("T", np.dtype(of_type)),))
+    return _kernel._get_elementwise_kernel_code(
+        (*arguments, indexer(axes)),
+        types,
+        kernel.params,
+        kernel.operation,
+        kernel.name,
+        kernel.preamble,
+        **kernel.kwargs,
+    )
+
+
+def compile_source(code):
+    from cupy._core import core
+    from cupy.cuda import compiler
+
+    headers = "".join(f"#include <{header}>\n" for header in core._cupy_header_list)
+    options = (*core.assemble_cupy_compiler_options(()), "-arch=sm_80", "--device-as-default-execution-space")
+    return compiler._NVRTCProgram(headers + code, "kernel.cu", method="cubin").compile(options)
+
+
+needs_nvrtc = pytest.mark.skipif(
+    find_spec("nvidia") is None or find_spec("nvidia.cuda_nvrtc") is None, reason="nvidia-cuda-nvrtc-cu12 is not there"
+)
+
+
+@needs_nvrtc
+@pytest.mark.parametrize("axes", [1, 2])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+def test_every_kernel_compiles_for_a_device(source, dtype, axes):
+    binary, _ = compile_source(source_of(compiled(cupy, source), dtype, axes))
+    assert len(binary) > 1000
+
+
+@needs_nvrtc
+def test_a_kernel_with_a_mistake_does_not():
+    from cupy.cuda.compiler import CompileException
+
+    wrong = Elementwise("T x", "T y", "y = x + nowhere", "scratchvae_mistake")
+    with pytest.raises(CompileException, match="nowhere"):
+        compile_source(source_of(compiled(cupy, wrong), "float32", 1))
+
+
+UFUNCS = standin.UFUNCS.split()
+FUNCTIONS = [name for name in vars(standin.Module) if not name.startswith("__") and name not in UFUNCS]
+METHODS = "astype copy fill get reshape set sum min max __getitem__ __setitem__ __len__ __iadd__ __rsub__ __neg__"
+
+
+def parameters(function):
+    return set(inspect.signature(function).parameters)
+
+
+@pytest.mark.parametrize("name", UFUNCS)
+def test_each_ufunc_of_the_stand_in_is_one_of_cupys(name):
+    assert isinstance(getattr(cupy, name), cupy.ufunc)
+    assert (getattr(cupy, name).nin, getattr(cupy, name).nout) == (getattr(np, name).nin, 1)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_each_function_of_the_stand_in_is_in_cupy_with_its_arguments(name):
+    theirs = getattr(cupy, name)
+    theirs = theirs if inspect.isfunction(theirs) else type(theirs).__call__  # matmul is an object
+    assert parameters(getattr(standin.Module, name)) - {"a", "b"} <= parameters(theirs)
+
+
+@pytest.mark.parametrize("name", [*METHODS.split(), "T", "dtype", "ndim", "shape", "size"])
+def test_each_method_of_the_stand_ins_arrays_is_one_of_cupys(name):
+    assert hasattr(cupy.ndarray, name)
+    assert hasattr(standin.DeviceArray, name)
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+def test_cupy_reads_the_parameters_of_a_kernel_as_they_are_meant(source):
+    kernel = compiled(cupy, source)
+    wanted = [text.split()[-1] for text in ", ".join(source[:2]).split(", ")]
+    assert [p.name for p in (*kernel.in_params, *kernel.out_params)] == wanted
+    assert kernel.name == source.name
