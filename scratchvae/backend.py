@@ -6,7 +6,9 @@ against its module `xp`; whoever needs the host asks it to `upload` or `to_numpy
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import cache, partial, wraps
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -22,14 +24,17 @@ INSTALL = (
 class Backend:
     """An array module and the way to and from the host.
 
-    `name` is "numpy" or "cupy"; `xp` the module; `array_type` the class of its arrays.
+    `name` is "numpy" or "cupy"; `xp` the module; `array_type` the class of its arrays. On a device, `pinned(shape,
+    dtype)` makes host memory that is copied from while the host goes on, and `event()` something to wait for that by.
     """
 
-    def __init__(self, name: str, xp: Any, array_type: type) -> None:
+    def __init__(self, name: str, xp: Any, array_type: type, pinned: Any = np.empty, event: Any = None) -> None:
         self.name = name
         self.xp = xp
         self.array_type = array_type
         self.on_host = array_type is np.ndarray
+        self.pinned = pinned
+        self.event = event
 
     def require(self, array: Any, what: str) -> None:
         """Refuse an array that lives elsewhere: some CuPy functions would compute it on the host in silence.
@@ -103,9 +108,11 @@ def to_numpy(array: Any) -> Array:
     return host
 
 
+@cache
 def _cupy() -> Backend:
     try:
         import cupy
+        import cupyx
     except ImportError as error:
         raise BackendError(f"backend 'cupy' needs CuPy, which is not installed ({error}); {INSTALL}") from None
     # Without a device `is_available` answers False (CuPy 14) or raises (13). Missing CUDA libraries show only
@@ -127,4 +134,30 @@ def _cupy() -> Backend:
             f"backend 'cupy': CuPy {cupy.__version__} is installed but cannot compute here "
             f"({type(error).__name__}: {reason}); check the driver with nvidia-smi, or {INSTALL}"
         ) from None
-    return Backend("cupy", cupy, cupy.ndarray)
+    return Backend("cupy", cupy, cupy.ndarray, cupyx.empty_pinned, partial(cupy.cuda.Event, disable_timing=True))
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FATAL = {
+    "OutOfMemoryError": "has no memory left; take a smaller batch_size or network, or backend='numpy'",
+    "CUDARuntimeError": "stopped working; look at nvidia-smi, and start a new process: this one cannot use it again",
+}
+FATAL["CUDADriverError"] = FATAL["CUBLASError"] = FATAL["CUDARuntimeError"]
+
+
+def guarded(method: F) -> F:
+    """Of a method, what a device did not survive raises BackendError. What was saved before stays as it is."""
+
+    @wraps(method)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(*args, **kwargs)
+        except (MemoryError, RuntimeError) as error:
+            kind = type(error)
+            if kind.__module__.partition(".")[0] not in ("cupy", "cupy_backends") or kind.__name__ not in FATAL:
+                raise
+            reason = " ".join(str(error).split())
+            raise BackendError(f"the GPU {FATAL[kind.__name__]} ({kind.__name__}: {reason})") from error
+
+    return call  # type: ignore[return-value]

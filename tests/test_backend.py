@@ -24,6 +24,7 @@ def fake_cupy(monkeypatch, **content):
     for name, value in content.items():
         setattr(module, name, value)
     monkeypatch.setitem(sys.modules, "cupy", module)
+    monkeypatch.setitem(sys.modules, "cupyx", types.ModuleType("cupyx"))
 
 
 def raises(error):
@@ -152,3 +153,43 @@ def test_a_training_step_on_a_device_reads_nothing_back():
     before = standin.reads
     trainer._update(STANDIN.upload(IMAGES[:16]))
     assert standin.reads == before
+
+
+def error_of_the_device(name, base):
+    return type(name, (base,), {"__module__": "cupy.cuda.somewhere"})("out of memory\nallocating 8 bytes")
+
+
+FATAL = [("OutOfMemoryError", MemoryError, "smaller batch_size"), ("CUDARuntimeError", RuntimeError, "nvidia-smi")]
+
+
+@pytest.mark.parametrize(("name", "base", "says"), FATAL)
+@pytest.mark.parametrize("call", ["fit", "step", "encode", "decode", "loss_and_grads", "elbo", "VAE"])
+def test_a_device_that_fails_gives_one_clear_line_wherever_it_happens(monkeypatch, tmp_path, name, base, says, call):
+    vae = sv.VAE(9, 2, (8,), backend=STANDIN)
+    trainer = sv.Trainer(vae, batch_size=16)
+    trainer.fit(IMAGES, 1)
+    sv.save(vae, tmp_path / "vae.npz")
+    saved = (tmp_path / "vae.npz").read_bytes()
+    monkeypatch.setattr(standin.Module, "matmul", raises(error_of_the_device(name, base)))
+    monkeypatch.setattr(standin.Module, "zeros", raises(error_of_the_device(name, base)))
+    calls = {
+        "fit": lambda: trainer.fit(IMAGES, 2, validation=IMAGES, patience=1),
+        "step": lambda: trainer.step(IMAGES),
+        "encode": lambda: vae.encode(IMAGES),
+        "decode": lambda: vae.decode(np.zeros((3, 2))),
+        "loss_and_grads": lambda: vae.loss_and_grads(IMAGES),
+        "elbo": lambda: vae.elbo(IMAGES),
+        "VAE": lambda: sv.VAE(9, 2, (8,), backend=STANDIN),
+    }
+    with pytest.raises(BackendError, match=says) as caught:
+        calls[call]()
+    assert "\n" not in str(caught.value)
+    assert trainer.history.stopped == ("failed" if call == "fit" else "finished")
+    assert (tmp_path / "vae.npz").read_bytes() == saved
+
+
+def test_a_failure_of_anything_else_is_left_as_it_is(monkeypatch):
+    vae = sv.VAE(9, 2, (8,), backend=STANDIN)
+    monkeypatch.setattr(standin.Module, "matmul", raises(MemoryError("of the host")))
+    with pytest.raises(MemoryError, match="of the host"):
+        vae.encode(IMAGES)

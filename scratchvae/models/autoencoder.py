@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from scratchvae.backend import Array
+from scratchvae.backend import Array, guarded
 from scratchvae.memory import BatchBuffers
 from scratchvae.models.model import Model
 from scratchvae.models.objective import Terms
@@ -43,6 +43,7 @@ class Autoencoder(Model):
         dz = self.decoder.backward(dlogits)
         self.encoder.backward_parameters(dz)
 
+    @guarded
     def encode(self, x: Any) -> Array:
         """The code z (B, Z) of each row of x (B, D). Raises DTypeError, ShapeError or RangeError."""
         x = self.admit_data(x)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from scratchvae.backend import Array, Backend, get_backend, to_numpy
+from scratchvae.backend import Array, Backend, get_backend, guarded, to_numpy
 from scratchvae.errors import BackendError, ShapeError
 from scratchvae.layers import Linear
 from scratchvae.memory import BatchBuffers
@@ -33,6 +33,7 @@ class Model(Weights):
     noise_per_latent: ClassVar[int]  # numbers of noise that `forward` takes for each latent dimension
     chunk_rows: ClassVar[int] = 512  # rows computed at once by methods that take any number of them
 
+    @guarded
     def __init__(
         self,
         input_dim: int = 784,
@@ -134,6 +135,7 @@ class Model(Weights):
         """The code (B, Z) of each row of x (B, D): deterministic, and what `reconstruct` decodes."""
         raise NotImplementedError
 
+    @guarded
     def decode(self, z: Any) -> Array:
         """The mean of p(x | z), (B, D) in [0, 1], for each row of z (B, Z).
 
@@ -158,6 +160,7 @@ class Model(Weights):
         start, end = (self.embed(x[None, :] if getattr(x, "ndim", 0) == 1 else [x]) for x in (a, b))
         return self.decode(start + self.backend.upload(weights) * (end - start))
 
+    @guarded
     def loss_and_grads(self, x: Any, eps: Any = None, seed: int = 0) -> tuple[float, dict[str, Array]]:
         """The loss of the batch x (B, D), in nats a row, and its gradient, {name: array} shaped as `params`.
 
@@ -169,6 +172,7 @@ class Model(Weights):
         self.backward()
         return loss, {name: grad.copy() for name, grad in self.grads.items()}
 
+    @guarded
     def terms(self, x: Any, eps: Any = None, seed: int = 0) -> Terms:
         """The terms of each row of x (B, D), for any number of rows, to keep. Takes and raises as `loss_and_grads`."""
         x, eps = self.admit(x, eps, seed)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from scratchvae.backend import Array
+from scratchvae.backend import Array, guarded
 from scratchvae.layers import Split
 from scratchvae.memory import BatchBuffers
 from scratchvae.models.model import Model
@@ -97,6 +97,7 @@ class VAE(Model):
         self._dlog_likelihood, self._dz = dlog_likelihood, dz
         return self.split.backward(dmu, dlogvar)
 
+    @guarded
     def encode(self, x: Any) -> tuple[Array, Array]:
         """mu and logvar, (B, Z) each, of q(z | x) for each row of x (B, D): deterministic.
 

@@ -29,7 +29,8 @@ class Epoch(NamedTuple):
 class History:
     """The epochs so far, counted from 1, and why training stopped.
 
-    stopped      "finished", "early" (no progress in validation), "interrupted" (Ctrl-C) or "diverged"; "" while it runs
+    stopped      "finished", "early" (no progress in validation), "interrupted" (Ctrl-C), "diverged" or
+                 "failed" (by an error); "" while it runs
     best_epoch   the epoch whose weights the model has, if early stopping restored them
     """
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchvae.backend import Array, to_numpy
+from scratchvae.backend import Array, guarded, to_numpy
 from scratchvae.errors import ConfigError, DivergedError
 from scratchvae.memory import Landing
 from scratchvae.models import Model, Terms
@@ -62,6 +62,7 @@ class Trainer:
         self._landing = Landing(model.backend)
         self.optimizer.bind(model.backend.xp, model.theta)
 
+    @guarded
     def step(self, x: Any) -> float:
         """One update from the batch x (B, D), binarised if so set; returns its loss before the update, in nats a row.
 
@@ -72,6 +73,7 @@ class Trainer:
             x = self._binarizer(to_numpy(x))
         return float(self.model.objective.loss(self._update(self.model.door.bring(x))))
 
+    @guarded
     def fit(
         self,
         images: Any,
@@ -111,8 +113,9 @@ class Trainer:
         with Interruption() as interruption, np.errstate(over="ignore", invalid="ignore"):
             try:
                 self.history.stopped = self._run(epochs, batches, validation, best, bar, interruption)
-            except (DivergedError, KeyboardInterrupt) as error:
-                self.history.stopped = "diverged" if isinstance(error, DivergedError) else "interrupted"
+            except BaseException as error:
+                known = {DivergedError: "diverged", KeyboardInterrupt: "interrupted"}
+                self.history.stopped = known.get(type(error), "failed")
                 raise
             finally:
                 bar.close()
