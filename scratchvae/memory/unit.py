@@ -44,12 +44,12 @@ class Unit:
         """
         first = next(iter(inputs.values()))
         buffers = self._buffers or self._bind_itself(first)
-        for name, array in inputs.items():
-            self._check(buffers, name, array, (len(first), self.width))
-        self._rows = len(first)
-        if self._rows > buffers.rows:
-            self.bind(buffers.taller(self._rows), self.width)
-        return self._rows
+        rows = len(first)
+        self._check(buffers, inputs, (rows, self.width))
+        self._rows = rows
+        if rows > buffers.rows:
+            self.bind(buffers.taller(rows), self.width)
+        return rows
 
     def admit_gradient(self, **gradients: Array) -> int:
         """The number of rows of the last forward, once each gradient is known to have the shape of its output.
@@ -58,11 +58,16 @@ class Unit:
         """
         if self._buffers is None or not self._rows:
             raise ShapeError(f"{type(self).__name__}.backward was called before forward; call forward first")
-        for name, array in gradients.items():
-            self._check(self._buffers, name, array, (self._rows, *self._gradient_tail))
+        self._check(self._buffers, gradients, (self._rows, *self._gradient_tail))
         return self._rows
 
-    def _check(self, buffers: BatchBuffers, name: str, array: Array, shape: tuple[int, ...]) -> None:
+    def _check(self, buffers: BatchBuffers, arrays: dict[str, Array], shape: tuple[int, ...]) -> None:
+        expected, dtype = buffers.backend.array_type, buffers.dtype
+        for name, array in arrays.items():  # what is just as it should be, is let in at once: a step asks forty times
+            if type(array) is not expected or array.dtype is not dtype or array.shape != shape or not shape[0]:
+                self._look(buffers, name, array, shape)
+
+    def _look(self, buffers: BatchBuffers, name: str, array: Array, shape: tuple[int, ...]) -> None:
         buffers.backend.require(array, name)
         if array.dtype != buffers.dtype:
             raise DTypeError(
