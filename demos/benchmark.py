@@ -22,6 +22,7 @@ from itertools import product
 from pathlib import Path
 
 from contenders.contender import Problem
+from measuring.machine import peak_MB
 
 CONTENDERS = {
     "products": ("contenders.products", "Products", None),
@@ -35,13 +36,13 @@ SAME_LOSS = 1e-5
 
 
 # %% [markdown]
-# A contender's process: it makes its network, warms up, tells its loss, and then runs whatever it is asked to.
+# A contender's process: it makes its network, tells its loss, and then runs whatever it is asked to. A job's first turn
+# has no length: it warms up. The peak of memory told after a turn is that of whatever was run so far.
 
 
 # %%
 def serve(name, batch, hidden):
     from importlib import import_module
-    from resource import RUSAGE_SELF, getrusage
 
     module, kind, _ = CONTENDERS[name]
     contender = getattr(import_module(module), kind)(Problem(batch, hidden))
@@ -51,18 +52,19 @@ def serve(name, batch, hidden):
         "encode": lambda: contender.encode(batch),
         "encode-one": lambda: contender.encode(1),
     }
-    for job in jobs.values():
-        for _ in range(5):
-            job()
+    warm = set()
     for line in sys.stdin:
         job, seconds = line.split()
+        if job not in warm:
+            for _ in range(5):
+                jobs[job]()
+            warm.add(job)
         times, end = [], time.perf_counter() + float(seconds)
         while time.perf_counter() < end or len(times) < 3:
             start = time.perf_counter()
             jobs[job]()
             times.append(time.perf_counter() - start)
-        peak = getrusage(RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"milliseconds": 1e3 * statistics.median(times), "peak_MB": peak}), flush=True)
+        print(json.dumps({"milliseconds": 1e3 * statistics.median(times), "peak_MB": peak_MB()}), flush=True)
 
 
 # %% [markdown]
@@ -109,6 +111,8 @@ def take_turns(processes, rounds, seconds):
     found = {}
     for job in ("step", "encode", "encode-one"):
         found[job] = {process.name: [] for process in processes}
+        for process in processes:
+            process.run(job, 0)
         for _ in range(rounds):
             for process in processes:
                 found[job][process.name].append(process.run(job, seconds))
@@ -144,12 +148,13 @@ def main(arguments=None):
         everything.append({"batch": batch, "hidden": hidden, "found": found})
         for job, of in found.items():
             title = f"{job}, batch {batch}, hidden {hidden}"
-            print(f"\n{title:<34} {'ms':>9} {'scratchvae is':>15} {'quartiles':>13} {'peak MB':>9}")
+            head = "peak MB" if job == "step" else ""  # of training, before anything else was run
+            print(f"\n{title:<34} {'ms':>9} {'scratchvae is':>15} {'quartiles':>13} {head:>9}".rstrip())
             for name in names:
                 low, middle, high = ratio(of, name, "scratchvae")
                 milliseconds = statistics.median(turn["milliseconds"] for turn in of[name])
-                spread, peak = f"{low:.2f}–{high:.2f}", of[name][-1]["peak_MB"]
-                print(f"{name:<34} {milliseconds:>9.3f} {middle:>13.2f} × {spread:>13} {peak:>9.0f}")
+                spread, peak = f"{low:.2f}–{high:.2f}", f" {of[name][-1]['peak_MB']:>9.0f}" if head else ""
+                print(f"{name:<34} {milliseconds:>9.3f} {middle:>13.2f} × {spread:>13}{peak}")
     if args.json:
         Path(args.json).write_text(json.dumps(everything, indent=1), encoding="utf-8")
     return None

@@ -1,6 +1,11 @@
 import json
+import os
 import runpy
+import subprocess
+import sys
 from pathlib import Path
+
+import numpy as np
 
 DEMOS = Path(__file__).parent.parent.parent / "demos"
 
@@ -43,3 +48,15 @@ def test_the_benchmark_takes_turns_with_contenders_of_the_same_loss(monkeypatch,
     assert {"products", "scratchvae"} <= set(cell["found"]["step"])
     assert all(turn["milliseconds"] > 0 for turns in cell["found"]["step"].values() for turn in turns)
     assert "step, batch 4, hidden 8" in capsys.readouterr().out
+
+
+def test_the_peak_told_of_a_process_is_not_that_of_whoever_started_it():
+    held = np.ones(2**25)  # 256 MB
+    told = subprocess.run(
+        [sys.executable, "-c", "from measuring.machine import peak_MB; print(peak_MB())"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(DEMOS)},
+    )
+    assert held.nbytes / 2**20 > 200 > float(told.stdout) > 5
