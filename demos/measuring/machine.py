@@ -1,8 +1,73 @@
 """What a measurement was made on, and what a process took of it."""
 
+import os
 import platform
 import re
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+import numpy as np
+
+import scratchvae
+
+THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+
+
+def facts():
+    """The date, the machine and the versions, as JSON can hold them."""
+    machine = {"cpu": processor(), "cores": cores(), "cache_MB": cache_MB(), "memory_MB": memory_MB()}
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    versions = {"scratchvae": scratchvae.__version__, **{name: installed(name) for name in ("numpy", "torch", "jax")}}
+    return {
+        "date": datetime.now().astimezone().isoformat(sep=" ", timespec="minutes"),
+        "machine": machine,
+        "versions": {**versions, "BLAS of numpy": f"{blas['name']} {blas['version']}"},
+        "threads": {name: os.environ[name] for name in THREADS if name in os.environ},
+    }
+
+
+def describe(record):
+    """The same in two lines."""
+    machine = record["machine"]
+    versions = [f"{name} {number}" for name, number in record["versions"].items() if number]
+    threads = [f"{name}={count}" for name, count in record["threads"].items()]
+    return f"{record['date']}; {machine['cpu']}, {machine['cores']} cores\n{', '.join([*versions, *threads])}"
+
+
+def installed(package):
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def processor():
+    """The name of the CPU."""
+    try:
+        return re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))[1]
+    except (OSError, TypeError):
+        return platform.processor() or platform.machine()
+
+
+def cores():
+    """How many cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def cache_MB():
+    """The size of the last cache before memory; None where nobody tells."""
+    caches = Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size")
+    sizes = [re.match(r"(\d+)K", cache.read_text(encoding="utf-8")) for cache in caches]
+    return max((int(size[1]) / 2**10 for size in sizes if size), default=None)
+
+
+def memory_MB():
+    """How much memory there is; None where nobody tells."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20
+    except (AttributeError, ValueError, OSError):
+        return None
 
 
 def peak_MB():

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 DEMOS = Path(__file__).parent.parent.parent / "demos"
 
@@ -35,19 +36,28 @@ def test_the_museum_shows_a_bug_its_curve_and_what_catches_it(tmp_path, capsys):
     assert (tmp_path / "museum.png").stat().st_size > 10_000
 
 
-def test_the_benchmark_takes_turns_with_contenders_of_the_same_loss(monkeypatch, tmp_path, capsys):
+@pytest.fixture
+def benchmark(monkeypatch):
     monkeypatch.syspath_prepend(str(DEMOS))
-    main = runpy.run_path(str(DEMOS / "benchmark.py"))["main"]
-    out = tmp_path / "grid.json"
-    sizes = {"batch": "4", "hidden": "8", "rounds": "2", "seconds": "0.01", "json": str(out)}
-    main(
-        [word for name, size in sizes.items() for word in (f"--{name}", size)] + ["--only", "products", "torch", "jax"]
-    )
-    (cell,) = json.loads(out.read_text())
-    assert set(cell["found"]) == {"step", "encode", "encode-one"}
-    assert {"products", "scratchvae"} <= set(cell["found"]["step"])
-    assert all(turn["milliseconds"] > 0 for turns in cell["found"]["step"].values() for turn in turns)
-    assert "step, batch 4, hidden 8" in capsys.readouterr().out
+    return runpy.run_path(str(DEMOS / "benchmark.py"))["main"]
+
+
+def test_the_benchmark_takes_turns_with_contenders_of_the_same_loss(benchmark, tmp_path, capsys):
+    kept = tmp_path / "grid.json"
+    sizes = ["--batch", "4", "--hidden", "8", "--rounds", "2", "--seconds", "0.01"]
+    benchmark([*sizes, "--only", "products", "jax", "--json", str(kept)])
+    told = capsys.readouterr().out
+    record = json.loads(kept.read_text())
+    (cell,) = record["cells"]
+    assert set(cell["milliseconds"]) == {"step", "encode", "encode-one"}
+    assert {"products", "scratchvae"} <= set(cell["milliseconds"]["step"])
+    assert all(time > 0 for of in cell["milliseconds"].values() for times in of.values() for time in times)
+    assert all(10 < peak < 5000 for peak in cell["peak_MB"].values())
+    assert record["versions"]["numpy"] in told and record["date"] in told and record["machine"]["cores"] >= 1
+    assert "step, batch 4, hidden 8" in told
+    benchmark(["--from", str(kept)])
+    again = capsys.readouterr().out
+    assert again == told[told.index(record["date"]) :]
 
 
 def test_the_peak_told_of_a_process_is_not_that_of_whoever_started_it():
@@ -60,3 +70,31 @@ def test_the_peak_told_of_a_process_is_not_that_of_whoever_started_it():
         env={**os.environ, "PYTHONPATH": str(DEMOS)},
     )
     assert held.nbytes / 2**20 > 200 > float(told.stdout) > 5
+
+
+def test_the_benchmark_refuses_in_one_line_what_it_cannot_do(benchmark, tmp_path):
+    (tmp_path / "old.json").write_text("[]")
+    refused = [
+        ("--from", tmp_path / "old.json", "holds nothing that --json has written"),
+    ]
+    for option, value, reason in refused:
+        with pytest.raises(SystemExit, match=reason) as stop:
+            benchmark([option, str(value)])
+        assert "\n" not in stop.value.code  # which, being words, is printed, and the exit code is 1
+
+
+def test_pytorch_computes_the_loss_that_scratchvae_computes(monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.syspath_prepend(str(DEMOS))
+    from contenders.contender import Problem
+    from contenders.ours import Ours
+    from contenders.pytorch import PyTorch, PyTorchFused
+
+    problem = Problem(4, 8)
+    ours = Ours(problem)
+    for kind in (PyTorch, PyTorchFused):
+        theirs = kind(problem)
+        assert theirs.loss() == pytest.approx(ours.loss(), rel=1e-6)
+        theirs.step()
+        theirs.encode(1)
+        assert theirs.loss() != ours.loss()
