@@ -7,8 +7,8 @@
 # weights and noise.
 #
 #     python demos/benchmark.py                               batch 128, hidden 512
-#     python demos/benchmark.py --batch 16 128 512 2048 --hidden 128 512 2048 --json grid.json
-#     python demos/benchmark.py --from grid.json
+#     python demos/benchmark.py --batch 16 128 512 2048 --hidden 128 512 2048 --json grid.json --picture grid.png
+#     python demos/benchmark.py --from grid.json --picture grid.pdf
 
 # %%
 import argparse
@@ -21,7 +21,7 @@ from pathlib import Path
 from contenders.contender import Problem
 from contenders.process import CONTENDERS, JOBS, Process, installed
 from measuring import machine
-from measuring.comparison import table
+from measuring.comparison import draw_comparison, table
 
 from scratchvae.disk import check_writable, whole_file
 from scratchvae.errors import DataError, ScratchVAEError
@@ -115,6 +115,7 @@ def main(arguments=None):
     kept = parser.add_mutually_exclusive_group()
     kept.add_argument("--json", type=Path, metavar="FILE", help="where to keep what is measured")
     kept.add_argument("--from", type=Path, dest="saved", metavar="FILE", help="measure nothing, tell what is kept")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="where to draw it: .png, .pdf or .svg")
     args = parser.parse_args(arguments)
     if args.rounds < 2:
         parser.error(f"--rounds {args.rounds}: quartiles need at least 2")
@@ -127,10 +128,16 @@ def main(arguments=None):
 def run(args):
     if args.json:
         check_writable(args.json.parent)
-    if args.saved:
-        tell_again(args.saved)
-    else:
-        compare(args)
+    if args.picture:
+        from measuring.pictures import check_picture
+
+        from scratchvae.plotting import save_picture
+
+        check_picture(args.picture)
+    record = tell_again(args.saved) if args.saved else compare(args)
+    if args.picture:
+        save_picture(draw_comparison(record), args.picture)
+        print(f"wrote {args.picture}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,20 @@
-"""What `demos/benchmark.py` found, in words."""
+"""What `demos/benchmark.py` found, in words and in a picture."""
 
 import statistics
+
+import numpy as np
+
+from measuring.machine import describe
+
+JOBS = {"step": "a training step", "encode": "encoding the batch", "encode-one": "encoding one row"}
+LOOKS = {  # the colours of Okabe and Ito 2008, which the colour-blind can tell apart, and a shape for each besides
+    "scratchvae": ("#000000", "*"),
+    "products": ("#808080", "s"),
+    "torch": ("#0072B2", "o"),
+    "torch-fused": ("#56B4E9", "^"),
+    "torch-compiled": ("#009E73", "D"),
+    "jax": ("#D55E00", "v"),
+}
 
 
 def quartiles(of, name):
@@ -23,3 +37,47 @@ def table(cell):
             spread, peak = f"{low:.2f}–{high:.2f}", "" if peaks[name] is None else f"{peaks[name]:.0f}"
             lines.append(f"{name:<34} {statistics.median(times):>9.3f} {middle:>13.2f} × {spread:>13} {peak:>9}")
     return "\n".join(line.rstrip() for line in lines)
+
+
+def draw_comparison(record):
+    """A panel for each job, and one for memory: a row for each batch and width, a mark for each contender."""
+    from measuring.pictures import plain_log
+    from scratchvae.plotting.figures import blank_figure
+
+    cells = record["cells"]
+    names = [name for name in LOOKS if name in cells[0]["peak_MB"]]
+    figure = blank_figure(14, 2 + len(cells) * (0.15 + 0.1 * len(names)))
+    panels = figure.subplots(1, len(JOBS) + 1, sharey=True, width_ratios=[3] * len(JOBS) + [2])
+    for axes, (job, title) in zip(panels, JOBS.items(), strict=False):
+        found = [{name: quartiles(cell["milliseconds"][job], name) for name in names} for cell in cells]
+        ratios = [ratio for of in found for three in of.values() for ratio in three]
+        plain_log(axes, "x", min(ratios), max(ratios))
+        axes.axvline(1, color="0.3", linewidth=1)
+        mark(axes, names, found, but="scratchvae")
+        axes.set(title=title, xlabel="time of scratchvae ÷ that of the other")
+    peaks = [peak for cell in cells for peak in cell["peak_MB"].values()]
+    plain_log(panels[-1], "x", min(peaks), max(peaks))
+    mark(panels[-1], names, [{name: [peak] * 3 for name, peak in cell["peak_MB"].items()} for cell in cells])
+    panels[-1].set(title="memory of training", xlabel="peak, MB")
+    panels[0].set_yticks(range(len(cells)), [f"{cell['batch']} × {cell['hidden']}" for cell in cells])
+    panels[0].set(ylabel="batch × hidden", ylim=(len(cells) - 0.5, -0.5))
+    handles, labels = panels[-1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(names), frameon=False)
+    figure.supxlabel(describe(record), fontsize=7, color="0.4")
+    return figure
+
+
+def mark(axes, names, found, but=""):
+    """In the row of each cell, downwards: the median of each contender, and a bar from quartile to quartile."""
+    for place, name in enumerate(names):
+        if name == but:
+            continue
+        colour, shape = LOOKS[name]
+        low, middle, high = (np.array(values) for values in zip(*(of[name] for of in found), strict=True))
+        rows = np.arange(len(found)) + 0.8 * ((place + 0.5) / len(names) - 0.5)
+        size = 8 if shape == "*" else 5
+        axes.errorbar(middle, rows, xerr=[middle - low, high - middle], fmt=shape, color=colour, label=name, ms=size)
+    for row in range(0, len(found), 2):
+        axes.axhspan(row - 0.5, row + 0.5, color="0.95", zorder=0)
+    axes.tick_params(axis="y", length=0)
+    axes.spines[["top", "right", "left"]].set_visible(False)

@@ -43,7 +43,7 @@ def benchmark(monkeypatch):
 
 
 def test_the_benchmark_takes_turns_with_contenders_of_the_same_loss(benchmark, tmp_path, capsys):
-    kept = tmp_path / "grid.json"
+    kept, drawn = tmp_path / "grid.json", tmp_path / "grid.png"
     sizes = ["--batch", "4", "--hidden", "8", "--rounds", "2", "--seconds", "0.01"]
     benchmark([*sizes, "--only", "products", "jax", "--json", str(kept)])
     told = capsys.readouterr().out
@@ -55,9 +55,10 @@ def test_the_benchmark_takes_turns_with_contenders_of_the_same_loss(benchmark, t
     assert all(10 < peak < 5000 for peak in cell["peak_MB"].values())
     assert record["versions"]["numpy"] in told and record["date"] in told and record["machine"]["cores"] >= 1
     assert "step, batch 4, hidden 8" in told
-    benchmark(["--from", str(kept)])
+    benchmark(["--from", str(kept), "--picture", str(drawn)])
     again = capsys.readouterr().out
-    assert again == told[told.index(record["date"]) :]
+    assert again.startswith(told[told.index(record["date"]) :])
+    assert drawn.stat().st_size > 10_000
 
 
 def test_the_peak_told_of_a_process_is_not_that_of_whoever_started_it():
@@ -76,6 +77,7 @@ def test_the_benchmark_refuses_in_one_line_what_it_cannot_do(benchmark, tmp_path
     (tmp_path / "old.json").write_text("[]")
     refused = [
         ("--from", tmp_path / "old.json", "holds nothing that --json has written"),
+        ("--picture", tmp_path / "grid.txt", "expected a name that ends in .png"),
     ]
     for option, value, reason in refused:
         with pytest.raises(SystemExit, match=reason) as stop:
