@@ -1,14 +1,15 @@
 # %% [markdown]
 # # How fast is a step?
 # One training step of the reference network, and one encoding, by scratchvae and by its contenders: the matrix
-# products alone, PyTorch eager (with its plain and its fused Adam) and compiled, JAX compiled as a whole. Each lives in
-# a process of its own and they take turns, so that what slows the machine down slows all of them; what counts is the
-# ratio of two contenders in the same round. Before anything is timed, all must compute the same loss from the same
-# weights and noise.
+# products alone, PyTorch eager (with its plain and its fused Adam) and compiled, JAX compiled as a whole; on a GPU also
+# PyTorch as one CUDA graph. Each lives in a process of its own and they take turns, so that what slows the machine down
+# slows all of them; what counts is the ratio of two contenders in the same round. Before anything is timed, all must
+# compute the same loss from the same weights and noise, in float32 throughout.
 #
 #     python demos/benchmark.py                               batch 128, hidden 512
 #     python demos/benchmark.py --batch 16 128 512 2048 --hidden 128 512 2048 --json grid.json --picture grid.png
 #     python demos/benchmark.py --from grid.json --picture grid.pdf
+#     python demos/benchmark.py --backend cupy                all on a GPU
 
 # %%
 import argparse
@@ -23,6 +24,7 @@ from contenders.process import CONTENDERS, JOBS, Process, installed
 from measuring import machine
 from measuring.comparison import draw_comparison, table
 
+from scratchvae.backend import get_backend
 from scratchvae.disk import check_writable, whole_file
 from scratchvae.errors import DataError, ScratchVAEError
 
@@ -40,6 +42,9 @@ def measure(problem, names, rounds, seconds):
         processes = [stack.enter_context(Process(name, problem)) for name in names]
         for process in processes:
             process.begin()
+            if process.unavailable:
+                print(f"without {process.name}: {process.unavailable}")
+        processes = [process for process in processes if not process.unavailable]
         refuse_different_losses({process.name: process.loss for process in processes})
         found = {"batch": problem.batch, "hidden": problem.hidden, "milliseconds": {}, "peak_MB": {}}
         for job in JOBS:
@@ -74,15 +79,18 @@ def take_turns(processes, job, rounds, seconds):
 
 # %%
 def compare(args):
-    names = list(dict.fromkeys(["scratchvae", *(args.only or CONTENDERS)]))
+    backend = get_backend(args.backend)
+    names = list(dict.fromkeys(["scratchvae", *(args.only or CONTENDERS[args.backend])]))
     for name in [name for name in names if not installed(name)]:
         print(f"without {name}: its framework is not installed")
         names.remove(name)
-    record = {**machine.facts(), "rounds": args.rounds, "seconds": args.seconds}
+    record = {**machine.facts(backend), "backend": args.backend, "rounds": args.rounds, "seconds": args.seconds}
     record["cells"] = []
     print(heading(record))
     for batch, hidden in product(args.batch, args.hidden):
-        cell = measure(Problem(batch, hidden), names, args.rounds, args.seconds)
+        problem = Problem(batch, hidden, backend=args.backend)
+        cell = measure(problem, names, args.rounds, args.seconds)
+        names = list(cell["peak_MB"])  # without those that were not available
         record["cells"].append(cell)
         print(table(cell), flush=True)
         if args.json:
@@ -109,7 +117,8 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description="Time a training step beside PyTorch and JAX, turn by turn.")
     parser.add_argument("--batch", type=int, nargs="+", default=[128])
     parser.add_argument("--hidden", type=int, nargs="+", default=[512])
-    parser.add_argument("--only", nargs="+", choices=CONTENDERS)
+    parser.add_argument("--backend", choices=CONTENDERS, default="numpy", help="cupy: all contenders on a GPU")
+    parser.add_argument("--only", nargs="+", choices=dict.fromkeys(name for of in CONTENDERS.values() for name in of))
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.5, help="of each turn")
     kept = parser.add_mutually_exclusive_group()
@@ -119,6 +128,9 @@ def main(arguments=None):
     args = parser.parse_args(arguments)
     if args.rounds < 2:
         parser.error(f"--rounds {args.rounds}: quartiles need at least 2")
+    for name in args.only or ():
+        if name not in CONTENDERS[args.backend]:
+            parser.error(f"--only {name}: {args.backend} has {', '.join(CONTENDERS[args.backend])}")
     try:
         run(args)
     except ScratchVAEError as error:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from measuring.machine import peak_MB
 
 LR, BETA1, BETA2, EPS = 1e-3, 0.9, 0.999, 1e-8
 
@@ -16,6 +17,12 @@ class Problem:
     hidden: int = 512
     width: int = 784
     latent: int = 20
+    backend: str = "numpy"
+
+    @property
+    def on_gpu(self):
+        """Whether to compute on a GPU, where a step is put in a queue and not waited for."""
+        return self.backend != "numpy"
 
     @cached_property
     def params(self):
@@ -44,8 +51,15 @@ class Problem:
         return np.random.default_rng(2).standard_normal((self.batch, self.latent), np.float32)
 
 
+class Unavailable(Exception):
+    """A contender that cannot run here; says why."""
+
+
 class Contender:
-    """Made for a problem; then `step` trains on its batch with noise of its own, `encode` gives μ of its first rows."""
+    """Made for a problem; then `step` trains on its batch with noise of its own, `encode` gives μ of its first rows.
+
+    On a CPU both are done when they return. On a GPU they need only be on their way: `finish` waits for them.
+    """
 
     def __init__(self, problem):
         raise NotImplementedError
@@ -55,9 +69,16 @@ class Contender:
         raise NotImplementedError
 
     def step(self):
-        """One training step with fresh noise, done when it returns."""
+        """One training step with fresh noise. On a CPU its loss is read, as one does to log it; on a GPU it is not."""
         raise NotImplementedError
 
     def encode(self, rows):
-        """μ of the first rows of the batch, done when it returns."""
+        """μ of the first rows of the batch."""
         raise NotImplementedError
+
+    def finish(self):
+        """Return once all that was begun is done."""
+
+    def peak_MB(self):
+        """The most memory held so far: by this process; or on a GPU, by the framework's arrays there."""
+        return peak_MB()

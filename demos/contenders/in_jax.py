@@ -5,7 +5,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from contenders.contender import BETA1, BETA2, EPS, LR, Contender
+from contenders.contender import BETA1, BETA2, EPS, LR, Contender, Unavailable
 
 
 def linear(params, name, x):
@@ -37,8 +37,20 @@ def update(params, m, v, state, x, shape):
     return params, m, v, (key, t), loss
 
 
+def choose_device(on_gpu):
+    if not on_gpu:
+        jax.config.update("jax_platforms", "cpu")
+        return
+    try:
+        jax.devices("gpu")
+    except RuntimeError:
+        raise Unavailable("this JAX finds no GPU") from None
+    jax.config.update("jax_default_matmul_precision", "highest")  # its default on a GPU may be TF32
+
+
 class Jax(Contender):
     def __init__(self, problem):
+        choose_device(problem.on_gpu)
         self.problem = problem
         self.params = {name: jnp.asarray(value) for name, value in problem.params.items()}
         self.m, self.v = (jax.tree.map(jnp.zeros_like, self.params) for _ in range(2))
@@ -52,8 +64,21 @@ class Jax(Contender):
 
     def step(self):
         shape = (self.problem.batch, self.problem.latent)
-        self.params, self.m, self.v, self.state, loss = update(self.params, self.m, self.v, self.state, self.x, shape)
-        return float(loss)
+        *new, self.last = update(self.params, self.m, self.v, self.state, self.x, shape)
+        self.params, self.m, self.v, self.state = new
+        if not self.problem.on_gpu:
+            float(self.last)
 
     def encode(self, rows):
-        return jax.block_until_ready(self.codes(self.params, self.rows[rows]))
+        self.last = self.codes(self.params, self.rows[rows])
+        if not self.problem.on_gpu:
+            jax.block_until_ready(self.last)
+
+    def finish(self):
+        if self.problem.on_gpu:
+            jax.block_until_ready((self.params, self.last))
+
+    def peak_MB(self):
+        if not self.problem.on_gpu:
+            return super().peak_MB()
+        return jax.devices()[0].memory_stats()["peak_bytes_in_use"] / 2**20

@@ -5,14 +5,13 @@ from contenders.contender import BETA1, BETA2, EPS, LR, Contender
 
 
 class Ours(Contender):
-    backend = "numpy"
-
     def __init__(self, problem):
         self.problem = problem
-        self.vae = sv.VAE(problem.width, problem.latent, (problem.hidden,), backend=self.backend)
+        self.vae = sv.VAE(problem.width, problem.latent, (problem.hidden,), backend=problem.backend)
+        self.backend = self.vae.backend
         for name, view in self.vae.params.items():
-            self.vae.backend.copy_from_host(view, problem.params[name])
-        self.x = self.vae.backend.upload(problem.x)
+            self.backend.copy_from_host(view, problem.params[name])
+        self.x = self.backend.upload(problem.x)
         optimizer = sv.optim.Adam(LR, BETA1, BETA2, EPS)
         self.trainer = sv.Trainer(self.vae, optimizer=optimizer, batch_size=problem.batch)
 

@@ -1,9 +1,11 @@
-"""PyTorch: eager, with its fused Adam, and compiled."""
+"""PyTorch: eager, with its fused Adam, compiled, and as a CUDA graph."""
+
+from functools import partial
 
 import torch
 from torch.nn import functional as F
 
-from contenders.contender import BETA1, BETA2, EPS, LR, Contender
+from contenders.contender import BETA1, BETA2, EPS, LR, Contender, Unavailable
 
 
 class Network(torch.nn.Module):
@@ -31,28 +33,44 @@ class Network(torch.nn.Module):
 class PyTorch(Contender):
     fused = False
     compiled = False
+    capturable = False
 
     def __init__(self, problem):
+        if problem.on_gpu and not torch.cuda.is_available():
+            raise Unavailable("this PyTorch finds no GPU")
+        torch.backends.cuda.matmul.allow_tf32 = False
         self.problem = problem
-        self.network = Network(problem.params)
-        self.x = torch.tensor(problem.x)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), LR, (BETA1, BETA2), EPS, fused=self.fused)
-        self.forward = torch.compile(self.network) if self.compiled else self.network
-        self.codes = torch.compile(self.network.encode) if self.compiled else self.network.encode
+        self.device = "cuda" if problem.on_gpu else "cpu"
+        self.network = Network(problem.params).to(self.device)
+        self.x = torch.tensor(problem.x, device=self.device)
+        self.optimizer = torch.optim.Adam(
+            self.network.parameters(), LR, (BETA1, BETA2), EPS, fused=self.fused, capturable=self.capturable
+        )
+        mode = "reduce-overhead" if problem.on_gpu else None
+        self.forward = torch.compile(self.network, mode=mode) if self.compiled else self.network
+        self.codes = torch.compile(self.network.encode, mode=mode) if self.compiled else self.network.encode
 
     def loss(self):
-        return float(self.forward(self.x, torch.tensor(self.problem.eps)).detach())
+        return float(self.forward(self.x, torch.tensor(self.problem.eps, device=self.device)).detach())
 
     def step(self):
         self.optimizer.zero_grad()
-        loss = self.forward(self.x, torch.randn(self.problem.batch, self.problem.latent))
+        loss = self.forward(self.x, torch.randn(self.problem.batch, self.problem.latent, device=self.device))
         loss.backward()
         self.optimizer.step()
-        return loss.item()
+        if not self.problem.on_gpu:
+            loss.item()
 
     def encode(self, rows):
         with torch.inference_mode():
             return self.codes(self.x[:rows])
+
+    def finish(self):
+        if self.problem.on_gpu:
+            torch.cuda.synchronize()
+
+    def peak_MB(self):
+        return torch.cuda.max_memory_allocated() / 2**20 if self.problem.on_gpu else super().peak_MB()
 
 
 class PyTorchFused(PyTorch):
@@ -62,3 +80,51 @@ class PyTorchFused(PyTorch):
 class PyTorchCompiled(PyTorch):
     fused = True
     compiled = True
+
+
+class PyTorchCompiledOnGPU(PyTorchCompiled):
+    """What it compiles goes into CUDA graphs, but for Adam; each step may write over what the one before put out."""
+
+    def step(self):
+        torch.compiler.cudagraph_mark_step_begin()
+        super().step()
+
+    def encode(self, rows):
+        torch.compiler.cudagraph_mark_step_begin()
+        return super().encode(rows)
+
+
+class PyTorchGraph(PyTorch):
+    """A whole step, noise and Adam included, recorded once as a CUDA graph and then replayed; and so for `encode`."""
+
+    fused = True
+    capturable = True
+
+    def __init__(self, problem):
+        super().__init__(problem)
+        self.graphs = {}
+
+    def step(self):
+        self.replay("step", super().step)
+
+    def encode(self, rows):
+        self.replay(rows, partial(super().encode, rows))
+
+    def replay(self, name, work):
+        if name not in self.graphs:
+            self.graphs[name] = self.record(work)
+        self.graphs[name].replay()
+
+    def record(self, work):
+        """As PyTorch's notes on CUDA semantics say: first run a few times on a stream of its own, then recorded."""
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(3):
+                work()
+        torch.cuda.current_stream().wait_stream(stream)
+        self.optimizer.zero_grad()  # so that the recording makes its gradients anew, in memory of its own
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=stream):
+            work()
+        return graph

@@ -13,6 +13,7 @@ LOOKS = {  # the colours of Okabe and Ito 2008, which the colour-blind can tell 
     "torch": ("#0072B2", "o"),
     "torch-fused": ("#56B4E9", "^"),
     "torch-compiled": ("#009E73", "D"),
+    "torch-graph": ("#CC79A7", "P"),
     "jax": ("#D55E00", "v"),
 }
 
@@ -55,10 +56,11 @@ def draw_comparison(record):
         axes.axvline(1, color="0.3", linewidth=1)
         mark(axes, names, found, but="scratchvae")
         axes.set(title=title, xlabel="time of scratchvae ÷ that of the other")
+    on_gpu = " on the GPU" if "gpu" in record["machine"] else ""
     peaks = [peak for cell in cells for peak in cell["peak_MB"].values()]
     plain_log(panels[-1], "x", min(peaks), max(peaks))
     mark(panels[-1], names, [{name: [peak] * 3 for name, peak in cell["peak_MB"].items()} for cell in cells])
-    panels[-1].set(title="memory of training", xlabel="peak, MB")
+    panels[-1].set(title="memory of training", xlabel="peak, MB" + on_gpu)
     panels[0].set_yticks(range(len(cells)), [f"{cell['batch']} × {cell['hidden']}" for cell in cells])
     panels[0].set(ylabel="batch × hidden", ylim=(len(cells) - 0.5, -0.5))
     handles, labels = panels[-1].get_legend_handles_labels()

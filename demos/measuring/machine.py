@@ -14,11 +14,15 @@ import scratchvae
 THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
 
-def facts():
-    """The date, the machine and the versions, as JSON can hold them."""
+def facts(backend=None):
+    """The date, the machine and the versions, as JSON can hold them; with the GPU where a GPU's backend is given."""
     machine = {"cpu": processor(), "cores": cores(), "cache_MB": cache_MB(), "memory_MB": memory_MB()}
+    if backend is not None and not backend.on_host:
+        machine["gpu"] = backend.xp.cuda.runtime.getDeviceProperties(0)["name"].decode()
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     versions = {"scratchvae": scratchvae.__version__, **{name: installed(name) for name in ("numpy", "torch", "jax")}}
+    if backend is not None and not backend.on_host:
+        versions[backend.name] = backend.xp.__version__
     return {
         "date": datetime.now().astimezone().isoformat(sep=" ", timespec="minutes"),
         "machine": machine,
@@ -30,9 +34,10 @@ def facts():
 def describe(record):
     """The same in two lines."""
     machine = record["machine"]
+    processors = [f"{machine['cpu']}, {machine['cores']} cores", *filter(None, [machine.get("gpu")])]
     versions = [f"{name} {number}" for name, number in record["versions"].items() if number]
     threads = [f"{name}={count}" for name, count in record["threads"].items()]
-    return f"{record['date']}; {machine['cpu']}, {machine['cores']} cores\n{', '.join([*versions, *threads])}"
+    return f"{record['date']}; {'; '.join(processors)}\n{', '.join([*versions, *threads])}"
 
 
 def installed(package):

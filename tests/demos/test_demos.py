@@ -7,6 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import standin
+
+from scratchvae.backend import get_backend
+from scratchvae.errors import BackendError
 
 DEMOS = Path(__file__).parent.parent.parent / "demos"
 
@@ -79,6 +83,10 @@ def test_the_benchmark_refuses_in_one_line_what_it_cannot_do(benchmark, tmp_path
         ("--from", tmp_path / "old.json", "holds nothing that --json has written"),
         ("--picture", tmp_path / "grid.txt", "expected a name that ends in .png"),
     ]
+    try:
+        get_backend("cupy")
+    except BackendError:
+        refused.append(("--backend", "cupy", "backend 'cupy'"))
     for option, value, reason in refused:
         with pytest.raises(SystemExit, match=reason) as stop:
             benchmark([option, str(value)])
@@ -100,3 +108,20 @@ def test_pytorch_computes_the_loss_that_scratchvae_computes(monkeypatch):
         theirs.step()
         theirs.encode(1)
         assert theirs.loss() != ours.loss()
+
+
+def test_a_step_on_a_gpu_waits_for_nothing_and_comes_to_the_same(monkeypatch):
+    monkeypatch.syspath_prepend(str(DEMOS))
+    from contenders.contender import Problem
+    from contenders.on_gpu import OursOnGPU
+    from contenders.ours import Ours
+
+    here, there = Ours(Problem(4, 8)), OursOnGPU(Problem(4, 8, backend=standin.STANDIN))
+    assert there.loss() == pytest.approx(here.loss(), rel=1e-6)
+    reads = standin.reads
+    for _ in range(2):
+        here.step()
+        there.step()
+    assert standin.reads == reads
+    for name, view in here.vae.params.items():
+        np.testing.assert_allclose(there.vae.params[name].get(), view, rtol=1e-5, atol=1e-7)
