@@ -3,6 +3,7 @@ import os
 import runpy
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -125,3 +126,42 @@ def test_a_step_on_a_gpu_waits_for_nothing_and_comes_to_the_same(monkeypatch):
     assert standin.reads == reads
     for name, view in here.vae.params.items():
         np.testing.assert_allclose(there.vae.params[name].get(), view, rtol=1e-5, atol=1e-7)
+
+
+@pytest.fixture
+def scale(monkeypatch):
+    monkeypatch.syspath_prepend(str(DEMOS))
+    return runpy.run_path(str(DEMOS / "scale.py"))
+
+
+def test_what_size_costs_is_told_drawn_and_kept(scale, tmp_path, capsys):
+    kept, drawn = tmp_path / "scale.json", tmp_path / "scale.png"
+    quick = ["--quick", "--rounds", "2", "--seconds", "0.001"]
+    scale["main"]([*quick, "--json", str(kept), "--out", str(drawn)])
+    told = capsys.readouterr().out
+    record = json.loads(kept.read_text())
+    assert set(record["sweeps"]) == set(record["hundredfold"]) == {"batch", "width", "depth", "latent", "rows"}
+    for name, of in record["sweeps"].items():
+        assert len(of["sizes"]) == len(of["seconds"]) >= 5
+        assert f"time ∝ {name}^k with k = {of['k']:.2f}" in told
+    assert record["sweeps"]["rows"]["counted"] == pytest.approx(1)
+    assert record["sweeps"]["width"]["counted"] == pytest.approx(1, abs=0.01)
+    assert drawn.stat().st_size > 10_000
+
+
+def test_the_exponent_is_that_of_the_upper_half(scale):
+    sizes = [1, 2, 4, 8, 16, 32]
+    k, error = scale["exponent"](sizes, [7, 7, 7, *(3 * size**1.5 for size in sizes[3:])])
+    assert (k, error) == (pytest.approx(1.5), pytest.approx(0, abs=1e-9))
+
+
+@pytest.mark.parametrize("sizes", [{"width": 700}, {"batch": 1000, "depth": 3, "width": 64}, {"latent": 300}])
+def test_what_training_holds_is_what_was_counted(scale, sizes):
+    sizes = scale["Sizes"](**sizes)
+    tracemalloc.start()
+    step = scale["Step"](sizes)
+    step()
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert step.vae.theta.size == sizes.parameters
+    assert held == pytest.approx(sizes.memory, rel=0.02)
