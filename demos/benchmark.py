@@ -6,6 +6,9 @@
 # slows all of them; what counts is the ratio of two contenders in the same round. Before anything is timed, all must
 # compute the same loss from the same weights and noise, in float32 throughout.
 #
+# Measure on an idle machine, and look at how many threads each may take: PyTorch's wait for each other, and where other
+# work holds a core its steps can take forty times as long, while OPENBLAS_NUM_THREADS=1 spares NumPy that.
+#
 #     python demos/benchmark.py                               batch 128, hidden 512
 #     python demos/benchmark.py --batch 16 128 512 2048 --hidden 128 512 2048 --json grid.json --picture grid.png
 #     python demos/benchmark.py --from grid.json --picture grid.pdf

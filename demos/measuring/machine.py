@@ -16,7 +16,7 @@ THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
 def facts(backend=None):
     """The date, the machine and the versions, as JSON can hold them; with the GPU where a GPU's backend is given."""
-    machine = {"cpu": processor(), "cores": cores(), "cache_MB": cache_MB(), "memory_MB": memory_MB()}
+    machine = {"cpu": processor(), "cores": cores(), "cache_MB": cache_MB(), "memory_MB": memory_MB(), "load": load()}
     if backend is not None and not backend.on_host:
         machine["gpu"] = backend.xp.cuda.runtime.getDeviceProperties(0)["name"].decode()
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
@@ -34,7 +34,8 @@ def facts(backend=None):
 def describe(record):
     """The same in two lines."""
     machine = record["machine"]
-    processors = [f"{machine['cpu']}, {machine['cores']} cores", *filter(None, [machine.get("gpu")])]
+    busy = "" if machine["load"] is None else f", {machine['load']:.1f} of them busy with other work"
+    processors = [f"{machine['cpu']}, {machine['cores']} cores{busy}", *filter(None, [machine.get("gpu")])]
     versions = [f"{name} {number}" for name, number in record["versions"].items() if number]
     threads = [f"{name}={count}" for name, count in record["threads"].items()]
     return f"{record['date']}; {'; '.join(processors)}\n{', '.join([*versions, *threads])}"
@@ -58,6 +59,11 @@ def processor():
 def cores():
     """How many cores this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def load():
+    """How many cores were busy during the last minute, before anything is measured; None where nobody tells."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
 def cache_MB():
