@@ -4,6 +4,7 @@ from scratchvae.memory.batch import BatchBuffers
 from scratchvae.memory.flat import FlatVector
 from scratchvae.memory.fused import fuse, twin_of
 from scratchvae.memory.landing import Landing
+from scratchvae.memory.rows import Rows
 from scratchvae.memory.unit import Unit
 
-__all__ = ["BatchBuffers", "FlatVector", "Landing", "Unit", "fuse", "twin_of"]
+__all__ = ["BatchBuffers", "FlatVector", "Landing", "Rows", "Unit", "fuse", "twin_of"]

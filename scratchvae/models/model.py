@@ -10,7 +10,7 @@ import numpy as np
 from scratchvae.backend import Array, Backend, get_backend, guarded, to_numpy
 from scratchvae.errors import BackendError, ShapeError
 from scratchvae.layers import Linear
-from scratchvae.memory import BatchBuffers
+from scratchvae.memory import BatchBuffers, Rows
 from scratchvae.models.configuration import configuration
 from scratchvae.models.door import Door, within
 from scratchvae.models.network import perceptron
@@ -201,8 +201,7 @@ class Model(Weights):
         """`x` a few rows at a time, of our dtype and on our device, each part with the slice that it is."""
         self.reserve(min(self.chunk_rows, len(x)))
         self.objective.forget()
-        for start in range(0, len(x), self.chunk_rows):
-            part = slice(start, min(start + self.chunk_rows, len(x)))
+        for part in Rows(x).parts(self.chunk_rows):
             yield part, self.door.bring(x[part])
 
     def start_output_bias(self, mean: Array) -> None:

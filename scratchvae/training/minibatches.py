@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from scratchvae.backend import Array, Backend
-from scratchvae.memory import Landing
+from scratchvae.memory import Landing, Rows
 from scratchvae.training.binarize import Binarizer
 
 
@@ -32,6 +32,7 @@ class Minibatches:
         self.batch_size = min(batch_size, len(images))
         self.rng = rng
         self.binarizer = binarizer
+        self._rows = Rows(images, "images")
         self._landing = Landing(backend)
         self._host = np.empty((self.batch_size, images.shape[1]), dtype)
         self._gathered = self._host if images.dtype == dtype else np.empty(self._host.shape, images.dtype)
@@ -47,10 +48,7 @@ class Minibatches:
             chosen = order[start : start + self.batch_size]
             x = self._host[: len(chosen)]
             gathered = self._gathered[: len(chosen)]
-            if self.images.flags.c_contiguous:
-                np.take(self.images, chosen, axis=0, out=gathered, mode="clip")  # mode="raise" would copy the batch
-            else:
-                gathered[...] = self.images[chosen]  # take would copy all of the images, to have them contiguous
+            self._rows.gather(chosen, out=gathered)
             if gathered.dtype != x.dtype:
                 x[...] = gathered
             if self.binarizer:

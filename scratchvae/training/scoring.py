@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scratchvae.backend import Array, to_numpy
+from scratchvae.memory import Rows
 from scratchvae.models import Model
 from scratchvae.streams import fill, stream
 from scratchvae.training.binarize import Binarizer, check_binarize
@@ -37,8 +38,8 @@ def score(model: Model, images: Array, *, seed: int = 0, binarize: str | None = 
     noise = stream(seed, "noise")
     binarizer = Binarizer(stream(seed, "pixels"), model.dtype) if binarize else None
     collected = []
-    for start in range(0, len(images), model.chunk_rows):
-        x = images[start : start + model.chunk_rows]
+    for part in Rows(images, "images").parts(model.chunk_rows):
+        x = images[part]
         if binarizer:
             x = binarizer(to_numpy(x))
         eps = fill(np.empty((len(x), model.noise_dim), model.dtype), noise.standard_normal)
