@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import inf, isfinite, isnan
 from typing import Any
 
 import numpy as np
 
 from scratchvae.backend import Array, Backend
 from scratchvae.errors import DTypeError, RangeError, ShapeError
+from scratchvae.memory import Rows
+
+AT_ONCE = 2**22  # bytes of rows that are looked at together: few enough for a processor's cache
 
 
 class Door:
@@ -20,10 +23,13 @@ class Door:
         largest = float(min(np.finfo(dtype).max, np.finfo(np.float64).max))
         self.finite = (-largest, largest)
 
-    def rows(self, x: Any, name: str, width: int, support: tuple[float, float] | None = None) -> Array:
+    def rows(
+        self, x: Any, name: str, width: int, support: tuple[float, float] | None = None, mean: Array | None = None
+    ) -> Array:
         """`x`, once it is known to be rows (B, width) of real numbers within `support`, by default the finite ones.
 
-        Nothing is copied or converted, so that x may be larger than memory. Raises DTypeError, ShapeError, RangeError.
+        `mean` (width,) float64, where it is given, is set to the mean of the rows. Nothing is copied or converted, so
+        that x may be larger than memory. Raises DTypeError, ShapeError, RangeError, DataError.
         """
         if not isinstance(x, self.backend.array_type):
             try:
@@ -35,7 +41,7 @@ class Door:
         if x.ndim != 2 or x.shape[1] != width or not len(x):
             raise ShapeError(f"{name} has shape {x.shape}; expected (B, {width}) with B ≥ 1{_mend(x, name, width)}")
         if width:
-            within(x, name, support or self.finite)
+            within(x, name, support or self.finite, mean)
         array: Array = x
         return array
 
@@ -46,10 +52,31 @@ class Door:
         return self.backend.upload(x.astype(self.dtype, copy=False))
 
 
-def within(x: Array, name: str, support: tuple[float, float]) -> None:
-    """Raises RangeError unless every number of `x` is finite and within `support`."""
-    low, high = float(x.min()), float(x.max())  # NaN if any number is
+# NumPy adds rows in turn: where the first of a part is the sum so far, the mean has the bits of a single pass.
+def within(x: Array, name: str, support: tuple[float, float], mean: Array | None = None) -> None:
+    """Raises RangeError unless every number of `x` is finite and within `support`; sets `mean` to that of the rows.
+
+    Both are found in one pass, part by part: what was read for the range is still in the cache for the mean.
+    """
+    rows = max(1, AT_ONCE * len(x) // x.nbytes) if isinstance(x, np.ndarray) else len(x)
+    if mean is not None:
+        mean[...] = 0.0
+        room = np.empty((min(rows, len(x)) + 1, *x.shape[1:]))
+    low, high = inf, -inf
+    for part in Rows(x, name).parts(rows):
+        few = x[part]
+        bottom, top = float(few.min()), float(few.max())  # NaN if any number is
+        low, high = min(low, bottom), max(high, top)
+        if isnan(bottom):
+            low = bottom
+            break
+        if mean is not None and support[0] <= low and high <= support[1]:
+            terms = room[: len(few) + 1]
+            terms[0], terms[1:] = mean, few
+            np.add.reduce(terms, axis=0, out=mean)
     if support[0] <= low and high <= support[1]:
+        if mean is not None:
+            mean /= len(x)
         return
     if not (isfinite(low) and isfinite(high)):
         raise RangeError(f"{name} holds NaN or infinite values; drop those rows, or fill them in, first")

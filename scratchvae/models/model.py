@@ -193,9 +193,12 @@ class Model(Weights):
             raise ShapeError(f"eps has {len(eps)} rows and x has {len(x)}; expected one row of noise for each row of x")
         return x, eps
 
-    def admit_data(self, x: Any, name: str = "x") -> Array:
-        """`x`, once it is known to be rows of data. Raises DTypeError, ShapeError or RangeError."""
-        return self.door.rows(x, name, self.input_dim, self.likelihood.support)
+    def admit_data(self, x: Any, name: str = "x", mean: Array | None = None) -> Array:
+        """`x`, once it is known to be rows of data; `mean` (D,) float64, where it is given, is set to theirs.
+
+        Raises DTypeError, ShapeError, RangeError or, for a map of a file that is too short by now, DataError.
+        """
+        return self.door.rows(x, name, self.input_dim, self.likelihood.support, mean)
 
     def chunks(self, x: Array) -> Iterator[tuple[slice, Array]]:
         """`x` a few rows at a time, of our dtype and on our device, each part with the slice that it is."""

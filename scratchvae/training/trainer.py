@@ -89,20 +89,24 @@ class Trainer:
         patience     stop when this many epochs in a row brought no lower validation loss; however training ends, the
                      model, and the optimizer, then are where they were after the epoch of this call with the lowest
 
+        Rows may be an np.memmap of more than fits in memory: what was read of it is given back as training goes on.
         Before the first step of an untrained model, the bias of the output becomes the logit of the mean image.
         Ctrl-C ends training after the step at hand; what was learnt so far stays, and `history.stopped` says so.
         Raises ConfigError, DTypeError, ShapeError or RangeError before anything is changed; DivergedError when the
-        loss of an epoch, or its validation loss, is no finite number.
+        loss of an epoch, or its validation loss, is no finite number; DataError when the file of a map was cut.
         """
         whole("epochs", epochs)
         if patience is not None:
             whole("patience", patience)
             if validation is None:
                 raise ConfigError("patience needs validation rows to watch: pass validation=")
-        images = to_numpy(self.model.admit_data(images, "images"))
+        if isinstance(images, self.model.backend.array_type):
+            images = to_numpy(images)
+        mean = np.empty(self.model.input_dim)
+        images = self.model.admit_data(images, "images", mean)
         if validation is not None:
             validation = self.model.admit_data(validation, "validation")
-        self.model.start_output_bias(np.asarray(np.mean(images, axis=0, dtype=np.float64)))
+        self.model.start_output_bias(mean)
         batches = Minibatches(
             images, self.batch_size, self._order_rng, self._binarizer, self.model.backend, self.model.dtype
         )
