@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -175,23 +175,18 @@ class Model(Weights):
     @guarded
     def terms(self, x: Any, eps: Any = None, seed: int = 0) -> Terms:
         """The terms of each row of x (B, D), for any number of rows, to keep. Takes and raises as `loss_and_grads`."""
-        x, eps = self.admit(x, eps, seed)
+        x = self.admit_data(x)
+        noise = self.admit_noise(eps, seed, len(x))
         kept = Terms(*(self.backend.xp.empty(len(x), self.dtype) for _ in Terms._fields))
         for part, x_part in self.chunks(x):
-            for to, of in zip(kept, self.forward(x_part, self.door.bring(eps[part])), strict=True):
+            for to, of in zip(kept, self.forward(x_part, self.door.bring(noise(part))), strict=True):
                 to[part] = of
         return kept
 
     def admit(self, x: Any, eps: Any, seed: int) -> tuple[Array, Array]:
         """Both x (B, D) and eps (B, noise_dim), once they are known to fit; eps drawn from `seed` where it is None."""
         x = self.admit_data(x)
-        if eps is None:
-            eps = np.empty((len(x), self.noise_dim), self.dtype)
-            return x, fill(eps, stream(seed, "noise").standard_normal)
-        eps = self.door.rows(eps, "eps", self.noise_dim)
-        if len(eps) != len(x):
-            raise ShapeError(f"eps has {len(eps)} rows and x has {len(x)}; expected one row of noise for each row of x")
-        return x, eps
+        return x, self.admit_noise(eps, seed, len(x))(slice(0, len(x)))
 
     def admit_data(self, x: Any, name: str = "x", mean: Array | None = None) -> Array:
         """`x`, once it is known to be rows of data; `mean` (D,) float64, where it is given, is set to theirs.
@@ -199,6 +194,19 @@ class Model(Weights):
         Raises DTypeError, ShapeError, RangeError or, for a map of a file that is too short by now, DataError.
         """
         return self.door.rows(x, name, self.input_dim, self.likelihood.support, mean)
+
+    def admit_noise(self, eps: Any, seed: int, rows: int) -> Callable[[slice], Array]:
+        """What gives a slice of eps (rows, noise_dim), once that is known to fit.
+
+        Where eps is None, it gives what it draws from `seed`, and is to be asked for one slice after the other.
+        """
+        if eps is None:
+            draw = stream(seed, "noise").standard_normal
+            return lambda part: fill(np.empty((part.stop - part.start, self.noise_dim), self.dtype), draw)
+        eps = self.door.rows(eps, "eps", self.noise_dim)
+        if len(eps) != rows:
+            raise ShapeError(f"eps has {len(eps)} rows and x has {rows}; expected one row of noise for each row of x")
+        return eps.__getitem__  # type: ignore[no-any-return]
 
     def chunks(self, x: Array) -> Iterator[tuple[slice, Array]]:
         """`x` a few rows at a time, of our dtype and on our device, each part with the slice that it is."""
