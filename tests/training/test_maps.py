@@ -1,0 +1,183 @@
+"""Data in a file that is mapped: trained on and scored as if it were in memory, in a room of steady size."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from drawing import uniform
+
+import scratchvae as sv
+
+IMAGES = uniform(0, 90, 9).astype("float32")
+
+VIEWS = {
+    "whole": lambda x: x,
+    "first rows": lambda x: x[:70],
+    "every second": lambda x: x[::2],
+    "pictures": lambda x: x.reshape(90, 3, 3)[4:].reshape(86, -1),
+}
+
+
+@pytest.fixture
+def path(tmp_path):
+    np.save(tmp_path / "images.npy", IMAGES)
+    return tmp_path / "images.npy"
+
+
+def learnt(images, **settings):
+    vae = sv.VAE(9, 2, (8,))
+    trainer = sv.Trainer(vae, batch_size=16, **settings)
+    history = trainer.fit(images, 2, validation=images)
+    trainer.step(images[:5])
+    return vae, [epoch[:5] for epoch in history.epochs]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("mode", ["r", "r+", "c"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_map_gives_the_same_bits_as_its_copy_in_memory(path, view, mode, dtype):
+    np.save(path, IMAGES.astype(dtype))
+    mapped = VIEWS[view](np.load(path, mmap_mode=mode))
+    copied = np.array(mapped)
+    for settings in ({}, {"binarize": "dynamic"}):
+        (vae, history), (twin, expected) = learnt(mapped, **settings), learnt(copied, **settings)
+        assert vae.theta.tobytes() == twin.theta.tobytes()
+        assert history == expected
+        assert sv.score(vae, mapped, **settings) == sv.score(vae, copied, **settings)
+    for method in ("embed", "reconstruct", "encode", "elbo", "loss_and_grads"):
+        np.testing.assert_equal(getattr(vae, method)(mapped), getattr(vae, method)(copied))
+
+
+def test_what_was_written_into_a_copy_on_write_map_is_trained_on_and_stays(path):
+    mapped = np.load(path, mmap_mode="c")
+    mapped[::3] = 0.25
+    expected = np.array(mapped)
+    assert learnt(mapped)[0].theta.tobytes() == learnt(expected)[0].theta.tobytes()
+    assert np.array_equal(mapped, expected)
+    assert np.array_equal(np.load(path), IMAGES)
+
+
+@pytest.mark.parametrize("method", ["embed", "encode", "elbo", "loss_and_grads", "reconstruct", "terms"])
+def test_arrays_that_may_only_be_read_are_read(method):
+    vae = sv.VAE(9, 2, (8,))
+    locked = IMAGES.copy()
+    locked.flags.writeable = False
+    np.testing.assert_equal(getattr(vae, method)(locked), getattr(vae, method)(IMAGES))
+
+
+def test_arrays_that_may_only_be_read_are_trained_on():
+    locked = IMAGES.copy()
+    locked.flags.writeable = False
+    for settings in ({}, {"binarize": "dynamic"}, {"clip_norm": 0.1}):
+        assert learnt(locked, **settings)[0].theta.tobytes() == learnt(IMAGES, **settings)[0].theta.tobytes()
+
+
+CUT = """
+import os, sys, numpy as np, scratchvae as sv
+from scratchvae.evaluation import latent_use
+mapped = np.load(sys.argv[1], mmap_mode="r")
+kept = np.array(mapped)
+vae = sv.VAE(9, 2, (8,))
+trainer = sv.Trainer(vae, batch_size=16)
+before = vae.theta.copy()
+os.truncate(sys.argv[1], 200)
+calls = dict(
+    step=lambda: trainer.step(mapped),
+    fit=lambda: trainer.fit(mapped, 1),
+    validation=lambda: trainer.fit(kept, 1, validation=mapped[:20]),
+    score=lambda: sv.score(vae, mapped),
+    binarize=lambda: sv.score(vae, mapped, binarize="dynamic"),
+    latent_use=lambda: latent_use(vae, mapped),
+    interpolate=lambda: vae.interpolate(mapped[70], mapped[80]),
+    decode=lambda: vae.decode(mapped[:, :2]),
+    eps=lambda: vae.elbo(kept, mapped[:, :2]),
+    **{name: lambda name=name: getattr(vae, name)(mapped)
+       for name in ("encode", "embed", "elbo", "reconstruct", "loss_and_grads", "terms")},
+)
+for name, call in calls.items():
+    try:
+        call()
+        print(name, "was let in")
+    except sv.errors.DataError as error:
+        assert "was cut to 200 bytes" in str(error), error
+        assert np.array_equal(vae.theta, before) and not trainer.history.epochs
+print("done")
+"""
+
+not_on_windows = pytest.mark.skipif(sys.platform == "win32", reason="Windows cuts no file that is mapped")
+
+
+def run(code, *words):
+    # a process of its own: to touch what was cut off would end it, and what it had in memory at most is its own
+    return subprocess.run([sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, timeout=120)
+
+
+@not_on_windows
+def test_no_method_touches_a_file_that_was_cut_after_it_was_mapped(tmp_path):
+    np.save(tmp_path / "images.npy", uniform(0, 5000, 9).astype("float32"))  # of many pages
+    done = run(CUT, tmp_path / "images.npy")
+    assert done.stdout == "done\n", done.stderr
+
+
+CUT_MEANWHILE = """
+import os, sys, numpy as np, scratchvae as sv
+mapped = np.load(sys.argv[1], mmap_mode="r")
+vae = sv.VAE(9, 2, (8,))
+trainer = sv.Trainer(vae, batch_size=100)
+forward = vae.forward
+def watched(x, eps):
+    if trainer.optimizer.t == int(sys.argv[2]):
+        os.truncate(sys.argv[1], 200)
+    return forward(x, eps)
+vae.forward = watched
+try:
+    trainer.fit(mapped, 3)
+except sv.errors.DataError as error:
+    print(trainer.optimizer.t, len(trainer.history.epochs), np.isfinite(vae.theta).all(), error)
+"""
+
+
+@not_on_windows
+@pytest.mark.parametrize(("cut_at", "epochs"), [(49, 1), (60, 1), (99, 2)])
+def test_a_file_that_is_cut_during_training_ends_it_at_the_next_batch(tmp_path, cut_at, epochs):
+    np.save(tmp_path / "images.npy", uniform(0, 5000, 9).astype("float32"))
+    done = run(CUT_MEANWHILE, tmp_path / "images.npy", cut_at)
+    assert done.stdout.startswith(f"{cut_at + 1} {epochs} True images lies in "), done.stderr
+
+
+PEAK = """
+import sys, numpy as np, scratchvae as sv
+from resource import RUSAGE_SELF, getrusage
+def peak():
+    return getrusage(RUSAGE_SELF).ru_maxrss / 1024
+images = np.memmap(sys.argv[1], "f4", "w+", shape=(60_000, 784))  # 188 MB of zeros, none of them on the disk
+vae = sv.VAE(784, 2, (4,))
+few = np.array(images[:4000])
+def everything(x):
+    yield "fit", sv.Trainer(vae, batch_size=1000).fit(x, 1)
+    yield "validation", sv.Trainer(vae, batch_size=1000).fit(few, 1, validation=x)
+    yield "score", sv.score(vae, x)
+    yield "binarize", sv.score(vae, x, binarize="dynamic")
+    yield "every second", sv.Trainer(vae, batch_size=1000, binarize="dynamic").fit(x[::2], 1)
+    for method in ("encode", "elbo", "terms"):
+        yield method, getattr(vae, method)(x)
+    trainer = sv.Trainer(vae)
+    for start in range(0, len(x), 1000):
+        trainer.step(x[start : start + 1000])
+    yield "step", trainer
+for _ in everything(few):
+    pass
+before = peak()
+for name, _ in everything(images):
+    print(name, peak() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives pages back at once, and tells of megabytes")
+def test_a_map_is_read_in_a_room_much_smaller_than_it_is(tmp_path):
+    done = run(PEAK, tmp_path / "zeros")
+    assert done.returncode == 0, done.stderr
+    grown = {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in done.stdout.splitlines()}
+    assert len(grown) == 9
+    assert max(grown.values()) < 100, grown
