@@ -2,6 +2,7 @@ import csv
 import json
 import subprocess
 import sys
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ from PIL import Image
 
 import scratchvae
 from scratchvae.cli import main
+from scratchvae.errors import DataError
+from scratchvae.training import Trainer
 
 QUICK = ("--epochs", "1", "--hidden", "16", "--latent", "3")
 BARE = ("--quiet", "--no-pictures")
@@ -125,6 +128,24 @@ def test_patience_stops_early_and_goes_back_to_the_best_weights(folder, capsys):
     assert result["best_epoch"] == len(losses) - 1 == 1 + int(np.argmin(losses))
     held_out = scratchvae.datasets.load("digits").train.images[9::10]
     assert -scratchvae.score(scratchvae.load("run/model.npz"), held_out).value == min(losses)
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), DataError("cut"), MemoryError(), ValueError()])
+def test_what_goes_wrong_in_training_leaves_the_files_of_an_earlier_run_as_they_were(folder, monkeypatch, error):
+    trained()
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    steps, update = iter(range(100)), Trainer._update
+
+    def broken(self, x):
+        if next(steps) == 20:  # of 12 an epoch
+            raise error
+        return update(self, x)
+
+    monkeypatch.setattr(Trainer, "_update", broken)
+    with suppress(OSError, ValueError):
+        assert train("--epochs", 3, "--seed", 1, *BARE, "--out", "run") == 2
+    assert next(steps) == 21
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
 OPTIONS = [
