@@ -31,6 +31,10 @@ class DeviceError(ScratchVAEError, TypeError):
     """An array that lives on another device than the code it reached."""
 
 
+class ReadOnlyError(ScratchVAEError, ValueError):
+    """An array that may not be written into, where results were to go."""
+
+
 class DataError(ScratchVAEError, ValueError):
     """A data set that cannot be found, fetched or read."""
 

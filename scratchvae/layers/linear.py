@@ -10,7 +10,7 @@ from scratchvae.backend import Array, Backend
 from scratchvae.errors import ConfigError, ShapeError
 from scratchvae.layers.initializers import get_initializer
 from scratchvae.layers.layer import Layer
-from scratchvae.memory import BatchBuffers, FlatVector
+from scratchvae.memory import BatchBuffers, FlatVector, require_writable
 from scratchvae.memory.flat import Shapes
 
 
@@ -43,7 +43,8 @@ class Linear(Layer):
         return {"W": (self.inputs, self.outputs), "b": (self.outputs,)}
 
     def bind_parameters(self, params: Mapping[str, Array], grads: Mapping[str, Array]) -> None:
-        """Receive W, b and room for dW, db."""
+        """Receive W, b and room for dW, db. Raises ReadOnlyError."""
+        require_writable(W=params["W"], b=params["b"], dW=grads["W"], db=grads["b"])
         self.W, self.b = params["W"], params["b"]
         self.dW, self.db = grads["W"], grads["b"]
 

@@ -6,5 +6,6 @@ from scratchvae.memory.fused import fuse, twin_of
 from scratchvae.memory.landing import Landing
 from scratchvae.memory.rows import Rows
 from scratchvae.memory.unit import Unit
+from scratchvae.memory.writable import require_writable
 
-__all__ = ["BatchBuffers", "FlatVector", "Landing", "Rows", "Unit", "fuse", "twin_of"]
+__all__ = ["BatchBuffers", "FlatVector", "Landing", "Rows", "Unit", "fuse", "require_writable", "twin_of"]

@@ -6,7 +6,7 @@ from typing import Any
 
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError
-from scratchvae.memory import fuse
+from scratchvae.memory import fuse, require_writable
 from scratchvae.optim.schedules import Constant, Schedule
 
 
@@ -26,9 +26,10 @@ class Optimizer:
         self.memory: dict[str, Array] = {}
 
     def bind(self, xp: Any, theta: Array) -> None:
-        """Receive θ, once and for all. Raises ConfigError where there is one already."""
+        """Receive θ, once and for all. Raises ConfigError where there is one already, or ReadOnlyError."""
         if hasattr(self, "theta"):
             raise ConfigError(f"this {type(self).__name__} belongs to another trainer; make one of its own for each")
+        require_writable(theta=theta)
         fuse(self, xp)
         self.xp = xp
         self.theta = theta

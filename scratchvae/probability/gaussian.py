@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scratchvae.backend import Array
-from scratchvae.memory import BatchBuffers, Unit
+from scratchvae.memory import BatchBuffers, Unit, require_writable
 
 
 class GaussianKL(Unit):
@@ -46,6 +46,7 @@ class GaussianKL(Unit):
     def add_backward(self, dkl: Array, dmu: Array, dlogvar: Array) -> None:
         """Add to dmu and dlogvar (B, Z) what dkl (B,) asks for: z has sent a gradient to both already."""
         rows = self.admit_gradient(dkl=dkl)
+        require_writable(dmu=dmu, dlogvar=dlogvar)
         scratch, dkl = self._scratch[:rows], dkl[:, None]
         self.xp.multiply(self.mu, dkl, out=scratch)
         dmu += scratch

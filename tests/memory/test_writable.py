@@ -1,0 +1,80 @@
+"""A locked array is read wherever it is only read, and refused by name where something would be written into it."""
+
+import numpy as np
+import pytest
+from drawing import normal
+
+from scratchvae.errors import ReadOnlyError
+from scratchvae.layers import Linear, Sequential, Split
+from scratchvae.models.network import ACTIVATIONS
+from scratchvae.optim import SGD, Adam, AdamW, clip_by_global_norm
+from scratchvae.probability import Bernoulli, GaussianKL, Reparameterize
+
+
+def locked(array):
+    array = np.array(array)
+    array.flags.writeable = False
+    return array
+
+
+def test_the_kl_refuses_to_add_to_a_gradient_that_may_only_be_read(tmp_path):
+    divergence, zeros = GaussianKL(), np.zeros((4, 3))
+    divergence.forward(normal(0, 4, 3), normal(1, 4, 3))
+    np.save(tmp_path / "zeros.npy", zeros)
+    mapped = np.load(tmp_path / "zeros.npy", mmap_mode="r")
+    for name, gradients in {"dmu": (mapped, zeros), "dlogvar": (zeros, locked(zeros))}.items():
+        with pytest.raises(ReadOnlyError, match=f"{name} may only be read.*{name}.copy()"):
+            divergence.add_backward(np.ones(4), *gradients)
+    assert not zeros.any()
+
+
+@pytest.mark.parametrize("name", ["W", "b", "dW", "db"])
+@pytest.mark.parametrize("kind", [Linear, lambda i, o: Sequential(Linear(i, o))])
+def test_a_layer_refuses_parameters_that_may_only_be_read(kind, name):
+    layer = kind(3, 2)
+    shapes = layer.parameter_shapes()
+    params, grads = ({key: np.zeros(shape) for key, shape in shapes.items()} for _ in range(2))
+    of = grads if name.startswith("d") else params
+    (key,) = (key for key in shapes if key.endswith(name[-1]))
+    of[key] = locked(of[key])
+    with pytest.raises(ReadOnlyError, match=f"{name} may only be read"):
+        layer.bind_parameters(params, grads)
+
+
+@pytest.mark.parametrize("kind", [Adam, AdamW, SGD])
+def test_an_optimizer_refuses_parameters_that_may_only_be_read_and_takes_such_gradients(kind):
+    optimizer = kind(0.1)
+    with pytest.raises(ReadOnlyError, match="theta may only be read"):
+        optimizer.bind(np, locked(np.ones(5)))
+    theta = np.ones(5)
+    optimizer.bind(np, theta)
+    optimizer.step(locked(np.ones(5)))
+    assert (theta < 1).all()
+
+
+def test_a_gradient_that_may_only_be_read_is_not_clipped():
+    with pytest.raises(ReadOnlyError, match="dtheta may only be read"):
+        clip_by_global_norm(np, locked(np.ones(5)), 1.0)
+
+
+@pytest.mark.parametrize("make", [*ACTIVATIONS.values(), lambda: Linear(4, 4), lambda: Sequential(Linear(4, 4))])
+def test_layers_take_what_may_only_be_read(make):
+    layer, x, dy = make(), normal(0, 5, 4), normal(1, 5, 4)
+    y = layer.forward(x).copy()
+    dx = layer.backward(dy).copy()
+    assert np.array_equal(layer.forward(locked(x)), y)
+    assert np.array_equal(layer.backward(locked(dy)), dx)
+
+
+def test_the_pieces_of_the_objective_take_what_may_only_be_read():
+    mu, logvar, eps, dz = (locked(normal(seed, 5, 4)) for seed in range(4))
+    dn = locked(normal(4, 5))
+    for unit, inputs, backwards in (
+        (Reparameterize(), (mu, logvar, eps), {"backward": (dz,), "backward_noise": (dz,)}),
+        (GaussianKL(), (mu, logvar), {"add_backward": (dn, np.zeros((5, 4)), np.zeros((5, 4)))}),
+        (Bernoulli(), (mu, eps), {"backward": (dn,), "backward_data": (dn,)}),
+        (Split(), (mu,), {"backward": (dz[:, :2], dz[:, 2:])}),
+    ):
+        unit.forward(*inputs)
+        for name, gradients in backwards.items():
+            getattr(unit, name)(*gradients)
