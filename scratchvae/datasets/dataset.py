@@ -50,10 +50,17 @@ class Dataset(NamedTuple):
 def hold_out_a_tenth(name: str, images: Array, image_shape: tuple[int, int] | None) -> Dataset:
     """Rows (N, D) cut in two, without labels: every tenth row, counted from the tenth, is for testing.
 
+    The others move up in `images` itself, which is used up, so that large data is in memory once.
     Raises DataError for fewer than 10 rows.
     """
     if len(images) < 10:
         raise DataError(f"{name} holds {len(images)} rows; expected at least 10, of which a tenth is kept for testing")
     testing = np.zeros(len(images), bool)
     testing[9::10] = True
-    return Dataset(name, Split(images[~testing], None), Split(images[testing], None), image_shape, testing)
+    test = images[testing]
+    for start in range(10, len(images), 10):
+        nine = images[start : start + 9]
+        moved = start - start // 10
+        images[moved : moved + len(nine)] = nine
+    train = images[: len(images) - len(test)]
+    return Dataset(name, Split(train, None), Split(test, None), image_shape, testing)

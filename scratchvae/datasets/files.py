@@ -89,7 +89,7 @@ def _from_array(path: Path, array: Array) -> Dataset:
         rows = rows.astype(np.float32) / np.float32(255 if high > 1 else 1)
     elif rows.dtype.kind == "f":
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and a model refuses it
-            rows = rows.astype(np.float32)
+            rows = np.ascontiguousarray(rows, np.float32)  # itself, if it is that already
     else:
         raise DataError(f"{path} holds {rows.dtype}; expected real numbers")
     return hold_out_a_tenth(str(path), rows, shape)

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -30,7 +31,7 @@ def assert_refused(source, *words, **arguments):
         assert word in str(refusal.value)
 
 
-@given(rows=st.integers(10, 45), pixels=st.integers(1, 17), seed=seeds)
+@given(rows=st.integers(10, 130), pixels=st.integers(1, 17), seed=seeds)
 def test_every_tenth_row_is_held_out_and_all_is_the_source_again(tmp_path, rows, pixels, seed):
     array = uniform(seed, rows, pixels).astype(np.float32)
     data = load(saved(tmp_path, array))
@@ -38,6 +39,26 @@ def test_every_tenth_row_is_held_out_and_all_is_the_source_again(tmp_path, rows,
     assert np.array_equal(data.train.images, np.delete(array, np.s_[9::10], axis=0))
     assert np.array_equal(data.part("all").images, array)
     assert data.train.labels is data.test.labels is data.part("all").labels is None
+
+
+def test_an_array_of_float32_is_in_memory_once(tmp_path):
+    path = saved(tmp_path, uniform(0, 1003, 500).astype(np.float32))
+    tracemalloc.start()
+    try:
+        data = load(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(data.train.images) == 903
+    assert peak < 1.2 * path.stat().st_size
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_each_row_lies_whole_in_memory_also_of_a_file_in_fortran_order(tmp_path, dtype):
+    array = uniform(0, 45, 7).astype(np.float32)
+    data = load(saved(tmp_path, np.asfortranarray(array.astype(dtype))))
+    assert data.train.images.flags.c_contiguous and data.test.images.flags.c_contiguous
+    assert np.array_equal(data.part("all").images, array)
 
 
 @given(st.tuples(st.integers(10, 20), st.integers(1, 5), st.integers(1, 5)), st.sampled_from([(), (1,)]), seeds)
