@@ -43,6 +43,11 @@ class Rows:
         self._announces = array.strides[-1] == array.itemsize and hasattr(mmap, "MADV_WILLNEED")
         self.array = np.asarray(array)  # without what np.memmap does besides at each slice
 
+    @property
+    def mapped(self) -> bool:
+        """Whether they lie in a file."""
+        return self._map is not None
+
     def parts(self, rows: int) -> Iterator[slice]:
         """Slices of `rows` rows, the last maybe of fewer, that make up the whole: read each before asking for more."""
         for start in range(0, len(self.array), rows):
@@ -53,7 +58,7 @@ class Rows:
     def gather(self, chosen: Array, out: Array) -> None:
         """Write the rows of the numbers `chosen` (n,) into `out` (n, D), in that order."""
         at_once = len(chosen)
-        if self._map is not None:
+        if self.mapped:
             self._check()
             self._announce(chosen)
             at_once = max(1, HELD // (HUGE_PAGE + out[:1].nbytes))
@@ -67,7 +72,7 @@ class Rows:
             self._give_back()
 
     def _check(self) -> None:
-        if self._map is not None and self._map.size() < self._needed:
+        if self.mapped and self._map.size() < self._needed:
             raise DataError(
                 f"{self.name} lies in {self._path}, which was cut to {self._map.size()} bytes after it was mapped; "
                 f"expected at least {self._needed}: write the file again, and map it anew"
@@ -86,7 +91,7 @@ class Rows:
                 self._map.madvise(self._system.MADV_WILLNEED, begin, before + width)
 
     def _give_back(self) -> None:
-        if self._map is not None and self._gives_back:
+        if self.mapped and self._gives_back:
             with suppress(OSError):  # pages that were locked in memory stay there
                 self._map.madvise(self._system.MADV_DONTNEED)
 

@@ -52,36 +52,46 @@ class Door:
         return self.backend.upload(x.astype(self.dtype, copy=False))
 
 
-# NumPy adds rows in turn: where the first of a part is the sum so far, the mean has the bits of a single pass.
 def within(x: Array, name: str, support: tuple[float, float], mean: Array | None = None) -> None:
-    """Raises RangeError unless every number of `x` is finite and within `support`; sets `mean` to that of the rows.
-
-    Both are found in one pass, part by part: what was read for the range is still in the cache for the mean.
-    """
-    rows = max(1, AT_ONCE * len(x) // x.nbytes) if isinstance(x, np.ndarray) else len(x)
-    if mean is not None:
-        mean[...] = 0.0
-        room = np.empty((min(rows, len(x)) + 1, *x.shape[1:]))
-    low, high = inf, -inf
-    for part in Rows(x, name).parts(rows):
-        few = x[part]
-        bottom, top = float(few.min()), float(few.max())  # NaN if any number is
-        low, high = min(low, bottom), max(high, top)
-        if isnan(bottom):
-            low = bottom
-            break
-        if mean is not None and support[0] <= low and high <= support[1]:
-            terms = room[: len(few) + 1]
-            terms[0], terms[1:] = mean, few
-            np.add.reduce(terms, axis=0, out=mean)
+    """Raises RangeError unless every number of `x` is finite and within `support`; sets `mean` to that of the rows."""
+    rows = Rows(x, name)
+    if mean is None and not rows.mapped and (not isinstance(x, np.ndarray) or x.nbytes <= AT_ONCE):
+        low, high = float(x.min()), float(x.max())  # NaN if any number is
+    else:
+        low, high = _survey(rows, support, mean)
     if support[0] <= low and high <= support[1]:
-        if mean is not None:
-            mean /= len(x)
         return
     if not (isfinite(low) and isfinite(high)):
         raise RangeError(f"{name} holds NaN or infinite values; drop those rows, or fill them in, first")
     mend = "divide 8-bit images by 255, other data by their maximum" if low >= 0 else "shift and scale them first"
     raise RangeError(f"{name} holds values from {low:g} to {high:g}; expected {support[0]:g} to {support[1]:g}: {mend}")
+
+
+# NumPy adds rows in turn: where the first of a part is the sum so far, the mean has the bits of a single pass.
+def _survey(rows: Rows, support: tuple[float, float], mean: Array | None) -> tuple[float, float]:
+    """The smallest and the largest number, NaN if any number is; `mean` is set if both are within `support`.
+
+    All is found in one pass, part by part: what was read for the range is still in the cache for the mean.
+    """
+    x = rows.array
+    at_once = max(1, AT_ONCE * len(x) // x.nbytes)
+    if mean is not None:
+        mean[...] = 0.0
+        room = np.empty((min(at_once, len(x)) + 1, *x.shape[1:]))
+    low, high = inf, -inf
+    for part in rows.parts(at_once):
+        few = x[part]
+        bottom, top = float(few.min()), float(few.max())
+        if isnan(bottom):
+            return bottom, top
+        low, high = min(low, bottom), max(high, top)
+        if mean is not None and support[0] <= low and high <= support[1]:
+            terms = room[: len(few) + 1]
+            terms[0], terms[1:] = mean, few
+            np.add.reduce(terms, axis=0, out=mean)
+    if mean is not None:
+        mean /= len(x)
+    return low, high
 
 
 def _mend(x: Array, name: str, width: int) -> str:
