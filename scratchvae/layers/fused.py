@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from scratchvae.backend import Array
 from scratchvae.kernels.cuda import BIAS_RELU, RELU_GRADIENT, launch
 from scratchvae.layers.linear import Linear
@@ -38,7 +40,7 @@ class FusedSequential(Sequential):
         """y (B, O) from x (B, I)."""
         self.admit(x=x)
         layers = iter(self.layers)
-        following = dict(zip(self.layers, self.layers[1:], strict=False))
+        following = dict(pairwise(self.layers))
         for layer in layers:
             after = following.get(layer)
             if isinstance(layer, Linear) and isinstance(after, FusedReLU):

@@ -11,7 +11,7 @@ from hypothesis import given
 
 import scratchvae as sv
 from scratchvae.backend import to_numpy
-from scratchvae.errors import BackendError
+from scratchvae.errors import BackendError, DTypeError, ShapeError
 from scratchvae.layers import ReLU, Sequential, Split
 from scratchvae.memory import BatchBuffers
 from scratchvae.memory.fused import TWINS
@@ -190,6 +190,44 @@ def test_the_front_door(elsewhere, kind):
 
     for ours, plain in zip(answers(device), answers(host), strict=True):
         agree(ours, plain, "float64")
+
+
+def refused(call, *arrays):
+    """Whether each array, made too wide, too short or of another type, is refused in its turn."""
+    for k, array in enumerate(arrays):
+        for wrong in (array[:, :-1] if array.ndim == 2 else array[:-1], array.astype("float32")):
+            with pytest.raises((ShapeError, DTypeError)):
+                call(*arrays[:k], wrong, *arrays[k + 1 :])
+
+
+def test_what_does_not_fit_is_refused_there_too(elsewhere):
+    x, y, z = (elsewhere.upload(normal(k, 3, 4)) for k in range(3))
+    row = elsewhere.upload(normal(4, 3))
+    for unit, inputs, back in (
+        (Reparameterize, (x, y, z), lambda unit: (unit.backward, (x,))),
+        (GaussianKL, (x, y), lambda unit: (lambda dkl: unit.add_backward(dkl, y, z), (row,))),
+        (Bernoulli, (x, y), lambda unit: (unit.backward, (row,))),
+        (ReLU, (x,), lambda unit: (unit.backward, (x,))),
+        (Split, (x,), lambda unit: (unit.backward, (y[:, :2], z[:, :2]))),
+    ):
+        _, piece = both(elsewhere, unit, 4, 3, "float64")
+        refused(piece.forward, *inputs[1:], inputs[0])
+        piece.forward(*inputs)
+        backward, gradients = back(piece)
+        refused(backward, *gradients)
+
+
+def test_a_schedule_is_asked_for_the_rate_of_each_update(elsewhere):
+    thetas = []
+    for backend in ("numpy", elsewhere):
+        for optimizer in (Adam, AdamW):
+            vae = sv.VAE(9, 2, (8,), dtype="float64", backend=backend)
+            trainer = sv.Trainer(vae, optimizer=optimizer(sv.optim.Cosine(1e-2, 4, 1e-4)))
+            for _ in range(4):
+                trainer.step(uniform(0, 5, 9))
+            thetas.append(to_numpy(vae.theta))
+    for plain, ours in zip(thetas[:2], thetas[2:], strict=True):
+        np.testing.assert_allclose(ours, plain, rtol=0, atol=1e-12)
 
 
 def test_every_twin_takes_the_place_of_its_own_kind():

@@ -5,6 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scratchvae.backend import NUMPY
+from scratchvae.errors import ShapeError
+from scratchvae.layers import ReLU
 from scratchvae.memory import BatchBuffers, FlatVector, Unit
 
 shapes = st.dictionaries(
@@ -38,3 +40,17 @@ def test_buffers_are_cut_by_rows_without_losing_contiguity():
 def test_a_unit_that_makes_no_buffers_says_so():
     with pytest.raises(NotImplementedError):
         Unit().bind(BatchBuffers(NUMPY, "float32", 1), 1)
+
+
+def test_a_backward_before_any_forward_says_so_whether_bound_or_not():
+    bound = ReLU()
+    bound.bind(BatchBuffers(NUMPY, "float64", 3), 2)
+    for unit in (bound, ReLU()):
+        with pytest.raises(ShapeError, match="call forward first"):
+            unit.backward(np.ones((3, 2)))
+
+
+@pytest.mark.parametrize("shape", [(3,), (0, 2), (2, 2, 2)])
+def test_a_unit_that_binds_itself_asks_for_rows(shape):
+    with pytest.raises(ShapeError, match="at least one row, one a sample"):
+        ReLU().forward(np.ones(shape))
