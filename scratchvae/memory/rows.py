@@ -85,10 +85,10 @@ class Rows:
             return
         width = self.array.shape[1] * self.array.itemsize
         begins = self._first + chosen * self.array.strides[0]
-        befores = begins % self._system.PAGESIZE
         with suppress(OSError):  # it is no more than advice
-            for begin, before in zip((begins - befores).tolist(), befores.tolist(), strict=True):
-                self._map.madvise(self._system.MADV_WILLNEED, begin, before + width)
+            for begin in begins.tolist():
+                before = begin % self._system.PAGESIZE
+                self._map.madvise(self._system.MADV_WILLNEED, begin - before, before + width)
 
     def _give_back(self) -> None:
         if self.mapped and self._gives_back:

@@ -12,6 +12,7 @@ from drawing import seeds, uniform
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scratchvae.errors import DataError
 from scratchvae.memory import Rows
 
 DATA = uniform(0, 60, 700)
@@ -81,28 +82,37 @@ def test_no_gather_copies_more_than_the_rows_it_is_asked_for(tmp_path, skipped):
 
 
 class Recorder:
-    """A map that writes down what it is advised of."""
+    """A map that writes down what it is advised of, and may say that its file was cut."""
 
-    def __init__(self, real):
-        self.real = real
+    def __init__(self, rows):
+        self.length = rows._map.size()
         self.announced = []
+        self.given_back = 0
+        self.failing = False
+        rows._map = self
 
     def size(self):
-        return self.real.size()
+        return self.length
 
     def madvise(self, advice, *place):
+        if self.failing:
+            raise OSError(22, "Invalid argument")
         if advice == mmap.MADV_WILLNEED:
             self.announced.append(place)
+        self.given_back += advice == mmap.MADV_DONTNEED
 
 
-@pytest.mark.skipif(not hasattr(mmap, "MADV_WILLNEED"), reason="this system takes no advice")
+advised = pytest.mark.skipif(not hasattr(mmap, "MADV_WILLNEED"), reason="this system takes no advice")
+
+
+@advised
 @pytest.mark.parametrize("skipped", [0, 24 + 3 * mmap.ALLOCATIONGRANULARITY])
 @pytest.mark.parametrize("view", sorted(VIEWS.keys() - {"transposed", "columns backwards"}))
 def test_what_is_announced_are_the_pages_of_the_chosen_rows(tmp_path, view, skipped):
     (tmp_path / "raw").write_bytes(bytes(skipped) + DATA.tobytes())
     array = VIEWS[view](np.memmap(tmp_path / "raw", "f8", "r", skipped, DATA.shape))
     rows, chosen = Rows(array), np.array([17, 3, 17, 28])
-    rows._map = recorder = Recorder(rows._map)
+    recorder = Recorder(rows)
     rows.gather(chosen, np.empty((4, array.shape[1])))
     content = (tmp_path / "raw").read_bytes()[skipped - skipped % mmap.ALLOCATIONGRANULARITY :]
     assert len(recorder.announced) == 4
@@ -114,9 +124,32 @@ def test_what_is_announced_are_the_pages_of_the_chosen_rows(tmp_path, view, skip
 
 def test_rows_that_are_not_whole_in_the_file_are_not_announced(path):
     rows = Rows(opened(path).T)
-    rows._map = recorder = Recorder(rows._map)
+    recorder = Recorder(rows)
     rows.gather(np.arange(5), np.empty((5, 60)))
     assert recorder.announced == []
+
+
+@advised
+@pytest.mark.parametrize(("held", "times"), [(0, 7), (3, 3), (3 - 1e-9, 4), (7, 1)])
+def test_as_many_rows_stay_mapped_as_are_held_each_with_a_huge_page(path, monkeypatch, held, times):
+    monkeypatch.setattr("scratchvae.memory.rows.HELD", int(held * (2**21 + 8 * 700)))
+    rows = Rows(opened(path))
+    recorder = Recorder(rows)
+    rows.gather(np.arange(7), np.empty((7, 700)))
+    assert recorder.given_back == times
+
+
+@pytest.mark.parametrize("mode", ["r", "c"])
+def test_advice_that_the_system_does_not_take_changes_nothing(path, mode):
+    rows, out = Rows(opened(path, mode)), np.empty((7, 700))
+    Recorder(rows).failing = True
+    rows.gather(np.arange(7), out)
+    assert np.array_equal(out, DATA[:7])
+    assert len(list(rows.parts(20))) == 3
+
+
+def test_a_map_of_one_axis_is_read_in_parts(path):
+    assert np.array_equal(np.concatenate([DATA[3][part] for part in Rows(opened(path)[3]).parts(30)]), DATA[3])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts pages as Linux tells them")
@@ -155,6 +188,19 @@ def test_what_was_written_into_a_map_is_still_there(path, mode):
         assert np.array_equal(np.load(path), expected)
     else:
         assert np.array_equal(np.load(path), DATA)
+
+
+def test_the_length_of_the_file_is_looked_at_before_each_part_and_each_gather(path):
+    rows, out = Rows(opened(path)[:50], "images"), np.zeros((4, 700))
+    recorder, parts = Recorder(rows), rows.parts(10)
+    assert next(parts) == slice(0, 10)
+    recorder.length -= 1
+    message = f"images lies in {path}, which was cut to {recorder.length} bytes .* at least {recorder.length + 1}: "
+    with pytest.raises(DataError, match=message):
+        next(parts)
+    with pytest.raises(DataError, match=message):
+        rows.gather(np.arange(4), out)
+    assert not out.any()
 
 
 CUT = """
