@@ -88,7 +88,7 @@ def _survey(rows: Rows, support: tuple[float, float], mean: Array | None) -> tup
         if mean is not None and support[0] <= low and high <= support[1]:
             terms = room[: len(few) + 1]
             terms[0], terms[1:] = mean, few
-            np.add.reduce(terms, axis=0, out=mean)
+            np.sum(terms, axis=0, out=mean)
     if mean is not None:
         mean /= len(x)
     return low, high

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import standin
 from drawing import uniform
 
 import scratchvae as sv
-from scratchvae.errors import RangeError
+from scratchvae.errors import DataError, RangeError
+from scratchvae.memory import Rows
 from scratchvae.models import door
 
 ROWS, WIDTH = 60, 7
@@ -47,6 +49,41 @@ def test_what_is_out_of_range_is_found_wherever_it_is(vae, at):
         for mean in (None, np.empty(WIDTH)):
             with pytest.raises(RangeError, match=message):
                 vae.admit_data(spoilt, "x", mean)
+
+
+@pytest.mark.parametrize(("at_once", "rows"), [(13 * 4 * WIDTH, 13), (1, 1), (4 * WIDTH - 1, 1)])
+def test_a_part_has_as_many_rows_as_the_cache_holds(vae, monkeypatch, at_once, rows):
+    asked, parts = [], Rows.parts
+    monkeypatch.setattr(door, "AT_ONCE", at_once)
+    monkeypatch.setattr(Rows, "parts", lambda self, rows: (asked.append(rows), parts(self, rows))[1])
+    vae.admit_data(uniform(0, ROWS, WIDTH).astype("float32"))
+    assert asked == [rows]
+
+
+def test_a_few_rows_in_memory_are_looked_at_whole_and_those_of_a_map_are_not(vae, monkeypatch, tmp_path):
+    x, seen, parts = uniform(0, 13, WIDTH).astype("float32"), [], Rows.parts
+    monkeypatch.setattr(Rows, "parts", lambda self, rows: (seen.append(self.mapped), parts(self, rows))[1])
+    np.save(tmp_path / "x.npy", x)
+    vae.admit_data(x)
+    assert seen == []
+    vae.admit_data(np.load(tmp_path / "x.npy", mmap_mode="r"))
+    assert seen == [True]
+
+
+def test_rows_on_a_device_are_looked_at_whole_for_each_look_stops_it(monkeypatch):
+    monkeypatch.setattr(door, "AT_ONCE", 1)
+    vae, before = sv.VAE(WIDTH, 2, (3,), backend=standin.STANDIN), standin.reads
+    vae.admit_data(standin.DeviceArray(uniform(0, ROWS, WIDTH)))
+    assert standin.reads - before == 2
+
+
+def test_data_in_a_file_that_was_cut_is_refused_by_its_name(vae, monkeypatch):
+    def cut(self):
+        raise DataError(self.name)
+
+    monkeypatch.setattr(Rows, "_check", cut)
+    with pytest.raises(DataError, match=r"^mine$"):
+        vae.admit_data(uniform(0, ROWS, WIDTH), "mine")
 
 
 @pytest.mark.parametrize("first", [True, False])
