@@ -1,5 +1,7 @@
 """One switch: the same code on NumPy (CPU) or CuPy (GPU), chosen per model at run time.
 
+"native" is NumPy too, with kernels besides that this machine's C++ compiler makes: the same to rounding, and sooner.
+
 Nothing else in the package imports CuPy. Whoever computes holds a `Backend` and writes `xp.exp`, `xp.matmul`, …
 against its module `xp`; whoever needs the host asks it to `upload` or `to_numpy`.
 """
@@ -24,8 +26,9 @@ INSTALL = (
 class Backend:
     """An array module and the way to and from the host.
 
-    `name` is "numpy" or "cupy"; `xp` the module; `array_type` the class of its arrays. On a device, `pinned(shape,
-    dtype)` makes host memory that is copied from while the host goes on, and `event()` something to wait for that by.
+    `name` is "numpy", "native" or "cupy"; `xp` the module; `array_type` the class of its arrays. On a device,
+    `pinned(shape, dtype)` makes host memory that is copied from while the host goes on, and `event()` something to wait
+    for that by.
     """
 
     def __init__(self, name: str, xp: Any, array_type: type, pinned: Any = np.empty, event: Any = None) -> None:
@@ -67,14 +70,16 @@ NUMPY = Backend("numpy", np, np.ndarray)
 
 
 def get_backend(name: str | Backend) -> Backend:
-    """The backend of that name: "numpy", "cupy", or "auto" (a GPU if one works, else NumPy).
+    """The backend of that name: "numpy", "native", "cupy", or "auto" (a GPU if one works, else NumPy).
 
-    Raises BackendError when "cupy" is asked for and cannot work, saying what is missing and what to install.
+    Raises BackendError when one is asked for that cannot work here, saying what is missing and what to install.
     """
     if isinstance(name, Backend):
         return name
     if name == "numpy":
         return NUMPY
+    if name == "native":
+        return _native()
     if name == "cupy":
         return _cupy()
     if name == "auto":
@@ -82,7 +87,7 @@ def get_backend(name: str | Backend) -> Backend:
             return _cupy()
         except BackendError:
             return NUMPY
-    raise BackendError(f"backend={name!r} is unknown; choose 'numpy', 'cupy' or 'auto'")
+    raise BackendError(f"backend={name!r} is unknown; choose 'numpy', 'native', 'cupy' or 'auto'")
 
 
 def backend_of(array: Any) -> Backend:
@@ -106,6 +111,13 @@ def to_numpy(array: Any) -> Array:
         raise DTypeError(f"expected an array of a backend, got {type(array).__qualname__}")
     host: Array = fetch()
     return host
+
+
+@cache
+def _native() -> Backend:
+    from scratchvae.native import module
+
+    return Backend("native", module(), np.ndarray)
 
 
 @cache

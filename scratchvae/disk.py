@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from os import PathLike
@@ -15,6 +16,17 @@ from scratchvae.errors import FileError, ScratchVAEError
 
 Array = np.ndarray[Any, np.dtype[Any]]
 NPY, ZIP = b"\x93NUMPY", b"PK"  # how a .npy and an .npz file begin
+
+
+def cache_folder() -> Path:
+    """Where is kept what can be had again: $XDG_CACHE_HOME/scratchvae, or what the platform has in its place."""
+    if os.environ.get("XDG_CACHE_HOME"):
+        return Path(os.environ["XDG_CACHE_HOME"]) / "scratchvae"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "scratchvae"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "scratchvae"
+    return Path.home() / ".cache" / "scratchvae"
 
 
 def check_writable(folder: str | PathLike[str]) -> None:

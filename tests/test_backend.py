@@ -37,7 +37,7 @@ def raises(error):
 def test_numpy_is_there_and_unknown_names_are_not():
     assert get_backend("numpy") is NUMPY
     assert get_backend(STANDIN) is STANDIN
-    with pytest.raises(BackendError, match="choose 'numpy', 'cupy' or 'auto'"):
+    with pytest.raises(BackendError, match="choose 'numpy', 'native', 'cupy' or 'auto'"):
         get_backend("torch")
 
 

@@ -1,19 +1,24 @@
 """scratchvae, by its public methods."""
 
 import scratchvae as sv
-from contenders.contender import BETA1, BETA2, EPS, LR, Contender
+from contenders.contender import BETA1, BETA2, EPS, LR, Contender, Unavailable
+from scratchvae.backend import get_backend
+from scratchvae.errors import BackendError
 
 
 class Ours(Contender):
     def __init__(self, problem):
         self.problem = problem
-        self.vae = sv.VAE(problem.width, problem.latent, (problem.hidden,), backend=problem.backend)
+        self.vae = sv.VAE(problem.width, problem.latent, (problem.hidden,), backend=self.choose_backend())
         self.backend = self.vae.backend
         for name, view in self.vae.params.items():
             self.backend.copy_from_host(view, problem.params[name])
         self.x = self.backend.upload(problem.x)
         optimizer = sv.optim.Adam(LR, BETA1, BETA2, EPS)
         self.trainer = sv.Trainer(self.vae, optimizer=optimizer, batch_size=problem.batch)
+
+    def choose_backend(self):
+        return self.problem.backend
 
     def loss(self):
         return self.vae.loss_and_grads(self.x, self.problem.eps)[0]
@@ -23,3 +28,13 @@ class Ours(Contender):
 
     def encode(self, rows):
         self.vae.encode(self.x[:rows])
+
+
+class OursNative(Ours):
+    """With kernels that this machine's C++ compiler makes."""
+
+    def choose_backend(self):
+        try:
+            return get_backend("native")
+        except BackendError as error:
+            raise Unavailable(str(error)) from None

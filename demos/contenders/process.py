@@ -15,6 +15,7 @@ from contenders.contender import Problem, Unavailable
 CONTENDERS = {
     "numpy": {
         "scratchvae": "ours.Ours",
+        "native": "ours.OursNative",
         "products": "products.Products",
         "torch": "pytorch.PyTorch",
         "torch-fused": "pytorch.PyTorchFused",

@@ -7,8 +7,10 @@ import numpy as np
 from measuring.machine import describe
 
 JOBS = {"step": "a training step", "encode": "encoding the batch", "encode-one": "encoding one row"}
+OURS = ("scratchvae", "native")  # without and with kernels that a C++ compiler makes
 LOOKS = {  # the colours of Okabe and Ito 2008, which the colour-blind can tell apart, and a shape for each besides
     "scratchvae": ("#000000", "*"),
+    "native": ("#F0B000", "X"),
     "products": ("#808080", "s"),
     "torch": ("#0072B2", "o"),
     "torch-fused": ("#56B4E9", "^"),
@@ -18,9 +20,9 @@ LOOKS = {  # the colours of Okabe and Ito 2008, which the colour-blind can tell 
 }
 
 
-def quartiles(of, name):
-    """Of scratchvae's time over that of `name`, round by round."""
-    pairs = zip(of["scratchvae"], of[name], strict=True)
+def quartiles(of, name, ours="scratchvae"):
+    """Of our time over that of `name`, round by round."""
+    pairs = zip(of[ours], of[name], strict=True)
     return statistics.quantiles([ours / theirs for ours, theirs in pairs], n=4)
 
 
@@ -30,13 +32,15 @@ def table(cell):
     for job, of in cell["milliseconds"].items():
         title = f"{job}, batch {cell['batch']}, hidden {cell['hidden']}"
         peaks = cell["peak_MB"] if job == "step" else dict.fromkeys(of)
-        lines.append(
-            f"\n{title:<34} {'ms':>9} {'scratchvae is':>15} {'quartiles':>13} {'peak MB' * (job == 'step'):>9}"
-        )
+        ours = [name for name in OURS if name in of]
+        ratios = "".join(f"{f'{name} is':>15} {'quartiles':>11}" for name in ours)
+        lines.append(f"\n{title:<34} {'ms':>9}{ratios} {'peak MB' * (job == 'step'):>9}")
         for name, times in of.items():
-            low, middle, high = quartiles(of, name)
-            spread, peak = f"{low:.2f}–{high:.2f}", "" if peaks[name] is None else f"{peaks[name]:.0f}"
-            lines.append(f"{name:<34} {statistics.median(times):>9.3f} {middle:>13.2f} × {spread:>13} {peak:>9}")
+            ratios = ""
+            for low, middle, high in (quartiles(of, name, mine) for mine in ours):
+                ratios += f"{middle:>13.2f} × {f'{low:.2f}–{high:.2f}':>11}"
+            peak = "" if peaks[name] is None else f"{peaks[name]:.0f}"
+            lines.append(f"{name:<34} {statistics.median(times):>9.3f}{ratios} {peak:>9}")
     return "\n".join(line.rstrip() for line in lines)
 
 

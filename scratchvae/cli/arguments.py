@@ -70,7 +70,10 @@ def add_model(parser: argparse.ArgumentParser, nargs: str | None = None) -> None
 def add_backend(parser: Arguments) -> None:
     """Where to compute."""
     parser.add_argument(
-        "--backend", choices=["numpy", "cupy", "auto"], default="numpy", help="CPU, GPU, or a GPU if one works"
+        "--backend",
+        choices=["numpy", "native", "cupy", "auto"],
+        default="numpy",
+        help="CPU; CPU with kernels that this machine's C++ compiler makes; GPU; or a GPU if one works",
     )
 
 

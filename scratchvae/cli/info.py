@@ -41,21 +41,25 @@ def run(args: argparse.Namespace) -> int:
 
 def installation() -> dict[str, Any]:
     """What this installation computes with."""
-    try:
-        get_backend("cupy")
-        gpu = "backend 'cupy' works"
-    except BackendError as error:
-        gpu = str(error)
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     return {
         "scratchvae": scratchvae.__version__,
         "python": f"{platform.python_version()} on {platform.platform()}",
         "numpy": np.__version__,
         "BLAS": f"{blas['name']} {blas['version']}",
-        "CPU": "backend 'numpy' works",
-        "GPU": gpu,
+        "CPU": _working("numpy"),
+        "CPU, compiled": _working("native"),
+        "GPU": _working("cupy"),
         **{name: _version(name) for name in ("matplotlib", "tqdm")},
     }
+
+
+def _working(backend: str) -> str:
+    try:
+        get_backend(backend)
+    except BackendError as error:
+        return str(error)
+    return f"backend '{backend}' works"
 
 
 def model_facts(model: Any) -> dict[str, Any]:

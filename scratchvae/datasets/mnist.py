@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +10,7 @@ from typing import NamedTuple
 from scratchvae.datasets.dataset import Dataset
 from scratchvae.datasets.download import download
 from scratchvae.datasets.idx import FILES, find_idx, holds_idx, load_idx_folder
+from scratchvae.disk import cache_folder
 from scratchvae.errors import DataError
 
 
@@ -75,17 +75,6 @@ def load_named_idx(name: str, folder: str | PathLike[str] | None = None) -> Data
         if not find_idx(cache / name, file):
             download([mirror + file + ".gz" for mirror in source.mirrors], cache / name / f"{file}.gz", sha256)
     return load_idx_folder(cache / name, name)
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: $XDG_CACHE_HOME/scratchvae, or what the platform has in its place."""
-    if os.environ.get("XDG_CACHE_HOME"):
-        return Path(os.environ["XDG_CACHE_HOME"]) / "scratchvae"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "scratchvae"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "scratchvae"
-    return Path.home() / ".cache" / "scratchvae"
 
 
 def _within(shelf: Path, name: str) -> Path | None:

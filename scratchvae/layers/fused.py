@@ -1,11 +1,11 @@
-"""On a device: the rectifier, the affine map that leaves its bias to it, and halves that are not copied."""
+"""Compiled: the rectifier, the affine map that leaves its bias to it, and halves that are not copied."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 
 from scratchvae.backend import Array
-from scratchvae.kernels.cuda import BIAS_RELU, RELU_GRADIENT, launch
+from scratchvae.kernels.compiled import BIAS_RELU, RELU_GRADIENT, launch
 from scratchvae.layers.linear import Linear
 from scratchvae.layers.relu import ReLU
 from scratchvae.layers.sequential import Sequential
@@ -21,7 +21,7 @@ class FusedReLU(ReLU):
         """y = max(x + b, 0) (B, I) from x (B, I) and b (I,)."""
         rows = self.admit(x=x)
         self.y = self._y[:rows]
-        launch(self.xp, BIAS_RELU, x, bias, self.width, self.y)
+        launch(self.xp, BIAS_RELU, x, bias, self.y)
         return self.y
 
     def backward(self, dy: Array) -> Array:

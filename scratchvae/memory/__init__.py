@@ -1,5 +1,6 @@
 """Where numbers live: one flat vector with named views, and batch buffers that are bound once."""
 
+from scratchvae.memory.aligned import aligned
 from scratchvae.memory.batch import BatchBuffers
 from scratchvae.memory.flat import FlatVector
 from scratchvae.memory.fused import fuse, twin_of
@@ -8,4 +9,4 @@ from scratchvae.memory.rows import Rows
 from scratchvae.memory.unit import Unit
 from scratchvae.memory.writable import require_writable
 
-__all__ = ["BatchBuffers", "FlatVector", "Landing", "Rows", "Unit", "fuse", "require_writable", "twin_of"]
+__all__ = ["BatchBuffers", "FlatVector", "Landing", "Rows", "Unit", "aligned", "fuse", "require_writable", "twin_of"]

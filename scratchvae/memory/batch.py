@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from scratchvae.backend import Array, Backend
+from scratchvae.memory.aligned import aligned
 
 
 class BatchBuffers:
@@ -22,8 +23,7 @@ class BatchBuffers:
 
     def matrix(self, width: int) -> Array:
         """Room for (rows, width) numbers, not set."""
-        room: Array = self.backend.xp.empty((self.rows, width), self.dtype)
-        return room
+        return aligned(self.backend.xp.empty, (self.rows, width), self.dtype)
 
     def column(self) -> Array:
         """Room for one number a row, not set."""

@@ -7,6 +7,7 @@ from math import prod
 from typing import Any
 
 from scratchvae.backend import Array
+from scratchvae.memory.aligned import aligned
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -19,7 +20,7 @@ class FlatVector:
     """
 
     def __init__(self, xp: Any, shapes: Mapping[str, tuple[int, ...]], dtype: Any) -> None:
-        self.data: Array = xp.zeros(sum(prod(shape) for shape in shapes.values()), dtype)
+        self.data = aligned(xp.zeros, (sum(prod(shape) for shape in shapes.values()),), dtype)
         self.views: dict[str, Array] = {}
         offset = 0
         for name, shape in shapes.items():

@@ -1,4 +1,4 @@
-"""Pieces that have a twin for devices: the same results in fewer launches."""
+"""Pieces that have a twin where kernels can be compiled: the same results in fewer passes."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ def twin_of(plain: type) -> Callable[[C], C]:
 def fuse(piece: Any, xp: Any) -> None:
     """Let `piece`, about to compute with the array module `xp`, become its twin if `xp` compiles kernels.
 
-    On a device each ufunc is a launch of 10 to 20 μs, so there the arithmetic of a piece is one kernel of
-    `kernels.cuda`; on the host, and for whoever reads, the plain class is all there is.
+    On a device each ufunc is a launch of 10 to 20 μs, and on the host a pass over memory: with a compiler, the
+    arithmetic of a piece is one kernel of `kernels.compiled`. To NumPy alone, and to whoever reads, the plain class is
+    all there is.
     """
     twin = TWINS.get(type(piece))
     if twin is not None and hasattr(xp, "ElementwiseKernel"):

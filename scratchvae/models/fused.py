@@ -1,9 +1,9 @@
-"""The objective on a device: its terms, its value and their sums in one launch."""
+"""The objective, compiled: its terms, its value and their sums in one launch."""
 
 from __future__ import annotations
 
 from scratchvae.backend import Array
-from scratchvae.kernels.cuda import OBJECTIVE, launch
+from scratchvae.kernels.compiled import OBJECTIVE, launch
 from scratchvae.memory import twin_of
 from scratchvae.models.objective import Objective, Terms
 

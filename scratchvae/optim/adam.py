@@ -6,6 +6,7 @@ from math import sqrt
 from typing import Any
 
 from scratchvae.backend import Array
+from scratchvae.memory import aligned
 from scratchvae.optim.optimizer import Optimizer
 from scratchvae.optim.schedules import Schedule
 from scratchvae.settings import fraction, positive, real
@@ -31,10 +32,9 @@ class Adam(Optimizer):
     def bind(self, xp: Any, theta: Array) -> None:
         """Receive θ; m and v begin at 0."""
         super().bind(xp, theta)
-        self.m = xp.zeros_like(theta)
-        self.v = xp.zeros_like(theta)
+        self.m, self.v = (aligned(xp.zeros, theta.shape, theta.dtype) for _ in range(2))
         self.memory = {"m": self.m, "v": self.v}
-        self._scratch = xp.empty_like(theta)
+        self._scratch = aligned(xp.empty, theta.shape, theta.dtype)
 
     def step(self, dtheta: Array) -> None:
         """One update from dθ."""

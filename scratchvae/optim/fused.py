@@ -1,9 +1,9 @@
-"""Adam on a device: the whole update in one launch."""
+"""Adam, compiled: the whole update in one launch."""
 
 from __future__ import annotations
 
 from scratchvae.backend import Array
-from scratchvae.kernels.cuda import ADAM, launch
+from scratchvae.kernels.compiled import ADAM, launch
 from scratchvae.memory import twin_of
 from scratchvae.optim.adam import Adam, AdamW
 

@@ -1,9 +1,9 @@
-"""The draw, the KL and the Bernoulli likelihood on a device: one launch forward and one back."""
+"""The draw, the KL and the Bernoulli likelihood, compiled: one launch forward and one back."""
 
 from __future__ import annotations
 
 from scratchvae.backend import Array
-from scratchvae.kernels.cuda import (
+from scratchvae.kernels.compiled import (
     ADD_GAUSSIAN_KL_GRADIENT,
     BERNOULLI,
     BERNOULLI_GRADIENT,
@@ -51,7 +51,7 @@ class FusedGaussianKL(GaussianKL):
     def add_backward(self, dkl: Array, dmu: Array, dlogvar: Array) -> None:
         """Add to dmu and dlogvar (B, Z) what dkl (B,) asks for."""
         self.admit_gradient(dkl=dkl)
-        launch(self.xp, ADD_GAUSSIAN_KL_GRADIENT, self.mu, self.logvar, dkl, self.width, dmu, dlogvar)
+        launch(self.xp, ADD_GAUSSIAN_KL_GRADIENT, self.mu, self.logvar, dkl[:, None], dmu, dlogvar)
 
 
 @twin_of(Bernoulli)
@@ -76,5 +76,5 @@ class FusedBernoulli(Bernoulli):
         """dlogits (B, D) from dlog_likelihood (B,)."""
         rows = self.admit_gradient(dlog_likelihood=dlog_likelihood)
         dlogits = self._dlogits[:rows]
-        launch(self.xp, BERNOULLI_GRADIENT, self.logits, self.x, dlog_likelihood, self.width, dlogits)
+        launch(self.xp, BERNOULLI_GRADIENT, self.logits, self.x, dlog_likelihood[:, None], dlogits)
         return dlogits

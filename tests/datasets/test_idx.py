@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from scratchvae.datasets import load
 from scratchvae.datasets.idx import FILES, read_idx
-from scratchvae.datasets.mnist import cache_folder
+from scratchvae.disk import cache_folder
 from scratchvae.errors import DataError
 
 sizes = st.integers(1, 6)

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import standin
 
-from scratchvae.kernels.cuda import SOURCES, Elementwise, compiled
+from scratchvae.kernels.compiled import SOURCES, Elementwise, compiled
 
 cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
 
 ARRAY, INDEXER, SCALAR = 1, 2, 3
-SCALARS = ("width", "beta", "beta1", "beta2", "epsilon", "rate", "decay")
+SCALARS = ("beta", "beta1", "beta2", "epsilon", "rate", "decay")
 
 
 def source_of(kernel, of_type, axes):

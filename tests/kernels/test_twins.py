@@ -44,14 +44,12 @@ def arrays(elsewhere, seed, count, *shape, dtype):
     return hosts, [elsewhere.upload(host) for host in hosts]
 
 
-@pytest.fixture(scope="module", params=["emulated", pytest.param("cupy", marks=pytest.mark.gpu)])
+@pytest.fixture(scope="module", params=["emulated", "native", pytest.param("cupy", marks=pytest.mark.gpu)])
 def elsewhere(request):
-    if request.param == "emulated":
-        if emulated.COMPILER is None:
-            pytest.skip("no C++ compiler to run the kernels with")
-        return EMULATED
+    if emulated.COMPILER is None and request.param != "cupy":
+        pytest.skip("no C++ compiler to run the kernels with")
     try:
-        return sv.backend.get_backend("cupy")
+        return EMULATED if request.param == "emulated" else sv.backend.get_backend(request.param)
     except BackendError as error:
         pytest.skip(str(error))
 

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
-from drawing import seeds
+from drawing import seeds, uniform
 from hypothesis import given
 from hypothesis import strategies as st
 
+import scratchvae as sv
 from scratchvae.backend import NUMPY
 from scratchvae.errors import ShapeError
 from scratchvae.layers import ReLU
@@ -54,3 +55,13 @@ def test_a_backward_before_any_forward_says_so_whether_bound_or_not():
 def test_a_unit_that_binds_itself_asks_for_rows(shape):
     with pytest.raises(ShapeError, match="at least one row, one a sample"):
         ReLU().forward(np.ones(shape))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "longdouble"])
+def test_on_the_host_vectors_and_buffers_begin_where_a_cache_line_does(dtype):
+    vae = sv.VAE(9, 2, (8,), dtype=dtype)
+    trainer = sv.Trainer(vae)
+    trainer.step(uniform(0, 3, 9))
+    vectors = (vae.theta, vae.dtheta, trainer.optimizer.m, trainer.optimizer.v, BatchBuffers(NUMPY, dtype, 3).matrix(5))
+    assert [array.ctypes.data % 64 for array in vectors] == [0] * 5
+    assert all(array.flags.c_contiguous for array in vectors)

@@ -1,7 +1,8 @@
-"""Kernels for devices: what takes several passes in NumPy, in one launch each.
+"""Kernels: what takes several passes in NumPy, in one each.
 
-Written for CuPy's ElementwiseKernel and ReductionKernel, whose body is C++ for one number: `i` is its place among all,
-rows after one another; `raw` arrays are indexed by hand. An array may be read and written by the same kernel.
+Written for CuPy's ElementwiseKernel and ReductionKernel, and for those of these names in `native`, which compile for
+the host. A body is C++ for one number; inputs broadcast, so that a bias (O,) meets each row, a gradient (B, 1) each
+column. An array may be read and written by the same kernel.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ class RowSum(NamedTuple):
 
 
 BIAS_RELU = Elementwise(
-    "T x, raw T bias, int64 width",
+    "T x, T bias",
     "T y",
-    "T a = x + bias[i % width]; y = a < T(0) ? T(0) : a",
+    "T a = x + bias; y = a < T(0) ? T(0) : a",
     "scratchvae_bias_relu",
 )
 RELU_GRADIENT = Elementwise("T y, T dy", "T dx", "dx = T(y > T(0)) * dy", "scratchvae_relu_gradient")
@@ -47,9 +48,9 @@ DRAW_GRADIENT = Elementwise(
 )
 GAUSSIAN_KL = RowSum("T mu, T logvar", "T kl", "T(0.5) * (mu * mu + expm1(logvar) - logvar)", "scratchvae_gaussian_kl")
 ADD_GAUSSIAN_KL_GRADIENT = Elementwise(
-    "T mu, T logvar, raw T dkl, int64 width",
+    "T mu, T logvar, T dkl",
     "T dmu, T dlogvar",
-    "T d = dkl[i / width]; dmu += d * mu; dlogvar += d * T(0.5) * expm1(logvar)",
+    "dmu += dkl * mu; dlogvar += dkl * T(0.5) * expm1(logvar)",
     "scratchvae_add_gaussian_kl_gradient",
 )
 
@@ -60,10 +61,9 @@ BERNOULLI = RowSum(
     "scratchvae_bernoulli",
 )
 BERNOULLI_GRADIENT = Elementwise(
-    "T logit, T pixel, raw T dlog_likelihood, int64 width",
+    "T logit, T pixel, T dlog_likelihood",
     "T dlogit",
-    "T e = exp(-fabs(logit)); T p = (logit >= T(0) ? T(1) : e) / (T(1) + e);"
-    " dlogit = dlog_likelihood[i / width] * (pixel - p)",
+    "T e = exp(-fabs(logit)); T p = (logit >= T(0) ? T(1) : e) / (T(1) + e); dlogit = dlog_likelihood * (pixel - p)",
     "scratchvae_bernoulli_gradient",
 )
 

@@ -1,0 +1,140 @@
+"""NumPy with compiled kernels: what a kernel computes, what it refuses, and what is said where nothing compiles."""
+
+import emulated
+import numpy as np
+import pytest
+from drawing import normal, seeds, uniform
+from hypothesis import given
+from hypothesis import strategies as st
+
+import scratchvae as sv
+from scratchvae.backend import NUMPY, get_backend
+from scratchvae.disk import cache_folder
+from scratchvae.errors import BackendError
+from scratchvae.native import ElementwiseKernel, ReductionKernel, compiler
+
+needs_compiler = pytest.mark.skipif(emulated.COMPILER is None, reason="no C++ compiler to make kernels with")
+sizes = st.integers(1, 40)
+
+
+def scale():
+    return ElementwiseKernel("T x, T k, T row, T column", "T y", "y = k * x + row * column", "scratchvae_test_scale")
+
+
+def total():
+    return ReductionKernel("T x, T y", "T out", "x * y", "a + b", "out = a", "0", "scratchvae_test_total")
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", ["float32", "float64", "longdouble"])
+@given(rows=sizes, columns=sizes, seed=seeds)
+def test_inputs_broadcast_and_halves_of_rows_are_read_and_written_in_place(rows, columns, seed, dtype):
+    whole = normal(seed, rows, 2 * columns).astype(dtype)
+    left, right = whole[:, :columns], whole[:, columns:]
+    row, column = normal(seed + 1, columns).astype(dtype), normal(seed + 2, rows, 1).astype(dtype)
+    wanted = left * 2 + row * column
+    untouched = left.copy()
+    scale()(left, 2.0, row, column, right)
+    np.testing.assert_allclose(right, wanted, rtol=4 * np.finfo(dtype).eps, atol=16 * np.finfo(dtype).eps)
+    np.testing.assert_array_equal(left, untouched)
+
+
+@needs_compiler
+@given(rows=sizes, columns=sizes, seed=seeds)
+def test_a_sum_is_over_each_row(rows, columns, seed):
+    x, y = normal(seed, 2, rows, columns)
+    out = np.full(rows, np.nan)
+    total()(x, y, out, axis=1)
+    np.testing.assert_allclose(out, (x * y).sum(axis=1), rtol=1e-13, atol=1e-13)
+
+
+@needs_compiler
+def test_a_vector_of_any_length_is_gone_through_whole():
+    for size in (1, 63, 64, 65, 10_001):
+        y = np.zeros(size)
+        ElementwiseKernel("T x", "T y", "y = x + T(1)", "scratchvae_test_next")(np.arange(float(size)), y)
+        np.testing.assert_array_equal(y, np.arange(1.0, size + 1))
+
+
+@needs_compiler
+def test_what_does_not_fit_is_refused():
+    x, k, row, column, y = normal(0, 3, 4), 2.0, normal(1, 4), normal(2, 3, 1), np.zeros((3, 4))
+    kernel = scale()
+    kernel(x, k, row, column, y)
+    locked = y.copy()
+    locked.flags.writeable = False
+    for arguments, why in (
+        ((x, k, row, y), "takes 5"),
+        ((x.astype("float32"), k, row, column, y), "stands for"),
+        ((x.astype("int64"), k, row, column, y), "stands for"),
+        ((x, "2", row, column, y), "given a str"),
+        ((x, k, row, column, 0.0), "given a float"),
+        ((x, k, row, column, np.zeros((4, 3))), "broadcast"),
+        ((x, k, row, column, np.zeros((1, 4))), "outputs have shapes"),
+        ((x, k, row, column, np.zeros((3, 8))[:, ::2]), "gaps"),
+        ((x, k, row, column, locked), "read-only"),
+        ((normal(0, 2, 3, 4), k, row, column, np.zeros((2, 3, 4))), "one or two axes"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=why):
+            kernel(*arguments)
+    with pytest.raises(NotImplementedError, match="axis 0"):
+        total()(x, x, np.zeros(3), axis=0)
+    with pytest.raises(NotImplementedError, match="does not sum"):
+        ReductionKernel("T x", "T y", "x", "max(a, b)", "y = a", "0", "scratchvae_test_max")
+
+
+@needs_compiler
+def test_a_model_learns_there_what_it_learns_on_numpy():
+    thetas = []
+    for backend in ("numpy", "native"):
+        vae = sv.VAE(9, 2, (8, 7), dtype="float64", backend=backend)
+        sv.Trainer(vae, lr=1e-2, batch_size=16).fit(uniform(0, 50, 9), epochs=3, validation=uniform(1, 9, 9))
+        thetas.append(vae.theta)
+    np.testing.assert_allclose(thetas[0], thetas[1], rtol=0, atol=1e-10)
+    assert get_backend("native").on_host
+
+
+@needs_compiler
+def test_a_library_is_kept_and_made_anew_where_it_was_deleted(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    page = 'extern "C" int scratchvae_test_seven() { return 7; }'
+    for _ in range(2):
+        compiler.compile_function.cache_clear()
+        assert compiler.compile_function(page, "scratchvae_test_seven")() == 7
+    assert len(list((cache_folder() / "native").iterdir())) == 1
+
+
+@needs_compiler
+def test_a_library_that_cannot_be_used_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "damaged").write_bytes(b"no library")
+    monkeypatch.setattr(compiler, "_compile", lambda *_: tmp_path / "damaged")
+    with pytest.raises(BackendError, match=r"cannot use .*\.so .*delete it, and it is made anew"):
+        compiler.compile_function("", "scratchvae_test_damaged")
+
+
+@needs_compiler
+def test_what_does_not_compile_is_told_in_a_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(BackendError, match=r"compiles no kernel \(.*nowhere"):
+        compiler.compile_function("int f() { return nowhere; }", "scratchvae_test_wrong")
+    assert not list(tmp_path.rglob("*.so"))
+
+
+@needs_compiler
+def test_flags_that_a_compiler_does_not_know_are_left_out(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(compiler, "FAST", ("--no-such-flag",))
+    compiler.compile_function.cache_clear()
+    assert compiler.compile_function('extern "C" int f() { return 3; }', "f")() == 3
+
+
+def test_a_missing_compiler_is_named_with_what_to_do(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler -O9")
+    with pytest.raises(BackendError, match=r"no no-such-compiler.*\$CXX"):
+        compiler.find_compiler()
+    monkeypatch.delenv("CXX")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(BackendError, match=r"found no c\+\+, g\+\+ or clang\+\+; install GCC or Clang"):
+        compiler.find_compiler()
+    assert get_backend("numpy") is NUMPY
