@@ -9,7 +9,7 @@ import numpy as np
 
 from scratchvae.settings import whole
 
-PURPOSES = ("weights", "noise", "prior", "pixels", "training order", "training noise", "training pixels")
+PURPOSES = ("weights", "noise", "prior", "pixels", "training order", "training noise", "training pixels", "factors")
 
 BITS_AT_ONCE = 2**14  # numbers
 

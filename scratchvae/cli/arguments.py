@@ -45,14 +45,14 @@ def add_data(parser: argparse.ArgumentParser, default: str | None, default_text:
         nargs="?",
         default=default,
         metavar="DATA",
-        help="digits, mnist, fashion-mnist, a .npy or .npz file, or a folder of grey images or idx files; "
-        f"{default_text}",
+        help=f"{', '.join(NAMES)}, a .npy or .npz file, or a folder of grey images or idx files; {default_text}",
     )
     parser.add_argument(
         "--data-dir",
         default=argparse.SUPPRESS,
         metavar="DIR",
-        help="where mnist and fashion-mnist lie; without it: $SCRATCHVAE_DATA, the cache, a download",
+        help="where a set known by name lies; without it: $SCRATCHVAE_DATA, the cache, and for mnist and fashion-mnist a "
+        "download",
     )
     parser.add_argument(
         "--key", default=argparse.SUPPRESS, metavar="NAME", help="which array of an .npz file; needed if it has several"
@@ -81,9 +81,9 @@ def add_part(parser: argparse.ArgumentParser, default: str) -> None:
     """Which part of the data."""
     parser.add_argument(
         "--part",
-        choices=["train", "test", "all"],
+        choices=["train", "validation", "test", "all"],
         default=default,
-        help="of the data; of your own, every tenth row tests",
+        help="of the data; of your own, every tenth row tests; validation is for binarized-mnist",
     )
 
 

@@ -94,8 +94,8 @@ def add_commands(commands: Commands) -> None:
         type=int,
         default=argparse.SUPPRESS,
         metavar="EPOCHS",
-        help="hold out a tenth of the training rows, stop when their loss has not fallen for so long, and go back to "
-        "the best weights",
+        help="hold out a tenth of the training rows unless the data has a validation part, stop when their loss has "
+        "not fallen for so long, and go back to the best weights",
     )
     add_seed(training, "weights, order, noise and binarisation")
     add_backend(training)
@@ -114,7 +114,10 @@ def run(args: argparse.Namespace) -> int:
     model = make_model(args, data)
     train, validation = data.train.images, data.test.images
     watched = "the test rows are watched as validation"
-    if hasattr(args, "patience"):
+    if data.validation is not None:
+        validation = data.validation.images
+        watched = f"{len(validation)} to validate on"
+    elif hasattr(args, "patience"):
         tenth = np.arange(len(train)) % 10 == 9
         train, validation = train[~tenth], train[tenth]
         watched = f"{len(validation)} held out to validate on"

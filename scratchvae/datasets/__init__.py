@@ -2,28 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
 
+from scratchvae.datasets.binarized_mnist import load_binarized_mnist
 from scratchvae.datasets.dataset import Dataset, Split
 from scratchvae.datasets.digits import load_digits
+from scratchvae.datasets.faces import load_frey_faces, load_olivetti
 from scratchvae.datasets.files import load_file, load_folder
 from scratchvae.datasets.idx import holds_idx, load_idx_folder
 from scratchvae.datasets.mnist import SETS, load_named_idx
+from scratchvae.datasets.omniglot import load_omniglot
+from scratchvae.datasets.shapes import SHAPES, render_sprites
+from scratchvae.datasets.shelves import Folder
+from scratchvae.datasets.sprites import draw_factors, factor_grid, load_sprites
+from scratchvae.datasets.uci import TABLES, load_table
 from scratchvae.errors import DataError
 
-__all__ = ["NAMES", "Dataset", "Split", "load"]
+__all__ = ["NAMES", "SHAPES", "Dataset", "Split", "draw_factors", "factor_grid", "load", "render_sprites"]
 
-NAMES = ("digits", *SETS)
+_ON_SHELVES: dict[str, Callable[[Folder], Dataset]] = {
+    **{name: partial(load_named_idx, name) for name in SETS},
+    "binarized-mnist": load_binarized_mnist,
+    "omniglot": load_omniglot,
+    "frey-faces": load_frey_faces,
+    "olivetti": load_olivetti,
+    "olivetti-32": partial(load_olivetti, side=32),
+    **{name: partial(load_table, name) for name in TABLES},
+}
+NAMES = ("digits", *_ON_SHELVES, "sprites")
 
 
-def load(source: str | PathLike[str], folder: str | PathLike[str] | None = None, key: str | None = None) -> Dataset:
-    """The data set `source`, as rows of float32, cut into train and test.
+def load(source: str | PathLike[str], folder: Folder = None, key: str | None = None) -> Dataset:
+    """The data set `source`, as rows of float32 (tables: float64), cut into train and test.
 
     source   "digits"                    8×8 digits, shipped with the package: see `load_digits`
              "mnist", "fashion-mnist"    28×28, read from a folder or downloaded: see `load_named_idx`
+             "binarized-mnist"           28×28, 0 or 1, with a validation part: see `load_binarized_mnist`
+             "omniglot"                  28×28 characters of 50 alphabets: see `load_omniglot`
+             "frey-faces"                28×20, a film of one face: see `load_frey_faces`
+             "olivetti", "olivetti-32"   64×64 or 32×32 faces of 40 persons: see `load_olivetti`
+             "uci/concrete", …           tables of numbers: see `load_table`
+             "sprites"                   32×32 shapes of known factors, rendered on the spot: see `load_sprites`
              a .npy or .npz file, or a folder of grey images or of idx files: see `load_file`, `load_folder`
-    folder   where to look for a set known by name
+    folder   where to look for a set known by name; without it, in $SCRATCHVAE_DATA and then in the cache
     key      which array of an .npz file
 
     Raises DataError for what cannot be found, fetched or read.
@@ -33,8 +57,10 @@ def load(source: str | PathLike[str], folder: str | PathLike[str] | None = None,
         raise DataError(f"key={key!r} chooses an array of an .npz file, and {name!r} is none: leave it out")
     if name == "digits":
         return load_digits()
-    if name in SETS:
-        return load_named_idx(name, folder)
+    if name == "sprites":
+        return load_sprites()
+    if name in _ON_SHELVES:
+        return _ON_SHELVES[name](folder)
     path, reason = Path(name), ""
     try:
         if path.is_dir():

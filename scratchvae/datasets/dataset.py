@@ -11,7 +11,10 @@ from scratchvae.errors import DataError
 
 
 class Split(NamedTuple):
-    """Rows of pixels, images (N, D) float32 in [0, 1], and their labels (N,), if there are any."""
+    """Rows of data (N, D), and their labels (N,), whole numbers, if there are any.
+
+    Pixels are float32 in [0, 1]; the rows of a table are float64, as they are.
+    """
 
     images: Array
     labels: Array | None
@@ -21,7 +24,8 @@ class Dataset(NamedTuple):
     """A training part, a test part, and the (height, width) that makes a row a picture, if one does.
 
     `testing` (N,) marks the rows of the source that went into the test part, where we cut it ourselves; it is None for
-    a set that comes cut.
+    a set that comes cut. `validation` is there if the set comes cut in three. `factors` says what the pictures were
+    drawn from, where that is known: (N,) numbers by name, in the order of part "all".
     """
 
     name: str
@@ -29,22 +33,30 @@ class Dataset(NamedTuple):
     test: Split
     image_shape: tuple[int, int] | None
     testing: Array | None = None
+    validation: Split | None = None
+    factors: dict[str, Array] | None = None
 
     def part(self, name: str) -> Split:
-        """The part "train", "test", or "all": every row, in the order of the source, train before test if it comes cut.
+        """The part "train", "validation", "test", or "all": every row, in the order of the source if we cut it.
 
+        All rows of a set that comes cut are those of train, validation and test, one after the other.
         Raises DataError.
         """
-        if name in ("train", "test"):
-            return self.train if name == "train" else self.test
-        if name != "all":
-            raise DataError(f"no part {name!r}: expected 'train', 'test' or 'all'")
-        images = np.concatenate([self.train.images, self.test.images])
-        if self.testing is not None:
-            images[~self.testing], images[self.testing] = self.train.images, self.test.images
-        if self.train.labels is None or self.test.labels is None:
-            return Split(images, None)
-        return Split(images, np.concatenate([self.train.labels, self.test.labels]))
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        held = {name: part for name, part in parts.items() if part is not None}
+        if name == "all":
+            return _joined(list(held.values()), self.testing)
+        if name not in held:
+            raise DataError(f"{self.name} has no part {name!r}: expected {', '.join(map(repr, held))} or 'all'")
+        return held[name]
+
+
+def cut(name: str, rows: Split, testing: Array, image_shape: tuple[int, int] | None) -> Dataset:
+    """Rows in two: those that `testing` (N,) marks, and the others, on which to train."""
+    train, test = (
+        Split(rows.images[some], None if rows.labels is None else rows.labels[some]) for some in (~testing, testing)
+    )
+    return Dataset(name, train, test, image_shape, testing)
 
 
 def hold_out_a_tenth(name: str, images: Array, image_shape: tuple[int, int] | None) -> Dataset:
@@ -64,3 +76,14 @@ def hold_out_a_tenth(name: str, images: Array, image_shape: tuple[int, int] | No
         images[moved : moved + len(nine)] = nine
     train = images[: len(images) - len(test)]
     return Dataset(name, Split(train, None), Split(test, None), image_shape, testing)
+
+
+def _joined(parts: list[Split], testing: Array | None) -> Split:
+    def join(arrays: list[Array]) -> Array:
+        whole = np.concatenate(arrays)
+        if testing is not None:
+            whole[~testing], whole[testing] = arrays
+        return whole
+
+    labels = [part.labels for part in parts if part.labels is not None]
+    return Split(join([part.images for part in parts]), join(labels) if len(labels) == len(parts) else None)

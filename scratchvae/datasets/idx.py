@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from scratchvae.datasets.dataset import Dataset, Split
+from scratchvae.datasets.shelves import first_file
 from scratchvae.disk import Array
 from scratchvae.errors import DataError
 
@@ -27,11 +28,7 @@ FILES = (
 
 def find_idx(folder: Path, file: str) -> Path | None:
     """Where `folder` has that file, plain or gzipped."""
-    candidates = (folder / file, folder / f"{file}.gz")
-    try:
-        return next((path for path in candidates if path.is_file()), None)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder} cannot be looked at: {error}") from None
+    return first_file((folder / file, folder / f"{file}.gz"))
 
 
 def holds_idx(folder: Path) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
 from scratchvae.datasets.dataset import Dataset
 from scratchvae.datasets.download import download
 from scratchvae.datasets.idx import FILES, find_idx, holds_idx, load_idx_folder
+from scratchvae.datasets.shelves import Folder, shelves
 from scratchvae.disk import cache_folder
 from scratchvae.errors import DataError
 
@@ -49,7 +48,7 @@ SETS = {
 }
 
 
-def load_named_idx(name: str, folder: str | PathLike[str] | None = None) -> Dataset:
+def load_named_idx(name: str, folder: Folder = None) -> Dataset:
     """60,000 + 10,000 pictures of 28×28 pixels in [0, 1], with labels 0 to 9.
 
     mnist          handwritten digits. LeCun, Bottou, Bengio, Haffner 1998
@@ -59,17 +58,13 @@ def load_named_idx(name: str, folder: str | PathLike[str] | None = None) -> Data
     also in a subfolder of the set's name; they may be gzipped. Found nowhere, and with no `folder` given, they are
     downloaded into the cache. Raises DataError.
     """
-    if folder is not None:
-        found = _within(Path(folder), name)
-        if not found:
-            raise DataError(f"{folder} does not hold {name}: expected {', '.join(FILES)} (plain, or with .gz)")
-        return load_idx_folder(found, name)
-    cache = cache_folder()
-    shelves = [Path(os.environ["SCRATCHVAE_DATA"])] if os.environ.get("SCRATCHVAE_DATA") else []
-    for shelf in (*shelves, cache):
+    for shelf in shelves(folder):
         found = _within(shelf, name)
         if found:
             return load_idx_folder(found, name)
+    if folder is not None:
+        raise DataError(f"{folder} does not hold {name}: expected {', '.join(FILES)} (plain, or with .gz)")
+    cache = cache_folder()
     source = SETS[name]
     for file, sha256 in zip(FILES, source.sha256, strict=True):
         if not find_idx(cache / name, file):
