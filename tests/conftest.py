@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from scratchvae.datasets import load
+
 settings.register_profile(
     "house",
     deadline=None,
@@ -24,3 +26,15 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("SCRATCHVAE_DATA is not set: no real data to read")
     return Path(folder)
+
+
+@pytest.fixture
+def real_set(real_data):
+    """Loads a set by its name, from its own folder of the real data; skips where that is missing."""
+
+    def load_real(name):
+        if not (real_data / name.partition("/")[0].removesuffix("-32")).is_dir():
+            pytest.skip(f"{real_data} (SCRATCHVAE_DATA) holds no {name}")
+        return load(name, folder=real_data)
+
+    return load_real

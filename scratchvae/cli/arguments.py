@@ -51,8 +51,7 @@ def add_data(parser: argparse.ArgumentParser, default: str | None, default_text:
         "--data-dir",
         default=argparse.SUPPRESS,
         metavar="DIR",
-        help="where a set known by name lies; without it: $SCRATCHVAE_DATA, the cache, and for mnist and fashion-mnist a "
-        "download",
+        help="where a set known by name lies; without it: $SCRATCHVAE_DATA, the cache, and for the MNISTs a download",
     )
     parser.add_argument(
         "--key", default=argparse.SUPPRESS, metavar="NAME", help="which array of an .npz file; needed if it has several"

@@ -44,10 +44,8 @@ def draw_album(model: Model, history: History, data: Dataset, seed: int = 0) -> 
 
 
 def draw_walks(model: Model, rows: Split, shape: Shape, walks: int = 6, steps: int = 12) -> Figure:
-    """Straight walks in latent space from image to image: the first of each label in turn, or simply the first rows."""
-    images = rows.images
-    firsts = np.arange(len(images)) if rows.labels is None else np.unique(rows.labels, return_index=True)[1]
-    stops = firsts[np.arange(walks + 1) % len(firsts)]
+    """Straight walks in latent space from image to image: one of each label in turn, or rows from all over the part."""
+    images, stops = rows.images, _stops(rows, walks + 1)
     frames = [to_numpy(model.interpolate(images[a], images[b], steps)) for a, b in pairwise(stops)]
     return draw_interpolations(np.concatenate(frames), shape, steps)
 
@@ -58,3 +56,12 @@ def draw_latent(model: Model, rows: Split, shape: Shape) -> Figure:
         return draw_manifold(model, shape)
     labels = None if rows.labels is None else rows.labels[:CODES]
     return draw_codes(model.embed(rows.images[:CODES]), labels)
+
+
+def _stops(rows: Split, count: int) -> list[int]:
+    """Of each label the first row, and once all labels have had their turn others that lie far apart."""
+    labels = np.zeros(len(rows.images)) if rows.labels is None else rows.labels
+    of_label = [np.flatnonzero(labels == name) for name in np.unique(labels)]
+    rounds = -(-count // len(of_label))
+    turns = (divmod(k, len(of_label)) for k in range(count))
+    return [int(own[turn * max(1, len(own) // rounds) % len(own)]) for turn, k in turns for own in [of_label[k]]]

@@ -15,6 +15,8 @@ from scratchvae.plotting.mosaic import Shape, draw_images
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+LEGEND = 20  # labels, at most, that a legend has room for and colours can tell apart
+
 
 def draw_manifold(vae: VAE, shape: Shape, side: int = 20) -> Figure:
     """What a two-dimensional latent space decodes to, on a grid that cuts the prior into equally likely pieces."""
@@ -35,6 +37,7 @@ def draw_codes(codes: Any, labels: Array | None) -> Figure:
     figure = blank_figure(7.0, 6.0)
     axes = figure.add_subplot()
     size = min(30.0, max(5.0, 9000.0 / len(codes)))
+    note = ""
     if labels is None:
         axes.scatter(plane[:, 0], plane[:, 1], s=size, alpha=0.5, linewidths=0)
     else:
@@ -43,11 +46,14 @@ def draw_codes(codes: Any, labels: Array | None) -> Figure:
             colour = f"C{k}" if len(names) <= 10 else colormaps["nipy_spectral"](k / len(names))
             x, y = plane[labels == name].T
             axes.scatter(x, y, s=size, alpha=0.6, linewidths=0, color=colour, label=str(name))
-        legend = axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-        for handle in legend.legend_handles:
-            if isinstance(handle, PathCollection):
-                handle.set(sizes=[40.0], alpha=1.0)
-    axes.set_title(f"Codes of {len(codes)} test images along their first two principal components", fontsize=11)
+        if len(names) > LEGEND:
+            note = f",\ncoloured by {len(names)} labels, from {names[0]} in black to {names[-1]} in grey"
+        else:
+            legend = axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+            for handle in legend.legend_handles:
+                if isinstance(handle, PathCollection):
+                    handle.set(sizes=[40.0], alpha=1.0)
+    axes.set_title(f"Codes of {len(codes)} test images along their first two principal components{note}", fontsize=11)
     axes.set_xlabel(f"first component, {shares[0]:.0%} of the variance")
     axes.set_ylabel(f"second component, {shares[1]:.0%}")
     axes.set_aspect("equal", adjustable="datalim")

@@ -1,0 +1,55 @@
+"""What a data set is made of."""
+
+import numpy as np
+import pytest
+from drawing import seeds, uniform
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scratchvae.datasets import Dataset, Split
+from scratchvae.datasets.dataset import cut
+from scratchvae.errors import DataError
+
+
+@given(st.integers(1, 30), st.integers(1, 4), seeds, st.booleans())
+def test_a_cut_set_is_put_together_again_in_its_order(rows, width, seed, labelled):
+    images, labels = uniform(seed, rows, width), np.arange(rows)
+    testing = uniform(seed + 1, rows) < 0.4
+    data = cut("mine", Split(images, labels if labelled else None), testing, None)
+    assert np.array_equal(data.test.images, images[testing])
+    assert np.array_equal(data.train.images, images[~testing])
+    again = data.part("all")
+    assert np.array_equal(again.images, images)
+    if labelled:
+        assert np.array_equal(data.test.labels, labels[testing])
+        assert np.array_equal(again.labels, labels)
+    else:
+        assert data.train.labels is data.test.labels is again.labels is None
+
+
+@pytest.fixture
+def parts():
+    return [Split(uniform(k, 3 + k, 2), np.full(3 + k, k)) for k in range(3)]
+
+
+def test_a_set_that_comes_in_three_has_a_validation_part(parts):
+    train, validation, test = parts
+    data = Dataset("three", train, test, None, validation=validation)
+    assert data.part("validation") is validation
+    images, labels = data.part("all")
+    assert np.array_equal(images, np.concatenate([part.images for part in parts]))
+    assert labels.tolist() == [0] * 3 + [1] * 4 + [2] * 5
+    with pytest.raises(DataError, match="three has no part 'valid': expected 'train', 'validation', 'test' or 'all'"):
+        data.part("valid")
+
+
+def test_a_set_in_two_has_none(parts):
+    data = Dataset("two", parts[0], parts[1], None)
+    with pytest.raises(DataError, match="two has no part 'validation': expected 'train', 'test' or 'all'"):
+        data.part("validation")
+
+
+def test_all_rows_have_labels_only_if_all_parts_have(parts):
+    train, validation, test = parts
+    assert Dataset("a", train, test._replace(labels=None), None).part("all").labels is None
+    assert Dataset("b", train, test, None, validation=validation._replace(labels=None)).part("all").labels is None

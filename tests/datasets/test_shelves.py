@@ -1,0 +1,72 @@
+"""Where data is looked for."""
+
+from pathlib import Path
+
+import pytest
+
+from scratchvae.datasets import NAMES, load
+from scratchvae.datasets.shelves import find_on_shelves, first_file
+from scratchvae.errors import DataError
+
+NEEDS_FILES = [name for name in NAMES if name not in ("digits", "sprites", "mnist", "fashion-mnist")]
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch):
+    """A folder for each of the three places that are searched."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setenv("SCRATCHVAE_DATA", str(tmp_path / "shelf"))
+    return {"folder": tmp_path / "folder", "shelf": tmp_path / "shelf", "cache": tmp_path / "xdg" / "scratchvae"}
+
+
+def put(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
+
+
+@pytest.mark.parametrize("inside", ["faces", "."])
+def test_the_folder_goes_before_the_environment_and_that_before_the_cache(places, inside):
+    files = {place: put(path / inside / "a.npy") for place, path in places.items()}
+    assert find_on_shelves("faces", "a.npy", places["folder"]) == files["folder"]
+    assert find_on_shelves("faces", "a.npy") == files["shelf"]
+    files["shelf"].unlink()
+    assert find_on_shelves("faces", "a.npy") == files["cache"]
+
+
+def test_without_the_environment_the_cache_is_searched(places, monkeypatch):
+    monkeypatch.delenv("SCRATCHVAE_DATA")
+    put(places["shelf"] / "a.npy")
+    cached = put(places["cache"] / "faces" / "a.npy")
+    assert find_on_shelves("faces", "a.npy") == cached
+
+
+def test_a_subfolder_of_the_sets_name_goes_before_the_folder_itself(places):
+    put(places["folder"] / "a.npy")
+    inner = put(places["folder"] / "faces" / "a.npy")
+    assert find_on_shelves("faces", "a.npy", places["folder"]) == inner
+
+
+def test_a_folder_that_was_named_is_the_only_one_searched(places):
+    put(places["shelf"] / "faces" / "a.npy")
+    with pytest.raises(DataError) as refusal:
+        find_on_shelves("faces", "a.npy", places["folder"])
+    assert str(places["folder"]) in str(refusal.value)
+    assert str(places["shelf"]) not in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", NEEDS_FILES)
+def test_a_set_that_is_not_there_is_refused_with_the_places_and_the_way_out(places, name):
+    with pytest.raises(DataError) as refusal:
+        load(name)
+    for words in (str(places["shelf"]), str(places["cache"]), "by hand", "--data-dir", "SCRATCHVAE_DATA"):
+        assert words in str(refusal.value)
+
+
+def test_a_folder_that_may_not_be_looked_at_is_refused(monkeypatch):
+    def refuse(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    with pytest.raises(DataError, match=r"folder cannot be looked at.*Permission"):
+        first_file([Path("folder/a.npy")])
