@@ -6,10 +6,12 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
+from contents import content_of
 from PIL import Image
 
 import scratchvae
 from scratchvae.cli import main
+from scratchvae.datasets import binarized_mnist
 from scratchvae.errors import DataError
 from scratchvae.training import Trainer
 
@@ -228,3 +230,45 @@ def test_python_m_scratchvae_trains_from_a_shell_without_a_window_toolkit(folder
     assert len(told) == 1 and told[0].startswith("epoch 1")
     assert "matplotlib.figure" in done.stderr and "matplotlib.pyplot" not in done.stderr
     assert written(folder / "runs/digits") == RECORDS | PICTURES
+
+
+@pytest.mark.parametrize("patience", [(), ("--patience", 3)])
+def test_a_validation_part_is_watched_and_no_training_row_held_out(folder, monkeypatch, capsys, patience):
+    rng = np.random.default_rng(0)
+    bits = {part: rng.integers(0, 256, (n, 98), np.uint8) for part, n in (("train", 30), ("valid", 20), ("test", 10))}
+    monkeypatch.setattr(binarized_mnist, "PARTS", {part: content_of(array) for part, array in bits.items()})
+    np.savez(binarized_mnist.FILE, **bits)
+    fit, seen = Trainer.fit, []
+    monkeypatch.setattr(Trainer, "fit", lambda *words, **named: seen.append(words[1:4]) or fit(*words, **named))
+    assert train("binarized-mnist", "--data-dir", ".", *patience, "--no-pictures") == 0
+    assert "30 rows of 784 numbers to train on, 10 to test on; 20 to validate on" in capsys.readouterr().out
+    data = scratchvae.datasets.load("binarized-mnist", folder=".")
+    ((rows, _, validation),) = seen
+    assert np.array_equal(rows, data.train.images)
+    assert np.array_equal(validation, data.validation.images)
+    assert main(["evaluate", "runs/binarized-mnist", "--part", "validation", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == 20
+
+
+def test_sprites_are_trained_on_out_of_the_box_and_embedded_with_their_shapes(folder):
+    assert train("sprites", "--no-pictures", "--quiet", "--batch-size", 512) == 0
+    assert main(["embed", "runs/sprites", "--part", "test", "--out", "codes.csv"]) == 0
+    header, *lines = csv.reader((folder / "codes.csv").read_text().splitlines())
+    assert header == ["z0", "z1", "z2", "label"]
+    labels = scratchvae.datasets.load("sprites").test.labels
+    assert [int(line[-1]) for line in lines] == labels.tolist()
+
+
+@pytest.mark.parametrize(("name", "shape"), [("frey-faces", (28, 20)), ("olivetti-32", (32, 32))])
+def test_real_faces_are_drawn_in_their_own_shape(folder, real_set, name, shape):
+    data = real_set(name)
+    assert train(name, "--quiet") == 0
+    out = folder / "runs" / name
+    assert written(out) == RECORDS | PICTURES
+    assert scratchvae.load(out).image_shape == shape
+    assert main(["sample", str(out), "--count", "16", "--out", "samples.png"]) == 0
+    with Image.open("samples.png") as picture:
+        width, height = picture.size
+    assert abs(height / width - shape[0] / shape[1]) < 0.25  # a title stands above
+    assert main(["embed", str(out), "--out", "codes.npy"]) == 0
+    assert np.array_equal(np.load("codes.npy"), scratchvae.load(out).embed(data.part("all").images))

@@ -94,6 +94,16 @@ def test_codes_without_labels_are_of_one_colour_without_a_legend():
     assert [len(dots.get_offsets()) for dots in axes.collections] == [6]
 
 
+@pytest.mark.parametrize("count", [20, 21, 250])
+def test_more_labels_than_a_legend_can_hold_are_told_in_the_title(tmp_path, count):
+    figure = plotting.draw_codes(images(count, 4), np.arange(964, 964 + count))
+    (axes,) = figure.axes
+    assert len(axes.collections) == count
+    assert (axes.get_legend() is None) == (count > 20)
+    assert (f"{count} labels, from 964 in black to {963 + count}" in axes.get_title()) == (count > 20)
+    plotting.save_picture(figure, tmp_path / "codes.png")  # what does not fit is a warning, and so an error
+
+
 @pytest.mark.parametrize(("rows", "width"), [(7, 1), (1, 4), (1, 1), (2, 3)])
 @pytest.mark.parametrize("labelled", [True, False])
 def test_codes_of_one_dimension_or_one_row_are_drawn_all_the_same(tmp_path, rows, width, labelled):
@@ -140,6 +150,33 @@ def test_walks_lead_from_label_to_label():
     assert shown.shape == (8 + 1 + 8, 8 + 1 + 8 + 1 + 8)
     corners = [shown[:8, :8], shown[:8, 18:], shown[9:, :8], shown[9:, 18:]]
     np.testing.assert_allclose(corners, ends[[0, 1, 1, 2]], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("labels", "stops"),
+    [
+        (None, [0, 10, 20]),
+        ([5] * 30, [0, 10, 20]),
+        ([0] * 15 + [1] * 15, [0, 15, 7]),
+        ([2, 1, 0] * 10, [2, 1, 0]),
+        ([1] + [0] * 29, [1, 0, 15]),
+    ],
+    ids=["none", "one", "two", "three", "one of a kind"],
+)
+def test_walks_with_few_labels_lead_all_over_the_rows(labels, stops):
+    pictures, vae = images(30, 4), VAE(4, 2, hidden=())
+    split = datasets.Split(pictures, None if labels is None else np.array(labels))
+    shown = canvas(plotting.draw_walks(vae, split, (1, 4), walks=2, steps=2))
+    ends = vae.reconstruct(pictures[stops])
+    got = [shown[0, :4], shown[0, 5:], shown[2, :4], shown[2, 5:]]
+    np.testing.assert_allclose(got, ends[[0, 1, 1, 2]], atol=1e-6)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_walks_go_round_rows_that_are_fewer_than_their_stops(rows):
+    pictures, vae = images(rows, 4), VAE(4, 2, hidden=())
+    shown = canvas(plotting.draw_walks(vae, datasets.Split(pictures, None), (1, 4), walks=4, steps=2))
+    np.testing.assert_allclose(shown[::2, :4], vae.reconstruct(pictures)[np.arange(4) % rows], atol=1e-6)
 
 
 def lines(axes):
