@@ -1,10 +1,11 @@
 # %% [markdown]
 # # How fast is a step?
 # One training step of the reference network, and one encoding, by scratchvae on NumPy alone, by scratchvae with the
-# kernels that a C++ compiler makes (`backend="native"`), and by their contenders: the matrix products alone, PyTorch eager (with its plain and its fused Adam) and compiled, JAX compiled as a whole; on a GPU also
-# PyTorch as one CUDA graph. Each lives in a process of its own and they take turns, so that what slows the machine down
-# slows all of them; what counts is the ratio of two contenders in the same round. Before anything is timed, all must
-# compute the same loss from the same weights and noise, in float32 throughout.
+# kernels that a C++ compiler makes (`backend="native"`), and by their contenders: the matrix products alone, PyTorch
+# eager (with its plain and its fused Adam) and compiled, JAX compiled as a whole; on a GPU also PyTorch as one CUDA
+# graph. Each lives in a process of its own and they take turns, so that what slows the machine down slows all of
+# them; what counts is the ratio of two contenders in the same round. Before anything is timed, all must compute the
+# same loss from the same weights and noise, in float32 throughout.
 #
 # Measure on an idle machine, and look at how many threads each may take: PyTorch's wait for each other, and where other
 # work holds a core its steps can take forty times as long, while OPENBLAS_NUM_THREADS=1 spares NumPy that.
@@ -16,9 +17,9 @@
 
 # %% [markdown]
 # ## What was tried and left out
-# Of the reference network's step at batch 128 on two cores, the products take three fifths, Adam a fifth, the likelihood
-# a twentieth, all else a tenth; with compiled kernels the products take three quarters, Adam a tenth. What the step on
-# NumPy becomes with each of these, over the step as it is:
+# Of the reference network's step at batch 128 on two cores, the products take three fifths, Adam a fifth, the
+# likelihood a twentieth, all else a tenth; with compiled kernels the products take three quarters, Adam a tenth. What
+# the step on NumPy becomes with each of these, over the step as it is:
 #
 # - 1.00, Adam in blocks that fit a core's cache: it waits for arithmetic, not for memory. A quarter of it is the square
 #   root, for which NumPy 2.4 has registers of 128 bits only: see `numpy.lib.introspect.opt_func_info`.
@@ -32,9 +33,9 @@
 # - 0.99, Adam's m as a product with (β₁, 1): two copies of m in turn.
 # - 1.00, μ and log σ² as views of what the encoder puts out: NumPy buffers rows that are not contiguous.
 #
-# The step with compiled kernels becomes 1.2 to 2.2 of what it is with the large loops in two threads, be they begun anew,
-# tied to a core, or kept waiting for work: between two products the threads of OpenBLAS do not sleep but turn round and
-# round, on the very core that is wanted.
+# The step with compiled kernels becomes 1.2 to 2.2 of what it is with the large loops in two threads, be they begun
+# anew, tied to a core, or kept waiting for work: between two products the threads of OpenBLAS do not sleep but turn
+# round and round, on the very core that is wanted.
 #
 # What a single row costs to encode is, on NumPy and PyTorch alike, mostly the product of a row with W, which reads W
 # whole: half of PyTorch's time would leave 3 μs for everything else.
