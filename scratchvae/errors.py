@@ -43,5 +43,9 @@ class FileError(ScratchVAEError, ValueError):
     """A file that is no model of ours, or that cannot be written."""
 
 
+class CollapseWarning(UserWarning):
+    """Training whose posterior has become the prior in (nearly) every latent dimension."""
+
+
 class DivergedError(ScratchVAEError, ValueError):
     """Training whose loss is no longer a finite number."""

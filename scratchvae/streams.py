@@ -9,7 +9,18 @@ import numpy as np
 
 from scratchvae.settings import whole
 
-PURPOSES = ("weights", "noise", "prior", "pixels", "training order", "training noise", "training pixels", "factors")
+PURPOSES = (
+    "weights",
+    "noise",
+    "prior",
+    "pixels",
+    "training order",
+    "training noise",
+    "training pixels",
+    "factors",
+    "corruption",
+    "training corruption",
+)
 
 BITS_AT_ONCE = 2**14  # numbers
 

@@ -16,7 +16,8 @@ class Autoencoder(Model):
         x (B, D) ─► encoder ─► z (B, Z) ─► decoder ─► t (B, D) ─► log p(x | z) (B,)
 
     A VAE without its noise and without its KL: each x has one code, nothing asks the codes to fill the latent space,
-    and so there is nothing to draw new samples from. Arguments and errors are those of `VAE`; beta has no effect.
+    and so there is nothing to draw new samples from. Arguments and errors are those of `VAE`; beta and
+    free_bits have no effect.
     """
 
     outputs_per_latent: ClassVar[int] = 1
@@ -28,10 +29,13 @@ class Autoencoder(Model):
         self._no_kl = buffers.column()
         self._no_kl.fill(0.0)
 
-    def forward(self, x: Array, eps: Array) -> Terms:
-        """log p(x | z) of each row of x (B, D), with a KL of 0; eps (B, 0) is not used; on loan."""
+    def forward(self, x: Array, eps: Array, corrupted: Array | None = None, kl_weight: float = 1.0) -> Terms:
+        """log p(x | z) of each row of x (B, D), with a KL of 0; eps (B, 0) and kl_weight are not used; on loan.
+
+        z is the code of x or, where it is given, of `corrupted` (B, D).
+        """
         self.reserve(len(x))
-        logits = self.decoder.forward(self.encoder.forward(x))
+        logits = self.decoder.forward(self.encoder.forward(x if corrupted is None else corrupted))
         log_likelihood = self.likelihood.forward(logits, x)
         return self.objective.forward(log_likelihood, self._no_kl[: len(x)])
 
@@ -55,3 +59,7 @@ class Autoencoder(Model):
     def embed(self, x: Any) -> Array:
         """The code z (B, Z) of each row of x (B, D). Raises as `encode`."""
         return self.encode(x)
+
+    def denoise(self, x: Any) -> Array:
+        """Each row of x (B, D) without its noise, (B, D): its reconstruction. See `VAE.denoise`."""
+        return self.reconstruct(x)

@@ -16,10 +16,13 @@ class FusedObjective(Objective):
         """A number a row."""
         return (rows,)
 
-    def forward(self, reconstruction: Array, kl: Array) -> Terms:
+    def forward(self, reconstruction: Array, kl: Array, charged: Array | None = None, weight: float = 1.0) -> Terms:
         """The terms of each row, on loan."""
-        self.rows = len(kl)
+        self.rows, self.weight = len(kl), weight
         value = self._value[: self.rows]
-        sums = (column[: self.rows] for column in self._sums)
-        launch(self.xp, OBJECTIVE, reconstruction, kl, self.beta, value, *sums)
+        sums = Terms(*(column[: self.rows] for column in self._sums))
+        launch(self.xp, OBJECTIVE, reconstruction, kl if charged is None else charged, self.factor, value, *sums)
+        if charged is not None:  # the kernel took it for the KL in the sum of that too
+            self.xp.subtract(sums.kl, charged, out=sums.kl)
+            self.xp.add(sums.kl, kl, out=sums.kl)
         return Terms(value, reconstruction, kl)

@@ -47,6 +47,7 @@ class Model(Weights):
         backend: str | Backend = "numpy",
         init: str | None = None,
         image_shape: Sequence[int] | None = None,
+        free_bits: float = 0.0,
     ) -> None:
         self.config = config = configuration(
             input_dim=input_dim,
@@ -55,6 +56,7 @@ class Model(Weights):
             activation=activation,
             likelihood=likelihood,
             beta=beta,
+            free_bits=free_bits,
             seed=seed,
             dtype=dtype,
             init=init,
@@ -120,8 +122,11 @@ class Model(Weights):
         self.likelihood.bind(buffers, self.input_dim)
         self.objective.bind(buffers)
 
-    def forward(self, x: Array, eps: Array) -> Terms:
-        """The terms of each row of x (B, D) with noise eps (B, noise_dim), both on the device; on loan.
+    def forward(self, x: Array, eps: Array, corrupted: Array | None = None, kl_weight: float = 1.0) -> Terms:
+        """The terms of each row of x (B, D) with noise eps (B, noise_dim), on the device as all arrays here; on loan.
+
+        The encoder sees `corrupted` (B, D) in place of x, where it is given; what is scored is x. `kl_weight`
+        multiplies the weight of the KL in the loss.
 
         Every method of a model computes in the same buffers: `backward` must follow before any other is called.
         """
@@ -173,15 +178,20 @@ class Model(Weights):
         return loss, {name: grad.copy() for name, grad in self.grads.items()}
 
     @guarded
-    def terms(self, x: Any, eps: Any = None, seed: int = 0) -> Terms:
-        """The terms of each row of x (B, D), for any number of rows, to keep. Takes and raises as `loss_and_grads`."""
+    def terms(self, x: Any, eps: Any = None, seed: int = 0, corrupted: Any = None) -> Terms:
+        """The terms of each row of x (B, D), for any number of rows, to keep. Takes and raises as `loss_and_grads`.
+
+        The encoder sees `corrupted` (B, D), if that is given. Whatever training charges, value = reconstruction − βKL.
+        """
         x = self.admit_data(x)
+        corrupted = x if corrupted is None else self.admit_data(corrupted, "corrupted")
         noise = self.admit_noise(eps, seed, len(x))
         kept = Terms(*(self.backend.xp.empty(len(x), self.dtype) for _ in Terms._fields))
         for part, x_part in self.chunks(x):
-            for to, of in zip(kept, self.forward(x_part, self.door.bring(noise(part))), strict=True):
+            seen = x_part if corrupted is x else self.door.bring(corrupted[part])
+            for to, of in zip(kept, self.forward(x_part, self.door.bring(noise(part)), seen), strict=True):
                 to[part] = of
-        return kept
+        return self.objective.bound(kept)
 
     def admit(self, x: Any, eps: Any, seed: int) -> tuple[Array, Array]:
         """Both x (B, D) and eps (B, noise_dim), once they are known to fit; eps drawn from `seed` where it is None."""

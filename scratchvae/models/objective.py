@@ -24,11 +24,16 @@ class Terms(NamedTuple):
 
 
 class Objective:
-    """L = −(1/B) Σ_n (ℓ_n − β KL_n), the batch mean of the negative objective, in nats a row."""
+    """L = −(1/B) Σ_n (ℓ_n − w β KL_n), the batch mean of the negative objective, in nats a row.
+
+    w, the weight of the KL, is 1 but where training lets it rise. What is charged of a row may be another number than
+    its KL, as with free bits: then that stands for KL_n in L and in `value`, and `kl` stays what it is.
+    """
 
     def __init__(self, beta: float) -> None:
         self.beta = beta
-        self.rows = 0  # of the last forward
+        self.weight = 1.0  # of the last forward
+        self.rows = 0
 
     def bind(self, buffers: BatchBuffers) -> None:
         """Receive room for a value, two gradients and the sums of three terms a row."""
@@ -41,15 +46,26 @@ class Objective:
         wide, shape = np.promote_types(buffers.dtype, np.float64), self.shape_of_sums(buffers.rows)
         self._sums = Terms(*(self.xp.zeros(shape, wide) for _ in Terms._fields))
 
-    def forward(self, reconstruction: Array, kl: Array) -> Terms:
-        """The terms of each row, on loan."""
-        self.rows = len(kl)
+    def forward(self, reconstruction: Array, kl: Array, charged: Array | None = None, weight: float = 1.0) -> Terms:
+        """The terms of each row, on loan, from (B,) each; `charged` is what L takes for the KL, if that is not `kl`."""
+        self.rows, self.weight = len(kl), weight
         value = self._value[: self.rows]
-        self.xp.multiply(kl, -self.beta, out=value)
+        self.xp.multiply(kl if charged is None else charged, -self.factor, out=value)
         value += reconstruction
         terms = Terms(value, reconstruction, kl)
         for total, term in zip(self._sums, terms, strict=True):
             total += term.sum()
+        return terms
+
+    @property
+    def factor(self) -> float:
+        """w β of the last forward."""
+        return self.weight * self.beta
+
+    def bound(self, terms: Terms) -> Terms:
+        """`terms`, with its value set to reconstruction − β kl: what is told, however training weighs and charges."""
+        self.xp.multiply(terms.kl, -self.beta, out=terms.value)
+        self.xp.add(terms.value, terms.reconstruction, out=terms.value)
         return terms
 
     def totals(self) -> Terms:
@@ -71,16 +87,19 @@ class Objective:
         """L, a single number still on the device."""
         return -self.xp.mean(terms.value)
 
-    # L = −(1/B) Σ_n (ℓ_n − β KL_n), hence for every row
+    # L = −(1/B) Σ_n (ℓ_n − w β KL_n), hence for every row
     #   ∂L/∂ℓ_n  = −1/B
-    #   ∂L/∂KL_n = β/B
+    #   ∂L/∂KL_n = w β/B
     def backward(self) -> tuple[Array, Array]:
-        """dreconstruction and dkl, (B,) each, on loan: they are not written again while they stay the same."""
+        """dreconstruction and dkl, (B,) each, on loan: they are not written again while they stay the same.
+
+        dkl is of what was charged.
+        """
         if not self.rows:
             raise ShapeError("backward was called without a forward just before; call forward first")
         dreconstruction, dkl = self._dreconstruction[: self.rows], self._dkl[: self.rows]
-        if self._filled != (self.rows, self.beta):
-            self._filled = self.rows, self.beta
+        if self._filled != (self.rows, self.factor):
+            self._filled = self.rows, self.factor
             dreconstruction.fill(-1.0 / self.rows)
-            dkl.fill(self.beta / self.rows)
+            dkl.fill(self.factor / self.rows)
         return dreconstruction, dkl

@@ -11,7 +11,7 @@ from scratchvae.layers import Split
 from scratchvae.memory import BatchBuffers
 from scratchvae.models.model import Model
 from scratchvae.models.objective import Terms
-from scratchvae.probability import GaussianKL, Reparameterize
+from scratchvae.probability import FreeBits, GaussianKL, Reparameterize
 from scratchvae.settings import whole
 from scratchvae.streams import fill, stream
 
@@ -31,6 +31,7 @@ class VAE(Model):
     activation    "relu", "leaky_relu", "tanh", "sigmoid", "softplus", "silu" or "gelu"
     likelihood    "bernoulli": data in [0, 1]
     beta          weight of the KL; 1 gives the ELBO
+    free_bits     nats of KL that each latent dimension has for nothing in training, on the mean of a batch: `FreeBits`
     seed          of the weights: the same network on every backend
     dtype         "float32", "float64", or, on NumPy, "longdouble": slow, for whoever checks the others
     backend       "numpy", "cupy" or "auto" (a GPU if one works, else NumPy)
@@ -48,6 +49,7 @@ class VAE(Model):
         self.split = Split()
         self.reparameterize = Reparameterize()
         self.kl = GaussianKL()
+        self.free_bits = FreeBits(self.config["free_bits"]) if self.config["free_bits"] else None
 
     def bind(self, buffers: BatchBuffers) -> None:
         """Hand every piece its batch buffers."""
@@ -55,21 +57,31 @@ class VAE(Model):
         self.split.bind(buffers, 2 * self.latent_dim)
         self.reparameterize.bind(buffers, self.latent_dim)
         self.kl.bind(buffers, self.latent_dim)
+        if self.free_bits:
+            self.free_bits.bind(buffers, self.latent_dim)
 
     # What is wanted is the posterior p(z | x) = p(x | z) p(z) / p(x), and p(x) is out of reach. For any q(z | x)
     #   log p(x) = E_q[log p(x | z)] − KL(q(z | x) ‖ p(z)) + KL(q(z | x) ‖ p(z | x))
     # The last term is not negative, so the first two are a lower bound of log p(x), the ELBO. The left side does not
     # depend on q: with the decoder held fixed, raising the ELBO brings q(z | x) closer to the posterior; through the
     # decoder, it raises log p(x) or tightens the bound. One draw of z estimates the expectation.
-    def forward(self, x: Array, eps: Array) -> Terms:
-        """ELBO, log p(x | z) and KL of each row of x (B, D), with z drawn by eps (B, Z); on loan."""
+    #
+    # Denoising (Vincent et al. 2008; Im et al. 2017, eq. 6) asks q(z | x̃) of a corrupted x̃ to explain the clean x: any
+    # q(z) bounds log p(x) as above.
+    def forward(self, x: Array, eps: Array, corrupted: Array | None = None, kl_weight: float = 1.0) -> Terms:
+        """ELBO, log p(x | z) and KL of each row of x (B, D), with z drawn by eps (B, Z); on loan.
+
+        Where `corrupted` (B, D) is given, z is drawn from its posterior; x is scored. In the loss the KL counts
+        kl_weight · beta times, and with free bits as they charge it: so it does in `value`, while `kl` is the KL.
+        """
         self.reserve(len(x))
-        mu, logvar = self.posterior(x)
+        mu, logvar = self.posterior(x if corrupted is None else corrupted)
         kl = self.kl.forward(mu, logvar)
+        charged = self.free_bits.forward(self.kl.per_dimension) if self.free_bits else None
         z = self.reparameterize.forward(mu, logvar, eps)
         logits = self.decoder.forward(z)
         log_likelihood = self.likelihood.forward(logits, x)
-        return self.objective.forward(log_likelihood, kl)
+        return self.objective.forward(log_likelihood, kl, charged, kl_weight)
 
     def posterior(self, x: Array) -> tuple[Array, Array]:
         """mu and logvar (B, Z) of q(z | x) = N(μ, σ² I), on loan."""
@@ -84,16 +96,25 @@ class VAE(Model):
 
     def backward_to_inputs(self) -> tuple[Array, Array]:
         """As `backward`, and on to what came in: dx (B, D) and deps (B, Z)."""
-        dx = self.encoder.backward(self._backward_to_posterior())
-        dx += self.likelihood.backward_data(self._dlog_likelihood)
-        return dx, self.reparameterize.backward_noise(self._dz)
+        dcorrupted, dx, deps = self.backward_to_both()
+        dx += dcorrupted
+        return dx, deps
+
+    def backward_to_both(self) -> tuple[Array, Array, Array]:
+        """As `backward_to_inputs`, with dcorrupted (B, D), of what the encoder saw, apart from dx, of the target."""
+        dcorrupted = self.encoder.backward(self._backward_to_posterior())
+        dx = self.likelihood.backward_data(self._dlog_likelihood)
+        return dcorrupted, dx, self.reparameterize.backward_noise(self._dz)
 
     def _backward_to_posterior(self) -> Array:
-        dlog_likelihood, dkl = self.objective.backward()
+        dlog_likelihood, dcharged = self.objective.backward()
         dlogits = self.likelihood.backward(dlog_likelihood)
         dz = self.decoder.backward(dlogits)
         dmu, dlogvar = self.reparameterize.backward(dz, into=(self.split.dleft, self.split.dright))
-        self.kl.add_backward(dkl, dmu, dlogvar)
+        if self.free_bits:
+            self.kl.add_backward_per_dimension(self.free_bits.backward(dcharged), dmu, dlogvar)
+        else:
+            self.kl.add_backward(dcharged, dmu, dlogvar)
         self._dlog_likelihood, self._dz = dlog_likelihood, dz
         return self.split.backward(dmu, dlogvar)
 
@@ -116,10 +137,30 @@ class VAE(Model):
     def elbo(self, x: Any, eps: Any = None, seed: int = 0) -> Terms:
         """For each row of x (B, D): `value` = `reconstruction` − beta · `kl`, (B,) each, in nats.
 
-        One draw of z a row, with the noise eps (B, Z); where that is None, it is drawn from `seed`.
+        One draw of z a row, with the noise eps (B, Z); where that is None, it is drawn from `seed`. Free bits are of
+        training alone: they change the loss, and nothing here.
         Raises DTypeError, ShapeError or RangeError.
         """
         return self.terms(x, eps, seed)
+
+    def denoise(self, x: Any, draws: int = 0, seed: int = 0) -> Array:
+        """Each row of x (B, D) without its noise, (B, D) in [0, 1]: the mean of p(x | z) at the posterior mean of z.
+
+        Or its average over so many `draws` of z from q(z | x), which a model that was trained to denoise takes for
+        E[clean | x], the guess of least squared error. What noise is taken away is what the training put in: see
+        `Trainer`'s `corrupt`. Without that it is a reconstruction, and loses what the model cannot express.
+        Raises DTypeError, ShapeError, RangeError or ConfigError.
+        """
+        if not whole("draws", draws, least=0):
+            return self.reconstruct(x)
+        mu, logvar = self.encode(x)
+        sigma, noise = self.backend.xp.exp(logvar * 0.5), stream(seed, "noise")
+        total = self.backend.xp.zeros((len(mu), self.input_dim), self.dtype)
+        for _ in range(draws):
+            eps = fill(np.empty(mu.shape, self.dtype), noise.standard_normal)
+            total += self.decode(mu + sigma * self.backend.upload(eps))
+        total /= draws
+        return total  # type: ignore[no-any-return]
 
     def sample(self, count: int, seed: int = 0) -> Array:
         """Means of p(x | z), (count, D) in [0, 1], for `count` draws z ~ N(0, I). Raises ConfigError."""

@@ -1,8 +1,9 @@
-"""Densities and draws, each with its derivation: the sampler, the Gaussian's KL, the Bernoulli likelihood."""
+"""Densities and draws, each with its derivation: the sampler, the Gaussian's KL, free bits, the likelihoods."""
 
 from scratchvae.probability import fused  # noqa: F401 - the twins for devices, which must be known
 from scratchvae.probability.bernoulli import Bernoulli
+from scratchvae.probability.free_bits import FreeBits
 from scratchvae.probability.gaussian import GaussianKL
 from scratchvae.probability.reparameterize import Reparameterize
 
-__all__ = ["Bernoulli", "GaussianKL", "Reparameterize"]
+__all__ = ["Bernoulli", "FreeBits", "GaussianKL", "Reparameterize"]

@@ -10,12 +10,23 @@ from scratchvae.kernels.compiled import (
     DRAW,
     DRAW_GRADIENT,
     GAUSSIAN_KL,
+    Elementwise,
     launch,
 )
 from scratchvae.memory import BatchBuffers, twin_of
 from scratchvae.probability.bernoulli import Bernoulli
 from scratchvae.probability.gaussian import GaussianKL
 from scratchvae.probability.reparameterize import Reparameterize
+
+GAUSSIAN_KL_PER_DIMENSION = Elementwise(
+    "T mu, T logvar", "T kl", "kl = T(0.5) * (mu * mu + expm1(logvar) - logvar)", "scratchvae_gaussian_kl_per_dimension"
+)
+GAUSSIAN_KL_TALLY = Elementwise(
+    "T mu, T logvar",
+    "float64 sums",
+    "sums += T(0.5) * (mu * mu + expm1(logvar) - logvar)",
+    "scratchvae_gaussian_kl_tally",
+)
 
 
 @twin_of(Reparameterize)
@@ -48,10 +59,26 @@ class FusedGaussianKL(GaussianKL):
         launch(self.xp, GAUSSIAN_KL, mu, logvar, kl)
         return kl
 
+    @property
+    def per_dimension(self) -> Array:  # type: ignore[override]
+        """The KL of each row and dimension (B, Z) of the last forward, found when it is asked for."""
+        per_dimension = self._per_dimension[: self._rows]
+        launch(self.xp, GAUSSIAN_KL_PER_DIMENSION, self.mu, self.logvar, per_dimension)
+        return per_dimension
+
+    def tally(self, sums: Array) -> None:
+        """Add to sums (B, Z) the KL of each row and dimension of the last forward."""
+        launch(self.xp, GAUSSIAN_KL_TALLY, self.mu, self.logvar, sums)
+
     def add_backward(self, dkl: Array, dmu: Array, dlogvar: Array) -> None:
         """Add to dmu and dlogvar (B, Z) what dkl (B,) asks for."""
         self.admit_gradient(dkl=dkl)
         launch(self.xp, ADD_GAUSSIAN_KL_GRADIENT, self.mu, self.logvar, dkl[:, None], dmu, dlogvar)
+
+    def add_backward_per_dimension(self, dper_dimension: Array, dmu: Array, dlogvar: Array) -> None:
+        """As `add_backward`, from a gradient dper_dimension (B, Z) of `per_dimension`: every number a row by itself."""
+        self.admit_gradient_per_dimension(dper_dimension)
+        launch(self.xp, ADD_GAUSSIAN_KL_GRADIENT, self.mu, self.logvar, dper_dimension, 1, dmu, dlogvar)
 
 
 @twin_of(Bernoulli)

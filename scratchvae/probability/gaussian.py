@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scratchvae.backend import Array
+from scratchvae.errors import ShapeError
 from scratchvae.memory import BatchBuffers, Unit, require_writable
 
 
@@ -41,13 +42,31 @@ class GaussianKL(Unit):
         self.mu, self.excess, self.per_dimension = mu, excess, per_dimension
         return kl
 
+    def tally(self, sums: Array) -> None:
+        """Add to sums (B, Z) the KL of each row and dimension of the last forward."""
+        sums += self.per_dimension
+
     # ∂KL/∂μ = μ                     →  dμ += dkl · μ
     # ∂KL/∂ℓ = ½ (σ² − 1)            →  dℓ += dkl · ½ (σ² − 1)
     def add_backward(self, dkl: Array, dmu: Array, dlogvar: Array) -> None:
         """Add to dmu and dlogvar (B, Z) what dkl (B,) asks for: z has sent a gradient to both already."""
-        rows = self.admit_gradient(dkl=dkl)
+        self.admit_gradient(dkl=dkl)
+        self._add(dkl[:, None], dmu, dlogvar)
+
+    def add_backward_per_dimension(self, dper_dimension: Array, dmu: Array, dlogvar: Array) -> None:
+        """As `add_backward`, from a gradient dper_dimension (B, Z) of `per_dimension`."""
+        self.admit_gradient_per_dimension(dper_dimension)
+        self._add(dper_dimension, dmu, dlogvar)
+
+    def admit_gradient_per_dimension(self, dper_dimension: Array) -> None:
+        """As `admit_gradient`, for a gradient with the shape of the last `per_dimension`."""
+        if self._buffers is None or not self._rows:
+            raise ShapeError("GaussianKL.add_backward_per_dimension was called before forward; call forward first")
+        self._check(self._buffers, {"dper_dimension": dper_dimension}, (self._rows, self.width))
+
+    def _add(self, dkl: Array, dmu: Array, dlogvar: Array) -> None:
         require_writable(dmu=dmu, dlogvar=dlogvar)
-        scratch, dkl = self._scratch[:rows], dkl[:, None]
+        scratch = self._scratch[: self._rows]
         self.xp.multiply(self.mu, dkl, out=scratch)
         dmu += scratch
         self.xp.multiply(self.excess, dkl, out=scratch)

@@ -1,8 +1,25 @@
 """The loop over epochs, what it remembers, and files of weights."""
 
 from scratchvae.training.checkpoint import load, save
+from scratchvae.training.corruption import Corruption, GaussianNoise, Masking, SaltAndPepper
 from scratchvae.training.history import Epoch, History
+from scratchvae.training.kl_weights import KLCycles, KLWarmUp, KLWeight
 from scratchvae.training.scoring import Score, score
 from scratchvae.training.trainer import Trainer
 
-__all__ = ["Epoch", "History", "Score", "Trainer", "load", "save", "score"]
+__all__ = [
+    "Corruption",
+    "Epoch",
+    "GaussianNoise",
+    "History",
+    "KLCycles",
+    "KLWarmUp",
+    "KLWeight",
+    "Masking",
+    "SaltAndPepper",
+    "Score",
+    "Trainer",
+    "load",
+    "save",
+    "score",
+]

@@ -6,6 +6,7 @@ from math import inf
 
 from scratchvae.backend import Array
 from scratchvae.optim import Optimizer
+from scratchvae.training.history import Epoch
 
 
 class Best:
@@ -21,11 +22,15 @@ class Best:
         self._t = optimizer.t
         self._waited = 0
 
-    def see(self, epoch: int, loss: float) -> bool:
-        """Keep this epoch's weights if its loss is the lowest so far; whether patience has run out."""
-        self._waited += 1
-        if loss < self.loss:
-            self.epoch, self.loss, self._waited, self._t = epoch, loss, 0, self.optimizer.t
+    def see(self, record: Epoch) -> bool:
+        """Keep this epoch's weights if its validation loss is the lowest so far; whether patience has run out.
+
+        An epoch that was not trained at the full weight of the KL may be the best, but is not waited for.
+        """
+        self._waited += record.at_full_weight
+        if record.validation is not None and record.validation < self.loss:
+            self.epoch, self.loss, self._waited = record.epoch, record.validation, 0
+            self._t = self.optimizer.t
             for kept, current in zip(self._kept, self._current, strict=True):
                 kept[...] = current
         return self._waited >= self.patience

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from os import PathLike
 from typing import NamedTuple
 
 from scratchvae.disk import whole_file
 
+UNUSED_BELOW = 0.01  # nats: of a KL at least ½ Var μ, so that a unit which is active by Var μ > 0.02 is above it
+FULL_WEIGHT = 0.99
+
 
 class Epoch(NamedTuple):
     """One run through the data; means over its rows, in nats.
 
-    loss             −reconstruction + beta · kl, the function that was differentiated, at the weights of each step
+    loss             −reconstruction + beta · kl, the function that was differentiated, at the weights of each step:
+                     with the KL weighed by kl_weight, and charged by free bits, if that was asked for
     reconstruction   log p(x | z)
-    kl               KL(q(z | x) ‖ p(z))
-    validation       the same loss on the validation rows, at the weights of the epoch's end; None without such rows
+    kl               KL(q(z | x) ‖ p(z)), whatever of it was charged
+    validation       −reconstruction + beta · kl of the validation rows, at the weights of the epoch's end, with
+                     neither kl_weight nor free bits: one scale for all epochs. None without such rows
     seconds          training and validation together
+    kl_weight        what beta was multiplied by, the mean over the steps
+    kl_per_dimension the KL of each latent dimension, which sum to `kl`; () for a model that has none
     """
 
     epoch: int
@@ -24,6 +32,18 @@ class Epoch(NamedTuple):
     kl: float
     validation: float | None
     seconds: float
+    kl_weight: float = 1.0
+    kl_per_dimension: tuple[float, ...] = ()
+
+    @property
+    def at_full_weight(self) -> bool:
+        """Whether it was trained on the objective itself, and not on the way to it."""
+        return self.kl_weight >= FULL_WEIGHT
+
+    @property
+    def active_units(self) -> int:
+        """How many latent dimensions have a KL above 0.01 nats; see `latent_use` for those whose mean varies."""
+        return sum(kl > UNUSED_BELOW for kl in self.kl_per_dimension)
 
 
 class History:
@@ -68,14 +88,43 @@ class History:
         """How long each epoch took."""
         return [epoch.seconds for epoch in self.epochs]
 
-    def to_csv(self, path: str | PathLike[str]) -> None:
-        """Write one line an epoch, under a line of names. Raises FileError."""
-        import csv
-        import io
+    @property
+    def kl_weight(self) -> list[float]:
+        """The weight of the KL in each epoch."""
+        return [epoch.kl_weight for epoch in self.epochs]
 
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(Epoch._fields)
-        writer.writerows(self.epochs)
-        with whole_file(path) as file:
-            file.write(text.getvalue().encode())
+    @property
+    def kl_per_dimension(self) -> list[tuple[float, ...]]:
+        """The KL of each latent dimension, (Z,) for each epoch."""
+        return [epoch.kl_per_dimension for epoch in self.epochs]
+
+    @property
+    def active_units(self) -> list[int]:
+        """How many latent dimensions had a KL above 0.01 nats in each epoch."""
+        return [epoch.active_units for epoch in self.epochs]
+
+    def to_csv(self, path: str | PathLike[str]) -> None:
+        """Write one line an epoch, under a line of names: all but what `kl_to_csv` writes. Raises FileError."""
+        _write(path, Epoch._fields[:COLUMNS], (epoch[:COLUMNS] for epoch in self.epochs))
+
+    def kl_to_csv(self, path: str | PathLike[str]) -> None:
+        """Write each epoch's kl_weight, its active units and the KL of each latent dimension. Raises FileError."""
+        latent_dim = max((len(kl) for kl in self.kl_per_dimension), default=0)
+        names = ("epoch", "kl_weight", "active_units", *(f"z{j}" for j in range(latent_dim)))
+        lines = ((e.epoch, e.kl_weight, e.active_units, *e.kl_per_dimension) for e in self.epochs)
+        _write(path, names, lines)
+
+
+COLUMNS = Epoch._fields.index("seconds") + 1
+
+
+def _write(path: str | PathLike[str], names: Iterable[str], lines: Iterable[Iterable[object]]) -> None:
+    import csv
+    import io
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(lines)
+    with whole_file(path) as file:
+        file.write(text.getvalue().encode())

@@ -10,6 +10,7 @@ import numpy as np
 from scratchvae.backend import Array, Backend
 from scratchvae.memory import Landing, Rows
 from scratchvae.training.binarize import Binarizer
+from scratchvae.training.corruption import Corruptor
 
 
 class Minibatches:
@@ -17,7 +18,11 @@ class Minibatches:
 
     The last batch has the N mod batch_size rows that are left, if any are: every row is seen once. Rows are gathered
     into one buffer, made once, and brought to the device: what is given out is a loan until the next batch.
+
+    corrupted   the last batch with the noise of `corruptor`, if there is one, on the same loan
     """
+
+    corrupted: Array | None = None
 
     def __init__(
         self,
@@ -27,13 +32,15 @@ class Minibatches:
         binarizer: Binarizer | None,
         backend: Backend,
         dtype: np.dtype[Any],
+        corruptor: Corruptor | None = None,
     ) -> None:
         self.images = images
         self.batch_size = min(batch_size, len(images))
         self.rng = rng
         self.binarizer = binarizer
+        self.corruptor = corruptor
         self._rows = Rows(images, "images")
-        self._landing = Landing(backend)
+        self._landing, self._landing_corrupted = Landing(backend), Landing(backend)
         self._host = np.empty((self.batch_size, images.shape[1]), dtype)
         self._gathered = self._host if images.dtype == dtype else np.empty(self._host.shape, images.dtype)
 
@@ -53,4 +60,6 @@ class Minibatches:
                 x[...] = gathered
             if self.binarizer:
                 x = self.binarizer(x)
+            if self.corruptor:
+                self.corrupted = self._landing_corrupted.bring(self.corruptor(x))
             yield self._landing.bring(x)

@@ -12,6 +12,7 @@ from scratchvae.memory import Rows
 from scratchvae.models import Model
 from scratchvae.streams import fill, stream
 from scratchvae.training.binarize import Binarizer, check_binarize
+from scratchvae.training.corruption import Corruption, Corruptor
 
 
 class Score(NamedTuple):
@@ -27,23 +28,30 @@ class Score(NamedTuple):
     rows: int
 
 
-def score(model: Model, images: Array, *, seed: int = 0, binarize: str | None = None) -> Score:
+def score(
+    model: Model, images: Array, *, seed: int = 0, binarize: str | None = None, corrupt: Corruption | None = None
+) -> Score:
     """The mean of `model.terms` over images (N, D), with the same ε, one a row, that `seed` stands for there.
 
     With binarize="dynamic" the images are binarised once, from `seed` too, so that two scores with the same seed differ
-    by the model alone. Raises ConfigError, DTypeError, ShapeError or RangeError.
+    by the model alone. With `corrupt` the encoder sees them, then, with noise that is drawn from `seed` as well.
+    Raises ConfigError, DTypeError, ShapeError or RangeError.
     """
     check_binarize(binarize)
     images = model.admit_data(images, "images")
     noise = stream(seed, "noise")
     binarizer = Binarizer(stream(seed, "pixels"), model.dtype) if binarize else None
+    corruptor = (
+        Corruptor(corrupt, stream(seed, "corruption"), model.dtype, model.likelihood.support) if corrupt else None
+    )
     collected = []
     for part in Rows(images, "images").parts(model.chunk_rows):
         x = images[part]
         if binarizer:
             x = binarizer(to_numpy(x))
+        corrupted = corruptor(to_numpy(x)) if corruptor else None
         eps = fill(np.empty((len(x), model.noise_dim), model.dtype), noise.standard_normal)
-        collected.append([to_numpy(term).astype(np.float64) for term in model.terms(x, eps)])
+        collected.append([to_numpy(term).astype(np.float64) for term in model.terms(x, eps, corrupted=corrupted)])
     value, reconstruction, kl = (np.concatenate(parts) for parts in zip(*collected, strict=True))
     error = float(value.std(ddof=1)) / sqrt(len(value)) if len(value) > 1 else float("nan")
     return Score(float(value.mean()), float(reconstruction.mean()), float(kl.mean()), error, len(value))

@@ -13,15 +13,19 @@ from scratchvae.errors import ConfigError, DivergedError
 from scratchvae.memory import Landing
 from scratchvae.models import Model, Terms
 from scratchvae.optim import Adam, Optimizer, Schedule, clip_by_global_norm
-from scratchvae.settings import positive, whole
+from scratchvae.settings import positive, real, whole
 from scratchvae.streams import fill, stream
 from scratchvae.training.best import Best
 from scratchvae.training.binarize import Binarizer, check_binarize
+from scratchvae.training.collapse import Watch
+from scratchvae.training.corruption import Corruption, Corruptor
 from scratchvae.training.history import Epoch, History
 from scratchvae.training.interruption import Interruption
+from scratchvae.training.kl_weights import KLWeight
 from scratchvae.training.minibatches import Minibatches
 from scratchvae.training.progress import Progress
 from scratchvae.training.scoring import score
+from scratchvae.training.tally import Tally
 
 
 class Trainer:
@@ -29,11 +33,15 @@ class Trainer:
 
     lr           learning rate, a number or a schedule, of Adam (Kingma and Ba 2015); 1e-3 unless given
     batch_size   rows a step; where the data has fewer, a step takes them all
-    seed         of the order of the rows, of the noise and of the binarisation, each a stream of its own: on NumPy the
-                 same seed gives the same bits
+    seed         of the order of the rows, of the noise, of the binarisation and of the corruption, each a stream of its
+                 own: on NumPy the same seed gives the same bits
     optimizer    another one than Adam, not bound yet; it has a learning rate of its own, so `lr` stays away
     clip_norm    largest Euclidean norm of the whole gradient; a longer one is scaled down to it; None for any
     binarize     "dynamic" draws each pixel anew at each step, 1 with the probability that its grey value says
+    kl_weight    what multiplies the model's beta in each update: `KLWarmUp`, `KLCycles`, or any function of the number
+                 of updates before; None for 1
+    corrupt      the denoising criterion: the encoder sees each batch with this noise (`Masking`, `GaussianNoise`,
+                 `SaltAndPepper`), drawn anew and after any binarisation, and what is scored is the batch without it
 
     Raises ConfigError.
     """
@@ -47,19 +55,29 @@ class Trainer:
         optimizer: Optimizer | None = None,
         clip_norm: float | None = None,
         binarize: str | None = None,
+        kl_weight: KLWeight | None = None,
+        corrupt: Corruption | None = None,
     ) -> None:
         if lr is not None and optimizer is not None:
             raise ConfigError("lr and optimizer were both given; give the rate to the optimizer")
+        if kl_weight is not None and not model.noise_dim:
+            raise ConfigError(f"kl_weight does nothing for an {type(model).__name__}, which has no KL: leave it out")
         self.model = model
         self.batch_size = whole("batch_size", batch_size)
         self.optimizer = optimizer or Adam(1e-3 if lr is None else lr)
         self.clip_norm = None if clip_norm is None else positive("clip_norm", clip_norm)
         self.binarize = check_binarize(binarize)
+        self.kl_weight = kl_weight
+        self.corrupt = corrupt
         self.history = History()
         self._order_rng, self._noise_rng = stream(seed, "training order"), stream(seed, "training noise")
         self._binarizer = Binarizer(stream(seed, "training pixels"), model.dtype) if binarize else None
+        self._corruptor = None
+        if corrupt is not None:
+            support, rng = model.likelihood.support, stream(seed, "training corruption")
+            self._corruptor = Corruptor(corrupt, rng, model.dtype, support)
         self._eps = np.empty((0, model.noise_dim), model.dtype)
-        self._landing = Landing(model.backend)
+        self._landing, self._landing_corrupted = Landing(model.backend), Landing(model.backend)
         self.optimizer.bind(model.backend.xp, model.theta)
 
     @guarded
@@ -71,7 +89,8 @@ class Trainer:
         x = self.model.admit_data(x)
         if self._binarizer:
             x = self._binarizer(to_numpy(x))
-        return float(self.model.objective.loss(self._update(self.model.door.bring(x))))
+        corrupted = self._landing_corrupted.bring(self._corruptor(to_numpy(x))) if self._corruptor else None
+        return float(self.model.objective.loss(self._update(self.model.door.bring(x), corrupted)))
 
     @guarded
     def fit(
@@ -84,13 +103,17 @@ class Trainer:
     ) -> History:
         """Run through images (N, D) `epochs` times; returns the history of all epochs this trainer has run.
 
-        validation   rows (M, D) that are scored after each epoch, each time with the same noise and binarisation
+        validation   rows (M, D) that are scored after each epoch, each time with the same noise, binarisation and
+                     corruption, and always with the whole beta: a KL weight on its way there changes the weights of the
+                     network, not the measure
         progress     show how it goes on standard error
         patience     stop when this many epochs in a row brought no lower validation loss; however training ends, the
-                     model, and the optimizer, then are where they were after the epoch of this call with the lowest
+                     model, and the optimizer, then are where they were after the epoch of this call with the lowest.
+                     An epoch with a KL weight below 1 may be the best, but is not waited for
 
         Rows may be an np.memmap of more than fits in memory: what was read of it is given back as training goes on.
         Before the first step of an untrained model, the bias of the output becomes the logit of the mean image.
+        A CollapseWarning tells, once, that the posterior has stayed at the prior though the KL had its full weight.
         Ctrl-C ends training after the step at hand; what was learnt so far stays, and `history.stopped` says so.
         Raises ConfigError, DTypeError, ShapeError or RangeError before anything is changed; DivergedError when the
         loss of an epoch, or its validation loss, is no finite number; DataError when the file of a map was cut.
@@ -108,7 +131,13 @@ class Trainer:
             validation = self.model.admit_data(validation, "validation")
         self.model.start_output_bias(mean)
         batches = Minibatches(
-            images, self.batch_size, self._order_rng, self._binarizer, self.model.backend, self.model.dtype
+            images,
+            self.batch_size,
+            self._order_rng,
+            self._binarizer,
+            self.model.backend,
+            self.model.dtype,
+            self._corruptor,
         )
         bar = Progress(progress, epochs, len(batches))
         best = None if patience is None else Best(self.model.theta, self.optimizer, patience)
@@ -131,13 +160,15 @@ class Trainer:
     def _run(
         self, epochs: int, batches: Minibatches, validation: Any, best: Best | None, bar: Progress, ask: Interruption
     ) -> str:
+        watch = Watch(self.model.objective.beta, len(batches))
         for _ in range(epochs):
             record = self._epoch(batches, validation, bar, ask)
             if record is None:
                 return "interrupted"
             self.history.epochs.append(record)
             bar.epoch(record)
-            if best is not None and record.validation is not None and best.see(record.epoch, record.validation):
+            watch.see(self.history.epochs, stacklevel=4)
+            if best is not None and best.see(record):
                 return "early"
             if ask.asked:
                 return "interrupted"
@@ -145,15 +176,17 @@ class Trainer:
 
     def _epoch(self, batches: Minibatches, validation: Any, bar: Progress, ask: Interruption) -> Epoch | None:
         xp, objective, start = self.model.backend.xp, self.model.objective, time.perf_counter()
+        tally = Tally(self.model, batches.batch_size)
         objective.totals()
         for k, x in enumerate(batches, start=1):
-            self._update(x)
+            self._update(x, batches.corrupted)
+            tally.add()
             bar.step()
             if ask.asked and k < len(batches):
                 return None
         value, reconstruction, kl = (float(total) / len(batches.images) for total in objective.totals())
         number = len(self.history.epochs) + 1
-        validated = None if validation is None else -score(self.model, validation, binarize=self.binarize).value
+        validated = None if validation is None else self._loss_of(validation)
         # the last update comes after the last loss: what it did shows in the weights
         if not isfinite(value + (validated or 0.0) + float(xp.sum(self.model.theta))):
             raise DivergedError(
@@ -161,14 +194,20 @@ class Trainer:
                 + ("" if validated is None else f", its validation loss {validated:g}")
                 + "; try a smaller learning rate, or clip_norm=1"
             )
-        return Epoch(number, -value, reconstruction, kl, validated, time.perf_counter() - start)
+        seconds, per_dimension = time.perf_counter() - start, tally.kl_per_dimension(len(batches.images))
+        return Epoch(number, -value, reconstruction, kl, validated, seconds, tally.kl_weight(), per_dimension)
 
-    def _update(self, x: Array) -> Terms:
+    def _loss_of(self, rows: Any) -> float:
+        return -score(self.model, rows, binarize=self.binarize, corrupt=self.corrupt).value
+
+    def _update(self, x: Array, corrupted: Array | None = None) -> Terms:
         model, rows = self.model, len(x)
         if rows > len(self._eps):
             self._eps = np.empty((rows, model.noise_dim), model.dtype)
         eps = self._eps[:rows]
-        terms = model.forward(x, self._landing.bring(fill(eps, self._noise_rng.standard_normal)))
+        weight = 1.0 if self.kl_weight is None else real("kl_weight", self.kl_weight(self.optimizer.t))
+        eps = self._landing.bring(fill(eps, self._noise_rng.standard_normal))
+        terms = model.forward(x, eps, corrupted, weight)
         model.backward()
         if self.clip_norm is not None:
             clip_by_global_norm(model.backend.xp, model.dtheta, self.clip_norm)

@@ -63,7 +63,7 @@ IN_WIRING = (
         "A constant factor looks like a learning rate.",
         (
             Patch(Objective, "backward", "dreconstruction.fill(-1.0 / self.rows)", "dreconstruction.fill(-1.0)"),
-            Patch(Objective, "backward", "dkl.fill(self.beta / self.rows)", "dkl.fill(self.beta)"),
+            Patch(Objective, "backward", "dkl.fill(self.factor / self.rows)", "dkl.fill(self.factor)"),
         ),
         ("Objective by finite-difference", "VAE by finite-difference", "VAE by autograd", "Trainer.step by autograd"),
     ),
@@ -78,7 +78,7 @@ IN_WIRING = (
                 "dreconstruction.fill(-1.0 / self.rows)",
                 "dreconstruction.fill(-1.0 / len(self._dkl))",
             ),
-            Patch(Objective, "backward", "dkl.fill(self.beta / self.rows)", "dkl.fill(self.beta / len(self._dkl))"),
+            Patch(Objective, "backward", "dkl.fill(self.factor / self.rows)", "dkl.fill(self.factor / len(self._dkl))"),
         ),
         ("Objective by finite-difference", "VAE by autograd", "Trainer.step by autograd"),
     ),

@@ -1,0 +1,146 @@
+"""Noise that is put into rows on purpose, for a model to learn to take away. Vincent et al. 2008; Im et al. 2017.
+
+    noisy = Masking(0.3)(images, seed=1)
+
+Each kind draws on the host, from a stream of its own, and leaves the rows within what the encoder accepts.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any
+
+import numpy as np
+
+from scratchvae.backend import Array
+from scratchvae.errors import ConfigError
+from scratchvae.settings import one_of, positive
+from scratchvae.streams import fill, stream
+
+Range = tuple[float, float]
+
+
+class Corruption:
+    """A kind of noise, and how much of it, `level`. Raises ConfigError for a level that makes no sense."""
+
+    def __init__(self, level: float) -> None:
+        self.level = positive("level", level)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.level:g})"
+
+    def __call__(self, x: Any, seed: int = 0, support: Range = (0.0, 1.0)) -> Array:
+        """A noisy copy of the rows x (N, D), within `support`; float32 unless x is of another float type."""
+        x = np.asarray(x)
+        x = x if x.dtype.kind == "f" and x.dtype.itemsize >= 4 else x.astype(np.float32)
+        return Corruptor(self, stream(seed, "corruption"), x.dtype, support)(x)
+
+    def check(self, support: Range) -> None:
+        """Raises ConfigError if what it writes may lie outside `support`."""
+
+    def draw(self, x: Array, rng: np.random.Generator, noisy: Array, room: Array, support: Range) -> None:
+        """Write the rows x (n, D) into `noisy` (n, D), corrupted by what `rng` draws; `room` is (2, n, D) booleans."""
+        raise NotImplementedError
+
+
+class GaussianNoise(Corruption):
+    """x + level · n with n ~ N(0, 1) for each number; what leaves the support is set to its nearer end."""
+
+    def draw(self, x: Array, rng: np.random.Generator, noisy: Array, room: Array, support: Range) -> None:
+        """As `Corruption.draw`."""
+        fill(noisy, rng.standard_normal)
+        noisy *= self.level
+        noisy += x
+        np.clip(noisy, *support, out=noisy)
+
+
+class _Chance(Corruption):
+    def __init__(self, level: float) -> None:
+        super().__init__(level)
+        if self.level > 1:
+            raise ConfigError(f"level={level!r}: expected a probability, more than 0 and at most 1")
+
+
+class Masking(_Chance):
+    """Each number becomes 0 with probability `level`. Vincent et al. 2008."""
+
+    def check(self, support: Range) -> None:
+        """Raises ConfigError unless 0 is within `support`."""
+        _require(0.0, self, support)
+
+    # u is uniform on [0, 1): P(u ≥ level) = 1 − level
+    def draw(self, x: Array, rng: np.random.Generator, noisy: Array, room: Array, support: Range) -> None:
+        """As `Corruption.draw`."""
+        fill(noisy, rng.random)
+        np.greater_equal(noisy, self.level, out=noisy)
+        noisy *= x
+
+
+class SaltAndPepper(_Chance):
+    """Each number becomes `low` or `high` with probability level/2 each. Vincent et al. 2010."""
+
+    def __init__(self, level: float, low: float = 0.0, high: float = 1.0) -> None:
+        super().__init__(level)
+        self.low, self.high = float(low), float(high)
+        if not -inf < self.low < self.high < inf:
+            raise ConfigError(f"low={low!r}, high={high!r}: expected two numbers, the first the smaller")
+
+    def check(self, support: Range) -> None:
+        """Raises ConfigError unless both ends are within `support`."""
+        _require(self.low, self, support)
+        _require(self.high, self, support)
+
+    # u is uniform on [0, 1): P(u < ½ level) = ½ level = P(u ≥ 1 − ½ level)
+    def draw(self, x: Array, rng: np.random.Generator, noisy: Array, room: Array, support: Range) -> None:
+        """As `Corruption.draw`."""
+        pepper, salt = room
+        fill(noisy, rng.random)
+        np.less(noisy, self.level / 2, out=pepper)
+        np.greater_equal(noisy, 1 - self.level / 2, out=salt)
+        noisy[...] = x
+        np.copyto(noisy, self.low, where=pepper)
+        np.copyto(noisy, self.high, where=salt)
+
+
+def _require(value: float, corruption: Corruption, support: Range) -> None:
+    if not support[0] <= value <= support[1]:
+        raise ConfigError(
+            f"{corruption} writes {value:g}, and the data lies within {support[0]:g} to {support[1]:g}: choose another "
+            "kind of noise, or other ends"
+        )
+
+
+class Corruptor:
+    """Corrupts batches, each with noise of its own from `rng`, in room that is made once."""
+
+    def __init__(self, corruption: Corruption, rng: np.random.Generator, dtype: np.dtype[Any], support: Range) -> None:
+        if not isinstance(corruption, Corruption):
+            raise ConfigError(f"corrupt={corruption!r}: expected {', '.join(kind.__name__ for kind in KINDS.values())}")
+        corruption.check(support)
+        self.corruption = corruption
+        self.rng = rng
+        self.support = support
+        self._noisy = np.empty((0, 0), dtype)
+
+    def __call__(self, x: Array) -> Array:
+        """Noisy rows (n, D) of the rows x (n, D); a loan until the next call."""
+        if len(x) > len(self._noisy):
+            self._noisy = np.empty(x.shape, self._noisy.dtype)
+            self._room = np.empty((2, *x.shape), np.bool_)
+        noisy = self._noisy[: len(x)]
+        self.corruption.draw(x, self.rng, noisy, self._room[:, : len(x)], self.support)
+        return noisy
+
+
+KINDS: dict[str, type[Corruption]] = {"gaussian": GaussianNoise, "salt-and-pepper": SaltAndPepper, "masking": Masking}
+
+
+def corruption(kind: str, level: float) -> Corruption:
+    """The kind of noise of that name. Raises ConfigError."""
+    return KINDS[one_of("kind", kind, tuple(KINDS))](level)
+
+
+def describe(corrupt: Corruption) -> dict[str, Any]:
+    """What `corruption` makes it of again, as JSON can hold it."""
+    (kind,) = (name for name, of in KINDS.items() if type(corrupt) is of)
+    return {"kind": kind, "level": corrupt.level}
