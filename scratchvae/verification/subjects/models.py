@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,17 @@ from scratchvae.verification import formulas
 from scratchvae.verification.oracles import Oracle
 from scratchvae.verification.problem import GradientProblem, StepProblem, Subject, Twins
 from scratchvae.verification.subjects.draws import sizes
+from scratchvae.verification.subjects.probability import between
 
 _NAMES = {np.dtype(name): name for name in reversed(DTYPES)}
 
 
-def of_model(model: Model, x: Array, eps: Array) -> GradientProblem:
+def of_model(
+    model: Model, x: Array, eps: Array, corrupted: Array | None = None, kl_weight: float = 1.0
+) -> GradientProblem:
     """The loss of `model` at its weights, at rows x (B, D) with noise eps (B, noise_dim): by x, by eps, by its weights.
 
+    The encoder sees `corrupted` (B, D), if that is given, and then the gradient is taken by it too.
     An autoencoder's is taken by its weights alone. In its own dtype the model itself computes, with whatever it has
     kept from earlier; each call leaves its weights as they were.
     """
@@ -32,6 +36,8 @@ def of_model(model: Model, x: Array, eps: Array) -> GradientProblem:
     twins[model.dtype] = model
     weights = {name: view.astype(np.float64) for name, view in model.params.items()}
     data = {"x": x.astype(np.float64), "eps": eps.astype(np.float64)}
+    if corrupted is not None:
+        data["corrupted"] = corrupted.astype(np.float64)
     inputs = {**data, **weights} if isinstance(model, VAE) else weights
 
     def run(arrays: Sequence[Array], then: Callable[[Any, Terms], Any]) -> Any:
@@ -40,7 +46,8 @@ def of_model(model: Model, x: Array, eps: Array) -> GradientProblem:
         kept = twin.theta.copy()
         for name, view in twin.params.items():
             view[...] = named[name]
-        terms = twin.forward(*(named.get(name, array.astype(twin.dtype)) for name, array in data.items()))
+        arguments = {name: named.get(name, array.astype(twin.dtype)) for name, array in data.items()}
+        terms = twin.forward(**arguments, kl_weight=kl_weight)
         result = then(twin, terms)
         twin.theta[...] = kept
         return result
@@ -51,24 +58,35 @@ def of_model(model: Model, x: Array, eps: Array) -> GradientProblem:
     def vjp(dloss: Array, *arrays: Array) -> list[Array]:
         def gradients(twin: Any, _: Terms) -> list[Array]:
             if isinstance(twin, VAE):
-                return [*twin.backward_to_inputs(), *twin.grads.values()]
+                if corrupted is None:
+                    return [*twin.backward_to_inputs(), *twin.grads.values()]
+                dcorrupted, dx, deps = twin.backward_to_both()
+                return [dx, deps, dcorrupted, *twin.grads.values()]
             twin.backward()
             return [*twin.grads.values()]
 
         return [dloss * gradient for gradient in run(arrays, gradients)]
 
-    return GradientProblem(inputs, forward, vjp, lambda oracle: _loss(oracle, model, list(inputs), data["x"]))
+    return GradientProblem(inputs, forward, vjp, lambda oracle: _loss(oracle, model, list(inputs), data, kl_weight))
 
 
-def _loss(oracle: Oracle, model: Model, names: Sequence[str], x: Array) -> Any:
+def _loss(oracle: Oracle, model: Model, names: Sequence[str], data: Mapping[str, Array], kl_weight: float = 1.0) -> Any:
     def loss(*arrays: Any) -> Any:
         named = dict(zip(names, arrays, strict=True))
         if isinstance(model, VAE):
             config = model.config
             return formulas.negative_elbo(
-                oracle, named, named["x"], named["eps"], config["activation"], config["beta"]
-            )  # fmt: skip
-        return formulas.negative_log_likelihood(oracle, named, oracle.constant(x), model.config["activation"])
+                oracle,
+                named,
+                named["x"],
+                named["eps"],
+                config["activation"],
+                kl_weight * config["beta"],
+                config["free_bits"],
+                named.get("corrupted"),
+            )
+        x, seen = oracle.constant(data["x"]), oracle.constant(data.get("corrupted", data["x"]))
+        return formulas.negative_log_likelihood(oracle, named, x, model.config["activation"], seen)
 
     return loss
 
@@ -98,6 +116,26 @@ def _autoencoder(rng: np.random.Generator) -> GradientProblem:
     return of_model(*random_model(rng, Autoencoder))
 
 
+# λ is told apart from the mean KL of every dimension, which it takes a forward to know.
+def _with_free_bits(rng: np.random.Generator) -> GradientProblem:
+    model, x, eps = random_model(rng, VAE)
+    model.forward(x, eps)
+    free = between(model.kl.per_dimension.mean(axis=0), rng)
+    charging = VAE(**{**model.config, "free_bits": free})
+    charging.theta[...] = model.theta
+    return of_model(charging, x, eps, kl_weight=float(rng.choice([0.25, 1.0])))
+
+
+def _denoising(rng: np.random.Generator) -> GradientProblem:
+    model, x, eps = random_model(rng, VAE)
+    return of_model(model, x, eps, np.where(rng.random(x.shape) < 0.3, 0.0, x))
+
+
+def _denoising_autoencoder(rng: np.random.Generator) -> GradientProblem:
+    model, x, eps = random_model(rng, Autoencoder)
+    return of_model(model, x, eps, np.where(rng.random(x.shape) < 0.3, 0.0, x))
+
+
 def _trained(rng: np.random.Generator) -> GradientProblem:
     model, x, eps = random_model(rng, VAE)
     trainer = Trainer(model, lr=0.05, seed=int(rng.integers(1000)))
@@ -118,7 +156,7 @@ def _front_door(rng: np.random.Generator) -> GradientProblem:
         return twin
 
     def formula(oracle: Oracle) -> Any:
-        loss = _loss(oracle, model, ["x", "eps", *model.params], x)
+        loss = _loss(oracle, model, ["x", "eps", *model.params], {"x": x})
         return lambda *weights: loss(oracle.constant(x), oracle.constant(eps), *weights)
 
     return GradientProblem(
@@ -160,8 +198,11 @@ def _step(rng: np.random.Generator) -> StepProblem:
 
 MODELS = (
     Subject("VAE", (VAE,), _vae),
+    Subject("VAE with free bits", (VAE,), _with_free_bits),
+    Subject("VAE, denoising", (VAE,), _denoising),
     Subject("VAE.loss_and_grads", (VAE,), _front_door),
     Subject("VAE-after-steps", (VAE,), _trained),
     Subject("Autoencoder", (Autoencoder,), _autoencoder),
+    Subject("Autoencoder, denoising", (Autoencoder,), _denoising_autoencoder),
     Subject("Trainer.step", (Trainer,), _step),
 )

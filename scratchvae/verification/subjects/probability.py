@@ -9,7 +9,8 @@ import numpy as np
 from scratchvae.backend import NUMPY, Array
 from scratchvae.memory import BatchBuffers
 from scratchvae.models.objective import Objective
-from scratchvae.probability import Bernoulli, GaussianKL, Reparameterize
+from scratchvae.probability import Bernoulli, FreeBits, GaussianKL, Reparameterize
+from scratchvae.verification.oracles import Oracle
 from scratchvae.verification.problem import GradientProblem, Subject, Twins, of_unit
 from scratchvae.verification.subjects.draws import sizes
 
@@ -43,6 +44,51 @@ def _gaussian_kl(rng: np.random.Generator) -> GradientProblem:
     )
 
 
+# λ lies between the means of two dimensions, so that both sides of the kink are there, and the kink is not.
+def between(means: Array, rng: np.random.Generator) -> float:
+    """A number of nats that is not close to any dimension's mean KL (Z,): in the middle of one of the wider gaps."""
+    ends = np.concatenate([[0.0], np.sort(means), [2 * means.max()]])
+    gaps = np.diff(ends)
+    k = rng.choice(np.flatnonzero(gaps >= gaps.max() / 2))
+    return float(ends[k] + gaps[k] / 2)
+
+
+def _free_bits(rng: np.random.Generator) -> GradientProblem:
+    per_dimension = rng.random(sizes(rng, 2))
+    means = per_dimension.mean(axis=0)
+    free = between(means, rng)
+
+    def formula(oracle: Oracle) -> Any:
+        def charged(per_dimension: Any) -> Any:
+            columns = ((per_dimension[:, j], mean > free) for j, mean in enumerate(means.tolist()))
+            return sum(column if above else 0.0 * column + free for column, above in columns)
+
+        return charged
+
+    return of_unit(
+        lambda: FreeBits(free), lambda unit, dcharged: [unit.backward(dcharged)], formula, per_dimension=per_dimension
+    )
+
+
+def _kl_per_dimension(rng: np.random.Generator) -> GradientProblem:
+    shape = sizes(rng, 2)
+
+    class PerDimension(GaussianKL):
+        def forward(self, mu: Array, logvar: Array) -> Array:
+            super().forward(mu, logvar)
+            return self.per_dimension
+
+    def backward(divergence: GaussianKL, dper_dimension: Array) -> list[Array]:
+        dmu, dlogvar = (np.zeros(shape, dper_dimension.dtype) for _ in range(2))
+        divergence.add_backward_per_dimension(dper_dimension, dmu, dlogvar)
+        return [dmu, dlogvar]
+
+    def formula(oracle: Oracle) -> Any:
+        return lambda mu, logvar: oracle.gaussian_kl(mu.reshape(-1, 1), logvar.reshape(-1, 1)).reshape(shape)
+
+    return of_unit(PerDimension, backward, formula, mu=rng.standard_normal(shape), logvar=rng.standard_normal(shape))
+
+
 def _bernoulli(rng: np.random.Generator) -> GradientProblem:
     shape = sizes(rng, 2)
     return of_unit(
@@ -56,7 +102,7 @@ def _bernoulli(rng: np.random.Generator) -> GradientProblem:
 
 def _objective(rng: np.random.Generator) -> GradientProblem:
     (rows,) = sizes(rng, 1)
-    beta = float(rng.choice([0.0, 0.5, 1.0, 4.0]))
+    beta, weight = float(rng.choice([0.0, 0.5, 1.0, 4.0])), float(rng.choice([0.0, 0.25, 1.0]))
 
     def bound(dtype: np.dtype[Any]) -> Objective:
         objective = Objective(beta)
@@ -65,23 +111,26 @@ def _objective(rng: np.random.Generator) -> GradientProblem:
 
     objectives = Twins(bound)
 
-    def forward(reconstruction: Array, kl: Array) -> Any:
-        objective = objectives[kl.dtype]
-        return objective.loss(objective.forward(reconstruction, kl))
+    def forward(reconstruction: Array, charged: Array) -> Any:
+        objective = objectives[charged.dtype]
+        return objective.loss(objective.forward(reconstruction, charged / 2, charged, weight))
 
-    def vjp(dloss: Array, reconstruction: Array, kl: Array) -> list[Array]:
-        forward(reconstruction, kl)
-        return [dloss * gradient for gradient in objectives[kl.dtype].backward()]
+    def vjp(dloss: Array, reconstruction: Array, charged: Array) -> list[Array]:
+        forward(reconstruction, charged)
+        return [dloss * gradient for gradient in objectives[charged.dtype].backward()]
 
-    inputs = {"reconstruction": -10 * rng.random(rows), "kl": 5 * rng.random(rows)}
-    return GradientProblem(
-        inputs, forward, vjp, lambda oracle: lambda reconstruction, kl: (beta * kl - reconstruction).sum() / len(kl)
-    )
+    def formula(oracle: Oracle) -> Any:
+        return lambda reconstruction, charged: (weight * beta * charged - reconstruction).sum() / len(charged)
+
+    inputs = {"reconstruction": -10 * rng.random(rows), "charged": 5 * rng.random(rows)}
+    return GradientProblem(inputs, forward, vjp, formula)
 
 
 DENSITIES = (
     Subject("Reparameterize", (Reparameterize,), _reparameterize),
     Subject("GaussianKL", (GaussianKL,), _gaussian_kl),
+    Subject("GaussianKL, by dimension", (GaussianKL,), _kl_per_dimension),
+    Subject("FreeBits", (FreeBits,), _free_bits),
     Subject("Bernoulli", (Bernoulli,), _bernoulli),
     Subject("Objective", (Objective,), _objective),
 )
