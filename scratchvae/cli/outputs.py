@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,15 +40,33 @@ class Speaker:
                 forget_stdout()
 
 
+@contextmanager
+def held_back(category: type[Warning]) -> Iterator[list[str]]:
+    """Collects what is warned of in this category, to be told when a bar or a table does not stand in the way."""
+    held: list[str] = []
+    with warnings.catch_warnings():
+        shown = warnings.showwarning
+
+        def show(message: Warning | str, kind: type[Warning], *where: Any) -> None:
+            if issubclass(kind, category):
+                held.append(str(message))
+            else:
+                shown(message, kind, *where)
+
+        warnings.showwarning = show  # type: ignore[assignment]
+        warnings.simplefilter("always", category)
+        yield held
+
+
 def forget_stdout() -> None:
     """Let what is still to be printed go nowhere, for nobody reads it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def check_out(out: str, suffixes: tuple[str, ...]) -> None:
+def check_out(out: str, suffixes: tuple[str, ...], option: str = "--out") -> None:
     """Raises ConfigError or FileError if nothing could be written to `out`: before the work, not after it."""
     if Path(out).suffix not in suffixes:
-        raise ConfigError(f"--out {out}: expected a name that ends in {', '.join(suffixes)}")
+        raise ConfigError(f"{option} {out}: expected a name that ends in {', '.join(suffixes)}")
     check_writable(Path(out).parent)
 
 

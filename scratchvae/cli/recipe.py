@@ -14,6 +14,9 @@ from scratchvae.settings import whole
 def make_model(args: argparse.Namespace, data: Dataset) -> Model:
     """A fresh model, once it is known that it can learn from `data`."""
     kind = {"vae": VAE, "autoencoder": Autoencoder}[args.model]
+    for option in ("free_bits", "kl_warmup", "kl_cycles"):
+        if hasattr(args, option) and kind is Autoencoder:
+            raise ConfigError(f"{flag(option)} does nothing for an autoencoder, which has no KL: leave it out")
     model: Model = kind(
         input_dim=data.train.images.shape[1],
         latent_dim=args.latent,
@@ -25,6 +28,7 @@ def make_model(args: argparse.Namespace, data: Dataset) -> Model:
         backend=args.backend,
         init=getattr(args, "init", None),
         image_shape=data.image_shape,
+        free_bits=getattr(args, "free_bits", 0.0),
     )
     model.admit_data(data.train.images, data.name)
     model.admit_data(data.test.images, data.name)
@@ -35,9 +39,10 @@ def make_optimizer(args: argparse.Namespace, rows: int) -> Optimizer:
     """An optimizer whose schedule ends with the last step over `rows` rows."""
     for option, optimizer in (("momentum", "sgd"), ("weight_decay", "adamw")):
         if hasattr(args, option) and args.optimizer != optimizer:
-            flag = "--" + option.replace("_", "-")
-            raise ConfigError(f"{flag} does nothing for {args.optimizer}: leave it out, or add --optimizer {optimizer}")
-    steps = -(-rows // whole("--batch-size", args.batch_size))
+            raise ConfigError(
+                f"{flag(option)} does nothing for {args.optimizer}: leave it out, or add --optimizer {optimizer}"
+            )
+    steps = steps_an_epoch(args, rows)
     warm_up = whole("--warm-up", args.warm_up, least=0) * steps
     left = max(1, whole("--epochs", args.epochs) * steps - warm_up)
     lr: Schedule = Cosine(args.lr, left) if args.schedule == "cosine" else Constant(args.lr)
@@ -45,3 +50,13 @@ def make_optimizer(args: argparse.Namespace, rows: int) -> Optimizer:
     if args.optimizer == "sgd":
         return SGD(lr, getattr(args, "momentum", 0.9))
     return Adam(lr) if args.optimizer == "adam" else AdamW(lr, weight_decay=getattr(args, "weight_decay", 1e-2))
+
+
+def steps_an_epoch(args: argparse.Namespace, rows: int) -> int:
+    """How many batches make up `rows` rows."""
+    return -(-rows // whole("--batch-size", args.batch_size))
+
+
+def flag(option: str) -> str:
+    """The option as it is typed."""
+    return "--" + option.replace("_", "-")

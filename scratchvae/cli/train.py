@@ -23,16 +23,18 @@ from scratchvae.cli.arguments import (
     print_json,
     read_data,
 )
-from scratchvae.cli.outputs import Speaker, write_text
+from scratchvae.cli.balance import add_balance, make_corruption, make_kl_weight
+from scratchvae.cli.outputs import Speaker, held_back, write_text
 from scratchvae.cli.recipe import make_model, make_optimizer
 from scratchvae.datasets import Dataset
 from scratchvae.disk import check_writable
-from scratchvae.errors import ConfigError
+from scratchvae.errors import CollapseWarning, ConfigError
 from scratchvae.layers.initializers import INITIALIZERS
-from scratchvae.models import Model
+from scratchvae.models import VAE, Model
 from scratchvae.models.network import ACTIVATIONS
 from scratchvae.plotting import ALBUM, draw_album, save_picture
 from scratchvae.training import History, Trainer, load, save, score
+from scratchvae.training.corruption import describe
 
 
 def add_commands(commands: Commands) -> None:
@@ -89,6 +91,7 @@ def add_commands(commands: Commands) -> None:
         default="none",
         help="take grey values as they are, or draw each pixel anew at each step, on with the probability they say",
     )
+    add_balance(training)
     training.add_argument(
         "--patience",
         type=int,
@@ -97,7 +100,7 @@ def add_commands(commands: Commands) -> None:
         help="hold out a tenth of the training rows unless the data has a validation part, stop when their loss has "
         "not fallen for so long, and go back to the best weights",
     )
-    add_seed(training, "weights, order, noise and binarisation")
+    add_seed(training, "weights, order, noise, binarisation and corruption")
     add_backend(training)
     training.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="precision")
 
@@ -122,6 +125,7 @@ def run(args: argparse.Namespace) -> int:
         train, validation = train[~tenth], train[tenth]
         watched = f"{len(validation)} held out to validate on"
     binarize = None if args.binarize == "none" else args.binarize
+    corrupt = make_corruption(args)
     trainer = Trainer(
         model,
         batch_size=args.batch_size,
@@ -129,8 +133,12 @@ def run(args: argparse.Namespace) -> int:
         optimizer=make_optimizer(args, len(train)),
         clip_norm=getattr(args, "clip_norm", None),
         binarize=binarize,
+        kl_weight=make_kl_weight(args, len(train)),
+        corrupt=corrupt,
     )
     model.notes = {**data_source(args), "binarize": binarize}
+    if corrupt is not None:
+        model.notes["corrupt"] = describe(corrupt)
     out = Path(args.out) if hasattr(args, "out") else _default_out(data, model)
     check_writable(out)
 
@@ -138,7 +146,10 @@ def run(args: argparse.Namespace) -> int:
     say(f"{data.name}: {rows}; {watched}")
     say(str(model).strip("<>"))
     patience = getattr(args, "patience", None)
-    history = trainer.fit(train, args.epochs, validation, progress=not args.quiet, patience=patience)
+    with held_back(CollapseWarning) as warned:
+        history = trainer.fit(train, args.epochs, validation, progress=not args.quiet, patience=patience)
+    for warning in () if args.quiet else warned:
+        print(f"scratchvae train: warning: {warning}", file=sys.stderr)
     test = score(model, data.test.images, binarize=binarize)
 
     result = {
@@ -146,6 +157,7 @@ def run(args: argparse.Namespace) -> int:
         "epochs": len(history.epochs),
         "stopped": history.stopped,
         "best_epoch": history.best_epoch,
+        "active_units": history.active_units[-1] if history.epochs and isinstance(model, VAE) else None,
         "seconds": sum(history.seconds),
     }
     written = _write(out, args, model, history, data, result)
@@ -178,6 +190,11 @@ def _write(
     again = (out / "model.npz").exists()
     save(model, out / "model.npz")
     history.to_csv(out / "history.csv")
+    of_kl = ["kl.csv"] if isinstance(model, VAE) else []
+    if of_kl:
+        history.kl_to_csv(out / "kl.csv")
+    elif again:
+        (out / "kl.csv").unlink(missing_ok=True)
     settings = {name: value for name, value in vars(args).items() if name not in ("run", "command")}
     versions = {"scratchvae": scratchvae.__version__, "numpy": np.__version__}
     record = {"command": settings, "model": model.config, "versions": versions, "result": result}
@@ -188,4 +205,4 @@ def _write(
         save_picture(figure, out / f"{name}.png")
     for name in set(ALBUM) - set(album) if again else ():
         (out / f"{name}.png").unlink(missing_ok=True)  # the earlier run's, of another model
-    return ["model.npz", "history.csv", "config.json", *(f"{name}.png" for name in album)]
+    return ["model.npz", "history.csv", *of_kl, "config.json", *(f"{name}.png" for name in album)]

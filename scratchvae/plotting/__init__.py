@@ -7,11 +7,12 @@ from scratchvae.plotting.album import ALBUM, draw_album, draw_latent, draw_walks
 from scratchvae.plotting.curves import draw_history
 from scratchvae.plotting.figures import save_picture
 from scratchvae.plotting.latent import draw_codes, draw_manifold
-from scratchvae.plotting.mosaic import draw_images, draw_interpolations, draw_reconstructions
+from scratchvae.plotting.mosaic import draw_bands, draw_images, draw_interpolations, draw_reconstructions
 
 __all__ = [
     "ALBUM",
     "draw_album",
+    "draw_bands",
     "draw_codes",
     "draw_history",
     "draw_images",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,14 +50,20 @@ def draw_images(images: Any, shape: Shape, columns: int, title: str = "") -> Fig
 
 def draw_reconstructions(originals: Any, reconstructions: Any, shape: Shape, columns: int = 12) -> Figure:
     """Originals (N, D), and below each what the model made of it (N, D); several such bands if N > columns."""
-    originals, reconstructions = to_numpy(originals), to_numpy(reconstructions)
+    title = "Originals, and below each its reconstruction"
+    return draw_bands((originals, reconstructions), shape, columns, title)
+
+
+def draw_bands(sets: Sequence[Any], shape: Shape, columns: int, title: str) -> Figure:
+    """Several sets of N rows (N, D): the first `columns` of each set, one set below the other, then the next rows."""
+    hosts = [to_numpy(rows) for rows in sets]
     bands = [
         row
-        for start in range(0, len(originals), columns)
-        for whole in (originals, reconstructions)
-        for row in _padded(whole[start : start + columns], columns)
+        for start in range(0, len(hosts[0]), columns)
+        for rows in hosts
+        for row in _padded(rows[start : start + columns], columns)
     ]
-    return draw_images(np.stack(bands), shape, columns, "Originals, and below each its reconstruction")
+    return draw_images(np.stack(bands), shape, columns, title)
 
 
 def draw_interpolations(frames: Any, shape: Shape, steps: int) -> Figure:
