@@ -184,12 +184,13 @@ class Model(Weights):
         The encoder sees `corrupted` (B, D), if that is given. Whatever training charges, value = reconstruction − βKL.
         """
         x = self.admit_data(x)
-        corrupted = x if corrupted is None else self.admit_data(corrupted, "corrupted")
+        if corrupted is not None:
+            corrupted = self.admit_data(corrupted, "corrupted")
         noise = self.admit_noise(eps, seed, len(x))
         kept = Terms(*(self.backend.xp.empty(len(x), self.dtype) for _ in Terms._fields))
         for part, x_part in self.chunks(x):
-            seen = x_part if corrupted is x else self.door.bring(corrupted[part])
-            for to, of in zip(kept, self.forward(x_part, self.door.bring(noise(part)), seen), strict=True):
+            seen = () if corrupted is None else (self.door.bring(corrupted[part]),)
+            for to, of in zip(kept, self.forward(x_part, self.door.bring(noise(part)), *seen), strict=True):
                 to[part] = of
         return self.objective.bound(kept)
 

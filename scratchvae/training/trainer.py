@@ -205,9 +205,12 @@ class Trainer:
         if rows > len(self._eps):
             self._eps = np.empty((rows, model.noise_dim), model.dtype)
         eps = self._eps[:rows]
-        weight = 1.0 if self.kl_weight is None else real("kl_weight", self.kl_weight(self.optimizer.t))
-        eps = self._landing.bring(fill(eps, self._noise_rng.standard_normal))
-        terms = model.forward(x, eps, corrupted, weight)
+        asked: dict[str, Any] = {}  # a forward that knows x and eps alone will do where no more is asked of it
+        if corrupted is not None:
+            asked["corrupted"] = corrupted
+        if self.kl_weight is not None:
+            asked["kl_weight"] = real("kl_weight", self.kl_weight(self.optimizer.t))
+        terms = model.forward(x, self._landing.bring(fill(eps, self._noise_rng.standard_normal)), **asked)
         model.backward()
         if self.clip_norm is not None:
             clip_by_global_norm(model.backend.xp, model.dtheta, self.clip_norm)

@@ -114,7 +114,6 @@ def test_a_batch_larger_than_the_data_takes_all_rows_in_one_step():
 
 
 def test_early_stopping_goes_back_to_the_best_weights():
-    vae, history = train(epochs=400, lr=0.05)
     vae = sv.VAE(9, 2, (8,))
     trainer = sv.Trainer(vae, lr=0.05, batch_size=16)
     history = trainer.fit(IMAGES, 400, validation=HELD_OUT, patience=5)

@@ -1,0 +1,134 @@
+"""The KL's weight over time: what the schedules say, that training does as they say, and that nothing else is fooled."""
+
+import numpy as np
+import pytest
+from drawing import uniform
+from hypothesis import given
+from hypothesis import strategies as st
+
+import scratchvae as sv
+from scratchvae.errors import ConfigError
+from scratchvae.optim import SGD
+from scratchvae.training import KLCycles, KLWarmUp
+from scratchvae.training.best import Best
+from scratchvae.training.history import Epoch
+
+IMAGES = uniform(0, 50, 9).astype("float32")
+HELD_OUT = uniform(1, 20, 9).astype("float32")
+
+
+def test_the_warm_up_rises_in_a_straight_line_from_0_to_1_and_stays():
+    assert [KLWarmUp(4)(t) for t in range(7)] == [0, 0.25, 0.5, 0.75, 1, 1, 1]
+
+
+def test_each_cycle_rises_over_its_first_half_and_holds_over_its_second():
+    assert [KLCycles(16, 2)(t) for t in range(20)] == [0, 0.25, 0.5, 0.75, 1, 1, 1, 1] * 2 + [1] * 4
+    assert [KLCycles(8, 2, rise=1.0)(t) for t in range(9)] == [0, 0.25, 0.5, 0.75] * 2 + [1]
+
+
+@given(steps=st.integers(1, 200), cycles=st.integers(1, 200), rise=st.floats(0.01, 1))
+def test_a_cycle_begins_as_often_as_was_asked_whatever_the_number_of_steps(steps, cycles, rise):
+    if cycles > steps:
+        with pytest.raises(ConfigError, match="no more cycles than steps"):
+            KLCycles(steps, cycles, rise)
+        return
+    weights = [KLCycles(steps, cycles, rise)(t) for t in range(steps + 1)]
+    assert all(0 <= weight <= 1 for weight in weights)
+    assert weights[0] == 0 and weights[-1] == 1
+    starts = 1 + sum(k < steps and (k * cycles) // steps > ((k - 1) * cycles) // steps for k in range(1, steps))
+    assert starts == cycles
+    risen = [b >= a for a, b in zip(weights, weights[1:], strict=False)]
+    assert risen.count(False) <= cycles - 1
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: KLWarmUp(0), "steps=0"),
+        (lambda: KLWarmUp(2.5), "steps=2.5"),
+        (lambda: KLCycles(10, 0), "cycles=0"),
+        (lambda: KLCycles(10, 2, rise=0.0), "rise"),
+        (lambda: KLCycles(10, 2, rise=1.5), "share of a cycle"),
+        (lambda: sv.Trainer(sv.Autoencoder(9, 2, (8,)), kl_weight=KLWarmUp(3)), "no KL"),
+        (lambda: sv.Trainer(sv.VAE(9, 2, (8,)), kl_weight=lambda t: -1.0).step(IMAGES), "kl_weight=-1.0"),
+        (lambda: sv.Trainer(sv.VAE(9, 2, (8,)), kl_weight=lambda t: float("nan")).fit(IMAGES, 1), "kl_weight=nan"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(make, says):
+    with pytest.raises(ConfigError, match=says):
+        make()
+
+
+def test_bug14_each_step_follows_the_gradient_of_the_loss_it_returns_with_the_weight_of_its_turn():
+    vae = sv.VAE(9, 2, (8,), beta=3.0, dtype="float64")
+    trainer = sv.Trainer(vae, optimizer=SGD(0.1), kl_weight=KLWarmUp(4))
+    for t in range(6):
+        twin = sv.VAE(**{**vae.config, "beta": 3.0 * min(t / 4, 1)})
+        twin.theta[...] = vae.theta
+        loss = trainer.step(IMAGES[:5])
+        expected, grads = twin.loss_and_grads(IMAGES[:5], trainer._eps)
+        assert loss == pytest.approx(expected, rel=1e-12)
+        for name, grad in grads.items():
+            np.testing.assert_allclose(vae.params[name], twin.params[name] - 0.1 * grad, rtol=1e-9, atol=1e-12)
+
+
+def test_bug14_the_history_has_the_annealed_loss_and_a_validation_that_is_not_annealed():
+    vae = sv.VAE(9, 2, (8,), beta=2.0)
+    vae.start_output_bias(IMAGES.mean(axis=0))
+    frozen = sv.Trainer(vae, optimizer=SGD(1e-30), batch_size=50, kl_weight=KLWarmUp(4))
+    history = frozen.fit(IMAGES, 6, validation=HELD_OUT)
+    assert history.kl_weight == [0, 0.25, 0.5, 0.75, 1, 1]
+    for epoch in history.epochs:
+        assert epoch.loss == pytest.approx(-epoch.reconstruction + 2 * epoch.kl_weight * epoch.kl, rel=1e-6)
+        assert epoch.validation == -sv.score(vae, HELD_OUT).value == history.validation[0]
+    assert sv.score(vae, HELD_OUT).value == pytest.approx(vae.elbo(HELD_OUT).value.mean(), rel=1e-6)
+
+
+def test_after_training_the_front_door_knows_nothing_of_the_weight():
+    vae = sv.VAE(9, 2, (8,), dtype="float64")
+    sv.Trainer(vae, kl_weight=lambda t: 0.0).fit(IMAGES, 2)
+    loss, _ = vae.loss_and_grads(IMAGES)
+    terms = vae.elbo(IMAGES)
+    assert loss == pytest.approx(np.mean(terms.kl - terms.reconstruction), rel=1e-12)
+
+
+def test_a_weight_of_1_changes_no_bit():
+    plain, weighed = sv.VAE(9, 2, (8,)), sv.VAE(9, 2, (8,))
+    sv.Trainer(plain, batch_size=16).fit(IMAGES, 3)
+    sv.Trainer(weighed, batch_size=16, kl_weight=lambda t: 1.0).fit(IMAGES, 3)
+    assert np.array_equal(plain.theta, weighed.theta)
+
+
+def test_training_that_goes_on_goes_on_in_its_warm_up():
+    trainer = sv.Trainer(sv.VAE(9, 2, (8,)), batch_size=25, kl_weight=KLWarmUp(8))
+    trainer.fit(IMAGES, 2)
+    trainer.fit(IMAGES, 3)
+    assert trainer.history.kl_weight == [1 / 16, 5 / 16, 9 / 16, 13 / 16, 1]
+
+
+# The objective itself gets worse while the weight is still on its way: that is no reason to stop, nor is it progress.
+def test_patience_begins_when_the_weight_has_arrived():
+    theta = np.zeros(1)
+    optimizer = SGD(0.1)
+    optimizer.bind(np, theta)
+    best = Best(theta, optimizer, patience=2)
+
+    def see(number, validation, weight):
+        theta[...] = number
+        return best.see(Epoch(number, 0.0, 0.0, 0.0, validation, 0.0, weight))
+
+    assert not any(see(number, 5.0 + number, number / 10) for number in range(1, 10))
+    assert [see(10, 14.0, 1.0), see(11, 13.0, 1.0)] == [False, True]
+    assert best.epoch == 1  # though trained at a tenth of the weight, it is the best by the whole objective
+    best.restore()
+    assert theta == 1.0
+
+
+def test_a_warm_up_longer_than_the_patience_is_seen_through():
+    vae = sv.VAE(9, 2, (16,), beta=2.0)
+    trainer = sv.Trainer(vae, lr=2e-2, batch_size=10, kl_weight=KLWarmUp(100))
+    history = trainer.fit(IMAGES, 200, validation=HELD_OUT, patience=3)
+    assert min(history.validation[1:4]) > history.validation[0]  # which by itself would be the end
+    assert history.stopped == "early" and len(history.epochs) >= 20 + 3
+    assert min(history.validation) < history.validation[0] - 0.1
+    assert -sv.score(vae, HELD_OUT).value == min(history.validation)
