@@ -146,8 +146,8 @@ class VAE(Model):
     def denoise(self, x: Any, draws: int = 0, seed: int = 0) -> Array:
         """Each row of x (B, D) without its noise, (B, D) in [0, 1]: the mean of p(x | z) at the posterior mean of z.
 
-        Or its average over so many `draws` of z from q(z | x): were that the posterior, the average would be E[clean | x],
-        the guess of least squared error. What noise is taken away is what the training put in (`Trainer`'s `corrupt`);
+        Or its average over so many `draws` of z from q(z | x): were that the posterior, this would be E[clean | x], the
+        guess of least squared error. What noise is taken away is what the training put in (`Trainer`'s `corrupt`);
         without that it is a reconstruction, which loses what the model cannot express, noise among it.
         Raises DTypeError, ShapeError, RangeError or ConfigError.
         """

@@ -23,7 +23,7 @@ class FreeBits(Unit):
 
     def __init__(self, free: float) -> None:
         if real("free", free) == 0:
-            raise ConfigError("FreeBits(0) charges what there is; leave it away")
+            raise ConfigError("free=0: all of the KL is charged then; leave FreeBits away")
         self.free = float(free)
 
     def allocate(self, buffers: BatchBuffers, width: int) -> int:

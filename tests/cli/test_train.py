@@ -17,7 +17,7 @@ from scratchvae.training import Trainer
 
 QUICK = ("--epochs", "1", "--hidden", "16", "--latent", "3")
 BARE = ("--quiet", "--no-pictures")
-RECORDS = {"model.npz", "history.csv", "config.json"}
+RECORDS = {"model.npz", "history.csv", "kl.csv", "config.json"}
 PICTURES = {"samples.png", "reconstructions.png", "interpolation.png", "history.png", "latent.png"}
 
 
@@ -64,6 +64,48 @@ def test_the_history_has_one_line_an_epoch(folder):
     for _, loss, reconstruction, kl, validation, seconds in (map(float, line) for line in lines):
         assert loss == pytest.approx(kl - reconstruction)
         assert validation > 0 and seconds > 0
+
+
+def test_the_kl_has_one_line_an_epoch_and_one_column_a_dimension(folder):
+    trained("--epochs", 4, "--kl-warmup", 2)
+    lines = list(csv.DictReader((folder / "run/kl.csv").read_text().splitlines()))
+    history = csv.DictReader((folder / "run/history.csv").read_text().splitlines())
+    assert [float(line["kl_weight"]) for line in lines] == [pytest.approx(w) for w in (11 / 48, 35 / 48, 1, 1)]
+    for line, epoch in zip(lines, history, strict=True):
+        by_dimension = [float(line[f"z{j}"]) for j in range(3)]
+        assert sum(by_dimension) == pytest.approx(float(epoch["kl"]), rel=1e-5)
+        assert int(line["active_units"]) == sum(kl > 0.01 for kl in by_dimension)
+        charged = float(line["kl_weight"]) * float(epoch["kl"])
+        assert float(epoch["loss"]) == pytest.approx(charged - float(epoch["reconstruction"]), rel=0.02)
+    assert json.loads((folder / "run/config.json").read_text())["result"]["active_units"] == 3
+
+
+def test_the_table_of_an_earlier_run_with_a_kl_does_not_stay(folder):
+    trained()
+    assert train("--model", "autoencoder", *BARE, "--out", "run") == 0
+    assert written(folder / "run") == RECORDS - {"kl.csv"}
+
+
+def test_cycles_fill_the_run(folder):
+    trained("--epochs", 4, "--kl-cycles", 2)
+    weights = [float(line["kl_weight"]) for line in csv.DictReader((folder / "run/kl.csv").read_text().splitlines())]
+    assert weights[0] == weights[2] < 0.5 and weights[1] == weights[3] == 1
+
+
+def test_what_was_put_into_the_rows_is_kept_with_the_model():
+    noted = trained("--corrupt", "gaussian", "--corrupt-level", 0.25).notes["corrupt"]
+    assert noted == {"kind": "gaussian", "level": 0.25}
+    assert "corrupt" not in trained().notes
+
+
+def test_a_collapse_is_told_of_in_one_line_after_the_epochs(capsys):
+    assert train("--epochs", 50, "--beta", 50, "--no-pictures") == 0
+    err = capsys.readouterr().err
+    *epochs, warning = err.splitlines()
+    assert len(epochs) == 50 and all(line.startswith("epoch") for line in epochs)
+    assert warning.startswith("scratchvae train: warning: the posterior has collapsed") and "--kl-warmup" in warning
+    assert train("--epochs", 50, "--beta", 50, "--quiet", "--no-pictures") == 0
+    assert capsys.readouterr() == ("", "")
 
 
 def test_the_record_of_a_run_says_what_was_asked_and_what_came_of_it(folder):
@@ -115,7 +157,7 @@ def test_the_same_seed_gives_the_same_model_to_the_bit_and_another_seed_another(
 
 def test_an_autoencoder_is_trained_without_a_picture_of_samples(folder):
     assert train("--model", "autoencoder", "--quiet") == 0
-    assert written(folder / "runs/digits") == RECORDS | PICTURES - {"samples.png"}
+    assert written(folder / "runs/digits") == (RECORDS | PICTURES) - {"samples.png", "kl.csv"}
     assert isinstance(scratchvae.load("runs/digits/model.npz"), scratchvae.Autoencoder)
 
 
@@ -138,10 +180,10 @@ def test_what_goes_wrong_in_training_leaves_the_files_of_an_earlier_run_as_they_
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     steps, update = iter(range(100)), Trainer._update
 
-    def broken(self, x):
+    def broken(self, *batch):
         if next(steps) == 20:  # of 12 an epoch
             raise error
-        return update(self, x)
+        return update(self, *batch)
 
     monkeypatch.setattr(Trainer, "_update", broken)
     with suppress(OSError, ValueError):
@@ -162,6 +204,13 @@ OPTIONS = [
     ("--batch-size 64", ""),
     ("--beta 4", ""),
     ("--binarize dynamic", ""),
+    ("--free-bits 1", ""),
+    ("--kl-warmup 1", ""),
+    ("--kl-cycles 2", ""),
+    ("--corrupt masking", ""),
+    ("--corrupt masking --corrupt-level 0.9", "--corrupt masking"),
+    ("--corrupt gaussian", ""),
+    ("--corrupt salt-and-pepper", ""),
     ("--dtype float64", ""),
     ("--init glorot_normal", ""),
     ("--hidden 16 8", ""),

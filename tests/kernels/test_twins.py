@@ -18,7 +18,8 @@ from scratchvae.memory.fused import TWINS
 from scratchvae.models.network import ACTIVATIONS
 from scratchvae.models.objective import Objective, Terms
 from scratchvae.optim import SGD, Adam, AdamW
-from scratchvae.probability import Bernoulli, GaussianKL, Reparameterize
+from scratchvae.probability import Bernoulli, FreeBits, GaussianKL, Reparameterize
+from scratchvae.training import KLWarmUp, Masking
 
 ROUNDING = {"float32": 3e-6, "float64": 1e-14}
 
@@ -34,8 +35,7 @@ def both(elsewhere, unit, width, rows, dtype):
         piece = unit()
         piece.bind(BatchBuffers(backend, dtype, rows + 2), width)
         pieces.append(piece)
-    assert type(pieces[0]) is unit
-    assert type(pieces[1]) is TWINS.get(unit, unit)
+    assert type(pieces[1]) is TWINS.get(type(pieces[0]), type(pieces[0]))
     return pieces
 
 
@@ -82,6 +82,35 @@ def test_the_divergence_and_what_it_adds_to_gradients(elsewhere, dtype, seed, ro
     host.add_backward(dkl, *into_host)
     for ours, plain in zip(into_device, into_host, strict=True):
         agree(ours, plain, dtype)
+
+
+@precisions
+@sizes
+def test_the_divergence_by_dimension(elsewhere, dtype, seed, rows, width):
+    host, device = both(elsewhere, GaussianKL, width, rows, dtype)
+    given_host, given_device = arrays(elsewhere, seed, 2, rows, width, dtype=dtype)
+    host.forward(*given_host)
+    device.forward(*given_device)
+    agree(device.per_dimension, host.per_dimension, dtype)
+    (sums,), (sums_device,) = arrays(elsewhere, seed + 6, 1, rows, width, dtype="float64")
+    host.tally(sums)
+    device.tally(sums_device)
+    agree(sums_device, sums, dtype)
+    (upstream,), (upstream_device,) = arrays(elsewhere, seed + 7, 1, rows, width, dtype=dtype)
+    into_host, into_device = arrays(elsewhere, seed + 8, 2, rows, width, dtype=dtype)
+    device.add_backward_per_dimension(upstream_device, *into_device)
+    host.add_backward_per_dimension(upstream, *into_host)
+    for ours, plain in zip(into_device, into_host, strict=True):
+        agree(ours, plain, dtype)
+
+
+@precisions
+@sizes
+def test_free_bits(elsewhere, dtype, seed, rows, width):
+    host, device = both(elsewhere, lambda: FreeBits(0.5), width, rows, dtype)
+    per_dimension, dcharged = uniform(seed, rows, width).astype(dtype), normal(seed, rows).astype(dtype)
+    agree(device.forward(elsewhere.upload(per_dimension)), host.forward(per_dimension), dtype)
+    agree(device.backward(elsewhere.upload(dcharged)), host.backward(dcharged), dtype)
 
 
 @precisions
@@ -145,10 +174,13 @@ def test_the_objective_its_terms_and_their_sums(elsewhere, beta):
         pieces.append(Objective(beta))
         pieces[-1].bind(BatchBuffers(backend, "float32", 6))
     host, device = pieces
-    for rows in (6, 3):
-        terms, terms_device = arrays(elsewhere, rows, 2, rows, dtype="float32")
-        for ours, plain in zip(device.forward(*terms_device), host.forward(*terms), strict=True):
-            agree(ours, plain, "float32")
+    for rows, count, weight in ((6, 2, 1.0), (3, 2, 0.5), (4, 3, 0.5)):
+        terms, terms_device = arrays(elsewhere, rows, count, rows, dtype="float32")
+        ours, plain = (of.forward(*given, weight=weight) for of, given in ((device, terms_device), (host, terms)))
+        for one, other in zip(ours, plain, strict=True):
+            agree(one, other, "float32")
+        for one, other in zip(device.backward(), host.backward(), strict=True):
+            agree(one, other, "float32")
     for expected in (host.totals(), Terms(0.0, 0.0, 0.0)):
         for ours, plain in zip(device.totals(), expected, strict=True):
             np.testing.assert_allclose(float(ours), float(plain), rtol=1e-6, atol=1e-6)
@@ -160,8 +192,10 @@ def test_the_objective_its_terms_and_their_sums(elsewhere, beta):
 def test_a_model_trains_to_the_same_numbers(elsewhere, kind, activation, optimizer):
     images, thetas, losses = uniform(0, 50, 9), [], []
     for backend in ("numpy", elsewhere):
-        model = kind(9, 2, (8, 4), activation, seed=1, beta=2.0, dtype="float64", backend=backend)
-        trainer = sv.Trainer(model, batch_size=16, seed=2, clip_norm=5.0, optimizer=optimizer(1e-2))
+        model = kind(9, 2, (8, 4), activation, seed=1, beta=2.0, dtype="float64", backend=backend, free_bits=0.1)
+        settings = {"kl_weight": KLWarmUp(6)} if kind is sv.VAE else {}
+        settings |= {"optimizer": optimizer(1e-2), "clip_norm": 5.0, "corrupt": Masking(0.2)}
+        trainer = sv.Trainer(model, batch_size=16, seed=2, **settings)
         losses.append(trainer.fit(images, 3, validation=images[:20]).loss)
         thetas.append(to_numpy(model.theta))
     np.testing.assert_allclose(thetas[0], thetas[1], rtol=0, atol=1e-10)

@@ -20,6 +20,37 @@ def test_csv_has_a_line_of_names_and_a_line_an_epoch(tmp_path):
     assert rows[1:] == [["1", "5.5", "-5.0", "0.5", "5.75", "0.125"], ["2", "5.25", "-4.75", "0.5", "", "0.25"]]
 
 
+def test_the_kl_has_a_table_of_its_own(tmp_path):
+    history = History()
+    kl = [(0.25, 0.0078125, 0.5), (0.25, 0.0, 0.0)]
+    history.epochs = [
+        e._replace(kl_weight=k / 4, kl_per_dimension=of) for k, (e, of) in enumerate(zip(EPOCHS, kl, strict=True))
+    ]
+    assert history.active_units == [2, 1]
+    assert history.kl_weight == [0, 0.25] and history.kl_per_dimension == kl
+    history.kl_to_csv(tmp_path / "kl.csv")
+    assert (tmp_path / "kl.csv").read_text().splitlines() == [
+        "epoch,kl_weight,active_units,z0,z1,z2",
+        "1,0.0,2,0.25,0.0078125,0.5",
+        "2,0.25,1,0.25,0.0,0.0",
+    ]
+    history.to_csv(tmp_path / "history.csv")
+    assert (tmp_path / "history.csv").read_text().splitlines()[1] == "1,5.5,-5.0,0.5,5.75,0.125"
+
+
+def test_the_kl_of_each_dimension_is_the_mean_over_the_rows_of_the_epoch_whatever_the_last_batch():
+    images = uniform(0, 50, 4).astype("float32")
+    vae = sv.VAE(4, 3, (3,))
+    vae.start_output_bias(images.mean(axis=0))
+    trainer = sv.Trainer(vae, optimizer=sv.optim.SGD(1e-30), batch_size=16)
+    history = trainer.fit(images, 2)
+    expected = sv.evaluation.latent_use(vae, images).kl
+    for epoch in history.epochs:
+        np.testing.assert_allclose(epoch.kl_per_dimension, expected, rtol=1e-5)
+    assert history.active_units == [sum(expected > 0.01)] * 2
+    assert sv.Trainer(sv.Autoencoder(4, 3, (3,))).fit(images, 1).kl_per_dimension == [()]
+
+
 def test_without_a_terminal_progress_is_a_line_an_epoch_on_standard_error(capsys):
     images = uniform(0, 20, 4).astype("float32")
     sv.Trainer(sv.VAE(4, 2, (3,))).fit(images, 3, validation=images, progress=True)

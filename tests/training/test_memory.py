@@ -8,7 +8,9 @@ from drawing import uniform
 
 import scratchvae as sv
 from scratchvae.models.network import ACTIVATIONS
+from scratchvae.training import KLWarmUp, SaltAndPepper
 from scratchvae.training.minibatches import Minibatches
+from scratchvae.training.tally import Tally
 
 ALLOWED = 64_000  # Python objects, and the buffer of 8192 numbers through which NumPy casts and broadcasts
 
@@ -38,6 +40,33 @@ def test_a_warm_training_step_allocates_no_arrays(activation, optimizer):
                 trainer._update(x)
         peaks.append(peak_of(lambda trainer=trainer, x=x: trainer._update(x)))
     assert max(peaks) < ALLOWED
+    assert abs(peaks[1] - peaks[0]) < 1_000
+
+
+@pytest.mark.parametrize(
+    ("settings", "training"),
+    [({"free_bits": 0.1}, {}), ({}, {"kl_weight": KLWarmUp(10)}), ({}, {"corrupt": SaltAndPepper(0.3)})],
+    ids=["free bits", "warm-up", "corruption"],
+)
+def test_neither_does_one_that_charges_weighs_corrupts_and_tallies(settings, training):
+    peaks = []
+    for batch in (1024, 4096):  # at which NumPy's buffers are as large as they get
+        vae = sv.VAE(20, 8, (16,), **settings)
+        trainer = sv.Trainer(vae, batch_size=batch, **training)
+        images = uniform(0, 8 * batch, 20).astype("float32")
+        batches = Minibatches(
+            images, batch, trainer._order_rng, None, vae.backend, vae.dtype, corruptor=trainer._corruptor
+        )
+        tally, rows = Tally(vae, batch), iter(batches)
+
+        def step(trainer=trainer, tally=tally, rows=rows, batches=batches):
+            trainer._update(next(rows), batches.corrupted)
+            tally.add()
+
+        for _ in range(4):
+            step()
+        peaks.append(peak_of(step))
+    assert max(peaks) < ALLOWED + 8192  # numbers of eight bytes, those of the tally
     assert abs(peaks[1] - peaks[0]) < 1_000
 
 
