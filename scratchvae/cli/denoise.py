@@ -88,10 +88,11 @@ def run(args: argparse.Namespace) -> int:
         print(f"PSNR before {before:.2f} dB, after {after:.2f} dB: {after - before:+.2f} dB")
     print(f"wrote {args.out}: {denoised.shape[0]} rows of {denoised.shape[1]} numbers")
     if find_spec("matplotlib"):
-        sets = [part[:SHOWN] for part in (clean, noisy, denoised) if part is not None]
-        title = "Noisy, and denoised" if clean is None else "Clean, noisy, and denoised"
-        columns = min(SHOWN, len(noisy))
-        plotting.save_picture(plotting.draw_bands(sets, model.image_shape, columns, title), args.picture)
+        sets = {"clean": clean, "noisy": noisy, "denoised": denoised}
+        shown = {name: part[:SHOWN] for name, part in sets.items() if part is not None}
+        columns, title = min(SHOWN, len(noisy)), noise.capitalize()
+        figure = plotting.draw_bands(list(shown.values()), model.image_shape, columns, title, list(shown))
+        plotting.save_picture(figure, args.picture)
         print(f"wrote {args.picture}")
     else:
         print("no picture: that needs matplotlib; install it with  pip install 'scratchvae[cli]'")

@@ -24,7 +24,7 @@ def mosaic(images: Any, shape: Shape, columns: int) -> Array:
     """
     images = to_numpy(images)
     height, width = shape or (1, images.shape[1])
-    gap = max(1, height // 14)
+    gap = _gap(height)
     rows = -(-len(images) // columns)
     canvas = np.ones((rows * (height + gap) - gap, columns * (width + gap) - gap), np.float64)
     for k, image in enumerate(images):
@@ -54,8 +54,11 @@ def draw_reconstructions(originals: Any, reconstructions: Any, shape: Shape, col
     return draw_bands((originals, reconstructions), shape, columns, title)
 
 
-def draw_bands(sets: Sequence[Any], shape: Shape, columns: int, title: str) -> Figure:
-    """Several sets of N rows (N, D): the first `columns` of each set, one set below the other, then the next rows."""
+def draw_bands(sets: Sequence[Any], shape: Shape, columns: int, title: str, names: Sequence[str] = ()) -> Figure:
+    """Several sets of N rows (N, D): the first `columns` of each set, one set below the other, then the next rows.
+
+    Each band is called by the name of its set, if there are any.
+    """
     hosts = [to_numpy(rows) for rows in sets]
     bands = [
         row
@@ -63,12 +66,23 @@ def draw_bands(sets: Sequence[Any], shape: Shape, columns: int, title: str) -> F
         for rows in hosts
         for row in _padded(rows[start : start + columns], columns)
     ]
-    return draw_images(np.stack(bands), shape, columns, title)
+    figure = draw_images(np.stack(bands), shape, columns, title)
+    height = (shape or (1, 0))[0]
+    for k, name in enumerate(list(names) * (len(bands) // columns // len(sets))):
+        middle = k * (height + _gap(height)) + (height - 1) / 2
+        figure.axes[0].annotate(
+            name, (0, middle), (-6, 0), "data", "offset points", ha="right", va="center", fontsize=9
+        )
+    return figure
 
 
 def draw_interpolations(frames: Any, shape: Shape, steps: int) -> Figure:
     """Frames (R · steps, D): R straight walks through the latent space, one a row."""
     return draw_images(frames, shape, steps, "From one image to another along a straight line in latent space")
+
+
+def _gap(height: int) -> int:
+    return max(1, height // 14)
 
 
 def _padded(rows: Array, count: int) -> Array:

@@ -10,7 +10,7 @@ from scratchvae.cli import main
 from scratchvae.cli.parser import make_parser
 from scratchvae.evaluation import latent_use
 
-COMMANDS = ["train", "sample", "reconstruct", "interpolate", "embed", "evaluate", "info"]
+COMMANDS = ["train", "sample", "reconstruct", "interpolate", "denoise", "embed", "evaluate", "info"]
 QUICK = ("--epochs", "1", "--hidden", "16", "--latent", "3", "--quiet", "--no-pictures")
 STARTS = {".png": b"\x89PNG\r\n\x1a\n", ".pdf": b"%PDF-", ".svg": b"<?xml"}
 

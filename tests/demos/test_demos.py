@@ -41,6 +41,27 @@ def test_the_museum_shows_a_bug_its_curve_and_what_catches_it(tmp_path, capsys):
     assert (tmp_path / "museum.png").stat().st_size > 10_000
 
 
+def test_the_balance_is_moved_in_six_ways_and_each_is_told(tmp_path, capsys):
+    main = runpy.run_path(str(DEMOS / "balance.py"))["main"]
+    main(["--quick", "--out", str(tmp_path / "balance.png")])
+    lines = capsys.readouterr().out.splitlines()
+    elbos = {line[:16].strip(): float(line[16:24]) for line in lines[2:-1]}
+    assert list(elbos) == ["plain", "beta 4", "beta 1/4", "warm-up", "cycles", "free bits 0.1"]
+    assert all(-32 < elbo < -24 for elbo in elbos.values()) and len(set(elbos.values())) > 3
+    assert (tmp_path / "balance.png").stat().st_size > 10_000
+
+
+def test_noise_of_each_kind_is_taken_away_and_measured(tmp_path, capsys):
+    main = runpy.run_path(str(DEMOS / "denoising.py"))["main"]
+    main(["--quick", "--out", str(tmp_path / "denoising.png")])
+    lines = capsys.readouterr().out.splitlines()[2:-1]
+    assert [line.partition("(")[0] for line in lines] == ["Masking", "SaltAndPepper", "GaussianNoise"]
+    for line in lines:
+        noisy, _, denoised, gain = map(float, line[24:].split()[:4])
+        assert gain == pytest.approx(denoised - noisy, abs=0.011)
+    assert (tmp_path / "denoising.png").stat().st_size > 10_000
+
+
 @pytest.fixture
 def benchmark(monkeypatch):
     monkeypatch.syspath_prepend(str(DEMOS))

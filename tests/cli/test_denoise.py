@@ -1,0 +1,103 @@
+import shutil
+
+import numpy as np
+import pytest
+
+import scratchvae
+from scratchvae.cli import main
+from scratchvae.evaluation import psnr
+from scratchvae.streams import stream
+from scratchvae.training import GaussianNoise, Masking, SaltAndPepper
+from scratchvae.training.binarize import Binarizer
+
+QUICK = ("--epochs", "2", "--hidden", "16", "--latent", "3", "--quiet", "--no-pictures")
+CLEAN = scratchvae.datasets.load("digits").test.images
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory):
+    """Models: one that learnt without noise, one to take Gaussian noise away, one on bits, and an autoencoder."""
+    shelf = tmp_path_factory.mktemp("shelf")
+    for out, words in {
+        "plain": [],
+        "gaussian": ["--corrupt", "gaussian", "--corrupt-level", "0.2"],
+        "binary": ["--binarize", "dynamic", "--corrupt", "masking"],
+        "auto": ["--model", "autoencoder", "--corrupt", "masking"],
+    }.items():
+        assert main(["train", *words, *QUICK, "--out", str(shelf / out)]) == 0
+    return shelf
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch, shelf):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(shelf, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def denoised(line, capsys):
+    capsys.readouterr()
+    assert main(["denoise", *line.split()]) == 0
+    return np.load("denoised.npy"), capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("line", "noise"),
+    [
+        ("plain", Masking(0.3)),
+        ("gaussian", GaussianNoise(0.2)),
+        ("gaussian --level 0.5", GaussianNoise(0.5)),
+        ("gaussian --noise masking", Masking(0.3)),
+        ("plain --noise salt-and-pepper --level 0.5", SaltAndPepper(0.5)),
+        ("auto", Masking(0.3)),
+    ],
+)
+def test_noise_is_put_in_and_taken_away_and_both_are_measured(line, noise, capsys, folder):
+    got, told = denoised(f"{line} --seed 3", capsys)
+    model, noisy = scratchvae.load(line.split()[0]), noise(CLEAN, seed=3)
+    np.testing.assert_array_equal(got, model.denoise(noisy))
+    before, after = psnr(noisy, CLEAN), psnr(got, CLEAN)
+    assert f"PSNR before {before:.2f} dB, after {after:.2f} dB: {after - before:+.2f} dB" in told
+    assert "297 rows" in told and f"level {noise.level:g}" in told
+    assert (folder / "denoised.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_draws_are_averaged(capsys):
+    got, _ = denoised("gaussian --draws 4 --seed 2", capsys)
+    vae = scratchvae.load("gaussian")
+    np.testing.assert_array_equal(got, vae.denoise(GaussianNoise(0.2)(CLEAN, seed=2), draws=4, seed=2))
+
+
+def test_rows_of_a_model_that_learnt_bits_are_binarised_first(capsys):
+    got, told = denoised("binary --seed 3", capsys)
+    bits = Binarizer(stream(3, "pixels"), np.dtype("float32"))(CLEAN)
+    noisy = Masking(0.3)(bits, seed=3)
+    np.testing.assert_array_equal(got, scratchvae.load("binary").denoise(noisy))
+    assert f"before {psnr(noisy, bits):.2f} dB" in told
+
+
+def test_rows_that_are_noisy_already_are_taken_as_they_are_with_or_without_what_they_should_be(capsys, folder):
+    noisy = Masking(0.3)(CLEAN)
+    np.save("noisy.npy", noisy)
+    np.save("clean.npy", CLEAN)
+    got, told = denoised("plain noisy.npy --noise none --part all", capsys)
+    np.testing.assert_array_equal(got, scratchvae.load("plain").denoise(noisy))
+    assert "noisy as they are" in told and "PSNR" not in told
+    alone = (folder / "denoised.png").read_bytes()
+    again, told = denoised("plain noisy.npy --noise none --part all --clean clean.npy", capsys)
+    np.testing.assert_array_equal(again, got)
+    assert f"before {psnr(noisy, CLEAN):.2f} dB, after {psnr(got, CLEAN):.2f} dB" in told
+    assert (folder / "denoised.png").read_bytes() != alone
+
+
+def test_a_table_and_a_vector_picture_can_be_asked_for(folder):
+    assert main(["denoise", "plain", "--out", "rows.csv", "--picture", "seen.svg"]) == 0
+    table = np.loadtxt("rows.csv", delimiter=",", skiprows=1)
+    np.testing.assert_allclose(table, scratchvae.load("plain").denoise(Masking(0.3)(CLEAN)), rtol=1e-6)
+    assert (folder / "seen.svg").read_bytes().startswith(b"<?xml")
+
+
+def test_without_matplotlib_the_rows_are_written_all_the_same(capsys, folder, monkeypatch):
+    monkeypatch.setattr("scratchvae.cli.denoise.find_spec", lambda name: None)
+    _, told = denoised("plain", capsys)
+    assert "pip install 'scratchvae[cli]'" in told and not (folder / "denoised.png").exists()
