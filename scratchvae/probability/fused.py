@@ -70,15 +70,8 @@ class FusedGaussianKL(GaussianKL):
         """Add to sums (B, Z) the KL of each row and dimension of the last forward."""
         launch(self.xp, GAUSSIAN_KL_TALLY, self.mu, self.logvar, sums)
 
-    def add_backward(self, dkl: Array, dmu: Array, dlogvar: Array) -> None:
-        """Add to dmu and dlogvar (B, Z) what dkl (B,) asks for."""
-        self.admit_gradient(dkl=dkl)
-        launch(self.xp, ADD_GAUSSIAN_KL_GRADIENT, self.mu, self.logvar, dkl[:, None], dmu, dlogvar)
-
-    def add_backward_per_dimension(self, dper_dimension: Array, dmu: Array, dlogvar: Array) -> None:
-        """As `add_backward`, from a gradient dper_dimension (B, Z) of `per_dimension`: every number a row by itself."""
-        self.admit_gradient_per_dimension(dper_dimension)
-        launch(self.xp, ADD_GAUSSIAN_KL_GRADIENT, self.mu, self.logvar, dper_dimension, 1, dmu, dlogvar)
+    def _add(self, dkl: Array, dmu: Array, dlogvar: Array) -> None:
+        launch(self.xp, ADD_GAUSSIAN_KL_GRADIENT, self.mu, self.logvar, dkl, dmu, dlogvar)
 
 
 @twin_of(Bernoulli)
