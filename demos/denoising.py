@@ -24,7 +24,7 @@ from pathlib import Path
 import scratchvae as sv
 from scratchvae.evaluation import psnr
 from scratchvae.plotting import draw_bands, save_picture
-from scratchvae.training import GaussianNoise, Masking, SaltAndPepper
+from scratchvae.training.corruption import KINDS, corruption
 
 SHOWN = 12
 
@@ -47,6 +47,7 @@ def train(images, latent_dim, hidden, beta, epochs, batch, corrupt, seed):
 def main(arguments=None):
     parser = argparse.ArgumentParser(description="Train VAEs to denoise, and measure by how much they do.")
     parser.add_argument("--data", default="digits", help="digits, mnist or fashion-mnist")
+    parser.add_argument("--noise", choices=list(KINDS), nargs="+", default=["masking", "salt-and-pepper", "gaussian"])
     parser.add_argument("--level", type=float, default=0.3, help="of the noise")
     parser.add_argument("--latent", type=int, default=32)
     parser.add_argument("--hidden", type=int, default=512)
@@ -66,7 +67,7 @@ def main(arguments=None):
     print(f"{'PSNR in dB':24}{'noisy':>8}{'saw no noise':>14}{'denoising':>11}{'gain':>8}{'trained in':>12}")
     plain = train(data.train.images, *how, None, args.seed)
     bands, names = [clean[:SHOWN]], ["clean"]
-    for corrupt in (Masking(args.level), SaltAndPepper(args.level), GaussianNoise(args.level)):
+    for corrupt in (corruption(kind, args.level) for kind in args.noise):
         start = time.perf_counter()
         vae = train(data.train.images, *how, corrupt, args.seed)
         seconds = time.perf_counter() - start

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from importlib.util import find_spec
+from math import isfinite
 from typing import Any
 
 from scratchvae import plotting
@@ -84,7 +85,9 @@ def run(args: argparse.Namespace) -> int:
     write_array(denoised, args.out, [f"x{k}" for k in range(denoised.shape[1])])
     print(f"{args.data}: {len(noisy)} rows, {noise}")
     if clean is not None:
-        before, after = psnr(noisy, clean), psnr(denoised, clean)
+        low, high = model.likelihood.support
+        peak = high - low if isfinite(high - low) else float(clean.max() - clean.min()) or 1.0
+        before, after = psnr(noisy, clean, peak), psnr(denoised, clean, peak)
         print(f"PSNR before {before:.2f} dB, after {after:.2f} dB: {after - before:+.2f} dB")
     print(f"wrote {args.out}: {denoised.shape[0]} rows of {denoised.shape[1]} numbers")
     if find_spec("matplotlib"):

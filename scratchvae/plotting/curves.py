@@ -17,7 +17,9 @@ def draw_history(history: History) -> Figure:
     left, right = figure.subplots(1, 2)
     epochs = [epoch.epoch for epoch in history.epochs]
     marker = "." if len(epochs) <= 20 else ""
-    left.plot(epochs, history.loss, label="training", color="tab:blue", marker=marker)
+    annealed = any(weight != 1 for weight in history.kl_weight)
+    training = "training, KL weighed" if annealed else "training"
+    left.plot(epochs, history.loss, label=training, color="tab:blue", marker=marker)
     scored = [(epoch.epoch, epoch.validation) for epoch in history.epochs if epoch.validation is not None]
     if scored:
         left.plot(*zip(*scored, strict=True), label="validation", color="tab:orange", marker=marker)

@@ -49,5 +49,6 @@ class Progress:
 def figures(record: Epoch) -> str:
     """One epoch's figures in one line."""
     validation = "" if record.validation is None else f"  validation {record.validation:.2f}"
-    terms = f"  reconstruction {record.reconstruction:.2f}  KL {record.kl:.2f}" if record.kl else ""
+    weight = "" if record.kl_weight == 1 else f" × {record.kl_weight:.2f}"
+    terms = f"  reconstruction {record.reconstruction:.2f}  KL {record.kl:.2f}{weight}" if record.kl else ""
     return f"loss {record.loss:.2f}{validation}{terms}"

@@ -60,6 +60,13 @@ def test_without_a_terminal_progress_is_a_line_an_epoch_on_standard_error(capsys
     assert all(word in err for word in ("loss", "validation", "reconstruction", "KL"))
 
 
+def test_progress_tells_the_weight_while_it_is_on_its_way(capsys):
+    images = uniform(0, 20, 4).astype("float32")
+    sv.Trainer(sv.VAE(4, 2, (3,)), kl_weight=lambda t: t / 2).fit(images, 3, progress=True)
+    first, second, third = capsys.readouterr().err.splitlines()
+    assert " × 0.00" in first and " × 0.50" in second and "×" not in third
+
+
 def test_without_progress_nothing_is_printed(capsys):
     images = uniform(0, 20, 4).astype("float32")
     sv.Trainer(sv.VAE(4, 2, (3,))).fit(images, 3)
