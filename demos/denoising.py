@@ -30,9 +30,9 @@ SHOWN = 12
 
 
 # %%
-def train(images, latent_dim, hidden, beta, epochs, batch, corrupt, seed):
+def train(images, latent_dim, hidden, beta, epochs, batch, backend, corrupt, seed):
     steps = epochs * -(-len(images) // batch)
-    vae = sv.VAE(images.shape[1], latent_dim, (hidden,), beta=beta, seed=seed)
+    vae = sv.VAE(images.shape[1], latent_dim, (hidden,), beta=beta, seed=seed, backend=backend)
     rate = sv.optim.Cosine(1e-3, steps)
     sv.Trainer(vae, lr=rate, batch_size=batch, seed=seed, corrupt=corrupt).fit(images, epochs)
     return vae
@@ -54,6 +54,7 @@ def main(arguments=None):
     parser.add_argument("--beta", type=float, default=0.1)
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--batch-size", type=int, help="64 for digits, else 128")
+    parser.add_argument("--backend", choices=["numpy", "native", "cupy", "auto"], default="numpy")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="a small network for a few epochs, to try it out")
     parser.add_argument("--out", type=Path, default=Path("runs/denoising.png"))
@@ -61,7 +62,8 @@ def main(arguments=None):
     hidden, epochs = (64, 5) if args.quick else (args.hidden, args.epochs)
     data = sv.datasets.load(args.data)
     clean = data.test.images
-    how = (args.latent, hidden, args.beta, epochs, args.batch_size or (64 if args.data == "digits" else 128))
+    batch = args.batch_size or (64 if args.data == "digits" else 128)
+    how = (args.latent, hidden, args.beta, epochs, batch, args.backend)
 
     print(f"{data.name}, {hidden} hidden, latent {args.latent}, beta {args.beta:g}, {epochs} epochs, seed {args.seed}")
     print(f"{'PSNR in dB':24}{'noisy':>8}{'saw no noise':>14}{'denoising':>11}{'gain':>8}{'trained in':>12}")
