@@ -66,7 +66,7 @@ class VAE(Model):
     # depend on q: with the decoder held fixed, raising the ELBO brings q(z | x) closer to the posterior; through the
     # decoder, it raises log p(x) or tightens the bound. One draw of z estimates the expectation.
     #
-    # Denoising (Vincent et al. 2008; Im et al. 2017, eq. 6) asks q(z | x̃) of a corrupted x̃ to explain the clean x: any
+    # Denoising (Vincent et al. 2008; Im et al. 2017) asks q(z | x̃) of a corrupted x̃ to explain the clean x: any
     # q(z) bounds log p(x) as above.
     def forward(self, x: Array, eps: Array, corrupted: Array | None = None, kl_weight: float = 1.0) -> Terms:
         """ELBO, log p(x | z) and KL of each row of x (B, D), with z drawn by eps (B, Z); on loan.
@@ -143,6 +143,7 @@ class VAE(Model):
         """
         return self.terms(x, eps, seed)
 
+    @guarded
     def denoise(self, x: Any, draws: int = 0, seed: int = 0) -> Array:
         """Each row of x (B, D) without its noise, (B, D) in [0, 1]: the mean of p(x | z) at the posterior mean of z.
 
