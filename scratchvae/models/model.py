@@ -13,17 +13,17 @@ from scratchvae.layers import Linear
 from scratchvae.memory import BatchBuffers, Rows
 from scratchvae.models.configuration import configuration
 from scratchvae.models.door import Door, within
+from scratchvae.models.latent_space import LatentSpace
 from scratchvae.models.network import perceptron
 from scratchvae.models.objective import Objective, Terms
 from scratchvae.models.weights import Weights
 from scratchvae.probability import Bernoulli
-from scratchvae.settings import whole
 from scratchvae.streams import fill, stream
 
 M = TypeVar("M", bound="Model")
 
 
-class Model(Weights):
+class Model(LatentSpace, Weights):
     """An encoder x (B, D) → h and a decoder z (B, Z) → logits (B, D), trained by one objective.
 
     Every parameter is a view of one flat vector `theta` (P,), every gradient a view of another, `dtheta` (P,).
@@ -136,10 +136,6 @@ class Model(Weights):
         """Set `dtheta` to the gradient of the last forward's loss. Raises ShapeError unless that came just before."""
         raise NotImplementedError
 
-    def embed(self, x: Any) -> Array:
-        """The code (B, Z) of each row of x (B, D): deterministic, and what `reconstruct` decodes."""
-        raise NotImplementedError
-
     @guarded
     def decode(self, z: Any) -> Array:
         """The mean of p(x | z), (B, D) in [0, 1], for each row of z (B, Z).
@@ -155,15 +151,6 @@ class Model(Weights):
     def reconstruct(self, x: Any) -> Array:
         """What the decoder makes of the code of each row of x (B, D): `decode(embed(x))`, (B, D). Raises as `embed`."""
         return self.decode(self.embed(x))
-
-    def interpolate(self, a: Any, b: Any, steps: int = 10) -> Array:
-        """Pictures (steps, D) on the straight line from the code of a (D,) to the code of b (D,), both ends included.
-
-        Raises ConfigError for fewer than 2 steps, otherwise as `embed`.
-        """
-        weights = np.linspace(0.0, 1.0, whole("steps", steps, least=2), dtype=self.dtype)[:, None]
-        start, end = (self.embed(x[None, :] if getattr(x, "ndim", 0) == 1 else [x]) for x in (a, b))
-        return self.decode(start + self.backend.upload(weights) * (end - start))
 
     @guarded
     def loss_and_grads(self, x: Any, eps: Any = None, seed: int = 0) -> tuple[float, dict[str, Array]]:

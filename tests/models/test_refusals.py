@@ -105,9 +105,6 @@ def test_settings_that_make_no_sense_are_refused_by_name(kind, settings, names):
         (lambda vae: vae.elbo(uniform(0, 3, 4), seed=-1), ConfigError, "seed=-1"),
         (lambda vae: vae.sample(0), ConfigError, "count=0"),
         (lambda vae: vae.sample(1.5), ConfigError, "count=1.5"),
-        (lambda vae: vae.interpolate(np.ones(4), np.ones(4), steps=1), ConfigError, "steps=1"),
-        (lambda vae: vae.interpolate(np.ones(3), np.ones(4)), ShapeError, r"\(1, 3\)"),
-        (lambda vae: vae.interpolate(np.ones((2, 4)), np.ones(4)), ShapeError, r"\(1, 2, 4\)"),
     ],
 )
 def test_bad_arguments_of_methods_are_refused(vae, call, error, message):

@@ -1,0 +1,152 @@
+"""Ways through the latent space: from code to code, along one dimension, and by the difference of two codes."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from scratchvae.backend import Array, to_numpy
+from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
+from scratchvae.settings import one_of, whole
+
+
+def linear(a: Array, b: Array, t: Array) -> Any:
+    """Codes (T, Z) on the straight line from a (Z,) to b (Z,), at the times t (T, 1) from 0 to 1."""
+    return (1.0 - t) * a + t * b
+
+
+# Unit vectors â and b̂ stand at the angle θ. Their sum s and their difference d = b̂ − â are at right angles, for
+# s·d = |b̂|² − |â|² = 0, and |s| = 2 cos(θ/2), |d| = 2 sin(θ/2), so that
+#   â = ½ s − ½ d = cos(θ/2) ŝ − sin(θ/2) d̂
+#   b̂ = ½ s + ½ d = cos(θ/2) ŝ + sin(θ/2) d̂
+# Between them the arc of a circle turns evenly, φ = (t − ½) θ from −θ/2 to θ/2:
+#   u(t) = cos φ ŝ + sin φ d̂ = [sin((1 − t) θ) â + sin(t θ) b̂] / sin θ
+# The right form is Shoemake's, 0/0 where the codes are parallel; the left one has no digits to lose there, for sin φ
+# vanishes with d. And θ = 2 arctan(|d|/|s|) keeps all digits near 0 and π, where arccos(â·b̂) has half of them.
+def spherical(a: Array, b: Array, t: Array) -> Any:
+    """Codes (T, Z) from a (Z,) to b (Z,) whose direction turns evenly along a great circle, at times t (T, 1).
+
+    Shoemake 1985, section 3.3, for unit vectors; White 2016 for codes. The length goes evenly from |a| to |b|, which is
+    White's formula where the two are equal, and stays between them where they are not. Parallel codes, or a code of 0,
+    which has no direction, give the straight line, the limit.
+
+    Raises RangeError for opposite codes: they have no shortest arc between them.
+    """
+    length_a, length_b = _length(a), _length(b)
+    if not length_a or not length_b:
+        return linear(a, b, t)
+    unit_a, unit_b = a / length_a, b / length_b
+    s, d = unit_a + unit_b, unit_b - unit_a
+    length_s, length_d = _length(s), _length(d)
+    if length_s < 8 * np.finfo(s.dtype).eps:
+        raise RangeError(
+            "the codes of a and b are opposite, and of the arcs between them none is the shortest: take kind='linear'"
+        )
+    angle = (t - 0.5) * (2.0 * np.arctan2(length_d, length_s))
+    turned = np.cos(angle) * (s / length_s) + np.sin(angle) * (d / (length_d or 1.0))
+    return ((1.0 - t) * length_a + t * length_b) * turned
+
+
+PATHS = {"linear": linear, "spherical": spherical}
+
+
+def _length(v: Array) -> Any:
+    largest = np.abs(v).max()  # the squares of what is divided by it neither overflow nor all vanish
+    return largest * np.linalg.norm(v / largest) if largest else largest
+
+
+class LatentSpace:
+    """What can be done with codes, which are few numbers: reckoned with on the host, decoded where the model is."""
+
+    latent_dim: int
+    dtype: np.dtype[Any]
+
+    def admit_data(self, x: Any, name: str = "x", mean: Array | None = None) -> Array:
+        """`x`, once it is known to be rows of data."""
+        raise NotImplementedError
+
+    def embed(self, x: Any) -> Array:
+        """The code (B, Z) of each row of x (B, D): deterministic, and what `reconstruct` decodes."""
+        raise NotImplementedError
+
+    def decode(self, z: Any) -> Array:
+        """The mean of p(x | z), (B, D), for each row of z (B, Z)."""
+        raise NotImplementedError
+
+    def interpolate(self, a: Any, b: Any, steps: int = 10, kind: str = "linear") -> Array:
+        """Pictures (steps, D) on the way from the code of a (D,) to the code of b (D,), both ends included.
+
+        kind   "linear"      the straight line
+               "spherical"   the arc of a circle: see `spherical`. Between two draws from N(0, I) in many dimensions,
+                             which are about √Z long and at right angles, the straight line passes nearer to 0 than any
+                             draw comes; the arc stays among them. White 2016
+
+        Raises ConfigError for another kind or fewer than 2 steps, RangeError for opposite codes and "spherical",
+        otherwise as `embed`.
+        """
+        way = PATHS[one_of("kind", kind, tuple(PATHS))]
+        t = np.linspace(0.0, 1.0, whole("steps", steps, least=2), dtype=self._wide)[:, None]
+        start, end = (self._codes(_alone(x), name)[0] for name, x in (("a", a), ("b", b)))
+        return self.decode(way(start, end, t))
+
+    def analogy(self, a: Any, b: Any, c: Any) -> Array:
+        """What is to c as a is to b: decode(code(a) − code(b) + code(c)), in the shape of c, (D,) or (N, D).
+
+        a and b are a row (D,) each, or a group of rows (N, D), for which the mean of their codes stands: with a all
+        faces that smile and b all that do not, a − b is what a smile is. Each row of c is answered for itself.
+        Larsen et al. 2016, section 4.2. Raises as `embed`, and RangeError where the sum overflows.
+        """
+        plus, minus = (self._codes(_group(x), name).mean(axis=0) for name, x in (("a", a), ("b", b)))
+        answers = self.decode(plus - minus + self._codes(_group(c), "c"))
+        return answers[0] if _is_row(c) else answers
+
+    def walk(self, x: Any = None, dimension: int = 0, values: Any = None) -> Array:
+        """Pictures (T, D) along one latent dimension, which takes each of `values` (T,) while all others stay.
+
+        x         a row (D,) at whose code the others stay; None for 0, the mean of a VAE's prior
+        values    of z[dimension]; None for 11 even steps from −3 to 3, where 99.7 % of the prior is
+
+        The latent traversal of Higgins et al. 2017. Raises ConfigError for a dimension that is not there, DTypeError,
+        ShapeError or RangeError for values that are no list of finite numbers, otherwise as `embed`.
+        """
+        if whole("dimension", dimension, least=0) >= self.latent_dim:
+            raise ConfigError(f"dimension={dimension}: the latent space has dimensions 0 to {self.latent_dim - 1}")
+        path = np.linspace(-3.0, 3.0, 11) if values is None else self._numbers(values)
+        code = np.zeros(self.latent_dim, self._wide) if x is None else self._codes(_alone(x), "x")[0]
+        z = np.tile(code, (len(path), 1))
+        z[:, dimension] = path
+        return self.decode(z)
+
+    @property
+    def _wide(self) -> np.dtype[Any]:
+        return np.promote_types(self.dtype, np.float64)
+
+    def _numbers(self, values: Any) -> Array:
+        try:
+            path = np.asarray(to_numpy(values) if hasattr(values, "dtype") else values, self._wide)
+        except (TypeError, ValueError) as error:
+            raise DTypeError(f"values={values!r} are no real numbers: {error}") from None
+        if path.ndim != 1 or not len(path):
+            raise ShapeError(f"values has shape {path.shape}; expected (T,), such as numpy.linspace(-3, 3, 11)")
+        return path
+
+    def _codes(self, x: Any, name: str) -> Array:
+        return to_numpy(self.embed(self.admit_data(x, name))).astype(self._wide)
+
+
+def _is_row(x: Any) -> bool:
+    with suppress(ValueError):  # a ragged list is no row
+        return np.ndim(x) == 1
+    return False
+
+
+def _alone(x: Any) -> Any:
+    """One row as rows; what is none becomes what the door refuses."""
+    return x[None, :] if getattr(x, "ndim", 0) == 1 else [x]
+
+
+def _group(x: Any) -> Any:
+    """A row as rows; rows as they are."""
+    return _alone(x) if _is_row(x) else x

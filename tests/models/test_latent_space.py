@@ -1,0 +1,210 @@
+"""Ways through the latent space: where they begin, where they end, and what lies between."""
+
+import numpy as np
+import pytest
+from drawing import normal, seeds, uniform
+from hypothesis import given
+from hypothesis import strategies as st
+from standin import STANDIN
+
+import scratchvae as sv
+from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
+from scratchvae.models.latent_space import PATHS, linear, spherical
+
+TIMES = np.linspace(0.0, 1.0, 9)[:, None]
+KINDS = pytest.mark.parametrize("kind", PATHS)
+SIZES, LENGTHS = st.integers(2, 40), st.floats(1e-3, 1e3)
+
+
+@pytest.fixture(params=[sv.VAE, sv.Autoencoder])
+def model(request):
+    return request.param(12, 3, (8,), dtype="float64", seed=1)
+
+
+def textbook(a, b, t):
+    """Shoemake's formula, word for word."""
+    angle = np.arccos(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+    return (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)
+
+
+@given(SIZES, seeds)
+def test_between_codes_of_one_length_the_arc_is_shoemakes(size, seed):
+    a, b = normal(seed, 2, size)
+    b *= np.linalg.norm(a) / np.linalg.norm(b)
+    np.testing.assert_allclose(spherical(a, b, TIMES), textbook(a, b, TIMES), rtol=1e-6, atol=1e-6 * np.abs(a).max())
+
+
+@given(SIZES, seeds, LENGTHS)
+def test_the_arc_turns_evenly_and_its_length_goes_evenly_from_one_to_the_other(size, seed, length):
+    a, b = normal(seed, 2, size)
+    b *= length
+    codes = spherical(a, b, TIMES)
+    lengths = np.linalg.norm(codes, axis=1)
+    np.testing.assert_allclose(lengths, linear(np.linalg.norm(a), np.linalg.norm(b), TIMES[:, 0]), rtol=1e-12)
+    unit = codes / lengths[:, None]
+    chords = np.linalg.norm(np.diff(unit, axis=0), axis=1)
+    np.testing.assert_allclose(chords, chords.mean(), rtol=1e-8)
+    np.testing.assert_allclose(codes[[0, -1]], [a, b], rtol=1e-9, atol=1e-12 * np.abs([a, b]).max())
+    plane = np.linalg.qr(np.stack([a, b]).T)[0]
+    np.testing.assert_allclose(codes @ plane @ plane.T, codes, atol=1e-9 * lengths.max())
+
+
+@given(SIZES, seeds, LENGTHS, st.floats(-16, -3))
+def test_nearly_parallel_codes_give_nearly_the_straight_line(size, seed, length, power):
+    a, aside = normal(seed, 2, size)
+    b = length * (a + 10**power * aside)
+    apart = np.linalg.norm(spherical(a, b, TIMES) - linear(a, b, TIMES), axis=1)
+    angle = np.arctan2(10**power * np.linalg.norm(aside), np.linalg.norm(a))
+    assert (apart <= (angle + 1e-14) * max(np.linalg.norm(a), np.linalg.norm(b))).all()
+
+
+def test_parallel_codes_and_a_code_of_0_give_the_straight_line_itself():
+    a = normal(0, 1, 5)[0]
+    for start, end in ((a, a), (a, 2 * a), (3 * a, a), (0 * a, a), (a, 0 * a), (0 * a, 0 * a)):
+        np.testing.assert_allclose(spherical(start, end, TIMES), linear(start, end, TIMES), rtol=1e-14)
+
+
+@pytest.mark.parametrize("apart", [1e-3, 1e-6, 1e-9, 1e-12])
+@pytest.mark.parametrize("length", [1.0, 3.0])
+def test_nearly_opposite_codes_turn_by_way_of_what_parts_them(apart, length):
+    a, b = np.array([1.0, 0.0]), length * np.array([-np.cos(apart), np.sin(apart)])
+    angles = TIMES * (np.pi - apart)
+    expected = linear(1.0, length, TIMES) * np.hstack([np.cos(angles), np.sin(angles)])
+    np.testing.assert_allclose(spherical(a, b, TIMES), expected, atol=1e-16 / apart + 1e-14)
+
+
+@pytest.mark.parametrize("size", [1, 2, 30])
+def test_opposite_codes_have_no_arc_and_are_refused(size):
+    a = normal(0, 1, size)[0]
+    for b in (-a, -2 * a, -1e-30 * a):
+        with pytest.raises(RangeError, match=r"opposite.*kind='linear'"):
+            spherical(a, b, TIMES)
+
+
+@pytest.mark.parametrize("scale", [1e-310, 1e-200, 1e200])
+def test_neither_the_squares_of_large_codes_overflow_nor_those_of_small_ones_vanish(scale):
+    a, b = np.array([1.0, 0.0]), np.array([0.0, 1.0])
+    np.testing.assert_allclose(spherical(scale * a, scale * b, TIMES) / scale, spherical(a, b, TIMES), atol=1e-6)
+
+
+def test_draws_from_the_prior_have_as_long_ones_on_the_arc_and_shorter_ones_on_the_straight_line_between_them():
+    a, b = normal(0, 2, 10_000)
+    middle = np.array([[0.5]])
+    assert np.linalg.norm(spherical(a, b, middle)) == pytest.approx(100, rel=0.03)
+    assert np.linalg.norm(linear(a, b, middle)) == pytest.approx(100 / np.sqrt(2), rel=0.03)
+
+
+def test_interpolation_begins_and_ends_at_the_reconstructions(model):
+    a, b = uniform(0, 2, 12)
+    frames = model.interpolate(a, b, steps=5)
+    np.testing.assert_allclose(frames[[0, -1]], model.reconstruct(np.stack([a, b])))
+    middle = model.decode((model.embed(a[None]) + model.embed(b[None])) / 2)
+    np.testing.assert_allclose(frames[2], middle[0])
+    assert len(model.interpolate(a, b)) == 10
+    np.testing.assert_allclose(model.interpolate(a.tolist(), b.tolist(), steps=2), frames[[0, -1]])
+
+
+@KINDS
+def test_an_interpolation_decodes_the_way_that_its_kind_names(model, kind):
+    a, b = uniform(0, 2, 12)
+    codes = PATHS[kind](*model.embed(np.stack([a, b])), TIMES)
+    np.testing.assert_allclose(model.interpolate(a, b, 9, kind), model.decode(codes), rtol=1e-12)
+
+
+def test_the_two_kinds_part_between_the_ends_and_linear_is_the_default(model):
+    a, b = uniform(0, 2, 12)
+    straight, round_ = (model.interpolate(a, b, 5, kind) for kind in ("linear", "spherical"))
+    assert np.array_equal(straight, model.interpolate(a, b, 5))
+    np.testing.assert_allclose(straight[[0, -1]], round_[[0, -1]])
+    assert np.abs(straight - round_)[2].max() > 1e-3
+
+
+def test_an_analogy_decodes_the_sum_of_codes_in_the_shape_of_its_last_term(model):
+    a, b, c = uniform(0, 4, 12), uniform(1, 3, 12), uniform(2, 2, 12)
+    code = model.embed
+    of_rows = model.decode(code(a[:1]) - code(b[:1]) + code(c[:1]))[0]
+    assert of_rows.shape == (12,)
+    np.testing.assert_allclose(model.analogy(a[0], b[0], c[0]), of_rows, rtol=1e-12)
+    np.testing.assert_allclose(model.analogy(a[0].tolist(), b[:1].tolist(), c[0].tolist()), of_rows, rtol=1e-12)
+    of_groups = model.decode(code(a).mean(axis=0) - code(b).mean(axis=0) + code(c))
+    np.testing.assert_allclose(model.analogy(a, b, c), of_groups, rtol=1e-12)
+    np.testing.assert_allclose(model.analogy(a, b, c[1]), of_groups[1], rtol=1e-12)
+
+
+def test_what_differs_from_itself_in_nothing_changes_nothing(model):
+    a, c = uniform(0, 4, 12), uniform(1, 2, 12)
+    np.testing.assert_allclose(model.analogy(a, a, c), model.reconstruct(c), rtol=1e-12)
+    np.testing.assert_allclose(model.analogy(a[0], c[0], c[0]), model.reconstruct(a)[0], rtol=1e-10)
+
+
+@pytest.mark.parametrize("dimension", [0, 2])
+def test_a_walk_moves_along_one_dimension_and_leaves_the_others_at_the_code(model, dimension):
+    x, values = uniform(0, 1, 12)[0], [-2.0, 0.5, 7.0]
+    codes = np.tile(model.embed(x[None]), (3, 1))
+    codes[:, dimension] = values
+    np.testing.assert_allclose(model.walk(x, dimension, values), model.decode(codes), rtol=1e-12)
+    np.testing.assert_allclose(model.walk(x.tolist(), dimension, np.array(values)), model.decode(codes), rtol=1e-12)
+    here = model.embed(x[None])[0, dimension]
+    np.testing.assert_allclose(model.walk(x, dimension, [here])[0], model.reconstruct(x[None])[0], rtol=1e-12)
+
+
+def test_a_walk_goes_from_minus_3_to_3_about_the_mean_of_the_prior_unless_told_otherwise(model):
+    codes = np.zeros((11, 3))
+    codes[:, 1] = np.linspace(-3, 3, 11)
+    np.testing.assert_allclose(model.walk(dimension=1), model.decode(codes), rtol=1e-12)
+    np.testing.assert_allclose(model.walk()[5], model.decode(np.zeros((1, 3)))[0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "longdouble"])
+def test_every_way_is_in_the_dtype_of_the_model(dtype):
+    vae, x = sv.VAE(6, 2, (4,), dtype=dtype), uniform(0, 3, 6)
+    out = [vae.interpolate(*x[:2], kind=kind) for kind in PATHS] + [vae.analogy(*x), vae.walk(x[0])]
+    assert {array.dtype for array in out} == {np.dtype(dtype)}
+
+
+def test_a_device_goes_the_same_ways_and_takes_its_own_arrays():
+    here, there = (sv.VAE(6, 3, (4,), dtype="float64", backend=backend) for backend in ("numpy", STANDIN))
+    x, values = uniform(0, 3, 6), np.array([-1.0, 2.0])
+    u, v = STANDIN.upload(x), STANDIN.upload(values)
+    pairs = [
+        *((here.interpolate(x[0], x[1], 4, kind), there.interpolate(u[0], u[1], 4, kind)) for kind in PATHS),
+        (here.analogy(x, x[0], x[1:]), there.analogy(u, u[0], u[1:])),
+        (here.analogy(x, x[0], x[1]), there.analogy(u, u[0], u[1])),
+        (here.walk(x[0], 1, values), there.walk(u[0], 1, v)),
+    ]
+    for ours, theirs in pairs:
+        assert type(theirs) is STANDIN.array_type
+        np.testing.assert_allclose(theirs.get(), ours, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda m: m.interpolate(np.ones(12), np.ones(12), kind="round"), ConfigError, "kind='round'.*linear, spher"),
+        (lambda m: m.interpolate(np.ones(12), np.ones(12), steps=1), ConfigError, "steps=1"),
+        (lambda m: m.interpolate(np.ones(12), np.ones(11)), ShapeError, r"b has shape \(1, 11\)"),
+        (lambda m: m.interpolate(np.ones((2, 12)), np.ones(12)), ShapeError, r"a has shape \(1, 2, 12\)"),
+        (lambda m: m.analogy(np.ones(12), np.ones(12), np.ones(11)), ShapeError, r"c has shape \(1, 11\)"),
+        (lambda m: m.analogy(np.ones((0, 12)), np.ones(12), np.ones(12)), ShapeError, r"a has shape \(0, 12\)"),
+        (lambda m: m.analogy(np.ones(12), np.full(12, 2.0), np.ones(12)), RangeError, "b holds values from 2 to 2"),
+        (lambda m: m.analogy([[0.0], [0.0, 1.0]], np.ones(12), np.ones(12)), DTypeError, "a is a list"),
+        (lambda m: m.walk(dimension=3), ConfigError, "dimension=3: the latent space has dimensions 0 to 2"),
+        (lambda m: m.walk(dimension=-1), ConfigError, "dimension=-1"),
+        (lambda m: m.walk(values=3.0), ShapeError, r"values has shape \(\)"),
+        (lambda m: m.walk(values=[]), ShapeError, r"values has shape \(0,\)"),
+        (lambda m: m.walk(values=["far"]), DTypeError, "values="),
+        (lambda m: m.walk(values=[0.0, np.nan]), RangeError, "NaN"),
+        (lambda m: m.walk(np.ones(11)), ShapeError, r"x has shape \(1, 11\)"),
+    ],
+)
+def test_what_leads_nowhere_is_refused_by_name(model, call, error, message):
+    with pytest.raises(error, match=message):
+        call(model)
+
+
+def test_codes_that_are_opposite_are_refused_by_spherical_alone():
+    ae = sv.Autoencoder(2, 1, (), dtype="float64")
+    ae.params["encoder.0.W"][...] = [[1.0], [-1.0]]
+    assert len(ae.interpolate([1.0, 0.0], [0.0, 1.0])) == 10
+    with pytest.raises(RangeError, match="opposite"):
+        ae.interpolate([1.0, 0.0], [0.0, 1.0], kind="spherical")
