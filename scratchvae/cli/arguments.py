@@ -86,6 +86,13 @@ def add_part(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
+def add_model_and_data(parser: argparse.ArgumentParser, part: str) -> None:
+    """Which model, and which rows: by default those of a part of the data that it learnt from."""
+    add_model(parser)
+    add_data(parser, None, "without it, what the model learnt from")
+    add_part(parser, part)
+
+
 def add_seed(parser: Arguments, what: str) -> None:
     """The seed of whatever is drawn."""
     parser.add_argument("--seed", type=int, default=0, help=f"of {what}")

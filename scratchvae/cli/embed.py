@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from scratchvae.backend import to_numpy
-from scratchvae.cli.arguments import Commands, add_command, add_data, add_model, add_part, read_model, read_rows
+from scratchvae.cli.arguments import Commands, add_command, add_model_and_data, read_model, read_rows
 from scratchvae.cli.outputs import ARRAY_SUFFIXES, check_out, write_array
 
 
@@ -18,9 +18,7 @@ def add_commands(commands: Commands) -> None:
         "turn each row of data into its code, the posterior mean",
         "scratchvae embed runs/digits mydata.npy --out codes.csv",
     )
-    add_model(parser)
-    add_data(parser, None, "without it, what the model learnt from")
-    add_part(parser, "all")
+    add_model_and_data(parser, "all")
     parser.add_argument(
         "--out",
         default="embedding.npy",

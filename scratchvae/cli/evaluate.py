@@ -9,9 +9,7 @@ import numpy as np
 from scratchvae.cli.arguments import (
     Commands,
     add_command,
-    add_data,
-    add_model,
-    add_part,
+    add_model_and_data,
     add_seed,
     describe_score,
     print_json,
@@ -33,9 +31,7 @@ def add_commands(commands: Commands) -> None:
         "measure a trained model on data",
         "scratchvae evaluate runs/digits --part test --json",
     )
-    add_model(parser)
-    add_data(parser, None, "without it, what the model learnt from")
-    add_part(parser, "test")
+    add_model_and_data(parser, "test")
     parser.add_argument(
         "--binarize",
         choices=["dynamic", "none"],

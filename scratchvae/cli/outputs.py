@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import warnings
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ARRAY_SUFFIXES = (".npy", ".csv")
+SUFFIXES = PICTURE_SUFFIXES + ARRAY_SUFFIXES
 
 
 class Speaker:
@@ -61,6 +63,11 @@ def held_back(category: type[Warning]) -> Iterator[list[str]]:
 def forget_stdout() -> None:
     """Let what is still to be printed go nowhere, for nobody reads it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def add_out(parser: argparse.ArgumentParser, default: str) -> None:
+    """Where rows go, as a picture or as numbers."""
+    parser.add_argument("--out", default=default, metavar="FILE", help=f"ends in {', '.join(SUFFIXES)}")
 
 
 def check_out(out: str, suffixes: tuple[str, ...], option: str = "--out") -> None:

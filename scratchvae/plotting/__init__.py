@@ -7,11 +7,19 @@ from scratchvae.plotting.album import ALBUM, draw_album, draw_latent, draw_walks
 from scratchvae.plotting.curves import draw_history
 from scratchvae.plotting.figures import save_picture
 from scratchvae.plotting.latent import draw_codes, draw_manifold
-from scratchvae.plotting.mosaic import draw_bands, draw_images, draw_interpolations, draw_reconstructions
+from scratchvae.plotting.mosaic import (
+    draw_analogies,
+    draw_bands,
+    draw_images,
+    draw_interpolations,
+    draw_reconstructions,
+    draw_traversals,
+)
 
 __all__ = [
     "ALBUM",
     "draw_album",
+    "draw_analogies",
     "draw_bands",
     "draw_codes",
     "draw_history",
@@ -20,6 +28,7 @@ __all__ = [
     "draw_latent",
     "draw_manifold",
     "draw_reconstructions",
+    "draw_traversals",
     "draw_walks",
     "save_picture",
 ]

@@ -23,8 +23,7 @@ def mosaic(images: Any, shape: Shape, columns: int) -> Array:
     Without a shape a row of numbers is drawn as a strip one pixel high.
     """
     images = to_numpy(images)
-    height, width = shape or (1, images.shape[1])
-    gap = _gap(height)
+    height, width, gap = _sizes(images, shape)
     rows = -(-len(images) // columns)
     canvas = np.ones((rows * (height + gap) - gap, columns * (width + gap) - gap), np.float64)
     for k, image in enumerate(images):
@@ -67,13 +66,8 @@ def draw_bands(sets: Sequence[Any], shape: Shape, columns: int, title: str, name
         for row in _padded(rows[start : start + columns], columns)
     ]
     figure = draw_images(np.stack(bands), shape, columns, title)
-    height = (shape or (1, 0))[0]
-    for k, name in enumerate(list(names) * (len(bands) // columns // len(sets))):
-        middle = k * (height + _gap(height)) + (height - 1) / 2
-        figure.axes[0].annotate(
-            name, (0, middle), (-6, 0), "data", "offset points", ha="right", va="center", fontsize=9
-        )
-    return figure
+    names = list(names) * (len(bands) // columns // len(sets))
+    return _named(figure, _sizes(bands[0][None], shape), names, []) if names else figure
 
 
 def draw_interpolations(frames: Any, shape: Shape, steps: int) -> Figure:
@@ -81,8 +75,36 @@ def draw_interpolations(frames: Any, shape: Shape, steps: int) -> Figure:
     return draw_images(frames, shape, steps, "From one image to another along a straight line in latent space")
 
 
-def _gap(height: int) -> int:
-    return max(1, height // 14)
+def draw_traversals(frames: Any, shape: Shape, names: list[str], values: Any) -> Figure:
+    """Frames (K · T, D): a row for each of K latent dimensions, by name, which takes T values."""
+    figure = draw_images(frames, shape, len(values), "Along one latent dimension at a time, the others kept")
+    return _named(figure, _sizes(frames, shape), names, [f"{value:.2g}" for value in values])
+
+
+def draw_analogies(a: Any, b: Any, c: Any, answers: Any, shape: Shape) -> Figure:
+    """A row for each of c (N, D) and its answer (N, D), and before them what they share, a (D,) and b (D,)."""
+    rows = zip(to_numpy(c), to_numpy(answers), strict=True)
+    terms = np.stack([term for each, answer in rows for term in (a, b, each, answer)])
+    figure = draw_images(terms, shape, 4, "What is to C as A is to B: the sum of three codes, decoded")
+    return _named(figure, _sizes(terms, shape), [""] * (len(terms) // 4), ["A", "B", "C", "A − B + C"])
+
+
+def _named(figure: Figure, sizes: tuple[int, int, int], rows: list[str], columns: list[str]) -> Figure:
+    """Names beside the rows of a mosaic and below its columns."""
+    (axes,) = figure.axes
+    height, width, gap = sizes
+    axes.set_axis_on()
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, labelsize=6 if height == 1 else 9)
+    axes.set_yticks([k * (height + gap) + (height - 1) / 2 for k in range(len(rows))], rows)
+    axes.set_xticks([k * (width + gap) + (width - 1) / 2 for k in range(len(columns))], columns)
+    return figure
+
+
+def _sizes(images: Array, shape: Shape) -> tuple[int, int, int]:
+    """Height and width of each image, and the gap between two, in pixels."""
+    height, width = shape or (1, images.shape[1])
+    return height, width, max(1, height // 14)
 
 
 def _padded(rows: Array, count: int) -> Array:

@@ -10,7 +10,18 @@ from scratchvae.cli import main
 from scratchvae.cli.parser import make_parser
 from scratchvae.evaluation import latent_use
 
-COMMANDS = ["train", "sample", "reconstruct", "interpolate", "denoise", "embed", "evaluate", "info"]
+COMMANDS = [
+    "train",
+    "sample",
+    "reconstruct",
+    "interpolate",
+    "analogy",
+    "walk",
+    "denoise",
+    "embed",
+    "evaluate",
+    "info",
+]
 QUICK = ("--epochs", "1", "--hidden", "16", "--latent", "3", "--quiet", "--no-pictures")
 STARTS = {".png": b"\x89PNG\r\n\x1a\n", ".pdf": b"%PDF-", ".svg": b"<?xml"}
 
@@ -65,7 +76,10 @@ def test_sample_writes_what_the_model_decodes_from_that_seed(vae):
     assert not np.array_equal(given, array_from("sample digits --count 5 --seed 4"))
 
 
-@pytest.mark.parametrize("command", ["sample digits", "reconstruct digits", "interpolate digits"])
+@pytest.mark.parametrize(
+    "command",
+    ["sample digits", "reconstruct digits", "interpolate digits", "analogy digits --a 1 --b 2 --c 3", "walk digits"],
+)
 @pytest.mark.parametrize("suffix", STARTS)
 def test_pictures_are_written_in_the_format_that_the_name_says(folder, capsys, command, suffix):
     assert run(f"{command} --out new/picture{suffix}") == 0
@@ -74,9 +88,10 @@ def test_pictures_are_written_in_the_format_that_the_name_says(folder, capsys, c
 
 
 def test_pictures_of_a_table_are_drawn_too(folder):
-    for command in ("sample", "reconstruct", "interpolate"):
-        assert run(f"{command} table --out {command}.png") == 0
-        assert (folder / f"{command}.png").stat().st_size
+    for command in ("sample", "reconstruct", "interpolate", "analogy --a 1 --b 2 --c 3", "walk"):
+        name, *options = command.split()
+        assert run(f"{name} table {' '.join(options)} --out {name}.png") == 0
+        assert (folder / f"{name}.png").stat().st_size
 
 
 def test_a_table_of_samples_has_a_line_of_names_and_gives_the_numbers_back(folder, vae):
@@ -100,9 +115,44 @@ def test_interpolate_walks_from_one_reconstruction_to_another(vae, digits):
     np.testing.assert_allclose(frames[[0, -1]], ends, atol=1e-6)
 
 
-def test_an_autoencoder_reconstructs_interpolates_and_embeds():
+def test_interpolate_takes_the_arc_if_asked_to(vae, digits):
+    a, b = digits.test.images[[3, 8]]
+    straight, arc = (
+        array_from(f"interpolate digits --from 3 --to 8 --kind {kind}") for kind in ("linear", "spherical")
+    )
+    assert np.array_equal(arc, vae.interpolate(a, b, 12, "spherical"))
+    assert not np.array_equal(arc, straight)
+
+
+def test_analogy_answers_each_row_of_c_by_rows_or_by_all_rows_of_a_label(vae, digits):
+    x, labels = digits.test
+    by_rows = array_from("analogy digits --a 3 4 --b 8 --c 1 5")
+    assert np.array_equal(by_rows, vae.analogy(x[[3, 4]], x[[8]], x[[1, 5]]))
+    by_labels = array_from("analogy digits --labels --a 3 4 --b 8 --c 1 5")
+    groups = x[(labels == 3) | (labels == 4)], x[labels == 8]
+    assert np.array_equal(by_labels, vae.analogy(*groups, x[[1, 5]]))
+    train = array_from("analogy digits --part train --a 3 --b 8 --c 1")
+    assert np.array_equal(train, vae.analogy(*(digits.train.images[[k]] for k in (3, 8, 1))))
+
+
+def test_walk_takes_the_dimensions_from_the_highest_kl_to_the_lowest(vae, digits, capsys):
+    order = np.argsort(-latent_use(vae, digits.test.images).kl)
+    frames = array_from("walk digits --reach 2 --steps 5")
+    expected = [vae.walk(None, int(k), np.linspace(-2, 2, 5)) for k in order]
+    assert np.array_equal(frames, np.concatenate(expected))
+    told = capsys.readouterr().out
+    assert [told.index(f"z{k} ") for k in order] == sorted(told.index(f"z{k} ") for k in order)
+
+
+def test_walk_stays_at_the_code_of_a_row_and_takes_the_dimensions_asked_for(vae, digits):
+    frames = array_from("walk digits --row 7 --dimensions 2 0")
+    assert np.array_equal(frames, np.concatenate([vae.walk(digits.test.images[7], k) for k in (2, 0)]))
+
+
+def test_an_autoencoder_reconstructs_interpolates_adds_and_embeds():
     assert array_from("reconstruct plain").shape == (36, 64)
     assert array_from("interpolate plain").shape == (12, 64)
+    assert array_from("analogy plain --a 1 --b 2 --c 3 4").shape == (2, 64)
     assert array_from("embed plain").shape == (1797, 3)
 
 

@@ -69,6 +69,29 @@ def test_each_walk_is_a_row():
     assert np.array_equal(canvas(plotting.draw_interpolations(frames, (2, 2), 3)), mosaic(frames, (2, 2), 3))
 
 
+@pytest.mark.parametrize("shape", [(2, 2), None, (28, 28)])
+def test_traversals_are_rows_of_frames_with_a_name_at_the_middle_of_each_and_values_below(shape):
+    height, width = shape or (1, 5)
+    frames = images(6, height * width)
+    figure = plotting.draw_traversals(frames, shape, ["z4", "z0"], [-3.0, 0.0, 3.0])
+    assert np.array_equal(canvas(figure), mosaic(frames, shape, 3))
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["z4", "z0"]
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["-3", "0", "3"]
+    gap = max(1, height // 14)
+    np.testing.assert_allclose(axes.get_yticks(), [(height - 1) / 2, height + gap + (height - 1) / 2])
+    np.testing.assert_allclose(axes.get_xticks(), [(width - 1) / 2 + k * (width + gap) for k in range(3)])
+
+
+def test_an_analogy_shows_its_terms_before_its_answer():
+    a, b, *rest = images(6, 4)
+    c, answers = np.stack(rest[:2]), np.stack(rest[2:])
+    figure = plotting.draw_analogies(a, b, c, answers, (2, 2))
+    expected = np.stack([a, b, c[0], answers[0], a, b, c[1], answers[1]])
+    assert np.array_equal(canvas(figure), mosaic(expected, (2, 2), 4))
+    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["A", "B", "C", "A − B + C"]
+
+
 @pytest.mark.parametrize(("shape", "count"), [((8, 8), 14), ((8, 8), 42), ((28, 28), 4), (None, 14)])
 def test_a_title_lies_within_the_picture_and_leaves_it_most_of_the_width(shape, count):
     figure = plotting.draw_images(images(count, 64 if shape != (28, 28) else 784), shape, count, "A walk, end to end")
