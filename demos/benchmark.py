@@ -183,5 +183,6 @@ def run(args):
         print(f"wrote {args.picture}")
 
 
+# %%
 if __name__ == "__main__":
-    main()
+    main([] if "get_ipython" in globals() else None)  # the words after a notebook's name are not ours

@@ -14,7 +14,7 @@ from pathlib import Path
 import scratchvae as sv
 from scratchvae import plotting
 
-HERE = Path(__file__).parent
+HERE = Path(globals().get("__file__", "a notebook")).parent  # which begins in its own folder
 BATCH = 128
 
 
@@ -55,5 +55,6 @@ def main(arguments: list[str] | None = None) -> None:
             draw(name, latent_dim, args.epochs or epochs, binarize, args.out)
 
 
+# %%
 if __name__ == "__main__":
-    main()
+    main([] if "get_ipython" in globals() else None)  # the words after a notebook's name are not ours

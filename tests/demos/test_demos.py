@@ -1,5 +1,7 @@
+import ast
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -14,6 +16,69 @@ from scratchvae.backend import get_backend
 from scratchvae.errors import BackendError
 
 DEMOS = Path(__file__).parent.parent.parent / "demos"
+EACH = pytest.mark.parametrize("name", sorted(path.stem for path in DEMOS.glob("*.py")))
+ELSEWHERE = ("benchmark", "bug_museum", "readme_pictures", "scale")  # a test of their own runs their main
+
+NOTEBOOK_GUARD = """if __name__ == "__main__":
+    main([] if "get_ipython" in globals() else None)"""
+
+
+def cells(name):
+    """The cells of a demo in percent format, as pairs of their kind and their text."""
+    before, *rest = re.split(r"^# %%(.*)\n", (DEMOS / f"{name}.py").read_text(encoding="utf-8"), flags=re.M)
+    assert before == ""
+    return list(zip(rest[::2], rest[1::2], strict=True))
+
+
+def test_every_demo_is_in_the_index_and_everything_in_the_index_is_there():
+    index = re.sub(r"<!--.*?-->", "", (DEMOS / "README.md").read_text(encoding="utf-8"), flags=re.S)
+    links = re.findall(r"\]\(([^):]+)\)", index)
+    assert [link for link in links if not (DEMOS / link).exists()] == []
+    listed = [link for link in links if link.endswith(".py")]
+    assert sorted(listed) == sorted({*listed}) == sorted(path.name for path in DEMOS.glob("*.py"))
+
+
+def test_the_commands_of_the_recorded_runs_name_demos_and_options_that_are_there():
+    recorded = re.findall(r"`python demos/(\w+)\.py([^`]*)`", (DEMOS / "README.md").read_text(encoding="utf-8"))
+    assert recorded
+    for name, words in recorded:
+        text = (DEMOS / f"{name}.py").read_text(encoding="utf-8")
+        assert all(f'"{word}"' in text for word in words.split() if word.startswith("--"))
+
+
+@EACH
+def test_every_demo_opens_as_a_notebook(name):
+    (kind, title), *rest = cells(name)
+    assert kind == " [markdown]" and title.startswith("# # ")
+    for kind, text in rest:
+        assert kind in ("", " [markdown]") and text.strip()
+        if kind:
+            assert all(line.startswith("#") for line in text.strip().splitlines())
+        else:
+            ast.parse(text)  # by itself
+
+
+@EACH
+def test_every_demo_runs_cell_by_cell_on_small_settings(name, tmp_path, monkeypatch, capsys):
+    code = [text for kind, text in cells(name) if not kind]
+    if any("sklearn" in text for text in code):
+        pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(DEMOS))
+    monkeypatch.setattr(sys, "argv", ["ipykernel_launcher.py", "-f", "kernel.json"])
+    names = {"__name__": "__main__", "get_ipython": None}
+    last = code.pop()
+    for text in code:  # without __file__, as in a notebook
+        exec(compile(text, f"{name}.py", "exec"), names)
+    if "main" not in names:
+        exec(compile(last, f"{name}.py", "exec"), names)
+        assert capsys.readouterr().out
+        return
+    assert last.startswith(NOTEBOOK_GUARD)
+    if name not in ELSEWHERE:
+        names["main"](["--quick", "--out", "drawn/picture.png"])
+        assert capsys.readouterr().out.endswith("wrote drawn/picture.png\n")
+        assert (tmp_path / "drawn" / "picture.png").stat().st_size > 10_000
 
 
 def test_the_pictures_of_the_readme_can_be_drawn_again(tmp_path):
