@@ -48,18 +48,14 @@ def add_commands(commands: Commands) -> None:
         "scratchvae analogy runs/digits --labels --a 8 --b 3 --c 13 31 --out analogy.png",
     )
     add_model_and_data(analogy, "test")
-    for name, which in (("a", "A"), ("b", "B")):
+    for name, what in (
+        ("a", "rows whose mean code is that of A"),
+        ("b", "rows whose mean code is that of B"),
+        ("c", "rows, each of which is answered for itself"),
+    ):
         analogy.add_argument(
-            f"--{name}",
-            type=int,
-            nargs="+",
-            required=True,
-            metavar="I",
-            help=f"rows whose mean code is that of {which}",
+            f"--{name}", type=int, nargs="+", required=True, default=argparse.SUPPRESS, metavar="I", help=what
         )
-    analogy.add_argument(
-        "--c", type=int, nargs="+", required=True, metavar="I", help="rows, each of which is answered for itself"
-    )
     analogy.add_argument("--labels", action="store_true", help="A and B are the rows with these labels")
     add_out(analogy, "analogy.png")
 

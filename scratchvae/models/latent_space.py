@@ -28,9 +28,9 @@ def linear(a: Array, b: Array, t: Array) -> Any:
 def spherical(a: Array, b: Array, t: Array) -> Any:
     """Codes (T, Z) from a (Z,) to b (Z,) whose direction turns evenly along a great circle, at times t (T, 1).
 
-    Shoemake 1985, section 3.3, for unit vectors; White 2016 for codes. The length goes evenly from |a| to |b|, which is
-    White's formula where the two are equal, and stays between them where they are not. Parallel codes, or a code of 0,
-    which has no direction, give the straight line, the limit.
+    Shoemake 1985 (Slerp) for unit vectors, White 2016 for codes. The length goes evenly from |a| to |b|: White's formula
+    where the two are equal; where they are not, his leaves the range between them, and without bound where the codes are
+    nearly opposite. Parallel codes, or a code of 0, which has no direction, give the straight line, the limit.
 
     Raises RangeError for opposite codes: they have no shortest arc between them.
     """
@@ -80,8 +80,8 @@ class LatentSpace:
 
         kind   "linear"      the straight line
                "spherical"   the arc of a circle: see `spherical`. Between two draws from N(0, I) in many dimensions,
-                             which are about √Z long and at right angles, the straight line passes nearer to 0 than any
-                             draw comes; the arc stays among them. White 2016
+                             which are about √Z long and at right angles, the straight line passes nearer to 0 than
+                             draws come; the arc stays among them. White 2016
 
         Raises ConfigError for another kind or fewer than 2 steps, RangeError for opposite codes and "spherical",
         otherwise as `embed`.
@@ -96,7 +96,7 @@ class LatentSpace:
 
         a and b are a row (D,) each, or a group of rows (N, D), for which the mean of their codes stands: with a all
         faces that smile and b all that do not, a − b is what a smile is. Each row of c is answered for itself.
-        Larsen et al. 2016, section 4.2. Raises as `embed`, and RangeError where the sum overflows.
+        Larsen et al. 2016 (visual attribute vectors). Raises as `embed`, and RangeError where the sum overflows.
         """
         plus, minus = (self._codes(_group(x), name).mean(axis=0) for name, x in (("a", a), ("b", b)))
         answers = self.decode(plus - minus + self._codes(_group(c), "c"))
