@@ -28,9 +28,9 @@ def linear(a: Array, b: Array, t: Array) -> Any:
 def spherical(a: Array, b: Array, t: Array) -> Any:
     """Codes (T, Z) from a (Z,) to b (Z,) whose direction turns evenly along a great circle, at times t (T, 1).
 
-    Shoemake 1985 (Slerp) for unit vectors, White 2016 for codes. The length goes evenly from |a| to |b|: White's formula
-    where the two are equal; where they are not, his leaves the range between them, and without bound where the codes are
-    nearly opposite. Parallel codes, or a code of 0, which has no direction, give the straight line, the limit.
+    Shoemake 1985 (Slerp) for unit vectors, White 2016 for codes. The length goes evenly from |a| to |b|. White's
+    formula is the same where the two are equal; where they are not, its middle grows without bound as codes become
+    opposite. Parallel codes, or a code of 0, which has no direction, give the straight line, the limit.
 
     Raises RangeError for opposite codes: they have no shortest arc between them.
     """
