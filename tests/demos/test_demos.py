@@ -77,7 +77,7 @@ def test_every_demo_runs_cell_by_cell_on_small_settings(name, tmp_path, monkeypa
     assert last.startswith(NOTEBOOK_GUARD)
     if name not in ELSEWHERE:
         names["main"](["--quick", "--out", "drawn/picture.png"])
-        assert capsys.readouterr().out.endswith("wrote drawn/picture.png\n")
+        assert "drawn/picture.png" in capsys.readouterr().out
         assert (tmp_path / "drawn" / "picture.png").stat().st_size > 10_000
 
 
