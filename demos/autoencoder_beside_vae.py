@@ -37,9 +37,11 @@ def train(kind, data, latent, epochs, seed):
 # trained on. Three figures say how far all codes together are from N(0, I):
 #
 # - the KL of the Gaussian with their mean m and covariance S, ½ (tr S + m·m − Z − log det S), in nats;
-# - draws from N(0, I) *in a gap*: farther from the nearest training code than 95 % of the test rows' codes are. 5 %
-#   would be just right;
-# - the reverse, codes *out of reach*: farther from the nearest of as many draws than 95 % of new draws are.
+# - draws from N(0, I) *in a gap*: farther from the nearest code than 95 % of draws are from the nearest of as many
+#   draws;
+# - the reverse, codes *out of reach*: farther from the nearest of many draws than 95 % of draws are.
+#
+# Of draws themselves, 5 % would be the one and the other.
 
 
 # %%
@@ -51,7 +53,7 @@ def codes_of(model, images, seed):
 
 
 def kl_of_fit(codes):
-    m, S = codes.mean(axis=0, dtype=np.float64), np.atleast_2d(np.cov(codes.T))
+    m, S = codes.mean(axis=0, dtype=np.float64), np.cov(codes.T)
     return (np.trace(S) + m @ m - len(m) - np.linalg.slogdet(S)[1]) / 2
 
 
@@ -106,16 +108,17 @@ def smoothness(model, data, rng):
 def measure(model, data, seed):
     rng = np.random.default_rng(seed)
     train, test = (codes_of(model, part.images, seed + k) for k, part in enumerate((data.train, data.test)))
-    prior, more = rng.standard_normal((2, DRAWS, model.latent_dim), np.float32)
-    S = np.atleast_2d(np.cov(train.T))
-    fitted = rng.multivariate_normal(train.mean(axis=0), S, DRAWS).astype(np.float32)
+    count = len(train)
+    prior, more, many = (rng.standard_normal((n, model.latent_dim), np.float32) for n in (DRAWS, DRAWS, count))
+    usual = nearest(more, many)[0]
+    fitted = rng.multivariate_normal(train.mean(axis=0), np.cov(train.T), DRAWS).astype(np.float32)
     chosen = test[rng.permutation(len(test))[:DRAWS]]
     x = data.test.images
     return {
         "reconstruction": -model.terms(x, np.zeros((len(x), model.noise_dim))).reconstruction.mean(),
         "KL of fit": kl_of_fit(train),
-        "in a gap": share_beyond(nearest(prior, train)[0], nearest(chosen, train)[0]),
-        "out of reach": share_beyond(nearest(chosen, prior)[0], nearest(more, prior)[0]),
+        "in a gap": share_beyond(nearest(prior, train)[0], usual),
+        "out of reach": share_beyond(nearest(chosen, many)[0], usual),
         "from N(0, I)": quality(model.decode(prior), data),
         "from the fit": quality(model.decode(fitted), data),
         **smoothness(model, data, rng),
