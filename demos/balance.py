@@ -128,5 +128,6 @@ def main(arguments=None):
     print(f"wrote {args.out}")
 
 
+# %%
 if __name__ == "__main__":
-    main()
+    main([] if "get_ipython" in globals() else None)  # the words after a notebook's name are not ours
