@@ -17,9 +17,9 @@ PURPOSES = (
     "training order",
     "training noise",
     "training pixels",
-    "factors",
     "corruption",
     "training corruption",
+    "factors",
 )
 
 BITS_AT_ONCE = 2**14  # numbers
