@@ -48,11 +48,13 @@ def test_a_subfolder_of_the_sets_name_goes_before_the_folder_itself(places):
 
 
 def test_a_folder_that_was_named_is_the_only_one_searched(places):
-    put(places["shelf"] / "faces" / "a.npy")
+    for place in ("shelf", "cache"):
+        put(places[place] / "faces" / "a.npy")
     with pytest.raises(DataError) as refusal:
         find_on_shelves("faces", "a.npy", places["folder"])
     assert str(places["folder"]) in str(refusal.value)
     assert str(places["shelf"]) not in str(refusal.value)
+    assert str(places["cache"]) not in str(refusal.value)
 
 
 @pytest.mark.parametrize("name", NEEDS_FILES)

@@ -1,5 +1,6 @@
 """Factors, and the set of sprites that is made from them."""
 
+from itertools import product
 from math import pi
 
 import numpy as np
@@ -40,12 +41,11 @@ def test_the_same_rows_test_each_time(sprites):
 
 
 def test_a_grid_has_every_combination_once_the_last_changing_fastest():
-    grid = factor_grid(shape=[2, 0], scale=1.0, rotation=[0.0, 1.0], x=[0.1, 0.2, 0.3], y=0.5)
+    values = {"shape": [2, 0], "scale": [1.0, 0.5], "rotation": [0.0, 1.0], "x": [0.1, 0.2, 0.3], "y": 0.5}
+    grid = factor_grid(**values)
     assert list(grid) == list(FACTORS)
-    assert grid["shape"].tolist() == [2] * 6 + [0] * 6
-    assert grid["rotation"].tolist() == ([0.0] * 3 + [1.0] * 3) * 2
-    assert grid["x"].tolist() == [0.1, 0.2, 0.3] * 4
-    assert set(grid["scale"]) == {1.0} and set(grid["y"]) == {0.5} and len(grid["y"]) == 12
+    combinations = product(values["shape"], values["scale"], values["rotation"], values["x"], [0.5])
+    assert list(zip(*grid.values(), strict=True)) == list(combinations)
 
 
 def test_a_turn_is_divided_evenly_and_its_end_is_not_drawn_twice():
