@@ -27,8 +27,9 @@ def find_on_shelves(name: str, file: str, folder: Folder = None) -> Path:
     found = first_file(place / file for shelf in searched for place in (shelf / name, shelf))
     if found is None:
         raise DataError(
-            f"no {name}: {' and '.join(map(str, searched))} have no {Path(name, file)}, and it cannot be downloaded; "
-            "put it there by hand, or name the folder that has it with --data-dir (folder=) or SCRATCHVAE_DATA"
+            f"no {name}: {Path(name, file)} is not in {' nor in '.join(map(str, searched))}, and it cannot be "
+            "downloaded; put it there by hand, or name the folder that has it with --data-dir (folder=) or "
+            "SCRATCHVAE_DATA"
         )
     return found
 
