@@ -12,6 +12,7 @@ from standin import STANDIN, DeviceArray
 import scratchvae as sv
 from scratchvae.backend import NUMPY, backend_of, get_backend, to_numpy
 from scratchvae.errors import BackendError, DeviceError, DTypeError
+from scratchvae.models.likelihoods import LIKELIHOODS
 from scratchvae.models.network import ACTIVATIONS
 from scratchvae.optim import SGD, Adam, AdamW
 
@@ -100,13 +101,18 @@ def test_a_host_array_that_reaches_device_code_is_refused_and_the_other_way_roun
         sv.VAE(9, 2, (8,)).encode(device)
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+WAYS = [(activation, "bernoulli") for activation in ACTIVATIONS]
+WAYS += [("relu", likelihood) for likelihood in LIKELIHOODS if likelihood != "bernoulli"]
+
+
+@pytest.mark.parametrize(("activation", "likelihood"), WAYS)
 @pytest.mark.parametrize("kind", [sv.VAE, sv.Autoencoder])
-def test_a_model_trains_to_the_same_bits_through_another_array_module(kind, activation):
+def test_a_model_trains_to_the_same_bits_through_another_array_module(kind, activation, likelihood):
     thetas = []
     for backend in ("numpy", STANDIN):
-        model = kind(9, 2, (8, 4), activation, seed=1, backend=backend)
-        trainer = sv.Trainer(model, batch_size=16, seed=2, clip_norm=5.0, binarize="dynamic")
+        model = kind(9, 2, (8, 4), activation, likelihood, seed=1, backend=backend)
+        binarize = "dynamic" if likelihood == "bernoulli" else None
+        trainer = sv.Trainer(model, batch_size=16, seed=2, clip_norm=5.0, binarize=binarize)
         history = trainer.fit(IMAGES, 3, validation=IMAGES[:20], patience=3)
         thetas.append((to_numpy(model.theta), history.loss, history.validation))
     assert np.array_equal(thetas[0][0], thetas[1][0])

@@ -22,6 +22,8 @@ def make_model(args: argparse.Namespace, data: Dataset) -> Model:
         latent_dim=args.latent,
         hidden=tuple(args.hidden),
         activation=args.activation,
+        likelihood=args.likelihood,
+        sigma=getattr(args, "sigma", None),
         beta=args.beta,
         seed=args.seed,
         dtype=args.dtype,

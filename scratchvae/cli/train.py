@@ -31,6 +31,7 @@ from scratchvae.disk import check_writable
 from scratchvae.errors import CollapseWarning, ConfigError
 from scratchvae.layers.initializers import INITIALIZERS
 from scratchvae.models import VAE, Model
+from scratchvae.models.likelihoods import LIKELIHOODS
 from scratchvae.models.network import ACTIVATIONS
 from scratchvae.plotting import ALBUM, draw_album, save_picture
 from scratchvae.training import History, Trainer, load, save, score
@@ -66,6 +67,20 @@ def add_commands(commands: Commands) -> None:
         choices=list(INITIALIZERS),
         default=argparse.SUPPRESS,
         help="how all weights begin; without it: He before a rectifier, else Glorot",
+    )
+    network.add_argument(
+        "--likelihood",
+        choices=list(LIKELIHOODS),
+        default="bernoulli",
+        help="of the data given its code: bernoulli for pixels that are on or off, or grey ones from 0 to 1; the "
+        "gaussian ones for any numbers, with one width that is given or learnt",
+    )
+    network.add_argument(
+        "--sigma",
+        type=float,
+        default=argparse.SUPPRESS,
+        metavar="S",
+        help="width of the gaussian likelihood, and of gaussian_learnt at first; 1 without it",
     )
     network.add_argument("--beta", type=float, default=1.0, help="weight of the KL")
 

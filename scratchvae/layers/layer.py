@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import numpy as np
-
-from scratchvae.backend import Array, Backend
+from scratchvae.backend import Array
 from scratchvae.memory import BatchBuffers, Unit
-from scratchvae.memory.flat import Shapes
 
 
 class Layer(Unit):
@@ -32,16 +27,6 @@ class Layer(Unit):
     def backward_parameters(self, dy: Array) -> None:
         """As `backward`, but stop at the parameters if that is less work: the first layer has nobody to hand dx to."""
         self.backward(dy)
-
-    def parameter_shapes(self) -> Shapes:
-        """The names and shapes of the parameters."""
-        return {}
-
-    def bind_parameters(self, params: Mapping[str, Array], grads: Mapping[str, Array]) -> None:
-        """Receive views to keep the parameters and their gradients in, named as in `parameter_shapes`."""
-
-    def initialize(self, backend: Backend, rng: np.random.Generator) -> None:
-        """Set the parameters to where training begins."""
 
 
 class Elementwise(Layer):

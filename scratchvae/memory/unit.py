@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from scratchvae.backend import Array, backend_of
+import numpy as np
+
+from scratchvae.backend import Array, Backend, backend_of
 from scratchvae.errors import DTypeError, ShapeError
 from scratchvae.memory.batch import BatchBuffers
+from scratchvae.memory.flat import Shapes
 from scratchvae.memory.fused import fuse
 
 
@@ -36,6 +40,16 @@ class Unit:
     def allocate(self, buffers: BatchBuffers, width: int) -> int:
         """Make this unit's buffers; return the width of its output, 0 if it is one number a row."""
         raise NotImplementedError
+
+    def parameter_shapes(self) -> Shapes:
+        """The names and shapes of the parameters; there are none."""
+        return {}
+
+    def bind_parameters(self, params: Mapping[str, Array], grads: Mapping[str, Array]) -> None:
+        """Receive views to keep the parameters and their gradients in, named as in `parameter_shapes`."""
+
+    def initialize(self, backend: Backend, rng: np.random.Generator) -> None:
+        """Set the parameters to where training begins."""
 
     def admit(self, **inputs: Array) -> int:
         """The number of rows of the `inputs`, once each is known to be a (B, width) array of our dtype and device.

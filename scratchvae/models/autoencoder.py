@@ -13,11 +13,11 @@ from scratchvae.models.objective import Terms
 class Autoencoder(Model):
     """A deterministic autoencoder. Rumelhart, Hinton and Williams 1986; Hinton and Salakhutdinov 2006.
 
-        x (B, D) ─► encoder ─► z (B, Z) ─► decoder ─► t (B, D) ─► log p(x | z) (B,)
+        x (B, D) ─► encoder ─► z (B, Z) ─► decoder ─► parameters ─► log p(x | z) (B,)
 
     A VAE without its noise and without its KL: each x has one code, nothing asks the codes to fill the latent space,
-    and so there is nothing to draw new samples from. Arguments and errors are those of `VAE`; beta and
-    free_bits have no effect.
+    and so there is nothing to draw new samples from. With likelihood="gaussian" it is trained by squared error, as the
+    classical one. Arguments and errors are those of `VAE`; beta and free_bits have no effect.
     """
 
     outputs_per_latent: ClassVar[int] = 1
@@ -35,16 +35,16 @@ class Autoencoder(Model):
         z is the code of x or, where it is given, of `corrupted` (B, D).
         """
         self.reserve(len(x))
-        logits = self.decoder.forward(self.encoder.forward(x if corrupted is None else corrupted))
-        log_likelihood = self.likelihood.forward(logits, x)
+        parameters = self.decoder.forward(self.encoder.forward(x if corrupted is None else corrupted))
+        log_likelihood = self.likelihood.forward(parameters, x)
         return self.objective.forward(log_likelihood, self._no_kl[: len(x)])
 
     # Each line of forward, last to first.
     def backward(self) -> None:
         """Set `dtheta` to the gradient of the last forward's loss."""
         dlog_likelihood, _ = self.objective.backward()
-        dlogits = self.likelihood.backward(dlog_likelihood)
-        dz = self.decoder.backward(dlogits)
+        dparameters = self.likelihood.backward(dlog_likelihood)
+        dz = self.decoder.backward(dparameters)
         self.encoder.backward_parameters(dz)
 
     @guarded

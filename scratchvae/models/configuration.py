@@ -8,10 +8,10 @@ from typing import Any
 
 from scratchvae.errors import ConfigError
 from scratchvae.layers.initializers import INITIALIZERS
+from scratchvae.models.likelihoods import LIKELIHOODS, check_sigma
 from scratchvae.models.network import ACTIVATIONS
 from scratchvae.settings import one_of, real, whole, wholes
 
-LIKELIHOODS = ("bernoulli",)
 DTYPES = ("float32", "float64", "longdouble")
 
 
@@ -22,6 +22,7 @@ def configuration(
     hidden: Sequence[int],
     activation: str,
     likelihood: str,
+    sigma: float | None,
     beta: float,
     free_bits: float,
     seed: int,
@@ -38,7 +39,8 @@ def configuration(
         "latent_dim": whole("latent_dim", latent_dim),
         "hidden": list(wholes("hidden", hidden)),
         "activation": one_of("activation", activation, tuple(ACTIVATIONS)),
-        "likelihood": one_of("likelihood", likelihood, LIKELIHOODS),
+        "likelihood": one_of("likelihood", likelihood, tuple(LIKELIHOODS)),
+        "sigma": check_sigma(sigma, likelihood),
         "beta": real("beta", beta),
         "free_bits": real("free_bits", free_bits),
         "seed": whole("seed", seed, least=0),

@@ -14,17 +14,17 @@ from scratchvae.memory import BatchBuffers, Rows
 from scratchvae.models.configuration import configuration
 from scratchvae.models.door import Door, within
 from scratchvae.models.latent_space import LatentSpace
+from scratchvae.models.likelihoods import make_likelihood
 from scratchvae.models.network import perceptron
 from scratchvae.models.objective import Objective, Terms
 from scratchvae.models.weights import Weights
-from scratchvae.probability import Bernoulli
 from scratchvae.streams import fill, stream
 
 M = TypeVar("M", bound="Model")
 
 
 class Model(LatentSpace, Weights):
-    """An encoder x (B, D) → h and a decoder z (B, Z) → logits (B, D), trained by one objective.
+    """An encoder x (B, D) → h and a decoder z (B, Z) → the likelihood's parameters, trained by one objective.
 
     Every parameter is a view of one flat vector `theta` (P,), every gradient a view of another, `dtheta` (P,).
     """
@@ -48,6 +48,7 @@ class Model(LatentSpace, Weights):
         init: str | None = None,
         image_shape: Sequence[int] | None = None,
         free_bits: float = 0.0,
+        sigma: float | None = None,
     ) -> None:
         self.config = config = configuration(
             input_dim=input_dim,
@@ -55,6 +56,7 @@ class Model(LatentSpace, Weights):
             hidden=hidden,
             activation=activation,
             likelihood=likelihood,
+            sigma=sigma,
             beta=beta,
             free_bits=free_bits,
             seed=seed,
@@ -68,11 +70,12 @@ class Model(LatentSpace, Weights):
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.notes: dict[str, Any] = {}  # what is worth keeping in the file with it, such as the data it learnt from
 
+        self.likelihood = make_likelihood(likelihood, config["sigma"])
         inward = (self.input_dim, *config["hidden"], self.outputs_per_latent * self.latent_dim)
-        outward = (self.latent_dim, *reversed(config["hidden"]), self.input_dim)
+        outputs = self.likelihood.outputs_per_dimension * self.input_dim
+        outward = (self.latent_dim, *reversed(config["hidden"]), outputs)
         self.encoder = perceptron(inward, activation, init)
         self.decoder = perceptron(outward, activation, init)
-        self.likelihood = Bernoulli()
         self.objective = Objective(config["beta"])
         self.build_latent()
 
@@ -80,17 +83,19 @@ class Model(LatentSpace, Weights):
         if config["dtype"] == "longdouble" and not self.backend.on_host:
             raise BackendError(f"dtype='longdouble' needs backend='numpy'; {self.backend.name} has float32 and float64")
         self.door = Door(self.backend, self.dtype)
-        networks = {"encoder": self.encoder, "decoder": self.decoder}
-        self.lay_out(networks, self.backend, self.dtype)
+        pieces = {"encoder": self.encoder, "decoder": self.decoder, "likelihood": self.likelihood}
+        self.lay_out(pieces, self.backend, self.dtype)
         self._buffers = BatchBuffers(self.backend, self.dtype, 0)
         self.reserve(1)  # binds every piece to this backend, so that none binds itself to another
         rng = stream(config["seed"], "weights")
-        for net in networks.values():
-            net.initialize(self.backend, rng)
+        for piece in pieces.values():
+            piece.initialize(self.backend, rng)
 
     def __repr__(self) -> str:
         widths = "-".join(str(width) for width in (self.input_dim, *self.config["hidden"], self.latent_dim))
-        kind = f"{type(self).__name__} {widths}, {self.config['activation']}, {self.theta.size:,} parameters"
+        likelihood = self.config["likelihood"]
+        of = [self.config["activation"]] + [likelihood] * (likelihood != "bernoulli")
+        kind = f"{type(self).__name__} {widths}, {', '.join(of)}, {self.theta.size:,} parameters"
         return f"<{kind}, {self.dtype} on {self.backend.name}>"
 
     def build_latent(self) -> None:
@@ -138,7 +143,7 @@ class Model(LatentSpace, Weights):
 
     @guarded
     def decode(self, z: Any) -> Array:
-        """The mean of p(x | z), (B, D) in [0, 1], for each row of z (B, Z).
+        """The mean of p(x | z), (B, D), for each row of z (B, Z).
 
         Raises DTypeError, ShapeError or RangeError.
         """
@@ -214,14 +219,12 @@ class Model(LatentSpace, Weights):
             yield part, self.door.bring(x[part])
 
     def start_output_bias(self, mean: Array) -> None:
-        """Let an untrained decoder begin at the data: its last bias becomes logit(mean), for mean (D,) in [0, 1].
+        """Let an untrained decoder begin at the data: its last bias becomes the `output_bias` of mean (D,).
 
-        Means are kept within [0.001, 0.999], so that no pixel begins certain, as in the code of Burda, Grosse and
-        Salakhutdinov (2016). A last bias that is not zero any more is left alone. Raises RangeError.
+        A last bias that is not zero any more is left alone. Raises RangeError.
         """
-        within(mean, "mean", self.likelihood.support)
+        within(mean, "mean", self.likelihood.support or self.door.finite)
         last = self.decoder.layers[-1]
         assert isinstance(last, Linear)
         if not to_numpy(last.b).any():
-            p = np.clip(mean, 0.001, 0.999, dtype=np.float64)
-            self.backend.copy_from_host(last.b, np.log(p / (1.0 - p)).astype(self.dtype))
+            self.backend.copy_from_host(last.b, self.likelihood.output_bias(mean).astype(self.dtype))

@@ -19,7 +19,7 @@ from scratchvae.streams import fill, stream
 class VAE(Model):
     """A variational autoencoder. Kingma and Welling 2013.
 
-        x (B, D) ─► encoder ─► h (B, 2Z) ─► split ─► μ, log σ² ─► reparameterize ─► z (B, Z) ─► decoder ─► t (B, D)
+        x (B, D) ─► encoder ─► h (B, 2Z) ─► split ─► μ, log σ² ─► reparameterize ─► z (B, Z) ─► decoder ─► parameters
                                                         │              ▲                                    │
                                                         ▼              │                                    ▼
                                                      KL (B,)        ε (B, Z)                       log p(x | z) (B,)
@@ -29,7 +29,11 @@ class VAE(Model):
     input_dim, latent_dim   D and Z
     hidden        widths of the encoder's hidden layers, first to last; the decoder mirrors them; () for none
     activation    "relu", "leaky_relu", "tanh", "sigmoid", "softplus", "silu" or "gelu"
-    likelihood    "bernoulli": data in [0, 1]
+    likelihood    of x, given the decoder's output; each one's class in `scratchvae.probability` says more
+                  "bernoulli": data in [0, 1], best 0 or 1
+                  "gaussian": any numbers; squared error over 2 σ²
+                  "gaussian_learnt": any numbers; one σ for all, learnt
+    sigma         σ of "gaussian", and what that of "gaussian_learnt" begins with; 1 without it
     beta          weight of the KL; 1 gives the ELBO
     free_bits     nats of KL that each latent dimension has for nothing in training, on the mean of a batch: `FreeBits`
     seed          of the weights: the same network on every backend
@@ -79,8 +83,8 @@ class VAE(Model):
         kl = self.kl.forward(mu, logvar)
         charged = self.free_bits.forward(self.kl.per_dimension) if self.free_bits else None
         z = self.reparameterize.forward(mu, logvar, eps)
-        logits = self.decoder.forward(z)
-        log_likelihood = self.likelihood.forward(logits, x)
+        parameters = self.decoder.forward(z)
+        log_likelihood = self.likelihood.forward(parameters, x)
         return self.objective.forward(log_likelihood, kl, charged, kl_weight)
 
     def posterior(self, x: Array) -> tuple[Array, Array]:
@@ -108,8 +112,8 @@ class VAE(Model):
 
     def _backward_to_posterior(self) -> Array:
         dlog_likelihood, dcharged = self.objective.backward()
-        dlogits = self.likelihood.backward(dlog_likelihood)
-        dz = self.decoder.backward(dlogits)
+        dparameters = self.likelihood.backward(dlog_likelihood)
+        dz = self.decoder.backward(dparameters)
         dmu, dlogvar = self.reparameterize.backward(dz, into=(self.split.dleft, self.split.dright))
         if self.free_bits:
             self.kl.add_backward_per_dimension(self.free_bits.backward(dcharged), dmu, dlogvar)
@@ -164,6 +168,6 @@ class VAE(Model):
         return total  # type: ignore[no-any-return]
 
     def sample(self, count: int, seed: int = 0) -> Array:
-        """Means of p(x | z), (count, D) in [0, 1], for `count` draws z ~ N(0, I). Raises ConfigError."""
+        """Means of p(x | z), (count, D), for `count` draws z ~ N(0, I). Raises ConfigError."""
         z = np.empty((whole("count", count), self.latent_dim), self.dtype)
         return self.decode(fill(z, stream(seed, "prior").standard_normal))

@@ -8,22 +8,21 @@ from typing import Any
 import numpy as np
 
 from scratchvae.backend import Array, Backend
-from scratchvae.layers import Layer
-from scratchvae.memory import FlatVector
+from scratchvae.memory import FlatVector, Unit
 
 
 class Weights:
-    """The parameters of some networks, and their gradients: by name, and as the flat vectors that they lie in."""
+    """The parameters of some pieces, and their gradients: by name, and as the flat vectors that they lie in."""
 
-    def lay_out(self, networks: Mapping[str, Layer], backend: Backend, dtype: np.dtype[Any]) -> None:
-        """Make the two vectors, and bind every network to its part of them."""
+    def lay_out(self, pieces: Mapping[str, Unit], backend: Backend, dtype: np.dtype[Any]) -> None:
+        """Make the two vectors, and bind every piece to its part of them."""
         shapes = {
-            f"{of}.{name}": shape for of, net in networks.items() for name, shape in net.parameter_shapes().items()
+            f"{of}.{name}": shape for of, piece in pieces.items() for name, shape in piece.parameter_shapes().items()
         }
         self._params = FlatVector(backend.xp, shapes, dtype)
         self._grads = FlatVector(backend.xp, shapes, dtype)
-        for of, net in networks.items():
-            net.bind_parameters(self._params.part(of), self._grads.part(of))
+        for of, piece in pieces.items():
+            piece.bind_parameters(self._params.part(of), self._grads.part(of))
 
     @property
     def params(self) -> dict[str, Array]:

@@ -4,6 +4,8 @@ from scratchvae.probability import fused  # noqa: F401 - the twins for devices, 
 from scratchvae.probability.bernoulli import Bernoulli
 from scratchvae.probability.free_bits import FreeBits
 from scratchvae.probability.gaussian import GaussianKL
+from scratchvae.probability.gaussian_likelihood import Gaussian, GaussianLearnt
+from scratchvae.probability.likelihood import Likelihood
 from scratchvae.probability.reparameterize import Reparameterize
 
-__all__ = ["Bernoulli", "FreeBits", "GaussianKL", "Reparameterize"]
+__all__ = ["Bernoulli", "FreeBits", "Gaussian", "GaussianKL", "GaussianLearnt", "Likelihood", "Reparameterize"]

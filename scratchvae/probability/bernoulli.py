@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from scratchvae.backend import Array
 from scratchvae.kernels.bernoulli import bernoulli
 from scratchvae.kernels.logistic import sigmoid
-from scratchvae.memory import BatchBuffers, Unit
+from scratchvae.memory import BatchBuffers
+from scratchvae.probability.likelihood import Likelihood
 
 
-class Bernoulli(Unit):
+class Bernoulli(Likelihood):
     """Independent Bernoulli pixels given by their logits: log p(x | t) in nats. Kingma and Welling 2013, appendix C.1.
 
     shapes   logits t, x (B, D)   log_likelihood (B,)
@@ -17,6 +20,8 @@ class Bernoulli(Unit):
 
     x is 0 or 1. Grey values in [0, 1] are accepted too, as is customary: then
     the number is the expected log-likelihood of x's random binarisation, no density of x itself.
+    The mean σ(t) is the chance of a one: where z leaves open whether a pixel is on, it is shown grey, so that edges are
+    soft; a pixel that z decides is free to be black or white, for nothing is lost by being sure and right.
     """
 
     support = (0.0, 1.0)
@@ -65,3 +70,12 @@ class Bernoulli(Unit):
     def mean(self, logits: Array, out: Array) -> Array:
         """E x = σ(t), the picture that a decoder shows."""
         return sigmoid(self.xp, logits, out=out)
+
+    def output_bias(self, mean: Array) -> Array:
+        """logit(mean), with means kept within [0.001, 0.999], so that no pixel begins certain.
+
+        As in the code of Burda, Grosse and Salakhutdinov (2016).
+        """
+        p = np.clip(mean, 0.001, 0.999, dtype=np.float64)
+        bias: Array = np.log(p / (1.0 - p))
+        return bias

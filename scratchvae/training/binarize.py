@@ -8,6 +8,8 @@ import numpy as np
 
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError
+from scratchvae.models import Model
+from scratchvae.probability import Bernoulli
 from scratchvae.streams import fill_bits
 
 
@@ -42,10 +44,15 @@ class Binarizer:
         return drawn
 
 
-def check_binarize(binarize: str | None) -> str | None:
-    """`binarize`, if it is None or "dynamic"; raises ConfigError otherwise."""
+def check_binarize(binarize: str | None, model: Model) -> str | None:
+    """`binarize`, if it is None, or "dynamic" for a model of pixels that are on or off; else raises ConfigError."""
     if binarize not in (None, "dynamic"):
         raise ConfigError(
             f"binarize={binarize!r} is unknown; choose 'dynamic' (afresh at each step) or None (as it is)"
+        )
+    if binarize is not None and not isinstance(model.likelihood, Bernoulli):
+        raise ConfigError(
+            f"binarize={binarize!r} makes zeros and ones, of which likelihood={model.config['likelihood']!r} is no "
+            "distribution: leave it out, or take likelihood='bernoulli'"
         )
     return binarize

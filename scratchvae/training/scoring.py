@@ -37,7 +37,7 @@ def score(
     by the model alone. With `corrupt` the encoder sees them, then, with noise that is drawn from `seed` as well.
     Raises ConfigError, DTypeError, ShapeError or RangeError.
     """
-    check_binarize(binarize)
+    check_binarize(binarize, model)
     images = model.admit_data(images, "images")
     noise = stream(seed, "noise")
     binarizer = Binarizer(stream(seed, "pixels"), model.dtype) if binarize else None

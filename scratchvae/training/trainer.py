@@ -37,7 +37,8 @@ class Trainer:
                  own: on NumPy the same seed gives the same bits
     optimizer    another one than Adam, not bound yet; it has a learning rate of its own, so `lr` stays away
     clip_norm    largest Euclidean norm of the whole gradient; a longer one is scaled down to it; None for any
-    binarize     "dynamic" draws each pixel anew at each step, 1 with the probability that its grey value says
+    binarize     "dynamic" draws each pixel anew at each step, 1 with the probability that its grey value says; for
+                 likelihood="bernoulli"
     kl_weight    what multiplies the model's beta in each update: `KLWarmUp`, `KLCycles`, or any function of the number
                  of updates before; None for 1
     corrupt      the denoising criterion: the encoder sees each batch with this noise (`Masking`, `GaussianNoise`,
@@ -66,7 +67,7 @@ class Trainer:
         self.batch_size = whole("batch_size", batch_size)
         self.optimizer = optimizer or Adam(1e-3 if lr is None else lr)
         self.clip_norm = None if clip_norm is None else positive("clip_norm", clip_norm)
-        self.binarize = check_binarize(binarize)
+        self.binarize = check_binarize(binarize, model)
         self.kl_weight = kl_weight
         self.corrupt = corrupt
         self.history = History()
@@ -112,7 +113,7 @@ class Trainer:
                      An epoch with a KL weight below 1 may be the best, but is not waited for
 
         Rows may be an np.memmap of more than fits in memory: what was read of it is given back as training goes on.
-        Before the first step of an untrained model, the bias of the output becomes the logit of the mean image.
+        Before the first step of an untrained model, the bias of the output becomes such that it decodes to the mean.
         A CollapseWarning tells, once, that the posterior has stayed at the prior though the KL had its full weight.
         Ctrl-C ends training after the step at hand; what was learnt so far stays, and `history.stopped` says so.
         Raises ConfigError, DTypeError, ShapeError or RangeError before anything is changed; DivergedError when the

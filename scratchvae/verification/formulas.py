@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from math import log
 from typing import Any
+
+import numpy as np
 
 from scratchvae.verification.oracles import Oracle
 
@@ -17,24 +20,34 @@ def perceptron(oracle: Oracle, params: dict[str, Any], part: str, x: Any, activa
     return x
 
 
+def log_likelihood(oracle: Oracle, params: dict[str, Any], outputs: Any, x: Any, config: dict[str, Any]) -> Any:
+    """log p(x | outputs) of each row, (B,), under the likelihood that a model's settings name."""
+    name = config["likelihood"]
+    if name == "gaussian":
+        return oracle.gaussian(outputs, oracle.constant(np.full(1, 2 * log(config["sigma"]))), x)
+    if name == "gaussian_learnt":
+        return oracle.gaussian(outputs, params["likelihood.logvar"], x)
+    return getattr(oracle, name)(outputs, x)
+
+
 def negative_elbo(
     oracle: Oracle,
     params: dict[str, Any],
     x: Any,
     eps: Any,
-    activation: str,
+    config: dict[str, Any],
     beta: float,
-    free: float = 0.0,
     corrupted: Any = None,
 ) -> Any:
     """−(1/B) Σ_n (log p(x_n | z_n) − β KL_n) with z = μ + σ ε. Kingma and Welling 2013, eq. 10, L = 1, with a β.
 
-    With free bits, each dimension's mean KL counts as `free` at least; μ and σ are those of `corrupted`, if given.
+    With free bits, each dimension's mean KL counts as that many at least; μ and σ are those of `corrupted`, if given.
     """
-    code = perceptron(oracle, params, "encoder", x if corrupted is None else corrupted, activation)
+    code = perceptron(oracle, params, "encoder", x if corrupted is None else corrupted, config["activation"])
     mu, logvar = code[:, : eps.shape[1]], code[:, eps.shape[1] :]
-    logits = perceptron(oracle, params, "decoder", oracle.reparameterize(mu, logvar, eps), activation)
-    return beta * charged_kl(oracle, mu, logvar, free) - oracle.bernoulli(logits, x).sum() / len(x)
+    outputs = perceptron(oracle, params, "decoder", oracle.reparameterize(mu, logvar, eps), config["activation"])
+    reconstruction = log_likelihood(oracle, params, outputs, x, config)
+    return beta * charged_kl(oracle, mu, logvar, config["free_bits"]) - reconstruction.sum() / len(x)
 
 
 def charged_kl(oracle: Oracle, mu: Any, logvar: Any, free: float) -> Any:
@@ -43,7 +56,8 @@ def charged_kl(oracle: Oracle, mu: Any, logvar: Any, free: float) -> Any:
     return sum(free + oracle.relu(column.sum() / len(mu) - free) for column in columns)
 
 
-def negative_log_likelihood(oracle: Oracle, params: dict[str, Any], x: Any, activation: str, seen: Any) -> Any:
+def negative_log_likelihood(oracle: Oracle, params: dict[str, Any], x: Any, config: dict[str, Any], seen: Any) -> Any:
     """−(1/B) Σ_n log p(x_n | z_n) with z the code of what was seen of x."""
-    z = perceptron(oracle, params, "encoder", seen, activation)
-    return -oracle.bernoulli(perceptron(oracle, params, "decoder", z, activation), x).sum() / len(x)
+    z = perceptron(oracle, params, "encoder", seen, config["activation"])
+    outputs = perceptron(oracle, params, "decoder", z, config["activation"])
+    return -log_likelihood(oracle, params, outputs, x, config).sum() / len(x)

@@ -5,9 +5,16 @@ import pytest
 from drawing import normal
 
 from scratchvae.errors import ShapeError
-from scratchvae.probability import Bernoulli, GaussianKL, Reparameterize
+from scratchvae.probability import Bernoulli, Gaussian, GaussianKL, GaussianLearnt, Reparameterize
 
-INPUTS = {Bernoulli: ("logits", "x"), GaussianKL: ("mu", "logvar"), Reparameterize: ("mu", "logvar", "eps")}
+INPUTS = {
+    Bernoulli: ("logits", "x"),
+    Gaussian: ("mu", "x"),
+    GaussianLearnt: ("mu", "x"),
+    GaussianKL: ("mu", "logvar"),
+    Reparameterize: ("mu", "logvar", "eps"),
+}
+LIKELIHOODS = pytest.mark.parametrize("kind", [Bernoulli, Gaussian, GaussianLearnt])
 
 
 @pytest.mark.parametrize(("make", "name"), [(make, name) for make, names in INPUTS.items() for name in names])
@@ -20,8 +27,9 @@ def test_an_input_of_another_shape_is_refused_by_its_name(make, name):
             unit.forward(**{**inputs, name: np.ones(shape)})
 
 
-def test_a_gradient_of_another_shape_is_refused_by_its_name():
-    sampler, divergence, likelihood = Reparameterize(), GaussianKL(), Bernoulli()
+@LIKELIHOODS
+def test_a_gradient_of_another_shape_is_refused_by_its_name(kind):
+    sampler, divergence, likelihood = Reparameterize(), GaussianKL(), kind()
     mu, logvar, eps, x = normal(0, 4, 3), normal(1, 4, 3), normal(2, 4, 3), normal(3, 4, 3)
     sampler.forward(mu, logvar, eps)
     divergence.forward(mu, logvar)
@@ -36,10 +44,11 @@ def test_a_gradient_of_another_shape_is_refused_by_its_name():
             backward(np.ones((4, 3)))
 
 
-def test_backward_spoils_nothing_that_forward_took_or_lent():
+@LIKELIHOODS
+def test_backward_spoils_nothing_that_forward_took_or_lent(kind):
     mu, logvar, eps, x, dz = given = [normal(seed, 4, 3) for seed in range(5)]
     dn = normal(5, 4)
-    sampler, divergence, likelihood = Reparameterize(), GaussianKL(), Bernoulli()
+    sampler, divergence, likelihood = Reparameterize(), GaussianKL(), kind()
     lent = [sampler.forward(mu, logvar, eps), divergence.forward(mu, logvar), likelihood.forward(mu, x)]
     there = [*given, dn, *lent, divergence.per_dimension]
     kept = [array.copy() for array in there]

@@ -7,6 +7,7 @@ import pytest
 from drawing import uniform
 
 import scratchvae as sv
+from scratchvae.models.likelihoods import LIKELIHOODS
 from scratchvae.models.network import ACTIVATIONS
 from scratchvae.training import KLWarmUp, SaltAndPepper
 from scratchvae.training.minibatches import Minibatches
@@ -26,13 +27,16 @@ def peak_of(run):
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("optimizer", [sv.optim.Adam, sv.optim.AdamW, sv.optim.SGD])
-def test_a_warm_training_step_allocates_no_arrays(activation, optimizer):
+PIECES = [(activation, optimizer, "bernoulli") for activation in ACTIVATIONS for optimizer in ("Adam", "AdamW", "SGD")]
+PIECES += [("relu", "Adam", likelihood) for likelihood in LIKELIHOODS if likelihood != "bernoulli"]
+
+
+@pytest.mark.parametrize(("activation", "optimizer", "likelihood"), PIECES)
+def test_a_warm_training_step_allocates_no_arrays(activation, optimizer, likelihood):
     peaks = []
     for batch in (128, 512):
-        vae = sv.VAE(200, 8, (64,), activation)
-        trainer = sv.Trainer(vae, batch_size=batch, optimizer=optimizer(), clip_norm=1.0)
+        vae = sv.VAE(200, 8, (64,), activation, likelihood)
+        trainer = sv.Trainer(vae, batch_size=batch, optimizer=getattr(sv.optim, optimizer)(), clip_norm=1.0)
         images = uniform(0, 2 * batch, 200).astype("float32")
         batches = Minibatches(images, batch, trainer._order_rng, None, vae.backend, vae.dtype)
         for _ in range(2):

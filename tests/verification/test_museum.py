@@ -34,8 +34,8 @@ def test_without_a_bug_the_same_check_is_content(name):
 
 
 def test_all_twenty_are_there_but_those_that_nothing_here_can_have():
-    assert sorted([exhibit.number for exhibit in EXHIBITS] + list(NOT_YET)) == list(range(1, 21))
-    assert not hasattr(sv.probability, "Gaussian"), "there is a Gaussian likelihood now: plant bug 11 in it"
+    assert {exhibit.number for exhibit in EXHIBITS} | NOT_YET.keys() == set(range(1, 21))
+    assert not {exhibit.number for exhibit in EXHIBITS} & NOT_YET.keys()
     assert not hasattr(sv.evaluation, "iwae"), "there is an importance-weighted bound now: plant bug 17 in it"
 
 

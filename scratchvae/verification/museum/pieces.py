@@ -5,7 +5,7 @@ from __future__ import annotations
 from scratchvae.layers import Linear, Sigmoid, Tanh
 from scratchvae.models import VAE
 from scratchvae.optim import Adam
-from scratchvae.probability import Bernoulli, GaussianKL, Reparameterize
+from scratchvae.probability import Bernoulli, Gaussian, GaussianKL, GaussianLearnt, Reparameterize
 from scratchvae.verification.museum.exhibit import Exhibit, Patch
 
 IN_PIECES = (
@@ -93,6 +93,53 @@ IN_PIECES = (
             ),
         ),
         ("saturation", "Bernoulli by autograd", "Bernoulli by finite-difference"),
+    ),
+    Exhibit(
+        11,
+        "a Gaussian's log σ² without its ½",
+        "The gradient fits the wrong density, so finite differences agree; σ settles at 0.7 of what the errors are.",
+        (
+            Patch(
+                GaussianLearnt,
+                "forward",
+                "self.xp.add(self.logvar, log(2.0 * pi), out=constant)",
+                "self.xp.add(2.0 * self.logvar, log(2.0 * pi), out=constant)",
+            ),
+            Patch(
+                GaussianLearnt,
+                "backward_logvar",
+                "self.xp.subtract(self.scaled, float(self.width), out=half_excess)",
+                "self.xp.subtract(self.scaled, 2.0 * float(self.width), out=half_excess)",
+            ),
+        ),
+        ("GaussianLearnt by autograd", "VAE-gaussian_learnt by autograd"),
+        ("GaussianLearnt by finite-difference", "VAE-gaussian_learnt by finite-difference", "VAE by autograd"),
+    ),
+    Exhibit(
+        11,
+        "a Gaussian's σ that no gradient reaches",
+        "The means learn all the same.",
+        (
+            Patch(
+                GaussianLearnt,
+                "backward_logvar",
+                "self.xp.matmul(dlog_likelihood, half_excess[:, None], out=self.dlogvar)",
+                "self.dlogvar.fill(0.0)",
+            ),
+        ),
+        ("GaussianLearnt by finite-difference", "VAE-gaussian_learnt by finite-difference"),
+        ("VAE by finite-difference", "VAE-gaussian by finite-difference"),
+    ),
+    Exhibit(
+        11,
+        "a Gaussian's gradient times y (1 − y), as if its mean came from a sigmoid",
+        "The sign is right, and the Bernoulli model beside it is exact.",
+        (
+            Patch(Gaussian, "squares", "self.error = error", "self.error, self.y = error, mu.copy()"),
+            Patch(Gaussian, "backward", "return dmu", "dmu *= self.y * (1.0 - self.y)\n    return dmu"),
+        ),
+        ("Gaussian by finite-difference", "Gaussian by autograd", "VAE-gaussian by autograd"),
+        ("VAE by finite-difference", "VAE by autograd"),
     ),
     Exhibit(
         12,

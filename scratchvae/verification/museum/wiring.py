@@ -18,11 +18,11 @@ IN_WIRING = (
             Patch(
                 VAE,
                 "_backward_to_posterior",
-                "dz = self.decoder.backward(dlogits)",
-                "self.decoder.backward_parameters(dlogits)\n"
+                "dz = self.decoder.backward(dparameters)",
+                "self.decoder.backward_parameters(dparameters)\n"
                 "    for name, view in self.params.items():\n"
                 "        view -= 1e-4 * self.grads[name] * name.startswith('decoder')\n"
-                "    dz = self.decoder.backward(dlogits)",
+                "    dz = self.decoder.backward(dparameters)",
             ),
         ),
         ("VAE by autograd", "VAE by finite-difference", "Trainer.step by autograd"),

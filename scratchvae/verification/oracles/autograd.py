@@ -36,6 +36,10 @@ class _Autograd(Oracle):
         log_p, log_1_minus_p = -np.logaddexp(0.0, -logits), -np.logaddexp(0.0, logits)
         return np.sum(x * log_p + (1 - x) * log_1_minus_p, axis=1)
 
+    @staticmethod
+    def gaussian(mu: Any, logvar: Any, x: Any) -> Any:
+        return -0.5 * np.sum((x - mu) ** 2 / np.exp(logvar) + logvar + np.log(2 * np.pi), axis=1)
+
     def value(self, f: Callable[..., Any], *inputs: Array) -> Array:
         return numpy.asarray(f(*inputs))
 

@@ -43,6 +43,10 @@ class _Jax(Oracle):
     def bernoulli(logits: Any, x: Any) -> Any:
         return (x * jax.nn.log_sigmoid(logits) + (1 - x) * jax.nn.log_sigmoid(-logits)).sum(axis=1)
 
+    @staticmethod
+    def gaussian(mu: Any, logvar: Any, x: Any) -> Any:
+        return jax.scipy.stats.norm.logpdf(x, mu, jnp.exp(logvar / 2)).sum(axis=1)
+
     def value(self, f: Callable[..., Any], *inputs: Array) -> Array:
         with _in_float64():
             return np.asarray(f(*map(jnp.asarray, inputs)))

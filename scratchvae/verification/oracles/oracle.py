@@ -21,8 +21,8 @@ class AdamSettings(NamedTuple):
 class Oracle:
     """Formulas over a library's own arrays, and that library's derivative of them.
 
-    Activations take a (B, I); `affine` x (B, I), W (I, O), b (O,); `bernoulli` gives log p(x | logits) and
-    `gaussian_kl` KL(N(μ, σ²) ‖ N(0, 1)), both (B,), summed over the dimensions of a row.
+    Activations take a (B, I); `affine` x (B, I), W (I, O), b (O,); `bernoulli` gives log p(x | logits),
+    `gaussian` log N(x; μ, σ²) and `gaussian_kl` KL(N(μ, σ²) ‖ N(0, 1)), each (B,), summed over the dimensions of a row.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Oracle:
     reparameterize: Callable[[Any, Any, Any], Any]
     gaussian_kl: Callable[[Any, Any], Any]
     bernoulli: Callable[[Any, Any], Any]
+    gaussian: Callable[[Any, Any, Any], Any]  # of mu, logvar, x
 
     def constant(self, x: Array) -> Any:
         """x as an array of the library, not differentiated."""

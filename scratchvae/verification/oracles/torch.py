@@ -35,6 +35,10 @@ class _Torch(Oracle):
     def bernoulli(logits: Any, x: Any) -> Any:
         return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(dim=1)
 
+    @staticmethod
+    def gaussian(mu: Any, logvar: Any, x: Any) -> Any:
+        return Normal(mu, torch.exp(logvar / 2)).log_prob(x).sum(dim=1)
+
     def constant(self, x: Array) -> Any:
         return torch.tensor(x)
 

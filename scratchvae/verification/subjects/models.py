@@ -10,6 +10,7 @@ import numpy as np
 from scratchvae.backend import Array
 from scratchvae.models import VAE, Autoencoder, Model, Terms
 from scratchvae.models.configuration import DTYPES
+from scratchvae.models.likelihoods import LIKELIHOODS, check_sigma
 from scratchvae.models.network import ACTIVATIONS
 from scratchvae.optim import SGD
 from scratchvae.streams import fill, stream
@@ -80,25 +81,30 @@ def _loss(oracle: Oracle, model: Model, names: Sequence[str], data: Mapping[str,
                 named,
                 named["x"],
                 named["eps"],
-                config["activation"],
+                config,
                 kl_weight * config["beta"],
-                config["free_bits"],
                 named.get("corrupted"),
             )
         x, seen = oracle.constant(data["x"]), oracle.constant(data.get("corrupted", data["x"]))
-        return formulas.negative_log_likelihood(oracle, named, x, model.config["activation"], seen)
+        return formulas.negative_log_likelihood(oracle, named, x, model.config, seen)
 
     return loss
 
 
-def random_model(rng: np.random.Generator, kind: type[Model]) -> tuple[Any, Array, Array]:
-    """A model of random architecture in float64, and as many rows and noise to go with it."""
+def random_model(
+    rng: np.random.Generator, kind: type[Model], likelihood: str | None = None
+) -> tuple[Any, Array, Array]:
+    """A model of random architecture, and likelihood if none is named, in float64; and rows and noise to go with it."""
     batch, width, latent, depth = sizes(rng, 4)
+    likelihood = likelihood or str(rng.choice(list(LIKELIHOODS)))
+    sigma = check_sigma(None, likelihood)
     model = kind(
         input_dim=width,
         latent_dim=latent,
         hidden=sizes(rng, depth % 4),
         activation=str(rng.choice(list(ACTIVATIONS))),
+        likelihood=likelihood,
+        sigma=sigma and float(rng.choice([0.3, 1.0, 2.0])),
         beta=float(rng.choice([0.0, 0.5, 1.0, 4.0])),
         seed=int(rng.integers(1000)),
         dtype="float64",
@@ -108,8 +114,8 @@ def random_model(rng: np.random.Generator, kind: type[Model]) -> tuple[Any, Arra
     return model, rng.random((batch, width)), rng.standard_normal((batch, model.noise_dim))
 
 
-def _vae(rng: np.random.Generator) -> GradientProblem:
-    return of_model(*random_model(rng, VAE))
+def _vae(likelihood: str) -> Callable[[np.random.Generator], GradientProblem]:
+    return lambda rng: of_model(*random_model(rng, VAE, likelihood))
 
 
 def _autoencoder(rng: np.random.Generator) -> GradientProblem:
@@ -197,7 +203,8 @@ def _step(rng: np.random.Generator) -> StepProblem:
 
 
 MODELS = (
-    Subject("VAE", (VAE,), _vae),
+    Subject("VAE", (VAE,), _vae("bernoulli")),
+    *(Subject(f"VAE-{name}", (VAE,), _vae(name)) for name in LIKELIHOODS if name != "bernoulli"),
     Subject("VAE with free bits", (VAE,), _with_free_bits),
     Subject("VAE, denoising", (VAE,), _denoising),
     Subject("VAE.loss_and_grads", (VAE,), _front_door),

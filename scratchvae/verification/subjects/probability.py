@@ -9,7 +9,7 @@ import numpy as np
 from scratchvae.backend import NUMPY, Array
 from scratchvae.memory import BatchBuffers
 from scratchvae.models.objective import Objective
-from scratchvae.probability import Bernoulli, FreeBits, GaussianKL, Reparameterize
+from scratchvae.probability import Bernoulli, FreeBits, Gaussian, GaussianKL, GaussianLearnt, Reparameterize
 from scratchvae.verification.oracles import Oracle
 from scratchvae.verification.problem import GradientProblem, Subject, Twins, of_unit
 from scratchvae.verification.subjects.draws import sizes
@@ -100,6 +100,39 @@ def _bernoulli(rng: np.random.Generator) -> GradientProblem:
     )
 
 
+def _gaussian(rng: np.random.Generator) -> GradientProblem:
+    shape, sigma = sizes(rng, 2), float(rng.choice([0.1, 1.0, 3.0]))
+    return of_unit(
+        lambda: Gaussian(sigma),
+        lambda likelihood, dlog: [likelihood.backward(dlog), likelihood.backward_data(dlog)],
+        lambda oracle: lambda mu, x: oracle.gaussian(mu, oracle.constant(np.full(1, 2 * np.log(sigma))), x),
+        mu=rng.standard_normal(shape),
+        x=rng.standard_normal(shape),
+    )
+
+
+class _Learnt(GaussianLearnt):
+    """With log σ² an input like x."""
+
+    def forward(self, mu: Array, x: Array, *logvar: Array) -> Array:
+        """log p(x | μ) (B,) from mu and x (B, D) and logvar (1,)."""
+        super().forward(mu, x)  # binds at first use
+        self.logvar[...] = logvar[0][:1]
+        return super().forward(mu, x)
+
+
+def _gaussian_learnt(rng: np.random.Generator) -> GradientProblem:
+    shape = sizes(rng, 2)
+    return of_unit(
+        _Learnt,
+        lambda likelihood, dlog: [likelihood.backward(dlog), likelihood.backward_data(dlog), likelihood.dlogvar],
+        lambda oracle: lambda mu, x, logvar: oracle.gaussian(mu, logvar, x),
+        mu=rng.standard_normal(shape),
+        x=rng.standard_normal(shape),
+        logvar=rng.standard_normal(1),
+    )
+
+
 def _objective(rng: np.random.Generator) -> GradientProblem:
     (rows,) = sizes(rng, 1)
     beta, weight = float(rng.choice([0.0, 0.5, 1.0, 4.0])), float(rng.choice([0.0, 0.25, 1.0]))
@@ -132,5 +165,7 @@ DENSITIES = (
     Subject("GaussianKL, by dimension", (GaussianKL,), _kl_per_dimension),
     Subject("FreeBits", (FreeBits,), _free_bits),
     Subject("Bernoulli", (Bernoulli,), _bernoulli),
+    Subject("Gaussian", (Gaussian,), _gaussian),
+    Subject("GaussianLearnt", (GaussianLearnt,), _gaussian_learnt),
     Subject("Objective", (Objective,), _objective),
 )

@@ -1,0 +1,175 @@
+"""Numbers of any size, off by Gaussian noise of one width."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import log, pi
+
+import numpy as np
+
+from scratchvae.backend import Array, Backend
+from scratchvae.errors import ConfigError
+from scratchvae.memory import BatchBuffers, FlatVector, require_writable
+from scratchvae.memory.flat import Shapes
+from scratchvae.probability.likelihood import Likelihood
+from scratchvae.settings import positive
+
+SIGMAS = (1e-15, 1e15)  # 1/σ² has room in float32
+
+
+class Gaussian(Likelihood):
+    """x ~ N(μ, σ² I) with one σ, the same for all, that is given: log p(x | μ) in nats. Kingma and Welling 2013, C.2.
+
+    shapes   mu, x (B, D)   log_likelihood (B,)
+    keeps    x − μ, its own
+    writes   log_likelihood | dmu, dx
+
+    For any finite numbers: standardised tables, grey values, spectra. It is squared error with its proper constant, so
+    that it is a log-density; in other units of x it is another number. σ says how much of x the latent code need not
+    explain: against a KL that stays as it is, a large σ makes errors cheap, and so does beta = 1 with σ = 1 for pixels
+    in [0, 1], where nothing is worth more than a few nats. Of everything that z leaves open, the best μ is the average,
+    and the average of sharp pictures is a blurred one; a small σ pays z for telling them apart. Raises ConfigError.
+    """
+
+    def __init__(self, sigma: float = 1.0) -> None:
+        self.sigma = positive("sigma", sigma)
+        if not SIGMAS[0] <= sigma <= SIGMAS[1]:
+            raise ConfigError(f"sigma={sigma!r}: expected {SIGMAS[0]:g} to {SIGMAS[1]:g}; scale the data by its spread")
+
+    # With e = x − μ, for one dimension:
+    #   p(x) = exp(−½ (e/σ)²) / (σ √(2π)),  so that, for the D of a row,
+    #   log p(x) = −½ Σ e²/σ² − D (log σ + ½ log 2π)
+
+    def allocate(self, buffers: BatchBuffers, width: int) -> int:
+        """Room for every error, its square, the sum of a row's, and the gradients."""
+        self._log_likelihood = buffers.column()
+        self._error = buffers.matrix(width)
+        self._dmu = buffers.matrix(width)
+        self._dx = buffers.matrix(width)
+        self._weight = buffers.column()
+        self._ones = buffers.vector(width, 1.0)
+        return 0
+
+    def forward(self, mu: Array, x: Array) -> Array:
+        """log p(x | μ) (B,) from mu and x (B, D)."""
+        log_likelihood = self.squares(mu, x)
+        log_likelihood *= -0.5 / self.sigma**2
+        log_likelihood -= self.width * (log(self.sigma) + 0.5 * log(2.0 * pi))
+        return log_likelihood
+
+    def squares(self, mu: Array, x: Array) -> Array:
+        """Σ e² (B,), on loan; keeps e."""
+        rows = self.admit(mu=mu, x=x)
+        total, error, square = self._log_likelihood[:rows], self._error[:rows], self._dmu[:rows]
+        self.xp.subtract(x, mu, out=error)
+        self.xp.multiply(error, error, out=square)
+        self.xp.matmul(square, self._ones, out=total)
+        self.error = error
+        return total
+
+    # ∂ log p/∂μ = e/σ²              →  dμ = (dlog_likelihood / σ²) · e
+    def backward(self, dlog_likelihood: Array) -> Array:
+        """dmu (B, D) from dlog_likelihood (B,)."""
+        rows = self.admit_gradient(dlog_likelihood=dlog_likelihood)
+        dmu = self._dmu[:rows]
+        self.xp.multiply(self.error, self.weigh(dlog_likelihood)[:, None], out=dmu)
+        return dmu
+
+    # ∂ log p/∂x = −e/σ²             →  dx = −(dlog_likelihood / σ²) · e
+    def backward_data(self, dlog_likelihood: Array) -> Array:
+        """dx (B, D) from dlog_likelihood (B,)."""
+        rows = self.admit_gradient(dlog_likelihood=dlog_likelihood)
+        dx = self._dx[:rows]
+        self.xp.multiply(self.error, self.weigh(dlog_likelihood)[:, None], out=dx)
+        self.xp.negative(dx, out=dx)
+        return dx
+
+    def weigh(self, dlog_likelihood: Array) -> Array:
+        """dlog_likelihood / σ² (B,), on loan."""
+        weight = self._weight[: len(dlog_likelihood)]
+        self.xp.multiply(dlog_likelihood, self.sigma**-2, out=weight)
+        return weight
+
+    def mean(self, mu: Array, out: Array) -> Array:
+        """E x = μ, in [0, 1] or not."""
+        out[...] = mu
+        return out
+
+    def output_bias(self, mean: Array) -> Array:
+        """The mean itself."""
+        return np.asarray(mean, np.float64)
+
+
+class GaussianLearnt(Gaussian):
+    """x ~ N(μ, σ² I) with one σ, the same for all, that is learnt. Rybkin, Daniilidis and Levine 2021, sec. 4.1.
+
+    shapes   mu, x (B, D)   log_likelihood (B,)   logvar (1,)
+    keeps    x − μ and Σ (x − μ)²/σ², its own
+    writes   log_likelihood | dmu, dx, dlogvar
+
+    For the data of `Gaussian`. What is learnt is log σ², from that of `sigma` on: it settles where σ² is the mean of
+    (x − μ)², so that reconstruction and KL balance themselves, whatever the units of x, and no beta need be searched
+    for. As errors become small so does σ, and smaller ones begin to count: pictures are sharper than with σ = 1, while
+    what z leaves open is averaged as ever. Adam moves log σ² by about its learning rate a step, so begin with a `sigma`
+    not far off, such as 0.2 for pixels in [0, 1]. Raises ConfigError.
+    """
+
+    logvar: Array
+    dlogvar: Array
+
+    def parameter_shapes(self) -> Shapes:
+        """logvar (1,)."""
+        return {"logvar": (1,)}
+
+    def bind_parameters(self, params: Mapping[str, Array], grads: Mapping[str, Array]) -> None:
+        """Receive logvar and room for dlogvar. Raises ReadOnlyError."""
+        require_writable(logvar=params["logvar"], dlogvar=grads["logvar"])
+        self.logvar, self.dlogvar = params["logvar"], grads["logvar"]
+
+    def initialize(self, backend: Backend, rng: np.random.Generator) -> None:
+        """Set logvar to log sigma²."""
+        self.logvar.fill(2.0 * log(self.sigma))
+
+    def allocate(self, buffers: BatchBuffers, width: int) -> int:
+        """Room for what one number holds and for the scaled errors besides; for logvar, if no model has lent it."""
+        self._precision, self._constant = buffers.vector(1, 1.0), buffers.vector(1, 0.0)
+        self._scaled = buffers.column()
+        if not hasattr(self, "logvar"):
+            params, grads = (FlatVector(buffers.backend.xp, self.parameter_shapes(), buffers.dtype) for _ in range(2))
+            self.bind_parameters(params.views, grads.views)
+            self.logvar.fill(2.0 * log(self.sigma))
+        return super().allocate(buffers, width)
+
+    # With ℓ = log σ² and s = Σ e² exp(−ℓ):  log p(x) = −½ (s + D (ℓ + log 2π))
+    def forward(self, mu: Array, x: Array) -> Array:
+        """log p(x | μ) (B,) from mu and x (B, D)."""
+        log_likelihood, precision, constant = self.squares(mu, x), self._precision, self._constant
+        self.xp.negative(self.logvar, out=precision)
+        self.xp.exp(precision, out=precision)
+        self.xp.add(self.logvar, log(2.0 * pi), out=constant)
+        constant *= float(self.width)
+        self.scaled = self._scaled[: len(x)]
+        self.xp.multiply(log_likelihood, precision, out=self.scaled)
+        self.xp.add(self.scaled, constant, out=log_likelihood)
+        log_likelihood *= -0.5
+        return log_likelihood
+
+    def backward(self, dlog_likelihood: Array) -> Array:
+        """dmu (B, D) from dlog_likelihood (B,); sets dlogvar."""
+        dmu = super().backward(dlog_likelihood)
+        self.backward_logvar(dlog_likelihood)
+        return dmu
+
+    # ∂ log p/∂ℓ = ½ (s − D)         →  dℓ = Σ_n dlog_likelihood_n · ½ (s_n − D)
+    def backward_logvar(self, dlog_likelihood: Array) -> None:
+        """Set dlogvar."""
+        half_excess = self._weight[: len(dlog_likelihood)]
+        self.xp.subtract(self.scaled, float(self.width), out=half_excess)
+        half_excess *= 0.5
+        self.xp.matmul(dlog_likelihood, half_excess[:, None], out=self.dlogvar)
+
+    def weigh(self, dlog_likelihood: Array) -> Array:
+        """dlog_likelihood / σ² (B,), on loan."""
+        weight = self._weight[: len(dlog_likelihood)]
+        self.xp.multiply(dlog_likelihood, self._precision, out=weight)
+        return weight

@@ -1,0 +1,39 @@
+"""What every likelihood promises."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from scratchvae.backend import Array
+from scratchvae.memory import Unit
+
+
+class Likelihood(Unit):
+    """p(x | z), independent from dimension to dimension, given by the numbers that a decoder puts out for z.
+
+    support                 the least and the largest number that x may hold; None for any that is finite
+    outputs_per_dimension   numbers that the decoder puts out for each dimension of x, all first ones before all second
+    """
+
+    support: ClassVar[tuple[float, float] | None] = None
+    outputs_per_dimension: ClassVar[int] = 1
+
+    def forward(self, parameters: Array, x: Array) -> Array:
+        """log p(x | parameters) (B,), in nats, from the decoder's output and x (B, D); on loan."""
+        raise NotImplementedError
+
+    def backward(self, dlog_likelihood: Array) -> Array:
+        """dparameters from dlog_likelihood (B,), handed over; sets the gradients of parameters of its own too."""
+        raise NotImplementedError
+
+    def backward_data(self, dlog_likelihood: Array) -> Array:
+        """dx (B, D) from dlog_likelihood (B,), handed over."""
+        raise NotImplementedError
+
+    def mean(self, parameters: Array, out: Array) -> Array:
+        """E x (B, D), the picture that a decoder shows."""
+        raise NotImplementedError
+
+    def output_bias(self, mean: Array) -> Array:
+        """Where the bias of a decoder's last layer may begin, in float64 on the host: so that E x is `mean` (D,)."""
+        raise NotImplementedError
