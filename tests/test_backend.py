@@ -152,8 +152,9 @@ def test_the_front_door_gives_the_same_through_another_array_module(tmp_path):
     assert np.array_equal(sv.load(tmp_path / "vae.npz").theta, host.theta)
 
 
-def test_a_training_step_on_a_device_reads_nothing_back():
-    vae = sv.VAE(9, 2, (8,), backend=STANDIN)
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+def test_a_training_step_on_a_device_reads_nothing_back(likelihood):
+    vae = sv.VAE(9, 2, (8,), likelihood=likelihood, backend=STANDIN)
     trainer = sv.Trainer(vae, batch_size=16, clip_norm=1.0)
     trainer.fit(IMAGES, 1)
     before = standin.reads

@@ -72,8 +72,9 @@ def add_commands(commands: Commands) -> None:
         "--likelihood",
         choices=list(LIKELIHOODS),
         default="bernoulli",
-        help="of the data given its code: bernoulli for pixels that are on or off, or grey ones from 0 to 1; the "
-        "gaussian ones for any numbers, with one width that is given or learnt",
+        help="of the data given its code: bernoulli for pixels that are on or off, continuous_bernoulli for grey ones "
+        "from 0 to 1; the gaussian ones for any numbers, with one width that is given or learnt, or one for each number "
+        "that the decoder puts out",
     )
     network.add_argument(
         "--sigma",

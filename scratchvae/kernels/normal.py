@@ -14,6 +14,7 @@ from math import pi, sqrt
 from typing import Any
 
 from scratchvae.backend import Array
+from scratchvae.kernels.polynomial import horner
 
 _FARTHEST = 40.0
 
@@ -60,19 +61,11 @@ def normal_cdf(xp: Any, x: Array, out: Array, scratch: tuple[Array, Array]) -> A
     a, q = scratch
     xp.abs(x, out=a)
     xp.minimum(a, _FARTHEST, out=a)
-    _horner(xp, _P, a, out=out)
-    _horner(xp, _Q, a, out=q)
+    horner(xp, _P, a, out=out)
+    horner(xp, _Q, a, out=q)
     out /= q
     out *= normal_pdf(xp, x, out=q)
     xp.greater_equal(x, 0.0, out=q)
     out -= q
     xp.abs(out, out=out)
     return out
-
-
-def _horner(xp: Any, coefficients: tuple[float, ...], a: Array, out: Array) -> None:
-    xp.multiply(a, coefficients[0], out=out)
-    for c in coefficients[1:-1]:
-        out += c
-        out *= a
-    out += coefficients[-1]

@@ -65,6 +65,11 @@ class Unit:
             self.bind(buffers.taller(rows), self.width)
         return rows
 
+    def admit_as(self, width: int, **inputs: Array) -> None:
+        """Let in what belongs to the rows just admitted and is `width` wide. Raises as `admit`."""
+        assert self._buffers is not None
+        self._check(self._buffers, inputs, (self._rows, width))
+
     def admit_gradient(self, **gradients: Array) -> int:
         """The number of rows of the last forward, once each gradient is known to have the shape of its output.
 

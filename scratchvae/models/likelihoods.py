@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from scratchvae.errors import ConfigError
-from scratchvae.probability import Bernoulli, Gaussian, GaussianLearnt, Likelihood
+from scratchvae.probability import (
+    Bernoulli,
+    ContinuousBernoulli,
+    Gaussian,
+    GaussianDecoded,
+    GaussianLearnt,
+    Likelihood,
+)
 
 LIKELIHOODS: dict[str, type[Likelihood]] = {
     "bernoulli": Bernoulli,
+    "continuous_bernoulli": ContinuousBernoulli,
     "gaussian": Gaussian,
     "gaussian_learnt": GaussianLearnt,
+    "gaussian_decoded": GaussianDecoded,
 }
 
 

@@ -31,8 +31,10 @@ class VAE(Model):
     activation    "relu", "leaky_relu", "tanh", "sigmoid", "softplus", "silu" or "gelu"
     likelihood    of x, given the decoder's output; each one's class in `scratchvae.probability` says more
                   "bernoulli": data in [0, 1], best 0 or 1
+                  "continuous_bernoulli": grey values in [0, 1]
                   "gaussian": any numbers; squared error over 2 σ²
                   "gaussian_learnt": any numbers; one σ for all, learnt
+                  "gaussian_decoded": any numbers, spread by about 1; a σ for each, put out by the decoder
     sigma         σ of "gaussian", and what that of "gaussian_learnt" begins with; 1 without it
     beta          weight of the KL; 1 gives the ELBO
     free_bits     nats of KL that each latent dimension has for nothing in training, on the mean of a batch: `FreeBits`

@@ -2,10 +2,22 @@
 
 from scratchvae.probability import fused  # noqa: F401 - the twins for devices, which must be known
 from scratchvae.probability.bernoulli import Bernoulli
+from scratchvae.probability.continuous_bernoulli import ContinuousBernoulli
 from scratchvae.probability.free_bits import FreeBits
 from scratchvae.probability.gaussian import GaussianKL
+from scratchvae.probability.gaussian_decoded import GaussianDecoded
 from scratchvae.probability.gaussian_likelihood import Gaussian, GaussianLearnt
 from scratchvae.probability.likelihood import Likelihood
 from scratchvae.probability.reparameterize import Reparameterize
 
-__all__ = ["Bernoulli", "FreeBits", "Gaussian", "GaussianKL", "GaussianLearnt", "Likelihood", "Reparameterize"]
+__all__ = [
+    "Bernoulli",
+    "ContinuousBernoulli",
+    "FreeBits",
+    "Gaussian",
+    "GaussianDecoded",
+    "GaussianKL",
+    "GaussianLearnt",
+    "Likelihood",
+    "Reparameterize",
+]

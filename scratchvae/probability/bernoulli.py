@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scratchvae.backend import Array
+from scratchvae.backend import Array, backend_of
 from scratchvae.kernels.bernoulli import bernoulli
 from scratchvae.kernels.logistic import sigmoid
 from scratchvae.memory import BatchBuffers
@@ -69,7 +69,7 @@ class Bernoulli(Likelihood):
 
     def mean(self, logits: Array, out: Array) -> Array:
         """E x = σ(t), the picture that a decoder shows."""
-        return sigmoid(self.xp, logits, out=out)
+        return sigmoid(backend_of(logits).xp, logits, out=out)
 
     def output_bias(self, mean: Array) -> Array:
         """logit(mean), with means kept within [0.001, 0.999], so that no pixel begins certain.

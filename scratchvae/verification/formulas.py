@@ -27,7 +27,15 @@ def log_likelihood(oracle: Oracle, params: dict[str, Any], outputs: Any, x: Any,
         return oracle.gaussian(outputs, oracle.constant(np.full(1, 2 * log(config["sigma"]))), x)
     if name == "gaussian_learnt":
         return oracle.gaussian(outputs, params["likelihood.logvar"], x)
+    if name == "gaussian_decoded":
+        return gaussian_decoded(oracle, outputs, x)
     return getattr(oracle, name)(outputs, x)
+
+
+def gaussian_decoded(oracle: Oracle, outputs: Any, x: Any) -> Any:
+    """log N(x; μ, σ²) of each row, (B,), from outputs [μ, r], with log σ² = −12 + softplus(r + 12)."""
+    mu, r = outputs[:, : x.shape[1]], outputs[:, x.shape[1] :]
+    return oracle.gaussian(mu, oracle.softplus(r + 12.0) - 12.0, x)
 
 
 def negative_elbo(

@@ -5,16 +5,26 @@ import pytest
 from drawing import normal
 
 from scratchvae.errors import ShapeError
-from scratchvae.probability import Bernoulli, Gaussian, GaussianKL, GaussianLearnt, Reparameterize
+from scratchvae.models.likelihoods import LIKELIHOODS
+from scratchvae.probability import (
+    Bernoulli,
+    ContinuousBernoulli,
+    Gaussian,
+    GaussianDecoded,
+    GaussianKL,
+    GaussianLearnt,
+    Reparameterize,
+)
 
 INPUTS = {
     Bernoulli: ("logits", "x"),
+    ContinuousBernoulli: ("logits", "x"),
     Gaussian: ("mu", "x"),
     GaussianLearnt: ("mu", "x"),
     GaussianKL: ("mu", "logvar"),
     Reparameterize: ("mu", "logvar", "eps"),
 }
-LIKELIHOODS = pytest.mark.parametrize("kind", [Bernoulli, Gaussian, GaussianLearnt])
+EACH = pytest.mark.parametrize("kind", LIKELIHOODS.values())
 
 
 @pytest.mark.parametrize(("make", "name"), [(make, name) for make, names in INPUTS.items() for name in names])
@@ -27,13 +37,13 @@ def test_an_input_of_another_shape_is_refused_by_its_name(make, name):
             unit.forward(**{**inputs, name: np.ones(shape)})
 
 
-@LIKELIHOODS
+@EACH
 def test_a_gradient_of_another_shape_is_refused_by_its_name(kind):
     sampler, divergence, likelihood = Reparameterize(), GaussianKL(), kind()
     mu, logvar, eps, x = normal(0, 4, 3), normal(1, 4, 3), normal(2, 4, 3), normal(3, 4, 3)
     sampler.forward(mu, logvar, eps)
     divergence.forward(mu, logvar)
-    likelihood.forward(mu, x)
+    likelihood.forward(np.tile(mu, (1, kind.outputs_per_dimension)), x)
     for backward in (sampler.backward, sampler.backward_noise):
         with pytest.raises(ShapeError, match=r"dz of shape \(4, 1\); expected \(4, 3\)"):
             backward(np.ones((4, 1)))
@@ -44,13 +54,13 @@ def test_a_gradient_of_another_shape_is_refused_by_its_name(kind):
             backward(np.ones((4, 3)))
 
 
-@LIKELIHOODS
+@EACH
 def test_backward_spoils_nothing_that_forward_took_or_lent(kind):
     mu, logvar, eps, x, dz = given = [normal(seed, 4, 3) for seed in range(5)]
-    dn = normal(5, 4)
+    outputs, dn = normal(6, 4, 3 * kind.outputs_per_dimension), normal(5, 4)
     sampler, divergence, likelihood = Reparameterize(), GaussianKL(), kind()
-    lent = [sampler.forward(mu, logvar, eps), divergence.forward(mu, logvar), likelihood.forward(mu, x)]
-    there = [*given, dn, *lent, divergence.per_dimension]
+    lent = [sampler.forward(mu, logvar, eps), divergence.forward(mu, logvar), likelihood.forward(outputs, x)]
+    there = [*given, outputs, dn, *lent, divergence.per_dimension]
     kept = [array.copy() for array in there]
 
     def backward():
@@ -71,3 +81,23 @@ def test_backward_spoils_nothing_that_forward_took_or_lent(kind):
         array[...] = np.nan  # they are the caller's to write into
     assert all(map(np.array_equal, there, kept))
     assert all(map(np.array_equal, backward(), once))
+
+
+def test_a_decoders_output_that_is_not_twice_as_wide_is_refused():
+    likelihood, x = GaussianDecoded(), normal(0, 4, 3)
+    likelihood.forward(normal(1, 4, 6), x)
+    for shape in [(4, 3), (4, 5), (3, 6), (1, 6)]:
+        with pytest.raises(ShapeError, match=r"parameters of shape .*; expected \(4, 6\)"):
+            likelihood.forward(np.ones(shape), x)
+    with pytest.raises(ShapeError, match="x of shape"):
+        likelihood.forward(normal(1, 4, 6), np.ones((4, 2)))
+
+
+@EACH
+def test_the_bias_that_is_asked_for_is_that_at_which_the_mean_is_decoded(kind):
+    low, high = (0.05, 0.95) if kind.support else (-40.0, 40.0)
+    mean = np.linspace(low, high, 7)
+    likelihood = kind()
+    bias = likelihood.output_bias(mean)
+    assert bias.shape == (7 * kind.outputs_per_dimension,) and bias.dtype == np.float64
+    np.testing.assert_allclose(likelihood.mean(bias[None], np.empty((1, 7)))[0], mean, rtol=1e-12)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from scratchvae.verification.checks.check import Check, Measurement, complaints
 from scratchvae.verification.checks.conduct import CONDUCT
+from scratchvae.verification.checks.densities import DENSITIES
 from scratchvae.verification.checks.planted import PLANTED
 from scratchvae.verification.checks.saturation import SATURATION
 from scratchvae.verification.checks.statistics import STATISTICS
 
 __all__ = ["CHECKS", "Check", "Measurement", "complaints"]
 
-CHECKS: dict[str, Check] = {check.name: check for check in (*STATISTICS, *SATURATION, *CONDUCT, *PLANTED)}
+CHECKS: dict[str, Check] = {check.name: check for check in (*STATISTICS, *DENSITIES, *SATURATION, *CONDUCT, *PLANTED)}

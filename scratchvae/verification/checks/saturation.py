@@ -1,6 +1,7 @@
-"""Far out: logits of ±1000, log-variances of ±50, pixels all 0 or all 1, in float32 and in float64.
+"""Far out: logits of ±1000, log-variances of ±50, those of likelihoods of ±1000, pixels all 0 or all 1, errors of 1e6.
 
-Errors are over the largest number that enters the sum, whose rounding is the least that any order of summing loses.
+In float32 and in float64. Errors are over the largest number that enters the sum, whose rounding is the least that any
+order of summing loses.
 """
 
 from __future__ import annotations
@@ -14,7 +15,16 @@ import numpy as np
 from scratchvae.backend import Array
 from scratchvae.gradcheck.tolerance import SATURATED
 from scratchvae.models import VAE
-from scratchvae.probability import Bernoulli, GaussianKL, Reparameterize
+from scratchvae.probability import (
+    Bernoulli,
+    ContinuousBernoulli,
+    Gaussian,
+    GaussianDecoded,
+    GaussianKL,
+    GaussianLearnt,
+    Reparameterize,
+)
+from scratchvae.probability.gaussian_decoded import LOWEST
 from scratchvae.verification.checks.check import Check, Measurement
 from scratchvae.verification.oracles import get_oracle, missing
 from scratchvae.verification.problem import GradientProblem
@@ -34,6 +44,45 @@ def _bernoulli(dtype: str) -> Pairs:
         t = np.linspace(-20.0, 20.0, 9, dtype=dtype)
         exact = -np.logaddexp(0.0, (1 - 2 * pixel) * t.astype(np.float64)).sum()
         yield Bernoulli().forward(t[None], np.full((1, 9), pixel, dtype)), [exact], 20.0
+
+
+# log p = x t − A(t), with A(1000) = 1000 − log 1000 and A(−1000) = −log 1000, and the mean is 1 − 1/1000 or 1/1000;
+# and around 0, where A = ½ t + t²/24 and the mean is ½ + t/12, to the last digit.
+def _continuous_bernoulli(dtype: str) -> Pairs:
+    logits = np.array([[1000.0], [-1000.0], [1000.0], [-1000.0]], dtype)
+    x = np.array([[1.0], [0.0], [0.0], [1.0]], dtype)
+    likelihood, size = ContinuousBernoulli(), np.log(1000.0)
+    yield likelihood.forward(logits, x), [size, size, size - 1000, size - 1000], 1000.0
+    yield likelihood.backward(np.ones(4, dtype))[:, 0], [0.001, -0.001, -0.999, 0.999], 1.0
+    yield likelihood.mean(logits, np.empty_like(logits))[:, 0], [0.999, 0.001, 0.999, 0.001], 1.0
+    for t in (0.0, 1e-300, 1e-30, 1e-8, -1e-8, 1e-5, -1e-5):
+        near = np.full((1, 1), t, dtype)
+        t = float(near[0, 0])
+        yield likelihood.forward(near, np.ones_like(near)), [t / 2 - t**2 / 24], 1.0
+        yield likelihood.backward(np.ones(1, dtype)), [[0.5 - t / 12]], 1.0
+        yield likelihood.mean(near, np.empty_like(near)), [[0.5 + t / 12]], 1.0
+
+
+# log p = −½ (e²/σ² + log σ² + log 2π), dμ = e/σ²; decoded, log σ² is −12 or r, to the last digit, and dr is 0 or
+# ½ (e²/σ² − 1).
+def _gaussians(dtype: str) -> Pairs:
+    zero, one = np.zeros((1, 1), dtype), np.ones(1, dtype)
+    constant = float(np.log(2 * np.pi))
+    for error in (0.0, -1e6, 1e6):
+        x = np.full((1, 1), error, dtype)
+        for likelihood in (Gaussian(0.5), GaussianLearnt(0.5)):
+            size = max(2 * error**2, 1.0)
+            yield likelihood.forward(zero, x), [-2 * error**2 + np.log(2) - constant / 2], size
+            yield likelihood.backward(one), [[4 * error]], max(4 * abs(error), 1.0)
+            if isinstance(likelihood, GaussianLearnt):
+                yield likelihood.dlogvar, [2 * error**2 - 0.5], size
+        for r, logvar, slope in ((1000.0, 1000.0, 1.0), (50.0, 50.0, 1.0), (-1000.0, LOWEST, 0.0)):
+            decoded, square = GaussianDecoded(), error**2 * float(np.exp(-logvar))
+            size = max(square, abs(logvar))
+            yield decoded.forward(np.array([[0.0, r]], dtype), x), [-(square + logvar + constant) / 2], size
+            dmu, dr = decoded.backward(one)[0]
+            yield dmu, error * np.exp(-logvar), max(abs(error) * float(np.exp(-logvar)), 1.0)
+            yield dr, slope * (square - 1) / 2, size
 
 
 # KL = ½ (exp ℓ − 1 − ℓ), dℓ = ½ (exp ℓ − 1), and z = exp(½ ℓ), dℓ = ½ z for ε = 1
@@ -76,9 +125,18 @@ def _exact(problem: GradientProblem, dtype: np.dtype[Any]) -> list[Array]:
     return [oracle.value(formula, *inputs), *oracle.vjp(formula, np.ones(()), *inputs)]
 
 
+CASES = {
+    "Bernoulli": _bernoulli,
+    "ContinuousBernoulli": _continuous_bernoulli,
+    "Gaussians": _gaussians,
+    "KL and draw": _gaussian,
+    "VAE": _model,
+}
+
+
 def _measure(seed: int) -> dict[str, Measurement]:
     found = {}
-    for name, pairs in (("Bernoulli", _bernoulli), ("KL and draw", _gaussian), ("VAE", _model)):
+    for name, pairs in CASES.items():
         for dtype, allowed in SATURATED.items():
             errors = [float(np.max(np.abs(np.subtract(given, exact)))) / size for given, exact, size in pairs(dtype)]
             found[f"{name}, {dtype}"] = Measurement(float(np.max(errors)), allowed)

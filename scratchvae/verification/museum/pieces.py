@@ -112,7 +112,7 @@ IN_PIECES = (
                 "self.xp.subtract(self.scaled, 2.0 * float(self.width), out=half_excess)",
             ),
         ),
-        ("GaussianLearnt by autograd", "VAE-gaussian_learnt by autograd"),
+        ("densities: sum and mean", "saturation", "GaussianLearnt by autograd", "VAE-gaussian_learnt by autograd"),
         ("GaussianLearnt by finite-difference", "VAE-gaussian_learnt by finite-difference", "VAE by autograd"),
     ),
     Exhibit(

@@ -11,7 +11,7 @@ from autograd import make_vjp
 from autograd.scipy.special import erfc
 
 from scratchvae.backend import Array
-from scratchvae.verification.oracles.oracle import Oracle
+from scratchvae.verification.oracles.oracle import UNIT_POINTS, UNIT_WEIGHTS, Oracle
 
 
 class _Autograd(Oracle):
@@ -35,6 +35,11 @@ class _Autograd(Oracle):
     def bernoulli(logits: Any, x: Any) -> Any:
         log_p, log_1_minus_p = -np.logaddexp(0.0, -logits), -np.logaddexp(0.0, logits)
         return np.sum(x * log_p + (1 - x) * log_1_minus_p, axis=1)
+
+    @staticmethod
+    def continuous_bernoulli(logits: Any, x: Any) -> Any:
+        integral = np.dot(np.exp(logits[..., None] * UNIT_POINTS), UNIT_WEIGHTS)
+        return np.sum(x * logits - np.log(integral), axis=1)
 
     @staticmethod
     def gaussian(mu: Any, logvar: Any, x: Any) -> Any:

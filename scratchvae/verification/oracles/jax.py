@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from scratchvae.backend import Array
-from scratchvae.verification.oracles.oracle import Oracle
+from scratchvae.verification.oracles.oracle import UNIT_POINTS, UNIT_WEIGHTS, Oracle
 
 
 def _in_float64() -> Any:
@@ -42,6 +42,11 @@ class _Jax(Oracle):
     @staticmethod
     def bernoulli(logits: Any, x: Any) -> Any:
         return (x * jax.nn.log_sigmoid(logits) + (1 - x) * jax.nn.log_sigmoid(-logits)).sum(axis=1)
+
+    @staticmethod
+    def continuous_bernoulli(logits: Any, x: Any) -> Any:
+        integral = jnp.dot(jnp.exp(logits[..., None] * UNIT_POINTS), UNIT_WEIGHTS)
+        return jnp.sum(x * logits - jnp.log(integral), axis=1)
 
     @staticmethod
     def gaussian(mu: Any, logvar: Any, x: Any) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from scratchvae.backend import Array
 
 
@@ -18,11 +20,17 @@ class AdamSettings(NamedTuple):
     weight_decay: float = 0.0
 
 
+# exp(x t) integrated over x from 0 to 1 by Gauss and Legendre's rule, which is exact to the last digit for |t| < 100.
+_POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(64)
+UNIT_POINTS, UNIT_WEIGHTS = (_POINTS + 1) / 2, _WEIGHTS / 2
+
+
 class Oracle:
     """Formulas over a library's own arrays, and that library's derivative of them.
 
-    Activations take a (B, I); `affine` x (B, I), W (I, O), b (O,); `bernoulli` gives log p(x | logits),
-    `gaussian` log N(x; μ, σ²) and `gaussian_kl` KL(N(μ, σ²) ‖ N(0, 1)), each (B,), summed over the dimensions of a row.
+    Activations take a (B, I); `affine` x (B, I), W (I, O), b (O,); `bernoulli` and `continuous_bernoulli` give
+    log p(x | logits), `gaussian` log N(x; μ, σ²) and `gaussian_kl` KL(N(μ, σ²) ‖ N(0, 1)), each (B,), summed over the
+    dimensions of a row.
     """
 
     name: str
@@ -38,6 +46,7 @@ class Oracle:
     reparameterize: Callable[[Any, Any, Any], Any]
     gaussian_kl: Callable[[Any, Any], Any]
     bernoulli: Callable[[Any, Any], Any]
+    continuous_bernoulli: Callable[[Any, Any], Any]
     gaussian: Callable[[Any, Any, Any], Any]  # of mu, logvar, x
 
     def constant(self, x: Array) -> Any:

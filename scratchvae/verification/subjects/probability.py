@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,18 @@ import numpy as np
 from scratchvae.backend import NUMPY, Array
 from scratchvae.memory import BatchBuffers
 from scratchvae.models.objective import Objective
-from scratchvae.probability import Bernoulli, FreeBits, Gaussian, GaussianKL, GaussianLearnt, Reparameterize
+from scratchvae.probability import (
+    Bernoulli,
+    ContinuousBernoulli,
+    FreeBits,
+    Gaussian,
+    GaussianDecoded,
+    GaussianKL,
+    GaussianLearnt,
+    Likelihood,
+    Reparameterize,
+)
+from scratchvae.verification import formulas
 from scratchvae.verification.oracles import Oracle
 from scratchvae.verification.problem import GradientProblem, Subject, Twins, of_unit
 from scratchvae.verification.subjects.draws import sizes
@@ -89,15 +101,20 @@ def _kl_per_dimension(rng: np.random.Generator) -> GradientProblem:
     return of_unit(PerDimension, backward, formula, mu=rng.standard_normal(shape), logvar=rng.standard_normal(shape))
 
 
-def _bernoulli(rng: np.random.Generator) -> GradientProblem:
-    shape = sizes(rng, 2)
-    return of_unit(
-        Bernoulli,
-        lambda likelihood, dlog: [likelihood.backward(dlog), likelihood.backward_data(dlog)],
-        lambda oracle: oracle.bernoulli,
-        logits=3 * rng.standard_normal(shape),
-        x=rng.random(shape),
-    )
+def _on_logits(
+    kind: type[Likelihood], formula: Callable[[Oracle], Callable[..., Any]]
+) -> Callable[[np.random.Generator], GradientProblem]:
+    def draw(rng: np.random.Generator) -> GradientProblem:
+        shape = sizes(rng, 2)
+        return of_unit(
+            kind,
+            lambda likelihood, dlog: [likelihood.backward(dlog), likelihood.backward_data(dlog)],
+            formula,
+            logits=3 * rng.standard_normal(shape),
+            x=rng.random(shape),
+        )
+
+    return draw
 
 
 def _gaussian(rng: np.random.Generator) -> GradientProblem:
@@ -108,6 +125,20 @@ def _gaussian(rng: np.random.Generator) -> GradientProblem:
         lambda oracle: lambda mu, x: oracle.gaussian(mu, oracle.constant(np.full(1, 2 * np.log(sigma))), x),
         mu=rng.standard_normal(shape),
         x=rng.standard_normal(shape),
+    )
+
+
+# Some r are close to the bound of log σ², and below it.
+def _gaussian_decoded(rng: np.random.Generator) -> GradientProblem:
+    rows, width = sizes(rng, 2)
+    mu, r = rng.standard_normal((2, rows, width))
+    r -= rng.choice([0.0, 12.0], r.shape, p=[0.7, 0.3])
+    return of_unit(
+        GaussianDecoded,
+        lambda likelihood, dlog: [likelihood.backward(dlog), likelihood.backward_data(dlog)],
+        lambda oracle: lambda outputs, x: formulas.gaussian_decoded(oracle, outputs, x),
+        parameters=np.concatenate([mu, r], axis=1),
+        x=rng.standard_normal((rows, width)),
     )
 
 
@@ -164,8 +195,14 @@ DENSITIES = (
     Subject("GaussianKL", (GaussianKL,), _gaussian_kl),
     Subject("GaussianKL, by dimension", (GaussianKL,), _kl_per_dimension),
     Subject("FreeBits", (FreeBits,), _free_bits),
-    Subject("Bernoulli", (Bernoulli,), _bernoulli),
+    Subject("Bernoulli", (Bernoulli,), _on_logits(Bernoulli, lambda oracle: oracle.bernoulli)),
+    Subject(
+        "ContinuousBernoulli",
+        (ContinuousBernoulli,),
+        _on_logits(ContinuousBernoulli, lambda oracle: oracle.continuous_bernoulli),
+    ),
     Subject("Gaussian", (Gaussian,), _gaussian),
     Subject("GaussianLearnt", (GaussianLearnt,), _gaussian_learnt),
+    Subject("GaussianDecoded", (GaussianDecoded,), _gaussian_decoded),
     Subject("Objective", (Objective,), _objective),
 )
