@@ -94,7 +94,8 @@ def run(args: argparse.Namespace) -> int:
         sets = {"clean": clean, "noisy": noisy, "denoised": denoised}
         shown = {name: part[:SHOWN] for name, part in sets.items() if part is not None}
         columns, title = min(SHOWN, len(noisy)), noise.capitalize()
-        figure = plotting.draw_bands(list(shown.values()), model.image_shape, columns, title, list(shown))
+        span = plotting.span_of(rows if clean is None else clean)
+        figure = plotting.draw_bands(list(shown.values()), model.image_shape, columns, title, list(shown), span)
         plotting.save_picture(figure, args.picture)
         print(f"wrote {args.picture}")
     else:

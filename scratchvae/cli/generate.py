@@ -51,7 +51,8 @@ def run_sample(args: argparse.Namespace) -> int:
     vae = read_vae(args)
     images = vae.sample(args.count, args.seed)
     columns = max(1, min(args.count, round(args.count**0.5)))
-    write_rows(images, args.out, lambda: plotting.draw_images(images, vae.image_shape, columns))
+    span = vae.notes.get("span", plotting.UNIT)
+    write_rows(images, args.out, lambda: plotting.draw_images(images, vae.image_shape, columns, span=span))
     return 0
 
 

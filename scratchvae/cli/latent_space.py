@@ -98,7 +98,8 @@ def run_interpolate(args: argparse.Namespace) -> int:
     frames = to_numpy(model.interpolate(start, end, args.steps, args.kind))
     shown = np.concatenate([start[None], frames, end[None]])
     title = f"At both ends the originals, between them {WAYS[args.kind]} from code to code"
-    write_rows(frames, args.out, lambda: plotting.draw_images(shown, model.image_shape, len(shown), title))
+    span = plotting.span_of(images)
+    write_rows(frames, args.out, lambda: plotting.draw_images(shown, model.image_shape, len(shown), title, span))
     return 0
 
 
@@ -115,7 +116,9 @@ def run_analogy(args: argparse.Namespace) -> int:
     write_rows(
         answers,
         args.out,
-        lambda: plotting.draw_analogies(plus, minus, model.reconstruct(c), answers, model.image_shape),
+        lambda: plotting.draw_analogies(
+            plus, minus, model.reconstruct(c), answers, model.image_shape, plotting.span_of(rows.images)
+        ),
     )
     return 0
 
@@ -132,7 +135,8 @@ def run_walk(args: argparse.Namespace) -> int:
     values = np.linspace(-reach, reach, steps)
     frames = np.concatenate([to_numpy(vae.walk(x, k, values)) for k in dimensions])
     names = [f"z{k}  {kl[k]:.2f} nats" for k in dimensions]
-    write_rows(frames, args.out, lambda: plotting.draw_traversals(frames, vae.image_shape, names, values))
+    span = plotting.span_of(images)
+    write_rows(frames, args.out, lambda: plotting.draw_traversals(frames, vae.image_shape, names, values, span))
     print(f"{len(names)} × {steps} images, by dimension, with its KL: {', '.join(names)}")
     return 0
 

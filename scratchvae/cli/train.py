@@ -33,7 +33,7 @@ from scratchvae.layers.initializers import INITIALIZERS
 from scratchvae.models import VAE, Model
 from scratchvae.models.likelihoods import LIKELIHOODS
 from scratchvae.models.network import ACTIVATIONS
-from scratchvae.plotting import ALBUM, draw_album, save_picture
+from scratchvae.plotting import ALBUM, draw_album, save_picture, span_of
 from scratchvae.training import History, Trainer, load, save, score
 from scratchvae.training.corruption import describe
 
@@ -73,7 +73,7 @@ def add_commands(commands: Commands) -> None:
         choices=list(LIKELIHOODS),
         default="bernoulli",
         help="of the data given its code: bernoulli for pixels that are on or off, continuous_bernoulli for grey ones "
-        "from 0 to 1; the gaussian ones for any numbers, with one width that is given or learnt, or one for each number "
+        "from 0 to 1; the gaussian ones for any numbers, with one width that is given or learnt, or a width for each "
         "that the decoder puts out",
     )
     network.add_argument(
@@ -152,7 +152,7 @@ def run(args: argparse.Namespace) -> int:
         kl_weight=make_kl_weight(args, len(train)),
         corrupt=corrupt,
     )
-    model.notes = {**data_source(args), "binarize": binarize}
+    model.notes = {**data_source(args), "binarize": binarize, "span": span_of(data.train.images)}
     if corrupt is not None:
         model.notes["corrupt"] = describe(corrupt)
     out = Path(args.out) if hasattr(args, "out") else _default_out(data, model)

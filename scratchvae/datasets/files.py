@@ -84,7 +84,8 @@ def _from_array(path: Path, array: Array) -> Dataset:
         if low < 0 or high > (255 if rows.dtype == np.uint8 else 1):
             raise DataError(
                 f"{path} holds {rows.dtype} from {low} to {high}; expected uint8 (0 to 255), only 0 and 1, or floats "
-                "in [0, 1]: divide by the largest possible value and save again"
+                "in [0, 1]: divide by the largest possible value and save again; floats of any size are for a Gaussian "
+                "likelihood"
             )
         rows = rows.astype(np.float32) / np.float32(255 if high > 1 else 1)
     elif rows.dtype.kind == "f":

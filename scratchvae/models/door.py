@@ -24,9 +24,9 @@ class Door:
         self.finite = (-largest, largest)
 
     def rows(
-        self, x: Any, name: str, width: int, support: tuple[float, float] | None = None, mean: Array | None = None
+        self, x: Any, name: str, width: int, support: tuple[float, float] = (-inf, inf), mean: Array | None = None
     ) -> Array:
-        """`x`, once it is known to be rows (B, width) of real numbers within `support`, by default the finite ones.
+        """`x`, once it is known to be rows (B, width) of finite real numbers within `support`.
 
         `mean` (width,) float64, where it is given, is set to the mean of the rows. Nothing is copied or converted, so
         that x may be larger than memory. Raises DTypeError, ShapeError, RangeError, DataError.
@@ -41,9 +41,13 @@ class Door:
         if x.ndim != 2 or x.shape[1] != width or not len(x):
             raise ShapeError(f"{name} has shape {x.shape}; expected (B, {width}) with B ≥ 1{_mend(x, name, width)}")
         if width:
-            within(x, name, support or self.finite, mean)
+            within(x, name, self.reach(support), mean)
         array: Array = x
         return array
+
+    def reach(self, support: tuple[float, float]) -> tuple[float, float]:
+        """`support`, as far as our dtype goes."""
+        return max(support[0], self.finite[0]), min(support[1], self.finite[1])
 
     def bring(self, x: Array) -> Array:
         """`x` of our dtype and on our device; itself if it is so already."""
@@ -64,6 +68,7 @@ def within(x: Array, name: str, support: tuple[float, float], mean: Array | None
     if not (isfinite(low) and isfinite(high)):
         raise RangeError(f"{name} holds NaN or infinite values; drop those rows, or fill them in, first")
     mend = "divide 8-bit images by 255, other data by their maximum" if low >= 0 else "shift and scale them first"
+    mend += ", or take likelihood='gaussian', of any numbers" if support == (0.0, 1.0) else ""
     raise RangeError(f"{name} holds values from {low:g} to {high:g}; expected {support[0]:g} to {support[1]:g}: {mend}")
 
 

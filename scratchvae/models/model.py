@@ -223,7 +223,7 @@ class Model(LatentSpace, Weights):
 
         A last bias that is not zero any more is left alone. Raises RangeError.
         """
-        within(mean, "mean", self.likelihood.support or self.door.finite)
+        within(mean, "mean", self.door.reach(self.likelihood.support))
         last = self.decoder.layers[-1]
         assert isinstance(last, Linear)
         if not to_numpy(last.b).any():

@@ -8,16 +8,19 @@ from scratchvae.plotting.curves import draw_history
 from scratchvae.plotting.figures import save_picture
 from scratchvae.plotting.latent import draw_codes, draw_manifold
 from scratchvae.plotting.mosaic import (
+    UNIT,
     draw_analogies,
     draw_bands,
     draw_images,
     draw_interpolations,
     draw_reconstructions,
     draw_traversals,
+    span_of,
 )
 
 __all__ = [
     "ALBUM",
+    "UNIT",
     "draw_album",
     "draw_analogies",
     "draw_bands",
@@ -31,4 +34,5 @@ __all__ = [
     "draw_traversals",
     "draw_walks",
     "save_picture",
+    "span_of",
 ]

@@ -12,7 +12,7 @@ from scratchvae.datasets import Dataset, Split
 from scratchvae.models import VAE, Model
 from scratchvae.plotting.curves import draw_history
 from scratchvae.plotting.latent import draw_codes, draw_manifold
-from scratchvae.plotting.mosaic import Shape, draw_images, draw_interpolations, draw_reconstructions
+from scratchvae.plotting.mosaic import Shape, draw_images, draw_interpolations, draw_reconstructions, span_of
 from scratchvae.training import History
 
 if TYPE_CHECKING:
@@ -36,7 +36,11 @@ def draw_album(model: Model, history: History, data: Dataset, seed: int = 0) -> 
     }
     if isinstance(model, VAE):
         album["samples"] = draw_images(
-            model.sample(96, seed), shape, 12, "Samples: what draws from the prior are decoded to"
+            model.sample(96, seed),
+            shape,
+            12,
+            "Samples: what draws from the prior are decoded to",
+            span_of(test.images),
         )
     if history.epochs:
         album["history"] = draw_history(history)
@@ -47,13 +51,13 @@ def draw_walks(model: Model, rows: Split, shape: Shape, walks: int = 6, steps: i
     """Straight walks in latent space from image to image: one of each label in turn, or rows from all over the part."""
     images, stops = rows.images, _stops(rows, walks + 1)
     frames = [to_numpy(model.interpolate(images[a], images[b], steps)) for a, b in pairwise(stops)]
-    return draw_interpolations(np.concatenate(frames), shape, steps)
+    return draw_interpolations(np.concatenate(frames), shape, steps, span_of(images))
 
 
 def draw_latent(model: Model, rows: Split, shape: Shape) -> Figure:
     """The latent plane itself if it is one, and belongs to a VAE; else the codes of the rows, seen flat."""
     if isinstance(model, VAE) and model.latent_dim == 2:
-        return draw_manifold(model, shape)
+        return draw_manifold(model, shape, span=span_of(rows.images))
     labels = None if rows.labels is None else rows.labels[:CODES]
     return draw_codes(model.embed(rows.images[:CODES]), labels)
 

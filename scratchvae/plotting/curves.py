@@ -33,7 +33,7 @@ def draw_history(history: History) -> Figure:
     if any(history.kl):  # a classical autoencoder has none
         right.plot(epochs, history.kl, label="KL", color="tab:green", marker=marker)
     right.set_title("Its two terms, training", fontsize=11)
-    right.set_ylim(bottom=0.0)
+    right.set_ylim(bottom=None if any(term > 0.0 for term in history.reconstruction) else 0.0)  # a density may exceed 1
     right.legend(frameon=False)
     for axes in (left, right):
         axes.set_xlabel("epoch")

@@ -10,7 +10,7 @@ import numpy as np
 from scratchvae.backend import Array, to_numpy
 from scratchvae.models import VAE
 from scratchvae.plotting.figures import blank_figure
-from scratchvae.plotting.mosaic import Shape, draw_images
+from scratchvae.plotting.mosaic import UNIT, Shape, Span, draw_images
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 LEGEND = 20  # labels, at most, that a legend has room for and colours can tell apart
 
 
-def draw_manifold(vae: VAE, shape: Shape, side: int = 20) -> Figure:
+def draw_manifold(vae: VAE, shape: Shape, side: int = 20, span: Span = UNIT) -> Figure:
     """What a two-dimensional latent space decodes to, on a grid that cuts the prior into equally likely pieces."""
     quantiles = [NormalDist().inv_cdf((k + 0.5) / side) for k in range(side)]
     z = np.array([(across, up) for up in reversed(quantiles) for across in quantiles])
-    return draw_images(
-        vae.decode(z), shape, side, "The latent plane: z₀ to the right, z₁ upwards, even steps of the prior"
-    )
+    title = "The latent plane: z₀ to the right, z₁ upwards, even steps of the prior"
+    return draw_images(vae.decode(z), shape, side, title, span)
 
 
 def draw_codes(codes: Any, labels: Array | None) -> Figure:

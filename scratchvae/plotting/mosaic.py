@@ -14,15 +14,26 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Shape = tuple[int, ...] | None
+Span = tuple[float, float]  # the number that is drawn black, and the one that is drawn white
+UNIT: Span = (0.0, 1.0)
 LARGEST_INCHES, TITLE_INCHES, STRIP_INCHES = 7.0, 0.4, 0.15
 
 
-def mosaic(images: Any, shape: Shape, columns: int) -> Array:
-    """Images (N, D) as one array, `columns` to a row, a thin white gap between each two.
-
-    Without a shape a row of numbers is drawn as a strip one pixel high.
-    """
+def span_of(images: Any) -> Span:
+    """The span to draw data (N, D) in: 0 to 1 if it is in there, else from its smallest to its largest number."""
     images = to_numpy(images)
+    low, high = float(images.min()), float(images.max())
+    return UNIT if low >= 0.0 and high <= 1.0 else (low, high)
+
+
+def mosaic(images: Any, shape: Shape, columns: int, span: Span = UNIT) -> Array:
+    """Images (N, D) as one array in [0, 1], `columns` to a row, a thin white gap between each two.
+
+    Without a shape a row of numbers is drawn as a strip one pixel high. Numbers beyond the span, such as a Gaussian's
+    means may be, are drawn as its ends.
+    """
+    low, high = span
+    images = np.clip((to_numpy(images) - low) / ((high - low) or 1.0), 0.0, 1.0)
     height, width, gap = _sizes(images, shape)
     rows = -(-len(images) // columns)
     canvas = np.ones((rows * (height + gap) - gap, columns * (width + gap) - gap), np.float64)
@@ -32,9 +43,9 @@ def mosaic(images: Any, shape: Shape, columns: int) -> Array:
     return canvas
 
 
-def draw_images(images: Any, shape: Shape, columns: int, title: str = "") -> Figure:
-    """Images (N, D) in [0, 1] as a mosaic, under a title."""
-    canvas = mosaic(images, shape, columns)
+def draw_images(images: Any, shape: Shape, columns: int, title: str = "", span: Span = UNIT) -> Figure:
+    """Images (N, D) as a mosaic, under a title."""
+    canvas = mosaic(images, shape, columns, span)
     if shape:
         height, width = (side * LARGEST_INCHES / max(canvas.shape) for side in canvas.shape)
     else:
@@ -50,10 +61,12 @@ def draw_images(images: Any, shape: Shape, columns: int, title: str = "") -> Fig
 def draw_reconstructions(originals: Any, reconstructions: Any, shape: Shape, columns: int = 12) -> Figure:
     """Originals (N, D), and below each what the model made of it (N, D); several such bands if N > columns."""
     title = "Originals, and below each its reconstruction"
-    return draw_bands((originals, reconstructions), shape, columns, title)
+    return draw_bands((originals, reconstructions), shape, columns, title, span=span_of(originals))
 
 
-def draw_bands(sets: Sequence[Any], shape: Shape, columns: int, title: str, names: Sequence[str] = ()) -> Figure:
+def draw_bands(
+    sets: Sequence[Any], shape: Shape, columns: int, title: str, names: Sequence[str] = (), span: Span = UNIT
+) -> Figure:
     """Several sets of N rows (N, D): the first `columns` of each set, one set below the other, then the next rows.
 
     Each band is called by the name of its set, if there are any.
@@ -63,29 +76,29 @@ def draw_bands(sets: Sequence[Any], shape: Shape, columns: int, title: str, name
         row
         for start in range(0, len(hosts[0]), columns)
         for rows in hosts
-        for row in _padded(rows[start : start + columns], columns)
+        for row in _padded(rows[start : start + columns], columns, span[1])
     ]
-    figure = draw_images(np.stack(bands), shape, columns, title)
+    figure = draw_images(np.stack(bands), shape, columns, title, span)
     names = list(names) * (len(bands) // columns // len(sets))
     return _named(figure, _sizes(bands[0][None], shape), names, []) if names else figure
 
 
-def draw_interpolations(frames: Any, shape: Shape, steps: int) -> Figure:
+def draw_interpolations(frames: Any, shape: Shape, steps: int, span: Span = UNIT) -> Figure:
     """Frames (R · steps, D): R straight walks through the latent space, one a row."""
-    return draw_images(frames, shape, steps, "From one image to another along a straight line in latent space")
+    return draw_images(frames, shape, steps, "From one image to another along a straight line in latent space", span)
 
 
-def draw_traversals(frames: Any, shape: Shape, names: list[str], values: Any) -> Figure:
+def draw_traversals(frames: Any, shape: Shape, names: list[str], values: Any, span: Span = UNIT) -> Figure:
     """Frames (K · T, D): a row for each of K latent dimensions, by name, which takes T values."""
-    figure = draw_images(frames, shape, len(values), "Along one latent dimension at a time, the others kept")
+    figure = draw_images(frames, shape, len(values), "Along one latent dimension at a time, the others kept", span)
     return _named(figure, _sizes(frames, shape), names, [f"{value:.2g}" for value in values])
 
 
-def draw_analogies(a: Any, b: Any, c: Any, answers: Any, shape: Shape) -> Figure:
+def draw_analogies(a: Any, b: Any, c: Any, answers: Any, shape: Shape, span: Span = UNIT) -> Figure:
     """A row for each of c (N, D) and its answer (N, D), and before them what they share, a (D,) and b (D,)."""
     rows = zip(to_numpy(c), to_numpy(answers), strict=True)
     terms = np.stack([term for each, answer in rows for term in (a, b, each, answer)])
-    figure = draw_images(terms, shape, 4, "What is to C as A is to B: the sum of three codes, decoded")
+    figure = draw_images(terms, shape, 4, "What is to C as A is to B: the sum of three codes, decoded", span)
     return _named(figure, _sizes(terms, shape), [""] * (len(terms) // 4), ["A", "B", "C", "A − B + C"])
 
 
@@ -107,5 +120,5 @@ def _sizes(images: Array, shape: Shape) -> tuple[int, int, int]:
     return height, width, max(1, height // 14)
 
 
-def _padded(rows: Array, count: int) -> Array:
-    return np.concatenate([rows, np.ones((count - len(rows), rows.shape[1]), rows.dtype)])
+def _padded(rows: Array, count: int, white: float) -> Array:
+    return np.concatenate([rows, np.full((count - len(rows), rows.shape[1]), white, rows.dtype)])

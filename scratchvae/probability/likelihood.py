@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import ClassVar
 
 from scratchvae.backend import Array
@@ -11,11 +12,11 @@ from scratchvae.memory import Unit
 class Likelihood(Unit):
     """p(x | z), independent from dimension to dimension, given by the numbers that a decoder puts out for z.
 
-    support                 the least and the largest number that x may hold; None for any that is finite
+    support                 the least and the largest number that x may hold; −∞ to ∞ for any that is finite
     outputs_per_dimension   numbers that the decoder puts out for each dimension of x, all first ones before all second
     """
 
-    support: ClassVar[tuple[float, float] | None] = None
+    support: ClassVar[tuple[float, float]] = (-inf, inf)
     outputs_per_dimension: ClassVar[int] = 1
 
     def forward(self, parameters: Array, x: Array) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -194,6 +194,7 @@ class Trainer:
                 f"training diverged in epoch {number}: its loss is {-value:g}"
                 + ("" if validated is None else f", its validation loss {validated:g}")
                 + "; try a smaller learning rate, or clip_norm=1"
+                + (", and data scaled to spread by about 1" if self.model.likelihood.support[1] == inf else "")
             )
         seconds, per_dimension = time.perf_counter() - start, tally.kl_per_dimension(len(batches.images))
         return Epoch(number, -value, reconstruction, kl, validated, seconds, tally.kl_weight(), per_dimension)

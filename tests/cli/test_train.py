@@ -47,6 +47,36 @@ def rows(count, *shape, seed=0):
     return np.random.default_rng(seed).random((count, *shape), np.float32)
 
 
+@pytest.mark.parametrize(
+    ("words", "name", "sigma"),
+    [
+        ("--likelihood continuous_bernoulli", "continuous_bernoulli", None),
+        ("--likelihood gaussian", "gaussian", 1.0),
+        ("--likelihood gaussian --sigma 0.2", "gaussian", 0.2),
+        ("--likelihood gaussian_learnt --sigma 0.2", "gaussian_learnt", 0.2),
+        ("--likelihood gaussian_decoded", "gaussian_decoded", None),
+        ("--likelihood gaussian --model autoencoder", "gaussian", 1.0),
+        ("", "bernoulli", None),
+    ],
+)
+def test_the_likelihood_and_its_sigma_are_those_asked_for(words, name, sigma):
+    model = trained(*words.split())
+    assert (model.config["likelihood"], model.config["sigma"]) == (name, sigma)
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "gaussian_learnt", "gaussian_decoded"])
+def test_a_gaussian_learns_from_numbers_of_any_size_and_every_command_takes_its_model(folder, capsys, likelihood):
+    np.save("wide.npy", 4 * rows(40, 3, 3) - 2)
+    assert train("wide.npy", "--likelihood", likelihood, "--out", "run") == 0
+    assert written(folder / "run") >= PICTURES
+    model = scratchvae.load("run")
+    assert model.notes["span"] == [float(np.load("wide.npy").min()), float(np.load("wide.npy").max())]
+    for line in ("sample run", "reconstruct run", "interpolate run", "embed run", "evaluate run", "info run"):
+        assert main(line.split()) == 0
+    assert main(["gradcheck", "--model", "run", "--oracle", "autograd"]) == 0
+    assert "likelihood" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("latent", ["3", "2"])
 def test_a_run_leaves_a_model_its_records_and_pictures_in_png(folder, latent):
     assert train("--latent", latent) == 0

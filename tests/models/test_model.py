@@ -18,6 +18,10 @@ def test_a_model_describes_itself_in_a_line():
     assert repr(sv.VAE(6, 2, (5, 4), "tanh")) == "<VAE 6-5-4-2, tanh, 152 parameters, float32 on numpy>"
 
 
+def test_a_model_that_is_not_of_bernoulli_pixels_says_what_it_is_of():
+    assert repr(sv.VAE(6, 2, (5,), "tanh", "gaussian")).startswith("<VAE 6-5-2, tanh, gaussian, ")
+
+
 @BOTH
 def test_a_model_keeps_the_shape_of_its_pictures_and_room_for_notes(kind):
     model = kind(6, 2, (4,), image_shape=[2, 3])

@@ -57,6 +57,42 @@ def test_bad_data_is_refused_before_a_weight_moves(case, method):
     assert np.array_equal(vae.theta, before)
 
 
+REFUSED = {
+    "nan": "NaN",
+    "infinite": "infinite",
+    "one infinite": "infinite",
+    "complex": "complex128",
+    "empty": r"\(0, 4\)",
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+@pytest.mark.parametrize("likelihood", ["gaussian", "gaussian_learnt", "gaussian_decoded"])
+def test_a_gaussian_takes_any_finite_numbers_and_no_others(likelihood, case):
+    vae = sv.VAE(4, 2, (3,), likelihood=likelihood)
+    for x in ("too large", "bytes", "negative"):
+        assert np.isfinite(vae.elbo(BAD_DATA[x][0]).value).all()
+    for call in (vae.elbo, vae.encode, sv.Trainer(vae).step):
+        with pytest.raises((RangeError, ShapeError, DTypeError), match=REFUSED[case]):
+            call(BAD_DATA[case][0])
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "continuous_bernoulli"])
+def test_grey_values_beyond_0_and_1_are_refused_and_a_likelihood_for_them_is_named(likelihood):
+    vae = sv.VAE(4, 2, (3,), likelihood=likelihood)
+    for value in (-1e-3, 1.001):
+        with pytest.raises(RangeError, match=r"expected 0 to 1.*, or take likelihood='gaussian'"):
+            vae.elbo(np.full((2, 4), value))
+
+
+@pytest.mark.parametrize("likelihood", ["continuous_bernoulli", "gaussian", "gaussian_learnt", "gaussian_decoded"])
+def test_zeros_and_ones_are_drawn_for_a_bernoulli_alone(likelihood):
+    vae, x = sv.VAE(4, 2, (3,), likelihood=likelihood), uniform(0, 3, 4)
+    for call in (lambda: sv.Trainer(vae, binarize="dynamic"), lambda: sv.score(vae, x, binarize="dynamic")):
+        with pytest.raises(ConfigError, match=f"binarize='dynamic' .*likelihood='{likelihood}'.*take .*'bernoulli'"):
+            call()
+
+
 def test_accepted_are_lists_booleans_and_zeros_and_ones_of_any_type(vae):
     ones = np.eye(4)
     expected = vae.encode(ones)[0]

@@ -52,6 +52,36 @@ def test_what_is_shown_is_the_mosaic_from_black_at_0_to_white_at_1():
     assert figure.axes[0].get_title() == "a title"
 
 
+def test_what_lies_beyond_black_and_white_is_drawn_as_these():
+    rows = np.array([[-0.5, 0.25, 1.5, 1.0]])
+    assert np.array_equal(canvas(plotting.draw_images(rows, (2, 2), 1)), [[0.0, 0.25], [1.0, 1.0]])
+    assert np.array_equal(canvas(plotting.draw_images(rows, (2, 2), 1, span=(-0.5, 1.5))), [[0.0, 0.375], [1.0, 0.75]])
+
+
+def test_data_that_is_not_from_0_to_1_is_drawn_from_its_smallest_number_to_its_largest():
+    assert plotting.span_of(images(5, 4)) == (0.0, 1.0)
+    rows = 10 * images(3, 4, seed=1) - 5
+    span = plotting.span_of(rows)
+    assert span == (rows.min(), rows.max())
+    shown = canvas(plotting.draw_reconstructions(rows, rows + 100, (2, 2), columns=4))
+    np.testing.assert_allclose(shown[:2, :2].ravel(), (rows[0] - span[0]) / (span[1] - span[0]))
+    assert (shown[3:] == 1.0).all() and (shown[:, 9:] == 1.0).all()  # reconstructions, and what is missing of a band
+    assert np.array_equal(
+        canvas(plotting.draw_images(np.full((1, 4), 7.0), (2, 2), 1, span=(7.0, 7.0))), np.zeros((2, 2))
+    )
+
+
+def test_an_album_of_numbers_of_any_size_shows_each_picture_in_the_span_of_the_data():
+    rows = 100 * images(20, 4) - 50
+    data = datasets.Dataset("", datasets.Split(rows, None), datasets.Split(rows, None), (2, 2))
+    vae = VAE(4, 2, hidden=(), likelihood="gaussian")
+    vae.theta[...] = 0.0
+    album = plotting.draw_album(vae, History(), data)
+    grey = -rows.min() / (rows.max() - rows.min())
+    for name in ("samples", "interpolation", "latent"):  # a mean of 0 everywhere
+        np.testing.assert_allclose(np.unique(canvas(album[name])), [grey, 1.0], rtol=1e-6)
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 6])
 def test_each_reconstruction_stands_below_its_original(count):
     originals, copies = images(count, 4, seed=1), images(count, 4, seed=2)
@@ -218,6 +248,14 @@ def test_a_history_shows_the_losses_and_the_terms_with_their_signs():
 def test_a_history_without_validation_has_no_line_for_it():
     left, _ = plotting.draw_history(history(None, None)).axes
     assert set(lines(left)) == {"training"}
+
+
+def test_a_history_of_a_density_above_1_is_seen_whole():
+    past = History()
+    past.epochs = [Epoch(k + 1, 0.0, 50.0 * k - 20.0, 2.0, None, 0.1) for k in range(3)]
+    _, right = plotting.draw_history(past).axes
+    assert right.get_ylim()[0] < -80.0
+    assert plotting.draw_history(history(31.0)).axes[1].get_ylim()[0] == 0.0
 
 
 def test_a_history_of_one_epoch_can_be_seen():

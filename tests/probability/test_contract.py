@@ -95,7 +95,7 @@ def test_a_decoders_output_that_is_not_twice_as_wide_is_refused():
 
 @EACH
 def test_the_bias_that_is_asked_for_is_that_at_which_the_mean_is_decoded(kind):
-    low, high = (0.05, 0.95) if kind.support else (-40.0, 40.0)
+    low, high = (0.05, 0.95) if kind.support == (0.0, 1.0) else (-40.0, 40.0)
     mean = np.linspace(low, high, 7)
     likelihood = kind()
     bias = likelihood.output_bias(mean)

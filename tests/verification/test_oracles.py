@@ -41,6 +41,20 @@ def test_the_kl_is_scipys_and_the_likelihood_too():
         np.testing.assert_allclose(oracle.value(oracle.bernoulli, logits, x), log_p, rtol=1e-12)
 
 
+def test_the_gaussian_and_the_continuous_bernoulli_are_scipys():
+    from scipy import stats
+
+    rng = np.random.default_rng(0)
+    mu, logvar, x = rng.standard_normal((3, 5, 3))
+    logits, grey = -rng.uniform(0.1, 20, (5, 3)), rng.random((5, 3))
+    for oracle in (get_oracle(of) for of in ORACLES if not oracles.missing(of)):
+        log_p = stats.norm(mu, np.exp(logvar / 2)).logpdf(x).sum(axis=1)
+        np.testing.assert_allclose(oracle.value(oracle.gaussian, mu, logvar, x), log_p, rtol=1e-12)
+        log_p = stats.truncexpon(b=-logits, scale=-1 / logits).logpdf(grey).sum(axis=1)
+        np.testing.assert_allclose(oracle.value(oracle.continuous_bernoulli, logits, grey), log_p, rtol=1e-11)
+        np.testing.assert_allclose(oracle.value(oracle.continuous_bernoulli, -logits, 1 - grey), log_p, rtol=1e-11)
+
+
 def test_an_oracle_that_is_not_installed_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr(oracles, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"torch is not installed; pip install 'scratchvae\[oracles\]'"):

@@ -27,7 +27,7 @@ SIGMA = 0.3
 # A row of what a decoder may put out for one dimension, and by how much x varies then.
 _CASES: tuple[tuple[Likelihood, tuple[tuple[float, ...], ...], float], ...] = (
     (Bernoulli(), ((-3.0,), (0.0,), (5.0,)), 0.0),
-    (ContinuousBernoulli(), ((-40.0,), (-1.0,), (-1e-4,), (0.0,), (0.2,), (0.25,), (0.3,), (40.0,)), 0.02),
+    (ContinuousBernoulli(), ((-40.0,), (-1.0,), (-1e-4,), (0.0,), (0.2,), (0.25,), (0.3,), (40.0,)), 1.0),
     (Gaussian(SIGMA), ((-2.0,), (0.0,), (3.0,)), SIGMA),
     (GaussianLearnt(SIGMA), ((-2.0,), (0.0,), (3.0,)), SIGMA),
     (GaussianDecoded(), ((-2.0, 2 * log(SIGMA)), (0.0, 2 * log(SIGMA)), (3.0, 2 * log(SIGMA) + 0.5)), SIGMA),
@@ -50,11 +50,11 @@ def _measure(seed: int) -> dict[str, Measurement]:
     return found
 
 
-def _rule(support: tuple[float, float] | None, mean: float, spread: float) -> tuple[Array, Array]:
+def _rule(support: tuple[float, float], mean: float, spread: float) -> tuple[Array, Array]:
     """Points and weights of a sum over all that x may be: 0 and 1 alone, if it does not vary between."""
     if not spread:
         return np.array([0.0, 1.0]), np.ones(2)
-    low, high = support or (mean - 12 * spread, mean + 12 * spread)
+    low, high = max(support[0], mean - 12 * spread), min(support[1], mean + 12 * spread)
     edges = np.linspace(low, high, 41)
     points, weights = np.polynomial.legendre.leggauss(20)
     half = np.diff(edges)[:, None] / 2
