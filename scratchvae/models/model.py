@@ -90,6 +90,7 @@ class Model(LatentSpace, Weights):
         rng = stream(config["seed"], "weights")
         for piece in pieces.values():
             piece.initialize(self.backend, rng)
+        self._last.W *= self.likelihood.output_scale
 
     def __repr__(self) -> str:
         widths = "-".join(str(width) for width in (self.input_dim, *self.config["hidden"], self.latent_dim))
@@ -218,13 +219,17 @@ class Model(LatentSpace, Weights):
         for part in Rows(x).parts(self.chunk_rows):
             yield part, self.door.bring(x[part])
 
+    @property
+    def _last(self) -> Linear:
+        last = self.decoder.layers[-1]
+        assert isinstance(last, Linear)
+        return last
+
     def start_output_bias(self, mean: Array) -> None:
         """Let an untrained decoder begin at the data: its last bias becomes the `output_bias` of mean (D,).
 
         A last bias that is not zero any more is left alone. Raises RangeError.
         """
         within(mean, "mean", self.door.reach(self.likelihood.support))
-        last = self.decoder.layers[-1]
-        assert isinstance(last, Linear)
-        if not to_numpy(last.b).any():
-            self.backend.copy_from_host(last.b, self.likelihood.output_bias(mean).astype(self.dtype))
+        if not to_numpy(self._last.b).any():
+            self.backend.copy_from_host(self._last.b, self.likelihood.output_bias(mean).astype(self.dtype))

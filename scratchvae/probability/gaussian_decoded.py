@@ -9,7 +9,7 @@ import numpy as np
 from scratchvae.backend import Array
 from scratchvae.kernels.bounded import bounded_logvar
 from scratchvae.memory import BatchBuffers
-from scratchvae.probability.likelihood import Likelihood
+from scratchvae.probability.likelihood import GAUSSIAN_OUTPUT_SCALE, Likelihood
 
 LOWEST = -12.0  # of log σ²: σ stays above 0.0025
 
@@ -30,6 +30,7 @@ class GaussianDecoded(Likelihood):
     """
 
     outputs_per_dimension = 2
+    output_scale = GAUSSIAN_OUTPUT_SCALE
 
     # With e = x − μ and ℓ = log σ² = L + softplus(r − L):
     #   log p(x) = −½ Σ (e² exp(−ℓ) + ℓ + log 2π)

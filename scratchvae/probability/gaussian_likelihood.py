@@ -11,7 +11,7 @@ from scratchvae.backend import Array, Backend
 from scratchvae.errors import ConfigError
 from scratchvae.memory import BatchBuffers, FlatVector, require_writable
 from scratchvae.memory.flat import Shapes
-from scratchvae.probability.likelihood import Likelihood
+from scratchvae.probability.likelihood import GAUSSIAN_OUTPUT_SCALE, Likelihood
 from scratchvae.settings import positive
 
 SIGMAS = (1e-15, 1e15)  # 1/σ² has room in float32
@@ -30,6 +30,8 @@ class Gaussian(Likelihood):
     in [0, 1], where nothing is worth more than a few nats. Of everything that z leaves open, the best μ is the average,
     and the average of sharp pictures is a blurred one; a small σ pays z for telling them apart. Raises ConfigError.
     """
+
+    output_scale = GAUSSIAN_OUTPUT_SCALE
 
     def __init__(self, sigma: float = 1.0) -> None:
         self.sigma = positive("sigma", sigma)

@@ -8,16 +8,23 @@ from typing import ClassVar
 from scratchvae.backend import Array
 from scratchvae.memory import Unit
 
+# Weights as they are drawn let the output vary by about 1 with z: little for a logit, but as the mean of a Gaussian
+# more than pixels in [0, 1] do. An encoder then does best to keep its codes together, away from where the decoder is
+# wild, and what else the prior holds is never learnt: on the 8×8 digits, with σ learnt, the ELBO ends 17 nats lower.
+GAUSSIAN_OUTPUT_SCALE = 0.1
+
 
 class Likelihood(Unit):
     """p(x | z), independent from dimension to dimension, given by the numbers that a decoder puts out for z.
 
     support                 the least and the largest number that x may hold; −∞ to ∞ for any that is finite
     outputs_per_dimension   numbers that the decoder puts out for each dimension of x, all first ones before all second
+    output_scale            what the decoder's last weights begin with, over what their initialiser draws
     """
 
     support: ClassVar[tuple[float, float]] = (-inf, inf)
     outputs_per_dimension: ClassVar[int] = 1
+    output_scale: ClassVar[float] = 1.0
 
     def forward(self, parameters: Array, x: Array) -> Array:
         """log p(x | parameters) (B,), in nats, from the decoder's output and x (B, D); on loan."""

@@ -8,6 +8,7 @@ from standin import STANDIN
 import scratchvae as sv
 from scratchvae.backend import NUMPY, to_numpy
 from scratchvae.errors import BackendError, ConfigError, RangeError
+from scratchvae.models.likelihoods import LIKELIHOODS
 from scratchvae.streams import fill, stream
 
 BOTH = pytest.mark.parametrize("kind", [sv.VAE, sv.Autoencoder])
@@ -34,6 +35,19 @@ def test_without_an_initialiser_hidden_weights_begin_as_their_activation_asks_fo
     relu, tanh = (sv.VAE(300, 20, (200,), activation=name).params["encoder.0.W"] for name in ("relu", "tanh"))
     assert relu.std() == pytest.approx(np.sqrt(2 / 300), rel=0.02)
     assert np.abs(tanh).max() <= np.sqrt(6 / 500)
+
+
+@BOTH
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+def test_the_means_of_a_gaussian_begin_close_together_and_logits_as_they_are_drawn(kind, likelihood):
+    plain, model = (kind(6, 2, (5,), likelihood=name, seed=3) for name in ("bernoulli", likelihood))
+    for name, W in plain.params.items():
+        last = name == "decoder.2.W" and likelihood.startswith("gaussian")
+        if likelihood != "gaussian_decoded" or not name.startswith("decoder.2"):
+            np.testing.assert_allclose(model.params[name], W * (0.1 if last else 1.0), rtol=1e-6)
+    z = normal(0, 500, 2)
+    spread = model.decoder.forward(z.astype("float32")).std()
+    assert (spread < 0.25) == likelihood.startswith("gaussian")
 
 
 @BOTH
