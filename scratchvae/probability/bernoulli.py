@@ -69,7 +69,8 @@ class Bernoulli(Likelihood):
 
     def mean(self, logits: Array, out: Array) -> Array:
         """E x = σ(t), the picture that a decoder shows."""
-        return sigmoid(backend_of(logits).xp, logits, out=out)
+        xp = self.xp if self._buffers else backend_of(logits).xp
+        return sigmoid(xp, logits, out=out)
 
     def output_bias(self, mean: Array) -> Array:
         """logit(mean), with means kept within [0.001, 0.999], so that no pixel begins certain.
