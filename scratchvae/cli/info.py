@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import scratchvae
-from scratchvae.backend import get_backend
+from scratchvae.backend import get_backend, to_numpy
 from scratchvae.cli.arguments import Commands, add_command, add_model, print_json, read_model
 from scratchvae.errors import BackendError
 
@@ -64,9 +64,12 @@ def _working(backend: str) -> str:
 
 def model_facts(model: Any) -> dict[str, Any]:
     """What one model is."""
+    logvar = model.params.get("likelihood.logvar")
+    learnt = {} if logvar is None else {"sigma, learnt": float(np.exp(to_numpy(logvar)[0] / 2))}
     return {
         "model": type(model).__name__,
         **model.config,
+        **learnt,
         "notes": model.notes,
         "parameters": {name: list(array.shape) for name, array in model.params.items()},
         "parameters in all": int(model.theta.size),

@@ -33,7 +33,7 @@ from scratchvae.layers.initializers import INITIALIZERS
 from scratchvae.models import VAE, Model
 from scratchvae.models.likelihoods import LIKELIHOODS
 from scratchvae.models.network import ACTIVATIONS
-from scratchvae.plotting import ALBUM, draw_album, save_picture, span_of
+from scratchvae.plotting import ALBUM, UNIT, draw_album, save_picture, span_of
 from scratchvae.training import History, Trainer, load, save, score
 from scratchvae.training.corruption import describe
 
@@ -152,7 +152,9 @@ def run(args: argparse.Namespace) -> int:
         kl_weight=make_kl_weight(args, len(train)),
         corrupt=corrupt,
     )
-    model.notes = {**data_source(args), "binarize": binarize, "span": span_of(data.train.images)}
+    model.notes = {**data_source(args), "binarize": binarize}
+    if (span := span_of(data.train.images)) != UNIT:
+        model.notes["span"] = span
     if corrupt is not None:
         model.notes["corrupt"] = describe(corrupt)
     out = Path(args.out) if hasattr(args, "out") else _default_out(data, model)

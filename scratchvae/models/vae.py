@@ -151,7 +151,7 @@ class VAE(Model):
 
     @guarded
     def denoise(self, x: Any, draws: int = 0, seed: int = 0) -> Array:
-        """Each row of x (B, D) without its noise, (B, D) in [0, 1]: the mean of p(x | z) at the posterior mean of z.
+        """Each row of x (B, D) without its noise, (B, D): the mean of p(x | z) at the posterior mean of z.
 
         Or its average over so many `draws` of z from q(z | x): were that the posterior, this would be E[clean | x], the
         guess of least squared error. What noise is taken away is what the training put in (`Trainer`'s `corrupt`);

@@ -74,7 +74,8 @@ def test_a_gaussian_learns_from_numbers_of_any_size_and_every_command_takes_its_
     for line in ("sample run", "reconstruct run", "interpolate run", "embed run", "evaluate run", "info run"):
         assert main(line.split()) == 0
     assert main(["gradcheck", "--model", "run", "--oracle", "autograd"]) == 0
-    assert "likelihood" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "likelihood" in out and ("sigma, learnt" in out) == (likelihood == "gaussian_learnt")
 
 
 @pytest.mark.parametrize("latent", ["3", "2"])

@@ -105,3 +105,10 @@ def test_a_model_of_grey_values_refuses_others_and_begins_at_the_mean():
     sv.Trainer(vae, lr=1e-2).fit(x, 20)
     assert vae.elbo(x).value.mean() > before
     assert (vae.decode(normal(0, 9, 2)) >= 0).all() and (vae.decode(normal(0, 9, 2)) <= 1).all()
+
+
+def test_without_a_preference_the_density_is_1_everywhere():
+    x = uniform(0, 4, 50)
+    assert (ContinuousBernoulli().forward(np.zeros_like(x), x) == 0.0).all()
+    near = ContinuousBernoulli().forward(np.full_like(x, 1e-9), x)
+    np.testing.assert_allclose(near, 1e-9 * (x - 0.5).sum(axis=1), atol=50 * 1.2e-16)
