@@ -30,7 +30,7 @@ RECIPES = {
         "latent": 50,
         "hidden": [512, 512, 512],
         "activation": "softplus",
-        "epochs": 12,
+        "epochs": 15,
         "warm_up": 3,
         "binarize": "dynamic",
     },
@@ -42,18 +42,23 @@ PENALTIES = (1, 10, 100)
 # %% [markdown]
 # What makes classes lie on different sides of planes is depth: with one hidden layer the probe knows less of the code
 # than of the pixels. A deep VAE begins with a KL that is cheap and grows dear (Sønderby et al. 2016), lest it learn at
-# once to say nothing.
+# once to do without z.
 
 
 # %%
 def train(data, latent, hidden, activation, beta, epochs, warm_up, binarize, seed):
     images = data.train.images
-    vae = sv.VAE(images.shape[1], latent, tuple(hidden), activation, seed=seed)
-    steps = epochs * -(-len(images) // BATCH)
-    trainer = sv.Trainer(vae, lr=sv.optim.Cosine(1e-3, steps), batch_size=BATCH, seed=seed, binarize=binarize)
-    for epoch in range(1, epochs + 1):
-        vae.objective.beta = beta * min(1, epoch / (warm_up + 1))
-        trainer.fit(images, 1)
+    vae = sv.VAE(images.shape[1], latent, tuple(hidden), activation, beta=beta, seed=seed)
+    steps = -(-len(images) // BATCH)
+    trainer = sv.Trainer(
+        vae,
+        lr=sv.optim.Cosine(1e-3, epochs * steps),
+        batch_size=BATCH,
+        seed=seed,
+        binarize=binarize,
+        kl_weight=sv.training.KLWarmUp(warm_up * steps) if warm_up else None,
+    )
+    trainer.fit(images, epochs)
     return vae
 
 
