@@ -47,6 +47,15 @@ DRAW_GRADIENT = Elementwise(
     "scratchvae_draw_gradient",
 )
 GAUSSIAN_KL = RowSum("T mu, T logvar", "T kl", "T(0.5) * (mu * mu + expm1(logvar) - logvar)", "scratchvae_gaussian_kl")
+GAUSSIAN_KL_PER_DIMENSION = Elementwise(
+    "T mu, T logvar", "T kl", "kl = T(0.5) * (mu * mu + expm1(logvar) - logvar)", "scratchvae_gaussian_kl_per_dimension"
+)
+GAUSSIAN_KL_TALLY = Elementwise(
+    "T mu, T logvar",
+    "float64 sums",
+    "sums += T(0.5) * (mu * mu + expm1(logvar) - logvar)",
+    "scratchvae_gaussian_kl_tally",
+)
 ADD_GAUSSIAN_KL_GRADIENT = Elementwise(
     "T mu, T logvar, T dkl",
     "T dmu, T dlogvar",

@@ -10,23 +10,14 @@ from scratchvae.kernels.compiled import (
     DRAW,
     DRAW_GRADIENT,
     GAUSSIAN_KL,
-    Elementwise,
+    GAUSSIAN_KL_PER_DIMENSION,
+    GAUSSIAN_KL_TALLY,
     launch,
 )
 from scratchvae.memory import BatchBuffers, twin_of
 from scratchvae.probability.bernoulli import Bernoulli
 from scratchvae.probability.gaussian import GaussianKL
 from scratchvae.probability.reparameterize import Reparameterize
-
-GAUSSIAN_KL_PER_DIMENSION = Elementwise(
-    "T mu, T logvar", "T kl", "kl = T(0.5) * (mu * mu + expm1(logvar) - logvar)", "scratchvae_gaussian_kl_per_dimension"
-)
-GAUSSIAN_KL_TALLY = Elementwise(
-    "T mu, T logvar",
-    "float64 sums",
-    "sums += T(0.5) * (mu * mu + expm1(logvar) - logvar)",
-    "scratchvae_gaussian_kl_tally",
-)
 
 
 @twin_of(Reparameterize)
