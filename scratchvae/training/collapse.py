@@ -21,11 +21,15 @@ def collapsed(record: Epoch) -> bool:
 
 
 class Watch:
-    """Looks at each epoch of a run, of `steps` updates, and warns once, if it comes to that."""
+    """Looks at each epoch of a run, of `steps` updates, and warns once, if it comes to that.
 
-    def __init__(self, beta: float, steps: int) -> None:
+    `sigma` is that of a Gaussian which keeps it: errors much smaller than it are worth no KL.
+    """
+
+    def __init__(self, beta: float, steps: int, sigma: float | None = None) -> None:
         self.beta = beta
         self.steps = steps
+        self.sigma = sigma
         self.warned = False
 
     def see(self, epochs: list[Epoch], stacklevel: int) -> None:
@@ -38,10 +42,11 @@ class Watch:
     def describe(self, record: Epoch) -> str:
         """What was seen, and what to try."""
         kl = record.kl_per_dimension
+        width = "" if self.sigma is None else f"a sigma below {self.sigma:g} or likelihood='gaussian_learnt', "
         return (
             f"the posterior has collapsed: in epoch {record.epoch}, as in those before, {record.active_units} of "
             f"{len(kl)} latent dimensions had a mean KL above {UNUSED_BELOW:g} nats (the largest {max(kl):.2g}, all "
-            f"together {sum(kl):.2g}), so that z says next to nothing about x. Try a beta below {self.beta:g}, a KL "
-            "warm-up (kl_weight=KLWarmUp(steps) of the Trainer, --kl-warmup EPOCHS), free bits (free_bits=0.1 of the "
-            "VAE, --free-bits 0.1), or a smaller decoder"
+            f"together {sum(kl):.2g}), so that z says next to nothing about x. Try {width}a beta below "
+            f"{self.beta:g}, a KL warm-up (kl_weight=KLWarmUp(steps) of the Trainer, --kl-warmup EPOCHS), free bits "
+            "(free_bits=0.1 of the VAE, --free-bits 0.1), or a smaller decoder"
         )

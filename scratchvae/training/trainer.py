@@ -161,7 +161,8 @@ class Trainer:
     def _run(
         self, epochs: int, batches: Minibatches, validation: Any, best: Best | None, bar: Progress, ask: Interruption
     ) -> str:
-        watch = Watch(self.model.objective.beta, len(batches))
+        kept = self.model.config["sigma"] if self.model.config["likelihood"] == "gaussian" else None
+        watch = Watch(self.model.objective.beta, len(batches), kept)
         for _ in range(epochs):
             record = self._epoch(batches, validation, bar, ask)
             if record is None:
