@@ -22,11 +22,12 @@ class GaussianDecoded(Likelihood):
     writes   log_likelihood | dparameters, dx
 
     For the data of `Gaussian`, scaled so that it spreads by about 1, where some of it is noisier than the rest: tables,
-    spectra, faces. σ(z) weighs each error by what can be expected of it, and so tells which parts of x are known. What
-    is exact is worth any price, so that likelihoods of images tend to collapse: σ falls as low as it may where pixels
-    never change, the ELBO is all about these, and elsewhere, where a large σ excuses every error, means stay blurred
-    (Rybkin, Daniilidis and Levine 2021 compare). Hence log σ² = L + softplus(r − L) with L = −12: σ is above 0.0025, no
-    number that a decoder can put out overflows, and there is a slope below the bound too, to come back by.
+    spectra. σ(z) weighs each error by what can be expected of it, and so tells which parts of x are known. But what is
+    exact is worth any price: σ collapses where pixels hardly change, the ELBO is all about these, codes are driven far
+    apart for them, and what is decoded between codes is grainy; elsewhere a large σ excuses every error, and means stay
+    blurred. For images one learnt σ is the safer choice (Rybkin, Daniilidis and Levine 2021). Here
+    log σ² = L + softplus(r − L) with L = −12: σ is above 0.0025, no output of a decoder overflows, and there is a slope
+    below the bound too, to come back by.
     """
 
     outputs_per_dimension = 2

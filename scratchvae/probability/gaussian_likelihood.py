@@ -25,10 +25,10 @@ class Gaussian(Likelihood):
     writes   log_likelihood | dmu, dx
 
     For any finite numbers: standardised tables, grey values, spectra. It is squared error with its proper constant, so
-    that it is a log-density; in other units of x it is another number. σ says how much of x the latent code need not
-    explain: against a KL that stays as it is, a large σ makes errors cheap, and so does beta = 1 with σ = 1 for pixels
-    in [0, 1], where nothing is worth more than a few nats. Of everything that z leaves open, the best μ is the average,
-    and the average of sharp pictures is a blurred one; a small σ pays z for telling them apart. Raises ConfigError.
+    that it is a log-density; in other units of x it is another number. Of everything that z leaves open, the best μ is
+    the average, and the average of sharp pictures is a blurred one. How much is left open is for σ to say: the KL costs
+    what it costs, and an error e is worth ½ e²/σ² nats. With σ = 1 a pixel in [0, 1] is worth half a nat at most, and
+    z ends up telling little or nothing; a small σ pays for telling pictures apart. Raises ConfigError.
     """
 
     output_scale = GAUSSIAN_OUTPUT_SCALE
