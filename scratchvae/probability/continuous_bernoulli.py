@@ -13,7 +13,7 @@ LEAST, LARGEST = 0.05, 0.95  # mean to begin with: t is within ±20, where a pix
 
 
 class ContinuousBernoulli(Likelihood):
-    """Independent grey values in [0, 1] given by logits: log p(x | t) in nats. Loaiza-Ganem and Cunningham 2019, eq. 5.
+    """Independent grey values in [0, 1] given by logits: log p(x | t) in nats. Loaiza-Ganem and Cunningham 2019.
 
     shapes   logits t, x (B, D)   log_likelihood (B,)
     keeps    x − E x, its own; t, borrowed until backward returns

@@ -103,7 +103,7 @@ class Gaussian(Likelihood):
 
 
 class GaussianLearnt(Gaussian):
-    """x ~ N(μ, σ² I) with one σ, the same for all, that is learnt. Rybkin, Daniilidis and Levine 2021, sec. 4.1.
+    """x ~ N(μ, σ² I) with one σ, the same for all, that is learnt. Rybkin, Daniilidis and Levine 2021.
 
     shapes   mu, x (B, D)   log_likelihood (B,)   logvar (1,)
     keeps    x − μ and Σ (x − μ)²/σ², its own
