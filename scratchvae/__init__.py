@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from scratchvae import errors, layers, optim, probability
 from scratchvae.backend import get_backend, to_numpy
-from scratchvae.models import VAE, Autoencoder
+from scratchvae.models import IWAE, VAE, Autoencoder
 
 if TYPE_CHECKING:
     from scratchvae import datasets, evaluation, gradcheck, plotting, training, verification
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "IWAE",
     "VAE",
     "Autoencoder",
     "Trainer",

@@ -54,3 +54,10 @@ def one_of(name: str, value: Any, choices: Sequence[str]) -> str:
     if not isinstance(value, str) or value not in choices:
         raise ConfigError(f"{name}={value!r} is unknown; choose one of {', '.join(choices)}")
     return value
+
+
+def truth(name: str, value: Any) -> bool:
+    """`value`, if it is True or False; raises ConfigError otherwise."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name}={value!r}: expected True or False")
+    return value

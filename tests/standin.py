@@ -186,6 +186,17 @@ class Module:
         return out
 
     @staticmethod
+    def where(condition, a, b):
+        _launch()
+        return DeviceArray(np.where(condition._host, a._host, b._host))
+
+    @staticmethod
+    def max(a, axis, out):
+        _launch()
+        a._host.max(axis=axis, out=_destination(out, a._host.max(axis=axis).shape))
+        return out
+
+    @staticmethod
     def mean(a):
         _launch()
         return DeviceArray(np.asarray(a._host.mean()))
@@ -197,8 +208,8 @@ class Module:
 
 
 UFUNCS = (
-    "abs add divide exp expm1 greater greater_equal less log log1p maximum minimum multiply negative reciprocal sqrt "
-    "subtract tanh"
+    "abs add divide exp expm1 fmax fmin greater greater_equal less log log1p maximum minimum multiply negative "
+    "reciprocal sqrt subtract tanh"
 )
 for _name in UFUNCS.split():
     setattr(Module, _name, staticmethod(_device_ufunc(getattr(np, _name))))

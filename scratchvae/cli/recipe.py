@@ -6,17 +6,20 @@ import argparse
 
 from scratchvae.datasets import Dataset
 from scratchvae.errors import ConfigError
-from scratchvae.models import VAE, Autoencoder, Model
+from scratchvae.models import IWAE, VAE, Autoencoder, Model
 from scratchvae.optim import SGD, Adam, AdamW, Constant, Cosine, Optimizer, Schedule, WarmUp
 from scratchvae.settings import whole
 
 
 def make_model(args: argparse.Namespace, data: Dataset) -> Model:
     """A fresh model, once it is known that it can learn from `data`."""
-    kind = {"vae": VAE, "autoencoder": Autoencoder}[args.model]
+    kind = {"vae": VAE, "iwae": IWAE, "autoencoder": Autoencoder}[args.model]
     for option in ("free_bits", "kl_warmup", "kl_cycles"):
         if hasattr(args, option) and kind is Autoencoder:
             raise ConfigError(f"{flag(option)} does nothing for an autoencoder, which has no KL: leave it out")
+    if hasattr(args, "importance_samples") and kind is not IWAE:
+        raise ConfigError(f"--importance-samples does nothing for --model {args.model}: leave it out, or take iwae")
+    more = {"importance_samples": args.importance_samples} if hasattr(args, "importance_samples") else {}
     model: Model = kind(
         input_dim=data.train.images.shape[1],
         latent_dim=args.latent,
@@ -31,6 +34,8 @@ def make_model(args: argparse.Namespace, data: Dataset) -> Model:
         init=getattr(args, "init", None),
         image_shape=data.image_shape,
         free_bits=getattr(args, "free_bits", 0.0),
+        missing=args.missing,
+        **more,
     )
     model.admit_data(data.train.images, data.name)
     model.admit_data(data.test.images, data.name)

@@ -51,7 +51,18 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument("--out", default=argparse.SUPPRESS, metavar="DIR", help="where to write; runs/DATA without it")
 
     network = parser.add_argument_group("the network")
-    network.add_argument("--model", choices=["vae", "autoencoder"], default="vae", help="what to train")
+    network.add_argument(
+        "--model",
+        choices=["vae", "iwae", "autoencoder"],
+        default="vae",
+        help="what to train; iwae: a VAE, by the bound of several draws together",
+    )
+    network.add_argument(
+        "--importance-samples", type=int, default=argparse.SUPPRESS, metavar="K", help="draws of iwae; 20 without it"
+    )
+    network.add_argument(
+        "--missing", action="store_true", help="NaN in the data marks what is missing, and the rest is learnt from"
+    )
     network.add_argument("--latent", type=int, default=10, metavar="Z", help="size of the latent space")
     network.add_argument(
         "--hidden",

@@ -2,8 +2,9 @@
 
 from scratchvae.models import fused  # noqa: F401 - the twins for devices, which must be known
 from scratchvae.models.autoencoder import Autoencoder
+from scratchvae.models.iwae import IWAE
 from scratchvae.models.model import Model
 from scratchvae.models.objective import Terms
 from scratchvae.models.vae import VAE
 
-__all__ = ["VAE", "Autoencoder", "Model", "Terms"]
+__all__ = ["IWAE", "VAE", "Autoencoder", "Model", "Terms"]

@@ -10,7 +10,7 @@ from scratchvae.errors import ConfigError
 from scratchvae.layers.initializers import INITIALIZERS
 from scratchvae.models.likelihoods import LIKELIHOODS, check_sigma
 from scratchvae.models.network import ACTIVATIONS
-from scratchvae.settings import one_of, real, whole, wholes
+from scratchvae.settings import one_of, real, truth, whole, wholes
 
 DTYPES = ("float32", "float64", "longdouble")
 
@@ -23,6 +23,7 @@ def configuration(
     activation: str,
     likelihood: str,
     sigma: float | None,
+    missing: bool,
     beta: float,
     free_bits: float,
     seed: int,
@@ -41,6 +42,7 @@ def configuration(
         "activation": one_of("activation", activation, tuple(ACTIVATIONS)),
         "likelihood": one_of("likelihood", likelihood, tuple(LIKELIHOODS)),
         "sigma": check_sigma(sigma, likelihood),
+        "missing": truth("missing", missing),
         "beta": real("beta", beta),
         "free_bits": real("free_bits", free_bits),
         "seed": whole("seed", seed, least=0),

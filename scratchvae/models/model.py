@@ -9,7 +9,7 @@ import numpy as np
 
 from scratchvae.backend import Array, Backend, get_backend, guarded, to_numpy
 from scratchvae.errors import BackendError, ShapeError
-from scratchvae.layers import Linear
+from scratchvae.layers import Fill, Layer, Linear
 from scratchvae.memory import BatchBuffers, Rows
 from scratchvae.models.configuration import configuration
 from scratchvae.models.door import Door, within
@@ -18,6 +18,7 @@ from scratchvae.models.likelihoods import make_likelihood
 from scratchvae.models.network import perceptron
 from scratchvae.models.objective import Objective, Terms
 from scratchvae.models.weights import Weights
+from scratchvae.probability import Observed
 from scratchvae.streams import fill, stream
 
 M = TypeVar("M", bound="Model")
@@ -49,6 +50,7 @@ class Model(LatentSpace, Weights):
         image_shape: Sequence[int] | None = None,
         free_bits: float = 0.0,
         sigma: float | None = None,
+        missing: bool = False,
     ) -> None:
         self.config = config = configuration(
             input_dim=input_dim,
@@ -57,6 +59,7 @@ class Model(LatentSpace, Weights):
             activation=activation,
             likelihood=likelihood,
             sigma=sigma,
+            missing=missing,
             beta=beta,
             free_bits=free_bits,
             seed=seed,
@@ -74,8 +77,10 @@ class Model(LatentSpace, Weights):
         inward = (self.input_dim, *config["hidden"], self.outputs_per_latent * self.latent_dim)
         outputs = self.likelihood.outputs_per_dimension * self.input_dim
         outward = (self.latent_dim, *reversed(config["hidden"]), outputs)
-        self.encoder = perceptron(inward, activation, init)
+        self.encoder: Layer = perceptron(inward, activation, init)
         self.decoder = perceptron(outward, activation, init)
+        if config["missing"]:
+            self.encoder, self.likelihood = Fill(self.encoder), Observed(self.likelihood)
         self.objective = Objective(config["beta"])
         self.build_latent()
 
@@ -197,7 +202,7 @@ class Model(LatentSpace, Weights):
 
         Raises DTypeError, ShapeError, RangeError or, for a map of a file that is too short by now, DataError.
         """
-        return self.door.rows(x, name, self.input_dim, self.likelihood.support, mean)
+        return self.door.rows(x, name, self.input_dim, self.likelihood.support, mean, self.config["missing"])
 
     def admit_noise(self, eps: Any, seed: int, rows: int) -> Callable[[slice], Array]:
         """What gives a slice of eps (rows, noise_dim), once that is known to fit.

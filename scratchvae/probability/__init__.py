@@ -7,7 +7,10 @@ from scratchvae.probability.free_bits import FreeBits
 from scratchvae.probability.gaussian import GaussianKL
 from scratchvae.probability.gaussian_decoded import GaussianDecoded
 from scratchvae.probability.gaussian_likelihood import Gaussian, GaussianLearnt
+from scratchvae.probability.importance import ImportanceBound
 from scratchvae.probability.likelihood import Likelihood
+from scratchvae.probability.log_ratio import LogRatio
+from scratchvae.probability.observed import Observed
 from scratchvae.probability.reparameterize import Reparameterize
 
 __all__ = [
@@ -18,6 +21,9 @@ __all__ = [
     "GaussianDecoded",
     "GaussianKL",
     "GaussianLearnt",
+    "ImportanceBound",
     "Likelihood",
+    "LogRatio",
+    "Observed",
     "Reparameterize",
 ]

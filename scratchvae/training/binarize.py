@@ -9,7 +9,6 @@ import numpy as np
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError
 from scratchvae.models import Model
-from scratchvae.probability import Bernoulli
 from scratchvae.streams import fill_bits
 
 
@@ -17,10 +16,11 @@ class Binarizer:
     """Draws each pixel anew, 1 with probability x and 0 otherwise, on the host.
 
     A fresh draw at each step ("dynamic") keeps a network from learning the noise of a single one. Salakhutdinov and
-    Murray 2008; Burda, Grosse and Salakhutdinov 2016.
+    Murray 2008; Burda, Grosse and Salakhutdinov 2016. With `missing`, NaN stays.
     """
 
-    def __init__(self, rng: np.random.Generator, dtype: np.dtype[Any]) -> None:
+    def __init__(self, rng: np.random.Generator, dtype: np.dtype[Any], missing: bool = False) -> None:
+        self.missing = missing
         self.rng = rng
         self.dtype = dtype
         self._drawn: Array = np.empty((0, 0), dtype)
@@ -37,10 +37,14 @@ class Binarizer:
         drawn, u, t = self._drawn[: len(x)], self._u[: len(x)], self._t[: len(x)]
         np.multiply(x, 65535.0, out=drawn)
         drawn += 0.5
+        if self.missing:
+            np.fmax(drawn, 0.0, out=drawn)  # NaN is nothing that a whole number could hold
         np.copyto(t, drawn, casting="unsafe")
         fill_bits(u, self.rng)
         np.minimum(u, 65534, out=u)
         np.less(u, t, out=drawn)
+        if self.missing:
+            np.copyto(drawn, np.nan, where=np.isnan(x))
         return drawn
 
 
@@ -50,7 +54,7 @@ def check_binarize(binarize: str | None, model: Model) -> str | None:
         raise ConfigError(
             f"binarize={binarize!r} is unknown; choose 'dynamic' (afresh at each step) or None (as it is)"
         )
-    if binarize is not None and not isinstance(model.likelihood, Bernoulli):
+    if binarize is not None and model.config["likelihood"] != "bernoulli":
         raise ConfigError(
             f"binarize={binarize!r} makes zeros and ones, of which likelihood={model.config['likelihood']!r} is no "
             "distribution: leave it out, or take likelihood='bernoulli'"

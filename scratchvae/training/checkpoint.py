@@ -17,10 +17,10 @@ import numpy as np
 from scratchvae.backend import Backend, to_numpy
 from scratchvae.disk import read_arrays, whole_file
 from scratchvae.errors import BackendError, ConfigError, FileError
-from scratchvae.models import VAE, Autoencoder, Model
+from scratchvae.models import IWAE, VAE, Autoencoder, Model
 
 FORMAT = 1
-MODELS: dict[str, type[Model]] = {"VAE": VAE, "Autoencoder": Autoencoder}
+MODELS: dict[str, type[Model]] = {"VAE": VAE, "IWAE": IWAE, "Autoencoder": Autoencoder}
 
 
 def save(model: Model, path: str | PathLike[str]) -> None:

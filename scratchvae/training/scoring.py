@@ -40,7 +40,7 @@ def score(
     check_binarize(binarize, model)
     images = model.admit_data(images, "images")
     noise = stream(seed, "noise")
-    binarizer = Binarizer(stream(seed, "pixels"), model.dtype) if binarize else None
+    binarizer = Binarizer(stream(seed, "pixels"), model.dtype, model.config["missing"]) if binarize else None
     corruptor = (
         Corruptor(corrupt, stream(seed, "corruption"), model.dtype, model.likelihood.support) if corrupt else None
     )

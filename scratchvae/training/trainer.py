@@ -72,7 +72,8 @@ class Trainer:
         self.corrupt = corrupt
         self.history = History()
         self._order_rng, self._noise_rng = stream(seed, "training order"), stream(seed, "training noise")
-        self._binarizer = Binarizer(stream(seed, "training pixels"), model.dtype) if binarize else None
+        pixels = stream(seed, "training pixels")
+        self._binarizer = Binarizer(pixels, model.dtype, model.config["missing"]) if binarize else None
         self._corruptor = None
         if corrupt is not None:
             support, rng = model.likelihood.support, stream(seed, "training corruption")

@@ -32,6 +32,17 @@ def log_likelihood(oracle: Oracle, params: dict[str, Any], outputs: Any, x: Any,
     return getattr(oracle, name)(outputs, x)
 
 
+def observed_log_likelihood(
+    oracle: Oracle, params: dict[str, Any], outputs: Any, x: Any, config: dict[str, Any], observed: Any
+) -> Any:
+    """log p(x_o | outputs) of each row, (B,): one by one the entries where `observed` (B, D) is 1; None: all."""
+    if observed is None:
+        return log_likelihood(oracle, params, outputs, x, config)
+    D = x.shape[1]
+    entries = (log_likelihood(oracle, params, outputs[:, j::D], x[:, j : j + 1], config) for j in range(D))
+    return sum(observed[:, j] * entry for j, entry in enumerate(entries))
+
+
 def gaussian_decoded(oracle: Oracle, outputs: Any, x: Any) -> Any:
     """log N(x; μ, σ²) of each row, (B,), from outputs [μ, r], with log σ² = −12 + softplus(r + 12)."""
     mu, r = outputs[:, : x.shape[1]], outputs[:, x.shape[1] :]
@@ -46,15 +57,18 @@ def negative_elbo(
     config: dict[str, Any],
     beta: float,
     corrupted: Any = None,
+    observed: Any = None,
 ) -> Any:
     """−(1/B) Σ_n (log p(x_n | z_n) − β KL_n) with z = μ + σ ε. Kingma and Welling 2013, eq. 10, L = 1, with a β.
 
     With free bits, each dimension's mean KL counts as that many at least; μ and σ are those of `corrupted`, if given.
+    Where `observed` (B, D) is given and 0, x_n is not scored, and the encoder sees 0.
     """
-    code = perceptron(oracle, params, "encoder", x if corrupted is None else corrupted, config["activation"])
+    seen = x if corrupted is None else corrupted
+    code = perceptron(oracle, params, "encoder", seen if observed is None else seen * observed, config["activation"])
     mu, logvar = code[:, : eps.shape[1]], code[:, eps.shape[1] :]
     outputs = perceptron(oracle, params, "decoder", oracle.reparameterize(mu, logvar, eps), config["activation"])
-    reconstruction = log_likelihood(oracle, params, outputs, x, config)
+    reconstruction = observed_log_likelihood(oracle, params, outputs, x, config, observed)
     return beta * charged_kl(oracle, mu, logvar, config["free_bits"]) - reconstruction.sum() / len(x)
 
 
@@ -62,6 +76,33 @@ def charged_kl(oracle: Oracle, mu: Any, logvar: Any, free: float) -> Any:
     """Σ_j max(λ, (1/B) Σ_n KL_nj): with max(λ, k) = λ + relu(k − λ)."""
     columns = [oracle.gaussian_kl(mu[:, j : j + 1], logvar[:, j : j + 1]) for j in range(mu.shape[1])]
     return sum(free + oracle.relu(column.sum() / len(mu) - free) for column in columns)
+
+
+def negative_importance_bound(
+    oracle: Oracle,
+    params: dict[str, Any],
+    x: Any,
+    eps: Any,
+    config: dict[str, Any],
+    beta: float,
+    corrupted: Any = None,
+    observed: Any = None,
+) -> Any:
+    """−(1/B) Σ_n log (1/K) Σ_k p(x_n | z_nk) (p(z_nk) / q(z_nk | x_n))^β. Mattei and Frellsen 2019, eq. 4, with a β.
+
+    `corrupted` and `observed` are as in `negative_elbo`.
+    """
+    seen, Z = x if corrupted is None else corrupted, config["latent_dim"]
+    code = perceptron(oracle, params, "encoder", seen if observed is None else seen * observed, config["activation"])
+    mu, logvar = code[:, :Z], code[:, Z:]
+    total: Any = None
+    for k in range(config["importance_samples"]):
+        z = oracle.reparameterize(mu, logvar, eps[:, k * Z : (k + 1) * Z])
+        outputs = perceptron(oracle, params, "decoder", z, config["activation"])
+        log_w = observed_log_likelihood(oracle, params, outputs, x, config, observed)
+        log_w = log_w + beta * (oracle.gaussian(0 * mu, 0 * mu, z) - oracle.gaussian(mu, logvar, z))
+        total = log_w if total is None else total + oracle.softplus(log_w - total)  # log(eᵃ + eᵇ)
+    return log(config["importance_samples"]) - total.sum() / len(x)
 
 
 def negative_log_likelihood(oracle: Oracle, params: dict[str, Any], x: Any, config: dict[str, Any], seen: Any) -> Any:

@@ -86,3 +86,16 @@ def of_unit(
         return backward(units[arrays[0].dtype], dy)
 
     return GradientProblem(inputs, forward, vjp, formula)
+
+
+def with_hidden(problem: GradientProblem, hidden: Array) -> GradientProblem:
+    """`problem`, whose input x has NaN wherever `hidden` is True when our code is given it."""
+    at = list(problem.inputs).index("x")
+
+    def hide(arrays: Sequence[Array]) -> list[Array]:
+        return [np.where(hidden, a.dtype.type(np.nan), a) if k == at else a for k, a in enumerate(arrays)]
+
+    return problem._replace(
+        forward=lambda *arrays: problem.forward(*hide(arrays)),
+        vjp=lambda dy, *arrays: problem.vjp(dy, *hide(arrays)),
+    )

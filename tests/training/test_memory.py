@@ -91,3 +91,18 @@ def test_the_front_doors_step_allocates_no_arrays_either():
     for _ in range(2):
         trainer.step(x)
     assert peak_of(lambda: trainer.step(x)) < ALLOWED
+
+
+@pytest.mark.parametrize("kind", [sv.VAE, sv.IWAE])
+def test_nor_does_a_warm_step_of_rows_that_are_not_all_there(kind):
+    peaks = []
+    for batch in (128, 256):
+        model = kind(100, 8, (32,), missing=True)
+        trainer = sv.Trainer(model, batch_size=batch)
+        x = uniform(0, batch, 100).astype("float32")
+        x[uniform(1, batch, 100) < 0.3] = np.nan
+        for _ in range(2):
+            trainer._update(x)
+        peaks.append(peak_of(lambda trainer=trainer, x=x: trainer._update(x)))
+    assert max(peaks) < ALLOWED
+    assert abs(peaks[1] - peaks[0]) < 1_000

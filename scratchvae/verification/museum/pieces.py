@@ -5,7 +5,7 @@ from __future__ import annotations
 from scratchvae.layers import Linear, Sigmoid, Tanh
 from scratchvae.models import VAE
 from scratchvae.optim import Adam
-from scratchvae.probability import Bernoulli, Gaussian, GaussianKL, GaussianLearnt, Reparameterize
+from scratchvae.probability import Bernoulli, Gaussian, GaussianKL, GaussianLearnt, ImportanceBound, Reparameterize
 from scratchvae.verification.museum.exhibit import Exhibit, Patch
 
 IN_PIECES = (
@@ -189,5 +189,46 @@ IN_PIECES = (
         "With no layer before it, nobody consumes dx.",
         (Patch(Linear, "backward", "self.xp.matmul(dy, self.W.T, out=dx)", "dx.fill(1.0)"),),
         ("Linear by finite-difference", "Linear by autograd", "VAE by autograd"),
+    ),
+    Exhibit(
+        16,
+        "a bound of K draws that is divided by another number than K",
+        "A constant has no gradient.",
+        (Patch(ImportanceBound, "forward", "bound -= log(self.width)", "bound -= log(self.width + 1)"),),
+        ("ImportanceBound by autograd", "IWAE by autograd"),
+        ("ImportanceBound by finite-difference", "IWAE by finite-difference"),
+    ),
+    Exhibit(
+        17,
+        "importance weights that are the softmax of the loss: the worst draw weighs most",
+        "The loss goes down.",
+        (
+            Patch(
+                ImportanceBound,
+                "backward",
+                "self.xp.multiply(self.share, dbound[:, None], out=dlog_w)",
+                "worst = 1.0 / self.share\n"
+                "    self.xp.multiply(worst / worst.sum(axis=1)[:, None], dbound[:, None], out=dlog_w)",
+            ),
+        ),
+        ("ImportanceBound by finite-difference", "IWAE by finite-difference", "IWAE by autograd"),
+        ("VAE by autograd", "LogRatio by finite-difference"),
+    ),
+    Exhibit(
+        17,
+        "importance weights that are differentiated too",
+        "It is the gradient of Σ_k share_k log w_k, which goes up as well.",
+        (
+            Patch(ImportanceBound, "forward", "self.share = share", "self.share, self.log_w = share, log_w"),
+            Patch(
+                ImportanceBound,
+                "backward",
+                "self.xp.multiply(self.share, dbound[:, None], out=dlog_w)",
+                "mean = (self.share * self.log_w).sum(axis=1)[:, None]\n"
+                "    self.xp.multiply(self.share * (1.0 + self.log_w - mean), dbound[:, None], out=dlog_w)",
+            ),
+        ),
+        ("ImportanceBound by finite-difference", "IWAE by finite-difference", "IWAE by autograd"),
+        ("VAE by autograd", "LogRatio by finite-difference"),
     ),
 )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from scratchvae.verification.problem import Subject
+from scratchvae.verification.subjects.incomplete import INCOMPLETE
 from scratchvae.verification.subjects.layers import LAYERS
 from scratchvae.verification.subjects.models import MODELS
 from scratchvae.verification.subjects.optim import OPTIMIZERS
 from scratchvae.verification.subjects.probability import DENSITIES
 
-SUBJECTS: dict[str, Subject] = {subject.name: subject for subject in (*LAYERS, *DENSITIES, *MODELS, *OPTIMIZERS)}
+SUBJECTS: dict[str, Subject] = {
+    subject.name: subject for subject in (*LAYERS, *DENSITIES, *MODELS, *INCOMPLETE, *OPTIMIZERS)
+}

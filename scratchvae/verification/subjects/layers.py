@@ -11,7 +11,7 @@ from scratchvae.backend import Array
 from scratchvae.models.network import ACTIVATIONS, perceptron
 from scratchvae.verification import formulas
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import GradientProblem, Subject, of_unit
+from scratchvae.verification.problem import GradientProblem, Subject, of_unit, with_hidden
 from scratchvae.verification.subjects.draws import off_zero, sizes
 
 SMOOTH = ("tanh", "sigmoid", "softplus", "silu", "gelu")
@@ -74,6 +74,28 @@ def _chain(name: str, covers: tuple[type, ...], depth: int) -> Subject:
     return Subject(name, covers, draw)
 
 
+def _fill(rng: np.random.Generator) -> GradientProblem:
+    shape = sizes(rng, 2)
+    hidden = rng.random(shape) < 0.5
+    problem = of_unit(
+        lambda: layers.Fill(layers.Tanh()),
+        lambda fill, dy: [fill.backward(dy)],
+        lambda oracle: lambda x: oracle.tanh(x * oracle.constant(1.0 - hidden)),
+        x=rng.standard_normal(shape),
+    )
+    return with_hidden(problem, hidden)
+
+
+def _repeat(rng: np.random.Generator) -> GradientProblem:
+    rows, width, times = sizes(rng, 3)
+    return of_unit(
+        lambda: layers.Repeat(times),
+        lambda repeat, dy: [repeat.backward(dy)],
+        lambda oracle: lambda x: (x[:, None] + oracle.constant(np.zeros((1, times, 1)))).reshape(-1, width),
+        x=rng.standard_normal((rows, width)),
+    )
+
+
 def _split(rng: np.random.Generator) -> GradientProblem:
     batch, half = sizes(rng, 2)
     problem = of_unit(
@@ -89,5 +111,7 @@ LAYERS = (
     _chain("Linear", (layers.Linear,), 1),
     *map(_activation, ACTIVATIONS),
     _chain("Sequential", (layers.Sequential,), 3),
+    Subject("Fill", (layers.Fill,), _fill),
+    Subject("Repeat", (layers.Repeat,), _repeat),
     Subject("Split", (layers.Split,), _split),
 )

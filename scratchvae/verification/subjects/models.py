@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from scratchvae.backend import Array
-from scratchvae.models import VAE, Autoencoder, Model, Terms
+from scratchvae.models import IWAE, VAE, Autoencoder, Model, Terms
 from scratchvae.models.configuration import DTYPES
 from scratchvae.models.likelihoods import LIKELIHOODS, check_sigma
 from scratchvae.models.network import ACTIVATIONS
@@ -17,7 +17,7 @@ from scratchvae.streams import fill, stream
 from scratchvae.training import Trainer
 from scratchvae.verification import formulas
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import GradientProblem, StepProblem, Subject, Twins
+from scratchvae.verification.problem import GradientProblem, StepProblem, Subject, Twins, with_hidden
 from scratchvae.verification.subjects.draws import sizes
 from scratchvae.verification.subjects.probability import between
 
@@ -25,10 +25,16 @@ _NAMES = {np.dtype(name): name for name in reversed(DTYPES)}
 
 
 def of_model(
-    model: Model, x: Array, eps: Array, corrupted: Array | None = None, kl_weight: float = 1.0
+    model: Model,
+    x: Array,
+    eps: Array,
+    corrupted: Array | None = None,
+    kl_weight: float = 1.0,
+    hidden: Array | None = None,
 ) -> GradientProblem:
     """The loss of `model` at its weights, at rows x (B, D) with noise eps (B, noise_dim): by x, by eps, by its weights.
 
+    Where `hidden` (B, D) is True, the model is given NaN in the place of x.
     The encoder sees `corrupted` (B, D), if that is given, and then the gradient is taken by it too.
     An autoencoder's is taken by its weights alone. In its own dtype the model itself computes, with whatever it has
     kept from earlier; each call leaves its weights as they were.
@@ -68,15 +74,27 @@ def of_model(
 
         return [dloss * gradient for gradient in run(arrays, gradients)]
 
-    return GradientProblem(inputs, forward, vjp, lambda oracle: _loss(oracle, model, list(inputs), data, kl_weight))
+    problem = GradientProblem(
+        inputs, forward, vjp, lambda oracle: _loss(oracle, model, list(inputs), data, kl_weight, hidden)
+    )
+    return problem if hidden is None else with_hidden(problem, hidden)
 
 
-def _loss(oracle: Oracle, model: Model, names: Sequence[str], data: Mapping[str, Array], kl_weight: float = 1.0) -> Any:
+def _loss(
+    oracle: Oracle,
+    model: Model,
+    names: Sequence[str],
+    data: Mapping[str, Array],
+    kl_weight: float = 1.0,
+    hidden: Array | None = None,
+) -> Any:
+    bound = formulas.negative_importance_bound if isinstance(model, IWAE) else formulas.negative_elbo
+
     def loss(*arrays: Any) -> Any:
         named = dict(zip(names, arrays, strict=True))
         if isinstance(model, VAE):
             config = model.config
-            return formulas.negative_elbo(
+            return bound(
                 oracle,
                 named,
                 named["x"],
@@ -84,6 +102,7 @@ def _loss(oracle: Oracle, model: Model, names: Sequence[str], data: Mapping[str,
                 config,
                 kl_weight * config["beta"],
                 named.get("corrupted"),
+                None if hidden is None else oracle.constant(1.0 - hidden),
             )
         x, seen = oracle.constant(data["x"]), oracle.constant(data.get("corrupted", data["x"]))
         return formulas.negative_log_likelihood(oracle, named, x, model.config, seen)
@@ -92,7 +111,7 @@ def _loss(oracle: Oracle, model: Model, names: Sequence[str], data: Mapping[str,
 
 
 def random_model(
-    rng: np.random.Generator, kind: type[Model], likelihood: str | None = None
+    rng: np.random.Generator, kind: type[Model], likelihood: str | None = None, **more: Any
 ) -> tuple[Any, Array, Array]:
     """A model of random architecture, and likelihood if none is named, in float64; and rows and noise to go with it."""
     batch, width, latent, depth = sizes(rng, 4)
@@ -105,9 +124,10 @@ def random_model(
         activation=str(rng.choice(list(ACTIVATIONS))),
         likelihood=likelihood,
         sigma=sigma and float(rng.choice([0.3, 1.0, 2.0])),
-        beta=float(rng.choice([0.0, 0.5, 1.0, 4.0])),
+        beta=1.0 if kind is IWAE else float(rng.choice([0.0, 0.5, 1.0, 4.0])),
         seed=int(rng.integers(1000)),
         dtype="float64",
+        **more,
     )
     model.theta[...] += 0.1 * rng.standard_normal(model.theta.size)  # biases too are away from zero
     model.loss_and_grads(rng.random((2 * batch, width)))  # a taller batch went before

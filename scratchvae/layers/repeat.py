@@ -1,0 +1,43 @@
+"""Each row several times over."""
+
+from __future__ import annotations
+
+from scratchvae.backend import Array
+from scratchvae.layers.layer import Layer
+from scratchvae.memory import BatchBuffers
+from scratchvae.settings import whole
+
+
+class Repeat(Layer):
+    """Each row K times, one after the other: y_{nK + k} = x_n for k from 0 to K − 1.
+
+    shapes   x (B, I)   y (B·K, I)
+    keeps    nothing
+    writes   y | dx
+    """
+
+    def __init__(self, times: int) -> None:
+        self.times = whole("times", times)
+
+    def allocate(self, buffers: BatchBuffers, width: int) -> int:
+        """Room for all the copies, and for dx."""
+        self._y = buffers.taller(buffers.rows * self.times).matrix(width)
+        self._dx = buffers.matrix(width)
+        return width
+
+    def forward(self, x: Array) -> Array:
+        """y (B·K, I) from x (B, I)."""
+        rows = self.admit(x=x)
+        y = self._y[: rows * self.times]
+        y.reshape(rows, self.times, self.width)[...] = x[:, None]
+        self._rows = len(y)  # of what the gradient comes in for
+        return y
+
+    # x_n is the y of K rows, so that ∂L/∂x_n is the sum of theirs
+    #   →  dx_n = Σ_k dy_{nK + k}
+    def backward(self, dy: Array) -> Array:
+        """dx (B, I) from dy (B·K, I)."""
+        rows = self.admit_gradient(dy=dy) // self.times
+        dx = self._dx[:rows]
+        self.xp.sum(dy.reshape(rows, self.times, self.width), axis=1, out=dx)
+        return dx

@@ -1,0 +1,99 @@
+"""What rows that are not all there need, and bounds of several draws: their pieces, and whole models of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from scratchvae.models import IWAE, VAE, Model
+from scratchvae.models.likelihoods import LIKELIHOODS, check_sigma, make_likelihood
+from scratchvae.probability import ImportanceBound, LogRatio, Observed
+from scratchvae.verification import formulas
+from scratchvae.verification.oracles import Oracle
+from scratchvae.verification.problem import GradientProblem, Subject, of_unit, with_hidden
+from scratchvae.verification.subjects.draws import sizes
+from scratchvae.verification.subjects.models import of_model, random_model
+
+
+def _observed(rng: np.random.Generator) -> GradientProblem:
+    shape, name = sizes(rng, 2), str(rng.choice(list(LIKELIHOODS)))
+    hidden = rng.random(shape) < 0.5
+    sigma = check_sigma(None, name)
+    of = make_likelihood(name, sigma)
+    outputs = 3 * rng.standard_normal((shape[0], shape[1] * of.outputs_per_dimension))
+    params, config = {"likelihood.logvar": np.zeros(1)}, {"likelihood": name, "sigma": sigma}
+    problem = of_unit(
+        lambda: Observed(make_likelihood(name, sigma)),
+        lambda likelihood, dlog: [likelihood.backward(dlog), likelihood.backward_data(dlog)],
+        lambda oracle: (
+            lambda outputs, x: formulas.observed_log_likelihood(
+                oracle,
+                {of: oracle.constant(array) for of, array in params.items()},
+                outputs,
+                x,
+                config,
+                oracle.constant(1.0 - hidden),
+            )
+        ),
+        outputs=outputs,
+        x=rng.random(shape),
+    )
+    return with_hidden(problem, hidden)
+
+
+def _log_ratio(rng: np.random.Generator) -> GradientProblem:
+    shape = sizes(rng, 2)
+    return of_unit(
+        LogRatio,
+        lambda ratio, dlog: ratio.backward(dlog),
+        lambda oracle: lambda z, eps, logvar: ((eps**2 + logvar - z**2) / 2).sum(1),
+        z=rng.standard_normal(shape),
+        eps=rng.standard_normal(shape),
+        logvar=rng.standard_normal(shape),
+    )
+
+
+# The sum one by one: log(eᵃ + eᵇ) = a + softplus(b − a)
+def _importance_bound(rng: np.random.Generator) -> GradientProblem:
+    rows, draws = sizes(rng, 2)
+
+    def formula(oracle: Oracle) -> Any:
+        def bound(log_w: Any) -> Any:
+            total = log_w[:, 0]
+            for k in range(1, draws):
+                total = total + oracle.softplus(log_w[:, k] - total)
+            return total - np.log(draws)
+
+        return bound
+
+    return of_unit(
+        ImportanceBound,
+        lambda bound, dbound: [bound.backward(dbound)],
+        formula,
+        log_w=5 * rng.standard_normal((rows, draws)) - 100,
+    )
+
+
+def _incomplete(kind: type[Model]) -> Callable[[np.random.Generator], GradientProblem]:
+    def draw(rng: np.random.Generator) -> GradientProblem:
+        more: dict[str, Any] = {"importance_samples": int(rng.integers(1, 5))} if kind is IWAE else {}
+        model, x, eps = random_model(rng, kind, missing=True, **more)
+        return of_model(model, x, eps, rng.random(x.shape) < rng.choice([0.1, 0.5, 1.0]))
+
+    return draw
+
+
+def _importance_weighted(rng: np.random.Generator) -> GradientProblem:
+    return of_model(*random_model(rng, IWAE, importance_samples=int(rng.integers(1, 5))))
+
+
+INCOMPLETE = (
+    Subject("Observed", (Observed,), _observed),
+    Subject("LogRatio", (LogRatio,), _log_ratio),
+    Subject("ImportanceBound", (ImportanceBound,), _importance_bound),
+    Subject("VAE-incomplete", (VAE,), _incomplete(VAE)),
+    Subject("IWAE", (IWAE,), _importance_weighted),
+    Subject("IWAE-incomplete", (IWAE,), _incomplete(IWAE)),
+)
