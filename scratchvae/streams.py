@@ -20,6 +20,7 @@ PURPOSES = (
     "corruption",
     "training corruption",
     "factors",
+    "completion",
 )
 
 BITS_AT_ONCE = 2**14  # numbers

@@ -60,6 +60,27 @@ def continuous_bernoulli_mean(xp: Any, t: Array, out: Array, scratch: Scratch) -
     return out
 
 
+# With y = log(1 + u (exp(−a) − 1))/(−a) and h = [t ≥ 0], x = h + (2h − 1)(−y)
+def continuous_bernoulli_draw(xp: Any, t: Array, u: Array, out: Array, scratch: Scratch) -> Array:
+    """x, drawn by u uniform on [0, 1); within [0, 1]."""
+    a, y, h = scratch
+    xp.abs(t, out=a)
+    xp.maximum(a, TINY, out=a)
+    xp.negative(a, out=y)
+    xp.expm1(y, out=y)
+    y *= u
+    xp.log1p(y, out=y)
+    y /= a
+    xp.greater_equal(t, 0.0, out=h)
+    xp.multiply(h, 2.0, out=out)
+    out -= 1.0
+    out *= y
+    out += h
+    xp.maximum(out, 0.0, out=out)
+    xp.minimum(out, 1.0, out=out)
+    return out
+
+
 def _curvature(xp: Any, t: Array, r: Array, scratch: Scratch) -> Array:
     """r(|t|) into `r`; log g is returned, in the second array of `scratch`."""
     a, g, b = scratch

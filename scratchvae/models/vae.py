@@ -9,6 +9,7 @@ import numpy as np
 from scratchvae.backend import Array, guarded
 from scratchvae.layers import Split
 from scratchvae.memory import BatchBuffers
+from scratchvae.models.completion import complete
 from scratchvae.models.model import Model
 from scratchvae.models.objective import Terms
 from scratchvae.probability import FreeBits, GaussianKL, Reparameterize
@@ -42,6 +43,9 @@ class VAE(Model):
     dtype         "float32", "float64", or, on NumPy, "longdouble": slow, for whoever checks the others
     backend       "numpy", "cupy" or "auto" (a GPU if one works, else NumPy)
     init          "he_normal", "he_uniform", "glorot_normal" or "glorot_uniform" for all weights; None: see `perceptron`
+    missing       True for data in which NaN marks what is missing: the encoder sees 0 there, and the likelihood is that
+                  of what is there, p(x_o | z), so that the ELBO bounds log p(x_o). Where a mask says what is there,
+                  pass np.where(mask, x, np.nan). Without it a model completes such rows, but does not learn from them
     image_shape   (height, width), for whoever draws a row as a picture
 
     Methods take NumPy arrays or the backend's own, and return the backend's own. Raises ConfigError or BackendError.
@@ -168,6 +172,51 @@ class VAE(Model):
             total += self.decode(mu + sigma * self.backend.upload(eps))
         total /= draws
         return total  # type: ignore[no-any-return]
+
+    @guarded
+    def complete(
+        self,
+        x: Any,
+        observed: Any = None,
+        method: str = "metropolis",
+        draws: int | None = None,
+        samples: int = 500,
+        values: str = "drawn",
+        seed: int = 0,
+    ) -> Array:
+        """Rows x (N, D) with what is missing of them filled in, (N, D); what is observed stays, bit for bit.
+
+        Missing is what is NaN in x or, where that is given, False in `observed` (N, D), of booleans; then x may hold
+        anything there. It becomes its mean given what is observed, E[x_m | x_o], of least squared error; or, in each of
+        `draws` answers (draws, N, D), a draw from p(x_m | x_o): multiple imputation, whose spread tells what is not
+        known. A row with nothing observed is drawn from the prior: its z are, whatever the encoder says of such a row.
+
+        method    "metropolis": a Markov chain that takes turns to draw x_m and z, whose aim is p(x_m | x_o) itself.
+                  Mattei and Frellsen 2018, algorithm 1.
+                  "pseudo-gibbs": the same, with every draw from the encoder taken, as if that were exact. Rezende,
+                  Mohamed and Wierstra 2014, sec. 4.4.
+                  "importance": draws from the encoder, weighed; for a model of missing data, whose encoder has met rows
+                  such as these. Mattei and Frellsen 2019, sec. 3.
+                  "encoder": draws from the encoder as they are; for a model that was trained to restore rows of which
+                  such parts were hidden (`Trainer`'s `corrupt`), with 0 in their place.
+        samples   draws of z a row: for the chains the length of one, whose first half is forgotten; each of `draws`
+                  has a chain of its own
+        values    with draws: "drawn" from p(x_m | z), or its "mean", which shows pictures without their noise
+        seed      of all that is drawn
+
+        The answer's dtype holds the numbers of x and of the model. Raises ConfigError, DTypeError, ShapeError,
+        RangeError, or DivergedError for draws that went to infinity.
+        """
+        return complete(self, x, observed, method, draws, samples, values, seed)
+
+    def for_completion(self) -> VAE:
+        """A VAE of the same weights that takes NaN for what is missing, one draw of z a row at a time."""
+        if type(self) is VAE and self.config["missing"]:
+            return self
+        settings = {name: value for name, value in self.config.items() if name != "importance_samples"}
+        vae = VAE(**{**settings, "missing": True}, backend=self.backend)
+        vae.theta[...] = self.theta
+        return vae
 
     def sample(self, count: int, seed: int = 0) -> Array:
         """Means of p(x | z), (count, D), for `count` draws z ~ N(0, I). Raises ConfigError."""

@@ -25,6 +25,7 @@ class Bernoulli(Likelihood):
     """
 
     support = (0.0, 1.0)
+    noise = "random"
 
     # With p = σ(t):  log p(x) = x log σ(t) + (1 − x) log σ(−t)
     # and log σ(t) = t − softplus(t), log σ(−t) = −softplus(t), so that
@@ -71,6 +72,14 @@ class Bernoulli(Likelihood):
         """E x = σ(t), the picture that a decoder shows."""
         xp = self.xp if self._buffers else backend_of(logits).xp
         return sigmoid(xp, logits, out=out)
+
+    # P(u < σ(t)) = σ(t) for u uniform on [0, 1)
+    def draw(self, logits: Array, noise: Array, out: Array) -> Array:
+        """x (B, D) of zeros and ones from logits and uniform noise (B, D)."""
+        self.admit(logits=logits, noise=noise)
+        sigmoid(self.xp, logits, out=out)
+        self.xp.less(noise, out, out=out)
+        return out
 
     def output_bias(self, mean: Array) -> Array:
         """logit(mean), with means kept within [0.001, 0.999], so that no pixel begins certain.

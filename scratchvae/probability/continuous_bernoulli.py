@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from scratchvae.backend import Array
-from scratchvae.kernels.continuous_bernoulli import Scratch, continuous_bernoulli, continuous_bernoulli_mean
+from scratchvae.kernels.continuous_bernoulli import (
+    Scratch,
+    continuous_bernoulli,
+    continuous_bernoulli_draw,
+    continuous_bernoulli_mean,
+)
 from scratchvae.memory import BatchBuffers
 from scratchvae.probability.likelihood import Likelihood
 
@@ -28,6 +33,7 @@ class ContinuousBernoulli(Likelihood):
     """
 
     support = (0.0, 1.0)
+    noise = "random"
 
     # log p(x) = x t − softplus(t) + log C(t),  C(t) = t / tanh(½ t), which is 2 at 0: the density exp(x t) over its sum
 
@@ -72,6 +78,14 @@ class ContinuousBernoulli(Likelihood):
         """E x = 1/(1 − exp(−t)) − 1/t, which is ½ at 0."""
         scratch = self._scratch(self.admit(logits=logits))
         return continuous_bernoulli_mean(self.xp, logits, out, scratch)
+
+    # The chance of being below x, (exp(x t) − 1)/(exp(t) − 1), is uniform. With a = |t| it is u at
+    #   x = y where t < 0 and 1 − y where not,  y = log(1 + u (exp(−a) − 1))/(−a)
+    # of which the second is drawn by 1 − u, uniform as well.
+    def draw(self, logits: Array, noise: Array, out: Array) -> Array:
+        """x (B, D) from logits and uniform noise (B, D)."""
+        scratch = self._scratch(self.admit(logits=logits, noise=noise))
+        return continuous_bernoulli_draw(self.xp, logits, noise, out, scratch)
 
     # E x grows with t, and is 0.05 or 0.95 close to ∓20: fifty halvings of [−32, 32] leave less than 1e-13.
     def output_bias(self, mean: Array) -> Array:

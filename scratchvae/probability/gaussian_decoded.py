@@ -94,6 +94,19 @@ class GaussianDecoded(Likelihood):
         out[...] = parameters[:, : out.shape[1]]
         return out
 
+    # x = μ + σ ε
+    def draw(self, parameters: Array, noise: Array, out: Array) -> Array:
+        """x (B, D) from parameters (B, 2D) and standard normal noise (B, D)."""
+        rows, width = self.admit(noise=noise), self.width
+        self.admit_as(2 * width, parameters=parameters)
+        sigma, room = self._logvar[:rows], (self._square[:rows], out, self._dx[:rows])
+        bounded_logvar(self.xp, parameters[:, width:], LOWEST, sigma, *room)
+        sigma *= 0.5
+        self.xp.exp(sigma, out=sigma)
+        self.xp.multiply(noise, sigma, out=out)
+        out += parameters[:, :width]
+        return out
+
     def output_bias(self, mean: Array) -> Array:
         """The mean itself, and r = 0: σ begins at 1."""
         return np.concatenate([mean, np.zeros_like(mean)], dtype=np.float64)

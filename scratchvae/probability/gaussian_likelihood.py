@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import log, pi
+from typing import Any
 
 import numpy as np
 
@@ -97,6 +98,17 @@ class Gaussian(Likelihood):
         out[...] = mu
         return out
 
+    # x = μ + σ ε
+    def draw(self, mu: Array, noise: Array, out: Array) -> Array:
+        """x (B, D) from mu and standard normal noise (B, D)."""
+        self.xp.multiply(noise, self.spread(), out=out)
+        out += mu
+        return out
+
+    def spread(self) -> Any:
+        """σ, a number or an array (1,)."""
+        return self.sigma
+
     def output_bias(self, mean: Array) -> Array:
         """The mean itself."""
         return np.asarray(mean, np.float64)
@@ -175,3 +187,10 @@ class GaussianLearnt(Gaussian):
         weight = self._weight[: len(dlog_likelihood)]
         self.xp.multiply(dlog_likelihood, self._precision, out=weight)
         return weight
+
+    def spread(self) -> Any:
+        """exp(½ logvar) (1,), on loan."""
+        spread = self._constant
+        self.xp.multiply(self.logvar, 0.5, out=spread)
+        self.xp.exp(spread, out=spread)
+        return spread

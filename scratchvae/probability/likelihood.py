@@ -18,11 +18,13 @@ class Likelihood(Unit):
     """p(x | z), independent from dimension to dimension, given by the numbers that a decoder puts out for z.
 
     support                 the least and the largest number that x may hold; −∞ to ∞ for any that is finite
+    noise                   of what kind `draw` wants it: "random", uniform on [0, 1), or "standard_normal"
     outputs_per_dimension   numbers that the decoder puts out for each dimension of x, all first ones before all second
     output_scale            what the decoder's last weights begin with, over what their initialiser draws
     """
 
     support: ClassVar[tuple[float, float]] = (-inf, inf)
+    noise: ClassVar[str] = "standard_normal"
     outputs_per_dimension: ClassVar[int] = 1
     output_scale: ClassVar[float] = 1.0
 
@@ -40,6 +42,10 @@ class Likelihood(Unit):
 
     def mean(self, parameters: Array, out: Array) -> Array:
         """E x (B, D), the picture that a decoder shows."""
+        raise NotImplementedError
+
+    def draw(self, parameters: Array, noise: Array, out: Array) -> Array:
+        """A draw of x (B, D) from p(x | parameters), a function of its noise (B, D)."""
         raise NotImplementedError
 
     def output_bias(self, mean: Array) -> Array:

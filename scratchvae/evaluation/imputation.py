@@ -1,0 +1,39 @@
+"""How far completed rows are from what had been hidden of them."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from scratchvae.backend import to_numpy
+from scratchvae.errors import ShapeError
+
+
+class ImputationError(NamedTuple):
+    """The mean squared error over all hidden entries, its standard error over rows (NaN for one), and their number."""
+
+    value: float
+    standard_error: float
+    entries: int
+
+
+# value = Σ_n s_n / Σ_n h_n, with s_n the squared error and h_n the number of hidden entries of row n: a ratio of two
+# means, whose standard error is that of the mean of s_n − value · h_n, over the mean of h_n.
+def imputation_error(truth: Any, completed: Any, observed: Any) -> ImputationError:
+    """Of completed (N, D) against truth (N, D), where observed (N, D), of booleans, is False. Raises ShapeError."""
+    truth, completed, observed = map(to_numpy, (truth, completed, observed))
+    if not truth.shape == completed.shape == observed.shape:
+        raise ShapeError(
+            f"truth {truth.shape}, completed {completed.shape} and observed {observed.shape} differ in shape"
+        )
+    hidden = ~observed
+    squared = np.where(hidden, np.subtract(truth, completed, dtype=np.float64), 0.0) ** 2
+    s, h = squared.sum(axis=1), hidden.sum(axis=1)
+    if not h.any():
+        raise ShapeError("nothing of the rows was hidden; expected some False in observed")
+    value = float(s.sum() / h.sum())
+    rows = len(h)
+    error = float((s - value * h).std(ddof=1)) / sqrt(rows) / float(h.mean()) if rows > 1 else float("nan")
+    return ImputationError(value, error, int(h.sum()))
