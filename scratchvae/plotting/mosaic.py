@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...] | None
 Span = tuple[float, float]  # the number that is drawn black, and the one that is drawn white
 UNIT: Span = (0.0, 1.0)
+MISSING = "#7d9cc9"
 LARGEST_INCHES, TITLE_INCHES, STRIP_INCHES = 7.0, 0.4, 0.15
 
 
 def span_of(images: Any) -> Span:
     """The span to draw data (N, D) in: 0 to 1 if it is in there, else from its smallest to its largest number."""
     images = to_numpy(images)
-    low, high = float(images.min()), float(images.max())
+    low, high = float(np.nanmin(images)), float(np.nanmax(images))
     return UNIT if low >= 0.0 and high <= 1.0 else (low, high)
 
 
@@ -44,7 +45,7 @@ def mosaic(images: Any, shape: Shape, columns: int, span: Span = UNIT) -> Array:
 
 
 def draw_images(images: Any, shape: Shape, columns: int, title: str = "", span: Span = UNIT) -> Figure:
-    """Images (N, D) as a mosaic, under a title."""
+    """Images (N, D) as a mosaic, under a title; what is NaN, and so missing, is blue."""
     canvas = mosaic(images, shape, columns, span)
     if shape:
         height, width = (side * LARGEST_INCHES / max(canvas.shape) for side in canvas.shape)
@@ -52,7 +53,10 @@ def draw_images(images: Any, shape: Shape, columns: int, title: str = "", span: 
         height, width = canvas.shape[0] * STRIP_INCHES, LARGEST_INCHES
     figure = blank_figure(width, height + TITLE_INCHES)
     axes = figure.add_subplot()
-    axes.imshow(canvas, cmap="gray", vmin=0.0, vmax=1.0, interpolation="nearest", aspect="equal" if shape else "auto")
+    shown = axes.imshow(
+        canvas, cmap="gray", vmin=0.0, vmax=1.0, interpolation="nearest", aspect="equal" if shape else "auto"
+    )
+    shown.set_cmap(shown.get_cmap().with_extremes(bad=MISSING))
     axes.set_axis_off()
     axes.set_title(title, fontsize=11)
     return figure

@@ -18,6 +18,7 @@ COMMANDS = [
     "analogy",
     "walk",
     "denoise",
+    "complete",
     "embed",
     "evaluate",
     "info",
