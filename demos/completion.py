@@ -52,16 +52,16 @@ class LowerHalf(Corruption):
         noisy[hidden, x.shape[1] // 2 :] = 0.0
 
 
-def train(data, epochs, corrupt=None):
+def train(data, epochs, backend, corrupt=None):
     images = data.train.images
     many = len(images) > 5000
-    vae = sv.VAE(images.shape[1], 32 if many else 10, image_shape=data.image_shape)
+    vae = sv.VAE(images.shape[1], 32 if many else 10, image_shape=data.image_shape, backend=backend)
     schedule = sv.optim.Cosine(2e-3 if many else 1e-3, epochs * -(-len(images) // 128))
     sv.Trainer(vae, lr=schedule, corrupt=corrupt).fit(images, epochs, progress=True)
     return vae
 
 
-def pictures(name, epochs, count, samples, out):
+def pictures(name, epochs, count, samples, backend, out):
     data = sv.datasets.load(name)
     images = data.test.images[:count]
     observed = np.ones(images.shape, bool)
@@ -70,7 +70,7 @@ def pictures(name, epochs, count, samples, out):
     base = imputation_error(images, mean, observed)
     print(f"{name}: the lower half of {len(images)} test pictures missing; mean squared error of what was hidden")
     print(f"  {'the mean picture':<46}  {base.value:.4f} ± {base.standard_error:.4f}")
-    ordinary, trained = train(data, epochs), train(data, epochs, LowerHalf(0.5))
+    ordinary, trained = train(data, epochs, backend), train(data, epochs, backend, LowerHalf(0.5))
     for vae, of, methods in (
         (ordinary, "an ordinary VAE", ("importance", "pseudo-gibbs", "metropolis")),
         (trained, "a VAE trained on halves", ("encoder",)),
@@ -194,6 +194,7 @@ def main(arguments=None):
     parser.add_argument("--samples", type=int, default=1000, help="draws of z a row")
     parser.add_argument("--seeds", type=int, default=5, help="of what is missing of a table")
     parser.add_argument("--steps", type=int, default=4000, help="of training on a table")
+    parser.add_argument("--backend", default="numpy", help="of the models of pictures")
     parser.add_argument("--quick", action="store_true", help="a few seconds, to try it out")
     parser.add_argument("--out", type=Path, default=Path("runs/completion.png"))
     args = parser.parse_args(arguments)
@@ -206,7 +207,7 @@ def main(arguments=None):
         tables(rows, args.seeds, args.steps, args.samples, args.out)
     else:
         epochs = args.epochs or {"digits": 50, "mnist": 20}[args.data]
-        pictures(args.data, epochs, args.count, args.samples, args.out)
+        pictures(args.data, epochs, args.count, args.samples, args.backend, args.out)
 
 
 if __name__ == "__main__":
