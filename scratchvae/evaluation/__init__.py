@@ -2,6 +2,15 @@
 
 from scratchvae.evaluation.imputation import ImputationError, imputation_error
 from scratchvae.evaluation.latent_use import LatentUse, latent_use
+from scratchvae.evaluation.mutual_information import MutualInformationGap, mutual_information_gap
 from scratchvae.evaluation.psnr import psnr
 
-__all__ = ["ImputationError", "LatentUse", "imputation_error", "latent_use", "psnr"]
+__all__ = [
+    "ImputationError",
+    "LatentUse",
+    "MutualInformationGap",
+    "imputation_error",
+    "latent_use",
+    "mutual_information_gap",
+    "psnr",
+]
