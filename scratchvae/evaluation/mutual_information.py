@@ -77,9 +77,10 @@ def _cut(numbers: Array, bins: int) -> Array:
     """In which part (N,) each of numbers (N,) is, counted from 0 without a gap."""
     values, which, counts = np.unique(numbers, return_inverse=True, return_counts=True)
     if len(values) <= bins:
-        return which
+        return np.asarray(which)
     twice_the_rank = 2 * np.cumsum(counts) - counts - 1  # of equal values the mean one, from 0 to N − 1
-    return np.unique(twice_the_rank * bins // (2 * len(numbers)), return_inverse=True)[1][which]
+    parts: Array = np.unique(twice_the_rank * bins // (2 * len(numbers)), return_inverse=True)[1][which]
+    return parts
 
 
 def _entropy(parts: Array) -> float:
