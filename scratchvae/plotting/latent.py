@@ -20,10 +20,14 @@ LEGEND = 20  # labels, at most, that a legend has room for and colours can tell 
 
 def draw_manifold(vae: VAE, shape: Shape, side: int = 20, span: Span = UNIT) -> Figure:
     """What a two-dimensional latent space decodes to, on a grid that cuts the prior into equally likely pieces."""
-    quantiles = [NormalDist().inv_cdf((k + 0.5) / side) for k in range(side)]
-    z = np.array([(across, up) for up in reversed(quantiles) for across in quantiles])
     title = "The latent plane: z₀ to the right, z₁ upwards, even steps of the prior"
-    return draw_images(vae.decode(z), shape, side, title, span)
+    return draw_images(vae.decode(prior_grid(side, side)), shape, side, title, span)
+
+
+def prior_grid(columns: int, rows: int) -> Array:
+    """Codes (rows · columns, 2), row by row from the top, that cut N(0, I) in the plane into equally likely pieces."""
+    across, up = ([NormalDist().inv_cdf((k + 0.5) / steps) for k in range(steps)] for steps in (columns, rows))
+    return np.array([(right, above) for above in reversed(up) for right in across])
 
 
 def draw_codes(codes: Any, labels: Array | None) -> Figure:
