@@ -39,24 +39,24 @@ from scratchvae.plotting.figures import blank_figure
 from scratchvae.plotting.latent import prior_grid
 from scratchvae.plotting.mosaic import mosaic
 
-OLIVETTI = {"latents": (24,), "hidden": (512,), "activation": "tanh", "lr": 2e-3, "batch": 32, "epochs": 200}
+AEVB = {"latents": (2, 10), "hidden": (200,), "activation": "tanh", "sigma": 0.15, "batch": 100}
+OLIVETTI = {"latents": (24,), "hidden": (256,), "activation": "tanh", "sigma": 1.0, "lr": 2e-3, "batch": 32}
 RECIPES = {
-    "frey-faces": {"latents": (2, 10), "hidden": (200,), "activation": "tanh", "lr": 1e-3, "batch": 100, "epochs": 160},
-    "olivetti": OLIVETTI,
-    "olivetti-32": OLIVETTI,
-    "digits": {"latents": (2, 10), "hidden": (200,), "activation": "tanh", "lr": 2e-3, "batch": 100, "epochs": 100},
+    "frey-faces": {**AEVB, "lr": 1e-3, "epochs": 160},
+    "olivetti": {**OLIVETTI, "epochs": 300},
+    "olivetti-32": {**OLIVETTI, "epochs": 300},
+    "digits": {**AEVB, "lr": 2e-3, "epochs": 100},
 }
-SIGMA = 0.15  # to begin with
 INCHES, TITLE, ROWS = 6.0, 0.3, 11  # the width of a panel, the height of its title, how many rows of pictures
 
 
 # %%
-def train(data, latent, hidden, activation, lr, batch, epochs, backend, seed):
+def train(data, latent, hidden, activation, sigma, lr, batch, epochs, backend, seed):
     images = data.train.images
     if data.name.startswith("olivetti"):
         mirrored = images.reshape(-1, *data.image_shape)[:, :, ::-1]
         images = np.concatenate([images, mirrored.reshape(images.shape)])
-    of_pixels = {"likelihood": "gaussian_learnt", "sigma": SIGMA, "image_shape": data.image_shape}
+    of_pixels = {"likelihood": "gaussian_learnt", "sigma": sigma, "image_shape": data.image_shape}
     vae = sv.VAE(images.shape[1], latent, hidden, activation, **of_pixels, seed=seed, backend=backend)
     rate = sv.optim.Cosine(lr, epochs * -(-len(images) // batch))
     sv.Trainer(vae, lr=rate, batch_size=batch, seed=seed).fit(images, epochs)

@@ -127,6 +127,38 @@ def test_noise_of_each_kind_is_taken_away_and_measured(tmp_path, capsys):
     assert (tmp_path / "denoising.png").stat().st_size > 10_000
 
 
+def test_faces_that_are_not_there_are_told_in_a_line_and_digits_take_their_place(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("SCRATCHVAE_DATA", raising=False)
+    main, out = runpy.run_path(str(DEMOS / "faces.py"))["main"], tmp_path / "faces.png"
+    nowhere = ["--data-dir", str(tmp_path), "--out", str(out)]
+    main([*nowhere, "--quick", "--latent", "3"])
+    missing, settings, *told, wrote = capsys.readouterr().out.splitlines()
+    assert missing.startswith("no frey-faces: ") and settings.startswith("digits, ") and str(out) in wrote
+    numbers = {line[2:29].strip(): float(line[29:].split()[0].rstrip(",")) for line in told[1:]}
+    of_unit, of_bytes = numbers["ELBO, pixels in [0, 1]"], numbers["with pixels in 0 to 255"]
+    assert of_unit - of_bytes == pytest.approx(64 * np.log(255), abs=0.11)
+    assert 0.1 < numbers["σ"] < 0.16 and out.stat().st_size > 10_000
+    with pytest.raises(SystemExit, match="no olivetti: ") as stop:  # who asks for them by name is given nothing else
+        main([*nowhere, "--data", "olivetti"])
+    assert "\n" not in stop.value.code
+
+
+def test_what_each_latent_number_tells_of_each_factor_is_told(tmp_path, capsys):
+    main = runpy.run_path(str(DEMOS / "disentanglement.py"))["main"]
+    main(["--quick", "--out", str(tmp_path / "disentanglement.png")])
+    lines = capsys.readouterr().out.splitlines()[1:-1]
+    models = [lines[start : start + 7] for start in range(0, len(lines), 7)]
+    assert [title.partition(":")[0] for title, *_ in models] == ["β = 1", "β = 4", "β from 8 to 1"]
+    for title, _, *factors in models:
+        assert [line.split()[0] for line in factors] == ["shape", "scale", "rotation", "x", "y"]
+        shares, gaps = np.split(np.array([line.split()[1:] for line in factors], float), [6], axis=1)
+        largest = np.sort(shares, axis=1)
+        assert shares.min() >= 0 and shares.max() <= 1
+        np.testing.assert_allclose(gaps[:, 0], largest[:, -1] - largest[:, -2], atol=0.011)
+        assert float(title.partition("MIG ")[2][:5]) == pytest.approx(gaps.mean(), abs=0.006)
+    assert (tmp_path / "disentanglement.png").stat().st_size > 10_000
+
+
 @pytest.fixture
 def benchmark(monkeypatch):
     monkeypatch.syspath_prepend(str(DEMOS))

@@ -6,7 +6,7 @@ import pytest
 
 from scratchvae import VAE, Autoencoder, datasets, plotting
 from scratchvae.errors import ConfigError
-from scratchvae.plotting.latent import principal_plane
+from scratchvae.plotting.latent import principal_plane, prior_grid
 from scratchvae.plotting.mosaic import mosaic
 from scratchvae.training import Epoch, History
 
@@ -186,6 +186,12 @@ def test_a_manifold_has_the_first_dimension_to_the_right_the_second_upwards_and_
     expected = 1.0 / (1.0 + np.exp(-quartiles))
     np.testing.assert_allclose(shown[::2, 0::3], np.tile(expected, (4, 1)))
     np.testing.assert_allclose(shown[::2, 1::3], np.tile(expected[::-1, None], (1, 4)))
+
+
+def test_a_grid_over_the_prior_has_as_many_columns_and_rows_as_asked_for_the_first_at_the_top():
+    upper, lower = prior_grid(3, 2).reshape(2, 3, 2)
+    np.testing.assert_allclose(upper, [[-0.96742157, 0.67448975], [0, 0.67448975], [0.96742157, 0.67448975]], atol=1e-8)
+    np.testing.assert_allclose(lower, upper * [1, -1], atol=1e-12)
 
 
 def test_an_album_has_samples_of_a_vae_and_a_history_once_there_is_one():
