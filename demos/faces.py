@@ -11,7 +11,7 @@
 # as large. Between models of one data set nothing changes; from one data set to another, or to a Bernoulli, no figure
 # can be compared.
 #
-# - Frey faces: 1965 frames of a film of one face, 28×20. Two latent numbers, whose plane can be looked at, and ten,
+# - Frey faces: 1965 frames of a film of one face, 28×20. Two latent numbers, whose plane can be looked at, and 20,
 #   each with 200 hidden units and tanh, as in "Auto-Encoding Variational Bayes" (Kingma and Welling 2013).
 # - Olivetti: 400 pictures of 40 persons, 64×64 (or 32×32). A face in a mirror is a face too: the 320 training pictures
 #   are 640.
@@ -19,7 +19,7 @@
 # The long runs of demos/README.md, with real data in $SCRATCHVAE_DATA:
 #
 #     python demos/faces.py --data frey-faces --backend native
-#     python demos/faces.py --data olivetti --backend native
+#     python demos/faces.py --data olivetti-32 --backend native
 #
 # Without `--data`: Frey faces, or, where they are not to be had, 8×8 digits, which are shipped.
 
@@ -39,15 +39,15 @@ from scratchvae.plotting.figures import blank_figure
 from scratchvae.plotting.latent import prior_grid
 from scratchvae.plotting.mosaic import mosaic
 
-AEVB = {"latents": (2, 10), "hidden": (200,), "activation": "tanh", "sigma": 0.15, "batch": 100}
-OLIVETTI = {"latents": (24,), "hidden": (256,), "activation": "tanh", "sigma": 1.0, "lr": 2e-3, "batch": 32}
+AEVB = {"latents": (2, 20), "hidden": (200,), "activation": "tanh", "sigma": 0.12, "batch": 100}
+OLIVETTI = {"latents": (24,), "hidden": (256,), "activation": "tanh", "batch": 32, "epochs": 400}
 RECIPES = {
     "frey-faces": {**AEVB, "lr": 1e-3, "epochs": 160},
-    "olivetti": {**OLIVETTI, "epochs": 300},
-    "olivetti-32": {**OLIVETTI, "epochs": 300},
+    "olivetti-32": {**OLIVETTI, "sigma": 0.7, "lr": 2e-3},
+    "olivetti": {**OLIVETTI, "sigma": 0.2, "lr": 3e-4},
     "digits": {**AEVB, "lr": 2e-3, "epochs": 100},
 }
-INCHES, TITLE, ROWS = 6.0, 0.3, 11  # the width of a panel, the height of its title, how many rows of pictures
+ROWS, TITLE, DPI = 11, 28, 100  # rows of pictures; the height of a title, and an inch, in pixels
 
 
 # %%
@@ -107,14 +107,26 @@ def gallery(vae, images, across, seed):
 
 
 def draw(models, data, seed):
-    (height, width), across = data.image_shape, 8 if data.name == "olivetti" else 12
-    row = INCHES / across * height / width
-    figure = blank_figure(INCHES * len(models), ROWS * row + 3 * TITLE)
-    for part, vae in zip(np.atleast_1d(figure.subfigures(1, len(models), wspace=0.03)), models, strict=True):
+    shape, across = data.image_shape, 9 if data.name == "frey-faces" else 8
+    scale = max(1, 64 // max(shape))  # screen pixels for each pixel
+    columns = []
+    for vae in models:
         of = plane(vae, across, ROWS + 1) if vae.latent_dim == 2 else gallery(vae, data.test.images, across, seed)
-        panels = np.atleast_1d(part.subplots(len(of), 1, height_ratios=[len(rows) for rows in of.values()]))
-        for axes, (title, rows) in zip(panels, of.items(), strict=True):
-            axes.imshow(mosaic(rows, data.image_shape, across), cmap="gray", vmin=0, vmax=1)
+        columns.append(
+            {title: mosaic(rows, shape, across).repeat(scale, 0).repeat(scale, 1) for title, rows in of.items()}
+        )
+    tall = max(sum(len(panel) + TITLE for panel in column.values()) for column in columns)
+    wide = [next(iter(column.values())).shape[1] + TITLE for column in columns]
+    figure = blank_figure(sum(wide) / DPI, tall / DPI)
+    figure.set_layout_engine("none")
+    for k, column in enumerate(columns):
+        left, top = sum(wide[:k]), tall
+        for title, panel in column.items():
+            height, width = panel.shape
+            top -= TITLE + height
+            place = left / sum(wide), top / tall, width / sum(wide), height / tall
+            axes = figure.add_axes(place)
+            axes.imshow(panel, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
             axes.set_axis_off()
             axes.set_title(title, fontsize=10)
     return figure

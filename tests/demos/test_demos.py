@@ -148,7 +148,7 @@ def test_what_each_latent_number_tells_of_each_factor_is_told(tmp_path, capsys):
     main(["--quick", "--out", str(tmp_path / "disentanglement.png")])
     lines = capsys.readouterr().out.splitlines()[1:-1]
     models = [lines[start : start + 7] for start in range(0, len(lines), 7)]
-    assert [title.partition(":")[0] for title, *_ in models] == ["β = 1", "β = 4", "β from 8 to 1"]
+    assert [title.partition(", ")[0] for title, *_ in models] == ["β = 1", "β = 4", "β from 8 to 1"]
     for title, _, *factors in models:
         assert [line.split()[0] for line in factors] == ["shape", "scale", "rotation", "x", "y"]
         shares, gaps = np.split(np.array([line.split()[1:] for line in factors], float), [6], axis=1)
