@@ -10,7 +10,7 @@ from typing import Any
 
 from scratchvae.datasets import NAMES, Dataset, Split, load
 from scratchvae.errors import ConfigError
-from scratchvae.models import VAE, Model
+from scratchvae.models import IWAE, VAE, Model
 from scratchvae.training import Score
 from scratchvae.training import load as load_model
 
@@ -147,6 +147,8 @@ def describe_score(model: Model, result: Score) -> str:
     if not isinstance(model, VAE):
         return f"log-likelihood {result.value:.2f}{error} nats a row"
     name = "ELBO" if model.objective.beta == 1.0 else f"objective, beta {model.objective.beta:g},"
+    if isinstance(model, IWAE):
+        name = f"bound of {model.importance_samples} draws"
     terms = f"reconstruction {result.reconstruction:.2f}, KL {result.kl:.2f}"
     return f"{name} {result.value:.2f}{error} nats a row ({terms})"
 

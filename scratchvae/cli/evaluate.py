@@ -18,7 +18,7 @@ from scratchvae.cli.arguments import (
 )
 from scratchvae.evaluation import latent_use
 from scratchvae.evaluation.latent_use import ACTIVE_ABOVE
-from scratchvae.models import VAE
+from scratchvae.models import IWAE, VAE
 from scratchvae.training import score
 
 
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         print_json({**result._asdict(), "binarize": binarize, **latent})
         return 0
     print(f"{args.data}: {result.rows} rows ({args.part}), binarize: {binarize or 'none'}")
-    print(f"  {describe_score(model, result)}{', one draw of z each' if use else ''}")
+    print(f"  {describe_score(model, result)}{', one draw of z each' if use and not isinstance(model, IWAE) else ''}")
     if use:
         print(
             f"  active units {use.active} of {model.latent_dim} (mean varies by more than {ACTIVE_ABOVE} over the rows)"

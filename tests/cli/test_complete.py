@@ -58,6 +58,12 @@ def test_nan_in_a_file_is_completed_and_the_rest_stays(capsys):
     assert "squared error" not in told
 
 
+def test_the_bound_of_several_draws_is_called_what_it_is(capsys):
+    assert run("evaluate table") == 0
+    told = capsys.readouterr().out
+    assert "bound of 3 draws" in told and "ELBO" not in told and "one draw of z" not in told
+
+
 def test_a_mask_file_says_what_is_there(folder):
     assert run("complete table whole.npy --mask mask.npy --samples 10 --out new/a.npy --picture new/a.pdf") == 0
     assert run("complete table holes.npy --samples 10 --out b.npy") == 0
