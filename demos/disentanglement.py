@@ -15,7 +15,7 @@
 #
 #     MIG = mean over k of  (I(z_a; v_k) − max over j ≠ a of I(z_j; v_k)) / H(v_k)
 #
-# No factor is named anywhere in L, and which solution is found depends on the seed as much as on β (Locatello et al.
+# No factor is named anywhere in L, and how well a model tells them apart depends much on its seed (Locatello et al.
 # 2019). So there are three seeds of each, and all are told.
 #
 #     python demos/disentanglement.py                  16×16 pixels, a minute
@@ -60,6 +60,10 @@ def train(images, first, last, epochs, backend, seed):
 # %% [markdown]
 # **In numbers.** Information is counted on draws from q(z | x) of every picture of the grid. The ELBO, with the KL
 # counted once whatever it counted in training, is of pictures whose factors were drawn from between those of the grid.
+#
+# What comes out: with β = 1 every number tells a little of x, y and scale. With β = 4 three of them tell one each, but
+# not much of it. With β that falls they tell most of it, if all goes well, and the ELBO is as good as with β = 1. Shape
+# and rotation move few pixels of so small a picture, and stay untold.
 
 
 # %%
@@ -108,7 +112,7 @@ def draw(models):
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         gaps = ", ".join(f"{of.value:.2f}" for _, of in runs)
-        axes.set_title(f"{name}: mutual information gap {found.value:.2f}, of {gaps}", fontsize=11)
+        axes.set_title(f"{name}: mutual information gap {found.value:.2f}, the best of {gaps}", fontsize=11)
     return figure
 
 
