@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from scratchvae import errors, layers, optim, probability
 from scratchvae.backend import get_backend, to_numpy
-from scratchvae.models import IWAE, VAE, Autoencoder
+from scratchvae.models import IWAE, VAE, Autoencoder, ConditionalVAE, SemiSupervisedVAE
 
 if TYPE_CHECKING:
     from scratchvae import datasets, evaluation, gradcheck, plotting, training, verification
@@ -27,6 +27,8 @@ __all__ = [
     "IWAE",
     "VAE",
     "Autoencoder",
+    "ConditionalVAE",
+    "SemiSupervisedVAE",
     "Trainer",
     "datasets",
     "errors",

@@ -21,6 +21,7 @@ PURPOSES = (
     "training corruption",
     "factors",
     "completion",
+    "training spread",
 )
 
 BITS_AT_ONCE = 2**14  # numbers

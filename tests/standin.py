@@ -193,7 +193,8 @@ class Module:
     @staticmethod
     def max(a, axis, out):
         _launch()
-        a._host.max(axis=axis, out=_destination(out, a._host.max(axis=axis).shape))
+        host = a._host.max(axis=axis)
+        _destination(out, host.shape)[...] = host
         return out
 
     @staticmethod

@@ -20,6 +20,7 @@ from scratchvae.cli.arguments import (
     read_rows,
 )
 from scratchvae.cli.balance import LEVEL
+from scratchvae.cli.labels import told_labels
 from scratchvae.cli.outputs import ARRAY_SUFFIXES, check_out, write_array
 from scratchvae.datasets import load
 from scratchvae.errors import ConfigError
@@ -77,11 +78,14 @@ def run(args: argparse.Namespace) -> int:
     check_out(args.out, ARRAY_SUFFIXES)
     check_out(args.picture, PICTURE_SUFFIXES, "--picture")
     model = read_model(args)
-    rows = read_rows(args, model).images
+    split = read_rows(args, model)
+    rows = split.images
     clean, noisy, noise = _clean_and_noisy(args, model, rows)
     if args.draws and not isinstance(model, VAE):
         raise ConfigError(f"--draws {args.draws}: {args.model} is an {type(model).__name__}, whose code is not drawn")
-    denoised = to_numpy(model.denoise(noisy, args.draws, args.seed) if isinstance(model, VAE) else model.denoise(noisy))
+    with told_labels(model, split, args.data):
+        draws = (args.draws, args.seed) if isinstance(model, VAE) else ()
+        denoised = to_numpy(model.denoise(noisy, *draws))
     write_array(denoised, args.out, [f"x{k}" for k in range(denoised.shape[1])])
     print(f"{args.data}: {len(noisy)} rows, {noise}")
     if clean is not None:

@@ -6,6 +6,7 @@ import argparse
 
 from scratchvae.backend import to_numpy
 from scratchvae.cli.arguments import Commands, add_command, add_model_and_data, read_model, read_rows
+from scratchvae.cli.labels import told_labels
 from scratchvae.cli.outputs import ARRAY_SUFFIXES, check_out, write_array
 
 
@@ -32,7 +33,8 @@ def run(args: argparse.Namespace) -> int:
     check_out(args.out, ARRAY_SUFFIXES)
     model = read_model(args)
     rows = read_rows(args, model)
-    codes = to_numpy(model.embed(rows.images))
+    with told_labels(model, rows, args.data):
+        codes = to_numpy(model.embed(rows.images))
     write_array(codes, args.out, [f"z{k}" for k in range(codes.shape[1])], rows.labels)
     print(f"wrote {args.out}: {codes.shape[0]} rows of {codes.shape[1]} numbers")
     return 0

@@ -16,9 +16,10 @@ from scratchvae.cli.arguments import (
     read_model,
     read_rows,
 )
-from scratchvae.evaluation import latent_use
+from scratchvae.cli.labels import told_labels
+from scratchvae.evaluation import classification, latent_use
 from scratchvae.evaluation.latent_use import ACTIVE_ABOVE
-from scratchvae.models import IWAE, VAE
+from scratchvae.models import IWAE, VAE, SemiSupervisedVAE
 from scratchvae.training import score
 
 
@@ -45,15 +46,21 @@ def add_commands(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the objective and the use of the latent space."""
     model = read_model(args)
-    images = read_rows(args, model).images
+    rows = read_rows(args, model)
+    images = rows.images
     asked = getattr(args, "binarize", model.notes.get("binarize"))
     binarize = None if asked == "none" else asked
-    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is shown as it is
+    with np.errstate(over="ignore", invalid="ignore"), told_labels(model, rows, args.data):
+        # what is not finite is shown as it is
         result = score(model, images, seed=args.seed, binarize=binarize)
         use = latent_use(model, images) if isinstance(model, VAE) else None
+    figures = None
+    if isinstance(model, SemiSupervisedVAE) and rows.labels is not None:
+        figures = classification(model, images, rows.labels)
     if args.json:
         latent = {"active": use.active, "kl_per_dimension": use.kl.tolist()} if use else {}
-        print_json({**result._asdict(), "binarize": binarize, **latent})
+        classes = {} if figures is None else {"accuracy": figures.accuracy, "confusion": figures.confusion.tolist()}
+        print_json({**result._asdict(), "binarize": binarize, **latent, **classes})
         return 0
     print(f"{args.data}: {result.rows} rows ({args.part}), binarize: {binarize or 'none'}")
     print(f"  {describe_score(model, result)}{', one draw of z each' if use and not isinstance(model, IWAE) else ''}")
@@ -63,4 +70,9 @@ def run(args: argparse.Namespace) -> int:
         )
         print("  KL by unit:", end=" ")
         print(" ".join(f"{kl:.2f}" for kl in sorted(use.kl, reverse=True)))
+    if figures is not None:
+        print(
+            f"  classified right {100 * figures.accuracy:.2f} ± {100 * figures.standard_error:.2f} %, cross-entropy "
+            f"{figures.log_loss:.3f} nats a row"
+        )
     return 0

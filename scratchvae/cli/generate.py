@@ -15,7 +15,9 @@ from scratchvae.cli.arguments import (
     read_rows,
     read_vae,
 )
+from scratchvae.cli.labels import add_label, told_label, told_labels
 from scratchvae.cli.outputs import SUFFIXES, add_out, check_out, write_rows
+from scratchvae.datasets import Split
 from scratchvae.settings import whole
 
 
@@ -31,6 +33,7 @@ def add_commands(commands: Commands) -> None:
     add_model(sample)
     sample.add_argument("--count", type=int, default=64, metavar="N", help="how many")
     add_seed(sample, "the draws from the prior")
+    add_label(sample)
     add_out(sample, "samples.png")
 
     reconstruct = add_command(
@@ -49,7 +52,8 @@ def run_sample(args: argparse.Namespace) -> int:
     """Decode draws from the prior."""
     check_out(args.out, SUFFIXES)
     vae = read_vae(args)
-    images = vae.sample(args.count, args.seed)
+    with told_label(args, vae):
+        images = vae.sample(args.count, args.seed)
     columns = max(1, min(args.count, round(args.count**0.5)))
     span = vae.notes.get("span", plotting.UNIT)
     write_rows(images, args.out, lambda: plotting.draw_images(images, vae.image_shape, columns, span=span))
@@ -60,7 +64,11 @@ def run_reconstruct(args: argparse.Namespace) -> int:
     """Decode codes."""
     check_out(args.out, SUFFIXES)
     model = read_model(args)
-    originals = read_rows(args, model).images[: whole("--count", args.count)]
-    images = model.reconstruct(originals)
+    count = whole("--count", args.count)
+    images, labels = read_rows(args, model)
+    rows = Split(images[:count], None if labels is None else labels[:count])
+    originals = rows.images
+    with told_labels(model, rows, args.data):
+        images = model.reconstruct(originals)
     write_rows(images, args.out, lambda: plotting.draw_reconstructions(originals, images, model.image_shape))
     return 0

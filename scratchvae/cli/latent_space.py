@@ -10,6 +10,7 @@ import numpy as np
 from scratchvae import plotting
 from scratchvae.backend import to_numpy
 from scratchvae.cli.arguments import Commands, add_command, add_model_and_data, read_model, read_rows, read_vae
+from scratchvae.cli.labels import add_label, told_label
 from scratchvae.cli.outputs import SUFFIXES, add_out, check_out, write_rows
 from scratchvae.datasets import Split
 from scratchvae.errors import ConfigError
@@ -38,6 +39,7 @@ def add_commands(commands: Commands) -> None:
     interpolate.add_argument(
         "--kind", choices=list(PATHS), default="linear", help="on the straight line from code to code, or on an arc"
     )
+    add_label(interpolate)
     add_out(interpolate, "interpolation.png")
 
     analogy = add_command(
@@ -84,6 +86,7 @@ def add_commands(commands: Commands) -> None:
     )
     walk.add_argument("--reach", type=float, default=3.0, metavar="R", help="from −R to R standard deviations")
     walk.add_argument("--steps", type=int, default=11, metavar="N", help="images a dimension, both ends included")
+    add_label(walk)
     add_out(walk, "walk.png")
 
 
@@ -95,7 +98,8 @@ def run_interpolate(args: argparse.Namespace) -> int:
     (start,), (end,) = (
         _rows(args, images, f"--{name}", [row]) for name, row in (("from", args.start), ("to", args.end))
     )
-    frames = to_numpy(model.interpolate(start, end, args.steps, args.kind))
+    with told_label(args, model):
+        frames = to_numpy(model.interpolate(start, end, args.steps, args.kind))
     shown = np.concatenate([start[None], frames, end[None]])
     title = f"At both ends the originals, between them {WAYS[args.kind]} from code to code"
     span = plotting.span_of(images)
@@ -130,10 +134,11 @@ def run_walk(args: argparse.Namespace) -> int:
     images = read_rows(args, vae).images
     reach, steps = positive("--reach", args.reach), whole("--steps", args.steps)
     x = _rows(args, images, "--row", [args.row])[0] if hasattr(args, "row") else None
-    kl = latent_use(vae, images).kl
-    dimensions = getattr(args, "dimensions", np.argsort(-kl, kind="stable").tolist())
-    values = np.linspace(-reach, reach, steps)
-    frames = np.concatenate([to_numpy(vae.walk(x, k, values)) for k in dimensions])
+    with told_label(args, vae):
+        kl = latent_use(vae, images).kl
+        dimensions = getattr(args, "dimensions", np.argsort(-kl, kind="stable").tolist())
+        values = np.linspace(-reach, reach, steps)
+        frames = np.concatenate([to_numpy(vae.walk(x, k, values)) for k in dimensions])
     names = [f"z{k}  {kl[k]:.2f} nats" for k in dimensions]
     span = plotting.span_of(images)
     write_rows(frames, args.out, lambda: plotting.draw_traversals(frames, vae.image_shape, names, values, span))

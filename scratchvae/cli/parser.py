@@ -6,7 +6,18 @@ import argparse
 from typing import Any, NoReturn
 
 import scratchvae
-from scratchvae.cli import complete, denoise, embed, evaluate, generate, gradcheck, info, latent_space, train
+from scratchvae.cli import (
+    classify,
+    complete,
+    denoise,
+    embed,
+    evaluate,
+    generate,
+    gradcheck,
+    info,
+    latent_space,
+    train,
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -38,6 +49,6 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"scratchvae {scratchvae.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (train, generate, latent_space, denoise, complete, embed, evaluate, gradcheck, info):
+    for module in (train, generate, latent_space, denoise, complete, embed, classify, evaluate, gradcheck, info):
         module.add_commands(commands)
     return parser

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from scratchvae.datasets import Dataset
+import numpy as np
+
+from scratchvae.cli.labels import KINDS, label_settings
+from scratchvae.datasets import Dataset, Split
 from scratchvae.errors import ConfigError
 from scratchvae.models import IWAE, VAE, Autoencoder, Model
 from scratchvae.optim import SGD, Adam, AdamW, Constant, Cosine, Optimizer, Schedule, WarmUp
@@ -13,7 +16,8 @@ from scratchvae.settings import whole
 
 def make_model(args: argparse.Namespace, data: Dataset) -> Model:
     """A fresh model, once it is known that it can learn from `data`."""
-    kind = {"vae": VAE, "iwae": IWAE, "autoencoder": Autoencoder}[args.model]
+    kinds: dict[str, type[Model]] = {"vae": VAE, "iwae": IWAE, "autoencoder": Autoencoder, **KINDS}
+    kind = kinds[args.model]
     for option in ("free_bits", "kl_warmup", "kl_cycles"):
         if hasattr(args, option) and kind is Autoencoder:
             raise ConfigError(f"{flag(option)} does nothing for an autoencoder, which has no KL: leave it out")
@@ -36,10 +40,25 @@ def make_model(args: argparse.Namespace, data: Dataset) -> Model:
         free_bits=getattr(args, "free_bits", 0.0),
         missing=args.missing,
         **more,
+        **label_settings(args, data),
     )
     model.admit_data(data.train.images, data.name)
     model.admit_data(data.test.images, data.name)
     return model
+
+
+def parts(data: Dataset, hold_out: bool) -> tuple[Split, Split, str]:
+    """The rows to train on, those to watch, and in words which those are."""
+    if data.validation is not None:
+        return data.train, data.validation, f"{len(data.validation.images)} to validate on"
+    if not hold_out:
+        return data.train, data.test, "the test rows are watched as validation"
+    images, labels = data.train
+    tenth = np.arange(len(images)) % 10 == 9
+    train, validation = (
+        Split(images[chosen], None if labels is None else labels[chosen]) for chosen in (~tenth, tenth)
+    )
+    return train, validation, f"{len(validation.images)} held out to validate on"
 
 
 def make_optimizer(args: argparse.Namespace, rows: int) -> Optimizer:

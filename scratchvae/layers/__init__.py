@@ -3,6 +3,7 @@
 from scratchvae.layers import fused  # noqa: F401 - the twins for devices, which must be known
 from scratchvae.layers.fill import Fill
 from scratchvae.layers.gelu import GELU
+from scratchvae.layers.labelled import LabelledLinear
 from scratchvae.layers.layer import Layer
 from scratchvae.layers.leaky_relu import LeakyReLU
 from scratchvae.layers.linear import Linear
@@ -18,6 +19,7 @@ from scratchvae.layers.tanh import Tanh
 __all__ = [
     "GELU",
     "Fill",
+    "LabelledLinear",
     "Layer",
     "LeakyReLU",
     "Linear",

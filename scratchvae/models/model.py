@@ -9,10 +9,11 @@ import numpy as np
 
 from scratchvae.backend import Array, Backend, get_backend, guarded, to_numpy
 from scratchvae.errors import BackendError, ShapeError
-from scratchvae.layers import Fill, Layer, Linear
+from scratchvae.layers import Fill, LabelledLinear, Layer, Linear, Sequential
 from scratchvae.memory import BatchBuffers, Rows
 from scratchvae.models.configuration import configuration
 from scratchvae.models.door import Door, within
+from scratchvae.models.labels import Unlabelled
 from scratchvae.models.latent_space import LatentSpace
 from scratchvae.models.likelihoods import make_likelihood
 from scratchvae.models.network import perceptron
@@ -24,7 +25,7 @@ from scratchvae.streams import fill, stream
 M = TypeVar("M", bound="Model")
 
 
-class Model(LatentSpace, Weights):
+class Model(LatentSpace, Unlabelled, Weights):
     """An encoder x (B, D) → h and a decoder z (B, Z) → the likelihood's parameters, trained by one objective.
 
     Every parameter is a view of one flat vector `theta` (P,), every gradient a view of another, `dtheta` (P,).
@@ -77,8 +78,9 @@ class Model(LatentSpace, Weights):
         inward = (self.input_dim, *config["hidden"], self.outputs_per_latent * self.latent_dim)
         outputs = self.likelihood.outputs_per_dimension * self.input_dim
         outward = (self.latent_dim, *reversed(config["hidden"]), outputs)
-        self.encoder: Layer = perceptron(inward, activation, init)
-        self.decoder = perceptron(outward, activation, init)
+        networks = self.build_networks(inward, outward)
+        self.encoder: Layer = networks["encoder"]
+        self.decoder = networks["decoder"]
         if config["missing"]:
             self.encoder, self.likelihood = Fill(self.encoder), Observed(self.likelihood)
         self.objective = Objective(config["beta"])
@@ -88,7 +90,7 @@ class Model(LatentSpace, Weights):
         if config["dtype"] == "longdouble" and not self.backend.on_host:
             raise BackendError(f"dtype='longdouble' needs backend='numpy'; {self.backend.name} has float32 and float64")
         self.door = Door(self.backend, self.dtype)
-        pieces = {"encoder": self.encoder, "decoder": self.decoder, "likelihood": self.likelihood}
+        pieces = {**networks, "encoder": self.encoder, "likelihood": self.likelihood}
         self.lay_out(pieces, self.backend, self.dtype)
         self._buffers = BatchBuffers(self.backend, self.dtype, 0)
         self.reserve(1)  # binds every piece to this backend, so that none binds itself to another
@@ -103,6 +105,11 @@ class Model(LatentSpace, Weights):
         of = [self.config["activation"]] + [likelihood] * (likelihood != "bernoulli")
         kind = f"{type(self).__name__} {widths}, {', '.join(of)}, {self.theta.size:,} parameters"
         return f"<{kind}, {self.dtype} on {self.backend.name}>"
+
+    def build_networks(self, inward: tuple[int, ...], outward: tuple[int, ...]) -> dict[str, Sequential]:
+        """Whatever has parameters, by name: the "encoder" and the "decoder", of these widths, first of all."""
+        activation, init = self.config["activation"], self.config["init"]
+        return {"encoder": perceptron(inward, activation, init), "decoder": perceptron(outward, activation, init)}
 
     def build_latent(self) -> None:
         """Make what stands between the encoder and the decoder."""
@@ -225,9 +232,9 @@ class Model(LatentSpace, Weights):
             yield part, self.door.bring(x[part])
 
     @property
-    def _last(self) -> Linear:
+    def _last(self) -> Linear | LabelledLinear:
         last = self.decoder.layers[-1]
-        assert isinstance(last, Linear)
+        assert isinstance(last, Linear | LabelledLinear)
         return last
 
     def start_output_bias(self, mean: Array) -> None:
@@ -236,5 +243,6 @@ class Model(LatentSpace, Weights):
         A last bias that is not zero any more is left alone. Raises RangeError.
         """
         within(mean, "mean", self.door.reach(self.likelihood.support))
-        if not to_numpy(self._last.b).any():
-            self.backend.copy_from_host(self._last.b, self.likelihood.output_bias(mean).astype(self.dtype))
+        last = self._last
+        if isinstance(last, Linear) and not to_numpy(last.b).any():
+            self.backend.copy_from_host(last.b, self.likelihood.output_bias(mean).astype(self.dtype))

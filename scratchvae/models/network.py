@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from scratchvae.layers import GELU, Layer, LeakyReLU, Linear, ReLU, Sequential, Sigmoid, SiLU, Softplus, Tanh
+from scratchvae.layers import (
+    GELU,
+    LabelledLinear,
+    Layer,
+    LeakyReLU,
+    Linear,
+    ReLU,
+    Sequential,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Tanh,
+)
 
 ACTIVATIONS: dict[str, type[Layer]] = {
     "relu": ReLU,
@@ -28,3 +40,13 @@ def perceptron(widths: tuple[int, ...], activation: str, init: str | None = None
         layers += [Linear(inputs, outputs, between.initializer if init is None else init), between()]
     layers.append(Linear(widths[-2], widths[-1], Layer.initializer if init is None else init))
     return Sequential(*layers)
+
+
+def labelled_perceptron(widths: tuple[int, ...], classes: int, activation: str, init: str | None = None) -> Sequential:
+    """The same, with the one-hot columns of a class beside what comes in; see `LabelledLinear`."""
+    net = perceptron(widths, activation, init)
+    first = net.layers[0]
+    assert isinstance(first, Linear)
+    labelled = LabelledLinear(first.inputs, classes, first.outputs)
+    labelled.init = first.init
+    return Sequential(labelled, *net.layers[1:])

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from scratchvae.backend import Array, guarded
+from scratchvae.errors import ConfigError
 from scratchvae.layers import Split
 from scratchvae.memory import BatchBuffers
 from scratchvae.models.completion import complete
@@ -53,6 +54,7 @@ class VAE(Model):
 
     outputs_per_latent: ClassVar[int] = 2  # μ and log σ²
     noise_per_latent: ClassVar[int] = 1  # ε
+    kl_by_row: ClassVar[bool] = True  # whether `kl` has one row for each row of a batch
 
     def build_latent(self) -> None:
         """The posterior's two halves, the draw from it, and its distance from the prior."""
@@ -213,6 +215,8 @@ class VAE(Model):
         """A VAE of the same weights that takes NaN for what is missing, one draw of z a row at a time."""
         if type(self) is VAE and self.config["missing"]:
             return self
+        if self.classes:
+            raise ConfigError(f"a {type(self).__name__} completes no rows: train a VAE or an IWAE on them")
         settings = {name: value for name, value in self.config.items() if name != "importance_samples"}
         vae = VAE(**{**settings, "missing": True}, backend=self.backend)
         vae.theta[...] = self.theta

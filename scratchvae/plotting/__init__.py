@@ -6,6 +6,7 @@ Each function returns a matplotlib Figure that belongs to no window; `save_pictu
 from scratchvae.plotting.album import ALBUM, draw_album, draw_latent, draw_walks
 from scratchvae.plotting.curves import draw_history
 from scratchvae.plotting.figures import save_picture
+from scratchvae.plotting.labelled import draw_classes, draw_styles
 from scratchvae.plotting.latent import draw_codes, draw_manifold
 from scratchvae.plotting.mosaic import (
     UNIT,
@@ -24,6 +25,7 @@ __all__ = [
     "draw_album",
     "draw_analogies",
     "draw_bands",
+    "draw_classes",
     "draw_codes",
     "draw_history",
     "draw_images",
@@ -31,6 +33,7 @@ __all__ = [
     "draw_latent",
     "draw_manifold",
     "draw_reconstructions",
+    "draw_styles",
     "draw_traversals",
     "draw_walks",
     "save_picture",

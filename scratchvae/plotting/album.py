@@ -9,8 +9,9 @@ import numpy as np
 
 from scratchvae.backend import to_numpy
 from scratchvae.datasets import Dataset, Split
-from scratchvae.models import VAE, Model
+from scratchvae.models import VAE, ConditionalVAE, Model
 from scratchvae.plotting.curves import draw_history
+from scratchvae.plotting.labelled import draw_classes, draw_styles
 from scratchvae.plotting.latent import draw_codes, draw_manifold
 from scratchvae.plotting.mosaic import Shape, draw_images, draw_interpolations, draw_reconstructions, span_of
 from scratchvae.training import History
@@ -18,15 +19,18 @@ from scratchvae.training import History
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ALBUM = ("reconstructions", "interpolation", "latent", "samples", "history")
+ALBUM = ("reconstructions", "interpolation", "latent", "samples", "styles", "history")
 CODES = 5000  # dots enough to see the shape of a cloud, and few enough to see through it
 
 
 def draw_album(model: Model, history: History, data: Dataset, seed: int = 0) -> dict[str, Figure]:
     """Reconstructions, interpolations, the latent space and the history; of a VAE, samples drawn from `seed` too.
 
+    Of a model that is told classes, its samples are of each class, and styles across classes stand for interpolations.
     Raises ConfigError without matplotlib.
     """
+    if isinstance(model, ConditionalVAE):
+        return _draw_labelled_album(model, history, data, seed)
     test, shape = data.test, model.image_shape or data.image_shape
     shown = test.images[:36]
     album = {
@@ -42,6 +46,21 @@ def draw_album(model: Model, history: History, data: Dataset, seed: int = 0) -> 
             "Samples: what draws from the prior are decoded to",
             span_of(test.images),
         )
+    if history.epochs:
+        album["history"] = draw_history(history)
+    return album
+
+
+def _draw_labelled_album(model: ConditionalVAE, history: History, data: Dataset, seed: int) -> dict[str, Figure]:
+    (images, labels), shape, span = data.test, model.image_shape or data.image_shape, span_of(data.test.images)
+    assert labels is not None
+    stops = _stops(data.test, model.classes)
+    album = {
+        "reconstructions": draw_reconstructions(images[:36], model.reconstruct(images[:36], labels[:36]), shape),
+        "styles": draw_styles(model, images[stops], labels[stops], shape, span),
+        "samples": draw_classes(model, shape, seed, span=span),
+        "latent": draw_codes(model.embed(images[:CODES], labels[:CODES]), labels[:CODES]),
+    }
     if history.epochs:
         album["history"] = draw_history(history)
     return album

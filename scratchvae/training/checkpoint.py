@@ -17,10 +17,12 @@ import numpy as np
 from scratchvae.backend import Backend, to_numpy
 from scratchvae.disk import read_arrays, whole_file
 from scratchvae.errors import BackendError, ConfigError, FileError
-from scratchvae.models import IWAE, VAE, Autoencoder, Model
+from scratchvae.models import IWAE, VAE, Autoencoder, ConditionalVAE, Model, SemiSupervisedVAE
 
 FORMAT = 1
-MODELS: dict[str, type[Model]] = {"VAE": VAE, "IWAE": IWAE, "Autoencoder": Autoencoder}
+MODELS: dict[str, type[Model]] = {
+    kind.__name__: kind for kind in (VAE, IWAE, Autoencoder, ConditionalVAE, SemiSupervisedVAE)
+}
 
 
 def save(model: Model, path: str | PathLike[str]) -> None:
@@ -40,7 +42,7 @@ def save(model: Model, path: str | PathLike[str]) -> None:
 
 
 def load(path: str | PathLike[str], backend: str | Backend = "numpy") -> Any:
-    """The `VAE` or `Autoencoder` in the file `path`, bit for bit as it was saved, to compute on `backend`.
+    """The `VAE`, or other model, in the file `path`, bit for bit as it was saved, to compute on `backend`.
 
     A folder stands for the `model.npz` in it.
 

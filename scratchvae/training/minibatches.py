@@ -20,9 +20,13 @@ class Minibatches:
     into one buffer, made once, and brought to the device: what is given out is a loan until the next batch.
 
     corrupted   the last batch with the noise of `corruptor`, if there is one, on the same loan
+    targets     what the model is told of the last batch, where it is told anything
+    chosen      the numbers of the last batch's rows
     """
 
     corrupted: Array | None = None
+    targets: Array | None = None
+    chosen: Array
 
     def __init__(
         self,
@@ -35,7 +39,8 @@ class Minibatches:
         corruptor: Corruptor | None = None,
     ) -> None:
         self.images = images
-        self.batch_size = min(batch_size, len(images))
+        self.rows = len(images)  # in one run through the data
+        self.batch_size = min(batch_size, self.rows)
         self.rng = rng
         self.binarizer = binarizer
         self.corruptor = corruptor
@@ -46,20 +51,27 @@ class Minibatches:
 
     def __len__(self) -> int:
         """The number of batches in one run through the data."""
-        return -(-len(self.images) // self.batch_size)
+        return -(-self.rows // self.batch_size)
+
+    def order(self) -> Array:
+        """The numbers of the rows of one run, each once."""
+        return self.rng.permutation(len(self.images))
 
     def __iter__(self) -> Iterator[Array]:
         """Batches (B, D) on the device."""
-        order = self.rng.permutation(len(self.images))
+        order = self.order()
         for start in range(0, len(order), self.batch_size):
-            chosen = order[start : start + self.batch_size]
+            self.chosen = chosen = order[start : start + self.batch_size]
             x = self._host[: len(chosen)]
             gathered = self._gathered[: len(chosen)]
             self._rows.gather(chosen, out=gathered)
             if gathered.dtype != x.dtype:
                 x[...] = gathered
-            if self.binarizer:
-                x = self.binarizer(x)
+            x = self.drawn(x)
             if self.corruptor:
                 self.corrupted = self._landing_corrupted.bring(self.corruptor(x))
             yield self._landing.bring(x)
+
+    def drawn(self, x: Array) -> Array:
+        """What is given out for the rows x (B, D) of `images`."""
+        return self.binarizer(x) if self.binarizer else x

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,16 +29,23 @@ class Score(NamedTuple):
 
 
 def score(
-    model: Model, images: Array, *, seed: int = 0, binarize: str | None = None, corrupt: Corruption | None = None
+    model: Model,
+    images: Array,
+    *,
+    seed: int = 0,
+    binarize: str | None = None,
+    corrupt: Corruption | None = None,
+    labels: Any = None,
 ) -> Score:
     """The mean of `model.terms` over images (N, D), with the same ε, one a row, that `seed` stands for there.
 
     With binarize="dynamic" the images are binarised once, from `seed` too, so that two scores with the same seed differ
     by the model alone. With `corrupt` the encoder sees them, then, with noise that is drawn from `seed` as well.
-    Raises ConfigError, DTypeError, ShapeError or RangeError.
+    labels (N,) are for a model that takes them. Raises ConfigError, DTypeError, ShapeError or RangeError.
     """
     check_binarize(binarize, model)
     images = model.admit_data(images, "images")
+    labels = model.admit_labels(labels, len(images))
     noise = stream(seed, "noise")
     binarizer = Binarizer(stream(seed, "pixels"), model.dtype, model.config["missing"]) if binarize else None
     corruptor = (
@@ -50,8 +57,10 @@ def score(
         if binarizer:
             x = binarizer(to_numpy(x))
         corrupted = corruptor(to_numpy(x)) if corruptor else None
+        told = {} if labels is None else {"labels": labels[part]}
         eps = fill(np.empty((len(x), model.noise_dim), model.dtype), noise.standard_normal)
-        collected.append([to_numpy(term).astype(np.float64) for term in model.terms(x, eps, corrupted=corrupted)])
+        terms = model.terms(x, eps, corrupted=corrupted, **told)
+        collected.append([to_numpy(term).astype(np.float64) for term in terms])
     value, reconstruction, kl = (np.concatenate(parts) for parts in zip(*collected, strict=True))
     error = float(value.std(ddof=1)) / sqrt(len(value)) if len(value) > 1 else float("nan")
     return Score(float(value.mean()), float(reconstruction.mean()), float(kl.mean()), error, len(value))

@@ -19,7 +19,7 @@ class Tally:
         self.objective = model.objective
         self.steps = 0
         self._weights = 0.0
-        self._kl = model.kl if isinstance(model, VAE) else None
+        self._kl = model.kl if isinstance(model, VAE) and model.kl_by_row else None
         self._sums = model.backend.xp.zeros((rows, model.latent_dim), np.promote_types(model.dtype, np.float64))
 
     def add(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from scratchvae.backend import Array, guarded, to_numpy
-from scratchvae.errors import ConfigError, DivergedError
+from scratchvae.errors import ConfigError, DivergedError, ShapeError
 from scratchvae.memory import Landing
 from scratchvae.models import Model, Terms
 from scratchvae.optim import Adam, Optimizer, Schedule, clip_by_global_norm
@@ -22,6 +22,7 @@ from scratchvae.training.corruption import Corruption, Corruptor
 from scratchvae.training.history import Epoch, History
 from scratchvae.training.interruption import Interruption
 from scratchvae.training.kl_weights import KLWeight
+from scratchvae.training.labelled import LabelledMinibatches
 from scratchvae.training.minibatches import Minibatches
 from scratchvae.training.progress import Progress
 from scratchvae.training.scoring import score
@@ -72,6 +73,7 @@ class Trainer:
         self.corrupt = corrupt
         self.history = History()
         self._order_rng, self._noise_rng = stream(seed, "training order"), stream(seed, "training noise")
+        self._spread_rng = stream(seed, "training spread")
         pixels = stream(seed, "training pixels")
         self._binarizer = Binarizer(pixels, model.dtype, model.config["missing"]) if binarize else None
         self._corruptor = None
@@ -83,16 +85,18 @@ class Trainer:
         self.optimizer.bind(model.backend.xp, model.theta)
 
     @guarded
-    def step(self, x: Any) -> float:
+    def step(self, x: Any, labels: Any = None) -> float:
         """One update from the batch x (B, D), binarised if so set; returns its loss before the update, in nats a row.
 
-        Raises DTypeError, ShapeError or RangeError.
+        labels (B,) are for a model that takes them. Raises ConfigError, DTypeError, ShapeError or RangeError.
         """
         x = self.model.admit_data(x)
+        labels = self.model.admit_labels(labels, len(x))
+        targets = None if labels is None else self.model.targets_of(labels)
         if self._binarizer:
             x = self._binarizer(to_numpy(x))
         corrupted = self._landing_corrupted.bring(self._corruptor(to_numpy(x))) if self._corruptor else None
-        return float(self.model.objective.loss(self._update(self.model.door.bring(x), corrupted)))
+        return float(self.model.objective.loss(self._update(self.model.door.bring(x), corrupted, targets)))
 
     @guarded
     def fit(
@@ -102,6 +106,10 @@ class Trainer:
         validation: Any = None,
         progress: bool = False,
         patience: int | None = None,
+        labels: Any = None,
+        validation_labels: Any = None,
+        labelled_share: float | None = None,
+        spread: Any = None,
     ) -> History:
         """Run through images (N, D) `epochs` times; returns the history of all epochs this trainer has run.
 
@@ -112,6 +120,12 @@ class Trainer:
         patience     stop when this many epochs in a row brought no lower validation loss; however training ends, the
                      model, and the optimizer, then are where they were after the epoch of this call with the lowest.
                      An epoch with a KL weight below 1 may be the best, but is not waited for
+        labels       (N,) of a model that takes them: whole numbers from 0; of `SemiSupervisedVAE`, or −1 for none
+        validation_labels   (M,) likewise
+        labelled_share      of the rows of a batch that have a label; rarer ones then come several times in an epoch,
+                     which is one run through the others. None: each row once, the labelled ones spread evenly
+        spread       standard deviations (N, D), with labels alone: each step then learns from a draw from N(images,
+                     spread²), such as of the codes that another VAE encodes to
 
         Rows may be an np.memmap of more than fits in memory: what was read of it is given back as training goes on.
         Before the first step of an untrained model, the bias of the output becomes such that it decodes to the mean.
@@ -131,16 +145,10 @@ class Trainer:
         images = self.model.admit_data(images, "images", mean)
         if validation is not None:
             validation = self.model.admit_data(validation, "validation")
+            watched = self.model.admit_labels(validation_labels, len(validation), "validation_labels")
+            validation = validation, watched
+        batches = self._minibatches(images, labels, labelled_share, spread)
         self.model.start_output_bias(mean)
-        batches = Minibatches(
-            images,
-            self.batch_size,
-            self._order_rng,
-            self._binarizer,
-            self.model.backend,
-            self.model.dtype,
-            self._corruptor,
-        )
         bar = Progress(progress, epochs, len(batches))
         best = None if patience is None else Best(self.model.theta, self.optimizer, patience)
         self.history.stopped, self.history.best_epoch = "", None
@@ -158,6 +166,23 @@ class Trainer:
                     best.restore()
                     self.history.best_epoch = best.epoch
         return self.history
+
+    def _minibatches(self, images: Array, labels: Any, share: float | None, spread: Any) -> Minibatches:
+        model, size = self.model, self.batch_size
+        labels = model.admit_labels(labels, len(images))
+        how = images, size, self._order_rng, self._binarizer, model.backend, model.dtype, self._corruptor
+        if labels is None:
+            if spread is not None or share is not None:
+                raise ConfigError("spread and labelled_share are for a model that takes labels, such as ConditionalVAE")
+            return Minibatches(*how)
+        if spread is not None:
+            spread = model.door.rows(spread, "spread", model.input_dim, (0.0, inf))
+            if len(spread) != len(images):
+                raise ShapeError(f"spread has {len(spread)} rows and images has {len(images)}; expected one for each")
+        drawn = None if spread is None else (to_numpy(spread), self._spread_rng)
+        batches = LabelledMinibatches(*how, labels, model.classes, share, drawn)
+        model.start_labels(labels, batches.share)
+        return batches
 
     def _run(
         self, epochs: int, batches: Minibatches, validation: Any, best: Best | None, bar: Progress, ask: Interruption
@@ -182,14 +207,14 @@ class Trainer:
         tally = Tally(self.model, batches.batch_size)
         objective.totals()
         for k, x in enumerate(batches, start=1):
-            self._update(x, batches.corrupted)
+            self._update(x, batches.corrupted, batches.targets)
             tally.add()
             bar.step()
             if ask.asked and k < len(batches):
                 return None
-        value, reconstruction, kl = (float(total) / len(batches.images) for total in objective.totals())
+        value, reconstruction, kl = (float(total) / batches.rows for total in objective.totals())
         number = len(self.history.epochs) + 1
-        validated = None if validation is None else self._loss_of(validation)
+        validated = None if validation is None else self._loss_of(*validation)
         # the last update comes after the last loss: what it did shows in the weights
         if not isfinite(value + (validated or 0.0) + float(xp.sum(self.model.theta))):
             raise DivergedError(
@@ -198,13 +223,13 @@ class Trainer:
                 + "; try a smaller learning rate, or clip_norm=1"
                 + (", and data scaled to spread by about 1" if self.model.likelihood.support[1] == inf else "")
             )
-        seconds, per_dimension = time.perf_counter() - start, tally.kl_per_dimension(len(batches.images))
+        seconds, per_dimension = time.perf_counter() - start, tally.kl_per_dimension(batches.rows)
         return Epoch(number, -value, reconstruction, kl, validated, seconds, tally.kl_weight(), per_dimension)
 
-    def _loss_of(self, rows: Any) -> float:
-        return -score(self.model, rows, binarize=self.binarize, corrupt=self.corrupt).value
+    def _loss_of(self, rows: Any, labels: Any) -> float:
+        return -score(self.model, rows, binarize=self.binarize, corrupt=self.corrupt, labels=labels).value
 
-    def _update(self, x: Array, corrupted: Array | None = None) -> Terms:
+    def _update(self, x: Array, corrupted: Array | None = None, targets: Array | None = None) -> Terms:
         model, rows = self.model, len(x)
         if rows > len(self._eps):
             self._eps = np.empty((rows, model.noise_dim), model.dtype)
@@ -212,6 +237,8 @@ class Trainer:
         asked: dict[str, Any] = {}  # a forward that knows x and eps alone will do where no more is asked of it
         if corrupted is not None:
             asked["corrupted"] = corrupted
+        if targets is not None:
+            asked["targets"] = targets
         if self.kl_weight is not None:
             asked["kl_weight"] = real("kl_weight", self.kl_weight(self.optimizer.t))
         terms = model.forward(x, self._landing.bring(fill(eps, self._noise_rng.standard_normal)), **asked)

@@ -7,17 +7,28 @@ from typing import Any
 
 import numpy as np
 
+from scratchvae.backend import Array
 from scratchvae.verification.oracles import Oracle
 
 
-def perceptron(oracle: Oracle, params: dict[str, Any], part: str, x: Any, activation: str) -> Any:
-    """The network whose weights are `part`.k.W and `part`.k.b: affine maps, with the activation between each two."""
+def perceptron(oracle: Oracle, params: dict[str, Any], part: str, x: Any, activation: str, targets: Any = None) -> Any:
+    """The network whose weights are `part`.k.W and `part`.k.b: affine maps, with the activation between each two.
+
+    A layer with `part`.k.V takes one-hot rows `targets` beside its input, and has no b.
+    """
     steps = sorted({int(name.split(".")[1]) for name in params if name.startswith(part)})
     for k in steps:
-        x = oracle.affine(x, params[f"{part}.{k}.W"], params[f"{part}.{k}.b"])
+        W, V, b = (params.get(f"{part}.{k}.{name}") for name in "WVb")
+        x = oracle.affine(x, W, b) if V is None else labelled_affine(oracle, x, W, V, targets)
         if k != steps[-1]:
             x = getattr(oracle, activation)(x)
     return x
+
+
+def labelled_affine(oracle: Oracle, x: Any, W: Any, V: Any, targets: Any) -> Any:
+    """x W + c V, of rows x and one-hot rows c."""
+    nothing = 0.0 * V[0]
+    return oracle.affine(x, W, nothing) + oracle.affine(targets, V, nothing)
 
 
 def log_likelihood(oracle: Oracle, params: dict[str, Any], outputs: Any, x: Any, config: dict[str, Any]) -> Any:
@@ -49,6 +60,29 @@ def gaussian_decoded(oracle: Oracle, outputs: Any, x: Any) -> Any:
     return oracle.gaussian(mu, oracle.softplus(r + 12.0) - 12.0, x)
 
 
+def elbo_terms(
+    oracle: Oracle,
+    params: dict[str, Any],
+    x: Any,
+    eps: Any,
+    config: dict[str, Any],
+    seen: Any,
+    targets: Any = None,
+    observed: Any = None,
+) -> tuple[Any, Any, Any]:
+    """log p(x | z) of each row, with z = μ + σ ε from what was `seen` of it, and mu and logvar.
+
+    Kingma and Welling 2013, eq. 10, L = 1. One-hot rows `targets` are what a conditional VAE is told. Where `observed`
+    (B, D) is given and 0, x_n is not scored, and the encoder sees 0.
+    """
+    seen = seen if observed is None else seen * observed
+    code = perceptron(oracle, params, "encoder", seen, config["activation"], targets)
+    mu, logvar = code[:, : eps.shape[1]], code[:, eps.shape[1] :]
+    z = oracle.reparameterize(mu, logvar, eps)
+    outputs = perceptron(oracle, params, "decoder", z, config["activation"], targets)
+    return observed_log_likelihood(oracle, params, outputs, x, config, observed), mu, logvar
+
+
 def negative_elbo(
     oracle: Oracle,
     params: dict[str, Any],
@@ -58,18 +92,54 @@ def negative_elbo(
     beta: float,
     corrupted: Any = None,
     observed: Any = None,
+    targets: Any = None,
 ) -> Any:
-    """−(1/B) Σ_n (log p(x_n | z_n) − β KL_n) with z = μ + σ ε. Kingma and Welling 2013, eq. 10, L = 1, with a β.
+    """−(1/B) Σ_n (log p(x_n | z_n) − β KL_n), the ELBO with a β.
 
     With free bits, each dimension's mean KL counts as that many at least; μ and σ are those of `corrupted`, if given.
-    Where `observed` (B, D) is given and 0, x_n is not scored, and the encoder sees 0.
     """
     seen = x if corrupted is None else corrupted
-    code = perceptron(oracle, params, "encoder", seen if observed is None else seen * observed, config["activation"])
-    mu, logvar = code[:, : eps.shape[1]], code[:, eps.shape[1] :]
-    outputs = perceptron(oracle, params, "decoder", oracle.reparameterize(mu, logvar, eps), config["activation"])
-    reconstruction = observed_log_likelihood(oracle, params, outputs, x, config, observed)
+    reconstruction, mu, logvar = elbo_terms(oracle, params, x, eps, config, seen, targets, observed)
     return beta * charged_kl(oracle, mu, logvar, config["free_bits"]) - reconstruction.sum() / len(x)
+
+
+def negative_marginal_bound(
+    oracle: Oracle,
+    params: dict[str, Any],
+    x: Any,
+    eps: Any,
+    config: dict[str, Any],
+    beta: float,
+    corrupted: Any,
+    targets: Array,
+    alpha: float,
+) -> Any:
+    """−(1/B) Σ_n of the bound of M2, class by class. Kingma et al. 2014, eq. 6 to 9, with a β on all that diverges.
+
+    Zeros in a row of `targets` stand for a class that is not known.
+    """
+    seen = x if corrupted is None else corrupted
+    logits = perceptron(oracle, params, "classifier", seen, config["activation"])
+    every, terms = np.eye(targets.shape[1]), []
+    for k in range(len(every)):
+        told = oracle.constant(every[[k] * len(targets)])
+        reconstruction, mu, logvar = elbo_terms(oracle, params, x, eps, config, seen, told)
+        terms.append((reconstruction, oracle.gaussian_kl(mu, logvar)))
+    q, log_q = oracle.softmax(logits), oracle.log_softmax(logits)
+    return -marginal_bound(oracle, q, log_q, targets, terms, beta, alpha).sum() / len(x)
+
+
+def marginal_bound(
+    oracle: Oracle, q: Any, log_q: Any, targets: Array, terms: list[tuple[Any, Any]], beta: float, alpha: float
+) -> Any:
+    """The bound of each row, from q(y | x) (B, K) and from log p(x | y, z) and KL (B,) of each class."""
+    unknown = oracle.constant(1.0 - targets.sum(axis=1))
+    bound = -beta * float(np.log(len(terms)))
+    for k, (of_class, kl) in enumerate(terms):
+        known, guessed = oracle.constant(targets[:, k].copy()), unknown * q[:, k]
+        bound = bound + (known + guessed) * (of_class - beta * kl)
+        bound = bound + (alpha * known - beta * guessed) * log_q[:, k]
+    return bound
 
 
 def charged_kl(oracle: Oracle, mu: Any, logvar: Any, free: float) -> Any:

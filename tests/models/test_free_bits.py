@@ -44,8 +44,8 @@ def test_the_history_has_the_loss_that_was_differentiated_and_the_kl_that_there_
     losses, kls = [], []
     update = trainer._update
 
-    def watched(x, corrupted=None):
-        terms = update(x, corrupted)
+    def watched(x, *more):
+        terms = update(x, *more)
         losses.append(float(vae.objective.loss(terms)) * len(x))
         kls.append(vae.kl.per_dimension.sum(axis=0))
         return terms

@@ -26,6 +26,8 @@ class _Autograd(Oracle):
     gelu = staticmethod(lambda a: a * erfc(-a / np.sqrt(2.0)) / 2)
     affine = staticmethod(lambda x, W, b: np.dot(x, W) + b)
     reparameterize = staticmethod(lambda mu, logvar, eps: mu + np.sqrt(np.exp(logvar)) * eps)
+    softmax = staticmethod(lambda t: np.exp(t) / np.sum(np.exp(t), axis=1, keepdims=True))
+    log_softmax = staticmethod(lambda t: t - np.log(np.sum(np.exp(t), axis=1, keepdims=True)))
 
     @staticmethod
     def gaussian_kl(mu: Any, logvar: Any) -> Any:

@@ -34,6 +34,8 @@ class _Jax(Oracle):
     gelu = staticmethod(partial(jax.nn.gelu, approximate=False))
     affine = staticmethod(lambda x, W, b: x @ W + b)
     reparameterize = staticmethod(lambda mu, logvar, eps: mu + jnp.exp(logvar) ** 0.5 * eps)
+    softmax = staticmethod(partial(jax.nn.softmax, axis=1))
+    log_softmax = staticmethod(partial(jax.nn.log_softmax, axis=1))
 
     @staticmethod
     def gaussian_kl(mu: Any, logvar: Any) -> Any:

@@ -30,7 +30,7 @@ class Oracle:
 
     Activations take a (B, I); `affine` x (B, I), W (I, O), b (O,); `bernoulli` and `continuous_bernoulli` give
     log p(x | logits), `gaussian` log N(x; μ, σ²) and `gaussian_kl` KL(N(μ, σ²) ‖ N(0, 1)), each (B,), summed over the
-    dimensions of a row.
+    dimensions of a row. `softmax` and its logarithm take logits (B, K) and give (B, K).
     """
 
     name: str
@@ -48,6 +48,8 @@ class Oracle:
     bernoulli: Callable[[Any, Any], Any]
     continuous_bernoulli: Callable[[Any, Any], Any]
     gaussian: Callable[[Any, Any, Any], Any]  # of mu, logvar, x
+    softmax: Callable[[Any], Any]
+    log_softmax: Callable[[Any], Any]
 
     def constant(self, x: Array) -> Any:
         """x as an array of the library, not differentiated."""

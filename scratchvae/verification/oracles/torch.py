@@ -25,6 +25,8 @@ class _Torch(Oracle):
     gelu = staticmethod(lambda a: a * torch.special.erfc(-a / 2**0.5) / 2)  # F.gelu's 1 + erf loses the left tail
     affine = staticmethod(lambda x, W, b: F.linear(x, W.T, b))
     reparameterize = staticmethod(lambda mu, logvar, eps: torch.addcmul(mu, torch.exp(logvar / 2), eps))
+    softmax = staticmethod(lambda t: F.softmax(t, dim=1))
+    log_softmax = staticmethod(lambda t: F.log_softmax(t, dim=1))
 
     @staticmethod
     def gaussian_kl(mu: Any, logvar: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from scratchvae.backend import Array
-from scratchvae.models import IWAE, VAE, Autoencoder, Model, Terms
+from scratchvae.models import IWAE, VAE, Autoencoder, Model, SemiSupervisedVAE, Terms
 from scratchvae.models.configuration import DTYPES
 from scratchvae.models.likelihoods import LIKELIHOODS, check_sigma
 from scratchvae.models.network import ACTIVATIONS
@@ -31,11 +31,13 @@ def of_model(
     corrupted: Array | None = None,
     kl_weight: float = 1.0,
     hidden: Array | None = None,
+    targets: Array | None = None,
 ) -> GradientProblem:
     """The loss of `model` at its weights, at rows x (B, D) with noise eps (B, noise_dim): by x, by eps, by its weights.
 
-    Where `hidden` (B, D) is True, the model is given NaN in the place of x.
-    The encoder sees `corrupted` (B, D), if that is given, and then the gradient is taken by it too.
+    Where `hidden` (B, D) is True, the model is given NaN in the place of x. The encoder sees `corrupted` (B, D), if
+    that is given, and then the gradient is taken by it too. A model that takes labels is given `targets` (B, K),
+    one-hot or zeros, by which none is taken.
     An autoencoder's is taken by its weights alone. In its own dtype the model itself computes, with whatever it has
     kept from earlier; each call leaves its weights as they were.
     """
@@ -54,6 +56,8 @@ def of_model(
         for name, view in twin.params.items():
             view[...] = named[name]
         arguments = {name: named.get(name, array.astype(twin.dtype)) for name, array in data.items()}
+        if targets is not None:
+            arguments["targets"] = targets.astype(twin.dtype)
         terms = twin.forward(**arguments, kl_weight=kl_weight)
         result = then(twin, terms)
         twin.theta[...] = kept
@@ -74,9 +78,10 @@ def of_model(
 
         return [dloss * gradient for gradient in run(arrays, gradients)]
 
-    problem = GradientProblem(
-        inputs, forward, vjp, lambda oracle: _loss(oracle, model, list(inputs), data, kl_weight, hidden)
-    )
+    def formula(oracle: Oracle) -> Any:
+        return _loss(oracle, model, list(inputs), data, kl_weight, hidden, targets)
+
+    problem = GradientProblem(inputs, forward, vjp, formula)
     return problem if hidden is None else with_hidden(problem, hidden)
 
 
@@ -87,23 +92,20 @@ def _loss(
     data: Mapping[str, Array],
     kl_weight: float = 1.0,
     hidden: Array | None = None,
+    targets: Array | None = None,
 ) -> Any:
-    bound = formulas.negative_importance_bound if isinstance(model, IWAE) else formulas.negative_elbo
-
     def loss(*arrays: Any) -> Any:
         named = dict(zip(names, arrays, strict=True))
+        beta = kl_weight * model.config["beta"]
+        given = oracle, named, named.get("x"), named.get("eps"), model.config, beta, named.get("corrupted")
+        if isinstance(model, SemiSupervisedVAE):
+            assert targets is not None
+            return formulas.negative_marginal_bound(*given, targets, model.bound.alpha)
         if isinstance(model, VAE):
-            config = model.config
-            return bound(
-                oracle,
-                named,
-                named["x"],
-                named["eps"],
-                config,
-                kl_weight * config["beta"],
-                named.get("corrupted"),
-                None if hidden is None else oracle.constant(1.0 - hidden),
-            )
+            observed = None if hidden is None else oracle.constant(1.0 - hidden)
+            if isinstance(model, IWAE):
+                return formulas.negative_importance_bound(*given, observed)
+            return formulas.negative_elbo(*given, observed, None if targets is None else oracle.constant(targets))
         x, seen = oracle.constant(data["x"]), oracle.constant(data.get("corrupted", data["x"]))
         return formulas.negative_log_likelihood(oracle, named, x, model.config, seen)
 

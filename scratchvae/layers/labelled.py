@@ -1,0 +1,136 @@
+"""The affine map of a row and its class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from scratchvae.backend import Array, Backend
+from scratchvae.errors import ConfigError, ShapeError
+from scratchvae.layers.initializers import get_initializer
+from scratchvae.layers.layer import Layer
+from scratchvae.memory import BatchBuffers, FlatVector, require_writable
+from scratchvae.memory.flat import Shapes
+
+
+class LabelledLinear(Layer):
+    """Affine map of a row x with the one-hot columns c of its class beside it, y = [x, c] [W; V] = x W + c V.
+
+    shapes   x (B, I)   c (B, K)   W (I, O)   V (K, O)   y (B, O)
+    keeps    x and c, both borrowed until backward returns
+    writes   y | dW, dV, dx
+
+    Set `targets` to c before a forward. Where it is None, each row meets each class: y (K·B, O) holds the B rows with
+    class 0, then the same rows with class 1, and so on, and x W is computed once for all of them.
+
+    A row of V is the bias of its class, so there is no other. [W; V] begins as `init` draws it from `seed` (None:
+    another one each time). A layer that no model bound makes them at its first forward.
+    """
+
+    W: Array
+    V: Array
+    dW: Array
+    dV: Array
+    targets: Array | None = None
+
+    def __init__(
+        self, inputs: int, classes: int, outputs: int, init: str = "glorot_uniform", seed: int | None = None
+    ) -> None:
+        if min(inputs, classes, outputs) < 1:
+            raise ConfigError(f"LabelledLinear({inputs}, {classes}, {outputs}): all sizes must be at least 1")
+        self.inputs = inputs
+        self.classes = classes
+        self.outputs = outputs
+        self.init = get_initializer(init)
+        self.seed = seed
+
+    def parameter_shapes(self) -> Shapes:
+        """W (I, O) and V (K, O)."""
+        return {"W": (self.inputs, self.outputs), "V": (self.classes, self.outputs)}
+
+    def bind_parameters(self, params: Mapping[str, Array], grads: Mapping[str, Array]) -> None:
+        """Receive W, V and room for dW, dV. Raises ReadOnlyError."""
+        require_writable(W=params["W"], V=params["V"], dW=grads["W"], dV=grads["V"])
+        self.W, self.V = params["W"], params["V"]
+        self.dW, self.dV = grads["W"], grads["V"]
+
+    def initialize(self, backend: Backend, rng: np.random.Generator) -> None:
+        """Draw W and V together, as the one matrix that they are."""
+        both = self.init(rng, (self.inputs + self.classes, self.outputs)).astype(self.W.dtype)
+        backend.copy_from_host(self.W, both[: self.inputs])
+        backend.copy_from_host(self.V, both[self.inputs :])
+
+    def allocate(self, buffers: BatchBuffers, width: int) -> int:
+        """Room for y, for x W or c V, and for dx; for the parameters too, if no model has lent it."""
+        if width != self.inputs:
+            raise ShapeError(f"LabelledLinear({self.inputs}, {self.classes}, {self.outputs}) was given width {width}")
+        self._y = buffers.matrix(self.outputs)
+        self._part = buffers.matrix(self.outputs)
+        self._dx = buffers.matrix(self.inputs)
+        if not hasattr(self, "W"):
+            shapes = self.parameter_shapes()
+            params, grads = (FlatVector(buffers.backend.xp, shapes, buffers.dtype) for _ in range(2))
+            self.bind_parameters(params.views, grads.views)
+            self.initialize(buffers.backend, np.random.default_rng(self.seed))
+        return self.outputs
+
+    def forward(self, x: Array) -> Array:
+        """y (B, O) from x (B, I) and `targets`; (K·B, O), class after class, where those are None."""
+        rows = self.admit(x=x)
+        self.x, self.c = x, self.targets
+        if self.c is None:
+            return self._forward_each(x, rows)
+        assert self._buffers is not None
+        self._check(self._buffers, {"targets": self.c}, (rows, self.classes))
+        y, part = self._y[:rows], self._part[:rows]
+        self.xp.matmul(x, self.W, out=y)
+        self.xp.matmul(self.c, self.V, out=part)
+        y += part
+        return y
+
+    def _forward_each(self, x: Array, rows: int) -> Array:
+        self._rows = self.classes * rows  # of y, which is what the gradient comes in for
+        assert self._buffers is not None
+        if self._rows > self._buffers.rows:
+            self.bind(self._buffers.taller(self._rows), self.width)
+        y, part = self._y[: self._rows], self._part[:rows]
+        self.xp.matmul(x, self.W, out=part)
+        by_class = self._by_class(y)
+        by_class[...] = part[None]
+        by_class += self.V[:, None]
+        return y
+
+    # y_no = Σ_i x_ni W_io + Σ_k c_nk V_ko, hence
+    #   ∂L/∂W_io = Σ_n x_ni dy_no   →  dW = xᵀ dy
+    #   ∂L/∂V_ko = Σ_n c_nk dy_no   →  dV = cᵀ dy
+    #   ∂L/∂x_ni = Σ_o dy_no W_io   →  dx = dy Wᵀ
+    # With each class, y_kno = Σ_i x_ni W_io + V_ko: the gradient of x W is s_no = Σ_k dy_kno, and that of V_ko is
+    # Σ_n dy_kno
+    #   →  dV = Σ_n dy_k,  dW = xᵀ s,  dx = s Wᵀ
+    def backward(self, dy: Array) -> Array:
+        """dW, dV and dx (B, I) from dy, shaped as y."""
+        s = self._to_parameters(dy)
+        dx = self._dx[: len(s)]
+        self.xp.matmul(s, self.W.T, out=dx)
+        return dx
+
+    def backward_parameters(self, dy: Array) -> None:
+        """dW and dV alone."""
+        self._to_parameters(dy)
+
+    def _to_parameters(self, dy: Array) -> Array:
+        self.admit_gradient(dy=dy)
+        if self.c is None:
+            s = self._part[: len(self.x)]
+            by_class = self._by_class(dy)
+            self.xp.sum(by_class, axis=1, out=self.dV)
+            self.xp.sum(by_class, axis=0, out=s)
+        else:
+            s = dy
+            self.xp.matmul(self.c.T, dy, out=self.dV)
+        self.xp.matmul(self.x.T, s, out=self.dW)
+        return s
+
+    def _by_class(self, rows: Array) -> Array:
+        return rows.reshape(self.classes, len(rows) // self.classes, self.outputs)

@@ -1,0 +1,27 @@
+"""Pictures of what a model makes of classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scratchvae.backend import Array, to_numpy
+from scratchvae.models import ConditionalVAE
+from scratchvae.plotting.mosaic import UNIT, Shape, Span, draw_images
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def draw_classes(model: ConditionalVAE, shape: Shape, seed: int = 0, columns: int = 12, span: Span = UNIT) -> Figure:
+    """Samples of each class, one class a row; those of a column share their z, and so their style."""
+    samples = [to_numpy(model.sample(columns, seed, labels=k)) for k in range(model.classes)]
+    return draw_images(np.concatenate(samples), shape, columns, "Samples: a class a row, a style a column", span)
+
+
+def draw_styles(model: ConditionalVAE, images: Array, labels: Array, shape: Shape, span: Span = UNIT) -> Figure:
+    """Images (N, D), each with its style in every class beside it."""
+    rows = np.concatenate([images[:, None], to_numpy(model.transfer(images, labels))], axis=1)
+    title = "An image, and its style in each class"
+    return draw_images(rows.reshape(-1, rows.shape[-1]), shape, model.classes + 1, title, span)

@@ -1,0 +1,53 @@
+"""Which of K classes a row belongs to."""
+
+from __future__ import annotations
+
+from scratchvae.backend import Array
+from scratchvae.memory import BatchBuffers, Unit
+
+
+class LogSoftmax(Unit):
+    """The log-probabilities of K classes from their logits: log q_k = t_k − log Σ_j exp t_j, in nats.
+
+    shapes   logits t, log_q (B, K)
+    keeps    q, its own
+    writes   log_q | dlogits
+
+    Cross-entropy with the class y of a row is −log q_y: the one number of its row.
+    """
+
+    # With m = max_j t_j no exponential exceeds 1, and one of them is 1, so that the sum is in [1, K]:
+    #   log Σ_j exp t_j = m + log Σ_j exp(t_j − m)
+
+    def allocate(self, buffers: BatchBuffers, width: int) -> int:
+        """Room for the log-probabilities, the probabilities, the gradient, and a number a row."""
+        self._log_q = buffers.matrix(width)
+        self._q = buffers.matrix(width)
+        self._dlogits = buffers.matrix(width)
+        self._column = buffers.column()
+        self._ones = buffers.vector(width, 1.0)
+        return width
+
+    def forward(self, logits: Array) -> Array:
+        """log_q (B, K) from logits (B, K); leaves q in `q`, on the same loan."""
+        rows = self.admit(logits=logits)
+        log_q, q, column = self._log_q[:rows], self._q[:rows], self._column[:rows]
+        self.xp.max(logits, axis=1, out=column)
+        self.xp.subtract(logits, column[:, None], out=log_q)
+        self.xp.exp(log_q, out=q)
+        self.xp.matmul(q, self._ones, out=column)
+        q /= column[:, None]
+        self.xp.log(column, out=column)
+        log_q -= column[:, None]
+        self.q = q
+        return log_q
+
+    # ∂ log q_k/∂t_j = δ_kj − q_j    →  dt = dlog_q − q · Σ_k dlog_q_k
+    def backward(self, dlog_q: Array) -> Array:
+        """dlogits (B, K) from dlog_q (B, K)."""
+        rows = self.admit_gradient(dlog_q=dlog_q)
+        dlogits, column = self._dlogits[:rows], self._column[:rows]
+        self.xp.matmul(dlog_q, self._ones, out=column)
+        self.xp.multiply(self.q, column[:, None], out=dlogits)
+        self.xp.subtract(dlog_q, dlogits, out=dlogits)
+        return dlogits

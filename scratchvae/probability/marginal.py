@@ -1,0 +1,109 @@
+"""The bound of a row whose class is known, or is summed out."""
+
+from __future__ import annotations
+
+from math import log
+
+from scratchvae.backend import Array
+from scratchvae.errors import ShapeError
+from scratchvae.memory import BatchBuffers, Unit
+
+
+class MarginalBound(Unit):
+    """Both bounds of Kingma, Rezende, Mohamed and Welling 2014, eq. 6 to 9, in nats, the prior p(y) being uniform.
+
+    shapes   log_q, targets c (B, K)   log_likelihood, kl (K·B,), class after class   evidence, divergence (B,)
+    keeps    q, w, u, its own; all inputs, borrowed until backward returns
+    writes   evidence, divergence | dlog_q, dlog_likelihood, dkl
+
+    The row of `targets` is one-hot where the class is known, and 0 where it is not. Of each row and class,
+    log_likelihood is log p(x | y, z) and kl is KL(q(z | x, y) ‖ p(z)). The bound is evidence − divergence:
+
+        class known     log p(x | y, z) + α log q(y | x)        KL(q(z | x, y) ‖ p(z)) − log p(y)
+        not known       Σ_y q(y | x) log p(x | y, z)            KL(q(y, z | x) ‖ p(y) p(z))
+
+    `alpha` is the weight of the classifier on rows of known class.
+    """
+
+    alpha = 1.0
+
+    # With u = 1 − Σ_k c_k, which is 0 where the class is known and else 1, and w_k = c_k + u q_k, both cases are
+    #   evidence   E = Σ_k w_k ℓ_k + α Σ_k c_k log q_k
+    #   divergence D = Σ_k w_k KL_k + u Σ_k q_k log q_k + log K         since −log p(y) = log K
+    # of which u (log K + Σ q log q) = u (log K − H(q)) is KL(q(y | x) ‖ p(y)).
+
+    def allocate(self, buffers: BatchBuffers, width: int) -> int:
+        """Room for a number a row, and a few for each class of a row."""
+        self._evidence, self._divergence, self._u = (buffers.column() for _ in range(3))
+        self._q, self._w, self._terms, self._dlog_q = (buffers.matrix(width) for _ in range(4))
+        self._dlog_likelihood, self._dkl = (buffers.matrix(width) for _ in range(2))
+        self._ones = buffers.vector(width, 1.0)
+        return 0
+
+    def forward(self, log_q: Array, targets: Array, log_likelihood: Array, kl: Array) -> tuple[Array, Array]:
+        """evidence and divergence (B,)."""
+        rows = self.admit(log_q=log_q, targets=targets)
+        self.c, self.log_q = targets, log_q
+        self.log_likelihood, self.kl = (self._by_row(tall, rows) for tall in (log_likelihood, kl))
+        evidence, divergence, u = self._evidence[:rows], self._divergence[:rows], self._u[:rows]
+        q, w, terms = self._q[:rows], self._w[:rows], self._terms[:rows]
+
+        self.xp.matmul(targets, self._ones, out=u)
+        self.xp.subtract(1.0, u, out=u)
+        self.xp.exp(log_q, out=q)
+        q *= u[:, None]
+        self.xp.add(targets, q, out=w)
+
+        self.xp.multiply(targets, self.alpha, out=terms)
+        terms *= log_q
+        self._add_product(w, self.log_likelihood, terms)
+        self.xp.matmul(terms, self._ones, out=evidence)
+
+        self.xp.multiply(q, log_q, out=terms)
+        self._add_product(w, self.kl, terms)
+        self.xp.matmul(terms, self._ones, out=divergence)
+        divergence += log(self.width)
+        self.uq, self.w = q, w
+        return evidence, divergence
+
+    # ∂E/∂ℓ_k = ∂D/∂KL_k = w_k       →  dℓ_k = dE · w_k,  dKL_k = dD · w_k
+    # and through w_k = c_k + u q_k, with ∂q_k/∂log q_k = q_k,
+    #   ∂E/∂log q_k = u q_k ℓ_k + α c_k
+    #   ∂D/∂log q_k = u q_k (KL_k + log q_k + 1)
+    #                                →  dlog q_k = u q_k (dE ℓ_k + dD (KL_k + log q_k + 1)) + dE α c_k
+    # Here log q_k stands for a number of its own: that the q_k sum to 1 is what LogSoftmax knows.
+    def backward(self, devidence: Array, ddivergence: Array) -> tuple[Array, Array, Array]:
+        """dlog_q (B, K), dlog_likelihood and dkl (K·B,) from devidence and ddivergence (B,)."""
+        rows = self.admit_gradient(devidence=devidence, ddivergence=ddivergence)
+        dE, dD = devidence[:, None], ddivergence[:, None]
+        dlog_q, terms = self._dlog_q[:rows], self._terms[:rows]
+        self.xp.add(self.log_q, 1.0, out=dlog_q)
+        dlog_q += self.kl
+        dlog_q *= dD
+        self.xp.multiply(self.log_likelihood, dE, out=terms)
+        dlog_q += terms
+        dlog_q *= self.uq
+        self.xp.multiply(self.c, self.alpha, out=terms)
+        terms *= dE
+        dlog_q += terms
+
+        return dlog_q, self._weigh(dE, self._dlog_likelihood), self._weigh(dD, self._dkl)
+
+    def _weigh(self, slope: Array, room: Array) -> Array:
+        """w · slope of each row and class, as (K·B,)."""
+        tall = room[: len(slope)].reshape(len(slope) * self.width)
+        self.xp.multiply(self.w, slope, out=self._by_row(tall, len(slope)))
+        return tall
+
+    def _by_row(self, tall: Array, rows: int) -> Array:
+        """The numbers (K·B,), class after class, as (B, K)."""
+        if tall.shape != (self.width * rows,):
+            raise ShapeError(
+                f"MarginalBound was given {tall.shape} for {rows} rows; expected {self.width} numbers a row"
+            )
+        return tall.reshape(self.width, rows).T
+
+    def _add_product(self, a: Array, b: Array, to: Array) -> None:
+        scratch = self._dlog_q[: len(a)]
+        self.xp.multiply(a, b, out=scratch)
+        to += scratch

@@ -1,0 +1,113 @@
+"""Minibatches of rows some of which have a label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from scratchvae.backend import Array, Backend
+from scratchvae.errors import ConfigError
+from scratchvae.memory import Landing, Rows
+from scratchvae.models.labels import UNLABELLED, one_hot
+from scratchvae.settings import positive
+from scratchvae.streams import fill
+from scratchvae.training.binarize import Binarizer
+from scratchvae.training.corruption import Corruptor
+from scratchvae.training.minibatches import Minibatches
+
+
+class LabelledMinibatches(Minibatches):
+    """As `Minibatches`, with `targets`, (B, K) one-hot rows, of each batch at hand: zeros for a row without a label.
+
+    Labelled rows are spread evenly: each batch has as many as any other, to within one. `share` of all rows that are
+    given out are labelled; where labelled rows are fewer than that in the data, they come several times in one run,
+    while every other row comes once. None: as many as there are, once each.
+
+    spread   standard deviations (N, D) and where to draw from: see `Resampler`
+    """
+
+    def __init__(
+        self,
+        images: Array,
+        batch_size: int,
+        rng: np.random.Generator,
+        binarizer: Binarizer | None,
+        backend: Backend,
+        dtype: np.dtype[Any],
+        corruptor: Corruptor | None,
+        labels: Array,
+        classes: int,
+        share: float | None = None,
+        spread: tuple[Array, np.random.Generator] | None = None,
+    ) -> None:
+        super().__init__(images, batch_size, rng, binarizer, backend, dtype, corruptor)
+        self.labels = labels
+        self._labelled = np.flatnonzero(labels != UNLABELLED)
+        self._unlabelled = np.flatnonzero(labels == UNLABELLED)
+        self._draws = len(self._labelled) if share is None else self._draws_for(share)
+        self.rows = self._draws + len(self._unlabelled)
+        self.batch_size = min(batch_size, self.rows)
+        self._landing_targets = Landing(backend)
+        self._targets = np.empty((len(self._host), classes), dtype)
+        self._spread = spread and Resampler(*spread, self._host)
+
+    @property
+    def share(self) -> float:
+        """Of the rows that are given out, those that are labelled."""
+        return self._draws / self.rows
+
+    def _draws_for(self, share: float) -> int:
+        if not positive("labelled_share", share) < 1:
+            raise ConfigError(f"labelled_share={share!r}: expected a number above 0 and below 1")
+        draws = round(share / (1 - share) * len(self._unlabelled))
+        if not len(self._labelled) <= draws:
+            raise ConfigError(
+                f"labelled_share={share!r}: {len(self._labelled)} of {len(self.labels)} rows have a label, which is "
+                "more; leave it out"
+            )
+        return draws
+
+    # The j-th of n rows stands at (j + ½)/n of the way: sorted by that, rows of both kinds are spread evenly.
+    def order(self) -> Array:
+        """The numbers of the rows of one run, labelled and other rows in random order each, evenly mixed."""
+        n = len(self._labelled)
+        runs = [self.rng.permutation(self._labelled) for _ in range(-(-self._draws // n))] if n else []
+        kinds = np.concatenate([*runs, self._labelled[:0]])[: self._draws], self.rng.permutation(self._unlabelled)
+        places = np.concatenate([(np.arange(len(kind)) + 0.5) / max(1, len(kind)) for kind in kinds])
+        mixed: Array = np.concatenate(kinds)[np.argsort(places, kind="stable")]
+        return mixed
+
+    def __iter__(self) -> Iterator[Array]:
+        """Batches (B, D) on the device; `targets` are theirs."""
+        for x in super().__iter__():
+            targets = one_hot(self.labels[self.chosen], self._targets[: len(x)])
+            self.targets = self._landing_targets.bring(targets)
+            yield x
+
+    def drawn(self, x: Array) -> Array:
+        """As `Minibatches.drawn`; drawn anew from around the rows, if they have a spread."""
+        return super().drawn(self._spread(x, self.chosen) if self._spread else x)
+
+
+class Resampler:
+    """Draws rows anew each time from N(x, spread²): rows that are known no better than that.
+
+    So the second of two models learns from the codes of the first, its posterior N(μ(x), σ²(x)) being what is known of
+    them. Kingma, Rezende, Mohamed and Welling 2014, sec. 2.1 and 4.
+    """
+
+    def __init__(self, spread: Array, rng: np.random.Generator, like: Array) -> None:
+        self.rng = rng
+        self._rows = Rows(spread, "spread")
+        self._noise, self._deviation = np.empty_like(like), np.empty(like.shape, spread.dtype)
+
+    def __call__(self, x: Array, chosen: Array) -> Array:
+        """x (B, D), the rows of those numbers, with spread · ε added in place."""
+        noise, deviation = self._noise[: len(x)], self._deviation[: len(x)]
+        self._rows.gather(chosen, out=deviation)
+        fill(noise, self.rng.standard_normal)
+        noise *= deviation
+        x += noise
+        return x

@@ -1,0 +1,168 @@
+"""A VAE that is told the class: what it takes, gives and refuses; and that z then holds no class."""
+
+import numpy as np
+import pytest
+from drawing import normal, uniform
+from standin import STANDIN
+
+import scratchvae as sv
+from scratchvae.backend import to_numpy
+from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
+
+X, Y = uniform(0, 7, 6), np.array([0, 1, 2, 2, 1, 0, 1])
+
+
+@pytest.fixture
+def model():
+    return sv.ConditionalVAE(6, 2, (5,), classes=3, dtype="float64", seed=1)
+
+
+def test_the_class_changes_what_is_encoded_and_decoded(model):
+    z = normal(0, 4, 2)
+    assert not np.allclose(model.decode(z, 0), model.decode(z, 1))
+    assert not np.allclose(model.encode(X, 0)[0], model.encode(X, 1)[0])
+    assert np.array_equal(model.decode(z, [0, 1, 0, 1])[1::2], model.decode(z, 1)[1::2])
+    assert np.array_equal(model.reconstruct(X, Y), model.decode(model.embed(X, Y), Y))
+
+
+def test_rows_are_computed_in_parts_with_the_labels_of_the_same_part(model):
+    x, y = np.tile(X, (200, 1)), np.tile(Y, 200)
+    assert len(x) > model.chunk_rows
+    np.testing.assert_allclose(model.embed(x, y), np.tile(model.embed(X, Y), (200, 1)))
+    np.testing.assert_allclose(model.elbo(x, labels=y).kl, np.tile(model.elbo(X, labels=Y).kl, 200))
+
+
+def test_samples_are_of_the_class_that_is_asked_for_and_of_any_without(model):
+    one, drawn = model.sample(9, seed=4, labels=2), model.sample(9, seed=4)
+    assert one.shape == drawn.shape == (9, 6) and not np.allclose(one, drawn)
+    assert np.array_equal(one, model.sample(9, seed=4, labels=[2] * 9))
+    mixed = [any(np.allclose(drawn[n], model.sample(9, seed=4, labels=k)[n]) for k in range(3)) for n in range(9)]
+    assert all(mixed)
+
+
+def test_one_style_in_every_class_is_the_same_code_decoded_for_each(model):
+    styles = model.transfer(X, Y)
+    assert styles.shape == (7, 3, 6)
+    for k in range(3):
+        assert np.array_equal(styles[:, k], model.decode(model.embed(X, Y), k))
+    assert np.array_equal(styles[np.arange(7), Y], model.reconstruct(X, Y))
+
+
+def test_style_and_class_are_told_apart_where_they_are_independent():
+    rng = np.random.default_rng(0)
+    y, style = rng.integers(3, size=600), rng.standard_normal((600, 1))
+    x = np.hstack([np.eye(3)[y] * 4, style, -style, 2 * style]) + 0.1 * rng.standard_normal((600, 6))
+    model = sv.ConditionalVAE(6, 2, (16,), "tanh", "gaussian_learnt", classes=3)
+    sv.Trainer(model, lr=1e-2, batch_size=50).fit(x, 40, labels=y)
+    z, variance = model.embed(x, y), model.encode(x, y)[1]
+    used = np.exp(variance).mean(axis=0) < 0.5
+    assert used.any()
+    between = np.array([z[y == k].mean(axis=0) for k in range(3)])[:, used]
+    assert np.abs(between).max() < 0.2
+    assert np.abs(np.corrcoef(z[:, used].T, style[:, 0])[-1, :-1]).max() > 0.95
+    drawn = model.sample(300, labels=1)
+    assert np.abs(drawn[:, :3].mean(axis=0) - [0, 4, 0]).max() < 0.3
+    transferred = model.transfer(x[:50], y[:50])
+    assert np.abs(transferred[:, 2, 3] - style[:50, 0]).mean() < 0.2
+    assert np.abs(transferred[:, 2, 2] - 4).mean() < 0.3
+
+
+def test_methods_that_take_no_labels_are_told_them(model):
+    with model.told(2):
+        path = model.interpolate(X[0], X[1], 4)
+        assert np.array_equal(path[[0, -1]], model.reconstruct(X[:2], 2))
+        assert np.array_equal(model.walk(dimension=1, values=[0.5]), model.decode([[0.0, 0.5]]))
+        assert np.allclose(model.analogy(X[0], X[0], X[2]), model.reconstruct(X[2:3])[0])
+        with model.told(Y):
+            assert np.array_equal(model.denoise(X), model.reconstruct(X, Y))
+            assert model.denoise(X, draws=3).shape == X.shape
+        assert np.array_equal(model.decode(normal(0, 3, 2)), model.decode(normal(0, 3, 2), 2))
+    with pytest.raises(ConfigError, match="needs the class of each row"):
+        model.interpolate(X[0], X[1])
+
+
+BAD = {
+    "a class too many": ([0, 1, 2, 3, 0, 0, 0], RangeError, "hold 3, and there are 3 classes; expected 0 to 2"),
+    "no label": ([0, 1, -1, 0, 0, 0, 0], RangeError, "hold -1"),
+    "floats": ([0.0, 1, 2, 0, 0, 0, 0], DTypeError, r"float64; expected whole numbers, 0 to 2: use .astype\(int\)"),
+    "truths": ([True] * 7, DTypeError, "bool"),
+    "text": (["a"] * 7, DTypeError, "expected whole numbers"),
+    "too few": ([0, 1], ShapeError, r"have shape \(2,\); expected \(7,\)"),
+    "a column": (Y[:, None], ShapeError, r"\(7, 1\); expected \(7,\)"),
+    "ragged": ([[0], [0, 1]], DTypeError, "make no array"),
+    "none": (None, ConfigError, "needs the class of each row, 0 to 2: pass labels=, on"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+@pytest.mark.parametrize("method", ["encode", "embed", "reconstruct", "transfer", "elbo", "terms", "loss_and_grads"])
+def test_labels_that_make_no_sense_are_refused_with_what_to_do(model, method, case):
+    labels, error, message = BAD[case]
+    with pytest.raises(error, match=message):
+        getattr(model, method)(X, labels=labels)
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_in_training_and_scoring_too(model, case):
+    labels, error, message = BAD[case]
+    before = model.theta.copy()
+    trainer = sv.Trainer(model)
+    for ask in (
+        lambda: trainer.fit(X, 1, labels=labels),
+        lambda: trainer.step(X, labels),
+        lambda: sv.score(model, X, labels=labels),
+        lambda: trainer.fit(X, 1, X, labels=Y, validation_labels=labels),
+    ):
+        with pytest.raises(error, match=message.replace("labels=", "(validation_)?labels=")):
+            ask()
+    assert np.array_equal(model.theta, before)
+
+
+def test_a_class_without_a_row_is_refused_by_name(model):
+    with pytest.raises(RangeError, match="no row is labelled 0, 2, and there are 3 classes"):
+        sv.Trainer(model).fit(X, 1, labels=np.ones(7, int))
+
+
+def test_a_model_without_classes_takes_no_labels():
+    vae = sv.VAE(6, 2, (4,))
+    trainer = sv.Trainer(vae)
+    for ask in (
+        lambda: trainer.fit(X, 1, labels=Y),
+        lambda: trainer.step(X, Y),
+        lambda: sv.score(vae, X, labels=Y),
+        lambda: trainer.fit(X, 1, spread=X),
+        lambda: trainer.fit(X, 1, labelled_share=0.5),
+    ):
+        with pytest.raises(ConfigError, match="takes"):
+            ask()
+    with pytest.raises(ConfigError, match="classes=1: expected a whole number of at least 2"):
+        sv.ConditionalVAE(6, 2, classes=1)
+
+
+@pytest.mark.parametrize("kind", [sv.ConditionalVAE, sv.SemiSupervisedVAE])
+def test_it_is_saved_and_loaded_bit_for_bit_and_turned_to_another_dtype(kind, tmp_path):
+    model = kind(6, 2, (5, 4), "tanh", classes=3, image_shape=(2, 3))
+    sv.Trainer(model).fit(X, 2, labels=Y)
+    sv.save(model, tmp_path / "model.npz")
+    again = sv.load(tmp_path / "model.npz")
+    assert type(again) is kind and again.config == model.config and again.classes == 3
+    assert np.array_equal(again.theta, model.theta)
+    assert np.array_equal(again.sample(3, labels=1), model.sample(3, labels=1))
+    assert np.allclose(model.astype("float64").embed(X, Y), model.embed(X, Y), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [sv.ConditionalVAE, sv.SemiSupervisedVAE])
+def test_on_a_device_it_computes_the_same_and_reads_nothing_back_in_a_step(kind):
+    import standin
+
+    here, there = (kind(6, 2, (5,), classes=3, backend=backend) for backend in ("numpy", STANDIN))
+    trainers = [sv.Trainer(model, batch_size=3) for model in (here, there)]
+    for trainer in trainers:
+        trainer.fit(X, 3, labels=Y)
+    np.testing.assert_allclose(to_numpy(there.theta), here.theta, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(to_numpy(there.transfer(X, Y)), here.transfer(X, Y), rtol=1e-4, atol=1e-6)
+    x, targets = there.door.bring(X), there.targets_of(Y)
+    trainers[1]._update(x, None, targets)
+    reads = standin.reads
+    trainers[1]._update(x, None, targets)
+    assert standin.reads == reads

@@ -1,0 +1,138 @@
+"""M2: its bound class by class, what it predicts, and that rows without a label teach it."""
+
+import numpy as np
+import pytest
+from drawing import normal, uniform
+from hypothesis import given
+from hypothesis import strategies as st
+
+import scratchvae as sv
+from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
+from scratchvae.evaluation import classification
+
+X, Y = uniform(0, 7, 6), np.array([0, 1, 2, -1, -1, 0, -1])
+EPS = normal(3, 7, 2)
+
+
+def make(**settings):
+    return sv.SemiSupervisedVAE(6, 2, (5,), "tanh", classes=3, dtype="float64", seed=1, **settings)
+
+
+def conditional(model):
+    """The conditional VAE that is in it."""
+    other = sv.ConditionalVAE(6, 2, (5,), "tanh", classes=3, dtype="float64")
+    for name, view in other.params.items():
+        view[...] = model.params[name]
+    return other
+
+
+@given(beta=st.sampled_from([0.5, 1.0, 4.0]), rows=st.integers(1, 7))
+def test_its_bound_is_that_of_the_conditional_vae_summed_over_classes(beta, rows):
+    model = make(beta=beta)
+    x, labels, eps = X[:rows], Y[:rows], EPS[:rows]
+    terms, q = model.terms(x, eps, labels=labels), model.predict_proba(x)
+    each = [conditional(model).elbo(x, eps, labels=k) for k in range(3)]
+    reconstruction, kl = (np.stack([getattr(of, name) for of in each], axis=1) for name in ("reconstruction", "kl"))
+    w = np.where(labels[:, None] < 0, q, np.eye(3)[labels])
+    np.testing.assert_allclose(terms.reconstruction, (w * reconstruction).sum(axis=1), rtol=1e-10)
+    entropy = np.where(labels < 0, -(q * np.log(q)).sum(axis=1), 0.0)
+    np.testing.assert_allclose(terms.kl, (w * kl).sum(axis=1) + np.log(3) - entropy, rtol=1e-10)
+    np.testing.assert_allclose(terms.value, terms.reconstruction - beta * terms.kl, rtol=1e-12)
+
+
+def test_the_bound_is_below_the_marginal_of_its_own_classes():
+    model, each = make(), [conditional(make()).elbo(X, EPS, labels=k).value for k in range(3)]
+    exact = np.log(np.mean(np.exp(each), axis=0))
+    assert (model.terms(X, EPS).value <= exact + 1e-12).all()
+    assert np.array_equal(model.terms(X, EPS).value, model.terms(X, EPS, labels=-1).value)
+
+
+def test_the_loss_weighs_the_classifier_and_the_terms_do_not():
+    model = make(alpha=5.0)
+    known = Y >= 0
+    q = model.predict_proba(X)
+    loss, _ = model.loss_and_grads(X, EPS, labels=Y)
+    value = model.terms(X, EPS, labels=Y).value
+    extra = 5.0 * np.log(q[known, Y[known]]).sum() / len(X)
+    assert loss == pytest.approx(-value.mean() - extra, rel=1e-12)
+    assert model.bound.alpha == 5.0
+    given_none = make().loss_and_grads(X, EPS, labels=Y)[0]
+    assert given_none == pytest.approx(-value.mean() - extra / 5.0 * 0.1 * 7 / 4, rel=1e-12)
+    assert make().loss_and_grads(X, EPS)[0] == pytest.approx(-model.terms(X, EPS).value.mean(), rel=1e-12)
+
+
+def test_it_predicts_probabilities_and_takes_the_likeliest_class_where_none_is_given():
+    model, x = make(), uniform(1, 300, 6)
+    q = model.predict_proba(x)
+    assert q.shape == (300, 3) and len(x) > model.chunk_rows
+    np.testing.assert_allclose(q.sum(axis=1), 1.0, rtol=1e-12)
+    assert np.array_equal(model.classify(x), q.argmax(axis=1))
+    assert np.array_equal(model.embed(x), model.embed(x, model.classify(x)))
+    assert np.array_equal(model.reconstruct(X, Y)[Y >= 0], model.reconstruct(X, np.maximum(Y, 0))[Y >= 0])
+    assert model.transfer(X).shape == (7, 3, 6)
+
+
+def test_bad_labels_are_refused_with_what_to_do():
+    model = make()
+    for labels, error, message in (
+        ([3] * 7, RangeError, "hold 3, and there are 3 classes; expected 0 to 2, or −1 for a row without a label"),
+        ([-2] * 7, RangeError, "hold -2"),
+        ([np.nan] * 7, DTypeError, "float64; expected whole numbers"),
+        ([0] * 6, ShapeError, r"\(7,\)"),
+    ):
+        for ask in (model.terms, model.loss_and_grads, model.encode):
+            with pytest.raises(error, match=message):
+                ask(X, labels=labels)
+        with pytest.raises(error, match=message):
+            sv.Trainer(model).fit(X, 1, labels=labels)
+    with pytest.raises(RangeError, match="no row is labelled 1, 2"):
+        sv.Trainer(model).fit(X, 1, labels=np.where(Y > 0, -1, Y))
+    with pytest.raises(RangeError, match="no row is labelled 0, 1, 2"):
+        sv.Trainer(model).fit(X, 1)
+    with pytest.raises(ConfigError, match="needs the class of each row"):
+        model.decode(EPS)
+    with pytest.raises(RangeError, match=r"hold -1.*can only train, or be classified"):
+        model.decode(EPS, -1)
+    with pytest.raises(ConfigError, match="alpha=-1"):
+        make(alpha=-1.0)
+
+
+def test_rows_without_a_label_teach_the_classifier():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(3, size=900)
+    centres = np.array([[0.0, 0.0], [4.0, 0.0], [2.0, 3.5]])
+    x = centres[labels] + rng.standard_normal((900, 2)) @ [[0.6, 0.3], [-0.2, 0.6]]
+    given = np.full(900, -1)
+    few = [np.flatnonzero(labels == k)[:2] for k in range(3)]
+    for k, rows in enumerate(few):
+        given[rows] = k
+    model = sv.SemiSupervisedVAE(2, 1, (32,), "tanh", "gaussian_learnt", classes=3, seed=0)
+    trainer = sv.Trainer(model, lr=1e-2, batch_size=60)
+    history = trainer.fit(x, 40, x[:100], labels=given, validation_labels=labels[:100], labelled_share=0.1)
+    figures = classification(model, x, labels)
+    assert figures.accuracy > 0.97
+    assert history.validation[-1] < history.validation[0]
+    assert model.bound.alpha == pytest.approx(1.0, rel=0.01)
+    drawn = model.sample(400, labels=2)
+    assert np.abs(drawn.mean(axis=0) - centres[2]).max() < 0.4
+
+
+def test_a_warm_step_allocates_no_arrays():
+    from tracemalloc import get_traced_memory, start, stop
+
+    peaks = []
+    for batch in (64, 256):
+        model = sv.SemiSupervisedVAE(60, 8, (32,), classes=5)
+        trainer = sv.Trainer(model, batch_size=batch)
+        images = uniform(0, 2 * batch, 60).astype("float32")
+        labels = np.resize([0, 1, 2, 3, 4, -1, -1], 2 * batch)
+        batches = trainer._minibatches(images, labels, None, np.full_like(images, 0.01))
+        for _ in range(2):
+            for x in batches:
+                trainer._update(np.clip(x, 0, 1, out=x), None, batches.targets)
+        start()
+        before = get_traced_memory()[0]
+        trainer._update(x, None, batches.targets)
+        peaks.append(get_traced_memory()[1] - before)
+        stop()
+    assert max(peaks) < 64_000 and abs(peaks[1] - peaks[0]) < 1_000

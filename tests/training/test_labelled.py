@@ -1,0 +1,80 @@
+"""Minibatches of rows some of which have a label: all rows, evenly mixed; and rows that are drawn anew."""
+
+import numpy as np
+import pytest
+from drawing import normal, uniform
+from hypothesis import given
+from hypothesis import strategies as st
+
+import scratchvae as sv
+from scratchvae.errors import ConfigError, RangeError, ShapeError
+from scratchvae.training.labelled import LabelledMinibatches, Resampler
+
+
+def batches_of(labels, batch, share=None, seed=0):
+    images = np.arange(len(labels), dtype="float32")[:, None]
+    rng = np.random.default_rng(seed)
+    made = LabelledMinibatches(images, batch, rng, None, sv.get_backend("numpy"), images.dtype, None, labels, 3, share)
+    return made, [(x[:, 0].astype(int), made.targets.copy()) for x in made]
+
+
+@given(seed=st.integers(0, 99), known=st.integers(1, 30), other=st.integers(0, 30), batch=st.integers(1, 20))
+def test_each_row_comes_once_with_its_target_and_labelled_ones_are_spread_evenly(seed, known, other, batch):
+    labels = np.random.default_rng(seed).permutation([*(np.arange(known) % 3), *[-1] * other])
+    made, given_out = batches_of(labels, batch, seed=seed)
+    rows = np.concatenate([x for x, _ in given_out])
+    assert len(given_out) == len(made) and sorted(rows) == list(range(len(labels))) and made.rows == len(labels)
+    for x, targets in given_out:
+        assert np.array_equal(targets, np.where(labels[x, None] < 0, 0, np.eye(3)[labels[x]]))
+        assert abs((labels[x] >= 0).sum() - len(x) * made.share) <= 1
+    assert made.share == known / len(labels)
+
+
+def test_rare_labels_come_as_often_as_their_share_asks_for():
+    labels = np.full(1000, -1)
+    labels[:6] = np.arange(6) % 3
+    made, given_out = batches_of(labels, 50, share=0.2)
+    rows = np.concatenate([x for x, _ in given_out])
+    counts = np.bincount(rows, minlength=1000)
+    assert made.share == pytest.approx(0.2, abs=1e-3) and len(rows) == made.rows == 994 + 248
+    assert (counts[6:] == 1).all() and set(counts[:6]) <= {41, 42}
+    assert {int((labels[x] >= 0).sum()) for x, _ in given_out[:-1]} <= {9, 10, 11}
+
+
+def test_a_share_that_makes_no_sense_is_refused():
+    labels = np.array([0, 1, 2, -1])
+    for share in (0, 1, 1.5, -0.1, "a tenth"):
+        with pytest.raises(ConfigError, match="labelled_share"):
+            batches_of(labels, 2, share)
+    with pytest.raises(ConfigError, match="3 of 4 rows have a label, which is more; leave it out"):
+        batches_of(labels, 2, 0.5)
+
+
+def test_resampled_rows_have_the_mean_and_the_spread_that_they_were_given():
+    rng, x = np.random.default_rng(0), np.tile([[1.0, -2.0, 5.0]], (4000, 1))
+    spread = np.tile([[0.5, 0.0, 2.0]], (4000, 1))
+    drawn = Resampler(spread, rng, x)(x.copy(), np.arange(4000))
+    np.testing.assert_allclose(drawn.mean(axis=0), x[0], atol=0.12)
+    np.testing.assert_allclose(drawn.std(axis=0), spread[0], rtol=0.05, atol=1e-12)
+    few, again = Resampler(spread, rng, x)(x[:3].copy(), np.arange(3)), x[:3]
+    assert not np.array_equal(few, again) and np.array_equal(few[:, 1], again[:, 1])
+
+
+def test_training_on_codes_draws_them_anew_and_leaves_the_given_ones_alone():
+    codes, spread, labels = normal(0, 30, 4), uniform(1, 30, 4), np.arange(30) % 3
+    kept = codes.copy()
+    theta = []
+    for given_spread in (None, spread, spread, 0 * spread):
+        model = sv.SemiSupervisedVAE(4, 2, (5,), "tanh", "gaussian", classes=3)
+        sv.Trainer(model, batch_size=10).fit(codes, 2, labels=labels, spread=given_spread)
+        theta.append(model.theta)
+    assert np.array_equal(codes, kept)
+    assert np.array_equal(theta[1], theta[2]) and np.array_equal(theta[0], theta[3])
+    assert not np.array_equal(theta[0], theta[1])
+    trainer = sv.Trainer(model)
+    with pytest.raises(RangeError, match="spread holds values from -"):
+        trainer.fit(codes, 1, labels=labels, spread=-spread)
+    with pytest.raises(ShapeError, match=r"spread has shape \(30, 3\)"):
+        trainer.fit(codes, 1, labels=labels, spread=spread[:, 1:])
+    with pytest.raises(ShapeError, match="spread has 29 rows and images has 30"):
+        trainer.fit(codes, 1, labels=labels, spread=spread[1:])
