@@ -18,7 +18,7 @@
 # No factor is named anywhere in L, and how well a model tells them apart depends much on its seed (Locatello et al.
 # 2019). So there are three seeds of each, and all are told.
 #
-#     python demos/disentanglement.py                  16×16 pixels, a minute
+#     python demos/disentanglement.py                  16×16 pixels, 40 seconds
 
 # %%
 import argparse
