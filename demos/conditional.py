@@ -68,7 +68,7 @@ def main(arguments=None):
     parser.add_argument("--batch-size", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="a few epochs, to try it out")
-    parser.add_argument("--out", type=Path, default=Path("runs"), help="a folder for the two pictures")
+    parser.add_argument("--out", type=Path, default=Path("runs/conditional.png"), help="styles; classes beside them")
     args = parser.parse_args(arguments)
     data = sv.datasets.load(args.data)
     (train_x, train_y), (test_x, test_y) = data.train, data.test
@@ -93,14 +93,14 @@ def main(arguments=None):
         known = figures[name] = 100 * np.mean(by_neighbours(codes[0], train_y, codes[1]) == test_y)
         print(f"{known:5.1f} % of the test rows' classes can be read from z, where the VAE was {name}")
 
-    args.out.mkdir(parents=True, exist_ok=True)
     firsts = [np.flatnonzero(test_y == k)[0] for k in range(conditional.classes)]
-    save_picture(draw_classes(conditional, data.image_shape, args.seed), args.out / "classes.png")
-    styles = draw_styles(conditional, test_x[firsts], test_y[firsts], data.image_shape)
-    save_picture(styles, args.out / "styles.png")
-    print(f"wrote {args.out / 'classes.png'} and {args.out / 'styles.png'}, {time.perf_counter() - start:.0f} s in all")
+    classes = args.out.with_name(f"{args.out.stem}-classes{args.out.suffix}")
+    save_picture(draw_styles(conditional, test_x[firsts], test_y[firsts], data.image_shape), args.out)
+    save_picture(draw_classes(conditional, data.image_shape, args.seed), classes)
+    print(f"wrote {args.out} and {classes}, {time.perf_counter() - start:.0f} s in all")
     return figures
 
 
+# %%
 if __name__ == "__main__":
-    main()
+    main([] if "get_ipython" in globals() else None)  # the words after a notebook's name are not ours

@@ -12,6 +12,7 @@ from scratchvae.backend import Array
 from scratchvae.cli.arguments import Arguments
 from scratchvae.datasets import Dataset, Split
 from scratchvae.errors import ConfigError
+from scratchvae.evaluation import classification
 from scratchvae.models import ConditionalVAE, Model, SemiSupervisedVAE
 from scratchvae.models.labels import UNLABELLED, check_labels
 from scratchvae.settings import whole
@@ -80,6 +81,22 @@ def labels_to_learn(args: argparse.Namespace, model: Model, rows: Split) -> Arra
             )
         given[rng.permutation(of_class)[: kept // classes]] = k
     return given
+
+
+def what_is_told(args: argparse.Namespace, model: Model, learning: Split, validating: Split) -> dict[str, Any]:
+    """What `Trainer.fit` is told of labels, besides the rows; {} for a model that takes none."""
+    labels = labels_to_learn(args, model, learning)
+    if labels is None:
+        return {}
+    told = {"labels": labels, "labelled_share": getattr(args, "labelled_share", None)}
+    return {**told, "validation_labels": validating.labels} if needs_labels(model) else told
+
+
+def accuracy_of(model: Model, rows: Split) -> dict[str, float]:
+    """The share of rows that a semi-supervised model classifies right, under its name; {} of another model."""
+    if not isinstance(model, SemiSupervisedVAE) or rows.labels is None:
+        return {}
+    return {"accuracy": classification(model, rows.images, rows.labels).accuracy}
 
 
 def needs_labels(model: Model) -> bool:

@@ -6,18 +6,7 @@ import argparse
 from typing import Any, NoReturn
 
 import scratchvae
-from scratchvae.cli import (
-    classify,
-    complete,
-    denoise,
-    embed,
-    evaluate,
-    generate,
-    gradcheck,
-    info,
-    latent_space,
-    train,
-)
+from scratchvae.cli import classify, complete, denoise, embed, evaluate, generate, gradcheck, info, latent_space, train
 
 
 class Parser(argparse.ArgumentParser):

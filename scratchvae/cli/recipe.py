@@ -47,6 +47,11 @@ def make_model(args: argparse.Namespace, data: Dataset) -> Model:
     return model
 
 
+def has_kl(model: Model) -> bool:
+    """Whether the history has a KL of each latent dimension."""
+    return isinstance(model, VAE) and model.kl_by_row
+
+
 def parts(data: Dataset, hold_out: bool) -> tuple[Split, Split, str]:
     """The rows to train on, those to watch, and in words which those are."""
     if data.validation is not None:

@@ -24,15 +24,14 @@ from scratchvae.cli.arguments import (
     read_data,
 )
 from scratchvae.cli.balance import add_balance, make_corruption, make_kl_weight
-from scratchvae.cli.labels import KINDS, add_labels, labels_to_learn, needs_labels, told_labels
+from scratchvae.cli.labels import KINDS, accuracy_of, add_labels, told_labels, what_is_told
 from scratchvae.cli.outputs import Speaker, held_back, write_text
-from scratchvae.cli.recipe import make_model, make_optimizer, parts
+from scratchvae.cli.recipe import has_kl, make_model, make_optimizer, parts
 from scratchvae.datasets import Dataset
 from scratchvae.disk import check_writable
 from scratchvae.errors import CollapseWarning, ConfigError
-from scratchvae.evaluation import classification
 from scratchvae.layers.initializers import INITIALIZERS
-from scratchvae.models import VAE, Model, SemiSupervisedVAE
+from scratchvae.models import Model
 from scratchvae.models.likelihoods import LIKELIHOODS
 from scratchvae.models.network import ACTIVATIONS
 from scratchvae.plotting import ALBUM, UNIT, draw_album, save_picture, span_of
@@ -57,8 +56,8 @@ def add_commands(commands: Commands) -> None:
         "--model",
         choices=["vae", "iwae", "autoencoder", *KINDS],
         default="vae",
-        help="what to train; iwae: a VAE, by the bound of several draws together; conditional and semi-supervised "
-        "models take labels too",
+        help="what to train; iwae: a VAE, by the bound of several draws together; conditional and semi-supervised ones "
+        "take labels too",
     )
     network.add_argument(
         "--importance-samples", type=int, default=argparse.SUPPRESS, metavar="K", help="draws of iwae; 20 without it"
@@ -148,7 +147,6 @@ def run(args: argparse.Namespace) -> int:
     model = make_model(args, data)
     learning, validating, watched = parts(data, hold_out=hasattr(args, "patience"))
     train, validation = learning.images, validating.images
-    labels = labels_to_learn(args, model, learning)
     binarize = None if args.binarize == "none" else args.binarize
     corrupt = make_corruption(args)
     trainer = Trainer(
@@ -173,36 +171,29 @@ def run(args: argparse.Namespace) -> int:
     say(f"{data.name}: {rows}; {watched}")
     say(str(model).strip("<>"))
     patience = getattr(args, "patience", None)
-    asked: dict[str, Any] = (
-        {} if labels is None else {"labels": labels, "labelled_share": getattr(args, "labelled_share", None)}
-    )
-    if labels is not None and needs_labels(model):
-        asked["validation_labels"] = validating.labels
+    asked = what_is_told(args, model, learning, validating)
     with held_back(CollapseWarning) as warned:
         history = trainer.fit(train, args.epochs, validation, progress=not args.quiet, patience=patience, **asked)
     for warning in () if args.quiet else warned:
         print(f"scratchvae train: warning: {warning}", file=sys.stderr)
     with told_labels(model, data.test, data.name):
         test = score(model, data.test.images, binarize=binarize)
-    accuracy = None
-    if isinstance(model, SemiSupervisedVAE):
-        accuracy = classification(model, data.test.images, data.test.labels).accuracy
 
-    result = {
+    result: dict[str, Any] = {
         "test": test._asdict(),
         "epochs": len(history.epochs),
         "stopped": history.stopped,
         "best_epoch": history.best_epoch,
         "active_units": history.active_units[-1] if history.epochs and has_kl(model) else None,
         "seconds": sum(history.seconds),
-        **({} if accuracy is None else {"accuracy": accuracy}),
+        **accuracy_of(model, data.test),
     }
     written = _write(out, args, model, history, data, result)
     if history.stopped == "early":
         say(f"stopped early: epoch {history.best_epoch} had the best validation loss, and its weights are back")
     say(f"test {describe_score(model, test)}, {sum(history.seconds):.1f} s of training")
-    if accuracy is not None:
-        say(f"{100 * accuracy:.2f} % of the test rows are classified right")
+    if "accuracy" in result:
+        say(f"{100 * result['accuracy']:.2f} % of the test rows are classified right")
     say(f"wrote {', '.join(written)} to {out}")
     if not args.no_pictures and not find_spec("matplotlib"):
         say("no pictures: they need matplotlib; install it with  pip install 'scratchvae[cli]'")
@@ -212,11 +203,6 @@ def run(args: argparse.Namespace) -> int:
         print(f"scratchvae train: interrupted; {out} has what was learnt so far", file=sys.stderr)
         return 130
     return 0
-
-
-def has_kl(model: Model) -> bool:
-    """Whether the history has a KL of each latent dimension."""
-    return isinstance(model, VAE) and model.kl_by_row
 
 
 def _default_out(data: Dataset, model: Model) -> Path:

@@ -7,17 +7,18 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from scratchvae.backend import Array, Backend, get_backend, guarded, to_numpy
+from scratchvae.backend import Array, Backend, get_backend, guarded
 from scratchvae.errors import BackendError, ShapeError
-from scratchvae.layers import Fill, LabelledLinear, Layer, Linear, Sequential
+from scratchvae.layers import Fill, Layer, Sequential
 from scratchvae.memory import BatchBuffers, Rows
 from scratchvae.models.configuration import configuration
-from scratchvae.models.door import Door, within
+from scratchvae.models.door import Door
 from scratchvae.models.labels import Unlabelled
 from scratchvae.models.latent_space import LatentSpace
 from scratchvae.models.likelihoods import make_likelihood
 from scratchvae.models.network import perceptron
 from scratchvae.models.objective import Objective, Terms
+from scratchvae.models.output import Output
 from scratchvae.models.weights import Weights
 from scratchvae.probability import Observed
 from scratchvae.streams import fill, stream
@@ -25,7 +26,7 @@ from scratchvae.streams import fill, stream
 M = TypeVar("M", bound="Model")
 
 
-class Model(LatentSpace, Unlabelled, Weights):
+class Model(LatentSpace, Output, Unlabelled, Weights):
     """An encoder x (B, D) → h and a decoder z (B, Z) → the likelihood's parameters, trained by one objective.
 
     Every parameter is a view of one flat vector `theta` (P,), every gradient a view of another, `dtheta` (P,).
@@ -79,8 +80,8 @@ class Model(LatentSpace, Unlabelled, Weights):
         outputs = self.likelihood.outputs_per_dimension * self.input_dim
         outward = (self.latent_dim, *reversed(config["hidden"]), outputs)
         networks = self.build_networks(inward, outward)
-        self.encoder: Layer = networks["encoder"]
         self.decoder = networks["decoder"]
+        self.encoder: Layer = networks["encoder"]
         if config["missing"]:
             self.encoder, self.likelihood = Fill(self.encoder), Observed(self.likelihood)
         self.objective = Objective(config["beta"])
@@ -97,7 +98,7 @@ class Model(LatentSpace, Unlabelled, Weights):
         rng = stream(config["seed"], "weights")
         for piece in pieces.values():
             piece.initialize(self.backend, rng)
-        self._last.W *= self.likelihood.output_scale
+        self.scale_output()
 
     def __repr__(self) -> str:
         widths = "-".join(str(width) for width in (self.input_dim, *self.config["hidden"], self.latent_dim))
@@ -230,19 +231,3 @@ class Model(LatentSpace, Unlabelled, Weights):
         self.objective.forget()
         for part in Rows(x).parts(self.chunk_rows):
             yield part, self.door.bring(x[part])
-
-    @property
-    def _last(self) -> Linear | LabelledLinear:
-        last = self.decoder.layers[-1]
-        assert isinstance(last, Linear | LabelledLinear)
-        return last
-
-    def start_output_bias(self, mean: Array) -> None:
-        """Let an untrained decoder begin at the data: its last bias becomes the `output_bias` of mean (D,).
-
-        A last bias that is not zero any more is left alone. Raises RangeError.
-        """
-        within(mean, "mean", self.door.reach(self.likelihood.support))
-        last = self._last
-        if isinstance(last, Linear) and not to_numpy(last.b).any():
-            self.backend.copy_from_host(last.b, self.likelihood.output_bias(mean).astype(self.dtype))

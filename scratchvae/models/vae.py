@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from scratchvae.backend import Array, guarded
-from scratchvae.errors import ConfigError
 from scratchvae.layers import Split
 from scratchvae.memory import BatchBuffers
 from scratchvae.models.completion import complete
@@ -215,8 +214,6 @@ class VAE(Model):
         """A VAE of the same weights that takes NaN for what is missing, one draw of z a row at a time."""
         if type(self) is VAE and self.config["missing"]:
             return self
-        if self.classes:
-            raise ConfigError(f"a {type(self).__name__} completes no rows: train a VAE or an IWAE on them")
         settings = {name: value for name, value in self.config.items() if name != "importance_samples"}
         vae = VAE(**{**settings, "missing": True}, backend=self.backend)
         vae.theta[...] = self.theta

@@ -20,9 +20,8 @@ from scratchvae.errors import BackendError, ConfigError, FileError
 from scratchvae.models import IWAE, VAE, Autoencoder, ConditionalVAE, Model, SemiSupervisedVAE
 
 FORMAT = 1
-MODELS: dict[str, type[Model]] = {
-    kind.__name__: kind for kind in (VAE, IWAE, Autoencoder, ConditionalVAE, SemiSupervisedVAE)
-}
+KINDS: tuple[type[Model], ...] = (VAE, IWAE, ConditionalVAE, SemiSupervisedVAE, Autoencoder)
+MODELS = {kind.__name__: kind for kind in KINDS}
 
 
 def save(model: Model, path: str | PathLike[str]) -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 from typing import Any
 
 import numpy as np
 
-from scratchvae.backend import Array, Backend
-from scratchvae.errors import ConfigError
+from scratchvae.backend import Array, Backend, to_numpy
+from scratchvae.errors import ConfigError, ShapeError
 from scratchvae.memory import Landing, Rows
+from scratchvae.models import Model
 from scratchvae.models.labels import UNLABELLED, one_hot
 from scratchvae.settings import positive
 from scratchvae.streams import fill
 from scratchvae.training.binarize import Binarizer
 from scratchvae.training.corruption import Corruptor
 from scratchvae.training.minibatches import Minibatches
+
+How = tuple[Array, int, np.random.Generator, Binarizer | None, Backend, "np.dtype[Any]", Corruptor | None]
 
 
 class LabelledMinibatches(Minibatches):
@@ -111,3 +115,21 @@ class Resampler:
         noise *= deviation
         x += noise
         return x
+
+
+def labelled_minibatches(
+    model: Model, how: How, labels: Array, share: float | None, spread: Any, rng: np.random.Generator
+) -> LabelledMinibatches:
+    """What the trainer of a model that takes labels runs through, made from `how`, the arguments of `Minibatches`.
+
+    Raises ConfigError, DTypeError, ShapeError or RangeError.
+    """
+    drawn = None
+    if spread is not None:
+        spread = model.door.rows(spread, "spread", model.input_dim, (0.0, inf))
+        if len(spread) != len(labels):
+            raise ShapeError(f"spread has {len(spread)} rows and images has {len(labels)}; expected one for each")
+        drawn = to_numpy(spread), rng
+    batches = LabelledMinibatches(*how, labels, model.classes, share, drawn)
+    model.start_labels(labels, batches.share)
+    return batches

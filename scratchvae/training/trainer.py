@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from scratchvae.backend import Array, guarded, to_numpy
-from scratchvae.errors import ConfigError, DivergedError, ShapeError
+from scratchvae.errors import ConfigError, DivergedError
 from scratchvae.memory import Landing
 from scratchvae.models import Model, Terms
 from scratchvae.optim import Adam, Optimizer, Schedule, clip_by_global_norm
@@ -22,7 +22,7 @@ from scratchvae.training.corruption import Corruption, Corruptor
 from scratchvae.training.history import Epoch, History
 from scratchvae.training.interruption import Interruption
 from scratchvae.training.kl_weights import KLWeight
-from scratchvae.training.labelled import LabelledMinibatches
+from scratchvae.training.labelled import labelled_minibatches
 from scratchvae.training.minibatches import Minibatches
 from scratchvae.training.progress import Progress
 from scratchvae.training.scoring import score
@@ -122,10 +122,8 @@ class Trainer:
                      An epoch with a KL weight below 1 may be the best, but is not waited for
         labels       (N,) of a model that takes them: whole numbers from 0; of `SemiSupervisedVAE`, or −1 for none
         validation_labels   (M,) likewise
-        labelled_share      of the rows of a batch that have a label; rarer ones then come several times in an epoch,
-                     which is one run through the others. None: each row once, the labelled ones spread evenly
-        spread       standard deviations (N, D), with labels alone: each step then learns from a draw from N(images,
-                     spread²), such as of the codes that another VAE encodes to
+        labelled_share      of labelled rows in each batch, and spread (N, D), of rows that are drawn anew from
+                     N(images, spread²) at each step, such as another VAE's codes: see `LabelledMinibatches`
 
         Rows may be an np.memmap of more than fits in memory: what was read of it is given back as training goes on.
         Before the first step of an untrained model, the bias of the output becomes such that it decodes to the mean.
@@ -168,21 +166,14 @@ class Trainer:
         return self.history
 
     def _minibatches(self, images: Array, labels: Any, share: float | None, spread: Any) -> Minibatches:
-        model, size = self.model, self.batch_size
+        model = self.model
+        how = images, self.batch_size, self._order_rng, self._binarizer, model.backend, model.dtype, self._corruptor
         labels = model.admit_labels(labels, len(images))
-        how = images, size, self._order_rng, self._binarizer, model.backend, model.dtype, self._corruptor
-        if labels is None:
-            if spread is not None or share is not None:
-                raise ConfigError("spread and labelled_share are for a model that takes labels, such as ConditionalVAE")
-            return Minibatches(*how)
-        if spread is not None:
-            spread = model.door.rows(spread, "spread", model.input_dim, (0.0, inf))
-            if len(spread) != len(images):
-                raise ShapeError(f"spread has {len(spread)} rows and images has {len(images)}; expected one for each")
-        drawn = None if spread is None else (to_numpy(spread), self._spread_rng)
-        batches = LabelledMinibatches(*how, labels, model.classes, share, drawn)
-        model.start_labels(labels, batches.share)
-        return batches
+        if labels is not None:
+            return labelled_minibatches(model, how, labels, share, spread, self._spread_rng)
+        if spread is not None or share is not None:
+            raise ConfigError("spread and labelled_share are for a model that takes labels, such as ConditionalVAE")
+        return Minibatches(*how)
 
     def _run(
         self, epochs: int, batches: Minibatches, validation: Any, best: Best | None, bar: Progress, ask: Interruption

@@ -60,27 +60,17 @@ def gaussian_decoded(oracle: Oracle, outputs: Any, x: Any) -> Any:
     return oracle.gaussian(mu, oracle.softplus(r + 12.0) - 12.0, x)
 
 
-def elbo_terms(
-    oracle: Oracle,
-    params: dict[str, Any],
-    x: Any,
-    eps: Any,
-    config: dict[str, Any],
-    seen: Any,
-    targets: Any = None,
-    observed: Any = None,
+def autoencoded(
+    oracle: Oracle, params: dict[str, Any], seen: Any, eps: Any, config: dict[str, Any], targets: Any = None
 ) -> tuple[Any, Any, Any]:
-    """log p(x | z) of each row, with z = μ + σ ε from what was `seen` of it, and mu and logvar.
+    """What the decoder puts out for z = μ + σ ε, and mu and logvar, of rows of which that was `seen`.
 
-    Kingma and Welling 2013, eq. 10, L = 1. One-hot rows `targets` are what a conditional VAE is told. Where `observed`
-    (B, D) is given and 0, x_n is not scored, and the encoder sees 0.
+    Kingma and Welling 2013, eq. 10, L = 1. One-hot rows `targets` are what a conditional VAE is told.
     """
-    seen = seen if observed is None else seen * observed
     code = perceptron(oracle, params, "encoder", seen, config["activation"], targets)
     mu, logvar = code[:, : eps.shape[1]], code[:, eps.shape[1] :]
     z = oracle.reparameterize(mu, logvar, eps)
-    outputs = perceptron(oracle, params, "decoder", z, config["activation"], targets)
-    return observed_log_likelihood(oracle, params, outputs, x, config, observed), mu, logvar
+    return perceptron(oracle, params, "decoder", z, config["activation"], targets), mu, logvar
 
 
 def negative_elbo(
@@ -97,9 +87,12 @@ def negative_elbo(
     """−(1/B) Σ_n (log p(x_n | z_n) − β KL_n), the ELBO with a β.
 
     With free bits, each dimension's mean KL counts as that many at least; μ and σ are those of `corrupted`, if given.
+    Where `observed` (B, D) is given and 0, x_n is not scored, and the encoder sees 0.
     """
     seen = x if corrupted is None else corrupted
-    reconstruction, mu, logvar = elbo_terms(oracle, params, x, eps, config, seen, targets, observed)
+    told = seen if observed is None else seen * observed
+    outputs, mu, logvar = autoencoded(oracle, params, told, eps, config, targets)
+    reconstruction = observed_log_likelihood(oracle, params, outputs, x, config, observed)
     return beta * charged_kl(oracle, mu, logvar, config["free_bits"]) - reconstruction.sum() / len(x)
 
 
@@ -123,8 +116,8 @@ def negative_marginal_bound(
     every, terms = np.eye(targets.shape[1]), []
     for k in range(len(every)):
         told = oracle.constant(every[[k] * len(targets)])
-        reconstruction, mu, logvar = elbo_terms(oracle, params, x, eps, config, seen, told)
-        terms.append((reconstruction, oracle.gaussian_kl(mu, logvar)))
+        outputs, mu, logvar = autoencoded(oracle, params, seen, eps, config, told)
+        terms.append((log_likelihood(oracle, params, outputs, x, config), oracle.gaussian_kl(mu, logvar)))
     q, log_q = oracle.softmax(logits), oracle.log_softmax(logits)
     return -marginal_bound(oracle, q, log_q, targets, terms, beta, alpha).sum() / len(x)
 

@@ -35,9 +35,9 @@ def of_model(
 ) -> GradientProblem:
     """The loss of `model` at its weights, at rows x (B, D) with noise eps (B, noise_dim): by x, by eps, by its weights.
 
-    Where `hidden` (B, D) is True, the model is given NaN in the place of x. The encoder sees `corrupted` (B, D), if
-    that is given, and then the gradient is taken by it too. A model that takes labels is given `targets` (B, K),
-    one-hot or zeros, by which none is taken.
+    Where `hidden` (B, D) is True, the model is given NaN in the place of x.
+    The encoder sees `corrupted` (B, D), if that is given, and then the gradient is taken by it too. A model that takes
+    labels is given `targets` (B, K), one-hot or zeros, by which none is taken.
     An autoencoder's is taken by its weights alone. In its own dtype the model itself computes, with whatever it has
     kept from earlier; each call leaves its weights as they were.
     """
@@ -94,6 +94,8 @@ def _loss(
     hidden: Array | None = None,
     targets: Array | None = None,
 ) -> Any:
+    bound = formulas.negative_importance_bound if isinstance(model, IWAE) else formulas.negative_elbo
+
     def loss(*arrays: Any) -> Any:
         named = dict(zip(names, arrays, strict=True))
         beta = kl_weight * model.config["beta"]
@@ -102,10 +104,9 @@ def _loss(
             assert targets is not None
             return formulas.negative_marginal_bound(*given, targets, model.bound.alpha)
         if isinstance(model, VAE):
-            observed = None if hidden is None else oracle.constant(1.0 - hidden)
-            if isinstance(model, IWAE):
-                return formulas.negative_importance_bound(*given, observed)
-            return formulas.negative_elbo(*given, observed, None if targets is None else oracle.constant(targets))
+            there = None if hidden is None else oracle.constant(1.0 - hidden)
+            told = {} if targets is None else {"targets": oracle.constant(targets)}
+            return bound(*given, there, **told)
         x, seen = oracle.constant(data["x"]), oracle.constant(data.get("corrupted", data["x"]))
         return formulas.negative_log_likelihood(oracle, named, x, model.config, seen)
 
