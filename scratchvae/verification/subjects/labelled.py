@@ -138,7 +138,7 @@ def _model(rng: np.random.Generator, kind: type[ConditionalVAE], **settings: Any
     targets = _labels(rng, batch, classes, some)
     x, eps = rng.random((batch, width)), rng.standard_normal((batch, latent))
     corrupted = rng.random((batch, width)) if rng.random() < 0.5 else None
-    return of_model(model, x, eps, corrupted, float(rng.choice([0.25, 1.0])), targets)
+    return of_model(model, x, eps, corrupted, float(rng.choice([0.25, 1.0])), targets=targets)
 
 
 LABELLED = (

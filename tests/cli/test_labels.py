@@ -1,0 +1,144 @@
+"""Models that take labels, from the command line: trained, sampled, classified with, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+import scratchvae as sv
+from scratchvae.cli import main
+from scratchvae.evaluation import classification
+
+QUICK = ("--epochs", "2", "--hidden", "16", "--latent", "3", "--quiet", "--no-pictures")
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory):
+    shelf = tmp_path_factory.mktemp("labels")
+    semi = ("--model", "semi-supervised", "--labels", "40", "--labelled-share", "0.2")
+    assert main(["train", "--model", "conditional", *QUICK, "--out", str(shelf / "told")]) == 0
+    assert main(["train", *semi, *QUICK, "--out", str(shelf / "semi")]) == 0
+    assert main(["train", *QUICK, "--out", str(shelf / "vae")]) == 0
+    return shelf
+
+
+@pytest.fixture(autouse=True)
+def folder(shelf, monkeypatch):
+    monkeypatch.chdir(shelf)
+    return shelf
+
+
+def run(line):
+    try:
+        return main(line.split())
+    except SystemExit as leaving:
+        return leaving.code
+
+
+@pytest.fixture
+def digits():
+    return sv.datasets.load("digits")
+
+
+def test_what_is_trained_is_what_the_options_say(folder):
+    told, semi = sv.load("told"), sv.load("semi")
+    assert type(told) is sv.ConditionalVAE and told.classes == 10
+    assert type(semi) is sv.SemiSupervisedVAE and semi.config["alpha"] is None
+    result = json.loads((folder / "semi" / "config.json").read_text())["result"]
+    assert 0 < result["accuracy"] < 1 and "accuracy" not in (folder / "told" / "config.json").read_text()
+
+
+def test_of_the_labels_as_many_of_each_class_are_kept():
+    from argparse import Namespace
+
+    from scratchvae.cli.labels import labels_to_learn
+
+    data, model = sv.datasets.load("digits"), sv.load("semi")
+    given = labels_to_learn(Namespace(labels=40, seed=3), model, data.train)
+    known = given >= 0
+    assert np.array_equal(np.bincount(given[known]), [4] * 10)
+    assert np.array_equal(given[known], data.train.labels[known])
+    assert np.array_equal(given, labels_to_learn(Namespace(labels=40, seed=3), model, data.train))
+    assert not np.array_equal(given, labels_to_learn(Namespace(labels=40, seed=4), model, data.train))
+    assert np.array_equal(labels_to_learn(Namespace(seed=3), model, data.train), data.train.labels)
+
+
+def test_sample_draws_the_class_that_is_asked_for(folder):
+    assert run("sample told --label 3 --count 5 --seed 2 --out three.npy") == 0
+    assert np.array_equal(np.load("three.npy"), sv.load("told").sample(5, seed=2, labels=3))
+    assert run("sample told --count 5 --seed 2 --out any.npy") == 0
+    assert np.array_equal(np.load("any.npy"), sv.load("told").sample(5, seed=2))
+
+
+@pytest.mark.parametrize("model", ["told", "semi"])
+def test_rows_are_embedded_reconstructed_and_scored_with_their_labels(model, digits, capsys):
+    assert (
+        run(f"embed {model} --part test --out codes.npy") == run(f"reconstruct {model} --count 5 --out rows.npy") == 0
+    )
+    it, x, y = sv.load(model), digits.test.images, digits.test.labels if model == "told" else None
+    assert np.array_equal(np.load("codes.npy"), it.embed(x, y))
+    assert np.array_equal(np.load("rows.npy"), it.reconstruct(x[:5], None if y is None else y[:5]))
+    capsys.readouterr()
+    assert run(f"evaluate {model} --json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["value"] == pytest.approx(sv.score(it, x, labels=y).value)
+    if model == "semi":
+        figures = classification(it, x, digits.test.labels)
+        assert found["accuracy"] == figures.accuracy and found["confusion"] == figures.confusion.tolist()
+        assert run("evaluate semi") == 0
+        assert f"classified right {100 * figures.accuracy:.2f}" in capsys.readouterr().out
+
+
+def test_ways_through_the_latent_space_are_of_one_class():
+    told, x = sv.load("told"), sv.datasets.load("digits").test.images
+    assert run("interpolate told --label 2 --from 0 --to 1 --steps 3 --out way.npy") == 0
+    with told.told(2):
+        assert np.array_equal(np.load("way.npy"), told.interpolate(x[0], x[1], 3))
+    assert run("walk told --label 5 --dimensions 1 --steps 3 --out walk.npy") == 0
+    with told.told(5):
+        assert np.array_equal(np.load("walk.npy"), told.walk(dimension=1, values=np.linspace(-3, 3, 3)))
+    assert run("denoise told --out denoised.npy --picture denoised.png") == 0
+
+
+def test_classify_writes_probabilities_and_the_likeliest_class(folder, digits):
+    assert run("classify semi --out classes.csv") == run("classify semi --out classes.npy") == 0
+    q = sv.load("semi").predict_proba(digits.test.images)
+    assert np.array_equal(np.load("classes.npy"), q)
+    names, *lines = (folder / "classes.csv").read_text().splitlines()
+    assert names == ",".join([*(f"p{k}" for k in range(10)), "label"])
+    rows = np.array([line.split(",") for line in lines], float)
+    np.testing.assert_allclose(rows[:, :10], q, rtol=1e-6)
+    assert np.array_equal(rows[:, 10], q.argmax(axis=1))
+
+
+def test_an_album_of_classes_is_drawn(folder):
+    assert run("train --model conditional --epochs 1 --hidden 8 --latent 2 --quiet --out album") == 0
+    drawn = {path.stem for path in (folder / "album").glob("*.png")}
+    assert drawn == {"reconstructions", "styles", "samples", "latent", "history"}
+
+
+REFUSED = {
+    "sample told --label 10": "--label hold 10, and there are 10 classes; expected 0 to 9",
+    "sample vae --label 3": "vae holds a VAE, which is told no class",
+    "classify vae": "vae holds a VAE, which has no classifier: train one with --model semi-supervised",
+    "interpolate told": "needs the class of each row, 0 to 9: pass labels=, on the command line --label",
+    "analogy told --a 1 --b 2 --c 3": "needs the class of each row",
+    "train --labels 20": "--labels does nothing for vae: leave it out, or add --model semi-supervised",
+    "train --model conditional --alpha 2": "--alpha does nothing for conditional",
+    "train --model semi-supervised --labels 33": "--labels 33: expected a multiple of 10, the number of classes",
+    "train --model semi-supervised --labels 20000": "rows are labelled 0, which is fewer",
+    "train --model semi-supervised --labelled-share 2": "labelled_share=2.0: expected a number above 0 and below 1",
+    "train table.npy --model conditional": "table.npy has no labels that are classes",
+    "train --model conditional --missing": "missing=True is for a VAE that is told no class",
+    "train --model semi-supervised --free-bits 0.1": "free_bits are for a VAE whose KL is of a row",
+    "embed told table.npy": "has no labels, and a ConditionalVAE needs the class of each row",
+}
+
+
+@pytest.mark.parametrize("line", REFUSED)
+def test_mistakes_are_answered_in_a_line(folder, line, capsys):
+    np.save("table.npy", np.random.default_rng(0).random((40, 64), np.float32))
+    command = f"{line} --epochs 1 --quiet --out refused" if line.startswith("train") else line
+    assert run(command) == 2
+    said = capsys.readouterr().err
+    assert REFUSED[line] in said and said.count("\n") == 1 and "Traceback" not in said
