@@ -46,6 +46,8 @@ def test_pictures_of_an_earlier_run_do_not_stay_beside_a_new_model(tmp_path):
     out = ["--out", str(tmp_path)]
     assert main(["train", *QUICK, *out]) == 0
     assert {path.stem for path in tmp_path.glob("*.png")} == set(ALBUM) - {"styles"}
+    assert main(["train", *QUICK, *out, "--model", "conditional"]) == 0
+    assert {path.stem for path in tmp_path.glob("*.png")} == set(ALBUM) - {"interpolation"}
     assert main(["train", *QUICK, *out, "--model", "autoencoder"]) == 0
     assert {path.stem for path in tmp_path.glob("*.png")} == set(ALBUM) - {"samples", "styles"}
     assert main(["train", *QUICK, *out, "--no-pictures"]) == 0
