@@ -14,7 +14,10 @@
 # the same size that was told nothing?
 #
 #     python demos/conditional.py                                       8×8 digits, half a minute
-#     python demos/conditional.py --data mnist --epochs 30 --latent 10
+#     python demos/conditional.py --data mnist --likelihood bernoulli --epochs 10 --latent 10
+#
+# On MNIST the learnt σ becomes so small that z, of 30 nats, holds the class as well, and y is hardly asked any more: of
+# the samples 36 % are then taken for their class.
 
 # %%
 import argparse
