@@ -13,9 +13,8 @@ from scratchvae.probability import LogRatio
 if TYPE_CHECKING:
     from scratchvae.models.vae import VAE
 
-Visits = Iterator[
-    tuple[Array, Array]
-]  # the parameters (B, P) of p(x | z) for a z each row has come to, and its log-weight
+# The parameters (B, P) of p(x | z), for a z that each row has come to, and its log-weight (B,).
+Visits = Iterator[tuple[Array, Array]]
 
 
 class Incomplete:

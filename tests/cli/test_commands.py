@@ -20,6 +20,7 @@ COMMANDS = [
     "denoise",
     "complete",
     "embed",
+    "classify",
     "evaluate",
     "info",
 ]
