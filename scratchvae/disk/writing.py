@@ -1,21 +1,16 @@
-"""Files: written whole or not at all, and read without running anything."""
+"""Files that are written whole or not at all, and where they may go."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import numpy as np
-
-from scratchvae.errors import FileError, ScratchVAEError
-
-Array = np.ndarray[Any, np.dtype[Any]]
-NPY, ZIP = b"\x93NUMPY", b"PK"  # how a .npy and an .npz file begin
+from scratchvae.errors import FileError
 
 
 def cache_folder() -> Path:
@@ -61,7 +56,7 @@ def whole_file(path: str | PathLike[str]) -> Iterator[BinaryIO]:
             path.lstat()  # a name that no file can have is refused now, not once the work is done
         file = part.open("x+b")
     except (OSError, ValueError) as error:
-        raise FileError(f"cannot write {path}: {_reason(error)}; choose another place") from None
+        raise FileError(f"cannot write {path}: {reason_of(error)}; choose another place") from None
     try:
         with file:
             yield file
@@ -70,7 +65,7 @@ def whole_file(path: str | PathLike[str]) -> Iterator[BinaryIO]:
         part.replace(path)
         made = []
     except OSError as error:
-        raise FileError(f"cannot write {path}: {_reason(error)}") from None
+        raise FileError(f"cannot write {path}: {reason_of(error)}") from None
     finally:
         part.unlink(missing_ok=True)
         for folder in made:
@@ -78,31 +73,7 @@ def whole_file(path: str | PathLike[str]) -> Iterator[BinaryIO]:
                 folder.rmdir()
 
 
-def read_arrays(path: Path, choose: Callable[[list[str]], Iterable[str]]) -> dict[str, Array]:
-    """The arrays of an .npz file that `choose` picks from all their names, or of a .npy file, whose one name is "".
-
-    Nothing is unpickled. Raises FileError for what is no such file, or is damaged.
-    """
-    try:
-        with path.open("rb") as file:
-            start = file.read(len(NPY))
-            file.seek(0)
-            if start != NPY and not start.startswith(ZIP):
-                raise FileError(f"{path} is neither a .npy nor an .npz file")
-            loaded = np.load(file, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                return dict.fromkeys(choose([""]), loaded)
-            arrays = {name: loaded[name] for name in choose(loaded.files)}
-    except ScratchVAEError:
-        raise
-    except Exception as error:  # NumPy, zipfile and zlib have a dozen ways to say that a file is damaged
-        raise FileError(f"{path} cannot be read: {_reason(error)}") from None
-    for name, array in arrays.items():
-        if not isinstance(array, np.ndarray):
-            raise FileError(f"{path} holds {name!r}, which is no array")
-    return arrays
-
-
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """What an error says, in as few words as it can be said."""
     text = error.strerror if isinstance(error, OSError) else None
     return text or str(error) or type(error).__name__
