@@ -52,7 +52,7 @@ def test_a_pixel_is_the_part_of_its_area_that_the_shape_covers(shape, seed):
 
 
 @shapes
-@given(seed=seeds, height=st.integers(8, 40), width=st.integers(8, 40))
+@given(seed=seeds, height=st.integers(16, 40), width=st.integers(16, 40))
 def test_no_shape_is_cut_by_the_border(shape, seed, height, width):
     wide = np.array([[x, y] for x in (0.0, 1.0) for y in (0.0, 1.0)])
     factors = some(seed, 4, shape=shape, scale=1.0, x=wide[:, 0], y=wide[:, 1])
