@@ -19,7 +19,7 @@ from scratchvae.models import IWAE, VAE, Autoencoder, ConditionalVAE, SemiSuperv
 
 if TYPE_CHECKING:
     from scratchvae import datasets, evaluation, gradcheck, plotting, training, verification
-    from scratchvae.training import Trainer, load, save, score
+    from scratchvae.training import Trainer, load, load_encoder, save, score
 
 __version__ = "0.1.0"
 
@@ -37,6 +37,7 @@ __all__ = [
     "gradcheck",
     "layers",
     "load",
+    "load_encoder",
     "optim",
     "plotting",
     "probability",
@@ -49,7 +50,7 @@ __all__ = [
 
 
 _ROOMS = ("datasets", "evaluation", "gradcheck", "plotting", "training", "verification")
-_OF_TRAINING = ("Trainer", "load", "save", "score")
+_OF_TRAINING = ("Trainer", "load", "load_encoder", "save", "score")
 
 
 def __getattr__(name: str) -> Any:

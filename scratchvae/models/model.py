@@ -24,6 +24,7 @@ from scratchvae.probability import Observed
 from scratchvae.streams import fill, stream
 
 M = TypeVar("M", bound="Model")
+PLAN = Backend("plan", None, type(None))  # of a model that only tells of its weights, and takes no room for them
 
 
 class Model(LatentSpace, Output, Unlabelled, Weights):
@@ -86,19 +87,27 @@ class Model(LatentSpace, Output, Unlabelled, Weights):
             self.encoder, self.likelihood = Fill(self.encoder), Observed(self.likelihood)
         self.objective = Objective(config["beta"])
         self.build_latent()
+        self.pieces = {**networks, "encoder": self.encoder, "likelihood": self.likelihood}
+        if backend is not PLAN:
+            self.settle(get_backend(backend))
 
-        self.backend = get_backend(backend)
-        if config["dtype"] == "longdouble" and not self.backend.on_host:
-            raise BackendError(f"dtype='longdouble' needs backend='numpy'; {self.backend.name} has float32 and float64")
-        self.door = Door(self.backend, self.dtype)
-        pieces = {**networks, "encoder": self.encoder, "likelihood": self.likelihood}
-        self.lay_out(pieces, self.backend, self.dtype)
-        self._buffers = BatchBuffers(self.backend, self.dtype, 0)
-        self.reserve(1)  # binds every piece to this backend, so that none binds itself to another
-        rng = stream(config["seed"], "weights")
-        for piece in pieces.values():
-            piece.initialize(self.backend, rng)
+    def settle(self, backend: Backend) -> None:
+        """Take room for all pieces, and let them begin. Raises BackendError."""
+        self.take_room(backend)
+        rng = stream(self.config["seed"], "weights")
+        for piece in self.pieces.values():
+            piece.initialize(backend, rng)
         self.scale_output()
+
+    def take_room(self, backend: Backend) -> None:
+        """Lay the pieces' weights out on `backend`, with no room for rows yet. Raises BackendError."""
+        if self.config["dtype"] == "longdouble" and not backend.on_host:
+            raise BackendError(f"dtype='longdouble' needs backend='numpy'; {backend.name} has float32 and float64")
+        self.backend = backend
+        self.door = Door(backend, self.dtype)
+        self.lay_out(backend, self.dtype)
+        self._buffers = BatchBuffers(backend, self.dtype, 0)
+        self.bind(self._buffers)  # so that no piece binds itself to another backend
 
     def __repr__(self) -> str:
         widths = "-".join(str(width) for width in (self.input_dim, *self.config["hidden"], self.latent_dim))

@@ -1,9 +1,12 @@
 """Models in files."""
 
 import errno
+import hashlib
 import io
 import json
+import tracemalloc
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +14,15 @@ from drawing import hidden_layers, seeds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scratchvae import VAE, Autoencoder, load, save
-from scratchvae.errors import BackendError, FileError, ScratchVAEError
+from scratchvae import IWAE, VAE, Autoencoder, ConditionalVAE, SemiSupervisedVAE, load, load_encoder, save
+from scratchvae.errors import BackendError, ConfigError, FileError, ScratchVAEError
 from scratchvae.models.network import ACTIVATIONS
 
 NOTES = {"data": "digits", "epochs": 3, "nested": {"é": [1.5, None, True]}}
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
 
 
 def small_model():
@@ -81,8 +88,14 @@ def test_numbers_that_no_training_should_reach_come_back_too(tmp_path, dtype):
 
 def test_the_file_holds_plain_arrays_and_json_and_no_pickle(file):
     model, members = small_model(), members_of(file)
-    header = json.loads(str(members.pop("scratchvae")))
-    assert header == {"format": 1, "model": "VAE", "config": model.config, "notes": NOTES}
+    text = str(members.pop("scratchvae"))
+    assert str(members.pop("sha256")) == sha256(text.encode())
+    header = json.loads(text)
+    arrays = header.pop("arrays")
+    assert header == {"format": 2, "content": "model", "model": "VAE", "config": model.config, "notes": NOTES}
+    for name, array in members.items():
+        assert arrays[name] == {"dtype": "<f4", "shape": list(array.shape), "sha256": sha256(array.tobytes())}
+    assert members.keys() == arrays.keys()
     assert members.keys() == {f"params/{name}" for name in model.params}
     assert all(np.array_equal(members[f"params/{name}"], array) for name, array in model.params.items())
 
@@ -140,31 +153,60 @@ def test_a_truncated_file_is_refused(file, part):
     assert isinstance(assert_refused(path, str(path)), FileError)
 
 
+FORMAT_1 = 1
+
+
 def header_with(**changes):
-    return json.dumps({"format": 1, "model": "VAE", "config": small_model().config, "notes": {}, **changes})
+    return {"format": FORMAT_1, "model": "VAE", "config": small_model().config, "notes": {}, **changes}
 
 
-def put_header(file, header):
-    np.savez(file, **{**members_of(file), "scratchvae": np.array(header)})
+def seal(file, header, members=None, version=2):
+    """Write the file anew as whoever can compute a digest would: what it holds must bear being wrong."""
+    members = members_of(file) if members is None else members
+    arrays = {name: array for name, array in members.items() if name not in ("scratchvae", "sha256")}
+    if version == 2 and isinstance(header, dict):
+        told = {
+            name: {"dtype": a.dtype.str, "shape": a.shape, "sha256": sha256(a.tobytes())} for name, a in arrays.items()
+        }
+        header = {"arrays": told, **header, "format": 2 if header["format"] is FORMAT_1 else header["format"]}
+    text = header if isinstance(header, str) else json.dumps(header)
+    digest = {"sha256": np.array(sha256(text.encode()))} if version == 2 else {}
+    np.savez(file, scratchvae=np.array(text), **digest, **arrays)
 
 
+versions = pytest.mark.parametrize("version", [1, 2])
+
+
+@versions
 @pytest.mark.parametrize("header", ["", "{", "null", "5", "[]", "{}", "[" * 100_000], ids=lambda header: header[:5])
-def test_a_header_that_is_no_description_is_refused(file, header):
-    put_header(file, header)
+def test_a_header_that_is_no_description_is_refused(file, header, version):
+    seal(file, header, version=version)
     assert_refused(file, str(file))
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        *[("format", value) for value in (2, None)],
+        *[("format", value) for value in (3, None, True, "2", 1.5)],
         *[("model", value) for value in ("Transformer", "Autoencoder", None, ["VAE"])],
         *[("config", value) for value in (None, [], "text")],
     ],
 )
-def test_a_header_that_describes_another_file_is_refused(file, field, value):
-    put_header(file, header_with(**{field: value}))
+@versions
+def test_a_header_that_describes_another_file_is_refused(file, field, value, version):
+    seal(file, header_with(**{field: value}), version=version)
     assert_refused(file, str(file))
+
+
+def test_a_newer_format_is_refused_with_the_way_forward(file):
+    seal(file, header_with(format=3), version=1)
+    assert_refused(file, "format 3", "reads 1 to 2", "a newer one")
+
+
+def test_a_file_of_format_1_is_read():
+    model = load(Path(__file__).parent / "format_1.npz")  # written by the version that wrote no other
+    assert model.theta.tobytes() == VAE(3, 1, hidden=(2,), seed=3).theta.tobytes()
+    assert model.notes == {"data": "digits"}
 
 
 @pytest.mark.parametrize(
@@ -175,14 +217,46 @@ def test_a_header_that_describes_another_file_is_refused(file, field, value):
     + [("beta", float("nan")), ("beta", 10**400), ("seed", -1), ("image_shape", [3, 3])],
     ids=lambda value: str(value)[:12],
 )
-def test_a_configuration_that_makes_no_or_another_model_is_refused(file, argument, value):
-    put_header(file, header_with(config={**small_model().config, argument: value}))
+@versions
+def test_a_configuration_that_makes_no_or_another_model_is_refused(file, argument, value, version):
+    seal(file, header_with(config={**small_model().config, argument: value}), version=version)
     assert_refused(file)
 
 
-def test_notes_that_are_no_notes_do_not_keep_a_model_from_loading(file):
-    put_header(file, header_with(notes=[1]))
+@pytest.mark.parametrize(("argument", "value"), [("latent_dim", 10**9), ("hidden", [2**24]), ("hidden", [1] * 100_000)])
+def test_a_configuration_of_more_than_the_file_holds_takes_no_room(file, argument, value):
+    seal(file, header_with(config={**small_model().config, argument: value}))
+    tracemalloc.start()
+    assert_refused(file, str(file))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**24
+
+
+@versions
+def test_notes_that_are_no_notes_do_not_keep_a_model_from_loading(file, version):
+    seal(file, header_with(notes=[1]), version=version)
     assert load(file).notes == {}
+
+
+@pytest.mark.parametrize("notes", [{"long": "x" * 2**20}, {"number": 10**500}, {"object": object()}, {1, 2}])
+def test_notes_that_could_not_be_read_again_are_refused_and_nothing_is_written(file, notes):
+    before, model = file.read_bytes(), small_model()
+    model.notes = notes
+    with pytest.raises(ConfigError):
+        save(model, file)
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["params/encoder.0.W", "scratchvae"])
+def test_a_change_under_a_right_checksum_of_zip_breaks_the_seal(file, name):
+    members = members_of(file)
+    if name == "scratchvae":
+        members[name] = np.array(str(members[name]).replace('"beta": 0.5', '"beta": 0.6'))
+    else:
+        members[name][0, 0] = np.nextafter(members[name][0, 0], np.float32(1))
+    np.savez(file, **members)
+    assert_refused(file, str(file), "digest", "header" if name == "scratchvae" else name)
 
 
 @pytest.mark.parametrize(
@@ -199,13 +273,17 @@ def test_notes_that_are_no_notes_do_not_keep_a_model_from_loading(file):
     ],
     ids=["missing", "shorter", "transposed", "of more axes", "float64", "int32", "text", "object"],
 )
-def test_a_parameter_that_does_not_fit_is_refused_by_name(file, change):
+@pytest.mark.parametrize("version", [1, 2, "not sealed"])
+def test_a_parameter_that_does_not_fit_is_refused_by_name(file, change, version):
     members = members_of(file)
     name = "encoder.0.W"
     array = change(members.pop(f"params/{name}"))
     if array is not None:
         members[f"params/{name}"] = array
-    np.savez(file, **members)
+    if version == "not sealed" or (array is not None and array.dtype == object):
+        np.savez(file, **members)
+    else:
+        seal(file, header_with(), members, version)
     refusal = assert_refused(file, str(file))
     assert name in str(refusal) or array.dtype == object
 
@@ -252,3 +330,56 @@ def test_a_file_with_damaged_bytes_is_refused_or_gives_the_very_model(file, flip
 def test_a_backend_that_is_none_is_refused(file):
     with pytest.raises(BackendError, match="abacus"):
         load(file, backend="abacus")
+
+
+def test_a_model_is_kept_on_the_disk_only_once_it_was_read_again(file, monkeypatch):
+    before, write = file.read_bytes(), np.savez
+
+    def write_wrongly(to, **members):
+        members["params/encoder.0.b"] = members["params/encoder.0.b"] + 1
+        write(to, **members)
+
+    monkeypatch.setattr(np, "savez", write_wrongly)
+    with pytest.raises(FileError, match=r"encoder\.0\.b is damaged"):
+        save(VAE(6, 2, hidden=()), file)
+    assert file.read_bytes() == before
+
+
+MODELS = [
+    VAE(6, 2, hidden=(3,)),
+    VAE(6, 2, hidden=(3,), likelihood="gaussian_learnt", missing=True),
+    IWAE(6, 2, hidden=(3,), importance_samples=4),
+    ConditionalVAE(6, 2, hidden=(3,), classes=3),
+    SemiSupervisedVAE(6, 2, hidden=(3,), classes=3),
+    Autoencoder(6, 2, hidden=(3,)),
+]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=repr)
+def test_the_encoder_alone_gives_the_bits_of_the_whole_from_fewer_weights(tmp_path, model):
+    path = tmp_path / "model.npz"
+    model.notes = {"data": "digits"}
+    save(model, path)
+    encoder, x = load_encoder(path), np.random.default_rng(0).random((5, 6))
+    told = {"labels": [0, 1, 2, 0, 1]} if model.classes else {}
+    assert encoder.embed(x, **told).tobytes() == model.embed(x, **told).tobytes()
+    for one, other in zip(encoder.encode(x, **told), model.encode(x, **told), strict=True):
+        assert one.tobytes() == other.tobytes()
+    assert encoder.config == model.config
+    assert encoder.notes == model.notes
+    assert encoder.params.keys() == {name for name in model.params if name.startswith(("encoder", "classifier"))}
+    assert "Encoder of " + type(model).__name__ in repr(encoder)
+
+
+def test_the_encoder_is_read_where_the_decoder_is_damaged(file):
+    seal_of = members_of(file)
+    seal_of["params/decoder.0.W"] = seal_of["params/decoder.0.W"] + 1
+    np.savez(file, **seal_of)
+    assert_refused(file, "decoder.0.W is damaged")
+    x = np.zeros((1, 6))
+    assert load_encoder(file).embed(x).tobytes() == small_model().embed(x).tobytes()
+
+
+def test_labels_for_an_encoder_that_takes_none_are_refused(file):
+    with pytest.raises(ConfigError, match="labels"):
+        load_encoder(file).embed(np.zeros((1, 6)), labels=[1])

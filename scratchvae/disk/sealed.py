@@ -1,0 +1,136 @@
+"""Our own files: arrays under a header that says what they are, sealed by digests.
+
+One .npz, so that any NumPy reads it, and no pickle, so that reading runs nothing. Format 2; its members are
+
+    scratchvae     JSON text of at most LONGEST_TEXT characters, an object that has
+                     "format"    2
+                     "content"   "model" or "checkpoint"; what else is in the header, its writer says
+                     "arrays"    {NAME: {"dtype": "<f4", "shape": [784, 512], "sha256": …}} of every other array,
+                                 the digest being of its bytes in C order
+    sha256         text: the SHA-256 of the text above in UTF-8, 64 hexadecimal digits
+    NAME           one for each of "arrays"
+
+So one flipped bit, in a number or in a setting, is noticed. A digest is no signature: whoever can write the file can
+seal it, too. Format 1 had neither "arrays" nor "content" nor digests; it is read, with the checksums of zip alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from scratchvae.disk.arrays import Array, ArrayFile, open_arrays
+from scratchvae.errors import ConfigError, FileError
+
+FORMAT = 2
+LONGEST_TEXT = 2**20  # characters
+LONGEST_NUMBER = 400  # digits: a float has up to 309 before the point, the state of a generator 39
+HEADER, DIGEST = "scratchvae", "sha256"
+
+
+class Sealed:
+    """An open file of ours: its `header`, and the arrays that it says it has.
+
+    `described` knows them by dtype and shape before any is read. Raises FileError for another file, an unknown format,
+    or a header that is not the one that was sealed.
+    """
+
+    def __init__(self, file: ArrayFile) -> None:
+        self._file = file
+        if HEADER not in file.described:
+            raise FileError("it is no file of scratchvae; expected one that scratchvae.save wrote")
+        text = _text(file, HEADER, LONGEST_TEXT)
+        self.header = _parsed(text)
+        self.format: Any = self.header.get("format")
+        if isinstance(self.format, bool) or self.format not in (1, FORMAT):
+            raise FileError(
+                f"it is of format {self.format!r:.40}, and this version of scratchvae reads 1 to {FORMAT}: read it "
+                "with the version that wrote it, or a newer one"
+            )
+        members = {name: kept for name, kept in file.described.items() if name not in (HEADER, DIGEST)}
+        self.described = members
+        self._promised: dict[str, Any] = {}
+        if self.format == FORMAT:
+            if _text(file, DIGEST, 64) != _sha256(text.encode()):
+                raise FileError("its header is damaged: it has not the digest that it was sealed with")
+            self._promised = self.header.get("arrays", {})
+            held = {name: {"dtype": kept.dtype.str, "shape": list(kept.shape)} for name, kept in members.items()}
+            told = {name: {key: of[key] for key in ("dtype", "shape")} for name, of in self._promised.items()}
+            if odd := sorted(name for name in held.keys() | told.keys() if held.get(name) != told.get(name)):
+                raise FileError(f"it does not hold the arrays that its header tells of: see {', '.join(odd)}")
+
+    def read(self, name: str) -> Array:
+        """The array of that name, if it is the one that was sealed."""
+        array = self._file.read(name)
+        if self.format == FORMAT and _digest(array) != self._promised[name]["sha256"]:
+            raise FileError(f"{name} is damaged: it has not the digest that it was sealed with")
+        return array
+
+
+@contextmanager
+def open_sealed(path: Path) -> Iterator[Sealed]:
+    """The file of ours at `path`; whatever goes wrong in the block is a FileError that names the file."""
+    with open_arrays(path) as file:
+        yield Sealed(file)
+
+
+def write_sealed(file: IO[bytes], header: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+    """Write header and arrays to `file`, and prove that they can be read again. Raises ConfigError or FileError."""
+    import json
+
+    told = {name: {"dtype": a.dtype.str, "shape": a.shape, "sha256": _digest(a)} for name, a in arrays.items()}
+    try:
+        text = json.dumps({"format": FORMAT, **header, "arrays": told})
+        _parsed(text)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{header!r:.200} cannot be written as JSON ({error}); keep plain values") from None
+    if len(text) > LONGEST_TEXT:
+        raise ConfigError(f"the header would be of {len(text)} characters; expected {LONGEST_TEXT}: keep less in notes")
+    members = {HEADER: np.array(text), DIGEST: np.array(_sha256(text.encode())), **arrays}
+    np.savez(file, **members)  # type: ignore[arg-type]
+    file.flush()
+    file.seek(0)
+    written = Sealed(ArrayFile(file))
+    for name in written.described:
+        written.read(name)
+
+
+def _text(file: ArrayFile, name: str, longest: int) -> str:
+    described = file.described.get(name)
+    if described is None or described.dtype.kind != "U" or described.shape != ():
+        raise FileError(f"it has no text {name!r}")
+    if described.nbytes > 4 * longest:
+        raise FileError(f"its text {name!r} is of {described.nbytes // 4} characters; expected at most {longest}")
+    return str(file.read(name))
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    import json
+
+    header = json.loads(text, parse_int=_short(int), parse_float=_short(float))
+    if not isinstance(header, dict):
+        raise FileError(f"its header is no object but {type(header).__name__}")
+    return header
+
+
+def _short(kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    def read(digits: str) -> Any:
+        if len(digits) > LONGEST_NUMBER:
+            raise ValueError(f"a number of {len(digits)} digits")
+        return kind(digits)
+
+    return read
+
+
+def _digest(array: Array) -> str:
+    return _sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+
+
+def _sha256(content: bytes | memoryview) -> str:
+    import hashlib
+
+    return hashlib.sha256(content).hexdigest()

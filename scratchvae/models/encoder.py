@@ -1,0 +1,56 @@
+"""Half a model: what makes embeddings, without what makes pictures of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scratchvae.backend import Array, Backend
+from scratchvae.memory import BatchBuffers
+from scratchvae.models.model import Model
+
+
+class Encoder:
+    """The encoder of a model, alone: half the weights, and the same bits that `encode` and `embed` of the whole give.
+
+    Made by `scratchvae.load_encoder`. `config` and `notes` are those of the whole model.
+    """
+
+    def __init__(self, plan: Model, backend: Backend) -> None:
+        """From the plan of a whole model, whose decoder is left out. Raises BackendError."""
+        self._model = plan
+        for left_out in (plan.decoder, plan.likelihood):
+            left_out.bind = _takes_no_room  # type: ignore[method-assign]
+        plan.pieces = {of: piece for of, piece in plan.pieces.items() if of not in ("decoder", "likelihood")}
+        plan.take_room(backend)
+        self.config, self.notes = plan.config, plan.notes
+        self.input_dim, self.latent_dim, self.dtype, self.backend = plan.input_dim, plan.latent_dim, plan.dtype, backend
+
+    def __repr__(self) -> str:
+        size = self._model.theta.size
+        return f"<Encoder of {type(self._model).__name__}, {self.input_dim} to {self.latent_dim}, {size:,} parameters>"
+
+    @property
+    def params(self) -> dict[str, Array]:
+        """The parameters by name, as in the whole model: write `params[name][...] = new`."""
+        return self._model.params
+
+    def encode(self, x: Any, labels: Any = None) -> Any:
+        """As `encode` of the model: of a VAE mu and logvar, (B, Z) each, of an Autoencoder the codes (B, Z).
+
+        labels (B,) are for a model that takes them. Raises ConfigError, DTypeError, ShapeError or RangeError.
+        """
+        return self._model.encode(x, **self._told(x, labels))  # type: ignore[attr-defined]
+
+    def embed(self, x: Any, labels: Any = None) -> Array:
+        """As `embed` of the model: the code (B, Z) of each row of x (B, D). Takes and raises as `encode`."""
+        return self._model.embed(x, **self._told(x, labels))
+
+    def _told(self, x: Any, labels: Any) -> dict[str, Any]:
+        if labels is None:
+            return {}
+        self._model.admit_labels(labels, len(self._model.admit_data(x)))
+        return {"labels": labels}
+
+
+def _takes_no_room(buffers: BatchBuffers, width: int) -> int:
+    return 0

@@ -1,0 +1,182 @@
+"""Arrays in files: nothing is believed that the file does not bear out."""
+
+import io
+import os
+import struct
+import tracemalloc
+import zipfile
+
+import numpy as np
+import pytest
+from drawing import seeds
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scratchvae.disk import read_arrays
+from scratchvae.disk.directory import BOMB, LARGEST_DIRECTORY
+from scratchvae.errors import FileError
+
+ROOM = 2**23  # bytes that a refusal may take
+
+
+def everything(names):
+    return names
+
+
+def npy(array):
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def npy_that_claims(descr="'<f4'", shape="(3,)", fortran="False", content=b"\0" * 12, version=1, length=None):
+    text = f"{{'descr': {descr}, 'fortran_order': {fortran}, 'shape': {shape}, }}\n".encode()
+    claimed = len(text) if length is None else length
+    return b"\x93NUMPY" + bytes([version, 0]) + struct.pack("<H" if version == 1 else "<I", claimed) + text + content
+
+
+def zipped(members, path, how=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(path, "w", how) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def assert_refused_in_little_room(path, *words):
+    tracemalloc.start()
+    try:
+        with pytest.raises(FileError) as refusal:
+            read_arrays(path, everything)
+        assert tracemalloc.get_traced_memory()[1] < ROOM
+    finally:
+        tracemalloc.stop()
+    for word in (str(path), *words):
+        assert word in str(refusal.value)
+
+
+dtypes = st.sampled_from(["<f4", ">f8", "<i2", "|u1", "|b1", "<c8", "<U3", "|S2", "<M8[s]", "<f2"])
+
+
+@given(dtype=dtypes, shape=st.lists(st.integers(0, 4), max_size=3), fortran=st.booleans(), seed=seeds)
+def test_arrays_come_back_as_numpy_reads_them(tmp_path, dtype, shape, fortran, seed):
+    raw = np.random.default_rng(seed).integers(0, 2, tuple(shape))
+    array = np.asarray(raw.astype(dtype), order="F" if fortran else "C")
+    np.save(tmp_path / "one.npy", array)
+    np.savez_compressed(tmp_path / "some.npz", a=array, b=raw)
+    (one,) = read_arrays(tmp_path / "one.npy", everything).values()
+    some = read_arrays(tmp_path / "some.npz", everything)
+    assert some.keys() == {"a", "b"}
+    for again, was in ((one, array), (some["a"], array), (some["b"], raw)):
+        assert (again.dtype, again.shape) == (was.dtype, was.shape)
+        assert again.tobytes() == was.tobytes()
+
+
+def test_what_was_not_chosen_is_not_read(tmp_path):
+    np.savez(tmp_path / "two.npz", a=np.arange(3), b=np.arange(10_000))
+    content = bytearray((tmp_path / "two.npz").read_bytes())
+    content[content.index(npy(np.arange(10_000))[-8:])] ^= 1
+    (tmp_path / "two.npz").write_bytes(content)
+    assert read_arrays(tmp_path / "two.npz", lambda names: ["a"])["a"].tolist() == [0, 1, 2]
+    assert_refused_in_little_room(tmp_path / "two.npz")
+
+
+def test_bytes_that_are_no_booleans_become_some(tmp_path):
+    (tmp_path / "odd.npy").write_bytes(npy_that_claims("'|b1'", "(4,)", content=bytes([0, 1, 2, 255])))
+    (array,) = read_arrays(tmp_path / "odd.npy", everything).values()
+    assert (~array).tolist() == [True, False, False, False]
+    assert array.view(np.uint8).tolist() == [0, 1, 1, 1]
+
+
+CLAIMS = {
+    "of 10^18 numbers": npy_that_claims(shape=f"({10**18},)"),
+    "of many axes that overflow": npy_that_claims(shape=str((2**32, 2**32, 2**32))),
+    "of fewer than none": npy_that_claims(shape="(-3,)"),
+    "of fewer than none, twice": npy_that_claims(shape="(-3, -1)"),
+    "of more than is there": npy_that_claims(shape="(4,)"),
+    "of less than is there": npy_that_claims(shape="(2,)"),
+    "with a header of 1 GB": npy_that_claims(version=2, length=2**30),
+    "with a header of 4 GB": npy_that_claims(version=2, length=2**32 - 1),
+    "with a header that is cut": npy_that_claims(length=200),
+    "of objects": npy(np.array([{}, []], object)),
+    "of records": npy(np.zeros(3, [("a", "<f4")])),
+    "of one huge item": npy_that_claims("'|V1000000000'", "()"),
+    "of items of no size": npy_that_claims("'<U0'", "(1000000000000000000,)", content=b""),
+    "of no dtype": npy_that_claims("'<q9'"),
+    "that nests": npy_that_claims("'<f4'", "(" * 4000 + ")" * 4000),
+    "that computes": npy_that_claims(shape="(9**9**9,)"),
+    "of a later version": b"\x93NUMPY\x09\x00" + npy(np.zeros(3))[8:],
+    "of a shape of text": npy_that_claims(shape="('3',)"),
+}
+
+
+@pytest.mark.parametrize("content", CLAIMS.values(), ids=CLAIMS)
+@pytest.mark.parametrize("within", ["npy", "npz", "packed npz"])
+def test_a_header_that_claims_what_is_not_there_is_refused_before_room_is_taken(tmp_path, content, within):
+    path = tmp_path / "claims"
+    if within == "npy":
+        path.write_bytes(content)
+    else:
+        zipped({"a.npy": content}, path, zipfile.ZIP_DEFLATED if within != "npz" else zipfile.ZIP_STORED)
+    assert_refused_in_little_room(path)
+
+
+def test_a_zip_bomb_is_refused_with_what_to_do(tmp_path):
+    path, block = tmp_path / "bomb.npz", 2**16
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("a.npy", "w") as member:
+        member.write(npy_that_claims("'|u1'", f"({BOMB},)", content=b""))
+        for _ in range(BOMB // block):
+            member.write(bytes(block))
+    assert path.stat().st_size < BOMB / 500
+    assert_refused_in_little_room(path, "zip bomb", "numpy.savez")
+
+
+@pytest.mark.parametrize(("field", "value"), [(20, 40), (24, 2**31)], ids=["packed", "unpacked"])
+def test_a_member_that_claims_another_size_is_refused(tmp_path, field, value):
+    path = zipped({"a.npy": npy(np.zeros(300))}, tmp_path / "lies.npz", zipfile.ZIP_DEFLATED)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"PK\1\2") + field
+    content[at : at + 4] = struct.pack("<I", value)
+    path.write_bytes(content)
+    assert_refused_in_little_room(path)
+
+
+def test_members_that_share_their_bytes_are_refused(tmp_path):
+    path = zipped({"a.npy": npy(np.zeros(300)), "b.npy": npy(np.ones(300))}, tmp_path / "shared.npz")
+    content = bytearray(path.read_bytes())
+    second = content.rindex(b"PK\1\2")
+    content[second + 42 : second + 46] = struct.pack("<I", 0)  # where its local header is
+    path.write_bytes(content)
+    assert_refused_in_little_room(path, "lies over another")
+
+
+def test_two_members_of_one_name_are_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "twice.npz", "w") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        for _ in range(2):
+            archive.writestr("a.npy", npy(np.zeros(3)))
+    assert_refused_in_little_room(tmp_path / "twice.npz", "two members")
+
+
+@pytest.mark.parametrize("wide", [False, True], ids=["32 bits", "64 bits"])
+def test_a_directory_that_is_too_large_is_refused(tmp_path, wide):
+    path = zipped({"a.npy": npy(np.zeros(3))}, tmp_path / "directory.npz")
+    content = bytearray(path.read_bytes())
+    end = content.rindex(b"PK\5\6")
+    if wide:
+        record = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, 2**40, 0)
+        locator = struct.pack("<4sLQL", b"PK\6\7", 0, end, 1)
+        content[end:end] = record + locator
+    else:
+        content[end + 12 : end + 16] = struct.pack("<I", LARGEST_DIRECTORY + 1)
+    path.write_bytes(content)
+    assert_refused_in_little_room(path, "directory")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.npy")
+    assert_refused_in_little_room(tmp_path / "pipe.npy", "regular file")
+
+
+@pytest.mark.parametrize("name", ["nowhere.npy", "."])
+def test_a_place_without_a_file_is_refused(tmp_path, name):
+    assert_refused_in_little_room(tmp_path / name)
