@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from scratchvae.backend import Array
 from scratchvae.kernels.compiled import OBJECTIVE, launch
-from scratchvae.memory import twin_of
+from scratchvae.memory import BatchBuffers, twin_of
 from scratchvae.models.objective import Objective, Terms
 
 
 @twin_of(Objective)
 class FusedObjective(Objective):
     """The objective in one launch."""
+
+    def bind(self, buffers: BatchBuffers) -> None:
+        """As `Objective.bind`, and room for sums that nobody asks for: the kernel adds up in any case."""
+        super().bind(buffers)
+        self._unwanted = self.zeros(buffers.rows)
 
     def shape_of_sums(self, rows: int) -> tuple[int, ...]:
         """A number a row."""
@@ -20,7 +25,8 @@ class FusedObjective(Objective):
         """The terms of each row, on loan."""
         self.rows, self.weight = len(kl), weight
         value = self._value[: self.rows]
-        sums = Terms(*(column[: self.rows] for column in self._sums))
+        kept = self._unwanted if self.sums is None else self.sums
+        sums = Terms(*(column[: self.rows] for column in kept))
         launch(self.xp, OBJECTIVE, reconstruction, kl if charged is None else charged, self.factor, value, *sums)
         if charged is not None:  # the kernel took it for the KL in the sum of that too
             self.xp.subtract(sums.kl, charged, out=sums.kl)

@@ -34,17 +34,17 @@ class Objective:
         self.beta = beta
         self.weight = 1.0  # of the last forward
         self.rows = 0
+        self.sums: Terms | None = None  # where the terms of each forward are added up: what `zeros` made, or nowhere
 
     def bind(self, buffers: BatchBuffers) -> None:
-        """Receive room for a value, two gradients and the sums of three terms a row."""
+        """Receive room for a value and two gradients a row."""
         fuse(self, buffers.backend.xp)
         self.xp: Any = buffers.backend.xp
         self._value = buffers.column()
         self._dreconstruction = buffers.column()
         self._dkl = buffers.column()
         self._filled: tuple[int, float] | None = None
-        wide, shape = np.promote_types(buffers.dtype, np.float64), self.shape_of_sums(buffers.rows)
-        self._sums = Terms(*(self.xp.zeros(shape, wide) for _ in Terms._fields))
+        self._wide = np.promote_types(buffers.dtype, np.float64)
 
     def forward(self, reconstruction: Array, kl: Array, charged: Array | None = None, weight: float = 1.0) -> Terms:
         """The terms of each row, on loan, from (B,) each; `charged` is what L takes for the KL, if that is not `kl`."""
@@ -53,8 +53,9 @@ class Objective:
         self.xp.multiply(kl if charged is None else charged, -self.factor, out=value)
         value += reconstruction
         terms = Terms(value, reconstruction, kl)
-        for total, term in zip(self._sums, terms, strict=True):
-            total += term.sum()
+        if self.sums is not None:
+            for total, term in zip(self.sums, terms, strict=True):
+                total += term.sum()
         return terms
 
     @property
@@ -68,15 +69,15 @@ class Objective:
         self.xp.add(terms.value, terms.reconstruction, out=terms.value)
         return terms
 
-    def totals(self) -> Terms:
-        """The sums of the terms of all rows since the last call: three numbers still on the device."""
-        totals = Terms(*(kept.sum() for kept in self._sums))
-        for kept in self._sums:
-            kept.fill(0.0)
-        return totals
+    def zeros(self, rows: int) -> Terms:
+        """Room for sums over batches of up to `rows` rows: a number each; on a device one a row, which takes it no launch.
+
+        What is added up is the sum of all its numbers.
+        """
+        return Terms(*(self.xp.zeros(self.shape_of_sums(rows), self._wide) for _ in Terms._fields))
 
     def shape_of_sums(self, rows: int) -> tuple[int, ...]:
-        """A single number for each sum; a device keeps one a row, which takes it no launch of its own."""
+        """That of each sum."""
         return ()
 
     def forget(self) -> None:

@@ -17,27 +17,31 @@ class Best:
         self.patience = patience
         self.epoch: int | None = None
         self.loss = inf
-        self._current = [theta, *optimizer.memory.values()]
-        self._kept = [array.copy() for array in self._current]
-        self._t = optimizer.t
-        self._waited = 0
+        self.t = optimizer.t
+        self.waited = 0
+        self._current = {"theta": theta, **optimizer.memory}
+        self.kept = {name: array.copy() for name, array in self._current.items()}
 
-    def see(self, record: Epoch) -> bool:
-        """Keep this epoch's weights if its validation loss is the lowest so far; whether patience has run out.
+    @property
+    def exhausted(self) -> bool:
+        """Whether patience has run out."""
+        return self.waited >= self.patience
+
+    def see(self, record: Epoch) -> None:
+        """Keep this epoch's weights if its validation loss is the lowest so far.
 
         An epoch that was not trained at the full weight of the KL may be the best, but is not waited for.
         """
-        self._waited += record.at_full_weight
+        self.waited += record.at_full_weight
         if record.validation is not None and record.validation < self.loss:
-            self.epoch, self.loss, self._waited = record.epoch, record.validation, 0
-            self._t = self.optimizer.t
-            for kept, current in zip(self._kept, self._current, strict=True):
-                kept[...] = current
-        return self._waited >= self.patience
+            self.epoch, self.loss, self.waited = record.epoch, record.validation, 0
+            self.t = self.optimizer.t
+            for name, current in self._current.items():
+                self.kept[name][...] = current
 
     def restore(self) -> None:
         """Put back what was kept, if any epoch was seen."""
         if self.epoch is not None:
-            self.optimizer.t = self._t
-            for kept, current in zip(self._kept, self._current, strict=True):
-                current[...] = kept
+            self.optimizer.t = self.t
+            for name, current in self._current.items():
+                current[...] = self.kept[name]

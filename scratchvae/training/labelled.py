@@ -83,9 +83,9 @@ class LabelledMinibatches(Minibatches):
         mixed: Array = np.concatenate(kinds)[np.argsort(places, kind="stable")]
         return mixed
 
-    def __iter__(self) -> Iterator[Array]:
-        """Batches (B, D) on the device; `targets` are theirs."""
-        for x in super().__iter__():
+    def after(self, passed: int) -> Iterator[Array]:
+        """As `Minibatches.after`; `targets` are those of the batch."""
+        for x in super().after(passed):
             targets = one_hot(self.labels[self.chosen], self._targets[: len(x)])
             self.targets = self._landing_targets.bring(targets)
             yield x

@@ -59,8 +59,12 @@ class Minibatches:
 
     def __iter__(self) -> Iterator[Array]:
         """Batches (B, D) on the device."""
+        return self.after(0)
+
+    def after(self, passed: int) -> Iterator[Array]:
+        """Those that are left of a run once the first `passed` were given out."""
         order = self.order()
-        for start in range(0, len(order), self.batch_size):
+        for start in range(passed * self.batch_size, len(order), self.batch_size):
             self.chosen = chosen = order[start : start + self.batch_size]
             x = self._host[: len(chosen)]
             gathered = self._gathered[: len(chosen)]

@@ -1,40 +1,59 @@
-"""What an epoch does with the KL, beside its mean."""
+"""What an epoch adds up."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from scratchvae.backend import to_numpy
-from scratchvae.models import VAE, Model
+from scratchvae.backend import Array, to_numpy
+from scratchvae.models import VAE, Model, Terms
 
 
 class Tally:
-    """Sums up the KL's weight, and, of a VAE, the KL of each latent dimension, over batches of up to `rows` rows.
+    """Sums over the batches of an epoch, of up to `rows` rows each: of the objective's terms, of the KL's weight and,
+    of a VAE, of the KL of each latent dimension.
 
-    There is a sum for each row of a batch on the model's device, so that a step is one addition in place; they are
-    added up, and read, when they are asked for.
+    They are on the model's device, some of them one for each row of a batch, so that a step is one addition in place;
+    they are added up, and read, when they are asked for.
     """
 
     def __init__(self, model: Model, rows: int) -> None:
         self.objective = model.objective
+        self.terms = self.objective.zeros(rows)
         self.steps = 0
-        self._weights = 0.0
+        self.weights = 0.0
         self._kl = model.kl if isinstance(model, VAE) and model.kl_by_row else None
-        self._sums = model.backend.xp.zeros((rows, model.latent_dim), np.promote_types(model.dtype, np.float64))
+        self._per_dimension = model.backend.xp.zeros(
+            (rows, model.latent_dim), np.promote_types(model.dtype, np.float64)
+        )
+
+    @property
+    def arrays(self) -> dict[str, Array]:
+        """All sums, by name."""
+        return {**self.terms._asdict(), "kl_per_dimension": self._per_dimension}
+
+    def begin(self) -> None:
+        """Forget an epoch."""
+        self.steps, self.weights = 0, 0.0
+        for sums in self.arrays.values():
+            sums.fill(0.0)
 
     def add(self) -> None:
-        """Count the model's last forward in."""
+        """Count the model's last forward in, whose terms are counted already: see `Objective.sums`."""
         self.steps += 1
-        self._weights += self.objective.weight
+        self.weights += self.objective.weight
         if self._kl is not None:
-            self._kl.tally(self._sums[: self.objective.rows])
+            self._kl.tally(self._per_dimension[: self.objective.rows])
+
+    def totals(self) -> Terms:
+        """The sums of the objective's terms."""
+        return Terms(*(float(sums.sum()) for sums in self.terms))
 
     def kl_weight(self) -> float:
         """The mean weight of a step."""
-        return self._weights / self.steps
+        return self.weights / self.steps
 
     def kl_per_dimension(self, rows: int) -> tuple[float, ...]:
         """The mean KL of each dimension, in nats, over so many rows in all; () if the model has none."""
         if self._kl is None:
             return ()
-        return tuple(float(total) / rows for total in to_numpy(self._sums.sum(axis=0)))
+        return tuple(float(total) / rows for total in to_numpy(self._per_dimension.sum(axis=0)))

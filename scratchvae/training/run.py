@@ -1,0 +1,152 @@
+"""One call of `fit`: the loop over epochs, and where in it we are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from scratchvae.backend import Array
+from scratchvae.errors import DivergedError
+from scratchvae.optim import Scaled
+from scratchvae.training.best import Best
+from scratchvae.training.collapse import Watch
+from scratchvae.training.history import Epoch
+from scratchvae.training.minibatches import Minibatches
+from scratchvae.training.progress import Progress
+from scratchvae.training.state import Record, set_states, states_of
+from scratchvae.training.tally import Tally
+
+if TYPE_CHECKING:
+    from scratchvae.training.trainer import Trainer
+
+
+class Run:
+    """Trains for so many epochs; may be put aside after any step, and taken up from there with the same bits.
+
+    What training depends on are `arrays`, which change in place, and a `record`, which is plain.
+
+    best          keeps the weights of the best epoch, if that is asked for
+    validate      gives the loss of the validation rows, if there are any
+    interrupted   whether to stop after the step at hand
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        epochs: int,
+        batches: Minibatches,
+        best: Best | None,
+        validate: Callable[[], float] | None,
+        bar: Progress,
+        interrupted: Callable[[], bool],
+    ) -> None:
+        self.trainer, self.model, self.optimizer = trainer, trainer.model, trainer.optimizer
+        self.batches = batches
+        self.best = best
+        self.epochs = trainer.history.epochs
+        self._first = len(self.epochs)
+        self._wanted = epochs
+        self._validate, self._bar, self._interrupted = validate, bar, interrupted
+        config = self.model.config
+        kept = config["sigma"] if config["likelihood"] == "gaussian" else None
+        self._watch = Watch(self.model.objective.beta, len(batches), kept)
+        self._tally = Tally(self.model, batches.batch_size)
+        self._begin_epoch()
+
+    @property
+    def arrays(self) -> dict[str, Array]:
+        """The weights, what the optimizer remembers, and what the epoch has added up."""
+        memory = {f"optimizer/{name}": array for name, array in self.optimizer.memory.items()}
+        sums = {f"sums/{name}": array for name, array in self._tally.arrays.items()}
+        return {"theta": self.model.theta, **memory, **sums}
+
+    @property
+    def record(self) -> Record:
+        """How many updates were made, where each stream of random numbers is, and where in the epoch we are.
+
+        The stream of the order is where it was when the epoch began: so the rest of the order can be had again.
+        """
+        return {
+            "updates": self.optimizer.t,
+            "streams": {**states_of(self.trainer.streams), "training order": self._order},
+            "first": self._first,
+            "passed": self.passed,
+            "seconds": self._seconds,
+            "steps": self._tally.steps,
+            "weights": self._tally.weights,
+            "warned": self._watch.warned,
+        }
+
+    def recall(self, record: Record) -> None:
+        """Be where `record` says."""
+        self.optimizer.t = record["updates"]
+        set_states(self.trainer.streams, record["streams"])
+        self._order = record["streams"]["training order"]
+        self._first, self.passed, self._seconds = record["first"], record["passed"], record["seconds"]
+        self._tally.steps, self._tally.weights = record["steps"], record["weights"]
+        self._watch.warned = record["warned"]
+
+    def go(self) -> str:
+        """Train; returns why it stopped. Raises DivergedError, then with everything as it was before the step."""
+        while not (stopped := self.over):
+            try:
+                if not self._epoch():
+                    stopped = "interrupted"
+                    break
+            except DivergedError as error:
+                if not self.guard.goes_back(error):
+                    self._put_aside(self.over)
+                    raise
+        self._put_aside(stopped)
+        return stopped
+
+    @property
+    def over(self) -> str:
+        """Why there is to be no further epoch; "" if there is."""
+        if self.best is not None and self.best.exhausted:
+            return "early"
+        if self._interrupted():
+            return "interrupted"
+        return "finished" if len(self.epochs) - self._first >= self._wanted else ""
+
+    def step(self, x: Array) -> bool:
+        """One update from the batch x (B, D), unless its loss is not finite: whether it is."""
+        self.trainer.forward(x, self.batches.corrupted, self.batches.targets, self._tally.terms)
+        if not self.guard.loss():
+            return False
+        self.trainer.learn()
+        self._tally.add()
+        self.passed += 1
+        return True
+
+    def _begin_epoch(self) -> None:
+        self._order = self.trainer.streams["training order"].bit_generator.state
+        self.passed, self._seconds = 0, 0.0  # batches, and what they took
+        self._tally.begin()
+
+    def _epoch(self) -> bool:
+        """Whether the epoch was run to its end."""
+        began = time.perf_counter() - self._seconds
+        for x in self.batches.after(self.passed):
+            if not self.step(x) or not self.guard.state(self.passed == len(self.batches)):
+                self.guard.find()
+            self._seconds = time.perf_counter() - began
+            self._bar.step()
+            if self.passed < len(self.batches):
+                if self._interrupted():
+                    return False
+                if self.checkpoints is not None and self.checkpoints.due(self.optimizer.t):
+                    self.checkpoints.write(self)
+        record = self._conclude(began)
+        self.epochs.append(record)
+        if self.best is not None:
+            self.best.see(record)
+        self._begin_epoch()
+        self.guard.begin_epoch()
+        self._bar.epoch(record)
+        self._watch.see(self.epochs, stacklevel=5)
+        if self.checkpoints is not None and self.checkpoints.due(None):
+            self.checkpoints.write(self)
+        return True
