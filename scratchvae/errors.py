@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class ScratchVAEError(Exception):
     """Base of every error that scratchvae raises on purpose."""
@@ -48,4 +50,19 @@ class CollapseWarning(UserWarning):
 
 
 class DivergedError(ScratchVAEError, ValueError):
-    """Training whose loss is no longer a finite number."""
+    """Training whose numbers are finite no longer.
+
+    step       of the optimizer's updates the one that was to be made, counted from 1; None where it is not known
+    epoch      counted from 1; None likewise
+    finding    a `scratchvae.training.Finding` of what was not finite first; None where nobody traced it
+    layer      the finding's layer, such as "encoder.0"; None likewise
+    tensor     the finding's tensor, such as "encoder.0.W"; None likewise
+    """
+
+    def __init__(self, message: str, step: int | None = None, epoch: int | None = None, finding: Any = None) -> None:
+        super().__init__(message)
+        self.step = step
+        self.epoch = epoch
+        self.finding = finding
+        self.layer: str | None = None if finding is None else finding.layer
+        self.tensor: str | None = None if finding is None else finding.tensor
