@@ -69,8 +69,7 @@ class Bad(NamedTuple):
 
 def look(array: Array, nan: bool = False) -> Bad | None:
     """What is not finite in `array`, of any device; None if nothing is. With `nan`, NaN is as it should be."""
-    # One that is not finite makes a sum that is not, and a sum is one pass that leaves a device's array where it is.
-    if isfinite(_sum(array)):
+    if _sums_are_finite(array):
         return None
     host = to_numpy(array)
     bad = np.isinf(host) if nan else ~np.isfinite(host)
@@ -82,8 +81,8 @@ def look(array: Array, nan: bool = False) -> Bad | None:
 
 
 def all_finite(*arrays: Array) -> bool:
-    """Whether every number of the `arrays` is finite, at the cost of a sum each."""
-    return all(look(array) is None for array in arrays)
+    """Whether every number of the `arrays` is finite, at the cost of a sum each; of a device, one number is read."""
+    return _sums_are_finite(*arrays) or all(look(array) is None for array in arrays)
 
 
 def largest(*arrays: Array) -> float:
@@ -92,6 +91,8 @@ def largest(*arrays: Array) -> float:
     return max((float(np.max(host, where=np.isfinite(host), initial=0.0)) for host in hosts), default=0.0)
 
 
-def _sum(array: Array) -> float:
+# A number that is not finite makes a sum that is not, in one pass that leaves a device's array where it is. A sum of
+# finite numbers may overflow as well: then each has to be looked at.
+def _sums_are_finite(*arrays: Array) -> bool:
     with np.errstate(over="ignore", invalid="ignore"):
-        return float(array.sum())
+        return isfinite(float(sum(array.sum() for array in arrays)))
