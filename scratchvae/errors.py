@@ -49,6 +49,14 @@ class CollapseWarning(UserWarning):
     """Training whose posterior has become the prior in (nearly) every latent dimension."""
 
 
+class DivergenceWarning(UserWarning):
+    """Training that has gone back, and on with half the learning rate, for its numbers were finite no longer."""
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint that cannot be read, in whose place the one before was taken."""
+
+
 class DivergedError(ScratchVAEError, ValueError):
     """Training whose numbers are finite no longer.
 

@@ -76,10 +76,6 @@ class Objective:
         """
         return Terms(*(self.xp.zeros(self.shape_of_sums(rows), self._wide) for _ in Terms._fields))
 
-    def so_far(self) -> Array:
-        """The sum of all values since the last `totals`, or several that make it up: on the device, on loan."""
-        return self._sums.value
-
     def shape_of_sums(self, rows: int) -> tuple[int, ...]:
         """That of each sum."""
         return ()

@@ -4,7 +4,7 @@ from scratchvae.optim import fused  # noqa: F401 - the twins for devices, which 
 from scratchvae.optim.adam import Adam, AdamW
 from scratchvae.optim.clipping import clip_by_global_norm
 from scratchvae.optim.optimizer import Optimizer
-from scratchvae.optim.schedules import Constant, Cosine, Schedule, WarmUp
+from scratchvae.optim.schedules import Constant, Cosine, Scaled, Schedule, WarmUp
 from scratchvae.optim.sgd import SGD
 
-__all__ = ["SGD", "Adam", "AdamW", "Constant", "Cosine", "Optimizer", "Schedule", "WarmUp", "clip_by_global_norm"]
+__all__ = ["SGD", "Adam", "AdamW", "Constant", "Cosine", "Optimizer", "Scaled", "Schedule", "WarmUp", "clip_by_global_norm"]

@@ -49,3 +49,15 @@ class WarmUp:
         if t < self.steps:
             return self.then(0) * (t + 1) / self.steps
         return self.then(t - self.steps)
+
+
+class Scaled:
+    """Another schedule's rate, `factor` times."""
+
+    def __init__(self, schedule: Schedule, factor: float) -> None:
+        self.schedule = schedule
+        self.factor = positive("factor", factor)
+
+    def __call__(self, t: int) -> float:
+        """The rate of update t."""
+        return self.factor * self.schedule(t)

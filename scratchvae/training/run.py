@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 from scratchvae.backend import Array
@@ -12,6 +12,7 @@ from scratchvae.errors import DivergedError
 from scratchvae.optim import Scaled
 from scratchvae.training.best import Best
 from scratchvae.training.collapse import Watch
+from scratchvae.training.guard import Guard
 from scratchvae.training.history import Epoch
 from scratchvae.training.minibatches import Minibatches
 from scratchvae.training.progress import Progress
@@ -19,6 +20,7 @@ from scratchvae.training.state import Record, set_states, states_of
 from scratchvae.training.tally import Tally
 
 if TYPE_CHECKING:
+    from scratchvae.training.checkpoint import Checkpoints
     from scratchvae.training.trainer import Trainer
 
 
@@ -30,6 +32,8 @@ class Run:
     best          keeps the weights of the best epoch, if that is asked for
     validate      gives the loss of the validation rows, if there are any
     interrupted   whether to stop after the step at hand
+    checkpoints   where it is kept on the disk, if that is asked for
+    retries       see `Guard`
     """
 
     def __init__(
@@ -41,10 +45,12 @@ class Run:
         validate: Callable[[], float] | None,
         bar: Progress,
         interrupted: Callable[[], bool],
+        checkpoints: Checkpoints | None = None,
+        retries: int = 0,
     ) -> None:
         self.trainer, self.model, self.optimizer = trainer, trainer.model, trainer.optimizer
-        self.batches = batches
-        self.best = best
+        self.batches, self.best, self.checkpoints = batches, best, checkpoints
+        self.halvings, self._schedule = 0, self.optimizer.schedule  # of the learning rate
         self.epochs = trainer.history.epochs
         self._first = len(self.epochs)
         self._wanted = epochs
@@ -54,6 +60,12 @@ class Run:
         self._watch = Watch(self.model.objective.beta, len(batches), kept)
         self._tally = Tally(self.model, batches.batch_size)
         self._begin_epoch()
+        self.guard = Guard(self, retries)
+
+    @property
+    def losses(self) -> Array:
+        """The sum of the epoch's losses so far, or several numbers that make it up."""
+        return self._tally.terms.value
 
     @property
     def arrays(self) -> dict[str, Array]:
@@ -73,6 +85,7 @@ class Run:
             "streams": {**states_of(self.trainer.streams), "training order": self._order},
             "first": self._first,
             "passed": self.passed,
+            "halvings": self.halvings,
             "seconds": self._seconds,
             "steps": self._tally.steps,
             "weights": self._tally.weights,
@@ -87,6 +100,12 @@ class Run:
         self._first, self.passed, self._seconds = record["first"], record["passed"], record["seconds"]
         self._tally.steps, self._tally.weights = record["steps"], record["weights"]
         self._watch.warned = record["warned"]
+        self.halve(record["halvings"])
+
+    def halve(self, times: int) -> None:
+        """Take half the learning rate that was asked for, so many times over."""
+        self.halvings = times
+        self.optimizer.schedule = Scaled(self._schedule, 0.5**times) if times else self._schedule
 
     def go(self) -> str:
         """Train; returns why it stopped. Raises DivergedError, then with everything as it was before the step."""
@@ -130,7 +149,7 @@ class Run:
         """Whether the epoch was run to its end."""
         began = time.perf_counter() - self._seconds
         for x in self.batches.after(self.passed):
-            if not self.step(x) or not self.guard.state(self.passed == len(self.batches)):
+            if not self.step(x) or not self.guard.update(self.passed == len(self.batches)):
                 self.guard.find()
             self._seconds = time.perf_counter() - began
             self._bar.step()
@@ -150,3 +169,24 @@ class Run:
         if self.checkpoints is not None and self.checkpoints.due(None):
             self.checkpoints.write(self)
         return True
+
+    def _conclude(self, began: float) -> Epoch:
+        """What is told of an epoch that was run to its end. Raises DivergedError."""
+        rows, number = self.batches.rows, len(self.epochs) + 1
+        value, reconstruction, kl = (total / rows for total in self._tally.totals())
+        validated = None if self._validate is None else self._validate()
+        if not isfinite(value + (validated or 0.0)):
+            advice = "; try a smaller learning rate, or clip_norm=1"
+            if self.model.likelihood.support[1] == inf:
+                advice += ", and data scaled to spread by about 1"
+            raise DivergedError(
+                f"training diverged in epoch {number}: its loss is {-value:g}, its validation loss {validated:g}{advice}",
+                epoch=number,
+            )
+        weight, per_dimension = self._tally.kl_weight(), self._tally.kl_per_dimension(rows)
+        seconds = time.perf_counter() - began
+        return Epoch(number, -value, reconstruction, kl, validated, seconds, weight, per_dimension)
+
+    def _put_aside(self, stopped: str) -> None:
+        if self.checkpoints is not None:
+            self.checkpoints.write(self, stopped)

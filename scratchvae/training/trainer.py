@@ -29,6 +29,9 @@ from scratchvae.training.scoring import score
 from scratchvae.training.tally import Tally
 
 
+PURPOSES = ("training order", "training noise", "training pixels", "training corruption", "training spread")
+
+
 class Trainer:
     """Trains a model on minibatches: draw noise, forward, backward, update.
 
@@ -72,14 +75,13 @@ class Trainer:
         self.kl_weight = kl_weight
         self.corrupt = corrupt
         self.history = History()
-        self._order_rng, self._noise_rng = stream(seed, "training order"), stream(seed, "training noise")
-        self._spread_rng = stream(seed, "training spread")
-        pixels = stream(seed, "training pixels")
+        self.seed = seed
+        self.streams: Streams = {purpose: stream(seed, purpose) for purpose in PURPOSES}
+        pixels, corruption = self.streams["training pixels"], self.streams["training corruption"]
         self._binarizer = Binarizer(pixels, model.dtype, model.config["missing"]) if binarize else None
-        self._corruptor = None
-        if corrupt is not None:
-            support, rng = model.likelihood.support, stream(seed, "training corruption")
-            self._corruptor = Corruptor(corrupt, rng, model.dtype, support)
+        self._corruptor = (
+            None if corrupt is None else Corruptor(corrupt, corruption, model.dtype, model.likelihood.support)
+        )
         self._eps = np.empty((0, model.noise_dim), model.dtype)
         self._landing, self._landing_corrupted = Landing(model.backend), Landing(model.backend)
         self.optimizer.bind(model.backend.xp, model.theta)
@@ -96,7 +98,13 @@ class Trainer:
         if self._binarizer:
             x = self._binarizer(to_numpy(x))
         corrupted = self._landing_corrupted.bring(self._corruptor(to_numpy(x))) if self._corruptor else None
-        return float(self.model.objective.loss(self._update(self.model.door.bring(x), corrupted, targets)))
+        x = self.model.door.bring(x)
+        loss = float(self.model.objective.loss(self.forward(x, corrupted, targets)))
+        if not isfinite(loss):
+            with Traced(self.model, self.optimizer):
+                self._forward(x, corrupted, targets)
+        self.learn()
+        return loss
 
     @guarded
     def fit(
@@ -167,64 +175,28 @@ class Trainer:
 
     def _minibatches(self, images: Array, labels: Any, share: float | None, spread: Any) -> Minibatches:
         model = self.model
-        how = images, self.batch_size, self._order_rng, self._binarizer, model.backend, model.dtype, self._corruptor
+        how = images, self.batch_size, self.streams["training order"], self._binarizer, model.backend, model.dtype, self._corruptor
         labels = model.admit_labels(labels, len(images))
         if labels is not None:
-            return labelled_minibatches(model, how, labels, share, spread, self._spread_rng)
+            return labelled_minibatches(model, how, labels, share, spread, self.streams["training spread"])
         if spread is not None or share is not None:
             raise ConfigError("spread and labelled_share are for a model that takes labels, such as ConditionalVAE")
         return Minibatches(*how)
 
-    def _run(
-        self, epochs: int, batches: Minibatches, validation: Any, best: Best | None, bar: Progress, ask: Interruption
-    ) -> str:
-        kept = self.model.config["sigma"] if self.model.config["likelihood"] == "gaussian" else None
-        watch = Watch(self.model.objective.beta, len(batches), kept)
-        for _ in range(epochs):
-            record = self._epoch(batches, validation, bar, ask)
-            if record is None:
-                return "interrupted"
-            self.history.epochs.append(record)
-            bar.epoch(record)
-            watch.see(self.history.epochs, stacklevel=4)
-            if best is not None and best.see(record):
-                return "early"
-            if ask.asked:
-                return "interrupted"
-        return "finished"
-
-    def _epoch(self, batches: Minibatches, validation: Any, bar: Progress, ask: Interruption) -> Epoch | None:
-        xp, objective, start = self.model.backend.xp, self.model.objective, time.perf_counter()
-        tally = Tally(self.model, batches.batch_size)
-        objective.totals()
-        for k, x in enumerate(batches, start=1):
-            self._update(x, batches.corrupted, batches.targets)
-            tally.add()
-            bar.step()
-            if ask.asked and k < len(batches):
-                return None
-        value, reconstruction, kl = (float(total) / batches.rows for total in objective.totals())
-        number = len(self.history.epochs) + 1
-        validated = None if validation is None else self._loss_of(*validation)
-        # the last update comes after the last loss: what it did shows in the weights
-        if not isfinite(value + (validated or 0.0) + float(xp.sum(self.model.theta))):
-            raise DivergedError(
-                f"training diverged in epoch {number}: its loss is {-value:g}"
-                + ("" if validated is None else f", its validation loss {validated:g}")
-                + "; try a smaller learning rate, or clip_norm=1"
-                + (", and data scaled to spread by about 1" if self.model.likelihood.support[1] == inf else "")
-            )
-        seconds, per_dimension = time.perf_counter() - start, tally.kl_per_dimension(batches.rows)
-        return Epoch(number, -value, reconstruction, kl, validated, seconds, tally.kl_weight(), per_dimension)
-
     def _loss_of(self, rows: Any, labels: Any) -> float:
         return -score(self.model, rows, binarize=self.binarize, corrupt=self.corrupt, labels=labels).value
 
-    def _update(self, x: Array, corrupted: Array | None = None, targets: Array | None = None) -> Terms:
-        model, rows = self.model, len(x)
+    def forward(
+        self, x: Array, corrupted: Array | None = None, targets: Array | None = None, sums: Terms | None = None
+    ) -> Terms:
+        """The first half of a step: the terms of the batch x (B, D) on the device, with new noise; added up in `sums`."""
+        rows = len(x)
         if rows > len(self._eps):
-            self._eps = np.empty((rows, model.noise_dim), model.dtype)
-        eps = self._eps[:rows]
+            self._eps = np.empty((rows, self.model.noise_dim), self.model.dtype)
+        fill(self._eps[:rows], self.streams["training noise"].standard_normal)
+        return self._forward(x, corrupted, targets, sums)
+
+    def _forward(self, x: Array, corrupted: Array | None, targets: Array | None, sums: Terms | None = None) -> Terms:
         asked: dict[str, Any] = {}  # a forward that knows x and eps alone will do where no more is asked of it
         if corrupted is not None:
             asked["corrupted"] = corrupted
@@ -232,9 +204,15 @@ class Trainer:
             asked["targets"] = targets
         if self.kl_weight is not None:
             asked["kl_weight"] = real("kl_weight", self.kl_weight(self.optimizer.t))
-        terms = model.forward(x, self._landing.bring(fill(eps, self._noise_rng.standard_normal)), **asked)
-        model.backward()
+        self.model.objective.sums = sums
+        try:
+            return self.model.forward(x, self._landing.bring(self._eps[: len(x)]), **asked)
+        finally:
+            self.model.objective.sums = None
+
+    def learn(self) -> None:
+        """The second half of a step: backward, and the update."""
+        self.model.backward()
         if self.clip_norm is not None:
-            clip_by_global_norm(model.backend.xp, model.dtheta, self.clip_norm)
-        self.optimizer.step(model.dtheta)
-        return terms
+            clip_by_global_norm(self.model.backend.xp, self.model.dtheta, self.clip_norm)
+        self.optimizer.step(self.model.dtheta)

@@ -1,0 +1,89 @@
+"""What a run does about numbers that are not finite: notice them, find where they began, and go back."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, NoReturn
+
+from scratchvae.errors import DivergedError, DivergenceWarning
+from scratchvae.training.state import Kept
+from scratchvae.training.tracing import Traced
+from scratchvae.training.vigil import Vigil
+
+if TYPE_CHECKING:
+    from scratchvae.training.run import Run
+
+
+class Guard:
+    """Watches the numbers of a run.
+
+    Where the run was is kept, in memory, each time that everything was found finite. When something is not, training
+    goes back there, and the same steps are made again, each tensor looked at, until the first that is not finite shows.
+
+    retries   how often to go back to where the epoch began, and on with half the learning rate, before giving up
+    """
+
+    def __init__(self, run: Run, retries: int = 0) -> None:
+        self._run = run
+        self._vigil = Vigil(run.model, run.optimizer, run.losses)
+        self._good = Kept(run)
+        self._retries = retries
+        self._began = Kept(run) if retries else None
+
+    def begin_epoch(self) -> None:
+        """A new epoch begins, and everything is finite."""
+        self._good.keep()
+        if self._began is not None:
+            self._began.keep()
+
+    def loss(self) -> bool:
+        """Whether the losses are finite, to be asked after each forward."""
+        return self._vigil.loss()
+
+    def update(self, last: bool) -> bool:
+        """Whether what has come of the updates is finite, to be asked after each, `last` being that of an epoch."""
+        if not self._vigil.due(last):
+            return True
+        finite = self._vigil.state()
+        if finite:
+            self._good.keep()
+        return finite
+
+    def find(self) -> NoReturn:
+        """Raise DivergedError, which tells what was not finite first; the run is put back to before that step."""
+        run = self._run
+        steps, epoch = run.optimizer.t + 1, len(run.epochs) + 1  # of which the last may not have come to its update
+        self._good.put_back()
+        with Traced(run.model, run.optimizer, epoch, run.batches):
+            batches = run.batches.after(run.passed)
+            try:
+                while run.optimizer.t < steps:
+                    self._good.keep()
+                    run.step(next(batches))
+            except StopIteration:
+                pass
+            except DivergedError:
+                self._good.put_back()
+                raise
+        raise DivergedError(
+            f"training diverged by step {steps}, epoch {epoch}: a number was no longer finite, and was when the same "
+            "steps were made again; something else than training wrote into the weights or the data, or the memory fails",
+            steps,
+            epoch,
+        )
+
+    def goes_back(self, error: DivergedError) -> bool:
+        """Whether training may go on, from where the epoch began, with half the learning rate."""
+        if self._began is None or self._run.halvings >= self._retries:
+            return False
+        halvings = self._run.halvings + 1
+        self._began.put_back()
+        self._run.halve(halvings)
+        self.begin_epoch()
+        warnings.warn(
+            f"{error}. Went back to where epoch {len(self._run.epochs) + 1} began, with a learning rate of "
+            f"{0.5**halvings:g} times what was asked for",
+            DivergenceWarning,
+            stacklevel=5,
+        )
+        return True
