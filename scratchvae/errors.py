@@ -45,6 +45,18 @@ class FileError(ScratchVAEError, ValueError):
     """A file that is no model of ours, or that cannot be written."""
 
 
+class BusyError(ScratchVAEError, ValueError):
+    """What another thread, or another process, is at work on, and cannot be worked on by two."""
+
+
+class LockedError(BusyError, FileError):
+    """A file that another process has locked."""
+
+
+class UnlockedWarning(UserWarning):
+    """A disk that knows no locks, so that nothing keeps two processes from writing into one folder."""
+
+
 class CollapseWarning(UserWarning):
     """Training whose posterior has become the prior in (nearly) every latent dimension."""
 

@@ -5,19 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-import scratchvae
 from scratchvae.cli.arguments import (
     Commands,
     add_backend,
     add_command,
     add_data,
     add_seed,
-    as_json,
     data_source,
     describe_score,
     print_json,
@@ -25,17 +20,15 @@ from scratchvae.cli.arguments import (
 )
 from scratchvae.cli.balance import add_balance, make_corruption, make_kl_weight
 from scratchvae.cli.labels import KINDS, accuracy_of, add_labels, told_labels, what_is_told
-from scratchvae.cli.outputs import Speaker, held_back, write_text
+from scratchvae.cli.outputs import Speaker, held_back
 from scratchvae.cli.recipe import has_kl, make_model, make_optimizer, parts
-from scratchvae.datasets import Dataset
-from scratchvae.disk import check_writable
-from scratchvae.errors import CollapseWarning, ConfigError
+from scratchvae.cli.run_folder import run_folder, write_run
+from scratchvae.errors import CollapseWarning
 from scratchvae.layers.initializers import INITIALIZERS
-from scratchvae.models import Model
 from scratchvae.models.likelihoods import LIKELIHOODS
 from scratchvae.models.network import ACTIVATIONS
-from scratchvae.plotting import ALBUM, UNIT, draw_album, save_picture, span_of
-from scratchvae.training import History, Trainer, load, save, score
+from scratchvae.plotting import UNIT, span_of
+from scratchvae.training import Trainer, score
 from scratchvae.training.corruption import describe
 
 
@@ -164,31 +157,29 @@ def run(args: argparse.Namespace) -> int:
         model.notes["span"] = span
     if corrupt is not None:
         model.notes["corrupt"] = describe(corrupt)
-    out = Path(args.out) if hasattr(args, "out") else _default_out(data, model)
-    check_writable(out)
+    with run_folder(args, data, model) as out:
+        rows = f"{len(train)} rows of {model.input_dim} numbers to train on, {len(data.test.images)} to test on"
+        say(f"{data.name}: {rows}; {watched}")
+        say(str(model).strip("<>"))
+        patience = getattr(args, "patience", None)
+        asked = what_is_told(args, model, learning, validating)
+        with held_back(CollapseWarning) as warned:
+            history = trainer.fit(train, args.epochs, validation, progress=not args.quiet, patience=patience, **asked)
+        for warning in () if args.quiet else warned:
+            print(f"scratchvae train: warning: {warning}", file=sys.stderr)
+        with told_labels(model, data.test, data.name):
+            test = score(model, data.test.images, binarize=binarize)
 
-    rows = f"{len(train)} rows of {model.input_dim} numbers to train on, {len(data.test.images)} to test on"
-    say(f"{data.name}: {rows}; {watched}")
-    say(str(model).strip("<>"))
-    patience = getattr(args, "patience", None)
-    asked = what_is_told(args, model, learning, validating)
-    with held_back(CollapseWarning) as warned:
-        history = trainer.fit(train, args.epochs, validation, progress=not args.quiet, patience=patience, **asked)
-    for warning in () if args.quiet else warned:
-        print(f"scratchvae train: warning: {warning}", file=sys.stderr)
-    with told_labels(model, data.test, data.name):
-        test = score(model, data.test.images, binarize=binarize)
-
-    result: dict[str, Any] = {
-        "test": test._asdict(),
-        "epochs": len(history.epochs),
-        "stopped": history.stopped,
-        "best_epoch": history.best_epoch,
-        "active_units": history.active_units[-1] if history.epochs and has_kl(model) else None,
-        "seconds": sum(history.seconds),
-        **accuracy_of(model, data.test),
-    }
-    written = _write(out, args, model, history, data, result)
+        result: dict[str, Any] = {
+            "test": test._asdict(),
+            "epochs": len(history.epochs),
+            "stopped": history.stopped,
+            "best_epoch": history.best_epoch,
+            "active_units": history.active_units[-1] if history.epochs and has_kl(model) else None,
+            "seconds": sum(history.seconds),
+            **accuracy_of(model, data.test),
+        }
+        written = write_run(out, args, model, history, data, result)
     if history.stopped == "early":
         say(f"stopped early: epoch {history.best_epoch} had the best validation loss, and its weights are back")
     say(f"test {describe_score(model, test)}, {sum(history.seconds):.1f} s of training")
@@ -203,36 +194,3 @@ def run(args: argparse.Namespace) -> int:
         print(f"scratchvae train: interrupted; {out} has what was learnt so far", file=sys.stderr)
         return 130
     return 0
-
-
-def _default_out(data: Dataset, model: Model) -> Path:
-    out = Path("runs", Path(data.name).resolve().stem)
-    if (out / "model.npz").exists():
-        earlier = load(out).notes.get("data")
-        if earlier != model.notes["data"]:
-            raise ConfigError(f"{out} holds a model that learnt from {earlier}; name another folder with --out")
-    return out
-
-
-def _write(
-    out: Path, args: argparse.Namespace, model: Model, history: History, data: Dataset, result: dict[str, Any]
-) -> list[str]:
-    again = (out / "model.npz").exists()
-    save(model, out / "model.npz")
-    history.to_csv(out / "history.csv")
-    of_kl = ["kl.csv"] if has_kl(model) else []
-    if of_kl:
-        history.kl_to_csv(out / "kl.csv")
-    elif again:
-        (out / "kl.csv").unlink(missing_ok=True)
-    settings = {name: value for name, value in vars(args).items() if name not in ("run", "command")}
-    versions = {"scratchvae": scratchvae.__version__, "numpy": np.__version__}
-    record = {"command": settings, "model": model.config, "versions": versions, "result": result}
-    write_text(as_json(record), out / "config.json")
-    drawn = not args.no_pictures and find_spec("matplotlib")
-    album = draw_album(model, history, data, args.seed) if drawn else {}
-    for name, figure in album.items():
-        save_picture(figure, out / f"{name}.png")
-    for name in set(ALBUM) - set(album) if again else ():
-        (out / f"{name}.png").unlink(missing_ok=True)  # the earlier run's, of another model
-    return ["model.npz", "history.csv", *of_kl, "config.json", *(f"{name}.png" for name in album)]

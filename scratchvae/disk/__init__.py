@@ -1,8 +1,10 @@
-"""Files: written whole or not at all, and read without running anything."""
+"""Files: written whole or not at all, by one process at a time, and read without running anything."""
 
 from scratchvae.disk.arrays import Array, ArrayFile, open_arrays, read_arrays
+from scratchvae.disk.folders import cache_folder, check_writable
+from scratchvae.disk.lock import locked
 from scratchvae.disk.sealed import Sealed, open_sealed, write_sealed
-from scratchvae.disk.writing import cache_folder, check_writable, whole_file
+from scratchvae.disk.writing import whole_file
 
 __all__ = [
     "Array",
@@ -10,6 +12,7 @@ __all__ = [
     "Sealed",
     "cache_folder",
     "check_writable",
+    "locked",
     "open_arrays",
     "open_sealed",
     "read_arrays",

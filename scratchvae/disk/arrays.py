@@ -25,7 +25,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from scratchvae.disk.directory import check_directory
-from scratchvae.disk.writing import reason_of
+from scratchvae.disk.folders import reason_of
 from scratchvae.errors import FileError, ScratchVAEError
 
 Members = dict[str, Callable[[], IO[bytes]]]  # what opens each

@@ -1,79 +1,78 @@
-"""Files that are written whole or not at all, and where they may go."""
+"""Files that are written whole or not at all."""
 
 from __future__ import annotations
 
 import os
-import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
 
+from scratchvae.disk.folders import flush_folder, open_in_folder, reason_of, remove_empty
+from scratchvae.disk.lock import hold
 from scratchvae.errors import FileError
 
-
-def cache_folder() -> Path:
-    """Where is kept what can be had again: $XDG_CACHE_HOME/scratchvae, or what the platform has in its place."""
-    if os.environ.get("XDG_CACHE_HOME"):
-        return Path(os.environ["XDG_CACHE_HOME"]) / "scratchvae"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "scratchvae"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "scratchvae"
-    return Path.home() / ".cache" / "scratchvae"
-
-
-def check_writable(folder: str | PathLike[str]) -> None:
-    """Raises FileError where files could not be written into `folder`, or it could not be made; makes nothing."""
-    folder = Path(folder).absolute()
-    try:
-        standing = next(place for place in (folder, *folder.parents) if place.exists())
-    except (OSError, ValueError) as error:
-        raise FileError(f"cannot write into {folder}: {error}; choose another place") from None
-    if not standing.is_dir():
-        raise FileError(f"cannot write into {folder}: {standing} is no folder; choose another place")
-    if not os.access(standing, os.W_OK | os.X_OK):
-        raise FileError(f"cannot write into {folder}: no permission to write to {standing}; choose another place")
+STALE = 60.0  # seconds
 
 
 @contextmanager
 def whole_file(path: str | PathLike[str]) -> Iterator[BinaryIO]:
-    """A file to write into, which takes the name `path` only once it is complete and on the disk.
+    """A file to write into, which takes the name `path` only once it is complete and, with its name, on the disk.
 
-    Until then it has a name of its own in the same folder, which is made if need be. If the block raises, nothing is
-    left behind, and what was at `path` before is still there. Raises FileError where nothing can be written.
+    Until then it is a part, .NAME.HEX.part, in the same folder, which is made if need be. If the block raises, nothing
+    is left behind, and what was at `path` before is still there. Several processes may write to one `path` at a time:
+    whoever is the last to finish is whose file stays, whole. A process that is killed leaves its part behind, which
+    the next one to write to `path` removes. Raises FileError where nothing can be written.
     """
     path = Path(path)
-    part = path.parent / f".{os.urandom(6).hex()}.part"
+    start = f".{path.name[:50]}."
+    part = path.parent / f"{start}{os.urandom(6).hex()}.part"
     made: list[Path] = []
     try:
-        made = [folder for folder in path.absolute().parents if not folder.exists()]
-        path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise IsADirectoryError("a folder has that name")
         with suppress(FileNotFoundError):
             path.lstat()  # a name that no file can have is refused now, not once the work is done
-        file = part.open("x+b")
+        file, made = open_in_folder(path, lambda: part.open("x+b"))
     except (OSError, ValueError) as error:
         raise FileError(f"cannot write {path}: {reason_of(error)}; choose another place") from None
     try:
         with file:
+            hold(file.fileno())
+            _remove_stale(path.parent, start)
             yield file
             file.flush()
             os.fsync(file.fileno())
+            os.utime(part)  # so that it is not taken for stale now that its lock goes
         part.replace(path)
-        made = []
+        for folder in (path, *made):
+            flush_folder(folder.parent)
     except OSError as error:
         raise FileError(f"cannot write {path}: {reason_of(error)}") from None
     finally:
         part.unlink(missing_ok=True)
-        for folder in made:
-            with suppress(OSError):  # others may have put something there meanwhile
-                folder.rmdir()
+        remove_empty(made)
 
 
-def reason_of(error: Exception) -> str:
-    """What an error says, in as few words as it can be said."""
-    text = error.strerror if isinstance(error, OSError) else None
-    return text or str(error) or type(error).__name__
+# A part is locked for as long as it is written into, but for a moment at either end: one that can be locked, and has
+# not been touched for a while, is of a process that is no more.
+def _remove_stale(folder: Path, start: str) -> None:
+    with suppress(OSError):
+        for part in folder.iterdir():
+            if part.name.startswith(start) and part.suffix == ".part":
+                with suppress(OSError):
+                    _remove_if_stale(part)
+
+
+def _remove_if_stale(part: Path) -> None:
+    if time.time() - part.stat().st_mtime < STALE:
+        return
+    descriptor = os.open(part, os.O_RDWR)
+    try:
+        free = hold(descriptor)
+    finally:
+        os.close(descriptor)
+    if free:
+        part.unlink()

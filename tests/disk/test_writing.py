@@ -1,10 +1,17 @@
 """Files that appear whole or not at all."""
 
+import errno
 import os
+import stat
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from scratchvae.disk import check_writable, whole_file
+from scratchvae.disk import check_writable, whole_file, writing
 from scratchvae.errors import FileError
 
 
@@ -156,3 +163,134 @@ def test_a_place_without_permission_is_refused(tmp_path, monkeypatch):
 def test_a_place_whose_name_is_too_long_is_refused(tmp_path):
     with pytest.raises(FileError, match="cannot write"):
         check_writable(tmp_path / ("a" * 1000))
+
+
+HALF_WRITTEN = """
+import os, signal, sys
+from scratchvae.disk import whole_file
+with whole_file(sys.argv[1]) as file:
+    file.write(b"half")
+    file.flush()
+    print("half", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def half_written(path):
+    """Another process that is at work on `path`."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HALF_WRITTEN, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout.readline() == "half\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def parts_of(folder):
+    return list(folder.glob(".*.part"))
+
+
+def make_old(part):
+    os.utime(part, (0, time.time() - writing.STALE - 1))
+
+
+def test_what_a_killed_process_left_goes_when_the_file_is_written_again(tmp_path):
+    path = tmp_path / "a.bin"
+    with half_written(path) as other:
+        other.kill()
+    (part,) = parts_of(tmp_path)
+    assert part.name.startswith(".a.bin.") and part.read_bytes() == b"half"
+    write(path)  # in the last minute its process may just have been between two steps
+    assert parts_of(tmp_path) == [part]
+    make_old(part)
+    write(tmp_path / "b.bin")
+    write(tmp_path / "a.bin.b")
+    assert part.exists()
+    write(path)
+    assert everything_under(tmp_path) == ["a.bin", "a.bin.b", "b.bin"]
+
+
+def test_what_a_process_is_still_at_work_on_stays_however_long_it_takes(tmp_path):
+    path = tmp_path / "a.bin"
+    with half_written(path) as other:
+        (part,) = parts_of(tmp_path)
+        make_old(part)
+        write(path)
+        assert parts_of(tmp_path) == [part]
+        other.communicate("", timeout=60)
+    assert path.read_bytes() == b"half"
+    assert everything_under(tmp_path) == ["a.bin"]
+
+
+def test_where_locks_are_unknown_no_part_is_taken_for_stale(tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "hold", lambda _: None)
+    path = tmp_path / "a.bin"
+    with half_written(path) as other:
+        other.kill()
+    (part,) = parts_of(tmp_path)
+    make_old(part)
+    write(path)
+    assert parts_of(tmp_path) == [part]
+
+
+def test_a_part_is_young_when_its_lock_goes(tmp_path, monkeypatch):
+    ages, replace = [], Path.replace
+
+    def look(part, path):
+        ages.append(time.time() - part.stat().st_mtime)
+        return replace(part, path)
+
+    monkeypatch.setattr(Path, "replace", look)
+    with whole_file(tmp_path / "a.bin") as file:
+        make_old(*parts_of(tmp_path))
+    assert file.closed and ages[0] < writing.STALE / 2
+
+
+@pytest.mark.parametrize("name", ["a" * 255, "é" * 127, "[a].bin"])
+def test_a_name_as_long_as_names_can_be_or_as_odd_is_written(tmp_path, name):
+    write(tmp_path / name)
+    assert everything_under(tmp_path) == [name]
+
+
+def test_the_name_is_on_the_disk_too_and_so_are_those_of_new_folders(tmp_path, monkeypatch):
+    flushed, flush = [], writing.flush_folder
+    monkeypatch.setattr(writing, "flush_folder", lambda folder: (flushed.append(folder), flush(folder)))
+    write(tmp_path / "new" / "newer" / "a.bin")
+    assert flushed == [tmp_path / "new" / "newer", tmp_path / "new", tmp_path]
+
+
+def test_a_disk_whose_folders_cannot_be_flushed_will_do_but_one_that_fails_is_told_of(tmp_path, monkeypatch):
+    fsync, path = os.fsync, tmp_path / "a.bin"
+
+    def refuse(number):
+        def of_folders(descriptor):
+            if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                raise OSError(number, os.strerror(number))
+            fsync(descriptor)
+
+        return of_folders
+
+    monkeypatch.setattr(os, "fsync", refuse(errno.EINVAL))
+    write(path)
+    assert path.read_bytes() == b"new"
+    monkeypatch.setattr(os, "fsync", refuse(errno.EIO))
+    with pytest.raises(FileError, match="Input/output error"):
+        write(path)
+
+
+def test_a_folder_that_another_process_took_away_again_is_made_again(tmp_path, monkeypatch):
+    path, mkdir, taken = tmp_path / "new" / "a.bin", Path.mkdir, []
+
+    def made_and_taken_away_twice(folder, *args, **kwargs):
+        mkdir(folder, *args, **kwargs)
+        if len(taken) < 2:
+            taken.append(folder)
+            folder.rmdir()
+
+    monkeypatch.setattr(Path, "mkdir", made_and_taken_away_twice)
+    write(path)
+    assert path.read_bytes() == b"new"
+    assert len(taken) == 2

@@ -1,0 +1,74 @@
+"""The folder of a run: which one, whose it is for now, and what is written into it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import scratchvae
+from scratchvae.cli.arguments import as_json
+from scratchvae.cli.outputs import held_back, write_text
+from scratchvae.cli.recipe import has_kl
+from scratchvae.datasets import Dataset
+from scratchvae.disk import check_writable, locked
+from scratchvae.errors import ConfigError, UnlockedWarning
+from scratchvae.models import Model
+from scratchvae.plotting import ALBUM, draw_album, save_picture
+from scratchvae.training import History, load, save
+
+LOCK = ".lock"
+
+
+@contextmanager
+def run_folder(args: argparse.Namespace, data: Dataset, model: Model) -> Iterator[Path]:
+    """The folder that a run writes into, --out or runs/DATA, in which no other run writes meanwhile.
+
+    Raises ConfigError, BusyError or FileError: before the work, not after it.
+    """
+    out = Path(args.out) if hasattr(args, "out") else Path("runs", Path(data.name).resolve().stem)
+    check_writable(out)
+    with held_back(UnlockedWarning) as warned, locked(out / LOCK):
+        for warning in warned:
+            print(f"scratchvae {args.command}: warning: {warning}", file=sys.stderr)
+        if not hasattr(args, "out"):
+            _check_earlier(out, model)
+        yield out
+
+
+def _check_earlier(out: Path, model: Model) -> None:
+    if (out / "model.npz").exists():
+        earlier = load(out).notes.get("data")
+        if earlier != model.notes["data"]:
+            raise ConfigError(f"{out} holds a model that learnt from {earlier}; name another folder with --out")
+
+
+def write_run(
+    out: Path, args: argparse.Namespace, model: Model, history: History, data: Dataset, result: dict[str, Any]
+) -> list[str]:
+    """Write the model, its records and pictures into `out`; returns the names of the files."""
+    again = (out / "model.npz").exists()
+    save(model, out / "model.npz")
+    history.to_csv(out / "history.csv")
+    of_kl = ["kl.csv"] if has_kl(model) else []
+    if of_kl:
+        history.kl_to_csv(out / "kl.csv")
+    elif again:
+        (out / "kl.csv").unlink(missing_ok=True)
+    settings = {name: value for name, value in vars(args).items() if name not in ("run", "command")}
+    versions = {"scratchvae": scratchvae.__version__, "numpy": np.__version__}
+    record = {"command": settings, "model": model.config, "versions": versions, "result": result}
+    write_text(as_json(record), out / "config.json")
+    drawn = not args.no_pictures and find_spec("matplotlib")
+    album = draw_album(model, history, data, args.seed) if drawn else {}
+    for name, figure in album.items():
+        save_picture(figure, out / f"{name}.png")
+    for name in set(ALBUM) - set(album) if again else ():
+        (out / f"{name}.png").unlink(missing_ok=True)  # the earlier run's, of another model
+    return ["model.npz", "history.csv", *of_kl, "config.json", *(f"{name}.png" for name in album)]

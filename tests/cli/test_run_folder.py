@@ -1,0 +1,65 @@
+"""Two runs into one folder."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+import scratchvae as sv
+from scratchvae.cli import main
+from scratchvae.disk import lock, locked
+from scratchvae.training import Trainer
+
+TRAIN = ["train", "--hidden", "8", "--latent", "2", "--no-pictures"]
+LIMIT = 60  # seconds
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("words", "out"), [([], "runs/digits"), (["--out", "run"], "run")])
+def test_a_second_run_is_refused_before_it_trains_while_the_first_goes_on(folder, words, out, capsys):
+    first = [sys.executable, "-m", "scratchvae", *TRAIN, "--epochs", "100000", *words]
+    with subprocess.Popen(first, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr.readline().startswith("epoch")
+            assert main([*TRAIN, "--epochs", "1", *words]) == 2
+            (line,) = capsys.readouterr().err.splitlines()
+            assert f"{out}/.lock is locked by process {process.pid}; wait until" in line
+            assert [file.name for file in (folder / out).iterdir()] == [".lock"]
+        finally:
+            process.kill()
+    assert main([*TRAIN, "--epochs", "1", *words, "--quiet"]) == 0
+    assert not (folder / out / ".lock").exists()
+    assert sv.load(out).latent_dim == 2
+
+
+def test_a_folder_is_held_from_before_the_training_until_all_is_written(folder, monkeypatch):
+    seen = []
+    fit = Trainer.fit
+    monkeypatch.setattr(Trainer, "fit", lambda *args, **named: (seen.append(os.listdir("run")), fit(*args, **named))[1])
+    assert main([*TRAIN, "--epochs", "1", "--quiet", "--out", "run"]) == 0
+    assert seen == [[".lock"]]
+
+
+def test_a_run_that_fails_leaves_no_folder(folder, capsys):
+    assert main([*TRAIN, "--epochs", "3", "--quiet", "--optimizer", "sgd", "--lr", "1e30", "--out", "run"]) == 2
+    assert "diverged" in capsys.readouterr().err
+    assert not list(folder.iterdir())
+
+
+def test_a_lock_that_this_disk_does_not_know_is_warned_of_in_one_line(monkeypatch, capsys):
+    monkeypatch.setattr(lock, "hold", lambda _: None)
+    assert main([*TRAIN, "--epochs", "1", "--quiet", "--out", "run"]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("scratchvae train: warning: run/.lock cannot be locked on this disk")
+
+
+def test_a_folder_that_is_trained_into_can_be_read(capsys):
+    assert main([*TRAIN, "--epochs", "1", "--quiet", "--out", "run"]) == 0
+    with locked("run/.lock"):
+        assert main(["info", "run"]) == 0
