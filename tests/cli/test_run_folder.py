@@ -1,6 +1,5 @@
 """Two runs into one folder."""
 
-import os
 import subprocess
 import sys
 
@@ -39,11 +38,15 @@ def test_a_second_run_is_refused_before_it_trains_while_the_first_goes_on(folder
 
 
 def test_a_folder_is_held_from_before_the_training_until_all_is_written(folder, monkeypatch):
-    seen = []
-    fit = Trainer.fit
-    monkeypatch.setattr(Trainer, "fit", lambda *args, **named: (seen.append(os.listdir("run")), fit(*args, **named))[1])
+    seen, fit = [], Trainer.fit
+
+    def fit_and_tell(*args, **named):
+        seen.extend(file.name for file in (folder / "run").iterdir())
+        return fit(*args, **named)
+
+    monkeypatch.setattr(Trainer, "fit", fit_and_tell)
     assert main([*TRAIN, "--epochs", "1", "--quiet", "--out", "run"]) == 0
-    assert seen == [[".lock"]]
+    assert seen == [".lock"]
 
 
 def test_a_run_that_fails_leaves_no_folder(folder, capsys):
