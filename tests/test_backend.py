@@ -158,7 +158,7 @@ def test_a_training_step_on_a_device_reads_nothing_back(likelihood):
     trainer = sv.Trainer(vae, batch_size=16, clip_norm=1.0)
     trainer.fit(IMAGES, 1)
     before = standin.reads
-    trainer._update(STANDIN.upload(IMAGES[:16]))
+    trainer.steps.update(STANDIN.upload(IMAGES[:16]))
     assert standin.reads == before
 
 

@@ -21,7 +21,7 @@ class OursOnGPU(OnGPU, Ours):
     """
 
     def step(self):
-        self.trainer._update(self.x)
+        self.trainer.steps.update(self.x)
 
 
 class ProductsOnGPU(OnGPU, Products):

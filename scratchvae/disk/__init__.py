@@ -3,6 +3,7 @@
 from scratchvae.disk.arrays import Array, ArrayFile, open_arrays, read_arrays
 from scratchvae.disk.folders import cache_folder, check_writable
 from scratchvae.disk.lock import locked
+from scratchvae.disk.rotation import rotate, versions
 from scratchvae.disk.sealed import Sealed, open_sealed, write_sealed
 from scratchvae.disk.writing import whole_file
 
@@ -16,6 +17,8 @@ __all__ = [
     "open_arrays",
     "open_sealed",
     "read_arrays",
+    "rotate",
+    "versions",
     "whole_file",
     "write_sealed",
 ]

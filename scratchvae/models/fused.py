@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from scratchvae.backend import Array
 from scratchvae.kernels.compiled import OBJECTIVE, launch
-from scratchvae.memory import BatchBuffers, twin_of
+from scratchvae.memory import twin_of
 from scratchvae.models.objective import Objective, Terms
 
 
 @twin_of(Objective)
 class FusedObjective(Objective):
     """The objective in one launch."""
-
-    def bind(self, buffers: BatchBuffers) -> None:
-        """As `Objective.bind`, and room for sums that nobody asks for: the kernel adds up in any case."""
-        super().bind(buffers)
-        self._unwanted = self.zeros(buffers.rows)
 
     def shape_of_sums(self, rows: int) -> tuple[int, ...]:
         """A number a row."""

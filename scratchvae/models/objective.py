@@ -37,7 +37,7 @@ class Objective:
         self.sums: Terms | None = None  # where the terms of each forward are added up: what `zeros` made, or nowhere
 
     def bind(self, buffers: BatchBuffers) -> None:
-        """Receive room for a value and two gradients a row."""
+        """Receive room for a value and two gradients a row, and for sums that nobody asks for."""
         fuse(self, buffers.backend.xp)
         self.xp: Any = buffers.backend.xp
         self._value = buffers.column()
@@ -45,6 +45,7 @@ class Objective:
         self._dkl = buffers.column()
         self._filled: tuple[int, float] | None = None
         self._wide = np.promote_types(buffers.dtype, np.float64)
+        self._unwanted = self.zeros(buffers.rows)  # for a kernel, which adds up in any case
 
     def forward(self, reconstruction: Array, kl: Array, charged: Array | None = None, weight: float = 1.0) -> Terms:
         """The terms of each row, on loan, from (B,) each; `charged` is what L takes for the KL, if that is not `kl`."""
@@ -70,9 +71,9 @@ class Objective:
         return terms
 
     def zeros(self, rows: int) -> Terms:
-        """Room for sums over batches of up to `rows` rows: a number each; on a device one a row, which takes it no launch.
+        """Room for sums over batches of up to `rows` rows, each of which is the sum of its numbers.
 
-        What is added up is the sum of all its numbers.
+        That is one number; on a device one a row, which takes it no launch.
         """
         return Terms(*(self.xp.zeros(self.shape_of_sums(rows), self._wide) for _ in Terms._fields))
 

@@ -7,4 +7,15 @@ from scratchvae.optim.optimizer import Optimizer
 from scratchvae.optim.schedules import Constant, Cosine, Scaled, Schedule, WarmUp
 from scratchvae.optim.sgd import SGD
 
-__all__ = ["SGD", "Adam", "AdamW", "Constant", "Cosine", "Optimizer", "Scaled", "Schedule", "WarmUp", "clip_by_global_norm"]
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Constant",
+    "Cosine",
+    "Optimizer",
+    "Scaled",
+    "Schedule",
+    "WarmUp",
+    "clip_by_global_norm",
+]

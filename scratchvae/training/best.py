@@ -6,7 +6,9 @@ from math import inf
 
 from scratchvae.backend import Array
 from scratchvae.optim import Optimizer
+from scratchvae.settings import whole
 from scratchvae.training.history import Epoch
+from scratchvae.training.state import Record
 
 
 class Best:
@@ -38,6 +40,16 @@ class Best:
             self.t = self.optimizer.t
             for name, current in self._current.items():
                 self.kept[name][...] = current
+
+    @property
+    def record(self) -> Record:
+        """All but the arrays, as JSON can hold it."""
+        return {"epoch": self.epoch, "loss": self.loss, "updates": self.t, "waited": self.waited}
+
+    def recall(self, record: Record) -> None:
+        """Be where `record` says."""
+        self.epoch, self.loss = record["epoch"], float(record["loss"])
+        self.t, self.waited = whole("updates", record["updates"], 0), whole("waited", record["waited"], 0)
 
     def restore(self) -> None:
         """Put back what was kept, if any epoch was seen."""

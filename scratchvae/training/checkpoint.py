@@ -20,7 +20,8 @@ and among the arrays
 from __future__ import annotations
 
 import warnings
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
+from math import isnan
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,17 +29,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scratchvae.backend import Array, to_numpy
-from scratchvae.disk import Sealed, locked, open_sealed, rotate, whole_file, write_sealed
+from scratchvae.disk import locked, open_sealed, rotate, versions, whole_file, write_sealed
 from scratchvae.errors import CheckpointWarning, ConfigError, FileError
 from scratchvae.settings import whole
 from scratchvae.training.history import Epoch
 from scratchvae.training.saving import arrays_of, header_of
-from scratchvae.training.state import Record, Resumed
+from scratchvae.training.state import Kept, Record
 
 if TYPE_CHECKING:
     from scratchvae.training.run import Run
 
 OVER = ("finished", "early")
+HISTORY = ("history/epochs", "history/kl")
 
 
 class Checkpoints:
@@ -51,12 +53,14 @@ class Checkpoints:
     """
 
     def __init__(self, path: str | PathLike[str], every: int | None, keep: int, settings: Record) -> None:
+        import json
+
+        if not isinstance(path, str | PathLike) or Path(path).suffix != ".npz" or Path(path).is_dir():
+            raise ConfigError(f"checkpoint={path!r}: expected the name of a file that ends in .npz")
         self.path = Path(path)
-        if self.path.is_dir() or self.path.suffix != ".npz":
-            raise ConfigError(f"checkpoint={str(path)!r}: expected the name of a file that ends in .npz")
         self.every = None if every is None else whole("every", every)
         self.keep = whole("keep", keep)
-        self.settings = settings
+        self.settings: Record = json.loads(json.dumps(settings))  # so that it equals what is read
 
     def held(self) -> AbstractContextManager[None]:
         """Hold the path, so that no other process trains into it. Raises FileError."""
@@ -74,7 +78,7 @@ class Checkpoints:
             **header_of(run.model),
             "settings": self.settings,
             "run": run.record,
-            "best": best and {"epoch": best.epoch, "loss": best.loss, "updates": best.t, "waited": best.waited},
+            "best": None if best is None else best.record,
             "stopped": stopped if stopped in OVER else "",
         }
         arrays = {name: to_numpy(array) for name, array in run.arrays.items() if name != "theta"}
@@ -83,11 +87,100 @@ class Checkpoints:
             write_sealed(file, header, {**arrays_of(run.model), **arrays, **_table(run.epochs), **kept})
             rotate(self.path, self.keep)
 
-    def found(self, resume: bool) -> Resumed | None:
+    def found(self, resume: bool) -> Found | None:
         """What to go on from, if that is wished for and there is something.
 
-        Raises ConfigError where there is an unfinished run that is not to be gone on with, or one that was trained in
+        Raises ConfigError where there is an unfinished run that is not to be gone on with, or one that trained in
         another way; FileError where there are checkpoints and none can be read.
         """
-"""
-"""
+        unread: list[FileError] = []
+        for path in versions(self.path):
+            try:
+                found = Found(path)
+            except FileError as error:
+                unread.append(error)
+                continue
+            for reason in unread:
+                warnings.warn(f"{reason}; the one before it, {path}, was taken", CheckpointWarning, stacklevel=4)
+            if resume:
+                found.require(self.settings)
+                return found
+            if not found.header.get("stopped"):
+                raise ConfigError(
+                    f"checkpoint={str(self.path)!r} is of a run that has not ended: go on with it by resume=True (on "
+                    "the command line --resume), or take another name"
+                )
+            return None
+        if unread:
+            raise unread[0]
+        return None
+
+
+class Found:
+    """A checkpoint that was read, whole, and has not been put to use yet. Raises FileError."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with open_sealed(path) as sealed:
+            self.header = sealed.header
+            if self.header.get("content") != "checkpoint" or not isinstance(self.header.get("settings"), dict):
+                raise FileError("it is no checkpoint; expected a file that Trainer.fit(checkpoint=…) wrote")
+            self.arrays = {name: sealed.read(name) for name in sealed.described}
+
+    def require(self, settings: Record) -> None:
+        """Raises ConfigError unless the run trained in the way that `settings` tell."""
+        held = self.header["settings"]
+        odd = [name for name in settings if held.get(name) != settings[name]]
+        if odd:
+            differ = "; ".join(f"{name} was {held.get(name)!r} and is {settings[name]!r}" for name in odd)
+            raise ConfigError(
+                f"{self.path} cannot be resumed, for it would not give what it would have given: {differ}; set it as "
+                "it was, or begin anew with another checkpoint"
+            )
+
+    def put_into(self, run: Run) -> None:
+        """Let `run` be where the checkpoint was. Raises FileError, and then leaves it where it is."""
+        places = {f"params/{name}": array for name, array in run.model.params.items()}
+        places |= {name: array for name, array in run.arrays.items() if name != "theta"}
+        places |= {f"best/{name}": array for name, array in run.best.kept.items()} if run.best else {}
+        held = {name: array for name, array in self.arrays.items() if name not in HISTORY}
+        before = Kept(run)
+        try:
+            if odd := sorted(
+                name for name in places.keys() | held.keys() if _shape(places, name) != _shape(held, name)
+            ):
+                raise FileError(f"it does not hold what this training keeps: see {', '.join(odd)}")
+            epochs = _epochs(*(self.arrays[name] for name in HISTORY))
+            run.recall(self.header["run"])
+            for name, place in places.items():
+                run.model.backend.copy_from_host(place, held[name].astype(place.dtype, copy=False))
+            if run.best:
+                run.best.recall(self.header["best"])
+        except Exception as error:  # whatever a made-up header can bring about
+            before.put_back()
+            raise FileError(f"{self.path} cannot be resumed: {error}") from None
+        run.epochs[:] = epochs
+        run.guard.begin_epoch()
+
+
+def _shape(arrays: dict[str, Array], name: str) -> Any:
+    array = arrays.get(name)
+    return None if array is None else (array.shape, array.dtype.newbyteorder("="))
+
+
+def _table(epochs: list[Epoch]) -> dict[str, Array]:
+    numbers = [[np.nan if number is None else number for number in epoch[:-1]] for epoch in epochs]
+    kl = [epoch.kl_per_dimension for epoch in epochs]
+    wide = len(epochs), len(Epoch._fields) - 1
+    tables = np.array(numbers, np.float64).reshape(wide), np.array(kl, np.float64).reshape(len(epochs), -1 if kl else 0)
+    return dict(zip(HISTORY, tables, strict=True))
+
+
+def _epochs(numbers: Array, kl: Array) -> list[Epoch]:
+    epochs = []
+    for (number, loss, reconstruction, mean, watched, seconds, weight), each in zip(
+        numbers.tolist(), kl.tolist(), strict=True
+    ):
+        validation = None if isnan(watched) else watched
+        epochs.append(Epoch(int(number), loss, reconstruction, mean, validation, seconds, weight, tuple(each)))
+    return epochs

@@ -66,8 +66,8 @@ class Guard:
                 self._good.put_back()
                 raise
         raise DivergedError(
-            f"training diverged by step {steps}, epoch {epoch}: a number was no longer finite, and was when the same "
-            "steps were made again; something else than training wrote into the weights or the data, or the memory fails",
+            f"training diverged by step {steps}, epoch {epoch}: a number was no longer finite, and was when the "
+            "same steps were made again: something else wrote into the weights or the data, or the memory fails",
             steps,
             epoch,
         )
@@ -84,6 +84,6 @@ class Guard:
             f"{error}. Went back to where epoch {len(self._run.epochs) + 1} began, with a learning rate of "
             f"{0.5**halvings:g} times what was asked for",
             DivergenceWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
         return True

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from os import PathLike
 from typing import NamedTuple
 
 from scratchvae.disk import whole_file
+from scratchvae.errors import DivergedError
 
 UNUSED_BELOW = 0.01  # nats: of a KL at least ½ Var μ, so that a unit which is active by Var μ > 0.02 is above it
 FULL_WEIGHT = 0.99
@@ -62,6 +64,22 @@ class History:
     def __repr__(self) -> str:
         last = f", last: {self.epochs[-1]}" if self.epochs else ""
         return f"<History of {len(self.epochs)} epochs, {self.stopped or 'running'}{last}>"
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Training begins, and tells, unless it is an error that ends it, why it stopped."""
+        self.stopped, self.best_epoch = "", None
+        try:
+            yield
+        except DivergedError:
+            self.stopped = "diverged"
+            raise
+        except KeyboardInterrupt:
+            self.stopped = "interrupted"
+            raise
+        except BaseException:
+            self.stopped = "failed"
+            raise
 
     @property
     def loss(self) -> list[float]:

@@ -32,6 +32,8 @@ class LabelledMinibatches(Minibatches):
     spread   standard deviations (N, D) and where to draw from: see `Resampler`
     """
 
+    labels: Array
+
     def __init__(
         self,
         images: Array,

@@ -24,6 +24,7 @@ class Minibatches:
     chosen      the numbers of the last batch's rows
     """
 
+    labels: Array | None = None  # of all rows, where there are any
     corrupted: Array | None = None
     targets: Array | None = None
     chosen: Array

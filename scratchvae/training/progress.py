@@ -22,10 +22,10 @@ class Progress:
                 return
             self.bar = tqdm(total=epochs * steps, unit="step", dynamic_ncols=True)
 
-    def step(self) -> None:
-        """One minibatch is done."""
+    def step(self, count: int = 1) -> None:
+        """So many minibatches are done."""
         if self.bar is not None:
-            self.bar.update()
+            self.bar.update(count)
 
     def epoch(self, record: Epoch) -> None:
         """One epoch is done."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from math import inf, isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scratchvae.backend import Array
 from scratchvae.errors import DivergedError
 from scratchvae.optim import Scaled
+from scratchvae.settings import real, truth, whole
 from scratchvae.training.best import Best
 from scratchvae.training.collapse import Watch
 from scratchvae.training.guard import Guard
 from scratchvae.training.history import Epoch
+from scratchvae.training.interruption import Interruption
 from scratchvae.training.minibatches import Minibatches
 from scratchvae.training.progress import Progress
 from scratchvae.training.state import Record, set_states, states_of
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from scratchvae.training.checkpoint import Checkpoints
     from scratchvae.training.trainer import Trainer
 
+COUNTS = ("updates", "first", "passed", "steps", "halvings")
+
 
 class Run:
     """Trains for so many epochs; may be put aside after any step, and taken up from there with the same bits.
@@ -31,7 +35,7 @@ class Run:
 
     best          keeps the weights of the best epoch, if that is asked for
     validate      gives the loss of the validation rows, if there are any
-    interrupted   whether to stop after the step at hand
+    interruption  tells whether to stop after the step at hand
     checkpoints   where it is kept on the disk, if that is asked for
     retries       see `Guard`
     """
@@ -44,17 +48,17 @@ class Run:
         best: Best | None,
         validate: Callable[[], float] | None,
         bar: Progress,
-        interrupted: Callable[[], bool],
+        interruption: Interruption,
         checkpoints: Checkpoints | None = None,
         retries: int = 0,
     ) -> None:
-        self.trainer, self.model, self.optimizer = trainer, trainer.model, trainer.optimizer
+        self.model, self.optimizer, self.steps = trainer.model, trainer.optimizer, trainer.steps
         self.batches, self.best, self.checkpoints = batches, best, checkpoints
         self.halvings, self._schedule = 0, self.optimizer.schedule  # of the learning rate
         self.epochs = trainer.history.epochs
         self._first = len(self.epochs)
         self._wanted = epochs
-        self._validate, self._bar, self._interrupted = validate, bar, interrupted
+        self.bar, self._validate, self._interruption = bar, validate, interruption
         config = self.model.config
         kept = config["sigma"] if config["likelihood"] == "gaussian" else None
         self._watch = Watch(self.model.objective.beta, len(batches), kept)
@@ -82,7 +86,7 @@ class Run:
         """
         return {
             "updates": self.optimizer.t,
-            "streams": {**states_of(self.trainer.streams), "training order": self._order},
+            "streams": {**states_of(self.steps.streams), "training order": self._order},
             "first": self._first,
             "passed": self.passed,
             "halvings": self.halvings,
@@ -94,13 +98,14 @@ class Run:
 
     def recall(self, record: Record) -> None:
         """Be where `record` says."""
-        self.optimizer.t = record["updates"]
-        set_states(self.trainer.streams, record["streams"])
+        count = {name: whole(name, record[name], least=0) for name in COUNTS}
+        set_states(self.steps.streams, record["streams"])
         self._order = record["streams"]["training order"]
-        self._first, self.passed, self._seconds = record["first"], record["passed"], record["seconds"]
-        self._tally.steps, self._tally.weights = record["steps"], record["weights"]
-        self._watch.warned = record["warned"]
-        self.halve(record["halvings"])
+        self.optimizer.t = count["updates"]
+        self._first, self.passed, self._tally.steps = count["first"], count["passed"], count["steps"]
+        self._seconds, self._tally.weights = real("seconds", record["seconds"]), real("weights", record["weights"])
+        self._watch.warned = truth("warned", record["warned"])
+        self.halve(count["halvings"])
 
     def halve(self, times: int) -> None:
         """Take half the learning rate that was asked for, so many times over."""
@@ -122,26 +127,31 @@ class Run:
         return stopped
 
     @property
+    def done(self) -> int:
+        """How many batches were trained on."""
+        return (len(self.epochs) - self._first) * len(self.batches) + self.passed
+
+    @property
     def over(self) -> str:
         """Why there is to be no further epoch; "" if there is."""
         if self.best is not None and self.best.exhausted:
             return "early"
-        if self._interrupted():
+        if self._interruption.asked:
             return "interrupted"
         return "finished" if len(self.epochs) - self._first >= self._wanted else ""
 
     def step(self, x: Array) -> bool:
         """One update from the batch x (B, D), unless its loss is not finite: whether it is."""
-        self.trainer.forward(x, self.batches.corrupted, self.batches.targets, self._tally.terms)
+        self.steps.forward(x, self.batches.corrupted, self.batches.targets, self._tally.terms)
         if not self.guard.loss():
             return False
-        self.trainer.learn()
+        self.steps.learn()
         self._tally.add()
         self.passed += 1
         return True
 
     def _begin_epoch(self) -> None:
-        self._order = self.trainer.streams["training order"].bit_generator.state
+        self._order = self.steps.streams["training order"].bit_generator.state
         self.passed, self._seconds = 0, 0.0  # batches, and what they took
         self._tally.begin()
 
@@ -152,9 +162,9 @@ class Run:
             if not self.step(x) or not self.guard.update(self.passed == len(self.batches)):
                 self.guard.find()
             self._seconds = time.perf_counter() - began
-            self._bar.step()
+            self.bar.step()
             if self.passed < len(self.batches):
-                if self._interrupted():
+                if self._interruption.asked:
                     return False
                 if self.checkpoints is not None and self.checkpoints.due(self.optimizer.t):
                     self.checkpoints.write(self)
@@ -164,9 +174,9 @@ class Run:
             self.best.see(record)
         self._begin_epoch()
         self.guard.begin_epoch()
-        self._bar.epoch(record)
-        self._watch.see(self.epochs, stacklevel=5)
-        if self.checkpoints is not None and self.checkpoints.due(None):
+        self.bar.epoch(record)
+        self._watch.see(self.epochs, stacklevel=6)
+        if self.checkpoints is not None and self.checkpoints.every is None:
             self.checkpoints.write(self)
         return True
 
@@ -176,11 +186,11 @@ class Run:
         value, reconstruction, kl = (total / rows for total in self._tally.totals())
         validated = None if self._validate is None else self._validate()
         if not isfinite(value + (validated or 0.0)):
-            advice = "; try a smaller learning rate, or clip_norm=1"
-            if self.model.likelihood.support[1] == inf:
-                advice += ", and data scaled to spread by about 1"
+            told = "" if validated is None else f", its validation loss {validated:g}"
+            spread = ", and data scaled to spread by about 1" if self.model.likelihood.support[1] == inf else ""
             raise DivergedError(
-                f"training diverged in epoch {number}: its loss is {-value:g}, its validation loss {validated:g}{advice}",
+                f"training diverged in epoch {number}: its loss is {-value:g}{told}; try a smaller learning rate, or "
+                f"clip_norm=1{spread}",
                 epoch=number,
             )
         weight, per_dimension = self._tally.kl_weight(), self._tally.kl_per_dimension(rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from scratchvae.backend import Array, to_numpy
-from scratchvae.models import VAE, Model, Terms
+from scratchvae.models import VAE, Model
 
 
 class Tally:
@@ -44,9 +44,10 @@ class Tally:
         if self._kl is not None:
             self._kl.tally(self._per_dimension[: self.objective.rows])
 
-    def totals(self) -> Terms:
-        """The sums of the objective's terms."""
-        return Terms(*(float(sums.sum()) for sums in self.terms))
+    def totals(self) -> tuple[float, float, float]:
+        """The sums of the objective's terms: value, reconstruction and KL."""
+        value, reconstruction, kl = (float(sums.sum()) for sums in self.terms)
+        return value, reconstruction, kl
 
     def kl_weight(self) -> float:
         """The mean weight of a step."""

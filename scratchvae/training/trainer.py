@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-import time
-from math import inf, isfinite
+from contextlib import nullcontext
+from functools import partial
+from math import isfinite
+from os import PathLike
 from typing import Any
 
 import numpy as np
 
 from scratchvae.backend import Array, guarded, to_numpy
-from scratchvae.errors import ConfigError, DivergedError
+from scratchvae.errors import ConfigError
 from scratchvae.memory import Landing
-from scratchvae.models import Model, Terms
-from scratchvae.optim import Adam, Optimizer, Schedule, clip_by_global_norm
-from scratchvae.settings import positive, real, whole
-from scratchvae.streams import fill, stream
+from scratchvae.models import Model
+from scratchvae.optim import Adam, Optimizer, Schedule
+from scratchvae.settings import positive, truth, whole
 from scratchvae.training.best import Best
-from scratchvae.training.binarize import Binarizer, check_binarize
-from scratchvae.training.collapse import Watch
-from scratchvae.training.corruption import Corruption, Corruptor
-from scratchvae.training.history import Epoch, History
+from scratchvae.training.binarize import check_binarize
+from scratchvae.training.checkpoint import Checkpoints
+from scratchvae.training.corruption import Corruption
+from scratchvae.training.history import History
 from scratchvae.training.interruption import Interruption
 from scratchvae.training.kl_weights import KLWeight
 from scratchvae.training.labelled import labelled_minibatches
 from scratchvae.training.minibatches import Minibatches
 from scratchvae.training.progress import Progress
+from scratchvae.training.recipe import recipe
+from scratchvae.training.run import Run
 from scratchvae.training.scoring import score
-from scratchvae.training.tally import Tally
-
-
-PURPOSES = ("training order", "training noise", "training pixels", "training corruption", "training spread")
+from scratchvae.training.steps import Steps
+from scratchvae.training.tracing import Traced
 
 
 class Trainer:
@@ -76,14 +77,8 @@ class Trainer:
         self.corrupt = corrupt
         self.history = History()
         self.seed = seed
-        self.streams: Streams = {purpose: stream(seed, purpose) for purpose in PURPOSES}
-        pixels, corruption = self.streams["training pixels"], self.streams["training corruption"]
-        self._binarizer = Binarizer(pixels, model.dtype, model.config["missing"]) if binarize else None
-        self._corruptor = (
-            None if corrupt is None else Corruptor(corrupt, corruption, model.dtype, model.likelihood.support)
-        )
-        self._eps = np.empty((0, model.noise_dim), model.dtype)
-        self._landing, self._landing_corrupted = Landing(model.backend), Landing(model.backend)
+        self.steps = Steps(model, self.optimizer, seed, self.clip_norm, bool(binarize), kl_weight, corrupt)
+        self._landing_corrupted = Landing(model.backend)
         self.optimizer.bind(model.backend.xp, model.theta)
 
     @guarded
@@ -95,15 +90,16 @@ class Trainer:
         x = self.model.admit_data(x)
         labels = self.model.admit_labels(labels, len(x))
         targets = None if labels is None else self.model.targets_of(labels)
-        if self._binarizer:
-            x = self._binarizer(to_numpy(x))
-        corrupted = self._landing_corrupted.bring(self._corruptor(to_numpy(x))) if self._corruptor else None
-        x = self.model.door.bring(x)
-        loss = float(self.model.objective.loss(self.forward(x, corrupted, targets)))
+        binarizer, corruptor = self.steps.binarizer, self.steps.corruptor
+        if binarizer:
+            x = binarizer(to_numpy(x))
+        corrupted = self._landing_corrupted.bring(corruptor(to_numpy(x))) if corruptor else None
+        batch = self.model.door.bring(x), corrupted, targets
+        loss = float(self.model.objective.loss(self.steps.forward(*batch)))
         if not isfinite(loss):
             with Traced(self.model, self.optimizer):
-                self._forward(x, corrupted, targets)
-        self.learn()
+                self.steps.forward_again(*batch)
+        self.steps.learn()
         return loss
 
     @guarded
@@ -118,6 +114,11 @@ class Trainer:
         validation_labels: Any = None,
         labelled_share: float | None = None,
         spread: Any = None,
+        checkpoint: str | PathLike[str] | None = None,
+        every: int | None = None,
+        keep: int = 2,
+        resume: bool = False,
+        retries: int = 0,
     ) -> History:
         """Run through images (N, D) `epochs` times; returns the history of all epochs this trainer has run.
 
@@ -132,13 +133,21 @@ class Trainer:
         validation_labels   (M,) likewise
         labelled_share      of labelled rows in each batch, and spread (N, D), of rows that are drawn anew from
                      N(images, spread²) at each step, such as another VAE's codes: see `LabelledMinibatches`
+        checkpoint   file, ending in .npz, that all of training is kept in, `every` so many updates (None: at the end of
+                     each epoch) and when training ends; the last `keep` are kept: see `scratchvae.training.checkpoint`
+        resume       go on from there, if the file is there: training that was ended anyhow and is resumed gives the
+                     same bits, on NumPy, as training that was not. Make model and trainer as they were made before
+        retries      when numbers are finite no longer, go back to where the epoch began, and on with half the learning
+                     rate, up to so many times; each is told in a DivergenceWarning
 
         Rows may be an np.memmap of more than fits in memory: what was read of it is given back as training goes on.
         Before the first step of an untrained model, the bias of the output becomes such that it decodes to the mean.
         A CollapseWarning tells, once, that the posterior has stayed at the prior though the KL had its full weight.
         Ctrl-C ends training after the step at hand; what was learnt so far stays, and `history.stopped` says so.
-        Raises ConfigError, DTypeError, ShapeError or RangeError before anything is changed; DivergedError when the
-        loss of an epoch, or its validation loss, is no finite number; DataError when the file of a map was cut.
+        Raises ConfigError, DTypeError, ShapeError, RangeError or, of checkpoints, FileError before anything is changed;
+        DivergedError when a number is not finite, telling which was the first, with everything as it was before that
+        step, and kept in the checkpoint; DataError when the file of a map was cut; FileError when a checkpoint cannot
+        be written.
         """
         whole("epochs", epochs)
         if patience is not None:
@@ -154,65 +163,50 @@ class Trainer:
             watched = self.model.admit_labels(validation_labels, len(validation), "validation_labels")
             validation = validation, watched
         batches = self._minibatches(images, labels, labelled_share, spread)
-        self.model.start_output_bias(mean)
-        bar = Progress(progress, epochs, len(batches))
-        best = None if patience is None else Best(self.model.theta, self.optimizer, patience)
-        self.history.stopped, self.history.best_epoch = "", None
-        # what overflows shows in the loss, which is looked at: NumPy need not warn of it line by line
-        with Interruption() as interruption, np.errstate(over="ignore", invalid="ignore"):
-            try:
-                self.history.stopped = self._run(epochs, batches, validation, best, bar, interruption)
-            except BaseException as error:
-                known = {DivergedError: "diverged", KeyboardInterrupt: "interrupted"}
-                self.history.stopped = known.get(type(error), "failed")
-                raise
-            finally:
-                bar.close()
-                if best is not None:
-                    best.restore()
-                    self.history.best_epoch = best.epoch
+        whole("retries", retries, least=0)
+        checkpoints = None
+        if checkpoint is not None:
+            rows = {"images": images, "labels": batches.labels, "spread": spread}
+            rows |= dict(zip(("validation", "validation_labels"), validation or (None, None), strict=True))
+            settings = recipe(self, rows, patience=patience, labelled_share=labelled_share)
+            checkpoints = Checkpoints(checkpoint, every, keep, settings)
+        elif every is not None or resume:
+            raise ConfigError("every and resume are for training with checkpoints: pass checkpoint=, a file's name")
+        with nullcontext() if checkpoints is None else checkpoints.held():
+            found = None if checkpoints is None else checkpoints.found(truth("resume", resume))
+            with self.history.told():
+                self.model.start_output_bias(mean)
+                best = None if patience is None else Best(self.model.theta, self.optimizer, patience)
+                scored = None if validation is None else partial(self._loss_of, *validation)
+                bar, interruption = Progress(progress, epochs, len(batches)), Interruption()
+                run = Run(self, epochs, batches, best, scored, bar, interruption, checkpoints, retries)
+                if found is not None:
+                    found.put_into(run)
+                    bar.step(run.done)
+                self._train(run, interruption)
         return self.history
 
+    def _train(self, run: Run, interruption: Interruption) -> None:
+        # what overflows shows in the loss, which is looked at: NumPy need not warn of it line by line
+        with interruption, np.errstate(over="ignore", invalid="ignore"):
+            try:
+                self.history.stopped = run.go()
+            finally:
+                run.bar.close()
+                if run.best is not None:
+                    run.best.restore()
+                    self.history.best_epoch = run.best.epoch
+
     def _minibatches(self, images: Array, labels: Any, share: float | None, spread: Any) -> Minibatches:
-        model = self.model
-        how = images, self.batch_size, self.streams["training order"], self._binarizer, model.backend, model.dtype, self._corruptor
+        model, steps = self.model, self.steps
+        rng, spread_rng = steps.streams["training order"], steps.streams["training spread"]
+        how = images, self.batch_size, rng, steps.binarizer, model.backend, model.dtype, steps.corruptor
         labels = model.admit_labels(labels, len(images))
         if labels is not None:
-            return labelled_minibatches(model, how, labels, share, spread, self.streams["training spread"])
+            return labelled_minibatches(model, how, labels, share, spread, spread_rng)
         if spread is not None or share is not None:
             raise ConfigError("spread and labelled_share are for a model that takes labels, such as ConditionalVAE")
         return Minibatches(*how)
 
     def _loss_of(self, rows: Any, labels: Any) -> float:
         return -score(self.model, rows, binarize=self.binarize, corrupt=self.corrupt, labels=labels).value
-
-    def forward(
-        self, x: Array, corrupted: Array | None = None, targets: Array | None = None, sums: Terms | None = None
-    ) -> Terms:
-        """The first half of a step: the terms of the batch x (B, D) on the device, with new noise; added up in `sums`."""
-        rows = len(x)
-        if rows > len(self._eps):
-            self._eps = np.empty((rows, self.model.noise_dim), self.model.dtype)
-        fill(self._eps[:rows], self.streams["training noise"].standard_normal)
-        return self._forward(x, corrupted, targets, sums)
-
-    def _forward(self, x: Array, corrupted: Array | None, targets: Array | None, sums: Terms | None = None) -> Terms:
-        asked: dict[str, Any] = {}  # a forward that knows x and eps alone will do where no more is asked of it
-        if corrupted is not None:
-            asked["corrupted"] = corrupted
-        if targets is not None:
-            asked["targets"] = targets
-        if self.kl_weight is not None:
-            asked["kl_weight"] = real("kl_weight", self.kl_weight(self.optimizer.t))
-        self.model.objective.sums = sums
-        try:
-            return self.model.forward(x, self._landing.bring(self._eps[: len(x)]), **asked)
-        finally:
-            self.model.objective.sums = None
-
-    def learn(self) -> None:
-        """The second half of a step: backward, and the update."""
-        self.model.backward()
-        if self.clip_norm is not None:
-            clip_by_global_norm(self.model.backend.xp, self.model.dtheta, self.clip_norm)
-        self.optimizer.step(self.model.dtheta)

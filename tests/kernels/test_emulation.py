@@ -19,9 +19,9 @@ def test_a_step_of_the_reference_network_is_under_thirty_launches_and_waits_for_
     trainer = sv.Trainer(sv.VAE(backend=backend), batch_size=8)
     x = backend.upload(uniform(0, 8, 784).astype("float32"))
     for _ in range(2):
-        trainer._update(x)
+        trainer.steps.update(x)
     launches, reads = standin.launches, standin.reads
-    trainer._update(x)
+    trainer.steps.update(x)
     assert standin.launches - launches <= most
     assert standin.reads == reads
 

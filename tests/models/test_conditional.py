@@ -162,7 +162,7 @@ def test_on_a_device_it_computes_the_same_and_reads_nothing_back_in_a_step(kind)
     np.testing.assert_allclose(to_numpy(there.theta), here.theta, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(to_numpy(there.transfer(X, Y)), here.transfer(X, Y), rtol=1e-4, atol=1e-6)
     x, targets = there.door.bring(X), there.targets_of(Y)
-    trainers[1]._update(x, None, targets)
+    trainers[1].steps.update(x, None, targets)
     reads = standin.reads
-    trainers[1]._update(x, None, targets)
+    trainers[1].steps.update(x, None, targets)
     assert standin.reads == reads

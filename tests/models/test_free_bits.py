@@ -42,15 +42,15 @@ def test_the_history_has_the_loss_that_was_differentiated_and_the_kl_that_there_
     vae.start_output_bias(X.mean(axis=0))
     trainer = sv.Trainer(vae, optimizer=sv.optim.SGD(1e-200), batch_size=2, kl_weight=lambda t: 0.5)
     losses, kls = [], []
-    update = trainer._update
+    forward = trainer.steps.forward
 
     def watched(x, *more):
-        terms = update(x, *more)
+        terms = forward(x, *more)
         losses.append(float(vae.objective.loss(terms)) * len(x))
         kls.append(vae.kl.per_dimension.sum(axis=0))
         return terms
 
-    trainer._update = watched
+    trainer.steps.forward = watched
     epoch = trainer.fit(X, 1, validation=X).epochs[0]
     assert epoch.loss == pytest.approx(sum(losses) / 5, rel=1e-12)
     np.testing.assert_allclose(epoch.kl_per_dimension, sum(kls) / 5, rtol=1e-12)

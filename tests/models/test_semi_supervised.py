@@ -129,10 +129,10 @@ def test_a_warm_step_allocates_no_arrays():
         batches = trainer._minibatches(images, labels, None, np.full_like(images, 0.01))
         for _ in range(2):
             for x in batches:
-                trainer._update(np.clip(x, 0, 1, out=x), None, batches.targets)
+                trainer.steps.update(np.clip(x, 0, 1, out=x), None, batches.targets)
         start()
         before = get_traced_memory()[0]
-        trainer._update(x, None, batches.targets)
+        trainer.steps.update(x, None, batches.targets)
         peaks.append(get_traced_memory()[1] - before)
         stop()
     assert max(peaks) < 64_000 and abs(peaks[1] - peaks[0]) < 1_000

@@ -66,7 +66,7 @@ def test_bug14_each_step_follows_the_gradient_of_the_loss_it_returns_with_the_we
         twin = sv.VAE(**{**vae.config, "beta": 3.0 * min(t / 4, 1)})
         twin.theta[...] = vae.theta
         loss = trainer.step(IMAGES[:5])
-        expected, grads = twin.loss_and_grads(IMAGES[:5], trainer._eps)
+        expected, grads = twin.loss_and_grads(IMAGES[:5], trainer.steps.eps)
         assert loss == pytest.approx(expected, rel=1e-12)
         for name, grad in grads.items():
             np.testing.assert_allclose(vae.params[name], twin.params[name] - 0.1 * grad, rtol=1e-9, atol=1e-12)
@@ -115,7 +115,8 @@ def test_patience_begins_when_the_weight_has_arrived():
 
     def see(number, validation, weight):
         theta[...] = number
-        return best.see(Epoch(number, 0.0, 0.0, 0.0, validation, 0.0, weight))
+        best.see(Epoch(number, 0.0, 0.0, 0.0, validation, 0.0, weight))
+        return best.exhausted
 
     assert not any(see(number, 5.0 + number, number / 10) for number in range(1, 10))
     assert [see(10, 14.0, 1.0), see(11, 13.0, 1.0)] == [False, True]

@@ -38,11 +38,11 @@ def test_a_warm_training_step_allocates_no_arrays(activation, optimizer, likelih
         vae = sv.VAE(200, 8, (64,), activation, likelihood)
         trainer = sv.Trainer(vae, batch_size=batch, optimizer=getattr(sv.optim, optimizer)(), clip_norm=1.0)
         images = uniform(0, 2 * batch, 200).astype("float32")
-        batches = Minibatches(images, batch, trainer._order_rng, None, vae.backend, vae.dtype)
+        batches = Minibatches(images, batch, trainer.steps.streams["training order"], None, vae.backend, vae.dtype)
         for _ in range(2):
             for x in batches:
-                trainer._update(x)
-        peaks.append(peak_of(lambda trainer=trainer, x=x: trainer._update(x)))
+                trainer.steps.update(x)
+        peaks.append(peak_of(lambda trainer=trainer, x=x: trainer.steps.update(x)))
     assert max(peaks) < ALLOWED
     assert abs(peaks[1] - peaks[0]) < 1_000
 
@@ -59,12 +59,18 @@ def test_neither_does_one_that_charges_weighs_corrupts_and_tallies(settings, tra
         trainer = sv.Trainer(vae, batch_size=batch, **training)
         images = uniform(0, 8 * batch, 20).astype("float32")
         batches = Minibatches(
-            images, batch, trainer._order_rng, None, vae.backend, vae.dtype, corruptor=trainer._corruptor
+            images,
+            batch,
+            trainer.steps.streams["training order"],
+            None,
+            vae.backend,
+            vae.dtype,
+            corruptor=trainer.steps.corruptor,
         )
         tally, rows = Tally(vae, batch), iter(batches)
 
         def step(trainer=trainer, tally=tally, rows=rows, batches=batches):
-            trainer._update(next(rows), batches.corrupted)
+            trainer.steps.update(next(rows), batches.corrupted)
             tally.add()
 
         for _ in range(4):
@@ -78,7 +84,12 @@ def test_gathering_and_binarising_a_warm_minibatch_allocates_no_arrays():
     images = uniform(0, 2048, 200).astype("float32")
     trainer = sv.Trainer(sv.VAE(200, 8, (64,)), batch_size=512, binarize="dynamic")
     batches = Minibatches(
-        images, 512, trainer._order_rng, trainer._binarizer, trainer.model.backend, np.dtype("float32")
+        images,
+        512,
+        trainer.steps.streams["training order"],
+        trainer.steps.binarizer,
+        trainer.model.backend,
+        np.dtype("float32"),
     )
     rows = iter(batches)
     next(rows)
@@ -102,7 +113,7 @@ def test_nor_does_a_warm_step_of_rows_that_are_not_all_there(kind):
         x = uniform(0, batch, 100).astype("float32")
         x[uniform(1, batch, 100) < 0.3] = np.nan
         for _ in range(2):
-            trainer._update(x)
-        peaks.append(peak_of(lambda trainer=trainer, x=x: trainer._update(x)))
+            trainer.steps.update(x)
+        peaks.append(peak_of(lambda trainer=trainer, x=x: trainer.steps.update(x)))
     assert max(peaks) < ALLOWED
     assert abs(peaks[1] - peaks[0]) < 1_000

@@ -40,7 +40,7 @@ def test_bug14_step_returns_the_loss_whose_gradient_it_follows():
     vae, twin = sv.VAE(9, 2, (8,), dtype="float64"), sv.VAE(9, 2, (8,), dtype="float64")
     trainer = sv.Trainer(vae, batch_size=5, optimizer=SGD(0.1))
     loss = trainer.step(IMAGES[:5])
-    expected, grads = twin.loss_and_grads(IMAGES[:5], trainer._eps)
+    expected, grads = twin.loss_and_grads(IMAGES[:5], trainer.steps.eps)
     assert loss == pytest.approx(expected, rel=1e-12)
     for name, grad in grads.items():
         np.testing.assert_allclose(vae.params[name], twin.params[name] - 0.1 * grad, rtol=1e-9, atol=1e-12)

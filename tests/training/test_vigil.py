@@ -30,8 +30,14 @@ def trainer(request):
     return trainer
 
 
+def vigil_of(trainer, **settings):
+    model = trainer.model
+    model.objective.sums = model.objective.zeros(8)
+    return Vigil(model, trainer.optimizer, model.objective.sums.value, **settings)
+
+
 def test_a_loss_that_is_not_finite_is_seen_until_the_sum_begins_anew(trainer):
-    model, vigil = trainer.model, Vigil(trainer.model, trainer.optimizer)
+    model, vigil = trainer.model, vigil_of(trainer)
     assert vigil.loss() and vigil.state()
     x, eps = model.door.bring(X), model.door.bring(normal(0, 8, 2))
     model.forward(x, eps)
@@ -43,13 +49,13 @@ def test_a_loss_that_is_not_finite_is_seen_until_the_sum_begins_anew(trainer):
         assert vigil.loss() == (not model.backend.on_host)  # a device is not waited for at each step
         assert not vigil.state()
         model.forward(x, eps)
-    model.objective.totals()
+    vigil.losses.fill(0.0)
     assert vigil.loss() and vigil.state()
 
 
 @pytest.mark.parametrize("value", [nan, inf, -inf])
 def test_one_number_of_the_parameters_or_of_any_moment_is_seen(trainer, value):
-    vigil = Vigil(trainer.model, trainer.optimizer)
+    vigil = vigil_of(trainer)
     for array in (trainer.model.theta, *trainer.optimizer.memory.values()):
         for place in (0, array.size // 2, array.size - 1):
             before = array.copy()
@@ -62,17 +68,17 @@ def test_one_number_of_the_parameters_or_of_any_moment_is_seen(trainer, value):
 def test_a_device_is_read_once_for_the_state_and_never_for_the_loss():
     trainer = sv.Trainer(sv.VAE(6, 2, (4,), backend=standin.STANDIN), batch_size=8)
     trainer.step(X)
-    vigil, reads = Vigil(trainer.model, trainer.optimizer), standin.reads
+    vigil, reads = vigil_of(trainer), standin.reads
     assert vigil.loss() and standin.reads == reads
     assert vigil.state() and standin.reads == reads + 1
 
 
 def test_it_is_time_after_every_so_many_updates_and_after_the_last():
     trainer = sv.Trainer(sv.VAE(6, 2, (4,)))
-    vigil = Vigil(trainer.model, trainer.optimizer, every=3)
+    vigil = vigil_of(trainer, every=3)
     asked = [vigil.due(last=k in (4, 9)) for k in range(12)]
     assert [k for k, due in enumerate(asked) if due] == [2, 4, 7, 9]
-    assert Vigil(trainer.model, trainer.optimizer).every == EVERY
+    assert vigil_of(trainer).every == EVERY
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "longdouble"])

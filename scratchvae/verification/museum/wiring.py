@@ -6,7 +6,8 @@ from scratchvae.gradcheck.trial import Trial
 from scratchvae.layers import Linear
 from scratchvae.models import VAE
 from scratchvae.models.objective import Objective
-from scratchvae.training import Trainer
+from scratchvae.training.run import Run
+from scratchvae.training.steps import Steps
 from scratchvae.verification.museum.exhibit import Exhibit, Patch
 
 IN_WIRING = (
@@ -48,10 +49,10 @@ IN_WIRING = (
         "Every gradient is right for that ε.",
         (
             Patch(
-                Trainer,
-                "_update",
-                "fill(eps, self._noise_rng.standard_normal)",
-                "np.zeros_like(eps) + fill(eps[:1], self._noise_rng.standard_normal)",
+                Steps,
+                "forward",
+                'fill(self.eps[: len(x)], self.streams["training noise"].standard_normal)',
+                'self.eps[...] = fill(self.eps[:1], self.streams["training noise"].standard_normal)',
             ),
         ),
         ("draws: rows independent",),
@@ -86,11 +87,7 @@ IN_WIRING = (
         14,
         "a logged loss without the KL that is trained",
         "Nothing fails.",
-        (
-            Patch(
-                Trainer, "_epoch", "return Epoch(number, -value, recon", "return Epoch(number, -reconstruction, recon"
-            ),
-        ),
+        (Patch(Run, "_conclude", "return Epoch(number, -value, recon", "return Epoch(number, -reconstruction, recon"),),
         ("loss told and trained",),
         ("VAE by autograd", "VAE by finite-difference", "Trainer.step by autograd"),
     ),

@@ -15,6 +15,8 @@ from scratchvae.models.network import ACTIVATIONS
 from scratchvae.optim import SGD
 from scratchvae.streams import fill, stream
 from scratchvae.training import Trainer
+from scratchvae.training.run import Run
+from scratchvae.training.steps import Steps
 from scratchvae.verification import formulas
 from scratchvae.verification.oracles import Oracle
 from scratchvae.verification.problem import GradientProblem, StepProblem, Subject, Twins, with_hidden
@@ -234,5 +236,5 @@ MODELS = (
     Subject("VAE-after-steps", (VAE,), _trained),
     Subject("Autoencoder", (Autoencoder,), _autoencoder),
     Subject("Autoencoder, denoising", (Autoencoder,), _denoising_autoencoder),
-    Subject("Trainer.step", (Trainer,), _step),
+    Subject("Trainer.step", (Trainer, Run, Steps), _step),
 )

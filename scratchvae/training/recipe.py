@@ -1,0 +1,60 @@
+"""How a run trains and on what: so that it is only ever resumed in the same way."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scratchvae.backend import Array, to_numpy
+
+if TYPE_CHECKING:
+    from scratchvae.training.trainer import Trainer
+
+LOOKED_AT = 64  # rows of the data
+
+
+def recipe(trainer: Trainer, data: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """What the bits of a run depend on, as JSON can hold it: of the trainer, its model, the `data` by name, and `more`.
+
+    Of rows, their shape, dtype and some of them, evenly spaced, stand for all: they may be more than fit in memory.
+    """
+    model = trainer.model
+    return {
+        "model": type(model).__name__,
+        **{f"model.{name}": value for name, value in model.config.items()},
+        "backend": model.backend.name,
+        **{name: getattr(trainer, name) for name in ("batch_size", "seed", "clip_norm", "binarize")},
+        **{name: describe(getattr(trainer, name)) for name in ("optimizer", "kl_weight", "corrupt")},
+        **{name: None if rows is None else fingerprint(rows) for name, rows in data.items()},
+        **more,
+    }
+
+
+def describe(value: Any) -> Any:
+    """What kind of thing it is and how it is set, as JSON can hold it; of a function, its name is all that is known."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    name = getattr(value, "__qualname__", None)
+    if name is not None:
+        return name
+    settings = {of: kept for of, kept in vars(value).items() if _is_setting(of, kept)}
+    return {"kind": type(value).__qualname__, **{of: describe(kept) for of, kept in settings.items()}}
+
+
+def fingerprint(rows: Array) -> str:
+    """A name for rows (N, …) by which others are told from them."""
+    rows = to_numpy(rows)
+    chosen = np.linspace(0, len(rows) - 1, LOOKED_AT).astype(np.int64)
+    digest = hashlib.sha256(f"{rows.dtype} {rows.shape} ".encode())
+    digest.update(np.ascontiguousarray(rows[chosen]).tobytes())
+    return f"{' × '.join(map(str, rows.shape))} of {rows.dtype}, {digest.hexdigest()[:16]}"
+
+
+def _is_setting(name: str, value: Any) -> bool:
+    return (
+        name != "t"
+        and not name.startswith("_")
+        and (isinstance(value, bool | int | float | str | None) or callable(value))
+    )

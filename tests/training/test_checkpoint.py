@@ -1,0 +1,344 @@
+"""Training that is put aside at any moment, and taken up again with the same bits."""
+
+import errno
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from drawing import seeds, uniform
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import scratchvae as sv
+from scratchvae.disk import open_sealed
+from scratchvae.errors import CheckpointWarning, ConfigError, DivergedError, FileError
+from scratchvae.optim import SGD, Adam, AdamW, Cosine, WarmUp
+from scratchvae.training import KLWarmUp, Masking
+
+ROWS = uniform(0, 37, 6).astype("float32")
+HELD_OUT = uniform(1, 9, 6).astype("float32")
+CLASSES = np.resize([0, 1, 2], 37)
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nothing that training does may depend on its being told."""
+
+
+def killed_at(updates):
+    def weight(t):
+        if t == updates:
+            raise Killed
+        return min(1.0, 0.2 + 0.1 * t)
+
+    weight.__qualname__ = "weight"  # as it is called in a run that nobody kills
+    return weight
+
+
+def model_of(kind, **settings):
+    more = {"classes": 3} if kind in (sv.ConditionalVAE, sv.SemiSupervisedVAE) else {}
+    more |= {"importance_samples": 3} if kind is sv.IWAE else {}
+    return kind(6, 2, (5,), seed=1, **{**more, **settings})
+
+
+def fitted(kind=sv.VAE, epochs=4, checkpoint=None, killed=None, model=None, trained=None, **how):
+    """A trainer that has run to its end, or as far as it came, and its model."""
+    model = model_of(kind, **(model or {}))
+    weight = {} if kind is sv.Autoencoder else {"kl_weight": killed_at(killed)}
+    trainer = sv.Trainer(model, **{"batch_size": 8, "lr": 1e-2, "seed": 3, **weight, **(trained or {})})
+    labels = {"labels": CLASSES} if model.classes else {}
+    with suppress(Killed):
+        trainer.fit(ROWS, epochs, **labels, checkpoint=checkpoint, **how)
+    return trainer
+
+
+def assert_same(one, other):
+    assert one.model.theta.tobytes() == other.model.theta.tobytes()
+    assert one.optimizer.t == other.optimizer.t
+    for name, moment in one.optimizer.memory.items():
+        assert moment.tobytes() == other.optimizer.memory[name].tobytes()
+    assert [epoch._replace(seconds=0) for epoch in one.history.epochs] == [
+        epoch._replace(seconds=0) for epoch in other.history.epochs
+    ]
+    assert (one.history.stopped, one.history.best_epoch) == (other.history.stopped, other.history.best_epoch)
+    assert one.step(ROWS, CLASSES if one.model.classes else None) == other.step(
+        ROWS, CLASSES if one.model.classes else None
+    )
+
+
+WAYS = {
+    "vae": {},
+    "iwae": {"kind": sv.IWAE},
+    "conditional": {"kind": sv.ConditionalVAE},
+    "semi-supervised": {"kind": sv.SemiSupervisedVAE, "labelled_share": None},
+    "binarised": {"trained": {"binarize": "dynamic"}},
+    "corrupted": {"trained": {"corrupt": Masking(0.3), "clip_norm": 0.5}},
+    "learnt width": {"model": {"likelihood": "gaussian_learnt", "dtype": "float64", "free_bits": 0.1}},
+    "sgd": {"trained": {"lr": None, "optimizer": lambda: SGD(1e-2, 0.9)}},
+    "cosine": {"trained": {"lr": None, "optimizer": lambda: AdamW(WarmUp(3, Cosine(1e-2, 20)))}},
+    "patience": {"validation": HELD_OUT, "patience": 2},
+}
+
+
+def ready(way):
+    """A fresh copy of a way to train: an optimizer belongs to one trainer."""
+    how = {**WAYS[way]}
+    if make := how.get("trained", {}).get("optimizer"):
+        how["trained"] = {**how["trained"], "optimizer": make()}
+    return how
+
+
+@pytest.mark.parametrize("way", WAYS)
+@settings(max_examples=8)
+@given(killed=st.integers(0, 19), every=st.sampled_from([None, 1, 2, 3, 7]))
+def test_a_run_that_is_killed_anywhere_and_resumed_gives_the_same_bits(tmp_path, way, killed, every):
+    path = tmp_path / "run.npz"
+    for age in ("", ".1"):
+        path.with_name(f"run{age}.npz").unlink(missing_ok=True)
+    whole = fitted(**ready(way))
+    fitted(**ready(way), checkpoint=path, every=every, killed=killed)
+    again = fitted(**ready(way), checkpoint=path, every=every, resume=True)
+    assert_same(whole, again)
+    assert_same(fitted(**ready(way)), fitted(**ready(way), checkpoint=path, every=every, resume=True))  # it is over
+
+
+@given(seed=seeds)
+def test_a_run_may_be_killed_many_times(tmp_path, seed):
+    path = tmp_path / f"{seed}.npz"
+    at = 0
+    for step in np.random.default_rng(seed).integers(1, 5, 4):
+        at += int(step)
+        fitted(checkpoint=path, every=1, killed=at, resume=True)
+    assert_same(fitted(), fitted(checkpoint=path, every=1, resume=True))
+
+
+def test_checkpoints_change_no_bit_of_training(tmp_path):
+    assert_same(fitted(), fitted(checkpoint=tmp_path / "run.npz", every=2))
+
+
+def test_more_epochs_may_be_asked_for_of_a_run_that_was_finished(tmp_path):
+    path = tmp_path / "run.npz"
+    fitted(epochs=2, checkpoint=path)
+    assert_same(fitted(epochs=5), fitted(epochs=5, checkpoint=path, resume=True))
+
+
+def test_a_fit_that_follows_another_is_resumed_with_the_history_of_both(tmp_path):
+    def twice(killed=None, checkpoint=None, resume=False):
+        trainer = sv.Trainer(model_of(sv.VAE), batch_size=8, seed=3, kl_weight=killed_at(killed))
+        if not resume:
+            trainer.fit(ROWS, 1)
+        kept = {"checkpoint": checkpoint, "every": 1, "resume": resume} if checkpoint else {}
+        with suppress(Killed):
+            trainer.fit(ROWS, 3, **kept)
+        return trainer
+
+    twice(killed=13, checkpoint=tmp_path / "run.npz")
+    assert_same(twice(), twice(checkpoint=tmp_path / "run.npz", resume=True))
+
+
+def test_ctrl_c_keeps_where_it_was_and_the_run_goes_on_from_there(tmp_path):
+    import signal
+
+    def interrupting(t):
+        if t == 7:
+            signal.raise_signal(signal.SIGINT)
+        return killed_at(None)(t)
+
+    interrupting.__qualname__ = "weight"
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        stopped = fitted(checkpoint=tmp_path / "run.npz", trained={"kl_weight": interrupting})
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    assert (stopped.history.stopped, stopped.optimizer.t) == ("interrupted", 8)
+    assert_same(fitted(), fitted(checkpoint=tmp_path / "run.npz", resume=True))
+
+
+def test_the_model_of_a_checkpoint_can_be_had_alone(tmp_path):
+    trainer = fitted(checkpoint=tmp_path / "run.npz")
+    assert sv.load(tmp_path / "run.npz").theta.tobytes() == trainer.model.theta.tobytes()
+    x = sv.load_encoder(tmp_path / "run.npz").embed(ROWS)
+    assert x.tobytes() == trainer.model.embed(ROWS).tobytes()
+
+
+@pytest.mark.parametrize("keep", [1, 2, 3])
+def test_the_last_few_are_kept(tmp_path, keep):
+    path = tmp_path / "run.npz"
+    fitted(epochs=5, checkpoint=path, keep=keep, every=1)
+    names = ["run.npz", "run.1.npz", "run.2.npz"][:keep]
+    assert {file.name for file in tmp_path.iterdir()} == set(names)
+    made = []
+    for name in names:
+        with open_sealed(tmp_path / name) as sealed:
+            made.append(sealed.header["run"]["updates"])
+    assert made == [25, 24, 23][:keep]
+
+
+def test_one_that_is_damaged_gives_way_to_the_one_before_with_a_warning(tmp_path):
+    path = tmp_path / "run.npz"
+    fitted(checkpoint=path, every=1, killed=13)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.warns(CheckpointWarning, match=r"run\.1\.npz, was taken"):
+        again = fitted(checkpoint=path, every=1, resume=True)
+    assert_same(fitted(), again)
+
+
+def test_without_one_that_can_be_read_it_says_so(tmp_path):
+    path = tmp_path / "run.npz"
+    path.write_bytes(b"PK nothing")
+    with pytest.raises(FileError, match=r"run\.npz"):
+        fitted(checkpoint=path, resume=True)
+    sv.save(model_of(sv.VAE), path)
+    with pytest.raises(FileError, match="no checkpoint"):
+        fitted(checkpoint=path, resume=True)
+
+
+def test_an_unfinished_run_is_not_begun_anew_by_mistake(tmp_path):
+    path = tmp_path / "run.npz"
+    fitted(checkpoint=path, every=1, killed=6)
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match="resume=True"):
+        fitted(checkpoint=path)
+    assert path.read_bytes() == before
+    fitted(checkpoint=path, resume=True)
+    fitted(checkpoint=path)  # the run is over, and its file may go
+
+
+OTHER_WAYS = {
+    "model.latent_dim": {"kind": lambda *_, **settings: sv.VAE(6, 3, (5,), seed=1)},
+    "model.beta": {"model": {"beta": 2.0}},
+    "batch_size": {"trained": {"batch_size": 7}},
+    "seed": {"trained": {"seed": 4}},
+    "clip_norm": {"trained": {"clip_norm": 1.0}},
+    "optimizer": {"trained": {"lr": 1e-3}},
+    "kl_weight": {"trained": {"kl_weight": KLWarmUp(5)}},
+    "corrupt": {"trained": {"corrupt": Masking(0.5)}},
+    "validation": {"validation": HELD_OUT},
+}
+
+
+@pytest.mark.parametrize("name", OTHER_WAYS)
+def test_another_way_to_train_is_refused_by_name_and_changes_nothing(tmp_path, name):
+    path = tmp_path / "run.npz"
+    fitted(checkpoint=path, every=1, killed=6)
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match=f"{name} was .* and is "):
+        fitted(checkpoint=path, resume=True, **OTHER_WAYS[name])
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("rows", [ROWS[::-1], ROWS[:-1], ROWS.astype(float)], ids=["reversed", "fewer", "float64"])
+def test_other_data_is_refused(tmp_path, rows):
+    path = tmp_path / "run.npz"
+    fitted(checkpoint=path, every=1, killed=6)
+    trainer = sv.Trainer(model_of(sv.VAE), batch_size=8, lr=1e-2, seed=3, kl_weight=killed_at(None))
+    theta = trainer.model.theta.copy()
+    with pytest.raises(ConfigError, match="images was '37 × 6 of float32"):
+        trainer.fit(rows, 4, checkpoint=path, resume=True)
+    assert np.array_equal(trainer.model.theta, theta)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"every": 3},
+        {"resume": True},
+        {"checkpoint": "run.txt"},
+        {"checkpoint": "."},
+        {"checkpoint": "run.npz", "every": 0},
+        {"checkpoint": "run.npz", "every": 2.5},
+        {"checkpoint": "run.npz", "keep": 0},
+        {"checkpoint": "run.npz", "resume": 1},
+        {"retries": -1},
+        {"checkpoint": 7},
+    ],
+    ids=str,
+)
+def test_settings_that_make_no_sense_are_refused_by_name(tmp_path, monkeypatch, asked):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=list(asked)[-1]):
+        sv.Trainer(model_of(sv.VAE)).fit(ROWS, 1, **asked)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_second_run_on_one_checkpoint_is_refused_while_the_first_goes_on(tmp_path):
+    path, refusals = tmp_path / "run.npz", []
+
+    def second(t):
+        if t == 3:
+            with pytest.raises(FileError, match="locked") as refusal:
+                fitted(checkpoint=path, resume=True)
+            refusals.append(refusal)
+        return 1.0
+
+    fitted(checkpoint=path, trained={"kl_weight": second})
+    assert len(refusals) == 1
+
+
+@pytest.mark.parametrize("call", range(6))
+@pytest.mark.parametrize(
+    ("of", "name"), [(np, "savez"), (os, "fsync"), (os, "link"), (Path, "replace")], ids=lambda of: str(of)[-9:]
+)
+def test_a_disk_that_fails_at_any_moment_is_told_and_the_one_before_can_be_read(tmp_path, monkeypatch, of, name, call):
+    path, real, calls = tmp_path / "run.npz", getattr(of, name), iter(range(10_000))
+
+    def failing(*given, **named):
+        if next(calls) == call:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(*given, **named)
+
+    monkeypatch.setattr(of, name, failing)
+    try:
+        fitted(checkpoint=path, every=1, keep=3)
+    except FileError as error:
+        assert "No space left" in str(error) and "run.npz" in str(error)
+    else:
+        assert name == "link"  # where a file can have no second name, it is copied
+    monkeypatch.undo()
+    if call > 3:
+        with open_sealed(path) as sealed:
+            assert sealed.header["run"]["updates"] >= 1
+    assert_same(fitted(), fitted(checkpoint=path, every=1, resume=True))
+    assert not [file for file in tmp_path.iterdir() if file.name.startswith(".")]
+
+
+@given(flips=st.lists(st.tuples(st.integers(0, 2**32), st.integers(1, 255)), min_size=1, max_size=3))
+def test_one_with_damaged_bytes_is_refused_or_gives_the_very_bits(tmp_path, flips):
+    path, damaged = tmp_path / "run.npz", tmp_path / "damaged.npz"
+    if not path.exists():
+        fitted(checkpoint=path, every=1, killed=9, keep=1)
+        fitted(checkpoint=tmp_path / "whole.npz")
+    content = bytearray(path.read_bytes())
+    for place, flip in flips:
+        content[place % len(content)] ^= flip
+    damaged.write_bytes(content)
+    try:
+        again = fitted(checkpoint=damaged, resume=True, keep=1)
+    except (FileError, ConfigError):
+        return
+    assert sv.load(tmp_path / "whole.npz").theta.tobytes() == again.model.theta.tobytes()
+
+
+def test_what_was_good_last_is_kept_when_training_diverges(tmp_path):
+    path = tmp_path / "run.npz"
+
+    def rate(t):
+        return 1e-2 if t < 7 else 1e39
+
+    trainer = sv.Trainer(model_of(sv.VAE), lr=rate, batch_size=8)
+    with pytest.raises(DivergedError) as error:
+        trainer.fit(ROWS, 4, checkpoint=path)
+    assert error.value.step == 8
+    assert trainer.optimizer.t == 7 and np.isfinite(trainer.model.theta).all()
+    assert sv.load(path).theta.tobytes() == trainer.model.theta.tobytes()
+    calm = sv.Trainer(model_of(sv.VAE), lr=lambda t: 1e-2 if t < 7 else 1e-300, batch_size=8)
+    calm.fit(ROWS, 2)
+    assert np.array_equal(calm.model.theta, trainer.model.theta)
+
+
+def test_an_optimizer_of_another_kind_is_told_from_one_with_the_same_numbers(tmp_path):
+    path = tmp_path / "run.npz"
+    fitted(checkpoint=path, every=1, killed=6, trained={"lr": None, "optimizer": Adam(1e-2)})
+    with pytest.raises(ConfigError, match=r"optimizer was .*Adam.* and is .*AdamW"):
+        fitted(checkpoint=path, resume=True, trained={"lr": None, "optimizer": AdamW(1e-2, weight_decay=0.0)})
