@@ -1,0 +1,115 @@
+"""What it costs to know, at each step of training, that its numbers are finite.
+
+    OPENBLAS_NUM_THREADS=1 python tests/cost/finite_check.py [--rounds N] [--steps N] [--seed N] [--backend NAME]
+
+The reference network, 784-512-20 at batch 128, and a small one, 784-128-20 at batch 16, train in float32 by
+`Trainer.fit` as it is, and with its `Vigil` blinded, so that it looks at nothing and nothing is kept for going back.
+Both take turns, each first in every second round, so that what slows the machine down slows both; told are the median
+and the quartiles of their ratio, round by round, less 1. The exit code is 1 if a median is above 1 % of a step.
+"""
+
+import argparse
+import sys
+import time
+import warnings
+from contextlib import contextmanager
+from statistics import median, quantiles
+
+import numpy as np
+
+import scratchvae as sv
+from scratchvae.errors import CollapseWarning
+from scratchvae.training.vigil import Vigil
+
+SIZES = {"reference": (128, 512), "small": (16, 128)}
+ALLOWED = 0.01
+
+
+@contextmanager
+def replaced(**methods):
+    """Vigil with other methods."""
+    kept = {name: getattr(Vigil, name) for name in methods}
+    try:
+        for name, method in methods.items():
+            setattr(Vigil, name, method)
+        yield
+    finally:
+        for name, method in kept.items():
+            setattr(Vigil, name, method)
+
+
+def blinded():
+    return replaced(loss=lambda vigil: True, due=lambda vigil, last=False: False, state=lambda vigil: True)
+
+
+class Run:
+    def __init__(self, batch, hidden, steps, seed, backend, width=784):
+        self.images = np.random.default_rng(seed).random((steps * batch, width), np.float32)
+        self.steps = steps
+        model = sv.VAE(width, 20, (hidden,), seed=seed, backend=backend)
+        self.trainer = sv.Trainer(model, batch_size=batch, seed=seed)
+
+    def seconds(self):
+        """Those of a step, of as many as one call of fit makes."""
+        start = time.perf_counter()
+        self.trainer.fit(self.images, 1)
+        return (time.perf_counter() - start) / self.steps
+
+    def looks(self):
+        """How often the loss, and how often the state, is looked at in a call of fit."""
+        counts = {"loss": 0, "state": 0}
+
+        def counting(name, look):
+            def counted(vigil):
+                counts[name] += 1
+                return look(vigil)
+
+            return counted
+
+        with replaced(**{name: counting(name, getattr(Vigil, name)) for name in counts}):
+            self.trainer.fit(self.images, 1)
+        return counts["loss"], counts["state"]
+
+
+def cost(run, rounds):
+    """Microseconds of a step, and what the looks cost of it, in each round."""
+    seen, blind = [], []
+    for number in range(rounds):
+        for look in (True, False) if number % 2 else (False, True):
+            if look:
+                seen.append(run.seconds())
+            else:
+                with blinded():
+                    blind.append(run.seconds())
+    return 1e6 * median(seen), [with_looks / without - 1 for with_looks, without in zip(seen, blind, strict=True)]
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=40, help="two at least")
+    parser.add_argument("--steps", type=int, default=256, help="of a turn")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--backend", default="numpy")
+    parser.add_argument("--only", nargs="+", choices=SIZES, default=SIZES)
+    args = parser.parse_args(arguments)
+    warnings.simplefilter("ignore", CollapseWarning)  # there is nothing to learn from noise
+    dear = False
+    for name in args.only:
+        run = Run(*SIZES[name], args.steps, args.seed, args.backend)
+        losses, states = run.looks()
+        if losses < args.steps or not states:
+            sys.exit(
+                f"fit made {args.steps} steps and looked at {losses} losses and {states} states: nothing to measure"
+            )
+        step, costs = cost(run, args.rounds)
+        low, middle, high = quantiles(costs, n=4)
+        dear |= middle > ALLOWED
+        print(
+            f"{name:<10} step {step:8.1f} µs, {losses} looks at the loss and {states} at the state in {args.steps}: "
+            f"{middle:+.2%} of a step, quartiles {low:+.2%} to {high:+.2%}"
+        )
+    return int(dear)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
