@@ -74,6 +74,18 @@ class Traced:
         """Step aside."""
         self._undo.close()
 
+    def written(self, **data: Array | None) -> DivergedError | None:
+        """The error that tells of what a step would begin with: its `data`, named as in `forward`, and what is kept.
+
+        None if it is finite. To be asked as soon as something is wrong: what somebody else wrote into the parameters or
+        the data is not written again where steps are made again.
+        """
+        try:
+            self._begin(**data)
+        except DivergedError as error:
+            return error
+        return None
+
     def _replace(self, of: Any, method: str, call: Call) -> None:
         own = vars(of)
         if method in own:
@@ -86,13 +98,7 @@ class Traced:
         parameters = list(inspect.signature(call).parameters)
 
         def forward(*given: Any, **named: Any) -> Terms:
-            self._begin()
-            for name, array in {**dict(zip(parameters, given, strict=False)), **named}.items():
-                if name in SOURCES and array is not None:
-                    nan = self._missing and name in ("x", "corrupted")
-                    self._look(array, "data", "batch", name, SOURCES[name], nan)
-            for name, array in (*self.model.params.items(), *self._memory()):
-                self._look(array, "weights", layer_of(name), name, WRITTEN)
+            self._begin(**{**dict(zip(parameters, given, strict=False)), **named})
             terms: Terms = call(*given, **named)
             return terms
 
@@ -133,7 +139,7 @@ class Traced:
 
     def _watched_step(self, optimizer: Optimizer, call: Call) -> Call:
         def step(dtheta: Array) -> None:
-            self._begin()
+            self._number = optimizer.t + 1
             for name, array in self._cut(dtheta):
                 self._look(array, "gradient", layer_of(name), f"d {name}, as it came to the optimizer", BETWEEN)
             state, t = [self.model.theta, *optimizer.memory.values()], optimizer.t
@@ -151,8 +157,20 @@ class Traced:
 
         return step
 
-    def _begin(self) -> None:
+    def _begin(self, **data: Any) -> None:
         self._number = None if self.optimizer is None else self.optimizer.t + 1
+        for name, array in data.items():
+            if name in SOURCES and array is not None:
+                nan = self._missing and name in ("x", "corrupted")
+                self._look(array, "data", "batch", name, SOURCES[name], nan)
+        for name, array in (*self.model.params.items(), *self._memory()):
+            self._look(array, "weights", layer_of(name), name, partial(self._written, name))
+
+    def _written(self, first: str) -> str:
+        others = [name for name, array in (*self.model.params.items(), *self._memory()) if look(array)]
+        others.remove(first)
+        spread = f"; so are {len(others)} other tensors, of which any may have been the first" if others else ""
+        return WRITTEN + spread
 
     def _memory(self) -> Iterator[tuple[str, Array]]:
         for name, array in {} if self.optimizer is None else self.optimizer.memory.items():

@@ -399,3 +399,19 @@ def test_without_an_optimizer_the_model_alone_is_traced():
     ):
         vae.loss_and_grads(rows("vae"))
     assert raised.value.step is None
+
+
+@BACKENDS
+def test_what_somebody_wrote_is_told_as_it_is_without_a_step(backend):
+    step = Step(backend=backend)
+    traced = Traced(step.model, step.optimizer, 2)
+    assert traced.written() is None and traced.written(x=step.x, corrupted=None) is None
+    put(step.x, nan, (2, 1))
+    error = traced.written(x=step.x, eps=step.eps)
+    assert (error.tensor, error.finding.place, error.step, error.epoch) == ("x", (2, 1), 1, 2)
+    put(step.model.params["decoder.2.b"], inf, (3,))
+    error = traced.written()
+    assert (error.tensor, error.finding.place, error.finding.kind) == ("decoder.2.b", (3,), "weights")
+    assert "other tensors" not in str(error)
+    step.model.theta[...] = nan
+    assert "so are 7 other tensors" in str(traced.written())
