@@ -1,0 +1,127 @@
+"""A number that is not finite, injected while a trainer trains, is found at the step where it began, by its name."""
+
+from math import inf, nan
+
+import emulated
+import numpy as np
+import pytest
+import standin
+from drawing import uniform
+
+import scratchvae as sv
+from scratchvae.backend import to_numpy
+from scratchvae.errors import DivergedError
+from scratchvae.optim import Adam
+from scratchvae.streams import stream
+
+N, D, BATCH, CLASSES = 40, 6, 8, 3  # five steps an epoch
+KINDS = {
+    "vae": lambda **more: sv.VAE(D, 2, (4,), likelihood="gaussian_learnt", **more),
+    "missing": lambda **more: sv.VAE(D, 2, (4,), missing=True, **more),
+    "iwae": lambda **more: sv.IWAE(D, 2, (4,), importance_samples=3, **more),
+    "conditional": lambda **more: sv.ConditionalVAE(D, 2, (4,), classes=CLASSES, **more),
+    "semi-supervised": lambda **more: sv.SemiSupervisedVAE(D, 2, (4,), classes=CLASSES, **more),
+    "autoencoder": lambda **more: sv.Autoencoder(D, 2, (4,), **more),
+}
+EACH_KIND = pytest.mark.parametrize("kind", KINDS)
+needs_compiler = pytest.mark.skipif(emulated.COMPILER is None, reason="no C++ compiler to make kernels with")
+BACKENDS = [
+    "numpy",
+    pytest.param("native", marks=needs_compiler),
+    pytest.param(standin.STANDIN, id="standin"),
+    pytest.param(emulated.EMULATED, id="emulated", marks=needs_compiler),
+]
+
+
+class Saboteur(Adam):
+    """Adam that does something besides in its update number `at`: each time that it makes it, or only once."""
+
+    def __init__(self, at, deed, once=False):
+        super().__init__(1e-3)
+        self.at, self.deed, self.once, self.done = at, deed, once, 0
+
+    def step(self, dtheta):
+        super().step(dtheta)
+        if self.t == self.at and not (self.once and self.done):
+            self.done += 1
+            self.deed()
+
+
+def train(kind, deed, at, once=False, backend="numpy", epochs=3):
+    """The model, its trainer, and the error that training ended with."""
+    images = uniform(0, N, D).astype("float32")
+    if kind == "missing":
+        images[uniform(1, N, D) < 0.2] = nan
+    model = KINDS[kind](backend=backend)
+    optimizer = Saboteur(at, lambda: deed(model, images), once)
+    trainer = sv.Trainer(model, batch_size=BATCH, optimizer=optimizer, seed=3)
+    with pytest.raises(DivergedError) as raised:
+        trainer.fit(images, epochs, labels=np.arange(N) % CLASSES if model.classes else None)
+    assert trainer.history.stopped == "diverged"
+    for array in (model.theta, *optimizer.memory.values()):
+        assert np.isfinite(to_numpy(array)).all()
+    return model, trainer, raised.value
+
+
+@EACH_KIND
+@pytest.mark.parametrize("value", [nan, inf, -inf])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_number_that_an_update_spoils_is_found_in_that_update(kind, value, backend):
+    for number, name in enumerate(KINDS[kind]().params):
+
+        def deed(model, images, name=name):
+            view = model.params[name]
+            view[tuple(size - 1 for size in view.shape)] = value
+
+        at = 3 + number  # in the midst of the first epoch, at its end, and in the second
+        model, trainer, error = train(kind, deed, at, backend=backend)
+        shape = model.params[name].shape
+        assert (error.tensor, error.finding.kind, error.step) == (name, "update", at)
+        assert error.epoch == (at - 1) // 5 + 1
+        assert error.finding.place == tuple(size - 1 for size in shape) and error.finding.bad == 1
+        assert trainer.optimizer.t == at - 1
+
+
+@EACH_KIND
+@pytest.mark.parametrize("backend", ["numpy", pytest.param("native", marks=needs_compiler)])
+def test_what_is_written_once_from_outside_is_named_before_it_spreads(kind, backend):
+    for number, name in enumerate(KINDS[kind]().params):
+
+        def deed(model, images, name=name):
+            model.params[name].reshape(-1)[0] = nan
+
+        at = 3 + number
+        _, _, error = train(kind, deed, at, once=True, backend=backend)
+        assert (error.tensor, error.finding.kind, error.step) == (name, "weights", at + 1)
+        assert error.finding.bad == 1 and "other tensors" not in str(error)
+
+
+@EACH_KIND
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_number_of_the_data_is_found_in_the_step_that_meets_it_by_row_and_column(kind, backend):
+    order = stream(3, "training order").permutation(N)
+    for row, column in ((0, 0), (17, 3), (N - 1, D - 1)):
+
+        def deed(model, images, row=row, column=column):
+            images[row, column] = inf
+
+        _, _, error = train(kind, deed, 1, backend=backend)
+        found = error.finding
+        assert (error.tensor, error.layer, found.kind) == ("x", "batch", "data")
+        assert (found.row, found.place[1]) == (row, column)
+        assert f"row {row} of the data" in str(error)
+        place = int(np.flatnonzero(order == row)[0])
+        if place >= BATCH:  # else its batch had passed already, and it comes again in the second epoch
+            assert (error.step, error.epoch, found.place[0]) == (place // BATCH + 1, 1, place % BATCH)
+        else:
+            assert error.epoch == 2
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_update_that_overflows_is_found_in_its_step(backend):
+    model = sv.VAE(D, 2, (4,), backend=backend)
+    trainer = sv.Trainer(model, lr=lambda t: 1e39 if t == 6 else 1e-3, batch_size=BATCH)
+    with pytest.raises(DivergedError, match="smaller learning rate") as raised:
+        trainer.fit(uniform(0, N, D).astype("float32"), 3)
+    assert (raised.value.step, raised.value.epoch, raised.value.finding.kind) == (7, 2, "update")
+    assert trainer.optimizer.t == 6 and np.isfinite(to_numpy(model.theta)).all()
