@@ -43,20 +43,21 @@ class Speaker:
 
 
 @contextmanager
-def held_back(category: type[Warning]) -> Iterator[list[str]]:
-    """Collects what is warned of in this category, to be told when a bar or a table does not stand in the way."""
+def held_back(*categories: type[Warning]) -> Iterator[list[str]]:
+    """Collects what is warned of in these categories, to be told when a bar or a table does not stand in the way."""
     held: list[str] = []
     with warnings.catch_warnings():
         shown = warnings.showwarning
 
         def show(message: Warning | str, kind: type[Warning], *where: Any) -> None:
-            if issubclass(kind, category):
+            if issubclass(kind, categories):
                 held.append(str(message))
             else:
                 shown(message, kind, *where)
 
         warnings.showwarning = show  # type: ignore[assignment]
-        warnings.simplefilter("always", category)
+        for category in categories:
+            warnings.simplefilter("always", category)
         yield held
 
 

@@ -22,8 +22,9 @@ from scratchvae.cli.balance import add_balance, make_corruption, make_kl_weight
 from scratchvae.cli.labels import KINDS, accuracy_of, add_labels, told_labels, what_is_told
 from scratchvae.cli.outputs import Speaker, held_back
 from scratchvae.cli.recipe import has_kl, make_model, make_optimizer, parts
+from scratchvae.cli.resuming import add_checkpoints, checkpoint_settings, last_good
 from scratchvae.cli.run_folder import run_folder, write_run
-from scratchvae.errors import CollapseWarning
+from scratchvae.errors import CheckpointWarning, CollapseWarning, DivergenceWarning
 from scratchvae.layers.initializers import INITIALIZERS
 from scratchvae.models.likelihoods import LIKELIHOODS
 from scratchvae.models.network import ACTIVATIONS
@@ -123,6 +124,7 @@ def add_commands(commands: Commands) -> None:
         help="hold out a tenth of the training rows unless the data has a validation part, stop when their loss has "
         "not fallen for so long, and go back to the best weights",
     )
+    add_checkpoints(training)
     add_seed(training, "weights, order, noise, binarisation and corruption")
     add_backend(training)
     training.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="precision")
@@ -163,8 +165,9 @@ def run(args: argparse.Namespace) -> int:
         say(str(model).strip("<>"))
         patience = getattr(args, "patience", None)
         asked = what_is_told(args, model, learning, validating)
-        with held_back(CollapseWarning) as warned:
-            history = trainer.fit(train, args.epochs, validation, progress=not args.quiet, patience=patience, **asked)
+        asked |= {"patience": patience, **checkpoint_settings(args, out)}
+        with held_back(CollapseWarning, DivergenceWarning, CheckpointWarning) as warned, last_good(model, out):
+            history = trainer.fit(train, args.epochs, validation, progress=not args.quiet, **asked)
         for warning in () if args.quiet else warned:
             print(f"scratchvae train: warning: {warning}", file=sys.stderr)
         with told_labels(model, data.test, data.name):

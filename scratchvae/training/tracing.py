@@ -54,6 +54,7 @@ class Traced:
         self.epoch = epoch
         self.batches = batches
         self._missing = bool(model.config["missing"])
+        self._number: int | None = None  # of the update that is to be made
 
     def __enter__(self) -> Traced:
         """Stand between each piece and whoever calls it."""
