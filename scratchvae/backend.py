@@ -2,12 +2,16 @@
 
 "native" is NumPy too, with kernels besides that this machine's C++ compiler makes: the same to rounding, and sooner.
 
+CUDA does not survive a fork: a child that is forked once a GPU is in use is refused the GPU, with a BackendError, and
+has to be started by multiprocessing's "spawn". NumPy's kinds work in children of either sort.
+
 Nothing else in the package imports CuPy. Whoever computes holds a `Backend` and writes `xp.exp`, `xp.matmul`, …
 against its module `xp`; whoever needs the host asks it to `upload` or `to_numpy`.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import cache, partial, wraps
 from typing import Any, TypeVar
@@ -21,6 +25,11 @@ Array = np.ndarray[Any, np.dtype[Any]]  # or the backend's own class of the same
 INSTALL = (
     "install it with  pip install 'scratchvae[cuda12x]'  (or cuda13x, to match the driver), or use backend='numpy'"
 )
+FORKED = (
+    "CUDA cannot be used in a process that was forked from one that used it; start processes with "
+    "multiprocessing.get_context('spawn'), or do what needs the GPU after the fork alone"
+)
+_forked = False  # with a GPU in use
 
 
 class Backend:
@@ -38,6 +47,13 @@ class Backend:
         self.on_host = array_type is np.ndarray
         self.pinned = pinned
         self.event = event
+
+    # One of each kind is enough: a copy is the same again, and in another process it is what has that name there.
+    def __deepcopy__(self, memo: Any) -> Backend:
+        return self
+
+    def __reduce__(self) -> tuple[Callable[[str], Backend], tuple[str]]:
+        return get_backend, (self.name,)
 
     def require(self, array: Any, what: str) -> None:
         """Refuse an array that lives elsewhere: some CuPy functions would compute it on the host in silence.
@@ -81,9 +97,11 @@ def get_backend(name: str | Backend) -> Backend:
     if name == "native":
         return _native()
     if name == "cupy":
+        _require_device()
         return _cupy()
     if name == "auto":
         try:
+            _require_device()
             return _cupy()
         except BackendError:
             return NUMPY
@@ -106,6 +124,7 @@ def to_numpy(array: Any) -> Array:
     """
     if isinstance(array, np.ndarray):
         return array
+    _require_device()
     fetch = getattr(array, "get", None)
     if fetch is None or not hasattr(array, "dtype"):
         raise DTypeError(f"expected an array of a backend, got {type(array).__qualname__}")
@@ -146,7 +165,19 @@ def _cupy() -> Backend:
             f"backend 'cupy': CuPy {cupy.__version__} is installed but cannot compute here "
             f"({type(error).__name__}: {reason}); check the driver with nvidia-smi, or {INSTALL}"
         ) from None
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_lose_device)
     return Backend("cupy", cupy, cupy.ndarray, cupyx.empty_pinned, partial(cupy.cuda.Event, disable_timing=True))
+
+
+def _lose_device() -> None:
+    global _forked
+    _forked = True
+
+
+def _require_device() -> None:
+    if _forked:
+        raise BackendError(FORKED)
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -166,10 +197,17 @@ def guarded(method: F) -> F:
         try:
             return method(*args, **kwargs)
         except (MemoryError, RuntimeError) as error:
-            kind = type(error)
-            if kind.__module__.partition(".")[0] not in ("cupy", "cupy_backends") or kind.__name__ not in FATAL:
-                raise
-            reason = " ".join(str(error).split())
-            raise BackendError(f"the GPU {FATAL[kind.__name__]} ({kind.__name__}: {reason})") from error
+            raise told(error) from error.__cause__
 
     return call  # type: ignore[return-value]
+
+
+def told(error: Exception) -> Exception:
+    """What is to be raised in the place of `error`: itself, unless it is of a device that did not survive."""
+    kind = type(error)
+    if kind.__module__.partition(".")[0] not in ("cupy", "cupy_backends") or kind.__name__ not in FATAL:
+        return error
+    reason = " ".join(str(error).split())
+    lost = BackendError(f"the GPU {FATAL[kind.__name__]} ({kind.__name__}: {reason})")
+    lost.__cause__ = error
+    return lost

@@ -53,6 +53,10 @@ class LockedError(BusyError, FileError):
     """A file that another process has locked."""
 
 
+class CopyError(ScratchVAEError, TypeError):
+    """What can be neither copied nor sent to another process."""
+
+
 class UnlockedWarning(UserWarning):
     """A disk that knows no locks, so that nothing keeps two processes from writing into one folder."""
 

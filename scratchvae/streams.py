@@ -1,4 +1,8 @@
-"""Random streams: one for each purpose, so that a seed never gives the same numbers to two of them."""
+"""Random streams: one for each purpose, so that a seed never gives the same numbers to two of them.
+
+A seed gives the same numbers wherever it is used: in each thread, and in each child of a process, forked or spawned. To
+draw or train differently in each, give each a seed of its own.
+"""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ class Unit:
     """A piece of a model that writes into batch buffers of its own.
 
     A model binds its units once, for its largest batch. A unit that nobody bound binds itself at first use, so that
-    it can be played with alone; a larger batch than ever before makes it bind anew.
+    it can be played with alone; a larger batch than ever before makes it bind anew. It serves one thread at a time.
     """
 
     xp: Any

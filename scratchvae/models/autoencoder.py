@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from scratchvae.backend import Array, guarded
+from scratchvae.backend import Array
 from scratchvae.memory import BatchBuffers
 from scratchvae.models.model import Model
 from scratchvae.models.objective import Terms
+from scratchvae.models.synchronized import synchronized
 
 
 class Autoencoder(Model):
@@ -47,7 +48,7 @@ class Autoencoder(Model):
         dz = self.decoder.backward(dparameters)
         self.encoder.backward_parameters(dz)
 
-    @guarded
+    @synchronized
     def encode(self, x: Any) -> Array:
         """The code z (B, Z) of each row of x (B, D). Raises DTypeError, ShapeError or RangeError."""
         x = self.admit_data(x)

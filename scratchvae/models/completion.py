@@ -32,10 +32,13 @@ def complete(
     marked = model.admit_data(given if observed is None else mark(given, _host(vae, observed)))
     noise = Noise(model, seed)
     completed = np.empty((count, *given.shape), np.result_type(given.dtype, vae.dtype))
-    for part, x_part in model.chunks(marked):
-        rows = Incomplete(model, x_part, noise)
-        found = rows.mean(method, samples) if draws is None else rows.draw(method, samples, draws, values == "drawn")
-        with np.errstate(over="ignore", invalid="ignore"):  # what went to infinity shows in the end, and is told then
+    # what went to infinity shows in the end, and is told then
+    with model.lock, np.errstate(over="ignore", invalid="ignore"):
+        for part, x_part in model.chunks(marked):
+            rows = Incomplete(model, x_part, noise)
+            found = (
+                rows.mean(method, samples) if draws is None else rows.draw(method, samples, draws, values == "drawn")
+            )
             for to, picture in zip(completed, found, strict=True):
                 to[part] = _filled_in(given[part], np.isnan(marked[part]), to_numpy(picture), method)
     answer = completed[0] if draws is None else completed

@@ -14,6 +14,7 @@ from scratchvae.layers import LabelledLinear, Layer, Sequential
 from scratchvae.models.labels import check_labels, one_hot, require_every_class
 from scratchvae.models.network import labelled_perceptron
 from scratchvae.models.objective import Terms
+from scratchvae.models.synchronized import synchronized
 from scratchvae.models.vae import VAE
 from scratchvae.settings import whole
 from scratchvae.streams import fill, stream
@@ -32,9 +33,10 @@ class ConditionalVAE(VAE):
     The other settings are those of `VAE`.
     """
 
-    _told: Any = None
-
     def __init__(self, *settings: Any, classes: int = 10, **named: Any) -> None:
+        from threading import local
+
+        self._told = local()
         self.classes = whole("classes", classes, least=2)
         super().__init__(*settings, **named)
         if self.config["missing"]:
@@ -77,7 +79,7 @@ class ConditionalVAE(VAE):
 
         Raises ConfigError, DTypeError, ShapeError or RangeError.
         """
-        labels = self._told if labels is None else labels
+        labels = self.told_last if labels is None else labels
         if labels is None:
             raise ConfigError(
                 f"{type(self).__name__} needs the class of each row, 0 to {self.classes - 1}: pass {name}=, on the "
@@ -89,13 +91,19 @@ class ConditionalVAE(VAE):
     def told(self, labels: Any) -> Iterator[None]:
         """Let `labels` stand where none are given: in `with model.told(3): model.walk()` all pictures are of class 3.
 
-        So methods that take no labels, such as `interpolate`, `analogy`, `walk` and `denoise`, are told them too.
+        So methods that take no labels, such as `interpolate`, `analogy`, `walk` and `denoise`, are told them too. They
+        are told to the thread that is here, and to no other.
         """
-        kept, self._told = self._told, labels
+        kept, self._told.labels = self.told_last, labels
         try:
             yield
         finally:
-            self._told = kept
+            self._told.labels = kept
+
+    @property
+    def told_last(self) -> Any:
+        """The labels that this thread has the model told; None where it has none."""
+        return getattr(self._told, "labels", None)
 
     def classes_of(self, x: Array, labels: Any) -> Array:
         """The class of each row of x that the encoder is told."""
@@ -119,6 +127,7 @@ class ConditionalVAE(VAE):
         """
         require_every_class(labels, self.classes)
 
+    @synchronized
     def encode(self, x: Any, labels: Any = None) -> tuple[Array, Array]:
         """mu and logvar, (B, Z) each, of q(z | x, y) for each row of x (B, D) and its label. Raises as `VAE.encode`."""
         x = self.admit_data(x)
@@ -129,12 +138,14 @@ class ConditionalVAE(VAE):
         """The posterior mean (B, Z) of each row of x (B, D) and its label: its style. Raises as `encode`."""
         return self.encode(x, labels)[0]
 
+    @synchronized
     def decode(self, z: Any, labels: Any = None) -> Array:
         """The mean of p(x | y, z), (B, D), for each row of z (B, Z) and its label. Raises as `VAE.decode`."""
         z = self.door.rows(z, "z", self.latent_dim)
         self._held = ConditionalVAE.admit_labels(self, labels, len(z))
         return super().decode(z)
 
+    @synchronized
     def reconstruct(self, x: Any, labels: Any = None) -> Array:
         """What the decoder makes of the code of each row of x (B, D), told its label twice. Raises as `encode`."""
         x = self.admit_data(x)
@@ -153,10 +164,11 @@ class ConditionalVAE(VAE):
         """
         rng = stream(seed, "prior")
         z = fill(np.empty((whole("count", count), self.latent_dim), self.dtype), rng.standard_normal)
-        if labels is None and self._told is None:
+        if labels is None and self.told_last is None:
             labels = rng.integers(self.classes, size=count)
         return self.decode(z, labels)
 
+    @synchronized
     def transfer(self, x: Any, labels: Any = None) -> Array:
         """Each row of x (B, D) in every class, its style kept: (B, K, D), the decoder's means. Raises as `encode`."""
         z = self.embed(x, labels)
@@ -170,12 +182,14 @@ class ConditionalVAE(VAE):
         """As `VAE.elbo`, a bound of log p(x | y) for each row of x (B, D) and its label."""
         return self.terms(x, eps, seed, labels=labels)
 
+    @synchronized
     def terms(self, x: Any, eps: Any = None, seed: int = 0, corrupted: Any = None, labels: Any = None) -> Terms:
         """As `Model.terms`, of each row of x (B, D) and its label."""
         x = self.admit_data(x)
         self._held = self.admit_labels(labels, len(x))
         return super().terms(x, eps, seed, corrupted)
 
+    @synchronized
     def loss_and_grads(
         self, x: Any, eps: Any = None, seed: int = 0, labels: Any = None
     ) -> tuple[float, dict[str, Array]]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from scratchvae.backend import Array, to_numpy
 from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
+from scratchvae.models.synchronized import synchronized
 from scratchvae.settings import one_of, whole
 
 
@@ -75,6 +76,7 @@ class LatentSpace:
         """The mean of p(x | z), (B, D), for each row of z (B, Z)."""
         raise NotImplementedError
 
+    @synchronized
     def interpolate(self, a: Any, b: Any, steps: int = 10, kind: str = "linear") -> Array:
         """Pictures (steps, D) on the way from the code of a (D,) to the code of b (D,), both ends included.
 
@@ -91,6 +93,7 @@ class LatentSpace:
         start, end = (self._codes(_alone(x), name)[0] for name, x in (("a", a), ("b", b)))
         return self.decode(way(start, end, t))
 
+    @synchronized
     def analogy(self, a: Any, b: Any, c: Any) -> Array:
         """What is to c as a is to b: decode(code(a) − code(b) + code(c)), in the shape of c, (D,) or (N, D).
 
@@ -102,6 +105,7 @@ class LatentSpace:
         answers = self.decode(plus - minus + self._codes(_group(c), "c"))
         return answers[0] if _is_row(c) else answers
 
+    @synchronized
     def walk(self, x: Any = None, dimension: int = 0, values: Any = None) -> Array:
         """Pictures (T, D) along one latent dimension, which takes each of `values` (T,) while all others stay.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from scratchvae.errors import BackendError, ShapeError
 from scratchvae.layers import Fill, Layer, Sequential
 from scratchvae.memory import BatchBuffers, Rows
 from scratchvae.models.configuration import configuration
+from scratchvae.models.copies import Copied
 from scratchvae.models.door import Door
 from scratchvae.models.labels import Unlabelled
 from scratchvae.models.latent_space import LatentSpace
@@ -19,15 +20,14 @@ from scratchvae.models.likelihoods import make_likelihood
 from scratchvae.models.network import perceptron
 from scratchvae.models.objective import Objective, Terms
 from scratchvae.models.output import Output
-from scratchvae.models.weights import Weights
+from scratchvae.models.synchronized import synchronized
 from scratchvae.probability import Observed
 from scratchvae.streams import fill, stream
 
-M = TypeVar("M", bound="Model")
 PLAN = Backend("plan", None, type(None))  # of a model that only tells of its weights, and takes no room for them
 
 
-class Model(LatentSpace, Output, Unlabelled, Weights):
+class Model(Copied, LatentSpace, Output, Unlabelled):
     """An encoder x (B, D) → h and a decoder z (B, Z) → the likelihood's parameters, trained by one objective.
 
     Every parameter is a view of one flat vector `theta` (P,), every gradient a view of another, `dtheta` (P,).
@@ -55,6 +55,7 @@ class Model(LatentSpace, Output, Unlabelled, Weights):
         sigma: float | None = None,
         missing: bool = False,
     ) -> None:
+        self.make_locks()
         self.config = config = configuration(
             input_dim=input_dim,
             latent_dim=latent_dim,
@@ -129,19 +130,13 @@ class Model(LatentSpace, Output, Unlabelled, Weights):
         """The number of columns of eps that `forward` takes."""
         return self.noise_per_latent * self.latent_dim
 
-    def astype(self: M, dtype: str) -> M:
-        """The same model, weights and notes, to compute in another dtype. Raises ConfigError."""
-        other = type(self)(**{**self.config, "dtype": dtype}, backend=self.backend)
-        other.theta[...] = self.theta
-        other.notes = dict(self.notes)
-        return other
-
     def reserve(self, batch: int) -> None:
         """Make room for batches of up to `batch` rows, so that no later step has to."""
         if batch > self._buffers.rows:
-            buffers = self._buffers.taller(batch)
-            self.bind(buffers)
-            self._buffers = buffers
+            with self.lock:
+                buffers = self._buffers.taller(batch)
+                self.bind(buffers)
+                self._buffers = buffers
 
     def bind(self, buffers: BatchBuffers) -> None:
         """Hand every piece its batch buffers."""
@@ -156,7 +151,8 @@ class Model(LatentSpace, Output, Unlabelled, Weights):
         The encoder sees `corrupted` (B, D) in place of x, where it is given; what is scored is x. `kl_weight`
         multiplies the weight of the KL in the loss.
 
-        Every method of a model computes in the same buffers: `backward` must follow before any other is called.
+        Every method of a model computes in the same buffers: `backward` must follow before any other is called; where
+        there are several threads, both under one `with model.lock:`.
         """
         raise NotImplementedError
 
@@ -164,7 +160,7 @@ class Model(LatentSpace, Output, Unlabelled, Weights):
         """Set `dtheta` to the gradient of the last forward's loss. Raises ShapeError unless that came just before."""
         raise NotImplementedError
 
-    @guarded
+    @synchronized
     def decode(self, z: Any) -> Array:
         """The mean of p(x | z), (B, D), for each row of z (B, Z).
 
@@ -176,11 +172,12 @@ class Model(LatentSpace, Output, Unlabelled, Weights):
             self.likelihood.mean(self.decoder.forward(z_part), out=means[part])
         return means  # type: ignore[no-any-return]
 
+    @synchronized
     def reconstruct(self, x: Any) -> Array:
         """What the decoder makes of the code of each row of x (B, D): `decode(embed(x))`, (B, D). Raises as `embed`."""
         return self.decode(self.embed(x))
 
-    @guarded
+    @synchronized
     def loss_and_grads(self, x: Any, eps: Any = None, seed: int = 0) -> tuple[float, dict[str, Array]]:
         """The loss of the batch x (B, D), in nats a row, and its gradient, {name: array} shaped as `params`.
 
@@ -192,7 +189,7 @@ class Model(LatentSpace, Output, Unlabelled, Weights):
         self.backward()
         return loss, {name: grad.copy() for name, grad in self.grads.items()}
 
-    @guarded
+    @synchronized
     def terms(self, x: Any, eps: Any = None, seed: int = 0, corrupted: Any = None) -> Terms:
         """The terms of each row of x (B, D), for any number of rows, to keep. Takes and raises as `loss_and_grads`.
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from scratchvae.backend import Array, guarded, to_numpy
+from scratchvae.backend import Array, to_numpy
 from scratchvae.errors import ConfigError
 from scratchvae.layers import Sequential
 from scratchvae.memory import BatchBuffers
@@ -14,6 +14,7 @@ from scratchvae.models.conditional import ConditionalVAE
 from scratchvae.models.labels import UNLABELLED, check_labels
 from scratchvae.models.network import perceptron
 from scratchvae.models.objective import Terms
+from scratchvae.models.synchronized import synchronized
 from scratchvae.probability import LogSoftmax, MarginalBound
 from scratchvae.settings import real
 
@@ -166,7 +167,7 @@ class SemiSupervisedVAE(ConditionalVAE):
 
         Raises DTypeError, ShapeError or RangeError.
         """
-        labels = self._told if labels is None else labels
+        labels = self.told_last if labels is None else labels
         return check_labels(UNLABELLED if labels is None else labels, rows, self.classes, name, some=True)
 
     def start_labels(self, labels: Array, share: float) -> None:
@@ -178,7 +179,7 @@ class SemiSupervisedVAE(ConditionalVAE):
         if self.alpha is None:
             self.bound.alpha = CLASSIFIER_WEIGHT / share if share else 0.0
 
-    @guarded
+    @synchronized
     def predict_proba(self, x: Any) -> Array:
         """q(y | x), (B, K), for each row of x (B, D). Raises DTypeError, ShapeError or RangeError."""
         x = self.admit_data(x)
@@ -199,6 +200,7 @@ class SemiSupervisedVAE(ConditionalVAE):
         unknown = held == UNLABELLED
         return np.where(unknown, self.classify(x), held) if unknown.any() else held
 
+    @synchronized
     def terms(self, x: Any, eps: Any = None, seed: int = 0, corrupted: Any = None, labels: Any = None) -> Terms:
         """As `Model.terms`: the bound without α, of log p(x, y) for a labelled row, of log p(x) for others."""
         alpha, self.bound.alpha = self.bound.alpha, 0.0
@@ -207,11 +209,16 @@ class SemiSupervisedVAE(ConditionalVAE):
         finally:
             self.bound.alpha = alpha
 
+    @synchronized
     def loss_and_grads(
         self, x: Any, eps: Any = None, seed: int = 0, labels: Any = None
     ) -> tuple[float, dict[str, Array]]:
         """As `Model.loss_and_grads`; where α was not set, it is 0.1 · B / labelled rows of x (B, D)."""
         x = self.admit_data(x)
         labels = self.admit_labels(labels, len(x))
-        self._weigh(float(np.mean(labels != UNLABELLED)))
-        return super().loss_and_grads(x, eps, seed, labels)
+        alpha = self.bound.alpha
+        try:
+            self._weigh(float(np.mean(labels != UNLABELLED)))
+            return super().loss_and_grads(x, eps, seed, labels)
+        finally:
+            self.bound.alpha = alpha

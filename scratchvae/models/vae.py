@@ -12,6 +12,7 @@ from scratchvae.memory import BatchBuffers
 from scratchvae.models.completion import complete
 from scratchvae.models.model import Model
 from scratchvae.models.objective import Terms
+from scratchvae.models.synchronized import synchronized
 from scratchvae.probability import FreeBits, GaussianKL, Reparameterize
 from scratchvae.settings import whole
 from scratchvae.streams import fill, stream
@@ -48,7 +49,8 @@ class VAE(Model):
                   pass np.where(mask, x, np.nan). Without it a model completes such rows, but does not learn from them
     image_shape   (height, width), for whoever draws a row as a picture
 
-    Methods take NumPy arrays or the backend's own, and return the backend's own. Raises ConfigError or BackendError.
+    Methods take NumPy arrays or the backend's own, and return the backend's own; several threads may call them, see
+    `scratchvae.models.synchronized`. Raises ConfigError or BackendError.
     """
 
     outputs_per_latent: ClassVar[int] = 2  # μ and log σ²
@@ -129,7 +131,7 @@ class VAE(Model):
         self._dlog_likelihood, self._dz = dlog_likelihood, dz
         return self.split.backward(dmu, dlogvar)
 
-    @guarded
+    @synchronized
     def encode(self, x: Any) -> tuple[Array, Array]:
         """mu and logvar, (B, Z) each, of q(z | x) for each row of x (B, D): deterministic.
 
@@ -154,7 +156,7 @@ class VAE(Model):
         """
         return self.terms(x, eps, seed)
 
-    @guarded
+    @synchronized
     def denoise(self, x: Any, draws: int = 0, seed: int = 0) -> Array:
         """Each row of x (B, D) without its noise, (B, D): the mean of p(x | z) at the posterior mean of z.
 
@@ -210,6 +212,7 @@ class VAE(Model):
         """
         return complete(self, x, observed, method, draws, samples, values, seed)
 
+    @synchronized
     def for_completion(self) -> VAE:
         """A VAE of the same weights that takes NaN for what is missing, one draw of z a row at a time."""
         if type(self) is VAE and self.config["missing"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scratchvae.backend import Array
-from scratchvae.errors import ConfigError
+from scratchvae.errors import ConfigError, CopyError
 from scratchvae.memory import fuse, require_writable
 from scratchvae.optim.schedules import Constant, Schedule
 
@@ -15,6 +15,8 @@ class Optimizer:
 
     `lr` is a number or a schedule; `t` counts the updates made; `memory` holds, by name, what is remembered of the
     gradients, each (P,).
+
+    It can be copied, or sent to another process, until it is bound: then a copy would move another θ than the model's.
     """
 
     xp: Any
@@ -33,6 +35,14 @@ class Optimizer:
         fuse(self, xp)
         self.xp = xp
         self.theta = theta
+
+    def __getstate__(self) -> dict[str, Any]:
+        if hasattr(self, "theta"):
+            kind = type(self).__name__
+            raise CopyError(
+                f"this {kind} belongs to a trainer, whose weights a copy could not move; make a new {kind} for each one"
+            )
+        return vars(self)
 
     def step(self, dtheta: Array) -> None:
         """One update from dθ, which is left as it is."""

@@ -28,7 +28,7 @@ def save(model: Model, path: str | PathLike[str]) -> None:
 
     It takes its name only once it was read again, and is on the disk.
     """
-    with whole_file(path) as file:
+    with whole_file(path) as file, model.steady():
         write_sealed(file, {"content": "model", **header_of(model)}, arrays_of(model))
 
 

@@ -52,15 +52,16 @@ def score(
         Corruptor(corrupt, stream(seed, "corruption"), model.dtype, model.likelihood.support) if corrupt else None
     )
     collected = []
-    for part in Rows(images, "images").parts(model.chunk_rows):
-        x = images[part]
-        if binarizer:
-            x = binarizer(to_numpy(x))
-        corrupted = corruptor(to_numpy(x)) if corruptor else None
-        told = {} if labels is None else {"labels": labels[part]}
-        eps = fill(np.empty((len(x), model.noise_dim), model.dtype), noise.standard_normal)
-        terms = model.terms(x, eps, corrupted=corrupted, **told)
-        collected.append([to_numpy(term).astype(np.float64) for term in terms])
+    with model.steady():
+        for part in Rows(images, "images").parts(model.chunk_rows):
+            x = images[part]
+            if binarizer:
+                x = binarizer(to_numpy(x))
+            corrupted = corruptor(to_numpy(x)) if corruptor else None
+            told = {} if labels is None else {"labels": labels[part]}
+            eps = fill(np.empty((len(x), model.noise_dim), model.dtype), noise.standard_normal)
+            terms = model.terms(x, eps, corrupted=corrupted, **told)
+            collected.append([to_numpy(term).astype(np.float64) for term in terms])
     value, reconstruction, kl = (np.concatenate(parts) for parts in zip(*collected, strict=True))
     error = float(value.std(ddof=1)) / sqrt(len(value)) if len(value) > 1 else float("nan")
     return Score(float(value.mean()), float(reconstruction.mean()), float(kl.mean()), error, len(value))
