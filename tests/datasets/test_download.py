@@ -5,10 +5,12 @@ import hashlib
 import io
 import socket
 import struct
+import subprocess
 import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from socketserver import ThreadingMixIn
 from typing import NamedTuple
 
 import numpy as np
@@ -29,10 +31,13 @@ class Answer(NamedTuple):
     status: int = 200
     length: object = ...  # what the header promises: by default the truth, with None no such header
     stall: bool = False
+    meet: threading.Barrier | None = None  # who else is to have asked before
 
 
-class Server(HTTPServer):
+class Server(ThreadingMixIn, HTTPServer):
     """Gives the answers that `script` lists for a path, one after the other, the last one for ever."""
+
+    daemon_threads = True
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -57,6 +62,8 @@ class Handler(BaseHTTPRequestHandler):
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         if answer.stall:
             self.server.ending.wait(5)
+        if answer.meet:
+            answer.meet.wait(60)
         self.send_response(answer.status)
         if answer.length is not None:
             self.send_header("Content-Length", len(answer.body) if answer.length is ... else answer.length)
@@ -211,3 +218,27 @@ def test_a_download_that_failed_is_taken_up_where_it_stopped(server, small_mnist
     server.asked.clear()
     assert len(load("mnist").test.labels) == 5
     assert server.asked == [f"gone/{FILES[3]}.gz", f"m/{FILES[3]}.gz"]
+
+
+DOWNLOADS = """
+import sys
+from pathlib import Path
+from scratchvae.datasets.download import download
+download([sys.argv[1]], Path(sys.argv[2]), sys.argv[3], rounds=1)
+"""
+
+
+def test_two_processes_that_download_the_same_at_once_both_have_it(server, target):
+    server.script["a"] = [Answer(meet=threading.Barrier(2))]
+    command = [sys.executable, "-c", DOWNLOADS, server.url("a"), str(target), SHA256]
+    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    try:
+        for process in processes:
+            _, error = process.communicate(timeout=120)
+            assert process.returncode == 0, error
+    finally:
+        for process in processes:
+            process.kill()
+    assert server.asked == ["a", "a"]
+    assert target.read_bytes() == PACKED
+    assert list(target.parent.iterdir()) == [target]
