@@ -35,7 +35,15 @@ def add_command(commands: Commands, name: str, run: Any, summary: str, example: 
         formatter_class=HelpFormatter,
     )
     parser.set_defaults(run=run)
+    add_debug(parser, default=argparse.SUPPRESS)  # lest it undo what stands before the command
     return parser
+
+
+def add_debug(parser: argparse.ArgumentParser, default: Any) -> None:
+    """How errors are told of."""
+    parser.add_argument(
+        "--debug", action="store_true", default=default, help="where an error ends it, show the traceback too"
+    )
 
 
 def add_data(parser: argparse.ArgumentParser, default: str | None, default_text: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import scratchvae
 from scratchvae.cli import classify, complete, denoise, embed, evaluate, generate, gradcheck, info, latent_space, train
+from scratchvae.cli.arguments import add_debug
 
 
 class Parser(argparse.ArgumentParser):
@@ -37,6 +38,7 @@ def make_parser() -> argparse.ArgumentParser:
         epilog="example: scratchvae train && scratchvae sample runs/digits --out more.png",
     )
     parser.add_argument("--version", action="version", version=f"scratchvae {scratchvae.__version__}")
+    add_debug(parser, default=False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for module in (train, generate, latent_space, denoise, complete, embed, classify, evaluate, gradcheck, info):
         module.add_commands(commands)
