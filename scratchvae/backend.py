@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from scratchvae.errors import BackendError, DeviceError, DTypeError
+from scratchvae.settings import shown
 
 Array = np.ndarray[Any, np.dtype[Any]]  # or the backend's own class of the same interface
 
@@ -58,9 +59,11 @@ class Backend:
     def require(self, array: Any, what: str) -> None:
         """Refuse an array that lives elsewhere: some CuPy functions would compute it on the host in silence.
 
-        Raises DeviceError.
+        Raises DeviceError, or DTypeError for what is no array at all.
         """
         if not isinstance(array, self.array_type):
+            if not (hasattr(array, "dtype") and hasattr(array, "__len__")):
+                raise DTypeError(f"{what} is {shown(array)}; expected an array: make it one with numpy.asarray")
             given = f"{type(array).__module__}.{type(array).__qualname__}"
             raise DeviceError(
                 f"{what} is a {given}, but this code computes on {self.name} and takes "
@@ -105,16 +108,16 @@ def get_backend(name: str | Backend) -> Backend:
             return _cupy()
         except BackendError:
             return NUMPY
-    raise BackendError(f"backend={name!r} is unknown; choose 'numpy', 'native', 'cupy' or 'auto'")
+    raise BackendError(f"backend={shown(name)} is unknown; choose 'numpy', 'native', 'cupy' or 'auto'")
 
 
-def backend_of(array: Any) -> Backend:
-    """The backend that computes on `array`."""
+def backend_of(array: Any, what: str = "array") -> Backend:
+    """The backend that computes on `array`; raises DTypeError, by the name `what`, where none does."""
     if isinstance(array, np.ndarray):
         return NUMPY
     if type(array).__module__.partition(".")[0] == "cupy":
         return _cupy()
-    raise DTypeError(f"expected a NumPy or CuPy array, got {type(array).__qualname__}; convert it with numpy.asarray")
+    raise DTypeError(f"{what} is {shown(array)}; expected a NumPy or CuPy array: make it one with numpy.asarray")
 
 
 def to_numpy(array: Any) -> Array:
@@ -126,9 +129,12 @@ def to_numpy(array: Any) -> Array:
         return array
     _require_device()
     fetch = getattr(array, "get", None)
-    if fetch is None or not hasattr(array, "dtype"):
-        raise DTypeError(f"expected an array of a backend, got {type(array).__qualname__}")
-    host: Array = fetch()
+    try:
+        host = fetch() if fetch is not None and hasattr(array, "dtype") else None
+    except TypeError:  # another library's, which asks what to get
+        host = None
+    if not isinstance(host, np.ndarray):
+        raise DTypeError(f"array is {shown(array)}; expected an array of a backend: make it one with numpy.asarray")
     return host
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchvae.settings import whole
+from scratchvae.settings import seed_of
 
 PURPOSES = (
     "weights",
@@ -37,7 +37,7 @@ def stream(seed: int, purpose: str) -> np.random.Generator:
     It draws on the host: a seed gives the same numbers on every backend.
     """
     key = PURPOSES.index(purpose)
-    return np.random.default_rng(np.random.SeedSequence(whole("seed", seed, least=0), spawn_key=(key,)))
+    return np.random.default_rng(np.random.SeedSequence(seed_of(seed), spawn_key=(key,)))
 
 
 def fill(out: Any, draw: Callable[..., Any]) -> Any:

@@ -81,19 +81,17 @@ def test_arrays_come_home():
     x = normal(0, 3)
     assert to_numpy(x) is x
     assert np.array_equal(to_numpy(DeviceArray(x)), x)
-    with pytest.raises(DTypeError, match="list"):
-        to_numpy([1.0])
-    with pytest.raises(DTypeError, match="list"):
+    with pytest.raises(DTypeError, match=r"array is \[1.0\]; expected a NumPy or CuPy array"):
         backend_of([1.0])
 
 
 def test_a_host_array_that_reaches_device_code_is_refused_and_the_other_way_round():
     vae = sv.VAE(9, 2, (8,), backend=STANDIN)
     host, device = IMAGES[:4], STANDIN.upload(IMAGES[:4])
-    with pytest.raises(DeviceError, match=r"x is a numpy.ndarray.*standin"):
+    with pytest.raises(DeviceError, match=r"x, which is a numpy.ndarray.*standin"):
         vae.encoder.forward(host)
     vae.forward(device, STANDIN.upload(normal(0, 4, 2).astype("float32")))
-    with pytest.raises(DeviceError, match=r"dy is a numpy\.ndarray"):
+    with pytest.raises(DeviceError, match=r"dy, which is a numpy\.ndarray"):
         vae.decoder.backward(host)
     with pytest.raises(DeviceError, match="eps"):
         vae.forward(device, normal(0, 4, 2).astype("float32"))

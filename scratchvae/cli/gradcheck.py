@@ -11,7 +11,7 @@ from scratchvae.cli.arguments import Commands, add_command, add_data, add_part, 
 from scratchvae.cli.findings import Findings, Table
 from scratchvae.errors import ConfigError
 from scratchvae.gradcheck.tolerance import AUTODIFF, FINITE_DIFFERENCES
-from scratchvae.settings import whole
+from scratchvae.settings import seed_of, whole
 from scratchvae.training import load
 from scratchvae.verification import (
     CHECKS,
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     """Print a table of errors and a verdict; 1 if anything fails."""
     whole("trials", args.trials)
     whole("rows", args.rows)
-    whole("seed", args.seed, least=0)
+    seed_of(args.seed)
     if hasattr(args, "model") and hasattr(args, "unit"):
         raise ConfigError("--model and --unit were both given; a model is checked whole: leave --unit out")
     if args.data and not hasattr(args, "model"):

@@ -13,7 +13,7 @@ from scratchvae.gradcheck.finite_difference import Array
 from scratchvae.gradcheck.report import Argument, Report
 from scratchvae.gradcheck.tolerance import FINITE_DIFFERENCES
 from scratchvae.gradcheck.trial import Lines, Trial, farthest
-from scratchvae.settings import positive, whole
+from scratchvae.settings import positive, seed_of, whole
 
 
 def check(
@@ -61,7 +61,7 @@ def check(
     whole("directions", directions)
     positive("step", step)
     positive("tolerance", tolerance)
-    whole("seed", seed, least=0)
+    seed_of(seed)
     names = contract.admit_names(f, names, len(inputs))
     points = contract.admit_inputs(inputs, names)
     contract.admit_call("f", f, names)

@@ -8,7 +8,7 @@ import numpy as np
 
 from scratchvae.backend import Array, Backend
 from scratchvae.kernels.missing import filled, observed
-from scratchvae.layers.layer import Layer
+from scratchvae.layers.layer import Layer, admit_layer
 from scratchvae.memory import BatchBuffers
 from scratchvae.memory.flat import Shapes
 
@@ -24,7 +24,7 @@ class Fill(Layer):
     """
 
     def __init__(self, of: Layer) -> None:
-        self.of = of
+        self.of = admit_layer("of", of)
 
     def parameter_shapes(self) -> Shapes:
         """Those of `of`."""

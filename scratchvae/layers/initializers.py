@@ -11,7 +11,7 @@ from math import sqrt
 import numpy as np
 
 from scratchvae.backend import Array
-from scratchvae.errors import ConfigError
+from scratchvae.settings import one_of
 
 Initializer = Callable[["np.random.Generator", tuple[int, ...]], Array]  # quoted: numpy.random loads at first use
 
@@ -55,6 +55,4 @@ INITIALIZERS: dict[str, Initializer] = {
 
 def get_initializer(name: str) -> Initializer:
     """The initialiser of that name. Raises ConfigError."""
-    if name not in INITIALIZERS:
-        raise ConfigError(f"init={name!r} is unknown; choose one of {', '.join(INITIALIZERS)}")
-    return INITIALIZERS[name]
+    return INITIALIZERS[one_of("init", name, tuple(INITIALIZERS))]

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from scratchvae.backend import Array, Backend
-from scratchvae.errors import ConfigError, ShapeError
+from scratchvae.errors import ShapeError
 from scratchvae.layers.initializers import get_initializer
 from scratchvae.layers.layer import Layer
 from scratchvae.memory import BatchBuffers, FlatVector, require_writable
 from scratchvae.memory.flat import Shapes
+from scratchvae.settings import seed_of, whole
 
 
 class LabelledLinear(Layer):
@@ -37,13 +38,11 @@ class LabelledLinear(Layer):
     def __init__(
         self, inputs: int, classes: int, outputs: int, init: str = "glorot_uniform", seed: int | None = None
     ) -> None:
-        if min(inputs, classes, outputs) < 1:
-            raise ConfigError(f"LabelledLinear({inputs}, {classes}, {outputs}): all sizes must be at least 1")
-        self.inputs = inputs
-        self.classes = classes
-        self.outputs = outputs
+        self.inputs = whole("inputs", inputs)
+        self.classes = whole("classes", classes)
+        self.outputs = whole("outputs", outputs)
         self.init = get_initializer(init)
-        self.seed = seed
+        self.seed = None if seed is None else seed_of(seed)
 
     def parameter_shapes(self) -> Shapes:
         """W (I, O) and V (K, O)."""
@@ -64,7 +63,8 @@ class LabelledLinear(Layer):
     def allocate(self, buffers: BatchBuffers, width: int) -> int:
         """Room for y, for x W or c V, and for dx; for the parameters too, if no model has lent it."""
         if width != self.inputs:
-            raise ShapeError(f"LabelledLinear({self.inputs}, {self.classes}, {self.outputs}) was given width {width}")
+            sizes = f"{self.inputs}, {self.classes}, {self.outputs}"
+            raise ShapeError(f"LabelledLinear({sizes}) was given width {width}; expected {self.inputs}")
         self._y = buffers.matrix(self.outputs)
         self._part = buffers.matrix(self.outputs)
         self._dx = buffers.matrix(self.inputs)

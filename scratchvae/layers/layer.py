@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from scratchvae.backend import Array
 from scratchvae.memory import BatchBuffers, Unit
+from scratchvae.settings import of_kind
 
 
 class Layer(Unit):
@@ -27,6 +30,11 @@ class Layer(Unit):
     def backward_parameters(self, dy: Array) -> None:
         """As `backward`, but stop at the parameters if that is less work: the first layer has nobody to hand dx to."""
         self.backward(dy)
+
+
+def admit_layer(name: str, layer: Any) -> Layer:
+    """`layer`, if it is one; raises ConfigError otherwise."""
+    return of_kind(name, layer, Layer, "a layer, such as Linear(64, 2) or ReLU()")
 
 
 class Elementwise(Layer):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError
 from scratchvae.layers.layer import Elementwise
+from scratchvae.settings import positive, shown
 
 
 class LeakyReLU(Elementwise):
@@ -18,9 +19,9 @@ class LeakyReLU(Elementwise):
     initializer = "he_normal"
 
     def __init__(self, slope: float = 0.01) -> None:
-        if not 0 < slope < 1:
-            raise ConfigError(f"LeakyReLU(slope={slope}): expected a slope between 0 and 1")
-        self.slope = slope
+        self.slope = positive("slope", slope)
+        if self.slope >= 1:
+            raise ConfigError(f"slope={shown(slope)}: expected a slope between 0 and 1")
 
     def forward(self, x: Array) -> Array:
         """y (B, I) from x (B, I)."""

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from scratchvae.backend import Array, Backend
-from scratchvae.errors import ConfigError, ShapeError
+from scratchvae.errors import ShapeError
 from scratchvae.layers.initializers import get_initializer
 from scratchvae.layers.layer import Layer
 from scratchvae.memory import BatchBuffers, FlatVector, require_writable
 from scratchvae.memory.flat import Shapes
+from scratchvae.settings import seed_of, whole
 
 
 class Linear(Layer):
@@ -31,12 +32,10 @@ class Linear(Layer):
     db: Array
 
     def __init__(self, inputs: int, outputs: int, init: str = "glorot_uniform", seed: int | None = None) -> None:
-        if inputs < 1 or outputs < 1:
-            raise ConfigError(f"Linear({inputs}, {outputs}): both sizes must be at least 1")
-        self.inputs = inputs
-        self.outputs = outputs
+        self.inputs = whole("inputs", inputs)
+        self.outputs = whole("outputs", outputs)
         self.init = get_initializer(init)
-        self.seed = seed
+        self.seed = None if seed is None else seed_of(seed)
 
     def parameter_shapes(self) -> Shapes:
         """W (I, O) and b (O,)."""
@@ -56,7 +55,9 @@ class Linear(Layer):
     def allocate(self, buffers: BatchBuffers, width: int) -> int:
         """Room for y and dx, and for the parameters if no model has lent it."""
         if width != self.inputs:
-            raise ShapeError(f"Linear({self.inputs}, {self.outputs}) was given rows of width {width}")
+            raise ShapeError(
+                f"Linear({self.inputs}, {self.outputs}) was given rows of width {width}; expected {self.inputs}"
+            )
         self._y = buffers.matrix(self.outputs)
         self._dx = buffers.matrix(self.inputs)
         self._ones = buffers.vector(buffers.rows, 1.0)

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from scratchvae.backend import Array, Backend
-from scratchvae.layers.layer import Layer
+from scratchvae.errors import ConfigError
+from scratchvae.layers.layer import Layer, admit_layer
 from scratchvae.memory import BatchBuffers
 from scratchvae.memory.flat import Shapes, under
 
@@ -23,7 +24,13 @@ class Sequential(Layer):
     """
 
     def __init__(self, *layers: Layer) -> None:
-        self.layers = layers
+        self.layers = tuple(admit_layer(f"layers[{k}]", layer) for k, layer in enumerate(layers))
+        for k, layer in enumerate(self.layers):
+            first = self.layers.index(layer)
+            if first != k:  # its backward would find the second forward's numbers in the first one's place
+                raise ConfigError(
+                    f"layers[{k}] is layers[{first}] again, a {type(layer).__name__}; make one of its own"
+                )
 
     def parameter_shapes(self) -> Shapes:
         """Those of every layer, under its number."""

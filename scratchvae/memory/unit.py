@@ -56,9 +56,12 @@ class Unit:
 
         Raises DeviceError, DTypeError or ShapeError.
         """
-        first = next(iter(inputs.values()))
-        buffers = self._buffers or self._bind_itself(first)
-        rows = len(first)
+        name, first = next(iter(inputs.items()))
+        buffers = self._buffers or self._bind_itself(name, first)
+        try:
+            rows = len(first)
+        except TypeError:  # no rows at all, which `_look` tells of
+            rows = 0
         self._check(buffers, inputs, (rows, self.width))
         self._rows = rows
         if rows > buffers.rows:
@@ -87,7 +90,7 @@ class Unit:
                 self._look(buffers, name, array, shape)
 
     def _look(self, buffers: BatchBuffers, name: str, array: Array, shape: tuple[int, ...]) -> None:
-        buffers.backend.require(array, name)
+        buffers.backend.require(array, f"{type(self).__name__} was given {name}, which")
         if array.dtype != buffers.dtype:
             raise DTypeError(
                 f"{type(self).__name__} was given {name} of dtype {array.dtype} and computes in {buffers.dtype}; "
@@ -97,16 +100,16 @@ class Unit:
             wanted = shape if shape[0] else f"at least one row of {self.width} numbers"
             raise ShapeError(f"{type(self).__name__} was given {name} of shape {array.shape}; expected {wanted}")
 
-    def _bind_itself(self, x: Array) -> BatchBuffers:
-        backend = backend_of(x)
+    def _bind_itself(self, name: str, x: Array) -> BatchBuffers:
+        backend = backend_of(x, f"{type(self).__name__} was given {name}, which")
         if x.dtype.kind != "f" or x.dtype.itemsize < 4:
             raise DTypeError(
-                f"{type(self).__name__} was given an array of dtype {x.dtype}; expected float32 or float64: "
+                f"{type(self).__name__} was given {name} of dtype {x.dtype}; expected float32 or float64: "
                 "convert it with .astype('float64')"
             )
-        if x.ndim != 2 or not len(x):
+        if x.ndim != 2 or not x.size:
             raise ShapeError(
-                f"{type(self).__name__} was given shape {x.shape}; expected (B, width): at least one row, one a sample"
+                f"{type(self).__name__} was given {name} of shape {x.shape}; expected (B, width): a row a sample, at least one"
             )
         buffers = BatchBuffers(backend, x.dtype, len(x))
         self.bind(buffers, x.shape[1])

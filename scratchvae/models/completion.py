@@ -8,6 +8,7 @@ import numpy as np
 
 from scratchvae.backend import Array, to_numpy
 from scratchvae.errors import DivergedError, DTypeError, ShapeError
+from scratchvae.given import host_array
 from scratchvae.models.incomplete import Incomplete
 from scratchvae.settings import one_of, whole
 from scratchvae.streams import fill, stream
@@ -27,9 +28,9 @@ def complete(
     one_of("values", values, VALUES)
     count = 1 if draws is None else whole("draws", draws)
     whole("samples", samples)
-    given = _host(vae, x)
+    given = _host(vae, x, "x")
     model = vae.for_completion()
-    marked = model.admit_data(given if observed is None else mark(given, _host(vae, observed)))
+    marked = model.admit_data(given if observed is None else mark(given, _host(vae, observed, "observed")))
     noise = Noise(model, seed)
     completed = np.empty((count, *given.shape), np.result_type(given.dtype, vae.dtype))
     # what went to infinity shows in the end, and is told then
@@ -70,13 +71,8 @@ def _filled_in(given: Array, missing: Array, found: Array, method: str) -> Array
     return np.where(missing, found, given)
 
 
-def _host(vae: VAE, array: Any) -> Array:
-    if isinstance(array, vae.backend.array_type):
-        return to_numpy(array)
-    try:
-        return np.asarray(array)
-    except (TypeError, ValueError):  # which the door knows better words for
-        return vae.admit_data(array)
+def _host(vae: VAE, array: Any, name: str) -> Array:
+    return to_numpy(array) if type(array) is vae.backend.array_type else host_array(name, array)
 
 
 class Noise:

@@ -40,7 +40,9 @@ class ConditionalVAE(VAE):
         self.classes = whole("classes", classes, least=2)
         super().__init__(*settings, **named)
         if self.config["missing"]:
-            raise ConfigError(f"missing=True is for a VAE that is told no class, and this is a {type(self).__name__}")
+            raise ConfigError(
+                f"missing=True is for a VAE that is told no class, not {type(self).__name__}: leave it out"
+            )
         self.config["classes"] = self.classes
 
     def build_networks(self, inward: tuple[int, ...], outward: tuple[int, ...]) -> dict[str, Sequential]:
@@ -154,7 +156,7 @@ class ConditionalVAE(VAE):
 
     def for_completion(self) -> VAE:
         """Refused: completion asks a VAE that is told no class. Raises ConfigError."""
-        raise ConfigError(f"complete is for a VAE that is told no class, and this is a {type(self).__name__}")
+        raise ConfigError(f"complete is for a VAE that is told no class, not {type(self).__name__}: take a VAE")
 
     def sample(self, count: int, seed: int = 0, labels: Any = None) -> Array:
         """Means of p(x | y, z), (count, D), for draws z ~ N(0, I), of the class `labels`, one for all or one each.

@@ -10,7 +10,7 @@ from scratchvae.errors import ConfigError
 from scratchvae.layers.initializers import INITIALIZERS
 from scratchvae.models.likelihoods import LIKELIHOODS, check_sigma
 from scratchvae.models.network import ACTIVATIONS
-from scratchvae.settings import one_of, real, truth, whole, wholes
+from scratchvae.settings import one_of, real, seed_of, shown, truth, whole, wholes
 
 DTYPES = ("float32", "float64", "longdouble")
 
@@ -45,12 +45,12 @@ def configuration(
         "missing": truth("missing", missing),
         "beta": real("beta", beta),
         "free_bits": real("free_bits", free_bits),
-        "seed": whole("seed", seed, least=0),
+        "seed": seed_of(seed),
         "dtype": one_of("dtype", dtype, DTYPES),
         "init": None if init is None else one_of("init", init, tuple(INITIALIZERS)),
         "image_shape": None if image_shape is None else list(wholes("image_shape", image_shape)),
     }
     shape = config["image_shape"]
     if shape is not None and (len(shape) != 2 or prod(shape) != input_dim):
-        raise ConfigError(f"image_shape={image_shape}: expected (height, width) with {input_dim} pixels in all")
+        raise ConfigError(f"image_shape={shown(image_shape)}: expected (height, width) with {input_dim} pixels in all")
     return config

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from scratchvae.backend import Array, Backend
-from scratchvae.errors import DTypeError, RangeError, ShapeError
+from scratchvae.errors import RangeError, ShapeError
+from scratchvae.given import host_array, require_real
 from scratchvae.kernels.missing import filled
 from scratchvae.memory import Rows
 
@@ -39,13 +40,10 @@ class Door:
         is missing; the mean is that of what is there. Nothing is copied or converted, so that x may be larger than
         memory. Raises DTypeError, ShapeError, RangeError, DataError.
         """
-        if not isinstance(x, self.backend.array_type):
-            try:
-                x = np.asarray(x)
-            except (TypeError, ValueError) as error:  # an array of another device, or rows of unequal length
-                raise DTypeError(f"{name} is a {type(x).__qualname__} that makes no array here: {error}") from None
-        if x.dtype.kind not in "fiub":
-            raise DTypeError(f"{name} has dtype {x.dtype}; expected real numbers: convert it with .astype('float32')")
+        given = x
+        if type(x) is not self.backend.array_type:
+            x = host_array(name, x)
+        require_real(name, given, x)
         if x.ndim != 2 or x.shape[1] != width or not len(x):
             raise ShapeError(f"{name} has shape {x.shape}; expected (B, {width}) with B ≥ 1{_mend(x, name, width)}")
         if width:

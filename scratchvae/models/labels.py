@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from scratchvae.backend import Array, to_numpy
+from scratchvae.backend import Array
 from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
+from scratchvae.given import fetched
 
 UNLABELLED = -1
 
@@ -17,10 +18,7 @@ def check_labels(labels: Any, rows: int, classes: int, name: str = "labels", *, 
 
     A single number stands for that of all rows. Raises DTypeError, ShapeError or RangeError.
     """
-    try:
-        given = to_numpy(labels) if hasattr(labels, "get") else np.asarray(labels)
-    except ValueError as error:  # rows of unequal length
-        raise DTypeError(f"{name} make no array: {error}; expected one whole number a row") from None
+    given = fetched(name, labels)
     allowed = f"0 to {classes - 1}" + (", or −1 for a row without a label" if some else "")
     if given.dtype.kind not in "iu":
         raise DTypeError(f"{name} have dtype {given.dtype}; expected whole numbers, {allowed}: use .astype(int)")

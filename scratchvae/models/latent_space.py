@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from scratchvae.backend import Array, to_numpy
-from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
+from scratchvae.errors import ConfigError, RangeError, ShapeError
+from scratchvae.given import host_array, real_array, require_real
+from scratchvae.models.door import Door
 from scratchvae.models.synchronized import synchronized
 from scratchvae.settings import one_of, whole
 
@@ -61,7 +62,9 @@ def _length(v: Array) -> Any:
 class LatentSpace:
     """What can be done with codes, which are few numbers: reckoned with on the host, decoded where the model is."""
 
+    input_dim: int
     latent_dim: int
+    door: Door
     dtype: np.dtype[Any]
 
     def admit_data(self, x: Any, name: str = "x", mean: Array | None = None) -> Array:
@@ -90,7 +93,7 @@ class LatentSpace:
         """
         way = PATHS[one_of("kind", kind, tuple(PATHS))]
         t = np.linspace(0.0, 1.0, whole("steps", steps, least=2), dtype=self._wide)[:, None]
-        start, end = (self._codes(_alone(x), name)[0] for name, x in (("a", a), ("b", b)))
+        start, end = (self._codes(self._alone(x, name), name)[0] for name, x in (("a", a), ("b", b)))
         return self.decode(way(start, end, t))
 
     @synchronized
@@ -101,9 +104,10 @@ class LatentSpace:
         faces that smile and b all that do not, a − b is what a smile is. Each row of c is answered for itself.
         Larsen et al. 2016 (visual attribute vectors). Raises as `embed`, and RangeError where the sum overflows.
         """
-        plus, minus = (self._codes(_group(x), name).mean(axis=0) for name, x in (("a", a), ("b", b)))
-        answers = self.decode(plus - minus + self._codes(_group(c), "c"))
-        return answers[0] if _is_row(c) else answers
+        plus, minus = (self._codes(_rows(self._array(x, name)), name).mean(axis=0) for name, x in (("a", a), ("b", b)))
+        c = self._array(c, "c")
+        answers = self.decode(plus - minus + self._codes(_rows(c), "c"))
+        return answers[0] if c.ndim == 1 else answers
 
     @synchronized
     def walk(self, x: Any = None, dimension: int = 0, values: Any = None) -> Array:
@@ -116,9 +120,11 @@ class LatentSpace:
         ShapeError or RangeError for values that are no list of finite numbers, otherwise as `embed`.
         """
         if whole("dimension", dimension, least=0) >= self.latent_dim:
-            raise ConfigError(f"dimension={dimension}: the latent space has dimensions 0 to {self.latent_dim - 1}")
-        path = np.linspace(-3.0, 3.0, 11) if values is None else self._numbers(values)
-        code = np.zeros(self.latent_dim, self._wide) if x is None else self._codes(_alone(x), "x")[0]
+            raise ConfigError(
+                f"dimension={dimension}: expected one of the latent dimensions 0 to {self.latent_dim - 1}"
+            )
+        path = np.linspace(-3.0, 3.0, 11) if values is None else _path(values)
+        code = np.zeros(self.latent_dim, self._wide) if x is None else self._codes(self._alone(x, "x"), "x")[0]
         z = np.tile(code, (len(path), 1))
         z[:, dimension] = path
         return self.decode(z)
@@ -127,30 +133,30 @@ class LatentSpace:
     def _wide(self) -> np.dtype[Any]:
         return np.promote_types(self.dtype, np.float64)
 
-    def _numbers(self, values: Any) -> Array:
-        try:
-            path = np.asarray(to_numpy(values) if hasattr(values, "dtype") else values, self._wide)
-        except (TypeError, ValueError) as error:
-            raise DTypeError(f"values={values!r} are no real numbers: {error}") from None
-        if path.ndim != 1 or not len(path):
-            raise ShapeError(f"values has shape {path.shape}; expected (T,), such as numpy.linspace(-3, 3, 11)")
-        return path
+    def _array(self, x: Any, name: str) -> Array:
+        given, x = x, x if type(x) is self.door.backend.array_type else host_array(name, x)
+        require_real(name, given, x)
+        return x  # type: ignore[no-any-return]
+
+    def _alone(self, x: Any, name: str) -> Array:
+        """One row (D,) as rows."""
+        x = self._array(x, name)
+        if x.shape != (self.input_dim,):
+            raise ShapeError(f"{name} has shape {x.shape}; expected ({self.input_dim},), one row")
+        rows: Array = x[None, :]
+        return rows
 
     def _codes(self, x: Any, name: str) -> Array:
         return to_numpy(self.embed(self.admit_data(x, name))).astype(self._wide)
 
 
-def _is_row(x: Any) -> bool:
-    with suppress(ValueError):  # a ragged list is no row
-        return np.ndim(x) == 1
-    return False
-
-
-def _alone(x: Any) -> Any:
-    """One row as rows; what is none becomes what the door refuses."""
-    return x[None, :] if getattr(x, "ndim", 0) == 1 else [x]
-
-
-def _group(x: Any) -> Any:
+def _rows(x: Array) -> Array:
     """A row as rows; rows as they are."""
-    return _alone(x) if _is_row(x) else x
+    return x[None, :] if x.ndim == 1 else x
+
+
+def _path(values: Any) -> Array:
+    path = real_array("values", values)
+    if path.ndim != 1 or not len(path):
+        raise ShapeError(f"values has shape {path.shape}; expected (T,), such as numpy.linspace(-3, 3, 11)")
+    return path

@@ -22,6 +22,7 @@ from scratchvae.models.objective import Objective, Terms
 from scratchvae.models.output import Output
 from scratchvae.models.synchronized import synchronized
 from scratchvae.probability import Observed
+from scratchvae.settings import whole
 from scratchvae.streams import fill, stream
 
 PLAN = Backend("plan", None, type(None))  # of a model that only tells of its weights, and takes no room for them
@@ -132,9 +133,9 @@ class Model(Copied, LatentSpace, Output, Unlabelled):
 
     def reserve(self, batch: int) -> None:
         """Make room for batches of up to `batch` rows, so that no later step has to."""
-        if batch > self._buffers.rows:
+        if type(batch) is not int or batch > self._buffers.rows:
             with self.lock:
-                buffers = self._buffers.taller(batch)
+                buffers = self._buffers.taller(max(whole("batch", batch), self._buffers.rows))
                 self.bind(buffers)
                 self._buffers = buffers
 
@@ -198,6 +199,8 @@ class Model(Copied, LatentSpace, Output, Unlabelled):
         x = self.admit_data(x)
         if corrupted is not None:
             corrupted = self.admit_data(corrupted, "corrupted")
+            if len(corrupted) != len(x):
+                raise ShapeError(f"corrupted has {len(corrupted)} rows and x has {len(x)}; expected one for each")
         noise = self.admit_noise(eps, seed, len(x))
         kept = Terms(*(self.backend.xp.empty(len(x), self.dtype) for _ in Terms._fields))
         for part, x_part in self.chunks(x):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scratchvae.backend import Array, backend_of
+from scratchvae.backend import Array
 from scratchvae.kernels.bernoulli import bernoulli
 from scratchvae.kernels.logistic import sigmoid
 from scratchvae.memory import BatchBuffers
@@ -70,15 +70,14 @@ class Bernoulli(Likelihood):
 
     def mean(self, logits: Array, out: Array) -> Array:
         """E x = σ(t), the picture that a decoder shows."""
-        xp = self.xp if self._buffers else backend_of(logits).xp
-        return sigmoid(xp, logits, out=out)
+        return sigmoid(self.admit_picture("logits", logits, out=out), logits, out=out)
 
     # P(u < σ(t)) = σ(t) for u uniform on [0, 1)
     def draw(self, logits: Array, noise: Array, out: Array) -> Array:
         """x (B, D) of zeros and ones from logits and uniform noise (B, D)."""
-        self.admit(logits=logits, noise=noise)
-        sigmoid(self.xp, logits, out=out)
-        self.xp.less(noise, out, out=out)
+        xp = self.admit_picture("logits", logits, out=out, noise=noise)
+        sigmoid(xp, logits, out=out)
+        xp.less(noise, out, out=out)
         return out
 
     def output_bias(self, mean: Array) -> Array:
@@ -86,6 +85,6 @@ class Bernoulli(Likelihood):
 
         As in the code of Burda, Grosse and Salakhutdinov (2016).
         """
-        p = np.clip(mean, 0.001, 0.999, dtype=np.float64)
+        p = np.clip(self.admit_mean(mean), 0.001, 0.999)
         bias: Array = np.log(p / (1.0 - p))
         return bias

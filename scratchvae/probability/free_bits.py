@@ -5,7 +5,7 @@ from __future__ import annotations
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError
 from scratchvae.memory import BatchBuffers, Unit
-from scratchvae.settings import real
+from scratchvae.settings import real, shown
 
 
 class FreeBits(Unit):
@@ -23,7 +23,7 @@ class FreeBits(Unit):
 
     def __init__(self, free: float) -> None:
         if real("free", free) == 0:
-            raise ConfigError("free=0: all of the KL is charged then; leave FreeBits away")
+            raise ConfigError(f"free={shown(free)}: all of the KL is charged then; leave FreeBits away")
         self.free = float(free)
 
     def allocate(self, buffers: BatchBuffers, width: int) -> int:

@@ -59,6 +59,7 @@ class FusedGaussianKL(GaussianKL):
 
     def tally(self, sums: Array) -> None:
         """Add to sums (B, Z) the KL of each row and dimension of the last forward."""
+        self.admit_sums(sums)
         launch(self.xp, GAUSSIAN_KL_TALLY, self.mu, self.logvar, sums)
 
     def _add(self, dkl: Array, dmu: Array, dlogvar: Array) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scratchvae.backend import Array
-from scratchvae.errors import ShapeError
+from scratchvae.errors import DTypeError, ShapeError
 from scratchvae.memory import BatchBuffers, Unit, require_writable
 
 
@@ -44,18 +44,31 @@ class GaussianKL(Unit):
 
     def tally(self, sums: Array) -> None:
         """Add to sums (B, Z) the KL of each row and dimension of the last forward."""
+        self.admit_sums(sums)
         sums += self.per_dimension
+
+    def admit_sums(self, sums: Array) -> None:
+        """Let in what the KL of the last forward can be added to. Raises DeviceError, DTypeError or ShapeError."""
+        if self._buffers is None or not self._rows:
+            raise ShapeError("GaussianKL.tally was called before forward; call forward first")
+        self._buffers.backend.require(sums, "sums")
+        if sums.dtype.kind != "f":
+            raise DTypeError(f"sums has dtype {sums.dtype}; convert it with .astype('float64')")
+        if sums.shape != (self._rows, self.width):
+            raise ShapeError(f"sums has shape {sums.shape}; expected {(self._rows, self.width)}")
 
     # ∂KL/∂μ = μ                     →  dμ += dkl · μ
     # ∂KL/∂ℓ = ½ (σ² − 1)            →  dℓ += dkl · ½ (σ² − 1)
     def add_backward(self, dkl: Array, dmu: Array, dlogvar: Array) -> None:
         """Add to dmu and dlogvar (B, Z) what dkl (B,) asks for: z has sent a gradient to both already."""
         self.admit_gradient(dkl=dkl)
+        self.admit_as(self.width, dmu=dmu, dlogvar=dlogvar)
         self._add(dkl[:, None], dmu, dlogvar)
 
     def add_backward_per_dimension(self, dper_dimension: Array, dmu: Array, dlogvar: Array) -> None:
         """As `add_backward`, from a gradient dper_dimension (B, Z) of `per_dimension`."""
         self.admit_gradient_per_dimension(dper_dimension)
+        self.admit_as(self.width, dmu=dmu, dlogvar=dlogvar)
         self._add(dper_dimension, dmu, dlogvar)
 
     def admit_gradient_per_dimension(self, dper_dimension: Array) -> None:

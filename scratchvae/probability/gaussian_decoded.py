@@ -91,12 +91,14 @@ class GaussianDecoded(Likelihood):
 
     def mean(self, parameters: Array, out: Array) -> Array:
         """E x = μ."""
+        self.admit_picture("parameters", parameters, out=out)
         out[...] = parameters[:, : out.shape[1]]
         return out
 
     # x = μ + σ ε
     def draw(self, parameters: Array, noise: Array, out: Array) -> Array:
         """x (B, D) from parameters (B, 2D) and standard normal noise (B, D)."""
+        self.admit_picture("parameters", parameters, out=out, noise=noise)
         rows, width = self.admit(noise=noise), self.width
         self.admit_as(2 * width, parameters=parameters)
         sigma, room = self._logvar[:rows], (self._square[:rows], out, self._dx[:rows])
@@ -109,4 +111,5 @@ class GaussianDecoded(Likelihood):
 
     def output_bias(self, mean: Array) -> Array:
         """The mean itself, and r = 0: σ begins at 1."""
-        return np.concatenate([mean, np.zeros_like(mean)], dtype=np.float64)
+        mean = self.admit_mean(mean)
+        return np.concatenate([mean, np.zeros_like(mean)])

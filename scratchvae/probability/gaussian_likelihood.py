@@ -13,7 +13,7 @@ from scratchvae.errors import ConfigError
 from scratchvae.memory import BatchBuffers, FlatVector, require_writable
 from scratchvae.memory.flat import Shapes
 from scratchvae.probability.likelihood import GAUSSIAN_OUTPUT_SCALE, Likelihood
-from scratchvae.settings import positive
+from scratchvae.settings import positive, shown
 
 SIGMAS = (1e-15, 1e15)  # 1/σ² has room in float32
 
@@ -37,7 +37,9 @@ class Gaussian(Likelihood):
     def __init__(self, sigma: float = 1.0) -> None:
         self.sigma = positive("sigma", sigma)
         if not SIGMAS[0] <= sigma <= SIGMAS[1]:
-            raise ConfigError(f"sigma={sigma!r}: expected {SIGMAS[0]:g} to {SIGMAS[1]:g}; scale the data by its spread")
+            raise ConfigError(
+                f"sigma={shown(sigma)}: expected {SIGMAS[0]:g} to {SIGMAS[1]:g}; scale the data by its spread"
+            )
 
     # With e = x − μ, for one dimension:
     #   p(x) = exp(−½ (e/σ)²) / (σ √(2π)),  so that, for the D of a row,
@@ -95,12 +97,15 @@ class Gaussian(Likelihood):
 
     def mean(self, mu: Array, out: Array) -> Array:
         """E x = μ, in [0, 1] or not."""
+        self.admit_picture("mu", mu, out=out)
         out[...] = mu
         return out
 
     # x = μ + σ ε
     def draw(self, mu: Array, noise: Array, out: Array) -> Array:
         """x (B, D) from mu and standard normal noise (B, D)."""
+        self.admit_picture("mu", mu, out=out, noise=noise)
+        self.admit(mu=mu)
         self.xp.multiply(noise, self.spread(), out=out)
         out += mu
         return out
@@ -111,7 +116,7 @@ class Gaussian(Likelihood):
 
     def output_bias(self, mean: Array) -> Array:
         """The mean itself."""
-        return np.asarray(mean, np.float64)
+        return self.admit_mean(mean)
 
 
 class GaussianLearnt(Gaussian):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from math import inf
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from scratchvae.backend import Array
-from scratchvae.memory import Unit
+import numpy as np
+
+from scratchvae.backend import Array, backend_of
+from scratchvae.errors import DTypeError, ShapeError
+from scratchvae.given import real_array
+from scratchvae.memory import Unit, require_writable
 
 # Weights as they are drawn let the output vary by about 1 with z: little for a logit, but as the mean of a Gaussian
 # more than pixels in [0, 1] do. An encoder then does best to keep its codes together, away from where the decoder is
@@ -43,6 +47,38 @@ class Likelihood(Unit):
     def mean(self, parameters: Array, out: Array) -> Array:
         """E x (B, D), the picture that a decoder shows."""
         raise NotImplementedError
+
+    def admit_picture(self, name: str, given: Array, **pictures: Array) -> Any:
+        """The array module of what `mean` or `draw` was given, once it is known to fit.
+
+        That is parameters (B, kD), by their `name`, and `out` and noise (B, D), all of one dtype and on one device.
+        Raises DeviceError, DTypeError, ReadOnlyError or ShapeError.
+        """
+        backend = self._buffers.backend if self._buffers else backend_of(given, name)
+        backend.require(given, name)
+        if given.dtype.kind != "f" or (self._buffers and given.dtype != self._buffers.dtype):
+            wanted = self._buffers.dtype if self._buffers else "float64"
+            raise DTypeError(f"{name} has dtype {given.dtype}; convert it with .astype('{wanted}')")
+        k = self.outputs_per_dimension
+        width = k * self.width if self._buffers else given.shape[-1] if given.ndim else 0
+        if given.ndim != 2 or not given.size or given.shape[1] != width or width % k:
+            raise ShapeError(f"{name} has shape {given.shape}; expected (B, {width or 'D'}), B ≥ 1")
+        for other, array in pictures.items():
+            backend.require(array, other)
+            if array.dtype != given.dtype:
+                raise DTypeError(f"{other} has dtype {array.dtype} and {name} {given.dtype}; convert one of them")
+            if array.shape != (len(given), width // k):
+                raise ShapeError(f"{other} has shape {array.shape}; expected {(len(given), width // k)}")
+        require_writable(out=pictures["out"])
+        return backend.xp
+
+    @staticmethod
+    def admit_mean(mean: Array) -> Array:
+        """mean (D,) in float64. Raises DTypeError or ShapeError."""
+        row = real_array("mean", mean)
+        if row.ndim != 1:
+            raise ShapeError(f"mean has shape {row.shape}; expected (D,), the mean of the rows")
+        return row.astype(np.float64)
 
     def draw(self, parameters: Array, noise: Array, out: Array) -> Array:
         """A draw of x (B, D) from p(x | parameters), a function of its noise (B, D)."""

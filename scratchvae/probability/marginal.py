@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import log
 
 from scratchvae.backend import Array
-from scratchvae.errors import ShapeError
 from scratchvae.memory import BatchBuffers, Unit
 
 
@@ -43,6 +42,8 @@ class MarginalBound(Unit):
     def forward(self, log_q: Array, targets: Array, log_likelihood: Array, kl: Array) -> tuple[Array, Array]:
         """evidence and divergence (B,)."""
         rows = self.admit(log_q=log_q, targets=targets)
+        assert self._buffers is not None
+        self._check(self._buffers, {"log_likelihood": log_likelihood, "kl": kl}, (self.width * rows,))
         self.c, self.log_q = targets, log_q
         self.log_likelihood, self.kl = (self._by_row(tall, rows) for tall in (log_likelihood, kl))
         evidence, divergence, u = self._evidence[:rows], self._divergence[:rows], self._u[:rows]
@@ -97,10 +98,6 @@ class MarginalBound(Unit):
 
     def _by_row(self, tall: Array, rows: int) -> Array:
         """The numbers (K·B,), class after class, as (B, K)."""
-        if tall.shape != (self.width * rows,):
-            raise ShapeError(
-                f"MarginalBound was given {tall.shape} for {rows} rows; expected {self.width} numbers a row"
-            )
         return tall.reshape(self.width, rows).T
 
     def _add_product(self, a: Array, b: Array, to: Array) -> None:

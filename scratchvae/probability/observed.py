@@ -11,6 +11,7 @@ from scratchvae.kernels.missing import filled, observed
 from scratchvae.memory import BatchBuffers
 from scratchvae.memory.flat import Shapes
 from scratchvae.probability.likelihood import Likelihood
+from scratchvae.settings import of_kind
 
 
 class Observed(Likelihood):
@@ -29,7 +30,7 @@ class Observed(Likelihood):
     # here; at a missing entry it is asked about 0, which every support holds, and its answer is not used.
 
     def __init__(self, of: Likelihood) -> None:
-        self.of = of
+        self.of = of_kind("of", of, Likelihood, "a likelihood, such as Bernoulli() or Gaussian(0.1)")
         self.support = of.support  # type: ignore[misc]
         self.noise = of.noise  # type: ignore[misc]
         self.outputs_per_dimension = of.outputs_per_dimension  # type: ignore[misc]
@@ -81,11 +82,15 @@ class Observed(Likelihood):
 
     def mean(self, parameters: Array, out: Array) -> Array:
         """E x (B, D), of all entries, whether there or not."""
+        self.admit_picture("parameters", parameters, out=out)
+        self.admit(out=out)
         self.of.mean(self._entries(parameters), out.reshape(-1, 1))
         return out
 
     def draw(self, parameters: Array, noise: Array, out: Array) -> Array:
         """x (B, D), of all entries, whether there or not."""
+        self.admit_picture("parameters", parameters, out=out, noise=noise)
+        self.admit(out=out)
         self.of.draw(self._entries(parameters), noise.reshape(-1, 1), out.reshape(-1, 1))
         return out
 

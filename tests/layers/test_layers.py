@@ -6,7 +6,7 @@ from drawing import batches, normal, seeds, widths
 from hypothesis import given
 
 from scratchvae.backend import NUMPY
-from scratchvae.errors import ConfigError, DeviceError, DTypeError, ShapeError
+from scratchvae.errors import ShapeError
 from scratchvae.layers import Layer, LeakyReLU, Linear, ReLU, Sequential, Split, Tanh
 from scratchvae.layers.initializers import INITIALIZERS
 from scratchvae.memory import BatchBuffers
@@ -48,43 +48,6 @@ def test_a_larger_batch_keeps_the_weights():
     W = layer.W.copy()
     layer.forward(normal(0, 9, 3))
     assert np.array_equal(layer.W, W)
-
-
-def test_what_does_not_fit_is_refused_by_name():
-    layer = Linear(3, 2)
-    with pytest.raises(ShapeError, match="width 4"):
-        Linear(3, 2).forward(normal(0, 5, 4))
-    with pytest.raises(DTypeError, match="int64"):
-        Linear(3, 2).forward(np.ones((5, 3), np.int64))
-    with pytest.raises(ShapeError, match="call forward first"):
-        Linear(3, 2).backward(normal(0, 5, 2))
-    layer.forward(normal(0, 5, 3))
-    with pytest.raises(ShapeError, match=r"dy of shape \(4, 2\); expected \(5, 2\)"):
-        layer.backward(normal(0, 4, 2))
-    with pytest.raises(DTypeError, match="float32"):
-        layer.forward(normal(0, 5, 3).astype("float32"))
-    with pytest.raises(ShapeError, match="at least one row"):
-        layer.forward(normal(0, 0, 3))
-    with pytest.raises((DeviceError, DTypeError), match="list"):
-        layer.forward([[1.0, 2.0, 3.0]])
-    with pytest.raises(ConfigError, match="at least 1"):
-        Linear(0, 2)
-    for slope in (-0.1, 0, 1, 1.5):
-        with pytest.raises(ConfigError, match=f"slope={slope}"):
-            LeakyReLU(slope)
-    with pytest.raises(ConfigError, match="choose one of"):
-        Linear(3, 2, init="random")
-
-
-def test_split_refuses_an_odd_width_and_each_gradient_of_another_shape():
-    with pytest.raises(ShapeError, match="width 3; expected an even width"):
-        Split().forward(normal(0, 2, 3))
-    split, right, wrong = Split(), normal(0, 5, 2), normal(0, 5, 3)
-    split.forward(normal(0, 5, 4))
-    with pytest.raises(ShapeError, match=r"dleft of shape \(5, 3\); expected \(5, 2\)"):
-        split.backward(wrong, right)
-    with pytest.raises(ShapeError, match=r"dright of shape \(5, 3\); expected \(5, 2\)"):
-        split.backward(right, wrong)
 
 
 def test_a_chain_refuses_in_its_own_name_and_says_how_wide_it_puts_out():

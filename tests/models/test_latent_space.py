@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from standin import STANDIN
 
 import scratchvae as sv
-from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
+from scratchvae.errors import RangeError
 from scratchvae.models.latent_space import PATHS, linear, spherical
 
 TIMES = np.linspace(0.0, 1.0, 9)[:, None]
@@ -175,31 +175,6 @@ def test_a_device_goes_the_same_ways_and_takes_its_own_arrays():
     for ours, theirs in pairs:
         assert type(theirs) is STANDIN.array_type
         np.testing.assert_allclose(theirs.get(), ours, rtol=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("call", "error", "message"),
-    [
-        (lambda m: m.interpolate(np.ones(12), np.ones(12), kind="round"), ConfigError, "kind='round'.*linear, spher"),
-        (lambda m: m.interpolate(np.ones(12), np.ones(12), steps=1), ConfigError, "steps=1"),
-        (lambda m: m.interpolate(np.ones(12), np.ones(11)), ShapeError, r"b has shape \(1, 11\)"),
-        (lambda m: m.interpolate(np.ones((2, 12)), np.ones(12)), ShapeError, r"a has shape \(1, 2, 12\)"),
-        (lambda m: m.analogy(np.ones(12), np.ones(12), np.ones(11)), ShapeError, r"c has shape \(1, 11\)"),
-        (lambda m: m.analogy(np.ones((0, 12)), np.ones(12), np.ones(12)), ShapeError, r"a has shape \(0, 12\)"),
-        (lambda m: m.analogy(np.ones(12), np.full(12, 2.0), np.ones(12)), RangeError, "b holds values from 2 to 2"),
-        (lambda m: m.analogy([[0.0], [0.0, 1.0]], np.ones(12), np.ones(12)), DTypeError, "a is a list"),
-        (lambda m: m.walk(dimension=3), ConfigError, "dimension=3: the latent space has dimensions 0 to 2"),
-        (lambda m: m.walk(dimension=-1), ConfigError, "dimension=-1"),
-        (lambda m: m.walk(values=3.0), ShapeError, r"values has shape \(\)"),
-        (lambda m: m.walk(values=[]), ShapeError, r"values has shape \(0,\)"),
-        (lambda m: m.walk(values=["far"]), DTypeError, "values="),
-        (lambda m: m.walk(values=[0.0, np.nan]), RangeError, "NaN"),
-        (lambda m: m.walk(np.ones(11)), ShapeError, r"x has shape \(1, 11\)"),
-    ],
-)
-def test_what_leads_nowhere_is_refused_by_name(model, call, error, message):
-    with pytest.raises(error, match=message):
-        call(model)
 
 
 def test_codes_that_are_opposite_are_refused_by_spherical_alone():

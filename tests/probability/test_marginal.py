@@ -1,13 +1,11 @@
 """The bound of a row whose class is known, or is summed out."""
 
 import numpy as np
-import pytest
 from drawing import normal, seeds, uniform
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import log_softmax, logsumexp
 
-from scratchvae.errors import ShapeError
 from scratchvae.probability import MarginalBound
 
 
@@ -58,8 +56,3 @@ def test_a_classifier_that_is_certain_loses_nothing_to_infinity():
     np.testing.assert_allclose(evidence, -3.0)
     np.testing.assert_allclose(divergence, -3.0 + np.log(2), rtol=1e-6)
     assert all(np.isfinite(gradient).all() for gradient in bound.backward(*np.ones((2, 2), "float32")))
-
-
-def test_numbers_for_another_count_of_classes_are_refused():
-    with pytest.raises(ShapeError, match="expected 3 numbers a row"):
-        MarginalBound().forward(*np.zeros((2, 4, 3)), *np.zeros((2, 8)))

@@ -1,0 +1,307 @@
+"""Layers and densities: how they are made, and what their forward and backward are given."""
+
+from itertools import count
+from typing import Any, NamedTuple
+
+import numpy as np
+from refusals.table import COUNTS, NAMES, POSITIVES, REALS, SEEDS, each, row, wrong, wrong_rows
+
+from scratchvae import layers as ls
+from scratchvae import probability as pr
+from scratchvae.errors import ConfigError, DTypeError, ReadOnlyError, ShapeError
+
+B, D = 3, 4
+
+
+class Piece(NamedTuple):
+    """A unit by its public name; the widths of what comes in, and of the gradients that go back, 0 for one a row."""
+
+    make: Any
+    inputs: dict[str, int]
+    backward: dict[str, dict[str, int]]
+    rows_back: int = B
+
+
+ROW = {"dlog_likelihood": 0}
+DENSITY = {"backward": ROW, "backward_data": ROW}
+ACTIVATIONS = ("ReLU", "LeakyReLU", "Tanh", "Sigmoid", "Softplus", "SiLU", "GELU")
+PARAMETERS = {"backward": {"dy": 2}, "backward_parameters": {"dy": 2}}
+PIECES = {
+    **{f"layers.{kind}": Piece(getattr(ls, kind), {"x": D}, {"backward": {"dy": D}}) for kind in ACTIVATIONS},
+    "layers.Linear": Piece(lambda: ls.Linear(D, 2, seed=0), {"x": D}, PARAMETERS),
+    "layers.LabelledLinear": Piece(lambda: labelled(), {"x": D}, PARAMETERS),
+    "layers.Sequential": Piece(
+        lambda: ls.Sequential(ls.Linear(D, 3), ls.Tanh(), ls.Linear(3, 2)), {"x": D}, PARAMETERS
+    ),
+    "layers.Fill": Piece(lambda: ls.Fill(ls.Linear(D, 2)), {"x": D}, PARAMETERS),
+    "layers.Repeat": Piece(lambda: ls.Repeat(2), {"x": D}, {"backward": {"dy": D}}, rows_back=2 * B),
+    "layers.Split": Piece(ls.Split, {"x": D}, {"backward": {"dleft": D // 2, "dright": D // 2}}),
+    "probability.Reparameterize": Piece(
+        pr.Reparameterize, {"mu": D, "logvar": D, "eps": D}, {"backward": {"dz": D}, "backward_noise": {"dz": D}}
+    ),
+    "probability.GaussianKL": Piece(pr.GaussianKL, {"mu": D, "logvar": D}, {}),
+    "probability.FreeBits": Piece(lambda: pr.FreeBits(0.5), {"per_dimension": D}, {"backward": {"dcharged": 0}}),
+    "probability.LogRatio": Piece(pr.LogRatio, {"z": D, "eps": D, "logvar": D}, {"backward": {"dlog_ratio": 0}}),
+    "probability.LogSoftmax": Piece(pr.LogSoftmax, {"logits": D}, {"backward": {"dlog_q": D}}),
+    "probability.ImportanceBound": Piece(pr.ImportanceBound, {"log_w": D}, {"backward": {"dbound": 0}}),
+    "probability.Bernoulli": Piece(pr.Bernoulli, {"logits": D, "x": D}, DENSITY),
+    "probability.ContinuousBernoulli": Piece(pr.ContinuousBernoulli, {"logits": D, "x": D}, DENSITY),
+    "probability.Gaussian": Piece(pr.Gaussian, {"mu": D, "x": D}, DENSITY),
+    "probability.GaussianLearnt": Piece(pr.GaussianLearnt, {"mu": D, "x": D}, DENSITY),
+    "probability.GaussianDecoded": Piece(pr.GaussianDecoded, {"parameters": 2 * D, "x": D}, DENSITY),
+    "probability.Observed": Piece(lambda: pr.Observed(pr.Gaussian()), {"parameters": D, "x": D}, DENSITY),
+}
+
+
+def labelled(targets=True):
+    layer = ls.LabelledLinear(D, 2, 2, seed=0)
+    layer.targets = np.eye(2)[[0, 1, 0]] if targets is True else targets
+    return layer
+
+
+def array(width, rows=B, dtype="float64"):
+    return np.full((rows, width) if width else rows, 0.25, dtype)
+
+
+def used(piece):
+    """One that has computed already, and so is bound."""
+    unit = piece.make()
+    unit.forward(**{name: array(width) for name, width in piece.inputs.items()})
+    return unit
+
+
+def no_arrays(name, right):
+    """What is wrong in the place of an array like `right`."""
+    like = right.shape
+    return wrong_rows(
+        name,
+        ("None", None, DTypeError, "None", "expected"),
+        ("a number", 0.5, DTypeError, "0.5", "expected"),
+        ("a list", right.tolist(), DTypeError, "expected", "numpy.asarray"),
+        ("a str", "rows", DTypeError, "'rows'", "expected"),
+        ("a dict", {}, DTypeError, "{}", "expected"),
+        ("a generator", (r for r in right), DTypeError, "generator", "expected"),
+        ("of float32 among float64", right.astype("f4"), DTypeError, "float32", "float64", "convert"),
+        ("of ints", right.astype(int), DTypeError, "int64", "convert"),
+        ("complex", right.astype(complex), DTypeError, "complex128", "convert"),
+        ("of objects", right.astype(object), DTypeError, "object", "convert"),
+        ("of no axes", np.array(0.5), ShapeError, "()", "expected"),
+        ("of an axis more", right[None], ShapeError, str((1, *like)), "expected"),
+        ("without rows", right[:0], ShapeError, str((0, *like[1:])), "expected"),
+        ("too wide", np.zeros((*like[:-1], like[-1] + 2)), ShapeError, str((*like[:-1], like[-1] + 2)), "expected"),
+    )
+
+
+def of_forward():
+    for of, piece in PIECES.items():
+        for k, (name, width) in zip(count(), piece.inputs.items()):
+            right = {key: array(w) for key, w in piece.inputs.items()}
+
+            def again(v, piece=piece, name=name, right=right):
+                return used(piece).forward(**{**right, name: v})
+
+            def first(v, piece=piece, name=name, right=right):
+                return piece.make().forward(**{**right, name: v})
+
+            yield from each(f"{of}.forward", name, no_arrays(name, array(width)), again)
+            if not k and "Observed" not in of and "Decoded" not in of:  # what an unbound unit learns its width from
+                fresh = [
+                    w for w in no_arrays(name, array(width)) if w.label not in ("too wide", "of float32 among float64")
+                ]
+                yield from each(f"{of}.forward", name, fresh, first)
+                half, none = array(width, dtype="float16"), np.zeros((B, 0))
+                yield row(
+                    f"{of}.forward", name, "of float16", lambda v=half, f=first: f(v), DTypeError, "float16", "convert"
+                )
+                yield row(
+                    f"{of}.forward", name, "of no width", lambda v=none, f=first: f(v), ShapeError, "(3, 0)", "expected"
+                )
+
+
+def of_backward():
+    for of, piece in PIECES.items():
+        for method, gradients in piece.backward.items():
+            right = {key: array(w, piece.rows_back) for key, w in gradients.items()}
+
+            def early(piece=piece, method=method, right=right):
+                return getattr(piece.make(), method)(**right)
+
+            yield row(
+                f"{of}.{method}", "forward", "not called", early, ShapeError, "before forward; call forward first"
+            )
+            for name, value in right.items():
+
+                def late(v, piece=piece, method=method, name=name, right=right):
+                    return getattr(used(piece), method)(**{**right, name: v})
+
+                yield from each(f"{of}.{method}", name, no_arrays(name, value), late)
+                few = value[:-1]
+                yield row(f"{of}.{method}", name, "of fewer rows", lambda v=few, f=late: f(v), ShapeError, "expected")
+
+
+def of_made():
+    for of, make in {
+        "layers.Linear": ls.Linear,
+        "layers.LabelledLinear": lambda i, o, **s: ls.LabelledLinear(i, 3, o, **s),
+    }.items():
+        yield from each(of, "inputs", COUNTS, lambda v, m=make: m(v, 3))
+        yield from each(of, "outputs", COUNTS, lambda v, m=make: m(3, v))
+        yield from each(of, "init", NAMES, lambda v, m=make: m(3, 3, init=v))
+        yield from each(of, "seed", [w for w in SEEDS if w.value is not None], lambda v, m=make: m(3, 3, seed=v))
+    yield from each("layers.LabelledLinear", "classes", COUNTS, lambda v: ls.LabelledLinear(3, v, 3))
+    slopes = [w._replace(words=("expected",)) for w in POSITIVES] + list(
+        wrong(ConfigError, "expected a slope", 1, 1.0, 2)
+    )
+    yield from each("layers.LeakyReLU", "slope", slopes, ls.LeakyReLU)
+    yield from each("layers.Repeat", "times", COUNTS, ls.Repeat)
+    no_layer = wrong(ConfigError, "expected a layer", None, 3, "relu", [], ls.ReLU, np.tanh, pr.Bernoulli())
+    yield from each("layers.Fill", "of", no_layer, ls.Fill)
+    yield from each("layers.Sequential", "layers[1]", no_layer, lambda v: ls.Sequential(ls.ReLU(), v))
+    twice = ls.ReLU()
+    yield row(
+        "layers.Sequential", "layers[2]", "one that is there already", lambda: ls.Sequential(twice, ls.Tanh(), twice), ConfigError,
+        "layers[0]", "make one of its own",
+    )  # fmt: skip
+    width = lambda layer, w: layer.forward(array(w))  # noqa: E731
+    yield row(
+        "layers.Linear.forward",
+        "width",
+        "of another layer",
+        lambda: width(ls.Linear(4, 2), 3),
+        ShapeError,
+        "(3, 3)",
+        "expected",
+    )
+    yield row(
+        "layers.Sequential.forward",
+        "width",
+        "of another layer inside",
+        lambda: width(ls.Sequential(ls.Linear(4, 2), ls.Linear(3, 1)), 4),
+        ShapeError,
+        "Linear(3, 1)",
+        "width 2",
+        "expected",
+    )
+    yield row(
+        "layers.Split.forward",
+        "width",
+        "odd",
+        lambda: width(ls.Split(), 3),
+        ShapeError,
+        "expected an even width",
+    )
+    for targets in no_arrays("targets", np.eye(2)[[0, 1, 0]]):
+        if targets.value is not None:  # each row meets each class
+            yield from each(
+                "layers.LabelledLinear.forward", "targets", [targets], lambda v: labelled(v).forward(array(D))
+            )
+    yield from each(
+        "probability.FreeBits", "free", REALS + wrong(ConfigError, "leave FreeBits away", 0, 0.0), pr.FreeBits
+    )
+    for kind in ("Gaussian", "GaussianLearnt"):
+        sigmas = POSITIVES + wrong(ConfigError, "scale the data", 1e-200, 1e200)
+        yield from each(f"probability.{kind}", "sigma", sigmas, getattr(pr, kind))
+    no_density = wrong(ConfigError, "expected a likelihood", None, 3, "gaussian", [], pr.Gaussian, ls.ReLU())
+    yield from each("probability.Observed", "of", no_density, pr.Observed)
+
+
+def of_pictures():
+    """The mean, a draw, and where an output begins: what a likelihood answers besides."""
+    for of in (of for of, piece in PIECES.items() if piece.backward is DENSITY):
+        piece = PIECES[of]
+        (first, width), right = next(iter(piece.inputs.items())), array(D)
+        mean = lambda p=piece, w=width, **v: used(p).mean(**{"out": array(D), **v})  # noqa: E731
+        draw = lambda p=piece, **v: used(p).draw(**{"noise": array(D), "out": array(D), **v})  # noqa: E731
+        for method, call in (("mean", mean), ("draw", draw)):
+            for name, w in {first: width, **({"noise": D} if method == "draw" else {}), "out": D}.items():
+                given = {} if name == first else {first: array(width)}
+                yield from each(
+                    f"{of}.{method}",
+                    name,
+                    no_arrays(name, array(w)),
+                    lambda v, c=call, n=name, g=given: c(**{n: v, **g}),
+                )
+            closed = array(D)
+            closed.flags.writeable = False
+            yield row(
+                f"{of}.{method}",
+                "out",
+                "read-only",
+                lambda c=call, v=closed, f=first, w=width: c(**{f: array(w), "out": v}),
+                ReadOnlyError,
+                "copy",
+            )
+        means = wrong_rows(
+            "mean",
+            ("None", None, DTypeError, "None", "expected"),
+            ("a str", "grey", DTypeError, "'grey'", "expected"),
+            ("complex", np.full(D, 1j), DTypeError, "complex128", "expected"),
+            ("a number", 0.5, ShapeError, "()", "expected (D,)"),
+            ("a table", right, ShapeError, f"({B}, {D})", "expected (D,)"),
+        )
+        yield from each(f"{of}.output_bias", "mean", means, lambda v, p=piece: p.make().output_bias(v))
+
+
+def of_the_kl():
+    asks = {
+        "add_backward": lambda **v: used(PIECES["probability.GaussianKL"]).add_backward(
+            **{"dkl": array(0), "dmu": array(D), "dlogvar": array(D), **v}
+        ),
+        "add_backward_per_dimension": lambda **v: used(PIECES["probability.GaussianKL"]).add_backward_per_dimension(
+            **{"dper_dimension": array(D), "dmu": array(D), "dlogvar": array(D), **v}
+        ),
+    }
+    for method, call in asks.items():
+        of, first = f"probability.GaussianKL.{method}", "dkl" if method == "add_backward" else "dper_dimension"
+        for name, right in {first: array(0 if first == "dkl" else D), "dmu": array(D), "dlogvar": array(D)}.items():
+            yield from each(of, name, no_arrays(name, right), lambda v, c=call, n=name: c(**{n: v}))
+        closed = array(D)
+        closed.flags.writeable = False
+        for name in ("dmu", "dlogvar"):
+            yield row(
+                of, name, "read-only", lambda c=call, n=name, v=closed: c(**{n: v}), ReadOnlyError, f"{name}.copy()"
+            )
+        early = lambda m=method: getattr(pr.GaussianKL(), m)(array(0), array(D), array(D))  # noqa: E731
+        yield row(of, "forward", "not called", early, ShapeError, "call forward first")
+    of = "probability.GaussianKL.tally"
+    yield row(of, "forward", "not called", lambda: pr.GaussianKL().tally(array(D)), ShapeError, "call forward first")
+    for sums in no_arrays("sums", array(D)):
+        if "float32" not in sums.label:
+            yield from each(of, "sums", [sums], lambda v: used(PIECES["probability.GaussianKL"]).tally(v))
+
+
+def of_the_marginal_bound():
+    right = {
+        "log_q": np.log(array(2, 3) * 2),
+        "targets": np.zeros((3, 2)),
+        "log_likelihood": np.zeros(6),
+        "kl": np.zeros(6),
+    }
+    back = {"devidence": np.zeros(3), "ddivergence": np.zeros(3)}
+
+    def bound():
+        unit = pr.MarginalBound()
+        unit.forward(**right)
+        return unit
+
+    for name, value in right.items():
+        yield from each(
+            "probability.MarginalBound.forward",
+            name,
+            no_arrays(name, value),
+            lambda v, n=name: bound().forward(**{**right, n: v}),
+        )
+    for name, value in back.items():
+        yield from each(
+            "probability.MarginalBound.backward",
+            name,
+            no_arrays(name, value),
+            lambda v, n=name: bound().backward(**{**back, n: v}),
+        )
+    early = lambda: pr.MarginalBound().backward(**back)  # noqa: E731
+    yield row("probability.MarginalBound.backward", "forward", "not called", early, ShapeError, "call forward first")
+
+
+ROWS = [
+    *of_made(), *of_forward(), *of_backward(), *of_pictures(), *of_the_kl(), *of_the_marginal_bound(),
+]  # fmt: skip
