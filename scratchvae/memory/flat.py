@@ -7,9 +7,21 @@ from math import prod
 from typing import Any
 
 from scratchvae.backend import Array
+from scratchvae.errors import DTypeError, ShapeError
 from scratchvae.memory.aligned import aligned
+from scratchvae.settings import shown
 
 Shapes = dict[str, tuple[int, ...]]
+
+
+def require_vector(name: str, array: Any) -> None:
+    """Raises DTypeError or ShapeError unless `array` is a vector (P,) of floats, on whatever device."""
+    if not (hasattr(array, "dtype") and hasattr(array, "__len__")):
+        raise DTypeError(f"{name} is {shown(array)}; expected an array (P,) of floats")
+    if array.dtype.kind != "f":
+        raise DTypeError(f"{name} has dtype {array.dtype}; expected floats: convert it with .astype('float64')")
+    if array.ndim != 1:
+        raise ShapeError(f"{name} has shape {array.shape}; expected a vector (P,)")
 
 
 class FlatVector:

@@ -109,7 +109,7 @@ class Unit:
             )
         if x.ndim != 2 or not x.size:
             raise ShapeError(
-                f"{type(self).__name__} was given {name} of shape {x.shape}; expected (B, width): a row a sample, at least one"
+                f"{type(self).__name__} was given {name} of shape {x.shape}; expected (B, width), B ≥ 1: a row a sample"
             )
         buffers = BatchBuffers(backend, x.dtype, len(x))
         self.bind(buffers, x.shape[1])

@@ -38,8 +38,8 @@ class Adam(Optimizer):
 
     def step(self, dtheta: Array) -> None:
         """One update from dθ."""
+        lr = self.rate(dtheta)
         xp, m, v, scratch = self.xp, self.m, self.v, self._scratch
-        lr = self.schedule(self.t)
         self.t += 1
 
         # Kept are the sums without their factors, m / (1 − β₁) and v / (1 − β₂): two passes over memory less.
@@ -86,5 +86,6 @@ class AdamW(Adam):
 
     def step(self, dtheta: Array) -> None:
         """One update from dθ."""
-        self.theta *= 1.0 - self.schedule(self.t) * self.weight_decay
+        lr = self.rate(dtheta)
+        self.theta *= 1.0 - lr * self.weight_decay
         super().step(dtheta)

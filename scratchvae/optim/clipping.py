@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from scratchvae.backend import Array
-from scratchvae.memory import require_writable
+from scratchvae.memory import require_vector, require_writable
+from scratchvae.settings import positive
 
 
 def clip_by_global_norm(xp: Any, dtheta: Array, max_norm: float) -> Array:
     """Scale dθ (P,) in place so that ‖dθ‖₂ ≤ max_norm; return the norm it had, 0-d. Pascanu et al. 2013, algorithm 1.
 
     The direction of the gradient is kept; one whose norm overflows its dtype becomes 0. Nothing is read back from a
-    device. Raises ReadOnlyError.
+    device. Raises ConfigError, DTypeError, ShapeError or ReadOnlyError.
     """
+    require_vector("dtheta", dtheta)
     require_writable(dtheta=dtheta)
+    max_norm = positive("max_norm", max_norm)
     norm: Array = xp.sqrt(xp.dot(dtheta, dtheta))
     # max_norm / max(norm, max_norm) is 1 for a short gradient, and needs no branch
     dtheta *= max_norm / xp.maximum(norm, max_norm)

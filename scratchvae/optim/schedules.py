@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import cos, pi
+from typing import Any
 
 from scratchvae.errors import ConfigError
-from scratchvae.settings import positive, real, whole
+from scratchvae.settings import function, positive, real, whole
 
 Schedule = Callable[[int], float]
+
+
+def admit_schedule(name: str, value: Any) -> Schedule:
+    """`value`, if it is a schedule; raises ConfigError otherwise."""
+    return function(
+        name, value, "a schedule, a function of the update's number: make one, as in Cosine(1e-3, steps=100)"
+    )
 
 
 class Constant:
@@ -42,7 +50,7 @@ class WarmUp:
 
     def __init__(self, steps: int, then: Schedule) -> None:
         self.steps = whole("steps", steps, least=0)
-        self.then = then
+        self.then = admit_schedule("then", then)
 
     def __call__(self, t: int) -> float:
         """The rate of update t."""

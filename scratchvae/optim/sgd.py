@@ -29,7 +29,7 @@ class SGD(Optimizer):
 
     def step(self, dtheta: Array) -> None:
         """One update from dθ."""
-        lr = self.schedule(self.t)
+        lr = self.rate(dtheta)
         self.t += 1
         self.xp.multiply(dtheta, lr, out=self._scratch)
         self.v *= self.momentum

@@ -9,6 +9,7 @@ import numpy as np
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError
 from scratchvae.models import Model
+from scratchvae.settings import shown
 from scratchvae.streams import fill_bits
 
 
@@ -50,9 +51,9 @@ class Binarizer:
 
 def check_binarize(binarize: str | None, model: Model) -> str | None:
     """`binarize`, if it is None, or "dynamic" for a model of pixels that are on or off; else raises ConfigError."""
-    if binarize not in (None, "dynamic"):
+    if binarize is not None and not (isinstance(binarize, str) and binarize == "dynamic"):
         raise ConfigError(
-            f"binarize={binarize!r} is unknown; choose 'dynamic' (afresh at each step) or None (as it is)"
+            f"binarize={shown(binarize)}: expected 'dynamic' (afresh at each step) or None (as it is); choose one"
         )
     if binarize is not None and model.config["likelihood"] != "bernoulli":
         raise ConfigError(

@@ -7,14 +7,16 @@ Each kind draws on the host, from a stream of its own, and leaves the rows withi
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, isfinite
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from scratchvae.backend import Array
-from scratchvae.errors import ConfigError
-from scratchvae.settings import one_of, positive
+from scratchvae.errors import ConfigError, RangeError, ShapeError
+from scratchvae.given import real_array
+from scratchvae.settings import one_of, positive, real, shown
 from scratchvae.streams import fill, stream
 
 Range = tuple[float, float]
@@ -30,8 +32,11 @@ class Corruption:
         return f"{type(self).__name__}({self.level:g})"
 
     def __call__(self, x: Any, seed: int = 0, support: Range = (0.0, 1.0)) -> Array:
-        """A noisy copy of the rows x (N, D), within `support`; float32 unless x is of another float type."""
-        x = np.asarray(x)
+        """A noisy copy of the rows x (N, D), within `support`; float32 unless x is of another float type.
+
+        NaN, which marks what is missing, stays. Raises ConfigError, DTypeError, ShapeError or RangeError.
+        """
+        x = _rows(x, _ends(support))
         x = x if x.dtype.kind == "f" and x.dtype.itemsize >= 4 else x.astype(np.float32)
         return Corruptor(self, stream(seed, "corruption"), x.dtype, support)(x)
 
@@ -81,8 +86,8 @@ class SaltAndPepper(_Chance):
 
     def __init__(self, level: float, low: float = 0.0, high: float = 1.0) -> None:
         super().__init__(level)
-        self.low, self.high = float(low), float(high)
-        if not -inf < self.low < self.high < inf:
+        self.low, self.high = real("low", low, least=-inf), real("high", high, least=-inf)
+        if not self.low < self.high:
             raise ConfigError(f"low={low!r}, high={high!r}: expected two numbers, the first the smaller")
 
     def check(self, support: Range) -> None:
@@ -102,6 +107,29 @@ class SaltAndPepper(_Chance):
         np.copyto(noisy, self.high, where=salt)
 
 
+def _ends(support: Any) -> Range:
+    ends = support if isinstance(support, tuple | list) and len(support) == 2 else (inf, -inf)
+    if not all(isinstance(end, Real) for end in ends) or not ends[0] < ends[1]:
+        raise ConfigError(f"support={shown(support)}: expected two numbers, the first the smaller, such as (0.0, 1.0)")
+    return float(ends[0]), float(ends[1])
+
+
+def _rows(x: Any, support: Range) -> Array:
+    rows = real_array("x", x)
+    if rows.ndim != 2 or not rows.size:
+        mend = "; for a single row, pass x[None, :]" if rows.ndim == 1 else "; flatten with x.reshape(len(x), -1)"
+        raise ShapeError(f"x has shape {rows.shape}; expected (N, D), not empty{mend if rows.ndim else ''}")
+    low, high = float(np.nanmin(rows)), float(np.nanmax(rows))
+    if not isfinite(low) or not isfinite(high):
+        raise RangeError("x holds no numbers, or infinite ones (NaN or infinite); drop those rows, or fill them in")
+    if not support[0] <= low <= high <= support[1]:
+        raise RangeError(
+            f"x holds values from {low:g} to {high:g}; expected {support[0]:g} to {support[1]:g}: divide 8-bit images "
+            "by 255, shift and scale others, or pass the support that they have, such as support=(-math.inf, math.inf)"
+        )
+    return rows
+
+
 def _require(value: float, corruption: Corruption, support: Range) -> None:
     if not support[0] <= value <= support[1]:
         raise ConfigError(
@@ -115,7 +143,8 @@ class Corruptor:
 
     def __init__(self, corruption: Corruption, rng: np.random.Generator, dtype: np.dtype[Any], support: Range) -> None:
         if not isinstance(corruption, Corruption):
-            raise ConfigError(f"corrupt={corruption!r}: expected {', '.join(kind.__name__ for kind in KINDS.values())}")
+            names = ", ".join(kind.__name__ for kind in KINDS.values())
+            raise ConfigError(f"corrupt={shown(corruption)}: expected {names}, made with its level")
         corruption.check(support)
         self.corruption = corruption
         self.rng = rng

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from scratchvae.disk import whole_file
 from scratchvae.errors import DivergedError
+from scratchvae.settings import path_of
 
 UNUSED_BELOW = 0.01  # nats: of a KL at least ½ Var μ, so that a unit which is active by Var μ > 0.02 is above it
 FULL_WEIGHT = 0.99
@@ -144,5 +145,5 @@ def _write(path: str | PathLike[str], names: Iterable[str], lines: Iterable[Iter
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)
     writer.writerows(lines)
-    with whole_file(path) as file:
+    with whole_file(path_of("path", path, "history.csv")) as file:
         file.write(text.getvalue().encode())

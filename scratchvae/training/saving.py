@@ -18,6 +18,7 @@ from scratchvae.disk import Sealed, open_sealed, whole_file, write_sealed
 from scratchvae.errors import BackendError, FileError
 from scratchvae.models import IWAE, VAE, Autoencoder, ConditionalVAE, Encoder, Model, SemiSupervisedVAE
 from scratchvae.models.model import PLAN
+from scratchvae.settings import path_of
 
 KINDS: tuple[type[Model], ...] = (VAE, IWAE, ConditionalVAE, SemiSupervisedVAE, Autoencoder)
 MODELS = {kind.__name__: kind for kind in KINDS}
@@ -72,8 +73,11 @@ def fill_weights(params: dict[str, Array], backend: Backend, sealed: Sealed) -> 
 
 
 def _file_of(path: str | PathLike[str]) -> Path:
-    path = Path(path)
-    return path / "model.npz" if path.is_dir() else path
+    path = Path(path_of("path", path, "vae.npz"))
+    try:
+        return path / "model.npz" if path.is_dir() else path
+    except OSError as error:  # a name that none can have, a folder that may not be looked into
+        raise FileError(f"{path} cannot be read: {error.strerror}; expected a model of scratchvae.save") from None
 
 
 def _planned(sealed: Sealed) -> Model:

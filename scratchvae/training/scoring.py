@@ -13,6 +13,7 @@ from scratchvae.models import Model
 from scratchvae.streams import fill, stream
 from scratchvae.training.binarize import Binarizer, check_binarize
 from scratchvae.training.corruption import Corruption, Corruptor
+from scratchvae.training.parts import admit_model
 
 
 class Score(NamedTuple):
@@ -43,13 +44,15 @@ def score(
     by the model alone. With `corrupt` the encoder sees them, then, with noise that is drawn from `seed` as well.
     labels (N,) are for a model that takes them. Raises ConfigError, DTypeError, ShapeError or RangeError.
     """
-    check_binarize(binarize, model)
+    check_binarize(binarize, admit_model(model))
     images = model.admit_data(images, "images")
     labels = model.admit_labels(labels, len(images))
     noise = stream(seed, "noise")
     binarizer = Binarizer(stream(seed, "pixels"), model.dtype, model.config["missing"]) if binarize else None
     corruptor = (
-        Corruptor(corrupt, stream(seed, "corruption"), model.dtype, model.likelihood.support) if corrupt else None
+        None
+        if corrupt is None
+        else Corruptor(corrupt, stream(seed, "corruption"), model.dtype, model.likelihood.support)
     )
     collected = []
     with model.steady():

@@ -25,6 +25,7 @@ from scratchvae.training.interruption import Interruption
 from scratchvae.training.kl_weights import KLWeight
 from scratchvae.training.labelled import labelled_minibatches
 from scratchvae.training.minibatches import Minibatches
+from scratchvae.training.parts import check_parts
 from scratchvae.training.progress import Progress
 from scratchvae.training.recipe import recipe
 from scratchvae.training.run import Run
@@ -64,13 +65,10 @@ class Trainer:
         kl_weight: KLWeight | None = None,
         corrupt: Corruption | None = None,
     ) -> None:
-        if lr is not None and optimizer is not None:
-            raise ConfigError("lr and optimizer were both given; give the rate to the optimizer")
-        if kl_weight is not None and not model.noise_dim:
-            raise ConfigError(f"kl_weight does nothing for an {type(model).__name__}, which has no KL: leave it out")
+        check_parts(model, lr, optimizer, kl_weight)
         self.model = model
         self.batch_size = whole("batch_size", batch_size)
-        self.optimizer = optimizer or Adam(1e-3 if lr is None else lr)
+        self.optimizer = Adam(1e-3 if lr is None else lr) if optimizer is None else optimizer
         self.clip_norm = None if clip_norm is None else positive("clip_norm", clip_norm)
         self.binarize = check_binarize(binarize, model)
         self.kl_weight = kl_weight
@@ -162,6 +160,8 @@ class Trainer:
             validation = self.model.admit_data(validation, "validation")
             watched = self.model.admit_labels(validation_labels, len(validation), "validation_labels")
             validation = validation, watched
+        elif validation_labels is not None:
+            raise ConfigError("validation_labels were given without the rows that they are of: pass validation=")
         batches = self._minibatches(images, labels, labelled_share, spread)
         whole("retries", retries, least=0)
         checkpoints = None
@@ -205,7 +205,9 @@ class Trainer:
         if labels is not None:
             return labelled_minibatches(model, how, labels, share, spread, spread_rng)
         if spread is not None or share is not None:
-            raise ConfigError("spread and labelled_share are for a model that takes labels, such as ConditionalVAE")
+            raise ConfigError(
+                "spread and labelled_share are for a model that takes labels, such as ConditionalVAE: leave them out"
+            )
         return Minibatches(*how)
 
     def _loss_of(self, rows: Any, labels: Any) -> float:

@@ -3,13 +3,13 @@
 import re
 
 import pytest
-from refusals import of_models, of_pieces
+from refusals import of_models, of_optim, of_pieces, of_training
 
 from scratchvae import errors
 
-ROWS = [*of_models.ROWS, *of_pieces.ROWS]
+ROWS = [row for room in (of_models, of_pieces, of_optim, of_training) for row in room.ROWS]
 WHAT_TO_DO = re.compile(
-    r"expected|choose|take|leave|pass|use|convert|make|give|try|name|set|call|fetch|install|divide|shift|fill|drop|write"
+    r"expected|choose|take|leave|pass|use|convert|make|give|try|name|set|call|fetch|install|divide|shift|fill|drop|write|keep"
 )
 
 

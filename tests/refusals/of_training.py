@@ -1,0 +1,264 @@
+"""The trainer, files of models, scores, noise on purpose, the history."""
+
+import functools
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from refusals.table import (
+    CLASSES,
+    COUNTS,
+    INPUTS,
+    PATHS,
+    POSITIVES,
+    SEEDS,
+    X,
+    Y,
+    data,
+    each,
+    labels,
+    make,
+    model,
+    row,
+    wrong,
+    wrong_rows,
+)  # fmt: skip
+
+import scratchvae as sv
+from scratchvae import optim, training
+from scratchvae.errors import BackendError, ConfigError, FileError, RangeError, ShapeError
+
+NO_MODELS = wrong(ConfigError, "expected a model", None, 3, "vae", "vae.npz", {}, sv.VAE, np.ones(3), object())
+HOW = wrong(ConfigError, "expected 'dynamic'", 3, True, "often", "", b"dynamic", ["dynamic"], {}, np.ones(2))
+NOISE = wrong(ConfigError, "expected GaussianNoise", 3, 0.3, True, "masking", [], training.Masking, np.ones(2))
+
+
+def trainer(kind="VAE", **settings):
+    return sv.Trainer(make(kind), **settings)
+
+
+def given(wrongs):
+    return [w for w in wrongs if w.value is not None]
+
+
+def of_the_trainer():
+    yield from each("Trainer", "model", NO_MODELS, sv.Trainer)
+    yield from each("Trainer", "lr", given(w for w in POSITIVES if "type" not in w.label), lambda v: trainer(lr=v))
+    yield row("Trainer", "lr", "a class", lambda: trainer(lr=optim.Cosine), ConfigError, "Cosine", "make one")
+    both = lambda: trainer(lr=1e-3, optimizer=optim.Adam())  # noqa: E731
+    yield row("Trainer", "lr", "beside an optimizer", both, ConfigError, "optimizer", "give the rate to the optimizer")
+    yield from each("Trainer", "batch_size", COUNTS, lambda v: trainer(batch_size=v))
+    yield from each("Trainer", "seed", SEEDS, lambda v: trainer(seed=v))
+    no_optimizer = wrong(
+        ConfigError, "expected an optimizer", 3, 0.0, "adam", optim.Adam, optim.Constant(1e-3), {}, [], False
+    )
+    yield from each("Trainer", "optimizer", no_optimizer, lambda v: trainer(optimizer=v))
+    taken = lambda: [sv.Trainer(make("VAE"), optimizer=ours) for ours in [optim.Adam()] * 2]  # noqa: E731
+    yield row("Trainer", "trainer", "another's optimizer", taken, ConfigError, "make one of its own")
+    yield from each("Trainer", "clip_norm", given(POSITIVES), lambda v: trainer(clip_norm=v))
+    yield from each("Trainer", "binarize", HOW, lambda v: trainer(binarize=v))
+    grey = lambda: sv.Trainer(make("VAE", likelihood="gaussian"), binarize="dynamic")  # noqa: E731
+    yield row("Trainer", "binarize", "of a Gaussian", grey, ConfigError, "likelihood='gaussian'", "leave it out")
+    no_weight = wrong(ConfigError, "expected a function", 3, 0.5, "warm up", True, training.KLWarmUp, {}, [])
+    yield from each("Trainer", "kl_weight", no_weight, lambda v: trainer(kl_weight=v))
+    no_kl = lambda: trainer("Autoencoder", kl_weight=training.KLWarmUp(3))  # noqa: E731
+    yield row("Trainer", "kl_weight", "of no KL", no_kl, ConfigError, "Autoencoder", "leave it out")
+    yield from each("Trainer", "corrupt", NOISE, lambda v: trainer(corrupt=v))
+    above = lambda: trainer(corrupt=training.SaltAndPepper(0.1, high=2.0))  # noqa: E731
+    yield row("Trainer", "SaltAndPepper", "beyond the support", above, ConfigError, "writes 2", "choose")
+
+
+def of_steps():
+    for kind in ("VAE", "ConditionalVAE"):
+        yield from each(
+            "Trainer.step", "x", data("x", INPUTS), lambda v, k=kind: trainer(k).step(v, 0 if k[0] == "C" else None)
+        )
+    for answer in (None, "half", -1.0, np.nan, np.inf, [], 1j, True):
+        weight, rate = (lambda t, v=answer: v for _ in range(2))
+        said = f"that answers {answer!r}"
+        yield row(
+            "Trainer.step",
+            "kl_weight",
+            said,
+            lambda w=weight: trainer(kl_weight=w).step(X),
+            ConfigError,
+            "expected a finite",
+        )
+        yield row("Trainer.step", "lr", said, lambda r=rate: trainer(lr=r).step(X), ConfigError, "expected a finite")
+        yield row("Trainer.fit", "lr", said, lambda r=rate: trainer(lr=r).fit(X, 1), ConfigError, "expected a finite")
+    yield row("Trainer.step", "labels", "of a VAE", lambda: trainer().step(X, Y), ConfigError, "VAE", "takes none")
+
+
+def of_fit():
+    of = "Trainer.fit"
+    yield from each(of, "images", data("images", INPUTS), lambda v: trainer().fit(v, 1))
+    yield from each(of, "epochs", COUNTS, lambda v: trainer().fit(X, v))
+    yield from each(of, "validation", given(data("validation", INPUTS)), lambda v: trainer().fit(X, 1, v))
+    yield from each(of, "patience", given(COUNTS), lambda v: trainer().fit(X, 1, X, patience=v))
+    alone = lambda: trainer().fit(X, 1, patience=1)  # noqa: E731
+    yield row(of, "patience", "without validation", alone, ConfigError, "pass validation=")
+    alone = lambda: trainer("ConditionalVAE").fit(X, 1, labels=Y, validation_labels=Y)  # noqa: E731
+    yield row(of, "validation_labels", "without validation", alone, ConfigError, "pass validation=")
+    yield row(of, "labels", "of a VAE", lambda: trainer().fit(X, 1, labels=Y), ConfigError, "VAE", "takes none")
+    of_vae = lambda: trainer().fit(X, 1, X, validation_labels=Y)  # noqa: E731
+    yield row(of, "validation_labels", "of a VAE", of_vae, ConfigError, "VAE", "takes none")
+    for name, value in {"labelled_share": 0.5, "spread": np.ones_like(X)}.items():
+        yield row(
+            of,
+            name,
+            "of a VAE",
+            lambda n=name, v=value: trainer().fit(X, 1, **{n: v}),
+            ConfigError,
+            "takes labels",
+            "leave",
+        )
+    for kind in ("ConditionalVAE", "SemiSupervisedVAE"):
+        some = kind[0] == "S"
+        fit = lambda k=kind, **v: trainer(k).fit(**{"images": X, "epochs": 1, "labels": Y, **v})  # noqa: E731
+        yield from each(of, "labels", labels(6, CLASSES, some), lambda v, f=fit: f(labels=v))
+        watched = lambda v, f=fit: f(validation=X, validation_labels=v)  # noqa: E731
+        yield from each(of, "validation_labels", labels(6, CLASSES, some), watched)
+        yield from each("Trainer.step", "labels", labels(6, CLASSES, some), lambda v, k=kind: trainer(k).step(X, v))
+        yield row(
+            of,
+            "labelled",
+            "of two classes of three",
+            lambda f=fit: f(labels=Y % 2),
+            RangeError,
+            "2",
+            "label at least one",
+        )
+        spread = given(data("spread", INPUTS, support=None))
+        yield from each(of, "spread", spread, lambda v, f=fit: f(spread=v))
+        low, short = -np.ones_like(X), np.ones((5, INPUTS))
+        yield row(of, "spread", "negative", lambda f=fit, v=low: f(spread=v), RangeError, "-1", "expected 0")
+        yield row(
+            of, "spread", "of fewer rows", lambda f=fit, v=short: f(spread=v), ShapeError, "5 rows", "6", "expected"
+        )
+    few = np.where(np.arange(6) < 3, Y, -1)
+    fit = lambda v: trainer("SemiSupervisedVAE").fit(X, 1, labels=few, labelled_share=v)  # noqa: E731
+    shares = POSITIVES + wrong(ConfigError, "above 0 and below 1", 1, 1.0, 2)
+    yield from each(of, "labelled_share", given(shares), fit)
+    yield row(of, "labelled_share", "below that of the data", lambda: fit(0.1), ConfigError, "0.1", "leave it out")
+
+
+def of_scores():
+    yield from each("score", "model", NO_MODELS, lambda v: sv.score(v, X))
+    yield from each("score", "images", data("images", INPUTS), lambda v: sv.score(model(), v))
+    yield from each("score", "seed", SEEDS, lambda v: sv.score(model(), X, seed=v))
+    yield from each("score", "binarize", HOW, lambda v: sv.score(model(), X, binarize=v))
+    yield from each("score", "corrupt", NOISE, lambda v: sv.score(model(), X, corrupt=v))
+    yield from each("score", "labels", labels(6, CLASSES), lambda v: sv.score(model("ConditionalVAE"), X, labels=v))
+    yield row("score", "labels", "of a VAE", lambda: sv.score(model(), X, labels=Y), ConfigError, "takes none")
+    yield row("score", "labels", "left out", lambda: sv.score(model("ConditionalVAE"), X), ConfigError, "pass labels=")
+
+
+class Folder:
+    """What may lie where a model is looked for; made once."""
+
+    @functools.cached_property
+    def path(self):
+        self._held = tempfile.TemporaryDirectory()
+        path = Path(self._held.name)
+        (path / "folder").mkdir()
+        (path / "text").write_text("no numbers\n")
+        (path / "empty.npz").write_bytes(b"")
+        np.savez(path / "arrays.npz", a=X)
+        return path
+
+
+HERE = Folder()
+PLACES = (
+    ("under a file", "text/vae.npz", FileError, "choose another place"),
+    ("a folder", "folder", FileError, "choose another place"),
+    ("with a NUL", "a\0b.npz", FileError, "choose another place"),
+    ("too long", "a" * 300 + ".npz", FileError, "choose another place"),
+)
+
+
+def place(name):
+    return HERE.path / name
+
+
+def of_files():
+    yield from each("save", "model", NO_MODELS, lambda v: sv.save(v, place("vae.npz")))
+    yield from each("save", "path", PATHS, lambda v: sv.save(model(), v))
+    yield from each("load", "path", PATHS, sv.load)
+    wheres = wrong_rows("cannot write", *PLACES)
+    yield from each("save", "cannot write", wheres, lambda v: sv.save(model(), place(v)))
+    for name in ("missing.npz", "folder", "text", "empty.npz", "arrays.npz", "a\0b.npz", "a" * 300):
+        yield row(
+            "load", name.split("\0")[-1], "no model", lambda n=name: sv.load(place(n)), FileError, "scratchvae.save"
+        )
+    yield from each(
+        "load", "backend", wrong(BackendError, "choose", None, "gpu", 3, [], np), lambda v: sv.load(saved(), v)
+    )
+    noted = lambda: sv.save(with_notes({"x": object()}), place("vae.npz"))  # noqa: E731
+    yield row("save", "model.notes", "no JSON", noted, ConfigError, "object", "keep plain values")
+    for method in ("to_csv", "kl_to_csv"):
+        of = f"training.History.{method}"
+        yield from each(of, "path", PATHS, lambda v, m=method: getattr(training.History(), m)(v))
+        wheres = wrong_rows("cannot write", *PLACES)
+        yield from each(of, "cannot write", wheres, lambda v, m=method: getattr(training.History(), m)(place(v)))
+
+
+def with_notes(notes):
+    noted = make("VAE")
+    noted.notes = notes
+    return noted
+
+
+def saved():
+    path = place("vae.npz")
+    sv.save(model(), path)
+    return path
+
+
+def of_noise_on_purpose():
+    levels = {"GaussianNoise": POSITIVES}
+    for kind in ("GaussianNoise", "Masking", "SaltAndPepper"):
+        noise = getattr(training, kind)
+        chances = POSITIVES + wrong(ConfigError, "expected a probability", 1.5, 2)
+        yield from each(f"training.{kind}", "level", levels.get(kind, chances), noise)
+        of, corrupt = f"training.{kind}", lambda n=noise, **v: n(0.5)(**{"x": X, **v})
+        rows = [w for w in data("x", INPUTS, missing=True) if w.label not in ("too narrow", "too wide")]
+        rows = [w._replace(words=("x", "expected") if w.error is ShapeError else w.words) for w in rows]
+        yield from each(of, "x", rows, lambda v, c=corrupt: c(x=v))
+        yield from each(of, "seed", SEEDS, lambda v, c=corrupt: c(seed=v))
+        supports = wrong(
+            ConfigError, "expected two numbers", None, 1.0, "01", (0.0,), (0.0, 1.0, 2.0), (1.0, 0.0), ("a", "b"),
+            (np.nan, 1.0), {}, (None, 1.0), (0j, 1j),
+        )  # fmt: skip
+        yield from each(of, "support", supports, lambda v, c=corrupt: c(support=v))
+        if kind != "GaussianNoise":
+            yield row(
+                f"{of}.check",
+                kind,
+                "beyond the support",
+                lambda n=noise: n(0.5).check((0.5, 0.7)),
+                ConfigError,
+                "choose",
+            )
+    for name in ("low", "high"):
+        ends = wrong(
+            ConfigError, "expected a finite number", None, "a", True, np.nan, np.inf, -np.inf, 1j, [], {}, 10**400
+        )
+        yield from each("training.SaltAndPepper", name, ends, lambda v, n=name: training.SaltAndPepper(0.1, **{n: v}))
+    swapped = lambda: training.SaltAndPepper(0.1, 1.0, 0.0)  # noqa: E731
+    yield row("training.SaltAndPepper", "low", "above high", swapped, ConfigError, "high=0.0", "the first the smaller")
+    yield from each("training.KLWarmUp", "steps", COUNTS, training.KLWarmUp)
+    yield from each("training.KLCycles", "steps", COUNTS, training.KLCycles)
+    yield from each("training.KLCycles", "cycles", COUNTS, lambda v: training.KLCycles(10, v))
+    yield row(
+        "training.KLCycles",
+        "cycles",
+        "of less than a step",
+        lambda: training.KLCycles(3, 4),
+        ConfigError,
+        "no more cycles",
+    )
+    rises = POSITIVES + wrong(ConfigError, "at most 1", 1.5, 2)
+    yield from each("training.KLCycles", "rise", rises, lambda v: training.KLCycles(10, rise=v))
+
+
+ROWS = [*of_the_trainer(), *of_steps(), *of_fit(), *of_scores(), *of_files(), *of_noise_on_purpose()]
