@@ -53,8 +53,8 @@ class Guard:
         """Raise DivergedError, which tells what was not finite first; the run is put back to before that step."""
         run = self._run
         steps, epoch = run.optimizer.t + 1, len(run.epochs) + 1  # of which the last may not have come to its update
-        self._good.put_back()
-        with Traced(run.model, run.optimizer, epoch, run.batches):
+        with run.model.lock, Traced(run.model, run.optimizer, epoch, run.batches):
+            self._put_back(self._good)
             batches = run.batches.after(run.passed)
             try:
                 while run.optimizer.t < steps:
@@ -63,7 +63,7 @@ class Guard:
             except StopIteration:
                 pass
             except DivergedError:
-                self._good.put_back()
+                self._put_back(self._good)
                 raise
         raise DivergedError(
             f"training diverged by step {steps}, epoch {epoch}: a number was no longer finite, and was when the "
@@ -77,7 +77,7 @@ class Guard:
         if self._began is None or self._run.halvings >= self._retries:
             return False
         halvings = self._run.halvings + 1
-        self._began.put_back()
+        self._put_back(self._began)
         self._run.halve(halvings)
         self.begin_epoch()
         warnings.warn(
@@ -87,3 +87,7 @@ class Guard:
             stacklevel=6,
         )
         return True
+
+    def _put_back(self, kept: Kept) -> None:
+        with self._run.model.writing():
+            kept.put_back()

@@ -142,11 +142,12 @@ class Run:
 
     def step(self, x: Array) -> bool:
         """One update from the batch x (B, D), unless its loss is not finite: whether it is."""
-        self.steps.forward(x, self.batches.corrupted, self.batches.targets, self._tally.terms)
-        if not self.guard.loss():
-            return False
-        self.steps.learn()
-        self._tally.add()
+        with self.model.lock:
+            self.steps.forward(x, self.batches.corrupted, self.batches.targets, self._tally.terms)
+            if not self.guard.loss():
+                return False
+            self.steps.learn()
+            self._tally.add()
         self.passed += 1
         return True
 

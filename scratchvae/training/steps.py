@@ -82,4 +82,5 @@ class Steps:
         self.model.backward()
         if self.clip_norm is not None:
             clip_by_global_norm(self.model.backend.xp, self.model.dtheta, self.clip_norm)
-        self.optimizer.step(self.model.dtheta)
+        with self.model.updating:
+            self.optimizer.step(self.model.dtheta)

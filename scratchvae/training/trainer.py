@@ -32,15 +32,16 @@ from scratchvae.training.run import Run
 from scratchvae.training.scoring import score
 from scratchvae.training.steps import Steps
 from scratchvae.training.tracing import Traced
+from scratchvae.training.turns import Uncopied, one_fit_at_a_time, one_step_at_a_time
 
 
-class Trainer:
+class Trainer(Uncopied):
     """Trains a model on minibatches: draw noise, forward, backward, update.
 
     lr           learning rate, a number or a schedule, of Adam (Kingma and Ba 2015); 1e-3 unless given
     batch_size   rows a step; where the data has fewer, a step takes them all
     seed         of the order of the rows, of the noise, of the binarisation and of the corruption, each a stream of its
-                 own: on NumPy the same seed gives the same bits
+                 own: on NumPy the same seed gives the same bits, in each child of a process too
     optimizer    another one than Adam, not bound yet; it has a learning rate of its own, so `lr` stays away
     clip_norm    largest Euclidean norm of the whole gradient; a longer one is scaled down to it; None for any
     binarize     "dynamic" draws each pixel anew at each step, 1 with the probability that its grey value says; for
@@ -50,7 +51,8 @@ class Trainer:
     corrupt      the denoising criterion: the encoder sees each batch with this noise (`Masking`, `GaussianNoise`,
                  `SaltAndPepper`), drawn anew and after any binarisation, and what is scored is the batch without it
 
-    Raises ConfigError.
+    While `fit` runs, other threads may use the model; a second fit of it, or their `step`, raises BusyError. A trainer
+    cannot be copied, nor sent to another process, which raises CopyError: copy its model. Raises ConfigError.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Trainer:
         self.optimizer.bind(model.backend.xp, model.theta)
 
     @guarded
+    @one_step_at_a_time
     def step(self, x: Any, labels: Any = None) -> float:
         """One update from the batch x (B, D), binarised if so set; returns its loss before the update, in nats a row.
 
@@ -101,6 +104,7 @@ class Trainer:
         return loss
 
     @guarded
+    @one_fit_at_a_time
     def fit(
         self,
         images: Any,
@@ -181,7 +185,8 @@ class Trainer:
                 bar, interruption = Progress(progress, epochs, len(batches)), Interruption()
                 run = Run(self, epochs, batches, best, scored, bar, interruption, checkpoints, retries)
                 if found is not None:
-                    found.put_into(run)
+                    with self.model.writing():
+                        found.put_into(run)
                     bar.step(run.done)
                 self._train(run, interruption)
         return self.history
@@ -194,7 +199,8 @@ class Trainer:
             finally:
                 run.bar.close()
                 if run.best is not None:
-                    run.best.restore()
+                    with self.model.writing():
+                        run.best.restore()
                     self.history.best_epoch = run.best.epoch
 
     def _minibatches(self, images: Array, labels: Any, share: float | None, spread: Any) -> Minibatches:
