@@ -53,7 +53,8 @@ def add_data(parser: argparse.ArgumentParser, default: str | None, default_text:
         nargs="?",
         default=default,
         metavar="DATA",
-        help=f"{', '.join(NAMES)}, a .npy or .npz file, or a folder of grey images or idx files; {default_text}",
+        help=f"{', '.join(NAMES)}, a .npy, .npz, .csv or .tsv file, or a folder of grey images or idx files; "
+        f"{default_text}",
     )
     parser.add_argument(
         "--data-dir",

@@ -11,8 +11,9 @@ from scratchvae.datasets.binarized_mnist import load_binarized_mnist
 from scratchvae.datasets.dataset import Dataset, Split
 from scratchvae.datasets.digits import load_digits
 from scratchvae.datasets.faces import load_frey_faces, load_olivetti
-from scratchvae.datasets.files import load_file, load_folder
+from scratchvae.datasets.files import load_file
 from scratchvae.datasets.idx import holds_idx, load_idx_folder
+from scratchvae.datasets.images import load_folder
 from scratchvae.datasets.mnist import SETS, load_named_idx
 from scratchvae.datasets.omniglot import load_omniglot
 from scratchvae.datasets.shapes import SHAPES, render_sprites
@@ -46,7 +47,8 @@ def load(source: str | PathLike[str], folder: Folder = None, key: str | None = N
              "olivetti", "olivetti-32"   64×64 or 32×32 faces of 40 persons: see `load_olivetti`
              "uci/concrete", …           tables of numbers: see `load_table`
              "sprites"                   32×32 shapes of known factors, rendered on the spot: see `load_sprites`
-             a .npy or .npz file, or a folder of grey images or of idx files: see `load_file`, `load_folder`
+             a .npy or .npz file, a table in a .csv or .tsv file, or a folder of grey images or of idx files: see
+             `load_file`, `load_csv`, `load_folder`
     folder   where to look for a set known by name; without it, in $SCRATCHVAE_DATA and then in the cache
     key      which array of an .npz file
 
@@ -69,9 +71,11 @@ def load(source: str | PathLike[str], folder: Folder = None, key: str | None = N
             return load_file(path, key)
     except DataError:
         raise
+    except MemoryError as error:
+        raise DataError(f"{name} does not fit into memory ({error}); take fewer rows, or smaller ones") from None
     except (OSError, ValueError) as error:  # a path that may not be looked at, or that none can have
         reason = f" ({error})"
     raise DataError(
-        f"no data {name!r}{reason}: expected {', '.join(NAMES)}, or the path of a .npy file, an .npz file or a folder "
-        "of images"
+        f"no data {name!r}{reason}: expected {', '.join(NAMES)}, or the path of a .npy, .npz, .csv or .tsv file or of "
+        "a folder of images"
     )

@@ -59,8 +59,10 @@ def cut(name: str, rows: Split, testing: Array, image_shape: tuple[int, int] | N
     return Dataset(name, train, test, image_shape, testing)
 
 
-def hold_out_a_tenth(name: str, images: Array, image_shape: tuple[int, int] | None) -> Dataset:
-    """Rows (N, D) cut in two, without labels: every tenth row, counted from the tenth, is for testing.
+def hold_out_a_tenth(
+    name: str, images: Array, image_shape: tuple[int, int] | None, labels: Array | None = None
+) -> Dataset:
+    """Rows (N, D) and their labels (N,), if any, cut in two: every tenth row, counted from the tenth, is for testing.
 
     The others move up in `images` itself, which is used up, so that large data is in memory once.
     Raises DataError for fewer than 10 rows.
@@ -75,7 +77,14 @@ def hold_out_a_tenth(name: str, images: Array, image_shape: tuple[int, int] | No
         moved = start - start // 10
         images[moved : moved + len(nine)] = nine
     train = images[: len(images) - len(test)]
-    return Dataset(name, Split(train, None), Split(test, None), image_shape, testing)
+    of_train, of_test = (None, None) if labels is None else (labels[~testing], labels[testing])
+    return Dataset(name, Split(train, of_train), Split(test, of_test), image_shape, testing)
+
+
+def square(pixels: int) -> tuple[int, int] | None:
+    """The (height, width) of rows of so many pixels, if they fill a square."""
+    side = round(pixels**0.5)
+    return (side, side) if side * side == pixels and side > 1 else None
 
 
 def _joined(parts: list[Split], testing: Array | None) -> Split:

@@ -1,4 +1,4 @@
-"""A user's own data: an array in a file, or a folder of grey images."""
+"""A user's own data in one file: an array, or a table of text."""
 
 from __future__ import annotations
 
@@ -6,59 +6,29 @@ from pathlib import Path
 
 import numpy as np
 
-from scratchvae.datasets.dataset import Dataset, hold_out_a_tenth
+from scratchvae.datasets.dataset import Dataset, hold_out_a_tenth, square
+from scratchvae.datasets.tables import SUFFIXES, load_csv
 from scratchvae.disk import Array, read_arrays
 from scratchvae.errors import DataError, FileError
 
-LARGEST_PIXEL = {"1": 1, "L": 255, "I;16": 65535}  # by Pillow's name for the mode of a grey image
-IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff"}
-
 
 def load_file(path: Path, key: str | None = None) -> Dataset:
-    """The array of a .npy file, or of an .npz file that holds one array or one named `key`.
+    """The array of a .npy file, or of an .npz file that holds one array or one named `key`; or a .csv or .tsv table.
 
-    Its shape is (N, D), or (N, H, W) for pictures. Rows are divided by 255 if they are uint8 and brighter than 1, and
-    taken as they are if they hold 0 and 1 only, or are floats. Each tenth row is kept for testing.
+    A table is read as `load_csv` says. An array's shape is (N, D), or (N, H, W) for pictures. Its rows are divided by
+    255 if they are uint8 and brighter than 1, and taken as they are if they hold 0 and 1 only, or are floats. Each
+    tenth row is kept for testing.
     Raises DataError.
     """
+    if path.suffix.lower() in SUFFIXES:
+        return load_csv(path)
     if path.suffix not in (".npy", ".npz"):
-        raise DataError(f"{path} is neither a .npy nor an .npz file; save an array with numpy.save")
+        raise DataError(f"{path} ends in none of .npy, .npz, {', '.join(SUFFIXES)}; save an array with numpy.save")
     try:
         (array,) = read_arrays(path, lambda names: [_member(path, names, key)]).values()
     except FileError as error:
         raise DataError(str(error)) from None
     return _from_array(path, array)
-
-
-def load_folder(path: Path) -> Dataset:
-    """The grey images of one folder, all of one size, in the order of their names; needs Pillow.
-
-    8-bit values are divided by 255, 16-bit values by 65535. Each tenth image is kept for testing. Raises DataError.
-    """
-    try:
-        from PIL import Image
-    except ImportError:
-        raise DataError("reading images needs Pillow: install it with  pip install 'scratchvae[cli]'") from None
-    paths = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
-    if not paths:
-        raise DataError(f"{path} holds no images; expected files ending in {', '.join(sorted(IMAGE_SUFFIXES))}")
-    images: list[Array] = []
-    for file in paths:
-        try:
-            with Image.open(file) as image:
-                if image.mode not in LARGEST_PIXEL:
-                    raise DataError(f"{file} is no grey image but of mode {image.mode}; convert it to 8-bit grey first")
-                pixels = np.asarray(image, np.float32) / np.float32(LARGEST_PIXEL[image.mode])
-        except DataError:
-            raise
-        except Exception as error:  # each format of Pillow's has its own way to say that a file is damaged
-            raise DataError(f"{file} cannot be read as an image: {error}") from None
-        if images and pixels.shape != images[0].shape:
-            sizes = [f"{pixel.shape[1]} × {pixel.shape[0]}" for pixel in (pixels, images[0])]
-            raise DataError(f"{file} is of size {sizes[0]}, {paths[0].name} of {sizes[1]}; expected one size")
-        images.append(pixels)
-    stack = np.stack(images)
-    return hold_out_a_tenth(str(path), stack.reshape(len(stack), -1), (stack.shape[1], stack.shape[2]))
 
 
 def _member(path: Path, names: list[str], key: str | None) -> str:
@@ -77,7 +47,7 @@ def _from_array(path: Path, array: Array) -> Dataset:
         array = array[..., 0]
     if array.ndim not in (2, 3) or not array.size:
         raise DataError(f"{path} holds an array of shape {array.shape}; expected (N, D), or (N, H, W), not empty")
-    shape = (array.shape[1], array.shape[2]) if array.ndim == 3 else _square(array.shape[1])
+    shape = (array.shape[1], array.shape[2]) if array.ndim == 3 else square(array.shape[1])
     rows = array.reshape(len(array), -1)
     if rows.dtype.kind in "iub":
         low, high = int(rows.min()), int(rows.max())
@@ -94,8 +64,3 @@ def _from_array(path: Path, array: Array) -> Dataset:
     else:
         raise DataError(f"{path} holds {rows.dtype}; expected real numbers")
     return hold_out_a_tenth(str(path), rows, shape)
-
-
-def _square(pixels: int) -> tuple[int, int] | None:
-    side = round(pixels**0.5)
-    return (side, side) if side * side == pixels and side > 1 else None

@@ -7,9 +7,11 @@ nn how many axes; one word for each axis follows.
 from __future__ import annotations
 
 import gzip
+import struct
 import zlib
 from math import prod
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -24,6 +26,8 @@ FILES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
+BLOCK = 1 << 20
+DEFLATE = 1032  # bytes that one byte of a .gz can stand for at most: 258 for two bits, a length and a distance
 
 
 def find_idx(folder: Path, file: str) -> Path | None:
@@ -53,28 +57,51 @@ def load_idx_folder(folder: Path, name: str | None = None) -> Dataset:
             raise DataError(
                 f"{folder} holds images of shapes {train_images.shape} and {images.shape}; expected some, of one size"
             )
-        splits.append(
-            Split(images.reshape(len(images), -1).astype(np.float32) / np.float32(255), labels.astype(np.int64))
-        )
+        rows = np.divide(images.reshape(len(images), -1), np.float32(255), dtype=np.float32)
+        splits.append(Split(rows, labels.astype(np.int64)))
     height, width = train_images.shape[1:]
     return Dataset(name or folder.name, splits[0], splits[1], (height, width))
 
 
 def read_idx(path: Path, axes: int) -> Array:
-    """The uint8 array of that many axes in one idx file, gzipped if its name ends in .gz. Raises DataError."""
+    """The uint8 array of that many axes in one idx file, gzipped if its name ends in .gz. Raises DataError.
+
+    What the header promises is held against the size of the file before anything is made room for, and no more than
+    that is unpacked.
+    """
+    packed = path.suffix == ".gz"
     try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
+        size = path.stat().st_size
+        with gzip.open(path) if packed else path.open("rb") as file:
+            header = bytes(_read(file, 4 * (axes + 1)))
+            shape = _shape(path, header, axes)
+            promised = prod(shape)
+            if promised > (size * DEFLATE if packed else size - len(header)):
+                raise DataError(f"{path} promises {promised} bytes, shape {shape}, and has no more than {size}")
+            content = _read(file, promised + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read ({error}); fetch it anew") from None
-    header = 4 * (axes + 1)
-    if len(content) < header:
-        raise DataError(f"{path} is no idx file with {axes} axes: its {len(content)} bytes do not fill the header")
-    words = np.frombuffer(content[:header], ">u4")
-    if words[0] != 0x0800 + axes:
-        raise DataError(f"{path} is no idx file of unsigned bytes with {axes} axes: its header is {content[:4].hex()}")
-    shape = tuple(int(n) for n in words[1:])
-    if len(content) != header + prod(shape):
-        raise DataError(f"{path} promises {prod(shape)} bytes, shape {shape}, and holds {len(content) - header}")
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+    if len(content) != promised:
+        held = f"holds {len(content)}" if len(content) < promised else "goes on after them"
+        raise DataError(f"{path} promises {promised} bytes, shape {shape}, and {held}")
+    try:
+        return np.frombuffer(content, np.uint8).reshape(shape)
+    except ValueError as error:  # no bytes, and axes that are too long all the same
+        raise DataError(f"{path} promises shape {shape}: {error}") from None
+
+
+def _read(file: BinaryIO | gzip.GzipFile, size: int) -> bytearray:
+    """So many bytes, or those that are left: in blocks, so that what is made room for is there."""
+    content = bytearray()
+    while block := file.read(min(BLOCK, size - len(content))):
+        content += block
+    return content
+
+
+def _shape(path: Path, header: bytes, axes: int) -> tuple[int, ...]:
+    if len(header) < 4 * (axes + 1):
+        raise DataError(f"{path} is no idx file with {axes} axes: its {len(header)} bytes do not fill the header")
+    first, *shape = struct.unpack(f">{axes + 1}I", header)
+    if first != 0x0800 + axes:
+        raise DataError(f"{path} is no idx file of unsigned bytes with {axes} axes: its header is {header[:4].hex()}")
+    return tuple(shape)

@@ -180,7 +180,7 @@ def test_a_shape_larger_than_any_memory_is_refused(tmp_path):
     assert_refused(path, "cannot be read")
 
 
-@pytest.mark.parametrize("name", ["data.npy", "data.npz", "data.csv", "data"])
+@pytest.mark.parametrize("name", ["data.npy", "data.npz", "data.txt", "data"])
 def test_a_text_file_is_refused(tmp_path, name):
     (tmp_path / name).write_text("1, 2, 3\n4, 5, 6\n" * 20)
     assert_refused(tmp_path / name)
@@ -204,69 +204,3 @@ def test_a_source_that_is_not_there_is_refused_with_what_there_is(tmp_path, name
 def test_a_part_that_is_none_is_refused(tmp_path, part):
     with pytest.raises(DataError, match="'train', 'test' or 'all'"):
         load(saved(tmp_path, np.zeros((10, 4)))).part(part)
-
-
-def save_images(folder, pixels, mode=None, ending=".png"):
-    image = pytest.importorskip("PIL.Image")
-    folder.mkdir(exist_ok=True)
-    for number, picture in enumerate(pixels):
-        made = image.fromarray(picture)
-        (made.convert(mode) if mode else made).save(folder / f"{number:02}{ending}")
-    return folder
-
-
-def pictures(largest=255, dtype=np.uint8, rows=11, size=(5, 4)):
-    return np.random.default_rng(0).integers(0, largest, (rows, *size), dtype, endpoint=True)
-
-
-@pytest.mark.parametrize("ending", [".png", ".PNG", ".tif"])
-@pytest.mark.parametrize(("largest", "dtype", "mode"), [(255, np.uint8, "L"), (1, bool, "1"), (65535, np.uint16, None)])
-def test_grey_images_become_rows_from_0_to_1_in_the_order_of_their_names(tmp_path, ending, largest, dtype, mode):
-    pixels = pictures(1, np.uint8).astype(bool) if dtype is bool else pictures(largest, dtype)
-    folder = save_images(tmp_path / "images", pixels, mode, ending)
-    (folder / "README.txt").write_text("not looked at")
-    data = load(folder)
-    assert data.image_shape == (5, 4)
-    assert data.train.images.dtype == np.float32
-    assert len(data.test.images) == 1
-    np.testing.assert_allclose(data.part("all").images * largest, pixels.reshape(11, -1), rtol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (lambda path, image: image.new("L", (5, 4)).save(path), ["5 × 4", "4 × 5", "expected one size"]),
-        (lambda path, image: image.new("RGB", (4, 5)).save(path), ["mode RGB", "grey"]),
-        (lambda path, image: image.new("LA", (4, 5)).save(path), ["mode LA", "grey"]),
-        (lambda path, image: path.write_bytes(path.read_bytes()[:60]), ["cannot be read"]),
-        (lambda path, image: path.write_bytes(b""), ["cannot be read"]),
-        (lambda path, image: path.write_text("not an image"), ["cannot be read"]),
-        (lambda path, image: (path.unlink(), path.mkdir()), ["cannot be read"]),
-    ],
-    ids=["another size", "RGB", "LA", "truncated", "empty", "text", "a folder"],
-)
-def test_a_folder_with_one_image_that_does_not_fit_is_refused_by_its_name(tmp_path, change, words):
-    folder = save_images(tmp_path / "images", pictures())
-    change(folder / "07.png", pytest.importorskip("PIL.Image"))
-    assert_refused(folder, str(folder / "07.png"), *words)
-
-
-def test_an_image_whose_content_is_cut_into_wrong_chunks_is_refused_by_its_name(tmp_path):
-    folder = save_images(tmp_path / "images", pictures())
-    content = bytearray((folder / "07.png").read_bytes())
-    content[content.index(b"IDAT") - 1] -= 9
-    (folder / "07.png").write_bytes(content)
-    assert_refused(folder, str(folder / "07.png"), "cannot be read")
-
-
-def test_an_image_larger_than_pillow_dares_is_refused_by_its_name(tmp_path, monkeypatch):
-    folder = save_images(tmp_path / "images", pictures())
-    monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 5)
-    assert_refused(folder, str(folder / "00.png"), "cannot be read")
-
-
-def test_a_folder_without_enough_images_is_refused(tmp_path):
-    assert_refused(save_images(tmp_path / "few", pictures(rows=9)), "9 rows", "at least 10")
-    (tmp_path / "none").mkdir()
-    (tmp_path / "none" / "README.txt").write_text("no image")
-    assert_refused(tmp_path / "none", "holds no images", ".png")
