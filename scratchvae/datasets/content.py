@@ -9,14 +9,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scratchvae.disk import Array, read_arrays
+from scratchvae.disk import Array
+from scratchvae.disk.arrays import ArrayFile, open_arrays
 from scratchvae.errors import DataError, FileError
 
 
 class Content(NamedTuple):
     """What an array must be: its dtype, its shape, and the SHA-256 of its bytes in C order.
 
-    The digest is of the numbers, not of the file: the same numbers saved by another NumPy, or compressed, are right.
+    The digest is of the numbers, not of the file: the same numbers saved by another NumPy, or compressed, are right; a
+    True is 1, whatever byte other than 0 the file has for it.
     """
 
     dtype: str
@@ -25,27 +27,31 @@ class Content(NamedTuple):
 
 
 def read_contents(path: Path, contents: Mapping[str, Content]) -> list[Array]:
-    """Those arrays of an .npz file, or the one array "" of a .npy file. Nothing is unpickled. Raises DataError."""
+    """Those arrays of an .npz file, or the one array "" of a .npy file; none is read that claims to be another one.
 
-    def choose(names: list[str]) -> Mapping[str, Content]:
-        if not set(contents) <= set(names):
-            held, wanted = (", ".join(sorted(filter(None, some))) for some in (names, contents))
-            raise DataError(f"{path} holds {_arrays(held)}; expected {_arrays(wanted)}: it is another file")
-        return contents
-
+    Nothing is unpickled. Raises DataError.
+    """
     try:
-        arrays = read_arrays(path, choose)
+        with open_arrays(path) as file:
+            names = list(file.described)
+            if not set(contents) <= set(names):
+                held, wanted = (", ".join(sorted(filter(None, some))) for some in (names, contents))
+                raise DataError(f"{path} holds {_arrays(held)}; expected {_arrays(wanted)}: it is another file")
+            return [_read_checked(path, file, member, expected) for member, expected in contents.items()]
     except FileError as error:
         raise DataError(f"{error}; fetch it anew") from None
-    for member, expected in contents.items():
-        array, where = arrays[member], f"{path}, {member}" if member else str(path)
-        if (array.dtype, array.shape) != (np.dtype(expected.dtype), expected.shape):
-            raise DataError(
-                f"{where}: {array.dtype} of shape {array.shape}; expected {expected.dtype} of shape {expected.shape}: "
-                "it is another file"
-            )
-        check_digest(where, np.ascontiguousarray(array).data, expected.sha256)
-    return [arrays[member] for member in contents]
+
+
+def _read_checked(path: Path, file: ArrayFile, member: str, expected: Content) -> Array:
+    claimed, where = file.described[member], f"{path}, {member}" if member else str(path)
+    if (claimed.dtype, claimed.shape) != (np.dtype(expected.dtype), expected.shape):
+        raise DataError(
+            f"{where}: {claimed.dtype} of shape {claimed.shape}; expected {expected.dtype} of shape {expected.shape}: "
+            "it is another file"
+        )
+    array = file.read(member)
+    check_digest(where, np.ascontiguousarray(array).data, expected.sha256)
+    return array
 
 
 def check_digest(where: str, content: bytes | memoryview, sha256: str) -> None:

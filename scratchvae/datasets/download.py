@@ -19,11 +19,19 @@ from scratchvae.errors import DataError
 
 
 def download(
-    urls: Sequence[str], to: Path, sha256: str, *, rounds: int = 3, pause: float = 1.0, timeout: float = 30.0
+    urls: Sequence[str],
+    to: Path,
+    sha256: str,
+    *,
+    largest: int = 1 << 26,
+    rounds: int = 3,
+    pause: float = 1.0,
+    timeout: float = 30.0,
 ) -> None:
     """Fetch a gzipped file from the first of `urls` that gives it, to `to`.
 
     sha256    of the content once it is uncompressed
+    largest   bytes of that content: no more is unpacked, and of an answer little more is written to the disk
     rounds    how often all of the urls are tried, waiting `pause` seconds after the first round, twice that after the
               second, and so on; a server has `timeout` seconds to say something
 
@@ -35,8 +43,8 @@ def download(
         for attempt in range(rounds):
             for url in urls:
                 try:
-                    _fetch(url, file, to.name, timeout)
-                    _check(file, sha256)
+                    _fetch(url, file, to.name, timeout, largest + largest // 1000 + 1024)  # where nothing is won
+                    _check(file, sha256, largest)
                 except (OSError, http.client.HTTPException, EOFError, ValueError, zlib.error) as error:
                     reasons[f"{url}: {str(error) or type(error).__name__}"] = None
                 else:
@@ -49,13 +57,17 @@ def download(
         )
 
 
-def _fetch(url: str, file: BinaryIO, label: str, timeout: float) -> None:
+def _fetch(url: str, file: BinaryIO, label: str, timeout: float, most: int) -> None:
     file.seek(0)
     file.truncate()
     with urllib.request.urlopen(url, timeout=timeout) as answer:
         promised = int(answer.headers.get("Content-Length") or 0)
+        if promised > most:
+            raise OSError(f"the answer is of {promised} bytes, expected no more than {most}: it is another file")
         with _progress_bar(label, promised) as bar:
             while block := answer.read(1 << 16):
+                if file.tell() + len(block) > most:
+                    raise OSError(f"the answer goes on after {most} bytes: it is another file")
                 file.write(block)
                 if bar is not None:
                     bar.update(len(block))
@@ -64,12 +76,14 @@ def _fetch(url: str, file: BinaryIO, label: str, timeout: float) -> None:
     file.flush()
 
 
-def _check(file: BinaryIO, sha256: str) -> None:
+def _check(file: BinaryIO, sha256: str, largest: int) -> None:
     file.seek(0)
     digest = hashlib.sha256()
     with gzip.open(file) as content:
         while block := content.read(1 << 20):
             digest.update(block)
+            if content.tell() > largest:
+                raise OSError(f"the content goes on after {largest} bytes: it is another file")
     if digest.hexdigest() != sha256:
         raise OSError(f"the content has SHA-256 {digest.hexdigest()[:8]}…, expected {sha256[:8]}…")
 

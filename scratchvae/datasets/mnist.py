@@ -20,6 +20,7 @@ class Source(NamedTuple):
     sha256: tuple[str, ...]
 
 
+SIZES = (47_040_016, 60_008, 7_840_016, 10_008)  # bytes of each of the four files, uncompressed
 SETS = {
     "mnist": Source(
         (
@@ -66,9 +67,10 @@ def load_named_idx(name: str, folder: Folder = None) -> Dataset:
         raise DataError(f"{folder} does not hold {name}: expected {', '.join(FILES)} (plain, or with .gz)")
     cache = cache_folder()
     source = SETS[name]
-    for file, sha256 in zip(FILES, source.sha256, strict=True):
+    for file, sha256, size in zip(FILES, source.sha256, SIZES, strict=True):
         if not find_idx(cache / name, file):
-            download([mirror + file + ".gz" for mirror in source.mirrors], cache / name / f"{file}.gz", sha256)
+            mirrors = [mirror + file + ".gz" for mirror in source.mirrors]
+            download(mirrors, cache / name / f"{file}.gz", sha256, largest=size)
     return load_idx_folder(cache / name, name)
 
 

@@ -9,8 +9,8 @@ from scratchvae.datasets.dataset import Dataset, Split
 from scratchvae.datasets.shelves import Folder, find_on_shelves
 from scratchvae.disk import Array
 
-BACKGROUND = Content("bool", (964, 20, 105, 105), "97db6dcdf39955c3a949e197621f8f318092986b37e116c9b4996150e8d2d8a3")
-EVALUATION = Content("bool", (659, 20, 105, 105), "a76180acf0908643e1a9494a1a841d2af4bbbbdc6d7e01e0db92eed7d1c6f902")
+BACKGROUND = Content("bool", (964, 20, 105, 105), "9121d28f81874a5939b6e932f85c56f0c63db652bfdbd0fb391f6d5eeec01f0f")
+EVALUATION = Content("bool", (659, 20, 105, 105), "ebe4b0f06a588946ccb62c6e8d9e0eede457e4242f1bfca1309a1f946313b72e")
 
 
 def load_omniglot(folder: Folder = None) -> Dataset:

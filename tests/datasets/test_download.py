@@ -167,6 +167,28 @@ def test_what_never_comes_right_is_refused_with_the_reason_and_nothing_is_left(s
     assert not target.parent.exists()
 
 
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (Answer(length=1 << 40), "is of 1099511627776 bytes, expected no more than 201224"),
+        (Answer(PACKED + bytes(99_999), length=None), "goes on after 201224 bytes"),
+        (Answer(gzip.compress(bytes(200_001))), "content goes on after 200000 bytes"),
+        (Answer(gzip.compress(bytes(20_000_000))), "content goes on after 200000 bytes"),
+    ],
+    ids=["promised", "unpromised", "a byte too many", "a bomb"],
+)
+def test_no_more_is_written_or_unpacked_than_the_file_can_have(server, target, monkeypatch, answer, reason):
+    written = []
+    monkeypatch.setattr("os.fsync", lambda number: written.append(number))
+    server.script["a"] = [answer]
+    with pytest.raises(DataError, match=reason):
+        download([server.url("a")], target, SHA256, largest=len(CONTENT), rounds=1)
+    assert not target.parent.exists() and not written
+    server.script["a"] = [Answer()]
+    download([server.url("a")], target, SHA256, largest=len(CONTENT), rounds=1)
+    assert target.read_bytes() == PACKED
+
+
 def test_without_a_network_the_message_says_what_to_do(target, monkeypatch, pauses):
     monkeypatch.setenv("no_proxy", "*")
     with socket.create_server(("127.0.0.1", 0)) as closed_soon:

@@ -3,6 +3,7 @@
 import gzip
 import struct
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ def assert_holds(data, arrays):
 
 @pytest.fixture
 def offline(tmp_path, monkeypatch):
-    def refuse(*_):
+    def refuse(*_, **__):
         raise DataError("asked the network")
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
@@ -119,6 +120,34 @@ def test_a_damaged_gz_is_refused_by_name(tmp_path, change):
     damage(tmp_path / "set" / f"{FILES[2]}.gz", change)
     with pytest.raises(DataError, match=rf"{FILES[2]}\.gz"):
         load(tmp_path / "set")
+
+
+@pytest.mark.parametrize("name", [FILES[0], f"{FILES[0]}.gz"])
+@pytest.mark.parametrize("shape", [(1 << 30, 1 << 15, 1 << 15), (0, 2**32 - 1, 2**32 - 1), (2**32 - 1,) * 3])
+def test_what_a_header_promises_costs_no_memory(tmp_path, name, shape):
+    content = struct.pack(">4I", 0x0803, *shape) + bytes(1000)
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=name):
+            read_idx(tmp_path / name, 3)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1e6
+
+
+def test_no_more_of_a_gz_is_unpacked_than_its_header_promises(tmp_path):
+    content = struct.pack(">4I", 0x0803, 10, 10, 10) + bytes(100_000_000)
+    (tmp_path / "bomb.gz").write_bytes(gzip.compress(content))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=r"1000 bytes, shape \(10, 10, 10\), and goes on after them"):
+            read_idx(tmp_path / "bomb.gz", 3)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1e6
 
 
 @pytest.mark.parametrize("part", [0, 2])

@@ -61,6 +61,11 @@ def test_other_cells_are_refused(write, change):
         load("uci/yeast", folder=write(change("names\n" + CELLS).encode()))
 
 
+def test_a_file_larger_than_any_table_is_not_read(write):
+    with pytest.raises(DataError, match=r"yeast.data cannot be read .*no table more than 1048576"):
+        load("uci/yeast", folder=write(b"1," * (1 << 20)))
+
+
 def test_what_is_no_text_is_refused(write):
     with pytest.raises(DataError, match=r"yeast.data cannot be read.*fetch it anew"):
         load("uci/yeast", folder=write(b"\xff\xfe\x00"))
