@@ -22,7 +22,7 @@ from scratchvae.cli.arguments import (
 )
 from scratchvae.cli.outputs import ARRAY_SUFFIXES, check_out, write_array
 from scratchvae.disk import read_arrays
-from scratchvae.errors import ConfigError
+from scratchvae.errors import ConfigError, FileError
 from scratchvae.evaluation import imputation_error
 from scratchvae.models import VAE
 from scratchvae.models.completion import METHODS, VALUES, mark
@@ -138,7 +138,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _observed(args: argparse.Namespace, vae: VAE, rows: Array) -> Array | None:
     if hasattr(args, "mask"):
-        (mask,) = read_arrays(Path(args.mask), lambda names: names[:1]).values()
+        (mask,) = read_arrays(Path(args.mask), _only).values()
         return mask.reshape(len(mask), -1) if mask.ndim > 1 else mask
     if hasattr(args, "hide_fraction"):
         share = fraction("--hide-fraction", args.hide_fraction)
@@ -158,6 +158,12 @@ def _observed(args: argparse.Namespace, vae: VAE, rows: Array) -> Array | None:
     }
     observed[half[args.hide]] = False
     return observed.reshape(len(rows), -1)
+
+
+def _only(names: list[str]) -> list[str]:
+    if len(names) != 1:
+        raise FileError(f"it holds the arrays {', '.join(names) or 'none'}; expected one, of booleans")
+    return names
 
 
 def _report(args: argparse.Namespace, rows: Array, completed: Array, observed: Array) -> None:

@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 import scratchvae
 from scratchvae.cli import classify, complete, denoise, embed, evaluate, generate, gradcheck, info, latent_space, train
 from scratchvae.cli.arguments import add_debug
+from scratchvae.cli.config_file import add_config, read_settings
+from scratchvae.errors import ConfigError
 
 
 class Parser(argparse.ArgumentParser):
@@ -25,9 +27,20 @@ class Parser(argparse.ArgumentParser):
             return super().parse_known_args(args, namespace)
         self._mixing = True
         try:
-            return self.parse_known_intermixed_args(args, namespace)
+            typed, rest = self.parse_known_intermixed_args(args, namespace)
+            if hasattr(typed, "config"):
+                self.set_defaults(**self._settings(typed.config))
+                typed, rest = self.parse_known_intermixed_args(args, namespace)
+                del typed.config  # an earlier run's; what it said is among the settings now
+            return typed, rest
         finally:
             self._mixing = False
+
+    def _settings(self, path: str) -> dict[str, Any]:
+        try:
+            return read_settings(path, self._actions)
+        except ConfigError as error:
+            self.error(" ".join(str(error).split()))
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -42,4 +55,5 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for module in (train, generate, latent_space, denoise, complete, embed, classify, evaluate, gradcheck, info):
         module.add_commands(commands)
+    add_config(commands.choices["train"])
     return parser

@@ -35,6 +35,7 @@ def folder(tmp_path, monkeypatch, shelf):
     monkeypatch.chdir(tmp_path)
     for name in ("whole.npy", "mask.npy", "holes.npy", "digits", "table", "plain"):
         (tmp_path / name).symlink_to(shelf / name)
+    np.savez(tmp_path / "empty.npz")
     return tmp_path
 
 
@@ -109,7 +110,8 @@ def test_a_table_may_be_written_as_csv():
         ("complete plain --hide lower-half", "plain is an Autoencoder; complete needs a VAE"),
         ("complete table --hide lower-half", "knows no pictures, but rows; take --hide-fraction"),
         ("complete digits --hide-fraction 1", "--hide-fraction=1.0: expected a number from 0 up to, not including, 1"),
-        ("complete table whole.npy --mask digits/model.npz", "observed has"),
+        ("complete table whole.npy --mask digits/model.npz", "expected one, of booleans"),
+        ("complete table whole.npy --mask empty.npz", "holds the arrays none"),
         ("complete table whole.npy --mask whole.npy", "observed has dtype float32; expected booleans"),
         ("complete table --mask mask.npy --part test", "observed has shape (40, 6) and x (4, 6)"),
         ("complete table --mask nowhere.npy", "nowhere.npy cannot be read"),

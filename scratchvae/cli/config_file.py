@@ -1,0 +1,131 @@
+"""The settings of `train` from a file, such as the config.json of an earlier run."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from scratchvae.errors import ConfigError
+
+LARGEST = 1 << 20  # bytes
+SHOWN = 60  # characters of what was given, in a message
+KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
+    bool: ((bool,), "true or false"),
+    int: ((int,), "a whole number"),
+    float: ((int, float), "a number"),
+    None: ((str,), "a text"),
+}  # by the type of an option: what it may be in JSON
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """From which file to take what is not typed."""
+    parser.add_argument(
+        "--config",
+        default=argparse.SUPPRESS,
+        metavar="FILE",
+        help="take settings from here, and what is typed before them: the config.json that train wrote, its folder, or "
+        'any JSON object of option names, such as {"latent": 20, "hidden": [512, 256]}',
+    )
+
+
+def read_settings(path: str, actions: Iterable[argparse.Action]) -> dict[str, Any]:
+    """The settings in a JSON file by the names that argparse has for them, once each fits its option of `actions`.
+
+    They stand under "command", as `train` writes them, or else are all of the file. Raises ConfigError.
+    """
+    known = {action.dest: action for action in actions if action.dest not in ("help", "config")}
+    settings: dict[str, Any] = {}
+    for name, value in _settings_of(path).items():
+        dest = name.replace("-", "_")
+        if dest not in known:
+            raise ConfigError(f"{path} sets {_shown(name)}, which train does not know{_nearest(dest, known)}")
+        if dest in settings:
+            raise ConfigError(f"{path} sets {_shown(name)} twice")
+        settings[dest] = _checked(f"{path} sets {name}", value, known[dest])
+    return settings
+
+
+def _settings_of(path: str) -> dict[str, Any]:
+    import json
+
+    try:
+        content = json.loads(
+            _read(path), parse_int=_whole, parse_constant=_refuse_constant, object_pairs_hook=_without_twins
+        )
+    except RecursionError:
+        raise ConfigError(f"{path} is no file of settings: it is nested too deep") from None
+    except ValueError as error:
+        raise ConfigError(
+            f"{path} holds no settings in JSON: {error}; expected the config.json that train wrote"
+        ) from None
+    if isinstance(content, dict):
+        content = content.get("command", content)
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} holds {_shown(content)}; expected a JSON object of option names")
+    return content
+
+
+def _read(path: str) -> str:
+    try:
+        file = Path(path)
+        file = file / "config.json" if file.is_dir() else file
+        if not file.is_file():  # a pipe would be waited for
+            raise FileNotFoundError("there is no such file")
+        with file.open("rb") as opened:
+            content = opened.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise ConfigError(f"{path} is larger than {LARGEST} bytes: it is no file of settings")
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is no text in UTF-8: {error.reason} at byte {error.start}") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}; expected the config.json that train wrote") from None
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > 19 or abs(int(digits)) >= 1 << 63:
+        raise ValueError(f"the number {digits[:20]}… is too large" if len(digits) > 20 else f"{digits} is too large")
+    return int(digits)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON's")
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{_shown(max(names, key=names.count))} stands there twice")
+    return content
+
+
+def _checked(what: str, value: Any, action: argparse.Action) -> Any:
+    """`value`, once it is what the option takes."""
+    several = action.nargs == "*"
+    values = value if several and isinstance(value, list) else [value]
+    types, expected = KINDS.get(bool if action.nargs == 0 else action.type, KINDS[None])
+    if several:
+        expected = f"a list of which each is {expected}"
+    fits = all(isinstance(each, types) and (bool in types or not isinstance(each, bool)) for each in values)
+    if several != isinstance(value, list) or not fits:
+        raise ConfigError(f"{what} to {_shown(value)}; expected {expected}")
+    if action.choices is not None and value not in action.choices:
+        raise ConfigError(f"{what} to {_shown(value)}; choose one of {', '.join(map(str, action.choices))}")
+    return float(value) if action.type is float else value
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name[:SHOWN], known, 1)
+    return f": did you mean {near[0]}?" if near else "; see scratchvae train --help"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list | dict):
+        return f"{'a list' if isinstance(value, list) else 'an object'} of {len(value)}"
+    text = repr(value)
+    return text if len(text) <= SHOWN else text[:SHOWN] + "…"

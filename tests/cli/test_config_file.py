@@ -1,0 +1,153 @@
+"""Settings from a file."""
+
+import json
+import os
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scratchvae.cli import main
+from scratchvae.cli.parser import make_parser
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(content):
+        path = tmp_path / "settings.json"
+        path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+        return str(path)
+
+    return write
+
+
+def parsed(*words):
+    return vars(make_parser().parse_args(["train", *words]))
+
+
+LINE = (
+    "train digits --model semi-supervised --epochs 1 --hidden 16 8 --latent 3 --labels 100 --alpha 2 --lr 3e-3 "
+    "--seed 7 --kl-warmup 1 --clip-norm 5 --batch-size 100 --no-pictures --quiet --out"
+)
+
+
+def test_what_train_wrote_trains_the_same_model_bit_for_bit_again(tmp_path):
+    a, b, c = (tmp_path / name for name in "abc")
+    assert main([*LINE.split(), str(a)]) == 0
+    assert main(["train", "--config", str(a / "config.json"), "--out", str(b)]) == 0
+    assert (a / "model.npz").read_bytes() == (b / "model.npz").read_bytes()
+    records = [json.loads((out / "config.json").read_text()) for out in (a, b)]
+    for record in records:
+        del record["command"]["out"], record["result"]["seconds"]
+    assert records[0] == records[1]
+    assert main(["train", "--seed", "8", "--config", str(a), "--out", str(c)]) == 0  # its folder will do
+    assert (a / "model.npz").read_bytes() != (c / "model.npz").read_bytes()
+
+
+def test_what_is_typed_goes_before_the_file_wherever_it_stands(written):
+    path = written({"latent": 3, "hidden": [5, 6], "data": "sprites", "epochs": 9, "quiet": True, "sigma": 2})
+    plain = parsed()
+    assert parsed("--config", path) == {
+        **plain, "latent": 3, "hidden": [5, 6], "data": "sprites", "epochs": 9, "quiet": True, "sigma": 2.0
+    }  # fmt: skip
+    for words in (["--latent", "10", "--hidden", "512"], ["--hidden", "512", "--latent", "10"]):
+        for line in ([*words, "--config", path], ["--config", path, *words], ["--conf", path, *words]):
+            held = parsed("digits", *line)
+            assert (held["latent"], held["hidden"], held["data"], held["epochs"]) == (10, [512], "digits", 9)
+
+
+def test_names_may_be_written_as_they_are_typed(written):
+    from_file = parsed("--config", written({"batch-size": 7, "no-pictures": True}))
+    assert from_file == parsed("--batch-size", "7", "--no-pictures")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"latnet": 3}, ["sets 'latnet'", "latent?"]),
+        ({"xyzzy": 3}, ["sets 'xyzzy'", "--help"]),
+        ({"config": "x"}, ["'config'"]),
+        ({"help": True}, ["'help'"]),
+        ({"batch-size": 1, "batch_size": 2}, ["twice"]),
+        (b'{"latent": 1, "latent": 2}', ["'latent' stands there twice"]),
+        ({"latent": "3"}, ["sets latent to '3'", "whole number"]),
+        ({"latent": 3.0}, ["sets latent to 3.0", "whole number"]),
+        ({"latent": True}, ["sets latent to True", "whole number"]),
+        ({"latent": None}, ["sets latent to None", "whole number"]),
+        ({"latent": [3]}, ["sets latent to a list of 1", "whole number"]),
+        ({"lr": "fast"}, ["sets lr to 'fast'", "a number"]),
+        ({"lr": False}, ["sets lr to False", "a number"]),
+        ({"hidden": 512}, ["sets hidden to 512", "a list"]),
+        ({"hidden": [512, "a"]}, ["sets hidden to a list of 2", "whole number"]),
+        ({"hidden": {"a": 1}}, ["sets hidden to an object of 1"]),
+        ({"quiet": 1}, ["sets quiet to 1", "true or false"]),
+        ({"data": 5}, ["sets data to 5", "a text"]),
+        ({"model": "gan"}, ["sets model to 'gan'", "iwae"]),
+        ({"model": "x" * 1000}, ["x" * 50 + "…"]),
+        ({"command": 5}, ["holds 5", "object"]),
+        ([1, 2], ["holds a list of 2", "object"]),
+        (7, ["holds 7", "object"]),
+        (b"", ["JSON"]),
+        (b"{", ["JSON"]),
+        (b"latent: 3", ["JSON"]),
+        (b'{"lr": NaN}', ["NaN"]),
+        (b'{"seed": 9223372036854775808}', ["9223372036854775808 is too large"]),
+        (b'{"seed": ' + b"9" * 100_000 + b"}", ["99… is too large"]),
+        (b"[" * 100_000, ["nested too deep"]),
+        (b'{"data":' * 100_000, ["nested too deep"]),
+        (b"\xff\xfe{}", ["UTF-8"]),
+        (b'{"seed": 1}' + b" " * (1 << 20), ["larger than 1048576"]),
+    ],
+)
+def test_what_is_no_setting_is_refused_in_one_line(written, capsys, content, words):
+    path = written(content)
+    with pytest.raises(SystemExit) as leaving:
+        main(["train", "--config", path])
+    out, err = capsys.readouterr()
+    assert (leaving.value.code, out, err.count("\n")) == (2, "", 1)
+    assert len(err) < 500
+    for word in ("scratchvae train: ", path, *words):
+        assert word in err
+
+
+@pytest.mark.parametrize("path", ["missing.json", "", "a\0b", ".", "/dev/zero", "pipe"])
+def test_what_is_no_file_is_refused_in_one_line(tmp_path, monkeypatch, capsys, path):
+    monkeypatch.chdir(tmp_path)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo("pipe")
+    with pytest.raises(SystemExit):
+        main(["train", "--config", path])
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and "cannot be read" in err
+
+
+def test_a_large_file_is_not_read(written):
+    path = written(b"[" * 50_000_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(SystemExit):
+            main(["train", "--config", path])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 20e6
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=2),
+)
+
+
+@given(st.dictionaries(st.sampled_from(["latent", "lr", "hidden", "quiet", "model", "data", "out"]), VALUES))
+def test_any_value_is_taken_as_what_it_is_or_refused(tmp_path_factory, settings):
+    path = tmp_path_factory.mktemp("any") / "config.json"
+    path.write_text(json.dumps(settings))
+    try:
+        held = parsed("--config", str(path))
+    except SystemExit:
+        return
+    for name, value in settings.items():
+        assert held[name] == value
+        assert type(held[name]) is (float if name == "lr" else type(value))

@@ -1,0 +1,48 @@
+"""Commands on a user's own table of text."""
+
+import numpy as np
+import pytest
+
+import scratchvae
+from scratchvae.cli import main
+from scratchvae.datasets import load
+
+QUICK = ("--epochs", "1", "--hidden", "16", "--latent", "3", "--quiet", "--no-pictures", "--likelihood", "gaussian")
+
+
+@pytest.fixture(autouse=True)
+def table(tmp_path, monkeypatch):
+    """A labelled table, in table.csv and, with holes in it, in holes.tsv."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    rows, labels = rng.normal(size=(60, 4)), np.arange(60) % 3
+    for name, between, hole in (("table.csv", ",", None), ("holes.tsv", "\t", "NA")):
+        lines = [between.join(["a", "b", "c", "d", "label"])]
+        for k, row in enumerate(rows.tolist()):
+            cells = [hole if hole and (k + j) % 7 == 0 else repr(number) for j, number in enumerate(row)]
+            lines.append(between.join([*cells, f"class {labels[k]}"]))
+        (tmp_path / name).write_text("\n".join(lines))
+    return rows
+
+
+def test_a_conditional_model_learns_from_the_label_column_and_embed_writes_it_back(capsys):
+    assert main(["train", "table.csv", "--model", "conditional", *QUICK, "--out", "a"]) == 0
+    assert main(["embed", "a", "--out", "codes.csv"]) == 0
+    codes, given = load("codes.csv").part("all"), load("table.csv").part("all")
+    assert np.array_equal(codes.labels, given.labels) and np.array_equal(given.labels, np.arange(60) % 3)
+    model = scratchvae.load("a")
+    with model.told(given.labels):
+        assert np.array_equal(codes.images.astype(np.float32), model.embed(given.images))
+
+
+def test_what_is_missing_is_completed_by_a_model_that_takes_it_and_refused_by_another(table, capsys):
+    assert main(["train", "holes.tsv", "--missing", *QUICK, "--out", "a"]) == 0
+    assert main(["complete", "a", "--samples", "10", "--out", "whole.csv"]) == 0
+    whole, holes = (load(name).part("all").images for name in ("whole.csv", "holes.tsv"))
+    there = ~np.isnan(holes)
+    assert 0 < (~there).sum() < 40
+    assert np.array_equal(whole[there].astype(np.float32), table[there].astype(np.float32))
+    assert np.isfinite(whole).all()
+    assert main(["train", "holes.tsv", *QUICK, "--out", "b"]) == 2
+    err = capsys.readouterr().err
+    assert "NaN" in err and "missing" in err and err.count("\n") == 1
