@@ -58,7 +58,8 @@ def label_settings(args: argparse.Namespace, data: Dataset) -> dict[str, Any]:
     if labels is None or labels.dtype.kind not in "iu" or labels.ndim != 1:
         raise ConfigError(f"{data.name} has no labels that are classes, which --model {args.model} learns from")
     alpha = {"alpha": args.alpha} if hasattr(args, "alpha") else {}
-    return {"classes": max(2, int(labels.max()) + 1), **alpha}
+    highest = max(int(part.labels.max()) for part in (data.train, data.test) if part.labels is not None)
+    return {"classes": max(2, highest + 1), **alpha}
 
 
 def labels_to_learn(args: argparse.Namespace, model: Model, rows: Split) -> Array | None:
@@ -93,10 +94,13 @@ def what_is_told(args: argparse.Namespace, model: Model, learning: Split, valida
 
 
 def accuracy_of(model: Model, rows: Split) -> dict[str, float]:
-    """The share of rows that a semi-supervised model classifies right, under its name; {} of another model."""
+    """The share of labelled rows that a semi-supervised model classifies right, under its name; {} of another model."""
     if not isinstance(model, SemiSupervisedVAE) or rows.labels is None:
         return {}
-    return {"accuracy": classification(model, rows.images, rows.labels).accuracy}
+    known = rows.labels != UNLABELLED
+    if not known.any():
+        return {}
+    return {"accuracy": classification(model, rows.images[known], rows.labels[known]).accuracy}
 
 
 def needs_labels(model: Model) -> bool:

@@ -1,5 +1,8 @@
 """Commands on a user's own table of text."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -46,3 +49,21 @@ def test_what_is_missing_is_completed_by_a_model_that_takes_it_and_refused_by_an
     assert main(["train", "holes.tsv", *QUICK, "--out", "b"]) == 2
     err = capsys.readouterr().err
     assert "NaN" in err and "missing" in err and err.count("\n") == 1
+
+
+def test_an_empty_label_is_a_row_to_learn_from_without_one_and_not_to_be_scored_on(table, capsys):
+    labels = ["" if k % 4 < 2 or k == 19 else k % 3 for k in range(60)]
+    lines = [f"{row[0]},{label}" for row, label in zip(table, labels, strict=True)]
+    Path("some.csv").write_text("\n".join(["a,label", *lines]))
+    assert main(["train", "some.csv", "--model", "semi-supervised", *QUICK, "--json", "--out", "a"]) == 0
+    scored = json.loads(capsys.readouterr().out)["accuracy"] * 2  # of the test rows 9, 19, …, 59, two have labels
+    assert scored == pytest.approx(round(scored))
+    Path("none.csv").write_text("\n".join(["a,label", *(f"{k},{'' if k % 10 == 9 else k % 2}" for k in range(60))]))
+    assert main(["train", "none.csv", "--model", "semi-supervised", *QUICK, "--json", "--out", "a"]) == 0
+    assert "accuracy" not in json.loads(capsys.readouterr().out)
+
+
+def test_a_class_that_only_the_test_rows_have_is_refused_before_training(capsys):
+    Path("odd.csv").write_text("\n".join(["a,label", *(f"{k},{2 if k == 9 else k % 2}" for k in range(60))]))
+    assert main(["train", "odd.csv", "--model", "semi-supervised", *QUICK, "--out", "a"]) == 2
+    assert "no row is labelled 2" in capsys.readouterr().err
