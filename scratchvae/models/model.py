@@ -8,12 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from scratchvae.backend import Array, Backend, get_backend, guarded
-from scratchvae.errors import BackendError, ShapeError
+from scratchvae.errors import ShapeError
 from scratchvae.layers import Fill, Layer, Sequential
 from scratchvae.memory import BatchBuffers, Rows
 from scratchvae.models.configuration import configuration
 from scratchvae.models.copies import Copied
-from scratchvae.models.door import Door
 from scratchvae.models.labels import Unlabelled
 from scratchvae.models.latent_space import LatentSpace
 from scratchvae.models.likelihoods import make_likelihood
@@ -21,11 +20,10 @@ from scratchvae.models.network import perceptron
 from scratchvae.models.objective import Objective, Terms
 from scratchvae.models.output import Output
 from scratchvae.models.synchronized import synchronized
+from scratchvae.models.weights import PLAN
 from scratchvae.probability import Observed
 from scratchvae.settings import whole
 from scratchvae.streams import fill, stream
-
-PLAN = Backend("plan", None, type(None))  # of a model that only tells of its weights, and takes no room for them
 
 
 class Model(Copied, LatentSpace, Output, Unlabelled):
@@ -92,24 +90,6 @@ class Model(Copied, LatentSpace, Output, Unlabelled):
         self.pieces = {**networks, "encoder": self.encoder, "likelihood": self.likelihood}
         if backend is not PLAN:
             self.settle(get_backend(backend))
-
-    def settle(self, backend: Backend) -> None:
-        """Take room for all pieces, and let them begin. Raises BackendError."""
-        self.take_room(backend)
-        rng = stream(self.config["seed"], "weights")
-        for piece in self.pieces.values():
-            piece.initialize(backend, rng)
-        self.scale_output()
-
-    def take_room(self, backend: Backend) -> None:
-        """Lay the pieces' weights out on `backend`, with no room for rows yet. Raises BackendError."""
-        if self.config["dtype"] == "longdouble" and not backend.on_host:
-            raise BackendError(f"dtype='longdouble' needs backend='numpy'; {backend.name} has float32 and float64")
-        self.backend = backend
-        self.door = Door(backend, self.dtype)
-        self.lay_out(backend, self.dtype)
-        self._buffers = BatchBuffers(backend, self.dtype, 0)
-        self.bind(self._buffers)  # so that no piece binds itself to another backend
 
     def __repr__(self) -> str:
         widths = "-".join(str(width) for width in (self.input_dim, *self.config["hidden"], self.latent_dim))

@@ -7,14 +7,23 @@ from typing import Any
 import numpy as np
 
 from scratchvae.backend import Array, Backend
-from scratchvae.memory import FlatVector, Unit
+from scratchvae.errors import BackendError
+from scratchvae.memory import BatchBuffers, FlatVector, Unit
 from scratchvae.memory.flat import Shapes
+from scratchvae.models.door import Door
+from scratchvae.streams import stream
+
+PLAN = Backend("plan", None, type(None))  # of a model that only tells of its weights, and takes no room for them
 
 
 class Weights:
     """The parameters of some pieces, and their gradients: by name, and as the flat vectors that they lie in."""
 
     pieces: dict[str, Unit]
+    config: dict[str, Any]
+    dtype: np.dtype[Any]
+    backend: Backend
+    door: Door
 
     @property
     def shapes(self) -> Shapes:
@@ -25,13 +34,34 @@ class Weights:
             for name, shape in piece.parameter_shapes().items()
         }
 
-    def lay_out(self, backend: Backend, dtype: np.dtype[Any]) -> None:
-        """Make the two vectors, and bind every piece to its part of them."""
+    def settle(self, backend: Backend) -> None:
+        """Take room for all pieces, and let them begin. Raises BackendError."""
+        self.take_room(backend)
+        rng = stream(self.config["seed"], "weights")
+        for piece in self.pieces.values():
+            piece.initialize(backend, rng)
+        self.scale_output()
+
+    def take_room(self, backend: Backend) -> None:
+        """Lay the pieces' weights out on `backend`, with no room for rows yet. Raises BackendError."""
+        if self.config["dtype"] == "longdouble" and not backend.on_host:
+            raise BackendError(f"dtype='longdouble' needs backend='numpy'; {backend.name} has float32 and float64")
+        self.backend = backend
+        self.door = Door(backend, self.dtype)
         shapes = self.shapes
-        self._params = FlatVector(backend.xp, shapes, dtype)
-        self._grads = FlatVector(backend.xp, shapes, dtype)
+        self._params, self._grads = (FlatVector(backend.xp, shapes, self.dtype) for _ in range(2))
         for of, piece in self.pieces.items():
             piece.bind_parameters(self._params.part(of), self._grads.part(of))
+        self._buffers = BatchBuffers(backend, self.dtype, 0)
+        self.bind(self._buffers)  # so that no piece binds itself to another backend
+
+    def bind(self, buffers: BatchBuffers) -> None:
+        """Hand every piece its batch buffers."""
+        raise NotImplementedError
+
+    def scale_output(self) -> None:
+        """Let the last weights begin as small as they are asked to."""
+        raise NotImplementedError
 
     @property
     def params(self) -> dict[str, Array]:

@@ -17,7 +17,7 @@ from scratchvae.backend import Array, Backend, get_backend, to_numpy
 from scratchvae.disk import Sealed, open_sealed, whole_file, write_sealed
 from scratchvae.errors import BackendError, FileError
 from scratchvae.models import IWAE, VAE, Autoencoder, ConditionalVAE, Encoder, Model, SemiSupervisedVAE
-from scratchvae.models.model import PLAN
+from scratchvae.models.weights import PLAN
 from scratchvae.settings import path_of
 
 KINDS: tuple[type[Model], ...] = (VAE, IWAE, ConditionalVAE, SemiSupervisedVAE, Autoencoder)
