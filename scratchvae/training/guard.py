@@ -45,7 +45,7 @@ class Guard:
         if not self._vigil.due(last):
             return True
         finite = self._vigil.state()
-        if finite:
+        if finite and not last:  # after the last, an epoch begins
             self._good.keep()
         return finite
 

@@ -177,7 +177,7 @@ class Run:
         self.guard.begin_epoch()
         self.bar.epoch(record)
         self._watch.see(self.epochs, stacklevel=6)
-        if self.checkpoints is not None and self.checkpoints.every is None:
+        if self.checkpoints is not None and self.checkpoints.every is None and not self.over:
             self.checkpoints.write(self)
         return True
 

@@ -1,0 +1,133 @@
+"""Training that is broken off and gone on with, as it is typed."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import scratchvae
+from scratchvae.cli import main
+from scratchvae.training.run import Run
+
+QUICK = ("train", "--hidden", "16", "--latent", "3", "--quiet", "--no-pictures", "--binarize", "dynamic")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+class Killed(BaseException):
+    pass
+
+
+def train(*words):
+    try:
+        return main([*QUICK, *words])
+    except SystemExit as leaving:
+        return leaving.code
+
+
+def killed_after(updates, monkeypatch, *words):
+    step = Run.step
+
+    def until(run, x):
+        if run.optimizer.t == updates:
+            raise Killed
+        return step(run, x)
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(Run, "step", until)
+        train(*words)
+
+
+def weights(out):
+    return scratchvae.load(out).theta.tobytes()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [("--checkpoint",), ("--checkpoint", "--every", "5"), ("--checkpoint", "elsewhere/run.npz", "--keep", "3")],
+    ids=" ".join,
+)
+def test_a_run_that_is_gone_on_with_writes_what_it_would_have_written(folder, monkeypatch, more):
+    assert train("--epochs", "3", "--out", "whole") == 0
+    killed_after(20, monkeypatch, "--epochs", "3", "--out", "broken", *more)
+    assert not (folder / "broken" / "model.npz").exists()
+    assert train("--epochs", "3", "--out", "broken", "--resume", *more) == 0
+    assert weights("broken") == weights("whole")
+    told = [(folder / out / "kl.csv").read_text() for out in ("whole", "broken")]
+    assert told[0] == told[1]
+    assert not list(folder.rglob(".*"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_a_run_that_is_killed_for_good_is_gone_on_with(folder):
+    words = ["--epochs", "40", "--out", "run", "--checkpoint", "--every", "3"]
+    with subprocess.Popen([sys.executable, "-m", "scratchvae", *QUICK, *words]) as process:
+        deadline = time.monotonic() + 60
+        while not (folder / "run" / "checkpoint.1.npz").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.kill()
+    assert not (folder / "run" / "model.npz").exists()
+    assert train(*words, "--resume") == 0
+    assert train("--epochs", "40", "--out", "whole") == 0
+    assert weights("run") == weights("whole")
+
+
+def test_resume_begins_where_there_is_nothing_to_go_on_from(folder):
+    assert train("--epochs", "1", "--out", "run", "--resume") == 0
+    assert {path.name for path in (folder / "run").iterdir()} == {
+        "checkpoint.npz",
+        "config.json",
+        "history.csv",
+        "kl.csv",
+        "model.npz",
+    }
+
+
+def test_a_model_that_diverges_is_kept_as_it_was_before(folder, capsys):
+    assert train("--epochs", "2", "--lr", "1e30", "--out", "run") == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "step 2, epoch 1" in said and str(Path("run", "last-good.npz")) in said
+    assert np.isfinite(scratchvae.load("run/last-good.npz").theta).all()
+    assert not (folder / "run" / "model.npz").exists()
+
+
+def test_each_retry_is_told_in_a_line(capsys):
+    words = "--optimizer", "sgd", "--lr", "1e7", "--momentum", "0", "--retries", "60"
+    assert (
+        main(["train", "--epochs", "1", "--hidden", "16", "--latent", "3", "--no-pictures", "--out", "r", *words]) == 0
+    )
+    said = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    assert said and "with a learning rate of 0.5 times" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--every", "5"), "--every does nothing without checkpoints"),
+        (("--keep", "5"), "--keep does nothing without checkpoints"),
+        (("--checkpoint", "--every", "0"), "every=0"),
+        (("--checkpoint", "--keep", "0"), "keep=0"),
+        (("--checkpoint", "run.txt"), "run.txt"),
+        (("--resume", "--batch-size", "7"), "batch_size was 128 and is 7"),
+        (("--resume", "--lr", "0.1"), "optimizer was"),
+        (("--resume", "--seed", "1"), "seed was 0 and is 1"),
+        (("--checkpoint",), "--resume"),
+        (("--retries", "-1"), "retries=-1"),
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_be_is_refused_in_one_line(folder, monkeypatch, capsys, words, says):
+    killed_after(20, monkeypatch, "--epochs", "3", "--out", "run", "--checkpoint")
+    capsys.readouterr()
+    before = {path: path.read_bytes() for path in folder.rglob("*.npz")}
+    assert train("--epochs", "3", "--out", "run", *words) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("scratchvae train: ") and said.count("\n") == 1 and says in said
+    assert before == {path: path.read_bytes() for path in folder.rglob("*.npz")}
