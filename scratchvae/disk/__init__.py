@@ -4,13 +4,14 @@ from scratchvae.disk.arrays import Array, ArrayFile, open_arrays, read_arrays
 from scratchvae.disk.folders import cache_folder, check_writable
 from scratchvae.disk.lock import locked
 from scratchvae.disk.rotation import rotate, versions
-from scratchvae.disk.sealed import Sealed, open_sealed, write_sealed
+from scratchvae.disk.sealed import Sealed, as_text, open_sealed, write_sealed
 from scratchvae.disk.writing import whole_file
 
 __all__ = [
     "Array",
     "ArrayFile",
     "Sealed",
+    "as_text",
     "cache_folder",
     "check_writable",
     "locked",

@@ -25,6 +25,7 @@ import numpy as np
 
 from scratchvae.disk.arrays import Array, ArrayFile, open_arrays
 from scratchvae.errors import ConfigError, FileError
+from scratchvae.settings import shown
 
 FORMAT = 2
 LONGEST_TEXT = 2**20  # characters
@@ -42,7 +43,7 @@ class Sealed:
     def __init__(self, file: ArrayFile) -> None:
         self._file = file
         if HEADER not in file.described:
-            raise FileError("it is no file of scratchvae; expected one that scratchvae.save wrote")
+            raise FileError("it is no file of scratchvae")
         text = _text(file, HEADER, LONGEST_TEXT)
         self.header = _parsed(text)
         self.format: Any = self.header.get("format")
@@ -79,17 +80,9 @@ def open_sealed(path: Path) -> Iterator[Sealed]:
 
 
 def write_sealed(file: IO[bytes], header: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-    """Write header and arrays to `file`, and prove that they can be read again. Raises ConfigError or FileError."""
-    import json
-
+    """Write header and arrays to `file`, and prove that they can be read again. Raises FileError."""
     told = {name: {"dtype": a.dtype.str, "shape": a.shape, "sha256": _digest(a)} for name, a in arrays.items()}
-    try:
-        text = json.dumps({"format": FORMAT, **header, "arrays": told})
-        _parsed(text)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{header!r:.200} cannot be written as JSON ({error}); keep plain values") from None
-    if len(text) > LONGEST_TEXT:
-        raise ConfigError(f"the header would be of {len(text)} characters; expected {LONGEST_TEXT}: keep less in notes")
+    text = as_text("the header", {"format": FORMAT, **header, "arrays": told})
     members = {HEADER: np.array(text), DIGEST: np.array(_sha256(text.encode())), **arrays}
     np.savez(file, **members)  # type: ignore[arg-type]
     file.flush()
@@ -97,6 +90,22 @@ def write_sealed(file: IO[bytes], header: Mapping[str, Any], arrays: Mapping[str
     written = Sealed(ArrayFile(file))
     for name in written.described:
         written.read(name)
+
+
+def as_text(name: str, value: Any) -> str:
+    """`value` as JSON that can be read again, as part of a header. Raises ConfigError, by that name."""
+    import json
+
+    try:
+        text = json.dumps({name: value})
+        _parsed(text)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{name}={shown(value)} cannot be written as JSON ({error}); keep plain values") from None
+    if len(text) > LONGEST_TEXT:
+        raise ConfigError(
+            f"{name} would be of {len(text)} characters; expected at most {LONGEST_TEXT}: keep less in it"
+        )
+    return json.dumps(value)
 
 
 def _text(file: ArrayFile, name: str, longest: int) -> str:

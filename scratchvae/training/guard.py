@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
 from scratchvae.errors import DivergedError, DivergenceWarning
@@ -65,11 +66,25 @@ class Guard:
             except DivergedError:
                 self._put_back(self._good)
                 raise
-        raise DivergedError(
-            f"training diverged by step {steps}, epoch {epoch}: a number was no longer finite, and was when the "
-            "same steps were made again: something else wrote into the weights or the data, or the memory fails",
-            steps,
-            epoch,
+        raise self._vanished(f"by step {steps}, epoch {epoch}", steps)
+
+    def find_in(self, validate: Callable[[], float]) -> NoReturn:
+        """As `find`, where it is the validation loss that is not finite, of weights that are."""
+        run, epoch = self._run, len(self._run.epochs) + 1
+        with run.model.lock, Traced(run.model, epoch=epoch):
+            try:
+                validate()
+            except DivergedError:
+                self._put_back(self._good)
+                raise
+        raise self._vanished(f"in the validation of epoch {epoch}", None)
+
+    def _vanished(self, where: str, step: int | None) -> DivergedError:
+        return DivergedError(
+            f"training diverged {where}: a number was no longer finite, and was when the same was reckoned again: "
+            "something else wrote into the weights or the data, or the memory fails",
+            step,
+            len(self._run.epochs) + 1,
         )
 
     def goes_back(self, error: DivergedError) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from math import inf, isfinite
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from scratchvae.backend import Array
@@ -186,14 +186,8 @@ class Run:
         rows, number = self.batches.rows, len(self.epochs) + 1
         value, reconstruction, kl = (total / rows for total in self._tally.totals())
         validated = None if self._validate is None else self._validate()
-        if not isfinite(value + (validated or 0.0)):
-            told = "" if validated is None else f", its validation loss {validated:g}"
-            spread = ", and data scaled to spread by about 1" if self.model.likelihood.support[1] == inf else ""
-            raise DivergedError(
-                f"training diverged in epoch {number}: its loss is {-value:g}{told}; try a smaller learning rate, or "
-                f"clip_norm=1{spread}",
-                epoch=number,
-            )
+        if self._validate is not None and not isfinite(validated or 0.0):
+            self.guard.find_in(self._validate)
         weight, per_dimension = self._tally.kl_weight(), self._tally.kl_per_dimension(rows)
         seconds = time.perf_counter() - began
         return Epoch(number, -value, reconstruction, kl, validated, seconds, weight, per_dimension)

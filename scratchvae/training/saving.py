@@ -9,16 +9,19 @@ such a file too, with more in it: see `scratchvae.training.checkpoint`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from scratchvae.backend import Array, Backend, get_backend, to_numpy
-from scratchvae.disk import Sealed, open_sealed, whole_file, write_sealed
+from scratchvae.disk import Sealed, as_text, open_sealed, whole_file, write_sealed
 from scratchvae.errors import BackendError, FileError
 from scratchvae.models import IWAE, VAE, Autoencoder, ConditionalVAE, Encoder, Model, SemiSupervisedVAE
 from scratchvae.models.weights import PLAN
 from scratchvae.settings import path_of
+from scratchvae.training.parts import admit_model
 
 KINDS: tuple[type[Model], ...] = (VAE, IWAE, ConditionalVAE, SemiSupervisedVAE, Autoencoder)
 MODELS = {kind.__name__: kind for kind in KINDS}
@@ -29,6 +32,9 @@ def save(model: Model, path: str | PathLike[str]) -> None:
 
     It takes its name only once it was read again, and is on the disk.
     """
+    path = path_of("path", path, "vae.npz")
+    admit_model(model)
+    as_text("model.notes", model.notes)
     with whole_file(path) as file, model.steady():
         write_sealed(file, {"content": "model", **header_of(model)}, arrays_of(model))
 
@@ -41,7 +47,7 @@ def load(path: str | PathLike[str], backend: str | Backend = "numpy") -> Any:
     Nothing in the file is run, and what it claims is held against its size before room is taken for it. Raises
     FileError for what is no such file, is damaged, or was written by a newer version; BackendError.
     """
-    with open_sealed(_file_of(path)) as sealed:
+    with _model_file(path) as sealed:
         model = _planned(sealed)
         model.settle(get_backend(backend))
         fill_weights(model.params, model.backend, sealed)
@@ -50,7 +56,7 @@ def load(path: str | PathLike[str], backend: str | Backend = "numpy") -> Any:
 
 def load_encoder(path: str | PathLike[str], backend: str | Backend = "numpy") -> Encoder:
     """The encoder alone of the model in the file `path`; the decoder is not read. Takes and raises as `load`."""
-    with open_sealed(_file_of(path)) as sealed:
+    with _model_file(path) as sealed:
         encoder = Encoder(_planned(sealed), get_backend(backend))
         fill_weights(encoder.params, encoder.backend, sealed)
     return encoder
@@ -72,10 +78,14 @@ def fill_weights(params: dict[str, Array], backend: Backend, sealed: Sealed) -> 
         backend.copy_from_host(view, sealed.read(f"params/{name}").astype(view.dtype, copy=False))
 
 
-def _file_of(path: str | PathLike[str]) -> Path:
+@contextmanager
+def _model_file(path: str | PathLike[str]) -> Iterator[Sealed]:
     path = Path(path_of("path", path, "vae.npz"))
     try:
-        return path / "model.npz" if path.is_dir() else path
+        with open_sealed(path / "model.npz" if path.is_dir() else path) as sealed:
+            yield sealed
+    except FileError as error:
+        raise FileError(f"{error}; expected a model that scratchvae.save wrote") from None
     except OSError as error:  # a name that none can have, a folder that may not be looked into
         raise FileError(f"{path} cannot be read: {error.strerror}; expected a model of scratchvae.save") from None
 

@@ -13,6 +13,7 @@ from scratchvae.cli import BUG, main
 from scratchvae.datasets import binarized_mnist
 from scratchvae.errors import DataError
 from scratchvae.training import Trainer
+from scratchvae.training.steps import Steps
 
 QUICK = ("--epochs", "1", "--hidden", "16", "--latent", "3")
 BARE = ("--quiet", "--no-pictures")
@@ -208,14 +209,14 @@ def test_patience_stops_early_and_goes_back_to_the_best_weights(folder, capsys):
 def test_what_goes_wrong_in_training_leaves_the_files_of_an_earlier_run_as_they_were(folder, monkeypatch, error):
     trained()
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    steps, update = iter(range(100)), Trainer._update
+    steps, forward = iter(range(100)), Steps.forward
 
     def broken(self, *batch):
         if next(steps) == 20:  # of 12 an epoch
             raise error
-        return update(self, *batch)
+        return forward(self, *batch)
 
-    monkeypatch.setattr(Trainer, "_update", broken)
+    monkeypatch.setattr(Steps, "forward", broken)
     assert train("--epochs", 3, "--seed", 1, *BARE, "--out", "run") == (BUG if type(error) is ValueError else 2)
     assert next(steps) == 21
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
