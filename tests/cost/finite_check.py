@@ -117,10 +117,11 @@ def main(arguments=None):
             )
         step, costs = cost(run, args.rounds)
         low, middle, high = quantiles(costs, n=4)
+        error = 1.25 * (high - low) / 1.35 / args.rounds**0.5  # of a median, of what is spread as a Gaussian is
         dear |= middle > ALLOWED
         print(
             f"{name:<10} step {step:8.1f} µs, {losses} looks at the loss and {states} at the state in {args.steps}: "
-            f"{middle:+.2%} of a step, quartiles {low:+.2%} to {high:+.2%}"
+            f"{middle:+.2%} ± {error:.2%} of a step, quartiles {low:+.2%} to {high:+.2%}"
         )
     return int(dear)
 
