@@ -1,6 +1,6 @@
 """What it costs to know, at each step of training, that its numbers are finite.
 
-    OPENBLAS_NUM_THREADS=1 python tests/cost/finite_check.py [--rounds N] [--steps N] [--seed N] [--backend NAME]
+    OPENBLAS_NUM_THREADS=1 python tests/cost/finite_check.py [--rounds N] [--epochs N] [--steps N] [--seed N]
 
 The reference network, 784-512-20 at batch 128, and a small one, 784-128-20 at batch 16, train in float32 by
 `Trainer.fit` as it is, and with a blind one in the place of its `Guard`, that looks at nothing and keeps nothing to go
@@ -57,20 +57,20 @@ def replaced(owner, **by):
 
 
 class Run:
-    def __init__(self, batch, hidden, steps, seed, backend, width=784):
+    def __init__(self, batch, hidden, steps, epochs, seed, backend, width=784):
         self.images = np.random.default_rng(seed).random((steps * batch, width), np.float32)
-        self.steps = steps
+        self.steps, self.epochs = steps, epochs
         model = sv.VAE(width, 20, (hidden,), seed=seed, backend=backend)
         self.trainer = sv.Trainer(model, batch_size=batch, seed=seed)
 
     def seconds(self):
         """Those of the processor for a step, of as many as one call of fit makes."""
         start = time.process_time()
-        self.trainer.fit(self.images, 1)
-        return (time.process_time() - start) / self.steps
+        self.trainer.fit(self.images, self.epochs)
+        return (time.process_time() - start) / (self.steps * self.epochs)
 
     def looks(self):
-        """How often the loss, and how often the state, is looked at in a call of fit."""
+        """How often the loss, and how often the state, is looked at in an epoch."""
         counts = {"loss": 0, "state": 0}
 
         def counting(name, look):
@@ -101,7 +101,8 @@ def cost(run, rounds):
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=40, help="two at least")
-    parser.add_argument("--steps", type=int, default=256, help="of a turn")
+    parser.add_argument("--epochs", type=int, default=8, help="of a turn, which is one call of fit")
+    parser.add_argument("--steps", type=int, default=128, help="of an epoch")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--backend", default="numpy")
     parser.add_argument("--only", nargs="+", choices=SIZES, default=SIZES)
@@ -109,7 +110,7 @@ def main(arguments=None):
     warnings.simplefilter("ignore", CollapseWarning)  # there is nothing to learn from noise
     dear = False
     for name in args.only:
-        run = Run(*SIZES[name], args.steps, args.seed, args.backend)
+        run = Run(*SIZES[name], args.steps, args.epochs, args.seed, args.backend)
         losses, states = run.looks()
         if losses < args.steps or not states:
             sys.exit(
@@ -120,7 +121,7 @@ def main(arguments=None):
         error = 1.25 * (high - low) / 1.35 / args.rounds**0.5  # of a median, of what is spread as a Gaussian is
         dear |= middle > ALLOWED
         print(
-            f"{name:<10} step {step:8.1f} µs, {losses} looks at the loss and {states} at the state in {args.steps}: "
+            f"{name:<10} step {step:8.1f} µs, {losses} looks at the loss, {states} at the state in {args.steps} steps: "
             f"{middle:+.2%} ± {error:.2%} of a step, quartiles {low:+.2%} to {high:+.2%}"
         )
     return int(dear)

@@ -15,9 +15,9 @@ def finite_check():
 
 @pytest.mark.filterwarnings("ignore::scratchvae.errors.CollapseWarning")
 def test_it_takes_turns_and_tells_what_a_step_costs(finite_check, capsys):
-    assert finite_check["main"](["--rounds", "2", "--steps", "3", "--only", "small"]) in (0, 1)
+    assert finite_check["main"](["--rounds", "2", "--epochs", "2", "--steps", "3", "--only", "small"]) in (0, 1)
     told = capsys.readouterr().out
-    assert told.startswith("small") and "3 looks at the loss and 1 at the state in 3" in told and "quartiles" in told
+    assert told.startswith("small") and "3 looks at the loss, 1 at the state in 3 steps" in told and "quartiles" in told
 
 
 @pytest.mark.filterwarnings("ignore::scratchvae.errors.CollapseWarning")
@@ -29,5 +29,5 @@ def test_it_refuses_to_measure_a_training_that_does_not_look(finite_check, monke
 
 def test_whoever_is_blind_for_a_turn_sees_again_after_it(finite_check):
     before = Vigil.loss
-    finite_check["cost"](finite_check["Run"](4, 8, 2, 0, "numpy", width=9), 2)
+    finite_check["cost"](finite_check["Run"](4, 8, 2, 1, 0, "numpy", width=9), 2)
     assert Vigil.loss is before and finite_check["run_of_fit"].Guard is not finite_check["Blind"]
