@@ -54,7 +54,10 @@ class Guard:
         """Raise DivergedError, which tells what was not finite first; the run is put back to before that step."""
         run = self._run
         steps, epoch = run.optimizer.t + 1, len(run.epochs) + 1  # of which the last may not have come to its update
-        with run.model.lock, Traced(run.model, run.optimizer, epoch, run.batches):
+        traced = Traced(run.model, run.optimizer, epoch, run.batches)
+        with run.model.lock:
+            written = traced.written(corrupted=run.batches.corrupted, targets=run.batches.targets)
+        with run.model.lock, traced:
             self._put_back(self._good)
             batches = run.batches.after(run.passed)
             try:
@@ -66,7 +69,8 @@ class Guard:
             except DivergedError:
                 self._put_back(self._good)
                 raise
-        raise self._vanished(f"by step {steps}, epoch {epoch}", steps)
+        # what somebody wrote is not written again
+        raise written or self._vanished(f"by step {steps}, epoch {epoch}", steps)
 
     def find_in(self, validate: Callable[[], float]) -> NoReturn:
         """As `find`, where it is the validation loss that is not finite, of weights that are."""
