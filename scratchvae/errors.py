@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 
@@ -90,3 +91,14 @@ class DivergedError(ScratchVAEError, ValueError):
         self.finding = finding
         self.layer: str | None = None if finding is None else finding.layer
         self.tensor: str | None = None if finding is None else finding.tensor
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Warn of something where our caller is: at the nearest line that is not of this package."""
+    import warnings
+
+    inside = ("scratchvae", "contextlib")  # the latter stands between a `with` and what it enters
+    frame, depth = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in inside:
+        frame, depth = frame.f_back, depth + 1
+    warnings.warn(message, category, stacklevel=depth)

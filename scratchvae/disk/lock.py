@@ -14,14 +14,13 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
 
 from scratchvae.disk.folders import open_in_folder, reason_of, remove_empty
-from scratchvae.errors import FileError, LockedError, UnlockedWarning
+from scratchvae.errors import FileError, LockedError, UnlockedWarning, warn
 
 TAKEN = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 FAR = 2**30  # on Windows a locked byte can be read by nobody else: one far behind all that is written
@@ -78,9 +77,7 @@ def _take(path: Path) -> tuple[int, list[Path]]:
         _held.add(descriptor)
         ours = hold(descriptor)
         if ours is None:
-            warnings.warn(
-                f"{path} cannot be locked on this disk: see that no other process writes there", UnlockedWarning, 4
-            )
+            warn(f"{path} cannot be locked on this disk: see that no other process writes there", UnlockedWarning)
         if ours is False:
             holder = _holder(path)
             _close(descriptor)

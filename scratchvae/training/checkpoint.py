@@ -19,7 +19,6 @@ and among the arrays
 
 from __future__ import annotations
 
-import warnings
 from contextlib import AbstractContextManager
 from math import isnan
 from os import PathLike
@@ -30,7 +29,7 @@ import numpy as np
 
 from scratchvae.backend import Array, to_numpy
 from scratchvae.disk import locked, open_sealed, rotate, versions, whole_file, write_sealed
-from scratchvae.errors import CheckpointWarning, ConfigError, FileError
+from scratchvae.errors import CheckpointWarning, ConfigError, FileError, warn
 from scratchvae.settings import whole
 from scratchvae.training.history import Epoch
 from scratchvae.training.saving import arrays_of, header_of
@@ -101,7 +100,7 @@ class Checkpoints:
                 unread.append(error)
                 continue
             for reason in unread:
-                warnings.warn(f"{reason}; the one before it, {path}, was taken", CheckpointWarning, stacklevel=4)
+                warn(f"{reason}; the one before it, {path}, was taken", CheckpointWarning)
             if resume:
                 found.require(self.settings)
                 return found

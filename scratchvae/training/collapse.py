@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from itertools import takewhile
 
-from scratchvae.errors import CollapseWarning
+from scratchvae.errors import CollapseWarning, warn
 from scratchvae.training.history import UNUSED_BELOW, Epoch
 
 EPOCHS, UPDATES = 5, 300  # in a row, at full weight: a posterior may be close to the prior at first, and leave it later
@@ -32,12 +31,12 @@ class Watch:
         self.sigma = sigma
         self.warned = False
 
-    def see(self, epochs: list[Epoch], stacklevel: int) -> None:
+    def see(self, epochs: list[Epoch]) -> None:
         """Issue a CollapseWarning if `collapsed` holds for each of the last epochs, and they are enough to tell."""
         count = sum(1 for _ in takewhile(collapsed, reversed(epochs)))
         if not self.warned and count >= EPOCHS and count * self.steps >= UPDATES:
             self.warned = True
-            warnings.warn(self.describe(epochs[-1]), CollapseWarning, stacklevel=stacklevel + 1)
+            warn(self.describe(epochs[-1]), CollapseWarning)
 
     def describe(self, record: Epoch) -> str:
         """What was seen, and what to try."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
-from scratchvae.errors import DivergedError, DivergenceWarning
+from scratchvae.errors import DivergedError, DivergenceWarning, warn
 from scratchvae.training.state import Kept
 from scratchvae.training.tracing import Traced
 from scratchvae.training.vigil import Vigil
@@ -99,11 +98,10 @@ class Guard:
         self._put_back(self._began)
         self._run.halve(halvings)
         self.begin_epoch()
-        warnings.warn(
+        warn(
             f"{error}. Went back to where epoch {len(self._run.epochs) + 1} began, with a learning rate of "
             f"{0.5**halvings:g} times what was asked for",
             DivergenceWarning,
-            stacklevel=6,
         )
         return True
 

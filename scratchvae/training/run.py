@@ -176,7 +176,7 @@ class Run:
         self._begin_epoch()
         self.guard.begin_epoch()
         self.bar.epoch(record)
-        self._watch.see(self.epochs, stacklevel=6)
+        self._watch.see(self.epochs)
         if self.checkpoints is not None and self.checkpoints.every is None and not self.over:
             self.checkpoints.write(self)
         return True

@@ -87,7 +87,7 @@ def test_it_takes_five_epochs_and_three_hundred_updates_in_a_row():
     def told(epochs, steps):
         with warnings.catch_warnings(record=True) as kept:
             warnings.simplefilter("always")
-            Watch(1.0, steps).see(epochs, stacklevel=1)
+            Watch(1.0, steps).see(epochs)
         return len(kept)
 
     assert told([epoch(0)] * 5, 60) == 1
