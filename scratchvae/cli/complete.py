@@ -21,7 +21,7 @@ from scratchvae.cli.arguments import (
     read_vae,
 )
 from scratchvae.cli.outputs import ARRAY_SUFFIXES, check_out, write_array
-from scratchvae.disk import read_arrays
+from scratchvae.disk import listed, read_arrays
 from scratchvae.errors import ConfigError, FileError
 from scratchvae.evaluation import imputation_error
 from scratchvae.models import VAE
@@ -162,7 +162,7 @@ def _observed(args: argparse.Namespace, vae: VAE, rows: Array) -> Array | None:
 
 def _only(names: list[str]) -> list[str]:
     if len(names) != 1:
-        raise FileError(f"it holds the arrays {', '.join(names) or 'none'}; expected one, of booleans")
+        raise FileError(f"it holds the arrays {listed(names) or 'none'}; expected one, of booleans")
     return names
 
 

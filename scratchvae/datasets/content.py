@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scratchvae.disk import Array
-from scratchvae.disk.arrays import ArrayFile, open_arrays
+from scratchvae.disk import Array, ArrayFile, listed, open_arrays
 from scratchvae.errors import DataError, FileError
 
 
@@ -35,7 +34,7 @@ def read_contents(path: Path, contents: Mapping[str, Content]) -> list[Array]:
         with open_arrays(path) as file:
             names = list(file.described)
             if not set(contents) <= set(names):
-                held, wanted = (", ".join(sorted(filter(None, some))) for some in (names, contents))
+                held, wanted = (listed(filter(None, some)) for some in (names, contents))
                 raise DataError(f"{path} holds {_arrays(held)}; expected {_arrays(wanted)}: it is another file")
             return [_read_checked(path, file, member, expected) for member, expected in contents.items()]
     except FileError as error:

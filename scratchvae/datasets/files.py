@@ -8,7 +8,7 @@ import numpy as np
 
 from scratchvae.datasets.dataset import Dataset, hold_out_a_tenth, square
 from scratchvae.datasets.tables import SUFFIXES, load_csv
-from scratchvae.disk import Array, read_arrays
+from scratchvae.disk import Array, listed, read_arrays
 from scratchvae.errors import DataError, FileError
 
 
@@ -36,9 +36,7 @@ def _member(path: Path, names: list[str], key: str | None) -> str:
         return names[0]
     if key not in names:
         asked = "" if key is None else f" and no {key!r}"
-        raise DataError(
-            f"{path} holds the arrays {', '.join(sorted(names)) or 'none'}{asked}; name one with --key (key=)"
-        )
+        raise DataError(f"{path} holds the arrays {listed(names) or 'none'}{asked}; name one with --key (key=)")
     return key
 
 
@@ -57,7 +55,7 @@ def _from_array(path: Path, array: Array) -> Dataset:
                 "in [0, 1]: divide by the largest possible value and save again; floats of any size are for a Gaussian "
                 "likelihood"
             )
-        rows = rows.astype(np.float32) / np.float32(255 if high > 1 else 1)
+        rows = np.divide(rows, np.float32(255 if high > 1 else 1), dtype=np.float32, casting="unsafe", order="C")
     elif rows.dtype.kind == "f":
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and a model refuses it
             rows = np.ascontiguousarray(rows, np.float32)  # itself, if it is that already

@@ -18,6 +18,7 @@ import numpy as np
 from scratchvae.datasets.dataset import Dataset, Split
 from scratchvae.datasets.shelves import first_file
 from scratchvae.disk import Array
+from scratchvae.disk.directory import BOMB, BOMB_RATIO, DEFLATE_RATIO
 from scratchvae.errors import DataError
 
 FILES = (
@@ -27,7 +28,6 @@ FILES = (
     "t10k-labels-idx1-ubyte",
 )
 BLOCK = 1 << 20
-DEFLATE = 1032  # bytes that one byte of a .gz can stand for at most: 258 for two bits, a length and a distance
 
 
 def find_idx(folder: Path, file: str) -> Path | None:
@@ -76,8 +76,8 @@ def read_idx(path: Path, axes: int) -> Array:
             header = bytes(_read(file, 4 * (axes + 1)))
             shape = _shape(path, header, axes)
             promised = prod(shape)
-            if promised > (size * DEFLATE if packed else size - len(header)):
-                raise DataError(f"{path} promises {promised} bytes, shape {shape}, and has no more than {size}")
+            if promised > (_most_unpacked(size) if packed else size - len(header)):
+                raise DataError(f"{path} promises {promised} bytes, shape {shape}, and is of {size}: it is damaged")
             content = _read(file, promised + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read ({error}); fetch it anew") from None
@@ -88,6 +88,11 @@ def read_idx(path: Path, axes: int) -> Array:
         return np.frombuffer(content, np.uint8).reshape(shape)
     except ValueError as error:  # no bytes, and axes that are too long all the same
         raise DataError(f"{path} promises shape {shape}: {error}") from None
+
+
+def _most_unpacked(size: int) -> int:
+    """What deflate can make of so many bytes, or, of what is no small file, a bomb."""
+    return min(DEFLATE_RATIO * size, max(BOMB, BOMB_RATIO * size))
 
 
 def _read(file: BinaryIO | gzip.GzipFile, size: int) -> bytearray:

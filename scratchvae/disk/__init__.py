@@ -1,6 +1,6 @@
 """Files: written whole or not at all, by one process at a time, and read without running anything."""
 
-from scratchvae.disk.arrays import Array, ArrayFile, open_arrays, read_arrays
+from scratchvae.disk.arrays import Array, ArrayFile, listed, open_arrays, read_arrays
 from scratchvae.disk.folders import cache_folder, check_writable
 from scratchvae.disk.lock import locked
 from scratchvae.disk.rotation import rotate, versions
@@ -14,6 +14,7 @@ __all__ = [
     "as_text",
     "cache_folder",
     "check_writable",
+    "listed",
     "locked",
     "open_arrays",
     "open_sealed",

@@ -32,6 +32,7 @@ Members = dict[str, Callable[[], IO[bytes]]]  # what opens each
 Array = np.ndarray[Any, np.dtype[Any]]
 NPY, ZIP = b"\x93NUMPY", b"PK"  # how a .npy and an .npz file begin
 LONGEST_HEADER = 2**14  # bytes; NumPy writes 128 for a plain array
+LONGEST_LIST = 500  # characters
 AT_ONCE = 2**16  # bytes read at a time
 
 
@@ -96,7 +97,7 @@ def open_arrays(path: Path) -> Iterator[ArrayFile]:
             yield ArrayFile(file)
     except FileError as error:
         named = str(error).startswith(str(path))
-        raise FileError(str(error) if named else f"{path} cannot be read: {error}") from None
+        raise FileError(str(error) if named else f"{path} cannot be read: {reason_of(error)}") from None
     except (ScratchVAEError, MemoryError):
         raise
     except Exception as error:  # NumPy, zipfile and zlib have a dozen ways to say that a file is damaged
@@ -110,6 +111,12 @@ def read_arrays(path: Path, choose: Callable[[list[str]], Iterable[str]]) -> dic
     """
     with open_arrays(path) as file:
         return {name: file.read(name) for name in choose(list(file.described))}
+
+
+def listed(names: Iterable[str]) -> str:
+    """The names of arrays, in order, as far as a message has room for them."""
+    text = ", ".join(sorted(names))
+    return text if len(text) <= LONGEST_LIST else text[:LONGEST_LIST] + "…"
 
 
 def _from_start(file: IO[bytes]) -> IO[bytes]:
@@ -146,7 +153,13 @@ def _header(name: str, member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dty
     if length > LONGEST_HEADER:
         raise FileError(f"{_called(name)} has a header of {length} bytes; expected at most {LONGEST_HEADER}")
     read = np.lib.format.read_array_header_1_0 if width == 2 else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(BytesIO(word + member.read(length)), LONGEST_HEADER)
+    try:
+        parsed = read(BytesIO(word + member.read(length)), LONGEST_HEADER)
+    except MemoryError:  # how Python's parser says of brackets in brackets that they are too many
+        parsed = None
+    if parsed is None:
+        raise FileError(f"{_called(name)} has a header that is nested too deep")
+    shape, fortran, dtype = parsed
     return shape, fortran, dtype, len(start) + width + length
 
 

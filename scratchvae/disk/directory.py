@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 LARGEST_DIRECTORY = 2**20  # bytes: some ten thousand arrays
 DEFLATE_RATIO = 1032  # no byte of deflate makes more: a length of 258 takes two bits. RFC 1951, sec. 3.2.5
-BOMB, BOMB_RATIO = 2**26, 250  # bytes in all, times the bytes that they came from
+BOMB, BOMB_RATIO = 2**24, 250  # bytes in all, times the bytes that they came from
 ENCRYPTED = 0x1
 LOCAL_HEADER = 30  # bytes before a member's name
 

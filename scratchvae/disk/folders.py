@@ -16,6 +16,7 @@ from scratchvae.errors import FileError
 T = TypeVar("T")
 NOT_FLUSHED = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # what a file system says that has no way to flush a folder
 TRIES = 5
+LONGEST_REASON = 500  # characters
 
 
 def cache_folder() -> Path:
@@ -84,6 +85,7 @@ def flush_folder(folder: Path) -> None:
 
 
 def reason_of(error: Exception) -> str:
-    """What an error says, in as few words as it can be said."""
+    """What an error says, in as few words as it can be said; it may quote a file at length."""
     text = error.strerror if isinstance(error, OSError) else None
-    return text or str(error) or type(error).__name__
+    text = text or str(error) or type(error).__name__
+    return text if len(text) <= LONGEST_REASON else text[:LONGEST_REASON] + "…"

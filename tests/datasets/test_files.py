@@ -53,9 +53,9 @@ def test_an_array_of_float32_is_in_memory_once(tmp_path):
     assert peak < 1.2 * path.stat().st_size
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8, bool])
 def test_each_row_lies_whole_in_memory_also_of_a_file_in_fortran_order(tmp_path, dtype):
-    array = uniform(0, 45, 7).astype(np.float32)
+    array = np.round(uniform(0, 45, 7)).astype(np.float32)
     data = load(saved(tmp_path, np.asfortranarray(array.astype(dtype))))
     assert data.train.images.flags.c_contiguous and data.test.images.flags.c_contiguous
     assert np.array_equal(data.part("all").images, array)
@@ -131,6 +131,10 @@ def test_the_array_of_an_npz_is_found_alone_or_by_its_name(tmp_path):
     assert_refused(tmp_path / "two.npz", "arrays a, b;", "--key")
     assert_refused(tmp_path / "two.npz", "arrays a, b and no 'c'", "--key", key="c")
     assert_refused(tmp_path / "one.npz", "no 'c'", key="c")
+    np.savez(tmp_path / "many.npz", **{f"{'x' * 200}{k}": a for k in range(9)})
+    with pytest.raises(DataError, match=r"x{200}0, x{200}1, x+…; name one") as refusal:
+        load(tmp_path / "many.npz")
+    assert len(str(refusal.value)) < 1000
 
 
 @pytest.mark.parametrize("source", ["digits", "mnist", "data.npy", "folder"])

@@ -120,6 +120,21 @@ def test_a_header_that_claims_what_is_not_there_is_refused_before_room_is_taken(
     assert_refused_in_little_room(path)
 
 
+@pytest.mark.parametrize("text", ["(" * 9000, "{" * 200, "-" * 9000, "not " * 3000, "1" * 9000, "[" * 9000])
+def test_a_header_that_no_parser_takes_is_refused_as_any_other(tmp_path, text):
+    raw = text.encode() + b"\n"
+    (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\1\0" + struct.pack("<H", len(raw)) + raw + bytes(12))
+    assert_refused_in_little_room(tmp_path / "a.npy", "header")
+
+
+def test_a_reason_that_quotes_the_file_is_cut_short(tmp_path):
+    path = zipped({"a" * 60_000 + ".npy": npy(np.zeros(3))}, tmp_path / "a.npz")
+    path.write_bytes(path.read_bytes().replace(b"a" * 9, b"b" * 9, 1))
+    with pytest.raises(FileError) as refusal:
+        read_arrays(path, everything)
+    assert len(str(refusal.value)) < 700
+
+
 def test_a_zip_bomb_is_refused_with_what_to_do(tmp_path):
     path, block = tmp_path / "bomb.npz", 2**16
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("a.npy", "w") as member:
