@@ -1,0 +1,328 @@
+"""Every reader of scratchvae: files that it reads, how it reads them, and what a right result is.
+
+A case is the files in one folder: {name: content}. To add a reader is to add an entry to READERS.
+"""
+
+import gzip
+import hashlib
+import io
+import struct
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import scratchvae as sv
+from scratchvae.cli.config_file import read_settings
+from scratchvae.cli.parser import make_parser
+from scratchvae.datasets import load, uci
+from scratchvae.datasets.content import Content, read_contents
+from scratchvae.datasets.idx import FILES
+from scratchvae.disk import open_sealed
+from scratchvae.errors import CheckpointWarning
+
+Case = dict[str, bytes]
+
+
+class Reader(NamedTuple):
+    """`cases` makes whole cases; `read` reads one that lies in a folder; `right` judges what it read.
+
+    `right` is given the result, what the whole cases gave, the folder, and whether the case was made for its checksums
+    to be right: what bears a digest is right only if it is what a whole case gave.
+    """
+
+    cases: Callable[[], list[Case]]
+    read: Callable[[Path], Any]
+    right: Callable[[Any, list[Any], Path, bool], bool]
+
+
+def npy(array: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def npz(packed: bool, **arrays: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    (np.savez_compressed if packed else np.savez)(file, **arrays)
+    return file.getvalue()
+
+
+def saved(write: Callable[[Path], Any]) -> bytes:
+    """What `write` puts into a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder, "file.npz"))
+        return Path(folder, "file.npz").read_bytes()
+
+
+RNG = np.random.default_rng(0)
+ROWS = RNG.random((10, 4), np.float32)
+ARRAYS = (
+    ROWS, ROWS.astype(np.float64), np.asfortranarray(ROWS), ROWS.reshape(10, 2, 2), ROWS.reshape(10, 2, 2, 1),
+    ROWS > 0.5,
+    (ROWS * 255).astype(np.uint8), np.where(ROWS > 0.8, np.nan, ROWS).astype(">f4"), ROWS.astype(np.float16),
+    (ROWS > 0.5).astype(np.int64),
+)  # fmt: skip
+
+
+def is_dataset(data: Any, most: float = np.inf) -> bool:
+    """Whether it is what `load` promises: rows of floats, a tenth of them for testing, and labels that fit."""
+    rows, labels = data.part("all")
+    n, d = rows.shape
+    parts = [part.images for part in (data.train, data.test)]
+    if data.testing is not None:  # we cut it
+        tenth = rows[9::10]
+        if (
+            n < 10
+            or tenth.shape != data.test.images.shape
+            or not np.array_equal(data.test.images, tenth, equal_nan=True)
+        ):
+            return False
+    return (
+        n * d > 0
+        and all(images.dtype in (np.float32, np.float64) and images.flags.c_contiguous for images in parts)
+        and (data.image_shape is None or np.prod(data.image_shape) == d)
+        and (labels is None or (labels.dtype == np.int64 and labels.shape == (n,)))
+        and (most == np.inf or bool(((rows >= 0) & (rows <= most)).all()))
+    )
+
+
+def any_data(data: Any, whole: list[Any], folder: Path, made: bool) -> bool:
+    return is_dataset(data)
+
+
+def pixels(data: Any, whole: list[Any], folder: Path, made: bool) -> bool:
+    return is_dataset(data, 1.0)
+
+
+def one_of_the_whole(result: Any, whole: list[Any], folder: Path, made: bool) -> bool:
+    return result in whole
+
+
+def idx_cases() -> list[Case]:
+    def content(*shape: int) -> bytes:
+        return (
+            struct.pack(f">{len(shape) + 1}I", 0x800 + len(shape), *shape)
+            + RNG.integers(0, 10, shape, np.uint8).tobytes()
+        )
+
+    plain = dict(zip(FILES, (content(12, 3, 2), content(12), content(5, 3, 2), content(5)), strict=True))
+    packed = {f"{name}.gz": gzip.compress(inside, mtime=0) for name, inside in plain.items()}
+    return [plain, packed, {**dict(list(plain.items())[:2]), **dict(list(packed.items())[2:])}]
+
+
+PACKINGS = (None, "tiff_lzw", "tiff_deflate", "packbits", "jpeg")
+
+
+def image_cases() -> list[Case]:
+    from PIL import Image
+
+    def case(ending: str, array: np.ndarray, **how: Any) -> Case:
+        files = {}
+        for k in range(10):
+            file = io.BytesIO()
+            image = Image.fromarray(np.roll(array, k))
+            (image.convert(how["mode"]) if "mode" in how else image).save(
+                file, how.get("format"), **how.get("more", {})
+            )
+            files[f"{k}.{ending}"] = file.getvalue()
+        return files
+
+    grey = RNG.integers(0, 256, (5, 4), np.uint8)
+    deep = RNG.integers(0, 65536, (5, 4), np.uint16)
+    return [
+        case("png", grey, format="PNG"), case("png", grey, format="PNG", mode="1"), case("png", deep, format="PNG"),
+        case("pgm", grey, format="PPM"), case("bmp", grey, format="BMP"),
+        case("jpg", np.tile(grey, (2, 4)), format="JPEG"),
+        case("jpg", grey, format="JPEG", more={"progressive": True}),
+        *(case("tif", grey, format="TIFF", more={"compression": of}) for of in PACKINGS),
+        case("tif", grey, format="TIFF", mode="1", more={"compression": "group4"}), case("tif", deep, format="TIFF"),
+    ]  # fmt: skip
+
+
+def csv_cases() -> list[Case]:
+    lines = [[f"{number:.3g}" for number in row] for row in ROWS.tolist()]
+    cases = []
+    for between, names, label in ((",", False, None), (";", True, "k"), ("\t", True, "a b"), (",", True, "")):
+        table = [
+            [*line, *([label.replace("k", str(k % 3))] if label is not None else [])] for k, line in enumerate(lines)
+        ]
+        table[3][1] = "NA" if names else "0.5"
+        head = [["a", "b", '"c, d"', "e", *(["label"] if label is not None else [])]] if names else []
+        text = "\n".join(between.join(cells) for cells in head + table)
+        cases.append({"data.csv": text.encode()})
+    return cases
+
+
+def setting_cases() -> list[Case]:
+    words = "train digits --sigma 2 --hidden 5 6 --free-bits 1 --key a --patience 3"
+    typed = make_parser().parse_args(words.split())
+    record = {name: value for name, value in vars(typed).items() if name not in ("run", "command", "debug")}
+    import json
+
+    return [
+        {
+            "config.json": json.dumps(
+                {"command": record, "model": {"hidden": [5]}, "result": {"test": None}}, indent=2
+            ).encode()
+        },
+        {"config.json": b'{"latent": 3, "batch-size": 7, "hidden": [], "lr": 1e-3, "quiet": true, "model": "iwae"}'},
+    ]
+
+
+ACTIONS = make_parser()._subparsers._group_actions[0].choices["train"]._actions
+
+
+def are_settings(result: Any, whole: list[Any], folder: Path, made: bool) -> bool:
+    """Whether each is what its option would be if it were typed."""
+    kinds = {action.dest: (bool if action.nargs == 0 else action.type or str, action) for action in ACTIONS}
+    for name, value in result.items():
+        kind, action = kinds[name]
+        values = value if action.nargs == "*" else [value]
+        if type(values) is not list or any(type(each) is not kind for each in values):
+            return False
+        if (action.choices and value not in action.choices) or (
+            kind is int and any(abs(each) >= 2**63 for each in values)
+        ):
+            return False
+    return True
+
+
+def model_cases() -> list[Case]:
+    shape = {"latent_dim": 2, "hidden": (3,)}
+    models = [
+        sv.VAE(input_dim=4, **shape, likelihood="gaussian_learnt", image_shape=(2, 2)),
+        sv.IWAE(input_dim=4, **shape, dtype="float64"),
+        sv.Autoencoder(input_dim=4, **shape), sv.ConditionalVAE(input_dim=4, **shape, classes=3),
+        sv.VAE(input_dim=4, **shape, missing=True),
+    ]  # fmt: skip
+    models[0].notes = {"data": "digits", "é": [1, 2.5, None]}
+    return [{"model.npz": saved(lambda path, model=model: sv.save(model, path))} for model in models]
+
+
+def old_model_cases() -> list[Case]:
+    """Of format 1, as earlier versions wrote them."""
+    import json
+
+    cases = []
+    for model in (sv.VAE(input_dim=4, latent_dim=2, hidden=(3,)), sv.Autoencoder(input_dim=4, latent_dim=2, hidden=())):
+        header = {"format": 1, "model": type(model).__name__, "config": model.config, "notes": {"data": "digits"}}
+        members = {f"params/{name}": array for name, array in model.params.items()}
+        cases.append({"model.npz": npz(False, scratchvae=np.array(json.dumps(header)), **members)})
+    return cases
+
+
+def weights(model: Any) -> tuple[Any, ...]:
+    """All that makes one model or encoder another."""
+    params = {name: (array.shape, array.dtype.str, array.tobytes()) for name, array in model.params.items()}
+    return type(model).__name__, getattr(model, "config", None), getattr(model, "notes", None), params
+
+
+def right_model(result: Any, whole: list[Any], folder: Path, made: bool) -> bool:
+    """The model that was sealed; where nothing was sealed, or another thing was, a model."""
+    kind, _, _, params = result
+    if not made and open_sealed_format(folder) == 2:
+        return result in whole
+    return isinstance(kind, str) and all(
+        np.prod(shape) * np.dtype(of).itemsize == len(raw) for shape, of, raw in params.values()
+    )
+
+
+def open_sealed_format(folder: Path) -> Any:
+    with open_sealed(folder / "model.npz") as sealed:
+        return sealed.format
+
+
+def trainer() -> tuple[sv.Trainer, dict[str, Any]]:
+    """A trainer, and what it fits, of four updates an epoch."""
+    model = sv.VAE(input_dim=4, latent_dim=2, hidden=(3,), likelihood="gaussian")
+    rows = np.random.default_rng(1).normal(size=(28, 4)).astype(np.float32)
+    return sv.Trainer(model, batch_size=6, seed=0), {
+        "images": rows[:24],
+        "validation": rows[24:],
+        "patience": 2,
+        "every": 3,
+    }
+
+
+def checkpoint_cases() -> list[Case]:
+    """The checkpoints after three updates and after the four of an epoch: each alone, and both."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "run.npz")
+        fitting, words = trainer()
+        fitting.fit(epochs=1, checkpoint=file, **words)
+        written = {path.name: path.read_bytes() for path in Path(folder).glob("*.npz")}
+    late, early = written.pop("run.npz"), *written.values()
+    return [{"run.npz": late}, {"run.npz": early}, {"run.npz": late, next(iter(written)): early}]
+
+
+def resumed(folder: Path) -> bytes:
+    """The weights after a second epoch, of a run that is taken up where the checkpoints of the folder left it."""
+    with tempfile.TemporaryDirectory(dir=folder) as place, warnings.catch_warnings():
+        warnings.simplefilter("ignore", CheckpointWarning)  # that the last one was damaged, and the one before is taken
+        for path in folder.glob("*.npz"):
+            Path(place, path.name).write_bytes(path.read_bytes())
+        fitting, words = trainer()
+        fitting.fit(epochs=2, checkpoint=Path(place, "run.npz"), resume=True, **words)
+        return fitting.model.theta.tobytes()
+
+
+def same_bits(result: Any, whole: list[Any], folder: Path, made: bool) -> bool:
+    """Whether it is what training gives that was not interrupted; of another run that somebody sealed, anything."""
+    return made or {result} == set(whole)
+
+
+CONTENT = {"": Content("float32", (10, 4), hashlib.sha256(ROWS.tobytes()).hexdigest())}
+
+
+def known_table() -> list[Case]:
+    lines = [f"P{k} {k}.5 -{k}e-2 {'late' if k % 3 else 'early'}" for k in range(12)]
+    digest = hashlib.sha256("".join(line.replace(" ", ",") + "\n" for line in lines).encode()).hexdigest()
+    uci.TABLES["uci/yeast"] = uci.Table("yeast.data", 1, slice(1, -1), -1, digest)
+    return [
+        {"yeast.data": "\n".join(["names", *(line.replace(" ", between) for line in lines)]).encode()}
+        for between in (" ", ",", ";")
+    ]
+
+
+def numbers_of_table(folder: Path) -> Any:
+    rows = load("uci/yeast", folder=folder).part("all")
+    return rows.images.tolist(), rows.labels.tolist()
+
+
+READERS: dict[str, Reader] = {
+    "npy": Reader(
+        lambda: [{"data.npy": npy(array)} for array in ARRAYS], lambda folder: load(folder / "data.npy"), any_data
+    ),
+    "npz": Reader(
+        lambda: [
+            {"data.npz": npz(packed, **{name: array})}
+            for array in ARRAYS
+            for packed, name in ((False, "arr_0"), (True, "a"))
+        ],
+        lambda folder: load(folder / "data.npz"),
+        any_data,
+    ),
+    "npz of several": Reader(
+        lambda: [{"data.npz": npz(packed, a=ROWS, b=ROWS[:9], c=np.array("text"))} for packed in (False, True)],
+        lambda folder: load(folder / "data.npz", key="a"),
+        any_data,
+    ),
+    "known array": Reader(
+        lambda: [{"data.npy": npy(ROWS)}, {"data.npy": npy(np.asfortranarray(ROWS))}],
+        lambda folder: [array.tobytes() for array in read_contents(folder / "data.npy", CONTENT)],
+        one_of_the_whole,
+    ),
+    "idx": Reader(idx_cases, load, pixels),
+    "images": Reader(image_cases, load, pixels),
+    "csv": Reader(csv_cases, lambda folder: load(folder / "data.csv"), any_data),
+    "known table": Reader(known_table, numbers_of_table, one_of_the_whole),
+    "settings": Reader(setting_cases, lambda folder: read_settings(str(folder / "config.json"), ACTIONS), are_settings),
+    "model": Reader(model_cases, lambda folder: weights(sv.load(folder)), right_model),
+    "old model": Reader(old_model_cases, lambda folder: weights(sv.load(folder / "model.npz")), right_model),
+    "checkpoint": Reader(checkpoint_cases, resumed, same_bits),
+    "encoder": Reader(model_cases, lambda folder: weights(sv.load_encoder(folder / "model.npz")), right_model),
+}
