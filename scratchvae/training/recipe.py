@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scratchvae.backend import Array, to_numpy
+from scratchvae.backend import to_numpy
 
 if TYPE_CHECKING:
     from scratchvae.training.trainer import Trainer
@@ -39,13 +39,13 @@ def describe(value: Any) -> Any:
     name = getattr(value, "__qualname__", None)
     if name is not None:
         return name
-    settings = {of: kept for of, kept in vars(value).items() if _is_setting(of, kept)}
+    settings = {of: kept for of, kept in getattr(value, "__dict__", {}).items() if _is_setting(of, kept)}
     return {"kind": type(value).__qualname__, **{of: describe(kept) for of, kept in settings.items()}}
 
 
-def fingerprint(rows: Array) -> str:
+def fingerprint(rows: Any) -> str:
     """A name for rows (N, …) by which others are told from them."""
-    rows = to_numpy(rows)
+    rows = to_numpy(rows) if hasattr(rows, "dtype") else np.asarray(rows)
     chosen = np.linspace(0, len(rows) - 1, LOOKED_AT).astype(np.int64)
     digest = hashlib.sha256(f"{rows.dtype} {rows.shape} ".encode())
     digest.update(np.ascontiguousarray(rows[chosen]).tobytes())
