@@ -22,7 +22,7 @@ def add_checkpoints(parser: Arguments) -> None:
     parser.add_argument(
         "--checkpoint",
         nargs="?",
-        const=None,
+        const="",
         default=argparse.SUPPRESS,
         metavar="FILE",
         help=f"keep all of training in a .npz file after each epoch, {FILE} in DIR unless named, and the one before it",

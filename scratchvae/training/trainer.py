@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from scratchvae.backend import Array, guarded, to_numpy
-from scratchvae.errors import ConfigError
+from scratchvae.errors import ConfigError, DivergedError
 from scratchvae.memory import Landing
 from scratchvae.models import Model
 from scratchvae.optim import Adam, Optimizer, Schedule
@@ -86,7 +86,9 @@ class Trainer(Uncopied):
     def step(self, x: Any, labels: Any = None) -> float:
         """One update from the batch x (B, D), binarised if so set; returns its loss before the update, in nats a row.
 
-        labels (B,) are for a model that takes them. Raises ConfigError, DTypeError, ShapeError or RangeError.
+        labels (B,) are for a model that takes them. Raises ConfigError, DTypeError, ShapeError or RangeError; and
+        DivergedError, before anything is changed, when the loss is not finite, with the first tensor that is not: where
+        that is a weight, the step before has made it so.
         """
         x = self.model.admit_data(x)
         labels = self.model.admit_labels(labels, len(x))
@@ -100,6 +102,7 @@ class Trainer(Uncopied):
         if not isfinite(loss):
             with Traced(self.model, self.optimizer):
                 self.steps.forward_again(*batch)
+            raise DivergedError(f"the loss of step {self.optimizer.t + 1} is {loss:g}", self.optimizer.t + 1)
         self.steps.learn()
         return loss
 

@@ -133,3 +133,10 @@ def test_what_cannot_be_is_refused_in_one_line(folder, monkeypatch, capsys, word
     said = capsys.readouterr().err
     assert said.startswith("scratchvae train: ") and said.count("\n") == 1 and says in said
     assert before == {path: path.read_bytes() for path in folder.rglob("*.npz")}
+
+
+def test_the_settings_of_a_run_with_checkpoints_can_be_taken_for_another(folder):
+    assert train("--epochs", "1", "--out", "one", "--checkpoint", "--every", "5") == 0
+    assert main(["train", "--config", "one", "--out", "two"]) == 0
+    assert weights("one") == weights("two")
+    assert (folder / "two" / "checkpoint.npz").exists()
