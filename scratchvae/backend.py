@@ -12,7 +12,8 @@ against its module `xp`; whoever needs the host asks it to `upload` or `to_numpy
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, partial, wraps
 from typing import Any, TypeVar
 
@@ -196,16 +197,23 @@ FATAL["CUDADriverError"] = FATAL["CUBLASError"] = FATAL["CUDARuntimeError"]
 
 
 def guarded(method: F) -> F:
-    """Of a method, what a device did not survive raises BackendError. What was saved before stays as it is."""
+    """A method that raises as `surviving` does."""
 
     @wraps(method)
     def call(*args: Any, **kwargs: Any) -> Any:
-        try:
+        with surviving():
             return method(*args, **kwargs)
-        except (MemoryError, RuntimeError) as error:
-            raise told(error) from error.__cause__
 
     return call  # type: ignore[return-value]
+
+
+@contextmanager
+def surviving() -> Iterator[None]:
+    """Raises BackendError for what a device did not survive. What was saved before stays as it is."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        raise told(error) from error.__cause__
 
 
 def told(error: Exception) -> Exception:

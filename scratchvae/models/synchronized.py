@@ -40,7 +40,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def synchronized(method: F) -> F:
-    """A method that holds the `lock` of its object while it runs, and is guarded as by `scratchvae.backend.guarded`."""
+    """A method that holds the `lock` of its object while it runs, and raises as `scratchvae.backend.surviving` does."""
 
     @wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:

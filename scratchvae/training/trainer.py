@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchvae.backend import Array, guarded, to_numpy
+from scratchvae.backend import Array, to_numpy
 from scratchvae.errors import ConfigError, DivergedError
 from scratchvae.memory import Landing
 from scratchvae.models import Model
@@ -81,7 +81,6 @@ class Trainer(Uncopied):
         self._landing_corrupted = Landing(model.backend)
         self.optimizer.bind(model.backend.xp, model.theta)
 
-    @guarded
     @one_step_at_a_time
     def step(self, x: Any, labels: Any = None) -> float:
         """One update from the batch x (B, D), binarised if so set; returns its loss before the update, in nats a row.
@@ -106,7 +105,6 @@ class Trainer(Uncopied):
         self.steps.learn()
         return loss
 
-    @guarded
     @one_fit_at_a_time
     def fit(
         self,

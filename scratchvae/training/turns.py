@@ -1,4 +1,4 @@
-"""Whose turn it is to train a model: see `scratchvae.models.synchronized`."""
+"""Whose turn it is to train a model: see `scratchvae.models.synchronized`. Guarded is what is wrapped here, too."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, NoReturn, TypeVar
 
+from scratchvae.backend import surviving
 from scratchvae.errors import CopyError
 from scratchvae.models import Model
 
@@ -17,7 +18,7 @@ def one_step_at_a_time(step: F) -> F:
 
     @wraps(step)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with self.model.lock:
+        with self.model.lock, surviving():
             self.model.require_no_other_fit()
             return step(self, *args, **kwargs)
 
@@ -29,7 +30,7 @@ def one_fit_at_a_time(fit: F) -> F:
 
     @wraps(fit)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with self.model.fitting():
+        with self.model.fitting(), surviving():
             return fit(self, *args, **kwargs)
 
     return call  # type: ignore[return-value]
