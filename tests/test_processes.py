@@ -114,6 +114,25 @@ def test_a_fork_waits_for_an_update_so_that_its_child_has_whole_weights():
 
 
 @needs_fork
+def test_a_fork_waits_until_no_other_thread_computes_with_a_model_so_that_its_child_can():
+    model, begun, at_work = MODELS["VAE"](), threading.Event(), [True]
+    forward = model.encoder.forward
+
+    def slow_forward(x):
+        begun.set()
+        time.sleep(0.3)  # for the fork to come meanwhile
+        at_work[0] = False
+        return forward(x)
+
+    model.encoder.forward = slow_forward
+    thread = threading.Thread(target=model.encode, args=(X[:5],), daemon=True)
+    thread.start()
+    assert begun.wait(LIMIT)
+    assert in_child("fork", list, at_work) == [False]
+    thread.join(LIMIT)
+
+
+@needs_fork
 def test_a_fork_in_the_middle_of_an_update_of_its_own_thread_does_not_wait_for_itself():
     model, weights = MODELS["VAE"](), []
 

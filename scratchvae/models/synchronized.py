@@ -18,11 +18,16 @@ stream: give them none of their own.
 Processes share nothing. A child that is forked finds the locks free, whoever held them, and the weights as they are
 between two updates; one that is spawned is sent a copy (see `scratchvae.models.copies`). Both compute the same bits on
 the host. What is on a GPU is refused to a forked child with a BackendError: CUDA does not survive a fork.
+
+Nor does OpenBLAS always survive the fork of one thread in the middle of another's product of matrices: 8 of 1,500
+children hung, with NumPy alone. So a fork waits until no method of a model is at work, up to PATIENCE seconds; a thread
+that computes by itself, or for longer, is a reason to spawn.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from _thread import LockType, allocate_lock, get_ident  # as threading has them, without its milliseconds at each start
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -35,6 +40,8 @@ from scratchvae.errors import BackendError, BusyError
 
 if TYPE_CHECKING:
     from threading import RLock
+
+PATIENCE = 1.0  # seconds
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -58,7 +65,7 @@ class Synchronized:
 
     lock       of all that is written while a method runs; re-entrant
     updating   of the weights alone, held within `lock` for each update and for nothing else, so that a fork can wait
-               for it: it would wait too long, or for ever, for all that `lock` is held for
+               for it without end: for all that `lock` is held for, it might
     """
 
     backend: Backend
@@ -113,6 +120,10 @@ class Synchronized:
 class Lost:
     """The lock of a model whose device a forked child has not."""
 
+    def acquire(self, timeout: float) -> bool:
+        """Whether there is anything to wait for."""
+        return False
+
     def __enter__(self) -> None:
         raise BackendError(FORKED)
 
@@ -122,19 +133,24 @@ class Lost:
 
 _all: WeakSet[Synchronized] = WeakSet()
 _one_fork = allocate_lock()
-_updates = ExitStack()
+_held = ExitStack()
 
 
-# Of all threads a fork takes along the one that forks: what others held in that moment would be held for ever. No
-# thread waits for another lock while it updates, so that waiting for updates ends.
-def _wait_for_updates() -> None:
+# Of all threads a fork takes along the one that forks: what others held in that moment would be held for ever. Whoever
+# holds a `lock` may be waiting for one that the forking thread has, so that patience must end; but nobody waits for
+# another lock while updating.
+def _wait_for_others() -> None:
     _one_fork.acquire()
-    for model in list(_all):
-        _updates.enter_context(model.updating)
+    models, until = list(_all), time.monotonic() + PATIENCE
+    for model in models:
+        if model.lock.acquire(timeout=max(0.0, until - time.monotonic())):
+            _held.callback(model.lock.release)
+    for model in models:
+        _held.enter_context(model.updating)
 
 
 def _go_on() -> None:
-    _updates.close()
+    _held.close()
     _one_fork.release()
 
 
@@ -147,4 +163,4 @@ def _make_new_locks() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_wait_for_updates, after_in_parent=_go_on, after_in_child=_make_new_locks)
+    os.register_at_fork(before=_wait_for_others, after_in_parent=_go_on, after_in_child=_make_new_locks)
