@@ -43,7 +43,12 @@ def add_commands(commands: Commands) -> None:
         "scratchvae train mnist --latent 20 --epochs 20 --binarize dynamic --out runs/mnist",
     )
     add_data(parser, "digits", "digits needs nothing")
-    parser.add_argument("--out", default=argparse.SUPPRESS, metavar="DIR", help="where to write; runs/DATA without it")
+    parser.add_argument(
+        "--out",
+        default=argparse.SUPPRESS,
+        metavar="DIR",
+        help="where to write, one run at a time; runs/DATA without it",
+    )
 
     network = parser.add_argument_group("the network")
     network.add_argument(

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -29,7 +30,7 @@ def test_a_second_run_is_refused_before_it_trains_while_the_first_goes_on(folder
             assert process.stderr.readline().startswith("epoch")
             assert main([*TRAIN, "--epochs", "1", *words]) == 2
             (line,) = capsys.readouterr().err.splitlines()
-            assert f"{out}/.lock is locked by process {process.pid}; wait until" in line
+            assert f"{Path(out, '.lock')} is locked by process {process.pid}; wait until" in line
             assert [file.name for file in (folder / out).iterdir()] == [".lock"]
         finally:
             process.kill()
@@ -63,7 +64,7 @@ def test_a_lock_that_this_disk_does_not_know_is_warned_of_in_one_line(monkeypatc
     monkeypatch.setattr(lock, "hold", lambda _: None)
     assert main([*TRAIN, "--epochs", "1", "--quiet", "--out", "run"]) == 0
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("scratchvae train: warning: run/.lock cannot be locked on this disk")
+    assert line.startswith(f"scratchvae train: warning: {Path('run/.lock')} cannot be locked on this disk")
 
 
 def test_a_folder_that_is_trained_into_can_be_read(capsys):
