@@ -83,8 +83,9 @@ def _take(path: Path) -> tuple[int, list[Path]]:
             _close(descriptor)
             raise LockedError(f"{path} is locked by {holder}; wait until that has ended, or choose another place")
         if _is_at(path, descriptor):
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, f"{os.getpid()}\n".encode())
+            with suppress(OSError):  # on a full disk the lock holds, and does not say whose it is
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, f"{os.getpid()}\n".encode())
             return descriptor, made
         _close(descriptor)
 

@@ -14,17 +14,20 @@ def version(path: Path, age: int) -> Path:
     return path.with_name(f"{path.stem}.{age}{path.suffix}") if age else path
 
 
+# A process may be killed between any two steps, and the next one rotates again:
+#   between two renames          one age has no file; the ones before it move up to there, and no further
+#   after the link               `path` has the name of the one before as well, and there is nothing to do
 def rotate(path: Path, keep: int) -> None:
     """Make way for a new file at `path`, so that `keep` versions are there once it has taken its name.
 
     Until then `path` stays where it is: at no moment is there none. Raises OSError or FileError.
     """
-    for age in range(keep - 1, 1, -1):
-        if version(path, age - 1).exists():
-            version(path, age - 1).replace(version(path, age))
     before = version(path, 1)
-    if keep == 1 or not path.exists():
+    if keep == 1 or not path.exists() or (before.exists() and before.samefile(path)):
         return
+    free = next((age for age in range(1, keep) if not version(path, age).exists()), keep - 1)
+    for age in range(free, 1, -1):
+        version(path, age - 1).replace(version(path, age))
     before.unlink(missing_ok=True)
     try:
         os.link(path, before)
@@ -34,10 +37,12 @@ def rotate(path: Path, keep: int) -> None:
 
 
 def versions(path: Path) -> list[Path]:
-    """Those versions that are there, the newest first."""
-    found = [path] if path.exists() else []
-    age = 1
-    while version(path, age).exists():
-        found.append(version(path, age))
+    """Those versions that are there, the newest first; a process that was killed may have left out one age."""
+    found: list[Path] = []
+    age = missing = 0
+    while missing < 2:
+        at = version(path, age)
+        missing = 0 if at.exists() else missing + 1
+        found += [] if missing else [at]
         age += 1
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
@@ -18,13 +18,14 @@ STALE = 60.0  # seconds
 
 
 @contextmanager
-def whole_file(path: str | PathLike[str]) -> Iterator[BinaryIO]:
+def whole_file(path: str | PathLike[str], make_way: Callable[[], None] | None = None) -> Iterator[BinaryIO]:
     """A file to write into, which takes the name `path` only once it is complete and, with its name, on the disk.
 
     Until then it is a part, .NAME.HEX.part, in the same folder, which is made if need be. If the block raises, nothing
     is left behind, and what was at `path` before is still there. Several processes may write to one `path` at a time:
     whoever is the last to finish is whose file stays, whole. A process that is killed leaves its part behind, which
-    the next one to write to `path` removes. Raises FileError where nothing can be written.
+    the next one to write to `path` removes. `make_way` is called once the file is on the disk, before it takes its
+    name. Raises FileError where nothing can be written.
     """
     path = Path(path)
     start = f".{path.name[:50]}."
@@ -46,6 +47,8 @@ def whole_file(path: str | PathLike[str]) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
             os.utime(part)  # so that it is not taken for stale now that its lock goes
+        if make_way is not None:
+            make_way()
         part.replace(path)
         for folder in (path, *made):
             flush_folder(folder.parent)

@@ -20,6 +20,7 @@ and among the arrays
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from functools import partial
 from math import isnan
 from os import PathLike
 from pathlib import Path
@@ -82,9 +83,8 @@ class Checkpoints:
         }
         arrays = {name: to_numpy(array) for name, array in run.arrays.items() if name != "theta"}
         kept = {f"best/{name}": to_numpy(array) for name, array in best.kept.items()} if best else {}
-        with whole_file(self.path) as file:
+        with whole_file(self.path, partial(rotate, self.path, self.keep)) as file:
             write_sealed(file, header, {**arrays_of(run.model), **arrays, **_table(run.epochs), **kept})
-            rotate(self.path, self.keep)
 
     def found(self, resume: bool) -> Found | None:
         """What to go on from, if that is wished for and there is something.

@@ -193,3 +193,14 @@ def test_a_place_that_can_hold_no_lock_is_refused(tmp_path):
     for place in (tmp_path, tmp_path / "file" / ".lock", tmp_path / "a\0b" / ".lock"):
         with pytest.raises(FileError, match="cannot lock"), locked(place):
             pass
+
+
+def test_on_a_full_disk_it_is_held_and_does_not_say_whose_it_is(path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", full)
+    for _ in range(2):
+        with locked(path), pytest.raises(LockedError, match="locked by another process"), locked(path):
+            pass
+    assert not path.exists()
