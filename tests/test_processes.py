@@ -17,6 +17,7 @@ from standin import STANDIN
 import scratchvae as sv
 from scratchvae import backend as switch
 from scratchvae.errors import BackendError
+from scratchvae.models.weights import PLAN
 
 METHODS = [method for method in ("fork", "spawn") if method in multiprocessing.get_all_start_methods()]
 X = uniform(0, 700, 9).astype("float32")
@@ -178,6 +179,23 @@ def test_a_forked_child_is_refused_a_model_on_a_device_and_no_other():
             in_child("fork", work, *args)
     in_child("fork", use, host, X)
     use(device, X)
+
+
+@needs_fork
+def test_a_plan_of_a_model_which_is_nowhere_yet_does_not_keep_a_child_from_its_locks():
+    plan, model, held, over = MODELS["VAE"](backend=PLAN), MODELS["VAE"](), threading.Event(), threading.Event()
+
+    def hold():
+        with model.lock, plan.lock:
+            held.set()
+            over.wait(LIMIT)
+
+    thread = threading.Thread(target=hold, daemon=True)
+    thread.start()
+    assert held.wait(LIMIT)
+    in_child("fork", use, model, X)
+    over.set()
+    thread.join(LIMIT)
 
 
 @needs_fork

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from scratchvae.backend import Array, Backend
+from scratchvae.backend import Array, Backend, to_numpy
 from scratchvae.memory import BatchBuffers
 from scratchvae.models.model import Model
+from scratchvae.models.weights import PLAN
 
 
 class Encoder:
@@ -24,6 +26,12 @@ class Encoder:
         plan.take_room(backend)
         self.config, self.notes = plan.config, plan.notes
         self.input_dim, self.latent_dim, self.dtype, self.backend = plan.input_dim, plan.latent_dim, plan.dtype, backend
+
+    def __reduce__(self) -> tuple[Callable[..., Encoder], tuple[Any, ...]]:
+        """As a whole model's: see `scratchvae.models.copies`."""
+        with self._model.lock:
+            weights = to_numpy(self._model.theta).copy()
+        return _again, (type(self._model), self.config, self.backend, weights, self.notes)
 
     def __repr__(self) -> str:
         size = self._model.theta.size
@@ -50,6 +58,14 @@ class Encoder:
             return {}
         self._model.admit_labels(labels, len(self._model.admit_data(x)))
         return {"labels": labels}
+
+
+def _again(kind: type[Model], config: dict[str, Any], backend: Backend, theta: Array, notes: dict[str, Any]) -> Encoder:
+    plan = kind(**config, backend=PLAN)
+    plan.notes = dict(notes)
+    encoder = Encoder(plan, backend)
+    backend.copy_from_host(plan.theta, theta)
+    return encoder
 
 
 def _takes_no_room(buffers: BatchBuffers, width: int) -> int:

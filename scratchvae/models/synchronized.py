@@ -35,7 +35,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
-from scratchvae.backend import FORKED, Backend, told
+from scratchvae.backend import FORKED, NUMPY, Backend, told
 from scratchvae.errors import BackendError, BusyError
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _go_on() -> None:
 def _make_new_locks() -> None:
     for model in list(_all):
         model.make_locks()
-        if not model.backend.on_host:
+        if not getattr(model, "backend", NUMPY).on_host:  # a plan has none yet
             model.lock = Lost()  # type: ignore[assignment]
     _go_on()
 

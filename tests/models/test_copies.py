@@ -99,6 +99,22 @@ def test_a_model_on_a_device_is_copied_by_way_of_the_host(make, copied):
     assert type(weights) is np.ndarray
 
 
+@pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
+@pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
+def test_an_encoder_alone_is_copied_as_a_whole_model_is(make, copied, tmp_path):
+    model = used(make)
+    sv.save(model, tmp_path / "model.npz")
+    encoder = sv.load_encoder(tmp_path / "model.npz")
+    twin = copied(encoder)
+    labels = {"labels": [0, 1, 2, 3, 0]} if model.classes else {}
+    assert np.array_equal(twin.embed(X, **labels), model.embed(X, **labels))
+    assert (repr(twin), twin.config, twin.notes) == (repr(encoder), encoder.config, encoder.notes)
+    for name, view in encoder.params.items():
+        view[...] = 0.0
+        assert name in twin.params
+    assert np.array_equal(twin.embed(X, **labels), model.embed(X, **labels))
+
+
 def test_a_backend_is_found_by_its_name():
     assert copy.deepcopy(NUMPY) is NUMPY is pickle.loads(pickle.dumps(NUMPY)) is get_backend("numpy")
     assert copy.deepcopy(STANDIN) is STANDIN
