@@ -96,6 +96,8 @@ def get_backend(name: str | Backend) -> Backend:
     """
     if isinstance(name, Backend):
         return name
+    if not isinstance(name, str):
+        raise BackendError(f"backend={shown(name)} is no name; choose 'numpy', 'native', 'cupy' or 'auto'")
     if name == "numpy":
         return NUMPY
     if name == "native":

@@ -36,7 +36,11 @@ def require_real(name: str, given: Any, array: Any) -> None:
     """Raises DTypeError unless `array`, made of what was `given`, holds real numbers."""
     if array.dtype.kind in "fiub":
         return
-    mend = "convert it with .astype('float32')" if hasattr(given, "dtype") else "pass a NumPy array of floats"
+    mend = (
+        "convert it with .astype('float32')"
+        if array.ndim and hasattr(given, "dtype")
+        else "pass a NumPy array of floats"
+    )
     what = f"has dtype {array.dtype}" if array.ndim else f"is {shown(given)}, of dtype {array.dtype}"
     raise DTypeError(f"{name} {what}; expected real numbers: {mend}")
 

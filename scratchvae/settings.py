@@ -93,7 +93,7 @@ def path_of(name: str, value: Any, example: str) -> str:
     return path
 
 
-def of_kind(name: str, value: Any, kind: type[T], what: str) -> T:
+def of_kind(name: str, value: Any, kind: type[T] | tuple[type[T], ...], what: str) -> T:
     """`value`, if it is an instance of `kind`, which is `what` was expected; raises ConfigError otherwise."""
     if not isinstance(value, kind):
         raise ConfigError(f"{name}={shown(value)}: expected {what}")

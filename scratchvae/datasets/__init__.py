@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 
 from scratchvae.datasets.binarized_mnist import load_binarized_mnist
@@ -20,7 +20,8 @@ from scratchvae.datasets.shapes import SHAPES, render_sprites
 from scratchvae.datasets.shelves import Folder
 from scratchvae.datasets.sprites import draw_factors, factor_grid, load_sprites
 from scratchvae.datasets.uci import TABLES, load_table
-from scratchvae.errors import DataError
+from scratchvae.errors import ConfigError, DataError
+from scratchvae.settings import path_of, shown
 
 __all__ = ["NAMES", "SHAPES", "Dataset", "Split", "draw_factors", "factor_grid", "load", "render_sprites"]
 
@@ -54,7 +55,9 @@ def load(source: str | PathLike[str], folder: Folder = None, key: str | None = N
 
     Raises DataError for what cannot be found, fetched or read.
     """
-    name = fspath(source)
+    name = _text("source", source, "a name, or a path")
+    folder = None if folder is None else _text("folder", folder, "a folder, a path")
+    key = None if key is None else _text("key", key, "the name of an array")
     if key is not None and not name.endswith(".npz"):
         raise DataError(f"key={key!r} chooses an array of an .npz file, and {name!r} is none: leave it out")
     if name == "digits":
@@ -65,7 +68,7 @@ def load(source: str | PathLike[str], folder: Folder = None, key: str | None = N
         return _ON_SHELVES[name](folder)
     path, reason = Path(name), ""
     try:
-        if path.is_dir():
+        if name and path.is_dir():
             return load_idx_folder(path) if holds_idx(path) else load_folder(path)
         if path.is_file():
             return load_file(path, key)
@@ -79,3 +82,10 @@ def load(source: str | PathLike[str], folder: Folder = None, key: str | None = N
         f"no data {name!r}{reason}: expected {', '.join(NAMES)}, or the path of a .npy, .npz, .csv or .tsv file or of "
         "a folder of images"
     )
+
+
+def _text(name: str, value: object, what: str) -> str:
+    try:
+        return path_of(name, value, "data.npy")
+    except ConfigError:
+        raise DataError(f"{name}={shown(value)}: expected {what}, as text") from None

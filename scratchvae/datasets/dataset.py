@@ -8,6 +8,7 @@ import numpy as np
 
 from scratchvae.disk import Array
 from scratchvae.errors import DataError
+from scratchvae.settings import shown
 
 
 class Split(NamedTuple):
@@ -46,8 +47,8 @@ class Dataset(NamedTuple):
         held = {name: part for name, part in parts.items() if part is not None}
         if name == "all":
             return _joined(list(held.values()), self.testing)
-        if name not in held:
-            raise DataError(f"{self.name} has no part {name!r}: expected {', '.join(map(repr, held))} or 'all'")
+        if not isinstance(name, str) or name not in held:
+            raise DataError(f"{self.name} has no part {shown(name)}: expected {', '.join(map(repr, held))} or 'all'")
         return held[name]
 
 

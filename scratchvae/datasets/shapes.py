@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from scratchvae.disk import Array
-from scratchvae.errors import ConfigError
-from scratchvae.settings import wholes
+from scratchvae.errors import ConfigError, DTypeError
+from scratchvae.given import real_array
+from scratchvae.settings import shown, truth, wholes
 
 FACTORS = ("shape", "scale", "rotation", "x", "y")
 SHAPES = ("square", "ellipse", "heart")
@@ -33,6 +34,7 @@ def render_sprites(
     The same factors give the same picture, whatever else is drawn. Raises ConfigError.
     """
     height, width = _height_and_width(image_shape)
+    truth("antialias", antialias)
     shape, scale, rotation, x, y = _columns(factors)
     shorter = min(height, width)
     margin = REACH * SIDE * shorter
@@ -94,25 +96,32 @@ def _heart(u: Array, v: Array) -> Array:
 DISTANCES = (_square, _ellipse, _heart)
 
 
+def factor_values(name: str, given: Any) -> Array:
+    """The values (N,) of a factor, a number being one of them. Raises ConfigError."""
+    try:
+        values = np.atleast_1d(real_array(name, given))
+    except DTypeError:
+        raise ConfigError(f"factor {name}={shown(given)}: expected a number or an array (N,) of numbers") from None
+    if values.ndim != 1 or not np.isfinite(values).all():
+        raise ConfigError(f"factor {name}={shown(given)}: expected a finite number, or an array (N,) of such")
+    return values
+
+
 def _height_and_width(image_shape: Any) -> tuple[int, int]:
     sides = wholes("image_shape", image_shape)
     if len(sides) != 2:
-        raise ConfigError(f"image_shape={image_shape!r}: expected (height, width)")
+        raise ConfigError(f"image_shape={shown(image_shape)}: expected (height, width)")
     return sides[0], sides[1]
 
 
 def _columns(factors: Mapping[str, Any]) -> list[Array]:
-    if set(factors) != set(FACTORS):
-        raise ConfigError(f"factors {', '.join(factors) or 'without a name'}: expected {', '.join(FACTORS)}")
+    if not isinstance(factors, Mapping) or set(factors) != set(FACTORS):
+        raise ConfigError(f"factors={shown(factors)}: expected numbers by name, for each of {', '.join(FACTORS)}")
+    columns = [factor_values(name, factors[name]).astype(np.float64) for name in FACTORS]
     try:
-        columns = [np.atleast_1d(np.asarray(factors[name], np.float64)) for name in FACTORS]
         columns = list(np.broadcast_arrays(*columns))
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"factors that are not numbers, or not as many of each: {error}") from None
-    if columns[0].ndim != 1:
-        raise ConfigError(f"factors of shape {columns[0].shape}: expected numbers or (N,) arrays")
-    if not all(np.isfinite(column).all() for column in columns):
-        raise ConfigError("factors hold NaN or infinite values")
+    except ValueError as error:
+        raise ConfigError(f"factors of different lengths: {error}; expected as many numbers of each, or one") from None
     if not np.isin(columns[0], range(len(SHAPES))).all():
         raise ConfigError(f"factor shape: expected 0 to {len(SHAPES) - 1}, for {', '.join(SHAPES)}")
     if not (columns[1] > 0).all():

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from scratchvae.datasets.dataset import Dataset, Split, cut
-from scratchvae.datasets.shapes import FACTORS, SHAPES, render_sprites
+from scratchvae.datasets.shapes import FACTORS, SHAPES, factor_values, render_sprites
 from scratchvae.disk import Array
 from scratchvae.errors import ConfigError
 from scratchvae.settings import whole
@@ -42,7 +42,7 @@ def factor_grid(**values: Any) -> dict[str, Array]:
                of a turn, an ellipse after half of one
     x, y       0 to 1: from left to right, and from top to bottom; each 8 even steps unless given
 
-    Raises ConfigError for another name.
+    Raises ConfigError for another name, or values that are no finite numbers.
     """
     steps = {
         "shape": np.arange(len(SHAPES)),
@@ -53,7 +53,7 @@ def factor_grid(**values: Any) -> dict[str, Array]:
     }
     if not set(values) <= set(FACTORS):
         raise ConfigError(f"factors {', '.join(values)}: expected some of {', '.join(FACTORS)}")
-    chosen = {name: np.atleast_1d(np.asarray(values.get(name, steps[name]))) for name in FACTORS}
+    chosen = {name: factor_values(name, values.get(name, steps[name])) for name in FACTORS}
     grid = np.meshgrid(*chosen.values(), indexing="ij")
     return dict(zip(FACTORS, (axis.reshape(-1) for axis in grid), strict=True))
 

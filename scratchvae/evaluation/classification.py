@@ -10,6 +10,7 @@ import numpy as np
 from scratchvae.backend import Array, to_numpy
 from scratchvae.models import SemiSupervisedVAE
 from scratchvae.models.labels import check_labels
+from scratchvae.settings import of_kind
 
 
 class Classification(NamedTuple):
@@ -34,8 +35,9 @@ class Classification(NamedTuple):
 def classification(model: SemiSupervisedVAE, images: Any, labels: Any) -> Classification:
     """How `model` classifies images (N, D) whose classes are labels (N,).
 
-    Raises DTypeError, ShapeError or RangeError.
+    Raises ConfigError, DTypeError, ShapeError or RangeError.
     """
+    of_kind("model", model, SemiSupervisedVAE, "a SemiSupervisedVAE, a model that has a classifier")
     images = model.admit_data(images, "images")
     labels = check_labels(labels, len(images), model.classes)
     q = to_numpy(model.predict_proba(images)).astype(np.float64)

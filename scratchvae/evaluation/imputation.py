@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from scratchvae.backend import to_numpy
-from scratchvae.errors import ShapeError
+from scratchvae.errors import DTypeError, ShapeError
+from scratchvae.given import fetched, real_array
 
 
 class ImputationError(NamedTuple):
@@ -22,11 +22,18 @@ class ImputationError(NamedTuple):
 # value = Σ_n s_n / Σ_n h_n, with s_n the squared error and h_n the number of hidden entries of row n: a ratio of two
 # means, whose standard error is that of the mean of s_n − value · h_n, over the mean of h_n.
 def imputation_error(truth: Any, completed: Any, observed: Any) -> ImputationError:
-    """Of completed (N, D) against truth (N, D), where observed (N, D), of booleans, is False. Raises ShapeError."""
-    truth, completed, observed = map(to_numpy, (truth, completed, observed))
-    if not truth.shape == completed.shape == observed.shape:
+    """Of completed (N, D) against truth (N, D), where observed (N, D), of booleans, is False.
+
+    Raises DTypeError or ShapeError.
+    """
+    truth, completed = real_array("truth", truth), real_array("completed", completed)
+    observed = fetched("observed", observed)
+    if observed.dtype != bool:
+        raise DTypeError(f"observed has dtype {observed.dtype}; expected booleans, False where an entry was hidden")
+    if truth.ndim != 2 or not truth.shape == completed.shape == observed.shape:
         raise ShapeError(
-            f"truth {truth.shape}, completed {completed.shape} and observed {observed.shape} differ in shape"
+            f"truth {truth.shape}, completed {completed.shape} and observed {observed.shape} differ in shape; expected "
+            "the same (N, D) of all three"
         )
     hidden = ~observed
     squared = np.where(hidden, np.subtract(truth, completed, dtype=np.float64), 0.0) ** 2

@@ -9,6 +9,7 @@ import numpy as np
 from scratchvae.backend import Array, to_numpy
 from scratchvae.models import VAE
 from scratchvae.probability import GaussianKL
+from scratchvae.settings import of_kind
 
 ACTIVE_ABOVE = 0.01
 
@@ -28,9 +29,10 @@ class LatentUse(NamedTuple):
 def latent_use(vae: VAE, images: Any) -> LatentUse:
     """How the posterior of each row of images (N, D) uses the latent space.
 
-    Raises DTypeError, ShapeError or RangeError.
+    Raises ConfigError, DTypeError, ShapeError or RangeError.
     """
-    mu, logvar = (to_numpy(array).astype(np.float64) for array in vae.encode(images))
+    of_kind("vae", vae, VAE, "a VAE, whose codes have a posterior")
+    mu, logvar = (to_numpy(array).astype(np.float64) for array in vae.encode(vae.admit_data(images, "images")))
     divergence = GaussianKL()
     divergence.forward(mu, logvar)
     variance = mu.var(axis=0)

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from scratchvae.backend import Array, to_numpy
+from scratchvae.backend import Array
 from scratchvae.errors import RangeError, ShapeError
-from scratchvae.settings import whole
+from scratchvae.given import real_array
+from scratchvae.settings import of_kind, whole
 
 
 class MutualInformationGap(NamedTuple):
@@ -42,10 +43,11 @@ def mutual_information_gap(codes: Any, factors: Mapping[str, Any], bins: int = 2
 
     Counts of N rows in B bins by V values overstate the information by about (B − 1) (V − 1) / 2N (Miller 1955).
     A factor that looks the same at two of its values, as a square does after a quarter of a turn, cannot be told whole.
-    Raises ShapeError, RangeError or ConfigError.
+    Raises DTypeError, ShapeError, RangeError or ConfigError.
     """
     whole("bins", bins, least=2)
     table = _numbers("codes", codes, 2)
+    of_kind("factors", factors, Mapping, "factors by name, such as {'shape': numbers}")
     parts = [_cut(code, bins) for code in table.T]
     if not factors or not parts:
         raise ShapeError(f"{len(factors)} factors and {len(parts)} latent dimensions: expected at least one of each")
@@ -53,7 +55,9 @@ def mutual_information_gap(codes: Any, factors: Mapping[str, Any], bins: int = 2
     for k, (name, given) in enumerate(factors.items()):
         values = _numbers(f"factor {name!r}", given, 1)
         if len(values) != len(table):
-            raise ShapeError(f"factor {name!r} has {len(values)} numbers, and there are {len(table)} codes")
+            raise ShapeError(
+                f"factor {name!r} has {len(values)} numbers, and there are {len(table)} codes; expected one for each"
+            )
         if values.min() == values.max():
             raise RangeError(f"factor {name!r} is {values[0]:g} in all rows: there is nothing to tell; leave it out")
         factor = _cut(values, bins)
@@ -65,11 +69,11 @@ def mutual_information_gap(codes: Any, factors: Mapping[str, Any], bins: int = 2
 
 
 def _numbers(name: str, given: Any, axes: int) -> Array:
-    numbers = np.asarray(to_numpy(given) if hasattr(given, "dtype") else given, np.float64)
+    numbers = real_array(name, given).astype(np.float64)
     if numbers.ndim != axes or not len(numbers):
         raise ShapeError(f"{name} of shape {numbers.shape}: expected {'(N, Z)' if axes == 2 else '(N,)'}, N at least 1")
     if not np.isfinite(numbers).all():
-        raise RangeError(f"{name}: NaN or infinite numbers, which belong to no bin")
+        raise RangeError(f"{name}: NaN or infinite numbers, which belong to no bin; leave those rows out")
     return numbers
 
 

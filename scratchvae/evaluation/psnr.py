@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from scratchvae.backend import to_numpy
 from scratchvae.errors import ShapeError
+from scratchvae.given import real_array
 from scratchvae.settings import positive
 
 
@@ -17,12 +17,13 @@ def psnr(images: Any, clean: Any, peak: float = 1.0) -> float:
 
     10 log₁₀(peak² / MSE), where `peak` is the range of a pixel and MSE the mean squared error over all pixels of all
     rows: the mean of each row's own ratio would be infinite as soon as a single row is exact. Infinite if all are.
-    Raises ShapeError or ConfigError.
+    Raises DTypeError, ShapeError or ConfigError.
     """
-    given, wanted = (
-        to_numpy(x).astype(np.float64) if hasattr(x, "get") else np.asarray(x, np.float64) for x in (images, clean)
-    )
+    given, wanted = (real_array(name, x).astype(np.float64) for name, x in (("images", images), ("clean", clean)))
     if given.shape != wanted.shape or not given.size:
-        raise ShapeError(f"images of shape {given.shape} and clean ones of shape {wanted.shape}: expected the same")
+        raise ShapeError(
+            f"images of shape {given.shape} and clean ones of shape {wanted.shape}: expected the same, not empty"
+        )
+    peak = positive("peak", peak)
     error = float(np.mean((given - wanted) ** 2))
-    return 10 * log10(positive("peak", peak) ** 2 / error) if error else inf
+    return 10 * log10(peak**2 / error) if error else inf

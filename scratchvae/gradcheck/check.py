@@ -13,7 +13,7 @@ from scratchvae.gradcheck.finite_difference import Array
 from scratchvae.gradcheck.report import Argument, Report
 from scratchvae.gradcheck.tolerance import FINITE_DIFFERENCES
 from scratchvae.gradcheck.trial import Lines, Trial, farthest
-from scratchvae.settings import positive, seed_of, whole
+from scratchvae.settings import positive, seed_of, truth, whole
 
 
 def check(
@@ -62,6 +62,7 @@ def check(
     positive("step", step)
     positive("tolerance", tolerance)
     seed_of(seed)
+    truth("coordinates", coordinates)
     names = contract.admit_names(f, names, len(inputs))
     points = contract.admit_inputs(inputs, names)
     contract.admit_call("f", f, names)

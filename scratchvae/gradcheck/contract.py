@@ -10,6 +10,7 @@ import numpy as np
 
 from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
 from scratchvae.gradcheck.finite_difference import Array
+from scratchvae.settings import shown
 
 WIDE = np.dtype(np.longdouble)
 DOUBLE = np.dtype(np.float64)
@@ -23,7 +24,7 @@ def admit_names(f: Callable[..., Any], names: Any, count: int) -> tuple[str, ...
     if names is not None:
         given = tuple(names) if isinstance(names, tuple | list) else ()
         if len(given) != count or not all(isinstance(name, str) and name.strip() for name in given):
-            raise ConfigError(f"names={names!r}: expected a tuple of {count} strings, one for each input")
+            raise ConfigError(f"names={shown(names)}: expected a tuple of {count} strings, one for each input")
         if len(set(given)) != count:
             raise ConfigError(f"names={names!r}: expected a different name for each input")
         return given
@@ -36,7 +37,9 @@ def admit_names(f: Callable[..., Any], names: Any, count: int) -> tuple[str, ...
 
 
 def admit_call(name: str, function: Callable[..., Any], arguments: Sequence[str]) -> None:
-    """Raises ConfigError if `function` cannot be called with so many arguments."""
+    """Raises ConfigError if `function` is none, or cannot be called with so many arguments."""
+    if not callable(function):
+        raise ConfigError(f"{name}={shown(function)}: expected a function of {', '.join(arguments)}")
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
@@ -69,7 +72,7 @@ def admit_inputs(inputs: Sequence[Any], names: tuple[str, ...]) -> tuple[Array, 
                 f"with .astype('float64'){'' if x.dtype.kind == 'f' else '; ' + NO_GRADIENT}"
             )
         if not np.isfinite(x).all():
-            raise RangeError(f"{name} holds NaN or infinite values; f cannot be differentiated there")
+            raise RangeError(f"{name} holds NaN or infinite values, where f has no derivative; choose another point")
         arrays.append(x)
     return tuple(arrays)
 
@@ -81,7 +84,10 @@ def admit_output(y: Any, finite: bool = True) -> Array:
             f"f returned {'None' if y is None else f'a {type(y).__qualname__}'}; expected one array or number: check "
             "outputs one at a time, or join them with numpy.concatenate"
         )
-    array = np.asarray(y)
+    try:
+        array = np.asarray(y)
+    except ValueError:
+        raise DTypeError("f returned rows of unequal length; expected one array or number") from None
     if array.dtype.kind != "f":
         raise DTypeError(
             f"f returned {_kind(array)}; expected real numbers: let it compute in floating point and return that"
@@ -89,7 +95,7 @@ def admit_output(y: Any, finite: bool = True) -> Array:
     if finite and not np.isfinite(array).all():
         where = [int(k) for k in np.argwhere(~np.isfinite(array))[0]]
         place = f" (output {where})" if where else ""
-        raise RangeError(f"f is {array[tuple(where)]} at the inputs{place}; it has no derivative there")
+        raise RangeError(f"f is {array[tuple(where)]} at the inputs{place}; choose a point where it has a derivative")
     return array
 
 

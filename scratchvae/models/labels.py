@@ -9,6 +9,7 @@ import numpy as np
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
 from scratchvae.given import fetched
+from scratchvae.settings import shown
 
 UNLABELLED = -1
 
@@ -21,7 +22,8 @@ def check_labels(labels: Any, rows: int, classes: int, name: str = "labels", *, 
     given = fetched(name, labels)
     allowed = f"0 to {classes - 1}" + (", or −1 for a row without a label" if some else "")
     if given.dtype.kind not in "iu":
-        raise DTypeError(f"{name} have dtype {given.dtype}; expected whole numbers, {allowed}: use .astype(int)")
+        what = f"have dtype {given.dtype}" if given.ndim else f"are {shown(labels)}, of dtype {given.dtype}"
+        raise DTypeError(f"{name} {what}; expected whole numbers, {allowed}: use .astype(int)")
     if given.ndim == 0:
         given = np.broadcast_to(given, (rows,))
     if given.shape != (rows,):

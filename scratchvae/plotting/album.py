@@ -9,11 +9,14 @@ import numpy as np
 
 from scratchvae.backend import to_numpy
 from scratchvae.datasets import Dataset, Split
+from scratchvae.errors import ConfigError
 from scratchvae.models import VAE, ConditionalVAE, Model
+from scratchvae.plotting.admission import Shape, admit_shape
 from scratchvae.plotting.curves import draw_history
 from scratchvae.plotting.labelled import draw_classes, draw_styles
 from scratchvae.plotting.latent import draw_codes, draw_manifold
-from scratchvae.plotting.mosaic import Shape, draw_images, draw_interpolations, draw_reconstructions, span_of
+from scratchvae.plotting.mosaic import draw_images, draw_interpolations, draw_reconstructions, span_of
+from scratchvae.settings import of_kind, seed_of, whole
 from scratchvae.training import History
 
 if TYPE_CHECKING:
@@ -27,8 +30,12 @@ def draw_album(model: Model, history: History, data: Dataset, seed: int = 0) -> 
     """Reconstructions, interpolations, the latent space and the history; of a VAE, samples drawn from `seed` too.
 
     Of a model that is told classes, its samples are of each class, and styles across classes stand for interpolations.
-    Raises ConfigError without matplotlib.
+    Raises ConfigError, without matplotlib too.
     """
+    of_kind("model", model, Model, "a model")
+    of_kind("history", history, History, "a History, such as Trainer.fit returns")
+    of_kind("data", data, Dataset, "a Dataset, such as scratchvae.datasets.load returns")
+    seed_of(seed)
     if isinstance(model, ConditionalVAE):
         return _draw_labelled_album(model, history, data, seed)
     test, shape = data.test, model.image_shape or data.image_shape
@@ -53,7 +60,8 @@ def draw_album(model: Model, history: History, data: Dataset, seed: int = 0) -> 
 
 def _draw_labelled_album(model: ConditionalVAE, history: History, data: Dataset, seed: int) -> dict[str, Figure]:
     (images, labels), shape, span = data.test, model.image_shape or data.image_shape, span_of(data.test.images)
-    assert labels is not None
+    if labels is None:
+        raise ConfigError(f"data {data.name!r} has no labels; expected those that a {type(model).__name__} is told")
     stops = _stops(data.test, model.classes)
     album = {
         "reconstructions": draw_reconstructions(images[:36], model.reconstruct(images[:36], labels[:36]), shape),
@@ -68,6 +76,9 @@ def _draw_labelled_album(model: ConditionalVAE, history: History, data: Dataset,
 
 def draw_walks(model: Model, rows: Split, shape: Shape, walks: int = 6, steps: int = 12) -> Figure:
     """Straight walks in latent space from image to image: one of each label in turn, or rows from all over the part."""
+    of_kind("model", model, Model, "a model")
+    of_kind("rows", rows, Split, "a Split of a Dataset, such as data.test")
+    whole("walks", walks)
     images, stops = rows.images, _stops(rows, walks + 1)
     frames = [to_numpy(model.interpolate(images[a], images[b], steps)) for a, b in pairwise(stops)]
     return draw_interpolations(np.concatenate(frames), shape, steps, span_of(images))
@@ -75,6 +86,9 @@ def draw_walks(model: Model, rows: Split, shape: Shape, walks: int = 6, steps: i
 
 def draw_latent(model: Model, rows: Split, shape: Shape) -> Figure:
     """The latent plane itself if it is one, and belongs to a VAE; else the codes of the rows, seen flat."""
+    of_kind("model", model, Model, "a model")
+    of_kind("rows", rows, Split, "a Split of a Dataset, such as data.test")
+    admit_shape(shape, model.input_dim)
     if isinstance(model, VAE) and model.latent_dim == 2:
         return draw_manifold(model, shape, span=span_of(rows.images))
     labels = None if rows.labels is None else rows.labels[:CODES]

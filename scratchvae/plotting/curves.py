@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scratchvae.errors import ConfigError
 from scratchvae.plotting.figures import blank_figure
+from scratchvae.settings import of_kind
 from scratchvae.training import History
 
 if TYPE_CHECKING:
@@ -12,7 +14,13 @@ if TYPE_CHECKING:
 
 
 def draw_history(history: History) -> Figure:
-    """The loss on training and validation rows, and the two terms it consists of, over the epochs."""
+    """The loss on training and validation rows, and the two terms it consists of, over the epochs.
+
+    Raises ConfigError.
+    """
+    of_kind("history", history, History, "a History, such as Trainer.fit returns")
+    if not history.epochs:
+        raise ConfigError("history holds no epochs; expected at least one: train first")
     figure = blank_figure(9.0, 3.6)
     left, right = figure.subplots(1, 2)
     epochs = [epoch.epoch for epoch in history.epochs]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from scratchvae.disk import whole_file
 from scratchvae.errors import ConfigError
+from scratchvae.settings import path_of, shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,8 +27,11 @@ def blank_figure(width: float, height: float) -> Figure:
 
 def save_picture(figure: Figure, path: str | PathLike[str]) -> None:
     """Write `figure` to a .png, .pdf or .svg file, whole or not at all. Raises ConfigError or FileError."""
+    path = path_of("path", path, "picture.png")
     suffix = Path(path).suffix
+    if not hasattr(figure, "savefig"):
+        raise ConfigError(f"figure={shown(figure)}: expected a figure of matplotlib, such as draw_images makes")
     if suffix not in PICTURE_SUFFIXES:
-        raise ConfigError(f"{path}: expected a name that ends in {', '.join(PICTURE_SUFFIXES)}")
+        raise ConfigError(f"path={shown(path)}: expected a name that ends in {', '.join(PICTURE_SUFFIXES)}")
     with whole_file(path) as file:
         figure.savefig(file, format=suffix[1:], bbox_inches="tight", pad_inches=0.08)

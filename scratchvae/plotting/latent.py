@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scratchvae.backend import Array, to_numpy
+from scratchvae.backend import Array
+from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
+from scratchvae.given import fetched, real_array
 from scratchvae.models import VAE
+from scratchvae.plotting.admission import Shape, Span
 from scratchvae.plotting.figures import blank_figure
-from scratchvae.plotting.mosaic import UNIT, Shape, Span, draw_images
+from scratchvae.plotting.mosaic import UNIT, draw_images
+from scratchvae.settings import of_kind, whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,6 +24,10 @@ LEGEND = 20  # labels, at most, that a legend has room for and colours can tell 
 
 def draw_manifold(vae: VAE, shape: Shape, side: int = 20, span: Span = UNIT) -> Figure:
     """What a two-dimensional latent space decodes to, on a grid that cuts the prior into equally likely pieces."""
+    of_kind("vae", vae, VAE, "a VAE, which has a prior")
+    if vae.latent_dim != 2:
+        raise ConfigError(f"vae has {vae.latent_dim} latent dimensions; expected 2: for others there is draw_codes")
+    whole("side", side)
     title = "The latent plane: z₀ to the right, z₁ upwards, even steps of the prior"
     return draw_images(vae.decode(prior_grid(side, side)), shape, side, title, span)
 
@@ -31,11 +39,19 @@ def prior_grid(columns: int, rows: int) -> Array:
 
 
 def draw_codes(codes: Any, labels: Array | None) -> Figure:
-    """Codes (N, Z) along their first two principal components, coloured by label."""
+    """Codes (N, Z) along their first two principal components, coloured by label.
+
+    Raises DTypeError, ShapeError or RangeError.
+    """
     from matplotlib import colormaps
     from matplotlib.collections import PathCollection
 
-    codes = to_numpy(codes).astype(np.float64)
+    codes = real_array("codes", codes).astype(np.float64)
+    if codes.ndim != 2 or not codes.size:
+        raise ShapeError(f"codes has shape {codes.shape}; expected (N, Z), not empty")
+    if not np.isfinite(codes).all():
+        raise RangeError("codes hold NaN or infinite values; leave those rows out")
+    labels = None if labels is None else _admit_names(labels, len(codes))
     plane, shares = principal_plane(codes)
     figure = blank_figure(7.0, 6.0)
     axes = figure.add_subplot()
@@ -62,6 +78,15 @@ def draw_codes(codes: Any, labels: Array | None) -> Figure:
     axes.set_aspect("equal", adjustable="datalim")
     axes.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def _admit_names(labels: Any, count: int) -> Array:
+    names = fetched("labels", labels)
+    if names.dtype.kind not in "fiubU":
+        raise DTypeError(f"labels have dtype {names.dtype}; expected numbers or texts, one for each row of codes")
+    if names.shape != (count,):
+        raise ShapeError(f"labels have shape {names.shape}; expected ({count},), one for each row of codes")
+    return names
 
 
 def principal_plane(codes: Array) -> tuple[Array, tuple[float, float]]:

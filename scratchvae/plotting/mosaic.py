@@ -8,21 +8,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scratchvae.backend import Array, to_numpy
+from scratchvae.errors import ConfigError, RangeError, ShapeError
+from scratchvae.given import real_array
+from scratchvae.plotting.admission import Shape, Span, admit_names, admit_pictures, admit_shape, admit_span
 from scratchvae.plotting.figures import blank_figure
+from scratchvae.settings import of_kind, shown, whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Shape = tuple[int, ...] | None
-Span = tuple[float, float]  # the number that is drawn black, and the one that is drawn white
 UNIT: Span = (0.0, 1.0)
 MISSING = "#7d9cc9"
 LARGEST_INCHES, TITLE_INCHES, STRIP_INCHES = 7.0, 0.4, 0.15
 
 
 def span_of(images: Any) -> Span:
-    """The span to draw data (N, D) in: 0 to 1 if it is in there, else from its smallest to its largest number."""
-    images = to_numpy(images)
+    """The span to draw data (N, D) in: 0 to 1 if it is in there, else from its smallest to its largest number.
+
+    Raises DTypeError, ShapeError or RangeError.
+    """
+    images = real_array("images", images)
+    if not images.size:
+        raise ShapeError(f"images has shape {images.shape}; expected (N, D), not empty")
+    if np.isnan(images).all() or np.isinf(images).any():
+        raise RangeError("images hold no finite numbers, or infinite ones; expected some, to tell black and white by")
     low, high = float(np.nanmin(images)), float(np.nanmax(images))
     return UNIT if low >= 0.0 and high <= 1.0 else (low, high)
 
@@ -45,7 +54,14 @@ def mosaic(images: Any, shape: Shape, columns: int, span: Span = UNIT) -> Array:
 
 
 def draw_images(images: Any, shape: Shape, columns: int, title: str = "", span: Span = UNIT) -> Figure:
-    """Images (N, D) as a mosaic, under a title; what is NaN, and so missing, is blue."""
+    """Images (N, D) as a mosaic, under a title; what is NaN, and so missing, is blue.
+
+    Raises ConfigError, DTypeError or ShapeError, as all that draw.
+    """
+    images = admit_pictures("images", images)
+    shape, span = admit_shape(shape, images.shape[1]), admit_span(span)
+    whole("columns", columns)
+    of_kind("title", title, str, "a text")
     canvas = mosaic(images, shape, columns, span)
     if shape:
         height, width = (side * LARGEST_INCHES / max(canvas.shape) for side in canvas.shape)
@@ -64,6 +80,8 @@ def draw_images(images: Any, shape: Shape, columns: int, title: str = "", span: 
 
 def draw_reconstructions(originals: Any, reconstructions: Any, shape: Shape, columns: int = 12) -> Figure:
     """Originals (N, D), and below each what the model made of it (N, D); several such bands if N > columns."""
+    originals = admit_pictures("originals", originals)
+    reconstructions = admit_pictures("reconstructions", reconstructions, like=originals)
     title = "Originals, and below each its reconstruction"
     return draw_bands((originals, reconstructions), shape, columns, title, span=span_of(originals))
 
@@ -75,7 +93,13 @@ def draw_bands(
 
     Each band is called by the name of its set, if there are any.
     """
-    hosts = [to_numpy(rows) for rows in sets]
+    if isinstance(sets, np.ndarray) or not isinstance(sets, Sequence) or isinstance(sets, str) or not len(sets):
+        raise ConfigError(f"sets={shown(sets)}: expected several sets of rows, (N, D) each, such as (clean, noisy)")
+    hosts = [admit_pictures("sets[0]", sets[0])]
+    hosts += [admit_pictures(f"sets[{k}]", rows, like=hosts[0]) for k, rows in enumerate(sets[1:], start=1)]
+    whole("columns", columns)
+    names = admit_names("names", names, len(hosts)) if not isinstance(names, Sequence) or len(names) else []
+    span = admit_span(span)
     bands = [
         row
         for start in range(0, len(hosts[0]), columns)
@@ -83,24 +107,37 @@ def draw_bands(
         for row in _padded(rows[start : start + columns], columns, span[1])
     ]
     figure = draw_images(np.stack(bands), shape, columns, title, span)
-    names = list(names) * (len(bands) // columns // len(sets))
+    names = names * (len(bands) // columns // len(sets))
     return _named(figure, _sizes(bands[0][None], shape), names, []) if names else figure
 
 
 def draw_interpolations(frames: Any, shape: Shape, steps: int, span: Span = UNIT) -> Figure:
     """Frames (R · steps, D): R straight walks through the latent space, one a row."""
-    return draw_images(frames, shape, steps, "From one image to another along a straight line in latent space", span)
+    frames = admit_pictures("frames", frames)
+    return draw_images(
+        frames, shape, whole("steps", steps), "From one image to another along a straight line in latent space", span
+    )
 
 
 def draw_traversals(frames: Any, shape: Shape, names: list[str], values: Any, span: Span = UNIT) -> Figure:
     """Frames (K · T, D): a row for each of K latent dimensions, by name, which takes T values."""
+    frames, values = admit_pictures("frames", frames), real_array("values", values)
+    if values.ndim != 1 or not len(values):
+        raise ShapeError(f"values has shape {values.shape}; expected (T,)")
+    names = admit_names("names", names, -(-len(frames) // len(values)))
     figure = draw_images(frames, shape, len(values), "Along one latent dimension at a time, the others kept", span)
     return _named(figure, _sizes(frames, shape), names, [f"{value:.2g}" for value in values])
 
 
 def draw_analogies(a: Any, b: Any, c: Any, answers: Any, shape: Shape, span: Span = UNIT) -> Figure:
     """A row for each of c (N, D) and its answer (N, D), and before them what they share, a (D,) and b (D,)."""
-    rows = zip(to_numpy(c), to_numpy(answers), strict=True)
+    c = admit_pictures("c", c)
+    answers = admit_pictures("answers", answers, like=c)
+    for name, x in (("a", a), ("b", b)):
+        if real_array(name, x).shape != c[0].shape:
+            raise ShapeError(f"{name} has shape {np.shape(x)}; expected {c[0].shape}, a single picture like those of c")
+    a, b = real_array("a", a), real_array("b", b)
+    rows = zip(c, answers, strict=True)
     terms = np.stack([term for each, answer in rows for term in (a, b, each, answer)])
     figure = draw_images(terms, shape, 4, "What is to C as A is to B: the sum of three codes, decoded", span)
     return _named(figure, _sizes(terms, shape), [""] * (len(terms) // 4), ["A", "B", "C", "A − B + C"])

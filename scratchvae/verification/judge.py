@@ -13,8 +13,9 @@ from scratchvae.gradcheck import check
 from scratchvae.gradcheck.report import AGREES, UNRESOLVED, Argument
 from scratchvae.gradcheck.tolerance import AUTODIFF, FINITE_DIFFERENCES
 from scratchvae.gradcheck.trial import LUCK
+from scratchvae.settings import of_kind, one_of, seed_of, whole
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import GradientProblem, Problem, Subject
+from scratchvae.verification.problem import GradientProblem, Problem, StepProblem, Subject
 
 FINITE_DIFFERENCE = "finite-difference"
 SHARE = 1e-2  # of all gradients together: the least that an error is taken relative to
@@ -47,8 +48,12 @@ def examine(
     """Hold our side of `problem`, computed in `dtype`, against the oracle's in float64.
 
     Without an oracle, hold it against finite differences along so many `directions`, in float64. None where there is
-    nothing to compare: what has no gradient has no finite differences.
+    nothing to compare: what has no gradient has no finite differences. Raises ConfigError.
     """
+    of_kind("problem", problem, (GradientProblem, StepProblem), "a problem, such as SUBJECTS['Linear'].draw makes")
+    _check_how(oracle, seed)
+    one_of("dtype", dtype, tuple(AUTODIFF))
+    whole("directions", directions)
     if oracle is not None:
         errors = _against(problem, oracle, seed, np.dtype(dtype))
         wrong = {name: f"off by {error:.1e}" for name, error in errors.items() if not error <= AUTODIFF[dtype]}
@@ -59,14 +64,20 @@ def examine(
     report = check(
         problem.forward, problem.vjp, *problem.inputs.values(), seed=seed, directions=directions, names=names
     )
-    whole = sqrt(sum(a.length**2 for a in report.arguments))
+    length = sqrt(sum(a.length**2 for a in report.arguments))
     errors, complaints = {}, {}
     for a in report.arguments:
-        name, part = f"d{a.name}", _as_part(a, whole)
+        name, part = f"d{a.name}", _as_part(a, length)
         errors[name] = a.error if part is None else part
         if a.verdict != AGREES and part is None:
             complaints[name] = f"{a.verdict} {a.explanation}"
     return Finding(errors, complaints)
+
+
+def _check_how(oracle: Oracle | None, seed: int) -> None:
+    seed_of(seed)
+    if oracle is not None:
+        of_kind("oracle", oracle, Oracle, "an oracle, such as get_oracle('autograd'), or None")
 
 
 # What is lost in rounding beside the other gradients may still be known well enough as a part of them all.
@@ -81,7 +92,13 @@ def _as_part(a: Argument, whole: float) -> float | None:
 
 
 def hold(subject: Subject, oracle: Oracle | None, seed: int = 0, trials: int = 3) -> Finding | None:
-    """`examine` so many random problems of the subject: the largest error of each name, and every complaint."""
+    """`examine` so many random problems of the subject: the largest error of each name, and every complaint.
+
+    Raises ConfigError.
+    """
+    of_kind("subject", subject, Subject, "a subject, such as SUBJECTS['Linear']")
+    _check_how(oracle, seed)
+    whole("trials", trials)
     findings = [examine(subject.draw(np.random.default_rng([seed, t])), oracle, seed + t) for t in range(trials)]
     errors: dict[str, float] = {}
     complaints: dict[str, str] = {}

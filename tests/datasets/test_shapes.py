@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from scratchvae.datasets import SHAPES, draw_factors, render_sprites
 from scratchvae.datasets.shapes import REACH, SIDE
-from scratchvae.errors import ConfigError
 
 FIRST = {"shape": 0, "scale": 1.0, "rotation": 0.0, "x": 0.5, "y": 0.5}
 shapes = pytest.mark.parametrize("shape", range(len(SHAPES)), ids=SHAPES)
@@ -117,35 +116,3 @@ def test_many_pictures_are_drawn_a_few_at_a_time():
     parts = [{name: values[part::7] for name, values in factors.items()} for part in range(7)]
     for part, those in enumerate(parts):
         assert np.array_equal(render_sprites(those, (16, 16)), images[part::7])
-
-
-@pytest.mark.parametrize(
-    ("factors", "words"),
-    [
-        ({"shape": 3}, "shape: expected 0 to 2"),
-        ({"shape": 0.5}, "square, ellipse, heart"),
-        ({"shape": "heart"}, "not numbers"),
-        ({"scale": 0.0}, "scale: expected positive"),
-        ({"scale": [1.0, -1.0]}, "scale"),
-        ({"rotation": np.nan}, "NaN or infinite"),
-        ({"x": np.inf}, "NaN or infinite"),
-        ({"x": [0.1, 0.2], "y": [0.1, 0.2, 0.3]}, "not as many"),
-        ({"x": [[0.1]]}, "(1, 1)"),
-        ({"colour": 1}, "expected shape, scale, rotation, x, y"),
-    ],
-)
-def test_factors_that_make_no_picture_are_refused(factors, words):
-    with pytest.raises(ConfigError) as refusal:
-        render_sprites({**FIRST, **factors})
-    assert words in str(refusal.value)
-
-
-def test_a_factor_that_is_missing_is_asked_for():
-    with pytest.raises(ConfigError, match="factors shape, x: expected shape, scale, rotation, x, y"):
-        render_sprites({"shape": 0, "x": 0.5})
-
-
-@pytest.mark.parametrize("image_shape", [(32,), (32, 32, 1), (0, 32), (3.5, 2), 32, "ab"])
-def test_an_image_shape_that_is_none_is_refused(image_shape):
-    with pytest.raises(ConfigError, match="image_shape"):
-        render_sprites(FIRST, image_shape)

@@ -28,7 +28,7 @@ import scratchvae as sv
 from scratchvae import optim, training
 from scratchvae.errors import BackendError, ConfigError, FileError, RangeError, ShapeError
 
-NO_MODELS = wrong(ConfigError, "expected a model", None, 3, "vae", "vae.npz", {}, sv.VAE, np.ones(3), object())
+NO_MODELS = wrong(ConfigError, "expected a", None, 3, "vae", "vae.npz", {}, sv.VAE, np.ones(3), object())
 HOW = wrong(ConfigError, "expected 'dynamic'", 3, True, "often", "", b"dynamic", ["dynamic"], {}, np.ones(2))
 NOISE = wrong(ConfigError, "expected GaussianNoise", 3, 0.3, True, "masking", [], training.Masking, np.ones(2))
 

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from scratchvae.backend import Array
+from scratchvae.errors import ShapeError
 from scratchvae.models import IWAE, VAE, Autoencoder, Model, SemiSupervisedVAE, Terms
 from scratchvae.models.configuration import DTYPES
 from scratchvae.models.likelihoods import LIKELIHOODS, check_sigma
 from scratchvae.models.network import ACTIVATIONS
 from scratchvae.optim import SGD
+from scratchvae.settings import of_kind
 from scratchvae.streams import fill, stream
 from scratchvae.training import Trainer
 from scratchvae.training.run import Run
@@ -41,8 +43,13 @@ def of_model(
     The encoder sees `corrupted` (B, D), if that is given, and then the gradient is taken by it too. A model that takes
     labels is given `targets` (B, K), one-hot or zeros, by which none is taken.
     An autoencoder's is taken by its weights alone. In its own dtype the model itself computes, with whatever it has
-    kept from earlier; each call leaves its weights as they were.
+    kept from earlier; each call leaves its weights as they were. Raises as its
+    methods do.
     """
+    of_kind("model", model, Model, "a model, such as VAE(784, 20)")
+    x, eps = model.admit_data(x), model.door.rows(eps, "eps", model.noise_dim)
+    if len(eps) != len(x):
+        raise ShapeError(f"eps has {len(eps)} rows and x has {len(x)}; expected one row of noise for each row of x")
     twins = Twins(lambda dtype: model.astype(_NAMES[dtype]))
     twins[model.dtype] = model
     weights = {name: view.astype(np.float64) for name, view in model.params.items()}

@@ -1,0 +1,169 @@
+"""The gradient checker and the verification."""
+
+import numpy as np
+from refusals.table import (
+    COUNTS,
+    FLAGS,
+    INPUTS,
+    LATENT,
+    NAMES,
+    POSITIVES,
+    SEEDS,
+    X,
+    Z,
+    each,
+    model,
+    row,
+    wrong,
+    wrong_rows,
+)
+
+from scratchvae import gradcheck
+from scratchvae import verification as v
+from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
+
+A = np.linspace(1.0, 2.0, 3)
+
+
+def square(x):
+    return x * x
+
+
+def slope(dy, x):
+    return 2 * x * dy
+
+
+def of_the_checker():
+    of, check = (
+        "gradcheck.check",
+        lambda **s: gradcheck.check(s.pop("f", square), s.pop("vjp", slope), *s.pop("inputs", (A,)), **s),
+    )
+    no_function = wrong(ConfigError, "expected a function", None, 3, "square", [], {}, A)
+    yield from each(of, "f", no_function, lambda w: check(f=w))
+    yield from each(of, "vjp", no_function, lambda w: check(vjp=w))
+    yield row(of, "f", "of two arguments", lambda: check(f=lambda x, y: x), ConfigError, "wrap it")
+    yield row(of, "vjp", "of one argument", lambda: check(vjp=lambda x: x), ConfigError, "wrap it")
+    inputs = wrong_rows(
+        "x",
+        ("None", None, DTypeError, "NoneType", "expected"),
+        ("a list", [1.0], DTypeError, "list", "expected"),
+        ("a str", "x", DTypeError, "str", "expected"),
+        ("of float32", A.astype("f4"), DTypeError, "float32", "convert"),
+        ("of ints", np.arange(3), DTypeError, "int64", "convert"),
+        ("of objects", A.astype(object), DTypeError, "object", "convert"),
+        ("complex", A * 1j, DTypeError, "complex128", "convert"),
+        ("NaN", A * np.nan, RangeError, "NaN"),
+    )
+    yield from each(of, "x", inputs, lambda w: check(inputs=(w,)))
+    yield row(of, "inputs", "none", lambda: check(inputs=()), ConfigError, "pass the arrays")
+    outputs = {
+        "None": (None, DTypeError), "a tuple": ((A, A), DTypeError), "a str": ("y", DTypeError),
+        "ints": (np.arange(3), DTypeError),
+        "complex": (A * 1j, DTypeError), "NaN": (A * np.nan, RangeError), "ragged": ([[1.0], [1.0, 2.0]], DTypeError),
+    }  # fmt: skip
+    for said, (value, error) in outputs.items():
+        yield row(of, "f", f"that returns {said}", lambda w=value: check(f=lambda x: w), error)
+    backs = {
+        "None": (None, ShapeError), "two": ((A, A), ShapeError), "a str": ("dx", ShapeError),
+        "ints": (np.arange(3), DTypeError), "complex": (A * 1j, DTypeError), "another shape": (A[1:], ShapeError),
+        "ragged": ([[[1.0], [1.0, 2.0]]], DTypeError),
+        "objects": ([None], DTypeError),
+    }  # fmt: skip
+    for said, (value, error) in backs.items():
+        yield row(of, "vjp", f"that returns {said}", lambda w=value: check(vjp=lambda dy, x: w), error)
+    rng = np.random.default_rng(0)
+    yield row(of, "f", "that draws", lambda: check(f=lambda x: x + rng.random(3)), RangeError, "make noise an input")
+    for name, wrongs in {
+        "directions": COUNTS,
+        "step": POSITIVES,
+        "tolerance": POSITIVES,
+        "seed": SEEDS,
+        "coordinates": FLAGS,
+    }.items():
+        yield from each(of, name, wrongs, lambda w, n=name: check(**{n: w}))
+    names = wrong(ConfigError, "expected a tuple of 1 strings", "x", 3, (), ("x", "y"), (3,), ("",), {}, [None])
+    yield from each(of, "names", names, lambda w: check(names=w))
+    yield row(
+        of,
+        "names",
+        "twice the same",
+        lambda: check(f=lambda x, y: x, inputs=(A, A), names=("x", "x")),
+        ConfigError,
+        "different",
+    )
+
+    of = "gradcheck.check_gradient"
+    total, gradient = lambda x: float((x * x).sum()), lambda x: 2 * x
+
+    def scalar(**s):
+        return gradcheck.check_gradient(s.pop("f", total), s.pop("gradient", gradient), *s.pop("inputs", (A,)), **s)
+
+    yield from each(of, "f", no_function, lambda w: scalar(f=w))
+    yield from each(of, "gradient", no_function, lambda w: scalar(gradient=w))
+    yield from each(of, "x", inputs, lambda w: scalar(inputs=(w,)))
+    yield row(of, "f", "of an array", lambda: scalar(f=square), ShapeError, "(3,)", "expected one number")
+    yield row(
+        of,
+        "gradient",
+        "of another shape",
+        lambda: scalar(gradient=lambda x: x[1:]),
+        ShapeError,
+        "(2,)",
+        "expected (3,)",
+    )
+    for name, wrongs in {"directions": COUNTS, "step": POSITIVES, "tolerance": POSITIVES, "seed": SEEDS}.items():
+        yield from each(of, name, wrongs, lambda w, n=name: scalar(**{n: w}))
+    report = gradcheck.check(square, slope, A, directions=1)
+    for name in ("y", 0, None):
+        yield row(
+            "gradcheck.Report",
+            "input",
+            f"{name!r}",
+            lambda n=name: report[n],
+            ConfigError,
+            repr(name),
+            "choose one of x",
+        )
+
+
+def of_the_verification():
+    linear = v.SUBJECTS["Linear"]
+    problem = linear.draw(np.random.default_rng(0))
+    no_oracle = wrong(ConfigError, "expected an oracle", 3, "torch", "autograd", [], {}, v.Oracle)
+    for name in ("hold", "examine"):
+        first = linear if name == "hold" else problem
+        call = getattr(v, name)
+        yield from each(f"verification.{name}", "oracle", no_oracle, lambda w, c=call, f=first: c(f, w))
+        yield from each(f"verification.{name}", "seed", SEEDS, lambda w, c=call, f=first: c(f, None, w))
+    no_subject = wrong(ConfigError, "expected a", None, 3, "Linear", [], {}, np.ones(2))
+    yield from each("verification.hold", "subject", no_subject, lambda w: v.hold(w, None))
+    yield from each("verification.hold", "trials", COUNTS, lambda w: v.hold(linear, None, trials=w))
+    yield from each("verification.examine", "problem", no_subject, lambda w: v.examine(w, None))
+    yield from each("verification.examine", "directions", COUNTS, lambda w: v.examine(problem, None, directions=w))
+    yield from each("verification.examine", "dtype", NAMES, lambda w: v.examine(problem, None, dtype=w))
+    yield from each("verification.get_oracle", "oracle", NAMES, v.get_oracle)
+    of = "verification.of_model"
+    no_model = wrong(ConfigError, "expected a model", None, 3, "vae", X)
+    yield from each(of, "model", no_model, lambda w: v.of_model(w, X, Z))
+    for name, width in {"x": INPUTS, "eps": LATENT}.items():
+        wrongs = wrong_rows(
+            name,
+            ("None", None, DTypeError, "expected"),
+            ("a list of str", [["a"]], DTypeError, "expected real numbers"),
+            ("a number", 0.5, ShapeError, "()", "expected"),
+            ("too narrow", np.ones((6, width - 1)), ShapeError, "expected"),
+            ("of fewer rows", np.ones((5, width)), ShapeError, "rows", "expected"),
+            ("NaN", np.full((6, width), np.nan), RangeError, "NaN"),
+        )
+        for w in wrongs:
+            argument = "eps" if w.label == "of fewer rows" else name
+            words = (argument, *w.words[1:])
+            yield from each(
+                of,
+                argument,
+                [w._replace(words=words)],
+                lambda w, n=name: v.of_model(model(), **{"x": X, "eps": Z, n: w}),
+            )
+
+
+ROWS = [*of_the_checker(), *of_the_verification()]

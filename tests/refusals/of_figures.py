@@ -1,0 +1,334 @@
+"""Figures of merit and pictures."""
+
+import numpy as np
+from refusals.of_training import NO_MODELS, PLACES, place
+from refusals.table import (
+    CLASSES,
+    COUNTS,
+    INPUTS,
+    PATHS,
+    POSITIVES,
+    SEEDS,
+    SIZES,
+    X,
+    Y,
+    data,
+    each,
+    labels,
+    model,
+    row,
+    wrong,
+    wrong_rows,
+)  # fmt: skip
+
+from scratchvae import datasets, evaluation, plotting, training
+from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
+
+SPLIT = datasets.Split(X, Y)
+DATA = datasets.Dataset("six rows", SPLIT, SPLIT, (2, 2))
+NO_VAES = NO_MODELS + wrong(ConfigError, "expected a ", model("Autoencoder"))
+FACTORS = {"shape": Y}
+
+
+def numbers(name, axes="(N, D)", bare=("as one row", "of pictures", "of five axes", "too narrow", "too wide")):
+    """What is no array of numbers: rows of any width, and NaN, are let in."""
+    return [
+        w._replace(words=(name, "expected") if w.error is ShapeError else w.words)
+        for w in data(name, INPUTS, support=None, missing=True)
+        if w.label not in bare and w.error is not RangeError
+    ]
+
+
+def of_evaluation():
+    of = "evaluation.classification"
+    semi = lambda: model("SemiSupervisedVAE")  # noqa: E731
+    no_classifier = NO_MODELS + wrong(ConfigError, "expected a SemiSupervisedVAE", model(), model("ConditionalVAE"))
+    yield from each(of, "model", no_classifier, lambda v: evaluation.classification(v, X, Y))
+    yield from each(of, "images", data("images", INPUTS), lambda v: evaluation.classification(semi(), v, Y))
+    yield from each(of, "labels", labels(6, CLASSES), lambda v: evaluation.classification(semi(), X, v))
+    yield row(
+        of,
+        "labels",
+        "None",
+        lambda: evaluation.classification(semi(), X, None),
+        DTypeError,
+        "None",
+        "expected whole numbers",
+    )
+
+    yield from each("evaluation.latent_use", "vae", NO_VAES, lambda v: evaluation.latent_use(v, X))
+    yield from each(
+        "evaluation.latent_use", "images", data("images", INPUTS), lambda v: evaluation.latent_use(model(), v)
+    )
+
+    of = "evaluation.imputation_error"
+    error = lambda **v: evaluation.imputation_error(**{"truth": X, "completed": X, "observed": X > 0.5, **v})  # noqa: E731
+    for name in ("truth", "completed"):
+        yield from each(of, name, numbers(name), lambda v, n=name: error(**{n: v}))
+        for said, v in {"of fewer rows": X[1:], "a row": X[0]}.items():
+            yield row(of, name, said, lambda v=v, n=name: error(**{n: v}), ShapeError, str(v.shape), "expected")
+    masks = wrong_rows(
+        "observed",
+        ("of numbers", np.ones_like(X), DTypeError, "float64", "expected booleans"),
+        ("None", None, DTypeError, "expected booleans"),
+        ("a str", "all", DTypeError, "expected booleans"),
+        ("a list of lists", [[True] * 4, [True]], DTypeError, "expected"),
+        ("of one row", np.ones(4, bool), ShapeError, "(4,)", "expected"),
+        ("of all", np.ones(X.shape, bool), ShapeError, "expected some False"),
+    )
+    yield from each(of, "observed", masks, lambda v: error(observed=v))
+
+    of, gap = "evaluation.mutual_information_gap", evaluation.mutual_information_gap
+    codes = [w for w in data("codes", INPUTS, support=None) if w.label not in ("too narrow", "too wide")]
+    codes = [w._replace(words=("codes", "expected") if w.error is ShapeError else ("codes",)) for w in codes]
+    yield from each(of, "codes", codes, lambda v: gap(v, FACTORS))
+    no_factors = wrong(ConfigError, "expected", None, 3, "shape", [1, 2], np.ones(6), {1, 2})
+    yield from each(of, "factors", no_factors, lambda v: gap(X, v))
+    yield row(of, "factors", "none", lambda: gap(X, {}), ShapeError, "expected at least one")
+    factor = wrong_rows(
+        "factor 'shape'",
+        ("None", None, DTypeError, "None", "expected"),
+        ("a str", "square", DTypeError, "expected"),
+        ("complex", Y * 1j, DTypeError, "complex128", "expected"),
+        ("a number", 3.0, ShapeError, "()", "expected (N,)"),
+        ("a table", X, ShapeError, "(6, 4)", "expected (N,)"),
+        ("too few", Y[1:], ShapeError, "5", "6"),
+        ("NaN", np.full(6, np.nan), RangeError, "NaN"),
+        ("the same in all rows", np.ones(6), RangeError, "leave it out"),
+    )
+    yield from each(of, "factor 'shape'", factor, lambda v: gap(X, {"shape": v}))
+    bins = SIZES + wrong(ConfigError, "expected a whole number of at least 2", 0, 1)
+    yield from each(of, "bins", bins, lambda v: gap(X, FACTORS, v))
+
+    of, psnr = "evaluation.psnr", evaluation.psnr
+    for name in ("images", "clean"):
+        pair = lambda v, n=name: psnr(**{"images": X, "clean": X, n: v})  # noqa: E731
+        yield from each(of, name, numbers(name), pair)
+        for said, v in {"of fewer rows": X[1:], "a row": X[0]}.items():
+            yield row(of, name, said, lambda v=v, p=pair: p(v), ShapeError, str(v.shape), "expected the same")
+    yield from each(of, "peak", POSITIVES, lambda v: psnr(X, X, v))
+
+
+# --- pictures
+
+SHAPES = (
+    *wrong(ConfigError, "expected a tuple of whole numbers", 2, 4.0, "22", {2}, np.array([2, 2])),
+    *wrong(ConfigError, "expected (height, width)", (2,), (4, 1, 1), (3, 3), (), (4, 2)),
+    *((w := wrong(ConfigError, "whole number", 0)[0])._replace(label="(0, 4)", value=(0, 4), words=("[0]=0",)),),
+)
+SPANS = wrong(
+    ConfigError, "expected two numbers", None, 1.0, "01", (0.0,), (0.0, 1.0, 2.0), (1.0, 0.0), ("a", "b"),
+    (np.nan, 1.0), {}, (0.0, np.inf), (None, 1.0),
+)  # fmt: skip
+TITLES = wrong(ConfigError, "expected a text", None, 3, b"title", ["title"])
+PARTS = wrong(ConfigError, "expected a Split", None, 3, "train", X, (X,), [])
+HISTORIES = wrong(ConfigError, "expected a History", None, 3, [], {}, training.History)
+CODES = np.random.default_rng(2).standard_normal((6, 2))
+
+
+def drawn(of, name, call):
+    """Rows for an argument that holds pictures (N, D), among others of D = 4 numbers."""
+    yield from each(of, name, numbers(name, bare=("too narrow", "too wide")), call)
+
+
+def of_pictures():
+    P = plotting
+    here = (2, 2)
+    mosaics = {
+        "draw_images": lambda **v: P.draw_images(**{"images": X, "shape": here, "columns": 3, **v}),
+        "draw_interpolations": lambda **v: P.draw_interpolations(**{"frames": X, "shape": here, "steps": 3, **v}),
+    }
+    for name, call in mosaics.items():
+        of, first = f"plotting.{name}", "images" if name == "draw_images" else "frames"
+        yield from drawn(of, first, lambda v, c=call, n=first: c(**{n: v}))
+        count = "columns" if name == "draw_images" else "steps"
+        yield from each(of, count, COUNTS, lambda v, c=call, n=count: c(**{n: v}))
+        yield from each(of, "shape", SHAPES, lambda v, c=call: c(shape=v))
+        yield from each(of, "span", SPANS, lambda v, c=call: c(span=v))
+    yield from each("plotting.draw_images", "title", TITLES, lambda v: mosaics["draw_images"](title=v))
+
+    of = "plotting.draw_reconstructions"
+    pair = lambda **v: P.draw_reconstructions(**{"originals": X, "reconstructions": X, "shape": here, **v})  # noqa: E731
+    for name in ("originals", "reconstructions"):
+        yield from drawn(of, name, lambda v, n=name: pair(**{n: v}))
+        yield row(
+            of,
+            "reconstructions",
+            f"other than {name}",
+            lambda n=name: pair(**{n: X[1:]}),
+            ShapeError,
+            "(5, 4)",
+            "expected",
+        )
+    yield from each(of, "shape", SHAPES, lambda v: pair(shape=v))
+    yield from each(of, "columns", COUNTS, lambda v: pair(columns=v))
+
+    of = "plotting.draw_bands"
+    bands = lambda **v: P.draw_bands(**{"sets": (X, X), "shape": here, "columns": 3, "title": "", **v})  # noqa: E731
+    yield from each(of, "sets", wrong(ConfigError, "expected", None, 3, "rows", [], {}, X), lambda v: bands(sets=v))
+    yield from drawn(of, "sets[1]", lambda v: bands(sets=(X, v)))
+    yield row(of, "sets[1]", "of fewer rows", lambda: bands(sets=(X, X[1:])), ShapeError, "(5, 4)", "expected")
+    names = wrong(ConfigError, "expected a name for each", None, 3, "ab", ("a",), ("a", 3), ("a", "b", "c"), {})
+    yield from each(of, "names", names, lambda v: bands(names=v))
+    yield from each(of, "shape", SHAPES, lambda v: bands(shape=v))
+    yield from each(of, "columns", COUNTS, lambda v: bands(columns=v))
+    yield from each(of, "title", TITLES, lambda v: bands(title=v))
+    yield from each(of, "span", SPANS, lambda v: bands(span=v))
+
+    of = "plotting.draw_traversals"
+    walks = lambda **v: P.draw_traversals(  # noqa: E731
+        **{"frames": X, "shape": here, "names": ["a", "b"], "values": [-1.0, 0.0, 1.0], **v}
+    )
+    yield from drawn(of, "frames", lambda v: walks(frames=v))
+    names = wrong(ConfigError, "expected a name for each", None, 3, "ab", ["a"], ["a", 3], {})
+    yield from each(of, "names", names, lambda v: walks(names=v))
+    values = wrong_rows(
+        "values", ("None", None, DTypeError, "expected"), ("a str", "far", DTypeError, "expected"),
+        ("a number", 1.0, ShapeError, "()", "expected"), ("too few", [1.0], ConfigError, "expected"),
+        ("empty", [], ShapeError, "(0,)", "expected"),
+    )  # fmt: skip
+    values = [w if w.label != "too few" else w._replace(words=("expected",)) for w in values]
+    for w in values:
+        argument = "names" if w.label == "too few" else "values"
+        yield from each(of, argument, [w], lambda v: walks(values=v))
+    yield from each(of, "shape", SHAPES, lambda v: walks(shape=v))
+    yield from each(of, "span", SPANS, lambda v: walks(span=v))
+
+    of = "plotting.draw_analogies"
+    sums = lambda **v: P.draw_analogies(**{"a": X[0], "b": X[1], "c": X, "answers": X, "shape": here, **v})  # noqa: E731
+    for name in ("a", "b"):
+        ends = wrong_rows(
+            name, ("None", None, DTypeError, "expected"), ("a str", "far", DTypeError, "expected"),
+            ("rows", X, ShapeError, "(6, 4)", "expected"), ("narrow", X[0, 1:], ShapeError, "(3,)", "expected"),
+        )  # fmt: skip
+        yield from each(of, name, ends, lambda v, n=name: sums(**{n: v}))
+    for name in ("c", "answers"):
+        yield from drawn(of, name, lambda v, n=name: sums(**{n: v}))
+        yield row(
+            of, "answers", f"other than {name}", lambda n=name: sums(**{n: X[1:]}), ShapeError, "(5, 4)", "expected"
+        )
+    yield from each(of, "shape", SHAPES, lambda v: sums(shape=v))
+    yield from each(of, "span", SPANS, lambda v: sums(span=v))
+
+    no_data = [w for w in numbers("images") if w.error is DTypeError or "without" in w.label]
+    yield from each("plotting.span_of", "images", no_data, P.span_of)
+    for said, value in {"NaN alone": X * np.nan, "infinite": X * np.inf}.items():
+        yield row("plotting.span_of", "images", said, lambda v=value: P.span_of(v), RangeError, "expected")
+
+
+def of_models_drawn():
+    P = plotting
+    told = lambda: model("ConditionalVAE")  # noqa: E731
+    no_labelled = NO_MODELS + wrong(ConfigError, "expected a ConditionalVAE", model())
+    yield from each("plotting.draw_classes", "model", no_labelled, lambda v: P.draw_classes(v, (2, 2)))
+    yield from each("plotting.draw_classes", "shape", SHAPES, lambda v: P.draw_classes(told(), v))
+    yield from each("plotting.draw_classes", "seed", SEEDS, lambda v: P.draw_classes(told(), None, v))
+    yield from each("plotting.draw_classes", "columns", COUNTS, lambda v: P.draw_classes(told(), None, columns=v))
+    yield from each("plotting.draw_classes", "span", SPANS, lambda v: P.draw_classes(told(), None, span=v))
+    styles = lambda **v: P.draw_styles(**{"model": told(), "images": X, "labels": Y, "shape": (2, 2), **v})  # noqa: E731
+    yield from each("plotting.draw_styles", "model", no_labelled, lambda v: styles(model=v))
+    yield from each("plotting.draw_styles", "images", data("images", INPUTS), lambda v: styles(images=v))
+    yield from each("plotting.draw_styles", "labels", labels(6, CLASSES), lambda v: styles(labels=v))
+    yield from each("plotting.draw_styles", "shape", SHAPES, lambda v: styles(shape=v))
+    yield from each("plotting.draw_styles", "span", SPANS, lambda v: styles(span=v))
+
+    yield from each("plotting.draw_manifold", "vae", NO_VAES, lambda v: P.draw_manifold(v, (2, 2)))
+    yield row(
+        "plotting.draw_manifold",
+        "vae",
+        "of three dimensions",
+        lambda: P.draw_manifold(deep(), None),
+        ConfigError,
+        "3",
+        "expected",
+    )
+    yield from each("plotting.draw_manifold", "shape", SHAPES, lambda v: P.draw_manifold(model(), v))
+    yield from each("plotting.draw_manifold", "side", COUNTS, lambda v: P.draw_manifold(model(), None, v))
+    yield from each("plotting.draw_manifold", "span", SPANS, lambda v: P.draw_manifold(model(), None, span=v))
+
+    codes = [w for w in data("codes", INPUTS, support=None) if w.label not in ("too narrow", "too wide")]
+    codes = [w._replace(words=("codes", "expected") if w.error is ShapeError else ("codes",)) for w in codes]
+    yield from each("plotting.draw_codes", "codes", codes, lambda v: P.draw_codes(v, None))
+    names = wrong_rows(
+        "labels", ("a number", 3, ShapeError, "()", "expected (6,)"),
+        ("too few", Y[1:], ShapeError, "(5,)", "expected (6,)"),
+        ("a table", X, ShapeError, "(6, 4)", "expected (6,)"), ("ragged", [[1], [1, 2]], DTypeError, "expected"),
+        ("of objects", [None] * 6, DTypeError, "object", "expected"),
+    )  # fmt: skip
+    yield from each("plotting.draw_codes", "labels", names, lambda v: P.draw_codes(CODES, v))
+
+    yield from each("plotting.draw_latent", "model", NO_MODELS, lambda v: P.draw_latent(v, SPLIT, (2, 2)))
+    yield from each("plotting.draw_latent", "rows", PARTS, lambda v: P.draw_latent(model(), v, (2, 2)))
+    yield from each("plotting.draw_latent", "shape", SHAPES, lambda v: P.draw_latent(model(), SPLIT, v))
+    walks = lambda **v: P.draw_walks(**{"model": model(), "rows": SPLIT, "shape": (2, 2), **v})  # noqa: E731
+    yield from each("plotting.draw_walks", "model", NO_MODELS, lambda v: walks(model=v))
+    yield from each("plotting.draw_walks", "rows", PARTS, lambda v: walks(rows=v))
+    yield from each("plotting.draw_walks", "shape", SHAPES, lambda v: walks(shape=v))
+    yield from each("plotting.draw_walks", "walks", COUNTS, lambda v: walks(walks=v))
+    steps = SIZES + wrong(ConfigError, "at least 2", 0, 1)
+    yield from each("plotting.draw_walks", "steps", steps, lambda v: walks(steps=v))
+
+    album = lambda **v: P.draw_album(**{"model": model(), "history": training.History(), "data": DATA, **v})  # noqa: E731
+    yield from each("plotting.draw_album", "model", NO_MODELS, lambda v: album(model=v))
+    yield from each("plotting.draw_album", "history", HISTORIES, lambda v: album(history=v))
+    yield from each(
+        "plotting.draw_album",
+        "data",
+        wrong(ConfigError, "expected a Dataset", None, "digits", X, SPLIT),
+        lambda v: album(data=v),
+    )
+    yield from each("plotting.draw_album", "seed", SEEDS, lambda v: album(seed=v))
+    unlabelled = DATA._replace(test=datasets.Split(X, None))
+    yield row(
+        "plotting.draw_album",
+        "data",
+        "without labels",
+        lambda: album(model=told(), data=unlabelled),
+        ConfigError,
+        "labels",
+        "expected",
+    )
+    yield from each("plotting.draw_history", "history", HISTORIES, P.draw_history)
+    yield row(
+        "plotting.draw_history",
+        "history",
+        "of no epochs",
+        lambda: P.draw_history(training.History()),
+        ConfigError,
+        "expected",
+    )
+
+    figure = lambda: P.draw_images(X, None, 3)  # noqa: E731
+    yield from each(
+        "plotting.save_picture",
+        "figure",
+        wrong(ConfigError, "expected a figure", None, 3, "picture", X),
+        lambda v: P.save_picture(v, place("a.png")),
+    )
+    yield from each("plotting.save_picture", "path", PATHS, lambda v: P.save_picture(figure(), v))
+    for name in ("picture", "picture.jpg", "picture.PNG.txt", ""):
+        yield row(
+            "plotting.save_picture",
+            "path",
+            f"{name!r}",
+            lambda n=name: P.save_picture(figure(), n),
+            ConfigError,
+            ".png",
+            "expected",
+        )
+    (*places,) = ((said, f"{name}.png", *rest) for said, name, *rest in PLACES if said != "a folder")
+    yield from each(
+        "plotting.save_picture",
+        "cannot write",
+        wrong_rows("cannot write", *places),
+        lambda v: P.save_picture(figure(), place(v)),
+    )
+
+
+def deep():
+    import scratchvae as sv
+
+    return sv.VAE(INPUTS, 3, ())
+
+
+ROWS = [*of_evaluation(), *of_pictures(), *of_models_drawn()]
