@@ -12,6 +12,7 @@ from scratchvae.errors import ConfigError
 
 T = TypeVar("T")
 LARGEST = 2**40  # of what is counted: no machine holds as many rows, and no training takes as many steps
+WIDEST = 8 * LARGEST  # of what a layer is made for: a few numbers for each latent dimension
 LARGEST_SEED = 2**128 - 1  # as many bits as NumPy's generators keep of one
 
 

@@ -12,7 +12,7 @@ from scratchvae.layers.initializers import get_initializer
 from scratchvae.layers.layer import Layer
 from scratchvae.memory import BatchBuffers, FlatVector, require_writable
 from scratchvae.memory.flat import Shapes
-from scratchvae.settings import seed_of, whole
+from scratchvae.settings import WIDEST, seed_of, whole
 
 
 class LabelledLinear(Layer):
@@ -38,9 +38,9 @@ class LabelledLinear(Layer):
     def __init__(
         self, inputs: int, classes: int, outputs: int, init: str = "glorot_uniform", seed: int | None = None
     ) -> None:
-        self.inputs = whole("inputs", inputs)
+        self.inputs = whole("inputs", inputs, most=WIDEST)
         self.classes = whole("classes", classes)
-        self.outputs = whole("outputs", outputs)
+        self.outputs = whole("outputs", outputs, most=WIDEST)
         self.init = get_initializer(init)
         self.seed = None if seed is None else seed_of(seed)
 

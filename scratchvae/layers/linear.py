@@ -12,7 +12,7 @@ from scratchvae.layers.initializers import get_initializer
 from scratchvae.layers.layer import Layer
 from scratchvae.memory import BatchBuffers, FlatVector, require_writable
 from scratchvae.memory.flat import Shapes
-from scratchvae.settings import seed_of, whole
+from scratchvae.settings import WIDEST, seed_of, whole
 
 
 class Linear(Layer):
@@ -32,8 +32,8 @@ class Linear(Layer):
     db: Array
 
     def __init__(self, inputs: int, outputs: int, init: str = "glorot_uniform", seed: int | None = None) -> None:
-        self.inputs = whole("inputs", inputs)
-        self.outputs = whole("outputs", outputs)
+        self.inputs = whole("inputs", inputs, most=WIDEST)
+        self.outputs = whole("outputs", outputs, most=WIDEST)
         self.init = get_initializer(init)
         self.seed = None if seed is None else seed_of(seed)
 
