@@ -315,7 +315,10 @@ def for_each_command():
             if action.choices is not None:
                 yield f"{right} {option} nosuch", "nosuch"
             elif action.type in FAR:
-                yield from ((f"{right} {beside} {option}={far}", NAMED.get(option, option.strip("-").split("-")[0])) for far in FAR[action.type])
+                yield from (
+                    (f"{right} {beside} {option}={far}", NAMED.get(option, option.strip("-").split("-")[0]))
+                    for far in FAR[action.type]
+                )
             if option in ("--out", "--picture") and name != "train":
                 yield f"{right} {option} a.gif", ".npy" if option == "--out" else ".png"
                 yield f"{right} {option} file/a.{'png' if option == '--picture' else 'npy'}", "file"

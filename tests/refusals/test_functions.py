@@ -31,30 +31,105 @@ def test_it_is_refused_by_name_with_what_was_given_and_what_to_do(row):
 # --- is the table whole?
 
 # what nobody outside calls: pieces ask it of each other, in a step that looks at nothing twice
-INSIDE = """
-    bind allocate bind_parameters initialize parameter_shapes admit admit_as admit_gradient admit_gradient_per_dimension
-    admit_sums admit_picture admit_mean build_networks build_latent chunks admit_data admit_noise admit_labels targets_of
-    start_labels classes_of condition tell posterior for_completion scale_output backward_to_inputs
-    backward_to_both half product squares weigh spread backward_logvar corrections rate draw value vjp
-    constant sgd adam settle take_room make_locks require_no_other_fit steady writing fitting
-""".split()
+INSIDE = [
+    "bind",
+    "allocate",
+    "bind_parameters",
+    "initialize",
+    "parameter_shapes",
+    "admit",
+    "admit_as",
+    "admit_gradient",
+    "admit_gradient_per_dimension",
+    "admit_sums",
+    "admit_picture",
+    "admit_mean",
+    "build_networks",
+    "build_latent",
+    "chunks",
+    "admit_data",
+    "admit_noise",
+    "admit_labels",
+    "targets_of",
+    "start_labels",
+    "classes_of",
+    "condition",
+    "tell",
+    "posterior",
+    "for_completion",
+    "scale_output",
+    "backward_to_inputs",
+    "backward_to_both",
+    "half",
+    "product",
+    "squares",
+    "weigh",
+    "spread",
+    "backward_logvar",
+    "corrections",
+    "rate",
+    "draw",
+    "value",
+    "vjp",
+    "constant",
+    "sgd",
+    "adam",
+    "settle",
+    "take_room",
+    "make_locks",
+    "require_no_other_fit",
+    "steady",
+    "writing",
+    "fitting",
+]
 NOTHING_TO_GET_WRONG = {
     # records: they hold what they are given, and are given it by functions that have looked at it
     **dict.fromkeys(
-        """datasets.Dataset datasets.Split evaluation.Classification evaluation.ImputationError evaluation.LatentUse
-        evaluation.MutualInformationGap gradcheck.Argument training.Epoch training.Score verification.Check
-        verification.Finding verification.GradientProblem verification.Measurement verification.StepProblem
-        verification.Subject""".split(),
+        [
+            "datasets.Dataset",
+            "datasets.Split",
+            "evaluation.Classification",
+            "evaluation.ImputationError",
+            "evaluation.LatentUse",
+            "evaluation.MutualInformationGap",
+            "gradcheck.Argument",
+            "training.Epoch",
+            "training.Score",
+            "verification.Check",
+            "verification.Finding",
+            "verification.GradientProblem",
+            "verification.Measurement",
+            "verification.StepProblem",
+            "verification.Subject",
+        ],
         "a record",
     ),
     # what others are derived from: it promises, and takes nothing
-    **dict.fromkeys("layers.Layer optim.Optimizer probability.Likelihood training.Corruption verification.Oracle".split(), "a base"),
+    **dict.fromkeys(
+        ["layers.Layer", "optim.Optimizer", "probability.Likelihood", "training.Corruption", "verification.Oracle"],
+        "a base",
+    ),
     # made without arguments
     **dict.fromkeys(
-        """layers.GELU layers.ReLU layers.SiLU layers.Sigmoid layers.Softplus layers.Split layers.Tanh
-        probability.Bernoulli probability.ContinuousBernoulli probability.GaussianDecoded probability.GaussianKL
-        probability.ImportanceBound probability.LogRatio probability.LogSoftmax probability.MarginalBound
-        probability.Reparameterize training.History""".split(),
+        [
+            "layers.GELU",
+            "layers.ReLU",
+            "layers.SiLU",
+            "layers.Sigmoid",
+            "layers.Softplus",
+            "layers.Split",
+            "layers.Tanh",
+            "probability.Bernoulli",
+            "probability.ContinuousBernoulli",
+            "probability.GaussianDecoded",
+            "probability.GaussianKL",
+            "probability.ImportanceBound",
+            "probability.LogRatio",
+            "probability.LogSoftmax",
+            "probability.MarginalBound",
+            "probability.Reparameterize",
+            "training.History",
+        ],
         "no argument",
     ),
     "optim.Schedule": "a type",
