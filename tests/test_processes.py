@@ -31,8 +31,12 @@ MODELS = {
 
 needs_fork = pytest.mark.skipif("fork" not in METHODS, reason="this platform does not fork")
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler to make kernels with")
-# Newer versions of Python warn that what a thread holds may be held for ever in a child: ours is not, as is shown here.
-pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+# Newer versions of Python, and JAX once it is imported, warn that what a thread holds may be held for ever in a child:
+# what ours hold is not, as is shown here.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
+    pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning"),
+]
 
 
 def same(one, other):
