@@ -123,16 +123,17 @@ def _against(problem: Problem, oracle: Oracle, seed: int, dtype: np.dtype[Any]) 
     given = dict(zip(names, map(np.array, problem.vjp(dy, *ours)), strict=True))
     expected = dict(zip(names, oracle.vjp(formula, dy.astype(np.float64), *theirs), strict=True))
     return {
-        **relative_errors({"value": value}, {"value": oracle.value(formula, *theirs)}),
+        **relative_errors({"value": value}, {"value": oracle.value(formula, *theirs)}, least=SHARE),
         **relative_errors(given, expected),
     }
 
 
-def relative_errors(given: Mapping[str, Array], expected: Mapping[str, Array]) -> dict[str, float]:
+def relative_errors(given: Mapping[str, Array], expected: Mapping[str, Array], least: float = 0.0) -> dict[str, float]:
     """‖given − expected‖ / ‖expected‖ of each array; of one far shorter than all together, over that share of them.
 
-    An array may be the small difference of large terms: then its rounding is that of the terms. One of another shape,
-    and one that should be 0 and is not, are infinitely off.
+    An array may be the small difference of large terms: then its rounding is that of the terms. So it is of a loss of
+    5e-4 nats, whose terms are of some nats: none is taken relative to less than `least`. One of another shape, and one
+    that should be 0 and is not, are infinitely off.
     """
     whole = np.sqrt(sum(float(np.linalg.norm(array)) ** 2 for array in expected.values()))
     errors = {}
@@ -140,6 +141,9 @@ def relative_errors(given: Mapping[str, Array], expected: Mapping[str, Array]) -
         if np.shape(given[name]) != np.shape(array):
             errors[name] = inf
             continue
-        apart, size = float(np.linalg.norm(given[name] - array)), max(float(np.linalg.norm(array)), SHARE * whole)
+        apart, size = (
+            float(np.linalg.norm(given[name] - array)),
+            max(float(np.linalg.norm(array)), SHARE * whole, least),
+        )
         errors[name] = apart / size if size else inf * apart if apart else 0.0
     return errors

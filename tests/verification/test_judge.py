@@ -22,6 +22,15 @@ def test_an_error_is_relative_to_the_array_or_to_a_hundredth_of_all():
     assert relative_errors({"a": np.full(1, 1.01)}, {"a": np.ones(1)})["a"] == pytest.approx(0.01)
 
 
+def test_a_loss_near_zero_is_as_exact_as_its_terms_not_as_itself():
+    given, expected = {"value": np.full((), 5e-4 + 1e-7)}, {"value": np.full((), 5e-4)}
+    assert relative_errors(given, expected)["value"] == pytest.approx(2e-4)
+    assert relative_errors(given, expected, least=0.01)["value"] == pytest.approx(1e-5)
+    problem = SUBJECTS["IWAE-incomplete"].draw(np.random.default_rng(248))  # whose loss is -5.5e-4 nats
+    found = examine(problem, get_oracle("autograd"), 248, "float32")
+    assert abs(problem.forward(*problem.inputs.values())) < 1e-3 and found.complaints == {}
+
+
 @pytest.mark.parametrize("given", [np.ones((1, 3)), np.ones(1), np.ones(())])
 def test_another_shape_is_infinitely_off_though_it_would_broadcast(given):
     assert relative_errors({"db": given}, {"db": np.ones(3)})["db"] == inf
