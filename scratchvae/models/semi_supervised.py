@@ -170,6 +170,7 @@ class SemiSupervisedVAE(ConditionalVAE):
         labels = self.told_last if labels is None else labels
         return check_labels(UNLABELLED if labels is None else labels, rows, self.classes, name, some=True)
 
+    @synchronized  # or what another thread puts back when its `terms` end would stand for what is set here
     def start_labels(self, labels: Array, share: float) -> None:
         """As `ConditionalVAE.start_labels`; where α was not set, it becomes 0.1 / share."""
         super().start_labels(labels, share)
