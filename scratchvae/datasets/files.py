@@ -27,7 +27,7 @@ def load_file(path: Path, key: str | None = None) -> Dataset:
     try:
         (array,) = read_arrays(path, lambda names: [_member(path, names, key)]).values()
     except FileError as error:
-        raise DataError(str(error)) from None
+        raise DataError(f"{error}; fetch it anew, or save an array with numpy.save") from None
     return _from_array(path, array)
 
 

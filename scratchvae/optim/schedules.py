@@ -63,7 +63,7 @@ class Scaled:
     """Another schedule's rate, `factor` times."""
 
     def __init__(self, schedule: Schedule, factor: float) -> None:
-        self.schedule = schedule
+        self.schedule = admit_schedule("schedule", schedule)
         self.factor = positive("factor", factor)
 
     def __call__(self, t: int) -> float:

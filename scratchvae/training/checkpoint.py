@@ -31,7 +31,7 @@ import numpy as np
 from scratchvae.backend import Array, to_numpy
 from scratchvae.disk import locked, open_sealed, rotate, versions, whole_file, write_sealed
 from scratchvae.errors import CheckpointWarning, ConfigError, FileError, warn
-from scratchvae.settings import whole
+from scratchvae.settings import path_of, shown, whole
 from scratchvae.training.history import Epoch
 from scratchvae.training.saving import arrays_of, header_of
 from scratchvae.training.state import Kept, Record
@@ -55,9 +55,13 @@ class Checkpoints:
     def __init__(self, path: str | PathLike[str], every: int | None, keep: int, settings: Record) -> None:
         import json
 
-        if not isinstance(path, str | PathLike) or Path(path).suffix != ".npz" or Path(path).is_dir():
-            raise ConfigError(f"checkpoint={path!r}: expected the name of a file that ends in .npz")
-        self.path = Path(path)
+        self.path = Path(path_of("checkpoint", path, "kept.npz"))
+        try:
+            named = self.path.suffix == ".npz" and not self.path.is_dir()
+        except OSError as error:  # a name that no file can have
+            raise FileError(f"cannot write {self.path}: {error.strerror}; choose another place") from None
+        if not named:
+            raise ConfigError(f"checkpoint={shown(path)}: expected the name of a file that ends in .npz")
         self.every = None if every is None else whole("every", every)
         self.keep = whole("keep", keep)
         self.settings: Record = json.loads(json.dumps(settings))  # so that it equals what is read

@@ -8,7 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratchvae.backend import Array
+from scratchvae.errors import ShapeError
 from scratchvae.memory import Unit
+from scratchvae.models import Model
+from scratchvae.settings import of_kind
 from scratchvae.verification.oracles import Oracle
 
 
@@ -49,6 +52,15 @@ class Subject(NamedTuple):
     name: str
     covers: tuple[Any, ...]
     draw: Callable[[np.random.Generator], Problem]
+
+
+def admitted(model: Any, x: Any, eps: Any) -> tuple[Array, Array]:
+    """x (B, D) and eps (B, noise_dim), once `model` is known to be one, and to take them. Raises as its methods do."""
+    model = of_kind("model", model, Model, "a model, such as VAE(784, 20)")
+    x, eps = model.admit_data(x), model.door.rows(eps, "eps", model.noise_dim)
+    if len(eps) != len(x):
+        raise ShapeError(f"eps has {len(eps)} rows and x has {len(x)}; expected one row of noise for each row of x")
+    return x, eps
 
 
 class Twins(dict["np.dtype[Any]", Any]):

@@ -7,7 +7,7 @@ from standin import STANDIN
 
 import scratchvae as sv
 from scratchvae.backend import to_numpy
-from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
+from scratchvae.errors import ConfigError, RangeError
 
 X, Y = uniform(0, 7, 6), np.array([0, 1, 2, 2, 1, 0, 1])
 
@@ -81,31 +81,15 @@ def test_methods_that_take_no_labels_are_told_them(model):
         model.interpolate(X[0], X[1])
 
 
-BAD = {
-    "a class too many": ([0, 1, 2, 3, 0, 0, 0], RangeError, "hold 3, and there are 3 classes; expected 0 to 2"),
-    "no label": ([0, 1, -1, 0, 0, 0, 0], RangeError, "hold -1"),
-    "floats": ([0.0, 1, 2, 0, 0, 0, 0], DTypeError, r"float64; expected whole numbers, 0 to 2: use .astype\(int\)"),
-    "truths": ([True] * 7, DTypeError, "bool"),
-    "text": (["a"] * 7, DTypeError, "expected whole numbers"),
-    "too few": ([0, 1], ShapeError, r"have shape \(2,\); expected \(7,\)"),
-    "a column": (Y[:, None], ShapeError, r"\(7, 1\); expected \(7,\)"),
-    "ragged": ([[0], [0, 1]], DTypeError, "makes no array"),
-    "none": (None, ConfigError, "needs the class of each row, 0 to 2: pass labels=, on"),
-}
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_in_training_and_scoring_too(model, case):
-    labels, error, message = BAD[case]
-    before = model.theta.copy()
-    trainer = sv.Trainer(model)
+def test_labels_that_make_no_sense_are_refused_before_a_weight_moves(model):
+    before, trainer, wrong = model.theta.copy(), sv.Trainer(model), [0, 1, 2, 3, 0, 0, 0]
     for ask in (
-        lambda: trainer.fit(X, 1, labels=labels),
-        lambda: trainer.step(X, labels),
-        lambda: sv.score(model, X, labels=labels),
-        lambda: trainer.fit(X, 1, X, labels=Y, validation_labels=labels),
+        lambda: trainer.fit(X, 1, labels=wrong),
+        lambda: trainer.step(X, wrong),
+        lambda: sv.score(model, X, labels=wrong),
+        lambda: trainer.fit(X, 1, X, labels=Y, validation_labels=wrong),
     ):
-        with pytest.raises(error, match=message.replace("labels=", "(validation_)?labels=")):
+        with pytest.raises(RangeError, match="hold 3, and there are 3 classes"):
             ask()
     assert np.array_equal(model.theta, before)
 

@@ -65,6 +65,10 @@ def of_schedules():
         lambda v: optim.WarmUp(3, v),
     )  # fmt: skip
 
+    no_schedule = wrong(ConfigError, "expected a schedule", None, 1e-3, "cosine", [], optim.Cosine)
+    yield from each("optim.Scaled", "schedule", no_schedule, lambda v: optim.Scaled(v, 0.5))
+    yield from each("optim.Scaled", "factor", POSITIVES, lambda v: optim.Scaled(optim.Constant(1e-3), v))
+
 
 def of_steps():
     for kind in OPTIMIZERS:

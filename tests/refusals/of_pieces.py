@@ -25,16 +25,17 @@ class Piece(NamedTuple):
 ROW = {"dlog_likelihood": 0}
 DENSITY = {"backward": ROW, "backward_data": ROW}
 ACTIVATIONS = ("ReLU", "LeakyReLU", "Tanh", "Sigmoid", "Softplus", "SiLU", "GELU")
+ELEMENTWISE = {"backward": {"dy": D}, "backward_parameters": {"dy": D}}
 PARAMETERS = {"backward": {"dy": 2}, "backward_parameters": {"dy": 2}}
 PIECES = {
-    **{f"layers.{kind}": Piece(getattr(ls, kind), {"x": D}, {"backward": {"dy": D}}) for kind in ACTIVATIONS},
+    **{f"layers.{kind}": Piece(getattr(ls, kind), {"x": D}, ELEMENTWISE) for kind in ACTIVATIONS},
     "layers.Linear": Piece(lambda: ls.Linear(D, 2, seed=0), {"x": D}, PARAMETERS),
     "layers.LabelledLinear": Piece(lambda: labelled(), {"x": D}, PARAMETERS),
     "layers.Sequential": Piece(
         lambda: ls.Sequential(ls.Linear(D, 3), ls.Tanh(), ls.Linear(3, 2)), {"x": D}, PARAMETERS
     ),
     "layers.Fill": Piece(lambda: ls.Fill(ls.Linear(D, 2)), {"x": D}, PARAMETERS),
-    "layers.Repeat": Piece(lambda: ls.Repeat(2), {"x": D}, {"backward": {"dy": D}}, rows_back=2 * B),
+    "layers.Repeat": Piece(lambda: ls.Repeat(2), {"x": D}, ELEMENTWISE, rows_back=2 * B),
     "layers.Split": Piece(ls.Split, {"x": D}, {"backward": {"dleft": D // 2, "dright": D // 2}}),
     "probability.Reparameterize": Piece(
         pr.Reparameterize, {"mu": D, "logvar": D, "eps": D}, {"backward": {"dz": D}, "backward_noise": {"dz": D}}

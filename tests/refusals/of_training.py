@@ -8,10 +8,12 @@ import numpy as np
 from refusals.table import (
     CLASSES,
     COUNTS,
+    FLAGS,
     INPUTS,
     PATHS,
     POSITIVES,
     SEEDS,
+    SIZES,
     X,
     Y,
     data,
@@ -142,6 +144,24 @@ def of_fit():
     yield row(of, "labelled_share", "below that of the data", lambda: fit(0.1), ConfigError, "0.1", "leave it out")
 
 
+def of_checkpoints():
+    of, fit = "Trainer.fit", lambda **v: trainer().fit(X, 1, **{"checkpoint": place("kept.npz"), **v})
+    yield from each(of, "checkpoint", given(PATHS), lambda v: fit(checkpoint=v))
+    for name in ("kept", "kept.npy", "", "."):
+        yield row(of, "checkpoint", f"{name!r}", lambda n=name: fit(checkpoint=n), ConfigError, "expected", ".npz")
+    for said, name, *_ in PLACES:
+        path = name if name.endswith(".npz") else f"{name}.npz/."
+        if said != "a folder":
+            yield row(of, "cannot", said, lambda p=path: fit(checkpoint=place(p)), FileError, "choose")
+    yield from each(of, "every", given(COUNTS), lambda v: fit(every=v))
+    yield from each(of, "keep", COUNTS, lambda v: fit(keep=v))
+    yield from each(of, "resume", FLAGS, lambda v: fit(resume=v))
+    yield from each(of, "retries", SIZES, lambda v: fit(retries=v))
+    for name, value in {"every": 3, "resume": True}.items():
+        alone = lambda n=name, v=value: trainer().fit(X, 1, **{n: v})  # noqa: E731
+        yield row(of, name, "without a checkpoint", alone, ConfigError, "pass checkpoint=")
+
+
 def of_scores():
     yield from each("score", "model", NO_MODELS, lambda v: sv.score(v, X))
     yield from each("score", "images", data("images", INPUTS), lambda v: sv.score(model(), v))
@@ -183,16 +203,16 @@ def place(name):
 def of_files():
     yield from each("save", "model", NO_MODELS, lambda v: sv.save(v, place("vae.npz")))
     yield from each("save", "path", PATHS, lambda v: sv.save(model(), v))
-    yield from each("load", "path", PATHS, sv.load)
+    for name in ("load", "load_encoder"):
+        read = getattr(sv, name)
+        yield from each(name, "path", PATHS, read)
+        for file in ("missing.npz", "folder", "text", "empty.npz", "arrays.npz", "a\0b.npz", "a" * 300):
+            what = file.split("\0")[-1]
+            yield row(name, what, "no model", lambda n=file, r=read: r(place(n)), FileError, "scratchvae.save")
+        backends = wrong(BackendError, "choose", None, "gpu", 3, [], np)
+        yield from each(name, "backend", backends, lambda v, r=read: r(saved(), v))
     wheres = wrong_rows("cannot write", *PLACES)
     yield from each("save", "cannot write", wheres, lambda v: sv.save(model(), place(v)))
-    for name in ("missing.npz", "folder", "text", "empty.npz", "arrays.npz", "a\0b.npz", "a" * 300):
-        yield row(
-            "load", name.split("\0")[-1], "no model", lambda n=name: sv.load(place(n)), FileError, "scratchvae.save"
-        )
-    yield from each(
-        "load", "backend", wrong(BackendError, "choose", None, "gpu", 3, [], np), lambda v: sv.load(saved(), v)
-    )
     noted = lambda: sv.save(with_notes({"x": object()}), place("vae.npz"))  # noqa: E731
     yield row("save", "model.notes", "no JSON", noted, ConfigError, "object", "keep plain values")
     for method in ("to_csv", "kl_to_csv"):
@@ -261,4 +281,4 @@ def of_noise_on_purpose():
     yield from each("training.KLCycles", "rise", rises, lambda v: training.KLCycles(10, rise=v))
 
 
-ROWS = [*of_the_trainer(), *of_steps(), *of_fit(), *of_scores(), *of_files(), *of_noise_on_purpose()]
+ROWS = [*of_the_trainer(), *of_steps(), *of_fit(), *of_checkpoints(), *of_scores(), *of_files(), *of_noise_on_purpose()]

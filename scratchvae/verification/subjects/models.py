@@ -8,20 +8,18 @@ from typing import Any
 import numpy as np
 
 from scratchvae.backend import Array
-from scratchvae.errors import ShapeError
 from scratchvae.models import IWAE, VAE, Autoencoder, Model, SemiSupervisedVAE, Terms
 from scratchvae.models.configuration import DTYPES
 from scratchvae.models.likelihoods import LIKELIHOODS, check_sigma
 from scratchvae.models.network import ACTIVATIONS
 from scratchvae.optim import SGD
-from scratchvae.settings import of_kind
 from scratchvae.streams import fill, stream
 from scratchvae.training import Trainer
 from scratchvae.training.run import Run
 from scratchvae.training.steps import Steps
 from scratchvae.verification import formulas
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import GradientProblem, StepProblem, Subject, Twins, with_hidden
+from scratchvae.verification.problem import GradientProblem, StepProblem, Subject, Twins, admitted, with_hidden
 from scratchvae.verification.subjects.draws import sizes
 from scratchvae.verification.subjects.probability import between
 
@@ -43,13 +41,9 @@ def of_model(
     The encoder sees `corrupted` (B, D), if that is given, and then the gradient is taken by it too. A model that takes
     labels is given `targets` (B, K), one-hot or zeros, by which none is taken.
     An autoencoder's is taken by its weights alone. In its own dtype the model itself computes, with whatever it has
-    kept from earlier; each call leaves its weights as they were. Raises as its
-    methods do.
+    kept from earlier; each call leaves its weights as they were.
     """
-    of_kind("model", model, Model, "a model, such as VAE(784, 20)")
-    x, eps = model.admit_data(x), model.door.rows(eps, "eps", model.noise_dim)
-    if len(eps) != len(x):
-        raise ShapeError(f"eps has {len(eps)} rows and x has {len(x)}; expected one row of noise for each row of x")
+    x, eps = admitted(model, x, eps)
     twins = Twins(lambda dtype: model.astype(_NAMES[dtype]))
     twins[model.dtype] = model
     weights = {name: view.astype(np.float64) for name, view in model.params.items()}
