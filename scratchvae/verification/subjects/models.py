@@ -37,11 +37,10 @@ def of_model(
 ) -> GradientProblem:
     """The loss of `model` at its weights, at rows x (B, D) with noise eps (B, noise_dim): by x, by eps, by its weights.
 
-    Where `hidden` (B, D) is True, the model is given NaN in the place of x.
-    The encoder sees `corrupted` (B, D), if that is given, and then the gradient is taken by it too. A model that takes
-    labels is given `targets` (B, K), one-hot or zeros, by which none is taken.
-    An autoencoder's is taken by its weights alone. In its own dtype the model itself computes, with whatever it has
-    kept from earlier; each call leaves its weights as they were.
+    Where `hidden` (B, D) is True, the model is given NaN in the place of x. The encoder sees `corrupted` (B, D), if
+    that is given, and then the gradient is taken by it too. A model that takes labels is given `targets` (B, K), one-
+    hot or zeros, by which none is taken. An autoencoder's is taken by its weights alone. In its own dtype the model
+    itself computes, with whatever it has kept from earlier; each call leaves its weights as they were.
     """
     x, eps = admitted(model, x, eps)
     twins = Twins(lambda dtype: model.astype(_NAMES[dtype]))
