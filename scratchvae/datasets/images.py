@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ LARGEST_PIXEL = {"1": 1, "L": 255, "I;16": 65535}  # by Pillow's name for the mo
 FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF")  # no other of Pillow's readers is let near a file
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff"}
 MOST_PIXELS = 1 << 22
+LARGEST_FILE = 1 << 25  # bytes
 
 
 def load_folder(path: Path) -> Dataset:
@@ -67,9 +69,14 @@ def _opened(file: Path) -> Iterator[Any]:
     try:
         if not file.is_file():
             raise OSError("it is no file")  # a pipe would be waited for
+        if file.stat().st_size > LARGEST_FILE:
+            raise OSError(f"it has {file.stat().st_size} bytes; expected {LARGEST_FILE} at most")
+        content = BytesIO(
+            file.read_bytes()
+        )  # a read from a file takes room for what a chunk claims, one from here does not
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's on sizes, which we bound, and on metadata, which we do not read
-            with Image.open(file, formats=FORMATS) as image:
+            with Image.open(content, formats=FORMATS) as image:
                 yield image
     except DataError:
         raise

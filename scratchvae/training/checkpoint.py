@@ -180,6 +180,8 @@ def _table(epochs: list[Epoch]) -> dict[str, Array]:
 
 
 def _epochs(numbers: Array, kl: Array) -> list[Epoch]:
+    if numbers.dtype.kind != "f" or kl.dtype.kind != "f":
+        raise FileError(f"its history is of {numbers.dtype} and {kl.dtype}; expected floats")
     epochs = []
     for (number, loss, reconstruction, mean, watched, seconds, weight), each in zip(
         numbers.tolist(), kl.tolist(), strict=True

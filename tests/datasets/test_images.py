@@ -1,6 +1,7 @@
 """Folders of images."""
 
 import os
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -115,3 +116,24 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     folder = save_images(tmp_path / "images", pictures())
     os.mkfifo(folder / "11.png")
     assert_refused(folder, str(folder / "11.png"), "cannot be read", "no file")
+
+
+def test_a_chunk_that_claims_much_costs_no_memory(tmp_path):
+    folder = save_images(tmp_path / "images", pictures())
+    content = (folder / "07.png").read_bytes()
+    at = content.index(b"IDAT") - 4
+    (folder / "07.png").write_bytes(content[:at] + b"\x7f\xff\xff\xff" + content[at + 4 : -12])
+    tracemalloc.start()
+    try:
+        assert len(load(folder).part("all").images) == 11  # the pixels are all there
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 10e6
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
+    folder = save_images(tmp_path / "images", pictures())
+    monkeypatch.setattr(images, "LARGEST_FILE", 200)
+    (folder / "07.png").write_bytes((folder / "07.png").read_bytes() + bytes(200))
+    assert_refused(folder, str(folder / "07.png"), "cannot be read", "expected 200 at most")

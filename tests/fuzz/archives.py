@@ -80,7 +80,7 @@ def write_zip(members: list[tuple[str, bytes, int]]) -> bytes:
     with warnings.catch_warnings(), zipfile.ZipFile(file, "w") as archive:
         warnings.simplefilter("ignore")  # two of one name
         for name, content, method in members:
-            archive.writestr(name, content, method)
+            archive.writestr(name.partition("\0")[0] or " ", content, method)  # zipfile writes no empty name
     return file.getvalue()
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import scratchvae as sv
-from scratchvae.disk import open_sealed
+from scratchvae.disk import open_sealed, write_sealed
 from scratchvae.errors import CheckpointWarning, ConfigError, DivergedError, FileError
 from scratchvae.optim import SGD, Adam, AdamW, Cosine, WarmUp
 from scratchvae.training import KLWarmUp, Masking
@@ -342,3 +342,15 @@ def test_an_optimizer_of_another_kind_is_told_from_one_with_the_same_numbers(tmp
     fitted(checkpoint=path, every=1, killed=6, trained={"lr": None, "optimizer": Adam(1e-2)})
     with pytest.raises(ConfigError, match=r"optimizer was .*Adam.* and is .*AdamW"):
         fitted(checkpoint=path, resume=True, trained={"lr": None, "optimizer": AdamW(1e-2, weight_decay=0.0)})
+
+
+@pytest.mark.parametrize("name", ["history/epochs", "history/kl"])
+def test_a_history_of_other_numbers_than_floats_is_refused(tmp_path, name):
+    path = tmp_path / "run.npz"
+    fitted(checkpoint=path, every=1, killed=9, keep=1)
+    with open_sealed(path) as sealed:
+        header, arrays = sealed.header, {of: sealed.read(of) for of in sealed.described}
+    with path.open("w+b") as file:
+        write_sealed(file, header, {**arrays, name: arrays[name].astype(complex)})
+    with pytest.raises(FileError, match="complex128"):
+        fitted(checkpoint=path, resume=True)
