@@ -13,6 +13,7 @@ import scratchvae
 from scratchvae.backend import get_backend, to_numpy
 from scratchvae.cli.arguments import Commands, add_command, add_model, print_json, read_model
 from scratchvae.errors import BackendError
+from scratchvae.training.saving import describe_file
 
 
 def add_commands(commands: Commands) -> None:
@@ -30,7 +31,10 @@ def add_commands(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the installation, or one model."""
-    content = model_facts(read_model(args)) if args.model else installation()
+    if args.model:
+        content = {**describe_file(args.model), **model_facts(read_model(args))}
+    else:
+        content = installation()
     if args.json:
         print_json(content)
     else:

@@ -62,6 +62,20 @@ def load_encoder(path: str | PathLike[str], backend: str | Backend = "numpy") ->
     return encoder
 
 
+def describe_file(path: str | PathLike[str]) -> dict[str, Any]:
+    """What kind of file of ours is at `path`, and of a checkpoint how far its training had come. Raises as `load`."""
+    with _model_file(path) as sealed:
+        content: str = sealed.header.get("content", "model")
+        if content != "checkpoint":
+            return {"file": f"{content}, format {sealed.format}"}
+        return {
+            "file": f"checkpoint, format {sealed.format}",
+            "updates": sealed.header["run"]["updates"],
+            "epochs": sealed.described["history/epochs"].shape[0],
+            "training": sealed.header["stopped"] or "not ended; go on with it by --resume",
+        }
+
+
 def header_of(model: Model) -> dict[str, Any]:
     """What the header of a file says of `model`."""
     return {"model": type(model).__name__, "config": model.config, "notes": model.notes}

@@ -140,3 +140,16 @@ def test_the_settings_of_a_run_with_checkpoints_can_be_taken_for_another(folder)
     assert main(["train", "--config", "one", "--out", "two"]) == 0
     assert weights("one") == weights("two")
     assert (folder / "two" / "checkpoint.npz").exists()
+
+
+def test_info_tells_how_far_a_checkpoint_had_come(monkeypatch, capsys):
+    killed_after(20, monkeypatch, "--epochs", "3", "--out", "run", "--checkpoint")
+    assert main(["info", "run/checkpoint.npz"]) == 0
+    told = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
+    facts = {name: fact.strip() for name, fact in told.items()}
+    assert (facts["file"], facts["updates"], facts["epochs"]) == ("checkpoint, format 2", "12", "1")
+    assert facts["training"].startswith("not ended") and facts["model"] == "VAE"
+    assert train("--epochs", "3", "--out", "run", "--resume") == 0
+    assert main(["info", "run/checkpoint.npz"]) == main(["info", "run"]) == 0
+    out = capsys.readouterr().out
+    assert "finished" in out and "model, format 2" in out
