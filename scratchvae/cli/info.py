@@ -31,10 +31,7 @@ def add_commands(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the installation, or one model."""
-    if args.model:
-        content = {**describe_file(args.model), **model_facts(read_model(args))}
-    else:
-        content = installation()
+    content = {**describe_file(args.model), **model_facts(read_model(args))} if args.model else installation()
     if args.json:
         print_json(content)
     else:
