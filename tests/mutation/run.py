@@ -22,7 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [f"scratchvae/{room}" for room in ("layers", "probability", "optim", "models")]
-ROOMS = "layers probability optim models verification kernels memory training evaluation test_backend.py"
+ROOMS = "layers probability optim models verification kernels memory training evaluation refusals test_backend.py"
 # slow, slow to start, or after the source code of the package, which mutmut rewrites
 LEFT_OUT = "planted or bug20 or torch or jax or test_oracles or test_museum or is_checked"
 TESTS = [f"tests/{room}" for room in ROOMS.split() if (ROOT / "tests" / room).exists()]
