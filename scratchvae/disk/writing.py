@@ -53,7 +53,7 @@ def whole_file(path: str | PathLike[str], make_way: Callable[[], None] | None = 
         for folder in (path, *made):
             flush_folder(folder.parent)
     except OSError as error:
-        raise FileError(f"cannot write {path}: {reason_of(error)}") from None
+        raise FileError(f"cannot write {path}: {reason_of(error)}; mend that, or choose another place") from None
     finally:
         part.unlink(missing_ok=True)
         remove_empty(made)

@@ -87,8 +87,14 @@ class Checkpoints:
         }
         arrays = {name: to_numpy(array) for name, array in run.arrays.items() if name != "theta"}
         kept = {f"best/{name}": to_numpy(array) for name, array in best.kept.items()} if best else {}
-        with whole_file(self.path, partial(rotate, self.path, self.keep)) as file:
-            write_sealed(file, header, {**arrays_of(run.model), **arrays, **_table(run.epochs), **kept})
+        try:
+            with whole_file(self.path, partial(rotate, self.path, self.keep)) as file:
+                write_sealed(file, header, {**arrays_of(run.model), **arrays, **_table(run.epochs), **kept})
+        except FileError as error:
+            if not versions(self.path):
+                raise
+            go_on = "then go on from the last checkpoint by resume=True (on the command line --resume)"
+            raise FileError(f"{error}; {go_on}") from None
 
     def found(self, resume: bool) -> Found | None:
         """What to go on from, if that is wished for and there is something.

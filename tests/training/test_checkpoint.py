@@ -293,6 +293,7 @@ def test_a_disk_that_fails_at_any_moment_is_told_and_the_one_before_can_be_read(
         fitted(checkpoint=path, every=1, keep=3)
     except FileError as error:
         assert "No space left" in str(error) and "run.npz" in str(error)
+        assert ("go on from the last checkpoint by resume=True" in str(error)) == path.exists()
     else:
         assert name == "link"  # where a file can have no second name, it is copied
     monkeypatch.undo()
