@@ -82,7 +82,8 @@ def mark(axes, names, found, but=""):
         low, middle, high = (np.array(values) for values in zip(*(of[name] for of in found), strict=True))
         rows = np.arange(len(found)) + 0.8 * ((place + 0.5) / len(names) - 0.5)
         size = 8 if shape == "*" else 5
-        axes.errorbar(middle, rows, xerr=[middle - low, high - middle], fmt=shape, color=colour, label=name, ms=size)
+        bars = [list(middle - low), list(high - middle)]  # Matplotlib 3.9 takes an array of one number for a number
+        axes.errorbar(middle, rows, xerr=bars, fmt=shape, color=colour, label=name, ms=size)
     for row in range(0, len(found), 2):
         axes.axhspan(row - 0.5, row + 0.5, color="0.95", zorder=0)
     axes.tick_params(axis="y", length=0)

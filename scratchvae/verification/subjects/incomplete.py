@@ -80,7 +80,7 @@ def _incomplete(kind: type[Model]) -> Callable[[np.random.Generator], GradientPr
     def draw(rng: np.random.Generator) -> GradientProblem:
         more: dict[str, Any] = {"importance_samples": int(rng.integers(1, 5))} if kind is IWAE else {}
         model, x, eps = random_model(rng, kind, missing=True, **more)
-        return of_model(model, x, eps, hidden=rng.random(x.shape) < rng.choice([0.1, 0.5, 1.0]))
+        return of_model(model, x, eps, hidden=np.less(rng.random(x.shape), rng.choice([0.1, 0.5, 1.0])))
 
     return draw
 
