@@ -1,6 +1,8 @@
 """What is done in other processes: a child that is spawned has to find it by the name of a module."""
 
 import multiprocessing
+import os
+import sys
 import traceback
 
 import numpy as np
@@ -8,6 +10,12 @@ import numpy as np
 import scratchvae as sv
 
 LIMIT = 120  # seconds, of a machine that is busy with other work
+PYTHON = sys.executable
+if sys.platform == "win32" and sys.prefix != sys.base_prefix:
+    # There the interpreter of a virtual environment does no more than start another, which has another number, and
+    # outlives it for a moment: children are started by that other one, told where the environment is.
+    PYTHON = sys._base_executable
+    os.environ["__PYVENV_LAUNCHER__"] = sys.executable
 
 
 def in_child(method, work, *args):

@@ -14,7 +14,9 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 
 def python(code):
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True, timeout=60
+    ).stdout
 
 
 def imported(source):

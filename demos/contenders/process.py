@@ -50,7 +50,7 @@ class Process:
             [sys.executable, "-m", "contenders.process", name, *sizes, problem.backend],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             env={
                 **os.environ,
                 "PYTHONPATH": os.pathsep.join(filter(None, [demos, os.environ.get("PYTHONPATH")])),

@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import sys
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,14 +20,17 @@ def facts(backend=None):
     machine = {"cpu": processor(), "cores": cores(), "cache_MB": cache_MB(), "memory_MB": memory_MB(), "load": load()}
     if backend is not None and not backend.on_host:
         machine["gpu"] = backend.xp.cuda.runtime.getDeviceProperties(0)["name"].decode()
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    blas = np.show_config(mode="dicts")["Build Dependencies"].get("blas", {})
     versions = {"scratchvae": scratchvae.__version__, **{name: installed(name) for name in ("numpy", "torch", "jax")}}
     if backend is not None and not backend.on_host:
         versions[backend.name] = backend.xp.__version__
     return {
         "date": datetime.now().astimezone().isoformat(sep=" ", timespec="minutes"),
         "machine": machine,
-        "versions": {**versions, "BLAS of numpy": f"{blas['name']} {blas['version']}"},
+        "versions": {
+            **versions,
+            "BLAS of numpy": " ".join(filter(None, (blas.get("name"), blas.get("version")))) or None,
+        },
         "threads": {name: os.environ[name] for name in THREADS if name in os.environ},
     }
 
@@ -86,9 +90,29 @@ def peak_MB():
 
     Linux tells it of the program that runs. What `getrusage` tells begins with the peak of whoever started it.
     """
+    if sys.platform == "win32":
+        return windows_peak() / 2**20
     try:
         return int(re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text(encoding="utf-8"))[1]) / 2**10
     except (OSError, TypeError):
         from resource import RUSAGE_SELF, getrusage
 
-        return getrusage(RUSAGE_SELF).ru_maxrss / (2**20 if platform.system() == "Darwin" else 2**10)
+        return getrusage(RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def windows_peak():
+    """Bytes: PeakWorkingSetSize, the third member of PROCESS_MEMORY_COUNTERS: two DWORDs, then eight SIZE_Ts."""
+    import ctypes
+
+    class Counters(ctypes.Structure):
+        _fields_ = (("cb", ctypes.c_uint32), ("faults", ctypes.c_uint32), ("sizes", ctypes.c_size_t * 8))
+
+    counters, kernel = Counters(), ctypes.windll.kernel32
+    counters.cb = ctypes.sizeof(counters)
+    kernel.GetCurrentProcess.restype = ctypes.c_void_p
+    told = kernel.K32GetProcessMemoryInfo(
+        ctypes.c_void_p(kernel.GetCurrentProcess()), ctypes.byref(counters), counters.cb
+    )
+    if not told:
+        raise ctypes.WinError()
+    return counters.sizes[0]

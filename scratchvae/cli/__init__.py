@@ -11,7 +11,7 @@ import io
 import sys
 from collections.abc import Sequence
 
-from scratchvae.cli.outputs import forget_stdout
+from scratchvae.cli.outputs import forget_stdout, reader_has_gone
 from scratchvae.cli.parser import make_parser
 from scratchvae.errors import ScratchVAEError
 
@@ -29,10 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = int(args.run(args))
         sys.stdout.flush()
         return code
-    except BrokenPipeError:
-        forget_stdout()
-        return 0
     except (Exception, KeyboardInterrupt) as error:
+        if reader_has_gone(error):
+            forget_stdout()
+            return 0
         if debug:
             print(traceback_of(error), end="", file=sys.stderr)
         code, line = verdict(error)

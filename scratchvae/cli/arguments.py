@@ -81,7 +81,7 @@ def add_backend(parser: Arguments) -> None:
         "--backend",
         choices=["numpy", "native", "cupy", "auto"],
         default="numpy",
-        help="CPU; CPU with kernels that this machine's C++ compiler makes; GPU; or a GPU if one works",
+        help="CPU; CPU with kernels that a C++ compiler makes here (not on Windows); GPU; or a GPU if one works",
     )
 
 

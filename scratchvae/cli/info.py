@@ -42,12 +42,12 @@ def run(args: argparse.Namespace) -> int:
 
 def installation() -> dict[str, Any]:
     """What this installation computes with."""
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    blas = np.show_config(mode="dicts")["Build Dependencies"].get("blas", {})
     return {
         "scratchvae": scratchvae.__version__,
         "python": f"{platform.python_version()} on {platform.platform()}",
         "numpy": np.__version__,
-        "BLAS": f"{blas['name']} {blas['version']}",
+        "BLAS": f"{blas.get('name', 'none that NumPy knows of')} {blas.get('version', '')}".strip(),
         "CPU": _working("numpy"),
         "CPU, compiled": _working("native"),
         "GPU": _working("cupy"),

@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from errno import EINVAL
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,9 @@ class Speaker:
         if not self.silent:
             try:
                 print(line, flush=True)
-            except BrokenPipeError:
+            except OSError as error:
+                if not reader_has_gone(error):
+                    raise
                 self.silent = True
                 forget_stdout()
 
@@ -59,6 +62,12 @@ def held_back(*categories: type[Warning]) -> Iterator[list[str]]:
         for category in categories:
             warnings.simplefilter("always", category)
         yield held
+
+
+def reader_has_gone(error: BaseException) -> bool:
+    """Whether it tells that nobody reads what is printed; Windows says no more of that than "Invalid argument"."""
+    unsaid = sys.platform == "win32" and isinstance(error, OSError) and (error.errno, error.filename) == (EINVAL, None)
+    return unsaid or isinstance(error, BrokenPipeError)
 
 
 def forget_stdout() -> None:

@@ -79,7 +79,7 @@ def load(source: str | PathLike[str], folder: Folder = None, key: str | None = N
     except (OSError, ValueError) as error:  # a path that may not be looked at, or that none can have
         reason = f" ({error})"
     raise DataError(
-        f"no data {name!r}{reason}: expected {', '.join(NAMES)}, or the path of a .npy, .npz, .csv or .tsv file or of "
+        f"no data '{name}'{reason}: expected {', '.join(NAMES)}, or the path of a .npy, .npz, .csv or .tsv file or of "
         "a folder of images"
     )
 

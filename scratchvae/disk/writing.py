@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +16,7 @@ from scratchvae.disk.lock import hold
 from scratchvae.errors import FileError
 
 STALE = 60.0  # seconds
+PATIENCE = 2.0  # seconds
 
 
 @contextmanager
@@ -49,7 +51,7 @@ def whole_file(path: str | PathLike[str], make_way: Callable[[], None] | None = 
             os.utime(part)  # so that it is not taken for stale now that its lock goes
         if make_way is not None:
             make_way()
-        part.replace(path)
+        _replace(part, path)
         for folder in (path, *made):
             flush_folder(folder.parent)
     except OSError as error:
@@ -57,6 +59,19 @@ def whole_file(path: str | PathLike[str], make_way: Callable[[], None] | None = 
     finally:
         part.unlink(missing_ok=True)
         remove_empty(made)
+
+
+# Windows replaces no file that somebody has open, be it only to read it: whoever does so is soon done.
+def _replace(part: Path, path: Path) -> None:
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            part.replace(path)
+            return
+        except PermissionError:
+            if sys.platform != "win32" or time.monotonic() > end:
+                raise
+            time.sleep(PATIENCE / 100)
 
 
 # A part is locked for as long as it is written into, but for a moment at either end: one that can be locked, and has

@@ -9,6 +9,7 @@ import platform
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -26,7 +27,13 @@ ALWAYS = ("-std=c++14", "-shared", "-fPIC", "-w")
 
 
 def find_compiler() -> list[str]:
-    """The command of the C++ compiler: what $CXX says, or c++, g++ or clang++. Raises BackendError."""
+    """The command of the C++ compiler: what $CXX says, or c++, g++ or clang++. Raises BackendError.
+
+    On Windows there is none to trust: GCC keeps vector registers on its stack as if that were aligned for them, which
+    it is not (GCC's bug 54412), and what neither exports its functions nor brings its runtime along cannot be loaded.
+    """
+    if sys.platform == "win32":
+        raise BackendError("backend 'native' is for Linux and macOS; on Windows, use backend='numpy', or WSL")
     wanted = shlex.split(os.environ.get("CXX", ""))
     for command in [wanted] if wanted else [["c++"], ["g++"], ["clang++"]]:
         if shutil.which(command[0]):
@@ -63,7 +70,7 @@ def _compile(compiler: list[str], source: str, folder: Path) -> Path:
     for flags in (FAST, PLAIN):  # some compilers, and some machines, do not know all that is fast
         command = [*compiler, *ALWAYS, *flags, str(page), "-o", str(library)]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=SECONDS)
+            done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", timeout=SECONDS)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise BackendError(f"backend 'native' could not run {compiler[0]}: {error}; use backend='numpy'") from None
         if not done.returncode:
@@ -78,6 +85,8 @@ def _compile(compiler: list[str], source: str, folder: Path) -> Path:
 @cache
 def _version_of(*compiler: str) -> str:
     try:
-        return subprocess.run([*compiler, "--version"], capture_output=True, text=True, timeout=SECONDS).stdout
+        return subprocess.run(
+            [*compiler, "--version"], capture_output=True, encoding="utf-8", errors="replace", timeout=SECONDS
+        ).stdout
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BackendError(f"backend 'native' could not run {compiler[0]}: {error}; use backend='numpy'") from None

@@ -98,7 +98,7 @@ def test_pictures_of_a_table_are_drawn_too(folder):
 
 def test_a_table_of_samples_has_a_line_of_names_and_gives_the_numbers_back(folder, vae):
     assert run("sample digits --count 4 --out got.csv") == 0
-    header, *lines = (folder / "got.csv").read_text().splitlines()
+    header, *lines = (folder / "got.csv").read_text(encoding="utf-8").splitlines()
     assert header.split(",") == [f"x{k}" for k in range(64)]
     assert np.array_equal(np.array([line.split(",") for line in lines], np.float32), vae.sample(4))
 
@@ -173,7 +173,7 @@ def test_embed_takes_the_part_asked_for(vae, digits, part, count):
 
 def test_a_table_of_codes_has_labels_and_gives_float32_back(folder, vae, digits):
     assert run("embed digits --part test --out codes.csv") == 0
-    header, *lines = (folder / "codes.csv").read_text().splitlines()
+    header, *lines = (folder / "codes.csv").read_text(encoding="utf-8").splitlines()
     assert header == "z0,z1,z2,label"
     cells = np.array([line.split(",") for line in lines])
     assert np.array_equal(cells[:, :3].astype(np.float32), vae.embed(digits.test.images))
@@ -182,7 +182,7 @@ def test_a_table_of_codes_has_labels_and_gives_float32_back(folder, vae, digits)
 
 def test_a_table_of_codes_of_data_without_labels_has_no_column_for_them(folder):
     assert run("embed table --out codes.csv") == 0
-    assert (folder / "codes.csv").read_text().startswith("z0,z1,z2\n")
+    assert (folder / "codes.csv").read_text(encoding="utf-8").startswith("z0,z1,z2\n")
 
 
 @pytest.mark.parametrize("suffix", ["npy", "csv"])
@@ -237,7 +237,7 @@ def test_evaluate_binarises_as_in_training_unless_told_otherwise(capsys, digits,
 def test_evaluate_agrees_with_what_training_reported(folder, capsys, model):
     assert run(f"evaluate {model} --json") == 0
     result = json.loads(capsys.readouterr().out)
-    reported = json.loads((folder / model / "config.json").read_text())["result"]["test"]
+    reported = json.loads((folder / model / "config.json").read_text(encoding="utf-8"))["result"]["test"]
     assert reported.items() <= result.items()
 
 

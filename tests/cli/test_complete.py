@@ -1,5 +1,6 @@
 """scratchvae complete: what it takes, what it writes, and what it says."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +34,7 @@ def shelf(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch, shelf):
     monkeypatch.chdir(tmp_path)
-    for name in ("whole.npy", "mask.npy", "holes.npy", "digits", "table", "plain"):
-        (tmp_path / name).symlink_to(shelf / name)
+    shutil.copytree(shelf, tmp_path, dirs_exist_ok=True)
     np.savez(tmp_path / "empty.npz")
     return tmp_path
 

@@ -37,7 +37,7 @@ def test_what_train_wrote_trains_the_same_model_bit_for_bit_again(tmp_path):
     assert main([*LINE.split(), str(a)]) == 0
     assert main(["train", "--config", str(a / "config.json"), "--out", str(b)]) == 0
     assert (a / "model.npz").read_bytes() == (b / "model.npz").read_bytes()
-    records = [json.loads((out / "config.json").read_text()) for out in (a, b)]
+    records = [json.loads((out / "config.json").read_text(encoding="utf-8")) for out in (a, b)]
     for record in records:
         del record["command"]["out"], record["result"]["seconds"]
     assert records[0] == records[1]
@@ -143,7 +143,7 @@ VALUES = st.recursive(
 @given(st.dictionaries(st.sampled_from(["latent", "lr", "hidden", "quiet", "model", "data", "out"]), VALUES))
 def test_any_value_is_taken_as_what_it_is_or_refused(tmp_path_factory, settings):
     path = tmp_path_factory.mktemp("any") / "config.json"
-    path.write_text(json.dumps(settings))
+    path.write_text(json.dumps(settings), encoding="utf-8")
     try:
         held = parsed("--config", str(path))
     except SystemExit:

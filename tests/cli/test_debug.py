@@ -73,15 +73,20 @@ def test_every_command_has_the_option_and_says_so(capsys):
 
 
 def test_how_errors_are_told_is_no_setting_of_a_run(tmp_path):
-    assert main(f"train --epochs 1 --hidden 4 --quiet --no-pictures --debug --out {tmp_path}".split()) == 0
-    assert "debug" not in json.loads((tmp_path / "config.json").read_text())["command"]
+    words = "train --epochs 1 --hidden 4 --quiet --no-pictures --debug --out"
+    assert main([*words.split(), str(tmp_path)]) == 0
+    assert "debug" not in json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))["command"]
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full, which never has room")
 def test_what_cannot_be_printed_ends_in_one_line():
     with FULL.open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "scratchvae", "info"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+            [sys.executable, "-m", "scratchvae", "info"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            timeout=60,
         )
     assert done.returncode == 2
     assert "No space left" in done.stderr and done.stderr.count("\n") == 1

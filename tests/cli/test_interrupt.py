@@ -23,7 +23,7 @@ def signals():
 def test_ctrl_c_ends_with_130_and_writes_what_was_learnt_so_far(tmp_path, signals):
     command = [sys.executable, "-m", "scratchvae", "train", "--epochs", "100000", "--hidden", "16", "--latent", "3"]
     with subprocess.Popen(
-        [*command, "--out", "run"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        [*command, "--out", "run"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8"
     ) as process:
         limit = threading.Timer(LIMIT, process.kill)
         limit.start()
@@ -43,7 +43,7 @@ def test_ctrl_c_ends_with_130_and_writes_what_was_learnt_so_far(tmp_path, signal
 
     out = tmp_path / "run"
     assert scratchvae.load(out / "model.npz").latent_dim == 3
-    assert (out / "history.csv").read_text().splitlines()[1].startswith("1,")
-    assert json.loads((out / "config.json").read_text())["result"]["stopped"] == "interrupted"
+    assert (out / "history.csv").read_text(encoding="utf-8").splitlines()[1].startswith("1,")
+    assert json.loads((out / "config.json").read_text(encoding="utf-8"))["result"]["stopped"] == "interrupted"
     assert (out / "samples.png").stat().st_size
     assert not list(tmp_path.rglob("*.part"))

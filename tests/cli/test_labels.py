@@ -44,8 +44,10 @@ def test_what_is_trained_is_what_the_options_say(folder):
     told, semi = sv.load("told"), sv.load("semi")
     assert type(told) is sv.ConditionalVAE and told.classes == 10
     assert type(semi) is sv.SemiSupervisedVAE and semi.config["alpha"] is None
-    result = json.loads((folder / "semi" / "config.json").read_text())["result"]
-    assert 0 < result["accuracy"] < 1 and "accuracy" not in (folder / "told" / "config.json").read_text()
+    result = json.loads((folder / "semi" / "config.json").read_text(encoding="utf-8"))["result"]
+    assert 0 < result["accuracy"] < 1 and "accuracy" not in (folder / "told" / "config.json").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_of_the_labels_as_many_of_each_class_are_kept():
@@ -104,7 +106,7 @@ def test_classify_writes_probabilities_and_the_likeliest_class(folder, digits):
     assert run("classify semi --out classes.csv") == run("classify semi --out classes.npy") == 0
     q = sv.load("semi").predict_proba(digits.test.images)
     assert np.array_equal(np.load("classes.npy"), q)
-    names, *lines = (folder / "classes.csv").read_text().splitlines()
+    names, *lines = (folder / "classes.csv").read_text(encoding="utf-8").splitlines()
     assert names == ",".join([*(f"p{k}" for k in range(10)), "label"])
     rows = np.array([line.split(",") for line in lines], float)
     np.testing.assert_allclose(rows[:, :10], q, rtol=1e-6)

@@ -61,7 +61,7 @@ def test_a_run_that_is_gone_on_with_writes_what_it_would_have_written(folder, mo
     assert not (folder / "broken" / "model.npz").exists()
     assert train("--epochs", "3", "--out", "broken", "--resume", *more) == 0
     assert weights("broken") == weights("whole")
-    told = [(folder / out / "kl.csv").read_text() for out in ("whole", "broken")]
+    told = [(folder / out / "kl.csv").read_text(encoding="utf-8") for out in ("whole", "broken")]
     assert told[0] == told[1]
     assert not list(folder.rglob(".*"))
 

@@ -1,10 +1,10 @@
 """Two runs into one folder."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from children import PYTHON
 
 import scratchvae as sv
 from scratchvae.cli import main
@@ -24,8 +24,8 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("words", "out"), [([], "runs/digits"), (["--out", "run"], "run")])
 def test_a_second_run_is_refused_before_it_trains_while_the_first_goes_on(folder, words, out, capsys):
-    first = [sys.executable, "-m", "scratchvae", *TRAIN, "--epochs", "100000", *words]
-    with subprocess.Popen(first, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+    first = [PYTHON, "-m", "scratchvae", *TRAIN, "--epochs", "100000", *words]
+    with subprocess.Popen(first, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8") as process:
         try:
             assert process.stderr.readline().startswith("epoch")
             assert main([*TRAIN, "--epochs", "1", *words]) == 2

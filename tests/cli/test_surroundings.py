@@ -1,5 +1,6 @@
 """The command among other things: pipes, terminals, other folders, earlier runs."""
 
+import errno
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ import numpy as np
 
 import scratchvae as sv
 from scratchvae.cli import main
+from scratchvae.cli.outputs import reader_has_gone
 from scratchvae.plotting import ALBUM
 
 QUICK = ["--epochs", "1", "--hidden", "16", "--latent", "3", "--quiet"]
@@ -19,16 +21,26 @@ def test_a_reader_that_has_gone_does_not_cost_the_run(tmp_path):
     read, write = os.pipe()
     os.close(read)
     command = [*SCRATCHVAE, "train", "--epochs", "1", "--hidden", "16", "--no-pictures", "--out", str(tmp_path / "run")]
-    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=120)
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, encoding="utf-8", timeout=120)
     os.close(write)
     assert done.returncode == 0
     assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
     assert (tmp_path / "run" / "config.json").exists()
 
 
+def test_windows_does_not_say_that_it_is_the_reader_that_has_gone(monkeypatch):
+    gone, unsaid = BrokenPipeError(errno.EPIPE, "Broken pipe"), OSError(errno.EINVAL, "Invalid argument")
+    of_a_file = OSError(errno.EINVAL, "Invalid argument", "a.npy")
+    for platform, told in (("linux", [True, False, False]), ("win32", [True, True, False])):
+        monkeypatch.setattr(sys, "platform", platform)
+        assert [reader_has_gone(error) for error in (gone, unsaid, of_a_file)] == told
+
+
 def test_a_terminal_that_knows_no_greek_gets_question_marks():
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    done = subprocess.run([*SCRATCHVAE, "info", "--help"], env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [*SCRATCHVAE, "info", "--help"], env=environment, capture_output=True, encoding="utf-8", timeout=60
+    )
     assert done.returncode == 0 and "Traceback" not in done.stderr
 
 

@@ -24,7 +24,7 @@ def table(tmp_path, monkeypatch):
         for k, row in enumerate(rows.tolist()):
             cells = [hole if hole and (k + j) % 7 == 0 else repr(number) for j, number in enumerate(row)]
             lines.append(between.join([*cells, f"class {labels[k]}"]))
-        (tmp_path / name).write_text("\n".join(lines))
+        (tmp_path / name).write_text("\n".join(lines), encoding="utf-8")
     return rows
 
 
@@ -54,16 +54,20 @@ def test_what_is_missing_is_completed_by_a_model_that_takes_it_and_refused_by_an
 def test_an_empty_label_is_a_row_to_learn_from_without_one_and_not_to_be_scored_on(table, capsys):
     labels = ["" if k % 4 < 2 or k == 19 else k % 3 for k in range(60)]
     lines = [f"{row[0]},{label}" for row, label in zip(table, labels, strict=True)]
-    Path("some.csv").write_text("\n".join(["a,label", *lines]))
+    Path("some.csv").write_text("\n".join(["a,label", *lines]), encoding="utf-8")
     assert main(["train", "some.csv", "--model", "semi-supervised", *QUICK, "--json", "--out", "a"]) == 0
     scored = json.loads(capsys.readouterr().out)["accuracy"] * 2  # of the test rows 9, 19, …, 59, two have labels
     assert scored == pytest.approx(round(scored))
-    Path("none.csv").write_text("\n".join(["a,label", *(f"{k},{'' if k % 10 == 9 else k % 2}" for k in range(60))]))
+    Path("none.csv").write_text(
+        "\n".join(["a,label", *(f"{k},{'' if k % 10 == 9 else k % 2}" for k in range(60))]), encoding="utf-8"
+    )
     assert main(["train", "none.csv", "--model", "semi-supervised", *QUICK, "--json", "--out", "a"]) == 0
     assert "accuracy" not in json.loads(capsys.readouterr().out)
 
 
 def test_a_class_that_only_the_test_rows_have_is_refused_before_training(capsys):
-    Path("odd.csv").write_text("\n".join(["a,label", *(f"{k},{2 if k == 9 else k % 2}" for k in range(60))]))
+    Path("odd.csv").write_text(
+        "\n".join(["a,label", *(f"{k},{2 if k == 9 else k % 2}" for k in range(60))]), encoding="utf-8"
+    )
     assert main(["train", "odd.csv", "--model", "semi-supervised", *QUICK, "--out", "a"]) == 2
     assert "no row is labelled 2" in capsys.readouterr().err

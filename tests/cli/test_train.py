@@ -89,7 +89,7 @@ def test_a_run_leaves_a_model_its_records_and_pictures_in_png(folder, latent):
 
 def test_the_history_has_one_line_an_epoch(folder):
     trained("--epochs", 3)
-    header, *lines = csv.reader((folder / "run/history.csv").read_text().splitlines())
+    header, *lines = csv.reader((folder / "run/history.csv").read_text(encoding="utf-8").splitlines())
     assert header == ["epoch", "loss", "reconstruction", "kl", "validation", "seconds"]
     assert [line[0] for line in lines] == ["1", "2", "3"]
     for _, loss, reconstruction, kl, validation, seconds in (map(float, line) for line in lines):
@@ -99,8 +99,8 @@ def test_the_history_has_one_line_an_epoch(folder):
 
 def test_the_kl_has_one_line_an_epoch_and_one_column_a_dimension(folder):
     trained("--epochs", 4, "--kl-warmup", 2)
-    lines = list(csv.DictReader((folder / "run/kl.csv").read_text().splitlines()))
-    history = csv.DictReader((folder / "run/history.csv").read_text().splitlines())
+    lines = list(csv.DictReader((folder / "run/kl.csv").read_text(encoding="utf-8").splitlines()))
+    history = csv.DictReader((folder / "run/history.csv").read_text(encoding="utf-8").splitlines())
     assert [float(line["kl_weight"]) for line in lines] == [pytest.approx(w) for w in (11 / 48, 35 / 48, 1, 1)]
     for line, epoch in zip(lines, history, strict=True):
         by_dimension = [float(line[f"z{j}"]) for j in range(3)]
@@ -108,7 +108,7 @@ def test_the_kl_has_one_line_an_epoch_and_one_column_a_dimension(folder):
         assert int(line["active_units"]) == sum(kl > 0.01 for kl in by_dimension)
         charged = float(line["kl_weight"]) * float(epoch["kl"])
         assert float(epoch["loss"]) == pytest.approx(charged - float(epoch["reconstruction"]), rel=0.02)
-    assert json.loads((folder / "run/config.json").read_text())["result"]["active_units"] == 3
+    assert json.loads((folder / "run/config.json").read_text(encoding="utf-8"))["result"]["active_units"] == 3
 
 
 def test_the_table_of_an_earlier_run_with_a_kl_does_not_stay(folder):
@@ -119,7 +119,10 @@ def test_the_table_of_an_earlier_run_with_a_kl_does_not_stay(folder):
 
 def test_cycles_fill_the_run(folder):
     trained("--epochs", 4, "--kl-cycles", 2)
-    weights = [float(line["kl_weight"]) for line in csv.DictReader((folder / "run/kl.csv").read_text().splitlines())]
+    weights = [
+        float(line["kl_weight"])
+        for line in csv.DictReader((folder / "run/kl.csv").read_text(encoding="utf-8").splitlines())
+    ]
     assert weights[0] == weights[2] < 0.5 and weights[1] == weights[3] == 1
 
 
@@ -141,7 +144,7 @@ def test_a_collapse_is_told_of_in_one_line_after_the_epochs(capsys):
 
 def test_the_record_of_a_run_says_what_was_asked_and_what_came_of_it(folder):
     model = trained("--seed", 7, "--lr", 0.01)
-    record = json.loads((folder / "run/config.json").read_text())
+    record = json.loads((folder / "run/config.json").read_text(encoding="utf-8"))
     asked = {"data": "digits", "epochs": 1, "hidden": [16], "latent": 3, "seed": 7, "lr": 0.01, "out": "run"}
     assert asked.items() <= record["command"].items()
     assert record["model"] == model.config
@@ -196,8 +199,8 @@ def test_patience_stops_early_and_goes_back_to_the_best_weights(folder, capsys):
     options = ("--epochs", 60, "--patience", 1, "--lr", 0.1, "--schedule", "constant")
     assert train(*options, "--no-pictures", "--out", "run") == 0
     assert "stopped early" in capsys.readouterr().out
-    result = json.loads((folder / "run/config.json").read_text())["result"]
-    lines = csv.DictReader((folder / "run/history.csv").read_text().splitlines())
+    result = json.loads((folder / "run/config.json").read_text(encoding="utf-8"))["result"]
+    lines = csv.DictReader((folder / "run/history.csv").read_text(encoding="utf-8").splitlines())
     losses = [float(line["validation"]) for line in lines]
     assert result["stopped"] == "early" and len(losses) == result["epochs"] < 60
     assert result["best_epoch"] == len(losses) - 1 == 1 + int(np.argmin(losses))
@@ -303,7 +306,7 @@ def test_no_pictures_means_none_and_is_not_complained_of(folder, capsys):
 
 def test_python_m_scratchvae_trains_from_a_shell_without_a_window_toolkit(folder):
     command = [sys.executable, "-X", "importtime", "-m", "scratchvae", "train", *QUICK]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=60)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60)
     told = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
     assert done.returncode == 0
     assert len(told) == 1 and told[0].startswith("epoch 1")
@@ -332,7 +335,7 @@ def test_a_validation_part_is_watched_and_no_training_row_held_out(folder, monke
 def test_sprites_are_trained_on_out_of_the_box_and_embedded_with_their_shapes(folder):
     assert train("sprites", "--no-pictures", "--quiet", "--batch-size", 512) == 0
     assert main(["embed", "runs/sprites", "--part", "test", "--out", "codes.csv"]) == 0
-    header, *lines = csv.reader((folder / "codes.csv").read_text().splitlines())
+    header, *lines = csv.reader((folder / "codes.csv").read_text(encoding="utf-8").splitlines())
     assert header == ["z0", "z1", "z2", "label"]
     labels = scratchvae.datasets.load("sprites").test.labels
     assert [int(line[-1]) for line in lines] == labels.tolist()

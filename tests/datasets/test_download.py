@@ -253,7 +253,7 @@ download([sys.argv[1]], Path(sys.argv[2]), sys.argv[3], rounds=1)
 def test_two_processes_that_download_the_same_at_once_both_have_it(server, target):
     server.script["a"] = [Answer(meet=threading.Barrier(2))]
     command = [sys.executable, "-c", DOWNLOADS, server.url("a"), str(target), SHA256]
-    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8") for _ in range(2)]
     try:
         for process in processes:
             _, error = process.communicate(timeout=120)

@@ -186,7 +186,7 @@ def test_a_shape_larger_than_any_memory_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["data.npy", "data.npz", "data.txt", "data"])
 def test_a_text_file_is_refused(tmp_path, name):
-    (tmp_path / name).write_text("1, 2, 3\n4, 5, 6\n" * 20)
+    (tmp_path / name).write_text("1, 2, 3\n4, 5, 6\n" * 20, encoding="utf-8")
     assert_refused(tmp_path / name)
 
 

@@ -35,7 +35,7 @@ def pictures(largest=255, dtype=np.uint8, rows=11, size=(5, 4)):
 def test_grey_images_become_rows_from_0_to_1_in_the_order_of_their_names(tmp_path, ending, largest, dtype, mode):
     pixels = pictures(1, np.uint8).astype(bool) if dtype is bool else pictures(largest, dtype)
     folder = save_images(tmp_path / "images", pixels, mode, ending)
-    (folder / "README.txt").write_text("not looked at")
+    (folder / "README.txt").write_text("not looked at", encoding="utf-8")
     data = load(folder)
     assert data.image_shape == (5, 4)
     assert data.train.images.dtype == np.float32
@@ -51,7 +51,7 @@ def test_grey_images_become_rows_from_0_to_1_in_the_order_of_their_names(tmp_pat
         (lambda path, image: image.new("LA", (4, 5)).save(path), ["mode LA", "grey"]),
         (lambda path, image: path.write_bytes(path.read_bytes()[:60]), ["cannot be read"]),
         (lambda path, image: path.write_bytes(b""), ["cannot be read"]),
-        (lambda path, image: path.write_text("not an image"), ["cannot be read"]),
+        (lambda path, image: path.write_text("not an image", encoding="utf-8"), ["cannot be read"]),
         (lambda path, image: (path.unlink(), path.mkdir()), ["cannot be read"]),
     ],
     ids=["another size", "RGB", "LA", "truncated", "empty", "text", "a folder"],
@@ -79,7 +79,7 @@ def test_an_image_larger_than_pillow_dares_is_refused_by_its_name(tmp_path, monk
 def test_a_folder_without_enough_images_is_refused(tmp_path):
     assert_refused(save_images(tmp_path / "few", pictures(rows=9)), "9 rows", "at least 10")
     (tmp_path / "none").mkdir()
-    (tmp_path / "none" / "README.txt").write_text("no image")
+    (tmp_path / "none" / "README.txt").write_text("no image", encoding="utf-8")
     assert_refused(tmp_path / "none", "holds no images", ".png")
 
 

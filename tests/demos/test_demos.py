@@ -77,7 +77,7 @@ def test_every_demo_runs_cell_by_cell_on_small_settings(name, tmp_path, monkeypa
     assert last.startswith(NOTEBOOK_GUARD)
     if name not in ELSEWHERE:
         names["main"](["--quick", "--out", "drawn/picture.png"])
-        assert "drawn/picture.png" in capsys.readouterr().out
+        assert str(Path("drawn/picture.png")) in capsys.readouterr().out
         assert (tmp_path / "drawn" / "picture.png").stat().st_size > 10_000
 
 
@@ -170,7 +170,7 @@ def test_the_benchmark_takes_turns_with_contenders_of_the_same_loss(benchmark, t
     sizes = ["--batch", "4", "--hidden", "8", "--rounds", "2", "--seconds", "0.01"]
     benchmark([*sizes, "--only", "products", "jax", "--json", str(kept)])
     told = capsys.readouterr().out
-    record = json.loads(kept.read_text())
+    record = json.loads(kept.read_text(encoding="utf-8"))
     (cell,) = record["cells"]
     assert set(cell["milliseconds"]) == {"step", "encode", "encode-one"}
     assert {"products", "scratchvae"} <= set(cell["milliseconds"]["step"])
@@ -189,7 +189,7 @@ def test_the_peak_told_of_a_process_is_not_that_of_whoever_started_it():
     told = subprocess.run(
         [sys.executable, "-c", "from measuring.machine import peak_MB; print(peak_MB())"],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
         env={**os.environ, "PYTHONPATH": str(DEMOS)},
     )
@@ -197,7 +197,7 @@ def test_the_peak_told_of_a_process_is_not_that_of_whoever_started_it():
 
 
 def test_the_benchmark_refuses_in_one_line_what_it_cannot_do(benchmark, tmp_path):
-    (tmp_path / "old.json").write_text("[]")
+    (tmp_path / "old.json").write_text("[]", encoding="utf-8")
     refused = [
         ("--from", tmp_path / "old.json", "holds nothing that --json has written"),
         ("--picture", tmp_path / "grid.txt", "expected a name that ends in .png"),
@@ -257,7 +257,7 @@ def test_what_size_costs_is_told_drawn_and_kept(scale, tmp_path, capsys):
     quick = ["--quick", "--rounds", "2", "--seconds", "0.001"]
     scale["main"]([*quick, "--json", str(kept), "--out", str(drawn)])
     told = capsys.readouterr().out
-    record = json.loads(kept.read_text())
+    record = json.loads(kept.read_text(encoding="utf-8"))
     assert set(record["sweeps"]) == set(record["hundredfold"]) == {"batch", "width", "depth", "latent", "rows"}
     for name, of in record["sweeps"].items():
         assert len(of["sizes"]) == len(of["seconds"]) >= 5

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from children import PYTHON
 
 from scratchvae.disk import lock, locked
 from scratchvae.errors import FileError, LockedError, UnlockedWarning
@@ -46,7 +47,7 @@ def holding(path, then=WAIT):
     """Another process that holds the lock, and what it says afterwards."""
     code = HOLDER.format(then=then.strip())
     with subprocess.Popen(
-        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [PYTHON, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
     ) as process:
         try:
             assert process.stdout.readline() == "held\n"
@@ -62,7 +63,7 @@ def path(tmp_path):
 
 def test_it_is_there_while_it_is_held_and_gone_with_its_folder_afterwards(path):
     with locked(str(path)):
-        assert path.read_text() == f"{os.getpid()}\n"
+        assert path.read_text(encoding="utf-8") == f"{os.getpid()}\n"
     assert not path.parent.exists()
 
 
@@ -107,7 +108,7 @@ def test_a_killed_holder_leaves_its_file_which_blocks_nobody(path):
         other.wait(LIMIT)
         assert path.exists()
         with locked(path):
-            assert path.read_text() == f"{os.getpid()}\n"
+            assert path.read_text(encoding="utf-8") == f"{os.getpid()}\n"
     assert not path.exists()
 
 
@@ -157,8 +158,8 @@ def test_a_file_that_its_holder_removed_before_we_locked_it_does_not_count(path,
 def test_a_file_that_another_made_anew_is_not_removed(path):
     with locked(path):
         path.unlink()
-        path.write_text("another's")
-    assert path.read_text() == "another's"
+        path.write_text("another's", encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == "another's"
 
 
 OPEN = Path("/dev/fd")

@@ -129,7 +129,7 @@ def memory_is_limited() -> bool:
 def _memory_limit() -> Iterator[None]:
     """Let the process have no more address space than it has, and MEMORY."""
     try:
-        held = int(Path("/proc/self/statm").read_text().split()[0])
+        held = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
     except OSError:
         held = 0
     if resource is None or not held:
@@ -146,7 +146,7 @@ def _memory_limit() -> Iterator[None]:
 def _reset_peak() -> int:
     """Memory in use, in bytes, from which the peak is measured anew; 0 where the system does not say."""
     try:
-        Path("/proc/self/clear_refs").write_text("5")
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     except OSError:
         return 0
     return _peak()
@@ -154,7 +154,7 @@ def _reset_peak() -> int:
 
 def _peak() -> int:
     try:
-        status = Path("/proc/self/status").read_text()
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
     except OSError:
         return 0
     return int(status[status.index("VmHWM:") + 6 :].split(maxsplit=1)[0]) << 10

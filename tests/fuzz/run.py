@@ -62,7 +62,7 @@ def run_shard(name: str, first: int, count: int, seed: int, keep: Path) -> dict[
     """Those files, in a process of their own, so that a crash is told of as anything else is."""
     command = [sys.executable, __file__, "--reader", name, "--seed", str(seed), "--keep", str(keep), "--shard"]
     env = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    ended = subprocess.run([*command, str(first), str(count)], capture_output=True, text=True, env=env)
+    ended = subprocess.run([*command, str(first), str(count)], capture_output=True, encoding="utf-8", env=env)
     if ended.returncode == 0:
         return json.loads(ended.stdout)
     last = (ended.stderr.strip().splitlines() or [""])[-1]

@@ -16,7 +16,7 @@ FILES = 200
 
 
 def run(*words):
-    return subprocess.run([sys.executable, str(RUN), *words], capture_output=True, text=True, timeout=300)
+    return subprocess.run([sys.executable, str(RUN), *words], capture_output=True, encoding="utf-8", timeout=300)
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -60,7 +60,7 @@ def test_whatever_else_a_reader_does_is_told_of_and_kept_to_be_read_again(tmp_pa
         "import readers",
         "from scratchvae.errors import DataError",
         "def read(folder):",
-        "    if (folder / 'a').read_text() == 'a': return 'numbers'",
+        "    if (folder / 'a').read_text(encoding='utf-8') == 'a': return 'numbers'",
         f"    {body}",
         "    return 'numbers'",
         "readers.READERS['csv'] = readers.Reader(lambda: [{'a': b'a'}], read, readers.one_of_the_whole)",
@@ -69,7 +69,7 @@ def test_whatever_else_a_reader_does_is_told_of_and_kept_to_be_read_again(tmp_pa
         "print(told['wrong'], told['outcomes'])",
     ]
     ended = subprocess.run(
-        [sys.executable, "-c", "\n".join(lines), str(tmp_path)], capture_output=True, text=True, timeout=100
+        [sys.executable, "-c", "\n".join(lines), str(tmp_path)], capture_output=True, encoding="utf-8", timeout=100
     )
     if "abort" in body:
         assert ended.returncode == -6

@@ -1,5 +1,7 @@
 """NumPy with compiled kernels: what a kernel computes, what it refuses, and what is said where nothing compiles."""
 
+import sys
+
 import emulated
 import numpy as np
 import pytest
@@ -129,6 +131,7 @@ def test_flags_that_a_compiler_does_not_know_are_left_out(tmp_path, monkeypatch)
     assert compiler.compile_function('extern "C" int f() { return 3; }', "f")() == 3
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="on Windows no compiler is looked for")
 def test_a_missing_compiler_is_named_with_what_to_do(monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler -O9")
     with pytest.raises(BackendError, match=r"no no-such-compiler.*\$CXX"):
@@ -138,3 +141,9 @@ def test_a_missing_compiler_is_named_with_what_to_do(monkeypatch):
     with pytest.raises(BackendError, match=r"found no c\+\+, g\+\+ or clang\+\+; install GCC or Clang"):
         compiler.find_compiler()
     assert get_backend("numpy") is NUMPY
+
+
+def test_windows_is_refused_whatever_compilers_it_has(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(BackendError, match="'native' is for Linux and macOS; on Windows, use backend='numpy'"):
+        compiler.find_compiler()

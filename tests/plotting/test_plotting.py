@@ -300,7 +300,9 @@ def test_matplotlib_waits_for_a_picture_and_pyplot_is_never_imported(tmp_path):
                 plotting.save_picture(figure, "picture." + suffix)
         assert "matplotlib.pyplot" not in sys.modules
     """
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=60
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -181,7 +181,7 @@ class Folder:
         self._held = tempfile.TemporaryDirectory()
         path = Path(self._held.name)
         (path / "folder").mkdir()
-        (path / "text").write_text("no numbers\n")
+        (path / "text").write_text("no numbers\n", encoding="utf-8")
         (path / "empty.npz").write_bytes(b"")
         np.savez(path / "arrays.npz", a=X)
         return path

@@ -6,6 +6,7 @@ A new option needs a line here that gets it wrong: the last test goes red until 
 import argparse
 import shutil
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,9 +33,9 @@ def shelf(tmp_path_factory):
     np.savez(shelf / "several.npz", a=table, b=table)
     np.save(shelf / "mask.npy", table > 0.5)
     for name in ("text.npy", "text.npz", "text.csv", "text.json", "file"):
-        (shelf / name).write_text("no numbers\n")
+        (shelf / name).write_text("no numbers\n", encoding="utf-8")
     for name, settings in {"list": "[1, 2]", "unknown": '{"colour": 1}', "latent": '{"latent": 0}'}.items():
-        (shelf / f"{name}.json").write_text(settings)
+        (shelf / f"{name}.json").write_text(settings, encoding="utf-8")
     (shelf / "empty.npz").write_bytes(b"")
     (shelf / "bare").mkdir()
     for out, data, kind in (
@@ -302,7 +303,7 @@ def for_each_command():
         yield f"{right} --colour red", "--colour"
         first = right.split()[1]
         if "model" in options:
-            yield from ((right.replace(first, model, 1), model) for model in NO_MODELS)
+            yield from ((right.replace(first, model, 1), str(Path(model))) for model in NO_MODELS)
         if "data" in options and name != "train":
             begin = f"{right} --model vae".replace("--unit Tanh ", "") if name == "gradcheck" else right
             yield from ((f"{begin} {data}", word) for data, word in NO_DATA if data)

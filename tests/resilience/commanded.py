@@ -76,7 +76,7 @@ class MoreMoments(Moments):
 
     def _command(self, *words, out=None):
         command = [sys.executable, "-m", "scratchvae", *TRAIN, "--out", str(out or self.disk.folder), *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=300)
+        return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300)
 
     def _judge_command(self, told):
         said = told.stderr
@@ -97,8 +97,8 @@ class MoreMoments(Moments):
                 elif file.suffix == ".png":
                     import_module("matplotlib.image").imread(file)
                 elif file.suffix == ".json":
-                    json.loads(file.read_text())
-                elif len(file.read_text().splitlines()) != 3:
+                    json.loads(file.read_text(encoding="utf-8"))
+                elif len(file.read_text(encoding="utf-8").splitlines()) != 3:
                     raise FileError("it has not a line of names and two of epochs")
             except Exception as error:
                 self.fault(f"{file.name}: {error}")

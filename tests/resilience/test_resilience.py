@@ -15,7 +15,7 @@ LIMIT = 300  # seconds, of a machine that is busy with other work
 
 
 def script(name, *words):
-    told = subprocess.run([sys.executable, HERE / name, *words], capture_output=True, text=True, timeout=LIMIT)
+    told = subprocess.run([sys.executable, HERE / name, *words], capture_output=True, encoding="utf-8", timeout=LIMIT)
     assert told.returncode == 0, told.stdout + told.stderr
     return told.stdout
 
@@ -51,14 +51,14 @@ def traced(path):
     told = subprocess.run(
         [*command, sys.executable, "-W", "ignore", "-c", THREE_EPOCHS, str(path)],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=LIMIT,
         env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
     )
     if told.returncode and "ptrace" in told.stderr:
         pytest.skip(f"strace may not trace here: {told.stderr}")
     assert told.returncode == 0, told.stderr
-    return [line for line in log.read_text(errors="replace").splitlines() if str(path.parent) in line]
+    return [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if str(path.parent) in line]
 
 
 def test_the_system_is_asked_to_write_flush_keep_name_and_flush_the_folder_in_this_order(tmp_path):

@@ -15,7 +15,7 @@ def test_csv_has_a_line_of_names_and_a_line_an_epoch(tmp_path):
     history = History()
     history.epochs = EPOCHS
     history.to_csv(tmp_path / "history.csv")
-    rows = list(csv.reader((tmp_path / "history.csv").read_text().splitlines()))
+    rows = list(csv.reader((tmp_path / "history.csv").read_text(encoding="utf-8").splitlines()))
     assert rows[0] == ["epoch", "loss", "reconstruction", "kl", "validation", "seconds"]
     assert rows[1:] == [["1", "5.5", "-5.0", "0.5", "5.75", "0.125"], ["2", "5.25", "-4.75", "0.5", "", "0.25"]]
 
@@ -29,13 +29,13 @@ def test_the_kl_has_a_table_of_its_own(tmp_path):
     assert history.active_units == [2, 1]
     assert history.kl_weight == [0, 0.25] and history.kl_per_dimension == kl
     history.kl_to_csv(tmp_path / "kl.csv")
-    assert (tmp_path / "kl.csv").read_text().splitlines() == [
+    assert (tmp_path / "kl.csv").read_text(encoding="utf-8").splitlines() == [
         "epoch,kl_weight,active_units,z0,z1,z2",
         "1,0.0,2,0.25,0.0078125,0.5",
         "2,0.25,1,0.25,0.0,0.0",
     ]
     history.to_csv(tmp_path / "history.csv")
-    assert (tmp_path / "history.csv").read_text().splitlines()[1] == "1,5.5,-5.0,0.5,5.75,0.125"
+    assert (tmp_path / "history.csv").read_text(encoding="utf-8").splitlines()[1] == "1,5.5,-5.0,0.5,5.75,0.125"
 
 
 def test_the_kl_of_each_dimension_is_the_mean_over_the_rows_of_the_epoch_whatever_the_last_batch():

@@ -1,6 +1,5 @@
 """Ctrl-C ends training between two steps and keeps what was learnt."""
 
-import os
 import signal
 import threading
 
@@ -14,8 +13,16 @@ from scratchvae.training.interruption import Interruption
 IMAGES = uniform(0, 50, 9).astype("float32")
 
 
+@pytest.fixture(autouse=True)
+def signals():
+    """SIGINT is taken note of, even where this process was started to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def press_ctrl_c():
-    os.kill(os.getpid(), signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
 
 
 def interrupt_at(vae, step):

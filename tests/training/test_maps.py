@@ -110,7 +110,9 @@ not_on_windows = pytest.mark.skipif(sys.platform == "win32", reason="Windows cut
 
 def run(code, *words):
     # a process of its own: to touch what was cut off would end it, and what it had in memory at most is its own
-    return subprocess.run([sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, words)], capture_output=True, encoding="utf-8", timeout=120
+    )
 
 
 @not_on_windows

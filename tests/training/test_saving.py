@@ -138,7 +138,7 @@ def assert_refused(path, *words):
 
 
 def test_what_is_no_model_is_refused_by_name(tmp_path):
-    (tmp_path / "text.npz").write_text("a text\n" * 100)
+    (tmp_path / "text.npz").write_text("a text\n" * 100, encoding="utf-8")
     (tmp_path / "empty.npz").write_bytes(b"")
     np.save(tmp_path / "array.npy", np.zeros((20, 4)))
     np.savez(tmp_path / "arrays.npz", a=np.zeros((20, 4)))
