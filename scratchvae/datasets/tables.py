@@ -26,7 +26,7 @@ def load_csv(path: Path) -> Dataset:
     """The table of a .csv or .tsv file in UTF-8: rows (N, D) of float64, as they are. Every tenth is kept for testing.
 
     Cells are parted by tabs in a .tsv file, and by commas, semicolons or tabs in a .csv file, whichever its first line
-    has most of. The first line is names if it is not all numbers. NaN stands for what is missing: an empty cell, "NA",
+    has most of. The first line may be names, all of them words. NaN stands for what is missing: an empty cell, "NA",
     "N/A", "NaN", "NULL" or "?". A column named "label" holds labels: whole numbers as they are, or else names, which
     are numbered in alphabetical order; −1 where there is none. Empty lines are passed over.
     Raises DataError, with the line and the column, for what is no number and for rows of unequal length.
@@ -102,8 +102,15 @@ class _Table:
 
     def are_names(self, row: list[str]) -> bool:
         """Whether the first row is names; then they are kept."""
-        if not any(_number(cell) is None for cell in row):
+        words = [cell for cell in row if _number(cell) is None]
+        if not words:
             return False
+        numbers = [cell for cell in row if _number(cell) is not None and cell.strip().lower() not in MISSING]
+        if numbers:
+            raise DataError(
+                f"{self.path}, line 1: {_short(words[0])} is no number, and {_short(numbers[0])} is; expected a name in "
+                "words for each column, or a number, or NA where it is missing"
+            )
         self.names = [name.strip() for name in row]
         named = [k for k, name in enumerate(self.names) if name.lower() == LABEL]
         if len(named) > 1:

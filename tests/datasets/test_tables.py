@@ -173,3 +173,10 @@ def test_a_table_is_in_memory_once(write):
         tracemalloc.stop()
     assert len(data.train.images) == 45_000
     assert peak < 1.4 * 50_000 * 4 * 8
+
+
+def test_a_first_row_with_a_typo_is_not_taken_for_names(write):
+    text = "\n".join(["0.1,o.2,0.3", *LINES])
+    assert_refused(write(text), "line 1", "'o.2' is no number, and '0.1' is", "a name in words for each column")
+    assert len(load(write("\n".join(["NA,,0.3", *LINES]))).part("all").images) == len(LINES) + 1
+    assert len(load(write("\n".join(["a,NA,c", *LINES]))).part("all").images) == len(LINES)
