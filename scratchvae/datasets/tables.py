@@ -108,8 +108,8 @@ class _Table:
         numbers = [cell for cell in row if _number(cell) is not None and cell.strip().lower() not in MISSING]
         if numbers:
             raise DataError(
-                f"{self.path}, line 1: {_short(words[0])} is no number, and {_short(numbers[0])} is; expected a name in "
-                "words for each column, or a number, or NA where it is missing"
+                f"{self.path}, line 1: {_short(words[0])} is no number, and {_short(numbers[0])} is; expected a "
+                "name in words for each column, or a number, or NA where it is missing"
             )
         self.names = [name.strip() for name in row]
         named = [k for k, name in enumerate(self.names) if name.lower() == LABEL]
