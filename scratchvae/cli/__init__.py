@@ -1,7 +1,8 @@
 """The command `scratchvae`.
 
 Exit codes: 0 done; 1 a check of `gradcheck` failed; 2 wrong usage or input, or a machine that cannot do it, with one
-line that says what and how to mend it; 70 a bug of scratchvae itself, with one line to report; 130 after Ctrl-C.
+line that says what and how to mend it; 3 training has diverged, with a line that says where; 70 a bug of scratchvae
+itself, with one line to report; 130 after Ctrl-C.
 With --debug the traceback stands above that line, and the code is the same.
 """
 
@@ -13,9 +14,9 @@ from collections.abc import Sequence
 
 from scratchvae.cli.outputs import forget_stdout, reader_has_gone
 from scratchvae.cli.parser import make_parser
-from scratchvae.errors import ScratchVAEError
+from scratchvae.errors import DivergedError, ScratchVAEError
 
-BUG, INTERRUPTED = 70, 130  # the first is EX_SOFTWARE of sysexits.h
+BUG, DIVERGED, INTERRUPTED = 70, 3, 130  # the first is EX_SOFTWARE of sysexits.h
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,6 +45,8 @@ def verdict(error: BaseException) -> tuple[int, str]:
     """The exit code for an error, and the line that tells of it."""
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED, "interrupted"
+    if isinstance(error, DivergedError):
+        return DIVERGED, str(error)
     if isinstance(error, ScratchVAEError):
         return 2, str(error)
     if isinstance(error, MemoryError):

@@ -10,6 +10,7 @@ from typing import Any
 from scratchvae.errors import ConfigError
 
 LARGEST = 1 << 20  # bytes
+OF_ITS_RUN = {"out", "checkpoint", "every", "keep", "resume", "quiet", "json"}  # where and how, not what
 SHOWN = 60  # characters of what was given, in a message
 KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
     bool: ((bool,), "true or false"),
@@ -25,8 +26,9 @@ def add_config(parser: argparse.ArgumentParser) -> None:
         "--config",
         default=argparse.SUPPRESS,
         metavar="FILE",
-        help="take settings from here, and what is typed before them: the config.json that train wrote, its folder, or "
-        'any JSON object of option names, such as {"latent": 20, "hidden": [512, 256]}',
+        help="take settings from here, and what is typed before them: the config.json that train wrote, or its folder, "
+        "but for where it wrote and how; or any JSON object of option names, such as "
+        '{"latent": 20, "hidden": [512, 256]}',
     )
 
 
@@ -54,6 +56,8 @@ def _settings_of(path: str) -> dict[str, Any]:
         content = json.loads(
             _read(path), parse_int=_whole, parse_constant=_refuse_constant, object_pairs_hook=_without_twins
         )
+    except ConfigError:
+        raise
     except RecursionError:
         raise ConfigError(f"{path} is no file of settings: it is nested too deep") from None
     except ValueError as error:
@@ -61,7 +65,10 @@ def _settings_of(path: str) -> dict[str, Any]:
             f"{path} holds no settings in JSON: {error}; expected the config.json that train wrote"
         ) from None
     if isinstance(content, dict):
-        content = content.get("command", content)
+        recorded = content.get("command")
+        content = content if recorded is None else recorded
+        if recorded is not None and isinstance(recorded, dict):
+            content = {name: value for name, value in recorded.items() if name not in OF_ITS_RUN}
     if not isinstance(content, dict):
         raise ConfigError(f"{path} holds {_shown(content)}; expected a JSON object of option names")
     return content
@@ -72,7 +79,7 @@ def _read(path: str) -> str:
         file = Path(path)
         file = file / "config.json" if file.is_dir() else file
         if not file.is_file():  # a pipe would be waited for
-            raise FileNotFoundError("there is no such file")
+            raise FileNotFoundError(f"there is no file {file}")
         with file.open("rb") as opened:
             content = opened.read(LARGEST + 1)
         if len(content) > LARGEST:
@@ -127,5 +134,5 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, list | dict):
         return f"{'a list' if isinstance(value, list) else 'an object'} of {len(value)}"
-    text = repr(value)
+    text = str(value).lower() if isinstance(value, bool) else "null" if value is None else repr(value)
     return text if len(text) <= SHOWN else text[:SHOWN] + "…"

@@ -46,22 +46,34 @@ class Speaker:
 
 
 @contextmanager
-def held_back(*categories: type[Warning]) -> Iterator[list[str]]:
-    """Collects what is warned of in these categories, to be told when a bar or a table does not stand in the way."""
-    held: list[str] = []
+def heard(tell: Callable[[str], None], *categories: type[Warning]) -> Iterator[None]:
+    """Hands what is warned of in these categories to `tell`, when it comes."""
     with warnings.catch_warnings():
         shown = warnings.showwarning
 
         def show(message: Warning | str, kind: type[Warning], *where: Any) -> None:
             if issubclass(kind, categories):
-                held.append(str(message))
+                tell(str(message))
             else:
                 shown(message, kind, *where)
 
         warnings.showwarning = show  # type: ignore[assignment]
         for category in categories:
             warnings.simplefilter("always", category)
+        yield
+
+
+@contextmanager
+def held_back(*categories: type[Warning]) -> Iterator[list[str]]:
+    """Collects what is warned of in these categories, to be told when a bar or a table does not stand in the way."""
+    held: list[str] = []
+    with heard(held.append, *categories):
         yield held
+
+
+def warn_at_once(message: str) -> None:
+    """Tell of what cannot wait until training ends, in hours maybe."""
+    print(f"scratchvae train: warning: {message}", file=sys.stderr, flush=True)
 
 
 def reader_has_gone(error: BaseException) -> bool:

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from scratchvae.cli.arguments import Arguments
+from scratchvae.cli.outputs import Speaker
 from scratchvae.cli.recipe import flag
+from scratchvae.disk import versions
 from scratchvae.errors import ConfigError, DivergedError
 from scratchvae.models import Model
 from scratchvae.training import save
+from scratchvae.training.saving import describe_file
 
-FILE, LAST_GOOD = "checkpoint.npz", "last-good.npz"
+FILE, LAST_FINITE = "checkpoint.npz", "last-finite.npz"
 
 
 def add_checkpoints(parser: Arguments) -> None:
@@ -25,7 +28,8 @@ def add_checkpoints(parser: Arguments) -> None:
         const="",
         default=argparse.SUPPRESS,
         metavar="FILE",
-        help=f"keep all of training in a .npz file after each epoch, {FILE} in DIR unless named, and the one before it",
+        help=f"keep all that is needed to go on, after each epoch, in a .npz file, {FILE} in the folder of --out "
+        "unless named; name DATA before",
     )
     parser.add_argument(
         "--every", type=int, default=argparse.SUPPRESS, metavar="STEPS", help="checkpoints after so many steps instead"
@@ -36,7 +40,8 @@ def add_checkpoints(parser: Arguments) -> None:
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="go on from the checkpoint, if there is one: with the same settings, to the same bits as without a break",
+        help="go on from the checkpoint, if there is one, with the same settings, to the same bits as without a break; "
+        "keep checkpoints too",
     )
     parser.add_argument(
         "--retries",
@@ -56,14 +61,29 @@ def checkpoint_settings(args: argparse.Namespace, out: Path) -> dict[str, Any]:
         return {"retries": args.retries}
     kept = {name: getattr(args, name) for name in ("every", "keep") if hasattr(args, name)}
     path = getattr(args, "checkpoint", None) or str(out / FILE)
+    if not path.endswith(".npz"):
+        raise ConfigError(f"--checkpoint {path}: expected a name that ends in .npz; DATA is named before --checkpoint")
     return {"checkpoint": path, "resume": args.resume, "retries": args.retries, **kept}
 
 
+def tell_of_resuming(say: Speaker, asked: dict[str, Any]) -> None:
+    """Say from where training goes on, if that is wished for."""
+    if asked.get("resume"):
+        path = asked["checkpoint"]
+        if versions(Path(path)):
+            facts = describe_file(versions(Path(path))[0])
+            say(f"going on from {path}: {facts['epochs']} epochs, {facts['updates']} updates, {facts['training']}")
+        else:
+            say(f"there is no {path} to go on from: training begins anew")
+
+
 @contextmanager
-def last_good(model: Model, out: Path) -> Iterator[None]:
-    """Of training that diverges, write the model as it was before the step into `out`."""
+def last_finite(model: Model, out: Path, kept: bool) -> Iterator[None]:
+    """Of training that diverges, write the model as it was before the step into `out`, unless checkpoints are kept."""
     try:
         yield
     except DivergedError as error:
-        save(model, out / LAST_GOOD)
-        raise DivergedError(f"{error}; the model as it was before is in {out / LAST_GOOD}") from error
+        if not kept:
+            save(model, out / LAST_FINITE)
+            error.args = (f"{error}; the model as it was before that step is in {out / LAST_FINITE}",)
+        raise

@@ -49,6 +49,14 @@ def _check_earlier(out: Path, model: Model) -> None:
             raise ConfigError(f"{out} holds a model that learnt from {earlier}; name another folder with --out")
 
 
+def write_config(out: Path, args: argparse.Namespace, model: Model, result: dict[str, Any] | None) -> None:
+    """Write what was asked for, and what came of it, once something has."""
+    settings = {name: value for name, value in vars(args).items() if name not in ("run", "command")}
+    versions = {"scratchvae": scratchvae.__version__, "numpy": np.__version__}
+    record = {"command": settings, "model": model.config, "versions": versions, "result": result}
+    write_text(as_json(record), out / "config.json")
+
+
 def write_run(
     out: Path, args: argparse.Namespace, model: Model, history: History, data: Dataset, result: dict[str, Any]
 ) -> list[str]:
@@ -61,10 +69,7 @@ def write_run(
         history.kl_to_csv(out / "kl.csv")
     elif again:
         (out / "kl.csv").unlink(missing_ok=True)
-    settings = {name: value for name, value in vars(args).items() if name not in ("run", "command")}
-    versions = {"scratchvae": scratchvae.__version__, "numpy": np.__version__}
-    record = {"command": settings, "model": model.config, "versions": versions, "result": result}
-    write_text(as_json(record), out / "config.json")
+    write_config(out, args, model, result)
     drawn = not args.no_pictures and find_spec("matplotlib")
     album = draw_album(model, history, data, args.seed) if drawn else {}
     for name, figure in album.items():

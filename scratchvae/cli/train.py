@@ -20,10 +20,10 @@ from scratchvae.cli.arguments import (
 )
 from scratchvae.cli.balance import add_balance, make_corruption, make_kl_weight
 from scratchvae.cli.labels import KINDS, accuracy_of, add_labels, told_labels, what_is_told
-from scratchvae.cli.outputs import Speaker, held_back
+from scratchvae.cli.outputs import Speaker, heard, held_back, warn_at_once
 from scratchvae.cli.recipe import has_kl, make_model, make_optimizer, parts
-from scratchvae.cli.resuming import add_checkpoints, checkpoint_settings, last_good
-from scratchvae.cli.run_folder import run_folder, write_run
+from scratchvae.cli.resuming import add_checkpoints, checkpoint_settings, last_finite, tell_of_resuming
+from scratchvae.cli.run_folder import run_folder, write_config, write_run
 from scratchvae.errors import CheckpointWarning, CollapseWarning, DivergenceWarning
 from scratchvae.layers.initializers import INITIALIZERS
 from scratchvae.models.likelihoods import LIKELIHOODS
@@ -171,7 +171,12 @@ def run(args: argparse.Namespace) -> int:
         patience = getattr(args, "patience", None)
         asked = what_is_told(args, model, learning, validating)
         asked |= {"patience": patience, **checkpoint_settings(args, out)}
-        with held_back(CollapseWarning, DivergenceWarning, CheckpointWarning) as warned, last_good(model, out):
+        kept = "checkpoint" in asked
+        if kept:
+            write_config(out, args, model, None)  # what a run that is killed was asked for
+        tell_of_resuming(say, asked)
+        at_once = heard(warn_at_once, DivergenceWarning, CheckpointWarning)
+        with held_back(CollapseWarning) as warned, at_once, last_finite(model, out, kept):
             history = trainer.fit(train, args.epochs, validation, progress=not args.quiet, **asked)
         for warning in () if args.quiet else warned:
             print(f"scratchvae train: warning: {warning}", file=sys.stderr)
@@ -183,6 +188,7 @@ def run(args: argparse.Namespace) -> int:
             "epochs": len(history.epochs),
             "stopped": history.stopped,
             "best_epoch": history.best_epoch,
+            "halvings": history.halvings,
             "active_units": history.active_units[-1] if history.epochs and has_kl(model) else None,
             "seconds": sum(history.seconds),
             **accuracy_of(model, data.test),
@@ -199,6 +205,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({**result, "out": str(out), "files": written})
     if history.stopped == "interrupted":
-        print(f"scratchvae train: interrupted; {out} has what was learnt so far", file=sys.stderr)
+        go_on = "; go on from the checkpoint by --resume" if kept else ""
+        print(f"scratchvae train: interrupted; {out} has what was learnt so far{go_on}", file=sys.stderr)
         return 130
     return 0

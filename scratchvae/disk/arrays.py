@@ -100,8 +100,10 @@ def open_arrays(path: Path) -> Iterator[ArrayFile]:
         raise FileError(str(error) if named else f"{path} cannot be read: {reason_of(error)}") from None
     except (ScratchVAEError, MemoryError):
         raise
-    except Exception as error:  # NumPy, zipfile and zlib have a dozen ways to say that a file is damaged
+    except OSError as error:
         raise FileError(f"{path} cannot be read: {reason_of(error)}") from None
+    except Exception as error:  # NumPy, zipfile and zlib have a dozen ways to say that a file is damaged
+        raise FileError(f"{path} is damaged ({reason_of(error)}); take a copy of it, or write it anew") from None
 
 
 def read_arrays(path: Path, choose: Callable[[list[str]], Iterable[str]]) -> dict[str, Array]:

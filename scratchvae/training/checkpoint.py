@@ -19,6 +19,7 @@ and among the arrays
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from math import isnan
@@ -102,12 +103,12 @@ class Checkpoints:
         Raises ConfigError where there is an unfinished run that is not to be gone on with, or one that trained in
         another way; FileError where there are checkpoints and none can be read.
         """
-        unread: list[FileError] = []
+        unread: list[str] = []
         for path in versions(self.path):
             try:
                 found = Found(path)
             except FileError as error:
-                unread.append(error)
+                unread.append(str(error))
                 continue
             for reason in unread:
                 warn(f"{reason}; the one before it, {path}, was taken", CheckpointWarning)
@@ -117,12 +118,19 @@ class Checkpoints:
             if not found.header.get("stopped"):
                 raise ConfigError(
                     f"checkpoint={str(self.path)!r} is of a run that has not ended: go on with it by resume=True (on "
-                    "the command line --resume), or take another name"
+                    "the command line --resume), take another name, or remove the file to begin anew"
                 )
             return None
         if unread:
-            raise unread[0]
+            raise FileError(f"{'; '.join(unread)}; take copies of them, or begin anew with another checkpoint")
         return None
+
+    def way_on(self) -> str:
+        """What can be done after training has diverged."""
+        return (
+            f"the last checkpoint, {self.path}, is from before: go on from it with resume=True and retries=5 (on the "
+            "command line --resume --retries 5)"
+        )
 
 
 class Found:
@@ -133,18 +141,20 @@ class Found:
         with open_sealed(path) as sealed:
             self.header = sealed.header
             if self.header.get("content") != "checkpoint" or not isinstance(self.header.get("settings"), dict):
-                raise FileError("it is no checkpoint; expected a file that Trainer.fit(checkpoint=…) wrote")
+                raise FileError("it is no checkpoint; expected what training with checkpoints wrote")
             self.arrays = {name: sealed.read(name) for name in sealed.described}
 
     def require(self, settings: Record) -> None:
         """Raises ConfigError unless the run trained in the way that `settings` tell."""
-        held = self.header["settings"]
-        odd = [name for name in settings if held.get(name) != settings[name]]
+        held, wanted = dict(_leaves(self.header["settings"])), dict(_leaves(settings))
+        odd = [name for name in {**wanted, **held} if held.get(name) != wanted.get(name)]
         if odd:
-            differ = "; ".join(f"{name} was {held.get(name)!r} and is {settings[name]!r}" for name in odd)
+            differ = "; ".join(f"{name} was {held.get(name)!r} and is {wanted.get(name)!r}" for name in odd)
+            why = " (the number of epochs and of batches makes the length of a schedule)"
             raise ConfigError(
-                f"{self.path} cannot be resumed, for it would not give what it would have given: {differ}; set it as "
-                "it was, or begin anew with another checkpoint"
+                f"{self.path} cannot be resumed in another way than it was begun: {differ}"
+                f"{why if any(name.endswith('.steps') for name in odd) else ''}; set it as it was, or begin anew with "
+                "another checkpoint"
             )
 
     def put_into(self, run: Run) -> None:
@@ -169,7 +179,15 @@ class Found:
             before.put_back()
             raise FileError(f"{self.path} cannot be resumed: {error}") from None
         run.epochs[:] = epochs
-        run.guard.begin_epoch()
+        run.guard.resume()
+
+
+def _leaves(settings: Record, within: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{within}{name}.")
+        else:
+            yield within + name, value
 
 
 def _shape(arrays: dict[str, Array], name: str) -> Any:

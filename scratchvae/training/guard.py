@@ -20,7 +20,8 @@ class Guard:
     Where the run was is kept, in memory, each time that everything was found finite. When something is not, training
     goes back there, and the same steps are made again, each tensor looked at, until the first that is not finite shows.
 
-    retries   how often to go back to where the epoch began, and on with half the learning rate, before giving up
+    retries   how often to go back to where the epoch began, and on with half the learning rate, before giving up; when
+              that did not help, to where the one before began, for its weights may have been on their way already
     """
 
     def __init__(self, run: Run, retries: int = 0) -> None:
@@ -28,13 +29,24 @@ class Guard:
         self._vigil = Vigil(run.model, run.optimizer, run.losses)
         self._good = Kept(run)
         self._retries = retries
-        self._began = Kept(run) if retries else None
+        self._begun = [Kept(run)] if retries else []  # of the epoch at hand, and before it that of the one before
+        self._tried = False  # in the epoch at hand
 
     def begin_epoch(self) -> None:
         """A new epoch begins, and everything is finite."""
         self._good.keep()
-        if self._began is not None:
-            self._began.keep()
+        self._tried = False
+        if len(self._begun) == 1:
+            self._begun.append(Kept(self._run))
+        elif self._begun:
+            self._begun.reverse()
+            self._begun[-1].keep()
+
+    def resume(self) -> None:
+        """The run was put where another one was."""
+        self._good.keep()
+        for kept in self._begun:
+            kept.keep()
 
     def loss(self) -> bool:
         """Whether the losses are finite, to be asked after each forward."""
@@ -91,16 +103,20 @@ class Guard:
         )
 
     def goes_back(self, error: DivergedError) -> bool:
-        """Whether training may go on, from where the epoch began, with half the learning rate."""
-        if self._began is None or self._run.halvings >= self._retries:
+        """Whether training may go on, from where an epoch began, with half the learning rate."""
+        if not self._retries:
             return False
+        if self._tried and len(self._begun) > 1:
+            self._begun.pop()
+        self._retries, self._tried = self._retries - 1, True
         halvings = self._run.halvings + 1
-        self._put_back(self._began)
+        self._put_back(self._begun[-1])
         self._run.halve(halvings)
-        self.begin_epoch()
+        for kept in (self._good, self._begun[-1]):
+            kept.keep()
         warn(
-            f"{error}. Went back to where epoch {len(self._run.epochs) + 1} began, with a learning rate of "
-            f"{0.5**halvings:g} times what was asked for",
+            f"{error}. Went back to epoch {len(self._run.epochs) + 1}, after update {self._run.optimizer.t}, with a "
+            f"learning rate of {0.5**halvings:g} times what was asked for",
             DivergenceWarning,
         )
         return True

@@ -55,12 +55,14 @@ class History:
     stopped      "finished", "early" (no progress in validation), "interrupted" (Ctrl-C), "diverged" or
                  "failed" (by an error); "" while it runs
     best_epoch   the epoch whose weights the model has, if early stopping restored them
+    halvings     how often the learning rate was halved, for numbers were finite no longer
     """
 
     def __init__(self) -> None:
         self.epochs: list[Epoch] = []
         self.stopped = ""
         self.best_epoch: int | None = None
+        self.halvings = 0
 
     def __repr__(self) -> str:
         last = f", last: {self.epochs[-1]}" if self.epochs else ""
@@ -69,7 +71,7 @@ class History:
     @contextmanager
     def told(self) -> Iterator[None]:
         """Training begins, and tells, unless it is an error that ends it, why it stopped."""
-        self.stopped, self.best_epoch = "", None
+        self.stopped, self.best_epoch, self.halvings = "", None, 0
         try:
             yield
         except DivergedError:

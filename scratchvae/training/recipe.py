@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scratchvae.backend import to_numpy
+from scratchvae.memory import Rows
 
 if TYPE_CHECKING:
     from scratchvae.training.trainer import Trainer
 
-LOOKED_AT = 64  # rows of the data
+AT_ONCE = 2**22  # bytes
 
 
 def recipe(trainer: Trainer, data: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """What the bits of a run depend on, as JSON can hold it: of the trainer, its model, the `data` by name, and `more`.
-
-    Of rows, their shape, dtype and some of them, evenly spaced, stand for all: they may be more than fit in memory.
-    """
+    """What the bits of a run depend on, as JSON can hold it: the trainer, its model, the `data` by name, and `more`."""
     model = trainer.model
     return {
         "model": type(model).__name__,
@@ -27,8 +25,8 @@ def recipe(trainer: Trainer, data: dict[str, Any], **more: Any) -> dict[str, Any
         "backend": model.backend.name,
         **{name: getattr(trainer, name) for name in ("batch_size", "seed", "clip_norm", "binarize")},
         **{name: describe(getattr(trainer, name)) for name in ("optimizer", "kl_weight", "corrupt")},
-        **{name: None if rows is None else fingerprint(rows) for name, rows in data.items()},
         **more,
+        **{name: None if rows is None else fingerprint(rows) for name, rows in data.items()},
     }
 
 
@@ -44,11 +42,11 @@ def describe(value: Any) -> Any:
 
 
 def fingerprint(rows: Any) -> str:
-    """A name for rows (N, …) by which others are told from them."""
+    """A name for rows (N, …) by which others are told from them: every number counts."""
     rows = to_numpy(rows) if hasattr(rows, "dtype") else np.asarray(rows)
-    chosen = np.linspace(0, len(rows) - 1, LOOKED_AT).astype(np.int64)
-    digest = hashlib.sha256(f"{rows.dtype} {rows.shape} ".encode())
-    digest.update(np.ascontiguousarray(rows[chosen]).tobytes())
+    digest = hashlib.sha256()
+    for part in Rows(rows, "rows").parts(max(1, AT_ONCE * len(rows) // max(1, rows.nbytes))):
+        digest.update(np.ascontiguousarray(rows[part]).data)
     return f"{' × '.join(map(str, rows.shape))} of {rows.dtype}, {digest.hexdigest()[:16]}"
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from scratchvae.training.checkpoint import Checkpoints
     from scratchvae.training.trainer import Trainer
 
-COUNTS = ("updates", "first", "passed", "steps", "halvings")
+COUNTS = ("updates", "epochs", "first", "passed", "steps", "halvings")
 
 
 class Run:
@@ -55,7 +55,7 @@ class Run:
         self.model, self.optimizer, self.steps = trainer.model, trainer.optimizer, trainer.steps
         self.batches, self.best, self.checkpoints = batches, best, checkpoints
         self.halvings, self._schedule = 0, self.optimizer.schedule  # of the learning rate
-        self.epochs = trainer.history.epochs
+        self.history, self.epochs = trainer.history, trainer.history.epochs
         self._first = len(self.epochs)
         self._wanted = epochs
         self.bar, self._validate, self._interruption = bar, validate, interruption
@@ -87,6 +87,7 @@ class Run:
         return {
             "updates": self.optimizer.t,
             "streams": {**states_of(self.steps.streams), "training order": self._order},
+            "epochs": len(self.epochs),
             "first": self._first,
             "passed": self.passed,
             "halvings": self.halvings,
@@ -102,6 +103,7 @@ class Run:
         set_states(self.steps.streams, record["streams"])
         self._order = record["streams"]["training order"]
         self.optimizer.t = count["updates"]
+        del self.epochs[count["epochs"] :]
         self._first, self.passed, self._tally.steps = count["first"], count["passed"], count["steps"]
         self._seconds, self._tally.weights = real("seconds", record["seconds"]), real("weights", record["weights"])
         self._watch.warned = truth("warned", record["warned"])
@@ -109,11 +111,14 @@ class Run:
 
     def halve(self, times: int) -> None:
         """Take half the learning rate that was asked for, so many times over."""
-        self.halvings = times
+        self.halvings = self.history.halvings = times
         self.optimizer.schedule = Scaled(self._schedule, 0.5**times) if times else self._schedule
 
     def go(self) -> str:
-        """Train; returns why it stopped. Raises DivergedError, then with everything as it was before the step."""
+        """Train; returns why it stopped. Raises DivergedError, then with everything as it was before the step.
+
+        What was kept on the disk stays when training diverges: it is from before things went wrong.
+        """
         while not (stopped := self.over):
             try:
                 if not self._epoch():
@@ -121,9 +126,11 @@ class Run:
                     break
             except DivergedError as error:
                 if not self.guard.goes_back(error):
-                    self._put_aside(self.over)
+                    if self.checkpoints is not None:
+                        error.args = (f"{error}; {self.checkpoints.way_on()}",)
                     raise
-        self._put_aside(stopped)
+        if self.checkpoints is not None:
+            self.checkpoints.write(self, stopped)
         return stopped
 
     @property
@@ -191,7 +198,3 @@ class Run:
         weight, per_dimension = self._tally.kl_weight(), self._tally.kl_per_dimension(rows)
         seconds = time.perf_counter() - began
         return Epoch(number, -value, reconstruction, kl, validated, seconds, weight, per_dimension)
-
-    def _put_aside(self, stopped: str) -> None:
-        if self.checkpoints is not None:
-            self.checkpoints.write(self, stopped)

@@ -24,6 +24,7 @@ from scratchvae.settings import path_of
 from scratchvae.training.parts import admit_model
 
 KINDS: tuple[type[Model], ...] = (VAE, IWAE, ConditionalVAE, SemiSupervisedVAE, Autoencoder)
+MODEL = "model.npz"  # in a folder that a training wrote
 MODELS = {kind.__name__: kind for kind in KINDS}
 
 
@@ -71,7 +72,9 @@ def describe_file(path: str | PathLike[str]) -> dict[str, Any]:
         return {
             "file": f"checkpoint, format {sealed.format}",
             "updates": sealed.header["run"]["updates"],
-            "epochs": sealed.described["history/epochs"].shape[0],
+            "epochs": len(epochs := sealed.read("history/epochs")),
+            "loss": float(epochs[-1, 1]) if len(epochs) else None,
+            "validation loss": float(epochs[-1, 4]) if len(epochs) else None,
             "training": sealed.header["stopped"] or "not ended; go on with it by --resume",
         }
 
@@ -96,10 +99,14 @@ def fill_weights(params: dict[str, Array], backend: Backend, sealed: Sealed) -> 
 def _model_file(path: str | PathLike[str]) -> Iterator[Sealed]:
     path = Path(path_of("path", path, "vae.npz"))
     try:
-        with open_sealed(path / "model.npz" if path.is_dir() else path) as sealed:
+        file = path / MODEL if path.is_dir() else path
+        if file != path and not file.exists() and (others := sorted(path.glob("*.npz"), key=lambda of: len(of.name))):
+            raise FileError(f"{path} has no {MODEL}, for its training has not ended; name a file, such as {others[0]}")
+        with open_sealed(file) as sealed:
             yield sealed
     except FileError as error:
-        raise FileError(f"{error}; expected a model that scratchvae.save wrote") from None
+        expected = "" if ";" in str(error) else "; expected a model that scratchvae.save wrote"
+        raise FileError(f"{error}{expected}") from None
     except OSError as error:  # a name that none can have, a folder that may not be looked into
         raise FileError(f"{path} cannot be read: {error.strerror}; expected a model of scratchvae.save") from None
 

@@ -137,11 +137,15 @@ class Trainer(Uncopied):
         labelled_share      of labelled rows in each batch, and spread (N, D), of rows that are drawn anew from
                      N(images, spread²) at each step, such as another VAE's codes: see `LabelledMinibatches`
         checkpoint   file, ending in .npz, that all of training is kept in, `every` so many updates (None: at the end of
-                     each epoch) and when training ends; the last `keep` are kept: see `scratchvae.training.checkpoint`
+                     each epoch), and when training begins and ends; the last `keep` are kept. See
+                     `scratchvae.training.checkpoint`
         resume       go on from there, if the file is there: training that was ended anyhow and is resumed gives the
-                     same bits, on NumPy, as training that was not. Make model and trainer as they were made before
+                     same bits, on NumPy, as training that was not. Make model and trainer as they were made before:
+                     another data, setting or schedule is refused; `every`, `keep`, `retries` and, with a constant
+                     rate, a larger `epochs` are not
         retries      when numbers are finite no longer, go back to where the epoch began, and on with half the learning
-                     rate, up to so many times; each is told in a DivergenceWarning
+                     rate, up to so many times in this call; if that does not help, to where the epoch before it began.
+                     Each is told in a DivergenceWarning, and `history.halvings` counts them
 
         Rows may be an np.memmap of more than fits in memory: what was read of it is given back as training goes on.
         Before the first step of an untrained model, the bias of the output becomes such that it decodes to the mean.
@@ -149,8 +153,8 @@ class Trainer(Uncopied):
         Ctrl-C ends training after the step at hand; what was learnt so far stays, and `history.stopped` says so.
         Raises ConfigError, DTypeError, ShapeError, RangeError or, of checkpoints, FileError before anything is changed;
         DivergedError when a number is not finite, telling which was the first, with everything as it was before that
-        step, and kept in the checkpoint; DataError when the file of a map was cut; FileError when a checkpoint cannot
-        be written.
+        step, and the checkpoints as they were; DataError when the file of a map was cut; FileError when a checkpoint
+        cannot be written.
         """
         whole("epochs", epochs)
         if patience is not None:
@@ -189,6 +193,8 @@ class Trainer(Uncopied):
                     with self.model.writing():
                         found.put_into(run)
                     bar.step(run.done)
+                elif checkpoints is not None:
+                    checkpoints.write(run)  # so that what cannot be written is told before hours of training
                 self._train(run, interruption)
         return self.history
 

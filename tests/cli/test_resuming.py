@@ -1,5 +1,6 @@
 """Training that is broken off and gone on with, as it is typed."""
 
+import json
 import subprocess
 import sys
 import time
@@ -80,10 +81,16 @@ def test_a_run_that_is_killed_for_good_is_gone_on_with(folder):
     assert weights("run") == weights("whole")
 
 
-def test_resume_begins_where_there_is_nothing_to_go_on_from(folder):
-    assert train("--epochs", "1", "--out", "run", "--resume") == 0
+def aloud(*words):
+    return main([*(word for word in QUICK if word != "--quiet"), *words])
+
+
+def test_resume_begins_where_there_is_nothing_to_go_on_from(folder, capsys):
+    assert aloud("--epochs", "1", "--out", "run", "--resume") == 0
+    assert "training begins anew" in capsys.readouterr().out
     assert {path.name for path in (folder / "run").iterdir()} == {
         "checkpoint.npz",
+        "checkpoint.1.npz",
         "config.json",
         "history.csv",
         "kl.csv",
@@ -93,20 +100,19 @@ def test_resume_begins_where_there_is_nothing_to_go_on_from(folder):
 
 @pytest.mark.parametrize("more", ["", "--batch-size 1500", "--batch-size 1500 --patience 1"])
 def test_a_model_that_diverges_is_kept_as_it_was_before(folder, capsys, more):
-    assert train("--epochs", "2", "--lr", "1e30", "--out", "run", *more.split()) == 2
+    assert train("--epochs", "2", "--lr", "1e30", "--out", "run", *more.split()) == 3
     said = capsys.readouterr().err
-    assert said.count("\n") == 1 and "diverged in " in said and str(Path("run", "last-good.npz")) in said
-    assert np.abs(scratchvae.load("run/last-good.npz").theta).max() < (1e3 if more else inf)
-    assert [file.name for file in (folder / "run").iterdir()] == ["last-good.npz"]
+    assert said.count("\n") == 1 and "diverged in " in said and str(Path("run", "last-finite.npz")) in said
+    assert np.abs(scratchvae.load("run/last-finite.npz").theta).max() < (1e3 if more else inf)
+    assert [file.name for file in (folder / "run").iterdir()] == ["last-finite.npz"]
 
 
 def test_each_retry_is_told_in_a_line(capsys):
     words = "--optimizer", "sgd", "--lr", "1e7", "--momentum", "0", "--retries", "60"
-    assert (
-        main(["train", "--epochs", "1", "--hidden", "16", "--latent", "3", "--no-pictures", "--out", "r", *words]) == 0
-    )
+    assert train("--epochs", "1", "--out", "run", *words) == 0
     said = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
-    assert said and "with a learning rate of 0.5 times" in said[0]
+    assert "with a learning rate of 0.5 times" in said[0]
+    assert json.loads(Path("run", "config.json").read_text())["result"]["halvings"] == len(said)
 
 
 @pytest.mark.parametrize(
@@ -116,9 +122,10 @@ def test_each_retry_is_told_in_a_line(capsys):
         (("--keep", "5"), "--keep does nothing without checkpoints"),
         (("--checkpoint", "--every", "0"), "every=0"),
         (("--checkpoint", "--keep", "0"), "keep=0"),
-        (("--checkpoint", "run.txt"), "run.txt"),
+        (("--checkpoint", "digits"), "DATA is named before --checkpoint"),
         (("--resume", "--batch-size", "7"), "batch_size was 128 and is 7"),
-        (("--resume", "--lr", "0.1"), "optimizer was"),
+        (("--resume", "--lr", "0.1"), "optimizer.schedule.lr was 0.001 and is 0.1"),
+        (("--resume", "--patience", "2"), "patience was None and is 2"),
         (("--resume", "--seed", "1"), "seed was 0 and is 1"),
         (("--checkpoint",), "--resume"),
         (("--retries", "-1"), "retries=-1"),
@@ -139,7 +146,9 @@ def test_the_settings_of_a_run_with_checkpoints_can_be_taken_for_another(folder)
     assert train("--epochs", "1", "--out", "one", "--checkpoint", "--every", "5") == 0
     assert main(["train", "--config", "one", "--out", "two"]) == 0
     assert weights("one") == weights("two")
-    assert (folder / "two" / "checkpoint.npz").exists()
+    assert not (folder / "two" / "checkpoint.npz").exists()  # that is for the run that asked for it
+    assert main(["train", "--config", "one", "--seed", "1"]) == 0
+    assert weights("one") == weights("two") != weights("runs/digits")
 
 
 def test_info_tells_how_far_a_checkpoint_had_come(monkeypatch, capsys):
@@ -153,3 +162,25 @@ def test_info_tells_how_far_a_checkpoint_had_come(monkeypatch, capsys):
     assert main(["info", "run/checkpoint.npz"]) == main(["info", "run"]) == 0
     out = capsys.readouterr().out
     assert "finished" in out and "model, format 2" in out
+
+
+def test_a_run_that_diverged_can_be_gone_on_with_at_half_the_rate(folder, capsys):
+    words = "--epochs", "3", "--out", "run", "--optimizer", "sgd", "--lr", "1e7", "--momentum", "0"
+    assert train(*words, "--checkpoint") == 3
+    said = capsys.readouterr().err
+    assert "the last checkpoint" in said and "--resume --retries 5" in said
+    assert {file.name for file in (folder / "run").iterdir()} == {"checkpoint.npz", "config.json"}
+    assert train(*words, "--resume") == 3
+    assert train(*words, "--resume", "--retries", "3") == 3
+    assert train(*words, "--resume", "--retries", "60") == 0
+
+
+def test_a_killed_run_tells_what_it_was_and_where_to_look(folder, monkeypatch, capsys):
+    killed_after(20, monkeypatch, "--epochs", "3", "--out", "run", "--checkpoint")
+    assert json.loads((folder / "run" / "config.json").read_text())["result"] is None
+    assert main(["sample", "run"]) == 2
+    assert f"name a file, such as {Path('run', 'checkpoint.npz')}" in capsys.readouterr().err
+    assert main(["train", "--config", "run", "--out", "run", "--resume", "--no-pictures"]) == 0
+    assert "going on from" in capsys.readouterr().out
+    assert train("--epochs", "3", "--out", "whole") == 0
+    assert weights("run") == weights("whole")
