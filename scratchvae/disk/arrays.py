@@ -31,7 +31,7 @@ from scratchvae.errors import FileError, ScratchVAEError
 Members = dict[str, Callable[[], IO[bytes]]]  # what opens each
 Array = np.ndarray[Any, np.dtype[Any]]
 NPY, ZIP = b"\x93NUMPY", b"PK"  # how a .npy and an .npz file begin
-LONGEST_HEADER = 2**14  # bytes; NumPy writes 128 for a plain array
+LONGEST_HEADER = 2**11  # bytes; NumPy writes 128 for a plain array, at most 1472 for one of 64 axes
 LONGEST_LIST = 500  # characters
 AT_ONCE = 2**16  # bytes read at a time
 

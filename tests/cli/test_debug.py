@@ -80,7 +80,7 @@ def test_how_errors_are_told_is_no_setting_of_a_run(tmp_path):
 
 @pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full, which never has room")
 def test_what_cannot_be_printed_ends_in_one_line():
-    with FULL.open("w") as full:
+    with FULL.open("w", encoding="utf-8") as full:
         done = subprocess.run(
             [sys.executable, "-m", "scratchvae", "info"],
             stdout=full,

@@ -60,7 +60,7 @@ def test_the_same_numbers_are_read_from_any_layout(write, end, mark, between, na
 def test_what_the_csv_module_wrote_is_read_bit_for_bit(tmp_path_factory, rows, columns, dialect, seed):
     numbers = np.random.default_rng(seed).normal(size=(rows, columns)) * 10.0 ** np.arange(columns)
     path = tmp_path_factory.mktemp("csv") / f"table.{'tsv' if dialect == 'excel-tab' else 'csv'}"
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, dialect).writerows(numbers.tolist())
     assert np.array_equal(load(path).part("all").images, numbers)
 

@@ -120,7 +120,7 @@ def test_a_header_that_claims_what_is_not_there_is_refused_before_room_is_taken(
     assert_refused_in_little_room(path)
 
 
-@pytest.mark.parametrize("text", ["(" * 9000, "{" * 200, "-" * 9000, "not " * 3000, "1" * 9000, "[" * 9000])
+@pytest.mark.parametrize("text", ["(" * 2000, "{" * 200, "-" * 2000, "not " * 500, "1" * 2000, "[" * 2000, "-" * 9000])
 def test_a_header_that_no_parser_takes_is_refused_as_any_other(tmp_path, text):
     raw = text.encode() + b"\n"
     (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\1\0" + struct.pack("<H", len(raw)) + raw + bytes(12))
