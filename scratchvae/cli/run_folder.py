@@ -17,13 +17,13 @@ from scratchvae.cli.arguments import as_json
 from scratchvae.cli.outputs import held_back, write_text
 from scratchvae.cli.recipe import has_kl
 from scratchvae.datasets import Dataset
-from scratchvae.disk import check_writable, locked
-from scratchvae.errors import ConfigError, UnlockedWarning
+from scratchvae.disk import check_writable, locked, whole_file
+from scratchvae.errors import ConfigError, DivergedError, ScratchVAEError, UnlockedWarning
 from scratchvae.models import Model
 from scratchvae.plotting import ALBUM, draw_album, save_picture
 from scratchvae.training import History, load, save
 
-LOCK = ".lock"
+LOCK, CONFIG = ".lock", "config.json"
 
 
 @contextmanager
@@ -54,7 +54,26 @@ def write_config(out: Path, args: argparse.Namespace, model: Model, result: dict
     settings = {name: value for name, value in vars(args).items() if name not in ("run", "command")}
     versions = {"scratchvae": scratchvae.__version__, "numpy": np.__version__}
     record = {"command": settings, "model": model.config, "versions": versions, "result": result}
-    write_text(as_json(record), out / "config.json")
+    write_text(as_json(record), out / CONFIG)
+
+
+@contextmanager
+def config_beforehand(out: Path, args: argparse.Namespace, model: Model) -> Iterator[None]:
+    """Write what is asked for before it is done, for a run that may be killed; not if it is refused."""
+    file = out / CONFIG
+    before = file.read_bytes() if file.exists() else None
+    write_config(out, args, model, None)
+    try:
+        yield
+    except DivergedError:
+        raise
+    except ScratchVAEError:
+        if before is None:
+            file.unlink()
+        else:
+            with whole_file(file) as earlier:
+                earlier.write(before)
+        raise
 
 
 def write_run(
@@ -76,4 +95,4 @@ def write_run(
         save_picture(figure, out / f"{name}.png")
     for name in set(ALBUM) - set(album) if again else ():
         (out / f"{name}.png").unlink(missing_ok=True)  # the earlier run's, of another model
-    return ["model.npz", "history.csv", *of_kl, "config.json", *(f"{name}.png" for name in album)]
+    return ["model.npz", "history.csv", *of_kl, CONFIG, *(f"{name}.png" for name in album)]

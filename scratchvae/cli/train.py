@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import nullcontext
 from importlib.util import find_spec
 from typing import Any
 
@@ -23,7 +24,7 @@ from scratchvae.cli.labels import KINDS, accuracy_of, add_labels, told_labels, w
 from scratchvae.cli.outputs import Speaker, heard, held_back, warn_at_once
 from scratchvae.cli.recipe import has_kl, make_model, make_optimizer, parts
 from scratchvae.cli.resuming import add_checkpoints, checkpoint_settings, last_finite, tell_of_resuming
-from scratchvae.cli.run_folder import run_folder, write_config, write_run
+from scratchvae.cli.run_folder import config_beforehand, run_folder, write_run
 from scratchvae.errors import CheckpointWarning, CollapseWarning, DivergenceWarning
 from scratchvae.layers.initializers import INITIALIZERS
 from scratchvae.models.likelihoods import LIKELIHOODS
@@ -172,11 +173,10 @@ def run(args: argparse.Namespace) -> int:
         asked = what_is_told(args, model, learning, validating)
         asked |= {"patience": patience, **checkpoint_settings(args, out)}
         kept = "checkpoint" in asked
-        if kept:
-            write_config(out, args, model, None)  # what a run that is killed was asked for
+        beforehand = config_beforehand(out, args, model) if kept else nullcontext()
         tell_of_resuming(say, asked)
         at_once = heard(warn_at_once, DivergenceWarning, CheckpointWarning)
-        with held_back(CollapseWarning) as warned, at_once, last_finite(model, out, kept):
+        with held_back(CollapseWarning) as warned, at_once, beforehand, last_finite(model, out, kept):
             history = trainer.fit(train, args.epochs, validation, progress=not args.quiet, **asked)
         for warning in () if args.quiet else warned:
             print(f"scratchvae train: warning: {warning}", file=sys.stderr)

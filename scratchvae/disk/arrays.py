@@ -91,7 +91,11 @@ class ArrayFile:
 def open_arrays(path: Path) -> Iterator[ArrayFile]:
     """The arrays of the file at `path`; whatever goes wrong in the block is a FileError that names the file."""
     try:
-        if not S_ISREG(path.stat().st_mode):
+        try:
+            regular = S_ISREG(path.stat().st_mode)
+        except ValueError as error:  # a name that none can have
+            raise FileError(reason_of(error)) from None
+        if not regular:
             raise FileError("it is no regular file")  # to open a pipe would wait for whoever writes to it
         with path.open("rb") as file:
             yield ArrayFile(file)
