@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+from zipfile import ZipFile
 
 import numpy as np
 
@@ -84,12 +85,21 @@ def write_sealed(file: IO[bytes], header: Mapping[str, Any], arrays: Mapping[str
     told = {name: {"dtype": a.dtype.str, "shape": a.shape, "sha256": _digest(a)} for name, a in arrays.items()}
     text = as_text("the header", {"format": FORMAT, **header, "arrays": told})
     members = {HEADER: np.array(text), DIGEST: np.array(_sha256(text.encode())), **arrays}
-    np.savez(file, **members)  # type: ignore[arg-type]
+    write_arrays(file, members)
     file.flush()
     file.seek(0)
     written = Sealed(ArrayFile(file))
     for name in written.described:
         written.read(name)
+
+
+# numpy.savez of NumPy 2.0 and 2.1 leaves its archive open where a disk fails, and that complains once it is collected.
+def write_arrays(file: IO[bytes], members: Mapping[str, Array]) -> None:
+    """The members of an .npz, as `numpy.savez` writes them, to the byte."""
+    with ZipFile(file, "w") as archive:
+        for name, array in members.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def as_text(name: str, value: Any) -> str:

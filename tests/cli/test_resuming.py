@@ -112,7 +112,7 @@ def test_each_retry_is_told_in_a_line(capsys):
     assert train("--epochs", "1", "--out", "run", *words) == 0
     said = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
     assert "with a learning rate of 0.5 times" in said[0]
-    assert json.loads(Path("run", "config.json").read_text())["result"]["halvings"] == len(said)
+    assert json.loads(Path("run", "config.json").read_text(encoding="utf-8"))["result"]["halvings"] == len(said)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_a_run_that_diverged_can_be_gone_on_with_at_half_the_rate(folder, capsys
 
 def test_a_killed_run_tells_what_it_was_and_where_to_look(folder, monkeypatch, capsys):
     killed_after(20, monkeypatch, "--epochs", "3", "--out", "run", "--checkpoint")
-    assert json.loads((folder / "run" / "config.json").read_text())["result"] is None
+    assert json.loads((folder / "run" / "config.json").read_text(encoding="utf-8"))["result"] is None
     assert main(["sample", "run"]) == 2
     assert f"name a file, such as {Path('run', 'checkpoint.npz')}" in capsys.readouterr().err
     assert main(["train", "--config", "run", "--out", "run", "--resume", "--no-pictures"]) == 0

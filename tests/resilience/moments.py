@@ -14,7 +14,7 @@ FULL = "No space left on device", "File too large"
 STAGES = {  # by the function that an error came through
     "_take": "taking the lock",
     "rotate": "keeping the one before",
-    "savez": "writing the arrays",
+    "write_arrays": "writing the arrays",
     "open_in_folder": "making the part",
 }
 

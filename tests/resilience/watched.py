@@ -14,10 +14,9 @@ import signal
 import stat
 from pathlib import Path
 
-import numpy as np
 from endured import EVERY, KEEP, fit, load_rows, outcome
 
-from scratchvae.disk import rotation
+from scratchvae.disk import rotation, sealed
 from scratchvae.training import checkpoint
 from scratchvae.training.checkpoint import Checkpoints, Found
 from scratchvae.training.run import Run
@@ -94,7 +93,7 @@ def main():
     watch(Found, "put_into", "p")
     watch(Run, "step", "t")
     watch(Run, "_conclude", "e")
-    watch(np, "savez", "w", "v")
+    watch(sealed, "write_arrays", "w", "v")
     watch(os, "fsync", "y", when=lambda descriptor: stat.S_ISREG(os.fstat(descriptor).st_mode))
     watch(checkpoint, "rotate", "r")
     watch(Path, "unlink", None, "u", when=lambda path, **_: path.suffix == ".npz")

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scratchvae import IWAE, VAE, Autoencoder, ConditionalVAE, SemiSupervisedVAE, load, load_encoder, save
+from scratchvae.disk import sealed
 from scratchvae.errors import BackendError, ConfigError, FileError, ScratchVAEError
 from scratchvae.models.network import ACTIVATIONS
 
@@ -110,12 +111,12 @@ def test_a_loaded_model_shares_nothing_with_another_and_can_be_saved_again(file,
 
 @pytest.mark.parametrize(("error", "seen"), [(OSError(errno.ENOSPC, "full"), FileError), (KeyboardInterrupt(), None)])
 def test_an_error_while_writing_leaves_the_old_file(file, monkeypatch, error, seen):
-    def write_a_little(to, **_):
+    def write_a_little(to, _):
         to.write(b"PK\x03\x04 half a file")
         raise error
 
     before = file.read_bytes()
-    monkeypatch.setattr(np, "savez", write_a_little)
+    monkeypatch.setattr(sealed, "write_arrays", write_a_little)
     with pytest.raises(seen or type(error)):
         save(VAE(6, 2, hidden=()), file)
     assert file.read_bytes() == before
@@ -333,13 +334,12 @@ def test_a_backend_that_is_none_is_refused(file):
 
 
 def test_a_model_is_kept_on_the_disk_only_once_it_was_read_again(file, monkeypatch):
-    before, write = file.read_bytes(), np.savez
+    before, write = file.read_bytes(), sealed.write_arrays
 
-    def write_wrongly(to, **members):
-        members["params/encoder.0.b"] = members["params/encoder.0.b"] + 1
-        write(to, **members)
+    def write_wrongly(to, members):
+        write(to, {**members, "params/encoder.0.b": members["params/encoder.0.b"] + 1})
 
-    monkeypatch.setattr(np, "savez", write_wrongly)
+    monkeypatch.setattr(sealed, "write_arrays", write_wrongly)
     with pytest.raises(FileError, match=r"encoder\.0\.b is damaged"):
         save(VAE(6, 2, hidden=()), file)
     assert file.read_bytes() == before
