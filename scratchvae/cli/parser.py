@@ -32,9 +32,17 @@ class Parser(argparse.ArgumentParser):
                 self.set_defaults(**self._settings(typed.config))
                 typed, rest = self.parse_known_intermixed_args(args, namespace)
                 del typed.config  # an earlier run's; what it said is among the settings now
+            if rest:
+                self.error(f"it takes no {rest[0]}{self._nearest(rest[0])}")
             return typed, rest
         finally:
             self._mixing = False
+
+    def _nearest(self, word: str) -> str:
+        from difflib import get_close_matches
+
+        near = get_close_matches(word.partition("=")[0], self._option_string_actions, 1)
+        return f"; did you mean {near[0]}?" if near else ""
 
     def _settings(self, path: str) -> dict[str, Any]:
         try:

@@ -34,7 +34,7 @@ def complete(
     noise = Noise(model, seed)
     completed = np.empty((count, *given.shape), np.result_type(given.dtype, vae.dtype))
     # what went to infinity shows in the end, and is told then
-    with model.lock, np.errstate(over="ignore", invalid="ignore"):
+    with model.lock, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         for part, x_part in model.chunks(marked):
             rows = Incomplete(model, x_part, noise)
             found = (

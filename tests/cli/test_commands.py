@@ -281,3 +281,17 @@ def test_the_front_door_names_every_command_and_the_version(capsys):
     assert all(f"\n    {command}" in told for command in COMMANDS)
     assert run("--version") == 0
     assert capsys.readouterr().out == f"scratchvae {scratchvae.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("train --chekpoint", "scratchvae train: it takes no --chekpoint; did you mean --checkpoint?"),
+        ("train digits --xyzzy=3", "scratchvae train: it takes no --xyzzy=3 (see scratchvae train --help)"),
+        ("embed run digits --outt x", "did you mean --out?"),
+    ],
+)
+def test_an_option_that_is_none_is_told_by_its_command_with_what_was_meant(capsys, line, says):
+    with pytest.raises(SystemExit, match="2"):
+        main(line.split())
+    assert says in capsys.readouterr().err
