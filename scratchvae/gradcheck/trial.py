@@ -13,7 +13,7 @@ from scratchvae.gradcheck.report import AGREES, KINK, NOT_FINITE, UNRESOLVED, WR
 
 RETRIES = 4  # of a direction that meets a kink
 GLANCE = 1e-3  # of an input's size
-FLAT = 100.0  # of the rounding of f over a step: what is less steep than that is nothing
+FLAT = 1e4  # of the rounding of f over the first step: what is no steeper is nothing, be it seen over a far smaller one
 SURE = 10.0  # uncertainties: they are estimates themselves
 LUCK = 10.0  # tolerances: where differences are less certain than that, their agreement means nothing
 

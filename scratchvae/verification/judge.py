@@ -83,7 +83,7 @@ def _check_how(oracle: Oracle | None, seed: int) -> None:
 # What is lost in rounding beside the other gradients may still be known well enough as a part of them all.
 def _as_part(a: Argument, whole: float) -> float | None:
     """The error over SHARE of all gradients' length, if the verdict is open, and that scale settles it."""
-    if a.verdict != UNRESOLVED:
+    if a.verdict != UNRESOLVED or not a.error:  # there is no scale to what is nothing on both sides
         return None
     own = abs(a.numeric - a.analytic) / a.error
     share = SHARE * whole / sqrt(prod(a.shape)) / own

@@ -22,6 +22,13 @@ def test_an_error_is_relative_to_the_array_or_to_a_hundredth_of_all():
     assert relative_errors({"a": np.full(1, 1.01)}, {"a": np.ones(1)})["a"] == pytest.approx(0.01)
 
 
+def test_units_that_are_dead_close_by_and_live_far_out_have_no_gradient_and_differences_see_it():
+    problem = SUBJECTS["VAE-after-steps"].draw(np.random.default_rng(10417))
+    _, *grads = problem.vjp(np.ones(()), *problem.inputs.values())
+    assert sum(not grad.any() for grad in grads) > 10
+    assert examine(problem, None, 10417).complaints == {}
+
+
 def test_a_loss_near_zero_is_as_exact_as_its_terms_not_as_itself():
     given, expected = {"value": np.full((), 5e-4 + 1e-7)}, {"value": np.full((), 5e-4)}
     assert relative_errors(given, expected)["value"] == pytest.approx(2e-4)
