@@ -4,7 +4,7 @@ from scratchvae.disk.arrays import Array, ArrayFile, listed, open_arrays, read_a
 from scratchvae.disk.folders import cache_folder, check_writable
 from scratchvae.disk.lock import locked
 from scratchvae.disk.rotation import rotate, versions
-from scratchvae.disk.sealed import Sealed, as_text, open_sealed, write_sealed
+from scratchvae.disk.sealed import Sealed, as_text, differing, open_sealed, write_sealed
 from scratchvae.disk.writing import whole_file
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "as_text",
     "cache_folder",
     "check_writable",
+    "differing",
     "listed",
     "locked",
     "open_arrays",

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING
+from typing import IO
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 from scratchvae.errors import FileError
-
-if TYPE_CHECKING:
-    from zipfile import ZipFile
 
 LARGEST_DIRECTORY = 2**20  # bytes: some ten thousand arrays
 DEFLATE_RATIO = 1032  # no byte of deflate makes more: a length of 258 takes two bits. RFC 1951, sec. 3.2.5
@@ -21,8 +19,6 @@ LOCATOR, LOCATOR_LENGTH = b"PK\x06\x07", 20  # of the end of a directory whose n
 
 def check_directory(file: IO[bytes], size: int) -> tuple[ZipFile, dict[str, int]]:
     """The archive in `file` of `size` bytes, and how long each member is once it is unpacked. Raises FileError."""
-    from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
-
     if (claimed := _directory_size(file, size)) > LARGEST_DIRECTORY:
         raise FileError(f"its directory is of {claimed} bytes; expected at most {LARGEST_DIRECTORY}")
     archive = ZipFile(file)

@@ -24,7 +24,7 @@ from zipfile import ZipFile
 
 import numpy as np
 
-from scratchvae.disk.arrays import Array, ArrayFile, open_arrays
+from scratchvae.disk.arrays import Array, ArrayFile, listed, open_arrays
 from scratchvae.errors import ConfigError, FileError
 from scratchvae.settings import shown
 
@@ -54,7 +54,7 @@ class Sealed:
                 "with the version that wrote it, or a newer one"
             )
         members = {name: kept for name, kept in file.described.items() if name not in (HEADER, DIGEST)}
-        self.described = members
+        self.described = {name: kept._replace(dtype=kept.dtype.newbyteorder("=")) for name, kept in members.items()}
         self._promised: dict[str, Any] = {}
         if self.format == FORMAT:
             if _text(file, DIGEST, 64) != _sha256(text.encode()):
@@ -62,15 +62,15 @@ class Sealed:
             self._promised = self.header.get("arrays", {})
             held = {name: {"dtype": kept.dtype.str, "shape": list(kept.shape)} for name, kept in members.items()}
             told = {name: {key: of[key] for key in ("dtype", "shape")} for name, of in self._promised.items()}
-            if odd := sorted(name for name in held.keys() | told.keys() if held.get(name) != told.get(name)):
-                raise FileError(f"it does not hold the arrays that its header tells of: see {', '.join(odd)}")
+            if odd := differing(held, told):
+                raise FileError(f"it does not hold the arrays that its header tells of: see {listed(odd)}")
 
     def read(self, name: str) -> Array:
-        """The array of that name, if it is the one that was sealed."""
+        """The array of that name, in this machine's byte order, if it is the one that was sealed."""
         array = self._file.read(name)
         if self.format == FORMAT and _digest(array) != self._promised[name]["sha256"]:
             raise FileError(f"{name} is damaged: it has not the digest that it was sealed with")
-        return array
+        return array.astype(self.described[name].dtype, copy=False)
 
 
 @contextmanager
@@ -78,6 +78,11 @@ def open_sealed(path: Path) -> Iterator[Sealed]:
     """The file of ours at `path`; whatever goes wrong in the block is a FileError that names the file."""
     with open_arrays(path) as file:
         yield Sealed(file)
+
+
+def differing(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """The names under which the two have not the same."""
+    return sorted(name for name in held.keys() | wanted.keys() if held.get(name) != wanted.get(name))
 
 
 def write_sealed(file: IO[bytes], header: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:

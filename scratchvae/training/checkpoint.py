@@ -29,12 +29,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scratchvae.backend import Array, to_numpy
-from scratchvae.disk import locked, open_sealed, rotate, versions, whole_file, write_sealed
+from scratchvae.backend import Array
+from scratchvae.disk import differing, listed, locked, open_sealed, rotate, versions, whole_file, write_sealed
 from scratchvae.errors import CheckpointWarning, ConfigError, FileError, warn
 from scratchvae.settings import path_of, shown, whole
 from scratchvae.training.history import Epoch
-from scratchvae.training.saving import arrays_of, header_of
+from scratchvae.training.saving import arrays_of, header_of, on_host
 from scratchvae.training.state import Kept, Record
 
 if TYPE_CHECKING:
@@ -86,11 +86,9 @@ class Checkpoints:
             "best": None if best is None else best.record,
             "stopped": stopped if stopped in OVER else "",
         }
-        arrays = {name: to_numpy(array) for name, array in run.arrays.items() if name != "theta"}
-        kept = {f"best/{name}": to_numpy(array) for name, array in best.kept.items()} if best else {}
         try:
             with whole_file(self.path, partial(rotate, self.path, self.keep)) as file:
-                write_sealed(file, header, {**arrays_of(run.model), **arrays, **_table(run.epochs), **kept})
+                write_sealed(file, header, {**on_host(_places(run)), **_table(run.epochs)})
         except FileError as error:
             if not versions(self.path):
                 raise
@@ -147,7 +145,7 @@ class Found:
     def require(self, settings: Record) -> None:
         """Raises ConfigError unless the run trained in the way that `settings` tell."""
         held, wanted = dict(_leaves(self.header["settings"])), dict(_leaves(settings))
-        odd = [name for name in {**wanted, **held} if held.get(name) != wanted.get(name)]
+        odd = [name for name in {**wanted, **held} if held.get(name) != wanted.get(name)]  # in the order of a recipe
         if odd:
             differ = "; ".join(f"{name} was {held.get(name)!r} and is {wanted.get(name)!r}" for name in odd)
             why = " (the number of epochs and of batches makes the length of a schedule)"
@@ -159,20 +157,16 @@ class Found:
 
     def put_into(self, run: Run) -> None:
         """Let `run` be where the checkpoint was. Raises FileError, and then leaves it where it is."""
-        places = {f"params/{name}": array for name, array in run.model.params.items()}
-        places |= {name: array for name, array in run.arrays.items() if name != "theta"}
-        places |= {f"best/{name}": array for name, array in run.best.kept.items()} if run.best else {}
+        places = _places(run)
         held = {name: array for name, array in self.arrays.items() if name not in HISTORY}
         before = Kept(run)
         try:
-            if odd := sorted(
-                name for name in places.keys() | held.keys() if _shape(places, name) != _shape(held, name)
-            ):
-                raise FileError(f"it does not hold what this training keeps: see {', '.join(odd)}")
+            if odd := differing(_forms(held), _forms(places)):
+                raise FileError(f"it does not hold what this training keeps: see {listed(odd)}")
             epochs = _epochs(*(self.arrays[name] for name in HISTORY))
             run.recall(self.header["run"])
             for name, place in places.items():
-                run.model.backend.copy_from_host(place, held[name].astype(place.dtype, copy=False))
+                run.model.backend.copy_from_host(place, held[name])
             if run.best:
                 run.best.recall(self.header["best"])
         except Exception as error:  # whatever a made-up header can bring about
@@ -190,9 +184,15 @@ def _leaves(settings: Record, within: str = "") -> Iterator[tuple[str, Any]]:
             yield within + name, value
 
 
-def _shape(arrays: dict[str, Array], name: str) -> Any:
-    array = arrays.get(name)
-    return None if array is None else (array.shape, array.dtype.newbyteorder("="))
+def _places(run: Run) -> dict[str, Array]:
+    """What a checkpoint holds of `run`, by the names that it has there, where the run has it; θ is cut into params."""
+    rest = {name: array for name, array in run.arrays.items() if name != "theta"}
+    kept = {f"best/{name}": array for name, array in run.best.kept.items()} if run.best else {}
+    return {**arrays_of(run.model), **rest, **kept}
+
+
+def _forms(arrays: dict[str, Array]) -> dict[str, Any]:
+    return {name: (array.shape, array.dtype) for name, array in arrays.items()}
 
 
 def _table(epochs: list[Epoch]) -> dict[str, Array]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from scratchvae.backend import Array, Backend, get_backend, to_numpy
-from scratchvae.disk import Sealed, as_text, open_sealed, whole_file, write_sealed
+from scratchvae.disk import Sealed, as_text, differing, listed, open_sealed, whole_file, write_sealed
 from scratchvae.errors import BackendError, FileError
 from scratchvae.models import IWAE, VAE, Autoencoder, ConditionalVAE, Encoder, Model, SemiSupervisedVAE
 from scratchvae.models.weights import PLAN
@@ -37,7 +37,7 @@ def save(model: Model, path: str | PathLike[str]) -> None:
     admit_model(model)
     as_text("model.notes", model.notes)
     with whole_file(path) as file, model.steady():
-        write_sealed(file, {"content": "model", **header_of(model)}, arrays_of(model))
+        write_sealed(file, {"content": "model", **header_of(model)}, on_host(arrays_of(model)))
 
 
 def load(path: str | PathLike[str], backend: str | Backend = "numpy") -> Any:
@@ -85,14 +85,19 @@ def header_of(model: Model) -> dict[str, Any]:
 
 
 def arrays_of(model: Model) -> dict[str, Array]:
-    """What a file holds of `model`, on the host."""
-    return {f"params/{name}": to_numpy(array) for name, array in model.params.items()}
+    """What a file holds of `model`, by the names that it has there, where the model has it."""
+    return {f"params/{name}": array for name, array in model.params.items()}
+
+
+def on_host(arrays: dict[str, Array]) -> dict[str, Array]:
+    """The same, fetched from their device."""
+    return {name: to_numpy(array) for name, array in arrays.items()}
 
 
 def fill_weights(params: dict[str, Array], backend: Backend, sealed: Sealed) -> None:
     """Read `params` from the file."""
     for name, view in params.items():
-        backend.copy_from_host(view, sealed.read(f"params/{name}").astype(view.dtype, copy=False))
+        backend.copy_from_host(view, sealed.read(f"params/{name}"))
 
 
 @contextmanager
@@ -121,7 +126,7 @@ def _planned(sealed: Sealed) -> Model:
             f"it holds the model {kind!r:.40}, and this version knows {', '.join(MODELS)}: read it with the version of "
             "scratchvae that wrote it, or a newer one"
         )
-    held = {name: (array.shape, array.dtype.newbyteorder("=")) for name, array in sealed.described.items()}
+    held = {name: (array.shape, array.dtype) for name, array in sealed.described.items()}
     if header.get("content") == "checkpoint":
         held = {name: array for name, array in held.items() if name.startswith("params/")}
     try:
@@ -134,7 +139,7 @@ def _planned(sealed: Sealed) -> Model:
     except Exception as error:  # whatever a made-up configuration can bring about
         raise FileError(f"it holds a configuration that makes no model: {type(error).__name__}: {error}") from None
     expected = {f"params/{name}": (shape, plan.dtype) for name, shape in shapes.items()}
-    if odd := sorted(name for name in expected.keys() | held.keys() if expected.get(name) != held.get(name)):
-        raise FileError(f"it does not hold the parameters that its configuration asks for: see {', '.join(odd)}")
+    if odd := differing(held, expected):
+        raise FileError(f"it does not hold the parameters that its configuration asks for: see {listed(odd)}")
     plan.notes = notes if isinstance(notes, dict) else {}
     return plan

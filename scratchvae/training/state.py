@@ -33,11 +33,11 @@ class Kept:
     def __init__(self, run: Resumable) -> None:
         self._run = run
         self._arrays = {name: array.copy() for name, array in run.arrays.items()}
-        self.record = run.record
+        self._record = run.record
 
     def keep(self) -> None:
         """Copy where the run is now."""
-        self.record = self._run.record
+        self._record = self._run.record
         for name, array in self._run.arrays.items():
             self._arrays[name][...] = array
 
@@ -45,7 +45,7 @@ class Kept:
         """Let the run be where it was."""
         for name, array in self._run.arrays.items():
             array[...] = self._arrays[name]
-        self._run.recall(self.record)
+        self._run.recall(self._record)
 
 
 def states_of(streams: Streams) -> Record:
