@@ -4,6 +4,7 @@ What CuPy refuses is refused: an array of the host, an `out` of another shape, n
 """
 
 import numpy as np
+import pytest
 import standin
 from standin import DeviceArray
 
@@ -43,3 +44,11 @@ class Module(standin.Module):
 
 
 EMULATED = Backend("emulated", Module, DeviceArray, np.empty, standin.Event)
+
+needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler to make kernels with")
+EVERYWHERE = [
+    "numpy",
+    pytest.param("native", marks=needs_compiler),
+    pytest.param(standin.STANDIN, id="standin"),
+    pytest.param(EMULATED, id="emulated", marks=needs_compiler),
+]  # what a model can compute on here

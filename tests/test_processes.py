@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from children import LIMIT, PYTHON, find_backend, in_child, train, use
 from drawing import uniform
-from emulated import COMPILER
+from emulated import COMPILER, needs_compiler
 from standin import STANDIN
 
 import scratchvae as sv
@@ -30,7 +30,6 @@ MODELS = {
 }
 
 needs_fork = pytest.mark.skipif("fork" not in METHODS, reason="this platform does not fork")
-needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler to make kernels with")
 # Newer versions of Python, and JAX once it is imported, warn that what a thread holds may be held for ever in a child:
 # what ours hold is not, as is shown here.
 pytestmark = [

@@ -9,8 +9,10 @@ from typing import Any
 
 from scratchvae.errors import ConfigError
 
+CONFIG = "config.json"  # in the folder of a run
 LARGEST = 1 << 20  # bytes
 OF_ITS_RUN = {"out", "checkpoint", "every", "keep", "resume", "quiet", "json"}  # where and how, not what
+SEE = "; see scratchvae train --help"
 SHOWN = 60  # characters of what was given, in a message
 KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
     bool: ((bool,), "true or false"),
@@ -42,7 +44,7 @@ def read_settings(path: str, actions: Iterable[argparse.Action]) -> dict[str, An
     for name, value in _settings_of(path).items():
         dest = name.replace("-", "_")
         if dest not in known:
-            raise ConfigError(f"{path} sets {_shown(name)}, which train does not know{_nearest(dest, known)}")
+            raise ConfigError(f"{path} sets {_shown(name)}, which train does not know{nearest(dest, known) or SEE}")
         if dest in settings:
             raise ConfigError(f"{path} sets {_shown(name)} twice")
         settings[dest] = _checked(f"{path} sets {name}", value, known[dest])
@@ -77,7 +79,7 @@ def _settings_of(path: str) -> dict[str, Any]:
 def _read(path: str) -> str:
     try:
         file = Path(path)
-        file = file / "config.json" if file.is_dir() else file
+        file = file / CONFIG if file.is_dir() else file
         if not file.is_file():  # a pipe would be waited for
             raise FileNotFoundError(f"there is no file {file}")
         with file.open("rb") as opened:
@@ -124,11 +126,12 @@ def _checked(what: str, value: Any, action: argparse.Action) -> Any:
     return float(value) if action.type is float else value
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A question after the one of the `known` names that looks most like that; "" if none does."""
     from difflib import get_close_matches
 
     near = get_close_matches(name[:SHOWN], known, 1)
-    return f": did you mean {near[0]}?" if near else "; see scratchvae train --help"
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _shown(value: Any) -> str:

@@ -71,8 +71,8 @@ def held_back(*categories: type[Warning]) -> Iterator[list[str]]:
         yield held
 
 
-def warn_at_once(message: str) -> None:
-    """Tell of what cannot wait until training ends, in hours maybe."""
+def print_warning(message: str) -> None:
+    """What `train` warns of, in one line on standard error."""
     print(f"scratchvae train: warning: {message}", file=sys.stderr, flush=True)
 
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import scratchvae
 from scratchvae.cli import classify, complete, denoise, embed, evaluate, generate, gradcheck, info, latent_space, train
 from scratchvae.cli.arguments import add_debug
-from scratchvae.cli.config_file import add_config, read_settings
+from scratchvae.cli.config_file import add_config, nearest, read_settings
 from scratchvae.errors import ConfigError
 
 
@@ -33,16 +33,11 @@ class Parser(argparse.ArgumentParser):
                 typed, rest = self.parse_known_intermixed_args(args, namespace)
                 del typed.config  # an earlier run's; what it said is among the settings now
             if rest:
-                self.error(f"it takes no {rest[0]}{self._nearest(rest[0])}")
+                meant = nearest(rest[0].partition("=")[0], self._option_string_actions)
+                self.error(f"it takes no {rest[0]}{meant}")
             return typed, rest
         finally:
             self._mixing = False
-
-    def _nearest(self, word: str) -> str:
-        from difflib import get_close_matches
-
-        near = get_close_matches(word.partition("=")[0], self._option_string_actions, 1)
-        return f"; did you mean {near[0]}?" if near else ""
 
     def _settings(self, path: str) -> dict[str, Any]:
         try:

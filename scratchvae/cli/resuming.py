@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from scratchvae.cli.arguments import Arguments
 from scratchvae.cli.outputs import Speaker
 from scratchvae.cli.recipe import flag
 from scratchvae.disk import versions
-from scratchvae.errors import ConfigError, DivergedError
+from scratchvae.errors import ConfigError, DivergedError, FileError
 from scratchvae.models import Model
 from scratchvae.training import save
 from scratchvae.training.saving import describe_file
@@ -69,12 +69,13 @@ def checkpoint_settings(args: argparse.Namespace, out: Path) -> dict[str, Any]:
 def tell_of_resuming(say: Speaker, asked: dict[str, Any]) -> None:
     """Say from where training goes on, if that is wished for."""
     if asked.get("resume"):
-        path = asked["checkpoint"]
-        if versions(Path(path)):
-            facts = describe_file(versions(Path(path))[0])
-            say(f"going on from {path}: {facts['epochs']} epochs, {facts['updates']} updates, {facts['training']}")
-        else:
-            say(f"there is no {path} to go on from: training begins anew")
+        for path in (found := versions(Path(asked["checkpoint"]))):
+            with suppress(FileError):  # one that is damaged gives way to the one before, or is told of when it is read
+                facts = describe_file(path)
+                say(f"going on from {path}: {facts['epochs']} epochs, {facts['updates']} updates, {facts['training']}")
+                return
+        if not found:
+            say(f"there is no {asked['checkpoint']} to go on from: training begins anew")
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -14,7 +13,8 @@ import numpy as np
 
 import scratchvae
 from scratchvae.cli.arguments import as_json
-from scratchvae.cli.outputs import held_back, write_text
+from scratchvae.cli.config_file import CONFIG
+from scratchvae.cli.outputs import heard, print_warning, write_text
 from scratchvae.cli.recipe import has_kl
 from scratchvae.datasets import Dataset
 from scratchvae.disk import check_writable, locked, whole_file
@@ -22,8 +22,9 @@ from scratchvae.errors import ConfigError, DivergedError, ScratchVAEError, Unloc
 from scratchvae.models import Model
 from scratchvae.plotting import ALBUM, draw_album, save_picture
 from scratchvae.training import History, load, save
+from scratchvae.training.saving import MODEL
 
-LOCK, CONFIG = ".lock", "config.json"
+LOCK = ".lock"
 
 
 @contextmanager
@@ -34,16 +35,14 @@ def run_folder(args: argparse.Namespace, data: Dataset, model: Model) -> Iterato
     """
     out = Path(args.out) if hasattr(args, "out") else Path("runs", Path(data.name).resolve().stem)
     check_writable(out)
-    with held_back(UnlockedWarning) as warned, locked(out / LOCK):
-        for warning in warned:
-            print(f"scratchvae {args.command}: warning: {warning}", file=sys.stderr)
+    with heard(print_warning, UnlockedWarning), locked(out / LOCK):
         if not hasattr(args, "out"):
             _check_earlier(out, model)
         yield out
 
 
 def _check_earlier(out: Path, model: Model) -> None:
-    if (out / "model.npz").exists():
+    if (out / MODEL).exists():
         earlier = load(out).notes.get("data")
         if earlier != model.notes["data"]:
             raise ConfigError(f"{out} holds a model that learnt from {earlier}; name another folder with --out")
@@ -80,8 +79,8 @@ def write_run(
     out: Path, args: argparse.Namespace, model: Model, history: History, data: Dataset, result: dict[str, Any]
 ) -> list[str]:
     """Write the model, its records and pictures into `out`; returns the names of the files."""
-    again = (out / "model.npz").exists()
-    save(model, out / "model.npz")
+    again = (out / MODEL).exists()
+    save(model, out / MODEL)
     history.to_csv(out / "history.csv")
     of_kl = ["kl.csv"] if has_kl(model) else []
     if of_kl:
@@ -95,4 +94,4 @@ def write_run(
         save_picture(figure, out / f"{name}.png")
     for name in set(ALBUM) - set(album) if again else ():
         (out / f"{name}.png").unlink(missing_ok=True)  # the earlier run's, of another model
-    return ["model.npz", "history.csv", *of_kl, CONFIG, *(f"{name}.png" for name in album)]
+    return [MODEL, "history.csv", *of_kl, CONFIG, *(f"{name}.png" for name in album)]

@@ -21,7 +21,7 @@ from scratchvae.cli.arguments import (
 )
 from scratchvae.cli.balance import add_balance, make_corruption, make_kl_weight
 from scratchvae.cli.labels import KINDS, accuracy_of, add_labels, told_labels, what_is_told
-from scratchvae.cli.outputs import Speaker, heard, held_back, warn_at_once
+from scratchvae.cli.outputs import Speaker, heard, held_back, print_warning
 from scratchvae.cli.recipe import has_kl, make_model, make_optimizer, parts
 from scratchvae.cli.resuming import add_checkpoints, checkpoint_settings, last_finite, tell_of_resuming
 from scratchvae.cli.run_folder import config_beforehand, run_folder, write_run
@@ -175,11 +175,11 @@ def run(args: argparse.Namespace) -> int:
         kept = "checkpoint" in asked
         beforehand = config_beforehand(out, args, model) if kept else nullcontext()
         tell_of_resuming(say, asked)
-        at_once = heard(warn_at_once, DivergenceWarning, CheckpointWarning)
+        at_once = heard(print_warning, DivergenceWarning, CheckpointWarning)  # training may go on for hours
         with held_back(CollapseWarning) as warned, at_once, beforehand, last_finite(model, out, kept):
             history = trainer.fit(train, args.epochs, validation, progress=not args.quiet, **asked)
         for warning in () if args.quiet else warned:
-            print(f"scratchvae train: warning: {warning}", file=sys.stderr)
+            print_warning(warning)
         with told_labels(model, data.test, data.name):
             test = score(model, data.test.images, binarize=binarize)
 

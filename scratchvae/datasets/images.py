@@ -71,9 +71,7 @@ def _opened(file: Path) -> Iterator[Any]:
             raise OSError("it is no file")  # a pipe would be waited for
         if file.stat().st_size > LARGEST_FILE:
             raise OSError(f"it has {file.stat().st_size} bytes; expected {LARGEST_FILE} at most")
-        content = BytesIO(
-            file.read_bytes()
-        )  # a read from a file takes room for what a chunk claims, one from here does not
+        content = BytesIO(file.read_bytes())  # to read from a file takes room for what a chunk claims, from here not
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's on sizes, which we bound, and on metadata, which we do not read
             with Image.open(content, formats=FORMATS) as image:

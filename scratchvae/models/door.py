@@ -40,16 +40,19 @@ class Door:
         is missing; the mean is that of what is there. Nothing is copied or converted, so that x may be larger than
         memory. Raises DTypeError, ShapeError, RangeError, DataError.
         """
-        given = x
-        if type(x) is not self.backend.array_type:
-            x = host_array(name, x)
-        require_real(name, given, x)
+        x = self.numbers(x, name)
         if x.ndim != 2 or x.shape[1] != width or not len(x):
             raise ShapeError(f"{name} has shape {x.shape}; expected (B, {width}) with B ≥ 1{_mend(x, name, width)}")
         if width:
             within(self._there(x) if missing else x, name, self.reach(support), mean, missing)
         array: Array = x
         return array
+
+    def numbers(self, x: Any, name: str) -> Array:
+        """`x` as an array of real numbers, of the host or of our device. Raises DTypeError."""
+        array: Any = x if type(x) is self.backend.array_type else host_array(name, x)
+        require_real(name, x, array)
+        return array  # type: ignore[no-any-return]
 
     def reach(self, support: tuple[float, float]) -> tuple[float, float]:
         """`support`, as far as our dtype goes."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from scratchvae.backend import Array, to_numpy
 from scratchvae.errors import ConfigError, RangeError, ShapeError
-from scratchvae.given import host_array, real_array, require_real
+from scratchvae.given import real_array
 from scratchvae.models.door import Door
 from scratchvae.models.synchronized import synchronized
 from scratchvae.settings import one_of, whole
@@ -104,8 +104,10 @@ class LatentSpace:
         faces that smile and b all that do not, a − b is what a smile is. Each row of c is answered for itself.
         Larsen et al. 2016 (visual attribute vectors). Raises as `embed`, and RangeError where the sum overflows.
         """
-        plus, minus = (self._codes(_rows(self._array(x, name)), name).mean(axis=0) for name, x in (("a", a), ("b", b)))
-        c = self._array(c, "c")
+        plus, minus = (
+            self._codes(_rows(self.door.numbers(x, name)), name).mean(axis=0) for name, x in (("a", a), ("b", b))
+        )
+        c = self.door.numbers(c, "c")
         answers = self.decode(plus - minus + self._codes(_rows(c), "c"))
         return answers[0] if c.ndim == 1 else answers
 
@@ -133,14 +135,9 @@ class LatentSpace:
     def _wide(self) -> np.dtype[Any]:
         return np.promote_types(self.dtype, np.float64)
 
-    def _array(self, x: Any, name: str) -> Array:
-        given, x = x, x if type(x) is self.door.backend.array_type else host_array(name, x)
-        require_real(name, given, x)
-        return x  # type: ignore[no-any-return]
-
     def _alone(self, x: Any, name: str) -> Array:
         """One row (D,) as rows."""
-        x = self._array(x, name)
+        x = self.door.numbers(x, name)
         if x.shape != (self.input_dim,):
             raise ShapeError(f"{name} has shape {x.shape}; expected ({self.input_dim},), one row")
         rows: Array = x[None, :]

@@ -184,3 +184,17 @@ def test_a_killed_run_tells_what_it_was_and_where_to_look(folder, monkeypatch, c
     assert "going on from" in capsys.readouterr().out
     assert train("--epochs", "3", "--out", "whole") == 0
     assert weights("run") == weights("whole")
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before_with_a_line(folder, monkeypatch, capsys):
+    killed_after(30, monkeypatch, "--epochs", "3", "--out", "run", "--checkpoint")
+    newest = folder / "run" / "checkpoint.npz"
+    newest.write_bytes(newest.read_bytes()[:-100])
+    capsys.readouterr()
+    assert aloud("--epochs", "3", "--out", "run", "--resume") == 0
+    out, err = capsys.readouterr()
+    before = Path("run", "checkpoint.1.npz")
+    assert f"going on from {before}: 1 epochs, 12 updates" in out
+    assert f"scratchvae train: warning: {Path('run', 'checkpoint.npz')} " in err and f"{before}, was taken" in err
+    assert train("--epochs", "3", "--out", "whole") == 0
+    assert weights("run") == weights("whole")

@@ -2,10 +2,10 @@
 
 import sys
 
-import emulated
 import numpy as np
 import pytest
 from drawing import normal, seeds, uniform
+from emulated import needs_compiler
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +15,6 @@ from scratchvae.disk import cache_folder
 from scratchvae.errors import BackendError
 from scratchvae.native import ElementwiseKernel, ReductionKernel, compiler
 
-needs_compiler = pytest.mark.skipif(emulated.COMPILER is None, reason="no C++ compiler to make kernels with")
 sizes = st.integers(1, 40)
 
 

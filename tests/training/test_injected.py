@@ -2,11 +2,10 @@
 
 from math import inf, nan
 
-import emulated
 import numpy as np
 import pytest
-import standin
 from drawing import uniform
+from emulated import EVERYWHERE, needs_compiler
 
 import scratchvae as sv
 from scratchvae.backend import to_numpy
@@ -24,13 +23,6 @@ KINDS = {
     "autoencoder": lambda **more: sv.Autoencoder(D, 2, (4,), **more),
 }
 EACH_KIND = pytest.mark.parametrize("kind", KINDS)
-needs_compiler = pytest.mark.skipif(emulated.COMPILER is None, reason="no C++ compiler to make kernels with")
-BACKENDS = [
-    "numpy",
-    pytest.param("native", marks=needs_compiler),
-    pytest.param(standin.STANDIN, id="standin"),
-    pytest.param(emulated.EMULATED, id="emulated", marks=needs_compiler),
-]
 
 
 class Saboteur(Adam):
@@ -65,7 +57,7 @@ def train(kind, deed, at, once=False, backend="numpy", epochs=3):
 
 @EACH_KIND
 @pytest.mark.parametrize("value", [nan, inf, -inf])
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", EVERYWHERE)
 def test_a_number_that_an_update_spoils_is_found_in_that_update(kind, value, backend):
     for number, name in enumerate(KINDS[kind]().params):
 
@@ -97,7 +89,7 @@ def test_what_is_written_once_from_outside_is_named_before_it_spreads(kind, back
 
 
 @EACH_KIND
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", EVERYWHERE)
 def test_a_number_of_the_data_is_found_in_the_step_that_meets_it_by_row_and_column(kind, backend):
     order = stream(3, "training order").permutation(N)
     for row, column in ((0, 0), (17, 3), (N - 1, D - 1)):
@@ -117,7 +109,7 @@ def test_a_number_of_the_data_is_found_in_the_step_that_meets_it_by_row_and_colu
             assert error.epoch == 2
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", EVERYWHERE)
 def test_an_update_that_overflows_is_found_in_its_step(backend):
     model = sv.VAE(D, 2, (4,), backend=backend)
     trainer = sv.Trainer(model, lr=lambda t: 1e39 if t == 6 else 1e-3, batch_size=BATCH)

@@ -4,11 +4,10 @@ import pickle
 from functools import wraps
 from math import inf, isfinite, isnan, nan
 
-import emulated
 import numpy as np
 import pytest
-import standin
 from drawing import normal, uniform
+from emulated import EVERYWHERE
 
 import scratchvae as sv
 from scratchvae.backend import to_numpy
@@ -31,16 +30,7 @@ KINDS = {
     "autoencoder": lambda **more: sv.Autoencoder(D, Z, (4,), **more),
 }
 LIKELIHOODS = ("bernoulli", "continuous_bernoulli", "gaussian", "gaussian_learnt", "gaussian_decoded")
-needs_compiler = pytest.mark.skipif(emulated.COMPILER is None, reason="no C++ compiler to make kernels with")
-BACKENDS = pytest.mark.parametrize(
-    "backend",
-    [
-        "numpy",
-        pytest.param("native", marks=needs_compiler),
-        pytest.param(standin.STANDIN, id="standin"),
-        pytest.param(emulated.EMULATED, id="emulated", marks=needs_compiler),
-    ],
-)
+BACKENDS = pytest.mark.parametrize("backend", EVERYWHERE)
 EACH_KIND = pytest.mark.parametrize("kind", KINDS)
 
 

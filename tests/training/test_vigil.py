@@ -2,11 +2,11 @@
 
 from math import inf, nan
 
-import emulated
 import numpy as np
 import pytest
 import standin
 from drawing import normal, uniform
+from emulated import EVERYWHERE
 
 import scratchvae as sv
 from scratchvae.backend import to_numpy
@@ -14,16 +14,9 @@ from scratchvae.training.finding import all_finite, largest, look
 from scratchvae.training.vigil import EVERY, Vigil
 
 X = uniform(0, 8, 6).astype("float32")
-needs_compiler = pytest.mark.skipif(emulated.COMPILER is None, reason="no C++ compiler to make kernels with")
-BACKENDS = [
-    "numpy",
-    pytest.param("native", marks=needs_compiler),
-    pytest.param(standin.STANDIN, id="standin"),
-    pytest.param(emulated.EMULATED, id="emulated", marks=needs_compiler),
-]
 
 
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture(params=EVERYWHERE)
 def trainer(request):
     trainer = sv.Trainer(sv.VAE(6, 2, (4,), backend=request.param), batch_size=8)
     trainer.step(X)
