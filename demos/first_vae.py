@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 import scratchvae as sv
-from scratchvae.layers import Linear, ReLU, Split
+from scratchvae.layers import Linear, ReLU
 from scratchvae.optim import Adam
 from scratchvae.plotting.figures import blank_figure
 from scratchvae.plotting.mosaic import mosaic
-from scratchvae.probability import Bernoulli, GaussianKL, Reparameterize
+from scratchvae.probability import Bernoulli, GaussianKL, Reparameterize, Split
 
 data = sv.datasets.load("digits")
 images = data.train.images.astype(np.float64)
@@ -74,7 +74,9 @@ def gradients(rows):
     dlogits = likelihood.backward(np.full(rows, -1 / rows))
     dz = back_through(decoder, dlogits)
     dmu, dlogvar = reparameterize.backward(dz)
-    kl.add_backward(np.full(rows, 1 / rows), dmu, dlogvar)
+    dmu_of_kl, dlogvar_of_kl = kl.backward(np.full(rows, 1 / rows))
+    dmu += dmu_of_kl
+    dlogvar += dlogvar_of_kl
     back_through(encoder, split.backward(dmu, dlogvar))
 
 

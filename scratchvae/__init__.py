@@ -18,10 +18,11 @@ from scratchvae.backend import get_backend, to_numpy
 from scratchvae.models import IWAE, VAE, Autoencoder, ConditionalVAE, SemiSupervisedVAE
 
 if TYPE_CHECKING:
-    from scratchvae import datasets, evaluation, gradcheck, plotting, training, verification
-    from scratchvae.training import Trainer, load, load_encoder, save, score
+    from scratchvae import datasets, evaluation, gradcheck, io, objectives, plotting, training, verification
+    from scratchvae.io import load, load_encoder, save
+    from scratchvae.training import Trainer, score
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "IWAE",
@@ -35,9 +36,11 @@ __all__ = [
     "evaluation",
     "get_backend",
     "gradcheck",
+    "io",
     "layers",
     "load",
     "load_encoder",
+    "objectives",
     "optim",
     "plotting",
     "probability",
@@ -49,16 +52,16 @@ __all__ = [
 ]
 
 
-_ROOMS = ("datasets", "evaluation", "gradcheck", "plotting", "training", "verification")
-_OF_TRAINING = ("Trainer", "load", "load_encoder", "save", "score")
+_LAZY = ("datasets", "evaluation", "gradcheck", "io", "objectives", "plotting", "training", "verification")
+_FROM = {"Trainer": "training", "score": "training", "load": "io", "load_encoder": "io", "save": "io"}
 
 
 def __getattr__(name: str) -> Any:
     """Enter a room above the models when it is first asked for, so that `import scratchvae` costs little over NumPy."""
-    if name in _ROOMS:
+    if name in _LAZY:
         return import_module(f"scratchvae.{name}")
-    if name in _OF_TRAINING:
-        return getattr(import_module("scratchvae.training"), name)
+    if name in _FROM:
+        return getattr(import_module(f"scratchvae.{_FROM[name]}"), name)
     raise AttributeError(f"module 'scratchvae' has no attribute {name!r}")
 
 

@@ -8,8 +8,7 @@ import pytest
 import standin
 from standin import DeviceArray
 
-from scratchvae import native
-from scratchvae.backend import Backend
+from scratchvae.backend import Backend, native
 from scratchvae.errors import BackendError
 
 try:
@@ -43,7 +42,7 @@ class Module(standin.Module):
     ReductionKernel = ReductionKernel
 
 
-EMULATED = Backend("emulated", Module, DeviceArray, np.empty, standin.Event)
+EMULATED = Backend("emulated", Module, DeviceArray, np.empty, standin.Event, kernels=Module)
 
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler to make kernels with")
 EVERYWHERE = [

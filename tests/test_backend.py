@@ -8,12 +8,13 @@ import pytest
 import standin
 from drawing import normal, uniform
 from standin import STANDIN, DeviceArray
+from steps import state_after
 
 import scratchvae as sv
 from scratchvae.backend import NUMPY, backend_of, get_backend, to_numpy
 from scratchvae.errors import BackendError, DeviceError, DTypeError
-from scratchvae.models.likelihoods import LIKELIHOODS
 from scratchvae.models.network import ACTIVATIONS
+from scratchvae.models.parts import LIKELIHOODS
 from scratchvae.optim import SGD, Adam, AdamW
 
 IMAGES = uniform(0, 50, 9).astype("float32")
@@ -138,7 +139,7 @@ def test_the_front_door_gives_the_same_through_another_array_module(tmp_path):
         yield from (vae.reconstruct(x), vae.sample(3), vae.interpolate(x[0], x[1], 4), *vae.elbo(x))
         yield from vae.loss_and_grads(x)[1].values()
         vae.forward(vae.door.bring(x), vae.door.bring(normal(0, 5, 2)))
-        yield from vae.backward_to_inputs()
+        yield from vae.backward_to_inputs()[:2]
 
     for expected, given_on_host, given_on_device in zip(
         answers(host, x), answers(device, x), answers(device, STANDIN.upload(x)), strict=True
@@ -153,10 +154,9 @@ def test_the_front_door_gives_the_same_through_another_array_module(tmp_path):
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 def test_a_training_step_on_a_device_reads_nothing_back(likelihood):
     vae = sv.VAE(9, 2, (8,), likelihood=likelihood, backend=STANDIN)
-    trainer = sv.Trainer(vae, batch_size=16, clip_norm=1.0)
-    trainer.fit(IMAGES, 1)
+    state = state_after(sv.Trainer(vae, batch_size=16, clip_norm=1.0), IMAGES)
     before = standin.reads
-    trainer.steps.update(STANDIN.upload(IMAGES[:16]))
+    state.train_step(STANDIN.upload(IMAGES[:16]))
     assert standin.reads == before
 
 

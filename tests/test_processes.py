@@ -9,15 +9,15 @@ import time
 
 import numpy as np
 import pytest
-from children import LIMIT, PYTHON, find_backend, in_child, train, use
+from children import LIMIT, PYTHON, find_backend, go_on, in_child, train, use
 from drawing import uniform
 from emulated import COMPILER, needs_compiler
 from standin import STANDIN
 
 import scratchvae as sv
-from scratchvae import backend as switch
+from scratchvae.backend import backends as switch
 from scratchvae.errors import BackendError
-from scratchvae.models.weights import PLAN
+from scratchvae.models.model import META
 
 METHODS = [method for method in ("fork", "spawn") if method in multiprocessing.get_all_start_methods()]
 X = uniform(0, 700, 9).astype("float32")
@@ -64,13 +64,26 @@ def test_children_train_copies_and_the_same_seed_gives_each_the_same_numbers(met
     assert np.array_equal(one, train(model, X, 1))
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("backend", ["numpy", pytest.param("native", marks=needs_compiler)])
+def test_a_trainer_goes_on_in_a_child_with_the_bits_that_it_has_here(backend, method):
+    trainer = sv.Trainer(MODELS["VAE"](backend=backend), batch_size=64, seed=3, clip_norm=5.0)
+    trainer.fit(X, 1)
+    before = trainer.model.theta.copy()
+    theta, losses = in_child(method, go_on, trainer, X)
+    assert np.array_equal(trainer.model.theta, before) and len(trainer.history.epochs) == 1
+    again, here = go_on(trainer, X)
+    assert np.array_equal(theta, again) and losses == here
+    assert not np.array_equal(theta, before)
+
+
 @needs_fork
 def test_a_forked_child_does_not_wait_for_a_lock_that_another_thread_holds():
     model = MODELS["VAE"]()
     before, held, over = use(model, X), threading.Event(), threading.Event()
 
     def hold():
-        with model.lock, model.fitting():
+        with model.lock, model.locks.exclusive_fit():
             held.set()
             over.wait(LIMIT)
 
@@ -186,7 +199,7 @@ def test_a_forked_child_is_refused_a_model_on_a_device_and_no_other():
 
 @needs_fork
 def test_a_plan_of_a_model_which_is_nowhere_yet_does_not_keep_a_child_from_its_locks():
-    plan, model, held, over = MODELS["VAE"](backend=PLAN), MODELS["VAE"](), threading.Event(), threading.Event()
+    plan, model, held, over = MODELS["VAE"](backend=META), MODELS["VAE"](), threading.Event(), threading.Event()
 
     def hold():
         with model.lock, plan.lock:

@@ -1,7 +1,11 @@
 """scratchvae, and the products alone, on a GPU through CuPy."""
 
+import numpy as np
+
 from contenders.ours import Ours
 from contenders.products import Products
+from scratchvae.memory import Landing
+from scratchvae.streams import fill, stream
 
 
 class OnGPU:
@@ -15,13 +19,20 @@ class OnGPU:
 
 
 class OursOnGPU(OnGPU, Ours):
-    """`Trainer.step` looks at its batch and reads its loss, and waits for both; a step of `fit` does neither.
+    """`Trainer.step` looks at its batch and reads its loss, and waits for both; a step of `fit`, as here, does neither.
 
     `VAE.encode` looks at its rows too, and is taken as it is.
     """
 
+    def __init__(self, problem):
+        super().__init__(problem)
+        self.noise, self.landing = stream(0, "training noise"), Landing(self.backend)
+        self.eps = np.empty((problem.batch, self.vae.noise_dim), self.vae.dtype)
+
     def step(self):
-        self.trainer.steps.update(self.x)
+        self.vae.forward(self.x, self.landing.bring(fill(self.eps, self.noise.standard_normal)))
+        self.vae.backward()
+        self.trainer.optimizer.step(self.vae.dtheta)
 
 
 class ProductsOnGPU(OnGPU, Products):

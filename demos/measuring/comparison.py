@@ -23,7 +23,7 @@ LOOKS = {  # the colours of Okabe and Ito 2008, which the colour-blind can tell 
 def quartiles(of, name, ours="scratchvae"):
     """Of our time over that of `name`, round by round."""
     pairs = zip(of[ours], of[name], strict=True)
-    return statistics.quantiles([ours / theirs for ours, theirs in pairs], n=4)
+    return statistics.quantiles([ours / theirs for ours, theirs in pairs], n=4, method="inclusive")
 
 
 def table(cell):

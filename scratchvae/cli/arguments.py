@@ -8,14 +8,30 @@ from math import isfinite, isnan
 from pathlib import Path
 from typing import Any
 
+from scratchvae.cli.options import UNSET, Option, add_options, switch
 from scratchvae.datasets import NAMES, Dataset, Split, load
 from scratchvae.errors import ConfigError
-from scratchvae.models import IWAE, VAE, Model
+from scratchvae.io import load as load_model
+from scratchvae.models import VAE, Model
+from scratchvae.objectives import ImportanceWeighted
 from scratchvae.training import Score
-from scratchvae.training import load as load_model
 
-Arguments = argparse.ArgumentParser | argparse._ArgumentGroup
 Commands = Any  # argparse keeps the class of what add_subparsers returns to itself
+
+DEBUG = switch("debug", "where an error ends it, show the traceback too")
+JSON = switch("json", "print the result as JSON")
+BACKEND = Option(
+    "backend",
+    "CPU; CPU with kernels that a C++ compiler makes here (not on Windows); GPU; or a GPU if one works",
+    choices=("numpy", "native", "cupy", "auto"),
+    default="numpy",
+)
+MODEL = (
+    Option(
+        "model", "a model file, or the folder that train wrote it to", default=None, metavar="MODEL", positional=True
+    ),
+    BACKEND,
+)
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -35,76 +51,49 @@ def add_command(commands: Commands, name: str, run: Any, summary: str, example: 
         formatter_class=HelpFormatter,
     )
     parser.set_defaults(run=run)
-    add_debug(parser, default=argparse.SUPPRESS)  # lest it undo what stands before the command
+    add_options(parser, [DEBUG._replace(default=UNSET)])  # lest it undo what stands before the command
     return parser
 
 
-def add_debug(parser: argparse.ArgumentParser, default: Any) -> None:
-    """How errors are told of."""
-    parser.add_argument(
-        "--debug", action="store_true", default=default, help="where an error ends it, show the traceback too"
-    )
-
-
-def add_data(parser: argparse.ArgumentParser, default: str | None, default_text: str) -> None:
+def data_options(default: str | None, default_text: str) -> tuple[Option, ...]:
     """Which data, and where it lies."""
-    parser.add_argument(
-        "data",
-        nargs="?",
-        default=default,
-        metavar="DATA",
-        help=f"{', '.join(NAMES)}, a .npy, .npz, .csv or .tsv file, or a folder of grey images or idx files; "
-        f"{default_text}",
-    )
-    parser.add_argument(
-        "--data-dir",
-        default=argparse.SUPPRESS,
-        metavar="DIR",
-        help="where a set known by name lies; without it: $SCRATCHVAE_DATA, the cache, and for the MNISTs a download",
-    )
-    parser.add_argument(
-        "--key", default=argparse.SUPPRESS, metavar="NAME", help="which array of an .npz file; needed if it has several"
-    )
-
-
-def add_model(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
-    """Which model, and where it computes."""
-    parser.add_argument(
-        "model", metavar="MODEL", nargs=nargs, help="a model file, or the folder that train wrote it to"
-    )
-    add_backend(parser)
-
-
-def add_backend(parser: Arguments) -> None:
-    """Where to compute."""
-    parser.add_argument(
-        "--backend",
-        choices=["numpy", "native", "cupy", "auto"],
-        default="numpy",
-        help="CPU; CPU with kernels that a C++ compiler makes here (not on Windows); GPU; or a GPU if one works",
+    return (
+        Option(
+            "data",
+            f"{', '.join(NAMES)}, a .npy, .npz, .csv or .tsv file, or a folder of grey images or idx files; "
+            f"{default_text}",
+            default=default,
+            metavar="DATA",
+            nargs="?",
+            positional=True,
+        ),
+        Option(
+            "data-dir",
+            "where a set known by name lies; without it: $SCRATCHVAE_DATA, the cache, and for the MNISTs a download",
+            metavar="DIR",
+        ),
+        Option("key", "which array of an .npz file; needed if it has several", metavar="NAME"),
     )
 
 
-def add_part(parser: argparse.ArgumentParser, default: str) -> None:
+def part_option(default: str) -> Option:
     """Which part of the data."""
-    parser.add_argument(
-        "--part",
-        choices=["train", "validation", "test", "all"],
+    return Option(
+        "part",
+        "of the data; of your own, every tenth row tests; validation is for binarized-mnist",
+        choices=("train", "validation", "test", "all"),
         default=default,
-        help="of the data; of your own, every tenth row tests; validation is for binarized-mnist",
     )
 
 
-def add_model_and_data(parser: argparse.ArgumentParser, part: str) -> None:
+def rows_options(part: str) -> tuple[Option, ...]:
     """Which model, and which rows: by default those of a part of the data that it learnt from."""
-    add_model(parser)
-    add_data(parser, None, "without it, what the model learnt from")
-    add_part(parser, part)
+    return (*MODEL, *data_options(None, "without it, what the model learnt from"), part_option(part))
 
 
-def add_seed(parser: Arguments, what: str) -> None:
+def seed_option(what: str) -> Option:
     """The seed of whatever is drawn."""
-    parser.add_argument("--seed", type=int, default=0, help=f"of {what}")
+    return Option("seed", f"of {what}", int, 0)
 
 
 def read_data(args: argparse.Namespace) -> Dataset:
@@ -156,8 +145,8 @@ def describe_score(model: Model, result: Score) -> str:
     if not isinstance(model, VAE):
         return f"log-likelihood {result.value:.2f}{error} nats a row"
     name = "ELBO" if model.objective.beta == 1.0 else f"objective, beta {model.objective.beta:g},"
-    if isinstance(model, IWAE):
-        name = f"bound of {model.importance_samples} draws"
+    if isinstance(model.objective, ImportanceWeighted):
+        name = f"bound of {model.objective.draws} draws"
     terms = f"reconstruction {result.reconstruction:.2f}, KL {result.kl:.2f}"
     return f"{name} {result.value:.2f}{error} nats a row ({terms})"
 

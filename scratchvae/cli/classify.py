@@ -7,7 +7,8 @@ import argparse
 import numpy as np
 
 from scratchvae.backend import to_numpy
-from scratchvae.cli.arguments import Commands, add_command, add_model_and_data, read_model, read_rows
+from scratchvae.cli.arguments import Commands, add_command, read_model, read_rows, rows_options
+from scratchvae.cli.options import add_options
 from scratchvae.cli.outputs import ARRAY_SUFFIXES, check_out, write_array
 from scratchvae.errors import ConfigError
 from scratchvae.models import SemiSupervisedVAE
@@ -22,7 +23,7 @@ def add_commands(commands: Commands) -> None:
         "tell the class of each row of data, with a semi-supervised model",
         "scratchvae classify runs/digits mydata.npy --out classes.csv",
     )
-    add_model_and_data(parser, "test")
+    add_options(parser, rows_options("test"))
     parser.add_argument(
         "--out",
         default="classes.csv",

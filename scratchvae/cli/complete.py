@@ -11,15 +11,16 @@ import numpy as np
 from scratchvae import plotting
 from scratchvae.backend import Array, to_numpy
 from scratchvae.cli.arguments import (
+    MODEL,
     Commands,
     add_command,
-    add_data,
-    add_model,
-    add_seed,
+    data_options,
     read_data,
     read_rows,
     read_vae,
+    seed_option,
 )
+from scratchvae.cli.options import add_options
 from scratchvae.cli.outputs import ARRAY_SUFFIXES, check_out, write_array
 from scratchvae.disk import listed, read_arrays
 from scratchvae.errors import ConfigError, FileError
@@ -42,8 +43,7 @@ def add_commands(commands: Commands) -> None:
         "fill in what is missing of rows, given what is there of them",
         "scratchvae complete runs/mnist --hide lower-half --out completion.npy --picture completion.png",
     )
-    add_model(parser)
-    add_data(parser, None, "NaN in it is missing; without it, what the model learnt from")
+    add_options(parser, (*MODEL, *data_options(None, "NaN in it is missing; without it, what the model learnt from")))
     parser.add_argument(
         "--part",
         choices=["train", "test", "all"],
@@ -85,7 +85,7 @@ def add_commands(commands: Commands) -> None:
         help="write M draws, (M, N, D), in place of the mean given what is there",
     )
     parser.add_argument("--values", choices=VALUES, default="drawn", help="of draws: drawn, or the means of p(x | z)")
-    add_seed(parser, "the draws, and of what --hide-fraction hides")
+    add_options(parser, [seed_option("the draws, and of what --hide-fraction hides")])
     parser.add_argument(
         "--out", default="completion.npy", metavar="FILE", help="ends in .npy or, without --draws, .csv"
     )

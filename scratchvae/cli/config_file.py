@@ -2,46 +2,39 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from scratchvae.cli.options import Option
 from scratchvae.errors import ConfigError
 
 CONFIG = "config.json"  # in the folder of a run
 LARGEST = 1 << 20  # bytes
-OF_ITS_RUN = {"out", "checkpoint", "every", "keep", "resume", "quiet", "json"}  # where and how, not what
 SEE = "; see scratchvae train --help"
 SHOWN = 60  # characters of what was given, in a message
 KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
     bool: ((bool,), "true or false"),
     int: ((int,), "a whole number"),
     float: ((int, float), "a number"),
-    None: ((str,), "a text"),
+    str: ((str,), "a text"),
 }  # by the type of an option: what it may be in JSON
+OPTION = Option(
+    "config",
+    "take settings from here, and what is typed before them: the config.json that train wrote, or its folder, but for "
+    'where it wrote and how; or any JSON object of option names, such as {"latent": 20, "hidden": [512, 256]}',
+    metavar="FILE",
+)
 
 
-def add_config(parser: argparse.ArgumentParser) -> None:
-    """From which file to take what is not typed."""
-    parser.add_argument(
-        "--config",
-        default=argparse.SUPPRESS,
-        metavar="FILE",
-        help="take settings from here, and what is typed before them: the config.json that train wrote, or its folder, "
-        "but for where it wrote and how; or any JSON object of option names, such as "
-        '{"latent": 20, "hidden": [512, 256]}',
-    )
-
-
-def read_settings(path: str, actions: Iterable[argparse.Action]) -> dict[str, Any]:
-    """The settings in a JSON file by the names that argparse has for them, once each fits its option of `actions`.
+def read_settings(path: str, options: Iterable[Option]) -> dict[str, Any]:
+    """The settings in a JSON file by the names that argparse has for them, once each fits its option.
 
     They stand under "command", as `train` writes them, or else are all of the file. Raises ConfigError.
     """
-    known = {action.dest: action for action in actions if action.dest not in ("help", "config")}
+    known = {option.dest: option for option in options}
     settings: dict[str, Any] = {}
-    for name, value in _settings_of(path).items():
+    for name, value in _settings_of(path, known).items():
         dest = name.replace("-", "_")
         if dest not in known:
             raise ConfigError(f"{path} sets {_shown(name)}, which train does not know{nearest(dest, known) or SEE}")
@@ -51,7 +44,7 @@ def read_settings(path: str, actions: Iterable[argparse.Action]) -> dict[str, An
     return settings
 
 
-def _settings_of(path: str) -> dict[str, Any]:
+def _settings_of(path: str, known: dict[str, Option]) -> dict[str, Any]:
     import json
 
     try:
@@ -70,7 +63,8 @@ def _settings_of(path: str) -> dict[str, Any]:
         recorded = content.get("command")
         content = content if recorded is None else recorded
         if recorded is not None and isinstance(recorded, dict):
-            content = {name: value for name, value in recorded.items() if name not in OF_ITS_RUN}
+            of_its_run = {name for name, option in known.items() if not option.kept}
+            content = {name: value for name, value in recorded.items() if name not in of_its_run}
     if not isinstance(content, dict):
         raise ConfigError(f"{path} holds {_shown(content)}; expected a JSON object of option names")
     return content
@@ -111,19 +105,19 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def _checked(what: str, value: Any, action: argparse.Action) -> Any:
+def _checked(what: str, value: Any, option: Option) -> Any:
     """`value`, once it is what the option takes."""
-    several = action.nargs == "*"
+    several = option.nargs == "*"
     values = value if several and isinstance(value, list) else [value]
-    types, expected = KINDS.get(bool if action.nargs == 0 else action.type, KINDS[None])
+    types, expected = KINDS[option.type]
     if several:
         expected = f"a list of which each is {expected}"
     fits = all(isinstance(each, types) and (bool in types or not isinstance(each, bool)) for each in values)
     if several != isinstance(value, list) or not fits:
         raise ConfigError(f"{what} to {_shown(value)}; expected {expected}")
-    if action.choices is not None and value not in action.choices:
-        raise ConfigError(f"{what} to {_shown(value)}; choose one of {', '.join(map(str, action.choices))}")
-    return float(value) if action.type is float else value
+    if option.choices is not None and value not in option.choices:
+        raise ConfigError(f"{what} to {_shown(value)}; choose one of {', '.join(option.choices)}")
+    return float(value) if option.type is float else value
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -9,19 +9,11 @@ from typing import Any
 
 from scratchvae import plotting
 from scratchvae.backend import Array, to_numpy
-from scratchvae.cli.arguments import (
-    Commands,
-    add_command,
-    add_data,
-    add_model,
-    add_part,
-    add_seed,
-    read_model,
-    read_rows,
-)
-from scratchvae.cli.balance import LEVEL
-from scratchvae.cli.labels import told_labels
+from scratchvae.cli.arguments import Commands, add_command, read_model, read_rows, rows_options, seed_option
+from scratchvae.cli.labels import labels_of
+from scratchvae.cli.options import add_options
 from scratchvae.cli.outputs import ARRAY_SUFFIXES, check_out, write_array
+from scratchvae.cli.train_options import LEVEL
 from scratchvae.datasets import load
 from scratchvae.errors import ConfigError
 from scratchvae.evaluation import psnr
@@ -43,9 +35,7 @@ def add_commands(commands: Commands) -> None:
         "put noise into rows and take it away again, or take it away from rows that are noisy already",
         "scratchvae denoise runs/digits --noise masking --level 0.3 --picture denoised.png",
     )
-    add_model(parser)
-    add_data(parser, None, "without it, what the model learnt from")
-    add_part(parser, "test")
+    add_options(parser, rows_options("test"))
     parser.add_argument(
         "--noise",
         choices=["none", *KINDS],
@@ -66,7 +56,7 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument(
         "--draws", type=int, default=0, metavar="K", help="average over K draws from the posterior; 0: use its mean"
     )
-    add_seed(parser, "the noise, the binarisation and the draws")
+    add_options(parser, [seed_option("the noise, the binarisation and the draws")])
     parser.add_argument("--out", default="denoised.npy", metavar="FILE", help="every row without its noise")
     parser.add_argument(
         "--picture", default="denoised.png", metavar="FILE", help=f"{SHOWN} rows: clean, noisy and denoised"
@@ -83,13 +73,12 @@ def run(args: argparse.Namespace) -> int:
     clean, noisy, noise = _clean_and_noisy(args, model, rows)
     if args.draws and not isinstance(model, VAE):
         raise ConfigError(f"--draws {args.draws}: {args.model} is an {type(model).__name__}, whose code is not drawn")
-    with told_labels(model, split, args.data):
-        draws = (args.draws, args.seed) if isinstance(model, VAE) else ()
-        denoised = to_numpy(model.denoise(noisy, *draws))
+    how = (args.draws, args.seed, labels_of(model, split, args.data)) if isinstance(model, VAE) else ()
+    denoised = to_numpy(model.denoise(noisy, *how))
     write_array(denoised, args.out, [f"x{k}" for k in range(denoised.shape[1])])
     print(f"{args.data}: {len(noisy)} rows, {noise}")
     if clean is not None:
-        low, high = model.likelihood.support
+        low, high = model.support
         peak = high - low if isfinite(high - low) else float(clean.max() - clean.min()) or 1.0
         before, after = psnr(noisy, clean, peak), psnr(denoised, clean, peak)
         print(f"PSNR before {before:.2f} dB, after {after:.2f} dB: {after - before:+.2f} dB")
@@ -121,8 +110,8 @@ def _clean_and_noisy(args: argparse.Namespace, model: Any, rows: Array) -> tuple
         rows = Binarizer(stream(args.seed, "pixels"), model.dtype)(rows).copy()
     level = getattr(args, "level", trained["level"] if kind == trained["kind"] else LEVEL)
     noise = corruption(kind, level)
-    noise.check(model.likelihood.support)
-    return rows, noise(rows, args.seed, model.likelihood.support), f"with {kind} noise of level {level:g}"
+    noise.check(model.support)
+    return rows, noise(rows, args.seed, model.support), f"with {kind} noise of level {level:g}"
 
 
 def _clean(args: argparse.Namespace, noisy: Array) -> Array | None:

@@ -7,19 +7,22 @@ import argparse
 import numpy as np
 
 from scratchvae.cli.arguments import (
+    JSON,
     Commands,
     add_command,
-    add_model_and_data,
-    add_seed,
     describe_score,
     print_json,
     read_model,
     read_rows,
+    rows_options,
+    seed_option,
 )
-from scratchvae.cli.labels import told_labels
+from scratchvae.cli.labels import labels_of
+from scratchvae.cli.options import add_options
 from scratchvae.evaluation import classification, latent_use
 from scratchvae.evaluation.latent_use import ACTIVE_ABOVE
-from scratchvae.models import IWAE, VAE, SemiSupervisedVAE
+from scratchvae.models import VAE, SemiSupervisedVAE
+from scratchvae.objectives import ImportanceWeighted
 from scratchvae.training import score
 
 
@@ -32,15 +35,14 @@ def add_commands(commands: Commands) -> None:
         "measure a trained model on data",
         "scratchvae evaluate runs/digits --part test --json",
     )
-    add_model_and_data(parser, "test")
+    add_options(parser, rows_options("test"))
     parser.add_argument(
         "--binarize",
         choices=["dynamic", "none"],
         default=argparse.SUPPRESS,
         help="draw each pixel once, or take grey values as they are; without it, as in training",
     )
-    add_seed(parser, "the noise and the binarisation")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    add_options(parser, (seed_option("the noise and the binarisation"), JSON))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,10 +52,10 @@ def run(args: argparse.Namespace) -> int:
     images = rows.images
     asked = getattr(args, "binarize", model.notes.get("binarize"))
     binarize = None if asked == "none" else asked
-    with np.errstate(over="ignore", invalid="ignore"), told_labels(model, rows, args.data):
-        # what is not finite is shown as it is
-        result = score(model, images, seed=args.seed, binarize=binarize)
-        use = latent_use(model, images) if isinstance(model, VAE) else None
+    labels = labels_of(model, rows, args.data)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is shown as it is
+        result = score(model, images, seed=args.seed, binarize=binarize, labels=labels)
+        use = latent_use(model, images, labels) if isinstance(model, VAE) else None
     figures = None
     if isinstance(model, SemiSupervisedVAE) and rows.labels is not None:
         figures = classification(model, images, rows.labels)
@@ -63,7 +65,8 @@ def run(args: argparse.Namespace) -> int:
         print_json({**result._asdict(), "binarize": binarize, **latent, **classes})
         return 0
     print(f"{args.data}: {result.rows} rows ({args.part}), binarize: {binarize or 'none'}")
-    print(f"  {describe_score(model, result)}{', one draw of z each' if use and not isinstance(model, IWAE) else ''}")
+    one = use is not None and not isinstance(model.objective, ImportanceWeighted)
+    print(f"  {describe_score(model, result)}{', one draw of z each' if one else ''}")
     if use:
         print(
             f"  active units {use.active} of {model.latent_dim} (mean varies by more than {ACTIVE_ABOVE} over the rows)"

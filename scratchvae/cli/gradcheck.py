@@ -7,12 +7,22 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from scratchvae.cli.arguments import Commands, add_command, add_data, add_part, add_seed, print_json, read_rows
+from scratchvae.cli.arguments import (
+    JSON,
+    Commands,
+    add_command,
+    data_options,
+    part_option,
+    print_json,
+    read_rows,
+    seed_option,
+)
 from scratchvae.cli.findings import Findings, Table
+from scratchvae.cli.options import add_options
 from scratchvae.errors import ConfigError
 from scratchvae.gradcheck.tolerance import AUTODIFF, FINITE_DIFFERENCES
+from scratchvae.io import load
 from scratchvae.settings import seed_of, whole
-from scratchvae.training import load
 from scratchvae.verification import (
     CHECKS,
     ORACLES,
@@ -39,7 +49,7 @@ def add_commands(commands: Commands) -> None:
         "hold every hand-written gradient, or those of a trained model, against independent ones",
         "scratchvae gradcheck --oracle all",
     )
-    add_data(parser, None, "with --model; without it, what the model learnt from")
+    add_options(parser, data_options(None, "with --model; without it, what the model learnt from"))
     parser.add_argument(
         "--unit",
         choices=list(SUBJECTS),
@@ -61,13 +71,12 @@ def add_commands(commands: Commands) -> None:
         metavar="FILE",
         help="check this trained model, at its weights and on its data, in float64",
     )
-    add_part(parser, "test")
+    add_options(parser, [part_option("test")])
     parser.add_argument(
         "--rows", type=int, default=4, metavar="B", help="of data, with --model; the time grows with them"
     )
     parser.add_argument("--trials", type=int, default=3, metavar="N", help="random problems for each unit")
-    add_seed(parser, "shapes, numbers and directions")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    add_options(parser, (seed_option("shapes, numbers and directions"), JSON))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -11,9 +11,10 @@ import numpy as np
 
 import scratchvae
 from scratchvae.backend import get_backend, to_numpy
-from scratchvae.cli.arguments import Commands, add_command, add_model, print_json, read_model
+from scratchvae.cli.arguments import JSON, MODEL, Commands, add_command, print_json, read_model
+from scratchvae.cli.options import add_options
 from scratchvae.errors import BackendError
-from scratchvae.training.saving import describe_file
+from scratchvae.io import describe_file
 
 
 def add_commands(commands: Commands) -> None:
@@ -25,8 +26,8 @@ def add_commands(commands: Commands) -> None:
         "show the backends, libraries and versions in use, or what a model file holds",
         "scratchvae info runs/digits",
     )
-    add_model(parser, nargs="?")
-    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    model, *others = MODEL
+    add_options(parser, (model._replace(nargs="?"), *others, JSON._replace(help="print it as JSON")))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -69,7 +70,7 @@ def model_facts(model: Any) -> dict[str, Any]:
     learnt = {} if logvar is None else {"sigma, learnt": float(np.exp(to_numpy(logvar)[0] / 2))}
     return {
         "model": type(model).__name__,
-        **model.config,
+        **model.to_config(),
         **learnt,
         "notes": model.notes,
         "parameters": {name: list(array.shape) for name, array in model.params.items()},

@@ -9,9 +9,10 @@ import numpy as np
 
 from scratchvae import plotting
 from scratchvae.backend import to_numpy
-from scratchvae.cli.arguments import Commands, add_command, add_model_and_data, read_model, read_rows, read_vae
-from scratchvae.cli.labels import add_label, told_label
-from scratchvae.cli.outputs import SUFFIXES, add_out, check_out, write_rows
+from scratchvae.cli.arguments import Commands, add_command, read_model, read_rows, read_vae, rows_options
+from scratchvae.cli.labels import LABEL, label_of
+from scratchvae.cli.options import add_options
+from scratchvae.cli.outputs import SUFFIXES, check_out, out_option, write_rows
 from scratchvae.datasets import Split
 from scratchvae.errors import ConfigError
 from scratchvae.evaluation import latent_use
@@ -30,7 +31,7 @@ def add_commands(commands: Commands) -> None:
         "walk from one image to another through latent space",
         "scratchvae interpolate runs/digits --from 3 --to 8 --steps 12 --kind spherical --out interpolation.png",
     )
-    add_model_and_data(interpolate, "test")
+    add_options(interpolate, rows_options("test"))
     interpolate.add_argument(
         "--from", dest="start", type=int, default=0, metavar="I", help="row of that part to start at"
     )
@@ -39,8 +40,7 @@ def add_commands(commands: Commands) -> None:
     interpolate.add_argument(
         "--kind", choices=list(PATHS), default="linear", help="on the straight line from code to code, or on an arc"
     )
-    add_label(interpolate)
-    add_out(interpolate, "interpolation.png")
+    add_options(interpolate, (LABEL, out_option("interpolation.png")))
 
     analogy = add_command(
         commands,
@@ -49,7 +49,7 @@ def add_commands(commands: Commands) -> None:
         "decode code(A) − code(B) + code(C): what is to C as A is to B",
         "scratchvae analogy runs/digits --labels --a 8 --b 3 --c 13 31 --out analogy.png",
     )
-    add_model_and_data(analogy, "test")
+    add_options(analogy, rows_options("test"))
     for name, what in (
         ("a", "rows whose mean code is that of A"),
         ("b", "rows whose mean code is that of B"),
@@ -59,7 +59,7 @@ def add_commands(commands: Commands) -> None:
             f"--{name}", type=int, nargs="+", required=True, default=argparse.SUPPRESS, metavar="I", help=what
         )
     analogy.add_argument("--labels", action="store_true", help="A and B are the rows with these labels")
-    add_out(analogy, "analogy.png")
+    add_options(analogy, [out_option("analogy.png")])
 
     walk = add_command(
         commands,
@@ -68,7 +68,7 @@ def add_commands(commands: Commands) -> None:
         "move along each latent dimension in turn while the others stay",
         "scratchvae walk runs/digits --row 3 --reach 3 --steps 11 --out walk.png",
     )
-    add_model_and_data(walk, "test")
+    add_options(walk, rows_options("test"))
     walk.add_argument(
         "--row",
         type=int,
@@ -86,8 +86,7 @@ def add_commands(commands: Commands) -> None:
     )
     walk.add_argument("--reach", type=float, default=3.0, metavar="R", help="from −R to R standard deviations")
     walk.add_argument("--steps", type=int, default=11, metavar="N", help="images a dimension, both ends included")
-    add_label(walk)
-    add_out(walk, "walk.png")
+    add_options(walk, (LABEL, out_option("walk.png")))
 
 
 def run_interpolate(args: argparse.Namespace) -> int:
@@ -98,8 +97,7 @@ def run_interpolate(args: argparse.Namespace) -> int:
     (start,), (end,) = (
         _rows(args, images, f"--{name}", [row]) for name, row in (("from", args.start), ("to", args.end))
     )
-    with told_label(args, model):
-        frames = to_numpy(model.interpolate(start, end, args.steps, args.kind))
+    frames = to_numpy(model.interpolate(start, end, args.steps, args.kind, label_of(args, model)))
     shown = np.concatenate([start[None], frames, end[None]])
     title = f"At both ends the originals, between them {WAYS[args.kind]} from code to code"
     span = plotting.span_of(images)
@@ -134,11 +132,11 @@ def run_walk(args: argparse.Namespace) -> int:
     images = read_rows(args, vae).images
     reach, steps = positive("--reach", args.reach), whole("--steps", args.steps)
     x = _rows(args, images, "--row", [args.row])[0] if hasattr(args, "row") else None
-    with told_label(args, vae):
-        kl = latent_use(vae, images).kl
-        dimensions = getattr(args, "dimensions", np.argsort(-kl, kind="stable").tolist())
-        values = np.linspace(-reach, reach, steps)
-        frames = np.concatenate([to_numpy(vae.walk(x, k, values)) for k in dimensions])
+    label = label_of(args, vae)
+    kl = latent_use(vae, images, label).kl
+    dimensions = getattr(args, "dimensions", np.argsort(-kl, kind="stable").tolist())
+    values = np.linspace(-reach, reach, steps)
+    frames = np.concatenate([to_numpy(vae.walk(x, k, values, label)) for k in dimensions])
     names = [f"z{k}  {kl[k]:.2f} nats" for k in dimensions]
     span = plotting.span_of(images)
     write_rows(frames, args.out, lambda: plotting.draw_traversals(frames, vae.image_shape, names, values, span))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import warnings
@@ -10,18 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from errno import EINVAL
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from scratchvae.backend import Array, to_numpy
+from scratchvae.cli.options import Option
 from scratchvae.disk import check_writable, whole_file
 from scratchvae.errors import ConfigError
 from scratchvae.plotting import save_picture
-from scratchvae.plotting.figures import PICTURE_SUFFIXES
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from scratchvae.plotting.figures import PICTURE_SUFFIXES, Figure
 
 ARRAY_SUFFIXES = (".npy", ".csv")
 SUFFIXES = PICTURE_SUFFIXES + ARRAY_SUFFIXES
@@ -87,9 +84,9 @@ def forget_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def add_out(parser: argparse.ArgumentParser, default: str) -> None:
+def out_option(default: str) -> Option:
     """Where rows go, as a picture or as numbers."""
-    parser.add_argument("--out", default=default, metavar="FILE", help=f"ends in {', '.join(SUFFIXES)}")
+    return Option("out", f"ends in {', '.join(SUFFIXES)}", default=default, metavar="FILE")
 
 
 def check_out(out: str, suffixes: tuple[str, ...], option: str = "--out") -> None:

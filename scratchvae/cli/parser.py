@@ -7,8 +7,10 @@ from typing import Any, NoReturn
 
 import scratchvae
 from scratchvae.cli import classify, complete, denoise, embed, evaluate, generate, gradcheck, info, latent_space, train
-from scratchvae.cli.arguments import add_debug
-from scratchvae.cli.config_file import add_config, nearest, read_settings
+from scratchvae.cli.arguments import DEBUG
+from scratchvae.cli.config_file import nearest, read_settings
+from scratchvae.cli.options import add_options
+from scratchvae.cli.train_options import OPTIONS
 from scratchvae.errors import ConfigError
 
 
@@ -41,7 +43,7 @@ class Parser(argparse.ArgumentParser):
 
     def _settings(self, path: str) -> dict[str, Any]:
         try:
-            return read_settings(path, self._actions)
+            return read_settings(path, (DEBUG, *OPTIONS))
         except ConfigError as error:
             self.error(" ".join(str(error).split()))
 
@@ -54,9 +56,8 @@ def make_parser() -> argparse.ArgumentParser:
         epilog="example: scratchvae train && scratchvae sample runs/digits --out more.png",
     )
     parser.add_argument("--version", action="version", version=f"scratchvae {scratchvae.__version__}")
-    add_debug(parser, default=False)
+    add_options(parser, [DEBUG])
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for module in (train, generate, latent_space, denoise, complete, embed, classify, evaluate, gradcheck, info):
         module.add_commands(commands)
-    add_config(commands.choices["train"])
     return parser

@@ -1,4 +1,4 @@
-"""The model and the optimizer that `train` was asked for."""
+"""The model, the optimizer and the rows that `train` was asked for."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import argparse
 
 import numpy as np
 
-from scratchvae.cli.labels import KINDS, label_settings
+from scratchvae.cli.labels import class_settings
+from scratchvae.cli.options import arguments, refuse
+from scratchvae.cli.train_options import MODELS, OPTIONS
 from scratchvae.datasets import Dataset, Split
-from scratchvae.errors import ConfigError
 from scratchvae.models import IWAE, VAE, Autoencoder, Model
 from scratchvae.optim import SGD, Adam, AdamW, Constant, Cosine, Optimizer, Schedule, WarmUp
 from scratchvae.settings import whole
@@ -16,34 +17,20 @@ from scratchvae.settings import whole
 
 def make_model(args: argparse.Namespace, data: Dataset) -> Model:
     """A fresh model, once it is known that it can learn from `data`."""
-    kinds: dict[str, type[Model]] = {"vae": VAE, "iwae": IWAE, "autoencoder": Autoencoder, **KINDS}
-    kind = kinds[args.model]
-    for option in ("free_bits", "kl_warmup", "kl_cycles"):
-        if hasattr(args, option) and kind is Autoencoder:
-            raise ConfigError(f"{flag(option)} does nothing for an autoencoder, which has no KL: leave it out")
-    if hasattr(args, "importance_samples") and kind is not IWAE:
-        raise ConfigError(f"--importance-samples does nothing for --model {args.model}: leave it out, or take iwae")
-    more = {"importance_samples": args.importance_samples} if hasattr(args, "importance_samples") else {}
-    model: Model = kind(
+    kind = MODELS[args.model]
+    if kind is Autoencoder:
+        why = "for an autoencoder, which has no KL: leave it out"
+        refuse(args, why, "free-bits", "kl-warmup", "kl-cycles")
+    if kind is not IWAE:
+        refuse(args, f"for --model {args.model}: leave it out, or take iwae", "importance-samples")
+    model = kind(
         input_dim=data.train.images.shape[1],
-        latent_dim=args.latent,
-        hidden=tuple(args.hidden),
-        activation=args.activation,
-        likelihood=args.likelihood,
-        sigma=getattr(args, "sigma", None),
-        beta=args.beta,
-        seed=args.seed,
-        dtype=args.dtype,
-        backend=args.backend,
-        init=getattr(args, "init", None),
         image_shape=data.image_shape,
-        free_bits=getattr(args, "free_bits", 0.0),
-        missing=args.missing,
-        **more,
-        **label_settings(args, data),
+        **arguments(args, OPTIONS, "model"),
+        **class_settings(args, data),
     )
-    model.admit_data(data.train.images, data.name)
-    model.admit_data(data.test.images, data.name)
+    model.check_data(data.train.images, data.name)
+    model.check_data(data.test.images, data.name)
     return model
 
 
@@ -68,26 +55,20 @@ def parts(data: Dataset, hold_out: bool) -> tuple[Split, Split, str]:
 
 def make_optimizer(args: argparse.Namespace, rows: int) -> Optimizer:
     """An optimizer whose schedule ends with the last step over `rows` rows."""
-    for option, optimizer in (("momentum", "sgd"), ("weight_decay", "adamw")):
-        if hasattr(args, option) and args.optimizer != optimizer:
-            raise ConfigError(
-                f"{flag(option)} does nothing for {args.optimizer}: leave it out, or add --optimizer {optimizer}"
-            )
+    for option, optimizer in (("momentum", "sgd"), ("weight-decay", "adamw")):
+        if args.optimizer != optimizer:
+            refuse(args, f"for {args.optimizer}: leave it out, or add --optimizer {optimizer}", option)
     steps = steps_an_epoch(args, rows)
     warm_up = whole("--warm-up", args.warm_up, least=0) * steps
     left = max(1, whole("--epochs", args.epochs) * steps - warm_up)
     lr: Schedule = Cosine(args.lr, left) if args.schedule == "cosine" else Constant(args.lr)
     lr = WarmUp(warm_up, lr) if warm_up else lr
+    settings = arguments(args, OPTIONS, args.optimizer)
     if args.optimizer == "sgd":
-        return SGD(lr, getattr(args, "momentum", 0.9))
-    return Adam(lr) if args.optimizer == "adam" else AdamW(lr, weight_decay=getattr(args, "weight_decay", 1e-2))
+        return SGD(lr, **{"momentum": 0.9, **settings})
+    return Adam(lr) if args.optimizer == "adam" else AdamW(lr, **settings)
 
 
 def steps_an_epoch(args: argparse.Namespace, rows: int) -> int:
     """How many batches make up `rows` rows."""
     return -(-rows // whole("--batch-size", args.batch_size))
-
-
-def flag(option: str) -> str:
-    """The option as it is typed."""
-    return "--" + option.replace("_", "-")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,12 +17,12 @@ from scratchvae.cli.config_file import CONFIG
 from scratchvae.cli.outputs import heard, print_warning, write_text
 from scratchvae.cli.recipe import has_kl
 from scratchvae.datasets import Dataset
-from scratchvae.disk import check_writable, locked, whole_file
-from scratchvae.errors import ConfigError, DivergedError, ScratchVAEError, UnlockedWarning
+from scratchvae.disk import check_writable, locked
+from scratchvae.errors import ConfigError, UnlockedWarning
+from scratchvae.io import MODEL, load, save
 from scratchvae.models import Model
 from scratchvae.plotting import ALBUM, draw_album, save_picture
-from scratchvae.training import History, load, save
-from scratchvae.training.saving import MODEL
+from scratchvae.training import Callback, History, TrainingState
 
 LOCK = ".lock"
 
@@ -52,27 +52,22 @@ def write_config(out: Path, args: argparse.Namespace, model: Model, result: dict
     """Write what was asked for, and what came of it, once something has."""
     settings = {name: value for name, value in vars(args).items() if name not in ("run", "command")}
     versions = {"scratchvae": scratchvae.__version__, "numpy": np.__version__}
-    record = {"command": settings, "model": model.config, "versions": versions, "result": result}
+    record = {"command": settings, "model": model.to_config(), "versions": versions, "result": result}
     write_text(as_json(record), out / CONFIG)
 
 
-@contextmanager
-def config_beforehand(out: Path, args: argparse.Namespace, model: Model) -> Iterator[None]:
-    """Write what is asked for before it is done, for a run that may be killed; not if it is refused."""
-    file = out / CONFIG
-    before = file.read_bytes() if file.exists() else None
-    write_config(out, args, model, None)
-    try:
-        yield
-    except DivergedError:
-        raise
-    except ScratchVAEError:
-        if before is None:
-            file.unlink()
-        else:
-            with whole_file(file) as earlier:
-                earlier.write(before)
-        raise
+class Beforehand(Callback):
+    """Calls `write` before the first step, once it is known that nothing is refused: for a run that may be killed."""
+
+    def __init__(self, write: Callable[[], None]) -> None:
+        self.write = write
+        self._written = False
+
+    def on_epoch_begin(self, state: TrainingState) -> None:
+        """Write, before the first epoch of all."""
+        if not self._written:
+            self.write()
+            self._written = True
 
 
 def write_run(

@@ -38,7 +38,7 @@ def classification(model: SemiSupervisedVAE, images: Any, labels: Any) -> Classi
     Raises ConfigError, DTypeError, ShapeError or RangeError.
     """
     of_kind("model", model, SemiSupervisedVAE, "a SemiSupervisedVAE, a model that has a classifier")
-    images = model.admit_data(images, "images")
+    images = model.check_data(images, "images")
     labels = check_labels(labels, len(images), model.classes)
     q = to_numpy(model.predict_proba(images)).astype(np.float64)
     confusion = np.zeros((model.classes, model.classes), int)

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratchvae.backend import Array, to_numpy
+from scratchvae.errors import ConfigError
 from scratchvae.models import VAE
-from scratchvae.probability import GaussianKL
+from scratchvae.probability import DiagonalGaussian, GaussianKL, StandardNormal
 from scratchvae.settings import of_kind
 
 ACTIVE_ABOVE = 0.01
@@ -26,13 +27,20 @@ class LatentUse(NamedTuple):
     active: int
 
 
-def latent_use(vae: VAE, images: Any) -> LatentUse:
+def latent_use(vae: VAE, images: Any, labels: Any = None) -> LatentUse:
     """How the posterior of each row of images (N, D) uses the latent space.
 
-    Raises ConfigError, DTypeError, ShapeError or RangeError.
+    labels (N,), or one for all, are for a model that takes them. Raises ConfigError, DTypeError, ShapeError or
+    RangeError.
     """
     of_kind("vae", vae, VAE, "a VAE, whose codes have a posterior")
-    mu, logvar = (to_numpy(array).astype(np.float64) for array in vae.encode(vae.admit_data(images, "images")))
+    if not (isinstance(vae.posterior, DiagonalGaussian) and isinstance(vae.prior, StandardNormal)):
+        raise ConfigError(
+            "latent_use is of a DiagonalGaussian posterior and a StandardNormal prior, and this model has "
+            f"{type(vae.posterior).__name__} and {type(vae.prior).__name__}"
+        )
+    encoded = vae.encode(vae.check_data(images, "images"), labels)
+    mu, logvar = (to_numpy(array).astype(np.float64) for array in encoded)
     divergence = GaussianKL()
     divergence.forward(mu, logvar)
     variance = mu.var(axis=0)

@@ -18,14 +18,14 @@ class GELU(Elementwise):
 
     initializer = "he_normal"
 
-    def allocate(self, buffers: BatchBuffers, width: int) -> int:
+    def allocate(self, buffers: BatchBuffers) -> None:
         """Room for Φ(x) besides."""
-        self._cdf = buffers.matrix(width)
-        return super().allocate(buffers, width)
+        self._cdf = buffers.matrix(self.input_width)
+        super().allocate(buffers)
 
     def forward(self, x: Array) -> Array:
         """y (B, I) from x (B, I)."""
-        rows = self.admit(x=x)
+        rows = self.check_inputs(x=x)
         y, cdf = self._y[:rows], self._cdf[:rows]
         normal_cdf(self.xp, x, out=cdf, scratch=(y, self._dx[:rows]))
         self.xp.multiply(x, cdf, out=y)
@@ -36,7 +36,7 @@ class GELU(Elementwise):
     #   →  dx = (Φ(x) + x φ(x)) dy
     def backward(self, dy: Array) -> Array:
         """dx (B, I) from dy (B, I)."""
-        rows = self.admit_gradient(dy=dy)
+        rows = self.check_gradients(dy=dy)
         dx = self._dx[:rows]
         normal_pdf(self.xp, self.x, out=dx)
         dx *= self.x

@@ -53,6 +53,6 @@ INITIALIZERS: dict[str, Initializer] = {
 }
 
 
-def get_initializer(name: str) -> Initializer:
-    """The initialiser of that name. Raises ConfigError."""
-    return INITIALIZERS[one_of("init", name, tuple(INITIALIZERS))]
+def check_initializer(name: str) -> str:
+    """`name`, if it is that of an initializer. Raises ConfigError."""
+    return one_of("init", name, tuple(INITIALIZERS))

@@ -25,7 +25,7 @@ class LeakyReLU(Elementwise):
 
     def forward(self, x: Array) -> Array:
         """y (B, I) from x (B, I)."""
-        rows = self.admit(x=x)
+        rows = self.check_inputs(x=x)
         y = self._y[:rows]
         self.xp.multiply(x, self.slope, out=y)
         self.xp.maximum(x, y, out=y)
@@ -36,7 +36,7 @@ class LeakyReLU(Elementwise):
     #   →  dx = (a + (1 − a) [y > 0]) dy
     def backward(self, dy: Array) -> Array:
         """dx (B, I) from dy (B, I)."""
-        rows = self.admit_gradient(dy=dy)
+        rows = self.check_gradients(dy=dy)
         dx = self._dx[:rows]
         self.xp.greater(self.y, 0.0, out=dx)
         dx *= 1.0 - self.slope

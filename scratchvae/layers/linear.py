@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from math import prod
 
 import numpy as np
 
-from scratchvae.backend import Array, Backend
+from scratchvae.backend import Array
 from scratchvae.errors import ShapeError
-from scratchvae.layers.initializers import get_initializer
+from scratchvae.layers.initializers import INITIALIZERS, check_initializer
 from scratchvae.layers.layer import Layer
-from scratchvae.memory import BatchBuffers, FlatVector, require_writable
+from scratchvae.memory import BatchBuffers, Shape
 from scratchvae.memory.flat import Shapes
 from scratchvae.settings import WIDEST, seed_of, whole
 
@@ -34,39 +34,31 @@ class Linear(Layer):
     def __init__(self, inputs: int, outputs: int, init: str = "glorot_uniform", seed: int | None = None) -> None:
         self.inputs = whole("inputs", inputs, most=WIDEST)
         self.outputs = whole("outputs", outputs, most=WIDEST)
-        self.init = get_initializer(init)
+        self.init = check_initializer(init)
         self.seed = None if seed is None else seed_of(seed)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """(O,), from (I,) or any shape of I numbers. Raises ShapeError."""
+        if prod(input_shape) != self.inputs:
+            raise ShapeError(
+                f"Linear({self.inputs}, {self.outputs}) was given rows of width {prod(input_shape)}; "
+                f"expected {self.inputs}"
+            )
+        return (self.outputs,)
 
     def parameter_shapes(self) -> Shapes:
         """W (I, O) and b (O,)."""
         return {"W": (self.inputs, self.outputs), "b": (self.outputs,)}
 
-    def bind_parameters(self, params: Mapping[str, Array], grads: Mapping[str, Array]) -> None:
-        """Receive W, b and room for dW, db. Raises ReadOnlyError."""
-        require_writable(W=params["W"], b=params["b"], dW=grads["W"], db=grads["b"])
-        self.W, self.b = params["W"], params["b"]
-        self.dW, self.db = grads["W"], grads["b"]
+    def initial_values(self, rng: np.random.Generator) -> dict[str, Array]:
+        """W as `init` draws it; b = 0."""
+        return {"W": INITIALIZERS[self.init](rng, (self.inputs, self.outputs)), "b": np.zeros(self.outputs)}
 
-    def initialize(self, backend: Backend, rng: np.random.Generator) -> None:
-        """Draw W; set b to 0."""
-        backend.copy_from_host(self.W, self.init(rng, self.W.shape).astype(self.W.dtype))
-        self.b[...] = 0
-
-    def allocate(self, buffers: BatchBuffers, width: int) -> int:
-        """Room for y and dx, and for the parameters if no model has lent it."""
-        if width != self.inputs:
-            raise ShapeError(
-                f"Linear({self.inputs}, {self.outputs}) was given rows of width {width}; expected {self.inputs}"
-            )
+    def allocate(self, buffers: BatchBuffers) -> None:
+        """Room for y and dx."""
         self._y = buffers.matrix(self.outputs)
         self._dx = buffers.matrix(self.inputs)
         self._ones = buffers.vector(buffers.rows, 1.0)
-        if not hasattr(self, "W"):
-            shapes = self.parameter_shapes()
-            params, grads = (FlatVector(buffers.backend.xp, shapes, buffers.dtype) for _ in range(2))
-            self.bind_parameters(params.views, grads.views)
-            self.initialize(buffers.backend, np.random.default_rng(self.seed))
-        return self.outputs
 
     def forward(self, x: Array) -> Array:
         """y (B, O) from x (B, I)."""
@@ -76,7 +68,7 @@ class Linear(Layer):
 
     def product(self, x: Array) -> Array:
         """x W alone, for whoever adds b."""
-        rows = self.admit(x=x)
+        rows = self.check_inputs(x=x)
         y = self._y[:rows]
         self.xp.matmul(x, self.W, out=y)
         self.x = x
@@ -95,6 +87,6 @@ class Linear(Layer):
 
     def backward_parameters(self, dy: Array) -> None:
         """dW and db alone."""
-        rows = self.admit_gradient(dy=dy)
+        rows = self.check_gradients(dy=dy)
         self.xp.matmul(self.x.T, dy, out=self.dW)
         self.xp.matmul(self._ones[:rows], dy, out=self.db)

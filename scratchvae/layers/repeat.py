@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scratchvae.backend import Array
 from scratchvae.layers.layer import Layer
-from scratchvae.memory import BatchBuffers
+from scratchvae.memory import BatchBuffers, Shape
 from scratchvae.settings import whole
 
 
@@ -19,17 +19,20 @@ class Repeat(Layer):
     def __init__(self, times: int) -> None:
         self.times = whole("times", times)
 
-    def allocate(self, buffers: BatchBuffers, width: int) -> int:
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """That of the input."""
+        return input_shape
+
+    def allocate(self, buffers: BatchBuffers) -> None:
         """Room for all the copies, and for dx."""
-        self._y = buffers.taller(buffers.rows * self.times).matrix(width)
-        self._dx = buffers.matrix(width)
-        return width
+        self._y = buffers.taller(buffers.rows * self.times).matrix(self.input_width)
+        self._dx = buffers.matrix(self.input_width)
 
     def forward(self, x: Array) -> Array:
         """y (B·K, I) from x (B, I)."""
-        rows = self.admit(x=x)
+        rows = self.check_inputs(x=x)
         y = self._y[: rows * self.times]
-        y.reshape(rows, self.times, self.width)[...] = x[:, None]
+        y.reshape(rows, self.times, self.input_width)[...] = x[:, None]
         self._rows = len(y)  # of what the gradient comes in for
         return y
 
@@ -37,7 +40,7 @@ class Repeat(Layer):
     #   →  dx_n = Σ_k dy_{nK + k}
     def backward(self, dy: Array) -> Array:
         """dx (B, I) from dy (B·K, I)."""
-        rows = self.admit_gradient(dy=dy) // self.times
+        rows = self.check_gradients(dy=dy) // self.times
         dx = self._dx[:rows]
-        self.xp.sum(dy.reshape(rows, self.times, self.width), axis=1, out=dx)
+        self.xp.sum(dy.reshape(rows, self.times, self.input_width), axis=1, out=dx)
         return dx

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Any
 
-import numpy as np
-
-from scratchvae.backend import Array, Backend
+from scratchvae.backend import Array
 from scratchvae.errors import ConfigError
-from scratchvae.layers.layer import Layer, admit_layer
-from scratchvae.memory import BatchBuffers
-from scratchvae.memory.flat import Shapes, under
+from scratchvae.layers.conditional_linear import ConditionalLinear
+from scratchvae.layers.layer import Layer, check_layer
+from scratchvae.memory import BatchBuffers, Module, Shape
+from scratchvae.settings import of_kind
 
 
 class Sequential(Layer):
@@ -24,7 +23,7 @@ class Sequential(Layer):
     """
 
     def __init__(self, *layers: Layer) -> None:
-        self.layers = tuple(admit_layer(f"layers[{k}]", layer) for k, layer in enumerate(layers))
+        self.layers = tuple(check_layer(f"layers[{k}]", layer) for k, layer in enumerate(layers))
         for k, layer in enumerate(self.layers):
             first = self.layers.index(layer)
             if first != k:  # its backward would find the second forward's numbers in the first one's place
@@ -32,33 +31,34 @@ class Sequential(Layer):
                     f"layers[{k}] is layers[{first}] again, a {type(layer).__name__}; make one of its own"
                 )
 
-    def parameter_shapes(self) -> Shapes:
-        """Those of every layer, under its number."""
-        return {
-            f"{k}.{name}": shape
-            for k, layer in enumerate(self.layers)
-            for name, shape in layer.parameter_shapes().items()
-        }
+    def config(self) -> dict[str, Any]:
+        """The layers."""
+        return {"layers": self.layers}
 
-    def bind_parameters(self, params: Mapping[str, Array], grads: Mapping[str, Array]) -> None:
-        """Hand each layer its own."""
-        for k, layer in enumerate(self.layers):
-            layer.bind_parameters(under(params, str(k)), under(grads, str(k)))
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Sequential:
+        """Of these layers."""
+        return cls(*config["layers"])
 
-    def initialize(self, backend: Backend, rng: np.random.Generator) -> None:
-        """Set every layer's parameters, first to last."""
+    def children(self) -> dict[str, Module]:
+        """Every layer, under its number."""
+        return {str(k): layer for k, layer in enumerate(self.layers)}
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """What each layer makes of the shape that the one before puts out. Raises ShapeError."""
         for layer in self.layers:
-            layer.initialize(backend, rng)
+            input_shape = layer.output_shape(input_shape)
+        return input_shape
 
-    def allocate(self, buffers: BatchBuffers, width: int) -> int:
-        """Bind each layer to the width that the one before puts out."""
+    def allocate(self, buffers: BatchBuffers) -> None:
+        """Bind each layer to the shape that the one before puts out."""
+        shape = self.input_shape
         for layer in self.layers:
-            width = layer.bind(buffers, width)
-        return width
+            shape = layer.bind(buffers, shape)
 
     def forward(self, x: Array) -> Array:
         """y (B, O) from x (B, I)."""
-        self.admit(x=x)
+        self.check_inputs(x=x)
         for layer in self.layers:
             x = layer.forward(x)
         return x
@@ -77,3 +77,27 @@ class Sequential(Layer):
             dy = layer.backward(dy)
         for layer in self.layers[:1]:
             layer.backward_parameters(dy)
+
+
+class ConditionalSequential(Sequential):
+    """A network that is given a class beside each row: its first layer is a `ConditionalLinear`.
+
+    shapes   x (B, I)   targets c (B, K)   y (B, O)
+    keeps    nothing itself
+    writes   what its layers write
+    """
+
+    layers: tuple[Any, ...]
+
+    def __init__(self, *layers: Layer) -> None:
+        super().__init__(*layers)
+        of_kind("layers[0]", (*layers, None)[0], ConditionalLinear, "a ConditionalLinear, which takes the class")
+
+    def forward(self, x: Array, targets: Array | None = None) -> Array:
+        """y (B, O) from x (B, I) and the one-hot rows targets (B, K); None: each row with each class, (K·B, O)."""
+        self.check_inputs(x=x)
+        first, *others = self.layers
+        y: Array = first.forward(x, targets)
+        for layer in others:
+            y = layer.forward(y)
+        return y

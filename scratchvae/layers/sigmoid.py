@@ -17,7 +17,7 @@ class Sigmoid(Elementwise):
 
     def forward(self, x: Array) -> Array:
         """y (B, I) from x (B, I)."""
-        rows = self.admit(x=x)
+        rows = self.check_inputs(x=x)
         y = self._y[:rows]
         sigmoid(self.xp, x, out=y)
         self.y = y
@@ -27,7 +27,7 @@ class Sigmoid(Elementwise):
     #   →  dx = y (1 − y) dy
     def backward(self, dy: Array) -> Array:
         """dx (B, I) from dy (B, I)."""
-        rows = self.admit_gradient(dy=dy)
+        rows = self.check_gradients(dy=dy)
         dx = self._dx[:rows]
         self.xp.subtract(1.0, self.y, out=dx)
         dx *= self.y

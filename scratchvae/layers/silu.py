@@ -18,14 +18,14 @@ class SiLU(Elementwise):
 
     initializer = "he_normal"
 
-    def allocate(self, buffers: BatchBuffers, width: int) -> int:
+    def allocate(self, buffers: BatchBuffers) -> None:
         """Room for σ(x) besides."""
-        self._gate = buffers.matrix(width)
-        return super().allocate(buffers, width)
+        self._gate = buffers.matrix(self.input_width)
+        super().allocate(buffers)
 
     def forward(self, x: Array) -> Array:
         """y (B, I) from x (B, I)."""
-        rows = self.admit(x=x)
+        rows = self.check_inputs(x=x)
         y, gate = self._y[:rows], self._gate[:rows]
         sigmoid(self.xp, x, out=gate)
         self.xp.multiply(x, gate, out=y)
@@ -36,7 +36,7 @@ class SiLU(Elementwise):
     #   →  dx = (s + y (1 − s)) dy
     def backward(self, dy: Array) -> Array:
         """dx (B, I) from dy (B, I)."""
-        rows = self.admit_gradient(dy=dy)
+        rows = self.check_gradients(dy=dy)
         dx = self._dx[:rows]
         self.xp.subtract(1.0, self.gate, out=dx)
         dx *= self.y

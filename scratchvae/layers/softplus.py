@@ -19,7 +19,7 @@ class Softplus(Elementwise):
 
     def forward(self, x: Array) -> Array:
         """y (B, I) from x (B, I)."""
-        rows = self.admit(x=x)
+        rows = self.check_inputs(x=x)
         y = self._y[:rows]
         softplus(self.xp, x, out=y, scratch=self._dx[:rows])
         self.x = x
@@ -29,7 +29,7 @@ class Softplus(Elementwise):
     #   →  dx = σ(x) dy
     def backward(self, dy: Array) -> Array:
         """dx (B, I) from dy (B, I)."""
-        rows = self.admit_gradient(dy=dy)
+        rows = self.check_gradients(dy=dy)
         dx = self._dx[:rows]
         sigmoid(self.xp, self.x, out=dx)
         dx *= dy

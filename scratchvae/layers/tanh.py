@@ -16,7 +16,7 @@ class Tanh(Elementwise):
 
     def forward(self, x: Array) -> Array:
         """y (B, I) from x (B, I)."""
-        rows = self.admit(x=x)
+        rows = self.check_inputs(x=x)
         y = self._y[:rows]
         self.xp.tanh(x, out=y)
         self.y = y
@@ -26,7 +26,7 @@ class Tanh(Elementwise):
     #   →  dx = (1 − y²) dy
     def backward(self, dy: Array) -> Array:
         """dx (B, I) from dy (B, I)."""
-        rows = self.admit_gradient(dy=dy)
+        rows = self.check_gradients(dy=dy)
         dx = self._dx[:rows]
         self.xp.multiply(self.y, self.y, out=dx)
         self.xp.subtract(1.0, dx, out=dx)

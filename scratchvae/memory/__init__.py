@@ -3,21 +3,22 @@
 from scratchvae.memory.aligned import aligned
 from scratchvae.memory.batch import BatchBuffers
 from scratchvae.memory.flat import FlatVector, require_vector
-from scratchvae.memory.fused import fuse, twin_of
 from scratchvae.memory.landing import Landing
+from scratchvae.memory.module import Module, Shape, arguments_of, check_methods, required
 from scratchvae.memory.rows import Rows
-from scratchvae.memory.unit import Unit
 from scratchvae.memory.writable import require_writable
 
 __all__ = [
     "BatchBuffers",
     "FlatVector",
     "Landing",
+    "Module",
     "Rows",
-    "Unit",
+    "Shape",
     "aligned",
-    "fuse",
+    "arguments_of",
+    "check_methods",
     "require_vector",
     "require_writable",
-    "twin_of",
+    "required",
 ]

@@ -1,14 +1,15 @@
-"""The classical autoencoder, to hold the VAE against."""
+"""The classical autoencoder, to compare the VAE with."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from scratchvae.backend import Array
+from scratchvae.errors import ConfigError
 from scratchvae.memory import BatchBuffers
-from scratchvae.models.model import Model
-from scratchvae.models.objective import Terms
-from scratchvae.models.synchronized import synchronized
+from scratchvae.models.locks import synchronized
+from scratchvae.models.model import InputGradients, Model
+from scratchvae.objectives import ELBO, Terms
 
 
 class Autoencoder(Model):
@@ -18,49 +19,70 @@ class Autoencoder(Model):
 
     A VAE without its noise and without its KL: each x has one code, nothing asks the codes to fill the latent space,
     and so there is nothing to draw new samples from. With likelihood="gaussian" it is trained by squared error, as the
-    classical one. Arguments and errors are those of `VAE`; beta and free_bits have no effect.
+    classical one. Arguments and errors are those of `VAE`; beta and free_bits have no effect, and a posterior, prior or
+    objective of your own is refused.
     """
 
-    outputs_per_latent: ClassVar[int] = 1
-    noise_per_latent: ClassVar[int] = 0
+    def compose(self, own: dict[str, Any]) -> dict[str, Any]:
+        """The parts: the usual ones, where none of the user's own is given. Raises ConfigError."""
+        for name in ("posterior", "prior", "objective"):
+            if name in own:
+                raise ConfigError(f"an Autoencoder has no {name}: leave it out, or take a VAE")
+        hidden, likelihood = self.config["hidden"], own["likelihood"]
+        outputs = likelihood.outputs_per_dimension * self.input_dim
+        return {
+            "encoder": own.get("encoder") or self.network(self.input_dim, hidden, self.latent_dim),
+            "decoder": own.get("decoder") or self.network(self.latent_dim, hidden[::-1], outputs),
+            "likelihood": likelihood,
+            "objective": ELBO(),
+        }
 
     def bind(self, buffers: BatchBuffers) -> None:
-        """Hand every piece its batch buffers."""
-        super().bind(buffers)
-        self._no_kl = buffers.column()
-        self._no_kl.fill(0.0)
+        """Hand every part its batch buffers."""
+        self.encoder.bind(buffers, (self.input_dim,))
+        if self.decoder is not None:
+            self.decoder.bind(buffers, (self.latent_dim,))
+            self.likelihood.bind(buffers, (self.input_dim,))
+            self.objective.bind(buffers, (self.latent_dim,))
+            self._no_kl = buffers.column()
+            self._no_kl.fill(0.0)
 
     def forward(self, x: Array, eps: Array, corrupted: Array | None = None, kl_weight: float = 1.0) -> Terms:
-        """log p(x | z) of each row of x (B, D), with a KL of 0; eps (B, 0) and kl_weight are not used; on loan.
+        """log p(x | z) of each row of x (B, D), with a KL of 0; eps (B, 0) and kl_weight are not used.
 
         z is the code of x or, where it is given, of `corrupted` (B, D).
         """
         self.reserve(len(x))
-        parameters = self.decoder.forward(self.encoder.forward(x if corrupted is None else corrupted))
-        log_likelihood = self.likelihood.forward(parameters, x)
-        return self.objective.forward(log_likelihood, self._no_kl[: len(x)])
+        z = self.encoder.forward(x if corrupted is None else corrupted)
+        log_likelihood = self.likelihood.forward(self.decoder.forward(z), x)
+        self.was_corrupted = corrupted is not None
+        return self.objective.forward(log_likelihood, self._no_kl[: len(x)])  # type: ignore[no-any-return]
 
     # Each line of forward, last to first.
-    def backward(self) -> None:
-        """Set `dtheta` to the gradient of the last forward's loss."""
+    def backward(self, to_inputs: bool = False) -> InputGradients | None:
+        """Set `dtheta` to the gradient of the last forward's loss; return that of its inputs, if it is asked for."""
         dlog_likelihood, _ = self.objective.backward()
-        dparameters = self.likelihood.backward(dlog_likelihood)
-        dz = self.decoder.backward(dparameters)
-        self.encoder.backward_parameters(dz)
+        dz = self.decoder.backward(self.likelihood.backward(dlog_likelihood))
+        if not to_inputs:
+            self.encoder.backward_parameters(dz)
+            return None
+        dx, no_eps = self.likelihood.backward_data(dlog_likelihood), self.backend.xp.empty((len(dz), 0), self.dtype)
+        return InputGradients.of(dx, no_eps, self.encoder.backward(dz), self.was_corrupted)
 
     @synchronized
-    def encode(self, x: Any) -> Array:
+    def encode(self, x: Any, labels: Any = None) -> Array:
         """The code z (B, Z) of each row of x (B, D). Raises DTypeError, ShapeError or RangeError."""
-        x = self.admit_data(x)
+        x = self.check_data(x)
+        self.check_labels(labels, len(x))
         codes = self.backend.xp.empty((len(x), self.latent_dim), self.dtype)
-        for part, x_part in self.chunks(x):
+        for part, x_part, _ in self.chunks(x):
             codes[part] = self.encoder.forward(x_part)
         return codes  # type: ignore[no-any-return]
 
-    def embed(self, x: Any) -> Array:
+    def embed(self, x: Any, labels: Any = None) -> Array:
         """The code z (B, Z) of each row of x (B, D). Raises as `encode`."""
-        return self.encode(x)
+        return self.encode(x, labels)
 
-    def denoise(self, x: Any) -> Array:
+    def denoise(self, x: Any, labels: Any = None) -> Array:
         """Each row of x (B, D) without its noise, (B, D): its reconstruction. See `VAE.denoise`."""
-        return self.reconstruct(x)
+        return self.reconstruct(x, labels)

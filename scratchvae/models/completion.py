@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,15 +13,12 @@ from scratchvae.models.incomplete import Incomplete
 from scratchvae.settings import one_of, whole
 from scratchvae.streams import fill, stream
 
-if TYPE_CHECKING:
-    from scratchvae.models.vae import VAE
-
 METHODS = ("metropolis", "pseudo-gibbs", "importance", "encoder")
 VALUES = ("drawn", "mean")
 
 
 def complete(
-    vae: VAE, x: Any, observed: Any, method: str, draws: int | None, samples: int, values: str, seed: int
+    vae: Any, x: Any, observed: Any, method: str, draws: int | None, samples: int, values: str, seed: int
 ) -> Array:
     """See `VAE.complete`."""
     one_of("method", method, METHODS)
@@ -30,12 +27,12 @@ def complete(
     whole("samples", samples)
     given = _host(vae, x, "x")
     model = vae.for_completion()
-    marked = model.admit_data(given if observed is None else mark(given, _host(vae, observed, "observed")))
+    marked = model.check_data(given if observed is None else mark(given, _host(vae, observed, "observed")))
     noise = Noise(model, seed)
     completed = np.empty((count, *given.shape), np.result_type(given.dtype, vae.dtype))
     # what went to infinity shows in the end, and is told then
     with model.lock, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        for part, x_part in model.chunks(marked):
+        for part, x_part, _ in model.chunks(marked):
             rows = Incomplete(model, x_part, noise)
             found = (
                 rows.mean(method, samples) if draws is None else rows.draw(method, samples, draws, values == "drawn")
@@ -71,17 +68,18 @@ def _filled_in(given: Array, missing: Array, found: Array, method: str) -> Array
     return np.where(missing, found, given)
 
 
-def _host(vae: VAE, array: Any, name: str) -> Array:
+def _host(vae: Any, array: Any, name: str) -> Array:
     return to_numpy(array) if type(array) is vae.backend.array_type else host_array(name, array)
 
 
 class Noise:
     """Noise of the shape that is asked for, on the model's device, drawn from `seed` on the host."""
 
-    def __init__(self, model: VAE, seed: int) -> None:
+    def __init__(self, model: Any, seed: int) -> None:
         self.model = model
         self.rng = stream(seed, "completion")
 
     def __call__(self, kind: str, *shape: int) -> Array:
         """`kind` is "standard_normal", "standard_exponential" or "random", which is uniform on [0, 1)."""
-        return self.model.door.bring(fill(np.empty(shape, self.model.dtype), getattr(self.rng, kind)))
+        noise: Array = self.model.door.bring(fill(np.empty(shape, self.model.dtype), getattr(self.rng, kind)))
+        return noise

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from scratchvae.backend import Array, Backend, to_numpy
-from scratchvae.memory import BatchBuffers
-from scratchvae.models.model import Model
-from scratchvae.models.weights import PLAN
+from scratchvae.models.model import META, Model
+from scratchvae.models.parts import classes_in
+
+LEFT_OUT = ("decoder", "likelihood", "prior", "objective")
 
 
 class Encoder:
@@ -20,18 +21,23 @@ class Encoder:
     def __init__(self, plan: Model, backend: Backend) -> None:
         """From the plan of a whole model, whose decoder is left out. Raises BackendError."""
         self._model = plan
-        for left_out in (plan.decoder, plan.likelihood):
-            left_out.bind = _takes_no_room  # type: ignore[method-assign]
-        plan.pieces = {of: piece for of, piece in plan.pieces.items() if of not in ("decoder", "likelihood")}
-        plan.take_room(backend)
+        plan.allocate(backend, leave_out=LEFT_OUT)
         self.config, self.notes = plan.config, plan.notes
         self.input_dim, self.latent_dim, self.dtype, self.backend = plan.input_dim, plan.latent_dim, plan.dtype, backend
 
     def __reduce__(self) -> tuple[Callable[..., Encoder], tuple[Any, ...]]:
-        """As a whole model's: see `scratchvae.models.copies`."""
+        """As a whole model's: see `Model`."""
         with self._model.lock:
             weights = to_numpy(self._model.theta).copy()
-        return _again, (type(self._model), self.config, self.backend, weights, self.notes)
+        model = self._model
+        return _again, (
+            type(model),
+            model.to_config(),
+            self.backend,
+            weights,
+            self.notes,
+            classes_in(model.own_parts),
+        )
 
     def __repr__(self) -> str:
         size = self._model.theta.size
@@ -47,26 +53,23 @@ class Encoder:
 
         labels (B,) are for a model that takes them. Raises ConfigError, DTypeError, ShapeError or RangeError.
         """
-        return self._model.encode(x, **self._told(x, labels))  # type: ignore[attr-defined]
+        return self._model.encode(x, labels)  # type: ignore[attr-defined]
 
     def embed(self, x: Any, labels: Any = None) -> Array:
         """As `embed` of the model: the code (B, Z) of each row of x (B, D). Takes and raises as `encode`."""
-        return self._model.embed(x, **self._told(x, labels))
-
-    def _told(self, x: Any, labels: Any) -> dict[str, Any]:
-        if labels is None:
-            return {}
-        self._model.admit_labels(labels, len(self._model.admit_data(x)))
-        return {"labels": labels}
+        return self._model.embed(x, labels)
 
 
-def _again(kind: type[Model], config: dict[str, Any], backend: Backend, theta: Array, notes: dict[str, Any]) -> Encoder:
-    plan = kind(**config, backend=PLAN)
+def _again(
+    kind: type[Model],
+    config: dict[str, Any],
+    backend: Backend,
+    theta: Array,
+    notes: dict[str, Any],
+    classes: Mapping[str, type],
+) -> Encoder:
+    plan = kind.from_config(config, META, classes)
     plan.notes = dict(notes)
     encoder = Encoder(plan, backend)
     backend.copy_from_host(plan.theta, theta)
     return encoder
-
-
-def _takes_no_room(buffers: BatchBuffers, width: int) -> int:
-    return 0

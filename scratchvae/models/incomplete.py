@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scratchvae.backend import Array
 from scratchvae.kernels.missing import filled, observed
 from scratchvae.memory import BatchBuffers
 from scratchvae.probability import LogRatio
-
-if TYPE_CHECKING:
-    from scratchvae.models.vae import VAE
 
 # The parameters (B, P) of p(x | z), for a z that each row has come to, and its log-weight (B,).
 Visits = Iterator[tuple[Array, Array]]
@@ -23,10 +20,10 @@ class Incomplete:
     `noise(kind, *shape)` gives noise: "standard_normal", "standard_exponential", or "random", uniform on [0, 1).
     """
 
-    def __init__(self, model: VAE, x: Array, noise: Callable[..., Array]) -> None:
+    def __init__(self, model: Any, x: Array, noise: Callable[..., Array]) -> None:
         self.model, self.xp, self.x, self.noise = model, model.backend.xp, x, noise
         self.likelihood, self.log_ratio = model.likelihood, LogRatio()
-        self.log_ratio.bind(BatchBuffers(model.backend, model.dtype, len(x)), model.latent_dim)
+        self.log_ratio.bind(BatchBuffers(model.backend, model.dtype, len(x)), (model.latent_dim,))
         self.there, self.missing, self._scratch = (self.xp.empty(x.shape, model.dtype) for _ in range(3))
         filled(self.xp, x, out=self.there, scratch=self._scratch)
         known = observed(self.xp, x, out=self.missing).sum(axis=1)
@@ -78,17 +75,18 @@ class Incomplete:
     def gibbs(self, samples: int, metropolis: bool) -> Visits:
         """The second half of so many states of a chain a row, all of weight 1."""
         model, xp, rows = self.model, self.xp, len(self.x)
+        draw = model.posterior.reparameterize
         x, even = self.there.copy(), xp.zeros(rows, model.dtype)
         for k in range(samples):
             mu, logvar = self.posterior(x)
             eps = self.noise("standard_normal", rows, model.latent_dim)
-            proposed = model.reparameterize.forward(mu, logvar, eps)
+            proposed = draw.forward(mu, logvar, eps)
             outputs = model.decoder.forward(proposed)
             if k == 0 or not metropolis:
                 z, parameters = proposed.copy(), outputs.copy()
             else:
                 gain = self.log_weight(x, proposed, outputs, eps, logvar)
-                gain -= self.log_weight(x, z, parameters, (z - mu) / model.reparameterize.sigma, logvar)
+                gain -= self.log_weight(x, z, parameters, (z - mu) / draw.sigma, logvar)
                 gain *= self.seen  # draws from the prior are all taken
                 gain += self.noise("standard_exponential", rows)
                 taken = xp.greater_equal(gain, 0.0)[:, None]
@@ -109,7 +107,7 @@ class Incomplete:
         even = self.xp.zeros(rows, model.dtype)
         for _ in range(samples):
             eps = self.noise("standard_normal", rows, model.latent_dim)
-            z = model.reparameterize.forward(mu, logvar, eps)
+            z = model.posterior.reparameterize.forward(mu, logvar, eps)
             outputs = model.decoder.forward(z)
             yield outputs, self.log_weight(self.x, z, outputs, eps, logvar) if weighed else even
 
@@ -131,15 +129,17 @@ class Incomplete:
     # Of a row with nothing observed the posterior is the prior, whatever an encoder would say: μ = log σ² = 0.
     def posterior(self, x: Array) -> tuple[Array, Array]:
         """mu and logvar (B, Z) of what z is drawn from: q(z | x), or the prior, for a row with nothing observed."""
-        mu, logvar = self.model.posterior(x)
+        mu, logvar = self.model.posterior.parameters(self.model.encoder.forward(x))
         return mu * self.seen[:, None], logvar * self.seen[:, None]
 
     def log_weight(self, x: Array, z: Array, parameters: Array, eps: Array, logvar: Array) -> Array:
         """log p(x | z) + log p(z) − log q(z) (B,), of what is there of x, with z = μ + σ ε under q."""
-        return self.likelihood.forward(parameters, x) + self.log_ratio.forward(z, eps, logvar)
+        log_w: Array = self.likelihood.forward(parameters, x) + self.log_ratio.forward(z, eps, logvar)
+        return log_w
 
     def _draw(self, parameters: Array, out: Array) -> Array:
-        return self.likelihood.draw(parameters, self.noise(self.likelihood.noise, *self.x.shape), out=out)
+        drawn: Array = self.likelihood.draw(parameters, self.noise(self.likelihood.noise, *self.x.shape), out=out)
+        return drawn
 
 
 class RunningWeights:

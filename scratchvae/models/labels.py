@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from scratchvae.backend import Array
-from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
+from scratchvae.errors import DTypeError, RangeError, ShapeError
 from scratchvae.given import fetched
 from scratchvae.settings import shown
 
@@ -52,25 +52,3 @@ def one_hot(labels: Array, out: Array) -> Array:
     """`out` (N, K), set to 1 where the column is the row's label and else 0: a row of zeros where that is −1."""
     np.equal(labels[:, None], np.arange(out.shape[1]), out=out)
     return out
-
-
-class Unlabelled:
-    """What a model answers about labels, which takes none."""
-
-    classes = 0  # of the labels that it takes
-
-    def admit_labels(self, labels: Any, rows: int, name: str = "labels") -> Array | None:
-        """`labels` on the host, once they are known to be one for each of the rows; None of a model that takes none.
-
-        Raises ConfigError, DTypeError, ShapeError or RangeError.
-        """
-        if labels is not None:
-            raise ConfigError(f"{name} were given to {type(self).__name__}, which takes none; ConditionalVAE does")
-        return None
-
-    def targets_of(self, labels: Array) -> Array:
-        """What `forward` takes for labels that were admitted."""
-        raise NotImplementedError
-
-    def start_labels(self, labels: Array, share: float) -> None:
-        """Get ready to learn from labels that were admitted, labelled rows being that share of a batch."""

@@ -1,4 +1,7 @@
-"""Ways through the latent space: from code to code, along one dimension, and by the difference of two codes."""
+"""Paths through the latent space: from code to code, along one dimension, and by the difference of two codes.
+
+Codes are few numbers: they are computed with on the host, and decoded where the model is.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,6 @@ import numpy as np
 from scratchvae.backend import Array, to_numpy
 from scratchvae.errors import ConfigError, RangeError, ShapeError
 from scratchvae.given import real_array
-from scratchvae.models.door import Door
-from scratchvae.models.synchronized import synchronized
 from scratchvae.settings import one_of, whole
 
 
@@ -59,92 +60,79 @@ def _length(v: Array) -> Any:
     return largest * np.linalg.norm(v / largest) if largest else largest
 
 
-class LatentSpace:
-    """What can be done with codes, which are few numbers: reckoned with on the host, decoded where the model is."""
+def interpolate(model: Any, a: Any, b: Any, steps: int, kind: str, labels: Any) -> Array:
+    """Pictures (steps, D) on the way from the code of a (D,) to the code of b (D,), both ends included.
 
-    input_dim: int
-    latent_dim: int
-    door: Door
-    dtype: np.dtype[Any]
+    kind     "linear"      the straight line
+             "spherical"   the arc of a circle: see `spherical`. Between two draws from N(0, I) in many dimensions,
+                           which are about √Z long and at right angles, the straight line passes nearer to 0 than draws
+                           come; the arc stays among them. White 2016
+    labels   the class of all of them, for a model that takes classes
 
-    def admit_data(self, x: Any, name: str = "x", mean: Array | None = None) -> Array:
-        """`x`, once it is known to be rows of data."""
-        raise NotImplementedError
+    Raises ConfigError for another kind or fewer than 2 steps, RangeError for opposite codes and "spherical",
+    otherwise as `embed`.
+    """
+    way = PATHS[one_of("kind", kind, tuple(PATHS))]
+    t = np.linspace(0.0, 1.0, whole("steps", steps, least=2), dtype=_wide(model))[:, None]
+    start, end = (_codes(model, _alone(model, x, name), name, labels)[0] for name, x in (("a", a), ("b", b)))
+    decoded: Array = model.decode(way(start, end, t), labels)
+    return decoded
 
-    def embed(self, x: Any) -> Array:
-        """The code (B, Z) of each row of x (B, D): deterministic, and what `reconstruct` decodes."""
-        raise NotImplementedError
 
-    def decode(self, z: Any) -> Array:
-        """The mean of p(x | z), (B, D), for each row of z (B, Z)."""
-        raise NotImplementedError
+def analogy(model: Any, a: Any, b: Any, c: Any, labels: Any) -> Array:
+    """The row that is to c as a is to b: decode(code(a) − code(b) + code(c)), in the shape of c, (D,) or (N, D).
 
-    @synchronized
-    def interpolate(self, a: Any, b: Any, steps: int = 10, kind: str = "linear") -> Array:
-        """Pictures (steps, D) on the way from the code of a (D,) to the code of b (D,), both ends included.
+    a and b are a row (D,) each, or a group of rows (N, D), for which the mean of their codes stands: with a all
+    faces that smile and b all that do not, a − b is what a smile is. Each row of c is answered for itself. labels are
+    the class of all rows, for a model that takes classes. Larsen et al. 2016 (visual attribute vectors). Raises as
+    `embed`, and RangeError where the sum overflows.
+    """
+    plus, minus = (
+        _codes(model, _rows(model.door.numbers(x, name)), name, labels).mean(axis=0) for name, x in (("a", a), ("b", b))
+    )
+    c = model.door.numbers(c, "c")
+    answers: Array = model.decode(plus - minus + _codes(model, _rows(c), "c", labels), labels)
+    return answers[0] if c.ndim == 1 else answers
 
-        kind   "linear"      the straight line
-               "spherical"   the arc of a circle: see `spherical`. Between two draws from N(0, I) in many dimensions,
-                             which are about √Z long and at right angles, the straight line passes nearer to 0 than
-                             draws come; the arc stays among them. White 2016
 
-        Raises ConfigError for another kind or fewer than 2 steps, RangeError for opposite codes and "spherical",
-        otherwise as `embed`.
-        """
-        way = PATHS[one_of("kind", kind, tuple(PATHS))]
-        t = np.linspace(0.0, 1.0, whole("steps", steps, least=2), dtype=self._wide)[:, None]
-        start, end = (self._codes(self._alone(x, name), name)[0] for name, x in (("a", a), ("b", b)))
-        return self.decode(way(start, end, t))
+def walk(model: Any, x: Any, dimension: int, values: Any, labels: Any) -> Array:
+    """Pictures (T, D) along one latent dimension, which takes each of `values` (T,) while all others stay.
 
-    @synchronized
-    def analogy(self, a: Any, b: Any, c: Any) -> Array:
-        """What is to c as a is to b: decode(code(a) − code(b) + code(c)), in the shape of c, (D,) or (N, D).
+    x         a row (D,) at whose code the others stay; None for 0, the mean of a VAE's prior
+    values    of z[dimension]; None for 11 even steps from −3 to 3, where 99.7 % of the prior is
+    labels    the class of all of them, for a model that takes classes
 
-        a and b are a row (D,) each, or a group of rows (N, D), for which the mean of their codes stands: with a all
-        faces that smile and b all that do not, a − b is what a smile is. Each row of c is answered for itself.
-        Larsen et al. 2016 (visual attribute vectors). Raises as `embed`, and RangeError where the sum overflows.
-        """
-        plus, minus = (
-            self._codes(_rows(self.door.numbers(x, name)), name).mean(axis=0) for name, x in (("a", a), ("b", b))
-        )
-        c = self.door.numbers(c, "c")
-        answers = self.decode(plus - minus + self._codes(_rows(c), "c"))
-        return answers[0] if c.ndim == 1 else answers
+    The latent traversal of Higgins et al. 2017. Raises ConfigError for a dimension that is not there, DTypeError,
+    ShapeError or RangeError for values that are no list of finite numbers, otherwise as `embed`.
+    """
+    if whole("dimension", dimension, least=0) >= model.latent_dim:
+        raise ConfigError(f"dimension={dimension}: expected one of the latent dimensions 0 to {model.latent_dim - 1}")
+    path = np.linspace(-3.0, 3.0, 11) if values is None else _path(values)
+    if x is None:
+        code = np.zeros(model.latent_dim, _wide(model))
+    else:
+        code = _codes(model, _alone(model, x, "x"), "x", labels)[0]
+    z = np.tile(code, (len(path), 1))
+    z[:, dimension] = path
+    decoded: Array = model.decode(z, labels)
+    return decoded
 
-    @synchronized
-    def walk(self, x: Any = None, dimension: int = 0, values: Any = None) -> Array:
-        """Pictures (T, D) along one latent dimension, which takes each of `values` (T,) while all others stay.
 
-        x         a row (D,) at whose code the others stay; None for 0, the mean of a VAE's prior
-        values    of z[dimension]; None for 11 even steps from −3 to 3, where 99.7 % of the prior is
+def _wide(model: Any) -> np.dtype[Any]:
+    return np.promote_types(model.dtype, np.float64)
 
-        The latent traversal of Higgins et al. 2017. Raises ConfigError for a dimension that is not there, DTypeError,
-        ShapeError or RangeError for values that are no list of finite numbers, otherwise as `embed`.
-        """
-        if whole("dimension", dimension, least=0) >= self.latent_dim:
-            raise ConfigError(
-                f"dimension={dimension}: expected one of the latent dimensions 0 to {self.latent_dim - 1}"
-            )
-        path = np.linspace(-3.0, 3.0, 11) if values is None else _path(values)
-        code = np.zeros(self.latent_dim, self._wide) if x is None else self._codes(self._alone(x, "x"), "x")[0]
-        z = np.tile(code, (len(path), 1))
-        z[:, dimension] = path
-        return self.decode(z)
 
-    @property
-    def _wide(self) -> np.dtype[Any]:
-        return np.promote_types(self.dtype, np.float64)
+def _alone(model: Any, x: Any, name: str) -> Array:
+    """One row (D,) as rows."""
+    x = model.door.numbers(x, name)
+    if x.shape != (model.input_dim,):
+        raise ShapeError(f"{name} has shape {x.shape}; expected ({model.input_dim},), one row")
+    rows: Array = x[None, :]
+    return rows
 
-    def _alone(self, x: Any, name: str) -> Array:
-        """One row (D,) as rows."""
-        x = self.door.numbers(x, name)
-        if x.shape != (self.input_dim,):
-            raise ShapeError(f"{name} has shape {x.shape}; expected ({self.input_dim},), one row")
-        rows: Array = x[None, :]
-        return rows
 
-    def _codes(self, x: Any, name: str) -> Array:
-        return to_numpy(self.embed(self.admit_data(x, name))).astype(self._wide)
+def _codes(model: Any, x: Any, name: str, labels: Any) -> Array:
+    return to_numpy(model.embed(model.check_data(x, name), labels)).astype(_wide(model))
 
 
 def _rows(x: Array) -> Array:

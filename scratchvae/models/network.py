@@ -6,7 +6,8 @@ from itertools import pairwise
 
 from scratchvae.layers import (
     GELU,
-    LabelledLinear,
+    ConditionalLinear,
+    ConditionalSequential,
     Layer,
     LeakyReLU,
     Linear,
@@ -42,11 +43,10 @@ def perceptron(widths: tuple[int, ...], activation: str, init: str | None = None
     return Sequential(*layers)
 
 
-def labelled_perceptron(widths: tuple[int, ...], classes: int, activation: str, init: str | None = None) -> Sequential:
-    """The same, with the one-hot columns of a class beside what comes in; see `LabelledLinear`."""
-    net = perceptron(widths, activation, init)
-    first = net.layers[0]
+def conditional_perceptron(
+    widths: tuple[int, ...], classes: int, activation: str, init: str | None = None
+) -> ConditionalSequential:
+    """The same, with the one-hot columns of a class beside the input; see `ConditionalLinear`."""
+    first, *others = perceptron(widths, activation, init).layers
     assert isinstance(first, Linear)
-    labelled = LabelledLinear(first.inputs, classes, first.outputs)
-    labelled.init = first.init
-    return Sequential(labelled, *net.layers[1:])
+    return ConditionalSequential(ConditionalLinear(first.inputs, classes, first.outputs, first.init), *others)

@@ -8,13 +8,13 @@ import numpy as np
 
 from scratchvae.backend import Array, to_numpy
 from scratchvae.errors import ConfigError
-from scratchvae.layers import Sequential
 from scratchvae.memory import BatchBuffers
 from scratchvae.models.conditional import ConditionalVAE
 from scratchvae.models.labels import UNLABELLED, check_labels
+from scratchvae.models.locks import synchronized
+from scratchvae.models.model import InputGradients
 from scratchvae.models.network import perceptron
-from scratchvae.models.objective import Terms
-from scratchvae.models.synchronized import synchronized
+from scratchvae.objectives import Terms
 from scratchvae.probability import LogSoftmax, MarginalBound
 from scratchvae.settings import real
 
@@ -38,50 +38,52 @@ class SemiSupervisedVAE(ConditionalVAE):
     and N(0, I).
     """
 
-    chunk_rows: ClassVar[int] = 128  # each of them with every class
+    classifier: Any
+    chunk_rows = 128  # each of them with every class
     kl_by_row: ClassVar[bool] = False  # but by row and class
 
     def __init__(self, *settings: Any, classes: int = 10, alpha: float | None = None, **named: Any) -> None:
         self.alpha = None if alpha is None else real("alpha", alpha)
         super().__init__(*settings, classes=classes, **named)
-        if self.free_bits:
+
+    def own_config(self) -> dict[str, Any]:
+        """The number of classes, and α."""
+        return {**super().own_config(), "alpha": self.alpha}
+
+    def compose(self, own: dict[str, Any]) -> dict[str, Any]:
+        """Those of a conditional VAE, and a classifier with the hidden widths of the encoder. Raises ConfigError."""
+        if self.config["free_bits"]:
             raise ConfigError(
                 "free_bits are for a VAE whose KL is of a row, not of a row with each class: leave them out"
             )
-        self.config["alpha"] = self.alpha
+        if "objective" in own:
+            raise ConfigError("the objective of a SemiSupervisedVAE is its bound: take a VAE for one of your own")
+        parts = super().compose(own)
+        widths = (self.input_dim, *self.config["hidden"], self.classes)
+        classifier = perceptron(widths, self.config["activation"], self.config["init"])
+        networks = {"encoder": parts.pop("encoder"), "decoder": parts.pop("decoder")}
+        return {**networks, "classifier": classifier, **parts}
 
-    def build_networks(self, inward: tuple[int, ...], outward: tuple[int, ...]) -> dict[str, Sequential]:
-        """A classifier too, with the hidden widths of the encoder."""
-        widths = (*inward[:-1], self.classes)
-        self.classifier = perceptron(widths, self.config["activation"], self.config["init"])
-        return {**super().build_networks(inward, outward), "classifier": self.classifier}
-
-    targets: Array | None = None  # of the rows at hand
-
-    def build_latent(self) -> None:
-        """What joins the classes of a row as well."""
-        super().build_latent()
-        self.log_softmax = LogSoftmax()
-        self.bound = MarginalBound()
-        self.bound.alpha = 0.0 if self.alpha is None else self.alpha
+    def connect(self) -> None:
+        """Also what joins the classes of a row."""
+        super().connect()
+        self.log_softmax, self.bound = LogSoftmax(), MarginalBound()
 
     def bind(self, buffers: BatchBuffers) -> None:
-        """Hand every piece its batch buffers: room for each row with each class, but where rows are alone."""
+        """Hand every part its batch buffers: room for each row with each class, but where rows are alone."""
         tall = buffers.taller(self.classes * buffers.rows)
         super().bind(tall)
-        self.objective.bind(buffers)
-        self.classifier.bind(buffers, self.input_dim)
-        self.log_softmax.bind(buffers, self.classes)
-        self.bound.bind(buffers, self.classes)
-        self._x, self._eps, self._each = (tall.matrix(n) for n in (self.input_dim, self.latent_dim, self.classes))
+        self.classifier.bind(buffers, (self.input_dim,))
+        self.log_softmax.bind(buffers, (self.classes,))
+        if self.decoder is None:  # of an encoder alone
+            return
+        self.objective.bind(buffers, (self.latent_dim,))
+        self.bound.bind(buffers, (self.classes,))
+        noise = self.posterior.noise(self.latent_dim)
+        self._x, self._eps, self._each = (tall.matrix(n) for n in (self.input_dim, noise, self.classes))
         self._dx = buffers.matrix(self.input_dim)
-        self._deps = buffers.matrix(self.latent_dim)
+        self._deps = buffers.matrix(noise)
         self._rows_of_each = 0
-
-    def condition(self, targets: Array | None) -> None:
-        """As `ConditionalVAE.condition`; a row of zeros in targets (B, K) is one of unknown class."""
-        self.targets = targets
-        super().condition(targets)
 
     # Summing the class out of the bound of log p(x, y), with q(y, z | x) = q(y | x) q(z | x, y):
     #   log p(x) ≥ E_q[log p(x | y, z) + log p(y) + log p(z) − log q(y, z | x)]
@@ -94,61 +96,51 @@ class SemiSupervisedVAE(ConditionalVAE):
         corrupted: Array | None = None,
         kl_weight: float = 1.0,
         targets: Array | None = None,
+        alpha: float = 0.0,
     ) -> Terms:
-        """The bound of each row of x (B, D) with noise eps (B, Z), on loan; the rest is as in `VAE.forward`.
+        """The bound of each row of x (B, D) with noise eps (B, Z); the rest is as in `VAE.forward`.
 
-        targets (B, K) are one-hot rows, or zeros for a row without a label; None: those given last. `reconstruction`
-        holds what is said of the data, α log q(y | x) of a label too; `kl` the divergence; see `MarginalBound`.
+        targets (B, K) are one-hot rows, or zeros for a row without a label, and alpha is the weight of the classifier.
+        `reconstruction` holds what is said of the data, α log q(y | x) of a label too; `kl` the divergence; see
+        `MarginalBound`.
         """
-        if targets is not None:
-            self.condition(targets)
-        assert self.targets is not None
+        assert targets is not None
         rows, tall = len(x), self.classes * len(x)
         self.reserve(rows)
-        self.tell(self.encoder, None)
-        self.tell(self.decoder, self._each_class(rows))
         x_tall, eps_tall = self._x[:tall], self._eps[:tall]
         self._by_class(x_tall)[...] = x[None]
         self._by_class(eps_tall)[...] = eps[None]
 
         seen = x if corrupted is None else corrupted
         log_q = self.log_softmax.forward(self.classifier.forward(seen))
-        mu, logvar = self.posterior(seen)
-        kl = self.kl.forward(mu, logvar)
-        z = self.reparameterize.forward(mu, logvar, eps_tall)
-        parameters = self.decoder.forward(z)
-        log_likelihood = self.likelihood.forward(parameters, x_tall)
-        evidence, divergence = self.bound.forward(log_q, self.targets, log_likelihood, kl)
-        return self.objective.forward(evidence, divergence, None, kl_weight)
+        z = self.posterior.forward(self.encoder.forward(seen), eps_tall)
+        kl = self.kl.forward(z)
+        log_likelihood = self.likelihood.forward(self.decoder.forward(z, self._each_class(rows)), x_tall)
+        evidence, divergence = self.bound.forward(log_q, targets, log_likelihood, kl, alpha)
+        self.was_corrupted = corrupted is not None
+        return self.objective.forward(evidence, divergence, kl_weight)  # type: ignore[no-any-return]
 
     # Each line of forward, last to first. x reaches the loss in three ways: through the classifier, through the
     # encoder, and as what is explained. The last is there with each class, as ε is, so that both are summed over them.
-    def backward(self) -> None:
-        """Set `dtheta` to the gradient of the last forward's loss."""
-        dlog_q, dcode = self._backward_to_networks()
-        self.encoder.backward_parameters(dcode)
-        self.classifier.backward_parameters(self.log_softmax.backward(dlog_q))
-
-    def backward_to_both(self) -> tuple[Array, Array, Array]:
-        """As `VAE.backward_to_both`."""
-        dlog_q, dcode = self._backward_to_networks()
-        rows, total = len(dlog_q), self.backend.xp.sum
-        dx, deps = self._dx[:rows], self._deps[:rows]
-        total(self._by_class(self.likelihood.backward_data(self._dlog_likelihood)), axis=0, out=dx)
-        total(self._by_class(self.reparameterize.backward_noise(self._dz)), axis=0, out=deps)
-        dcorrupted = self.encoder.backward(dcode)
-        dcorrupted += self.classifier.backward(self.log_softmax.backward(dlog_q))
-        return dcorrupted, dx, deps
-
-    def _backward_to_networks(self) -> tuple[Array, Array]:
+    def backward(self, to_inputs: bool = False) -> InputGradients | None:
+        """Set `dtheta` to the gradient of the last forward's loss; return that of its inputs, if it is asked for."""
         devidence, ddivergence = self.objective.backward()
         dlog_q, dlog_likelihood, dkl = self.bound.backward(devidence, ddivergence)
-        dparameters = self.likelihood.backward(dlog_likelihood)
-        dz = self.decoder.backward(dparameters)
-        dmu, dlogvar = self.reparameterize.backward(dz, into=(self.split.dleft, self.split.dright))
-        self.kl.add_backward(dkl, dmu, dlogvar)
-        self._dlog_likelihood, self._dz = dlog_likelihood, dz
-        return dlog_q, self.split.backward(dmu, dlogvar)
+        dz = self.decoder.backward(self.likelihood.backward(dlog_likelihood))
+        dq = self.kl.backward(dkl, dz)
+        dh = self.posterior.backward(*dq)
+        dlogits = self.log_softmax.backward(dlog_q)
+        if not to_inputs:
+            self.encoder.backward_parameters(dh)
+            self.classifier.backward_parameters(dlogits)
+            return None
+        rows, total = len(dlog_q), self.backend.xp.sum
+        dx, deps = self._dx[:rows], self._deps[:rows]
+        total(self._by_class(self.likelihood.backward_data(dlog_likelihood)), axis=0, out=dx)
+        total(self._by_class(self.posterior.backward_noise(*dq[:2])), axis=0, out=deps)
+        dseen = self.encoder.backward(dh)
+        dseen += self.classifier.backward(dlogits)
+        return InputGradients.of(dx, deps, dseen, self.was_corrupted)
 
     def _by_class(self, tall: Array) -> Array:
         return tall.reshape(self.classes, len(tall) // self.classes, tall.shape[1])
@@ -162,30 +154,27 @@ class SemiSupervisedVAE(ConditionalVAE):
             self._rows_of_each = rows
         return each
 
-    def admit_labels(self, labels: Any, rows: int, name: str = "labels") -> Array:
+    def check_labels(self, labels: Any, rows: int, name: str = "labels") -> Array | None:
         """`labels` (rows,) on the host: a class for each row, or −1; all −1 where there are none.
 
         Raises DTypeError, ShapeError or RangeError.
         """
-        labels = self.told_last if labels is None else labels
         return check_labels(UNLABELLED if labels is None else labels, rows, self.classes, name, some=True)
 
-    @synchronized  # or what another thread puts back when its `terms` end would stand for what is set here
-    def start_labels(self, labels: Array, share: float) -> None:
-        """As `ConditionalVAE.start_labels`; where α was not set, it becomes 0.1 / share."""
-        super().start_labels(labels, share)
-        self._weigh(share)
-
-    def _weigh(self, share: float) -> None:
-        if self.alpha is None:
-            self.bound.alpha = CLASSIFIER_WEIGHT / share if share else 0.0
+    def label_settings(self, labels: Array | None, share: float | None) -> dict[str, Any]:
+        """α of the classifier, 0.1 / share where it was not set. Raises RangeError as in `ConditionalVAE`."""
+        super().label_settings(labels, share)
+        if self.alpha is not None or labels is None:
+            return {"alpha": self.alpha or 0.0}
+        share = float(np.mean(labels != UNLABELLED)) if share is None else share
+        return {"alpha": CLASSIFIER_WEIGHT / share if share else 0.0}
 
     @synchronized
     def predict_proba(self, x: Any) -> Array:
         """q(y | x), (B, K), for each row of x (B, D). Raises DTypeError, ShapeError or RangeError."""
-        x = self.admit_data(x)
+        x = self.check_data(x)
         probabilities = self.backend.xp.empty((len(x), self.classes), self.dtype)
-        for part, x_part in super(ConditionalVAE, self).chunks(x):
+        for part, x_part, _ in self.chunks(x):
             self.log_softmax.forward(self.classifier.forward(x_part))
             probabilities[part] = self.log_softmax.q
         return probabilities  # type: ignore[no-any-return]
@@ -195,31 +184,8 @@ class SemiSupervisedVAE(ConditionalVAE):
         classes: Array = to_numpy(self.predict_proba(x)).argmax(axis=1)
         return classes
 
-    def classes_of(self, x: Array, labels: Any) -> Array:
+    def encoder_labels(self, x: Array, labels: Any) -> Array | None:
         """The label of each row of x (B, D); where there is none, the most probable class."""
-        held = self.admit_labels(labels, len(x))
+        held: Any = self.check_labels(labels, len(x))
         unknown = held == UNLABELLED
         return np.where(unknown, self.classify(x), held) if unknown.any() else held
-
-    @synchronized
-    def terms(self, x: Any, eps: Any = None, seed: int = 0, corrupted: Any = None, labels: Any = None) -> Terms:
-        """As `Model.terms`: the bound without α, of log p(x, y) for a labelled row, of log p(x) for others."""
-        alpha, self.bound.alpha = self.bound.alpha, 0.0
-        try:
-            return super().terms(x, eps, seed, corrupted, labels)
-        finally:
-            self.bound.alpha = alpha
-
-    @synchronized
-    def loss_and_grads(
-        self, x: Any, eps: Any = None, seed: int = 0, labels: Any = None
-    ) -> tuple[float, dict[str, Array]]:
-        """As `Model.loss_and_grads`; where α was not set, it is 0.1 · B / labelled rows of x (B, D)."""
-        x = self.admit_data(x)
-        labels = self.admit_labels(labels, len(x))
-        alpha = self.bound.alpha
-        try:
-            self._weigh(float(np.mean(labels != UNLABELLED)))
-            return super().loss_and_grads(x, eps, seed, labels)
-        finally:
-            self.bound.alpha = alpha

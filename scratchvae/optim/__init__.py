@@ -1,6 +1,5 @@
 """Optimizers over the flat vector of parameters: one loop over a vector, whatever the network."""
 
-from scratchvae.optim import fused  # noqa: F401 - the twins for devices, which must be known
 from scratchvae.optim.adam import Adam, AdamW
 from scratchvae.optim.clipping import clip_by_global_norm
 from scratchvae.optim.optimizer import Optimizer

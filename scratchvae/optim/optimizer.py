@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Any
+from typing import Any, TypeVar
 
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError, CopyError, ShapeError
-from scratchvae.memory import fuse, require_vector, require_writable
-from scratchvae.optim.schedules import Constant, Schedule, admit_schedule
+from scratchvae.memory import arguments_of, require_vector, require_writable, required
+from scratchvae.optim.schedules import Constant, Schedule, make_schedule
 from scratchvae.settings import real
+
+OptimizerT = TypeVar("OptimizerT", bound="Optimizer")
 
 
 class Optimizer:
@@ -23,9 +25,10 @@ class Optimizer:
 
     xp: Any
     theta: Array
+    _owned = False  # by a trainer, which moves the weights by a fused variant of it
 
     def __init__(self, lr: float | Schedule) -> None:
-        self.schedule: Schedule = admit_schedule("lr", lr) if callable(lr) else Constant(lr)
+        self.schedule: Schedule = make_schedule(lr)
         self.t = 0
         self.memory: dict[str, Array] = {}
 
@@ -34,13 +37,34 @@ class Optimizer:
 
         Raises ConfigError where there is one already, DTypeError, ShapeError or ReadOnlyError.
         """
-        if hasattr(self, "theta"):
-            raise ConfigError(f"this {type(self).__name__} belongs to another trainer; make one of its own for each")
+        self.require_free()
         require_vector("theta", theta)
         require_writable(theta=theta)
-        fuse(self, xp)
         self.xp = xp
         self.theta = theta
+
+    def require_free(self) -> None:
+        """Raises ConfigError where it belongs to a trainer already."""
+        if hasattr(self, "theta") or self._owned:
+            raise ConfigError(f"this {type(self).__name__} belongs to another trainer; make one of its own for each")
+
+    def config(self) -> dict[str, Any]:
+        """The arguments that make an optimizer of this kind again, not bound."""
+        return arguments_of(self)
+
+    @classmethod
+    def from_config(cls: type[OptimizerT], config: dict[str, Any]) -> OptimizerT:
+        """The optimizer that `config` was taken from."""
+        return cls(**config)
+
+    @property
+    def lr(self) -> float | Schedule:
+        """The learning rate, a number or a schedule."""
+        return self.schedule.lr if type(self.schedule) is Constant else self.schedule
+
+    @lr.setter
+    def lr(self, value: float | Schedule) -> None:
+        self.schedule = make_schedule(value)
 
     def __getstate__(self) -> dict[str, Any]:
         if hasattr(self, "theta"):
@@ -66,6 +90,7 @@ class Optimizer:
         lr = self.schedule(self.t)
         return lr if type(lr) is float and 0.0 <= lr < inf else real("lr", lr)
 
+    @required
     def step(self, dtheta: Array) -> None:
         """One update from dθ, which is left as it is."""
         raise NotImplementedError

@@ -30,6 +30,11 @@ class Constant:
         return self.lr
 
 
+def make_schedule(lr: Any) -> Schedule:
+    """A number as the schedule that stays there; a schedule as it is. Raises ConfigError."""
+    return admit_schedule("lr", lr) if callable(lr) else Constant(lr)
+
+
 class Cosine:
     """Half a cosine from `lr` to `final` over `steps` updates, `final` after. Loshchilov and Hutter 2017, eq. 5."""
 

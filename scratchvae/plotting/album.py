@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -13,14 +13,13 @@ from scratchvae.errors import ConfigError
 from scratchvae.models import VAE, ConditionalVAE, Model
 from scratchvae.plotting.admission import Shape, admit_shape
 from scratchvae.plotting.curves import draw_history
+from scratchvae.plotting.figures import Figure
 from scratchvae.plotting.labelled import draw_classes, draw_styles
 from scratchvae.plotting.latent import draw_codes, draw_manifold
 from scratchvae.plotting.mosaic import draw_images, draw_interpolations, draw_reconstructions, span_of
+from scratchvae.probability import StandardNormal
 from scratchvae.settings import of_kind, seed_of, whole
 from scratchvae.training import History
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 ALBUM = ("reconstructions", "interpolation", "latent", "samples", "styles", "history")
 CODES = 5000  # dots enough to see the shape of a cloud, and few enough to see through it
@@ -74,25 +73,33 @@ def _draw_labelled_album(model: ConditionalVAE, history: History, data: Dataset,
     return album
 
 
-def draw_walks(model: Model, rows: Split, shape: Shape, walks: int = 6, steps: int = 12) -> Figure:
-    """Straight walks in latent space from image to image: one of each label in turn, or rows from all over the part."""
+def draw_walks(model: Model, rows: Split, shape: Shape, walks: int = 6, steps: int = 12, labels: Any = None) -> Figure:
+    """Straight walks in latent space from image to image: one of each label in turn, or rows from all over the part.
+
+    labels are the class that all of them are seen as, for a model that takes classes.
+    """
     of_kind("model", model, Model, "a model")
     of_kind("rows", rows, Split, "a Split of a Dataset, such as data.test")
     whole("walks", walks)
     images, stops = rows.images, _stops(rows, walks + 1)
-    frames = [to_numpy(model.interpolate(images[a], images[b], steps)) for a, b in pairwise(stops)]
+    ways = [model.interpolate(images[a], images[b], steps, labels=labels) for a, b in pairwise(stops)]
+    frames = [to_numpy(way) for way in ways]
     return draw_interpolations(np.concatenate(frames), shape, steps, span_of(images))
 
 
-def draw_latent(model: Model, rows: Split, shape: Shape) -> Figure:
-    """The latent plane itself if it is one, and belongs to a VAE; else the codes of the rows, seen flat."""
+def draw_latent(model: Model, rows: Split, shape: Shape, labels: Any = None) -> Figure:
+    """The latent plane itself if it is one, of a VAE whose prior is N(0, I); else the codes of the rows, seen flat.
+
+    labels are the class of all that is seen, for a model that takes classes; of codes, one for each row will do too.
+    """
     of_kind("model", model, Model, "a model")
     of_kind("rows", rows, Split, "a Split of a Dataset, such as data.test")
     admit_shape(shape, model.input_dim)
-    if isinstance(model, VAE) and model.latent_dim == 2:
-        return draw_manifold(model, shape, span=span_of(rows.images))
-    labels = None if rows.labels is None else rows.labels[:CODES]
-    return draw_codes(model.embed(rows.images[:CODES]), labels)
+    if isinstance(model, VAE) and model.latent_dim == 2 and isinstance(model.prior, StandardNormal):
+        return draw_manifold(model, shape, span=span_of(rows.images), labels=labels)
+    labels = model.check_labels(labels, len(rows.images))
+    codes = model.embed(rows.images[:CODES], None if labels is None else labels[:CODES])
+    return draw_codes(codes, None if rows.labels is None else rows.labels[:CODES])
 
 
 def _stops(rows: Split, count: int) -> list[int]:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from scratchvae.errors import ConfigError
-from scratchvae.plotting.figures import blank_figure
+from scratchvae.plotting.figures import Figure, blank_figure
 from scratchvae.settings import of_kind
 from scratchvae.training import History
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 def draw_history(history: History) -> Figure:

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, TypeAlias
 
 from scratchvae.disk import whole_file
 from scratchvae.errors import ConfigError
 from scratchvae.settings import path_of, shown
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
+Figure: TypeAlias = Any  # of matplotlib, which is imported when one is made
 PICTURE_SUFFIXES = (".png", ".pdf", ".svg")
 
 
 def blank_figure(width: float, height: float) -> Figure:
     """An empty figure of that size in inches. Raises ConfigError without matplotlib."""
     try:
-        from matplotlib.figure import Figure
+        import matplotlib.figure
     except ImportError:
         raise ConfigError("pictures need matplotlib: install it with  pip install 'scratchvae[cli]'") from None
-    return Figure(figsize=(width, height), layout="constrained", dpi=100)
+    return matplotlib.figure.Figure(figsize=(width, height), layout="constrained", dpi=100)
 
 
 def save_picture(figure: Figure, path: str | PathLike[str]) -> None:

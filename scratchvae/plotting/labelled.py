@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from scratchvae.backend import Array, to_numpy
 from scratchvae.models import ConditionalVAE
 from scratchvae.plotting.admission import Shape, Span
+from scratchvae.plotting.figures import Figure
 from scratchvae.plotting.mosaic import UNIT, draw_images
 from scratchvae.settings import of_kind, whole
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 def draw_classes(model: ConditionalVAE, shape: Shape, seed: int = 0, columns: int = 12, span: Span = UNIT) -> Figure:
@@ -27,7 +23,7 @@ def draw_classes(model: ConditionalVAE, shape: Shape, seed: int = 0, columns: in
 def draw_styles(model: ConditionalVAE, images: Array, labels: Array, shape: Shape, span: Span = UNIT) -> Figure:
     """Images (N, D), each with its style in every class beside it."""
     of_kind("model", model, ConditionalVAE, "a ConditionalVAE, a model that is told the class")
-    images = to_numpy(model.admit_data(images, "images"))
+    images = to_numpy(model.check_data(images, "images"))
     rows = np.concatenate([images[:, None], to_numpy(model.transfer(images, labels))], axis=1)
     title = "An image, and its style in each class"
     return draw_images(rows.reshape(-1, rows.shape[-1]), shape, model.classes + 1, title, span)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,24 +12,27 @@ from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
 from scratchvae.given import fetched, real_array
 from scratchvae.models import VAE
 from scratchvae.plotting.admission import Shape, Span
-from scratchvae.plotting.figures import blank_figure
+from scratchvae.plotting.figures import Figure, blank_figure
 from scratchvae.plotting.mosaic import UNIT, draw_images
+from scratchvae.probability import StandardNormal
 from scratchvae.settings import of_kind, whole
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 LEGEND = 20  # labels, at most, that a legend has room for and colours can tell apart
 
 
-def draw_manifold(vae: VAE, shape: Shape, side: int = 20, span: Span = UNIT) -> Figure:
-    """What a two-dimensional latent space decodes to, on a grid that cuts the prior into equally likely pieces."""
+def draw_manifold(vae: VAE, shape: Shape, side: int = 20, span: Span = UNIT, labels: Any = None) -> Figure:
+    """What a two-dimensional latent space decodes to, on a grid that cuts the prior into equally likely pieces.
+
+    labels are the class of all of them, for a model that takes classes.
+    """
     of_kind("vae", vae, VAE, "a VAE, which has a prior")
     if vae.latent_dim != 2:
         raise ConfigError(f"vae has {vae.latent_dim} latent dimensions; expected 2: for others there is draw_codes")
+    if not isinstance(vae.prior, StandardNormal):
+        raise ConfigError(f"vae has the prior {type(vae.prior).__name__}; expected StandardNormal, which the grid cuts")
     whole("side", side)
     title = "The latent plane: z₀ to the right, z₁ upwards, even steps of the prior"
-    return draw_images(vae.decode(prior_grid(side, side)), shape, side, title, span)
+    return draw_images(vae.decode(prior_grid(side, side), labels), shape, side, title, span)
 
 
 def prior_grid(columns: int, rows: int) -> Array:

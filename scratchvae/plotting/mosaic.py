@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,11 +11,8 @@ from scratchvae.backend import Array, to_numpy
 from scratchvae.errors import ConfigError, RangeError, ShapeError
 from scratchvae.given import real_array
 from scratchvae.plotting.admission import Shape, Span, admit_names, admit_pictures, admit_shape, admit_span
-from scratchvae.plotting.figures import blank_figure
+from scratchvae.plotting.figures import Figure, blank_figure
 from scratchvae.settings import of_kind, shown, whole
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 UNIT: Span = (0.0, 1.0)
 MISSING = "#7d9cc9"

@@ -1,9 +1,9 @@
 """Densities and draws, each with its derivation: the sampler, the KL, free bits, the likelihoods, the classes."""
 
-from scratchvae.probability import fused  # noqa: F401 - the twins for devices, which must be known
 from scratchvae.probability.bernoulli import Bernoulli
 from scratchvae.probability.categorical import LogSoftmax
 from scratchvae.probability.continuous_bernoulli import ContinuousBernoulli
+from scratchvae.probability.divergence import Divergence, ExactKL, GaussianDrawKL, MonteCarloKL
 from scratchvae.probability.free_bits import FreeBits
 from scratchvae.probability.gaussian import GaussianKL
 from scratchvae.probability.gaussian_decoded import GaussianDecoded
@@ -12,15 +12,22 @@ from scratchvae.probability.importance import ImportanceBound
 from scratchvae.probability.likelihood import Likelihood
 from scratchvae.probability.log_ratio import LogRatio
 from scratchvae.probability.marginal import MarginalBound
-from scratchvae.probability.observed import Observed
+from scratchvae.probability.masked_likelihood import MaskedLikelihood
+from scratchvae.probability.posterior import DiagonalGaussian, Posterior
+from scratchvae.probability.prior import Prior, StandardNormal
 from scratchvae.probability.reparameterize import Reparameterize
+from scratchvae.probability.split import Split
 
 __all__ = [
     "Bernoulli",
     "ContinuousBernoulli",
+    "DiagonalGaussian",
+    "Divergence",
+    "ExactKL",
     "FreeBits",
     "Gaussian",
     "GaussianDecoded",
+    "GaussianDrawKL",
     "GaussianKL",
     "GaussianLearnt",
     "ImportanceBound",
@@ -28,6 +35,11 @@ __all__ = [
     "LogRatio",
     "LogSoftmax",
     "MarginalBound",
-    "Observed",
+    "MaskedLikelihood",
+    "MonteCarloKL",
+    "Posterior",
+    "Prior",
     "Reparameterize",
+    "Split",
+    "StandardNormal",
 ]

@@ -7,11 +7,10 @@ import numpy as np
 from scratchvae.backend import Array
 from scratchvae.kernels.bernoulli import bernoulli
 from scratchvae.kernels.logistic import sigmoid
-from scratchvae.memory import BatchBuffers
-from scratchvae.probability.likelihood import Likelihood
+from scratchvae.probability.logits import LogitLikelihood
 
 
-class Bernoulli(Likelihood):
+class Bernoulli(LogitLikelihood):
     """Independent Bernoulli pixels given by their logits: log p(x | t) in nats. Kingma and Welling 2013, appendix C.1.
 
     shapes   logits t, x (B, D)   log_likelihood (B,)
@@ -24,49 +23,20 @@ class Bernoulli(Likelihood):
     soft; a pixel that z decides is free to be black or white, for nothing is lost by being sure and right.
     """
 
-    support = (0.0, 1.0)
-    noise = "random"
-
     # With p = σ(t):  log p(x) = x log σ(t) + (1 − x) log σ(−t)
     # and log σ(t) = t − softplus(t), log σ(−t) = −softplus(t), so that
     #   log p(x) = x t − softplus(t)
-    # in which no probability, and so no log of 0, ever appears.
-
-    def allocate(self, buffers: BatchBuffers, width: int) -> int:
-        """Room for the term and the slope of every pixel, the sum of a row's terms, and the gradients."""
-        self._log_likelihood = buffers.column()
-        self._terms = buffers.matrix(width)
-        self._slope = buffers.matrix(width)
-        self._dlogits = buffers.matrix(width)
-        self._dx = buffers.matrix(width)
-        self._ones = buffers.vector(width, 1.0)
-        return 0
+    # in which no probability, and so no log of 0, ever appears. A(t) is softplus(t) and A′(t) = σ(t): see
+    # `LogitLikelihood` for the backward.
 
     def forward(self, logits: Array, x: Array) -> Array:
         """log p(x | t) (B,) from logits and x (B, D)."""
-        rows = self.admit(logits=logits, x=x)
+        rows = self.check_inputs(logits=logits, x=x)
         log_likelihood, terms, slope = self._log_likelihood[:rows], self._terms[:rows], self._slope[:rows]
         bernoulli(self.xp, logits, x, terms, slope, scratch=self._dlogits[:rows])
         self.xp.matmul(terms, self._ones, out=log_likelihood)
         self.logits, self.slope = logits, slope
         return log_likelihood
-
-    # softplus′ = σ, hence
-    #   ∂ log p/∂t = x − σ(t)        →  dt = dlog_likelihood · (x − σ(t))
-    def backward(self, dlog_likelihood: Array) -> Array:
-        """dlogits (B, D) from dlog_likelihood (B,)."""
-        rows = self.admit_gradient(dlog_likelihood=dlog_likelihood)
-        dlogits = self._dlogits[:rows]
-        self.xp.multiply(self.slope, dlog_likelihood[:, None], out=dlogits)
-        return dlogits
-
-    #   ∂ log p/∂x = t               →  dx = dlog_likelihood · t
-    def backward_data(self, dlog_likelihood: Array) -> Array:
-        """dx (B, D) from dlog_likelihood (B,)."""
-        rows = self.admit_gradient(dlog_likelihood=dlog_likelihood)
-        dx = self._dx[:rows]
-        self.xp.multiply(self.logits, dlog_likelihood[:, None], out=dx)
-        return dx
 
     def mean(self, logits: Array, out: Array) -> Array:
         """E x = σ(t), the picture that a decoder shows."""

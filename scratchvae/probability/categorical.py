@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from scratchvae.backend import Array
-from scratchvae.memory import BatchBuffers, Unit
+from scratchvae.memory import BatchBuffers, Module, Shape
 
 
-class LogSoftmax(Unit):
+class LogSoftmax(Module):
     """The log-probabilities of K classes from their logits: log q_k = t_k − log Σ_j exp t_j, in nats.
 
     shapes   logits t, log_q (B, K)
@@ -19,18 +19,21 @@ class LogSoftmax(Unit):
     # With m = max_j t_j no exponential exceeds 1, and one of them is 1, so that the sum is in [1, K]:
     #   log Σ_j exp t_j = m + log Σ_j exp(t_j − m)
 
-    def allocate(self, buffers: BatchBuffers, width: int) -> int:
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """That of the input."""
+        return input_shape
+
+    def allocate(self, buffers: BatchBuffers) -> None:
         """Room for the log-probabilities, the probabilities, the gradient, and a number a row."""
-        self._log_q = buffers.matrix(width)
-        self._q = buffers.matrix(width)
-        self._dlogits = buffers.matrix(width)
+        self._log_q = buffers.matrix(self.input_width)
+        self._q = buffers.matrix(self.input_width)
+        self._dlogits = buffers.matrix(self.input_width)
         self._column = buffers.column()
-        self._ones = buffers.vector(width, 1.0)
-        return width
+        self._ones = buffers.vector(self.input_width, 1.0)
 
     def forward(self, logits: Array) -> Array:
         """log_q (B, K) from logits (B, K); leaves q in `q`, on the same loan."""
-        rows = self.admit(logits=logits)
+        rows = self.check_inputs(logits=logits)
         log_q, q, column = self._log_q[:rows], self._q[:rows], self._column[:rows]
         self.xp.max(logits, axis=1, out=column)
         self.xp.subtract(logits, column[:, None], out=log_q)
@@ -45,7 +48,7 @@ class LogSoftmax(Unit):
     # ∂ log q_k/∂t_j = δ_kj − q_j    →  dt = dlog_q − q · Σ_k dlog_q_k
     def backward(self, dlog_q: Array) -> Array:
         """dlogits (B, K) from dlog_q (B, K)."""
-        rows = self.admit_gradient(dlog_q=dlog_q)
+        rows = self.check_gradients(dlog_q=dlog_q)
         dlogits, column = self._dlogits[:rows], self._column[:rows]
         self.xp.matmul(dlog_q, self._ones, out=column)
         self.xp.multiply(self.q, column[:, None], out=dlogits)

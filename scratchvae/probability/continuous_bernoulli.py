@@ -12,12 +12,12 @@ from scratchvae.kernels.continuous_bernoulli import (
     continuous_bernoulli_mean,
 )
 from scratchvae.memory import BatchBuffers
-from scratchvae.probability.likelihood import Likelihood
+from scratchvae.probability.logits import LogitLikelihood
 
 LEAST, LARGEST = 0.05, 0.95  # mean to begin with: t is within ±20, where a pixel that comes out otherwise costs 17 nats
 
 
-class ContinuousBernoulli(Likelihood):
+class ContinuousBernoulli(LogitLikelihood):
     """Independent grey values in [0, 1] given by logits: log p(x | t) in nats. Loaiza-Ganem and Cunningham 2019.
 
     shapes   logits t, x (B, D)   log_likelihood (B,)
@@ -32,52 +32,27 @@ class ContinuousBernoulli(Likelihood):
     compare it on the same pixels only.
     """
 
-    support = (0.0, 1.0)
-    noise = "random"
+    # log p(x) = x t − softplus(t) + log C(t),  C(t) = t / tanh(½ t), 2 at 0: the density exp(x t) over its sum.
+    # So A(t) = softplus(t) − log C(t) and A′(t) = E x: see `LogitLikelihood` for the backward.
 
-    # log p(x) = x t − softplus(t) + log C(t),  C(t) = t / tanh(½ t), which is 2 at 0: the density exp(x t) over its sum
-
-    def allocate(self, buffers: BatchBuffers, width: int) -> int:
-        """Room for the term and the slope of every pixel, a row's sum, the gradients, and to compute in."""
-        self._log_likelihood = buffers.column()
-        self._terms = buffers.matrix(width)
-        self._slope = buffers.matrix(width)
-        self._dlogits = buffers.matrix(width)
-        self._dx = buffers.matrix(width)
-        self._between = buffers.matrix(width)
-        self._ones = buffers.vector(width, 1.0)
-        return 0
+    def allocate(self, buffers: BatchBuffers) -> None:
+        """Room to compute in besides."""
+        super().allocate(buffers)
+        self._between = buffers.matrix(self.input_width)
 
     def forward(self, logits: Array, x: Array) -> Array:
         """log p(x | t) (B,) from logits and x (B, D)."""
-        rows = self.admit(logits=logits, x=x)
+        rows = self.check_inputs(logits=logits, x=x)
         log_likelihood, terms, slope = self._log_likelihood[:rows], self._terms[:rows], self._slope[:rows]
         continuous_bernoulli(self.xp, logits, x, terms, slope, self._scratch(rows))
         self.xp.matmul(terms, self._ones, out=log_likelihood)
         self.logits, self.slope = logits, slope
         return log_likelihood
 
-    # log p = x t − A(t), and A′(t) = E x, hence
-    #   ∂ log p/∂t = x − E x         →  dt = dlog_likelihood · (x − E x)
-    def backward(self, dlog_likelihood: Array) -> Array:
-        """dlogits (B, D) from dlog_likelihood (B,)."""
-        rows = self.admit_gradient(dlog_likelihood=dlog_likelihood)
-        dlogits = self._dlogits[:rows]
-        self.xp.multiply(self.slope, dlog_likelihood[:, None], out=dlogits)
-        return dlogits
-
-    #   ∂ log p/∂x = t               →  dx = dlog_likelihood · t
-    def backward_data(self, dlog_likelihood: Array) -> Array:
-        """dx (B, D) from dlog_likelihood (B,)."""
-        rows = self.admit_gradient(dlog_likelihood=dlog_likelihood)
-        dx = self._dx[:rows]
-        self.xp.multiply(self.logits, dlog_likelihood[:, None], out=dx)
-        return dx
-
     def mean(self, logits: Array, out: Array) -> Array:
         """E x = 1/(1 − exp(−t)) − 1/t, which is ½ at 0."""
         self.admit_picture("logits", logits, out=out)
-        scratch = self._scratch(self.admit(logits=logits))
+        scratch = self._scratch(self.check_inputs(logits=logits))
         return continuous_bernoulli_mean(self.xp, logits, out, scratch)
 
     # The chance of being below x, (exp(x t) − 1)/(exp(t) − 1), is uniform. With a = |t| it is u at
@@ -86,7 +61,7 @@ class ContinuousBernoulli(Likelihood):
     def draw(self, logits: Array, noise: Array, out: Array) -> Array:
         """x (B, D) from logits and uniform noise (B, D)."""
         self.admit_picture("logits", logits, out=out, noise=noise)
-        scratch = self._scratch(self.admit(logits=logits, noise=noise))
+        scratch = self._scratch(self.check_inputs(logits=logits, noise=noise))
         return continuous_bernoulli_draw(self.xp, logits, noise, out, scratch)
 
     # E x grows with t, and is 0.05 or 0.95 close to ∓20: fifty halvings of [−32, 32] leave less than 1e-13.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError
-from scratchvae.memory import BatchBuffers, Unit
+from scratchvae.memory import BatchBuffers, Module, Shape
 from scratchvae.settings import real, shown
 
 
-class FreeBits(Unit):
+class FreeBits(Module):
     """Free bits: no dimension is charged less than λ, so none gains by a KL below it. Kingma et al. 2016
     (on inverse autoregressive flow).
 
@@ -26,16 +26,19 @@ class FreeBits(Unit):
             raise ConfigError(f"free={shown(free)}: all of the KL is charged then; leave FreeBits away")
         self.free = float(free)
 
-    def allocate(self, buffers: BatchBuffers, width: int) -> int:
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """One number a row."""
+        return ()
+
+    def allocate(self, buffers: BatchBuffers) -> None:
         """Room for the mean of each dimension, and for a number a row."""
         self._charged = buffers.column()
-        self._dper_dimension = buffers.matrix(width)
+        self._dper_dimension = buffers.matrix(self.input_width)
         self._ones = buffers.vector(buffers.rows, 1.0)
-        self._mean = buffers.vector(width, 0.0)
-        self._above = buffers.vector(width, 0.0)
-        self._free = buffers.vector(width, self.free)
-        self._rest = buffers.vector(width, 0.0)
-        return 0
+        self._mean = buffers.vector(self.input_width, 0.0)
+        self._above = buffers.vector(self.input_width, 0.0)
+        self._free = buffers.vector(self.input_width, self.free)
+        self._rest = buffers.vector(self.input_width, 0.0)
 
     # With m_j = (1/B) Σ_n KL_nj, and a_j = 1 where m_j > λ, else 0, what is to be charged in all is
     #   Σ_j max(λ, m_j) = Σ_j a_j m_j + λ Σ_j (1 − a_j)
@@ -44,7 +47,7 @@ class FreeBits(Unit):
 
     def forward(self, per_dimension: Array) -> Array:
         """charged (B,) from the KL of each row and dimension (B, Z)."""
-        rows = self.admit(per_dimension=per_dimension)
+        rows = self.check_inputs(per_dimension=per_dimension)
         charged = self._charged[:rows]
         self.xp.matmul(self._ones[:rows], per_dimension, out=self._mean)
         self._mean /= rows
@@ -60,7 +63,7 @@ class FreeBits(Unit):
     # and at m_j = λ, where max has a kink, the slope taken is that of λ, 0.
     def backward(self, dcharged: Array) -> Array:
         """dper_dimension (B, Z) from dcharged (B,)."""
-        rows = self.admit_gradient(dcharged=dcharged)
+        rows = self.check_gradients(dcharged=dcharged)
         dper_dimension = self._dper_dimension[:rows]
         self.xp.multiply(dcharged[:, None], self._above, out=dper_dimension)
         return dper_dimension

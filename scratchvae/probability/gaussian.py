@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from scratchvae.backend import Array
 from scratchvae.errors import DTypeError, ShapeError
-from scratchvae.memory import BatchBuffers, Unit, require_writable
+from scratchvae.memory import BatchBuffers, Module, Shape, require_writable
 
 
-class GaussianKL(Unit):
+class GaussianKL(Module):
     """KL(N(μ, σ² I) ‖ N(0, I)) in nats, a row at a time. Kingma and Welling 2013, appendix B.
 
     shapes   mu, logvar (B, Z)   kl (B,)   per_dimension (B, Z)
     keeps    mu, borrowed until backward returns; σ² − 1, its own
-    writes   kl, per_dimension | adds to dmu, dlogvar
+    writes   kl, per_dimension | dmu, dlogvar
     """
 
     # For one dimension, with q = N(μ, σ²) and p = N(0, 1), and ℓ = log σ²:
@@ -20,18 +20,22 @@ class GaussianKL(Unit):
     #      = ½ (−ℓ − 1 + E_q z²) = ½ (μ² + σ² − 1 − ℓ)        since E_q z² = μ² + σ²
     # σ² − 1 is expm1(ℓ), which keeps its digits where the posterior is close to the prior.
 
-    def allocate(self, buffers: BatchBuffers, width: int) -> int:
-        """Room for the KL of every row and dimension."""
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """One number a row."""
+        return ()
+
+    def allocate(self, buffers: BatchBuffers) -> None:
+        """Room for the KL of every row and dimension, and for both gradients."""
         self._kl = buffers.column()
-        self._per_dimension = buffers.matrix(width)
-        self._excess = buffers.matrix(width)
-        self._scratch = buffers.matrix(width)
-        self._ones = buffers.vector(width, 1.0)
-        return 0
+        self._per_dimension = buffers.matrix(self.input_width)
+        self._excess = buffers.matrix(self.input_width)
+        self._dmu = buffers.matrix(self.input_width)
+        self._dlogvar = buffers.matrix(self.input_width)
+        self._ones = buffers.vector(self.input_width, 1.0)
 
     def forward(self, mu: Array, logvar: Array) -> Array:
-        """kl (B,) from mu and logvar (B, Z); leaves the KL of each dimension in `per_dimension`, on the same loan."""
-        rows = self.admit(mu=mu, logvar=logvar)
+        """kl (B,) from mu and logvar (B, Z); leaves that of each dimension in `per_dimension`."""
+        rows = self.check_inputs(mu=mu, logvar=logvar)
         kl, per_dimension, excess = self._kl[:rows], self._per_dimension[:rows], self._excess[:rows]
         self.xp.expm1(logvar, out=excess)
         self.xp.multiply(mu, mu, out=per_dimension)
@@ -42,46 +46,40 @@ class GaussianKL(Unit):
         self.mu, self.excess, self.per_dimension = mu, excess, per_dimension
         return kl
 
-    def tally(self, sums: Array) -> None:
+    def accumulate(self, sums: Array) -> None:
         """Add to sums (B, Z) the KL of each row and dimension of the last forward."""
-        self.admit_sums(sums)
+        self.check_sums(sums)
         sums += self.per_dimension
 
-    def admit_sums(self, sums: Array) -> None:
-        """Let in what the KL of the last forward can be added to. Raises DeviceError, DTypeError or ShapeError."""
+    def check_sums(self, sums: Array) -> None:
+        """Check what the KL of the last forward is added to.
+
+        Raises DeviceError, DTypeError, ShapeError or ReadOnlyError.
+        """
         if self._buffers is None or not self._rows:
-            raise ShapeError("GaussianKL.tally was called before forward; call forward first")
+            raise ShapeError("GaussianKL.accumulate was called before forward; call forward first")
         self._buffers.backend.require(sums, "sums")
         if sums.dtype.kind != "f":
             raise DTypeError(f"sums has dtype {sums.dtype}; convert it with .astype('float64')")
-        if sums.shape != (self._rows, self.width):
-            raise ShapeError(f"sums has shape {sums.shape}; expected {(self._rows, self.width)}")
+        if sums.shape != (self._rows, self.input_width):
+            raise ShapeError(f"sums has shape {sums.shape}; expected {(self._rows, self.input_width)}")
+        require_writable(sums=sums)
 
-    # ∂KL/∂μ = μ                     →  dμ += dkl · μ
-    # ∂KL/∂ℓ = ½ (σ² − 1)            →  dℓ += dkl · ½ (σ² − 1)
-    def add_backward(self, dkl: Array, dmu: Array, dlogvar: Array) -> None:
-        """Add to dmu and dlogvar (B, Z) what dkl (B,) asks for: z has sent a gradient to both already."""
-        self.admit_gradient(dkl=dkl)
-        self.admit_as(self.width, dmu=dmu, dlogvar=dlogvar)
-        self._add(dkl[:, None], dmu, dlogvar)
+    # ∂KL/∂μ = μ                     →  dμ = dkl · μ
+    # ∂KL/∂ℓ = ½ (σ² − 1)            →  dℓ = dkl · ½ (σ² − 1)
+    def backward(self, dkl: Array) -> tuple[Array, Array]:
+        """dmu and dlogvar (B, Z) from dkl: (B,), or (B, Z) with respect to `per_dimension`."""
+        slope, rows = self.check_slope(dkl), self._rows
+        dmu, dlogvar = self._dmu[:rows], self._dlogvar[:rows]
+        self.xp.multiply(self.mu, slope, out=dmu)
+        self.xp.multiply(self.excess, slope, out=dlogvar)
+        dlogvar *= 0.5
+        return dmu, dlogvar
 
-    def add_backward_per_dimension(self, dper_dimension: Array, dmu: Array, dlogvar: Array) -> None:
-        """As `add_backward`, from a gradient dper_dimension (B, Z) of `per_dimension`."""
-        self.admit_gradient_per_dimension(dper_dimension)
-        self.admit_as(self.width, dmu=dmu, dlogvar=dlogvar)
-        self._add(dper_dimension, dmu, dlogvar)
-
-    def admit_gradient_per_dimension(self, dper_dimension: Array) -> None:
-        """As `admit_gradient`, for a gradient with the shape of the last `per_dimension`."""
-        if self._buffers is None or not self._rows:
-            raise ShapeError("GaussianKL.add_backward_per_dimension was called before forward; call forward first")
-        self._check(self._buffers, {"dper_dimension": dper_dimension}, (self._rows, self.width))
-
-    def _add(self, dkl: Array, dmu: Array, dlogvar: Array) -> None:
-        require_writable(dmu=dmu, dlogvar=dlogvar)
-        scratch = self._scratch[: self._rows]
-        self.xp.multiply(self.mu, dkl, out=scratch)
-        dmu += scratch
-        self.xp.multiply(self.excess, dkl, out=scratch)
-        scratch *= 0.5
-        dlogvar += scratch
+    def check_slope(self, dkl: Array) -> Array:
+        """dkl as (B, 1) or (B, Z), once it is known to fit. Raises DeviceError, DTypeError or ShapeError."""
+        if getattr(dkl, "ndim", 1) == 2 and self._rows:
+            self.check_width(self.input_width, dkl=dkl)
+            return dkl
+        self.check_gradients(dkl=dkl)
+        return dkl[:, None]

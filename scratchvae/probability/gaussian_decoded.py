@@ -36,22 +36,21 @@ class GaussianDecoded(Likelihood):
     # With e = x − μ and ℓ = log σ² = L + softplus(r − L):
     #   log p(x) = −½ Σ (e² exp(−ℓ) + ℓ + log 2π)
 
-    def allocate(self, buffers: BatchBuffers, width: int) -> int:
+    def allocate(self, buffers: BatchBuffers) -> None:
         """Room for both slopes, for what is between, the sum of a row's terms, and the gradients."""
         self._log_likelihood = buffers.column()
-        self._mu_slope = buffers.matrix(width)
-        self._r_slope = buffers.matrix(width)
-        self._logvar = buffers.matrix(width)
-        self._square = buffers.matrix(width)
-        self._dx = buffers.matrix(width)
-        self._dparameters = buffers.matrix(2 * width)
-        self._ones = buffers.vector(width, 1.0)
-        return 0
+        self._mu_slope = buffers.matrix(self.input_width)
+        self._r_slope = buffers.matrix(self.input_width)
+        self._logvar = buffers.matrix(self.input_width)
+        self._square = buffers.matrix(self.input_width)
+        self._dx = buffers.matrix(self.input_width)
+        self._dparameters = buffers.matrix(2 * self.input_width)
+        self._ones = buffers.vector(self.input_width, 1.0)
 
     def forward(self, parameters: Array, x: Array) -> Array:
         """log p(x | z) (B,) from parameters (B, 2D) and x (B, D)."""
-        rows, width = self.admit(x=x), self.width
-        self.admit_as(2 * width, parameters=parameters)
+        rows, width = self.check_inputs(x=x), self.input_width
+        self.check_width(2 * width, parameters=parameters)
         log_likelihood, logvar, error = self._log_likelihood[:rows], self._logvar[:rows], self._dx[:rows]
         square, mu_slope, r_slope = self._square[:rows], self._mu_slope[:rows], self._r_slope[:rows]
         precision = mu_slope
@@ -73,7 +72,7 @@ class GaussianDecoded(Likelihood):
     # ∂ log p/∂ℓ = ½ (e² exp(−ℓ) − 1),  ∂ℓ/∂r = σ(r − L)     →  dr = dlog_likelihood · ½ (e² exp(−ℓ) − 1) σ(r − L)
     def backward(self, dlog_likelihood: Array) -> Array:
         """dparameters (B, 2D) from dlog_likelihood (B,)."""
-        rows, width = self.admit_gradient(dlog_likelihood=dlog_likelihood), self.width
+        rows, width = self.check_gradients(dlog_likelihood=dlog_likelihood), self.input_width
         dparameters, half = self._dparameters[:rows], self._square[:rows]
         for slope, columns in ((self.mu_slope, slice(None, width)), (self.r_slope, slice(width, None))):
             self.xp.multiply(slope, dlog_likelihood[:, None], out=half)
@@ -83,7 +82,7 @@ class GaussianDecoded(Likelihood):
     # ∂ log p/∂x = −e exp(−ℓ)                                →  dx = −dlog_likelihood · e exp(−ℓ)
     def backward_data(self, dlog_likelihood: Array) -> Array:
         """dx (B, D) from dlog_likelihood (B,)."""
-        rows = self.admit_gradient(dlog_likelihood=dlog_likelihood)
+        rows = self.check_gradients(dlog_likelihood=dlog_likelihood)
         dx = self._dx[:rows]
         self.xp.multiply(self.mu_slope, dlog_likelihood[:, None], out=dx)
         self.xp.negative(dx, out=dx)
@@ -99,8 +98,8 @@ class GaussianDecoded(Likelihood):
     def draw(self, parameters: Array, noise: Array, out: Array) -> Array:
         """x (B, D) from parameters (B, 2D) and standard normal noise (B, D)."""
         self.admit_picture("parameters", parameters, out=out, noise=noise)
-        rows, width = self.admit(noise=noise), self.width
-        self.admit_as(2 * width, parameters=parameters)
+        rows, width = self.check_inputs(noise=noise), self.input_width
+        self.check_width(2 * width, parameters=parameters)
         sigma, room = self._logvar[:rows], (self._square[:rows], out, self._dx[:rows])
         bounded_logvar(self.xp, parameters[:, width:], LOWEST, sigma, *room)
         sigma *= 0.5

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import log, pi
 from typing import Any
 
 import numpy as np
 
-from scratchvae.backend import Array, Backend
+from scratchvae.backend import Array
 from scratchvae.errors import ConfigError
-from scratchvae.memory import BatchBuffers, FlatVector, require_writable
+from scratchvae.memory import BatchBuffers
 from scratchvae.memory.flat import Shapes
 from scratchvae.probability.likelihood import GAUSSIAN_OUTPUT_SCALE, Likelihood
 from scratchvae.settings import positive, shown
@@ -45,26 +44,25 @@ class Gaussian(Likelihood):
     #   p(x) = exp(−½ (e/σ)²) / (σ √(2π)),  so that, for the D of a row,
     #   log p(x) = −½ Σ e²/σ² − D (log σ + ½ log 2π)
 
-    def allocate(self, buffers: BatchBuffers, width: int) -> int:
+    def allocate(self, buffers: BatchBuffers) -> None:
         """Room for every error, its square, the sum of a row's, and the gradients."""
         self._log_likelihood = buffers.column()
-        self._error = buffers.matrix(width)
-        self._dmu = buffers.matrix(width)
-        self._dx = buffers.matrix(width)
+        self._error = buffers.matrix(self.input_width)
+        self._dmu = buffers.matrix(self.input_width)
+        self._dx = buffers.matrix(self.input_width)
         self._weight = buffers.column()
-        self._ones = buffers.vector(width, 1.0)
-        return 0
+        self._ones = buffers.vector(self.input_width, 1.0)
 
     def forward(self, mu: Array, x: Array) -> Array:
         """log p(x | μ) (B,) from mu and x (B, D)."""
         log_likelihood = self.squares(mu, x)
         log_likelihood *= -0.5 / self.sigma**2
-        log_likelihood -= self.width * (log(self.sigma) + 0.5 * log(2.0 * pi))
+        log_likelihood -= self.input_width * (log(self.sigma) + 0.5 * log(2.0 * pi))
         return log_likelihood
 
     def squares(self, mu: Array, x: Array) -> Array:
         """Σ e² (B,), on loan; keeps e."""
-        rows = self.admit(mu=mu, x=x)
+        rows = self.check_inputs(mu=mu, x=x)
         total, error, square = self._log_likelihood[:rows], self._error[:rows], self._dmu[:rows]
         self.xp.subtract(x, mu, out=error)
         self.xp.multiply(error, error, out=square)
@@ -75,7 +73,7 @@ class Gaussian(Likelihood):
     # ∂ log p/∂μ = e/σ²              →  dμ = (dlog_likelihood / σ²) · e
     def backward(self, dlog_likelihood: Array) -> Array:
         """dmu (B, D) from dlog_likelihood (B,)."""
-        rows = self.admit_gradient(dlog_likelihood=dlog_likelihood)
+        rows = self.check_gradients(dlog_likelihood=dlog_likelihood)
         dmu = self._dmu[:rows]
         self.xp.multiply(self.error, self.weigh(dlog_likelihood)[:, None], out=dmu)
         return dmu
@@ -83,7 +81,7 @@ class Gaussian(Likelihood):
     # ∂ log p/∂x = −e/σ²             →  dx = −(dlog_likelihood / σ²) · e
     def backward_data(self, dlog_likelihood: Array) -> Array:
         """dx (B, D) from dlog_likelihood (B,)."""
-        rows = self.admit_gradient(dlog_likelihood=dlog_likelihood)
+        rows = self.check_gradients(dlog_likelihood=dlog_likelihood)
         dx = self._dx[:rows]
         self.xp.multiply(self.error, self.weigh(dlog_likelihood)[:, None], out=dx)
         self.xp.negative(dx, out=dx)
@@ -105,7 +103,7 @@ class Gaussian(Likelihood):
     def draw(self, mu: Array, noise: Array, out: Array) -> Array:
         """x (B, D) from mu and standard normal noise (B, D)."""
         self.admit_picture("mu", mu, out=out, noise=noise)
-        self.admit(mu=mu)
+        self.check_inputs(mu=mu)
         self.xp.multiply(noise, self.spread(), out=out)
         out += mu
         return out
@@ -140,24 +138,15 @@ class GaussianLearnt(Gaussian):
         """logvar (1,)."""
         return {"logvar": (1,)}
 
-    def bind_parameters(self, params: Mapping[str, Array], grads: Mapping[str, Array]) -> None:
-        """Receive logvar and room for dlogvar. Raises ReadOnlyError."""
-        require_writable(logvar=params["logvar"], dlogvar=grads["logvar"])
-        self.logvar, self.dlogvar = params["logvar"], grads["logvar"]
+    def initial_values(self, rng: np.random.Generator) -> dict[str, Array]:
+        """logvar = log sigma²."""
+        return {"logvar": np.full(1, 2.0 * log(self.sigma))}
 
-    def initialize(self, backend: Backend, rng: np.random.Generator) -> None:
-        """Set logvar to log sigma²."""
-        self.logvar.fill(2.0 * log(self.sigma))
-
-    def allocate(self, buffers: BatchBuffers, width: int) -> int:
-        """Room for what one number holds and for the scaled errors besides; for logvar, if no model has lent it."""
+    def allocate(self, buffers: BatchBuffers) -> None:
+        """Room for what one number holds and for the scaled errors besides."""
         self._precision, self._constant = buffers.vector(1, 1.0), buffers.vector(1, 0.0)
         self._scaled = buffers.column()
-        if not hasattr(self, "logvar"):
-            params, grads = (FlatVector(buffers.backend.xp, self.parameter_shapes(), buffers.dtype) for _ in range(2))
-            self.bind_parameters(params.views, grads.views)
-            self.logvar.fill(2.0 * log(self.sigma))
-        return super().allocate(buffers, width)
+        super().allocate(buffers)
 
     # With ℓ = log σ² and s = Σ e² exp(−ℓ):  log p(x) = −½ (s + D (ℓ + log 2π))
     def forward(self, mu: Array, x: Array) -> Array:
@@ -166,7 +155,7 @@ class GaussianLearnt(Gaussian):
         self.xp.negative(self.logvar, out=precision)
         self.xp.exp(precision, out=precision)
         self.xp.add(self.logvar, log(2.0 * pi), out=constant)
-        constant *= float(self.width)
+        constant *= float(self.input_width)
         self.scaled = self._scaled[: len(x)]
         self.xp.multiply(log_likelihood, precision, out=self.scaled)
         self.xp.add(self.scaled, constant, out=log_likelihood)
@@ -183,7 +172,7 @@ class GaussianLearnt(Gaussian):
     def backward_logvar(self, dlog_likelihood: Array) -> None:
         """Set dlogvar."""
         half_excess = self._weight[: len(dlog_likelihood)]
-        self.xp.subtract(self.scaled, float(self.width), out=half_excess)
+        self.xp.subtract(self.scaled, float(self.input_width), out=half_excess)
         half_excess *= 0.5
         self.xp.matmul(dlog_likelihood, half_excess[:, None], out=self.dlogvar)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from math import log
 
 from scratchvae.backend import Array
-from scratchvae.memory import BatchBuffers, Unit
+from scratchvae.memory import BatchBuffers, Module, Shape
 
 
-class ImportanceBound(Unit):
+class ImportanceBound(Module):
     """log (1/K) Σ_k w_k in nats, from K log-weights a row. Burda, Grosse and Salakhutdinov 2016, eq. 8.
 
     shapes   log_w (B, K)   bound (B,)   share (B, K)
@@ -22,16 +22,19 @@ class ImportanceBound(Unit):
     # With m = max_k log w_k no exponential exceeds 1, and one of them is 1, so that their sum s is in [1, K]:
     #   log (1/K) Σ_k w_k = m + log s − log K,    s = Σ_k exp(log w_k − m)
 
-    def allocate(self, buffers: BatchBuffers, width: int) -> int:
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """One number a row."""
+        return ()
+
+    def allocate(self, buffers: BatchBuffers) -> None:
         """Room for two numbers a row, and for two of each weight."""
         self._bound, self._sum = buffers.column(), buffers.column()
-        self._share, self._dlog_w = buffers.matrix(width), buffers.matrix(width)
-        self._ones = buffers.vector(width, 1.0)
-        return 0
+        self._share, self._dlog_w = buffers.matrix(self.input_width), buffers.matrix(self.input_width)
+        self._ones = buffers.vector(self.input_width, 1.0)
 
     def forward(self, log_w: Array) -> Array:
         """bound (B,) from log_w (B, K)."""
-        rows = self.admit(log_w=log_w)
+        rows = self.check_inputs(log_w=log_w)
         bound, total, share = self._bound[:rows], self._sum[:rows], self._share[:rows]
         self.xp.max(log_w, axis=1, out=bound)
         self.xp.subtract(log_w, bound[:, None], out=share)
@@ -40,7 +43,7 @@ class ImportanceBound(Unit):
         share /= total[:, None]
         self.xp.log(total, out=total)
         bound += total
-        bound -= log(self.width)
+        bound -= log(self.input_width)
         self.share = share
         return bound
 
@@ -48,7 +51,7 @@ class ImportanceBound(Unit):
     #   →  dlog_w_k = dbound · share_k
     def backward(self, dbound: Array) -> Array:
         """dlog_w (B, K) from dbound (B,)."""
-        rows = self.admit_gradient(dbound=dbound)
+        rows = self.check_gradients(dbound=dbound)
         dlog_w = self._dlog_w[:rows]
         self.xp.multiply(self.share, dbound[:, None], out=dlog_w)
         return dlog_w

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from scratchvae.backend import Array, backend_of
-from scratchvae.errors import DTypeError, ShapeError
+from scratchvae.errors import ConfigError, DTypeError, ShapeError
 from scratchvae.given import real_array
-from scratchvae.memory import Unit, require_writable
+from scratchvae.memory import Module, Shape, require_writable, required
 
 # Weights as they are drawn let the output vary by about 1 with z: little for a logit, but as the mean of a Gaussian
 # more than pixels in [0, 1] do. An encoder then does best to keep its codes together, away from where the decoder is
@@ -18,7 +18,7 @@ from scratchvae.memory import Unit, require_writable
 GAUSSIAN_OUTPUT_SCALE = 0.1
 
 
-class Likelihood(Unit):
+class Likelihood(Module):
     """p(x | z), independent from dimension to dimension, given by the numbers that a decoder puts out for z.
 
     support                 the least and the largest number that x may hold; −∞ to ∞ for any that is finite
@@ -32,18 +32,25 @@ class Likelihood(Unit):
     outputs_per_dimension: ClassVar[int] = 1
     output_scale: ClassVar[float] = 1.0
 
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """One number a row."""
+        return ()
+
+    @required
     def forward(self, parameters: Array, x: Array) -> Array:
-        """log p(x | parameters) (B,), in nats, from the decoder's output and x (B, D); on loan."""
+        """log p(x | parameters) (B,), in nats, from the decoder's output and x (B, D)."""
         raise NotImplementedError
 
+    @required
     def backward(self, dlog_likelihood: Array) -> Array:
-        """dparameters from dlog_likelihood (B,), handed over; sets the gradients of parameters of its own too."""
+        """dparameters from dlog_likelihood (B,); sets the gradients of its own parameters too."""
         raise NotImplementedError
 
     def backward_data(self, dlog_likelihood: Array) -> Array:
-        """dx (B, D) from dlog_likelihood (B,), handed over."""
-        raise NotImplementedError
+        """dx (B, D) from dlog_likelihood (B,); belongs to the caller."""
+        raise self._lacks("backward_data(dlog_likelihood)", "the gradient with respect to x")
 
+    @required
     def mean(self, parameters: Array, out: Array) -> Array:
         """E x (B, D), the picture that a decoder shows."""
         raise NotImplementedError
@@ -60,7 +67,7 @@ class Likelihood(Unit):
             wanted = self._buffers.dtype if self._buffers else "float64"
             raise DTypeError(f"{name} has dtype {given.dtype}; convert it with .astype('{wanted}')")
         k = self.outputs_per_dimension
-        width = k * self.width if self._buffers else given.shape[-1] if given.ndim else 0
+        width = k * self.input_width if self._buffers else given.shape[-1] if given.ndim else 0
         if given.ndim != 2 or not given.size or given.shape[1] != width or width % k:
             raise ShapeError(f"{name} has shape {given.shape}; expected (B, {width or 'D'}), B ≥ 1")
         for other, array in pictures.items():
@@ -82,8 +89,14 @@ class Likelihood(Unit):
 
     def draw(self, parameters: Array, noise: Array, out: Array) -> Array:
         """A draw of x (B, D) from p(x | parameters), a function of its noise (B, D)."""
-        raise NotImplementedError
+        raise self._lacks("draw(parameters, noise, out)", "drawing x")
 
     def output_bias(self, mean: Array) -> Array:
-        """Where the bias of a decoder's last layer may begin, in float64 on the host: so that E x is `mean` (D,)."""
-        raise NotImplementedError
+        """The bias that a decoder's last layer may begin with, in float64 on the host, so that E x is `mean` (D,).
+
+        0, unless the subclass says otherwise.
+        """
+        return np.zeros(self.outputs_per_dimension * len(mean))
+
+    def _lacks(self, method: str, what: str) -> ConfigError:
+        return ConfigError(f"{type(self).__name__} has no {method}, which {what} needs: write it in the class")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from scratchvae.backend import Array
-from scratchvae.memory import BatchBuffers, Unit
+from scratchvae.memory import BatchBuffers, Module, Shape
 
 
-class LogRatio(Unit):
+class LogRatio(Module):
     """log p(z) − log q(z | x) in nats, a row at a time, of z = μ + σ ε, with p = N(0, I) and q = N(μ, σ² I).
 
     shapes   z, eps, logvar (B, Z)   log_ratio (B,)
@@ -19,16 +19,19 @@ class LogRatio(Unit):
     # For one dimension, with ℓ = log σ² and (z − μ)/σ = ε, and ½ log 2π in both:
     #   log p − log q = −½ z² + ½ (ε² + ℓ)
 
-    def allocate(self, buffers: BatchBuffers, width: int) -> int:
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """One number a row."""
+        return ()
+
+    def allocate(self, buffers: BatchBuffers) -> None:
         """Room for a number a row, for the terms of each dimension, and for three gradients."""
         self._log_ratio = buffers.column()
-        self._terms, self._dz, self._deps, self._dlogvar = (buffers.matrix(width) for _ in range(4))
-        self._halves = buffers.vector(width, 0.5)
-        return 0
+        self._terms, self._dz, self._deps, self._dlogvar = (buffers.matrix(self.input_width) for _ in range(4))
+        self._halves = buffers.vector(self.input_width, 0.5)
 
     def forward(self, z: Array, eps: Array, logvar: Array) -> Array:
         """log_ratio (B,) from z, eps and logvar (B, Z)."""
-        rows = self.admit(z=z, eps=eps, logvar=logvar)
+        rows = self.check_inputs(z=z, eps=eps, logvar=logvar)
         log_ratio, terms, scratch = self._log_ratio[:rows], self._terms[:rows], self._dz[:rows]
         self.xp.multiply(eps, eps, out=terms)
         self.xp.multiply(z, z, out=scratch)
@@ -44,7 +47,7 @@ class LogRatio(Unit):
     #   ∂/∂ℓ = ½                     →  dℓ = ½ dlog_ratio
     def backward(self, dlog_ratio: Array) -> tuple[Array, Array, Array]:
         """dz, deps and dlogvar (B, Z) from dlog_ratio (B,)."""
-        rows = self.admit_gradient(dlog_ratio=dlog_ratio)
+        rows = self.check_gradients(dlog_ratio=dlog_ratio)
         dz, deps, dlogvar = self._dz[:rows], self._deps[:rows], self._dlogvar[:rows]
         d = dlog_ratio[:, None]
         self.xp.multiply(self.z, d, out=dz)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from math import log
 
 from scratchvae.backend import Array
-from scratchvae.memory import BatchBuffers, Unit
+from scratchvae.memory import BatchBuffers, Module, Shape
 
 
-class MarginalBound(Unit):
+class MarginalBound(Module):
     """Both bounds of Kingma, Rezende, Mohamed and Welling 2014, eq. 6 to 9, in nats, the prior p(y) being uniform.
 
     shapes   log_q, targets c (B, K)   log_likelihood, kl (K·B,), class after class   evidence, divergence (B,)
@@ -21,30 +21,33 @@ class MarginalBound(Unit):
         class known     log p(x | y, z) + α log q(y | x)        KL(q(z | x, y) ‖ p(z)) − log p(y)
         not known       Σ_y q(y | x) log p(x | y, z)            KL(q(y, z | x) ‖ p(y) p(z))
 
-    `alpha` is the weight of the classifier on rows of known class.
+    alpha is the weight of the classifier on rows of known class.
     """
-
-    alpha = 1.0
 
     # With u = 1 − Σ_k c_k, which is 0 where the class is known and else 1, and w_k = c_k + u q_k, both cases are
     #   evidence   E = Σ_k w_k ℓ_k + α Σ_k c_k log q_k
     #   divergence D = Σ_k w_k KL_k + u Σ_k q_k log q_k + log K         since −log p(y) = log K
     # of which u (log K + Σ q log q) = u (log K − H(q)) is KL(q(y | x) ‖ p(y)).
 
-    def allocate(self, buffers: BatchBuffers, width: int) -> int:
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """One number a row."""
+        return ()
+
+    def allocate(self, buffers: BatchBuffers) -> None:
         """Room for a number a row, and a few for each class of a row."""
         self._evidence, self._divergence, self._u = (buffers.column() for _ in range(3))
-        self._q, self._w, self._terms, self._dlog_q = (buffers.matrix(width) for _ in range(4))
-        self._dlog_likelihood, self._dkl = (buffers.matrix(width) for _ in range(2))
-        self._ones = buffers.vector(width, 1.0)
-        return 0
+        self._q, self._w, self._terms, self._dlog_q = (buffers.matrix(self.input_width) for _ in range(4))
+        self._dlog_likelihood, self._dkl = (buffers.matrix(self.input_width) for _ in range(2))
+        self._ones = buffers.vector(self.input_width, 1.0)
 
-    def forward(self, log_q: Array, targets: Array, log_likelihood: Array, kl: Array) -> tuple[Array, Array]:
+    def forward(
+        self, log_q: Array, targets: Array, log_likelihood: Array, kl: Array, alpha: float = 1.0
+    ) -> tuple[Array, Array]:
         """evidence and divergence (B,)."""
-        rows = self.admit(log_q=log_q, targets=targets)
+        rows = self.check_inputs(log_q=log_q, targets=targets)
         assert self._buffers is not None
-        self._check(self._buffers, {"log_likelihood": log_likelihood, "kl": kl}, (self.width * rows,))
-        self.c, self.log_q = targets, log_q
+        self._check(self._buffers, {"log_likelihood": log_likelihood, "kl": kl}, (self.input_width * rows,))
+        self.c, self.log_q, self.alpha = targets, log_q, alpha
         self.log_likelihood, self.kl = (self._by_row(tall, rows) for tall in (log_likelihood, kl))
         evidence, divergence, u = self._evidence[:rows], self._divergence[:rows], self._u[:rows]
         q, w, terms = self._q[:rows], self._w[:rows], self._terms[:rows]
@@ -55,7 +58,7 @@ class MarginalBound(Unit):
         q *= u[:, None]
         self.xp.add(targets, q, out=w)
 
-        self.xp.multiply(targets, self.alpha, out=terms)
+        self.xp.multiply(targets, alpha, out=terms)
         terms *= log_q
         self._add_product(w, self.log_likelihood, terms)
         self.xp.matmul(terms, self._ones, out=evidence)
@@ -63,7 +66,7 @@ class MarginalBound(Unit):
         self.xp.multiply(q, log_q, out=terms)
         self._add_product(w, self.kl, terms)
         self.xp.matmul(terms, self._ones, out=divergence)
-        divergence += log(self.width)
+        divergence += log(self.input_width)
         self.uq, self.w = q, w
         return evidence, divergence
 
@@ -75,7 +78,7 @@ class MarginalBound(Unit):
     # Here log q_k stands for a number of its own: that the q_k sum to 1 is what LogSoftmax knows.
     def backward(self, devidence: Array, ddivergence: Array) -> tuple[Array, Array, Array]:
         """dlog_q (B, K), dlog_likelihood and dkl (K·B,) from devidence and ddivergence (B,)."""
-        rows = self.admit_gradient(devidence=devidence, ddivergence=ddivergence)
+        rows = self.check_gradients(devidence=devidence, ddivergence=ddivergence)
         dE, dD = devidence[:, None], ddivergence[:, None]
         dlog_q, terms = self._dlog_q[:rows], self._terms[:rows]
         self.xp.add(self.log_q, 1.0, out=dlog_q)
@@ -92,13 +95,13 @@ class MarginalBound(Unit):
 
     def _weigh(self, slope: Array, room: Array) -> Array:
         """w · slope of each row and class, as (K·B,)."""
-        tall = room[: len(slope)].reshape(len(slope) * self.width)
+        tall = room[: len(slope)].reshape(len(slope) * self.input_width)
         self.xp.multiply(self.w, slope, out=self._by_row(tall, len(slope)))
         return tall
 
     def _by_row(self, tall: Array, rows: int) -> Array:
         """The numbers (K·B,), class after class, as (B, K)."""
-        return tall.reshape(self.width, rows).T
+        return tall.reshape(self.input_width, rows).T
 
     def _add_product(self, a: Array, b: Array, to: Array) -> None:
         scratch = self._dlog_q[: len(a)]

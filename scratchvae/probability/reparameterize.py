@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from scratchvae.backend import Array
-from scratchvae.memory import BatchBuffers, Unit
+from scratchvae.memory import BatchBuffers, Module, Shape
 
 
-class Reparameterize(Unit):
+class Reparameterize(Module):
     """A draw z ~ N(μ, σ² I) as a function of its noise, z = μ + σ ⊙ ε. Kingma and Welling 2013, sec. 2.4.
 
     shapes   mu, logvar, eps, z (B, Z)
@@ -17,18 +17,21 @@ class Reparameterize(Unit):
     row of x, z has mean μ and standard deviation σ; with ε held fixed, z is an ordinary function to differentiate.
     """
 
-    def allocate(self, buffers: BatchBuffers, width: int) -> int:
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """That of the input."""
+        return input_shape
+
+    def allocate(self, buffers: BatchBuffers) -> None:
         """Room for z, σ and three gradients."""
-        self._z = buffers.matrix(width)
-        self._sigma = buffers.matrix(width)
-        self._dmu = buffers.matrix(width)
-        self._dlogvar = buffers.matrix(width)
-        self._deps = buffers.matrix(width)
-        return width
+        self._z = buffers.matrix(self.input_width)
+        self._sigma = buffers.matrix(self.input_width)
+        self._dmu = buffers.matrix(self.input_width)
+        self._dlogvar = buffers.matrix(self.input_width)
+        self._deps = buffers.matrix(self.input_width)
 
     def forward(self, mu: Array, logvar: Array, eps: Array) -> Array:
         """z (B, Z) from mu, logvar and eps (B, Z)."""
-        rows = self.admit(mu=mu, logvar=logvar, eps=eps)
+        rows = self.check_inputs(mu=mu, logvar=logvar, eps=eps)
         z, sigma = self._z[:rows], self._sigma[:rows]
         self.xp.multiply(logvar, 0.5, out=sigma)
         self.xp.exp(sigma, out=sigma)
@@ -40,10 +43,10 @@ class Reparameterize(Unit):
     # z = μ + σ ε with σ = exp(½ ℓ), ℓ = log σ², hence
     #   ∂z/∂μ = 1                    →  dμ = dz
     #   ∂z/∂σ = ε,  ∂σ/∂ℓ = ½ σ      →  dℓ = dz · ½ σ ε
-    def backward(self, dz: Array, into: tuple[Array, Array] | None = None) -> tuple[Array, Array]:
-        """dmu and dlogvar (B, Z) from dz (B, Z), written `into` two arrays of the caller's, if there are any."""
-        rows = self.admit_gradient(dz=dz)
-        dmu, dlogvar = into or (self._dmu[:rows], self._dlogvar[:rows])
+    def backward(self, dz: Array) -> tuple[Array, Array]:
+        """dmu and dlogvar (B, Z) from dz (B, Z)."""
+        rows = self.check_gradients(dz=dz)
+        dmu, dlogvar = self._dmu[:rows], self._dlogvar[:rows]
         dmu[...] = dz
         self.xp.multiply(self.sigma, self.eps, out=dlogvar)
         dlogvar *= 0.5
@@ -53,7 +56,7 @@ class Reparameterize(Unit):
     # ∂z/∂ε = σ                      →  dε = dz · σ
     def backward_noise(self, dz: Array) -> Array:
         """deps (B, Z) from dz (B, Z)."""
-        rows = self.admit_gradient(dz=dz)
+        rows = self.check_gradients(dz=dz)
         deps = self._deps[:rows]
         self.xp.multiply(self.sigma, dz, out=deps)
         return deps

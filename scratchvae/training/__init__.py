@@ -1,30 +1,46 @@
-"""The loop over epochs, what it remembers, and files of weights."""
+"""The training loop, the callbacks that hang on it, and what it remembers."""
 
+from scratchvae.training.callback import Callback
+from scratchvae.training.callbacks import (
+    Checkpoint,
+    EarlyStopping,
+    FiniteCheck,
+    MaxTime,
+    Progress,
+    ReduceLROnPlateau,
+    WarnOfCollapse,
+)
 from scratchvae.training.corruption import Corruption, GaussianNoise, Masking, SaltAndPepper
 from scratchvae.training.finding import Finding
 from scratchvae.training.history import Epoch, History
 from scratchvae.training.kl_weights import KLCycles, KLWarmUp, KLWeight
-from scratchvae.training.saving import load, load_encoder, save
 from scratchvae.training.scoring import Score, score
+from scratchvae.training.state import TrainingState
 from scratchvae.training.tracing import Traced
 from scratchvae.training.trainer import Trainer
 
 __all__ = [
+    "Callback",
+    "Checkpoint",
     "Corruption",
+    "EarlyStopping",
     "Epoch",
     "Finding",
+    "FiniteCheck",
     "GaussianNoise",
     "History",
     "KLCycles",
     "KLWarmUp",
     "KLWeight",
     "Masking",
+    "MaxTime",
+    "Progress",
+    "ReduceLROnPlateau",
     "SaltAndPepper",
     "Score",
     "Traced",
     "Trainer",
-    "load",
-    "load_encoder",
-    "save",
+    "TrainingState",
+    "WarnOfCollapse",
     "score",
 ]

@@ -54,7 +54,7 @@ def _remedies(model: Model, optimizer: Optimizer | None, t: int | None = None) -
     if optimizer is not None:
         rate = f" than {optimizer.schedule(optimizer.t if t is None else t):.3g}"
     tries = [f"a smaller learning rate{rate}", "a slow rise to it (optim.WarmUp)", "clip_norm=1"]
-    if model.likelihood.support[1] == inf:
+    if model.support[1] == inf:
         tries.append("data scaled to spread by about 1")
     if model.dtype == np.float32:
         tries.append("dtype='float64'")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from os import PathLike
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from scratchvae.disk import whole_file
 from scratchvae.errors import DivergedError
@@ -49,11 +49,23 @@ class Epoch(NamedTuple):
         return sum(kl > UNUSED_BELOW for kl in self.kl_per_dimension)
 
 
+def _column(name: str, doc: str) -> Any:
+    """A property of `History`: the field of that name, of every epoch."""
+    return property(lambda history: [getattr(epoch, name) for epoch in history.epochs], doc=doc)
+
+
+def stop_reason_of(error: BaseException) -> str:
+    """The word for a training that an exception ended."""
+    if isinstance(error, DivergedError):
+        return "diverged"
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+
+
 class History:
     """The epochs so far, counted from 1, and why training stopped.
 
-    stopped      "finished", "early" (no progress in validation), "interrupted" (Ctrl-C), "diverged" or
-                 "failed" (by an error); "" while it runs
+    stopped      "finished", "early" (no progress in validation), "interrupted" (Ctrl-C), "diverged", "failed" (by an
+                 error), or the reason of a callback that ended it; "" while it runs
     best_epoch   the epoch whose weights the model has, if early stopping restored them
     halvings     how often the learning rate was halved, for numbers were finite no longer
     """
@@ -69,60 +81,23 @@ class History:
         return f"<History of {len(self.epochs)} epochs, {self.stopped or 'running'}{last}>"
 
     @contextmanager
-    def told(self) -> Iterator[None]:
-        """Training begins, and tells, unless it is an error that ends it, why it stopped."""
+    def recording(self) -> Iterator[None]:
+        """Training begins; if an exception ends it, say so in `stopped`."""
         self.stopped, self.best_epoch, self.halvings = "", None, 0
         try:
             yield
-        except DivergedError:
-            self.stopped = "diverged"
-            raise
-        except KeyboardInterrupt:
-            self.stopped = "interrupted"
-            raise
-        except BaseException:
-            self.stopped = "failed"
+        except BaseException as error:
+            self.stopped = stop_reason_of(error)
             raise
 
-    @property
-    def loss(self) -> list[float]:
-        """The loss of each epoch."""
-        return [epoch.loss for epoch in self.epochs]
-
-    @property
-    def reconstruction(self) -> list[float]:
-        """The reconstruction term of each epoch."""
-        return [epoch.reconstruction for epoch in self.epochs]
-
-    @property
-    def kl(self) -> list[float]:
-        """The KL of each epoch."""
-        return [epoch.kl for epoch in self.epochs]
-
-    @property
-    def validation(self) -> list[float | None]:
-        """The validation loss of each epoch."""
-        return [epoch.validation for epoch in self.epochs]
-
-    @property
-    def seconds(self) -> list[float]:
-        """How long each epoch took."""
-        return [epoch.seconds for epoch in self.epochs]
-
-    @property
-    def kl_weight(self) -> list[float]:
-        """The weight of the KL in each epoch."""
-        return [epoch.kl_weight for epoch in self.epochs]
-
-    @property
-    def kl_per_dimension(self) -> list[tuple[float, ...]]:
-        """The KL of each latent dimension, (Z,) for each epoch."""
-        return [epoch.kl_per_dimension for epoch in self.epochs]
-
-    @property
-    def active_units(self) -> list[int]:
-        """How many latent dimensions had a KL above 0.01 nats in each epoch."""
-        return [epoch.active_units for epoch in self.epochs]
+    loss = _column("loss", "The loss of each epoch.")
+    reconstruction = _column("reconstruction", "The reconstruction term of each epoch.")
+    kl = _column("kl", "The KL of each epoch.")
+    validation = _column("validation", "The validation loss of each epoch; None where there were no such rows.")
+    seconds = _column("seconds", "How long each epoch took.")
+    kl_weight = _column("kl_weight", "The weight of the KL in each epoch.")
+    kl_per_dimension = _column("kl_per_dimension", "The KL of each latent dimension, (Z,) for each epoch.")
+    active_units = _column("active_units", "How many latent dimensions had a KL above 0.01 nats in each epoch.")
 
     def to_csv(self, path: str | PathLike[str]) -> None:
         """Write one line an epoch, under a line of names: all but what `kl_to_csv` writes. Raises FileError."""

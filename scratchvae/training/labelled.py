@@ -8,18 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from scratchvae.backend import Array, Backend, to_numpy
+from scratchvae.backend import Array, to_numpy
 from scratchvae.errors import ConfigError, ShapeError
 from scratchvae.memory import Landing, Rows
-from scratchvae.models import Model
 from scratchvae.models.labels import UNLABELLED, one_hot
 from scratchvae.settings import positive
 from scratchvae.streams import fill
-from scratchvae.training.binarize import Binarizer
-from scratchvae.training.corruption import Corruptor
-from scratchvae.training.minibatches import Minibatches
-
-How = tuple[Array, int, np.random.Generator, Binarizer | None, Backend, "np.dtype[Any]", Corruptor | None]
+from scratchvae.training.minibatches import Minibatches, Source
 
 
 class LabelledMinibatches(Minibatches):
@@ -36,27 +31,21 @@ class LabelledMinibatches(Minibatches):
 
     def __init__(
         self,
-        images: Array,
-        batch_size: int,
-        rng: np.random.Generator,
-        binarizer: Binarizer | None,
-        backend: Backend,
-        dtype: np.dtype[Any],
-        corruptor: Corruptor | None,
+        source: Source,
         labels: Array,
         classes: int,
         share: float | None = None,
         spread: tuple[Array, np.random.Generator] | None = None,
     ) -> None:
-        super().__init__(images, batch_size, rng, binarizer, backend, dtype, corruptor)
+        super().__init__(source)
         self.labels = labels
         self._labelled = np.flatnonzero(labels != UNLABELLED)
         self._unlabelled = np.flatnonzero(labels == UNLABELLED)
         self._draws = len(self._labelled) if share is None else self._draws_for(share)
         self.rows = self._draws + len(self._unlabelled)
-        self.batch_size = min(batch_size, self.rows)
-        self._landing_targets = Landing(backend)
-        self._targets = np.empty((len(self._host), classes), dtype)
+        self.batch_size = min(source.batch_size, self.rows)
+        self._landing_targets = Landing(source.model.backend)
+        self._targets = np.empty((len(self._host), classes), source.model.dtype)
         self._spread = spread and Resampler(*spread, self._host)
 
     @property
@@ -92,9 +81,9 @@ class LabelledMinibatches(Minibatches):
             self.targets = self._landing_targets.bring(targets)
             yield x
 
-    def drawn(self, x: Array) -> Array:
-        """As `Minibatches.drawn`; drawn anew from around the rows, if they have a spread."""
-        return super().drawn(self._spread(x, self.chosen) if self._spread else x)
+    def augment(self, x: Array) -> Array:
+        """The rows x (B, D), drawn anew from around them, if they have a spread."""
+        return self._spread(x, self.chosen) if self._spread else x
 
 
 class Resampler:
@@ -120,18 +109,17 @@ class Resampler:
 
 
 def labelled_minibatches(
-    model: Model, how: How, labels: Array, share: float | None, spread: Any, rng: np.random.Generator
+    source: Source, labels: Array, share: float | None, spread: Any, rng: np.random.Generator
 ) -> LabelledMinibatches:
-    """What the trainer of a model that takes labels runs through, made from `how`, the arguments of `Minibatches`.
+    """The minibatches for a model that takes labels; `spread` draws from `rng`.
 
     Raises ConfigError, DTypeError, ShapeError or RangeError.
     """
+    model = source.model
     drawn = None
     if spread is not None:
         spread = model.door.rows(spread, "spread", model.input_dim, (0.0, inf))
         if len(spread) != len(labels):
             raise ShapeError(f"spread has {len(spread)} rows and images has {len(labels)}; expected one for each")
         drawn = to_numpy(spread), rng
-    batches = LabelledMinibatches(*how, labels, model.classes, share, drawn)
-    model.start_labels(labels, batches.share)
-    return batches
+    return LabelledMinibatches(source, labels, model.classes, share, drawn)

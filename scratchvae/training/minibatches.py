@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
-from scratchvae.backend import Array, Backend
+from scratchvae.backend import Array
 from scratchvae.memory import Landing, Rows
-from scratchvae.training.binarize import Binarizer
-from scratchvae.training.corruption import Corruptor
+from scratchvae.models import Model
+from scratchvae.training.preprocess import Preprocess
+
+
+class Source(NamedTuple):
+    """What minibatches are made of: rows (N, D) for a model, in an order that `rng` draws, after `preprocess`."""
+
+    model: Model
+    images: Array
+    batch_size: int
+    rng: np.random.Generator
+    preprocess: Preprocess
 
 
 class Minibatches:
     """All rows of `images` (N, D) in a new random order each time it is run through, in batches of `batch_size`.
 
     The last batch has the N mod batch_size rows that are left, if any are: every row is seen once. Rows are gathered
-    into one buffer, made once, and brought to the device: what is given out is a loan until the next batch.
+    into one buffer, made once, and brought to the device: each batch is valid until the next.
 
-    corrupted   the last batch with the noise of `corruptor`, if there is one, on the same loan
-    targets     what the model is told of the last batch, where it is told anything
+    corrupted   the last batch with the noise that training takes away, if there is any, valid as long
+    targets     the one-hot classes of the last batch, where there are any
     chosen      the numbers of the last batch's rows
     """
 
@@ -29,26 +39,17 @@ class Minibatches:
     targets: Array | None = None
     chosen: Array
 
-    def __init__(
-        self,
-        images: Array,
-        batch_size: int,
-        rng: np.random.Generator,
-        binarizer: Binarizer | None,
-        backend: Backend,
-        dtype: np.dtype[Any],
-        corruptor: Corruptor | None = None,
-    ) -> None:
+    def __init__(self, source: Source) -> None:
+        model, images = source.model, source.images
         self.images = images
         self.rows = len(images)  # in one run through the data
-        self.batch_size = min(batch_size, self.rows)
-        self.rng = rng
-        self.binarizer = binarizer
-        self.corruptor = corruptor
+        self.batch_size = min(source.batch_size, self.rows)
+        self.rng = source.rng
+        self.preprocess = source.preprocess
         self._rows = Rows(images, "images")
-        self._landing, self._landing_corrupted = Landing(backend), Landing(backend)
-        self._host = np.empty((self.batch_size, images.shape[1]), dtype)
-        self._gathered = self._host if images.dtype == dtype else np.empty(self._host.shape, images.dtype)
+        self._landing, self._landing_corrupted = Landing(model.backend), Landing(model.backend)
+        self._host = np.empty((self.batch_size, images.shape[1]), model.dtype)
+        self._gathered = self._host if images.dtype == model.dtype else np.empty(self._host.shape, images.dtype)
 
     def __len__(self) -> int:
         """The number of batches in one run through the data."""
@@ -72,11 +73,11 @@ class Minibatches:
             self._rows.gather(chosen, out=gathered)
             if gathered.dtype != x.dtype:
                 x[...] = gathered
-            x = self.drawn(x)
-            if self.corruptor:
-                self.corrupted = self._landing_corrupted.bring(self.corruptor(x))
+            x, corrupted = self.preprocess(self.augment(x))
+            if corrupted is not None:
+                self.corrupted = self._landing_corrupted.bring(corrupted)
             yield self._landing.bring(x)
 
-    def drawn(self, x: Array) -> Array:
-        """What is given out for the rows x (B, D) of `images`."""
-        return self.binarizer(x) if self.binarizer else x
+    def augment(self, x: Array) -> Array:
+        """The rows x (B, D) of `images`, as they are."""
+        return x

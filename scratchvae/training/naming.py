@@ -1,4 +1,4 @@
-"""What the pieces of a model, and what they put out, are called."""
+"""The names of the modules of a model, and of their outputs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,22 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Any
 
-from scratchvae.memory import Unit
-from scratchvae.models.objective import Objective
-from scratchvae.probability import FreeBits, GaussianKL, ImportanceBound, Likelihood, LogRatio, MarginalBound
+from scratchvae.memory import Module
+from scratchvae.models.parts import modules_in
+from scratchvae.objectives import Objective
+from scratchvae.probability import (
+    DiagonalGaussian,
+    Divergence,
+    FreeBits,
+    GaussianKL,
+    ImportanceBound,
+    Likelihood,
+    LogRatio,
+    MarginalBound,
+)
 
-TERMS = (Likelihood, GaussianKL, FreeBits, LogRatio, ImportanceBound, MarginalBound, Objective)
+BESIDE = ("kl", "log_softmax", "bound")  # what stands between the parts of a model
+TERMS = (Likelihood, Divergence, GaussianKL, FreeBits, LogRatio, ImportanceBound, MarginalBound, Objective)
 RESULTS = {  # what is returned, where that is not "the output" on the way forward, or "dx" on the way back
     ("Split", "forward"): ("mu", "logvar"),
     ("Reparameterize", "forward"): ("z",),
@@ -18,6 +29,7 @@ RESULTS = {  # what is returned, where that is not "the output" on the way forwa
     ("Likelihood", "forward"): ("the log-likelihood",),
     ("Likelihood", "backward"): ("dparameters",),
     ("GaussianKL", "forward"): ("the KL",),
+    ("GaussianKL", "backward"): ("dmu", "dlogvar"),
     ("FreeBits", "forward"): ("the charged KL",),
     ("FreeBits", "backward"): ("dper_dimension",),
     ("LogSoftmax", "forward"): ("log_q",),
@@ -29,22 +41,28 @@ RESULTS = {  # what is returned, where that is not "the output" on the way forwa
     ("MarginalBound", "forward"): ("the evidence", "the divergence"),
     ("MarginalBound", "backward"): ("dlog_q", "dlog_likelihood", "dkl"),
     ("Objective", "forward"): ("the value", "the reconstruction", "the KL"),
-    ("Objective", "backward"): ("dreconstruction", "dkl"),
+    ("Objective", "backward"): ("dlog_likelihood", "dkl"),
+    ("Posterior", "forward"): ("z",),
+    ("Posterior", "backward"): ("dh",),
+    ("Prior", "forward"): ("the log-density",),
+    ("Prior", "backward"): ("dz",),
+    ("Divergence", "forward"): ("the KL",),
+    ("Divergence", "backward"): ("dz", "dlog_q", "dparameters"),
 }
 
 
-def pieces_of(owner: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Every piece that computes for a model, by name; the layers of a network as `model.params` counts them.
+def pieces_of(model: Any) -> Iterator[tuple[str, Module]]:
+    """Every module that computes for a model, by name; the layers of a network as `model.params` counts them.
 
-    What a piece wraps, as `of`, goes by its name: the parameters are the same.
+    Of a module that only hands on to those inside it, these are enough.
     """
-    for attribute, value in vars(owner).items():
-        for number, piece in enumerate(value) if isinstance(value, tuple | list) else [(None, value)]:
-            if isinstance(piece, Unit | Objective):
-                own = str(attribute) if number is None else str(number)  # of a network's `layers` the number is enough
-                full = name if own == "of" else f"{name}.{own}".lstrip(".")
-                yield full, piece
-                yield from pieces_of(piece, full)
+    parts = {**model.parts, **{name: vars(model)[name] for name in BESIDE if name in vars(model)}}
+    if (draws := vars(model).get("draws")) is not None and draws.draws > 1:
+        parts |= {"repeat_h": draws.repeat_h, "repeat_x": draws.repeat_x}
+    for name, part in parts.items():
+        for full, module in modules_in(part, name):
+            if not (isinstance(module, DiagonalGaussian | Divergence) and module.children()):
+                yield full, module
 
 
 def title(name: str, piece: Any) -> str:

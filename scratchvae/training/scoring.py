@@ -11,9 +11,10 @@ from scratchvae.backend import Array, to_numpy
 from scratchvae.memory import Rows
 from scratchvae.models import Model
 from scratchvae.streams import fill, stream
-from scratchvae.training.binarize import Binarizer, check_binarize
-from scratchvae.training.corruption import Corruption, Corruptor
-from scratchvae.training.parts import admit_model
+from scratchvae.training.binarize import check_binarize
+from scratchvae.training.checks import check_model
+from scratchvae.training.corruption import Corruption
+from scratchvae.training.preprocess import Preprocess
 
 
 class Score(NamedTuple):
@@ -44,26 +45,17 @@ def score(
     by the model alone. With `corrupt` the encoder sees them, then, with noise that is drawn from `seed` as well.
     labels (N,) are for a model that takes them. Raises ConfigError, DTypeError, ShapeError or RangeError.
     """
-    check_binarize(binarize, admit_model(model))
-    images = model.admit_data(images, "images")
-    labels = model.admit_labels(labels, len(images))
+    check_binarize(binarize, check_model(model))
+    images = model.check_data(images, "images")
+    labels = model.check_labels(labels, len(images))
     noise = stream(seed, "noise")
-    binarizer = Binarizer(stream(seed, "pixels"), model.dtype, model.config["missing"]) if binarize else None
-    corruptor = (
-        None
-        if corrupt is None
-        else Corruptor(corrupt, stream(seed, "corruption"), model.dtype, model.likelihood.support)
-    )
+    preprocess = Preprocess(model, bool(binarize), corrupt, stream(seed, "pixels"), stream(seed, "corruption"))
     collected = []
-    with model.steady():
+    with model.locks.reading():
         for part in Rows(images, "images").parts(model.chunk_rows):
-            x = images[part]
-            if binarizer:
-                x = binarizer(to_numpy(x))
-            corrupted = corruptor(to_numpy(x)) if corruptor else None
-            told = {} if labels is None else {"labels": labels[part]}
+            x, corrupted = preprocess(images[part])
             eps = fill(np.empty((len(x), model.noise_dim), model.dtype), noise.standard_normal)
-            terms = model.terms(x, eps, corrupted=corrupted, **told)
+            terms = model.terms(x, eps, corrupted=corrupted, labels=None if labels is None else labels[part])
             collected.append([to_numpy(term).astype(np.float64) for term in terms])
     value, reconstruction, kl = (np.concatenate(parts) for parts in zip(*collected, strict=True))
     error = float(value.std(ddof=1)) / sqrt(len(value)) if len(value) > 1 else float("nan")

@@ -13,12 +13,12 @@ import numpy as np
 
 from scratchvae.backend import Array
 from scratchvae.errors import DivergedError
-from scratchvae.layers import Fill
-from scratchvae.memory import Unit
+from scratchvae.layers import NaNToZero
+from scratchvae.memory import Module
 from scratchvae.models import Model, Terms
-from scratchvae.models.objective import Objective
+from scratchvae.objectives import Objective
 from scratchvae.optim import Optimizer
-from scratchvae.probability import Observed
+from scratchvae.probability import MaskedLikelihood
 from scratchvae.training.advice import BETWEEN, SOURCES, WRITTEN, on_arithmetic, on_update
 from scratchvae.training.finding import Finding, diverged, largest, look
 from scratchvae.training.naming import kind_of, layer_of, pieces_of, results, title
@@ -62,7 +62,7 @@ class Traced:
         self._undo.enter_context(np.errstate(over="ignore", invalid="ignore", divide="ignore"))
         for name, piece in pieces_of(self.model):
             for method in dir(piece):
-                if method.startswith(("forward", "backward", "add_backward")) or method == "product":
+                if method.startswith(("forward", "backward")) or method == "product":
                     self._replace(piece, method, self._watched(name, piece, method))
         self._replace(self.model, "forward", self._watched_forward(self.model.forward))
         if self.optimizer is not None:
@@ -108,9 +108,13 @@ class Traced:
     def _watched(self, name: str, piece: Any, method: str) -> Call:
         call: Call = getattr(piece, method)
         parameters, kind, who = list(inspect.signature(call).parameters), kind_of(piece, method), title(name, piece)
-        own = [f"{name}.{of}" for of in piece.parameter_shapes()] if isinstance(piece, Unit) else []
+        own = [f"{name}.{of}" for of in piece.parameter_shapes()] if isinstance(piece, Module) else []
         own = [of for of in own if of in self.model.params]
-        rows = method == "forward" and self._missing and (isinstance(piece, Fill | Observed) or name == "repeat_x")
+        rows = (
+            method == "forward"
+            and self._missing
+            and (isinstance(piece, NaNToZero | MaskedLikelihood) or name == "repeat_x")
+        )
 
         def watched(*given: Any, **named: Any) -> Any:
             arrays = {**dict(zip(parameters, given, strict=False)), **named}
@@ -125,10 +129,7 @@ class Traced:
             given_back = call(*given, **named)
             for of in own if kind == "gradient" else ():
                 self._look(self.model.grads[of], kind, layer_of(of), f"d {of}", advice)
-            if method.startswith("add_"):
-                for of, array in arrays.items():
-                    self._look(array, kind, name, f"{of}, with what {who} added to it", advice)
-            elif given_back is not None:
+            if given_back is not None:
                 for of, array in results(name, piece, method, given_back):
                     self._look(array, kind, name, of, advice, rows and name == "repeat_x")
             if isinstance(piece, Objective) and method == "forward":  # sums can overflow where their terms do not

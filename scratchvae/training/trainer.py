@@ -1,8 +1,9 @@
-"""The training loop."""
+"""The training loop: draw noise, forward, backward, update."""
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+import copy
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import isfinite
 from os import PathLike
@@ -10,32 +11,43 @@ from typing import Any
 
 import numpy as np
 
-from scratchvae.backend import Array, to_numpy
+from scratchvae.backend import Array, surviving, to_numpy
 from scratchvae.errors import ConfigError, DivergedError
+from scratchvae.fused import fused, plain_class
 from scratchvae.memory import Landing
-from scratchvae.models import Model
-from scratchvae.optim import Adam, Optimizer, Schedule
-from scratchvae.settings import positive, truth, whole
-from scratchvae.training.best import Best
+from scratchvae.models import Model, Terms
+from scratchvae.optim import Adam, Optimizer, Schedule, clip_by_global_norm
+from scratchvae.settings import positive, real, seed_of, truth, whole
+from scratchvae.streams import fill, stream
 from scratchvae.training.binarize import check_binarize
-from scratchvae.training.checkpoint import Checkpoints
+from scratchvae.training.callback import RESTART_EPOCH, SKIP, Callback
+from scratchvae.training.callbacks import (
+    Checkpoint,
+    EarlyStopping,
+    FiniteCheck,
+    HistoryRecorder,
+    Progress,
+    WarnOfCollapse,
+)
+from scratchvae.training.checks import check_kl_weight, check_model, check_optimizer
 from scratchvae.training.corruption import Corruption
+from scratchvae.training.fingerprint import fingerprint
 from scratchvae.training.history import History
-from scratchvae.training.interruption import Interruption
+from scratchvae.training.hooks import Hooks
+from scratchvae.training.interrupt import DeferredInterrupt
 from scratchvae.training.kl_weights import KLWeight
 from scratchvae.training.labelled import labelled_minibatches
-from scratchvae.training.minibatches import Minibatches
-from scratchvae.training.parts import check_parts
-from scratchvae.training.progress import Progress
-from scratchvae.training.recipe import recipe
-from scratchvae.training.run import Run
+from scratchvae.training.minibatches import Minibatches, Source
+from scratchvae.training.preprocess import Preprocess
 from scratchvae.training.scoring import score
-from scratchvae.training.steps import Steps
+from scratchvae.training.state import TrainingState, set_states, states_of
+from scratchvae.training.totals import EpochTotals
 from scratchvae.training.tracing import Traced
-from scratchvae.training.turns import Uncopied, one_fit_at_a_time, one_step_at_a_time
+
+PURPOSES = ("training order", "training noise", "training pixels", "training corruption", "training spread")
 
 
-class Trainer(Uncopied):
+class Trainer:
     """Trains a model on minibatches: draw noise, forward, backward, update.
 
     lr           learning rate, a number or a schedule, of Adam (Kingma and Ba 2015); 1e-3 unless given
@@ -51,9 +63,32 @@ class Trainer(Uncopied):
     corrupt      the denoising criterion: the encoder sees each batch with this noise (`Masking`, `GaussianNoise`,
                  `SaltAndPepper`), drawn anew and after any binarisation, and what is scored is the batch without it
 
-    While `fit` runs, other threads may use the model; a second fit of it, or their `step`, raises BusyError. A trainer
-    cannot be copied, nor sent to another process, which raises CopyError: copy its model. Raises ConfigError.
+    All but the model, the seed and the optimizer can be set later, and take effect at the next step or fit; `lr` is
+    that of the optimizer. Where the backend compiles kernels, `optimizer` is the fused variant of the one that was
+    given.
+
+    While `fit` runs, other threads may use the model; a second fit of it, or their `step`, raises BusyError. A copy of
+    a trainer, or one that was pickled, has a copy of the model, and goes on with the same bits. Raises ConfigError.
     """
+
+    __slots__ = (
+        "__weakref__",
+        "_batch_size",
+        "_binarize",
+        "_clip_norm",
+        "_corrupt",
+        "_eps",
+        "_kl_weight",
+        "_label_settings",
+        "_landing",
+        "_landing_corrupted",
+        "_model",
+        "_optimizer",
+        "_preprocess",
+        "_seed",
+        "_streams",
+        "history",
+    )
 
     def __init__(
         self,
@@ -67,21 +102,24 @@ class Trainer(Uncopied):
         kl_weight: KLWeight | None = None,
         corrupt: Corruption | None = None,
     ) -> None:
-        check_parts(model, lr, optimizer, kl_weight)
-        self.model = model
-        self.batch_size = whole("batch_size", batch_size)
-        self.optimizer = Adam(1e-3 if lr is None else lr) if optimizer is None else optimizer
-        self.clip_norm = None if clip_norm is None else positive("clip_norm", clip_norm)
-        self.binarize = check_binarize(binarize, model)
-        self.kl_weight = kl_weight
-        self.corrupt = corrupt
+        self._model = check_model(model)
+        check_optimizer(optimizer, lr)
+        self._seed = seed_of(seed)
+        self._streams = {purpose: stream(seed, purpose) for purpose in PURPOSES}
+        self._binarize, self._corrupt = check_binarize(binarize, model), corrupt
+        self._prepare()
+        self.batch_size, self.clip_norm, self.kl_weight = batch_size, clip_norm, kl_weight
         self.history = History()
-        self.seed = seed
-        self.steps = Steps(model, self.optimizer, seed, self.clip_norm, bool(binarize), kl_weight, corrupt)
-        self._landing_corrupted = Landing(model.backend)
-        self.optimizer.bind(model.backend.xp, model.theta)
+        self._eps = np.empty((0, model.noise_dim), model.dtype)
+        self._landing, self._landing_corrupted = Landing(model.backend), Landing(model.backend)
+        self._label_settings: dict[str, Any] | None = None
+        given = Adam(1e-3 if lr is None else lr) if optimizer is None else optimizer
+        self._optimizer = fused(given, model.backend)
+        self._optimizer.bind(model.backend.xp, model.theta)
+        given._owned = True
 
-    @one_step_at_a_time
+    # --- training
+
     def step(self, x: Any, labels: Any = None) -> float:
         """One update from the batch x (B, D), binarised if so set; returns its loss before the update, in nats a row.
 
@@ -89,23 +127,28 @@ class Trainer(Uncopied):
         DivergedError, before anything is changed, when the loss is not finite, with the first tensor that is not: where
         that is a weight, the step before has made it so.
         """
-        x = self.model.admit_data(x)
-        labels = self.model.admit_labels(labels, len(x))
-        targets = None if labels is None else self.model.targets_of(labels)
-        binarizer, corruptor = self.steps.binarizer, self.steps.corruptor
-        if binarizer:
-            x = binarizer(to_numpy(x))
-        corrupted = self._landing_corrupted.bring(corruptor(to_numpy(x))) if corruptor else None
-        batch = self.model.door.bring(x), corrupted, targets
-        loss = float(self.model.objective.loss(self.steps.forward(*batch)))
-        if not isfinite(loss):
-            with Traced(self.model, self.optimizer):
-                self.steps.forward_again(*batch)
-            raise DivergedError(f"the loss of step {self.optimizer.t + 1} is {loss:g}", self.optimizer.t + 1)
-        self.steps.learn()
-        return loss
+        model = self.model
+        with model.lock, surviving():
+            model.locks.require_no_other_fit()
+            x = model.check_data(x)
+            labels = model.check_labels(labels, len(x))
+            x, corrupted = self._preprocess(x)
+            corrupted = None if corrupted is None else self._landing_corrupted.bring(corrupted)
+            targets = model.targets(labels).get("targets")
+            settings = model.label_settings(None, None) if self._label_settings is None else self._label_settings
+            batch = model.door.bring(x), corrupted, targets, settings
+            self._draw_noise(len(x))
+            loss = float(model.objective.loss(self._forward(*batch)))
+            if not isfinite(loss):
+                with Traced(model, self.optimizer):
+                    self._forward(*batch)
+                raise DivergedError(f"the loss of step {self.optimizer.t + 1} is {loss:g}", self.optimizer.t + 1)
+            model.backward()
+            self._clip()
+            with model.updating:
+                self.optimizer.step(model.dtheta)
+            return loss
 
-    @one_fit_at_a_time
     def fit(
         self,
         images: Any,
@@ -122,30 +165,29 @@ class Trainer(Uncopied):
         keep: int = 2,
         resume: bool = False,
         retries: int = 0,
+        callbacks: Sequence[Callback] = (),
     ) -> History:
         """Run through images (N, D) `epochs` times; returns the history of all epochs this trainer has run.
 
         validation   rows (M, D) that are scored after each epoch, each time with the same noise, binarisation and
                      corruption, and always with the whole beta: a KL weight on its way there changes the weights of the
                      network, not the measure
-        progress     show how it goes on standard error
-        patience     stop when this many epochs in a row brought no lower validation loss; however training ends, the
-                     model, and the optimizer, then are where they were after the epoch of this call with the lowest.
-                     An epoch with a KL weight below 1 may be the best, but is not waited for
+        progress     show how it goes on standard error: `Progress`
+        patience     stop when this many epochs in a row brought no lower validation loss: `EarlyStopping`
         labels       (N,) of a model that takes them: whole numbers from 0; of `SemiSupervisedVAE`, or −1 for none
         validation_labels   (M,) likewise
         labelled_share      of labelled rows in each batch, and spread (N, D), of rows that are drawn anew from
                      N(images, spread²) at each step, such as another VAE's codes: see `LabelledMinibatches`
         checkpoint   file, ending in .npz, that all of training is kept in, `every` so many updates (None: at the end of
-                     each epoch), and when training begins and ends; the last `keep` are kept. See
-                     `scratchvae.training.checkpoint`
+                     each epoch), and when training begins and ends; the last `keep` are kept: `Checkpoint`
         resume       go on from there, if the file is there: training that was ended anyhow and is resumed gives the
                      same bits, on NumPy, as training that was not. Make model and trainer as they were made before:
                      another data, setting or schedule is refused; `every`, `keep`, `retries` and, with a constant
                      rate, a larger `epochs` are not
         retries      when numbers are finite no longer, go back to where the epoch began, and on with half the learning
-                     rate, up to so many times in this call; if that does not help, to where the epoch before it began.
-                     Each is told in a DivergenceWarning, and `history.halvings` counts them
+                     rate, up to so many times in this call: `FiniteCheck`. Each is told in a DivergenceWarning, and
+                     `history.halvings` counts them
+        callbacks    whatever else is to happen beside the steps: see `Callback`
 
         Rows may be an np.memmap of more than fits in memory: what was read of it is given back as training goes on.
         Before the first step of an untrained model, the bias of the output becomes such that it decodes to the mean.
@@ -156,72 +198,279 @@ class Trainer(Uncopied):
         step, and the checkpoints as they were; DataError when the file of a map was cut; FileError when a checkpoint
         cannot be written.
         """
-        whole("epochs", epochs)
-        if patience is not None:
-            whole("patience", patience)
-            if validation is None:
-                raise ConfigError("patience needs validation rows to watch: pass validation=")
-        if isinstance(images, self.model.backend.array_type):
-            images = to_numpy(images)
-        mean = np.empty(self.model.input_dim)
-        images = self.model.admit_data(images, "images", mean)
-        if validation is not None:
-            validation = self.model.admit_data(validation, "validation")
-            watched = self.model.admit_labels(validation_labels, len(validation), "validation_labels")
-            validation = validation, watched
-        elif validation_labels is not None:
-            raise ConfigError("validation_labels were given without the rows that they are of: pass validation=")
-        batches = self._minibatches(images, labels, labelled_share, spread)
-        whole("retries", retries, least=0)
-        checkpoints = None
-        if checkpoint is not None:
-            rows = {"images": images, "labels": batches.labels, "spread": spread}
-            rows |= dict(zip(("validation", "validation_labels"), validation or (None, None), strict=True))
-            settings = recipe(self, rows, patience=patience, labelled_share=labelled_share)
-            checkpoints = Checkpoints(checkpoint, every, keep, settings)
-        elif every is not None or resume:
-            raise ConfigError("every and resume are for training with checkpoints: pass checkpoint=, a file's name")
-        with nullcontext() if checkpoints is None else checkpoints.held():
-            found = None if checkpoints is None else checkpoints.found(truth("resume", resume))
-            with self.history.told():
-                self.model.start_output_bias(mean)
-                best = None if patience is None else Best(self.model.theta, self.optimizer, patience)
-                scored = None if validation is None else partial(self._loss_of, *validation)
-                bar, interruption = Progress(progress, epochs, len(batches)), Interruption()
-                run = Run(self, epochs, batches, best, scored, bar, interruption, checkpoints, retries)
-                if found is not None:
+        with self.model.locks.exclusive_fit(), surviving():
+            shorthands = {
+                Progress: Progress() if truth("progress", progress) else None,
+                EarlyStopping: None if patience is None else EarlyStopping(patience),
+                Checkpoint: self._checkpoint(checkpoint, every, keep, resume),
+                FiniteCheck: FiniteCheck(retries) if whole("retries", retries, least=0) else None,
+            }
+            hooks = Hooks(callbacks, shorthands, always=(HistoryRecorder, FiniteCheck, WarnOfCollapse))
+            mean = np.empty(self.model.input_dim)
+            images = self.model.check_data(to_numpy(images) if self._on_device(images) else images, "images", mean)
+            watched = self._check_validation(validation, validation_labels)
+            batches = self._minibatches(images, labels, labelled_share, spread)
+            as_now = {"binarize": self.binarize, "corrupt": self.corrupt}  # whatever is set before the next fit
+            state = TrainingState(
+                model=self.model,
+                optimizer=self.optimizer,
+                history=self.history,
+                batches=batches,
+                streams=self._streams,
+                epochs=whole("epochs", epochs),
+                validate=None if validation is None else partial(self._validation_loss, *watched, **as_now),
+                callbacks=hooks.callbacks,
+                settings=self._settings(hooks, images, batches.labels, spread, labelled_share, *watched),
+            )
+            state.train_step = partial(self._train_step, state, hooks)
+            hooks.begin_fit(state)
+            # what overflows shows in the loss, which is looked at: NumPy need not warn of it line by line
+            with self.history.recording(), np.errstate(over="ignore", invalid="ignore"), hooks.running(state):
+                state.totals = EpochTotals(self.model, batches.batch_size)
+                if state.resume_from is None:
+                    self.model.start_output_bias(mean)
+                else:
                     with self.model.writing():
-                        found.put_into(run)
-                    bar.step(run.done)
-                elif checkpoints is not None:
-                    checkpoints.write(run)  # so that what cannot be written is told before hours of training
-                self._train(run, interruption)
+                        state.resume_from()
+                with DeferredInterrupt(state.stop):
+                    begins = True
+                    while not (state.stop_reason or state.finished):
+                        if begins:
+                            hooks.begin_epoch(state)
+                        if not state.stop_reason:
+                            begins = self._run_epoch(state, hooks)
+                self.history.stopped = state.stop_reason = state.stop_reason or "finished"
         return self.history
 
-    def _train(self, run: Run, interruption: Interruption) -> None:
-        # what overflows shows in the loss, which is looked at: NumPy need not warn of it line by line
-        with interruption, np.errstate(over="ignore", invalid="ignore"):
-            try:
-                self.history.stopped = run.go()
-            finally:
-                run.bar.close()
-                if run.best is not None:
-                    with self.model.writing():
-                        run.best.restore()
-                    self.history.best_epoch = run.best.epoch
+    def _run_epoch(self, state: TrainingState, hooks: Hooks) -> bool:
+        """The rest of an epoch; whether it came to its end."""
+        state.start_clock()
+        for x in state.batches.after(state.batch):
+            if self._train_step(state, hooks, x) != RESTART_EPOCH:
+                state.stop_clock()
+                hooks.end_step(state)
+            if state.restart_requested:
+                state.restart_epoch()
+                return False
+            if state.stop_reason and not state.last_batch:
+                return False
+        hooks.end_epoch(state)
+        if state.restart_requested:
+            state.restart_epoch()
+            return False
+        return True
+
+    def _train_step(self, state: TrainingState, hooks: Hooks, x: Array) -> str | None:
+        """One step from the batch x (B, D); what the callbacks answered."""
+        model, batches = self.model, state.batches
+        with model.lock:
+            self._draw_noise(len(x))
+            state.terms = self._forward(x, batches.corrupted, batches.targets, self._label_settings)
+            looked_at = bool(model.own_parts) and state.batches_done == 0
+            if looked_at:
+                model.expect_gradients()
+            model.backward()
+            if looked_at:
+                model.check_gradients()
+            self._clip()
+            answer = hooks.before_update(state)
+            if answer == RESTART_EPOCH:
+                state.restart_requested = True
+                return answer
+            if answer != SKIP:
+                with model.updating:
+                    self.optimizer.step(model.dtheta)
+        state.batch += 1
+        return answer
+
+    def _draw_noise(self, rows: int) -> None:
+        if rows > len(self._eps):
+            self._eps = np.empty((rows, self.model.noise_dim), self.model.dtype)
+        fill(self._eps[:rows], self._streams["training noise"].standard_normal)
+
+    def _forward(
+        self, x: Array, corrupted: Array | None, targets: Array | None, settings: dict[str, Any] | None
+    ) -> Terms:
+        """The terms of the batch x (B, D) on the device, with the noise that was drawn last."""
+        asked = dict(settings or {})  # a forward that knows x and eps alone will do where no more is asked of it
+        if corrupted is not None:
+            asked["corrupted"] = corrupted
+        if targets is not None:
+            asked["targets"] = targets
+        if self.kl_weight is not None:
+            asked["kl_weight"] = real("kl_weight", self.kl_weight(self.optimizer.t))
+        return self.model.forward(x, self._landing.bring(self._eps[: len(x)]), **asked)
+
+    def _clip(self) -> None:
+        if self.clip_norm is not None:
+            clip_by_global_norm(self.model.backend.xp, self.model.dtheta, self.clip_norm)
+
+    # --- what a fit is given
+
+    def _on_device(self, images: Any) -> bool:
+        return isinstance(images, self.model.backend.array_type) and not self.model.backend.on_host
+
+    def _checkpoint(self, path: Any, every: int | None, keep: int, resume: bool) -> Checkpoint | None:
+        if path is None and (every is not None or truth("resume", resume)):
+            raise ConfigError("every and resume are for training with checkpoints: pass checkpoint=, a file's name")
+        return None if path is None else Checkpoint(path, every, keep, resume)
+
+    def _check_validation(self, rows: Any, labels: Any) -> tuple[Any, Any]:
+        if rows is None:
+            if labels is not None:
+                raise ConfigError("validation_labels were given without the rows that they are of: pass validation=")
+            return None, None
+        rows = self.model.check_data(rows, "validation")
+        return rows, self.model.check_labels(labels, len(rows), "validation_labels")
 
     def _minibatches(self, images: Array, labels: Any, share: float | None, spread: Any) -> Minibatches:
-        model, steps = self.model, self.steps
-        rng, spread_rng = steps.streams["training order"], steps.streams["training spread"]
-        how = images, self.batch_size, rng, steps.binarizer, model.backend, model.dtype, steps.corruptor
-        labels = model.admit_labels(labels, len(images))
+        model, streams = self.model, self._streams
+        source = Source(model, images, self.batch_size, streams["training order"], self._preprocess)
+        labels = model.check_labels(labels, len(images))
         if labels is not None:
-            return labelled_minibatches(model, how, labels, share, spread, spread_rng)
+            batches = labelled_minibatches(source, labels, share, spread, streams["training spread"])
+            self._label_settings = model.label_settings(labels, batches.share)
+            return batches
         if spread is not None or share is not None:
             raise ConfigError(
                 "spread and labelled_share are for a model that takes labels, such as ConditionalVAE: leave them out"
             )
-        return Minibatches(*how)
+        return Minibatches(source)
 
-    def _loss_of(self, rows: Any, labels: Any) -> float:
-        return -score(self.model, rows, binarize=self.binarize, corrupt=self.corrupt, labels=labels).value
+    def _validation_loss(self, rows: Any, labels: Any, **asked: Any) -> float:
+        return -score(self.model, rows, labels=labels, **asked).value
+
+    def _settings(
+        self, hooks: Hooks, images: Any, labels: Any, spread: Any, share: float | None, validation: Any, watched: Any
+    ) -> dict[str, Any]:
+        """What a resumed training has to equal, as JSON can hold it; nothing where no checkpoint is written."""
+        if hooks.find(Checkpoint) is None:
+            return {}
+        own = ("batch_size", "seed", "clip_norm", "binarize", "optimizer", "kl_weight", "corrupt")
+        callbacks: dict[str, Any] = dict(hooks.that_change_weights())
+        if len(callbacks) > 1:
+            callbacks["order"] = ", ".join(callbacks)
+        settings = {name: getattr(self, name) for name in own}
+        data = {"images": images, "labels": labels, "spread": spread}
+        data |= {"validation": validation, "validation_labels": watched}
+        return fingerprint(self.model, {**settings, "labelled_share": share, "callbacks": callbacks}, data)
+
+    # --- settings
+
+    @property
+    def model(self) -> Model:
+        """The model that is trained."""
+        return self._model
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer, bound to the model's weights."""
+        return self._optimizer
+
+    @property
+    def seed(self) -> int:
+        """The seed of all random streams."""
+        return self._seed
+
+    @property
+    def lr(self) -> float | Schedule:
+        """The learning rate of the optimizer, a number or a schedule."""
+        return self._optimizer.lr
+
+    @lr.setter
+    def lr(self, value: float | Schedule) -> None:
+        self._optimizer.lr = value
+
+    @property
+    def batch_size(self) -> int:
+        """Rows a step."""
+        return self._batch_size
+
+    @batch_size.setter
+    def batch_size(self, value: int) -> None:
+        self._batch_size = whole("batch_size", value)
+
+    @property
+    def clip_norm(self) -> float | None:
+        """The largest norm of the gradient; None for any."""
+        return self._clip_norm
+
+    @clip_norm.setter
+    def clip_norm(self, value: float | None) -> None:
+        self._clip_norm = None if value is None else positive("clip_norm", value)
+
+    @property
+    def kl_weight(self) -> KLWeight | None:
+        """What multiplies the model's beta in each update; None for 1."""
+        return self._kl_weight
+
+    @kl_weight.setter
+    def kl_weight(self, value: KLWeight | None) -> None:
+        self._kl_weight = check_kl_weight(value, self._model)
+
+    @property
+    def binarize(self) -> str | None:
+        """Whether pixels are drawn anew at each step: "dynamic" or None."""
+        return self._binarize
+
+    @binarize.setter
+    def binarize(self, value: str | None) -> None:
+        self._binarize = check_binarize(value, self._model)
+        self._prepare()
+
+    @property
+    def corrupt(self) -> Corruption | None:
+        """The noise that the encoder sees; None without."""
+        return self._corrupt
+
+    @corrupt.setter
+    def corrupt(self, value: Corruption | None) -> None:
+        before, self._corrupt = self._corrupt, value
+        try:
+            self._prepare()
+        except ConfigError:
+            self._corrupt = before
+            raise
+
+    def _prepare(self) -> None:
+        pixels, noise = self._streams["training pixels"], self._streams["training corruption"]
+        self._preprocess = Preprocess(self._model, self._binarize is not None, self._corrupt, pixels, noise)
+
+    # --- copies
+
+    def __repr__(self) -> str:
+        return f"<Trainer of {self.model!r}, {self.optimizer.t} updates by {type(self.optimizer).__name__}>"
+
+    def __copy__(self) -> Trainer:
+        return copy.deepcopy(self)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        with self.model.lock:
+            optimizer, plain = self.optimizer, plain_class(self.optimizer)
+            settings = {name: getattr(self, name) for name in ("batch_size", "seed", "clip_norm", "binarize")}
+            settings |= {"kl_weight": self.kl_weight, "corrupt": self.corrupt}
+            settings["optimizer"] = plain.from_config(optimizer.config())
+            memory = {name: to_numpy(array).copy() for name, array in optimizer.memory.items()}
+            state = {
+                "updates": optimizer.t,
+                "memory": memory,
+                "streams": states_of(self._streams),
+                "label_settings": self._label_settings,
+            }
+            model = copy.copy(self.model)  # of the same moment as the rest
+            return _again, (type(self), model, settings, state, self.history)
+
+
+def _again(
+    kind: type[Trainer], model: Model, settings: dict[str, Any], state: dict[str, Any], history: History
+) -> Trainer:
+    """The trainer of that model, where it was."""
+    trainer = kind(model, **settings)
+    optimizer = trainer.optimizer
+    optimizer.t = state["updates"]
+    for name, array in optimizer.memory.items():
+        model.backend.copy_from_host(array, state["memory"][name])
+    set_states(trainer._streams, state["streams"])
+    trainer._label_settings = state["label_settings"]
+    trainer.history = history
+    return trainer

@@ -10,10 +10,10 @@
 
 from scratchvae.verification.checks import CHECKS, Check, Measurement
 from scratchvae.verification.judge import Finding, examine, hold
+from scratchvae.verification.model_problem import of_model
 from scratchvae.verification.oracles import ORACLES, Oracle, get_oracle
 from scratchvae.verification.problem import GradientProblem, Problem, StepProblem, Subject
 from scratchvae.verification.subjects import SUBJECTS
-from scratchvae.verification.subjects.models import of_model
 
 __all__ = [
     "CHECKS",

@@ -1,14 +1,54 @@
-"""Whole models as formulas, over any oracle."""
+"""Whole models as formulas, over any oracle: of what a model's configuration says, and not of its parts."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import log
 from typing import Any
 
 import numpy as np
 
 from scratchvae.backend import Array
+from scratchvae.errors import ConfigError
+from scratchvae.models.network import ACTIVATIONS
 from scratchvae.verification.oracles import Oracle
+
+_ACTIVATIONS = {kind.__name__: name for name, kind in ACTIVATIONS.items()}
+
+# From the oracle, the parameters by name, the encoder's output h (B, O) and noise eps (B, n): z (B, Z), drawn from
+# q(z | x), and log q(z | x) and log p(z) (B,).
+Draw = Callable[[Oracle, dict[str, Any], Any, Any], tuple[Any, Any, Any]]
+
+
+def network(oracle: Oracle, params: dict[str, Any], part: str, x: Any, config: dict[str, Any], targets: Any) -> Any:
+    """What the network of that name, "encoder" or "decoder", makes of x and of one-hot rows `targets`, or None."""
+    own = config.get(part)
+    if own is None:
+        return perceptron(oracle, params, part, x, config["activation"], targets)
+    return described(oracle, params, part, x, own, targets)
+
+
+def described(
+    oracle: Oracle, params: dict[str, Any], part: str, x: Any, layer: dict[str, Any], targets: Any = None
+) -> Any:
+    """What a layer makes of x, as a model's file describes it, its weights being `part`.W and so on.
+
+    Raises ConfigError for a class that is not known.
+    """
+    name, settings = layer["class"], layer["config"]
+    if name in ("Sequential", "ConditionalSequential"):
+        for k, inner in enumerate(settings["layers"]):
+            x = described(oracle, params, f"{part}.{k}", x, inner, targets)
+        return x
+    if name == "Linear":
+        return oracle.affine(x, params[f"{part}.W"], params[f"{part}.b"])
+    if name == "ConditionalLinear":
+        return conditional_affine(oracle, x, params[f"{part}.W"], params[f"{part}.V"], targets)
+    if name == "LeakyReLU":
+        return oracle.relu(x) - settings["slope"] * oracle.relu(-x)
+    if name in _ACTIVATIONS:
+        return getattr(oracle, _ACTIVATIONS[name])(x)
+    raise ConfigError(f"no formula of {part}, a {name}, is known: hold it against finite differences alone")
 
 
 def perceptron(oracle: Oracle, params: dict[str, Any], part: str, x: Any, activation: str, targets: Any = None) -> Any:
@@ -19,13 +59,13 @@ def perceptron(oracle: Oracle, params: dict[str, Any], part: str, x: Any, activa
     steps = sorted({int(name.split(".")[1]) for name in params if name.startswith(part)})
     for k in steps:
         W, V, b = (params.get(f"{part}.{k}.{name}") for name in "WVb")
-        x = oracle.affine(x, W, b) if V is None else labelled_affine(oracle, x, W, V, targets)
+        x = oracle.affine(x, W, b) if V is None else conditional_affine(oracle, x, W, V, targets)
         if k != steps[-1]:
             x = getattr(oracle, activation)(x)
     return x
 
 
-def labelled_affine(oracle: Oracle, x: Any, W: Any, V: Any, targets: Any) -> Any:
+def conditional_affine(oracle: Oracle, x: Any, W: Any, V: Any, targets: Any) -> Any:
     """x W + c V, of rows x and one-hot rows c."""
     nothing = 0.0 * V[0]
     return oracle.affine(x, W, nothing) + oracle.affine(targets, V, nothing)
@@ -60,17 +100,24 @@ def gaussian_decoded(oracle: Oracle, outputs: Any, x: Any) -> Any:
     return oracle.gaussian(mu, oracle.softplus(r + 12.0) - 12.0, x)
 
 
+def gaussian_draw(oracle: Oracle, params: dict[str, Any], h: Any, eps: Any) -> tuple[Any, Any, Any]:
+    """z = μ + σ ε with h = [μ, log σ²], and log N(z; μ, σ²) and log N(z; 0, 1). Kingma and Welling 2013, eq. 10."""
+    mu, logvar = h[:, : eps.shape[1]], h[:, eps.shape[1] :]
+    z = oracle.reparameterize(mu, logvar, eps)
+    return z, oracle.gaussian(mu, logvar, z), oracle.gaussian(0 * mu, 0 * mu, z)
+
+
 def autoencoded(
     oracle: Oracle, params: dict[str, Any], seen: Any, eps: Any, config: dict[str, Any], targets: Any = None
 ) -> tuple[Any, Any, Any]:
     """What the decoder puts out for z = μ + σ ε, and mu and logvar, of rows of which that was `seen`.
 
-    Kingma and Welling 2013, eq. 10, L = 1. One-hot rows `targets` are what a conditional VAE is told.
+    Kingma and Welling 2013, eq. 10, L = 1. One-hot rows `targets` are what a conditional VAE is given.
     """
-    code = perceptron(oracle, params, "encoder", seen, config["activation"], targets)
-    mu, logvar = code[:, : eps.shape[1]], code[:, eps.shape[1] :]
-    z = oracle.reparameterize(mu, logvar, eps)
-    return perceptron(oracle, params, "decoder", z, config["activation"], targets), mu, logvar
+    h = network(oracle, params, "encoder", seen, config, targets)
+    z, _, _ = gaussian_draw(oracle, params, h, eps)
+    outputs = network(oracle, params, "decoder", z, config, targets)
+    return outputs, h[:, : eps.shape[1]], h[:, eps.shape[1] :]
 
 
 def negative_elbo(
@@ -90,10 +137,44 @@ def negative_elbo(
     Where `observed` (B, D) is given and 0, x_n is not scored, and the encoder sees 0.
     """
     seen = x if corrupted is None else corrupted
-    told = seen if observed is None else seen * observed
-    outputs, mu, logvar = autoencoded(oracle, params, told, eps, config, targets)
+    outputs, mu, logvar = autoencoded(
+        oracle, params, seen if observed is None else seen * observed, eps, config, targets
+    )
     reconstruction = observed_log_likelihood(oracle, params, outputs, x, config, observed)
     return beta * charged_kl(oracle, mu, logvar, config["free_bits"]) - reconstruction.sum() / len(x)
+
+
+def negative_importance_bound(
+    oracle: Oracle,
+    params: dict[str, Any],
+    x: Any,
+    eps: Any,
+    config: dict[str, Any],
+    beta: float,
+    corrupted: Any = None,
+    observed: Any = None,
+    targets: Any = None,
+    draw: Draw = gaussian_draw,
+) -> Any:
+    """−(1/B) Σ_n log (1/K) Σ_k p(x_n | z_nk) (p(z_nk) / q(z_nk | x_n))^β. Mattei and Frellsen 2019, eq. 4, with a β.
+
+    With K = 1 it is the ELBO whose KL is that of the one draw. The others are as in `negative_elbo`.
+    """
+    seen, K = x if corrupted is None else corrupted, config["importance_samples"]
+    h = network(oracle, params, "encoder", seen if observed is None else seen * observed, config, targets)
+    total: Any = None
+    for k, columns in enumerate(np.split(np.arange(eps.shape[1]), K)):
+        z, log_q, log_p = draw(oracle, params, h, eps[:, columns[0] : columns[-1] + 1])
+        outputs = network(oracle, params, "decoder", z, config, targets)
+        log_w = observed_log_likelihood(oracle, params, outputs, x, config, observed) + beta * (log_p - log_q)
+        total = log_w if k == 0 else log_add(oracle, total, log_w)
+    return log(K) - total.sum() / len(x)
+
+
+def log_add(oracle: Oracle, a: Any, b: Any) -> Any:
+    """log(eᵃ + eᵇ) = max(a, b) + softplus(−|a − b|), where no share is 1 less another."""
+    above, below = oracle.relu(b - a), oracle.relu(a - b)
+    return a + above + oracle.softplus(-(above + below))
 
 
 def negative_marginal_bound(
@@ -106,18 +187,24 @@ def negative_marginal_bound(
     corrupted: Any,
     targets: Array,
     alpha: float,
+    draw: Draw | None = None,
 ) -> Any:
     """−(1/B) Σ_n of the bound of M2, class by class. Kingma et al. 2014, eq. 6 to 9, with a β on all that diverges.
 
-    Zeros in a row of `targets` stand for a class that is not known.
+    Zeros in a row of `targets` stand for a class that is not known. With `draw`, the KL is that of the one draw.
     """
     seen = x if corrupted is None else corrupted
-    logits = perceptron(oracle, params, "classifier", seen, config["activation"])
+    logits = network(oracle, params, "classifier", seen, config, None)
     every, terms = np.eye(targets.shape[1]), []
     for k in range(len(every)):
         told = oracle.constant(every[[k] * len(targets)])
-        outputs, mu, logvar = autoencoded(oracle, params, seen, eps, config, told)
-        terms.append((log_likelihood(oracle, params, outputs, x, config), oracle.gaussian_kl(mu, logvar)))
+        if draw is None:
+            outputs, mu, logvar = autoencoded(oracle, params, seen, eps, config, told)
+            kl = oracle.gaussian_kl(mu, logvar)
+        else:
+            z, log_q, log_p = draw(oracle, params, network(oracle, params, "encoder", seen, config, told), eps)
+            outputs, kl = network(oracle, params, "decoder", z, config, told), log_q - log_p
+        terms.append((log_likelihood(oracle, params, outputs, x, config), kl))
     q, log_q = oracle.softmax(logits), oracle.log_softmax(logits)
     return -marginal_bound(oracle, q, log_q, targets, terms, beta, alpha).sum() / len(x)
 
@@ -141,35 +228,8 @@ def charged_kl(oracle: Oracle, mu: Any, logvar: Any, free: float) -> Any:
     return sum(free + oracle.relu(column.sum() / len(mu) - free) for column in columns)
 
 
-def negative_importance_bound(
-    oracle: Oracle,
-    params: dict[str, Any],
-    x: Any,
-    eps: Any,
-    config: dict[str, Any],
-    beta: float,
-    corrupted: Any = None,
-    observed: Any = None,
-) -> Any:
-    """−(1/B) Σ_n log (1/K) Σ_k p(x_n | z_nk) (p(z_nk) / q(z_nk | x_n))^β. Mattei and Frellsen 2019, eq. 4, with a β.
-
-    `corrupted` and `observed` are as in `negative_elbo`.
-    """
-    seen, Z = x if corrupted is None else corrupted, config["latent_dim"]
-    code = perceptron(oracle, params, "encoder", seen if observed is None else seen * observed, config["activation"])
-    mu, logvar = code[:, :Z], code[:, Z:]
-    total: Any = None
-    for k in range(config["importance_samples"]):
-        z = oracle.reparameterize(mu, logvar, eps[:, k * Z : (k + 1) * Z])
-        outputs = perceptron(oracle, params, "decoder", z, config["activation"])
-        log_w = observed_log_likelihood(oracle, params, outputs, x, config, observed)
-        log_w = log_w + beta * (oracle.gaussian(0 * mu, 0 * mu, z) - oracle.gaussian(mu, logvar, z))
-        total = log_w if total is None else total + oracle.softplus(log_w - total)  # log(eᵃ + eᵇ)
-    return log(config["importance_samples"]) - total.sum() / len(x)
-
-
 def negative_log_likelihood(oracle: Oracle, params: dict[str, Any], x: Any, config: dict[str, Any], seen: Any) -> Any:
     """−(1/B) Σ_n log p(x_n | z_n) with z the code of what was seen of x."""
-    z = perceptron(oracle, params, "encoder", seen, config["activation"])
-    outputs = perceptron(oracle, params, "decoder", z, config["activation"])
+    z = network(oracle, params, "encoder", seen, config, None)
+    outputs = network(oracle, params, "decoder", z, config, None)
     return -log_likelihood(oracle, params, outputs, x, config).sum() / len(x)

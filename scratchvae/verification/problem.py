@@ -9,7 +9,6 @@ import numpy as np
 
 from scratchvae.backend import Array
 from scratchvae.errors import ShapeError
-from scratchvae.memory import Unit
 from scratchvae.models import Model
 from scratchvae.settings import of_kind
 from scratchvae.verification.oracles import Oracle
@@ -54,10 +53,10 @@ class Subject(NamedTuple):
     draw: Callable[[np.random.Generator], Problem]
 
 
-def admitted(model: Any, x: Any, eps: Any) -> tuple[Array, Array]:
+def check_rows(model: Any, x: Any, eps: Any) -> tuple[Array, Array]:
     """x (B, D) and eps (B, noise_dim), once `model` is known to be one, and to take them. Raises as its methods do."""
     model = of_kind("model", model, Model, "a model, such as VAE(784, 20)")
-    x, eps = model.admit_data(x), model.door.rows(eps, "eps", model.noise_dim)
+    x, eps = model.check_data(x), model.door.rows(eps, "eps", model.noise_dim)
     if len(eps) != len(x):
         raise ShapeError(f"eps has {len(eps)} rows and x has {len(x)}; expected one row of noise for each row of x")
     return x, eps
@@ -75,37 +74,37 @@ class Twins(dict["np.dtype[Any]", Any]):
         return self[dtype]
 
 
-def of_unit(
-    make: Callable[[], Unit],
+def of_module(
+    make: Callable[[], Any],
     backward: Callable[[Any, Array], Sequence[Array]],
     formula: Callable[[Oracle], Callable[..., Any]],
     **inputs: Array,
 ) -> GradientProblem:
-    """The problem of a unit whose forward takes the inputs; a batch twice as tall has passed through it before."""
+    """The problem of a module whose forward takes the inputs; a batch twice as tall has passed through it before."""
 
     def used(dtype: np.dtype[Any]) -> Any:
-        unit: Any = make()
-        unit.forward(*(np.concatenate([x, x]).astype(dtype) for x in inputs.values()))
-        return unit
+        module = make()
+        module.forward(*(np.concatenate([x, x]).astype(dtype) for x in inputs.values()))
+        return module
 
-    units = Twins(used)
+    modules = Twins(used)
 
     def forward(*arrays: Array) -> Any:
-        return units[arrays[0].dtype].forward(*arrays)
+        return modules[arrays[0].dtype].forward(*arrays)
 
     def vjp(dy: Array, *arrays: Array) -> Sequence[Array]:
         forward(*arrays)
-        return backward(units[arrays[0].dtype], dy)
+        return backward(modules[arrays[0].dtype], dy)
 
     return GradientProblem(inputs, forward, vjp, formula)
 
 
 def with_hidden(problem: GradientProblem, hidden: Array) -> GradientProblem:
-    """`problem`, whose input x has NaN wherever `hidden` is True when our code is given it."""
-    at = list(problem.inputs).index("x")
+    """`problem`, whose x, and corrupted x, have NaN wherever `hidden` is True when our code is given them."""
+    at = [k for k, name in enumerate(problem.inputs) if name in ("x", "corrupted")]
 
     def hide(arrays: Sequence[Array]) -> list[Array]:
-        return [np.where(hidden, a.dtype.type(np.nan), a) if k == at else a for k, a in enumerate(arrays)]
+        return [np.where(hidden, a.dtype.type(np.nan), a) if k in at else a for k, a in enumerate(arrays)]
 
     return problem._replace(
         forward=lambda *arrays: problem.forward(*hide(arrays)),

@@ -254,9 +254,20 @@ def test_evaluate_speaks_of_an_elbo_for_a_vae_only(capsys):
 def test_info_says_what_a_model_is_by_its_folder_or_its_file(capsys, vae, name):
     assert run(f"info {name} --json") == 0
     facts = json.loads(capsys.readouterr().out)
-    assert facts["model"] == "VAE" and vae.config.items() <= facts.items()
+    assert facts["model"] == "VAE" and vae.to_config().items() <= facts.items()
     assert {"data": "digits", "binarize": None}.items() <= facts["notes"].items()
     assert facts["parameters"]["encoder.0.W"] == [64, 16]
+
+
+def test_a_bound_of_several_draws_is_called_so_and_its_objective_is_told(capsys):
+    vae = scratchvae.VAE(64, 3, (8,), objective=scratchvae.objectives.ImportanceWeighted(4))
+    scratchvae.save(vae, "own.npz")
+    assert run("evaluate own.npz digits") == 0
+    told = capsys.readouterr().out
+    assert "bound of 4 draws" in told and "ELBO" not in told and "one draw" not in told
+    assert run("info own.npz --json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["objective"] == {"class": "ImportanceWeighted", "config": {"draws": 4}}
 
 
 def test_info_says_what_is_installed(capsys):

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scratchvae.cli import main
-from scratchvae.cli.config_file import OF_ITS_RUN
 from scratchvae.cli.parser import make_parser
+from scratchvae.cli.train_options import OPTIONS
+
+OF_ITS_RUN = {option.dest for option in OPTIONS if not option.kept}
 
 
 @pytest.fixture

@@ -94,12 +94,20 @@ def test_rows_are_embedded_reconstructed_and_scored_with_their_labels(model, dig
 def test_ways_through_the_latent_space_are_of_one_class():
     told, x = sv.load("told"), sv.datasets.load("digits").test.images
     assert run("interpolate told --label 2 --from 0 --to 1 --steps 3 --out way.npy") == 0
-    with told.told(2):
-        assert np.array_equal(np.load("way.npy"), told.interpolate(x[0], x[1], 3))
+    assert np.array_equal(np.load("way.npy"), told.interpolate(x[0], x[1], 3, labels=2))
     assert run("walk told --label 5 --dimensions 1 --steps 3 --out walk.npy") == 0
-    with told.told(5):
-        assert np.array_equal(np.load("walk.npy"), told.walk(dimension=1, values=np.linspace(-3, 3, 3)))
-    assert run("denoise told --out denoised.npy --picture denoised.png") == 0
+    values = np.linspace(-3, 3, 3)
+    assert np.array_equal(np.load("walk.npy"), told.walk(dimension=1, values=values, labels=5))
+
+
+@pytest.mark.parametrize("draws", [0, 2])
+@pytest.mark.parametrize("model", ["told", "semi"])
+def test_rows_are_denoised_with_their_labels(model, draws, digits):
+    line = f"denoise {model} --noise masking --level 0.3 --draws {draws} --seed 4"
+    assert run(f"{line} --out denoised.npy --picture denoised.png") == 0
+    noisy = sv.training.Masking(0.3)(digits.test.images, seed=4)
+    labels = digits.test.labels if model == "told" else None
+    assert np.array_equal(np.load("denoised.npy"), sv.load(model).denoise(noisy, draws, 4, labels))
 
 
 def test_classify_writes_probabilities_and_the_likeliest_class(folder, digits):
@@ -131,7 +139,7 @@ REFUSED = {
     "train --model semi-supervised --labels 20000": "rows are labelled 0, which is fewer",
     "train --model semi-supervised --labelled-share 2": "labelled_share=2.0: expected a number above 0 and below 1",
     "train table.npy --model conditional": "table.npy has no labels that are classes",
-    "train --model conditional --missing": "missing=True is for a VAE that is told no class",
+    "train --model conditional --missing": "missing=True is for a VAE that is given no class",
     "train --model semi-supervised --free-bits 0.1": "free_bits are for a VAE whose KL is of a row",
     "embed told table.npy": "has no labels, and a ConditionalVAE needs the class of each row",
 }

@@ -12,7 +12,7 @@ import pytest
 
 import scratchvae
 from scratchvae.cli import main
-from scratchvae.training.run import Run
+from scratchvae.training import Trainer
 
 QUICK = ("train", "--hidden", "16", "--latent", "3", "--quiet", "--no-pictures", "--binarize", "dynamic")
 
@@ -35,15 +35,15 @@ def train(*words):
 
 
 def killed_after(updates, monkeypatch, *words):
-    step = Run.step
+    step = Trainer._train_step
 
-    def until(run, x):
-        if run.optimizer.t == updates:
+    def until(trainer, state, *words):
+        if state.updates == updates:
             raise Killed
-        return step(run, x)
+        return step(trainer, state, *words)
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(Run, "step", until)
+        patched.setattr(Trainer, "_train_step", until)
         train(*words)
 
 
@@ -125,7 +125,7 @@ def test_each_retry_is_told_in_a_line(capsys):
         (("--checkpoint", "digits"), "DATA is named before --checkpoint"),
         (("--resume", "--batch-size", "7"), "batch_size was 128 and is 7"),
         (("--resume", "--lr", "0.1"), "optimizer.schedule.lr was 0.001 and is 0.1"),
-        (("--resume", "--patience", "2"), "patience was None and is 2"),
+        (("--resume", "--patience", "2"), "callbacks.EarlyStopping.patience was None and is 2"),
         (("--resume", "--seed", "1"), "seed was 0 and is 1"),
         (("--checkpoint",), "--resume"),
         (("--retries", "-1"), "retries=-1"),
@@ -135,11 +135,11 @@ def test_each_retry_is_told_in_a_line(capsys):
 def test_what_cannot_be_is_refused_in_one_line(folder, monkeypatch, capsys, words, says):
     killed_after(20, monkeypatch, "--epochs", "3", "--out", "run", "--checkpoint")
     capsys.readouterr()
-    before = {path: path.read_bytes() for path in folder.rglob("*.npz")}
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert train("--epochs", "3", "--out", "run", *words) == 2
     said = capsys.readouterr().err
     assert said.startswith("scratchvae train: ") and said.count("\n") == 1 and says in said
-    assert before == {path: path.read_bytes() for path in folder.rglob("*.npz")}
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_the_settings_of_a_run_with_checkpoints_can_be_taken_for_another(folder):
@@ -156,12 +156,12 @@ def test_info_tells_how_far_a_checkpoint_had_come(monkeypatch, capsys):
     assert main(["info", "run/checkpoint.npz"]) == 0
     told = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
     facts = {name: fact.strip() for name, fact in told.items()}
-    assert (facts["file"], facts["updates"], facts["epochs"]) == ("checkpoint, format 2", "12", "1")
+    assert (facts["file"], facts["updates"], facts["epochs"]) == ("checkpoint, format 3", "12", "1")
     assert facts["training"].startswith("not ended") and facts["model"] == "VAE"
     assert train("--epochs", "3", "--out", "run", "--resume") == 0
     assert main(["info", "run/checkpoint.npz"]) == main(["info", "run"]) == 0
     out = capsys.readouterr().out
-    assert "finished" in out and "model, format 2" in out
+    assert "finished" in out and "model, format 3" in out
 
 
 def test_a_run_that_diverged_can_be_gone_on_with_at_half_the_rate(folder, capsys):

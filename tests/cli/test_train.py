@@ -13,7 +13,6 @@ from scratchvae.cli import BUG, main
 from scratchvae.datasets import binarized_mnist
 from scratchvae.errors import DataError
 from scratchvae.training import Trainer
-from scratchvae.training.steps import Steps
 
 QUICK = ("--epochs", "1", "--hidden", "16", "--latent", "3")
 BARE = ("--quiet", "--no-pictures")
@@ -61,7 +60,7 @@ def rows(count, *shape, seed=0):
 )
 def test_the_likelihood_and_its_sigma_are_those_asked_for(words, name, sigma):
     model = trained(*words.split())
-    assert (model.config["likelihood"], model.config["sigma"]) == (name, sigma)
+    assert (model.to_config()["likelihood"], model.to_config()["sigma"]) == (name, sigma)
 
 
 @pytest.mark.parametrize("likelihood", ["gaussian", "gaussian_learnt", "gaussian_decoded"])
@@ -147,7 +146,7 @@ def test_the_record_of_a_run_says_what_was_asked_and_what_came_of_it(folder):
     record = json.loads((folder / "run/config.json").read_text(encoding="utf-8"))
     asked = {"data": "digits", "epochs": 1, "hidden": [16], "latent": 3, "seed": 7, "lr": 0.01, "out": "run"}
     assert asked.items() <= record["command"].items()
-    assert record["model"] == model.config
+    assert record["model"] == model.to_config()
     assert record["versions"] == {"scratchvae": scratchvae.__version__, "numpy": np.__version__}
     test = scratchvae.score(model, scratchvae.datasets.load("digits").test.images)
     assert record["result"]["test"] == test._asdict()
@@ -212,14 +211,14 @@ def test_patience_stops_early_and_goes_back_to_the_best_weights(folder, capsys):
 def test_what_goes_wrong_in_training_leaves_the_files_of_an_earlier_run_as_they_were(folder, monkeypatch, error):
     trained()
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    steps, forward = iter(range(100)), Steps.forward
+    steps, forward = iter(range(100)), Trainer._forward
 
     def broken(self, *batch):
         if next(steps) == 20:  # of 12 an epoch
             raise error
         return forward(self, *batch)
 
-    monkeypatch.setattr(Steps, "forward", broken)
+    monkeypatch.setattr(Trainer, "_forward", broken)
     assert train("--epochs", 3, "--seed", 1, *BARE, "--out", "run") == (BUG if type(error) is ValueError else 2)
     assert next(steps) == 21
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
@@ -321,11 +320,13 @@ def test_a_validation_part_is_watched_and_no_training_row_held_out(folder, monke
     monkeypatch.setattr(binarized_mnist, "PARTS", {part: content_of(array) for part, array in bits.items()})
     np.savez(binarized_mnist.FILE, **bits)
     fit, seen = Trainer.fit, []
-    monkeypatch.setattr(Trainer, "fit", lambda *words, **named: seen.append(words[1:4]) or fit(*words, **named))
+    monkeypatch.setattr(
+        Trainer, "fit", lambda *words, **named: seen.append((words[1], named["validation"])) or fit(*words, **named)
+    )
     assert train("binarized-mnist", "--data-dir", ".", *patience, "--no-pictures") == 0
     assert "30 rows of 784 numbers to train on, 10 to test on; 20 to validate on" in capsys.readouterr().out
     data = scratchvae.datasets.load("binarized-mnist", folder=".")
-    ((rows, _, validation),) = seen
+    ((rows, validation),) = seen
     assert np.array_equal(rows, data.train.images)
     assert np.array_equal(validation, data.validation.images)
     assert main(["evaluate", "runs/binarized-mnist", "--part", "validation", "--json"]) == 0

@@ -3,10 +3,10 @@
     OPENBLAS_NUM_THREADS=1 python tests/cost/finite_check.py [--rounds N] [--epochs N] [--steps N] [--seed N]
 
 The reference network, 784-512-20 at batch 128, and a small one, 784-128-20 at batch 16, train in float32 by
-`Trainer.fit` as it is, and with a blind one in the place of its `Guard`, that looks at nothing and keeps nothing to go
-back to. Both take turns, each first in every second round, so that what slows the machine down slows both; told are the
-median and the quartiles of their ratio, round by round, less 1. Time is that of the processor, which other work on the
-machine disturbs less. The exit code is 1 if a median is above 1 % of a step.
+`Trainer.fit` as it is, and with a blind one in the place of its `FiniteCheck`, that looks at nothing and keeps nothing
+to go back to. Both take turns, each first in every second round, so that what slows the machine down slows both; told
+are the median and the quartiles of their ratio, round by round, less 1. Time is that of the processor, which other work
+on the machine disturbs less. The exit code is 1 if a median is above 1 % of a step.
 """
 
 import argparse
@@ -20,27 +20,27 @@ import numpy as np
 
 import scratchvae as sv
 from scratchvae.errors import CollapseWarning
-from scratchvae.training import run as run_of_fit
-from scratchvae.training.vigil import Vigil
+from scratchvae.training import FiniteCheck
+from scratchvae.training.callbacks import finite_check
 
 SIZES = {"reference": (128, 512), "small": (16, 128)}
 ALLOWED = 0.01
 
 
-class Blind:
-    """A guard that sees nothing."""
+class Blind(FiniteCheck):
+    """One that sees nothing."""
 
-    def __init__(self, *run, **settings):
+    def on_epoch_begin(self, state):
         pass
 
-    def begin_epoch(self):
+    def on_before_update(self, state):
         pass
 
-    def loss(self):
-        return True
+    def on_step_end(self, state):
+        pass
 
-    def update(self, last):
-        return True
+    def on_epoch_end(self, state):
+        pass
 
 
 @contextmanager
@@ -66,26 +66,26 @@ class Run:
         model = sv.VAE(width, 20, (hidden,), seed=seed, backend=backend)
         self.trainer = sv.Trainer(model, batch_size=batch, seed=seed)
 
-    def seconds(self):
+    def seconds(self, *callbacks):
         """Those of the processor for a step, of as many as one call of fit makes."""
         start = clock()
-        self.trainer.fit(self.images, self.epochs)
+        self.trainer.fit(self.images, self.epochs, callbacks=callbacks)
         return (clock() - start) / (self.steps * self.epochs)
 
     def looks(self):
         """How often the loss, and how often the state, is looked at in an epoch."""
-        counts = {"loss": 0, "state": 0}
+        counts = {"loss_is_finite": 0, "all_finite": 0}
 
         def counting(name, look):
-            def counted(vigil):
+            def counted(*arrays):
                 counts[name] += 1
-                return look(vigil)
+                return look(*arrays)
 
             return counted
 
-        with replaced(Vigil, **{name: counting(name, getattr(Vigil, name)) for name in counts}):
+        with replaced(finite_check, **{name: counting(name, getattr(finite_check, name)) for name in counts}):
             self.trainer.fit(self.images, 1)
-        return counts["loss"], counts["state"]
+        return tuple(counts.values())
 
 
 def cost(run, rounds):
@@ -96,8 +96,7 @@ def cost(run, rounds):
             if look:
                 seen.append(run.seconds())
             else:
-                with replaced(run_of_fit, Guard=Blind):
-                    blind.append(run.seconds())
+                blind.append(run.seconds(Blind()))
     return 1e6 * median(seen), [with_looks / without - 1 for with_looks, without in zip(seen, blind, strict=True)]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scratchvae.training.vigil import Vigil
+from scratchvae.training import FiniteCheck
 
 
 @pytest.fixture
@@ -22,12 +22,14 @@ def test_it_takes_turns_and_tells_what_a_step_costs(finite_check, capsys):
 
 @pytest.mark.filterwarnings("ignore::scratchvae.errors.CollapseWarning")
 def test_it_refuses_to_measure_a_training_that_does_not_look(finite_check, monkeypatch):
-    monkeypatch.setattr("scratchvae.training.guard.Guard.loss", lambda guard: True)
+    monkeypatch.setattr(FiniteCheck, "on_before_update", lambda check, state: None)
     with pytest.raises(SystemExit, match="nothing to measure"):
         finite_check["main"](["--rounds", "2", "--steps", "3", "--only", "small"])
 
 
 def test_whoever_is_blind_for_a_turn_sees_again_after_it(finite_check):
-    before = Vigil.loss
-    finite_check["cost"](finite_check["Run"](4, 8, 2, 1, 0, "numpy", width=9), 2)
-    assert Vigil.loss is before and finite_check["run_of_fit"].Guard is not finite_check["Blind"]
+    run = finite_check["Run"](4, 8, 2, 1, 0, "numpy", width=9)
+    looks = run.looks()
+    assert looks == (2, 1)
+    finite_check["cost"](run, 2)
+    assert run.looks() == looks

@@ -93,4 +93,4 @@ def test_the_real_tables_have_the_known_size_mean_and_classes(real_set, name, sh
 def test_a_model_of_pixels_refuses_a_table(write):
     data = load("uci/yeast", folder=write(("names\n" + CELLS).encode()))
     with pytest.raises(ValueError, match="uci/yeast holds values from"):
-        VAE(input_dim=2, latent_dim=1).admit_data(data.train.images, data.name)
+        VAE(input_dim=2, latent_dim=1).check_data(data.train.images, data.name)

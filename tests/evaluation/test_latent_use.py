@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scratchvae import VAE
-from scratchvae.errors import RangeError, ShapeError
+from scratchvae import VAE, ConditionalVAE
+from scratchvae.errors import ConfigError, RangeError, ShapeError
 from scratchvae.evaluation import latent_use
+from scratchvae.probability import Prior
 
 numbers = st.floats(-3.0, 3.0)
 
@@ -70,6 +71,33 @@ def test_float32_models_are_averaged_in_float64():
     use = latent_use(straight_vae([1.0, 0.5], [300.0, 0.0], [-1.0, 1.0], dtype="float32"), halves(1000, 2))
     assert use.kl.dtype == use.variance.dtype == np.float64
     np.testing.assert_allclose(use.variance, [0.25, 0.0625], rtol=1e-12)
+
+
+def test_the_rows_of_a_model_that_is_given_the_class_have_theirs():
+    model, x, y = ConditionalVAE(6, 3, (5,), classes=2), np.random.default_rng(0).random((30, 6)), np.arange(30) % 2
+    mu, logvar = (np.float64(array) for array in model.encode(x, y))
+    use = latent_use(model, x, y)
+    np.testing.assert_allclose(use.variance, mu.var(axis=0))
+    np.testing.assert_allclose(use.kl, 0.5 * (mu**2 + np.exp(logvar) - 1 - logvar).mean(axis=0), rtol=1e-6, atol=1e-7)
+    np.testing.assert_array_equal(latent_use(model, x, 1).kl, latent_use(model, x, np.ones(30, int)).kl)
+    with pytest.raises(ConfigError, match="needs the class of each row"):
+        latent_use(model, x)
+
+
+def test_a_prior_of_your_own_is_refused():
+    class Mine(Prior):
+        def forward(self, z):
+            self.z = z
+            return -abs(z).sum(axis=1)
+
+        def backward(self, dlog_p):
+            return -np.sign(self.z) * dlog_p[:, None]
+
+        def draw(self, noise):
+            return noise
+
+    with pytest.raises(ConfigError, match="this model has DiagonalGaussian and Mine"):
+        latent_use(VAE(4, 2, (), prior=Mine()), halves(10, 4))
 
 
 def test_rows_that_the_model_cannot_explain_are_refused():

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from readers import ARRAYS, Case, npz
 from texts import VALUES
 
+from scratchvae.cli.train_options import OPTIONS
+
 sizes = st.one_of(st.integers(-3, 20), st.integers(-(2**70), 2**70), st.sampled_from([2**31, 2**32, 2**63 - 1, 10**18]))
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.sampled_from(VALUES[:20]),
@@ -100,7 +102,7 @@ def sealed(draw: Any, packed: bytes, old: bool) -> bytes:
     if draw(st.integers(0, 9)) == 0:
         text = draw(
             st.text(max_size=30)
-            | st.sampled_from(["[" * 90_000, "[]", "{}", '{"format": 2}', "1" * 9000, " " * 2_000_000])
+            | st.sampled_from(["[" * 90_000, "[]", "{}", '{"format": 3}', "1" * 9000, " " * 2_000_000])
         )
     text = text.replace("\0", "")  # NumPy's texts end before them
     seal = {} if old else {"sha256": np.array(hashlib.sha256(text.encode("utf-8", "replace")).hexdigest())}
@@ -174,9 +176,7 @@ def pgms(draw: Any) -> bytes:
 @st.composite
 def settings_files(draw: Any) -> bytes:
     """Any values of options that are known, and others."""
-    from readers import ACTIONS
-
-    names = st.sampled_from([action.dest for action in ACTIONS]) | st.text(max_size=9)
+    names = st.sampled_from([option.dest for option in OPTIONS]) | st.text(max_size=9)
     held = draw(st.dictionaries(names, json_values, max_size=6))
     return json.dumps({"command": held} if draw(st.booleans()) else held).encode()
 

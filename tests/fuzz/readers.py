@@ -18,11 +18,16 @@ import numpy as np
 import scratchvae as sv
 from scratchvae.cli.config_file import read_settings
 from scratchvae.cli.parser import make_parser
+from scratchvae.cli.train_options import OPTIONS
 from scratchvae.datasets import load, uci
 from scratchvae.datasets.content import Content, read_contents
 from scratchvae.datasets.idx import FILES
-from scratchvae.disk import open_sealed
 from scratchvae.errors import CheckpointWarning
+from scratchvae.io import open_archive
+from scratchvae.layers import Linear, ReLU, Sequential
+from scratchvae.objectives import ELBO, ImportanceWeighted
+from scratchvae.probability import DiagonalGaussian, StandardNormal
+from scratchvae.training import ReduceLROnPlateau
 
 Case = dict[str, bytes]
 
@@ -173,19 +178,16 @@ def setting_cases() -> list[Case]:
     ]
 
 
-ACTIONS = make_parser()._subparsers._group_actions[0].choices["train"]._actions
-
-
 def are_settings(result: Any, whole: list[Any], folder: Path, made: bool) -> bool:
     """Whether each is what its option would be if it were typed."""
-    kinds = {action.dest: (bool if action.nargs == 0 else action.type or str, action) for action in ACTIONS}
+    known = {option.dest: option for option in OPTIONS}
     for name, value in result.items():
-        kind, action = kinds[name]
-        values = value if action.nargs == "*" else [value]
-        if type(values) is not list or any(type(each) is not kind for each in values):
+        option = known[name]
+        values = value if option.nargs == "*" else [value]
+        if type(values) is not list or any(type(each) is not option.type for each in values):
             return False
-        if (action.choices and value not in action.choices) or (
-            kind is int and any(abs(each) >= 2**63 for each in values)
+        if (option.choices and value not in option.choices) or (
+            option.type is int and any(abs(each) >= 2**63 for each in values)
         ):
             return False
     return True
@@ -198,9 +200,21 @@ def model_cases() -> list[Case]:
         sv.IWAE(input_dim=4, **shape, dtype="float64"),
         sv.Autoencoder(input_dim=4, **shape), sv.ConditionalVAE(input_dim=4, **shape, classes=3),
         sv.VAE(input_dim=4, **shape, missing=True),
+        sv.VAE(
+            4, 2, encoder=Sequential(Linear(4, 3), ReLU(), Linear(3, 4)), decoder=Linear(2, 4),
+            posterior=DiagonalGaussian(), prior=StandardNormal(), objective=ELBO(beta=2.0, free_bits=0.1),
+        ),
+        sv.VAE(input_dim=4, **shape, objective=ImportanceWeighted(3)),
     ]  # fmt: skip
     models[0].notes = {"data": "digits", "é": [1, 2.5, None]}
-    return [{"model.npz": saved(lambda path, model=model: sv.save(model, path))} for model in models]
+    cases = [saved(lambda path, model=model: sv.save(model, path)) for model in models]
+    cases += [
+        path.read_bytes() for path in sorted(WRITTEN_BEFORE.glob("format_2*.npz")) if path.stem != "format_2_checkpoint"
+    ]
+    return [{"model.npz": content} for content in cases]
+
+
+WRITTEN_BEFORE = Path(__file__).parents[1] / "io"
 
 
 def old_model_cases() -> list[Case]:
@@ -209,7 +223,7 @@ def old_model_cases() -> list[Case]:
 
     cases = []
     for model in (sv.VAE(input_dim=4, latent_dim=2, hidden=(3,)), sv.Autoencoder(input_dim=4, latent_dim=2, hidden=())):
-        header = {"format": 1, "model": type(model).__name__, "config": model.config, "notes": {"data": "digits"}}
+        header = {"format": 1, "model": type(model).__name__, "config": dict(model.config), "notes": {"data": "digits"}}
         members = {f"params/{name}": array for name, array in model.params.items()}
         cases.append({"model.npz": npz(False, scratchvae=np.array(json.dumps(header)), **members)})
     return cases
@@ -218,22 +232,23 @@ def old_model_cases() -> list[Case]:
 def weights(model: Any) -> tuple[Any, ...]:
     """All that makes one model or encoder another."""
     params = {name: (array.shape, array.dtype.str, array.tobytes()) for name, array in model.params.items()}
-    return type(model).__name__, getattr(model, "config", None), getattr(model, "notes", None), params
+    whole = getattr(model, "_model", model)  # that of an encoder
+    return type(model).__name__, whole.to_config(), model.notes, params
 
 
 def right_model(result: Any, whole: list[Any], folder: Path, made: bool) -> bool:
-    """The model that was sealed; where nothing was sealed, or another thing was, a model."""
+    """The model that was written; where it bore no digest, or another thing was written, a model."""
     kind, _, _, params = result
-    if not made and open_sealed_format(folder) == 2:
+    if not made and format_in(folder) > 1:
         return result in whole
     return isinstance(kind, str) and all(
         np.prod(shape) * np.dtype(of).itemsize == len(raw) for shape, of, raw in params.values()
     )
 
 
-def open_sealed_format(folder: Path) -> Any:
-    with open_sealed(folder / "model.npz") as sealed:
-        return sealed.format
+def format_in(folder: Path) -> Any:
+    with open_archive(folder / "model.npz") as archive:
+        return archive.format
 
 
 def trainer() -> tuple[sv.Trainer, dict[str, Any]]:
@@ -245,6 +260,7 @@ def trainer() -> tuple[sv.Trainer, dict[str, Any]]:
         "validation": rows[24:],
         "patience": 2,
         "every": 3,
+        "callbacks": [ReduceLROnPlateau(patience=1)],
     }
 
 
@@ -271,7 +287,7 @@ def resumed(folder: Path) -> bytes:
 
 
 def same_bits(result: Any, whole: list[Any], folder: Path, made: bool) -> bool:
-    """Whether it is what training gives that was not interrupted; of another run that somebody sealed, anything."""
+    """Whether it is what training gives that was not interrupted; of another run that somebody wrote, anything."""
     return made or {result} == set(whole)
 
 
@@ -320,7 +336,7 @@ READERS: dict[str, Reader] = {
     "images": Reader(image_cases, load, pixels),
     "csv": Reader(csv_cases, lambda folder: load(folder / "data.csv"), any_data),
     "known table": Reader(known_table, numbers_of_table, one_of_the_whole),
-    "settings": Reader(setting_cases, lambda folder: read_settings(str(folder / "config.json"), ACTIONS), are_settings),
+    "settings": Reader(setting_cases, lambda folder: read_settings(str(folder / "config.json"), OPTIONS), are_settings),
     "model": Reader(model_cases, lambda folder: weights(sv.load(folder)), right_model),
     "old model": Reader(old_model_cases, lambda folder: weights(sv.load(folder / "model.npz")), right_model),
     "checkpoint": Reader(checkpoint_cases, resumed, same_bits),

@@ -48,29 +48,32 @@ def swap_class(model, x, labels=None):
 
 def with_labels(model, labels, method, *given, **how):
     """What a method says that takes no labels, of a model that is told them."""
-    if labels is None:
-        return getattr(model, method)(*given, **how)
-    with model.told(labels):
-        return getattr(model, method)(*given, **how)
+    told = {} if labels is None else {"labels": labels}
+    return getattr(model, method)(*given, **told, **how)
 
 
 def forward(model, x, eps, labels=None, **how):
     """The terms of each row; labels hold −1 for a row that has none."""
     if labels is not None:
         how["targets"] = (labels[:, None] == np.arange(model.classes)).astype(model.dtype)
+        how |= vars(model).get("label_settings_of_fit") or model.label_settings(None, None)
     return model.forward(x, eps, **how)
 
 
 def backward_to_inputs(model):
     """∂L/∂x, of the rows and of what the encoder saw in their place together, and ∂L/∂ε."""
-    dx, deps = model.backward_to_inputs()
-    return dx, deps
+    gradients = model.backward_to_inputs()
+    dx = gradients.x if gradients.corrupted is None else gradients.x + gradients.corrupted
+    return dx, gradients.eps
 
 
 def fit(trainer, rows, epochs, spread=None, **how):
     if spread is not None:
         how["spread"] = spread
-    return trainer.fit(rows, epochs, **how)
+    try:
+        return trainer.fit(rows, epochs, **how)
+    finally:  # the weight of the classifier, which the numbers of a later forward were recorded with
+        trainer.model.label_settings_of_fit = trainer._label_settings or {}
 
 
 # --- data: sums and products of single numbers, which round alike everywhere

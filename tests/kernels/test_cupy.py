@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import standin
 
-from scratchvae.kernels.compiled import SOURCES, Elementwise, compiled
+from scratchvae.fused.kernels import SOURCES, Elementwise, compiled
 
 cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
 

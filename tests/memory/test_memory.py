@@ -8,7 +8,7 @@ import scratchvae as sv
 from scratchvae.backend import NUMPY
 from scratchvae.errors import ShapeError
 from scratchvae.layers import ReLU
-from scratchvae.memory import BatchBuffers, FlatVector, Unit
+from scratchvae.memory import BatchBuffers, FlatVector, Module
 
 shapes = st.dictionaries(
     st.text("abc.", min_size=1, max_size=4), st.lists(st.integers(1, 4), min_size=1, max_size=3).map(tuple), max_size=5
@@ -38,21 +38,21 @@ def test_buffers_are_cut_by_rows_without_losing_contiguity():
     assert matrix[:3].flags.c_contiguous
 
 
-def test_a_unit_that_makes_no_buffers_says_so():
-    with pytest.raises(NotImplementedError):
-        Unit().bind(BatchBuffers(NUMPY, "float32", 1), 1)
+def test_a_module_that_does_not_know_the_shape_of_its_output_says_so():
+    with pytest.raises(NotImplementedError, match=r"Module lacks output_shape\(input_shape\)"):
+        Module().bind(BatchBuffers(NUMPY, "float32", 1), (1,))
 
 
 def test_a_backward_before_any_forward_says_so_whether_bound_or_not():
     bound = ReLU()
-    bound.bind(BatchBuffers(NUMPY, "float64", 3), 2)
-    for unit in (bound, ReLU()):
+    bound.bind(BatchBuffers(NUMPY, "float64", 3), (2,))
+    for module in (bound, ReLU()):
         with pytest.raises(ShapeError, match="call forward first"):
-            unit.backward(np.ones((3, 2)))
+            module.backward(np.ones((3, 2)))
 
 
 @pytest.mark.parametrize("shape", [(3,), (0, 2), (2, 2, 2)])
-def test_a_unit_that_binds_itself_asks_for_rows(shape):
+def test_a_module_that_binds_itself_asks_for_rows(shape):
     with pytest.raises(ShapeError, match="a row a sample"):
         ReLU().forward(np.ones(shape))
 

@@ -12,7 +12,7 @@ from scratchvae.backend import to_numpy
 from scratchvae.errors import ConfigError, DivergedError, DTypeError, RangeError, ShapeError
 from scratchvae.models.completion import METHODS
 from scratchvae.models.incomplete import Incomplete
-from scratchvae.models.likelihoods import LIKELIHOODS
+from scratchvae.models.parts import LIKELIHOODS
 
 ROWS, SIGMAS = 6000, 5.5
 W = np.array([[1.2, -0.8, 0.5, 0.9], [0.4, 0.9, -0.6, 0.6]])  # (Z, D)

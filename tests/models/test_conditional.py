@@ -1,9 +1,10 @@
-"""A VAE that is told the class: what it takes, gives and refuses; and that z then holds no class."""
+"""A VAE that is given the class: what it takes, gives and refuses; and that z then holds no class."""
 
 import numpy as np
 import pytest
 from drawing import normal, uniform
 from standin import STANDIN
+from steps import state_after
 
 import scratchvae as sv
 from scratchvae.backend import to_numpy
@@ -67,18 +68,57 @@ def test_style_and_class_are_told_apart_where_they_are_independent():
     assert np.abs(transferred[:, 2, 2] - 4).mean() < 0.3
 
 
-def test_methods_that_take_no_labels_are_told_them(model):
-    with model.told(2):
-        path = model.interpolate(X[0], X[1], 4)
-        assert np.array_equal(path[[0, -1]], model.reconstruct(X[:2], 2))
-        assert np.array_equal(model.walk(dimension=1, values=[0.5]), model.decode([[0.0, 0.5]]))
-        assert np.allclose(model.analogy(X[0], X[0], X[2]), model.reconstruct(X[2:3])[0])
-        with model.told(Y):
-            assert np.array_equal(model.denoise(X), model.reconstruct(X, Y))
-            assert model.denoise(X, draws=3).shape == X.shape
-        assert np.array_equal(model.decode(normal(0, 3, 2)), model.decode(normal(0, 3, 2), 2))
-    with pytest.raises(ConfigError, match="needs the class of each row"):
-        model.interpolate(X[0], X[1])
+def test_every_method_takes_the_class_of_its_rows_or_one_for_all_of_them(model):
+    path = model.interpolate(X[0], X[1], 4, labels=2)
+    assert np.array_equal(path[[0, -1]], model.reconstruct(X[:2], 2))
+    assert np.array_equal(model.walk(dimension=1, values=[0.5], labels=2), model.decode([[0.0, 0.5]], 2))
+    assert np.array_equal(model.walk(X[0], 0, [1.0, 2.0], labels=1)[:1], model.walk(X[0], 0, [1.0], labels=1))
+    assert np.allclose(model.analogy(X[0], X[0], X[2], labels=2), model.reconstruct(X[2:3], 2)[0])
+    assert np.allclose(model.analogy(X[:3], X[:3], X[3:5], labels=1), model.reconstruct(X[3:5], 1))
+    assert np.array_equal(model.denoise(X, labels=Y), model.reconstruct(X, Y))
+    assert model.denoise(X, draws=3, labels=Y).shape == X.shape
+    for labels in (2, np.full(7, 2), [2] * 7):
+        for method in (model.encode, model.embed, model.reconstruct, model.denoise, model.transfer, model.terms):
+            for one, other in zip(method(X, labels=labels), method(X, labels=2), strict=True):
+                assert np.array_equal(one, other)
+    assert np.array_equal(model.decode(normal(0, 3, 2), labels=[2, 2, 2]), model.decode(normal(0, 3, 2), 2))
+
+
+def test_every_method_asks_for_the_class(model):
+    for ask in (
+        lambda: model.encode(X),
+        lambda: model.embed(X),
+        lambda: model.decode(normal(0, 3, 2)),
+        lambda: model.reconstruct(X),
+        lambda: model.interpolate(X[0], X[1]),
+        lambda: model.analogy(X[0], X[1], X[2]),
+        lambda: model.walk(),
+        lambda: model.denoise(X),
+        lambda: model.denoise(X, draws=2),
+        lambda: model.transfer(X),
+        lambda: model.terms(X),
+        lambda: model.elbo(X),
+        lambda: model.loss_and_grads(X),
+        lambda: sv.Trainer(model).step(X),
+        lambda: sv.Trainer(model).fit(X, 1),
+        lambda: sv.score(model, X),
+    ):
+        with pytest.raises(ConfigError, match="ConditionalVAE needs the class of each row, 0 to 2: pass labels="):
+            ask()
+
+
+def test_what_one_call_was_told_the_next_one_is_not(model):
+    model.embed(X, 1)
+    with pytest.raises(ConfigError, match="needs the class"):
+        model.embed(X)
+    model.loss_and_grads(X, labels=Y)
+    with pytest.raises(ConfigError, match="needs the class"):
+        model.loss_and_grads(X)
+    targets, eps = np.eye(3)[Y], normal(3, 7, 2)
+    first = model.forward(X, eps, targets=targets).value.copy()
+    model.forward(X, eps, targets=np.eye(3)[(Y + 1) % 3])
+    assert np.array_equal(model.forward(X, eps, targets=targets).value, first)
+    assert np.array_equal(model.terms(X, eps, labels=Y).value, first)
 
 
 def test_labels_that_make_no_sense_are_refused_before_a_weight_moves(model):
@@ -137,8 +177,8 @@ def test_on_a_device_it_computes_the_same_and_reads_nothing_back_in_a_step(kind)
         trainer.fit(X, 3, labels=Y)
     np.testing.assert_allclose(to_numpy(there.theta), here.theta, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(to_numpy(there.transfer(X, Y)), here.transfer(X, Y), rtol=1e-4, atol=1e-6)
-    x, targets = there.door.bring(X), there.targets_of(Y)
-    trainers[1].steps.update(x, None, targets)
+    state = state_after(trainers[1], X, labels=Y)
+    batches = [(x, state.train_step(x)) for x in state.batches]
     reads = standin.reads
-    trainers[1].steps.update(x, None, targets)
+    state.train_step(batches[-1][0])
     assert standin.reads == reads

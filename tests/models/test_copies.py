@@ -6,13 +6,15 @@ import pickle
 import numpy as np
 import pytest
 from drawing import uniform
+from emulated import needs_compiler
 from standin import STANDIN
 
 import scratchvae as sv
 from scratchvae.backend import NUMPY, get_backend, to_numpy
 from scratchvae.errors import CopyError
-from scratchvae.models.synchronized import Synchronized
+from scratchvae.models.locks import Locks
 from scratchvae.optim import SGD, Adam, AdamW, Cosine
+from scratchvae.training import KLWarmUp, Masking
 
 MODELS = {
     "VAE": lambda **k: sv.VAE(9, 3, (8, 4), "gelu", "gaussian_learnt", sigma=0.5, image_shape=(3, 3), **k),
@@ -64,10 +66,9 @@ def test_a_copy_gives_the_same_bits_and_shares_nothing(make, dtype, copied):
     before = twin.theta.copy()
     sv.Trainer(model, batch_size=4).step(X, **({"labels": 2} if model.classes else {}))
     model.notes["data"] = "there"
-    model.config["seed"] = 99
     assert np.array_equal(twin.theta, before)
-    assert (twin.notes["data"], twin.config["seed"]) == ("here", 3)
-    assert twin.lock is not model.lock
+    assert twin.notes["data"] == "here" and twin.config is not model.config
+    assert twin.lock is not model.lock and twin.updating is not model.updating
 
 
 @pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
@@ -129,14 +130,58 @@ def test_weights_are_copied_under_the_lock(monkeypatch):
     )
     model.__reduce__()
     assert held and all(held)
-    assert isinstance(model, Synchronized)
+    assert isinstance(model.locks, Locks)
+
+
+def weights_after(trainer, steps=2):
+    for step in range(steps):
+        trainer.step(uniform(step, 5, 9), **({"labels": 1} if trainer.model.classes else {}))
+    return to_numpy(trainer.model.theta)
 
 
 @pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
-def test_a_trainer_is_refused_with_what_to_do(copied):
-    trainer = sv.Trainer(MODELS["VAE"]())
-    with pytest.raises(CopyError, match=r"Trainer can be neither copied nor sent.*copy its model.*fit\(checkpoint="):
-        copied(trainer)
+@pytest.mark.parametrize("backend", ["numpy", pytest.param("native", marks=needs_compiler)])
+@pytest.mark.parametrize("kind", [Adam, AdamW, SGD])
+def test_a_trainer_is_copied_with_its_model_and_both_go_on_with_the_same_bits(kind, backend, copied):
+    optimizer, rest = kind(Cosine(0.1, 100)), {"batch_size": 4, "seed": 7, "clip_norm": 5.0, "corrupt": Masking(0.2)}
+    trainer = sv.Trainer(MODELS["VAE"](backend=backend), optimizer=optimizer, kl_weight=KLWarmUp(9), **rest)
+    trainer.fit(X, 2)
+    before = to_numpy(trainer.model.theta).copy()
+    twin = copied(trainer)
+    assert type(twin) is sv.Trainer and twin.model is not trainer.model
+    assert type(twin.optimizer) is type(trainer.optimizer) and twin.optimizer is not trainer.optimizer
+    assert (twin.optimizer.t, twin.optimizer.config().keys()) == (trainer.optimizer.t, optimizer.config().keys())
+    assert (twin.batch_size, twin.seed, twin.clip_norm) == (4, 7, 5.0)
+    assert [epoch._replace(seconds=0) for epoch in twin.history.epochs] == [
+        epoch._replace(seconds=0) for epoch in trainer.history.epochs
+    ]
+    assert np.array_equal(twin.model.theta, before)
+    moved = weights_after(trainer).copy()
+    assert np.array_equal(to_numpy(twin.model.theta), before) and not np.array_equal(moved, before)
+    assert np.array_equal(weights_after(twin), moved)
+    assert trainer.fit(X, 1).loss[-1] == twin.fit(X, 1).loss[-1]
+    assert np.array_equal(to_numpy(trainer.model.theta), to_numpy(twin.model.theta))
+
+
+@pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
+@pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
+def test_a_trainer_of_any_model_is_copied_before_its_first_step_and_after(make, copied):
+    trainer = sv.Trainer(make(seed=3), batch_size=4, seed=1)
+    labels = {"labels": [0, 1, 2, 3, 0]} if trainer.model.classes else {}
+    for _ in range(2):
+        twin = copied(trainer)
+        histories = [each.fit(X, 2, **labels) for each in (trainer, twin)]
+        assert histories[0].loss == histories[1].loss
+        assert np.array_equal(trainer.model.theta, twin.model.theta)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy], ids=["copy", "deepcopy"])
+def test_a_trainer_on_a_device_is_copied_by_way_of_the_host(copied):
+    trainer = sv.Trainer(MODELS["VAE"](backend=STANDIN), batch_size=4)
+    trainer.fit(X, 1)
+    twin = copied(trainer)
+    assert twin.model.backend is STANDIN
+    assert np.array_equal(weights_after(trainer), weights_after(twin))
 
 
 @pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)

@@ -8,7 +8,7 @@ from standin import STANDIN
 import scratchvae as sv
 from scratchvae.backend import to_numpy
 from scratchvae.errors import ConfigError
-from scratchvae.training import KLWarmUp, Masking
+from scratchvae.training import Callback, KLWarmUp, Masking
 
 X, EPS = uniform(0, 5, 9), normal(0, 5, 3)
 
@@ -42,16 +42,14 @@ def test_the_history_has_the_loss_that_was_differentiated_and_the_kl_that_there_
     vae.start_output_bias(X.mean(axis=0))
     trainer = sv.Trainer(vae, optimizer=sv.optim.SGD(1e-200), batch_size=2, kl_weight=lambda t: 0.5)
     losses, kls = [], []
-    forward = trainer.steps.forward
 
-    def watched(x, *more):
-        terms = forward(x, *more)
-        losses.append(float(vae.objective.loss(terms)) * len(x))
-        kls.append(vae.kl.per_dimension.sum(axis=0))
-        return terms
+    class Watched(Callback):
+        def on_before_update(self, state):
+            losses.append(float(vae.objective.loss(state.terms)) * len(state.terms.value))
+            kls.append(vae.kl.per_dimension.sum(axis=0))
 
-    trainer.steps.forward = watched
-    epoch = trainer.fit(X, 1, validation=X).epochs[0]
+    epoch = trainer.fit(X, 1, validation=X, callbacks=[Watched()]).epochs[0]
+    assert len(losses) == 3
     assert epoch.loss == pytest.approx(sum(losses) / 5, rel=1e-12)
     np.testing.assert_allclose(epoch.kl_per_dimension, sum(kls) / 5, rtol=1e-12)
     assert sum(epoch.kl_per_dimension) == pytest.approx(epoch.kl, rel=1e-12)
@@ -87,8 +85,8 @@ def test_it_is_a_setting_that_a_file_keeps(tmp_path):
     again = sv.load(tmp_path / "vae.npz")
     assert again.config["free_bits"] == 0.3
     assert again.loss_and_grads(X, EPS)[0] == vae.loss_and_grads(X, EPS)[0]
-    assert vae.astype("float32").free_bits.free == 0.3
-    assert sv.VAE(9, 3, (8,)).free_bits is None
+    assert vae.astype("float32").objective.free.free == 0.3
+    assert sv.VAE(9, 3, (8,)).objective.free is None
 
 
 @pytest.mark.parametrize("free", [-0.1, float("inf"), "0.1"])

@@ -9,7 +9,7 @@ import scratchvae as sv
 from scratchvae.backend import to_numpy
 from scratchvae.errors import ConfigError, RangeError
 from scratchvae.models import door
-from scratchvae.models.likelihoods import LIKELIHOODS
+from scratchvae.models.parts import LIKELIHOODS
 
 HIDDEN = uniform(7, 30, 6) < 0.4
 X = np.where(HIDDEN, np.nan, uniform(3, 30, 6))
@@ -81,7 +81,7 @@ def test_the_output_begins_at_the_mean_of_what_is_there(monkeypatch):
     monkeypatch.setattr(door, "AT_ONCE", 13 * 8 * 6)
     mean = np.empty(6)
     model = sv.VAE(6, 2, (), missing=True)
-    model.admit_data(X, "x", mean)
+    model.check_data(X, "x", mean)
     np.testing.assert_allclose(mean, np.nanmean(X, axis=0), rtol=1e-13)
 
 

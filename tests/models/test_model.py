@@ -8,7 +8,7 @@ from standin import STANDIN
 import scratchvae as sv
 from scratchvae.backend import NUMPY, to_numpy
 from scratchvae.errors import BackendError, ConfigError, RangeError
-from scratchvae.models.likelihoods import LIKELIHOODS
+from scratchvae.models.parts import LIKELIHOODS
 from scratchvae.streams import fill, stream
 
 BOTH = pytest.mark.parametrize("kind", [sv.VAE, sv.Autoencoder])
@@ -26,9 +26,33 @@ def test_a_model_that_is_not_of_bernoulli_pixels_says_what_it_is_of():
 @BOTH
 def test_a_model_keeps_the_shape_of_its_pictures_and_room_for_notes(kind):
     model = kind(6, 2, (4,), image_shape=[2, 3])
-    assert model.image_shape == (2, 3) and model.config["image_shape"] == [2, 3]
+    assert model.image_shape == (2, 3) and model.config["image_shape"] == (2, 3)
     assert model.notes == {}
     assert kind(6, 2, (4,)).image_shape is None
+
+
+@BOTH
+def test_the_configuration_is_the_settings_and_cannot_be_written(kind):
+    model = kind(6, 2, (4,), beta=2.0, seed=3)
+    before = dict(model.config)
+    assert (before["hidden"], before["beta"], before["seed"], before["likelihood"]) == ((4,), 2.0, 3, "bernoulli")
+    for write in (
+        lambda config: config.__setitem__("beta", 1.0),
+        lambda config: config.__delitem__("beta"),
+        lambda config: config.update(beta=1.0),
+        lambda config: config.pop("beta"),
+        lambda config: config.clear(),
+    ):
+        with pytest.raises((TypeError, AttributeError)):
+            write(model.config)
+    with pytest.raises(TypeError):
+        model.config["beta"] = 1.0
+    assert dict(model.config) == before
+    mine = dict(model.config)
+    mine["beta"] = 7.0
+    assert model.config["beta"] == 2.0
+    again = kind(**model.config)
+    assert again.config == model.config and np.array_equal(again.theta, model.theta)
 
 
 def test_without_an_initialiser_hidden_weights_begin_as_their_activation_asks_for():

@@ -5,10 +5,12 @@ import pytest
 from drawing import normal, uniform
 from hypothesis import given
 from hypothesis import strategies as st
+from steps import state_after
 
 import scratchvae as sv
 from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
 from scratchvae.evaluation import classification
+from scratchvae.training import Callback
 
 X, Y = uniform(0, 7, 6), np.array([0, 1, 2, -1, -1, 0, -1])
 EPS = normal(3, 7, 2)
@@ -52,13 +54,34 @@ def test_the_loss_weighs_the_classifier_and_the_terms_do_not():
     known = Y >= 0
     q = model.predict_proba(X)
     loss, _ = model.loss_and_grads(X, EPS, labels=Y)
+    assert model.bound.alpha == 5.0
     value = model.terms(X, EPS, labels=Y).value
     extra = 5.0 * np.log(q[known, Y[known]]).sum() / len(X)
     assert loss == pytest.approx(-value.mean() - extra, rel=1e-12)
-    assert model.bound.alpha == 5.0
     given_none = make().loss_and_grads(X, EPS, labels=Y)[0]
     assert given_none == pytest.approx(-value.mean() - extra / 5.0 * 0.1 * 7 / 4, rel=1e-12)
     assert make().loss_and_grads(X, EPS)[0] == pytest.approx(-model.terms(X, EPS).value.mean(), rel=1e-12)
+
+
+def test_the_weight_of_the_classifier_goes_by_the_share_of_labelled_rows_unless_it_was_set():
+    assert make(alpha=5.0).label_settings(Y, None) == make(alpha=5.0).label_settings(Y, 0.2) == {"alpha": 5.0}
+    assert make(alpha=0.0).label_settings(Y, 0.2) == {"alpha": 0.0}
+    assert make().label_settings(Y, None)["alpha"] == pytest.approx(0.1 * 7 / 4)
+    assert make().label_settings(Y, 0.2)["alpha"] == pytest.approx(0.5)
+    assert make().label_settings(np.full(7, -1), None) == {"alpha": 0.0}
+    assert make().label_settings(None, None) == {"alpha": 0.0}
+    assert conditional(make()).label_settings(np.array([0, 1, 2]), 1.0) == {}
+
+
+def test_nothing_is_remembered_from_one_call_to_the_next():
+    model, targets = make(), np.eye(3)[np.maximum(Y, 0)] * (Y >= 0)[:, None]
+    plain = model.forward(X, EPS, targets=targets).value.copy()
+    weighed = model.forward(X, EPS, targets=targets, alpha=5.0).value.copy()
+    assert not np.allclose(weighed, plain)
+    assert np.array_equal(model.forward(X, EPS, targets=targets).value, plain)
+    model.loss_and_grads(X, EPS, labels=Y)
+    assert np.array_equal(model.forward(X, EPS, targets=targets).value, plain)
+    assert np.array_equal(model.forward(X, EPS, targets=np.zeros((7, 3))).value, model.terms(X, EPS).value)
 
 
 def test_it_predicts_probabilities_and_takes_the_likeliest_class_where_none_is_given():
@@ -107,12 +130,19 @@ def test_rows_without_a_label_teach_the_classifier():
     for k, rows in enumerate(few):
         given[rows] = k
     model = sv.SemiSupervisedVAE(2, 1, (32,), "tanh", "gaussian_learnt", classes=3, seed=0)
-    trainer = sv.Trainer(model, lr=1e-2, batch_size=60)
-    history = trainer.fit(x, 40, x[:100], labels=given, validation_labels=labels[:100], labelled_share=0.1)
+    weights = set()
+
+    class Watched(Callback):
+        def on_step_end(self, state):
+            weights.add(model.bound.alpha)
+
+    trainer, watched = sv.Trainer(model, lr=1e-2, batch_size=60), {"validation_labels": labels[:100]}
+    history = trainer.fit(x, 40, x[:100], labels=given, labelled_share=0.1, callbacks=[Watched()], **watched)
     figures = classification(model, x, labels)
     assert figures.accuracy > 0.97
     assert history.validation[-1] < history.validation[0]
-    assert model.bound.alpha == pytest.approx(1.0, rel=0.01)
+    (weight,) = weights
+    assert weight == pytest.approx(1.0, rel=0.01)
     drawn = model.sample(400, labels=2)
     assert np.abs(drawn.mean(axis=0) - centres[2]).max() < 0.4
 
@@ -126,13 +156,12 @@ def test_a_warm_step_allocates_no_arrays():
         trainer = sv.Trainer(model, batch_size=batch)
         images = uniform(0, 2 * batch, 60).astype("float32")
         labels = np.resize([0, 1, 2, 3, 4, -1, -1], 2 * batch)
-        batches = trainer._minibatches(images, labels, None, np.full_like(images, 0.01))
-        for _ in range(2):
-            for x in batches:
-                trainer.steps.update(np.clip(x, 0, 1, out=x), None, batches.targets)
+        state = state_after(trainer, images, 2, labels=labels)
+        for x in state.batches:
+            state.train_step(x)
         start()
         before = get_traced_memory()[0]
-        trainer.steps.update(x, None, batches.targets)
+        state.train_step(x)
         peaks.append(get_traced_memory()[1] - before)
         stop()
     assert max(peaks) < 64_000 and abs(peaks[1] - peaks[0]) < 1_000

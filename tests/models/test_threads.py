@@ -31,24 +31,24 @@ def rows(k):
     return uniform(k, (5, 700, 31, 1100)[k % 4], 9).astype("float32")
 
 
-def told(model, k, x):
+def labelled(model, k, x):
     return {"labels": np.arange(len(x)) * (k + 1) % 4} if model.classes else {}
 
 
 # Every public method that computes, as a call that is another one for each k.
 CALLS = {
-    "encode": lambda m, k: m.encode(rows(k), **told(m, k, rows(k))),
-    "embed": lambda m, k: m.embed(rows(k), **told(m, k, rows(k))),
-    "decode": lambda m, k: m.decode(normal(k, len(rows(k)), 3), **told(m, k, rows(k))),
-    "reconstruct": lambda m, k: m.reconstruct(rows(k), **told(m, k, rows(k))),
-    "sample": lambda m, k: m.sample(50 + k, seed=k, **({"labels": k % 4} if m.classes else {})),
-    "interpolate": lambda m, k: one_class(m, k, lambda: m.interpolate(*rows(k)[:2], steps=5 + k)),
-    "analogy": lambda m, k: one_class(m, k, lambda: m.analogy(*rows(k)[:2], rows(k)[2:4])),
-    "walk": lambda m, k: one_class(m, k, lambda: m.walk(rows(k)[0], dimension=k % 3)),
-    "denoise": lambda m, k: one_class(m, k, lambda: m.denoise(rows(k), **({"draws": 2} if is_vae(m) else {}))),
-    "terms": lambda m, k: m.terms(rows(k), seed=k, **told(m, k, rows(k))),
-    "elbo": lambda m, k: m.elbo(rows(k), seed=k, **told(m, k, rows(k))),
-    "loss_and_grads": lambda m, k: gradient(*m.loss_and_grads(rows(k), seed=k, **told(m, k, rows(k)))),
+    "encode": lambda m, k: m.encode(rows(k), **labelled(m, k, rows(k))),
+    "embed": lambda m, k: m.embed(rows(k), **labelled(m, k, rows(k))),
+    "decode": lambda m, k: m.decode(normal(k, len(rows(k)), 3), **labelled(m, k, rows(k))),
+    "reconstruct": lambda m, k: m.reconstruct(rows(k), **labelled(m, k, rows(k))),
+    "sample": lambda m, k: m.sample(50 + k, seed=k, **one_class(m, k)),
+    "interpolate": lambda m, k: m.interpolate(*rows(k)[:2], steps=5 + k, **one_class(m, k)),
+    "analogy": lambda m, k: m.analogy(*rows(k)[:2], rows(k)[2:4], **one_class(m, k)),
+    "walk": lambda m, k: m.walk(rows(k)[0], dimension=k % 3, **one_class(m, k)),
+    "denoise": lambda m, k: m.denoise(rows(k), **({"draws": 2, **one_class(m, k)} if is_vae(m) else {})),
+    "terms": lambda m, k: m.terms(rows(k), seed=k, **labelled(m, k, rows(k))),
+    "elbo": lambda m, k: m.elbo(rows(k), seed=k, **labelled(m, k, rows(k))),
+    "loss_and_grads": lambda m, k: gradient(*m.loss_and_grads(rows(k), seed=k, **labelled(m, k, rows(k)))),
     "complete": lambda m, k: m.complete(holes(rows(k)[:7]), samples=6, seed=k),
     "transfer": lambda m, k: m.transfer(rows(k)[:50], k % 4),
     "predict_proba": lambda m, k: m.predict_proba(rows(k)),
@@ -58,10 +58,11 @@ CALLS = {
 }
 # What is for one thread, or computes nothing, or is asked by whoever makes the model.
 RAW = {
-    *("forward", "backward", "backward_to_inputs", "backward_to_both", "posterior", "chunks", "condition", "tell"),
-    *("bind", "reserve", "lay_out", "settle", "take_room", "build_networks", "build_latent", "scale_output"),
-    *("admit", "admit_data", "admit_noise", "admit_labels", "classes_of", "targets_of", "told", "start_labels"),
-    *("start_output_bias", "make_locks", "fitting", "require_no_other_fit", "steady", "writing"),
+    *("forward", "backward", "backward_to_inputs", "chunks", "draw_codes", "to_config"),
+    *("bind", "reserve", "initialize", "allocate", "compose", "connect", "network", "own_config", "check_network"),
+    *("expect_gradients", "check_gradients"),
+    *("check_data", "check_noise", "check_labels", "encoder_labels", "decoder_labels", "label_settings"),
+    *("one_hot", "targets", "start_output_bias", "writing"),
 }
 
 
@@ -69,11 +70,8 @@ def is_vae(model):
     return isinstance(model, sv.VAE)
 
 
-def one_class(model, k, call):
-    if not model.classes:
-        return call()
-    with model.told(k % 4):
-        return call()
+def one_class(model, k):
+    return {"labels": k % 4} if model.classes else {}
 
 
 def gradient(loss, grads):
@@ -170,7 +168,7 @@ class Recorder:
 def test_a_method_computes_under_the_lock_which_it_takes_once(kind, name):
     """Twice would be weights of two moments, where another thread trains."""
     model = MODELS[kind]()
-    model.lock = lock = Recorder()
+    model.locks.lock = lock = Recorder()
     free = []
     for net in (model.encoder, model.decoder):
         forward = net.forward
@@ -218,30 +216,46 @@ def test_a_refusal_lets_go_of_the_lock():
     assert same(codes, model.encode(rows(0)))
 
 
-def test_what_one_thread_has_a_model_told_no_other_is_told():
+def test_several_threads_with_several_labels_at_once_get_each_its_own():
     model = MODELS["ConditionalVAE"]()
-    entered, answered = threading.Barrier(2), threading.Barrier(2)
+    codes = np.linspace(-3, 3, 11)[:, None] * [1, 0, 0]
+    given = together(*(lambda k=k: [model.walk(labels=k) for _ in range(50)] for k in range(THREADS)))
+    for k, walks in enumerate(given):
+        expected = model.decode(codes, k)
+        assert all(same(walk, expected) for walk in walks)
+        assert not any(same(expected, model.decode(codes, other)) for other in range(THREADS) if other != k)
 
-    def walk(k):
-        with model.told(k):
-            entered.wait(LIMIT)
-            pictures = model.walk()
-            answered.wait(LIMIT)
-            return pictures, model.told_last
 
-    for k, (pictures, last) in enumerate(together(lambda: walk(0), lambda: walk(1))):
-        assert same(pictures, model.decode(np.linspace(-3, 3, 11)[:, None] * [1, 0, 0], k)) and last == k
+@pytest.mark.parametrize("kind", ["ConditionalVAE", "SemiSupervisedVAE"])
+def test_one_thread_without_labels_among_others_with_them_is_told_none_of_theirs(kind):
+    model, x = MODELS[kind](), rows(2)
+    alone = MODELS[kind]()
 
-    with model.told(2), pytest.raises(ConfigError, match="needs the class"):
-        together(lambda: model.walk())
-    assert model.told_last is None
+    def labelled_calls():
+        return [model.terms(x, labels=1).value for _ in range(20)]
+
+    def without():
+        for _ in range(20):
+            with pytest.raises(ConfigError, match="needs the class"):
+                model.decode(np.zeros((3, 3)))
+            if kind == "ConditionalVAE":
+                with pytest.raises(ConfigError, match="needs the class"):
+                    model.terms(x)
+            else:
+                assert same(model.terms(x).value, unlabelled)
+        return []
+
+    unlabelled = None if kind == "ConditionalVAE" else alone.terms(x).value
+    expected = alone.terms(x, labels=1).value
+    given, _, _ = together(labelled_calls, without, without)
+    assert all(same(value, expected) for value in given)
 
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_steps_of_several_threads_follow_each_other(kind):
     model, single = MODELS[kind](), MODELS[kind]()
     x = rows(2)
-    labels = told(model, 0, x)
+    labels = labelled(model, 0, x)
     trainer, alone = sv.Trainer(model, seed=1), sv.Trainer(single, seed=1)
     per_thread = together(*[lambda: [trainer.step(x, **labels) for _ in range(10)]] * THREADS)
     losses = [alone.step(x, **labels) for _ in range(10 * THREADS)]
@@ -254,7 +268,7 @@ def test_steps_of_several_threads_follow_each_other(kind):
 @pytest.mark.parametrize("kind", MODELS)
 def test_training_has_the_same_bits_while_others_encode_and_they_get_theirs(kind, settings):
     x, some = rows(3), rows(0)
-    labels = told(MODELS[kind](), 0, x)
+    labels = labelled(MODELS[kind](), 0, x)
     watched = {"validation_labels": labels["labels"][:40]} if labels else {}
     results = []
     for disturbed in (False, True):
@@ -277,7 +291,7 @@ def test_training_has_the_same_bits_while_others_encode_and_they_get_theirs(kind
                 with model.lock:
                     twin = model.astype(str(model.dtype))
                     right.append(
-                        same(model.embed(some, **told(model, k, some)), twin.embed(some, **told(twin, k, some)))
+                        same(model.embed(some, **labelled(model, k, some)), twin.embed(some, **labelled(twin, k, some)))
                     )
             return right
 
@@ -362,13 +376,13 @@ def test_a_fit_within_a_fit_is_refused_a_step_is_not():
 
 def test_a_score_is_of_weights_of_one_moment():
     model = MODELS["VAE"]()
-    model.lock = lock = Recorder()
+    model.locks.lock = lock = Recorder()
     sv.score(model, rows(3))
     assert lock.taken == 1
 
 
 def test_a_file_has_weights_of_one_moment(tmp_path):
     model = MODELS["VAE"]()
-    model.lock = lock = Recorder()
+    model.locks.lock = lock = Recorder()
     sv.save(model, tmp_path / "vae.npz")
     assert lock.taken == 1

@@ -6,6 +6,8 @@ from drawing import normal, uniform
 
 import scratchvae as sv
 from scratchvae.errors import RangeError, ShapeError
+from scratchvae.gradcheck import check
+from scratchvae.models import InputGradients
 from scratchvae.streams import PURPOSES, stream
 
 
@@ -106,6 +108,44 @@ def test_backward_asks_for_a_forward_just_before_it(vae):
         vae.backward()
 
 
+SEVERAL = {
+    "VAE": lambda: sv.VAE(12, 3, (8,), dtype="float64", beta=2.0),
+    "free bits": lambda: sv.VAE(12, 3, (8,), dtype="float64", free_bits=0.05),
+    "IWAE": lambda: sv.IWAE(12, 3, (8,), dtype="float64", importance_samples=2),
+    "ConditionalVAE": lambda: sv.ConditionalVAE(12, 3, (8,), dtype="float64", classes=2),
+    "SemiSupervisedVAE": lambda: sv.SemiSupervisedVAE(12, 3, (8,), dtype="float64", classes=2),
+    "Autoencoder": lambda: sv.Autoencoder(12, 3, (8,), dtype="float64"),
+}
+
+
+@pytest.mark.parametrize("make", SEVERAL.values(), ids=SEVERAL)
+def test_the_gradient_of_what_is_scored_and_that_of_what_the_encoder_saw_are_told_apart(make):
+    model, x, seen = make(), uniform(0, 5, 12), uniform(1, 5, 12)
+    eps = normal(0, 5, model.noise_dim)
+    targets = {"targets": np.eye(2)[[0, 1, 1, 0, 1]]} if model.classes else {}
+
+    def loss(x, seen, *noise):
+        return float(model.objective.loss(model.forward(x, *noise or (eps,), seen, **targets)))
+
+    def gradients(dloss, _x, _seen, *noise):
+        of = model.backward(to_inputs=True)
+        return [dloss * gradient for gradient in (of.x, of.corrupted, of.eps)][: 2 + len(noise)]
+
+    noise = (eps,) if model.noise_dim else ()
+    assert check(loss, gradients, x, seen, *noise), check(loss, gradients, x, seen, *noise)
+    loss(x, x.copy(), *noise)
+    apart = [gradient.copy() for gradient in model.backward(to_inputs=True)]
+    model.forward(x, eps, **targets)
+    together = model.backward(to_inputs=True)
+    assert type(together) is InputGradients and together.corrupted is None
+    np.testing.assert_allclose(together.x, apart[0] + apart[2], rtol=1e-12, atol=1e-15)
+    assert np.array_equal(together.eps, apart[1])
+    dtheta = model.dtheta.copy()
+    model.forward(x, eps, **targets)
+    model.backward()
+    assert np.array_equal(model.dtheta, dtheta)
+
+
 def test_no_two_purposes_draw_the_same_numbers_from_one_seed():
     draws = [stream(0, purpose).standard_normal(100) for purpose in PURPOSES]
     assert len({number for draw in draws for number in draw}) == 100 * len(PURPOSES)
@@ -121,8 +161,8 @@ def test_many_rows_are_computed_a_chunk_at_a_time_with_the_same_result(vae):
 
 def test_chunks_cut_the_rows_without_overlap(vae):
     vae.chunk_rows = 4
-    parts = [(part, len(rows)) for part, rows in vae.chunks(uniform(0, 10, 12))]
-    assert parts == [(slice(0, 4), 4), (slice(4, 8), 4), (slice(8, 10), 2)]
+    parts = [(part, len(rows), told) for part, rows, told in vae.chunks(uniform(0, 10, 12))]
+    assert parts == [(slice(0, 4), 4, ()), (slice(4, 8), 4, ()), (slice(8, 10), 2, ())]
 
 
 def test_a_linear_gaussian_posterior_gives_the_elbo_known_in_closed_form():

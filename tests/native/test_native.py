@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import scratchvae as sv
-from scratchvae.backend import NUMPY, get_backend
+from scratchvae.backend import NUMPY, get_backend, native
+from scratchvae.backend.native import ElementwiseKernel, ReductionKernel, compiler
 from scratchvae.disk import cache_folder
 from scratchvae.errors import BackendError
-from scratchvae.native import ElementwiseKernel, ReductionKernel, compiler
 
 sizes = st.integers(1, 40)
 
@@ -82,6 +82,15 @@ def test_what_does_not_fit_is_refused():
         total()(x, x, np.zeros(3), axis=0)
     with pytest.raises(NotImplementedError, match="does not sum"):
         ReductionKernel("T x", "T y", "x", "max(a, b)", "y = a", "0", "scratchvae_test_max")
+
+
+@needs_compiler
+def test_it_is_numpy_with_kernels_beside_it():
+    backend = get_backend("native")
+    assert backend.xp is np and backend.array_type is np.ndarray and backend.kernels is native
+    assert NUMPY.kernels is None and NUMPY.xp is np
+    x = normal(0, 3)
+    assert type(backend.upload(x)) is np.ndarray and sv.to_numpy(x) is x
 
 
 @needs_compiler

@@ -66,6 +66,40 @@ def test_an_optimizer_remembers_under_its_own_names_from_when_it_is_bound(make, 
     assert optimizer.t == 1 and all((memory != 0).all() for memory in optimizer.memory.values())
 
 
+SETTINGS = {
+    SGD: {"lr": 0.3, "momentum": 0.9},
+    Adam: {"lr": 0.3, "beta1": 0.8, "beta2": 0.99, "eps": 1e-3},
+    AdamW: {"lr": 0.3, "beta1": 0.8, "beta2": 0.99, "eps": 1e-3, "weight_decay": 0.2},
+}
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_its_settings_make_it_again_not_bound(kind):
+    optimizer = kind(**SETTINGS[kind])
+    optimizer.bind(np, normal(0, 3))
+    optimizer.step(np.ones(3))
+    assert optimizer.config() == SETTINGS[kind]
+    again = kind.from_config(optimizer.config())
+    assert type(again) is kind and again.config() == SETTINGS[kind]
+    assert again.t == 0 and again.memory == {}
+    again.bind(np, normal(0, 3))
+    schedule = Cosine(0.1, 5)
+    assert kind(schedule).config()["lr"] is schedule
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_the_rate_can_be_set_to_a_number_or_a_schedule_and_goes_for_the_next_update(kind):
+    optimizer, schedule = kind(0.3), Cosine(0.1, 5)
+    optimizer.bind(np, normal(0, 3))
+    for lr, rate in ((0.3, 0.3), (0.2, 0.2), (schedule, schedule(0)), (1, 1.0)):
+        optimizer.lr = lr
+        assert optimizer.lr == lr and optimizer.rate(np.ones(3)) == rate
+    for wrong in (0.0, -1.0, "1", None, Cosine):
+        with pytest.raises(ConfigError, match="lr="):
+            optimizer.lr = wrong
+        assert optimizer.lr == 1
+
+
 @pytest.mark.parametrize("make", [lambda: SGD(0.1, 0.9), lambda: Adam(0.1), lambda: AdamW(0.1)])
 def test_each_optimizer_finds_the_bottom_of_a_bowl(make):
     theta = np.array([3.0, -2.0])

@@ -4,10 +4,11 @@ import sys
 import numpy as np
 import pytest
 
-from scratchvae import VAE, Autoencoder, datasets, plotting
+from scratchvae import VAE, Autoencoder, ConditionalVAE, SemiSupervisedVAE, datasets, plotting
 from scratchvae.errors import ConfigError
 from scratchvae.plotting.latent import principal_plane, prior_grid
 from scratchvae.plotting.mosaic import mosaic
+from scratchvae.probability import Prior
 from scratchvae.training import Epoch, History
 
 
@@ -188,6 +189,24 @@ def test_a_manifold_has_the_first_dimension_to_the_right_the_second_upwards_and_
     np.testing.assert_allclose(shown[::2, 1::3], np.tile(expected[::-1, None], (1, 4)))
 
 
+def test_a_plane_with_another_prior_is_seen_by_its_codes():
+    class Wide(Prior):
+        def forward(self, z):
+            self.z = z
+            return -abs(z).sum(axis=1)
+
+        def backward(self, dlog_p):
+            return -np.sign(self.z) * dlog_p[:, None]
+
+        def draw(self, noise):
+            return 3 * noise
+
+    vae, rows = VAE(4, 2, (), prior=Wide()), datasets.Split(images(10, 4), None)
+    with pytest.raises(ConfigError, match="the prior Wide; expected StandardNormal"):
+        plotting.draw_manifold(vae, (2, 2))
+    assert not plotting.draw_latent(vae, rows, (2, 2)).axes[0].images
+
+
 def test_a_grid_over_the_prior_has_as_many_columns_and_rows_as_asked_for_the_first_at_the_top():
     upper, lower = prior_grid(3, 2).reshape(2, 3, 2)
     np.testing.assert_allclose(upper, [[-0.96742157, 0.67448975], [0, 0.67448975], [0.96742157, 0.67448975]], atol=1e-8)
@@ -236,6 +255,45 @@ def test_walks_go_round_rows_that_are_fewer_than_their_stops(rows):
     pictures, vae = images(rows, 4), VAE(4, 2, hidden=())
     shown = canvas(plotting.draw_walks(vae, datasets.Split(pictures, None), (1, 4), walks=4, steps=2))
     np.testing.assert_allclose(shown[::2, :4], vae.reconstruct(pictures)[np.arange(4) % rows], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [ConditionalVAE, SemiSupervisedVAE])
+def test_the_pictures_of_a_model_that_is_given_the_class_are_of_that_class(kind):
+    pictures, model = images(20, 4), kind(4, 2, (8,), classes=3)
+    split = datasets.Split(pictures, np.arange(20) % 3)
+    shown = canvas(plotting.draw_walks(model, split, (1, 4), walks=2, steps=2, labels=1))
+    ends = model.reconstruct(pictures[[0, 1, 1, 2]], 1)
+    np.testing.assert_allclose([shown[0, :4], shown[0, 5:], shown[2, :4], shown[2, 5:]], ends, atol=1e-6)
+    for figure in (
+        plotting.draw_manifold(model, (1, 4), side=3, labels=2),
+        plotting.draw_latent(model, split, (1, 4), 2),
+    ):
+        side = 3 if canvas(figure).shape[0] == 5 else 20
+        expected = mosaic(model.decode(prior_grid(side, side), 2), (1, 4), side)
+        np.testing.assert_array_equal(canvas(figure), expected)
+    for draw in (plotting.draw_walks, plotting.draw_latent):
+        with pytest.raises(ConfigError, match="needs the class of each row"):
+            draw(model, split, (1, 4))
+
+
+def test_codes_of_a_model_that_is_given_the_class_are_those_of_their_own():
+    pictures, labels, model = images(20, 4), np.arange(20) % 3, ConditionalVAE(4, 3, (8,), classes=3)
+    split = datasets.Split(pictures, labels)
+    seen, expected = (
+        np.concatenate([dots.get_offsets() for dots in figure.axes[0].collections])
+        for figure in (
+            plotting.draw_latent(model, split, (1, 4), labels),
+            plotting.draw_codes(model.embed(pictures, labels), labels),
+        )
+    )
+    np.testing.assert_array_equal(seen, expected)
+
+
+@pytest.mark.parametrize("kind", [ConditionalVAE, SemiSupervisedVAE])
+def test_an_album_of_a_model_that_is_given_the_class_has_styles_in_place_of_interpolations(kind):
+    digits = datasets.load("digits")
+    album = plotting.draw_album(kind(64, 2, (8,)), history(30.0), digits)
+    assert set(album) == {"reconstructions", "styles", "samples", "latent", "history"}
 
 
 def lines(axes):

@@ -5,8 +5,9 @@ import pytest
 from drawing import normal, uniform
 from standin import STANDIN, DeviceArray
 
-from scratchvae.models.likelihoods import LIKELIHOODS, make_likelihood
-from scratchvae.probability import ContinuousBernoulli, GaussianDecoded, Observed
+from scratchvae.memory import BatchBuffers
+from scratchvae.models.parts import LIKELIHOODS, make_likelihood
+from scratchvae.probability import ContinuousBernoulli, GaussianDecoded, MaskedLikelihood
 
 N, SIGMAS = 40_000, 5.5
 
@@ -16,7 +17,7 @@ def noise_of(likelihood, seed, *shape):
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
-@pytest.mark.parametrize("wrap", [lambda of: of, Observed], ids=["alone", "observed"])
+@pytest.mark.parametrize("wrap", [lambda of: of, MaskedLikelihood], ids=["alone", "masked"])
 def test_the_mean_of_the_draws_is_the_mean_and_they_are_within_the_support(name, wrap):
     likelihood = wrap(make_likelihood(name, 0.7 if "gaussian" in name and "decoded" not in name else None))
     row = np.array([-6.0, -0.3, 0.0, 0.2, 30.0])[: 5 * (name != "gaussian_decoded")]
@@ -54,9 +55,7 @@ def test_a_decoded_gaussian_spreads_as_its_decoder_says():
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_a_draw_is_a_function_of_its_noise_on_a_device_too(name):
     here, away = (make_likelihood(name, 0.7 if name in ("gaussian", "gaussian_learnt") else None) for _ in range(2))
-    from scratchvae.memory import BatchBuffers
-
-    away.bind(BatchBuffers(STANDIN, np.dtype("float64"), 4), 3)
+    away.bind(BatchBuffers(STANDIN, np.dtype("float64"), 4), (3,))
     if "learnt" in name:
         away.logvar[...] = 2 * np.log(0.7)
     k = here.outputs_per_dimension

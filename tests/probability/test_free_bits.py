@@ -5,8 +5,9 @@ import pytest
 from drawing import batches, normal, seeds, uniform, widths
 from hypothesis import given
 from hypothesis import strategies as st
+from standin import STANDIN
 
-from scratchvae.errors import ConfigError, ShapeError
+from scratchvae.errors import ConfigError, DeviceError, DTypeError, ShapeError
 from scratchvae.probability import FreeBits, GaussianKL
 
 
@@ -21,9 +22,9 @@ def test_the_batch_mean_of_what_is_charged_is_that_of_the_formula(seed, rows, wi
 
 def test_a_dimension_below_is_charged_what_is_free_and_one_above_what_it_has():
     per_dimension = np.array([[0.1, 3.0], [0.3, 1.0]])  # means 0.2 and 2
-    unit = FreeBits(0.5)
-    assert unit.forward(per_dimension).tolist() == [3.5, 1.5]
-    assert unit.backward(np.array([2.0, -1.0])).tolist() == [[0, 2], [0, -1]]
+    free_bits = FreeBits(0.5)
+    assert free_bits.forward(per_dimension).tolist() == [3.5, 1.5]
+    assert free_bits.backward(np.array([2.0, -1.0])).tolist() == [[0, 2], [0, -1]]
 
 
 def test_where_all_is_above_nothing_changes_and_where_none_is_nothing_moves():
@@ -35,28 +36,28 @@ def test_where_all_is_above_nothing_changes_and_where_none_is_nothing_moves():
 
 
 def test_at_the_kink_itself_the_slope_is_that_of_what_is_free():
-    unit = FreeBits(0.5)
-    assert unit.forward(np.array([[0.25], [0.75]])).tolist() == [0.5, 0.5]
-    assert not unit.backward(np.ones(2)).any()
+    free_bits = FreeBits(0.5)
+    assert free_bits.forward(np.array([[0.25], [0.75]])).tolist() == [0.5, 0.5]
+    assert not free_bits.backward(np.ones(2)).any()
 
 
 def test_bug13_a_smaller_batch_after_a_taller_one_is_divided_by_its_own_rows():
-    unit = FreeBits(0.5)
-    unit.forward(uniform(0, 7, 3))
+    free_bits = FreeBits(0.5)
+    free_bits.forward(uniform(0, 7, 3))
     per_dimension = uniform(1, 2, 3)
     expected = np.maximum(0.5, per_dimension.mean(axis=0)).sum()
-    np.testing.assert_allclose(unit.forward(per_dimension).mean(), expected)
-    assert unit.backward(np.ones(2)).shape == (2, 3)
+    np.testing.assert_allclose(free_bits.forward(per_dimension).mean(), expected)
+    assert free_bits.backward(np.ones(2)).shape == (2, 3)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "longdouble"])
 def test_far_out_nothing_overflows(dtype):
     per_dimension = np.array([[1e30, 0.0], [1e30, 0.0]], dtype)
-    unit = FreeBits(0.1)
-    charged = unit.forward(per_dimension)
+    free_bits = FreeBits(0.1)
+    charged = free_bits.forward(per_dimension)
     assert charged.dtype == dtype
     np.testing.assert_allclose(charged.astype("float64"), [1e30, 1e30])
-    assert unit.backward(np.ones(2, dtype)).tolist() == [[1, 0], [1, 0]]
+    assert free_bits.backward(np.ones(2, dtype)).tolist() == [[1, 0], [1, 0]]
 
 
 @pytest.mark.parametrize("free", [0, -1, float("nan"), "1"])
@@ -66,35 +67,46 @@ def test_what_is_no_number_of_nats_is_refused(free):
 
 
 def test_what_does_not_fit_is_refused_by_its_name():
-    unit = FreeBits(0.5)
+    free_bits = FreeBits(0.5)
     with pytest.raises(ShapeError, match="call forward first"):
-        unit.backward(np.ones(4))
-    unit.forward(uniform(0, 4, 3))
+        free_bits.backward(np.ones(4))
+    free_bits.forward(uniform(0, 4, 3))
     with pytest.raises(ShapeError, match=r"dcharged of shape \(4, 3\); expected \(4,\)"):
-        unit.backward(np.ones((4, 3)))
+        free_bits.backward(np.ones((4, 3)))
 
 
 def test_a_gradient_by_dimension_that_is_the_same_in_all_is_that_of_the_kl():
     mu, logvar, dkl = normal(0, 4, 3), normal(1, 4, 3), normal(2, 4)
     divergence, results = GaussianKL(), []
-    for add in (
-        lambda *into: divergence.add_backward(dkl, *into),
-        lambda *into: divergence.add_backward_per_dimension(np.repeat(dkl[:, None], 3, axis=1), *into),
-    ):
-        divergence.forward(mu, logvar)
-        results.append((np.ones((4, 3)), np.ones((4, 3))))
-        add(*results[-1])
+    divergence.forward(mu, logvar)
+    for upstream in (dkl, np.repeat(dkl[:, None], 3, axis=1)):
+        results.append([gradient.copy() for gradient in divergence.backward(upstream)])
     for ours, plain in zip(*results, strict=True):
-        np.testing.assert_allclose(ours, plain, rtol=1e-15)
-    with pytest.raises(ShapeError, match=r"dper_dimension of shape \(4,\); expected \(4, 3\)"):
-        divergence.add_backward_per_dimension(dkl, *results[0])
-    with pytest.raises(ShapeError, match="call forward first"):
-        GaussianKL().add_backward_per_dimension(dkl, *results[0])
+        assert np.array_equal(ours, plain)
+    with pytest.raises(ShapeError, match=r"dkl of shape \(4, 2\); expected \(4, 3\)"):
+        divergence.backward(np.ones((4, 2)))
+    for upstream in (dkl, np.ones((4, 3))):
+        with pytest.raises(ShapeError, match="call forward first"):
+            GaussianKL().backward(upstream)
 
 
-def test_a_tally_adds_up_in_wider_numbers():
+def test_sums_are_added_up_in_wider_numbers():
     divergence, sums = GaussianKL(), np.ones((4, 3))
     kl = divergence.forward(normal(0, 4, 3).astype("float32"), normal(1, 4, 3).astype("float32"))
-    divergence.tally(sums)
+    divergence.accumulate(sums)
     np.testing.assert_array_equal(sums - 1, (divergence.per_dimension.astype("float64") + 1) - 1)
     np.testing.assert_allclose((sums - 1).sum(axis=1), kl, rtol=1e-6)
+
+
+def test_sums_that_do_not_fit_are_refused():
+    divergence = GaussianKL()
+    with pytest.raises(ShapeError, match="accumulate was called before forward; call forward first"):
+        divergence.accumulate(np.zeros((4, 3)))
+    divergence.forward(normal(0, 4, 3), normal(1, 4, 3))
+    for sums, error, says in (
+        (np.zeros((4, 2)), ShapeError, r"sums has shape \(4, 2\); expected \(4, 3\)"),
+        (np.zeros((4, 3), int), DTypeError, "sums has dtype int64"),
+        (STANDIN.upload(np.zeros((4, 3))), DeviceError, "sums is a standin"),
+    ):
+        with pytest.raises(error, match=says):
+            divergence.accumulate(sums)

@@ -29,9 +29,7 @@ def test_unknown_classes_are_summed_out_with_their_entropy(seed, rows, classes):
 def test_known_classes_have_their_own_bound_and_the_classifiers_word(seed, rows, classes):
     log_q, log_likelihood, kl, each = drawn(seed, rows, classes)
     labels = np.random.default_rng(seed).integers(classes, size=rows)
-    bound = MarginalBound()
-    bound.alpha = 7.0
-    evidence, divergence = bound.forward(log_q, np.eye(classes)[labels], log_likelihood, kl)
+    evidence, divergence = MarginalBound().forward(log_q, np.eye(classes)[labels], log_likelihood, kl, alpha=7.0)
     of = np.arange(rows), labels
     np.testing.assert_allclose(
         evidence - divergence, each[of] - np.log(classes) + 7.0 * log_q[of], rtol=1e-9, atol=1e-12
@@ -56,3 +54,15 @@ def test_a_classifier_that_is_certain_loses_nothing_to_infinity():
     np.testing.assert_allclose(evidence, -3.0)
     np.testing.assert_allclose(divergence, -3.0 + np.log(2), rtol=1e-6)
     assert all(np.isfinite(gradient).all() for gradient in bound.backward(*np.ones((2, 2), "float32")))
+
+
+def test_the_weight_of_the_classifier_is_that_of_the_last_forward_and_1_without():
+    log_q, log_likelihood, kl, _ = drawn(3, 4, 3)
+    targets, bound = np.eye(3)[[0, 2, 1, 1]], MarginalBound()
+    said = (targets * log_q).sum(axis=1)
+    plain = bound.forward(log_q, targets, log_likelihood, kl)[0].copy()
+    for alpha in (0.0, 5.0, 1.0):
+        evidence, _ = bound.forward(log_q, targets, log_likelihood, kl, alpha)
+        np.testing.assert_allclose(evidence, plain + (alpha - 1.0) * said, rtol=1e-12)
+        dlog_q, _, _ = bound.backward(np.ones(4), -np.ones(4))
+        np.testing.assert_allclose(dlog_q, alpha * targets, rtol=1e-12)

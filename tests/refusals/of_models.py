@@ -27,6 +27,7 @@ from refusals.table import (
 )  # fmt: skip
 
 import scratchvae as sv
+from scratchvae import layers, probability
 from scratchvae.errors import BackendError, ConfigError, DTypeError, RangeError, ShapeError
 
 PLAIN = ("VAE", "Autoencoder", "IWAE")
@@ -43,7 +44,7 @@ def settings(kind):
     def size(name):
         return lambda value: getattr(sv, kind)(**{"input_dim": 4, "latent_dim": 2, "hidden": (3,), name: value})
 
-    yield from each(kind, "input_dim", COUNTS, size("input_dim"))
+    yield from each(kind, "input_dim", [w for w in COUNTS if w.value is not None], size("input_dim"))
     yield from each(kind, "latent_dim", COUNTS, size("latent_dim"))
     yield from each(kind, "hidden", WIDTHS, size("hidden"))
     yield row(kind, "hidden", "of a huge one", lambda: size("hidden")((3, 10**30)), ConfigError, "at most")
@@ -71,9 +72,92 @@ def settings(kind):
     yield from each(kind, "image_shape", [w for w in WIDTHS if w.value is not None], of("image_shape"))
 
 
+class Lacking(probability.Prior):
+    """Writes one of three methods."""
+
+    def forward(self, z):
+        return z.sum(axis=1)
+
+
+class Careful(probability.Bernoulli):
+    """A likelihood of a user's own."""
+
+
+PARTS = {
+    "encoder": "expected a layer",
+    "decoder": "expected a layer",
+    "posterior": "expected a posterior",
+    "prior": "expected a prior",
+    "objective": "expected an objective",
+}
+
+
+def of_parts(kind):
+    """Parts of a user's own, in the place of the usual ones."""
+    for name, said in PARTS.items():
+        refused = {"Autoencoder": ("posterior", "prior", "objective"), "IWAE": ("objective",)}
+        odd = wrong(ConfigError, said, 3, "relu", [], {}, True, layers.ReLU, np.tanh, probability.Bernoulli())
+        yield from each(kind, name, odd, lambda v, n=name, k=kind: make(k, **{n: v}))
+        if name in refused.get(kind, ()) + ("objective",) * (kind == "SemiSupervisedVAE"):
+            right = {
+                "posterior": probability.DiagonalGaussian,
+                "prior": probability.StandardNormal,
+                "objective": sv.objectives.ELBO,
+            }[name]
+            there = lambda n=name, r=right, k=kind: make(k, **{n: r()})  # noqa: E731
+            yield row(kind, name, "where there is none of one's own", there, ConfigError, "VAE")
+    yield from each(
+        kind,
+        "likelihood",
+        wrong(ConfigError, "choose one of", 3, [], {}, True, probability.Gaussian, layers.ReLU()),
+        lambda v, k=kind: make(k, likelihood=v),
+    )
+    both = lambda k=kind: make(k, likelihood=probability.Gaussian(), sigma=0.5)  # noqa: E731
+    yield row(kind, "sigma", "beside a likelihood", both, ConfigError, "give sigma to the likelihood")
+    if kind in ("VAE", "Autoencoder"):
+        for name, wide in {"encoder": 4, "decoder": 2}.items():
+            narrow = lambda n=name, w=wide, k=kind: make(k, **{n: layers.Linear(w, 3)})  # noqa: E731
+            yield row(kind, name, "that puts out another width", narrow, ConfigError, "rows of 3 numbers", "expected")
+            other = lambda n=name, k=kind: make(k, **{n: layers.Linear(7, 4)})  # noqa: E731
+            yield row(kind, name, "that takes another width", other, ConfigError, "Linear(7, 4)", "expected 7")
+        for name, value in {"hidden": (7,), "activation": "tanh", "init": "he_normal"}.items():
+            own = {"encoder": layers.Linear(4, 4 if kind == "VAE" else 2), "decoder": layers.Linear(2, 4)}
+            unused = lambda n=name, v=value, o=own, k=kind: getattr(sv, k)(4, 2, **o, **{n: v})  # noqa: E731
+            yield row(kind, name, "beside networks of one's own", unused, ConfigError, "does nothing", "leave it out")
+    one = lambda k=kind, **v: getattr(sv, k)(4, 2, **({"classes": 3} if k in TOLD else {}), **v)  # noqa: E731
+    conditional = lambda classes=3: layers.ConditionalSequential(layers.ConditionalLinear(4, classes, 4))  # noqa: E731
+    for name in ("encoder", "decoder"):
+        if kind in TOLD:
+            plain = lambda n=name, o=one: o(**{n: layers.Linear(4, 4)})  # noqa: E731
+            yield row(kind, name, "that takes no class", plain, ConfigError, "expected a ConditionalSequential")
+            fewer = lambda n=name, o=one: o(**{n: conditional(2)})  # noqa: E731
+            yield row(
+                kind, name, "of fewer classes", fewer, ConfigError, "2 classes", "classes=3", "make both the same"
+            )
+        else:
+            told = lambda n=name, o=one: o(**{n: conditional()})  # noqa: E731
+            yield row(kind, name, "that takes a class", told, ConfigError, "take a ConditionalVAE")
+    shared = {
+        "encoder": lambda k=kind: conditional() if k in TOLD else layers.Linear(4, 2 if k == "Autoencoder" else 4),
+        "likelihood": Careful,
+        **({} if kind == "Autoencoder" else {"prior": probability.StandardNormal}),
+    }
+    for name, make_part in shared.items():
+        taken = lambda n=name, m=make_part, o=one: [o(**{n: part}) for part in [m()] * 2]  # noqa: E731
+        yield row(kind, name, "of another model", taken, ConfigError, "belongs to another model", "make one of its own")
+    if kind == "VAE":
+        lacking = lambda: make("VAE", prior=Lacking())  # noqa: E731
+        yield row(kind, "prior", "that lacks methods", lacking, ConfigError, "Lacking", "backward and draw", "write it")
+        for name, value in {"beta": 2.0, "free_bits": 0.1}.items():
+            objective = lambda n=name, v=value: make("VAE", objective=sv.objectives.ELBO(), **{n: v})  # noqa: E731
+            yield row(kind, name, "beside an objective", objective, ConfigError, "does nothing", "leave it out")
+
+
 def of_settings():
     for kind in KINDS:
         yield from settings(kind)
+    for kind in KINDS:
+        yield from of_parts(kind)
     yield from each("IWAE", "importance_samples", COUNTS, lambda v: make("IWAE", importance_samples=v))
     yield row(
         "IWAE", "beta", "that weighs nothing", lambda: make("IWAE", beta=2.0), ConfigError, "beta=2.0", "leave beta out"
@@ -207,7 +291,17 @@ def of_labels():
         )
         yield from each(f"{kind}.sample", "labels", every, lambda v, k=kind: model(k).sample(6, labels=v))
         yield row(f"{kind}.walk", "labels", "left out", lambda k=kind: model(k).walk(), ConfigError, "pass labels=")
-    yield from each("ConditionalVAE.told", "labels", labels(6, CLASSES), during_told)
+        walked = lambda v, k=kind: model(k).walk(labels=v)  # noqa: E731
+        yield from each(f"{kind}.walk", "labels", labels(11, CLASSES), walked)
+        between = lambda v, k=kind: model(k).interpolate(X[0], X[1], labels=v)  # noqa: E731
+        alike = lambda v, k=kind: model(k).analogy(X[:2], X[2:4], X[4:], labels=v)  # noqa: E731
+        for name, call, rows in (("interpolate", between, 1), ("analogy", alike, 2)):
+            wrongs = [w for w in labels(rows, CLASSES) if w.label != "too low" or kind == "ConditionalVAE"]
+            yield from each(f"{kind}.{name}", "labels", wrongs, call)
+            unknown = lambda c=call: c(-1)  # noqa: E731
+            yield row(f"{kind}.{name}", "labels", "of no class", unknown, RangeError, "-1", "expected 0 to 2")
+            none = lambda c=call: c(None)  # noqa: E731
+            yield row(f"{kind}.{name}", "labels", "left out", none, ConfigError, "pass labels=")
     for method in ("encode", "embed", "reconstruct", "transfer"):
         yield row(
             f"SemiSupervisedVAE.{method}",
@@ -218,11 +312,6 @@ def of_labels():
             "labels hold -1",
             "expected 0 to 2",
         )
-
-
-def during_told(labels):
-    with model("ConditionalVAE").told(labels):
-        model("ConditionalVAE").reconstruct(X)
 
 
 def of_latent_space():
@@ -318,7 +407,7 @@ def of_denoising_and_completion():
             "of classes",
             lambda k=kind: model(k).complete(X),
             ConfigError,
-            "told no class",
+            "given no class",
             kind,
         )
 

@@ -39,6 +39,8 @@ def of_rates():
         of = f"optim.{kind}"
         yield from each(of, "lr", RATES, make)
         yield row(of, "lr", "a class of schedules", lambda m=make: m(optim.Cosine), ConfigError, "Cosine", "make one")
+        later = lambda v, k=kind: setattr(getattr(optim, k)(), "lr", v)  # noqa: E731
+        yield from each(f"{of}.lr", "lr", RATES, later)
         for nonsense in NO_RATES:
             step = lambda k=kind, v=nonsense: bound(k, lr=lambda t: v).step(np.ones(3))  # noqa: E731
             yield row(f"{of}.step", "lr", f"that answers {nonsense!r}", step, ConfigError, "expected a finite number")

@@ -1,4 +1,4 @@
-"""Layers and densities: how they are made, and what their forward and backward are given."""
+"""Layers, densities and objectives: how they are made, and what their forward and backward are given."""
 
 from itertools import count
 from typing import Any, NamedTuple
@@ -7,6 +7,7 @@ import numpy as np
 from refusals.table import COUNTS, NAMES, POSITIVES, REALS, SEEDS, each, row, wrong, wrong_rows
 
 from scratchvae import layers as ls
+from scratchvae import objectives as ob
 from scratchvae import probability as pr
 from scratchvae.errors import ConfigError, DTypeError, ReadOnlyError, ShapeError
 
@@ -30,17 +31,30 @@ PARAMETERS = {"backward": {"dy": 2}, "backward_parameters": {"dy": 2}}
 PIECES = {
     **{f"layers.{kind}": Piece(getattr(ls, kind), {"x": D}, ELEMENTWISE) for kind in ACTIVATIONS},
     "layers.Linear": Piece(lambda: ls.Linear(D, 2, seed=0), {"x": D}, PARAMETERS),
-    "layers.LabelledLinear": Piece(lambda: labelled(), {"x": D}, PARAMETERS),
+    "layers.ConditionalLinear": Piece(
+        lambda: ls.ConditionalLinear(D, 2, 2, seed=0), {"x": D, "targets": 2}, PARAMETERS
+    ),
+    "layers.ConditionalSequential": Piece(
+        lambda: ls.ConditionalSequential(ls.ConditionalLinear(D, 2, 3, seed=0), ls.Tanh(), ls.Linear(3, 2)),
+        {"x": D, "targets": 2},
+        PARAMETERS,
+    ),
     "layers.Sequential": Piece(
         lambda: ls.Sequential(ls.Linear(D, 3), ls.Tanh(), ls.Linear(3, 2)), {"x": D}, PARAMETERS
     ),
-    "layers.Fill": Piece(lambda: ls.Fill(ls.Linear(D, 2)), {"x": D}, PARAMETERS),
+    "layers.NaNToZero": Piece(lambda: ls.NaNToZero(ls.Linear(D, 2)), {"x": D}, PARAMETERS),
     "layers.Repeat": Piece(lambda: ls.Repeat(2), {"x": D}, ELEMENTWISE, rows_back=2 * B),
-    "layers.Split": Piece(ls.Split, {"x": D}, {"backward": {"dleft": D // 2, "dright": D // 2}}),
+    "probability.Split": Piece(pr.Split, {"x": D}, {"backward": {"dleft": D // 2, "dright": D // 2}}),
     "probability.Reparameterize": Piece(
         pr.Reparameterize, {"mu": D, "logvar": D, "eps": D}, {"backward": {"dz": D}, "backward_noise": {"dz": D}}
     ),
-    "probability.GaussianKL": Piece(pr.GaussianKL, {"mu": D, "logvar": D}, {}),
+    "probability.DiagonalGaussian": Piece(
+        pr.DiagonalGaussian,
+        {"h": 2 * D, "eps": D},
+        {"backward": {"dz": D}, "backward_parameters": {"dz": D}, "backward_noise": {"dz": D}},
+    ),
+    "probability.StandardNormal": Piece(pr.StandardNormal, {"z": D}, {"backward": {"dlog_p": 0}}),
+    "probability.GaussianKL": Piece(pr.GaussianKL, {"mu": D, "logvar": D}, {"backward": {"dkl": 0}}),
     "probability.FreeBits": Piece(lambda: pr.FreeBits(0.5), {"per_dimension": D}, {"backward": {"dcharged": 0}}),
     "probability.LogRatio": Piece(pr.LogRatio, {"z": D, "eps": D, "logvar": D}, {"backward": {"dlog_ratio": 0}}),
     "probability.LogSoftmax": Piece(pr.LogSoftmax, {"logits": D}, {"backward": {"dlog_q": D}}),
@@ -50,14 +64,11 @@ PIECES = {
     "probability.Gaussian": Piece(pr.Gaussian, {"mu": D, "x": D}, DENSITY),
     "probability.GaussianLearnt": Piece(pr.GaussianLearnt, {"mu": D, "x": D}, DENSITY),
     "probability.GaussianDecoded": Piece(pr.GaussianDecoded, {"parameters": 2 * D, "x": D}, DENSITY),
-    "probability.Observed": Piece(lambda: pr.Observed(pr.Gaussian()), {"parameters": D, "x": D}, DENSITY),
+    "probability.MaskedLikelihood": Piece(
+        lambda: pr.MaskedLikelihood(pr.Gaussian()), {"parameters": D, "x": D}, DENSITY
+    ),
 }
-
-
-def labelled(targets=True):
-    layer = ls.LabelledLinear(D, 2, 2, seed=0)
-    layer.targets = np.eye(2)[[0, 1, 0]] if targets is True else targets
-    return layer
+MAY_BE_NONE = {"targets": "each row meets each class"}
 
 
 def array(width, rows=B, dtype="float64"):
@@ -104,8 +115,9 @@ def of_forward():
             def first(v, piece=piece, name=name, right=right):
                 return piece.make().forward(**{**right, name: v})
 
-            yield from each(f"{of}.forward", name, no_arrays(name, array(width)), again)
-            if not k and "Observed" not in of and "Decoded" not in of:  # what an unbound unit learns its width from
+            wrongs = [w for w in no_arrays(name, array(width)) if w.value is not None or name not in MAY_BE_NONE]
+            yield from each(f"{of}.forward", name, wrongs, again)
+            if not k and "Masked" not in of and "Decoded" not in of:  # what an unbound unit learns its width from
                 fresh = [
                     w for w in no_arrays(name, array(width)) if w.label not in ("too wide", "of float32 among float64")
                 ]
@@ -143,21 +155,27 @@ def of_backward():
 def of_made():
     for of, make in {
         "layers.Linear": ls.Linear,
-        "layers.LabelledLinear": lambda i, o, **s: ls.LabelledLinear(i, 3, o, **s),
+        "layers.ConditionalLinear": lambda i, o, **s: ls.ConditionalLinear(i, 3, o, **s),
     }.items():
         yield from each(of, "inputs", COUNTS, lambda v, m=make: m(v, 3))
         yield from each(of, "outputs", COUNTS, lambda v, m=make: m(3, v))
         yield from each(of, "init", NAMES, lambda v, m=make: m(3, 3, init=v))
         yield from each(of, "seed", [w for w in SEEDS if w.value is not None], lambda v, m=make: m(3, 3, seed=v))
-    yield from each("layers.LabelledLinear", "classes", COUNTS, lambda v: ls.LabelledLinear(3, v, 3))
+    yield from each("layers.ConditionalLinear", "classes", COUNTS, lambda v: ls.ConditionalLinear(3, v, 3))
     slopes = [w._replace(words=("expected",)) for w in POSITIVES] + list(
         wrong(ConfigError, "expected a slope", 1, 1.0, 2)
     )
     yield from each("layers.LeakyReLU", "slope", slopes, ls.LeakyReLU)
     yield from each("layers.Repeat", "times", COUNTS, ls.Repeat)
     no_layer = wrong(ConfigError, "expected a layer", None, 3, "relu", [], ls.ReLU, np.tanh, pr.Bernoulli())
-    yield from each("layers.Fill", "of", no_layer, ls.Fill)
+    yield from each("layers.NaNToZero", "inner", no_layer, ls.NaNToZero)
     yield from each("layers.Sequential", "layers[1]", no_layer, lambda v: ls.Sequential(ls.ReLU(), v))
+    first = wrong(ConfigError, "expected a ConditionalLinear", ls.ReLU())
+    yield from each("layers.ConditionalSequential", "layers[0]", first, ls.ConditionalSequential)
+    none = lambda: ls.ConditionalSequential()  # noqa: E731
+    yield row("layers.ConditionalSequential", "layers[0]", "of none", none, ConfigError, "expected a ConditionalLinear")
+    conditional = lambda v: ls.ConditionalSequential(ls.ConditionalLinear(3, 2, 3), v)  # noqa: E731
+    yield from each("layers.ConditionalSequential", "layers[1]", no_layer, conditional)
     twice = ls.ReLU()
     yield row(
         "layers.Sequential",
@@ -189,18 +207,21 @@ def of_made():
         "expected",
     )
     yield row(
-        "layers.Split.forward",
+        "probability.Split.forward",
         "width",
         "odd",
-        lambda: width(ls.Split(), 3),
+        lambda: width(pr.Split(), 3),
         ShapeError,
         "expected an even width",
     )
-    for targets in no_arrays("targets", np.eye(2)[[0, 1, 0]]):
-        if targets.value is not None:  # each row meets each class
-            yield from each(
-                "layers.LabelledLinear.forward", "targets", [targets], lambda v: labelled(v).forward(array(D))
-            )
+    yield row(
+        "probability.DiagonalGaussian.forward",
+        "width",
+        "odd",
+        lambda: pr.DiagonalGaussian().forward(array(3), array(1)),
+        ShapeError,
+        "expected 2 numbers for each latent dimension",
+    )
     yield from each(
         "probability.FreeBits", "free", REALS + wrong(ConfigError, "leave FreeBits away", 0, 0.0), pr.FreeBits
     )
@@ -208,7 +229,10 @@ def of_made():
         sigmas = POSITIVES + wrong(ConfigError, "scale the data", 1e-200, 1e200)
         yield from each(f"probability.{kind}", "sigma", sigmas, getattr(pr, kind))
     no_density = wrong(ConfigError, "expected a likelihood", None, 3, "gaussian", [], pr.Gaussian, ls.ReLU())
-    yield from each("probability.Observed", "of", no_density, pr.Observed)
+    yield from each("probability.MaskedLikelihood", "inner", no_density, pr.MaskedLikelihood)
+    yield from each("objectives.ELBO", "beta", REALS, ob.ELBO)
+    yield from each("objectives.ELBO", "free_bits", REALS, lambda v: ob.ELBO(free_bits=v))
+    yield from each("objectives.ImportanceWeighted", "draws", COUNTS, ob.ImportanceWeighted)
 
 
 def of_pictures():
@@ -249,31 +273,87 @@ def of_pictures():
 
 
 def of_the_kl():
-    asks = {
-        "add_backward": lambda **v: used(PIECES["probability.GaussianKL"]).add_backward(
-            **{"dkl": array(0), "dmu": array(D), "dlogvar": array(D), **v}
-        ),
-        "add_backward_per_dimension": lambda **v: used(PIECES["probability.GaussianKL"]).add_backward_per_dimension(
-            **{"dper_dimension": array(D), "dmu": array(D), "dlogvar": array(D), **v}
-        ),
-    }
-    for method, call in asks.items():
-        of, first = f"probability.GaussianKL.{method}", "dkl" if method == "add_backward" else "dper_dimension"
-        for name, right in {first: array(0 if first == "dkl" else D), "dmu": array(D), "dlogvar": array(D)}.items():
-            yield from each(of, name, no_arrays(name, right), lambda v, c=call, n=name: c(**{n: v}))
-        closed = array(D)
-        closed.flags.writeable = False
-        for name in ("dmu", "dlogvar"):
-            yield row(
-                of, name, "read-only", lambda c=call, n=name, v=closed: c(**{n: v}), ReadOnlyError, f"{name}.copy()"
-            )
-        early = lambda m=method: getattr(pr.GaussianKL(), m)(array(0), array(D), array(D))  # noqa: E731
-        yield row(of, "forward", "not called", early, ShapeError, "call forward first")
-    of = "probability.GaussianKL.tally"
-    yield row(of, "forward", "not called", lambda: pr.GaussianKL().tally(array(D)), ShapeError, "call forward first")
+    of = "probability.GaussianKL.backward"
+    for name, right in {"dkl": array(D)}.items():  # of each dimension; that of a row is among the others
+        wrongs = [w for w in no_arrays(name, right) if getattr(w.value, "shape", None) != (B,)]
+        yield from each(of, name, wrongs, lambda v: used(PIECES["probability.GaussianKL"]).backward(v))
+    of = "probability.GaussianKL.accumulate"
+    early = lambda: pr.GaussianKL().accumulate(array(D))  # noqa: E731
+    yield row(of, "forward", "not called", early, ShapeError, "call forward first")
     for sums in no_arrays("sums", array(D)):
         if "float32" not in sums.label:
-            yield from each(of, "sums", [sums], lambda v: used(PIECES["probability.GaussianKL"]).tally(v))
+            yield from each(of, "sums", [sums], lambda v: used(PIECES["probability.GaussianKL"]).accumulate(v))
+    closed = array(D)
+    closed.flags.writeable = False
+    ours = lambda: used(PIECES["probability.GaussianKL"]).accumulate(closed)  # noqa: E731
+    yield row(of, "sums", "read-only", ours, ReadOnlyError, "sums.copy()")
+
+
+def of_posteriors():
+    """What a posterior answers besides, and what stands between it and a prior."""
+    of, right = "probability.DiagonalGaussian", array(2 * D)
+    for method in ("mean", "parameters"):
+        wrongs = [w for w in no_arrays("x", right) if w.label != "too wide"]
+        for w in wrongs:  # both are views of h, which Split cuts
+            yield from each(f"{of}.{method}", "x", [w], lambda v, m=method: getattr(used(PIECES[of]), m)(v))
+    early = lambda: pr.DiagonalGaussian().log_prob()  # noqa: E731
+    yield row(f"{of}.log_prob", "forward", "not called", early, ShapeError, "call forward first")
+    for method in ("backward", "backward_noise"):
+        asks = lambda v, m=method: getattr(used(PIECES[of]), m)(array(D), v)  # noqa: E731
+        wrongs = [w for w in no_arrays("dlog_q", array(0)) if w.value is not None]
+        yield from each(f"{of}.{method}", "dlog_q", wrongs, asks)
+    for kind, make in {
+        "MonteCarloKL": lambda q: pr.MonteCarloKL(q, pr.StandardNormal()),
+        "GaussianDrawKL": pr.GaussianDrawKL,
+    }.items():
+
+        def between(make=make):
+            q = used(PIECES["probability.DiagonalGaussian"])
+            kl = make(q)
+            kl.forward(array(D))
+            return kl
+
+        yield from each(
+            f"probability.{kind}.forward", "z", no_arrays("z", array(D)), lambda v, b=between: b().forward(v)
+        )
+        yield from each(
+            f"probability.{kind}.backward",
+            "dkl",
+            no_arrays("dkl", array(0)),
+            lambda v, b=between: b().backward(v, array(D)),
+        )
+        early = lambda m=make: m(pr.DiagonalGaussian()).backward(array(0), array(D))  # noqa: E731
+        yield row(f"probability.{kind}.backward", "forward", "not called", early, ShapeError, "call forward first")
+
+
+def of_objectives():
+    right = {"log_likelihood": array(0), "kl": array(0)}
+    for of, make in {"ELBO": ob.ELBO, "ImportanceWeighted": lambda: ob.ImportanceWeighted(1)}.items():
+
+        def ready(make=make):
+            objective = make()
+            objective.forward(**right)
+            return objective
+
+        for name in right:
+            yield from each(
+                f"objectives.{of}.forward",
+                name,
+                [w for w in no_arrays(name, array(0)) if w.label != "too wide" or name == "kl"],  # else kl is too short
+                lambda v, n=name, r=ready: r().forward(**{**right, n: v}),
+            )
+        early = lambda m=make: m().backward()  # noqa: E731
+        yield row(f"objectives.{of}.backward", "backward", "before forward", early, ShapeError, "call forward first")
+    per_dimension = no_arrays("per_dimension", array(D))
+    charged = lambda v: of_free_bits().forward(array(0), array(0), 1.0, v)  # noqa: E731
+    wrongs = [w for w in per_dimension if w.value is not None]
+    yield from each("objectives.ELBO.forward", "per_dimension", wrongs, charged)
+
+
+def of_free_bits():
+    objective = ob.ELBO(free_bits=0.5)
+    objective.forward(array(0), array(0), 1.0, array(D))
+    return objective
 
 
 def of_the_marginal_bound():
@@ -309,5 +389,6 @@ def of_the_marginal_bound():
 
 
 ROWS = [
-    *of_made(), *of_forward(), *of_backward(), *of_pictures(), *of_the_kl(), *of_the_marginal_bound(),
+    *of_made(), *of_forward(), *of_backward(), *of_pictures(), *of_the_kl(), *of_posteriors(), *of_objectives(),
+    *of_the_marginal_bound(),
 ]  # fmt: skip

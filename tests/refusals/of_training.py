@@ -2,6 +2,7 @@
 
 import functools
 import tempfile
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from refusals.table import (
     INPUTS,
     PATHS,
     POSITIVES,
+    REALS,
     SEEDS,
     SIZES,
     X,
@@ -27,7 +29,7 @@ from refusals.table import (
 )  # fmt: skip
 
 import scratchvae as sv
-from scratchvae import optim, training
+from scratchvae import io, layers, optim, training
 from scratchvae.errors import BackendError, ConfigError, FileError, RangeError, ShapeError
 
 NO_MODELS = wrong(ConfigError, "expected a", None, 3, "vae", "vae.npz", {}, sv.VAE, np.ones(3), object())
@@ -68,6 +70,92 @@ def of_the_trainer():
     yield from each("Trainer", "corrupt", NOISE, lambda v: trainer(corrupt=v))
     above = lambda: trainer(corrupt=training.SaltAndPepper(0.1, high=2.0))  # noqa: E731
     yield row("Trainer", "SaltAndPepper", "beyond the support", above, ConfigError, "writes 2", "choose")
+
+
+def of_settings_that_are_set_later():
+    """Each as where a trainer is made, and a trainer that is refused one keeps the one before."""
+
+    def later(name, kind="VAE"):
+        return lambda v: setattr(trainer(kind), name, v)
+
+    yield from each("Trainer.lr", "lr", [w for w in POSITIVES if "type" not in w.label], later("lr"))
+    yield row("Trainer.lr", "lr", "a class", lambda: later("lr")(optim.Cosine), ConfigError, "Cosine", "make one")
+    yield from each("Trainer.batch_size", "batch_size", COUNTS, later("batch_size"))
+    yield from each("Trainer.clip_norm", "clip_norm", given(POSITIVES), later("clip_norm"))
+    no_weight = wrong(ConfigError, "expected a function", 3, 0.5, "warm up", True, training.KLWarmUp, {}, [])
+    yield from each("Trainer.kl_weight", "kl_weight", no_weight, later("kl_weight"))
+    no_kl = lambda: later("kl_weight", "Autoencoder")(training.KLWarmUp(3))  # noqa: E731
+    yield row("Trainer.kl_weight", "kl_weight", "of no KL", no_kl, ConfigError, "Autoencoder", "leave it out")
+    yield from each("Trainer.binarize", "binarize", HOW, later("binarize"))
+    yield from each("Trainer.corrupt", "corrupt", NOISE, later("corrupt"))
+    above = lambda: later("corrupt")(training.SaltAndPepper(0.1, high=2.0))  # noqa: E731
+    yield row("Trainer.corrupt", "SaltAndPepper", "beyond the support", above, ConfigError, "writes 2", "choose")
+
+
+def of_callbacks():
+    of, fit = "Trainer.fit", lambda *callbacks, **v: trainer().fit(X, 1, callbacks=list(callbacks), **v)
+    no_list = wrong(ConfigError, "expected a list of callbacks", None, 3, "early", {}, True, training.EarlyStopping)
+    yield from each(of, "callbacks", no_list, lambda v: trainer().fit(X, 1, callbacks=v))
+    alone = lambda: trainer().fit(X, 1, callbacks=training.EarlyStopping(5))  # noqa: E731
+    yield row(of, "callbacks", "one alone", alone, ConfigError, "expected a list of callbacks")
+    odd = wrong(ConfigError, "expected a callback", None, 3, "early", {}, True, training.EarlyStopping, print)
+    yield from each(of, "callbacks[0]", odd, fit)
+    shorthands = {
+        "patience": (3, lambda: training.EarlyStopping(3)),
+        "retries": (3, lambda: training.FiniteCheck(3)),
+        "progress": (True, training.Progress),
+        "checkpoint": ("a.npz", lambda: training.Checkpoint("b.npz")),
+    }
+    for name, (value, make_one) in shorthands.items():
+        both = lambda n=name, v=value, m=make_one: fit(m(), **{n: v}, validation=X)  # noqa: E731
+        yield row(of, name, "beside such a callback", both, ConfigError, "both given", "leave one out")
+    yield row(
+        of,
+        "patience",
+        "of a callback, without validation",
+        lambda: fit(training.EarlyStopping(3)),
+        ConfigError,
+        "pass validation=",
+    )
+    yield row(of, "on_before_update", "that answers otherwise", lambda: fit(Answering()), ConfigError, "expected None")
+
+    yield from each("training.EarlyStopping", "patience", COUNTS, training.EarlyStopping)
+    yield from each("training.EarlyStopping", "min_delta", REALS, lambda v: training.EarlyStopping(3, v))
+    yield from each("training.FiniteCheck", "retries", SIZES, training.FiniteCheck)
+    yield from each("training.FiniteCheck", "every", COUNTS, lambda v: training.FiniteCheck(every=v))
+    yield from each("training.MaxTime", "seconds", POSITIVES, training.MaxTime)
+    plateau = training.ReduceLROnPlateau
+    factors = POSITIVES + wrong(ConfigError, "expected a number between 0 and 1", 1, 1.0, 2)
+    yield from each("training.ReduceLROnPlateau", "factor", factors, plateau)
+    yield from each("training.ReduceLROnPlateau", "patience", COUNTS, lambda v: plateau(patience=v))
+    yield from each("training.ReduceLROnPlateau", "min_delta", REALS, lambda v: plateau(min_delta=v))
+    yield from each("training.ReduceLROnPlateau", "min_lr", REALS, lambda v: plateau(min_lr=v))
+    of, kept = "training.Checkpoint", lambda **v: training.Checkpoint(**{"path": "kept.npz", **v})
+    yield from each(of, "checkpoint", PATHS, lambda v: kept(path=v))
+    for name in ("kept", "kept.npy", "", "."):
+        yield row(of, "checkpoint", f"{name!r}", lambda n=name: kept(path=n), ConfigError, "expected", ".npz")
+    yield from each(of, "every", given(COUNTS), lambda v: kept(every=v))
+    yield from each(of, "keep", COUNTS, lambda v: kept(keep=v))
+    yield from each(of, "resume", FLAGS, lambda v: kept(resume=v))
+
+    factor = lambda v: fit(Asking(lambda state: state.scale_lr("mine", v)))  # noqa: E731
+    yield from each("training.TrainingState.scale_lr", "factor", POSITIVES, factor)
+    reasons = wrong(ConfigError, "expected a word or a few", None, "", 3, True, b"enough", [], {})
+    stop = lambda v: fit(Asking(lambda state: state.stop(v)))  # noqa: E731
+    yield from each("training.TrainingState.stop", "reason", reasons, stop)
+
+
+class Answering(training.Callback):
+    def on_before_update(self, state):
+        return "stop"
+
+
+class Asking(training.Callback):
+    def __init__(self, deed):
+        self._deed = deed
+
+    def on_step_end(self, state):
+        self._deed(state)
 
 
 def of_steps():
@@ -211,10 +299,35 @@ def of_files():
             yield row(name, what, "no model", lambda n=file, r=read: r(place(n)), FileError, "scratchvae.save")
         backends = wrong(BackendError, "choose", None, "gpu", 3, [], np)
         yield from each(name, "backend", backends, lambda v, r=read: r(saved(), v))
+        no_classes = wrong(
+            ConfigError, "expected a list of classes", None, 3, "Square", Square, [Square()], ["Square"], [None],
+            {"Square": Square}, np.ones(2),
+        )  # fmt: skip
+        yield from each(name, "classes", no_classes, lambda v, r=read: r(saved(), classes=v))
+        own = lambda r=read: r(saved(own=True))  # noqa: E731
+        yield row(name, "classes", "left out", own, FileError, "Square", "name them", "classes=[Square]")
+    for file in ("missing.npz", "folder", "text", "empty.npz", "arrays.npz"):
+        yield row(
+            "io.describe_file", file, "no model", lambda n=file: io.describe_file(place(n)), FileError, "expected"
+        )
+    yield from each("io.describe_file", "path", PATHS, io.describe_file)
+    for name, call in {
+        "as_text": lambda v: io.as_text("notes", v),
+        "write_archive": lambda v: io.write_archive(BytesIO(), {"notes": v}, {}),
+    }.items():
+        for value in (object(), {1, 2}, 1j, np.ones(2), b"text", "x" * 2**20, {"of": np}):
+            what = "notes" if name == "as_text" else "header"
+            said = f"a {type(value).__name__}"
+            yield row(f"io.{name}", what, said, lambda c=call, v=value: c(v), ConfigError, "keep")
     wheres = wrong_rows("cannot write", *PLACES)
     yield from each("save", "cannot write", wheres, lambda v: sv.save(model(), place(v)))
     noted = lambda: sv.save(with_notes({"x": object()}), place("vae.npz"))  # noqa: E731
     yield row("save", "model.notes", "no JSON", noted, ConfigError, "object", "keep plain values")
+    for said, part in {"of a layer": Unsaid(3), "of an odd one": Odd({1, 2})}.items():
+        of = lambda p=part: sv.VAE(INPUTS, 2, decoder=layers.Sequential(layers.Linear(2, INPUTS), p))  # noqa: E731
+        argument = "secret" if said == "of a layer" else "config"
+        unwritable = lambda o=of: sv.save(o(), place("vae.npz"))  # noqa: E731
+        yield row("save", argument, f"{said} that cannot be written", unwritable, ConfigError)
     for method in ("to_csv", "kl_to_csv"):
         of = f"training.History.{method}"
         yield from each(of, "path", PATHS, lambda v, m=method: getattr(training.History(), m)(v))
@@ -228,9 +341,47 @@ def with_notes(notes):
     return noted
 
 
-def saved():
+class Unsaid(layers.Layer):
+    """Does not keep what it was made with."""
+
+    def __init__(self, secret):
+        self._secret = secret
+
+    def output_shape(self, input_shape):
+        return input_shape
+
+    def forward(self, x):
+        return x
+
+    def backward(self, dy):
+        return dy
+
+
+class Odd(Unsaid):
+    """Keeps what it was made with, which is nothing for a file."""
+
+    def __init__(self, secret):
+        self.secret = secret
+
+
+class Square(layers.Layer):
+    """A layer of a user's own."""
+
+    def output_shape(self, input_shape):
+        return input_shape
+
+    def forward(self, x):
+        self.x = x
+        return x * x
+
+    def backward(self, dy):
+        return 2.0 * self.x * dy
+
+
+def saved(own=False):
     path = place("vae.npz")
-    sv.save(model(), path)
+    of = sv.VAE(INPUTS, 2, decoder=layers.Sequential(layers.Linear(2, INPUTS), Square())) if own else model()
+    sv.save(of, path)
     return path
 
 
@@ -281,4 +432,7 @@ def of_noise_on_purpose():
     yield from each("training.KLCycles", "rise", rises, lambda v: training.KLCycles(10, rise=v))
 
 
-ROWS = [*of_the_trainer(), *of_steps(), *of_fit(), *of_checkpoints(), *of_scores(), *of_files(), *of_noise_on_purpose()]
+ROWS = [
+    *of_the_trainer(), *of_settings_that_are_set_later(), *of_callbacks(), *of_steps(), *of_fit(), *of_checkpoints(),
+    *of_scores(), *of_files(), *of_noise_on_purpose(),
+]  # fmt: skip

@@ -210,7 +210,7 @@ TYPED = [
     ("embed told table.npy", "64"),
     ("complete vae table.npy", "64"),
     ("complete plain", "Autoencoder"),
-    ("complete told", "told no class"),
+    ("complete told", "given no class"),
     ("complete vae --count 0", "--count"),
     ("complete vae --mask missing.npy", "missing.npy"),
     ("complete vae --mask mask.npy", "(40, 6)"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import scratchvae as sv
-from scratchvae.disk import open_sealed
+from scratchvae.io import open_archive
 from scratchvae.optim import Adam, Cosine, WarmUp
 from scratchvae.training import KLWarmUp, Masking
 
@@ -61,10 +61,10 @@ def outcome(trainer, rows):
 def content(path):
     """All of a checkpoint but for the seconds, likewise. Raises FileError where it cannot be read, or only in part."""
     sv.load(path)
-    with open_sealed(path) as sealed:
-        arrays = {name: sealed.read(name) for name in sealed.described}
-        run = {name: value for name, value in sealed.header["run"].items() if name != "seconds"}
-        told = {name: str(sealed.header[name]) for name in ("model", "config", "settings", "best", "stopped")}
+    with open_archive(path) as archive:
+        arrays = {name: archive.read(name) for name in archive.described}
+        run = {name: value for name, value in archive.header["run"].items() if name != "seconds"}
+        told = {name: str(archive.header[name]) for name in ("model", "config", "settings", "callbacks", "stopped")}
     arrays["history/epochs"][:, -2] = 0  # seconds
     told |= {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in arrays.items()}
     return {**told, "run": str(run)}
@@ -72,8 +72,8 @@ def content(path):
 
 def updates_of(path):
     """How many updates a checkpoint has behind it."""
-    with open_sealed(path) as sealed:
-        return sealed.header["run"]["updates"]
+    with open_archive(path) as archive:
+        return archive.header["run"]["updates"]
 
 
 def differences(one, other):

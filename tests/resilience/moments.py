@@ -8,7 +8,7 @@ from endured import BATCH, EVERY, KEEP, content, differences, fit, outcome, upda
 from small_disk import PAGE, no_file_longer_than, set_limit
 
 from scratchvae.errors import FileError
-from scratchvae.training.run import Run
+from scratchvae.training import Trainer
 
 FULL = "No space left on device", "File too large"
 STAGES = {  # by the function that an error came through
@@ -22,18 +22,18 @@ STAGES = {  # by the function that an error came through
 @contextmanager
 def at_update(number, happen):
     """Let something happen before that update of each run."""
-    step = Run.step
+    step = Trainer._train_step
 
-    def watched(run, x):
-        if run.optimizer.t == number:
+    def watched(trainer, state, hooks, x):
+        if state.updates == number:
             happen()
-        return step(run, x)
+        return step(trainer, state, hooks, x)
 
-    Run.step = watched
+    Trainer._train_step = watched
     try:
         yield
     finally:
-        Run.step = step
+        Trainer._train_step = step
 
 
 class Moments:

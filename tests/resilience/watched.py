@@ -16,10 +16,10 @@ from pathlib import Path
 
 from endured import EVERY, KEEP, fit, load_rows, outcome
 
-from scratchvae.disk import rotation, sealed
-from scratchvae.training import checkpoint
-from scratchvae.training.checkpoint import Checkpoints, Found
-from scratchvae.training.run import Run
+from scratchvae.disk import rotation
+from scratchvae.io import archive
+from scratchvae.training import Trainer
+from scratchvae.training.callbacks import HistoryRecorder, checkpoint
 
 BEGIN = "-"  # is never written
 LETTERS = {
@@ -89,11 +89,11 @@ def main():
 
     if args.without_links:
         os.link = refuse
-    watch(Checkpoints, "found", "f")
-    watch(Found, "put_into", "p")
-    watch(Run, "step", "t")
-    watch(Run, "_conclude", "e")
-    watch(sealed, "write_arrays", "w", "v")
+    watch(checkpoint, "find_checkpoint", "f")
+    watch(checkpoint.FoundCheckpoint, "put_into", "p")
+    watch(Trainer, "_train_step", "t")
+    watch(HistoryRecorder, "summarize", "e")
+    watch(archive, "write_arrays", "w", "v")
     watch(os, "fsync", "y", when=lambda descriptor: stat.S_ISREG(os.fstat(descriptor).st_mode))
     watch(checkpoint, "rotate", "r")
     watch(Path, "unlink", None, "u", when=lambda path, **_: path.suffix == ".npz")

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from touchy import Touchy
 
 import scratchvae as sv
-from scratchvae.disk import open_sealed, sealed, write_sealed
 from scratchvae.errors import CheckpointWarning, ConfigError, DivergedError, DivergenceWarning, FileError
+from scratchvae.io import archive, open_archive, write_archive
 from scratchvae.optim import SGD, Adam, AdamW, Cosine, WarmUp
 from scratchvae.training import KLWarmUp, Masking
 
@@ -172,8 +172,8 @@ def test_the_last_few_are_kept(tmp_path, keep):
     assert {file.name for file in tmp_path.iterdir()} == set(names)
     made = []
     for name in names:
-        with open_sealed(tmp_path / name) as sealed:
-            made.append(sealed.header["run"]["updates"])
+        with open_archive(tmp_path / name) as kept:
+            made.append(kept.header["run"]["updates"])
     assert made == [25, 24, 23][:keep]
 
 
@@ -287,7 +287,7 @@ def test_a_second_run_on_one_checkpoint_is_refused_while_the_first_goes_on(tmp_p
 @pytest.mark.parametrize("call", range(6))
 @pytest.mark.parametrize(
     ("of", "name"),
-    [(sealed, "write_arrays"), (os, "fsync"), (os, "link"), (Path, "replace")],
+    [(archive, "write_arrays"), (os, "fsync"), (os, "link"), (Path, "replace")],
     ids=lambda of: str(of)[-9:],
 )
 def test_a_disk_that_fails_at_any_moment_is_told_and_the_one_before_can_be_read(tmp_path, monkeypatch, of, name, call):
@@ -308,8 +308,8 @@ def test_a_disk_that_fails_at_any_moment_is_told_and_the_one_before_can_be_read(
         assert name == "link"  # where a file can have no second name, it is copied
     monkeypatch.undo()
     if call > 3:
-        with open_sealed(path) as sealed:
-            assert sealed.header["run"]["updates"] >= 1
+        with open_archive(path) as kept:
+            assert kept.header["run"]["updates"] >= 1
     assert_same(fitted(), fitted(checkpoint=path, every=1, resume=True))
     assert not [file for file in tmp_path.iterdir() if file.name.startswith(".")]
 
@@ -366,9 +366,9 @@ def test_an_optimizer_of_another_kind_is_told_from_one_with_the_same_numbers(tmp
 def test_a_history_of_other_numbers_than_floats_is_refused(tmp_path, name):
     path = tmp_path / "run.npz"
     fitted(checkpoint=path, every=1, killed=9, keep=1)
-    with open_sealed(path) as sealed:
-        header, arrays = sealed.header, {of: sealed.read(of) for of in sealed.described}
+    with open_archive(path) as kept:
+        header, arrays = kept.header, {of: kept.read(of) for of in kept.described}
     with path.open("w+b") as file:
-        write_sealed(file, header, {**arrays, name: arrays[name].astype(complex)})
+        write_archive(file, header, {**arrays, name: arrays[name].astype(complex)})
     with pytest.raises(FileError, match="complex128"):
         fitted(checkpoint=path, resume=True)

@@ -1,16 +1,18 @@
 """A posterior that has collapsed is told of, with the way out; a healthy one, or one on its way, is not."""
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import scratchvae as sv
 from scratchvae.errors import CollapseWarning
-from scratchvae.training import KLWarmUp
-from scratchvae.training.collapse import Watch, collapsed
+from scratchvae.training import KLWarmUp, WarnOfCollapse
+from scratchvae.training.callbacks.collapse_warning import collapsed
 from scratchvae.training.history import Epoch
 
+MODEL = sv.VAE(4, 2, (3,))
 DIGITS = sv.datasets.load("digits").train.images
 
 
@@ -87,7 +89,11 @@ def test_it_takes_five_epochs_and_three_hundred_updates_in_a_row():
     def told(epochs, steps):
         with warnings.catch_warnings(record=True) as kept:
             warnings.simplefilter("always")
-            Watch(1.0, steps).see(epochs)
+            state = SimpleNamespace(model=MODEL, history=SimpleNamespace(epochs=epochs), batches=range(steps))
+            watch = WarnOfCollapse()
+            watch.on_fit_begin(state)
+            watch.on_epoch_end(state)
+            watch.on_epoch_end(state)
         return len(kept)
 
     assert told([epoch(0)] * 5, 60) == 1

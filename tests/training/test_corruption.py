@@ -160,7 +160,7 @@ def test_bug14_a_step_follows_the_gradient_of_the_loss_it_returns_with_the_noise
     seen = watched(vae)
     trainer = sv.Trainer(vae, optimizer=SGD(0.1), corrupt=GaussianNoise(0.3))
     loss = trainer.step(IMAGES[:5])
-    terms = twin.forward(seen[0][0], trainer.steps.eps, seen[0][1])
+    terms = twin.forward(seen[0][0], trainer._eps, seen[0][1])
     assert loss == pytest.approx(-terms.value.mean(), rel=1e-12)
     twin.backward()
     np.testing.assert_allclose(vae.theta, twin.theta - 0.1 * twin.dtheta, rtol=1e-9, atol=1e-12)

@@ -1,12 +1,13 @@
 import csv
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from drawing import uniform
 
 import scratchvae as sv
+from scratchvae.training import Progress
 from scratchvae.training.history import Epoch, History
-from scratchvae.training.progress import Progress
 
 EPOCHS = [Epoch(1, 5.5, -5.0, 0.5, 5.75, 0.125), Epoch(2, 5.25, -4.75, 0.5, None, 0.25)]
 
@@ -75,11 +76,14 @@ def test_without_progress_nothing_is_printed(capsys):
 
 def test_on_a_terminal_progress_is_a_bar(capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    bar = Progress(True, epochs=2, steps=3)
-    for _ in range(3):
-        bar.step()
-    bar.epoch(EPOCHS[0])
-    bar.close()
+    state = SimpleNamespace(epochs=2, batches=range(3), batches_done=0, record=EPOCHS[0])
+    bar = Progress()
+    bar.on_fit_begin(state)
+    bar.on_epoch_begin(state)
+    for state.batches_done in (1, 2, 3):
+        bar.on_step_end(state)
+    bar.on_epoch_end(state)
+    bar.on_fit_end(state)
     err = capsys.readouterr().err
     assert "3/6" in err and "epoch 1" in err and "validation 5.75" in err
 

@@ -8,7 +8,7 @@ import pytest
 from drawing import uniform
 
 import scratchvae as sv
-from scratchvae.training.interruption import Interruption
+from scratchvae.training.interrupt import DeferredInterrupt
 
 IMAGES = uniform(0, 50, 9).astype("float32")
 
@@ -66,10 +66,13 @@ def test_ctrl_c_with_early_stopping_goes_back_to_the_best_weights_so_far():
 
 
 def test_a_second_ctrl_c_does_not_wait():
-    with pytest.raises(KeyboardInterrupt), Interruption() as interruption:
+    asked = []
+    with pytest.raises(KeyboardInterrupt), DeferredInterrupt(asked.append):
         press_ctrl_c()
-        assert interruption.asked
+        assert asked == ["interrupted"]
         press_ctrl_c()
+    assert asked == ["interrupted"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_outside_the_main_thread_nothing_is_taken_over():

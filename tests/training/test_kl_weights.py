@@ -1,6 +1,7 @@
 """The KL's weight over time: what the schedules say, that training does so, and that nothing else is fooled."""
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,8 +12,7 @@ from hypothesis import strategies as st
 import scratchvae as sv
 from scratchvae.errors import ConfigError
 from scratchvae.optim import SGD
-from scratchvae.training import KLCycles, KLWarmUp
-from scratchvae.training.best import Best
+from scratchvae.training import EarlyStopping, KLCycles, KLWarmUp, TrainingState
 from scratchvae.training.history import Epoch
 
 IMAGES = uniform(0, 50, 9).astype("float32")
@@ -66,7 +66,7 @@ def test_bug14_each_step_follows_the_gradient_of_the_loss_it_returns_with_the_we
         twin = sv.VAE(**{**vae.config, "beta": 3.0 * min(t / 4, 1)})
         twin.theta[...] = vae.theta
         loss = trainer.step(IMAGES[:5])
-        expected, grads = twin.loss_and_grads(IMAGES[:5], trainer.steps.eps)
+        expected, grads = twin.loss_and_grads(IMAGES[:5], trainer._eps)
         assert loss == pytest.approx(expected, rel=1e-12)
         for name, grad in grads.items():
             np.testing.assert_allclose(vae.params[name], twin.params[name] - 0.1 * grad, rtol=1e-9, atol=1e-12)
@@ -108,21 +108,27 @@ def test_training_that_goes_on_goes_on_in_its_warm_up():
 
 # The objective itself gets worse while the weight is still on its way: that is no reason to stop, nor is it progress.
 def test_patience_begins_when_the_weight_has_arrived():
-    theta = np.zeros(1)
-    optimizer = SGD(0.1)
-    optimizer.bind(np, theta)
-    best = Best(theta, optimizer, patience=2)
+    trainer = sv.Trainer(sv.VAE(1, 1, ()), optimizer=SGD(0.1))
+    theta, optimizer = trainer.model.theta, trainer.optimizer
+    batches = SimpleNamespace(batch_size=1)
+    state = TrainingState(
+        trainer.model, optimizer, trainer.history, batches, trainer._streams, 20, lambda: 0.0, [], settings={}
+    )
+    best = EarlyStopping(patience=2)
+    best.on_fit_begin(state)
 
     def see(number, validation, weight):
-        theta[...] = number
-        best.see(Epoch(number, 0.0, 0.0, 0.0, validation, 0.0, weight))
-        return best.exhausted
+        theta[...] = optimizer.t = number
+        state.record = Epoch(number, 0.0, 0.0, 0.0, validation, 0.0, weight)
+        best.on_epoch_end(state)
+        return state.stop_reason
 
     assert not any(see(number, 5.0 + number, number / 10) for number in range(1, 10))
-    assert [see(10, 14.0, 1.0), see(11, 13.0, 1.0)] == [False, True]
-    assert best.epoch == 1  # though trained at a tenth of the weight, it is the best by the whole objective
-    best.restore()
-    assert theta == 1.0
+    assert [see(10, 14.0, 1.0), see(11, 13.0, 1.0)] == ["", "early"]
+    best.on_fit_end(state)
+    # though trained at a tenth of the weight, the first is the best by the whole objective
+    assert trainer.history.best_epoch == optimizer.t == 1
+    assert (theta == 1.0).all()
 
 
 def test_a_warm_up_longer_than_the_patience_is_seen_through():

@@ -9,12 +9,17 @@ from hypothesis import strategies as st
 import scratchvae as sv
 from scratchvae.errors import ConfigError, RangeError, ShapeError
 from scratchvae.training.labelled import LabelledMinibatches, Resampler
+from scratchvae.training.minibatches import Source
+from scratchvae.training.preprocess import Preprocess
+
+MODEL = sv.VAE(1, 1, (1,), likelihood="gaussian")
 
 
 def batches_of(labels, batch, share=None, seed=0):
     images = np.arange(len(labels), dtype="float32")[:, None]
     rng = np.random.default_rng(seed)
-    made = LabelledMinibatches(images, batch, rng, None, sv.get_backend("numpy"), images.dtype, None, labels, 3, share)
+    source = Source(MODEL, images, batch, rng, Preprocess(MODEL, False, None, None, None))
+    made = LabelledMinibatches(source, labels, 3, share)
     return made, [(x[:, 0].astype(int), made.targets.copy()) for x in made]
 
 

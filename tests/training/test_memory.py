@@ -7,11 +7,10 @@ import pytest
 from drawing import uniform
 
 import scratchvae as sv
-from scratchvae.models.likelihoods import LIKELIHOODS
 from scratchvae.models.network import ACTIVATIONS
-from scratchvae.training import KLWarmUp, SaltAndPepper
-from scratchvae.training.minibatches import Minibatches
-from scratchvae.training.tally import Tally
+from scratchvae.models.parts import LIKELIHOODS
+from scratchvae.training import Callback, Checkpoint, EarlyStopping, KLWarmUp, MaxTime, SaltAndPepper
+from scratchvae.training.minibatches import Minibatches, Source
 
 ALLOWED = 8192 * 8 + 8_000  # the buffer of 8192 numbers through which NumPy casts and broadcasts, and Python objects
 
@@ -27,6 +26,49 @@ def peak_of(run):
         tracemalloc.stop()
 
 
+class Nobody:
+    """In the place of all callbacks."""
+
+    def before_update(self, state):
+        return None
+
+
+class Measured(sv.Trainer):
+    """Measures what a warm step within fit allocates, the second of the third epoch; `alone`, without its callbacks."""
+
+    alone = True
+
+    def _train_step(self, state, hooks, x):
+        if (state.epoch, state.batch) != (3, 1):
+            return super()._train_step(state, hooks, x)
+        asked = Nobody() if self.alone else hooks
+        answers = []
+        self.peak = peak_of(lambda: answers.append(super(Measured, self)._train_step(state, asked, x)))
+        return answers[0]
+
+    def peak_in_fit(self, rows):
+        """The peak, in a fit of three batches an epoch."""
+        self.fit(rows, 3)
+        return self.peak
+
+
+class Counted(Measured):
+    alone = False
+
+
+class Turn(Callback):
+    """Measures what fit allocates from the end of that epoch's first step to the end of its second."""
+
+    def on_step_end(self, state):
+        if (state.epoch, state.batch) == (3, 1):
+            tracemalloc.start()
+            self._before = tracemalloc.get_traced_memory()[0]
+            tracemalloc.reset_peak()
+        elif (state.epoch, state.batch) == (3, 2):
+            self.peak = tracemalloc.get_traced_memory()[1] - self._before
+            tracemalloc.stop()
+
+
 PIECES = [(activation, optimizer, "bernoulli") for activation in ACTIVATIONS for optimizer in ("Adam", "AdamW", "SGD")]
 PIECES += [("relu", "Adam", likelihood) for likelihood in LIKELIHOODS if likelihood != "bernoulli"]
 
@@ -36,13 +78,8 @@ def test_a_warm_training_step_allocates_no_arrays(activation, optimizer, likelih
     peaks = []
     for batch in (128, 512):
         vae = sv.VAE(200, 8, (64,), activation, likelihood)
-        trainer = sv.Trainer(vae, batch_size=batch, optimizer=getattr(sv.optim, optimizer)(), clip_norm=1.0)
-        images = uniform(0, 2 * batch, 200).astype("float32")
-        batches = Minibatches(images, batch, trainer.steps.streams["training order"], None, vae.backend, vae.dtype)
-        for _ in range(2):
-            for x in batches:
-                trainer.steps.update(x)
-        peaks.append(peak_of(lambda trainer=trainer, x=x: trainer.steps.update(x)))
+        trainer = Measured(vae, batch_size=batch, optimizer=getattr(sv.optim, optimizer)(), clip_norm=1.0)
+        peaks.append(trainer.peak_in_fit(uniform(0, 3 * batch, 200).astype("float32")))
     assert max(peaks) < ALLOWED
     assert abs(peaks[1] - peaks[0]) < 1_000
 
@@ -52,46 +89,33 @@ def test_a_warm_training_step_allocates_no_arrays(activation, optimizer, likelih
     [({"free_bits": 0.1}, {}), ({}, {"kl_weight": KLWarmUp(10)}), ({}, {"corrupt": SaltAndPepper(0.3)})],
     ids=["free bits", "warm-up", "corruption"],
 )
-def test_neither_does_one_that_charges_weighs_corrupts_and_tallies(settings, training):
+def test_neither_does_one_that_charges_weighs_corrupts_and_adds_up(settings, training):
     peaks = []
     for batch in (1024, 4096):  # at which NumPy's buffers are as large as they get
         vae = sv.VAE(20, 8, (16,), **settings)
-        trainer = sv.Trainer(vae, batch_size=batch, **training)
-        images = uniform(0, 8 * batch, 20).astype("float32")
-        batches = Minibatches(
-            images,
-            batch,
-            trainer.steps.streams["training order"],
-            None,
-            vae.backend,
-            vae.dtype,
-            corruptor=trainer.steps.corruptor,
-        )
-        tally, rows = Tally(vae, batch), iter(batches)
+        trainer = Counted(vae, batch_size=batch, **training)
+        peaks.append(trainer.peak_in_fit(uniform(0, 3 * batch, 20).astype("float32")))
+    assert max(peaks) < ALLOWED + 8192  # numbers of eight bytes, those of the sums
+    assert abs(peaks[1] - peaks[0]) < 1_000
 
-        def step(trainer=trainer, tally=tally, rows=rows, batches=batches):
-            trainer.steps.update(next(rows), batches.corrupted)
-            tally.add()
 
-        for _ in range(4):
-            step()
-        peaks.append(peak_of(step))
-    assert max(peaks) < ALLOWED + 8192  # numbers of eight bytes, those of the tally
+def test_nor_does_the_loop_around_it_whatever_hangs_on_it(tmp_path):
+    peaks = []
+    for batch in (2048, 4096):
+        trainer = sv.Trainer(sv.VAE(20, 8, (16,)), batch_size=batch, clip_norm=1.0)
+        rows, turn = uniform(0, 3 * batch, 20).astype("float32"), Turn()
+        callbacks = [turn, Checkpoint(tmp_path / f"{batch}.npz"), EarlyStopping(5), MaxTime(600)]
+        trainer.fit(rows, 3, validation=rows, retries=3, callbacks=callbacks)
+        peaks.append(turn.peak)
+    assert max(peaks) < 2 * ALLOWED  # gathering has a buffer of its own
     assert abs(peaks[1] - peaks[0]) < 1_000
 
 
 def test_gathering_and_binarising_a_warm_minibatch_allocates_no_arrays():
     images = uniform(0, 2048, 200).astype("float32")
     trainer = sv.Trainer(sv.VAE(200, 8, (64,)), batch_size=512, binarize="dynamic")
-    batches = Minibatches(
-        images,
-        512,
-        trainer.steps.streams["training order"],
-        trainer.steps.binarizer,
-        trainer.model.backend,
-        np.dtype("float32"),
-    )
-    rows = iter(batches)
+    order = trainer._streams["training order"]
+    rows = iter(Minibatches(Source(trainer.model, images, 512, order, trainer._preprocess)))
     next(rows)
     assert peak_of(lambda: next(rows)) < ALLOWED
 
@@ -109,11 +133,8 @@ def test_nor_does_a_warm_step_of_rows_that_are_not_all_there(kind):
     peaks = []
     for batch in (128, 256):
         model = kind(100, 8, (32,), missing=True)
-        trainer = sv.Trainer(model, batch_size=batch)
-        x = uniform(0, batch, 100).astype("float32")
-        x[uniform(1, batch, 100) < 0.3] = np.nan
-        for _ in range(2):
-            trainer.steps.update(x)
-        peaks.append(peak_of(lambda trainer=trainer, x=x: trainer.steps.update(x)))
+        x = uniform(0, 3 * batch, 100).astype("float32")
+        x[uniform(1, 3 * batch, 100) < 0.3] = np.nan
+        peaks.append(Measured(model, batch_size=batch).peak_in_fit(x))
     assert max(peaks) < ALLOWED
     assert abs(peaks[1] - peaks[0]) < 1_000

@@ -11,6 +11,7 @@ import scratchvae as sv
 from scratchvae.gradcheck import tolerance
 from scratchvae.verification import CHECKS
 from scratchvae.verification.checks import statistics
+from scratchvae.verification.museum import Exhibit, Patch, planted, seen
 
 
 @pytest.mark.parametrize("name", CHECKS)
@@ -27,7 +28,8 @@ def test_a_run_raises_a_false_alarm_less_than_once_in_a_million():
     assert max(rates) <= statistics.ALARM * (1 + 1e-12)
     drawn = [draw(0) for draw in statistics.SOURCES.values()]
     statistic = (statistics._mean, statistics._variance, statistics._covariance, statistics._rows)
-    comparisons = sum(len(list(of(zeta))) for zeta in drawn for of in (*statistic, statistics._distribution)) + 1
+    comparisons = sum(len(list(of(zeta))) for zeta in drawn for of in (*statistic, statistics._distribution))
+    comparisons += len(statistics._kl(0))
     assert 50 < comparisons < 100 < 1e-6 / statistics.ALARM
 
 
@@ -60,6 +62,18 @@ def test_a_nan_in_the_last_column_is_seen_by_every_statistic(monkeypatch):
     for name, check in CHECKS.items():
         if name.startswith("draws"):
             assert not check.measure(0)["Reparameterize"].passed, name
+
+
+@pytest.mark.parametrize(
+    ("owner", "method"), [(sv.probability.StandardNormal, "forward"), (sv.probability.DiagonalGaussian, "log_prob")]
+)
+def test_a_constant_that_a_density_of_codes_lacks_is_seen_though_no_gradient_shows_it(owner, method):
+    bug = Exhibit(0, "", "", (Patch(owner, method, "0.5 * log(2.0 * pi)", "0.5 * log(2.0)"),), ())
+    by_difference = f"{owner.__name__} by finite-difference"
+    with planted(bug):
+        assert f"{owner.__name__}, sum" in seen("densities: sum and mean") and seen("saturation")
+        assert seen("KL against Monte Carlo") and not seen(by_difference)
+    assert not seen("densities: sum and mean") and not seen("saturation")
 
 
 def test_the_table_of_tolerances_is_the_one_that_is_held():

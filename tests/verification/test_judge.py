@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 import scratchvae as sv
+from scratchvae.errors import ConfigError
 from scratchvae.verification import SUBJECTS, Finding, GradientProblem, examine, get_oracle, of_model
+from scratchvae.verification.formulas import gaussian_draw
 from scratchvae.verification.judge import relative_errors
+from scratchvae.verification.subjects.own_parts import Squashed, TwoBumps, squashed_draw
 
 
 def test_an_error_is_relative_to_the_array_or_to_a_hundredth_of_all():
@@ -76,3 +79,45 @@ def test_a_model_keeps_its_weights_while_it_is_examined(dtype):
     problem = of_model(vae, rng.random((4, 5)), rng.standard_normal((4, 2)))
     assert examine(problem, None).complaints == examine(problem, get_oracle("autograd")).complaints == {}
     assert np.array_equal(vae.theta, before)
+
+
+class Own(sv.objectives.ELBO):
+    def forward(self, log_likelihood, kl, kl_weight=1.0, kl_per_dimension=None):
+        return super().forward(log_likelihood, kl, 2 * kl_weight, kl_per_dimension)
+
+
+OWN = {
+    "encoder": lambda: {"encoder": sv.layers.Repeat(1), "input_dim": 4},
+    "posterior": lambda: {"posterior": Squashed()},
+    "prior": lambda: {"prior": TwoBumps(2)},
+    "likelihood": lambda: {"likelihood": sv.probability.MaskedLikelihood(sv.probability.Bernoulli())},
+    "objective": lambda: {"objective": Own()},
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_part_of_ones_own_has_no_formula_and_says_so_and_differences_need_none(name):
+    vae = sv.VAE(**{"input_dim": 5, "latent_dim": 2, "hidden": (3,), "dtype": "float64", **OWN[name]()})
+    rng = np.random.default_rng(0)
+    problem = of_model(vae, rng.random((4, vae.input_dim)), rng.standard_normal((4, 2)))
+    assert examine(problem, None).complaints == {}
+    with pytest.raises(ConfigError, match=rf"no formula of .*{name}, an? \w+, is known: .* finite differences alone"):
+        examine(problem, get_oracle("autograd"))
+
+
+def test_a_posterior_and_a_prior_of_ones_own_are_held_by_the_formula_that_comes_with_them():
+    vae, rng = sv.VAE(5, 2, (3,), dtype="float64", posterior=Squashed(), prior=TwoBumps(2)), np.random.default_rng(0)
+    x, eps = rng.random((4, 5)), rng.standard_normal((4, 2))
+    assert examine(of_model(vae, x, eps, draw=squashed_draw), get_oracle("autograd")).complaints == {}
+    wrong = of_model(vae, x, eps, draw=gaussian_draw)
+    assert "value" in examine(wrong, get_oracle("autograd")).complaints
+
+
+@pytest.mark.parametrize("kind", [sv.ConditionalVAE, sv.SemiSupervisedVAE])
+def test_a_model_that_takes_labels_is_given_each_class_in_turn(kind):
+    model, rng = kind(5, 2, (3,), classes=3, dtype="float64"), np.random.default_rng(0)
+    x, eps = rng.random((7, 5)), rng.standard_normal((7, 2))
+    classes = [0, 1, 2, 0, 1, 2, 0] if kind is sv.ConditionalVAE else [-1, 0, 1, 2, -1, 0, 1]
+    problem, other = of_model(model, x, eps), of_model(model, x, eps, targets=model.one_hot(np.array(classes)))
+    assert problem.forward(*problem.inputs.values()) == other.forward(*other.inputs.values())
+    assert examine(problem, None).complaints == examine(problem, get_oracle("autograd")).complaints == {}

@@ -43,7 +43,7 @@ def _told(seed: int) -> dict[str, Measurement]:
     vae = VAE(6, 2, (4,), beta=2.0, seed=seed, dtype="float64")
     x = np.random.default_rng(seed).random((7, 6))
     trained = vae.loss_and_grads(x, seed=seed)[0]
-    vae.chunk_rows = 3  # type: ignore[misc]
+    vae.chunk_rows = 3
     deaf = VAE(6, 2, (), beta=2.0, seed=seed, dtype="float64")
     deaf.params["decoder.0.W"][...] = 0
     deaf.params["decoder.0.b"][...] = 0.5

@@ -1,4 +1,4 @@
-"""Likelihoods as densities: over all that x may be they add up to 1, and to the mean that a decoder shows.
+"""Densities add up to 1, likelihoods over all that x may be, and to the mean that a decoder shows; q and p over all z.
 
 No gradient shows a constant that is missing. Integrals are by Gauss and Legendre's rule, on pieces short enough for it
 to be exact to 1e-12.
@@ -6,7 +6,7 @@ to be exact to 1e-12.
 
 from __future__ import annotations
 
-from math import log
+from math import inf, log
 
 import numpy as np
 
@@ -14,10 +14,12 @@ from scratchvae.backend import Array
 from scratchvae.probability import (
     Bernoulli,
     ContinuousBernoulli,
+    DiagonalGaussian,
     Gaussian,
     GaussianDecoded,
     GaussianLearnt,
     Likelihood,
+    StandardNormal,
 )
 from scratchvae.verification.checks.check import Check, Measurement
 
@@ -47,7 +49,23 @@ def _measure(seed: int) -> dict[str, Measurement]:
             mean = max(mean, abs(float(p @ x) - shown))
         found[f"{type(likelihood).__name__}, sum"] = Measurement(mass, ALLOWED)
         found[f"{type(likelihood).__name__}, mean"] = Measurement(mean, ALLOWED)
-    return found
+    return {**found, **_of_codes()}
+
+
+# q(z | x) as what it says of its own draws: those whose noise is such that z lies at the points of the rule.
+def _of_codes() -> dict[str, Measurement]:
+    z, weights = _rule((-inf, inf), 0.0, 1.0)
+    mass, spread = float(weights @ np.exp(StandardNormal().forward(z[:, None]))), 0.0
+    for mu, sigma in ((0.0, 1.0), (-2.0, SIGMA), (3.0, 4.0)):
+        z, weights = _rule((-inf, inf), mu, sigma)
+        posterior, h = DiagonalGaussian(), np.tile([mu, 2 * log(sigma)], (len(z), 1))
+        drawn = posterior.forward(h, ((z - mu) / sigma)[:, None])[:, 0]
+        p = weights * np.exp(posterior.log_prob())
+        spread = max(spread, abs(float(p.sum()) - 1.0), abs(float(p @ drawn) - mu))
+    return {
+        "StandardNormal, sum": Measurement(abs(mass - 1.0), ALLOWED),
+        "DiagonalGaussian, sum and mean": Measurement(spread, ALLOWED),
+    }
 
 
 def _rule(support: tuple[float, float], mean: float, spread: float) -> tuple[Array, Array]:

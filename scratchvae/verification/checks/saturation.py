@@ -18,17 +18,21 @@ from scratchvae.models import VAE
 from scratchvae.probability import (
     Bernoulli,
     ContinuousBernoulli,
+    DiagonalGaussian,
     Gaussian,
     GaussianDecoded,
+    GaussianDrawKL,
     GaussianKL,
     GaussianLearnt,
+    MonteCarloKL,
     Reparameterize,
+    StandardNormal,
 )
 from scratchvae.probability.gaussian_decoded import LOWEST
 from scratchvae.verification.checks.check import Check, Measurement
+from scratchvae.verification.model_problem import of_model
 from scratchvae.verification.oracles import get_oracle, missing
 from scratchvae.verification.problem import GradientProblem
-from scratchvae.verification.subjects.models import of_model
 
 Pairs = Iterator[tuple[Any, Any, float]]  # given, exact, and the largest number on the way to it
 
@@ -90,13 +94,28 @@ def _gaussian(dtype: str) -> Pairs:
     for ell in (-50.0, 50.0):
         logvar = np.array([[ell]], dtype)
         zero, one = np.zeros_like(logvar), np.ones_like(logvar)
-        divergence, dlogvar, size = GaussianKL(), np.zeros_like(logvar), float(np.exp(max(ell, 0.0)))
+        divergence, size = GaussianKL(), float(np.exp(max(ell, 0.0)))
         yield divergence.forward(zero, logvar), [(np.expm1(ell) - ell) / 2], size
-        divergence.add_backward(one[0], zero, dlogvar)
-        yield dlogvar, [[np.expm1(ell) / 2]], size
+        yield divergence.backward(one[0])[1], [[np.expm1(ell) / 2]], size
         sampler, z = Reparameterize(), np.exp(ell / 2)
         yield sampler.forward(zero, logvar, one), [[z]], float(z)
         yield sampler.backward(one)[1], [[z / 2]], float(z)
+
+
+# The same two as log-densities: log q(z | x) = −½ (ε² + ℓ + log 2π), dℓ = −½, dε = −ε, and log p(z) = −½ (z² + log 2π),
+# dz = −z, with z = exp(½ ℓ) for ε = 1; and their difference, in which z² is large or ℓ is.
+def _log_densities(dtype: str) -> Pairs:
+    constant, one = float(np.log(2 * np.pi)), np.ones((1, 1), dtype)
+    for ell in (-50.0, 50.0):
+        posterior, prior, z = DiagonalGaussian(), StandardNormal(), float(np.exp(ell / 2))
+        code = posterior.forward(np.array([[0.0, ell]], dtype), one)
+        yield posterior.log_prob(), [-(1 + ell + constant) / 2], 50.0
+        yield posterior.backward(0 * one, one[0]), [[0.0, -0.5]], 1.0
+        yield posterior.backward_noise(0 * one, one[0]), [[-1.0]], 1.0
+        yield prior.forward(code), [-(z**2 + constant) / 2], max(z**2, 1.0)
+        yield prior.backward(one[0]), [[-z]], max(z, 1.0)
+        for divergence in (MonteCarloKL(posterior, prior), GaussianDrawKL(posterior)):
+            yield divergence.forward(code), [(z**2 - 1 - ell) / 2], max(z**2, 50.0)
 
 
 # A whole model at one end or the other, by an oracle's formula; without one, by ourselves in the widest precision.
@@ -130,6 +149,7 @@ CASES = {
     "ContinuousBernoulli": _continuous_bernoulli,
     "Gaussians": _gaussians,
     "KL and draw": _gaussian,
+    "log-densities of a draw": _log_densities,
     "VAE": _model,
 }
 

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from scratchvae.layers import Linear, Sigmoid, Tanh
-from scratchvae.models import VAE
 from scratchvae.optim import Adam
-from scratchvae.probability import Bernoulli, Gaussian, GaussianKL, GaussianLearnt, ImportanceBound, Reparameterize
+from scratchvae.probability import (
+    Bernoulli,
+    DiagonalGaussian,
+    Gaussian,
+    GaussianKL,
+    GaussianLearnt,
+    ImportanceBound,
+    Reparameterize,
+)
 from scratchvae.verification.museum.exhibit import Exhibit, Patch
 
 IN_PIECES = (
@@ -108,8 +115,8 @@ IN_PIECES = (
             Patch(
                 GaussianLearnt,
                 "backward_logvar",
-                "self.xp.subtract(self.scaled, float(self.width), out=half_excess)",
-                "self.xp.subtract(self.scaled, 2.0 * float(self.width), out=half_excess)",
+                "self.xp.subtract(self.scaled, float(self.input_width), out=half_excess)",
+                "self.xp.subtract(self.scaled, 2.0 * float(self.input_width), out=half_excess)",
             ),
         ),
         ("densities: sum and mean", "saturation", "GaussianLearnt by autograd", "VAE-gaussian_learnt by autograd"),
@@ -168,20 +175,29 @@ IN_PIECES = (
         "No crash, and the chain rule is kept: finite differences agree.",
         (
             Patch(
-                VAE,
-                "posterior",
-                "return mu, logvar",
-                "self.slope = 1 / (1 + np.exp(-logvar))\n    return mu, np.logaddexp(0, logvar)",
+                DiagonalGaussian,
+                "parameters",
+                "self.mu, self.logvar = self.split.forward(h)",
+                "self.mu, logvar = self.split.forward(h)\n"
+                "    self.slope = 1 / (1 + self.xp.exp(-logvar))\n"
+                "    self.logvar = self.xp.logaddexp(0, logvar)",
             ),
             Patch(
-                VAE,
-                "_backward_to_posterior",
-                "return self.split.backward(dmu, dlogvar)",
-                "return self.split.backward(dmu, dlogvar * self.slope)",
+                DiagonalGaussian,
+                "forward",
+                "self.mu, self.logvar = self.split.forward(h)",
+                "self.mu, self.logvar = self.parameters(h)",
+            ),
+            Patch(
+                DiagonalGaussian,
+                "backward",
+                "return self.split.backward(*self.backward_parameters(dz, dlog_q, dparameters))",
+                "dmu, dlogvar = self.backward_parameters(dz, dlog_q, dparameters)\n"
+                "    return self.split.backward(dmu, dlogvar * self.slope)",
             ),
         ),
-        ("draws: variance", "VAE by autograd"),
-        ("VAE by finite-difference",),
+        ("draws: variance", "VAE by autograd", "DiagonalGaussian by autograd", "VAE, KL of one draw by autograd"),
+        ("VAE by finite-difference", "DiagonalGaussian by finite-difference"),
     ),
     Exhibit(
         19,
@@ -194,8 +210,13 @@ IN_PIECES = (
         16,
         "a bound of K draws that is divided by another number than K",
         "A constant has no gradient.",
-        (Patch(ImportanceBound, "forward", "bound -= log(self.width)", "bound -= log(self.width + 1)"),),
-        ("ImportanceBound by autograd", "IWAE by autograd"),
+        (Patch(ImportanceBound, "forward", "bound -= log(self.input_width)", "bound -= log(self.input_width + 1)"),),
+        (
+            "ImportanceBound by autograd",
+            "ImportanceWeighted by autograd",
+            "IWAE by autograd",
+            "VAE, several draws by autograd",
+        ),
         ("ImportanceBound by finite-difference", "IWAE by finite-difference"),
     ),
     Exhibit(
@@ -211,7 +232,12 @@ IN_PIECES = (
                 "    self.xp.multiply(worst / worst.sum(axis=1)[:, None], dbound[:, None], out=dlog_w)",
             ),
         ),
-        ("ImportanceBound by finite-difference", "IWAE by finite-difference", "IWAE by autograd"),
+        (
+            "ImportanceBound by finite-difference",
+            "ImportanceWeighted by finite-difference",
+            "IWAE by finite-difference",
+            "IWAE by autograd",
+        ),
         ("VAE by autograd", "LogRatio by finite-difference"),
     ),
     Exhibit(
@@ -228,7 +254,12 @@ IN_PIECES = (
                 "    self.xp.multiply(self.share * (1.0 + self.log_w - mean), dbound[:, None], out=dlog_w)",
             ),
         ),
-        ("ImportanceBound by finite-difference", "IWAE by finite-difference", "IWAE by autograd"),
+        (
+            "ImportanceBound by finite-difference",
+            "ImportanceWeighted by finite-difference",
+            "IWAE by finite-difference",
+            "IWAE by autograd",
+        ),
         ("VAE by autograd", "LogRatio by finite-difference"),
     ),
 )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from scratchvae.gradcheck.trial import Trial
 from scratchvae.layers import Linear
 from scratchvae.models import VAE
-from scratchvae.models.objective import Objective
-from scratchvae.training.run import Run
-from scratchvae.training.steps import Steps
+from scratchvae.objectives import ELBO, ImportanceWeighted, Objective
+from scratchvae.probability import DiagonalGaussian
+from scratchvae.training import Trainer
+from scratchvae.training.callbacks import HistoryRecorder
 from scratchvae.verification.museum.exhibit import Exhibit, Patch
 
 IN_WIRING = (
@@ -18,15 +19,16 @@ IN_WIRING = (
         (
             Patch(
                 VAE,
-                "_backward_to_posterior",
-                "dz = self.decoder.backward(dparameters)",
-                "self.decoder.backward_parameters(dparameters)\n"
+                "backward",
+                "dz = self.decoder.backward(self.likelihood.backward(dlog_likelihood))",
+                "dparameters = self.likelihood.backward(dlog_likelihood)\n"
+                "    self.decoder.backward_parameters(dparameters)\n"
                 "    for name, view in self.params.items():\n"
                 "        view -= 1e-4 * self.grads[name] * name.startswith('decoder')\n"
                 "    dz = self.decoder.backward(dparameters)",
             ),
         ),
-        ("VAE by autograd", "VAE by finite-difference", "Trainer.step by autograd"),
+        ("VAE by autograd", "VAE by finite-difference", "Trainer.step by autograd", "Trainer.fit by autograd"),
     ),
     Exhibit(
         6,
@@ -49,10 +51,10 @@ IN_WIRING = (
         "Every gradient is right for that ε.",
         (
             Patch(
-                Steps,
-                "forward",
-                'fill(self.eps[: len(x)], self.streams["training noise"].standard_normal)',
-                'self.eps[...] = fill(self.eps[:1], self.streams["training noise"].standard_normal)',
+                Trainer,
+                "_draw_noise",
+                'fill(self._eps[:rows], self._streams["training noise"].standard_normal)',
+                'self._eps[...] = fill(self._eps[:1], self._streams["training noise"].standard_normal)',
             ),
         ),
         ("draws: rows independent",),
@@ -63,10 +65,19 @@ IN_WIRING = (
         "a loss that is a mean, with a gradient that is a sum",
         "A constant factor looks like a learning rate.",
         (
-            Patch(Objective, "backward", "dreconstruction.fill(-1.0 / self.rows)", "dreconstruction.fill(-1.0)"),
-            Patch(Objective, "backward", "dkl.fill(self.factor / self.rows)", "dkl.fill(self.factor)"),
+            Patch(ELBO, "backward", "dlog_likelihood.fill(-1.0 / rows)", "dlog_likelihood.fill(-1.0)"),
+            Patch(ELBO, "backward", "dkl.fill(self.factor / rows)", "dkl.fill(self.factor)"),
+            Patch(ImportanceWeighted, "backward", "dbound.fill(-1.0 / rows)", "dbound.fill(-1.0)"),
         ),
-        ("Objective by finite-difference", "VAE by finite-difference", "VAE by autograd", "Trainer.step by autograd"),
+        (
+            "ELBO by finite-difference",
+            "ImportanceWeighted by finite-difference",
+            "VAE by finite-difference",
+            "VAE by autograd",
+            "IWAE by autograd",
+            "Trainer.step by autograd",
+            "Trainer.fit by autograd",
+        ),
     ),
     Exhibit(
         13,
@@ -74,22 +85,37 @@ IN_WIRING = (
         "It is one step in many.",
         (
             Patch(
-                Objective,
+                ELBO,
                 "backward",
-                "dreconstruction.fill(-1.0 / self.rows)",
-                "dreconstruction.fill(-1.0 / len(self._dkl))",
+                "dlog_likelihood.fill(-1.0 / rows)",
+                "dlog_likelihood.fill(-1.0 / len(self._dkl))",
             ),
-            Patch(Objective, "backward", "dkl.fill(self.factor / self.rows)", "dkl.fill(self.factor / len(self._dkl))"),
+            Patch(ELBO, "backward", "dkl.fill(self.factor / rows)", "dkl.fill(self.factor / len(self._dkl))"),
+            Patch(ImportanceWeighted, "backward", "dbound.fill(-1.0 / rows)", "dbound.fill(-1.0 / len(self._dbound))"),
         ),
-        ("Objective by finite-difference", "VAE by autograd", "Trainer.step by autograd"),
+        (
+            "ELBO by finite-difference",
+            "ImportanceWeighted by finite-difference",
+            "VAE by autograd",
+            "IWAE by autograd",
+            "Trainer.step by autograd",
+            "Trainer.fit by autograd",
+        ),
     ),
     Exhibit(
         14,
         "a logged loss without the KL that is trained",
         "Nothing fails.",
-        (Patch(Run, "_conclude", "return Epoch(number, -value, recon", "return Epoch(number, -reconstruction, recon"),),
+        (
+            Patch(
+                HistoryRecorder,
+                "summarize",
+                "return Epoch(number, -value, recon",
+                "return Epoch(number, -reconstruction, recon",
+            ),
+        ),
         ("loss told and trained",),
-        ("VAE by autograd", "VAE by finite-difference", "Trainer.step by autograd"),
+        ("VAE by autograd", "VAE by finite-difference", "Trainer.step by autograd", "Trainer.fit by autograd"),
     ),
     Exhibit(
         15,
@@ -97,10 +123,10 @@ IN_WIRING = (
         "It looks plausible.",
         (
             Patch(
-                VAE,
-                "embed",
-                "return self.encode(x)[0]",
-                "mu, logvar = self.encode(x)\n    return mu + np.exp(logvar / 2)",
+                DiagonalGaussian,
+                "mean",
+                "return self.parameters(h)[0]",
+                "mu, logvar = self.parameters(h)\n    return mu + self.xp.exp(logvar / 2)",
             ),
         ),
         ("embedding",),
@@ -111,7 +137,7 @@ IN_WIRING = (
         "a negative log-likelihood with the wrong sign",
         "The tests asserted the wrong sign.",
         (Patch(Objective, "loss", "return -self.xp.mean(terms.value)", "return self.xp.mean(terms.value)"),),
-        ("known likelihood", "loss told and trained", "Objective by autograd"),
+        ("known likelihood", "loss told and trained", "ELBO by autograd", "ImportanceWeighted by autograd"),
     ),
     Exhibit(
         20,

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from scratchvae.verification.problem import Subject
+from scratchvae.verification.subjects.composed import COMPOSED
+from scratchvae.verification.subjects.divergences import DIVERGENCES
 from scratchvae.verification.subjects.incomplete import INCOMPLETE
 from scratchvae.verification.subjects.labelled import LABELLED
 from scratchvae.verification.subjects.layers import LAYERS
 from scratchvae.verification.subjects.models import MODELS
+from scratchvae.verification.subjects.objectives import OBJECTIVES
 from scratchvae.verification.subjects.optim import OPTIMIZERS
 from scratchvae.verification.subjects.probability import DENSITIES
+from scratchvae.verification.subjects.training import TRAINING
 
 SUBJECTS: dict[str, Subject] = {
-    subject.name: subject for subject in (*LAYERS, *DENSITIES, *MODELS, *INCOMPLETE, *LABELLED, *OPTIMIZERS)
+    subject.name: subject
+    for subjects in (
+        LAYERS,
+        DENSITIES,
+        DIVERGENCES,
+        OBJECTIVES,
+        MODELS,
+        INCOMPLETE,
+        LABELLED,
+        COMPOSED,
+        TRAINING,
+        OPTIMIZERS,
+    )
+    for subject in subjects
 }

@@ -8,24 +8,25 @@ from typing import Any
 import numpy as np
 
 from scratchvae.models import IWAE, VAE, Model
-from scratchvae.models.likelihoods import LIKELIHOODS, check_sigma, make_likelihood
-from scratchvae.probability import ImportanceBound, LogRatio, Observed
+from scratchvae.models.parts import LIKELIHOODS, check_sigma, make_likelihood
+from scratchvae.probability import ImportanceBound, LogRatio, MaskedLikelihood
 from scratchvae.verification import formulas
+from scratchvae.verification.model_problem import of_model
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import GradientProblem, Subject, of_unit, with_hidden
+from scratchvae.verification.problem import GradientProblem, Subject, of_module, with_hidden
 from scratchvae.verification.subjects.draws import sizes
-from scratchvae.verification.subjects.models import of_model, random_model
+from scratchvae.verification.subjects.models import random_model
 
 
-def _observed(rng: np.random.Generator) -> GradientProblem:
+def _masked_likelihood(rng: np.random.Generator) -> GradientProblem:
     shape, name = sizes(rng, 2), str(rng.choice(list(LIKELIHOODS)))
     hidden = rng.random(shape) < 0.5
     sigma = check_sigma(None, name)
     of = make_likelihood(name, sigma)
     outputs = 3 * rng.standard_normal((shape[0], shape[1] * of.outputs_per_dimension))
     params, config = {"likelihood.logvar": np.zeros(1)}, {"likelihood": name, "sigma": sigma}
-    problem = of_unit(
-        lambda: Observed(make_likelihood(name, sigma)),
+    problem = of_module(
+        lambda: MaskedLikelihood(make_likelihood(name, sigma)),
         lambda likelihood, dlog: [likelihood.backward(dlog), likelihood.backward_data(dlog)],
         lambda oracle: (
             lambda outputs, x: formulas.observed_log_likelihood(
@@ -45,7 +46,7 @@ def _observed(rng: np.random.Generator) -> GradientProblem:
 
 def _log_ratio(rng: np.random.Generator) -> GradientProblem:
     shape = sizes(rng, 2)
-    return of_unit(
+    return of_module(
         LogRatio,
         lambda ratio, dlog: ratio.backward(dlog),
         lambda oracle: lambda z, eps, logvar: ((eps**2 + logvar - z**2) / 2).sum(1),
@@ -55,7 +56,6 @@ def _log_ratio(rng: np.random.Generator) -> GradientProblem:
     )
 
 
-# The sum one by one: log(eᵃ + eᵇ) = a + softplus(b − a)
 def _importance_bound(rng: np.random.Generator) -> GradientProblem:
     rows, draws = sizes(rng, 2)
 
@@ -63,12 +63,12 @@ def _importance_bound(rng: np.random.Generator) -> GradientProblem:
         def bound(log_w: Any) -> Any:
             total = log_w[:, 0]
             for k in range(1, draws):
-                total = total + oracle.softplus(log_w[:, k] - total)
+                total = formulas.log_add(oracle, total, log_w[:, k])
             return total - np.log(draws)
 
         return bound
 
-    return of_unit(
+    return of_module(
         ImportanceBound,
         lambda bound, dbound: [bound.backward(dbound)],
         formula,
@@ -86,11 +86,12 @@ def _incomplete(kind: type[Model]) -> Callable[[np.random.Generator], GradientPr
 
 
 def _importance_weighted(rng: np.random.Generator) -> GradientProblem:
-    return of_model(*random_model(rng, IWAE, importance_samples=int(rng.integers(1, 5))))
+    model, x, eps = random_model(rng, IWAE, importance_samples=int(rng.integers(1, 5)))
+    return of_model(model, x, eps, kl_weight=float(rng.choice([0.25, 1.0])))
 
 
 INCOMPLETE = (
-    Subject("Observed", (Observed,), _observed),
+    Subject("MaskedLikelihood", (MaskedLikelihood,), _masked_likelihood),
     Subject("LogRatio", (LogRatio,), _log_ratio),
     Subject("ImportanceBound", (ImportanceBound,), _importance_bound),
     Subject("VAE-incomplete", (VAE,), _incomplete(VAE)),

@@ -1,4 +1,4 @@
-"""What is told classes, or finds them: the layer, the softmax, the bounds, and whole models."""
+"""What is given classes, or finds them: the layers, the softmax, the bounds, and whole models."""
 
 from __future__ import annotations
 
@@ -7,25 +7,20 @@ from typing import Any
 import numpy as np
 
 from scratchvae.backend import Array
-from scratchvae.layers import LabelledLinear
+from scratchvae.layers import ConditionalLinear, ConditionalSequential
 from scratchvae.models import ConditionalVAE, SemiSupervisedVAE
-from scratchvae.models.labels import one_hot
-from scratchvae.models.likelihoods import LIKELIHOODS
-from scratchvae.models.network import ACTIVATIONS
+from scratchvae.models.network import conditional_perceptron
 from scratchvae.probability import LogSoftmax, MarginalBound
 from scratchvae.verification import formulas
+from scratchvae.verification.model_problem import of_model
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import GradientProblem, Subject, of_unit
-from scratchvae.verification.subjects.draws import sizes
-from scratchvae.verification.subjects.models import of_model
+from scratchvae.verification.problem import GradientProblem, Subject, of_module
+from scratchvae.verification.subjects.draws import one_hot_rows, sizes
+from scratchvae.verification.subjects.layers import SMOOTH
+from scratchvae.verification.subjects.models import random_model
 
 
-def _labels(rng: np.random.Generator, rows: int, classes: int, some: bool) -> Array:
-    """One-hot rows (rows, classes), of which `some` may be zeros."""
-    return one_hot(rng.integers(-1 if some else 0, classes, rows), np.empty((rows, classes)))
-
-
-class _Labelled(LabelledLinear):
+class _Conditional(ConditionalLinear):
     """The layer, whose parameters are inputs like x, and rows of `told`, or, for None, each class."""
 
     def __init__(self, told: Array | None, inputs: int, classes: int, outputs: int) -> None:
@@ -34,30 +29,36 @@ class _Labelled(LabelledLinear):
 
     def forward(self, x: Array, W: Array, V: Array) -> Array:  # type: ignore[override]
         """y from x, W and V."""
-        shape = self.inputs, self.outputs
-        self.targets = None if self.told is None else np.resize(self.told, (len(x), self.classes)).astype(x.dtype)
-        super().forward(x)  # binds at first use
-        self.W[...], self.V[...] = W[: shape[0]], V[: self.classes]
-        return super().forward(x)
+        targets = _as_tall(self.told, x)
+        super().forward(x, targets)  # binds at first use
+        self.W[...], self.V[...] = W[: self.inputs], V[: self.classes]
+        return super().forward(x, targets)
 
 
-def _labelled_linear(rng: np.random.Generator, each: bool) -> GradientProblem:
+def _as_tall(told: Array | None, x: Array) -> Array | None:
+    """Rows of `told`, as many as x has, in its dtype."""
+    return None if told is None else np.resize(told, (len(x), told.shape[1])).astype(x.dtype)
+
+
+def _with_each_class(oracle: Oracle, x: Any, rows: int, classes: int) -> tuple[Any, Any]:
+    """Row after row of x, for each class, put in order by a product; and the one-hot rows of those classes."""
+    repeated = oracle.constant(np.tile(np.eye(rows), (classes, 1))) @ x
+    return repeated, oracle.constant(np.repeat(np.eye(classes), rows, axis=0))
+
+
+def _conditional_linear(rng: np.random.Generator, each: bool) -> GradientProblem:
     rows, inputs, classes, outputs = sizes(rng, 4)
-    told = None if each else _labels(rng, rows, classes, some=True)
-    every = np.eye(classes)
+    told = None if each else one_hot_rows(rng, rows, classes, some=True)
 
     def formula(oracle: Oracle) -> Any:
         def y(x: Any, W: Any, V: Any) -> Any:
-            if told is not None:
-                return formulas.labelled_affine(oracle, x, W, V, oracle.constant(told))
-            # row after row of x, each with each class, put in order by a product
-            repeated = oracle.constant(np.tile(np.eye(rows), (classes, 1))) @ x
-            return formulas.labelled_affine(oracle, repeated, W, V, oracle.constant(np.repeat(every, rows, axis=0)))
+            x, c = _with_each_class(oracle, x, rows, classes) if told is None else (x, oracle.constant(told))
+            return formulas.conditional_affine(oracle, x, W, V, c)
 
         return y
 
-    return of_unit(
-        lambda: _Labelled(told, inputs, classes, outputs),
+    return of_module(
+        lambda: _Conditional(told, inputs, classes, outputs),
         lambda layer, dy: [layer.backward(dy), layer.dW, layer.dV],
         formula,
         x=rng.standard_normal((rows, inputs)),
@@ -66,9 +67,55 @@ def _labelled_linear(rng: np.random.Generator, each: bool) -> GradientProblem:
     )
 
 
+class _ConditionalChain(ConditionalSequential):
+    """The network, whose parameters are inputs like x, and rows of `told`, or, for None, each class."""
+
+    def __init__(self, told: Array | None, *layers: Any) -> None:
+        super().__init__(*layers)
+        self.told = told
+
+    def forward(self, x: Array, *params: Array) -> Array:  # type: ignore[override]
+        """y from x and from each parameter, in order."""
+        targets = _as_tall(self.told, x)
+        super().forward(x, targets)  # binds at first use
+        for array, param in zip(self._each(""), params, strict=True):
+            array[...] = param[: len(array)]
+        return super().forward(x, targets)
+
+    def gradients(self, dy: Array) -> list[Array]:
+        """dx, and the gradient of each parameter."""
+        return [self.backward(dy), *self._each("d")]
+
+    def _each(self, d: str) -> list[Array]:
+        names = [name.split(".") for name in self.parameter_shapes()]
+        return [getattr(self.layers[int(k)], d + name) for k, name in names]
+
+
+def _conditional_sequential(rng: np.random.Generator, each: bool) -> GradientProblem:
+    rows, classes, *widths = sizes(rng, 6)
+    activation, told = str(rng.choice(SMOOTH)), None if each else one_hot_rows(rng, rows, classes, some=True)
+    shapes = conditional_perceptron(tuple(widths), classes, activation).parameter_shapes()
+
+    def formula(oracle: Oracle) -> Any:
+        def y(x: Any, *weights: Any) -> Any:
+            named = {f"net.{name}": weight for name, weight in zip(shapes, weights, strict=True)}
+            x, c = _with_each_class(oracle, x, rows, classes) if told is None else (x, oracle.constant(told))
+            return formulas.perceptron(oracle, named, "net", x, activation, c)
+
+        return y
+
+    return of_module(
+        lambda: _ConditionalChain(told, *conditional_perceptron(tuple(widths), classes, activation).layers),
+        lambda chain, dy: chain.gradients(dy),
+        formula,
+        x=rng.standard_normal((rows, widths[0])),
+        **{name: rng.standard_normal(shape) for name, shape in shapes.items()},
+    )
+
+
 def _log_softmax(rng: np.random.Generator) -> GradientProblem:
     rows, classes = sizes(rng, 2)
-    return of_unit(
+    return of_module(
         LogSoftmax,
         lambda unit, dlog_q: [unit.backward(dlog_q)],
         lambda oracle: oracle.log_softmax,
@@ -80,12 +127,12 @@ class _Weighed(MarginalBound):
     """Evidence − β · divergence of rows of `targets`: both outputs in one."""
 
     def __init__(self, targets: Array, beta: float, alpha: float) -> None:
-        self.targets, self.beta, self.alpha = targets, beta, alpha
+        self.targets, self.beta, self.weight = targets, beta, alpha
 
     def forward(self, log_q: Array, log_likelihood: Array, kl: Array) -> Array:  # type: ignore[override]
         """The bound (B,)."""
         targets = np.resize(self.targets, log_q.shape).astype(log_q.dtype)
-        evidence, divergence = super().forward(log_q, targets, log_likelihood, kl)
+        evidence, divergence = super().forward(log_q, targets, log_likelihood, kl, self.weight)
         bound: Array = evidence - self.beta * divergence
         return bound
 
@@ -96,7 +143,7 @@ class _Weighed(MarginalBound):
 
 def _marginal_bound(rng: np.random.Generator) -> GradientProblem:
     rows, classes = sizes(rng, 2)
-    targets = _labels(rng, rows, classes, some=True)
+    targets = one_hot_rows(rng, rows, classes, some=True)
     beta, alpha = float(rng.choice([0.5, 1.0, 4.0])), float(rng.choice([0.0, 0.5, 20.0]))
 
     def formula(oracle: Oracle) -> Any:
@@ -107,7 +154,7 @@ def _marginal_bound(rng: np.random.Generator) -> GradientProblem:
 
         return bound
 
-    return of_unit(
+    return of_module(
         lambda: _Weighed(targets, beta, alpha),
         lambda unit, dbound: unit.gradients(dbound),
         formula,
@@ -118,32 +165,21 @@ def _marginal_bound(rng: np.random.Generator) -> GradientProblem:
 
 
 def _model(rng: np.random.Generator, kind: type[ConditionalVAE], **settings: Any) -> GradientProblem:
-    batch, width, latent, depth = sizes(rng, 4)
-    classes = 2 + int(rng.integers(3))
-    model: Any = kind(
-        input_dim=width,
-        latent_dim=latent,
-        hidden=sizes(rng, depth % 3),
-        activation=str(rng.choice(list(ACTIVATIONS))),
-        likelihood=str(rng.choice(list(LIKELIHOODS))),
-        beta=float(rng.choice([0.5, 1.0, 4.0])),
-        seed=int(rng.integers(1000)),
-        dtype="float64",
-        classes=classes,
-        **settings,
-    )
-    model.theta[...] += 0.1 * rng.standard_normal(model.theta.size)  # biases too are away from zero
-    some = kind is SemiSupervisedVAE
-    model.loss_and_grads(rng.random((2 * batch, width)), labels=rng.integers(classes, size=2 * batch))
-    targets = _labels(rng, batch, classes, some)
-    x, eps = rng.random((batch, width)), rng.standard_normal((batch, latent))
-    corrupted = rng.random((batch, width)) if rng.random() < 0.5 else None
+    model, x, eps = random_model(rng, kind, classes=2 + int(rng.integers(3)), **settings)
+    targets = one_hot_rows(rng, len(x), model.classes, some=kind is SemiSupervisedVAE)
+    corrupted = np.where(rng.random(x.shape) < 0.3, 0.0, x) if rng.random() < 0.5 else None
     return of_model(model, x, eps, corrupted, float(rng.choice([0.25, 1.0])), targets=targets)
 
 
 LABELLED = (
-    Subject("LabelledLinear", (LabelledLinear,), lambda rng: _labelled_linear(rng, each=False)),
-    Subject("LabelledLinear, each class", (LabelledLinear,), lambda rng: _labelled_linear(rng, each=True)),
+    Subject("ConditionalLinear", (ConditionalLinear,), lambda rng: _conditional_linear(rng, each=False)),
+    Subject("ConditionalLinear, each class", (ConditionalLinear,), lambda rng: _conditional_linear(rng, each=True)),
+    Subject("ConditionalSequential", (ConditionalSequential,), lambda rng: _conditional_sequential(rng, each=False)),
+    Subject(
+        "ConditionalSequential, each class",
+        (ConditionalSequential,),
+        lambda rng: _conditional_sequential(rng, each=True),
+    ),
     Subject("LogSoftmax", (LogSoftmax,), _log_softmax),
     Subject("MarginalBound", (MarginalBound,), _marginal_bound),
     Subject("ConditionalVAE", (ConditionalVAE,), lambda rng: _model(rng, ConditionalVAE)),

@@ -11,7 +11,7 @@ from scratchvae.backend import Array
 from scratchvae.models.network import ACTIVATIONS, perceptron
 from scratchvae.verification import formulas
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import GradientProblem, Subject, of_unit, with_hidden
+from scratchvae.verification.problem import GradientProblem, Subject, of_module, with_hidden
 from scratchvae.verification.subjects.draws import off_zero, sizes
 
 SMOOTH = ("tanh", "sigmoid", "softplus", "silu", "gelu")
@@ -21,7 +21,7 @@ def _activation(name: str) -> Subject:
     kind = ACTIVATIONS[name]
 
     def draw(rng: np.random.Generator) -> GradientProblem:
-        return of_unit(
+        return of_module(
             kind,
             lambda layer, dy: [layer.backward(dy)],
             lambda oracle: getattr(oracle, name),
@@ -63,7 +63,7 @@ def _chain(name: str, covers: tuple[type, ...], depth: int) -> Subject:
 
             return f
 
-        return of_unit(
+        return of_module(
             lambda: _Chain(*perceptron(tuple(widths), activation).layers),
             lambda chain, dy: chain.gradients(dy),
             formula,
@@ -74,12 +74,12 @@ def _chain(name: str, covers: tuple[type, ...], depth: int) -> Subject:
     return Subject(name, covers, draw)
 
 
-def _fill(rng: np.random.Generator) -> GradientProblem:
+def _nan_to_zero(rng: np.random.Generator) -> GradientProblem:
     shape = sizes(rng, 2)
     hidden = rng.random(shape) < 0.5
-    problem = of_unit(
-        lambda: layers.Fill(layers.Tanh()),
-        lambda fill, dy: [fill.backward(dy)],
+    problem = of_module(
+        lambda: layers.NaNToZero(layers.Tanh()),
+        lambda layer, dy: [layer.backward(dy)],
         lambda oracle: lambda x: oracle.tanh(x * oracle.constant(1.0 - hidden)),
         x=rng.standard_normal(shape),
     )
@@ -88,7 +88,7 @@ def _fill(rng: np.random.Generator) -> GradientProblem:
 
 def _repeat(rng: np.random.Generator) -> GradientProblem:
     rows, width, times = sizes(rng, 3)
-    return of_unit(
+    return of_module(
         lambda: layers.Repeat(times),
         lambda repeat, dy: [repeat.backward(dy)],
         lambda oracle: lambda x: (x[:, None] + oracle.constant(np.zeros((1, times, 1)))).reshape(-1, width),
@@ -96,22 +96,10 @@ def _repeat(rng: np.random.Generator) -> GradientProblem:
     )
 
 
-def _split(rng: np.random.Generator) -> GradientProblem:
-    batch, half = sizes(rng, 2)
-    problem = of_unit(
-        layers.Split,
-        lambda split, dy: [split.backward(dy[:, :half], dy[:, half:])],
-        lambda oracle: lambda x: x * 1.0,
-        x=rng.standard_normal((batch, 2 * half)),
-    )
-    return problem._replace(forward=lambda x: np.concatenate(problem.forward(x), axis=1))
-
-
 LAYERS = (
     _chain("Linear", (layers.Linear,), 1),
     *map(_activation, ACTIVATIONS),
     _chain("Sequential", (layers.Sequential,), 3),
-    Subject("Fill", (layers.Fill,), _fill),
+    Subject("NaNToZero", (layers.NaNToZero,), _nan_to_zero),
     Subject("Repeat", (layers.Repeat,), _repeat),
-    Subject("Split", (layers.Split,), _split),
 )

@@ -1,4 +1,4 @@
-"""The draw from the posterior, the KL, the likelihoods, and the objective that joins them."""
+"""The draw from the posterior, the KL, and the likelihoods."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchvae.backend import NUMPY, Array
-from scratchvae.memory import BatchBuffers
-from scratchvae.models.objective import Objective
+from scratchvae.backend import Array
 from scratchvae.probability import (
     Bernoulli,
     ContinuousBernoulli,
@@ -20,16 +18,28 @@ from scratchvae.probability import (
     GaussianLearnt,
     Likelihood,
     Reparameterize,
+    Split,
 )
 from scratchvae.verification import formulas
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import GradientProblem, Subject, Twins, of_unit
+from scratchvae.verification.problem import GradientProblem, Subject, of_module
 from scratchvae.verification.subjects.draws import sizes
+
+
+def _split(rng: np.random.Generator) -> GradientProblem:
+    batch, half = sizes(rng, 2)
+    problem = of_module(
+        Split,
+        lambda split, dy: [split.backward(dy[:, :half], dy[:, half:])],
+        lambda oracle: lambda x: x * 1.0,
+        x=rng.standard_normal((batch, 2 * half)),
+    )
+    return problem._replace(forward=lambda x: np.concatenate(problem.forward(x), axis=1))
 
 
 def _reparameterize(rng: np.random.Generator) -> GradientProblem:
     shape = sizes(rng, 2)
-    return of_unit(
+    return of_module(
         Reparameterize,
         lambda sampler, dz: [*sampler.backward(dz), sampler.backward_noise(dz)],
         lambda oracle: oracle.reparameterize,
@@ -42,14 +52,9 @@ def _reparameterize(rng: np.random.Generator) -> GradientProblem:
 def _gaussian_kl(rng: np.random.Generator) -> GradientProblem:
     shape = sizes(rng, 2)
 
-    def backward(divergence: GaussianKL, dkl: Array) -> list[Array]:
-        dmu, dlogvar = np.zeros(shape, dkl.dtype), np.zeros(shape, dkl.dtype)
-        divergence.add_backward(dkl, dmu, dlogvar)
-        return [dmu, dlogvar]
-
-    return of_unit(
+    return of_module(
         GaussianKL,
-        backward,
+        lambda kl, dkl: kl.backward(dkl),
         lambda oracle: oracle.gaussian_kl,
         mu=rng.standard_normal(shape),
         logvar=rng.standard_normal(shape),
@@ -77,7 +82,7 @@ def _free_bits(rng: np.random.Generator) -> GradientProblem:
 
         return charged
 
-    return of_unit(
+    return of_module(
         lambda: FreeBits(free), lambda unit, dcharged: [unit.backward(dcharged)], formula, per_dimension=per_dimension
     )
 
@@ -90,15 +95,16 @@ def _kl_per_dimension(rng: np.random.Generator) -> GradientProblem:
             super().forward(mu, logvar)
             return self.per_dimension
 
-    def backward(divergence: GaussianKL, dper_dimension: Array) -> list[Array]:
-        dmu, dlogvar = (np.zeros(shape, dper_dimension.dtype) for _ in range(2))
-        divergence.add_backward_per_dimension(dper_dimension, dmu, dlogvar)
-        return [dmu, dlogvar]
-
     def formula(oracle: Oracle) -> Any:
         return lambda mu, logvar: oracle.gaussian_kl(mu.reshape(-1, 1), logvar.reshape(-1, 1)).reshape(shape)
 
-    return of_unit(PerDimension, backward, formula, mu=rng.standard_normal(shape), logvar=rng.standard_normal(shape))
+    return of_module(
+        PerDimension,
+        lambda kl, dper_dimension: kl.backward(dper_dimension),
+        formula,
+        mu=rng.standard_normal(shape),
+        logvar=rng.standard_normal(shape),
+    )
 
 
 def _on_logits(
@@ -106,7 +112,7 @@ def _on_logits(
 ) -> Callable[[np.random.Generator], GradientProblem]:
     def draw(rng: np.random.Generator) -> GradientProblem:
         shape = sizes(rng, 2)
-        return of_unit(
+        return of_module(
             kind,
             lambda likelihood, dlog: [likelihood.backward(dlog), likelihood.backward_data(dlog)],
             formula,
@@ -119,7 +125,7 @@ def _on_logits(
 
 def _gaussian(rng: np.random.Generator) -> GradientProblem:
     shape, sigma = sizes(rng, 2), float(rng.choice([0.1, 1.0, 3.0]))
-    return of_unit(
+    return of_module(
         lambda: Gaussian(sigma),
         lambda likelihood, dlog: [likelihood.backward(dlog), likelihood.backward_data(dlog)],
         lambda oracle: lambda mu, x: oracle.gaussian(mu, oracle.constant(np.full(1, 2 * np.log(sigma))), x),
@@ -133,7 +139,7 @@ def _gaussian_decoded(rng: np.random.Generator) -> GradientProblem:
     rows, width = sizes(rng, 2)
     mu, r = rng.standard_normal((2, rows, width))
     r -= rng.choice([0.0, 12.0], r.shape, p=[0.7, 0.3])
-    return of_unit(
+    return of_module(
         GaussianDecoded,
         lambda likelihood, dlog: [likelihood.backward(dlog), likelihood.backward_data(dlog)],
         lambda oracle: lambda outputs, x: formulas.gaussian_decoded(oracle, outputs, x),
@@ -154,7 +160,7 @@ class _Learnt(GaussianLearnt):
 
 def _gaussian_learnt(rng: np.random.Generator) -> GradientProblem:
     shape = sizes(rng, 2)
-    return of_unit(
+    return of_module(
         _Learnt,
         lambda likelihood, dlog: [likelihood.backward(dlog), likelihood.backward_data(dlog), likelihood.dlogvar],
         lambda oracle: lambda mu, x, logvar: oracle.gaussian(mu, logvar, x),
@@ -164,33 +170,8 @@ def _gaussian_learnt(rng: np.random.Generator) -> GradientProblem:
     )
 
 
-def _objective(rng: np.random.Generator) -> GradientProblem:
-    (rows,) = sizes(rng, 1)
-    beta, weight = float(rng.choice([0.0, 0.5, 1.0, 4.0])), float(rng.choice([0.0, 0.25, 1.0]))
-
-    def bound(dtype: np.dtype[Any]) -> Objective:
-        objective = Objective(beta)
-        objective.bind(BatchBuffers(NUMPY, dtype, 2 * rows))
-        return objective
-
-    objectives = Twins(bound)
-
-    def forward(reconstruction: Array, charged: Array) -> Any:
-        objective = objectives[charged.dtype]
-        return objective.loss(objective.forward(reconstruction, charged / 2, charged, weight))
-
-    def vjp(dloss: Array, reconstruction: Array, charged: Array) -> list[Array]:
-        forward(reconstruction, charged)
-        return [dloss * gradient for gradient in objectives[charged.dtype].backward()]
-
-    def formula(oracle: Oracle) -> Any:
-        return lambda reconstruction, charged: (weight * beta * charged - reconstruction).sum() / len(charged)
-
-    inputs = {"reconstruction": -10 * rng.random(rows), "charged": 5 * rng.random(rows)}
-    return GradientProblem(inputs, forward, vjp, formula)
-
-
 DENSITIES = (
+    Subject("Split", (Split,), _split),
     Subject("Reparameterize", (Reparameterize,), _reparameterize),
     Subject("GaussianKL", (GaussianKL,), _gaussian_kl),
     Subject("GaussianKL, by dimension", (GaussianKL,), _kl_per_dimension),
@@ -204,5 +185,4 @@ DENSITIES = (
     Subject("Gaussian", (Gaussian,), _gaussian),
     Subject("GaussianLearnt", (GaussianLearnt,), _gaussian_learnt),
     Subject("GaussianDecoded", (GaussianDecoded,), _gaussian_decoded),
-    Subject("Objective", (Objective,), _objective),
 )

@@ -1,0 +1,35 @@
+"""Adam: the whole update in one launch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scratchvae.backend import Array
+from scratchvae.fused.kernels import ADAM, launch
+from scratchvae.optim import Adam, AdamW
+
+
+class FusedAdam(Adam):
+    """Adam in one launch."""
+
+    kernels: Any
+
+    def step(self, dtheta: Array) -> None:
+        """One update from dθ."""
+        self.update(dtheta, decay=1.0)
+
+    def update(self, dtheta: Array, decay: float) -> None:
+        """θ ← decay · θ, and Adam's step from dθ."""
+        lr = self.rate(dtheta)
+        self.t += 1
+        c1, c2 = self.corrections()
+        numbers = self.beta1, self.beta2, c2 * self.eps, lr * c2 / c1, decay
+        launch(self.kernels, ADAM, dtheta, *numbers, self.theta, self.m, self.v)
+
+
+class FusedAdamW(AdamW, FusedAdam):
+    """AdamW in one launch."""
+
+    def step(self, dtheta: Array) -> None:
+        """One update from dθ."""
+        self.update(dtheta, decay=1.0 - self.rate(dtheta) * self.weight_decay)

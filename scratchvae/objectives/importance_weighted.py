@@ -1,0 +1,84 @@
+"""The bound of several draws together."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from scratchvae.backend import Array
+from scratchvae.memory import BatchBuffers
+from scratchvae.objectives.objective import Objective, Terms
+from scratchvae.probability import ImportanceBound
+from scratchvae.settings import whole
+
+
+class ImportanceWeighted(Objective):
+    """L = −(1/B) Σ_n log (1/K) Σ_k w_nk: the bound of K draws together. Burda, Grosse and Salakhutdinov 2016.
+
+    shapes   log_likelihood, kl (B·K,)   value, reconstruction, kl of the terms (B,)
+    keeps    the share that each draw has in its row's weights, its own
+    writes   value, reconstruction, kl | dlog_likelihood, dkl
+
+    `kl` comes in as log q(z_k | x) − log p(z_k) of each draw. In the terms, value is the bound, reconstruction the mean
+    of log p(x | z_k) by the weights, and kl what lies between the two.
+    """
+
+    exact_kl: ClassVar[bool] = False
+
+    def __init__(self, draws: int = 20) -> None:
+        self.draws = whole("draws", draws)
+        self.importance_bound = ImportanceBound()
+
+    def allocate(self, buffers: BatchBuffers) -> None:
+        """Room for three numbers a row besides, and for four a draw."""
+        super().allocate(buffers)
+        self.importance_bound.bind(buffers, (self.draws,))
+        tall = buffers.taller(buffers.rows * self.draws)
+        self._reconstruction, self._kl, self._dbound = (buffers.column() for _ in range(3))
+        self._log_w, self._dkl = tall.column(), tall.column()
+        self._filled = 0
+
+    def check_inputs(self, **inputs: Array) -> int:
+        """The number of rows that the `inputs` (B·K,) are draws of. Raises as `Module.check_inputs`."""
+        name, first = next(iter(inputs.items()))
+        buffers = self._buffers or self._bind_itself(name, first)
+        rows = (len(first) if getattr(first, "shape", ()) else 0) // self.draws
+        self._check(buffers, inputs, (rows * self.draws,))
+        if rows > buffers.rows:
+            self.bind(buffers.taller(rows), self.input_shape)
+        return rows
+
+    # With z_k ~ q(z | x), E[p(x, z_k)/q(z_k | x)] = p(x), and so is that of the mean of K weights; log being concave,
+    #   E log (1/K) Σ_k w_k ≤ log E (1/K) Σ_k w_k = log p(x)
+    #   log w_k = log p(x | z_k) − w (log q(z_k | x) − log p(z_k)),   w = 1, the weight of the KL in training
+    def forward(
+        self, log_likelihood: Array, kl: Array, kl_weight: float = 1.0, kl_per_dimension: Array | None = None
+    ) -> Terms:
+        """The terms of each row (B,), from K draws of it (B·K,)."""
+        rows, K = self.check_inputs(log_likelihood=log_likelihood, kl=kl), self.draws
+        xp, self.rows, self._kl_weight = self.xp, rows, kl_weight
+        log_w = self._log_w[: rows * K]
+        xp.multiply(kl, -kl_weight, out=log_w)
+        log_w += log_likelihood
+        bound = self.importance_bound.forward(log_w.reshape(rows, K))
+
+        reconstruction, between, value = self._reconstruction[:rows], self._kl[:rows], self._value[:rows]
+        weighed = log_w.reshape(rows, K)
+        xp.multiply(self.importance_bound.share, log_likelihood.reshape(rows, K), out=weighed)
+        xp.sum(weighed, axis=1, out=reconstruction)
+        xp.subtract(reconstruction, bound, out=between)
+        xp.subtract(reconstruction, between, out=value)
+        return Terms(value, reconstruction, between)
+
+    # ∂L/∂bound_n = −1/B, whatever the two terms are that make it up; and through log w_k
+    #   dlog_likelihood = dlog w_k,   dkl = −w dlog w_k
+    def backward(self) -> tuple[Array, Array]:
+        """dlog_likelihood and dkl (B·K,)."""
+        rows = self.check_forward()
+        dbound = self._dbound[:rows]
+        if self._filled != rows:
+            self._filled = rows
+            dbound.fill(-1.0 / rows)
+        dlog_w = self.importance_bound.backward(dbound).reshape(-1)
+        dkl = self._dkl[: len(dlog_w)]
+        self.xp.multiply(dlog_w, -self._kl_weight, out=dkl)
+        return dlog_w, dkl

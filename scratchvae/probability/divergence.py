@@ -1,0 +1,150 @@
+"""KL(q(z | x) ‖ p(z)) of each row: in closed form, or estimated at the draw."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from scratchvae.backend import Array
+from scratchvae.memory import BatchBuffers, Module, Shape
+from scratchvae.probability.gaussian import GaussianKL
+from scratchvae.probability.log_ratio import LogRatio
+
+
+class Divergence(Module):
+    """The term between a posterior q and a prior p.
+
+    shapes   z (B, Z)   kl (B,)
+
+    `backward(dkl, dz)` adds to dz what the divergence asks of z, and returns the arguments of the posterior's backward.
+    """
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """One number a row."""
+        return ()
+
+    def children(self) -> dict[str, Module]:
+        """None: the posterior and the prior are the model's."""
+        return {}
+
+    def forward(self, z: Array) -> Array:
+        """kl (B,) in nats, of the posterior's last draw z (B, Z)."""
+        raise NotImplementedError
+
+    def backward(self, dkl: Array, dz: Array) -> tuple[Any, ...]:
+        """The arguments of `Posterior.backward`, from dkl (B,) and dz (B, Z)."""
+        raise NotImplementedError
+
+    by_dimension: ClassVar[bool] = False  # whether the KL of each latent dimension is known
+
+    @property
+    def per_dimension(self) -> Array:
+        """The KL of each row and latent dimension (B, Z) of the last forward."""
+        raise NotImplementedError
+
+    def accumulate(self, sums: Array, draws: int) -> None:
+        """Add to sums (B, Z) the exact KL of each row and latent dimension; a row has so many `draws`."""
+        raise NotImplementedError
+
+
+# With q known in closed form, KL needs no draw: z is not looked at, and μ and log σ² get their own gradient.
+class ExactKL(Divergence):
+    """The closed form `kl` of a posterior whose `mu` and `logvar` it takes."""
+
+    def __init__(self, posterior: Any, kl: GaussianKL) -> None:
+        self.posterior, self.kl = posterior, kl
+
+    def children(self) -> dict[str, Module]:
+        """The closed form, under the same name."""
+        return {"": self.kl}
+
+    def allocate(self, buffers: BatchBuffers) -> None:
+        """Bind the closed form."""
+        self.kl.bind(buffers, self.input_shape)
+
+    def forward(self, z: Array) -> Array:
+        """kl (B,) of q."""
+        return self.kl.forward(self.posterior.mu, self.posterior.logvar)
+
+    def backward(self, dkl: Array, dz: Array) -> tuple[Any, ...]:
+        """dz as it is, no dlog_q, and the gradients of mu and logvar from dkl, (B,) or (B, Z) per dimension."""
+        return dz, None, self.kl.backward(dkl)
+
+    by_dimension: ClassVar[bool] = True
+
+    @property
+    def per_dimension(self) -> Array:
+        """The KL of each row and latent dimension (B, Z)."""
+        return self.kl.per_dimension
+
+    def accumulate(self, sums: Array, draws: int) -> None:
+        """Add to sums (B, Z) the KL of each row and dimension of the last forward."""
+        self.kl.accumulate(sums)
+
+
+# KL = E_q[log q(z | x) − log p(z)], of which one draw z ~ q gives an estimate without bias. It depends on z, and on
+# q's own parameters through log q:
+#   →  dlog_q = dkl,  dlog_p = −dkl,  dz += ∂ log p/∂z · dlog_p
+class MonteCarloKL(Divergence):
+    """log q(z | x) − log p(z) at the draw, for any posterior with a `log_prob` and any prior."""
+
+    def __init__(self, posterior: Any, prior: Any) -> None:
+        self.posterior, self.prior = posterior, prior
+
+    def allocate(self, buffers: BatchBuffers) -> None:
+        """Room for two numbers a row."""
+        self._kl, self._dlog_p = buffers.column(), buffers.column()
+
+    def forward(self, z: Array) -> Array:
+        """The estimate (B,)."""
+        rows = self.check_inputs(z=z)
+        kl = self._kl[:rows]
+        self.xp.subtract(self.posterior.log_prob(), self.prior.forward(z), out=kl)
+        return kl
+
+    def backward(self, dkl: Array, dz: Array) -> tuple[Any, ...]:
+        """dz with what p asks of it, and dlog_q."""
+        rows = self.check_gradients(dkl=dkl)
+        dlog_p = self._dlog_p[:rows]
+        self.xp.negative(dkl, out=dlog_p)
+        dz += self.prior.backward(dlog_p)
+        return dz, dkl
+
+
+class GaussianDrawKL(Divergence):
+    """`MonteCarloKL` of a diagonal Gaussian and N(0, I), by `LogRatio`, from which the constants are gone."""
+
+    by_dimension: ClassVar[bool] = True
+
+    def __init__(self, posterior: Any) -> None:
+        self.posterior, self.log_ratio, self.exact = posterior, LogRatio(), GaussianKL()
+
+    def children(self) -> dict[str, Module]:
+        """The log-ratio, and the closed form that the history shows."""
+        return {"log_ratio": self.log_ratio, "exact": self.exact}
+
+    def allocate(self, buffers: BatchBuffers) -> None:
+        """Bind both; room for a number a row and for what is added to dz."""
+        self.log_ratio.bind(buffers, self.input_shape)
+        self.exact.bind(buffers, self.input_shape)
+        self._kl, self._scratch = buffers.column(), buffers.matrix(self.input_width)
+
+    def forward(self, z: Array) -> Array:
+        """The estimate (B,)."""
+        rows = self.check_inputs(z=z)
+        kl, self.z = self._kl[:rows], z
+        self.xp.negative(self.log_ratio.forward(z, self.posterior.eps, self.posterior.logvar), out=kl)
+        return kl
+
+    # −log p(z) = ½ z² + …           →  dz += dkl · z
+    def backward(self, dkl: Array, dz: Array) -> tuple[Any, ...]:
+        """dz with what p asks of it, and dlog_q."""
+        rows = self.check_gradients(dkl=dkl)
+        scratch = self._scratch[:rows]
+        self.xp.multiply(self.z, dkl[:, None], out=scratch)
+        dz += scratch
+        return dz, dkl
+
+    def accumulate(self, sums: Array, draws: int) -> None:
+        """Add to sums (B, Z) the closed form of each row and dimension, whose draws are `draws` rows each."""
+        self.exact.forward(self.posterior.mu[::draws], self.posterior.logvar[::draws])
+        self.exact.accumulate(sums)

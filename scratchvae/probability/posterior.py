@@ -1,0 +1,168 @@
+"""The posterior q(z | x): what an encoder's output means, and how a code is drawn from it."""
+
+from __future__ import annotations
+
+from math import log, pi, prod
+from typing import ClassVar
+
+from scratchvae.backend import Array
+from scratchvae.errors import ConfigError, ShapeError
+from scratchvae.memory import BatchBuffers, Module, Shape, required
+from scratchvae.probability.reparameterize import Reparameterize
+from scratchvae.probability.split import Split
+
+
+class Posterior(Module):
+    """q(z | x), given by the numbers h (B, O) that an encoder puts out for x.
+
+    outputs_per_latent   numbers that the encoder puts out for each latent dimension
+    noise_per_latent     numbers of standard normal noise that a draw takes for each latent dimension
+
+    A subclass writes `forward` and `backward`, and `log_prob` unless its prior knows a closed form of their KL. z and
+    log q are functions of h and of eps: `backward` takes the gradient of both at fixed eps.
+    """
+
+    outputs_per_latent: ClassVar[int] = 2
+    noise_per_latent: ClassVar[int] = 1
+
+    def outputs(self, latent_dim: int) -> int:
+        """O, the number of columns of h for so many latent dimensions."""
+        return self.outputs_per_latent * latent_dim
+
+    def noise(self, latent_dim: int) -> int:
+        """The number of columns of eps for so many latent dimensions."""
+        return self.noise_per_latent * latent_dim
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """(Z,), the shape of a code. Raises ShapeError."""
+        width, each = prod(input_shape), self.outputs_per_latent
+        if width % each:
+            raise ShapeError(
+                f"{type(self).__name__} was given rows of width {width}; expected {each} numbers for each latent "
+                "dimension"
+            )
+        return (width // each,)
+
+    @required
+    def forward(self, h: Array, eps: Array) -> Array:
+        """z (B, Z) from the encoder's output h (B, O), a function of its noise eps (B, noise)."""
+        raise NotImplementedError
+
+    @required
+    def backward(self, dz: Array, dlog_q: Array | None = None) -> Array:
+        """dh (B, O) from dz (B, Z) and, where `log_prob` was asked for, from dlog_q (B,)."""
+        raise NotImplementedError
+
+    def log_prob(self) -> Array:
+        """log q(z | x) (B,) of the last forward's draw, in nats."""
+        raise ConfigError(
+            f"{type(self).__name__} has no log_prob(), and no closed form of its KL is known: write it in the class"
+        )
+
+    def backward_noise(self, dz: Array, dlog_q: Array | None = None) -> Array:
+        """deps (B, noise) from the same gradients as `backward`."""
+        raise ConfigError(f"{type(self).__name__} has no backward_noise(dz, dlog_q): write it in the class")
+
+    def mean(self, h: Array) -> Array:
+        """The code (B, Z) that stands for a row: the draw whose noise is 0, unless the subclass says otherwise."""
+        noise = self.noise(self.output_shape((h.shape[1],))[0])
+        return self.forward(h, self.xp.zeros((len(h), noise), h.dtype))
+
+    def parameters(self, h: Array) -> tuple[Array, ...]:
+        """The parameters of q that `encode` returns: h itself, unless the subclass says otherwise."""
+        return (h,)
+
+    def draw(self, parameters: tuple[Array, ...], eps: Array) -> Array:
+        """z (B, Z) from `parameters` that were kept, and noise eps."""
+        (h,) = parameters
+        return self.forward(h, eps)
+
+
+class DiagonalGaussian(Posterior):
+    """q(z | x) = N(μ, σ² I), with h = [μ, log σ²]. Kingma and Welling 2013, sec. 2.4 and appendix C.2.
+
+    shapes   h (B, 2Z)   eps, z (B, Z)   log_q (B,)
+    keeps    σ, mu and logvar, its own; eps, borrowed until backward returns
+    writes   z, log_q | dh, deps
+    """
+
+    def __init__(self) -> None:
+        self.split, self.reparameterize = Split(), Reparameterize()
+
+    def allocate(self, buffers: BatchBuffers) -> None:
+        """Bind both children; room for log q and for what it asks of log σ² and of ε."""
+        latent = self.split.bind(buffers, self.input_shape)
+        self.reparameterize.bind(buffers, latent)
+        self._log_q, self._half = buffers.column(), buffers.column()
+        self._scratch = buffers.matrix(latent[0])
+        self._minus_halves = buffers.vector(latent[0], -0.5)
+
+    def forward(self, h: Array, eps: Array) -> Array:
+        """z = μ + σ ⊙ ε (B, Z) from h (B, 2Z) and eps (B, Z); see `Reparameterize`."""
+        self.check_inputs(h=h)
+        self.mu, self.logvar = self.split.forward(h)
+        self.eps = eps
+        return self.reparameterize.forward(self.mu, self.logvar, eps)
+
+    def parameters(self, h: Array) -> tuple[Array, ...]:
+        """mu and logvar (B, Z)."""
+        self.mu, self.logvar = self.split.forward(h)
+        return self.mu, self.logvar
+
+    def mean(self, h: Array) -> Array:
+        """μ (B, Z)."""
+        return self.parameters(h)[0]
+
+    def draw(self, parameters: tuple[Array, ...], eps: Array) -> Array:
+        """μ + σ ⊙ ε (B, Z), in memory of its own."""
+        mu, logvar = parameters
+        z: Array = mu + self.xp.exp(logvar * 0.5) * eps
+        return z
+
+    # For one dimension, with (z − μ)/σ = ε and ℓ = log σ²:  log q = −½ (ε² + ℓ + log 2π)
+    def log_prob(self) -> Array:
+        """log q(z | x) (B,) of the last draw. Raises ShapeError."""
+        if not hasattr(self, "eps"):
+            raise ShapeError("DiagonalGaussian.log_prob was called before forward; call forward first")
+        log_q, terms = self._log_q[: len(self.eps)], self._scratch[: len(self.eps)]
+        self.xp.multiply(self.eps, self.eps, out=terms)
+        terms += self.logvar
+        self.xp.matmul(terms, self._minus_halves, out=log_q)
+        log_q -= 0.5 * log(2.0 * pi) * terms.shape[1]
+        return log_q
+
+    # h reaches the loss through z, through log q, and through what a closed form took of μ and ℓ:
+    #   dμ = ∂L/∂z ∂z/∂μ + ∂L/∂μ,   and so for ℓ, where ∂ log q/∂ℓ = −½ besides
+    # (z is a variable of its own: that it moves with μ and ℓ at fixed ε is in dz, and log q depends on ε and ℓ alone.)
+    def backward(self, dz: Array, dlog_q: Array | None = None, dparameters: tuple[Array, Array] | None = None) -> Array:
+        """dh (B, 2Z) from dz (B, Z), dlog_q (B,) and dparameters, those of mu and logvar (B, Z)."""
+        return self.split.backward(*self.backward_parameters(dz, dlog_q, dparameters))
+
+    def backward_parameters(
+        self, dz: Array, dlog_q: Array | None = None, dparameters: tuple[Array, Array] | None = None
+    ) -> tuple[Array, Array]:
+        """dmu and dlogvar (B, Z) from the same gradients."""
+        dmu, dlogvar = self.reparameterize.backward(dz)
+        if dparameters is not None:
+            dmu += dparameters[0]
+            dlogvar += dparameters[1]
+        if dlog_q is not None:
+            half = self._half[: self._check_dlog_q(dlog_q)]
+            self.xp.multiply(dlog_q, -0.5, out=half)
+            dlogvar += half[:, None]
+        return dmu, dlogvar
+
+    #   ∂ log q/∂ε = −ε                →  dε = dz · σ − dlog_q · ε
+    def backward_noise(self, dz: Array, dlog_q: Array | None = None) -> Array:
+        """deps (B, Z) from the same gradients."""
+        deps = self.reparameterize.backward_noise(dz)
+        if dlog_q is not None:
+            scratch = self._scratch[: self._check_dlog_q(dlog_q)]
+            self.xp.multiply(self.eps, dlog_q[:, None], out=scratch)
+            deps -= scratch
+        return deps
+
+    def _check_dlog_q(self, dlog_q: Array) -> int:
+        assert self._buffers is not None
+        self._check(self._buffers, {"dlog_q": dlog_q}, (self._rows,))
+        return self._rows

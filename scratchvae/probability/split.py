@@ -1,0 +1,50 @@
+"""One row cut into two halves."""
+
+from __future__ import annotations
+
+from math import prod
+
+from scratchvae.backend import Array
+from scratchvae.errors import ShapeError
+from scratchvae.memory import BatchBuffers, Module, Shape
+
+
+class Split(Module):
+    """Two halves of a row: left, right = x[:, :Z], x[:, Z:].
+
+    shapes   x (B, 2Z)   left, right (B, Z)
+    keeps    nothing
+    writes   left, right | dx
+
+    The halves are copied out, so that whatever follows works on contiguous rows.
+    """
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """(Z,), of an even width. Raises ShapeError."""
+        width = prod(input_shape)
+        if width % 2:
+            raise ShapeError(f"Split was given rows of width {width}; expected an even width")
+        return (width // 2,)
+
+    def allocate(self, buffers: BatchBuffers) -> None:
+        """Room for both halves and for dx."""
+        self._left, self._right = (buffers.matrix(self.input_width // 2) for _ in range(2))
+        self._dx = buffers.matrix(self.input_width)
+
+    def forward(self, x: Array) -> tuple[Array, Array]:
+        """left and right (B, Z) from x (B, 2Z)."""
+        rows, half = self.check_inputs(x=x), self.input_width // 2
+        left, right = self._left[:rows], self._right[:rows]
+        left[...] = x[:, :half]
+        right[...] = x[:, half:]
+        return left, right
+
+    # Each x_ni is one number of one half, so its gradient is that number's
+    #   →  dx = [dleft, dright]
+    def backward(self, dleft: Array, dright: Array) -> Array:
+        """dx (B, 2Z) from dleft and dright (B, Z)."""
+        rows, half = self.check_gradients(dleft=dleft, dright=dright), self.input_width // 2
+        dx = self._dx[:rows]
+        dx[:, :half] = dleft
+        dx[:, half:] = dright
+        return dx

@@ -1,0 +1,25 @@
+"""An end after so much time."""
+
+from __future__ import annotations
+
+import time
+
+from scratchvae.settings import positive
+from scratchvae.training.callback import Callback
+from scratchvae.training.state import TrainingState
+
+
+class MaxTime(Callback):
+    """Ends training after the step at which `seconds` have passed since it began; a resumed training has them anew."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = positive("seconds", seconds)
+
+    def on_fit_begin(self, state: TrainingState) -> None:
+        """Start the clock."""
+        self._end = time.monotonic() + self.seconds
+
+    def on_step_end(self, state: TrainingState) -> None:
+        """Stop, if it is time."""
+        if time.monotonic() >= self._end:
+            state.stop("max_time")

@@ -1,0 +1,52 @@
+"""The history: what is added up over an epoch, and the validation at its end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scratchvae.settings import real, whole
+from scratchvae.training.callback import Callback
+from scratchvae.training.history import Epoch
+from scratchvae.training.state import TrainingState
+
+
+class HistoryRecorder(Callback):
+    """Adds up the terms of each step, and appends an `Epoch` to the history at the end of each epoch."""
+
+    def on_fit_begin(self, state: TrainingState) -> None:
+        """Remember where the sums are."""
+        self._training = state
+
+    def on_before_update(self, state: TrainingState) -> str | None:
+        """Add the terms of the step."""
+        assert state.terms is not None
+        state.totals.add(state.terms)
+        return None
+
+    def on_epoch_end(self, state: TrainingState) -> None:
+        """Validate, and append the epoch. Raises DivergedError for a validation loss that is not finite."""
+        state.record = self.summarize(state)
+        state.history.epochs.append(state.record)
+        state.totals.reset()
+        state.reset_epoch()
+
+    def summarize(self, state: TrainingState) -> Epoch:
+        """The figures of an epoch that has ended."""
+        rows, number, totals = state.batches.rows, state.epoch, state.totals
+        value, reconstruction, kl = (total / rows for total in totals.sums())
+        validation = None if state.validate is None else state.validate()
+        weight, per_dimension = totals.kl_weight(), totals.kl_per_dimension(rows)
+        seconds = state.stop_clock()
+        return Epoch(number, -value, reconstruction, kl, validation, seconds, weight, per_dimension)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The sums so far."""
+        totals = self._training.totals
+        return {"steps": totals.steps, "weights": totals.weights, **totals.arrays}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        totals = self._training.totals
+        totals.steps, totals.weights = whole("steps", state["steps"], 0), real("weights", state["weights"])
+        for name, sums in totals.arrays.items():
+            sums[...] = state[name]

@@ -1,0 +1,60 @@
+"""A smaller learning rate when validation makes no progress."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any
+
+from scratchvae.errors import ConfigError
+from scratchvae.settings import positive, real, shown, whole
+from scratchvae.training.callback import Callback
+from scratchvae.training.state import TrainingState
+
+
+class ReduceLROnPlateau(Callback):
+    """Multiplies the learning rate by `factor` each time that `patience` epochs in a row brought no progress.
+
+    factor      more than 0 and less than 1
+    patience    epochs
+    min_delta   nats by which a loss has to be lower than the lowest so far, to count as progress
+    min_lr      the rate that was asked for is multiplied no further once it would fall below this
+
+    What is watched is the validation loss, or the loss where there are no validation rows. Raises ConfigError.
+    """
+
+    def __init__(self, factor: float = 0.5, patience: int = 5, min_delta: float = 0.0, min_lr: float = 0.0) -> None:
+        self.factor = positive("factor", factor)
+        if self.factor >= 1:
+            raise ConfigError(f"factor={shown(factor)}: expected a number between 0 and 1")
+        self.patience = whole("patience", patience)
+        self.min_delta = real("min_delta", min_delta)
+        self.min_lr = real("min_lr", min_lr)
+
+    def on_fit_begin(self, state: TrainingState) -> None:
+        """No epoch was seen yet."""
+        self._lowest, self._waited, self._scale = inf, 0, 1.0
+
+    def on_epoch_end(self, state: TrainingState) -> None:
+        """Count the epochs without progress, and reduce the rate."""
+        record = state.record
+        assert record is not None
+        loss = record.loss if record.validation is None else record.validation
+        if loss < self._lowest - self.min_delta:
+            self._lowest, self._waited = loss, 0
+            return
+        self._waited += 1
+        if self._waited >= self.patience:
+            self._waited = 0
+            optimizer = state.optimizer
+            if optimizer.schedule(optimizer.t) * self.factor >= self.min_lr:
+                self._scale *= self.factor
+                state.scale_lr("plateau", self._scale)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The lowest loss, how long ago it was, and the factor so far."""
+        return {"lowest": self._lowest, "waited": self._waited, "scale": self._scale}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self._lowest, self._waited = float(state["lowest"]), whole("waited", state["waited"], 0)
+        self._scale = positive("scale", state["scale"])

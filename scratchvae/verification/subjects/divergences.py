@@ -1,0 +1,223 @@
+"""The posterior, the prior, and what is between them, each as a function of the encoder's output and of the noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from scratchvae.backend import Array
+from scratchvae.probability import (
+    DiagonalGaussian,
+    Divergence,
+    ExactKL,
+    GaussianDrawKL,
+    MonteCarloKL,
+    Posterior,
+    Prior,
+    StandardNormal,
+)
+from scratchvae.verification.formulas import Draw, gaussian_draw
+from scratchvae.verification.oracles import Oracle
+from scratchvae.verification.problem import GradientProblem, Subject, of_module
+from scratchvae.verification.subjects.draws import sizes
+from scratchvae.verification.subjects.own_parts import Squashed, TwoBumps, squashed_draw
+
+
+def _of_posterior(rng: np.random.Generator, make: Callable[[], Any], formula: Callable[..., Any]) -> GradientProblem:
+    """The problem of a posterior at random h (B, 2Z) and eps (B, Z)."""
+    rows, latent = sizes(rng, 2)
+    return of_module(
+        make,
+        lambda posterior, dy: posterior.gradients(dy),
+        formula,
+        h=rng.standard_normal((rows, 2 * latent)),
+        eps=rng.standard_normal((rows, latent)),
+    )
+
+
+class _Draw(DiagonalGaussian):
+    """z, by which alone the gradient is asked for."""
+
+    def gradients(self, dz: Array) -> list[Array]:
+        """dh and deps."""
+        return [self.backward(dz), self.backward_noise(dz)]
+
+
+def _draw(rng: np.random.Generator) -> GradientProblem:
+    return _of_posterior(rng, _Draw, lambda oracle: lambda h, eps: gaussian_draw(oracle, {}, h, eps)[0])
+
+
+class _Entropic(DiagonalGaussian):
+    """log q(z | x) (B,) of the draw."""
+
+    def forward(self, h: Array, eps: Array) -> Array:
+        """log_q (B,)."""
+        super().forward(h, eps)
+        return self.log_prob()
+
+    def gradients(self, dlog_q: Array) -> list[Array]:
+        """dh and deps, of which none comes through z."""
+        dz = np.zeros_like(self.eps)
+        return [self.backward(dz, dlog_q), self.backward_noise(dz, dlog_q)]
+
+
+def _log_prob(rng: np.random.Generator) -> GradientProblem:
+    return _of_posterior(rng, _Entropic, lambda oracle: lambda h, eps: gaussian_draw(oracle, {}, h, eps)[1])
+
+
+class _AllAtOnce(DiagonalGaussian):
+    """Σ_j (z − 2 μ + 3 log σ²)_j + 4 log q(z | x) (B,): with each gradient that `backward` takes."""
+
+    def forward(self, h: Array, eps: Array) -> Array:
+        """The sum (B,)."""
+        z = super().forward(h, eps)
+        total: Array = (z - 2 * self.mu + 3 * self.logvar).sum(axis=1) + 4 * self.log_prob()
+        return total
+
+    def gradients(self, dtotal: Array) -> list[Array]:
+        """dh and deps."""
+        dz = np.repeat(dtotal[:, None], self.eps.shape[1], axis=1)
+        return [self.backward(dz, 4 * dtotal, (-2 * dz, 3 * dz)), self.backward_noise(dz, 4 * dtotal)]
+
+
+def _all_at_once(rng: np.random.Generator) -> GradientProblem:
+    def formula(oracle: Oracle) -> Any:
+        def total(h: Any, eps: Any) -> Any:
+            (z, log_q, _), latent = gaussian_draw(oracle, {}, h, eps), eps.shape[1]
+            return (z - 2 * h[:, :latent] + 3 * h[:, latent:]).sum(1) + 4 * log_q
+
+        return total
+
+    return _of_posterior(rng, _AllAtOnce, formula)
+
+
+def _prior(rng: np.random.Generator) -> GradientProblem:
+    return of_module(
+        StandardNormal,
+        lambda prior, dlog_p: [prior.backward(dlog_p)],
+        lambda oracle: lambda z: oracle.gaussian(0 * z, 0 * z, z),
+        z=rng.standard_normal(sizes(rng, 2)),
+    )
+
+
+class _Term:
+    """The term between a posterior and a prior, and Σ_j s_j z_j besides, so that the decoder's side of z is there too.
+
+    Where the prior has a parameter, that is an input like h and eps.
+    """
+
+    def __init__(self, slope: Array, posterior: Posterior, prior: Prior, divergence: Divergence) -> None:
+        self.slope, self.posterior, self.prior, self.divergence = slope, posterior, prior, divergence
+
+    def forward(self, h: Array, eps: Array, *params: Array) -> Array:
+        """The term (B,)."""
+        z = self.posterior.forward(h, eps)
+        self.divergence.forward(z)  # binds at first use
+        for name, param in zip(self.prior.parameter_shapes(), params, strict=True):
+            getattr(self.prior, name)[...] = param[: self.slope.size]
+        term: Array = self.divergence.forward(z) + (z * self.slope.astype(z.dtype)).sum(axis=1)
+        return term
+
+    def gradients(self, dterm: Array) -> list[Array]:
+        """Of h, of eps and of each parameter."""
+        dq = self.divergence.backward(dterm, dterm[:, None] * self.slope.astype(dterm.dtype))
+        noise, dh = self.posterior.backward_noise(*dq[:2]), self.posterior.backward(*dq)
+        return [dh, noise, *(getattr(self.prior, f"d{name}") for name in self.prior.parameter_shapes())]
+
+
+def _term(
+    rng: np.random.Generator,
+    parts: Callable[[int], tuple[Posterior, Prior]],
+    divergence: Callable[[Posterior, Prior], Divergence],
+    draw: Draw,
+    closed: bool = False,
+) -> GradientProblem:
+    rows, latent = sizes(rng, 2)
+    slope = rng.standard_normal(latent)
+    shapes = parts(latent)[1].parameter_shapes()
+
+    def formula(oracle: Oracle) -> Any:
+        def term(h: Any, eps: Any, *params: Any) -> Any:
+            named = {f"prior.{name}": param for name, param in zip(shapes, params, strict=True)}
+            z, log_q, log_p = draw(oracle, named, h, eps)
+            kl = oracle.gaussian_kl(h[:, :latent], h[:, latent:]) if closed else log_q - log_p
+            return kl + (oracle.constant(slope) * z).sum(1)
+
+        return term
+
+    def make() -> _Term:
+        posterior, prior = parts(latent)
+        return _Term(slope, posterior, prior, divergence(posterior, prior))
+
+    return of_module(
+        make,
+        lambda module, dterm: module.gradients(dterm),
+        formula,
+        h=rng.standard_normal((rows, 2 * latent)),
+        eps=rng.standard_normal((rows, latent)),
+        **{name: rng.standard_normal(shape) for name, shape in shapes.items()},
+    )
+
+
+def _gaussians(latent: int) -> tuple[Posterior, Prior]:
+    return DiagonalGaussian(), StandardNormal()
+
+
+def _exact(rng: np.random.Generator) -> GradientProblem:
+    return _term(rng, _gaussians, lambda q, p: p.kl(q, exact=True), gaussian_draw, closed=True)
+
+
+def _gaussian_draw(rng: np.random.Generator) -> GradientProblem:
+    return _term(rng, _gaussians, lambda q, p: p.kl(q, exact=False), gaussian_draw)
+
+
+def _monte_carlo(rng: np.random.Generator) -> GradientProblem:
+    return _term(rng, _gaussians, MonteCarloKL, gaussian_draw)
+
+
+def _of_ones_own(rng: np.random.Generator) -> GradientProblem:
+    return _term(rng, lambda latent: (Squashed(), TwoBumps(latent)), lambda q, p: p.kl(q, exact=True), squashed_draw)
+
+
+class _ByDimension:
+    """The closed form of each dimension (B, Z)."""
+
+    def __init__(self) -> None:
+        self.posterior = DiagonalGaussian()
+        self.divergence = StandardNormal().kl(self.posterior, exact=True)
+
+    def forward(self, h: Array, eps: Array) -> Array:
+        """The KL (B, Z)."""
+        self.divergence.forward(self.posterior.forward(h, eps))
+        return self.divergence.per_dimension
+
+    def gradients(self, dper_dimension: Array) -> list[Array]:
+        """dh and deps."""
+        dq = self.divergence.backward(dper_dimension, np.zeros_like(dper_dimension))
+        return [self.posterior.backward(*dq), self.posterior.backward_noise(*dq[:2])]
+
+
+def _by_dimension(rng: np.random.Generator) -> GradientProblem:
+    def formula(oracle: Oracle) -> Any:
+        def kl(h: Any, eps: Any) -> Any:
+            mu, logvar = h[:, : eps.shape[1]], h[:, eps.shape[1] :]
+            return oracle.gaussian_kl(mu.reshape(-1, 1), logvar.reshape(-1, 1)).reshape(eps.shape)
+
+        return kl
+
+    return _of_posterior(rng, _ByDimension, formula)
+
+
+DIVERGENCES = (
+    Subject("DiagonalGaussian", (DiagonalGaussian,), _draw),
+    Subject("DiagonalGaussian, log q", (DiagonalGaussian,), _log_prob),
+    Subject("DiagonalGaussian, all gradients", (DiagonalGaussian,), _all_at_once),
+    Subject("StandardNormal", (StandardNormal,), _prior),
+    Subject("ExactKL", (ExactKL,), _exact),
+    Subject("ExactKL, by dimension", (ExactKL,), _by_dimension),
+    Subject("MonteCarloKL", (MonteCarloKL,), _monte_carlo),
+    Subject("MonteCarloKL, own parts", (MonteCarloKL, Squashed, TwoBumps), _of_ones_own),
+    Subject("GaussianDrawKL", (GaussianDrawKL,), _gaussian_draw),
+)

@@ -1,0 +1,129 @@
+"""Models through the front door, and in training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from scratchvae.backend import Array
+from scratchvae.models import VAE
+from scratchvae.optim import SGD
+from scratchvae.streams import fill, stream
+from scratchvae.training import Trainer
+from scratchvae.verification.model_problem import DTYPE_NAMES, loss_of, of_model
+from scratchvae.verification.oracles import Oracle
+from scratchvae.verification.problem import GradientProblem, StepProblem, Subject, Twins
+from scratchvae.verification.subjects.models import random_model
+
+LR = 0.01  # small enough for any model that is drawn to go down
+
+
+def _trained(rng: np.random.Generator) -> GradientProblem:
+    model, x, eps = random_model(rng, VAE)
+    trainer = Trainer(model, lr=0.05, seed=int(rng.integers(1000)))
+    for rows in (7, 5, 1):
+        trainer.step(rng.random((rows, model.input_dim)))
+    return of_model(model, x, eps)
+
+
+# What an embedder calls, from the front door: the gradient must be that of the ELBO as it is told.
+def _front_door(rng: np.random.Generator) -> GradientProblem:
+    model, x, eps = random_model(rng, VAE)
+    twins = Twins(lambda dtype: model.astype(DTYPE_NAMES[dtype]))
+
+    def holding(*weights: Array) -> VAE:
+        twin: VAE = twins[weights[0].dtype]
+        for view, weight in zip(twin.params.values(), weights, strict=True):
+            view[...] = weight
+        return twin
+
+    def formula(oracle: Oracle) -> Any:
+        loss = loss_of(oracle, model, ["x", "eps", *model.params], {"x": x})
+        return lambda *weights: loss(oracle.constant(x), oracle.constant(eps), *weights)
+
+    return GradientProblem(
+        {name: view.copy() for name, view in model.params.items()},
+        lambda *weights: -np.mean(holding(*weights).elbo(x, eps).value),
+        lambda dloss, *weights: [dloss * grad for grad in holding(*weights).loss_and_grads(x, eps)[1].values()],
+        formula,
+    )
+
+
+# Plain gradient descent from the weights at the start of each step, the second batch smaller than the first.
+def _step(rng: np.random.Generator) -> StepProblem:
+    model, _, _ = random_model(rng, VAE)
+    seed = int(rng.integers(1000))
+    batches = {f"batch {rows}": rng.random((rows, model.input_dim)) for rows in (5, 3)}
+
+    def ours(theta: Array, *batches: Array) -> Array:
+        trainer = _trainer(model, theta, seed)
+        for x in batches:
+            trainer.step(x)
+        return trainer.model.theta
+
+    def published(oracle: Oracle, dtype: np.dtype[Any], theta: Array, *batches: Array) -> Array:
+        return _descended(oracle, model, dtype, theta, batches, seed)
+
+    return StepProblem({"theta": model.theta.copy(), **batches}, ours, published)
+
+
+# Two epochs of five rows, each a batch of three and one of two, with a KL that counts for more and more.
+def _fit(rng: np.random.Generator) -> StepProblem:
+    model, _, _ = random_model(rng, VAE)
+    seed, epochs, batch_size = int(rng.integers(1000)), 2, 3
+
+    def ours(theta: Array, images: Array) -> Array:
+        trainer = _trainer(model, theta, seed, batch_size=batch_size, kl_weight=_rising)
+        trainer.fit(images, epochs)
+        return trainer.model.theta
+
+    def published(oracle: Oracle, dtype: np.dtype[Any], theta: Array, images: Array) -> Array:
+        order = stream(seed, "training order")
+        shuffled = (images[order.permutation(len(images))] for _ in range(epochs))
+        batches = [x[start : start + batch_size] for x in shuffled for start in range(0, len(x), batch_size)]
+        return _descended(oracle, model, dtype, theta, batches, seed, _rising)
+
+    return StepProblem({"theta": model.theta.copy(), "images": rng.random((5, model.input_dim))}, ours, published)
+
+
+def _rising(updates: int) -> float:
+    return min(1.0, 0.25 * (1 + updates))
+
+
+def _trainer(model: VAE, theta: Array, seed: int, **settings: Any) -> Trainer:
+    """A trainer of that model from other weights, in their dtype."""
+    twin = model.astype(DTYPE_NAMES[theta.dtype])
+    twin.theta[...] = theta
+    return Trainer(twin, optimizer=SGD(LR), seed=seed, **settings)
+
+
+def _descended(
+    oracle: Oracle,
+    model: VAE,
+    dtype: np.dtype[Any],
+    theta: Array,
+    batches: Sequence[Array],
+    seed: int,
+    kl_weight: Callable[[int], float] = lambda updates: 1.0,
+) -> Array:
+    """The weights after a step along the oracle's gradient of each batch, with noise that is drawn in `dtype`."""
+    noise = stream(seed, "training noise")
+    theta = theta.copy()
+    twin = model.astype("float64")
+    for updates, x in enumerate(batches):
+        twin.theta[...] = theta
+        eps = fill(np.empty((len(x), model.noise_dim), dtype), noise.standard_normal)
+        problem = of_model(twin, x, eps, kl_weight=kl_weight(updates))
+        _, _, *gradients = oracle.vjp(problem.formula(oracle), np.ones(()), *problem.inputs.values())
+        theta -= LR * np.concatenate([gradient.ravel() for gradient in gradients])
+    return theta
+
+
+TRAINING = (
+    Subject("VAE.loss_and_grads", (VAE,), _front_door),
+    Subject("VAE-after-steps", (VAE,), _trained),
+    Subject("Trainer.step", (Trainer,), _step),
+    Subject("Trainer.fit", (Trainer,), _fit),
+)

@@ -1,0 +1,529 @@
+"""Models in files."""
+
+import errno
+import hashlib
+import io
+import json
+import tracemalloc
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from drawing import hidden_layers, seeds
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scratchvae import IWAE, VAE, Autoencoder, ConditionalVAE, SemiSupervisedVAE, Trainer, load, load_encoder, save
+from scratchvae.errors import BackendError, ConfigError, FileError, ScratchVAEError
+from scratchvae.io import archive, describe_file
+from scratchvae.models.network import ACTIVATIONS
+
+NOTES = {"data": "digits", "epochs": 3, "nested": {"é": [1.5, None, True]}}
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def small_model():
+    model = VAE(6, 2, hidden=(3,), image_shape=(2, 3), beta=0.5, seed=3)
+    model.notes = NOTES
+    return model
+
+
+def members_of(path):
+    with np.load(path, allow_pickle=False) as members:
+        return {name: members[name] for name in members}
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "model.npz"
+    save(small_model(), path)
+    return path
+
+
+architectures = st.fixed_dictionaries(
+    {
+        "input_dim": st.integers(1, 6),
+        "latent_dim": st.integers(1, 3),
+        "hidden": hidden_layers,
+        "activation": st.sampled_from(sorted(ACTIVATIONS)),
+        "beta": st.floats(0, 10),
+        "seed": st.integers(0, 2**64),
+        "dtype": st.sampled_from(["float32", "float64"]),
+        "init": st.sampled_from([None, "he_uniform", "glorot_normal"]),
+    }
+)
+
+
+@given(kind=st.sampled_from([VAE, Autoencoder]), config=architectures, seed=seeds)
+def test_a_model_comes_back_bit_for_bit_and_computes_the_same(tmp_path, kind, config, seed):
+    path = tmp_path / "model.npz"
+    rng = np.random.default_rng(seed)
+    model = kind(**config)
+    model.theta[...] = rng.normal(size=model.theta.size)
+    model.notes = {"seed": seed}
+    save(model, path)
+    again = load(path)
+    assert type(again) is kind
+    assert again.config == model.config
+    assert again.notes == model.notes
+    assert again.theta.dtype == model.theta.dtype
+    assert again.theta.tobytes() == model.theta.tobytes()
+    x = rng.random((4, config["input_dim"]))
+    for one, other in zip(again.terms(x, seed=1), model.terms(x, seed=1), strict=True):
+        assert one.tobytes() == other.tobytes()
+    assert again.reconstruct(x).tobytes() == model.reconstruct(x).tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_numbers_that_no_training_should_reach_come_back_too(tmp_path, dtype):
+    model = VAE(2, 1, hidden=(), dtype=dtype)
+    odd = [np.nan, -np.nan, np.inf, -np.inf, -0.0, np.finfo(dtype).smallest_subnormal]
+    model.theta[...] = np.resize(np.array(odd, dtype), model.theta.size)
+    save(model, tmp_path / "model.npz")
+    assert load(tmp_path / "model.npz").theta.tobytes() == model.theta.tobytes()
+
+
+def test_the_file_holds_plain_arrays_and_json_and_no_pickle(file):
+    model, members = small_model(), members_of(file)
+    text = str(members.pop("scratchvae"))
+    assert str(members.pop("sha256")) == sha256(text.encode())
+    header = json.loads(text)
+    arrays = header.pop("arrays")
+    assert header == {"format": 3, "content": "model", "model": "VAE", "config": model.to_config(), "notes": NOTES}
+    for name, array in members.items():
+        assert arrays[name] == {"dtype": "<f4", "shape": list(array.shape), "sha256": sha256(array.tobytes())}
+    assert members.keys() == arrays.keys()
+    assert members.keys() == {f"params/{name}" for name in model.params}
+    assert all(np.array_equal(members[f"params/{name}"], array) for name, array in model.params.items())
+
+
+def test_a_loaded_model_shares_nothing_with_another_and_can_be_saved_again(file, tmp_path):
+    first, second = load(file), load(str(file))
+    first.theta[...] = 0
+    assert second.theta.any()
+    save(second, tmp_path / "again.npz")
+    assert (tmp_path / "again.npz").read_bytes() == file.read_bytes()
+
+
+@pytest.mark.parametrize(("error", "seen"), [(OSError(errno.ENOSPC, "full"), FileError), (KeyboardInterrupt(), None)])
+def test_an_error_while_writing_leaves_the_old_file(file, monkeypatch, error, seen):
+    def write_a_little(to, _):
+        to.write(b"PK\x03\x04 half a file")
+        raise error
+
+    before = file.read_bytes()
+    monkeypatch.setattr(archive, "write_arrays", write_a_little)
+    with pytest.raises(seen or type(error)):
+        save(VAE(6, 2, hidden=()), file)
+    assert file.read_bytes() == before
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_place_that_cannot_be_written_is_refused(file):
+    with pytest.raises(FileError, match="cannot write"):
+        save(small_model(), file / "model.npz")
+    with pytest.raises(FileError, match="cannot write"):
+        save(small_model(), file.parent)
+
+
+def assert_refused(path, *words):
+    with pytest.raises(ScratchVAEError) as refusal:
+        load(path)
+    for word in words:
+        assert word in str(refusal.value)
+    return refusal.value
+
+
+def test_what_is_no_model_is_refused_by_name(tmp_path):
+    (tmp_path / "text.npz").write_text("a text\n" * 100, encoding="utf-8")
+    (tmp_path / "empty.npz").write_bytes(b"")
+    np.save(tmp_path / "array.npy", np.zeros((20, 4)))
+    np.savez(tmp_path / "arrays.npz", a=np.zeros((20, 4)))
+    for name in ("missing.npz", "text.npz", "empty.npz", "array.npy", "arrays.npz", "."):
+        assert isinstance(assert_refused(tmp_path / name, str(tmp_path / name)), FileError)
+
+
+@given(part=st.floats(0, 1, exclude_max=True))
+def test_a_truncated_file_is_refused(file, part):
+    path = file.with_name("cut.npz")
+    path.write_bytes(file.read_bytes()[: int(part * file.stat().st_size)])
+    assert isinstance(assert_refused(path, str(path)), FileError)
+
+
+ITS_OWN = object()  # the format of the version that is written
+
+
+def header_with(**changes):
+    return {"format": ITS_OWN, "model": "VAE", "config": dict(small_model().config), "notes": {}, **changes}
+
+
+def seal(file, header, members=None, version=3):
+    """Write the file anew as whoever can compute a digest would: what it holds must bear being wrong."""
+    members = members_of(file) if members is None else members
+    arrays = {name: array for name, array in members.items() if name not in ("scratchvae", "sha256")}
+    if isinstance(header, dict) and header["format"] is ITS_OWN:
+        header = {**header, "format": version}
+    if version > 1 and isinstance(header, dict):
+        told = {
+            name: {"dtype": a.dtype.str, "shape": a.shape, "sha256": sha256(a.tobytes())} for name, a in arrays.items()
+        }
+        header = {"arrays": told, **header}
+    text = header if isinstance(header, str) else json.dumps(header)
+    digest = {"sha256": np.array(sha256(text.encode()))} if version > 1 else {}
+    np.savez(file, scratchvae=np.array(text), **digest, **arrays)
+
+
+versions = pytest.mark.parametrize("version", [1, 2, 3])
+
+
+@versions
+@pytest.mark.parametrize("header", ["", "{", "null", "5", "[]", "{}", "[" * 100_000], ids=lambda header: header[:5])
+def test_a_header_that_is_no_description_is_refused(file, header, version):
+    seal(file, header, version=version)
+    assert_refused(file, str(file))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *[("format", value) for value in (4, 0, None, True, "3", 1.5)],
+        *[("model", value) for value in ("Transformer", "Autoencoder", None, ["VAE"])],
+        *[("config", value) for value in (None, [], "text")],
+    ],
+)
+@versions
+def test_a_header_that_describes_another_file_is_refused(file, field, value, version):
+    seal(file, header_with(**{field: value}), version=version)
+    assert_refused(file, str(file))
+
+
+def test_a_newer_format_is_refused_with_the_way_forward(file):
+    seal(file, header_with(format=4), version=1)
+    assert_refused(file, "format 4", "reads 1 to 3", "a newer one")
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [(name, None) for name in ("surprise", "backend", "self", "input_dim", "hidden", "activation", "beta", "dtype")]
+    + [("latent_dim", 10**30), ("hidden", [10**13]), ("hidden", [2**62]), ("hidden", [4]), ("hidden", [[3]])]
+    + [("activation", "bend"), ("likelihood", "poisson"), ("init", "zeros"), ("init", {"a": 1}), ("dtype", "float64")]
+    + [("beta", float("nan")), ("beta", 10**400), ("seed", -1), ("image_shape", [3, 3])],
+    ids=lambda value: str(value)[:12],
+)
+@versions
+def test_a_configuration_that_makes_no_or_another_model_is_refused(file, argument, value, version):
+    seal(file, header_with(config={**small_model().config, argument: value}), version=version)
+    assert_refused(file)
+
+
+def nested(depth):
+    part = {"class": "Linear", "config": {"inputs": 6, "outputs": 4}}
+    for _ in range(depth):
+        part = {"class": "Sequential", "config": {"layers": [part]}}
+    return part
+
+
+@pytest.mark.parametrize("name", ["encoder", "decoder", "posterior", "prior", "likelihood", "objective"])
+@pytest.mark.parametrize(
+    "part",
+    [
+        *(
+            {"class": of, "config": {}}
+            for of in ("os.system", "Trainer", "Layer", "Terms", "Divergence", "", None, ["VAE"])
+        ),
+        {"class": "Linear"},
+        {"config": {}},
+        {"class": "Linear", "config": {"inputs": 6, "outputs": 4, "seed": -1}},
+        {"class": "Linear", "config": {"inputs": 10**9, "outputs": 10**9}},
+        {"class": "Linear", "config": {"inputs": 6, "outputs": 4, "surprise": 1}},
+        {"class": "Linear", "config": [6, 4]},
+        {"class": "Repeat", "config": {"times": 10**12}},
+        {"class": "ImportanceWeighted", "config": {"draws": 10**12}},
+        nested(300),
+        3,
+        "relu",
+        ["Linear"],
+    ],
+    ids=lambda part: str(part)[:40],
+)
+def test_a_part_that_is_none_or_another_is_refused(file, name, part):
+    config = {**small_model().config, name: part}
+    seal(file, header_with(config=config))
+    tracemalloc.start()
+    assert isinstance(assert_refused(file, str(file)), FileError)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**24
+
+
+@pytest.mark.parametrize(("argument", "value"), [("latent_dim", 10**9), ("hidden", [2**24]), ("hidden", [1] * 100_000)])
+def test_a_configuration_of_more_than_the_file_holds_takes_no_room(file, argument, value):
+    seal(file, header_with(config={**small_model().config, argument: value}))
+    tracemalloc.start()
+    assert_refused(file, str(file))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**24
+
+
+@versions
+def test_notes_that_are_no_notes_do_not_keep_a_model_from_loading(file, version):
+    seal(file, header_with(notes=[1]), version=version)
+    assert load(file).notes == {}
+
+
+@pytest.mark.parametrize("notes", [{"long": "x" * 2**20}, {"number": 10**500}, {"object": object()}, {1, 2}])
+def test_notes_that_could_not_be_read_again_are_refused_and_nothing_is_written(file, notes):
+    before, model = file.read_bytes(), small_model()
+    model.notes = notes
+    with pytest.raises(ConfigError):
+        save(model, file)
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["params/encoder.0.W", "scratchvae"])
+def test_a_change_under_a_right_checksum_of_zip_breaks_the_seal(file, name):
+    members = members_of(file)
+    if name == "scratchvae":
+        members[name] = np.array(str(members[name]).replace('"beta": 0.5', '"beta": 0.6'))
+    else:
+        members[name][0, 0] = np.nextafter(members[name][0, 0], np.float32(1))
+    np.savez(file, **members)
+    assert_refused(file, str(file), "digest", "header" if name == "scratchvae" else name)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda array: None,
+        lambda array: array[:-1],
+        lambda array: array.T,
+        lambda array: array[None],
+        lambda array: array.astype(np.float64),
+        lambda array: array.astype(np.int32),
+        lambda array: array.astype(str),
+        lambda array: np.array(array, object),
+    ],
+    ids=["missing", "shorter", "transposed", "of more axes", "float64", "int32", "text", "object"],
+)
+@pytest.mark.parametrize("version", [1, 2, 3, "not sealed"])
+def test_a_parameter_that_does_not_fit_is_refused_by_name(file, change, version):
+    members = members_of(file)
+    name = "encoder.0.W"
+    array = change(members.pop(f"params/{name}"))
+    if array is not None:
+        members[f"params/{name}"] = array
+    if version == "not sealed" or (array is not None and array.dtype == object):
+        np.savez(file, **members)
+    else:
+        seal(file, header_with(), members, version)
+    refusal = assert_refused(file, str(file))
+    assert name in str(refusal) or array.dtype == object
+
+
+@pytest.mark.parametrize("content", [b"no array", small_model().params["encoder.0.b"]], ids=["bytes", "array"])
+def test_a_parameter_too_many_is_refused_by_name(file, content):
+    if not isinstance(content, bytes):
+        buffer = io.BytesIO()
+        np.save(buffer, content)
+        content = buffer.getvalue()
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("params/one.more", content)
+    assert_refused(file, "one.more")
+
+
+@pytest.mark.parametrize(
+    ("offset", "value"),
+    [(6, 255), (8, 1), (8, 32), (8, 64), (10, 99)],
+    ids=["a later zip", "encrypted", "patched data", "strong encryption", "an unknown compression"],
+)
+def test_a_zip_that_python_cannot_unpack_is_refused(file, offset, value):
+    content = bytearray(file.read_bytes())
+    content[content.index(b"PK\1\2") + offset] = value
+    file.write_bytes(content)
+    assert isinstance(assert_refused(file, str(file)), FileError)
+
+
+@settings(max_examples=200)
+@given(flips=st.lists(st.tuples(st.integers(0, 2**32), st.integers(1, 255)), min_size=1, max_size=4))
+def test_a_file_with_damaged_bytes_is_refused_or_gives_the_very_model(file, flips):
+    path = file.with_name("damaged.npz")
+    content = bytearray(file.read_bytes())
+    for place, flip in flips:
+        content[place % len(content)] ^= flip
+    path.write_bytes(content)
+    try:
+        model = load(path)
+    except ScratchVAEError:
+        return
+    assert model.theta.tobytes() == small_model().theta.tobytes()
+    assert (model.config, model.notes) == (small_model().config, NOTES)
+
+
+def test_a_backend_that_is_none_is_refused(file):
+    with pytest.raises(BackendError, match="abacus"):
+        load(file, backend="abacus")
+
+
+def test_a_model_is_kept_on_the_disk_only_once_it_was_read_again(file, monkeypatch):
+    before, write = file.read_bytes(), archive.write_arrays
+
+    def write_wrongly(to, members):
+        write(to, {**members, "params/encoder.0.b": members["params/encoder.0.b"] + 1})
+
+    monkeypatch.setattr(archive, "write_arrays", write_wrongly)
+    with pytest.raises(FileError, match=r"encoder\.0\.b is damaged"):
+        save(VAE(6, 2, hidden=()), file)
+    assert file.read_bytes() == before
+
+
+MODELS = [
+    VAE(6, 2, hidden=(3,)),
+    VAE(6, 2, hidden=(3,), likelihood="gaussian_learnt", missing=True),
+    IWAE(6, 2, hidden=(3,), importance_samples=4),
+    ConditionalVAE(6, 2, hidden=(3,), classes=3),
+    SemiSupervisedVAE(6, 2, hidden=(3,), classes=3),
+    Autoencoder(6, 2, hidden=(3,)),
+]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=repr)
+def test_the_encoder_alone_gives_the_bits_of_the_whole_from_fewer_weights(tmp_path, model):
+    path = tmp_path / "model.npz"
+    model.notes = {"data": "digits"}
+    save(model, path)
+    encoder, x = load_encoder(path), np.random.default_rng(0).random((5, 6))
+    told = {"labels": [0, 1, 2, 0, 1]} if model.classes else {}
+    assert encoder.embed(x, **told).tobytes() == model.embed(x, **told).tobytes()
+    for one, other in zip(encoder.encode(x, **told), model.encode(x, **told), strict=True):
+        assert one.tobytes() == other.tobytes()
+    assert encoder.config == model.config
+    assert encoder.notes == model.notes
+    assert encoder.params.keys() == {name for name in model.params if name.startswith(("encoder", "classifier"))}
+    assert "Encoder of " + type(model).__name__ in repr(encoder)
+
+
+def test_the_encoder_is_read_where_the_decoder_is_damaged(file):
+    seal_of = members_of(file)
+    seal_of["params/decoder.0.W"] = seal_of["params/decoder.0.W"] + 1
+    np.savez(file, **seal_of)
+    assert_refused(file, "decoder.0.W is damaged")
+    x = np.zeros((1, 6))
+    assert load_encoder(file).embed(x).tobytes() == small_model().embed(x).tobytes()
+
+
+def test_labels_for_an_encoder_that_takes_none_are_refused(file):
+    with pytest.raises(ConfigError, match="labels"):
+        load_encoder(file).embed(np.zeros((1, 6)), labels=[1])
+
+
+# --- files that earlier versions wrote
+
+HERE = Path(__file__).parent
+FORMAT_2 = {  # written by the code that wrote no later one, of models that were trained for six steps
+    "format_2.npz": lambda: VAE(
+        6, 2, (4,), "tanh", "gaussian_learnt", beta=0.5, seed=3, sigma=0.5, free_bits=0.05, image_shape=(2, 3)
+    ),
+    "format_2_IWAE.npz": lambda: IWAE(6, 2, (4,), seed=3, importance_samples=3, missing=True),
+    "format_2_ConditionalVAE.npz": lambda: ConditionalVAE(
+        6, 2, (4, 3), likelihood="continuous_bernoulli", seed=3, classes=3
+    ),
+    "format_2_SemiSupervisedVAE.npz": lambda: SemiSupervisedVAE(
+        6, 2, (4,), seed=3, classes=3, alpha=2.0, init="glorot_normal"
+    ),
+    "format_2_Autoencoder.npz": lambda: Autoencoder(6, 2, (4,), likelihood="gaussian_decoded", seed=3, dtype="float64"),
+}
+X_2 = np.linspace(0, 1, 72, dtype="float32").reshape(12, 6)[np.random.default_rng(7).permutation(12)]
+
+
+def test_a_model_of_format_1_is_read():
+    model, twin = load(HERE / "format_1.npz"), VAE(3, 1, hidden=(2,), seed=3)
+    assert model.theta.tobytes() == twin.theta.tobytes()
+    assert model.notes == {"data": "digits"} and model.config == twin.config
+    x = np.linspace(0, 1, 12).reshape(4, 3)
+    assert model.reconstruct(x).tobytes() == twin.reconstruct(x).tobytes()
+    assert load_encoder(HERE / "format_1.npz").embed(x).tobytes() == twin.embed(x).tobytes()
+
+
+@pytest.mark.parametrize("name", FORMAT_2)
+def test_a_model_of_format_2_is_read_with_its_weights_and_gives_what_it_gave(name):
+    model, made = load(HERE / name), FORMAT_2[name]()
+    assert type(model) is type(made) and model.config == made.config and repr(model) == repr(made)
+    expected = model.notes
+    assert sha256(model.theta.tobytes()) == expected["theta"]
+    told = {"labels": [0, 1]} if model.classes else {}
+    x = X_2[:2]
+    np.testing.assert_allclose(model.embed(x, **told), expected["embed"], atol=2e-6)
+    np.testing.assert_allclose(model.reconstruct(x, **told), expected["reconstruct"], atol=2e-6)
+    np.testing.assert_allclose(model.terms(x, seed=1, **told).value, expected["terms"], atol=5e-6)
+    np.testing.assert_allclose(load_encoder(HERE / name).embed(x, **told), expected["embed"], atol=2e-6)
+
+
+@pytest.mark.parametrize("name", ["format_1.npz", *FORMAT_2, "format_2_checkpoint.npz"])
+def test_what_was_read_from_an_earlier_format_is_written_in_the_present_one(tmp_path, name):
+    model = load(HERE / name)
+    save(model, tmp_path / "again.npz")
+    assert json.loads(str(members_of(tmp_path / "again.npz")["scratchvae"]))["format"] == 3
+    again = load(tmp_path / "again.npz")
+    assert again.theta.tobytes() == model.theta.tobytes()
+    assert (again.config, again.notes) == (model.config, model.notes)
+
+
+CHECKPOINT_2 = HERE / "format_2_checkpoint.npz"  # of the very training that format_2.npz is the end of
+
+
+def test_the_model_of_a_checkpoint_of_format_2_is_read():
+    model = load(CHECKPOINT_2)
+    assert model.theta.tobytes() == load(HERE / "format_2.npz").theta.tobytes()
+    assert describe_file(CHECKPOINT_2)["file"] == "checkpoint, format 2"
+    assert describe_file(CHECKPOINT_2)["updates"] == 6 and describe_file(CHECKPOINT_2)["epochs"] == 2
+
+
+def test_what_a_checkpoint_is_described_as_tells_how_to_go_on_with_it(tmp_path):
+    path, members = tmp_path / "run.npz", members_of(CHECKPOINT_2)
+    assert describe_file(CHECKPOINT_2)["training"] == "finished"
+    seal(path, {**json.loads(str(members["scratchvae"])), "stopped": ""}, members, version=2)
+    assert describe_file(path)["training"] == "not ended; go on with it by scratchvae 0.1.0"
+    with pytest.raises(KeyError):
+        Trainer(VAE(6, 2, (4,)), batch_size=4, kl_weight=raising_at(2)).fit(X_2, 2, checkpoint=tmp_path / "kept.npz")
+    assert describe_file(tmp_path / "kept.npz")["training"] == "not ended; go on with it by --resume"
+
+
+def raising_at(updates):
+    def weight(t):
+        if t == updates:
+            raise KeyError
+        return 1.0
+
+    return weight
+
+
+@pytest.mark.parametrize("resume", [True, False])
+@pytest.mark.parametrize("ended", [True, False])
+def test_the_training_of_a_checkpoint_of_format_2_is_refused_in_one_true_sentence(tmp_path, resume, ended):
+    path = tmp_path / "run.npz"
+    members = members_of(CHECKPOINT_2)
+    header = json.loads(str(members["scratchvae"]))
+    seal(path, {**header, "stopped": "finished" if ended else ""}, members, version=2)
+    before = path.read_bytes()
+    trainer = Trainer(FORMAT_2["format_2.npz"](), lr=1e-2, batch_size=4, seed=5)
+    theta = trainer.model.theta.copy()
+    if ended and not resume:
+        trainer.fit(X_2, 2, checkpoint=path)  # that training is over, and its file may go
+        assert json.loads(str(members_of(path)["scratchvae"]))["format"] == 3
+        return
+    with pytest.raises(FileError) as refusal:
+        trainer.fit(X_2, 3, checkpoint=path, resume=resume)
+    assert str(refusal.value) == (
+        f"{path} is a checkpoint of scratchvae 0.1.0, whose training this version cannot resume: load its model and "
+        "train that on, or resume it with 0.1.0"
+    )
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+    assert np.array_equal(trainer.model.theta, theta)
+    model = load(path)
+    Trainer(model, lr=1e-2, batch_size=4).fit(X_2, 1)  # as the sentence says
+    assert not np.array_equal(model.theta, load(path).theta)

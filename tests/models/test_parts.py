@@ -1,0 +1,1069 @@
+"""A model of parts of one's own: what it computes, what does not fit, and that it is copied, saved and read."""
+
+import copy
+import pickle
+import re
+
+import numpy as np
+import pytest
+from drawing import normal, uniform
+from emulated import needs_compiler
+from standin import STANDIN
+
+import scratchvae as sv
+from scratchvae.backend import to_numpy
+from scratchvae.errors import ConfigError, FileError
+from scratchvae.gradcheck import check
+from scratchvae.layers import ConditionalLinear, ConditionalSequential, Layer, Linear, ReLU, Sequential, Tanh
+from scratchvae.models.parts import LIKELIHOODS
+from scratchvae.objectives import ELBO, ImportanceWeighted, Objective, Terms
+from scratchvae.probability import (
+    Bernoulli,
+    ContinuousBernoulli,
+    DiagonalGaussian,
+    Gaussian,
+    GaussianDecoded,
+    GaussianLearnt,
+    Likelihood,
+    Posterior,
+    Prior,
+    StandardNormal,
+)
+
+X, EPS = uniform(0, 7, 9), normal(0, 7, 3)
+
+
+# --- parts by the least that each has to write: a layer, a posterior, a prior, a likelihood and an objective
+
+
+class Scale(Layer):
+    """y = factor · s x, s (I,)."""
+
+    def __init__(self, inputs, factor=1.0):
+        self.inputs, self.factor = inputs, factor
+
+    def output_shape(self, input_shape):
+        return input_shape
+
+    def parameter_shapes(self):
+        return {"s": (self.inputs,)}
+
+    def initial_values(self, rng):
+        return {"s": 1.0 + 0.1 * rng.standard_normal(self.inputs)}
+
+    def forward(self, x):
+        self.check_inputs(x=x)
+        self.x = x
+        return x * self.s * self.factor
+
+    def backward(self, dy):
+        self.check_gradients(dy=dy)
+        self.ds[...] = (self.x * dy).sum(axis=0) * self.factor
+        return dy * self.s * self.factor
+
+
+class Interleaved(Posterior):
+    """N(μ, (exp(r) + floor)²), with h = [μ₁, r₁, μ₂, r₂, …]."""
+
+    def __init__(self, floor=0.1):
+        self.floor = floor
+
+    def forward(self, h, eps):
+        self.check_inputs(h=h)
+        self.sigma, self.eps = np.exp(h[:, 1::2]) + self.floor, eps
+        self.slope = np.exp(h[:, 1::2])
+        return h[:, ::2] + self.sigma * eps
+
+    def backward(self, dz, dlog_q=None):
+        dh = np.empty((len(dz), 2 * dz.shape[1]), dz.dtype)
+        dh[:, ::2] = dz
+        dh[:, 1::2] = dz * self.eps * self.slope
+        if dlog_q is not None:
+            dh[:, 1::2] -= dlog_q[:, None] * self.slope / self.sigma
+        return dh
+
+    def log_prob(self):
+        return (-(self.eps**2) / 2 - np.log(self.sigma) - np.log(2 * np.pi) / 2).sum(axis=1)
+
+    def backward_noise(self, dz, dlog_q=None):
+        deps = dz * self.sigma
+        return deps if dlog_q is None else deps - dlog_q[:, None] * self.eps
+
+
+class Wide(Prior):
+    """N(0, σ² I), with log σ learnt."""
+
+    def parameter_shapes(self):
+        return {"log_sigma": (1,)}
+
+    def forward(self, z):
+        self.check_inputs(z=z)
+        self.z, self.precision = z, np.exp(-2 * self.log_sigma)
+        return (-(z**2) * self.precision / 2 - self.log_sigma - np.log(2 * np.pi) / 2).sum(axis=1)
+
+    def backward(self, dlog_p):
+        self.dlog_sigma[...] = (dlog_p[:, None] * (self.z**2 * self.precision - 1)).sum()
+        return -self.z * self.precision * dlog_p[:, None]
+
+    def draw(self, noise):
+        return noise * np.exp(self.log_sigma)
+
+
+class Cauchy(Likelihood):
+    """log p(x | μ) = −Σ log(π γ (1 + ((x − μ)/γ)²))."""
+
+    def __init__(self, gamma=1.0):
+        self.gamma = gamma
+
+    def forward(self, mu, x):
+        self.check_inputs(mu=mu, x=x)
+        self.error = (x - mu) / self.gamma
+        return -np.log(np.pi * self.gamma * (1 + self.error**2)).sum(axis=1)
+
+    def backward(self, dlog_likelihood):
+        return dlog_likelihood[:, None] * 2 * self.error / (1 + self.error**2) / self.gamma
+
+    def backward_data(self, dlog_likelihood):
+        return -self.backward(dlog_likelihood)
+
+    def mean(self, mu, out):
+        out[...] = mu
+        return out
+
+
+class Halved(Objective):
+    """L = −(1/B) Σ_n (ℓ_n − w KL_n)/2."""
+
+    def forward(self, log_likelihood, kl, kl_weight=1.0, kl_per_dimension=None):
+        self.rows, self.weight = self.check_inputs(log_likelihood=log_likelihood, kl=kl), kl_weight
+        return Terms((log_likelihood - kl_weight * kl) / 2, log_likelihood, kl)
+
+    def backward(self):
+        each = np.full(self.check_forward(), -0.5 / self.rows, self._value.dtype)
+        return each, -self.weight * each
+
+
+def encoder(outputs=6):
+    return Sequential(Scale(9, 0.5), Linear(9, 5), Tanh(), Linear(5, outputs))
+
+
+def decoder(outputs=9):
+    return Sequential(Linear(3, 5), ReLU(), Linear(5, outputs), Scale(outputs))
+
+
+OWN = [Scale, Interleaved, Wide, Cauchy, Halved]
+PARTS = {
+    "encoder": lambda: {"encoder": encoder()},
+    "decoder": lambda: {"decoder": decoder()},
+    "posterior": lambda: {"posterior": Interleaved(0.2)},
+    "prior": lambda: {"prior": Wide()},
+    "likelihood": lambda: {"likelihood": Cauchy(0.3)},
+    "objective": lambda: {"objective": Halved()},
+    "several draws": lambda: {"objective": ImportanceWeighted(3), "prior": Wide()},
+    "posterior and prior": lambda: {"posterior": Interleaved(0.2), "prior": Wide()},
+    "all": lambda: {
+        "encoder": encoder(),
+        "decoder": decoder(),
+        "posterior": Interleaved(0.2),
+        "prior": Wide(),
+        "likelihood": Cauchy(0.3),
+        "objective": Halved(),
+    },
+}
+EACH = pytest.mark.parametrize("make", PARTS.values(), ids=PARTS)
+
+
+def model_of(make, **settings):
+    return sv.VAE(**{"input_dim": 9, "latent_dim": 3, "seed": 4, "dtype": "float64", **make(), **settings})
+
+
+def noise_for(model, rows=7, seed=0):
+    return normal(seed, rows, model.noise_dim).astype(model.dtype)
+
+
+# --- what it computes
+
+
+@EACH
+def test_gradients_are_those_of_differences_with_respect_to_every_parameter_and_input(make):
+    model = model_of(make)
+    model.theta[...] += 0.2 * normal(1, model.theta.size)
+    eps = noise_for(model)
+
+    def loss(theta, x, eps):
+        model.theta[...] = theta
+        return float(model.objective.loss(model.forward(x, eps)))
+
+    def gradients(dloss, theta, x, eps):
+        of = model.backward_to_inputs()
+        return dloss * model.dtheta, dloss * of.x, dloss * of.eps
+
+    inputs = model.theta.copy(), X, eps
+    report = check(loss, gradients, *inputs, step=1e-3, tolerance=1e-7)
+    assert report, report
+
+
+@EACH
+def test_every_part_is_the_one_that_was_given_and_the_others_are_the_usual_ones(make):
+    own = make()
+    model = model_of(lambda: own)
+    for name, part in own.items():
+        assert getattr(model, name) is part is model.parts[name] is model.own_parts[name]
+    usual = model_of(dict)
+    for name in usual.parts.keys() - own.keys():
+        assert type(getattr(model, name)) is type(getattr(usual, name))
+    assert not own.keys() & model.config.keys() - {"likelihood"}
+
+
+@EACH
+def test_parameters_of_own_parts_lie_in_theta_by_their_names(make):
+    model = model_of(make)
+    names = {
+        "encoder": "encoder.0.s",
+        "decoder": "decoder.3.s",
+        "prior": "prior.log_sigma",
+    }
+    for name, parameter in names.items():
+        assert (parameter in model.params) == (name in model.own_parts)
+    assert model.theta.size == sum(view.size for view in model.params.values())
+    assert all(np.shares_memory(view, model.theta) for view in model.params.values())
+    _, grads = model.loss_and_grads(X, noise_for(model))
+    assert grads.keys() == model.params.keys() and all(np.isfinite(grad).all() for grad in grads.values())
+
+
+@EACH
+def test_every_method_works(make):
+    model = model_of(make)
+    codes = model.embed(X)
+    assert codes.shape == (7, 3) and model.decode(codes).shape == (7, 9)
+    assert np.array_equal(model.reconstruct(X), model.decode(codes))
+    assert all(len(parameters) == 7 for parameters in model.encode(X))
+    assert model.sample(4, seed=1).shape == (4, 9)
+    assert model.interpolate(X[0], X[1], 3).shape == (3, 9) and model.walk(X[0]).shape == (11, 9)
+    assert model.denoise(X).shape == model.denoise(X, draws=2).shape == (7, 9)
+    terms = model.elbo(X, noise_for(model))
+    share = 0.5 if isinstance(model.objective, Halved) else 1.0
+    np.testing.assert_allclose(terms.value, share * (terms.reconstruction - terms.kl), rtol=1e-12)
+    tall = np.tile(X, (200, 1))  # more than is computed at once
+    np.testing.assert_allclose(model.embed(tall), np.tile(codes, (200, 1)), rtol=1e-12)
+    score = sv.score(model, X)
+    assert score.value == pytest.approx(share * (score.reconstruction - score.kl), rel=1e-9)
+
+
+@EACH
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_it_trains_and_its_history_tells_what_is_known(make, dtype):
+    model = model_of(make, dtype=dtype)
+    before = model.theta.copy()
+    history = sv.Trainer(model, lr=1e-3, batch_size=3, seed=1).fit(X, 3, validation=X)
+    assert not np.array_equal(model.theta, before) and np.isfinite(model.theta).all()
+    assert np.isfinite([*history.loss, *history.validation, *history.kl]).all()
+    known = isinstance(model.posterior, DiagonalGaussian) and isinstance(model.prior, StandardNormal)
+    assert {len(kl) for kl in history.kl_per_dimension} == {3 if known else 0}
+
+
+@EACH
+@pytest.mark.parametrize("backend", ["numpy", pytest.param("native", marks=needs_compiler)])
+def test_on_either_backend_of_the_host_it_is_the_same(make, backend):
+    model, plain = model_of(make, backend=backend), model_of(make)
+    eps = noise_for(plain)
+    assert np.array_equal(model.theta, plain.theta)
+    for ours, other in zip(model.terms(X, eps), plain.terms(X, eps), strict=True):
+        np.testing.assert_allclose(ours, other, rtol=1e-12, atol=1e-13)
+    for ours, other in zip(
+        model.loss_and_grads(X, eps)[1].values(), plain.loss_and_grads(X, eps)[1].values(), strict=True
+    ):
+        np.testing.assert_allclose(ours, other, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_the_usual_parts_given_by_hand_are_the_usual_model(missing):
+    usual = sv.VAE(9, 3, (5,), dtype="float64", seed=4, beta=2.0, missing=missing)
+    given = sv.VAE(
+        9,
+        3,
+        dtype="float64",
+        seed=4,
+        missing=missing,
+        encoder=Sequential(Linear(9, 5, "he_normal"), ReLU(), Linear(5, 6)),
+        decoder=Sequential(Linear(3, 5, "he_normal"), ReLU(), Linear(5, 9)),
+        posterior=DiagonalGaussian(),
+        prior=StandardNormal(),
+        likelihood=Bernoulli(),
+        objective=ELBO(beta=2.0),
+    )
+    assert usual.shapes == given.shapes and np.array_equal(usual.theta, given.theta)
+    x = np.where(uniform(5, 7, 9) < 0.3, np.nan, X) if missing else X
+    for one, other in zip(usual.terms(x, EPS), given.terms(x, EPS), strict=True):
+        assert np.array_equal(one, other)
+    for one, other in zip(
+        usual.loss_and_grads(x, EPS)[1].values(), given.loss_and_grads(x, EPS)[1].values(), strict=True
+    ):
+        assert np.array_equal(one, other)
+
+
+def test_an_iwae_is_a_vae_with_the_objective_of_several_draws():
+    iwae = sv.IWAE(9, 3, (5,), dtype="float64", importance_samples=4)
+    vae = sv.VAE(9, 3, (5,), dtype="float64", objective=ImportanceWeighted(4))
+    eps = normal(1, 7, 12)
+    assert vae.noise_dim == 12 and np.array_equal(iwae.theta, vae.theta)
+    for one, other in zip(iwae.terms(X, eps), vae.terms(X, eps), strict=True):
+        assert np.array_equal(one, other)
+    (loss, grads), (other_loss, other_grads) = (model.loss_and_grads(X, eps) for model in (iwae, vae))
+    assert loss == other_loss and all(np.array_equal(grads[name], other_grads[name]) for name in grads)
+
+
+@pytest.mark.parametrize("draws", [1, 100, 5000])
+def test_so_many_draws_of_so_many_rows_are_computed_at_once_that_they_take_the_room_of_as_many_rows(draws):
+    vae = sv.VAE(9, 3, (5,), objective=ImportanceWeighted(draws))
+    assert vae.chunk_rows == sv.IWAE(9, 3, (5,), importance_samples=draws).chunk_rows
+    assert vae.chunk_rows * draws <= max(draws, sv.VAE.chunk_rows)
+
+
+# With σ = 1 the prior of one's own is N(0, I), so that both estimate the same at the same draw.
+def test_a_prior_without_a_closed_form_is_estimated_at_the_draw():
+    own, usual = model_of(lambda: {"prior": Wide()}, hidden=(5,)), model_of(dict, hidden=(5,))
+    iwae = sv.IWAE(9, 3, (5,), dtype="float64", importance_samples=1)
+    for model in (own, iwae):
+        for name, view in usual.params.items():
+            model.params[name][...] = view
+    for one, other in zip(own.terms(X, EPS), iwae.terms(X, EPS), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-11)
+    kl = np.mean([own.terms(X, normal(seed, 7, 3)).kl for seed in range(4000)], axis=0)
+    np.testing.assert_allclose(kl, usual.terms(X, EPS).kl, atol=0.15)
+
+
+def test_an_encoders_inputs_say_how_wide_the_rows_are():
+    assert sv.VAE(latent_dim=3, encoder=encoder()).input_dim == 9
+    assert sv.VAE(latent_dim=3, encoder=Sequential(Tanh(), Linear(12, 6))).input_dim == 12
+    assert sv.VAE(latent_dim=2, encoder=Sequential(Linear(784, 4))).input_dim == 784
+    assert sv.VAE(9, 3, encoder=encoder()).config["input_dim"] == 9
+
+
+def test_what_is_set_beside_one_network_of_ones_own_goes_for_the_other():
+    one = sv.VAE(9, 3, (4,), "tanh", encoder=encoder(), init="he_normal")
+    assert [type(layer) for layer in one.decoder.layers] == [Linear, Tanh, Linear]
+    assert one.params["decoder.0.W"].shape == (3, 4)
+    other = sv.VAE(9, 3, (4,), "tanh", decoder=decoder())
+    assert other.params["encoder.0.W"].shape == (9, 4) and "encoder.2.W" in other.params
+
+
+def test_an_autoencoder_takes_networks_and_a_likelihood():
+    model = sv.Autoencoder(9, 3, dtype="float64", encoder=encoder(3), decoder=decoder(), likelihood=Cauchy(0.3))
+    assert model.embed(X).shape == (7, 3) and "encoder.0.s" in model.params
+    sv.Trainer(model, batch_size=3).fit(X, 2)
+    again = copy.copy(model)
+    assert np.array_equal(again.embed(X), model.embed(X)) and type(again.likelihood) is Cauchy
+
+
+def conditional_networks(classes=4):
+    return {
+        "encoder": ConditionalSequential(ConditionalLinear(9, classes, 5), ReLU(), Linear(5, 6)),
+        "decoder": ConditionalSequential(ConditionalLinear(3, classes, 5), Tanh(), Linear(5, 9), Scale(9)),
+    }
+
+
+@pytest.mark.parametrize("kind", [sv.ConditionalVAE, sv.SemiSupervisedVAE])
+def test_a_model_that_takes_classes_takes_networks_that_do(kind):
+    labels = {"labels": np.arange(7) % 4}
+    more = {"prior": Wide(), "likelihood": Cauchy(0.3), "posterior": Interleaved(0.2)}
+    model = kind(9, 3, classes=4, dtype="float64", **conditional_networks(), **more)
+    model.theta[...] += 0.1 * normal(1, model.theta.size)
+    eps = noise_for(model)
+    targets = model.targets(model.check_labels(labels["labels"], 7))
+
+    def loss(theta, x, eps):
+        model.theta[...] = theta
+        return float(model.objective.loss(model.forward(x, eps, **targets)))
+
+    def gradients(dloss, theta, x, eps):
+        of = model.backward_to_inputs()
+        return dloss * model.dtheta, dloss * of.x, dloss * of.eps
+
+    report = check(loss, gradients, model.theta.copy(), X, eps, step=1e-3, tolerance=1e-7)
+    assert report, report
+    sv.Trainer(model, batch_size=3).fit(X, 2, **labels)
+    assert model.transfer(X, **labels).shape == (7, 4, 9)
+    twin = copy.deepcopy(model)
+    assert np.array_equal(twin.embed(X, **labels), model.embed(X, **labels))
+
+
+def test_a_conditional_model_of_several_draws():
+    model = sv.ConditionalVAE(9, 3, (5,), classes=4, dtype="float64", objective=ImportanceWeighted(3))
+    labels = np.arange(7) % 4
+    eps = noise_for(model)
+    value = model.terms(X, eps, labels=labels).value
+    single = sv.ConditionalVAE(9, 3, (5,), classes=4, dtype="float64", objective=ImportanceWeighted(1))
+    single.theta[...] = model.theta
+    each = [single.terms(X, eps[:, 3 * k : 3 * k + 3], labels=labels).value for k in range(3)]
+    np.testing.assert_allclose(value, np.log(np.mean(np.exp(each), axis=0)), rtol=1e-12)
+    there = sv.ConditionalVAE(9, 3, (5,), classes=4, dtype="float64", objective=ImportanceWeighted(3), backend=STANDIN)
+    np.testing.assert_allclose(to_numpy(there.terms(X, eps, labels=labels).value), value, rtol=1e-12)
+
+
+class Noisy(Posterior):
+    """z = h + (ε₁ + ε₂)/√2, that is N(h, I), by two numbers of noise for each dimension."""
+
+    outputs_per_latent = 1
+    noise_per_latent = 2
+
+    def forward(self, h, eps):
+        half = h.shape[1]
+        self.h, self.eps = h, eps
+        self.drawn = (eps[:, :half] + eps[:, half:]) / 2**0.5
+        return h + self.drawn
+
+    def backward(self, dz, dlog_q=None):
+        return dz
+
+    def log_prob(self):
+        return (-(self.drawn**2) / 2 - np.log(2 * np.pi) / 2).sum(axis=1)
+
+    def backward_noise(self, dz, dlog_q=None):
+        of = dz if dlog_q is None else dz - dlog_q[:, None] * self.drawn
+        return np.hstack([of, of]) / 2**0.5
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **own: sv.VAE(9, 3, (5,), dtype="float64", **own),
+        lambda **own: sv.IWAE(9, 3, (5,), dtype="float64", importance_samples=2, **own),
+        lambda **own: sv.ConditionalVAE(9, 3, (5,), dtype="float64", classes=2, **own),
+        lambda **own: sv.SemiSupervisedVAE(9, 3, (5,), dtype="float64", classes=2, **own),
+    ],
+    ids=["VAE", "IWAE", "ConditionalVAE", "SemiSupervisedVAE"],
+)
+def test_a_posterior_may_take_more_noise_and_fewer_outputs_than_usual(make):
+    model = make(posterior=Noisy())
+    labels = {"labels": np.arange(7) % 2} if model.classes else {}
+    draws = 2 if isinstance(model, sv.IWAE) else 1
+    assert model.noise_dim == 6 * draws and model.params["encoder.2.W"].shape == (5, 3)
+    assert np.isfinite(model.terms(X, noise_for(model), **labels).value).all()
+    sv.Trainer(model, batch_size=3).fit(X, 2, **labels)
+    assert model.embed(X, **labels).shape == (7, 3) and model.sample(4).shape == (4, 9)
+    assert model.denoise(X, draws=2, **labels).shape == (7, 9)
+
+
+# --- a likelihood by its name or as an object
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "settings"),
+    [
+        (lambda: Gaussian(0.1), {"likelihood": "gaussian", "sigma": 0.1}),
+        (lambda: Gaussian(), {"likelihood": "gaussian"}),
+        (lambda: GaussianLearnt(0.5), {"likelihood": "gaussian_learnt", "sigma": 0.5}),
+        (lambda: GaussianDecoded(), {"likelihood": "gaussian_decoded"}),
+        (lambda: Bernoulli(), {"likelihood": "bernoulli"}),
+        (lambda: ContinuousBernoulli(), {"likelihood": "continuous_bernoulli"}),
+    ],
+)
+@pytest.mark.parametrize("kind", [sv.VAE, sv.Autoencoder])
+def test_one_of_ours_given_as_an_object_is_the_model_of_its_name(tmp_path, kind, likelihood, settings):
+    given, named = kind(9, 3, (5,), likelihood=likelihood()), kind(9, 3, (5,), **settings)
+    assert given.config == named.config and given.to_config() == named.to_config() and not given.own_parts
+    assert np.array_equal(given.theta, named.theta) and repr(given) == repr(named)
+    assert given.loss_and_grads(X)[0] == named.loss_and_grads(X)[0]
+    sv.save(given, tmp_path / "given.npz")
+    again = sv.load(tmp_path / "given.npz")  # without classes
+    assert again.config == named.config
+
+
+def test_a_kind_of_our_likelihoods_that_is_a_users_own_is_kept_as_it_is(tmp_path):
+    class Careful(Gaussian):
+        def mean(self, mu, out):
+            return np.clip(super().mean(mu, out), 0.0, 1.0)
+
+    vae = sv.VAE(9, 3, (5,), likelihood=Careful(0.2))
+    assert type(vae.likelihood) is Careful and vae.config["likelihood"] == "Careful" and vae.config["sigma"] is None
+    assert type(copy.copy(vae).likelihood) is Careful and copy.copy(vae).likelihood.sigma == 0.2
+    sv.save(vae, tmp_path / "vae.npz")
+    assert type(sv.load(tmp_path / "vae.npz", classes=[Careful]).likelihood) is Careful
+
+
+# --- copies and files
+
+
+def answers(model):
+    eps = noise_for(model)
+    loss, grads = model.loss_and_grads(X, eps)
+    return [loss, *grads.values(), *model.encode(X), model.decode(normal(1, 3, 3)), *model.terms(X, eps)]
+
+
+def same(one, other):
+    return all(np.array_equal(a, b) for a, b in zip(answers(one), answers(other), strict=True))
+
+
+def assert_twin(model, twin):
+    assert type(twin) is type(model) and twin is not model
+    assert twin.config == model.config and twin.to_config() == model.to_config() and repr(twin) == repr(model)
+    assert twin.own_parts.keys() == model.own_parts.keys()
+    for name, part in model.own_parts.items():
+        assert type(twin.own_parts[name]) is type(part) and twin.own_parts[name] is not part
+    assert np.array_equal(twin.theta, model.theta) and not np.shares_memory(twin.theta, model.theta)
+    assert same(twin, model)
+    before = twin.theta.copy()
+    model.theta[...] += 1.0
+    assert np.array_equal(twin.theta, before)
+
+
+COPIES = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda model: pickle.loads(pickle.dumps(model)),
+    "config": lambda model: given_weights(model, sv.VAE.from_config(model.to_config(), model.backend, by_name(OWN))),
+}
+
+
+def by_name(classes):
+    return {kind.__name__: kind for kind in classes}
+
+
+def given_weights(model, twin):
+    twin.theta[...] = model.theta
+    return twin
+
+
+@EACH
+@pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
+@pytest.mark.parametrize("backend", ["numpy", pytest.param("native", marks=needs_compiler)])
+def test_a_copy_is_made_of_parts_of_its_own_of_the_same_classes(make, copied, backend):
+    model = model_of(make, backend=backend)
+    sv.Trainer(model, batch_size=4).step(X)
+    assert_twin(model, copied(model))
+
+
+@EACH
+def test_the_same_model_in_another_dtype(make):
+    model = model_of(make, dtype="float32")
+    wide = model.astype("float64")
+    assert wide.theta.dtype == np.float64 and np.array_equal(wide.theta, model.theta)
+    assert wide.to_config() == {**model.to_config(), "dtype": "float64"}
+    eps = noise_for(model)
+    for one, other in zip(wide.terms(X, eps), model.terms(X, eps), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+@EACH
+@pytest.mark.parametrize("backend", ["numpy", pytest.param("native", marks=needs_compiler)])
+def test_it_is_saved_and_loaded_bit_for_bit(tmp_path, make, backend):
+    model, path = model_of(make, backend=backend), tmp_path / "vae.npz"
+    sv.Trainer(model, batch_size=4).step(X)
+    model.notes = {"of": "mine"}
+    sv.save(model, path)
+    again = sv.load(path, backend=backend, classes=OWN)
+    assert again.notes == {"of": "mine"}
+    assert_twin(model, again)
+    sv.save(again, path)  # and again
+    assert same(sv.load(path, backend=backend, classes=OWN), again)
+
+
+@EACH
+def test_its_encoder_is_loaded_alone(tmp_path, make):
+    model = model_of(make)
+    sv.save(model, tmp_path / "vae.npz")
+    for encoder_alone in (
+        sv.load_encoder(tmp_path / "vae.npz", classes=OWN),
+        copy.deepcopy(sv.load_encoder(tmp_path / "vae.npz", classes=OWN)),
+    ):
+        assert np.array_equal(encoder_alone.embed(X), model.embed(X))
+        assert all(map(np.array_equal, encoder_alone.encode(X), model.encode(X)))
+        assert encoder_alone.config == model.config
+        assert {name.partition(".")[0] for name in encoder_alone.params} <= {"encoder", "posterior"}
+
+
+@EACH
+def test_a_training_with_checkpoints_is_resumed_to_the_same_bits(tmp_path, make):
+    whole, parted = model_of(make), model_of(make)
+    sv.Trainer(whole, batch_size=3, seed=2).fit(X, 4)
+    path = tmp_path / "run.npz"
+
+    class Cut(sv.training.Callback):
+        def on_step_end(self, state):
+            if state.updates == 5:
+                state.stop("cut")
+
+    sv.Trainer(parted, batch_size=3, seed=2).fit(X, 4, checkpoint=path, callbacks=[Cut()])
+    resumed = model_of(make)
+    sv.Trainer(resumed, batch_size=3, seed=2).fit(X, 4, checkpoint=path, resume=True)
+    assert np.array_equal(resumed.theta, whole.theta) and not np.array_equal(parted.theta, whole.theta)
+
+
+@pytest.mark.parametrize("missing", OWN)
+def test_a_class_that_is_not_named_when_loading_is(tmp_path, missing):
+    path = tmp_path / "vae.npz"
+    sv.save(model_of(PARTS["all"]), path)
+    name = missing.__name__
+    says = rf"it needs classes that are not scratchvae's; name them, as in load\(path, classes=\[{name}\]\)"
+    for load in (sv.load, sv.load_encoder):
+        with pytest.raises(FileError, match=says) as refusal:
+            load(path, classes=[kind for kind in OWN if kind is not missing])
+        assert str(path) in str(refusal.value)
+
+
+def test_without_classes_the_first_that_is_missing_is_named_and_our_own_need_not_be(tmp_path):
+    path = tmp_path / "vae.npz"
+    sv.save(model_of(PARTS["encoder"]), path)
+    with pytest.raises(
+        FileError, match=r"classes that are not scratchvae's; name them, as in load\(path, classes=\[Scale"
+    ):
+        sv.load(path)
+    sv.save(sv.VAE(9, 3, encoder=Sequential(Linear(9, 6)), prior=StandardNormal(), objective=ELBO(2.0)), path)
+    assert sv.load(path).objective.beta == 2.0
+
+
+@pytest.mark.parametrize("classes", [Scale, 3, [Scale(9)], ["Scale"], None])
+def test_classes_are_a_list_of_classes(tmp_path, classes):
+    sv.save(model_of(PARTS["encoder"]), tmp_path / "vae.npz")
+    with pytest.raises(ConfigError, match=r"classes=.*expected a list of classes, such as \[MyLayer\]"):
+        sv.load(tmp_path / "vae.npz", classes=classes)
+
+
+class Own(sv.VAE):
+    """A kind of model of a user's own, with a setting of its own."""
+
+    def __init__(self, *settings, temperature=1.0, **named):
+        self.temperature = temperature
+        super().__init__(*settings, **named)
+
+    def own_config(self):
+        return {"temperature": self.temperature}
+
+
+def test_a_kind_of_model_of_ones_own_is_copied_saved_and_loaded(tmp_path):
+    model = Own(9, 3, temperature=0.5, dtype="float64", encoder=encoder())
+    assert_twin(model, copy.deepcopy(model))
+    sv.save(model, tmp_path / "own.npz")
+    again = sv.load(tmp_path / "own.npz", classes=[Own, Scale])
+    assert type(again) is Own and again.temperature == 0.5
+    assert_twin(model, again)
+    with pytest.raises(FileError, match=r"it holds the model 'Own'.*name the class in load\(path, classes="):
+        sv.load(tmp_path / "own.npz", classes=[Scale])
+
+
+@pytest.mark.parametrize("value", [np.arange(3), {"a": 1}, len, object()])
+def test_what_a_file_cannot_hold_is_refused_with_what_to_do_and_nothing_is_written(tmp_path, value):
+    class Odd(Scale):
+        def __init__(self, inputs, odd):
+            super().__init__(inputs)
+            self.odd = odd
+
+    vae = sv.VAE(9, 3, encoder=Sequential(Odd(9, value), Linear(9, 6)))
+    with pytest.raises(ConfigError, match=r"cannot be written to a file.*numbers, strings, lists and modules"):
+        sv.save(vae, tmp_path / "vae.npz")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["Mine", "ReLU", "Linear"])
+def test_two_classes_of_one_name_are_told_apart_or_refused(name):
+    def times(factor):
+        body = {
+            "output_shape": lambda self, input_shape: input_shape,
+            "forward": lambda self, x: factor * x,
+            "backward": lambda self, dy: factor * dy,
+        }
+        return type(name, (Layer,), body)()
+
+    model = sv.VAE(9, 3, encoder=Sequential(times(2.0), Linear(9, 5), ReLU(), times(-1.0), Linear(5, 6)))
+    try:
+        twin = copy.copy(model)
+    except ConfigError:
+        return
+    assert np.array_equal(twin.embed(X), model.embed(X))
+
+
+class Same(Layer):
+    """y = x, without anything to learn."""
+
+    def output_shape(self, input_shape):
+        return input_shape
+
+    def forward(self, x):
+        self.check_inputs(x=x)
+        return x.copy()
+
+    def backward(self, dy):
+        return dy.copy()
+
+
+def test_a_model_without_anything_to_learn_is_saved_and_loaded(tmp_path):
+    own = {"encoder": Same(), "decoder": Same(), "posterior": Noisy(), "likelihood": "gaussian"}
+    model = sv.VAE(9, 9, **own)
+    assert model.theta.size == 0
+    sv.save(model, tmp_path / "vae.npz")
+    again = sv.load(tmp_path / "vae.npz", classes=[Same, Noisy])
+    assert np.array_equal(again.reconstruct(X), model.reconstruct(X))
+
+
+def test_a_decoder_may_keep_what_it_likes_under_any_name(tmp_path):
+    class Deep(Layer):
+        def __init__(self, layers):
+            self.layers, self.inside = layers, Sequential(*(Linear(3, 3) for _ in range(layers)), Linear(3, 9))
+
+        def output_shape(self, input_shape):
+            return self.inside.output_shape(input_shape)
+
+        def allocate(self, buffers):
+            self.inside.bind(buffers, self.input_shape)
+
+        def forward(self, x):
+            return self.inside.forward(x)
+
+        def backward(self, dy):
+            return self.inside.backward(dy)
+
+    model = sv.VAE(9, 3, (5,), decoder=Deep(2))
+    sv.Trainer(model, batch_size=4).fit(X, 2)
+    assert same(copy.copy(model), model)
+
+
+def test_an_objective_need_say_no_more_than_its_terms_and_gradients():
+    class Plain(Objective):
+        def forward(self, log_likelihood, kl, kl_weight=1.0, kl_per_dimension=None):
+            self.each = np.full(len(kl), 1.0 / len(kl))
+            return Terms(log_likelihood - kl, log_likelihood, kl)
+
+        def backward(self):
+            return -self.each, self.each
+
+    plain, usual = model_of(lambda: {"objective": Plain()}, hidden=(5,)), model_of(dict, hidden=(5,))
+    assert plain.loss_and_grads(X, EPS)[0] == usual.loss_and_grads(X, EPS)[0]
+    losses = [sv.Trainer(model, batch_size=3, seed=1).fit(X, 2).loss for model in (plain, usual)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-12)
+    assert np.array_equal(plain.theta, usual.theta)
+
+
+def test_own_parameters_beside_those_of_a_layer_inside_are_all_there_or_it_is_said_what_is_missing():
+    class Gained(Layer):
+        def __init__(self, inside):
+            self.inside = inside
+
+        def parameter_shapes(self):
+            return {"gain": (1,)}  # without those of the layer inside
+
+        def output_shape(self, input_shape):
+            return self.inside.output_shape(input_shape)
+
+        def allocate(self, buffers):
+            self.inside.bind(buffers, self.input_shape)
+
+        def forward(self, x):
+            return self.inside.forward(x) * self.gain
+
+        def backward(self, dy):
+            return self.inside.backward(dy * self.gain)
+
+    try:
+        model = sv.VAE(9, 3, encoder=Gained(Linear(9, 6)))
+    except ConfigError:
+        return
+    assert {"encoder.gain", "encoder.inside.W", "encoder.inside.b"} <= model.params.keys()
+
+
+# --- what does not fit
+
+
+class Silent(Layer):
+    """Lacks a backward."""
+
+    def output_shape(self, input_shape):
+        return input_shape
+
+    def forward(self, x):
+        return x
+
+
+class HalfPosterior(Posterior):
+    """Lacks a backward."""
+
+    def forward(self, h, eps):
+        return h
+
+
+class HalfPrior(Prior):
+    """Lacks a draw."""
+
+    def forward(self, z):
+        return z.sum(axis=1)
+
+    def backward(self, dlog_p):
+        return dlog_p[:, None]
+
+
+class HalfLikelihood(Likelihood):
+    """Lacks a mean and a backward."""
+
+    def forward(self, parameters, x):
+        return x.sum(axis=1)
+
+
+class HalfObjective(Objective):
+    """Lacks a forward."""
+
+    def backward(self):
+        return None, None
+
+
+REFUSED = {
+    "encoder of another kind": ({"encoder": StandardNormal()}, "encoder=.*expected a layer, such as Sequential"),
+    "encoder that is a function": ({"encoder": lambda x: x}, "encoder=.*expected a layer"),
+    "encoder that is a class": ({"encoder": Linear}, "encoder=.*expected a layer"),
+    "decoder of another kind": ({"decoder": [Linear(3, 9)]}, "decoder=.*expected a layer"),
+    "posterior of another kind": ({"posterior": StandardNormal()}, "posterior=.*expected a posterior, such as Diag"),
+    "prior of another kind": ({"prior": DiagonalGaussian()}, "prior=.*expected a prior, such as StandardNormal"),
+    "prior that is a name": ({"prior": "normal"}, "prior='normal': expected a prior"),
+    "objective of another kind": ({"objective": Gaussian()}, "objective=.*expected an objective, such as ELBO"),
+    "likelihood of another kind": ({"likelihood": ELBO()}, "likelihood=.*is unknown; choose one of bernoulli"),
+    "likelihood that is a class": (
+        {"likelihood": Gaussian},
+        r"likelihood=.*Gaussian.* is a class: make one, as in Gaussian\(\), or choose one of bernoulli",
+    ),
+    "likelihood of a file": (
+        {"likelihood": {"class": "Gaussian", "config": {"sigma": 0.1}}},
+        "likelihood=.*is unknown; choose one of",
+    ),
+    "encoder that lacks a method": (
+        {"encoder": Sequential(Linear(9, 6)), "decoder": Silent()},
+        "^decoder is a Silent, which lacks backward: write it in the class$",
+    ),
+    "posterior that lacks a method": ({"posterior": HalfPosterior()}, "posterior is a HalfPosterior, which lacks back"),
+    "prior that lacks a method": ({"prior": HalfPrior()}, "prior is a HalfPrior, which lacks draw: write it"),
+    "likelihood that lacks methods": (
+        {"likelihood": HalfLikelihood()},
+        "likelihood is a HalfLikelihood, which lacks backward and mean: write it",
+    ),
+    "objective that lacks a method": ({"objective": HalfObjective()}, "objective is a HalfObjective, which lacks forw"),
+    "encoder that takes fewer": (
+        {"encoder": Sequential(Linear(8, 6))},
+        r"encoder does not take rows of 9 numbers: Linear\(8, 6\) was given rows of width 9; expected 8",
+    ),
+    "encoder that puts out more": (
+        {"encoder": Sequential(Linear(9, 7))},
+        "encoder puts out rows of 7 numbers; expected 6.*DiagonalGaussian takes.*let its last layer have 6 outputs",
+    ),
+    "encoder for another posterior": (
+        {"encoder": Sequential(Linear(9, 6)), "posterior": Noisy()},
+        "encoder puts out rows of 6 numbers; expected 3, as many as Noisy takes",
+    ),
+    "decoder that takes more": (
+        {"decoder": Sequential(Linear(4, 9))},
+        r"decoder does not take rows of 3 numbers: Linear\(4, 9\) was given rows of width 3",
+    ),
+    "decoder that puts out fewer": (
+        {"decoder": Sequential(Linear(3, 5), ReLU(), Linear(5, 8))},
+        "decoder puts out rows of 8 numbers; expected 9, as many as Bernoulli takes: let its last layer have 9 outputs",
+    ),
+    "decoder for another likelihood": (
+        {"decoder": Sequential(Linear(3, 9)), "likelihood": "gaussian_decoded"},
+        "decoder puts out rows of 9 numbers; expected 18, as many as GaussianDecoded takes",
+    ),
+    "layers that do not follow each other": (
+        {"encoder": Sequential(Linear(9, 5), Linear(4, 6))},
+        r"encoder does not take rows of 9 numbers: Linear\(4, 6\) was given rows of width 5",
+    ),
+    "sigma beside a likelihood": (
+        {"likelihood": Gaussian(0.1), "sigma": 0.1},
+        "sigma and a likelihood of your own were both given; give sigma to the likelihood",
+    ),
+    "sigma beside a likelihood of ones own": ({"likelihood": Cauchy(), "sigma": 1.0}, "sigma and a likelihood"),
+    "beta beside an objective": (
+        {"objective": ELBO(2.0), "beta": 2.0},
+        r"beta=2\.0 does nothing beside objective of your own: leave it out",
+    ),
+    "free bits beside an objective": ({"objective": ELBO(), "free_bits": 0.1}, r"free_bits=0\.1 does nothing beside"),
+    "free bits without a closed form": (
+        {"prior": Wide(), "free_bits": 0.1},
+        "free bits need the KL of each latent dimension, and of this posterior and prior no closed form",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_does_not_fit_is_refused_with_what_to_do(case):
+    settings, says = REFUSED[case]
+    with pytest.raises(ConfigError, match=says):
+        sv.VAE(9, 3, **settings)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"hidden": (5,)}, {"hidden": [5, 4]}, {"hidden": ()}, {"activation": "tanh"}, {"init": "he_normal"}]
+)
+def test_what_is_set_of_networks_beside_both_of_ones_own_is_refused(settings):
+    (name,) = settings
+    with pytest.raises(ConfigError, match=rf"{name}=.*does nothing beside encoder and decoder of your own: leave it"):
+        sv.VAE(9, 3, encoder=encoder(), decoder=decoder(), **settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "part"), [("posterior", DiagonalGaussian), ("prior", StandardNormal), ("objective", ELBO)]
+)
+def test_an_autoencoder_has_no_posterior_prior_or_objective(name, part):
+    with pytest.raises(ConfigError, match=f"an Autoencoder has no {name}: leave it out, or take a VAE"):
+        sv.Autoencoder(9, 3, **{name: part()})
+
+
+@pytest.mark.parametrize("kind", [sv.IWAE, sv.SemiSupervisedVAE])
+def test_an_objective_beside_a_bound_is_refused(kind):
+    with pytest.raises(ConfigError, match=rf"the objective of an? {kind.__name__} is its bound: take a VAE"):
+        kind(9, 3, objective=ELBO())
+
+
+@pytest.mark.parametrize("kind", [sv.ConditionalVAE, sv.SemiSupervisedVAE])
+@pytest.mark.parametrize("name", ["encoder", "decoder"])
+def test_a_network_that_takes_no_class_is_refused_by_a_model_that_does(kind, name):
+    plain = Sequential(Linear(9, 6)) if name == "encoder" else Sequential(Linear(3, 9))
+    with pytest.raises(ConfigError, match=f"{name}=.*expected a ConditionalSequential, which is given the class"):
+        kind(9, 3, classes=4, **{name: plain})
+
+
+@pytest.mark.parametrize("kind", [sv.VAE, sv.IWAE, sv.Autoencoder])
+@pytest.mark.parametrize("name", ["encoder", "decoder"])
+def test_a_network_that_takes_a_class_is_refused_by_a_model_that_does_not(kind, name):
+    outputs = {"encoder": 3 if kind is sv.Autoencoder else 6, "decoder": 9}[name]
+    network = ConditionalSequential(ConditionalLinear(9 if name == "encoder" else 3, 4, outputs))
+    with pytest.raises(ConfigError, match=name):
+        kind(9, 3, **{name: network})
+
+
+@pytest.mark.parametrize("name", ["encoder", "decoder"])
+def test_a_network_of_another_number_of_classes_is_refused(name):
+    with pytest.raises(ConfigError, match=name):
+        sv.ConditionalVAE(9, 3, classes=4, **{name: conditional_networks(3)[name]})
+
+
+def test_a_model_of_whole_rows_is_completed_and_one_of_other_densities_is_refused():
+    model = model_of(lambda: {"encoder": encoder(), "objective": ELBO(2.0), "likelihood": Gaussian(0.2)})
+    x = np.where(uniform(5, 7, 9) < 0.3, np.nan, X)
+    y = model.complete(x, samples=5)
+    assert np.isfinite(y).all() and np.array_equal(y[~np.isnan(x)], x[~np.isnan(x)])
+    for own in (PARTS["posterior"], PARTS["prior"]):
+        with pytest.raises(
+            ConfigError, match="complete weighs draws by a DiagonalGaussian posterior and a StandardNor"
+        ):
+            model_of(own).complete(x)
+
+
+# --- whose part it is
+
+
+@pytest.mark.parametrize("name", ["encoder", "decoder", "posterior", "prior", "likelihood", "objective"])
+def test_a_part_belongs_to_one_model(name):
+    own = PARTS["all"]()
+    first = model_of(lambda: {name: own[name]})
+    before = answers(first)
+    with pytest.raises(ConfigError, match=rf"{name} is a \w+ that belongs to another model; make one of its own"):
+        model_of(lambda: {name: own[name]}, seed=5)
+    assert all(np.array_equal(a, b) for a, b in zip(answers(first), before, strict=True))
+
+
+def test_a_layer_inside_a_part_belongs_to_that_model_too():
+    layer = Linear(9, 6)
+    sv.VAE(9, 3, encoder=Sequential(layer))
+    with pytest.raises(ConfigError, match=r"encoder\.0 is a Linear that belongs to another model"):
+        sv.VAE(9, 3, encoder=Sequential(layer))
+
+
+@pytest.mark.parametrize("wrong", [{"latent_dim": 4}, {"prior": HalfPrior()}, {"beta": -1.0}, {"backend": "torch"}])
+def test_a_part_of_a_model_that_was_refused_is_free(wrong):
+    part = encoder()
+    with pytest.raises(sv.errors.ScratchVAEError):
+        sv.VAE(**{"input_dim": 9, "latent_dim": 3, "encoder": part, **wrong})
+    assert sv.VAE(9, 3, encoder=part).encoder is part
+
+
+def test_one_part_in_two_places_of_a_model_is_refused():
+    network = Sequential(Linear(4, 4))
+    with pytest.raises(ConfigError, match="coder"):
+        sv.VAE(4, 4, likelihood="gaussian", posterior=Noisy(), encoder=network, decoder=network)
+
+
+@pytest.mark.parametrize("backend", ["numpy", pytest.param("native", marks=needs_compiler)])
+def test_the_usual_parts_of_a_model_belong_to_it_as_well(backend):
+    first = sv.VAE(9, 3, (5,), backend=backend)
+    before = first.embed(X)
+    with pytest.raises(ConfigError, match=r"encoder is a \w+ that belongs to another model"):
+        sv.VAE(9, 3, encoder=first.encoder)
+    assert np.array_equal(first.embed(X), before)
+
+
+def test_a_model_says_which_parts_are_its_users_own():
+    assert repr(model_of(PARTS["encoder"])).startswith("<VAE 9-512-3, relu, own encoder, ")
+    assert "own" not in repr(model_of(dict))
+    assert re.search("Cauchy.*own encoder, own decoder", repr(model_of(PARTS["all"])))
+
+
+def test_there_is_a_test_of_every_kind_of_part():
+    own = PARTS["all"]()
+    assert own.keys() == set(sv.VAE.part_names)
+    assert not {type(part) for part in own.values()} & set(LIKELIHOODS.values())
+
+
+class Gain(Layer):
+    """y = g ⊙ x, with a backward that is right, or wrong in a way that is easily made."""
+
+    def __init__(self, size, how="right"):
+        self.size, self.how = size, how
+
+    def parameter_shapes(self):
+        return {"g": (self.size,)}
+
+    def initial_values(self, rng):
+        return {"g": np.ones(self.size)}
+
+    def output_shape(self, input_shape):
+        return input_shape
+
+    def forward(self, x):
+        self.x = x
+        return x * self.g
+
+    def backward(self, dy):
+        gradient = (dy * self.x).sum(axis=0)
+        if self.how == "right":
+            self.dg[...] = gradient
+        elif self.how == "replaced":
+            self.dg = gradient
+        elif self.how == "added":
+            self.dg += gradient
+        return dy * self.g
+
+
+@pytest.mark.parametrize("how", ["replaced", "added", "left out"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_gradient_that_is_not_written_in_place_is_told_by_name(how, dtype):
+    def made(how):
+        return sv.VAE(9, 3, (5,), encoder=Sequential(Gain(9, how), Linear(9, 6)), dtype=dtype)
+
+    for train in (lambda model: sv.Trainer(model).fit(X, 1), lambda model: model.loss_and_grads(X)):
+        with pytest.raises(ConfigError, match=r"Gain.backward has not written the gradient of encoder.0.g in place"):
+            train(made(how))
+        train(made("right"))
+
+
+@pytest.mark.parametrize(
+    "name", ["beta", "latent_dim", "encoder", "prior", "objective", "likelihood", "config", "parts"]
+)
+def test_what_a_model_was_made_of_cannot_be_set_afterwards(name):
+    model = sv.VAE(9, 3, (5,))
+    before = getattr(model, name, None)
+    with pytest.raises(ConfigError, match=f"{name} of a model is fixed"):
+        setattr(model, name, before)
+    model.remark = "anything else may be"
+
+
+def test_the_width_of_the_data_is_what_an_encoder_takes_or_a_decoder_puts_out():
+    assert sv.VAE(encoder=Sequential(Linear(9, 6)), latent_dim=3).input_dim == 9
+    assert sv.VAE(decoder=Linear(3, 9), latent_dim=3).input_dim == 9
+    assert sv.VAE(decoder=Linear(3, 18), latent_dim=3, likelihood="gaussian_decoded").input_dim == 9
+    assert sv.VAE(encoder=Linear(784, 6), latent_dim=3).input_dim == sv.VAE(latent_dim=3).input_dim == 784
+
+
+def test_a_layer_of_ones_own_may_have_a_seed_of_its_own():
+    models = [
+        sv.VAE(9, 3, encoder=Linear(9, 6, seed=own), decoder=Linear(3, 9), seed=seed)
+        for own, seed in ((5, 0), (5, 1), (None, 0), (None, 1))
+    ]
+    weights = [model.params["encoder.W"] for model in models]
+    assert np.array_equal(weights[0], weights[1])
+    assert not np.array_equal(weights[2], weights[3]) and not np.array_equal(weights[0], weights[2])

@@ -1,0 +1,117 @@
+"""The posterior: what an encoder's output means, how likely a draw is, and where its gradients go."""
+
+import numpy as np
+import pytest
+from drawing import batches, normal, seeds, widths
+from hypothesis import given
+from scipy import stats
+
+from scratchvae.errors import ConfigError, DTypeError, ShapeError
+from scratchvae.gradcheck import check
+from scratchvae.probability import DiagonalGaussian, Posterior, Reparameterize
+
+
+@given(seed=seeds, rows=batches, width=widths)
+def test_a_diagonal_gaussian_draws_mu_plus_sigma_eps_and_knows_how_likely_that_was(seed, rows, width):
+    h, eps = normal(seed, rows, 2 * width), normal(seed + 1, rows, width)
+    mu, sigma = h[:, :width], np.exp(h[:, width:] / 2)
+    posterior = DiagonalGaussian()
+    z = posterior.forward(h, eps)
+    np.testing.assert_allclose(z, mu + sigma * eps, rtol=1e-13, atol=1e-15)
+    exact = stats.norm(mu, sigma).logpdf(mu + sigma * eps).sum(axis=1)
+    np.testing.assert_allclose(posterior.log_prob(), exact, rtol=1e-9, atol=1e-10)
+
+
+def test_its_parameters_are_mu_and_logvar_and_its_mean_is_mu():
+    posterior, h = DiagonalGaussian(), normal(0, 4, 6)
+    mu, logvar = posterior.parameters(h)
+    assert np.array_equal(np.hstack([mu, logvar]), h) and np.array_equal(posterior.mean(h), h[:, :3])
+    eps = normal(1, 4, 3)
+    drawn = posterior.draw((h[:, :3], h[:, 3:]), eps)
+    np.testing.assert_allclose(drawn, posterior.forward(h, eps), rtol=1e-14)
+    assert not np.shares_memory(drawn, posterior.forward(h, eps))
+    assert (posterior.outputs(3), posterior.noise(3), posterior.output_shape((6,))) == (6, 3, (3,))
+    with pytest.raises(ShapeError, match="DiagonalGaussian was given rows of width 5; expected 2 numbers for each"):
+        DiagonalGaussian().forward(normal(0, 4, 5), eps)
+
+
+# ∂/∂h and ∂/∂ε of Σ dz·z + Σ dlog_q·log q + Σ dμ·μ + Σ dℓ·log σ², all at once
+@given(seed=seeds, rows=batches, width=widths)
+def test_all_that_its_backward_is_given_adds_up(seed, rows, width):
+    posterior = DiagonalGaussian()
+
+    def forward(h, eps):
+        z = posterior.forward(h, eps).copy()
+        return np.hstack([z, posterior.log_prob()[:, None], h])
+
+    def backward(upstream, h, eps):
+        dz, dlog_q, dparameters = np.split(upstream, [width, width + 1], axis=1)
+        dz, dlog_q = np.ascontiguousarray(dz), dlog_q[:, 0].copy()
+        dmu, dlogvar = (half.copy() for half in np.split(dparameters, 2, axis=1))
+        return posterior.backward(dz, dlog_q, (dmu, dlogvar)).copy(), posterior.backward_noise(dz, dlog_q).copy()
+
+    h, eps = normal(seed, rows, 2 * width), normal(seed + 1, rows, width)
+    assert check(forward, backward, h, eps), check(forward, backward, h, eps)
+
+
+def test_what_is_not_given_adds_nothing():
+    posterior, h, eps, dz = DiagonalGaussian(), normal(0, 4, 6), normal(1, 4, 3), normal(2, 4, 3)
+    posterior.forward(h, eps)
+    plain = posterior.backward(dz).copy()
+    draw = Reparameterize()
+    draw.forward(h[:, :3].copy(), h[:, 3:].copy(), eps)
+    np.testing.assert_allclose(plain, np.hstack(draw.backward(dz)), rtol=1e-15)
+    zeros = np.zeros((4, 3))
+    assert np.array_equal(posterior.backward(dz, np.zeros(4), (zeros, zeros)), plain)
+    np.testing.assert_allclose(posterior.backward_noise(dz), draw.backward_noise(dz), rtol=1e-15)
+
+
+def test_what_does_not_fit_or_comes_too_early_is_refused():
+    posterior, dz = DiagonalGaussian(), normal(2, 4, 3)
+    with pytest.raises(ShapeError, match="log_prob was called before forward; call forward first"):
+        posterior.log_prob()
+    posterior.forward(normal(0, 4, 6), normal(1, 4, 3))
+    for back in (posterior.backward, posterior.backward_noise):
+        with pytest.raises(ShapeError, match=r"dz of shape \(4, 2\); expected \(4, 3\)"):
+            back(dz[:, :2])
+        for wrong in (np.ones(3), np.ones((4, 1)), np.ones((4, 3))):
+            with pytest.raises(ShapeError, match=r"dlog_q of shape .*; expected \(4,\)"):
+                back(dz, wrong)
+        with pytest.raises(DTypeError, match="dlog_q of dtype float32"):
+            back(dz, np.ones(4, "float32"))
+
+
+class Shifted(Posterior):
+    """z = h + (ε₁ + ε₂)/√2: of one output and two numbers of noise for each dimension."""
+
+    outputs_per_latent = 1
+    noise_per_latent = 2
+
+    def forward(self, h, eps):
+        return h + (eps[:, : h.shape[1]] + eps[:, h.shape[1] :]) / 2**0.5
+
+    def backward(self, dz, dlog_q=None):
+        return dz
+
+
+def test_a_posterior_of_ones_own_has_a_mean_parameters_and_draws_without_writing_them():
+    posterior, h, eps = Shifted(), normal(0, 4, 3), normal(1, 4, 6)
+    assert (posterior.outputs(3), posterior.noise(3), posterior.output_shape((3,))) == (3, 6, (3,))
+    assert np.array_equal(posterior.mean(h), h)
+    assert posterior.mean(h.astype("float32")).dtype == np.float32
+    (parameters,) = posterior.parameters(h)
+    assert parameters is h
+    assert np.array_equal(posterior.draw((h,), eps), posterior.forward(h, eps))
+
+
+@pytest.mark.parametrize(
+    ("ask", "method"),
+    [
+        (lambda posterior: posterior.log_prob(), "log_prob()"),
+        (lambda posterior: posterior.backward_noise(normal(0, 4, 3)), "backward_noise(dz, dlog_q)"),
+    ],
+)
+def test_what_it_was_not_taught_it_names(ask, method):
+    with pytest.raises(ConfigError) as refusal:
+        ask(Shifted())
+    assert str(refusal.value).startswith(f"Shifted has no {method}") and "write it in the class" in str(refusal.value)

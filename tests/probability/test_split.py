@@ -1,0 +1,24 @@
+"""One row cut into two halves."""
+
+import numpy as np
+import pytest
+from drawing import batches, normal, seeds, widths
+from hypothesis import given
+
+from scratchvae.errors import ShapeError
+from scratchvae.probability import Split
+
+
+@given(batches, widths, seeds)
+def test_split_copies_both_halves_and_puts_their_gradients_back_in_place(batch, half, seed):
+    layer, x = Split(), normal(seed, batch, 2 * half)
+    left, right = layer.forward(x)
+    assert np.array_equal(np.hstack([left, right]), x)
+    assert left.flags.c_contiguous and right.flags.c_contiguous
+    dx = layer.backward(left.copy(), right.copy())
+    assert np.array_equal(dx, x)
+
+
+def test_an_odd_number_of_columns_has_no_halves():
+    with pytest.raises(ShapeError, match="rows of width 3; expected an even width"):
+        Split().forward(normal(0, 4, 3))
