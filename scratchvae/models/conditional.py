@@ -71,6 +71,8 @@ class ConditionalVAE(VAE):
         targets: Array | None = None,
     ) -> Terms:
         """As `VAE.forward`, of rows whose classes are the one-hot rows of targets (B, K)."""
+        if targets is None:
+            raise ConfigError("targets are missing: give forward the classes of the rows as one-hot rows (B, K)")
         self.reserve(len(x))
         h = self.encoder.forward(x if corrupted is None else corrupted, targets)
         h, x, eps = self.draws.forward(h, x, eps)

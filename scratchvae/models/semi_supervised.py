@@ -104,7 +104,8 @@ class SemiSupervisedVAE(ConditionalVAE):
         `reconstruction` holds what is said of the data, α log q(y | x) of a label too; `kl` the divergence; see
         `MarginalBound`.
         """
-        assert targets is not None
+        if targets is None:
+            raise ConfigError("targets are missing: give forward one-hot rows (B, K), zeros where there is no label")
         rows, tall = len(x), self.classes * len(x)
         self.reserve(rows)
         x_tall, eps_tall = self._x[:tall], self._eps[:tall]

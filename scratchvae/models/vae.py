@@ -85,10 +85,11 @@ class VAE(Model):
             self.kl = fused(self.prior.kl(self.posterior, self.objective.exact_kl), self.backend)
             self.draws = Draws(self.objective.draws)
             self.chunk_rows = max(1, type(self).chunk_rows // self.objective.draws)
-            if self.objective.kl_per_dimension and not self.kl.by_dimension:
+            exact = self.objective.exact_kl and self.kl.by_dimension
+            if self.objective.kl_per_dimension and not exact:
                 raise ConfigError(
                     "free bits need the KL of each latent dimension, and of this posterior and prior no closed form is "
-                    "known: leave them out"
+                    "known, or the objective (exact_kl = False) asks for none: leave them out"
                 )
 
     def bind(self, buffers: BatchBuffers) -> None:

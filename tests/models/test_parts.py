@@ -1067,3 +1067,21 @@ def test_a_layer_of_ones_own_may_have_a_seed_of_its_own():
     weights = [model.params["encoder.W"] for model in models]
     assert np.array_equal(weights[0], weights[1])
     assert not np.array_equal(weights[2], weights[3]) and not np.array_equal(weights[0], weights[2])
+
+
+class OneDraw(ELBO):
+    """The bound with the KL of the draw, where the closed form is known too."""
+
+    exact_kl = False
+
+
+def test_free_bits_of_a_drawn_kl_are_refused():
+    with pytest.raises(ConfigError, match="free bits need the KL of each latent dimension"):
+        sv.VAE(6, 2, (4,), objective=OneDraw(free_bits=0.1))
+
+
+@pytest.mark.parametrize("kind", [sv.ConditionalVAE, sv.SemiSupervisedVAE])
+def test_forward_without_classes_is_refused(kind):
+    model = kind(6, 2, (4,), classes=3)
+    with pytest.raises(ConfigError, match="targets are missing"):
+        model.forward(np.ones((5, 6), "float32"), np.ones((5, 2), "float32"))
