@@ -39,7 +39,7 @@ def surviving() -> Iterator[None]:
 
 
 def told(error: Exception) -> Exception:
-    """What is to be raised in the place of `error`: itself, unless it is of a device that did not survive."""
+    """The error to raise for `error`: itself, unless it comes from a device that did not survive."""
     kind = type(error)
     if kind.__module__.partition(".")[0] not in ("cupy", "cupy_backends") or kind.__name__ not in FATAL:
         return error

@@ -59,7 +59,7 @@ def labels_to_learn(args: argparse.Namespace, model: Model, rows: Split) -> Arra
 
 
 def what_is_told(args: argparse.Namespace, model: Model, learning: Split, validating: Split) -> dict[str, Any]:
-    """What `Trainer.fit` is told of labels, besides the rows."""
+    """The arguments of `Trainer.fit` that concern labels."""
     watched = validating.labels if needs_labels(model) else None
     return {"labels": labels_to_learn(args, model, learning), "validation_labels": watched}
 

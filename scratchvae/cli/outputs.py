@@ -69,7 +69,7 @@ def held_back(*categories: type[Warning]) -> Iterator[list[str]]:
 
 
 def print_warning(message: str) -> None:
-    """What `train` warns of, in one line on standard error."""
+    """Print a warning of `train` on standard error, in one line."""
     print(f"scratchvae train: warning: {message}", file=sys.stderr, flush=True)
 
 

@@ -18,7 +18,7 @@ LAST_FINITE = "last-finite.npz"
 
 
 def make_checkpoint(args: argparse.Namespace, out: Path) -> Checkpoint | None:
-    """What keeps training on the disk as it goes; None unless it is asked for."""
+    """The callback that writes checkpoints while training; None unless it is asked for."""
     if not hasattr(args, "checkpoint") and not args.resume:
         refuse(args, "without checkpoints: leave it out, or add --checkpoint", "every", "keep")
         return None
@@ -41,7 +41,7 @@ def tell_of_resuming(say: Speaker, checkpoint: Checkpoint | None) -> None:
 
 
 class LastFinite(Callback):
-    """Where training diverges, writes the model as it was before that step into the folder `out`."""
+    """Write the model into the folder `out` if training diverges, as it was before that step."""
 
     def __init__(self, out: Path) -> None:
         self.path = out / LAST_FINITE

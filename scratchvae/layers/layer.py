@@ -69,7 +69,7 @@ class Layer(Module):
         raise NotImplementedError
 
     def backward_parameters(self, dy: Array) -> None:
-        """As `backward`, but stop at the parameters if that is less work: nothing follows the first layer."""
+        """The parameter gradients of `backward` alone, for the first layer, whose dx nobody needs."""
         self.backward(dy)
 
 

@@ -45,7 +45,7 @@ class Sequential(Layer):
         return {str(k): layer for k, layer in enumerate(self.layers)}
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """What each layer makes of the shape that the one before puts out. Raises ShapeError."""
+        """The output shape of the last layer, found layer by layer. Raises ShapeError."""
         for layer in self.layers:
             input_shape = layer.output_shape(input_shape)
         return input_shape

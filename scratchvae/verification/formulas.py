@@ -120,6 +120,12 @@ def autoencoded(
     return outputs, h[:, : eps.shape[1]], h[:, eps.shape[1] :]
 
 
+def encoder_input(x: Any, corrupted: Any, observed: Any = None) -> Any:
+    """The rows that the encoder sees (B, D): `corrupted` in place of x, if given, and 0 where `observed` is 0."""
+    seen = x if corrupted is None else corrupted
+    return seen if observed is None else seen * observed
+
+
 def negative_elbo(
     oracle: Oracle,
     params: dict[str, Any],
@@ -136,10 +142,8 @@ def negative_elbo(
     With free bits, each dimension's mean KL counts as that many at least; μ and σ are those of `corrupted`, if given.
     Where `observed` (B, D) is given and 0, x_n is not scored, and the encoder sees 0.
     """
-    seen = x if corrupted is None else corrupted
-    outputs, mu, logvar = autoencoded(
-        oracle, params, seen if observed is None else seen * observed, eps, config, targets
-    )
+    seen = encoder_input(x, corrupted, observed)
+    outputs, mu, logvar = autoencoded(oracle, params, seen, eps, config, targets)
     reconstruction = observed_log_likelihood(oracle, params, outputs, x, config, observed)
     return beta * charged_kl(oracle, mu, logvar, config["free_bits"]) - reconstruction.sum() / len(x)
 
@@ -160,8 +164,8 @@ def negative_importance_bound(
 
     With K = 1 it is the ELBO whose KL is that of the one draw. The others are as in `negative_elbo`.
     """
-    seen, K = x if corrupted is None else corrupted, config["importance_samples"]
-    h = network(oracle, params, "encoder", seen if observed is None else seen * observed, config, targets)
+    seen, K = encoder_input(x, corrupted, observed), config["importance_samples"]
+    h = network(oracle, params, "encoder", seen, config, targets)
     total: Any = None
     for k, columns in enumerate(np.split(np.arange(eps.shape[1]), K)):
         z, log_q, log_p = draw(oracle, params, h, eps[:, columns[0] : columns[-1] + 1])
@@ -193,7 +197,7 @@ def negative_marginal_bound(
 
     Zeros in a row of `targets` stand for a class that is not known. With `draw`, the KL is that of the one draw.
     """
-    seen = x if corrupted is None else corrupted
+    seen = encoder_input(x, corrupted)
     logits = network(oracle, params, "classifier", seen, config, None)
     every, terms = np.eye(targets.shape[1]), []
     for k in range(len(every)):
