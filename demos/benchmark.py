@@ -40,7 +40,7 @@
 # What a single row costs to encode is, on NumPy and PyTorch alike, mostly the product of a row with W, which reads W
 # whole: half of PyTorch's time would leave 3 μs for everything else.
 #
-# On a GPU nothing was measured yet. A step as one CUDA graph waits for that: CuPy refuses to record cuBLAS.
+# On a GPU a step is bound by what Python takes to launch it: see `demos/gpu_check.py`. CuPy refuses to record cuBLAS.
 
 # %%
 import argparse

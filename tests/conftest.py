@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from scratchvae.backend import get_backend
 from scratchvae.datasets import load
+from scratchvae.errors import BackendError
 
 settings.register_profile(
     "house",
@@ -18,6 +20,17 @@ settings.register_profile(
     "mutation", settings.get_profile("house"), max_examples=5, derandomize=True, phases=[Phase.explicit, Phase.generate]
 )
 settings.load_profile("house")
+
+
+@pytest.fixture(scope="session")
+def gpu():
+    """The CuPy backend; skips without a GPU, or fails where SCRATCHVAE_REQUIRE_GPU demands one."""
+    try:
+        return get_backend("cupy")
+    except BackendError as error:
+        if os.environ.get("SCRATCHVAE_REQUIRE_GPU"):
+            pytest.fail(f"SCRATCHVAE_REQUIRE_GPU is set, but {error}")
+        pytest.skip(str(error))
 
 
 @pytest.fixture

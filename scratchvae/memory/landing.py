@@ -13,13 +13,18 @@ class Landing:
     """Room on the device for batches that are made on the host: as tall as the tallest so far, and kept.
 
     A batch is copied into pinned memory first, from which the device fetches it while the host goes on. There are two
-    such stages, used in turn: a stage is written again only once the device has fetched what was in it.
+    such stages, used in turn: a stage is written again only once the device has fetched what was in it. CuPy gives a
+    pinned block that nobody refers to any longer to whoever asks next, copies in flight or not, so a `Landing` that is
+    deleted waits for its own.
     """
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self._room: Array | None = None
         self._stages: list[tuple[Array, Any]] = []
+
+    def __del__(self) -> None:
+        self._wait()
 
     def bring(self, host: Array) -> Array:
         """The rows of `host` on the device, a loan until the next call; `host` itself where that is the device."""
@@ -37,7 +42,10 @@ class Landing:
         return device
 
     def _make_room(self, host: Array) -> None:
-        for _, fetched in self._stages:
-            fetched.synchronize()
+        self._wait()
         self._room = self.backend.xp.empty(host.shape, host.dtype)
         self._stages = [(self.backend.pinned(host.shape, host.dtype), self.backend.event()) for _ in range(2)]
+
+    def _wait(self) -> None:
+        for _, fetched in self._stages:
+            fetched.synchronize()

@@ -62,6 +62,14 @@ def test_two_batches_may_be_under_way_at_once():
     assert len(device.under_way) == 2
 
 
+def test_one_that_is_deleted_waits_for_what_is_under_way():
+    device = Late()
+    for k in range(2):
+        device.bring(normal(k, 4, 3))
+    del device.landing
+    assert device.under_way == []
+
+
 def test_room_is_made_once_and_nothing_is_copied_where_the_host_is_the_device():
     host = normal(0, 4, 3)
     assert Landing(NUMPY).bring(host) is host

@@ -1,0 +1,602 @@
+# %% [markdown]
+# # Does it work on this GPU, and how fast?
+# About six minutes on a machine with a CUDA device and CuPy; PyTorch and JAX are timed beside it where they are
+# installed. Each check is a process with a limit of its own, so that one that hangs or crashes takes no other with it.
+# Those that measure no time run side by side, those that do run alone.
+#
+#     python demos/gpu_check.py                          all checks, then a table
+#     python demos/gpu_check.py --json gpu.json          and everything that was found, as JSON
+#     python demos/gpu_check.py --only gradient graph    some of them
+
+# %%
+import argparse
+import contextlib
+import ctypes
+import gc
+import hashlib
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from measuring import machine
+
+import scratchvae as sv
+from scratchvae.disk import whole_file
+from scratchvae.errors import BackendError
+from scratchvae.memory import Landing
+from scratchvae.models.network import ACTIVATIONS
+from scratchvae.models.parts import LIKELIHOODS
+
+ROOT = Path(__file__).resolve().parent.parent
+ROWS = np.random.default_rng(0).random((10_000, 784), np.float32)
+EPS = np.random.default_rng(1).standard_normal((4096, 20), np.float32)
+
+
+# %% [markdown]
+# ## What is right
+# Each check returns what it found, as JSON can hold it: `ok` says whether that is right, `summary` is its row of the
+# table.
+
+
+# %%
+def device():
+    """The card, the versions, and whether CuPy is imported without a warning."""
+    backend = sv.get_backend("cupy")
+    cupy = backend.xp
+    properties = cupy.cuda.runtime.getDeviceProperties(0)
+    with contextlib.redirect_stdout(io.StringIO()) as config:
+        cupy.show_config()
+    quiet = subprocess.run([sys.executable, "-W", "error", "-c", "import cupy"], capture_output=True, text=True)
+    return {
+        **machine.facts(backend),
+        "compute_capability": f"{properties['major']}.{properties['minor']}",
+        "multiprocessors": properties["multiProcessorCount"],
+        "memory_MB": properties["totalGlobalMem"] / 2**20,
+        "pageable_memory_access": cupy.cuda.Device().attributes.get("PageableMemoryAccess"),
+        "auto": sv.get_backend("auto").name,
+        "config": config.getvalue(),
+        "import_warnings": quiet.stderr[-500:],
+        "summary": f"{properties['name'].decode()}, CuPy {cupy.__version__}, NumPy {np.__version__}",
+        "ok": sv.get_backend("auto").name == "cupy" and quiet.returncode == 0,
+    }
+
+
+def tests():
+    """The tests marked gpu; none may be skipped."""
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "--durations=10", "-p", "no:cacheprovider"]
+    environment = {**os.environ, "SCRATCHVAE_REQUIRE_GPU": "1", "CI": "1"}
+    run = subprocess.run(
+        [*command, "tests/gpu", "tests/fused"], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    counts = {word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|skipped|error)", run.stdout)}
+    clean = run.returncode == 0 and counts.get("passed", 0) > 0 and "skipped" not in counts
+    summary = ", ".join(f"{number} {word}" for word, number in counts.items())
+    return {**counts, "output": run.stdout[-6000:], "ok": clean, "summary": summary}
+
+
+def gradient():
+    """The gradient in float32 on the GPU against float64 on the CPU: rounding alone, so about 1e-6; TF32 shows 3e-4."""
+    found = {}
+    for batch in (128, 2048):
+        gradients = []
+        for backend, dtype in (("numpy", "float64"), ("cupy", "float32")):
+            vae = sv.VAE(backend=backend, dtype=dtype)
+            _, grads = vae.loss_and_grads(ROWS[:batch].astype(dtype), EPS[:batch].astype(dtype))
+            gradients.append(np.concatenate([sv.to_numpy(grad).ravel() for grad in grads.values()]).astype(float))
+        exact, given = gradients
+        found[f"relative_error_{batch}"] = float(np.linalg.norm(given - exact) / np.linalg.norm(exact))
+    worst = max(found.values())
+    return {**found, "ok": worst < 1e-5, "summary": f"float32 against float64 on the CPU: relative error {worst:.1e}"}
+
+
+def same_bits():
+    """An epoch twice as it is and once with each launch waited for: a race would give other bits."""
+    code = "import gpu_check; print(gpu_check.weights_after_an_epoch())"
+    hashes = []
+    for blocking in ("", "", "1"):
+        environment = {**os.environ, **({"CUDA_LAUNCH_BLOCKING": "1"} if blocking else {})}
+        run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+        hashes.append(run.stdout.strip() or run.stderr[-300:])
+    same = len(set(hashes)) == 1 and len(hashes[0]) == 64
+    summary = f"{len(set(hashes))} result of 3 epochs, one of them with every launch waited for"
+    return {"hashes": hashes, "ok": same, "summary": summary}
+
+
+def weights_after_an_epoch():
+    vae = sv.VAE(backend="cupy")
+    sv.Trainer(vae, binarize="dynamic").fit(ROWS, 1)
+    return hashlib.sha256(sv.to_numpy(vae.theta).tobytes()).hexdigest()
+
+
+def copies():
+    """Host arrays that change, and buffers that die, while the GPU is still busy with what came before."""
+    backend = sv.get_backend("cupy")
+    cupy = backend.xp
+    big = cupy.ones((8192, 8192), np.float32)
+
+    def keep_busy():
+        for _ in range(20):
+            cupy.matmul(big, big)
+
+    host = np.ones((4096, 784), np.float32)
+    keep_busy()
+    uploaded = backend.upload(host)
+    host[...] = 2
+    overwritten = bool((uploaded == 1).all())
+
+    landing = Landing(backend)
+    landing.bring(np.zeros((4096, 784), np.float32))
+    keep_busy()
+    on_device = landing.bring(np.ones((4096, 784), np.float32))
+    del landing
+    gc.collect()
+    for _ in range(4):
+        backend.pinned((4096, 784), np.float32)[...] = 2
+    died = bool((on_device == 1).all())
+
+    stage, room = backend.pinned((4096, 784), np.float32), cupy.empty((4096, 784), np.float32)
+    stage[...] = 1
+    keep_busy()
+    room.set(stage)
+    stage[...] = 2
+    unguarded = bool((room == 1).all())  # what happens without any wait: here the race is real if this is False
+    kept = f"{overwritten + died} of 2 uploads kept"
+    race = "kept too, so this shows little" if unguarded else "lost, so the danger is real"
+    return {
+        "overwritten_after_upload": overwritten,
+        "buffer_that_died": died,
+        "without_a_wait": unguarded,
+        "ok": overwritten and died,
+        "summary": f"{kept}; one without any wait was {race}",
+    }
+
+
+def digits():
+    """Thirty epochs of the digits, on the CPU and on the GPU, from the same weights and noise."""
+    data = sv.datasets.load("digits")
+    found = {}
+    for backend in ("numpy", "cupy"):
+        vae = sv.VAE(input_dim=64, latent_dim=10, backend=backend)
+        start = time.perf_counter()
+        history = sv.Trainer(vae).fit(data.train.images, epochs=30, validation=data.test.images)
+        found[backend] = {"seconds": time.perf_counter() - start, "validation": history.validation[-1]}
+    difference = abs(found["numpy"]["validation"] - found["cupy"]["validation"])
+    summary = "validation loss {:.3f} on the CPU, {:.3f} on the GPU".format(
+        *(run["validation"] for run in found.values())
+    )
+    return {**found, "difference": difference, "ok": difference < 0.05, "summary": summary}
+
+
+def failures():
+    """Out of memory, then again; and a forked child, which is refused the GPU."""
+    found = {}
+    vae = sv.VAE(backend="cupy")
+    pool = vae.backend.xp.get_default_memory_pool()
+    pool.set_limit(pool.total_bytes() + 2**24)
+    try:
+        sv.VAE(hidden=(20_000,), backend="cupy")
+        found["model"] = "nothing was raised"
+    except Exception as error:
+        found["model"] = f"{type(error).__name__}: {error}"
+    pool.set_limit(0)
+    found["then"] = float(sv.Trainer(vae).step(ROWS[:128]))
+    found["forked"] = run_forked(vae)
+    refused = found["model"].startswith("BackendError")
+    told = refused and found["forked"].startswith("BackendError")
+    return {
+        **found,
+        "ok": told,
+        "summary": "out of memory is told and survived, a forked child is refused" if told else str(found),
+    }
+
+
+def run_forked(vae):
+    ours, theirs = os.pipe()
+    if os.fork() == 0:
+        try:
+            answer = f"{vae.embed(ROWS[:2])[0, 0]}"
+        except BaseException as error:
+            answer = f"{type(error).__name__}: {error}"
+        os.write(theirs, answer.encode()[:1000])
+        os._exit(0)
+    os.close(theirs)
+    with os.fdopen(ours, "rb") as pipe:
+        return pipe.read().decode()
+
+
+def memcheck():
+    """Three steps under NVIDIA's compute-sanitizer: no access outside an array."""
+    code = "import gpu_check; gpu_check.three_steps()"
+    command = ["compute-sanitizer", "--error-exitcode", "9", sys.executable, "-c", code]
+    try:
+        run = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:
+        return {"skipped": "compute-sanitizer is not installed"}
+    output = (run.stdout + run.stderr)[-2000:]
+    return {
+        "returncode": run.returncode,
+        "output": output,
+        "ok": run.returncode == 0,
+        "summary": output.splitlines()[-1],
+    }
+
+
+def three_steps():
+    for settings in ({}, {"likelihood": "gaussian", "missing": True, "activation": "tanh"}):
+        trainer = sv.Trainer(sv.VAE(backend="cupy", **settings), batch_size=100)
+        trainer.fit(ROWS[:250], 1)
+
+
+# %% [markdown]
+# ## What it costs
+# Host time is what Python takes to put a step in the queue; step time is what passes between two events on the GPU,
+# many steps apart, when nothing waits.
+
+
+# %%
+class Steps:
+    """Steps of a trainer on one batch that is on the GPU, with noise drawn and uploaded as `fit` does."""
+
+    def __init__(self, kind=sv.VAE, batch=128, **settings):
+        self.model = kind(backend="cupy", **settings)
+        self.trainer = sv.Trainer(self.model, batch_size=batch)
+        self.backend, self.batch = self.model.backend, batch
+        self.x = self.backend.upload(ROWS[:batch])
+        self.landing, self.rng = Landing(self.backend), np.random.default_rng(2)
+        self.eps = np.empty((batch, self.model.noise_dim), self.model.dtype)
+        for _ in range(5):
+            self.step()
+        self.finish()
+
+    def step(self):
+        self.rng.standard_normal(out=self.eps, dtype=self.eps.dtype)
+        self.model.forward(self.x, self.landing.bring(self.eps))
+        self.model.backward()
+        self.trainer.optimizer.step(self.model.dtheta)
+
+    def finish(self):
+        self.backend.xp.cuda.Device().synchronize()
+
+    def host_us(self):
+        times = []
+        for _ in range(15):
+            start = time.perf_counter()
+            for _ in range(10):
+                self.step()
+            times.append((time.perf_counter() - start) / 10)
+            self.finish()
+        return 1e6 * median(times)
+
+    def step_us(self, work=None, count=200):
+        work = work or self.step
+        begin, end = (self.backend.xp.cuda.Event() for _ in range(2))
+        times = []
+        for _ in range(5):
+            begin.record()
+            for _ in range(count):
+                work()
+            end.record()
+            end.synchronize()
+            times.append(self.backend.xp.cuda.get_elapsed_time(begin, end) / count)
+        return 1e3 * median(times)
+
+
+def step_times():
+    """Microseconds a step of the reference network, by batch, and of `fit`."""
+    found = {}
+    for batch in (128, 512, 2048):
+        steps = Steps(batch=batch)
+        found[str(batch)] = {"host_us": steps.host_us(), "step_us": steps.step_us()}
+    for name, settings in {"plain": {}, "binarized": {"binarize": "dynamic"}, "clipped": {"clip_norm": 1.0}}.items():
+        for data in ("host", "device"):
+            trainer = sv.Trainer(sv.VAE(backend="cupy"), **settings)
+            rows = ROWS if data == "host" else trainer.model.backend.upload(ROWS)
+            trainer.fit(rows, 1)
+            start = time.perf_counter()
+            trainer.fit(rows, 3)
+            found[f"fit_{name}_{data}"] = {"step_us": (time.perf_counter() - start) / (3 * -(-len(ROWS) // 128)) * 1e6}
+    vae = sv.VAE(backend="cupy")
+    for rows in (1, 128):
+        vae.encode(ROWS[:rows])
+        start = time.perf_counter()
+        for _ in range(200):
+            vae.encode(ROWS[:rows])
+        found[f"encode_{rows}"] = {"us": (time.perf_counter() - start) / 200 * 1e6}
+    return {**found, "summary": in_microseconds("step_us", {name: found[name] for name in ("128", "512", "2048")})}
+
+
+def variants():
+    """Microseconds a step at batch 128: each activation, each likelihood, each model without labels."""
+    found = {}
+    cases = {f"activation {name}": (sv.VAE, {"activation": name}) for name in ACTIVATIONS}
+    cases |= {f"likelihood {name}": (sv.VAE, {"likelihood": name}) for name in LIKELIHOODS}
+    cases |= {"IWAE, 5 samples": (sv.IWAE, {"importance_samples": 5}), "missing": (sv.VAE, {"missing": True})}
+    for name, (kind, settings) in cases.items():
+        steps = Steps(kind, **settings)
+        found[name] = {"host_us": steps.host_us(), "step_us": steps.step_us(count=50)}
+    return {**found, "summary": in_microseconds("step_us", found)}
+
+
+def in_microseconds(key, found):
+    return "µs: " + ", ".join(f"{name} {times[key]:.0f}" for name, times in found.items())
+
+
+def profile():
+    """Ten steps under PyTorch's profiler, which sees every kernel of the process: how long the GPU works."""
+    try:
+        import torch
+        from torch.profiler import ProfilerActivity
+    except ImportError:
+        return {"skipped": "PyTorch is not installed"}
+    torch.cuda.init()
+    torch.zeros(1, device="cuda")
+    found = {}
+    for batch in (128, 2048):
+        steps = Steps(batch=batch)
+        for _ in range(2):  # the first time the profiler itself warms up
+            with torch.profiler.profile(activities=[ProfilerActivity.CUDA]) as profiler:
+                for _ in range(10):
+                    steps.step()
+                steps.finish()
+        with tempfile.NamedTemporaryFile(suffix=".json") as file:
+            profiler.export_chrome_trace(file.name)
+            events = json.loads(Path(file.name).read_text(encoding="utf-8"))["traceEvents"]
+        work = [event for event in events if event.get("cat") in ("kernel", "gpu_memcpy", "gpu_memset")]
+        totals = {}
+        for event in work:
+            count, duration = totals.get(event["name"][:80], (0, 0.0))
+            totals[event["name"][:80]] = count + 1, duration + event["dur"]
+        span = max(e["ts"] + e["dur"] for e in work) - min(e["ts"] for e in work)
+        busy = sum(e["dur"] for e in work)
+        found[str(batch)] = {
+            "kernels_a_step": sum(e["cat"] == "kernel" for e in work) / 10,
+            "busy_us_a_step": busy / 10,
+            "share_busy": busy / span,
+            "by_time": {
+                name: {"count": count / 10, "us": total / 10}
+                for name, (count, total) in sorted(totals.items(), key=lambda item: -item[1][1])[:20]
+            },
+        }
+    return {**found, "summary": in_microseconds("busy_us_a_step", found) + " of work in a step, by batch"}
+
+
+# %% [markdown]
+# ## A step as one CUDA graph
+# CuPy refuses cuBLAS while a stream records. The product is asked of cuBLAS itself here, on CuPy's own handle; all else
+# is recorded as it is. The noise lies in a fixed buffer, and Adam's rates are those of the step that was recorded.
+
+
+# %%
+class Products:
+    """C-contiguous products of float32 matrices by cublasGemmEx, which may be recorded."""
+
+    FLOAT32, COMPUTE_FLOAT32, DEFAULT = 0, 68, -1
+
+    def __init__(self, cupy, stream):
+        from cupy.cuda import device
+
+        device.get_cublas_handle()
+        self.library = ctypes.CDLL(next(path for path in loaded_libraries() if "libcublas.so" in path))
+        with stream:
+            self.handle = ctypes.c_void_p(device.get_cublas_handle())
+        self.call(self.library.cublasSetStream_v2, ctypes.c_void_p(stream.ptr))
+        self.workspace = cupy.empty(32 << 20, np.uint8)
+        pointer = ctypes.c_void_p(self.workspace.data.ptr)
+        self.call(self.library.cublasSetWorkspace_v2, pointer, ctypes.c_size_t(32 << 20))
+        self.one, self.zero = ctypes.c_float(1), ctypes.c_float(0)
+
+    def call(self, function, *arguments):
+        status = function(self.handle, *arguments)
+        if status:
+            raise RuntimeError(f"{function.__name__} returned {status}")
+
+    def side(self, array):
+        """Pointer, leading dimension and whether it is transposed, of array.T as cuBLAS sees it, by columns."""
+        rows, columns = (stride // array.itemsize for stride in array.strides)
+        if columns == 1 or array.shape[1] == 1:
+            return ctypes.c_void_p(array.data.ptr), max(rows, array.shape[1]), 0
+        if rows != 1:
+            raise ValueError(f"an array of shape {array.shape} and strides {array.strides} is no matrix to cuBLAS")
+        return ctypes.c_void_p(array.data.ptr), max(columns, array.shape[0]), 1
+
+    def matmul(self, a, b, out):
+        a2, b2 = (a[None] if a.ndim == 1 else a), (b[:, None] if b.ndim == 1 else b)
+        (rows, inner), columns = a2.shape, b2.shape[1]
+        (a_at, a_step, a_turned), (b_at, b_step, b_turned) = self.side(a2), self.side(b2)
+        f32, alpha, beta = self.FLOAT32, ctypes.byref(self.one), ctypes.byref(self.zero)
+        left, right = (b_at, f32, b_step), (a_at, f32, a_step)
+        result = (ctypes.c_void_p(out.data.ptr), f32, columns, self.COMPUTE_FLOAT32, self.DEFAULT)
+        sizes = (b_turned, a_turned, columns, rows, inner)
+        self.call(self.library.cublasGemmEx, *sizes, alpha, *left, *right, beta, *result)
+        return out
+
+
+def loaded_libraries():
+    maps = Path("/proc/self/maps").read_text(encoding="utf-8")
+    return sorted({line.split(maxsplit=5)[5] for line in maps.splitlines() if ".so" in line})
+
+
+def graph():
+    """Recording: refused as it is; by ctypes, replayed: the same bits as without, and its time."""
+    found = {}
+    steps = Steps()
+    cupy, model = steps.backend.xp, steps.model
+    eps = steps.backend.upload(EPS[:128])
+    with cupy.cuda.Stream(non_blocking=True) as stream:
+        try:
+            stream.begin_capture()
+            model.forward(steps.x, eps)
+            found["as_it_is"] = "recorded"
+        except Exception as error:
+            found["as_it_is"] = f"{type(error).__name__}: {error}"
+        finally:
+            with contextlib.suppress(Exception):
+                stream.end_capture()
+    matmul, stream = cupy.matmul, cupy.cuda.Stream(non_blocking=True)
+    for batch in (128, 512, 2048):
+        steps = Steps(batch=batch)
+        model, optimizer = steps.model, steps.trainer.optimizer
+        eps = steps.backend.upload(EPS[:batch])
+
+        def gradient(model=model, steps=steps, eps=eps):
+            model.forward(steps.x, eps)
+            model.backward()
+
+        def step(gradient=gradient, model=model, optimizer=optimizer):
+            gradient()
+            optimizer.step(model.dtheta)
+
+        gradient()
+        expected = model.dtheta.get()
+        with stream:
+            products = Products(cupy, stream)
+            cupy.matmul = products.matmul
+            try:
+                gradient()
+                stream.synchronize()
+                direct = model.dtheta.get()
+                graphs = {}
+                for name, work in {"gradient": gradient, "step": step}.items():
+                    stream.begin_capture()
+                    work()
+                    graphs[name] = stream.end_capture()
+                model.dtheta.fill(np.nan)
+                graphs["gradient"].launch(stream)
+                stream.synchronize()
+                replayed = model.dtheta.get()
+                direct_us = steps.step_us(step)
+                graph_us = steps.step_us(lambda graph=graphs["step"]: graph.launch(stream), count=1000)
+            finally:
+                cupy.matmul = matmul
+        found[str(batch)] = {
+            "same_bits": bool(np.array_equal(replayed, direct)),
+            "same_bits_as_cupy_matmul": bool(np.array_equal(replayed, expected)),
+            "difference_from_cupy_matmul": float(np.abs(replayed - expected).max()),
+            "direct_us": direct_us,
+            "graph_us": graph_us,
+        }
+    sizes = {batch: found[batch] for batch in ("128", "512", "2048")}
+    same = all(size["same_bits"] for size in sizes.values())
+    summary = f"{'same' if same else 'other'} bits; a step in {in_microseconds('graph_us', sizes)}, by batch"
+    return {**found, "ok": same, "summary": summary}
+
+
+def benchmark():
+    """`demos/benchmark.py` on the GPU, against the products alone, PyTorch and JAX."""
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Path(folder) / "benchmark.json"
+        options = ["--backend", "cupy", "--batch", "128", "2048", "--rounds", "5", "--seconds", "0.2"]
+        contenders = ["--only", "products", "torch-fused", "torch-graph", "jax"]
+        command = [sys.executable, ROOT / "demos" / "benchmark.py", *options, *contenders, "--json", kept]
+        run = subprocess.run(command, capture_output=True, text=True)
+        record = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    return {
+        "table": run.stdout[-6000:],
+        "errors": run.stderr[-1500:],
+        "record": record,
+        "ok": run.returncode == 0,
+        "summary": run.stdout,
+    }
+
+
+# %% [markdown]
+# ## All of them
+# A check is given in seconds what it may take, and whether it has to be alone.
+
+# %%
+LIMITS = {
+    device: 60,
+    tests: 150,
+    gradient: 60,
+    same_bits: 90,
+    copies: 60,
+    digits: 90,
+    failures: 60,
+    memcheck: 120,
+    graph: 60,
+    step_times: 60,
+    profile: 60,
+    variants: 60,
+    benchmark: 150,
+}
+TOGETHER = (device, tests, gradient, same_bits, copies, digits, failures, memcheck)
+CHECKS = {check.__name__: check for check in LIMITS}
+
+
+def start(name, folder):
+    paths = [str(ROOT), str(ROOT / "tests"), str(ROOT / "demos"), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    command = [sys.executable, __file__, "--run", name, "--json", str(Path(folder) / name)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def collect(name, process, began, folder):
+    limit = LIMITS[CHECKS[name]]
+    try:
+        output, _ = process.communicate(timeout=max(1.0, began + limit - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return {"ok": False, "error": f"took longer than {limit} s"}
+    found = Path(folder) / name
+    if not found.exists():
+        return {"ok": False, "error": f"ended with code {process.returncode}: {output[-1500:]}"}
+    return {"seconds": time.monotonic() - began, **json.loads(found.read_text(encoding="utf-8"))}
+
+
+def write(path, record):
+    with whole_file(Path(path)) as file:
+        file.write(json.dumps(record, indent=1).encode())
+
+
+def run_all(names, path):
+    record = {}
+    with tempfile.TemporaryDirectory() as folder:
+        together = [name for name in names if CHECKS[name] in TOGETHER]
+        for group in [together, *([name] for name in names if name not in together)]:
+            began = time.monotonic()
+            processes = {name: start(name, folder) for name in group}
+            for name, process in processes.items():
+                record[name] = collect(name, process, began, folder)
+                print(line(name, record[name]), flush=True)
+                if path:
+                    write(path, record)
+    return record
+
+
+def line(name, found):
+    """One row of the table."""
+    verdict = {True: "right", False: "WRONG", None: "measured"}[found.get("ok")]
+    if "skipped" in found:
+        verdict = "skipped"
+    told = next(found[key] for key in ("error", "skipped", "summary") if key in found)
+    return f"{name:<12}{verdict:<10}{found.get('seconds', 0):4.0f} s  {told}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Check and time scratchvae on this machine's GPU.")
+    parser.add_argument("--only", nargs="+", choices=list(CHECKS), default=list(CHECKS), help="some of the checks")
+    parser.add_argument("--json", metavar="FILE", help="write everything that was found to FILE")
+    parser.add_argument("--run", choices=list(CHECKS), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    try:
+        sv.get_backend("cupy")
+    except BackendError as error:
+        sys.exit(f"gpu_check: {error}")
+    if arguments.run:
+        write(arguments.json, CHECKS[arguments.run]())
+        return
+    record = run_all(arguments.only, arguments.json)
+    if any(found.get("ok") is False for found in record.values()):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
