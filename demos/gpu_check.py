@@ -35,7 +35,7 @@ from scratchvae.memory import Landing
 from scratchvae.models.network import ACTIVATIONS
 from scratchvae.models.parts import LIKELIHOODS
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(machine.__file__).resolve().parents[2]
 ROWS = np.random.default_rng(0).random((10_000, 784), np.float32)
 EPS = np.random.default_rng(1).standard_normal((4096, 20), np.float32)
 
@@ -534,7 +534,7 @@ CHECKS = {check.__name__: check for check in LIMITS}
 def start(name, folder):
     paths = [str(ROOT), str(ROOT / "tests"), str(ROOT / "demos"), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    command = [sys.executable, __file__, "--run", name, "--json", str(Path(folder) / name)]
+    command = [sys.executable, str(ROOT / "demos" / "gpu_check.py"), "--run", name, "--json", str(Path(folder) / name)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -544,6 +544,7 @@ def collect(name, process, began, folder):
         output, _ = process.communicate(timeout=max(1.0, began + limit - time.monotonic()))
     except subprocess.TimeoutExpired:
         process.kill()
+        process.communicate()
         return {"ok": False, "error": f"took longer than {limit} s"}
     found = Path(folder) / name
     if not found.exists():
@@ -580,12 +581,12 @@ def line(name, found):
     return f"{name:<12}{verdict:<10}{found.get('seconds', 0):4.0f} s  {told}"
 
 
-def main():
+def main(arguments=None):
     parser = argparse.ArgumentParser(description="Check and time scratchvae on this machine's GPU.")
     parser.add_argument("--only", nargs="+", choices=list(CHECKS), default=list(CHECKS), help="some of the checks")
     parser.add_argument("--json", metavar="FILE", help="write everything that was found to FILE")
     parser.add_argument("--run", choices=list(CHECKS), help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(arguments)
     try:
         sv.get_backend("cupy")
     except BackendError as error:
@@ -598,5 +599,6 @@ def main():
         sys.exit(1)
 
 
+# %%
 if __name__ == "__main__":
-    main()
+    main([] if "get_ipython" in globals() else None)  # the words after a notebook's name are not ours

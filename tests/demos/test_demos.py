@@ -5,6 +5,7 @@ import re
 import runpy
 import subprocess
 import sys
+import time
 import tracemalloc
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from scratchvae.errors import BackendError
 
 DEMOS = Path(__file__).parent.parent.parent / "demos"
 EACH = pytest.mark.parametrize("name", sorted(path.stem for path in DEMOS.glob("*.py")))
-ELSEWHERE = ("benchmark", "bug_museum", "readme_pictures", "scale")  # a test of their own runs their main
+ELSEWHERE = ("benchmark", "bug_museum", "gpu_check", "readme_pictures", "scale")  # a test of their own runs their main
 
 NOTEBOOK_GUARD = """if __name__ == "__main__":
     main([] if "get_ipython" in globals() else None)"""
@@ -244,6 +245,29 @@ def test_a_step_on_a_gpu_waits_for_nothing_and_comes_to_the_same(monkeypatch):
     assert standin.reads == reads
     for name, view in here.vae.params.items():
         np.testing.assert_allclose(there.vae.params[name].get(), view, rtol=1e-5, atol=1e-7)
+
+
+def test_the_check_of_a_gpu_says_in_a_line_that_there_is_none(monkeypatch):
+    monkeypatch.syspath_prepend(str(DEMOS))
+    check = runpy.run_path(str(DEMOS / "gpu_check.py"))
+    monkeypatch.setattr(sys, "argv", ["gpu_check.py", "--only", "gradient"])
+    try:
+        get_backend("cupy")
+    except BackendError:
+        with pytest.raises(SystemExit, match="gpu_check: backend 'cupy'"):
+            check["main"]()
+    else:
+        pytest.skip("there is a GPU")
+
+
+def test_the_check_of_a_gpu_tells_of_a_check_that_crashes_and_one_that_hangs(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(DEMOS))
+    check = runpy.run_path(str(DEMOS / "gpu_check.py"))
+    crashes = subprocess.Popen([sys.executable, "-c", "raise OSError('no card')"], stderr=-2, stdout=-1, text=True)
+    assert "no card" in check["collect"]("gradient", crashes, time.monotonic(), tmp_path)["error"]
+    hangs = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], stdout=-1, text=True)
+    found = check["collect"]("gradient", hangs, time.monotonic() - 100, tmp_path)
+    assert "took longer" in check["line"]("gradient", found) and "WRONG" in check["line"]("gradient", found)
 
 
 @pytest.fixture
