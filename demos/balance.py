@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import scratchvae as sv
 from scratchvae.errors import CollapseWarning
-from scratchvae.evaluation import latent_use
+from scratchvae.evaluation import active_units
 from scratchvae.plotting import save_picture
 from scratchvae.plotting.figures import blank_figure
 from scratchvae.training import History, KLCycles, KLWarmUp
@@ -68,7 +68,7 @@ def train(data, hidden, epochs, seed, of_vae, kl_weight):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", CollapseWarning)
         history = trainer.fit(images, epochs)
-    score, use = sv.score(vae, data.test.images, seed=seed), latent_use(vae, data.test.images)
+    score, use = sv.score(vae, data.test.images, seed=seed), active_units(vae, data.test.images)
     line = (
         f"{score.reconstruction - score.kl:8.2f}{score.reconstruction:16.2f}{score.kl:8.2f}"
         f"{use.active:10d} of {LATENT}{time.perf_counter() - start:8.1f} s{'  collapsed' * bool(caught)}"

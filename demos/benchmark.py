@@ -56,7 +56,7 @@ from measuring import machine
 from measuring.comparison import draw_comparison, table
 
 from scratchvae.backend import get_backend
-from scratchvae.disk import check_writable, whole_file
+from scratchvae.disk import atomic_write, check_writable
 from scratchvae.errors import DataError, ScratchVAEError
 
 SAME_LOSS = 1e-5
@@ -125,7 +125,7 @@ def compare(args):
         record["cells"].append(cell)
         print(table(cell), flush=True)
         if args.json:
-            with whole_file(args.json) as file:
+            with atomic_write(args.json) as file:
                 file.write(json.dumps(record, indent=1).encode())
     return record
 

@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 
 import scratchvae as sv
-from scratchvae.plotting import draw_classes, draw_styles, save_picture
+from scratchvae.plotting import draw_class_swaps, draw_classes, save_picture
 
 NEIGHBOURS, REFERENCE = 5, 10_000
 
@@ -37,7 +37,7 @@ NEIGHBOURS, REFERENCE = 5, 10_000
 def train(kind, data, args, epochs, **told):
     images = data.train.images
     settings = {"classes": int(data.train.labels.max()) + 1} if told else {}
-    likelihood = {"likelihood": args.likelihood, **({"sigma": 0.2} if args.likelihood == "gaussian_learnt" else {})}
+    likelihood = {"likelihood": args.likelihood, **({"sigma": 0.2} if args.likelihood == "gaussian_learned" else {})}
     model = kind(images.shape[1], args.latent, (args.hidden,), beta=args.beta, seed=args.seed, **likelihood, **settings)
     steps = epochs * -(-len(images) // args.batch_size)
     trainer = sv.Trainer(model, lr=sv.optim.Cosine(1e-3, steps), batch_size=args.batch_size, seed=args.seed)
@@ -67,7 +67,7 @@ def main(arguments=None):
     parser.add_argument("--data", choices=["digits", "mnist", "fashion-mnist"], default="digits")
     parser.add_argument("--latent", type=int, default=4)
     parser.add_argument("--hidden", type=int, default=512)
-    parser.add_argument("--likelihood", choices=["bernoulli", "gaussian_learnt"], default="gaussian_learnt")
+    parser.add_argument("--likelihood", choices=["bernoulli", "gaussian_learned"], default="gaussian_learned")
     parser.add_argument("--beta", type=float, default=1.0, help="weight of the KL")
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--batch-size", type=int, default=100)
@@ -101,7 +101,7 @@ def main(arguments=None):
 
     firsts = [np.flatnonzero(test_y == k)[0] for k in range(conditional.classes)]
     classes = args.out.with_name(f"{args.out.stem}-classes{args.out.suffix}")
-    save_picture(draw_styles(conditional, test_x[firsts], test_y[firsts], data.image_shape), args.out)
+    save_picture(draw_class_swaps(conditional, test_x[firsts], test_y[firsts], data.image_shape), args.out)
     save_picture(draw_classes(conditional, data.image_shape, args.seed), classes)
     print(f"wrote {args.out} and {classes}, {time.perf_counter() - start:.0f} s in all")
     return figures

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import scratchvae as sv
 from scratchvae.evaluation import psnr
-from scratchvae.plotting import draw_bands, save_picture
+from scratchvae.plotting import draw_rows, save_picture
 from scratchvae.training.corruption import KINDS, corruption
 
 SHOWN = 12
@@ -83,7 +83,7 @@ def main(arguments=None):
         bands += [noisy[:SHOWN], denoised[:SHOWN]]
         names += [type(corrupt).__name__, "denoised"]
     title = f"Noise of level {args.level:g}, and what a VAE that learnt to take it away makes of it"
-    save_picture(draw_bands(bands, data.image_shape, SHOWN, title, names), args.out)
+    save_picture(draw_rows(bands, data.image_shape, SHOWN, title, names), args.out)
     print(f"wrote {args.out}")
 
 

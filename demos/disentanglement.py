@@ -34,7 +34,7 @@ from scratchvae.errors import CollapseWarning
 from scratchvae.evaluation import mutual_information_gap
 from scratchvae.plotting.figures import blank_figure
 from scratchvae.plotting.mosaic import mosaic
-from scratchvae.streams import fill, stream
+from scratchvae.rng import fill_random, generator
 
 SIDE, LATENT, HIDDEN, BATCH, RATE = 16, 6, (128, 64), 64, 2e-3
 MODELS = {"β = 1": (1, 1), "β = 4": (4, 4), "β from 8 to 1": (8, 1)}  # the β to begin with, and to end with
@@ -69,7 +69,7 @@ def train(images, first, last, epochs, backend, seed):
 # %%
 def draws(vae, images, seed):
     mu, logvar = vae.encode(images)
-    return mu + np.exp(logvar / 2) * fill(np.empty_like(mu), stream(seed, "noise").standard_normal)
+    return mu + np.exp(logvar / 2) * fill_random(np.empty_like(mu), generator(seed, "noise").standard_normal)
 
 
 def tell(name, vae, found, unseen, seed, seconds):
@@ -95,7 +95,7 @@ def draw(models):
         shares = (found.information / found.entropy[:, None]).T
         order = np.lexsort((-shares.max(axis=1), shares.argmax(axis=1) + 9 * (shares.max(axis=1) < 0.1)))
         factors, right = len(found.names), len(found.names) + 0.5
-        walks = np.concatenate([vae.walk(None, int(k), np.linspace(-3, 3, STEPS)) for k in order])
+        walks = np.concatenate([vae.traverse(None, int(k), np.linspace(-3, 3, STEPS)) for k in order])
         axes.imshow(shares[order], cmap="Blues", vmin=0, vmax=1, extent=(0, factors, LATENT, 0))
         axes.imshow(
             mosaic(walks, (SIDE, SIDE), STEPS), cmap="gray", vmin=0, vmax=1, extent=(right, right + STEPS, LATENT, 0)

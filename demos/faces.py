@@ -36,7 +36,7 @@ import numpy as np
 
 import scratchvae as sv
 from scratchvae.errors import DataError
-from scratchvae.evaluation import latent_use
+from scratchvae.evaluation import active_units
 from scratchvae.plotting.figures import blank_figure
 from scratchvae.plotting.latent import prior_grid
 from scratchvae.plotting.mosaic import mosaic
@@ -58,7 +58,7 @@ def train(data, latent, hidden, activation, sigma, lr, batch, epochs, backend, s
     if data.name.startswith("olivetti"):
         mirrored = images.reshape(-1, *data.image_shape)[:, :, ::-1]
         images = np.concatenate([images, mirrored.reshape(images.shape)])
-    of_pixels = {"likelihood": "gaussian_learnt", "sigma": sigma, "image_shape": data.image_shape}
+    of_pixels = {"likelihood": "gaussian_learned", "sigma": sigma, "image_shape": data.image_shape}
     vae = sv.VAE(images.shape[1], latent, hidden, activation, **of_pixels, seed=seed, backend=backend)
     rate = sv.optim.Cosine(lr, epochs * -(-len(images) // batch))
     sv.Trainer(vae, lr=rate, batch_size=batch, seed=seed).fit(images, epochs)
@@ -73,7 +73,7 @@ def train(data, latent, hidden, activation, sigma, lr, batch, epochs, backend, s
 # %%
 def tell(vae, data, seconds, seed):
     known, score = (sv.score(vae, part.images, seed=seed) for part in (data.train, data.test))
-    use, sigma = latent_use(vae, data.test.images), float(np.exp(vae.params["likelihood.logvar"][0] / 2))
+    use, sigma = active_units(vae, data.test.images), float(np.exp(vae.params["likelihood.logvar"][0] / 2))
     D, shift = vae.input_dim, vae.input_dim * log(255)
     print(f"{vae}, trained in {seconds:.0f} s")
     print(

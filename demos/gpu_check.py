@@ -29,9 +29,9 @@ import numpy as np
 from measuring import machine
 
 import scratchvae as sv
-from scratchvae.disk import whole_file
+from scratchvae.disk import atomic_write
 from scratchvae.errors import BackendError
-from scratchvae.memory import Landing
+from scratchvae.memory import HostToDeviceBuffer
 from scratchvae.models.network import ACTIVATIONS
 from scratchvae.models.parts import LIKELIHOODS
 
@@ -132,10 +132,10 @@ def copies():
     host[...] = 2
     overwritten = bool((uploaded == 1).all())
 
-    landing = Landing(backend)
-    landing.bring(np.zeros((4096, 784), np.float32))
+    landing = HostToDeviceBuffer(backend)
+    landing.to_device(np.zeros((4096, 784), np.float32))
     keep_busy()
-    on_device = landing.bring(np.ones((4096, 784), np.float32))
+    on_device = landing.to_device(np.ones((4096, 784), np.float32))
     del landing
     gc.collect()
     for _ in range(4):
@@ -250,7 +250,7 @@ class Steps:
         self.trainer = sv.Trainer(self.model, batch_size=batch)
         self.backend, self.batch = self.model.backend, batch
         self.x = self.backend.upload(ROWS[:batch])
-        self.landing, self.rng = Landing(self.backend), np.random.default_rng(2)
+        self.landing, self.rng = HostToDeviceBuffer(self.backend), np.random.default_rng(2)
         self.eps = np.empty((batch, self.model.noise_dim), self.model.dtype)
         for _ in range(5):
             self.step()
@@ -258,7 +258,7 @@ class Steps:
 
     def step(self):
         self.rng.standard_normal(out=self.eps, dtype=self.eps.dtype)
-        self.model.forward(self.x, self.landing.bring(self.eps))
+        self.model.forward(self.x, self.landing.to_device(self.eps))
         self.model.backward()
         self.trainer.optimizer.step(self.model.dtheta)
 
@@ -354,12 +354,12 @@ def profile():
         for event in work:
             count, duration = totals.get(event["name"][:80], (0, 0.0))
             totals[event["name"][:80]] = count + 1, duration + event["dur"]
-        span = max(e["ts"] + e["dur"] for e in work) - min(e["ts"] for e in work)
+        value_range = max(e["ts"] + e["dur"] for e in work) - min(e["ts"] for e in work)
         busy = sum(e["dur"] for e in work)
         found[str(batch)] = {
             "kernels_a_step": sum(e["cat"] == "kernel" for e in work) / 10,
             "busy_us_a_step": busy / 10,
-            "share_busy": busy / span,
+            "share_busy": busy / value_range,
             "by_time": {
                 name: {"count": count / 10, "us": total / 10}
                 for name, (count, total) in sorted(totals.items(), key=lambda item: -item[1][1])[:20]
@@ -553,7 +553,7 @@ def collect(name, process, began, folder):
 
 
 def write(path, record):
-    with whole_file(Path(path)) as file:
+    with atomic_write(Path(path)) as file:
         file.write(json.dumps(record, indent=1).encode())
 
 

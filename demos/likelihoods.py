@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 import scratchvae as sv
-from scratchvae.evaluation import latent_use
+from scratchvae.evaluation import active_units
 from scratchvae.plotting.figures import blank_figure
 from scratchvae.plotting.mosaic import mosaic
 
@@ -34,8 +34,8 @@ LIKELIHOODS = {
     "continuous Bernoulli": {"likelihood": "continuous_bernoulli"},
     "Gaussian, σ = 1": {"likelihood": "gaussian"},
     "Gaussian, σ = 0.1": {"likelihood": "gaussian", "sigma": 0.1},
-    "Gaussian, σ learnt": {"likelihood": "gaussian_learnt", "sigma": 0.3},
-    "Gaussian, σ(z)": {"likelihood": "gaussian_decoded"},
+    "Gaussian, σ learnt": {"likelihood": "gaussian_learned", "sigma": 0.3},
+    "Gaussian, σ(z)": {"likelihood": "gaussian_heteroscedastic"},
 }
 SHOWN = 10
 
@@ -65,7 +65,7 @@ def variation(images, shape):
 
 def measure(vae, data, seed):
     x, shape = data.test.images, data.image_shape
-    terms, use, reconstructed = vae.elbo(x, seed=seed), latent_use(vae, x), vae.reconstruct(x)
+    terms, use, reconstructed = vae.elbo(x, seed=seed), active_units(vae, x), vae.reconstruct(x)
     logvar = vae.params.get("likelihood.logvar")
     sigma = vae.config["sigma"] if logvar is None else float(np.exp(logvar[0] / 2))
     return (

@@ -33,7 +33,7 @@ def draw(name: str, latent_dim: int, epochs: int, binarize: str | None, out: Pat
     history = trainer.fit(images, epochs, validation=data.test.images, progress=True)
     score = sv.score(vae, data.test.images, binarize=binarize)
     print(f"{name}, latent {latent_dim}: test ELBO {score.value:.2f} ± {score.standard_error:.2f} nats an image")
-    for picture, figure in plotting.draw_album(vae, history, data).items():
+    for picture, figure in plotting.draw_report(vae, history, data).items():
         if latent_dim > 2 or picture == "latent":
             plotting.save_picture(figure, out / f"{name}-{latent_dim}-{picture}.png")
 

@@ -24,7 +24,7 @@ from measuring.counts import Sizes
 from measuring.scaling import draw_scaling, tell_hundredfold, tell_sweeps
 
 import scratchvae as sv
-from scratchvae.disk import check_writable, whole_file
+from scratchvae.disk import atomic_write, check_writable
 from scratchvae.errors import ScratchVAEError
 
 REFERENCE = Sizes(batch=128, width=512, depth=1, latent=20, inputs=784, rows=4096)
@@ -199,7 +199,7 @@ def run(args):
     record["hundredfold"] = {name: hundredfold(name, reference, constants, of) for name, of in swept}
     print(tell_sweeps(record), tell_hundredfold(record), sep="\n\n")
     if args.json:
-        with whole_file(args.json) as file:
+        with atomic_write(args.json) as file:
             file.write(json.dumps(record, indent=1).encode())
     if args.out:
         sv.plotting.save_picture(draw_scaling(record), args.out)

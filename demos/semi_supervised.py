@@ -36,9 +36,14 @@ from scratchvae.evaluation import classification
 from scratchvae.plotting import draw_images, save_picture
 
 WAYS = ("labels", "m1", "m2", "m1+m2")
-GREY, COARSE = {"likelihood": "gaussian_learnt", "sigma": 0.2}, {"likelihood": "gaussian_learnt", "activation": "relu"}
+GREY, COARSE = (
+    {"likelihood": "gaussian_learned", "sigma": 0.2},
+    {"likelihood": "gaussian_learned", "activation": "relu"},
+)
 PIXELS = {"activation": "relu", "beta": 4.0, "alpha": 5.0}
-CODES = {"likelihood": "gaussian_decoded"}  # with an alpha of 0.1 over the share of labelled rows, as in the paper
+CODES = {
+    "likelihood": "gaussian_heteroscedastic"
+}  # with an alpha of 0.1 over the share of labelled rows, as in the paper
 DIGITS = {
     "held_out": 0,
     "m1": {"latent": 10, "hidden": [256], "epochs": 60, "batch": 50, "lr": 1e-3, "settings": GREY},
@@ -100,7 +105,7 @@ def m2(x, labels, recipe, seed, spread=None, watch=None):
     steps = recipe["epochs"] * int(-(-rows // recipe["batch"]))
     trainer = sv.Trainer(model, lr=sv.optim.Cosine(recipe["lr"], steps), batch_size=recipe["batch"], seed=seed)
     for epoch in range(1, recipe["epochs"] + 1):
-        history = trainer.fit(x, 1, labels=labels, labelled_share=recipe["share"], spread=spread)
+        history = trainer.fit(x, 1, labels=labels, labelled_share=recipe["share"], input_std=spread)
         if watch is not None:
             error = 100 * classification(model, *watch).error
             seconds = sum(history.seconds)
@@ -137,7 +142,7 @@ def codes(vae, images, used=None):
     return np.ascontiguousarray(mu[:, used]), np.exp(logvar[:, used] / 2), used
 
 
-def draw_styles(model, decode, data, rows):
+def draw_class_swaps(model, decode, data, rows):
     """The first test rows, and the style of each in all classes."""
     shown, styles = rows
     band = np.concatenate([shown[:, None], decode(styles)], axis=1)
@@ -187,7 +192,7 @@ def main(arguments=None):
         watch = held_out if len(held_out[0]) else None
         model = m2(x, labels, recipe["m2"], args.seed, watch=watch)
         tell("m2", classification(model, *test).error, start)
-        figure = draw_styles(model, lambda styles: styles, data, (test[0][:10], model.transfer(test[0][:10])))
+        figure = draw_class_swaps(model, lambda styles: styles, data, (test[0][:10], model.swap_class(test[0][:10])))
 
     if {"m1", "m1+m2"} & set(args.only):
         start = time.perf_counter()
@@ -212,7 +217,7 @@ def main(arguments=None):
             z[:, used] = styles.reshape(len(z), -1)
             return vae.decode(z).reshape(*styles.shape[:2], -1)
 
-        figure = draw_styles(model, decode, data, (test[0][:10], model.transfer(mu_test[:10])))
+        figure = draw_class_swaps(model, decode, data, (test[0][:10], model.swap_class(mu_test[:10])))
 
     if figure is not None:
         save_picture(figure, args.out)

@@ -4,9 +4,9 @@ import hashlib
 
 import numpy as np
 
-from scratchvae.datasets.content import Content
+from scratchvae.datasets.checksums import ArrayChecksum
 
 
 def content_of(array):
     digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
-    return Content(array.dtype.name, array.shape, digest)
+    return ArrayChecksum(array.dtype.name, array.shape, digest)

@@ -3,10 +3,10 @@
 What CuPy refuses is refused: an array of the host, an `out` of another shape, numbers of two types under one name.
 """
 
+import fake_cupy
 import numpy as np
 import pytest
-import standin
-from standin import DeviceArray
+from fake_cupy import DeviceArray
 
 from scratchvae.backend import Backend, native
 from scratchvae.errors import BackendError
@@ -18,7 +18,7 @@ except BackendError:
 
 
 def on_the_host(arguments):
-    standin._launch()
+    fake_cupy._launch()
     for argument in arguments:
         if isinstance(argument, np.ndarray):
             raise TypeError(f"Unsupported type {type(argument)}")
@@ -35,19 +35,19 @@ class ReductionKernel(native.ReductionKernel):
         super().__call__(*on_the_host(arguments), axis=axis)
 
 
-class Module(standin.Module):
+class Module(fake_cupy.Module):
     """The stand-in with kernels."""
 
     ElementwiseKernel = ElementwiseKernel
     ReductionKernel = ReductionKernel
 
 
-EMULATED = Backend("emulated", Module, DeviceArray, np.empty, standin.Event, kernels=Module)
+EMULATED = Backend("emulated", Module, DeviceArray, np.empty, fake_cupy.Event, kernels=Module)
 
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler to make kernels with")
 EVERYWHERE = [
     "numpy",
     pytest.param("native", marks=needs_compiler),
-    pytest.param(standin.STANDIN, id="standin"),
+    pytest.param(fake_cupy.FAKE_CUPY, id="fake_cupy"),
     pytest.param(EMULATED, id="emulated", marks=needs_compiler),
 ]  # what a model can compute on here

@@ -3,12 +3,12 @@
 import sys
 import types
 
+import fake_cupy
 import numpy as np
 import pytest
-import standin
-from drawing import normal, uniform
-from standin import STANDIN, DeviceArray
+from fake_cupy import FAKE_CUPY, DeviceArray
 from steps import state_after
+from strategies import normal, uniform
 
 import scratchvae as sv
 from scratchvae.backend import NUMPY, backend_of, get_backend, to_numpy
@@ -20,7 +20,7 @@ from scratchvae.optim import SGD, Adam, AdamW
 IMAGES = uniform(0, 50, 9).astype("float32")
 
 
-def fake_cupy(monkeypatch, **content):
+def install_module(monkeypatch, **content):
     module = types.ModuleType("cupy")
     module.__version__ = "14.2.0"
     for name, value in content.items():
@@ -38,7 +38,7 @@ def raises(error):
 
 def test_numpy_is_there_and_unknown_names_are_not():
     assert get_backend("numpy") is NUMPY
-    assert get_backend(STANDIN) is STANDIN
+    assert get_backend(FAKE_CUPY) is FAKE_CUPY
     with pytest.raises(BackendError, match="choose 'numpy', 'native', 'cupy' or 'auto'"):
         get_backend("torch")
 
@@ -59,7 +59,7 @@ def test_cupy_that_is_not_installed_is_named_with_what_to_install(monkeypatch):
     ],
 )
 def test_cupy_that_cannot_work_gives_one_clear_line(monkeypatch, content, says):
-    fake_cupy(monkeypatch, **content)
+    install_module(monkeypatch, **content)
     with pytest.raises(BackendError, match=says) as caught:
         get_backend("cupy")
     assert "\n" not in str(caught.value)
@@ -87,11 +87,11 @@ def test_arrays_come_home():
 
 
 def test_a_host_array_that_reaches_device_code_is_refused_and_the_other_way_round():
-    vae = sv.VAE(9, 2, (8,), backend=STANDIN)
-    host, device = IMAGES[:4], STANDIN.upload(IMAGES[:4])
-    with pytest.raises(DeviceError, match=r"x, which is a numpy.ndarray.*standin"):
+    vae = sv.VAE(9, 2, (8,), backend=FAKE_CUPY)
+    host, device = IMAGES[:4], FAKE_CUPY.upload(IMAGES[:4])
+    with pytest.raises(DeviceError, match=r"x, which is a numpy.ndarray.*fake_cupy"):
         vae.encoder.forward(host)
-    vae.forward(device, STANDIN.upload(normal(0, 4, 2).astype("float32")))
+    vae.forward(device, FAKE_CUPY.upload(normal(0, 4, 2).astype("float32")))
     with pytest.raises(DeviceError, match=r"dy, which is a numpy\.ndarray"):
         vae.decoder.backward(host)
     with pytest.raises(DeviceError, match="eps"):
@@ -108,7 +108,7 @@ WAYS += [("relu", likelihood) for likelihood in LIKELIHOODS if likelihood != "be
 @pytest.mark.parametrize("kind", [sv.VAE, sv.Autoencoder])
 def test_a_model_trains_to_the_same_bits_through_another_array_module(kind, activation, likelihood):
     thetas = []
-    for backend in ("numpy", STANDIN):
+    for backend in ("numpy", FAKE_CUPY):
         model = kind(9, 2, (8, 4), activation, likelihood, seed=1, backend=backend)
         binarize = "dynamic" if likelihood == "bernoulli" else None
         trainer = sv.Trainer(model, batch_size=16, seed=2, clip_norm=5.0, binarize=binarize)
@@ -121,7 +121,7 @@ def test_a_model_trains_to_the_same_bits_through_another_array_module(kind, acti
 @pytest.mark.parametrize("optimizer", [SGD, Adam, AdamW])
 def test_every_optimizer_steps_the_same_through_another_array_module(optimizer):
     thetas = []
-    for backend in ("numpy", STANDIN):
+    for backend in ("numpy", FAKE_CUPY):
         vae = sv.VAE(9, 2, (8,), backend=backend)
         trainer = sv.Trainer(vae, optimizer=optimizer(1e-2), batch_size=16)
         for _ in range(5):
@@ -131,18 +131,18 @@ def test_every_optimizer_steps_the_same_through_another_array_module(optimizer):
 
 
 def test_the_front_door_gives_the_same_through_another_array_module(tmp_path):
-    host, device = (sv.VAE(9, 2, (8,), backend=backend, dtype="float64") for backend in ("numpy", STANDIN))
+    host, device = (sv.VAE(9, 2, (8,), backend=backend, dtype="float64") for backend in ("numpy", FAKE_CUPY))
     x = IMAGES[:5]
 
     def answers(vae, x):
         yield from vae.encode(x)
         yield from (vae.reconstruct(x), vae.sample(3), vae.interpolate(x[0], x[1], 4), *vae.elbo(x))
         yield from vae.loss_and_grads(x)[1].values()
-        vae.forward(vae.door.bring(x), vae.door.bring(normal(0, 5, 2)))
+        vae.forward(vae.validator.to_device(x), vae.validator.to_device(normal(0, 5, 2)))
         yield from vae.backward_to_inputs()[:2]
 
     for expected, given_on_host, given_on_device in zip(
-        answers(host, x), answers(device, x), answers(device, STANDIN.upload(x)), strict=True
+        answers(host, x), answers(device, x), answers(device, FAKE_CUPY.upload(x)), strict=True
     ):
         assert type(given_on_host) is type(given_on_device) is DeviceArray
         assert np.array_equal(to_numpy(given_on_host), expected)
@@ -153,11 +153,11 @@ def test_the_front_door_gives_the_same_through_another_array_module(tmp_path):
 
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 def test_a_training_step_on_a_device_reads_nothing_back(likelihood):
-    vae = sv.VAE(9, 2, (8,), likelihood=likelihood, backend=STANDIN)
+    vae = sv.VAE(9, 2, (8,), likelihood=likelihood, backend=FAKE_CUPY)
     state = state_after(sv.Trainer(vae, batch_size=16, clip_norm=1.0), IMAGES)
-    before = standin.reads
-    state.train_step(STANDIN.upload(IMAGES[:16]))
-    assert standin.reads == before
+    before = fake_cupy.reads
+    state.train_step(FAKE_CUPY.upload(IMAGES[:16]))
+    assert fake_cupy.reads == before
 
 
 def error_of_the_device(name, base):
@@ -170,13 +170,13 @@ FATAL = [("OutOfMemoryError", MemoryError, "smaller batch_size"), ("CUDARuntimeE
 @pytest.mark.parametrize(("name", "base", "says"), FATAL)
 @pytest.mark.parametrize("call", ["fit", "step", "encode", "decode", "loss_and_grads", "elbo", "VAE"])
 def test_a_device_that_fails_gives_one_clear_line_wherever_it_happens(monkeypatch, tmp_path, name, base, says, call):
-    vae = sv.VAE(9, 2, (8,), backend=STANDIN)
+    vae = sv.VAE(9, 2, (8,), backend=FAKE_CUPY)
     trainer = sv.Trainer(vae, batch_size=16)
     trainer.fit(IMAGES, 1)
     sv.save(vae, tmp_path / "vae.npz")
     saved = (tmp_path / "vae.npz").read_bytes()
-    monkeypatch.setattr(standin.Module, "matmul", raises(error_of_the_device(name, base)))
-    monkeypatch.setattr(standin.Module, "zeros", raises(error_of_the_device(name, base)))
+    monkeypatch.setattr(fake_cupy.Module, "matmul", raises(error_of_the_device(name, base)))
+    monkeypatch.setattr(fake_cupy.Module, "zeros", raises(error_of_the_device(name, base)))
     calls = {
         "fit": lambda: trainer.fit(IMAGES, 2, validation=IMAGES, patience=1),
         "step": lambda: trainer.step(IMAGES),
@@ -184,7 +184,7 @@ def test_a_device_that_fails_gives_one_clear_line_wherever_it_happens(monkeypatc
         "decode": lambda: vae.decode(np.zeros((3, 2))),
         "loss_and_grads": lambda: vae.loss_and_grads(IMAGES),
         "elbo": lambda: vae.elbo(IMAGES),
-        "VAE": lambda: sv.VAE(9, 2, (8,), backend=STANDIN),
+        "VAE": lambda: sv.VAE(9, 2, (8,), backend=FAKE_CUPY),
     }
     with pytest.raises(BackendError, match=says) as caught:
         calls[call]()
@@ -194,7 +194,7 @@ def test_a_device_that_fails_gives_one_clear_line_wherever_it_happens(monkeypatc
 
 
 def test_a_failure_of_anything_else_is_left_as_it_is(monkeypatch):
-    vae = sv.VAE(9, 2, (8,), backend=STANDIN)
-    monkeypatch.setattr(standin.Module, "matmul", raises(MemoryError("of the host")))
+    vae = sv.VAE(9, 2, (8,), backend=FAKE_CUPY)
+    monkeypatch.setattr(fake_cupy.Module, "matmul", raises(MemoryError("of the host")))
     with pytest.raises(MemoryError, match="of the host"):
         vae.encode(IMAGES)

@@ -10,9 +10,9 @@ import time
 import numpy as np
 import pytest
 from children import LIMIT, PYTHON, find_backend, go_on, in_child, train, use
-from drawing import uniform
 from emulated import COMPILER, needs_compiler
-from standin import STANDIN
+from fake_cupy import FAKE_CUPY
+from strategies import uniform
 
 import scratchvae as sv
 from scratchvae.backend import backends as switch
@@ -189,7 +189,7 @@ def test_many_threads_that_fork_and_use_models_do_not_stand_in_each_others_way()
 
 @needs_fork
 def test_a_forked_child_is_refused_a_model_on_a_device_and_no_other():
-    device, host = (MODELS["VAE"](backend=backend) for backend in (STANDIN, "numpy"))
+    device, host = (MODELS["VAE"](backend=backend) for backend in (FAKE_CUPY, "numpy"))
     for work, *args in ((use, device, X), (train, device, X, 0)):
         with pytest.raises(BackendError, match=r"was forked from one that used it.*get_context\('spawn'\)"):
             in_child("fork", work, *args)
@@ -223,7 +223,7 @@ def test_a_process_that_was_forked_from_one_with_a_gpu_in_use_is_refused_the_gpu
         in_child("fork", find_backend, "cupy")
     assert find_backend("auto") == "numpy"
     with pytest.raises(BackendError, match="was forked"):
-        sv.to_numpy(STANDIN.upload(X))
+        sv.to_numpy(FAKE_CUPY.upload(X))
     use(MODELS["VAE"](), X)
 
 
@@ -254,14 +254,14 @@ for _ in range(100):
 def test_who_loads_while_two_processes_save_to_one_path_gets_the_one_or_the_other_whole(tmp_path):
     kinds, path = [MODELS["VAE"](seed=seed) for seed in (1, 2)], tmp_path / "vae.npz"
     for k, vae in enumerate(kinds):
-        vae.notes["which"] = k
+        vae.metadata["which"] = k
         sv.save(vae, tmp_path / f"{k}.npz")
     sv.save(kinds[0], path)
     writers = [python(SAVES, tmp_path / f"{k}.npz", path) for k in range(2)]
     found = []
     while any(writer.poll() is None for writer in writers):
         vae = sv.load(path)
-        found.append(vae.notes["which"])
+        found.append(vae.metadata["which"])
         assert np.array_equal(vae.theta, kinds[found[-1]].theta)
     wait_for(*writers)
     assert set(found) == {0, 1}

@@ -4,8 +4,8 @@ import numpy as np
 
 from contenders.ours import Ours
 from contenders.products import Products
-from scratchvae.memory import Landing
-from scratchvae.streams import fill, stream
+from scratchvae.memory import HostToDeviceBuffer
+from scratchvae.rng import fill_random, generator
 
 
 class OnGPU:
@@ -26,11 +26,11 @@ class OursOnGPU(OnGPU, Ours):
 
     def __init__(self, problem):
         super().__init__(problem)
-        self.noise, self.landing = stream(0, "training noise"), Landing(self.backend)
+        self.noise, self.landing = generator(0, "training noise"), HostToDeviceBuffer(self.backend)
         self.eps = np.empty((problem.batch, self.vae.noise_dim), self.vae.dtype)
 
     def step(self):
-        self.vae.forward(self.x, self.landing.bring(fill(self.eps, self.noise.standard_normal)))
+        self.vae.forward(self.x, self.landing.to_device(fill_random(self.eps, self.noise.standard_normal)))
         self.vae.backward()
         self.trainer.optimizer.step(self.vae.dtheta)
 

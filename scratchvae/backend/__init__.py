@@ -1,7 +1,7 @@
 """The device: NumPy, NumPy with compiled kernels, or CuPy, chosen per model at run time."""
 
 from scratchvae.backend.backends import FORKED, NUMPY, Array, Backend, backend_of, get_backend, to_numpy
-from scratchvae.backend.device_errors import guarded, surviving, told
+from scratchvae.backend.device_errors import guarded, translate_device_error, translate_device_errors
 
 __all__ = [
     "FORKED",
@@ -11,7 +11,7 @@ __all__ = [
     "backend_of",
     "get_backend",
     "guarded",
-    "surviving",
     "to_numpy",
-    "told",
+    "translate_device_error",
+    "translate_device_errors",
 ]

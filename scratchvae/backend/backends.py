@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from scratchvae.errors import BackendError, DeviceError, DTypeError
-from scratchvae.settings import shown
+from scratchvae.validation import short_repr
 
 Array = np.ndarray[Any, np.dtype[Any]]  # or the backend's own class of the same interface
 
@@ -73,7 +73,7 @@ class Backend:
         """
         if not isinstance(array, self.array_type):
             if not (hasattr(array, "dtype") and hasattr(array, "__len__")):
-                raise DTypeError(f"{what} is {shown(array)}; expected an array: make it one with numpy.asarray")
+                raise DTypeError(f"{what} is {short_repr(array)}; expected an array: make it one with numpy.asarray")
             given = f"{type(array).__module__}.{type(array).__qualname__}"
             raise DeviceError(
                 f"{what} is a {given}, but this code computes on {self.name} and takes "
@@ -106,7 +106,7 @@ def get_backend(name: str | Backend) -> Backend:
     if isinstance(name, Backend):
         return name
     if not isinstance(name, str):
-        raise BackendError(f"backend={shown(name)} is no name; choose 'numpy', 'native', 'cupy' or 'auto'")
+        raise BackendError(f"backend={short_repr(name)} is no name; choose 'numpy', 'native', 'cupy' or 'auto'")
     if name == "numpy":
         return NUMPY
     if name == "native":
@@ -120,7 +120,7 @@ def get_backend(name: str | Backend) -> Backend:
             return _cupy()
         except BackendError:
             return NUMPY
-    raise BackendError(f"backend={shown(name)} is unknown; choose 'numpy', 'native', 'cupy' or 'auto'")
+    raise BackendError(f"backend={short_repr(name)} is unknown; choose 'numpy', 'native', 'cupy' or 'auto'")
 
 
 def backend_of(array: Any, what: str = "array") -> Backend:
@@ -129,7 +129,7 @@ def backend_of(array: Any, what: str = "array") -> Backend:
         return NUMPY
     if type(array).__module__.partition(".")[0] == "cupy":
         return _cupy()
-    raise DTypeError(f"{what} is {shown(array)}; expected a NumPy or CuPy array: make it one with numpy.asarray")
+    raise DTypeError(f"{what} is {short_repr(array)}; expected a NumPy or CuPy array: make it one with numpy.asarray")
 
 
 def to_numpy(array: Any) -> Array:
@@ -146,7 +146,9 @@ def to_numpy(array: Any) -> Array:
     except TypeError:  # another library's, which asks what to get
         host = None
     if not isinstance(host, np.ndarray):
-        raise DTypeError(f"array is {shown(array)}; expected an array of a backend: make it one with numpy.asarray")
+        raise DTypeError(
+            f"array is {short_repr(array)}; expected an array of a backend: make it one with numpy.asarray"
+        )
     return host
 
 

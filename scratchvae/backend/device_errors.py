@@ -19,26 +19,26 @@ FATAL["CUDADriverError"] = FATAL["CUBLASError"] = FATAL["CUDARuntimeError"]
 
 
 def guarded(method: F) -> F:
-    """A method that raises as `surviving` does."""
+    """A method that raises as `translate_device_errors` does."""
 
     @wraps(method)
     def call(*args: Any, **kwargs: Any) -> Any:
-        with surviving():
+        with translate_device_errors():
             return method(*args, **kwargs)
 
     return call  # type: ignore[return-value]
 
 
 @contextmanager
-def surviving() -> Iterator[None]:
+def translate_device_errors() -> Iterator[None]:
     """Raises BackendError for what a device did not survive. What was saved before stays as it is."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        raise told(error) from error.__cause__
+        raise translate_device_error(error) from error.__cause__
 
 
-def told(error: Exception) -> Exception:
+def translate_device_error(error: Exception) -> Exception:
     """The error to raise for `error`: itself, unless it comes from a device that did not survive."""
     kind = type(error)
     if kind.__module__.partition(".")[0] not in ("cupy", "cupy_backends") or kind.__name__ not in FATAL:

@@ -118,8 +118,8 @@ def read_rows(args: argparse.Namespace, model: Any) -> Split:
     """The rows that the arguments name; without a name, of the data that the model learnt from."""
     if not args.data:
         for name in ("data", "data_dir", "key"):
-            if name in model.notes and getattr(args, name, None) is None:
-                setattr(args, name, model.notes[name])
+            if name in model.metadata and getattr(args, name, None) is None:
+                setattr(args, name, model.metadata[name])
     if not args.data:
         raise ConfigError(f"{args.model} does not say what data it learnt from; name some DATA")
     rows = read_data(args).part(args.part)

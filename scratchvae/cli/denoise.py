@@ -19,7 +19,7 @@ from scratchvae.errors import ConfigError
 from scratchvae.evaluation import psnr
 from scratchvae.models import VAE
 from scratchvae.plotting.figures import PICTURE_SUFFIXES
-from scratchvae.streams import stream
+from scratchvae.rng import generator
 from scratchvae.training.binarize import Binarizer
 from scratchvae.training.corruption import KINDS, corruption
 
@@ -87,8 +87,8 @@ def run(args: argparse.Namespace) -> int:
         sets = {"clean": clean, "noisy": noisy, "denoised": denoised}
         shown = {name: part[:SHOWN] for name, part in sets.items() if part is not None}
         columns, title = min(SHOWN, len(noisy)), noise.capitalize()
-        span = plotting.span_of(rows if clean is None else clean)
-        figure = plotting.draw_bands(list(shown.values()), model.image_shape, columns, title, list(shown), span)
+        value_range = plotting.value_range_of(rows if clean is None else clean)
+        figure = plotting.draw_rows(list(shown.values()), model.image_shape, columns, title, list(shown), value_range)
         plotting.save_picture(figure, args.picture)
         print(f"wrote {args.picture}")
     else:
@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _clean_and_noisy(args: argparse.Namespace, model: Any, rows: Array) -> tuple[Array | None, Array, str]:
     """The rows without noise, if they are known, the rows with it, and what that noise is."""
-    trained = model.notes.get("corrupt") or {"kind": "masking", "level": LEVEL}
+    trained = model.metadata.get("corrupt") or {"kind": "masking", "level": LEVEL}
     kind = getattr(args, "noise", trained["kind"])
     if kind == "none":
         if hasattr(args, "level"):
@@ -106,8 +106,8 @@ def _clean_and_noisy(args: argparse.Namespace, model: Any, rows: Array) -> tuple
         return _clean(args, rows), rows, "noisy as they are"
     if hasattr(args, "clean"):
         raise ConfigError("--clean needs --noise none: where noise is put in, the rows themselves are the clean ones")
-    if model.notes.get("binarize"):
-        rows = Binarizer(stream(args.seed, "pixels"), model.dtype)(rows).copy()
+    if model.metadata.get("binarize"):
+        rows = Binarizer(generator(args.seed, "pixels"), model.dtype)(rows).copy()
     level = getattr(args, "level", trained["level"] if kind == trained["kind"] else LEVEL)
     noise = corruption(kind, level)
     noise.check(model.support)

@@ -19,8 +19,8 @@ from scratchvae.cli.arguments import (
 )
 from scratchvae.cli.labels import labels_of
 from scratchvae.cli.options import add_options
-from scratchvae.evaluation import classification, latent_use
-from scratchvae.evaluation.latent_use import ACTIVE_ABOVE
+from scratchvae.evaluation import active_units, classification
+from scratchvae.evaluation.active_units import ACTIVE_ABOVE
 from scratchvae.models import VAE, SemiSupervisedVAE
 from scratchvae.objectives import ImportanceWeighted
 from scratchvae.training import score
@@ -50,12 +50,12 @@ def run(args: argparse.Namespace) -> int:
     model = read_model(args)
     rows = read_rows(args, model)
     images = rows.images
-    asked = getattr(args, "binarize", model.notes.get("binarize"))
+    asked = getattr(args, "binarize", model.metadata.get("binarize"))
     binarize = None if asked == "none" else asked
     labels = labels_of(model, rows, args.data)
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is shown as it is
         result = score(model, images, seed=args.seed, binarize=binarize, labels=labels)
-        use = latent_use(model, images, labels) if isinstance(model, VAE) else None
+        use = active_units(model, images, labels) if isinstance(model, VAE) else None
     figures = None
     if isinstance(model, SemiSupervisedVAE) and rows.labels is not None:
         figures = classification(model, images, rows.labels)

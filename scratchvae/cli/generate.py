@@ -19,7 +19,7 @@ from scratchvae.cli.labels import LABEL, label_of, labels_of
 from scratchvae.cli.options import Option, add_options
 from scratchvae.cli.outputs import SUFFIXES, check_out, out_option, write_rows
 from scratchvae.datasets import Split
-from scratchvae.settings import whole
+from scratchvae.validation import check_int
 
 
 def add_commands(commands: Commands) -> None:
@@ -51,8 +51,10 @@ def run_sample(args: argparse.Namespace) -> int:
     vae = read_vae(args)
     images = vae.sample(args.count, args.seed, label_of(args, vae))
     columns = max(1, min(args.count, round(args.count**0.5)))
-    span = vae.notes.get("span", plotting.UNIT)
-    write_rows(images, args.out, lambda: plotting.draw_images(images, vae.image_shape, columns, span=span))
+    value_range = vae.metadata.get("value_range", plotting.UNIT)
+    write_rows(
+        images, args.out, lambda: plotting.draw_images(images, vae.image_shape, columns, value_range=value_range)
+    )
     return 0
 
 
@@ -60,7 +62,7 @@ def run_reconstruct(args: argparse.Namespace) -> int:
     """Decode codes."""
     check_out(args.out, SUFFIXES)
     model = read_model(args)
-    count = whole("--count", args.count)
+    count = check_int("--count", args.count)
     images, labels = read_rows(args, model)
     rows = Split(images[:count], None if labels is None else labels[:count])
     originals = rows.images

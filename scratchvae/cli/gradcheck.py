@@ -17,24 +17,24 @@ from scratchvae.cli.arguments import (
     read_rows,
     seed_option,
 )
-from scratchvae.cli.findings import Findings, Table
+from scratchvae.cli.gradcheck_table import Findings, Table
 from scratchvae.cli.options import add_options
 from scratchvae.errors import ConfigError
 from scratchvae.gradcheck.tolerance import AUTODIFF, FINITE_DIFFERENCES
 from scratchvae.io import load
-from scratchvae.settings import seed_of, whole
+from scratchvae.validation import check_int, check_seed
 from scratchvae.verification import (
+    CHECKED_MODULES,
     CHECKS,
     ORACLES,
-    SUBJECTS,
     GradientProblem,
     Oracle,
-    examine,
+    compare,
+    compare_many,
     get_oracle,
-    hold,
     of_model,
 )
-from scratchvae.verification.judge import FINITE_DIFFERENCE
+from scratchvae.verification.comparison import FINITE_DIFFERENCE
 from scratchvae.verification.oracles import missing
 
 FAILED = 1
@@ -52,12 +52,12 @@ def add_commands(commands: Commands) -> None:
     add_options(parser, data_options(None, "with --model; without it, what the model learnt from"))
     parser.add_argument(
         "--unit",
-        choices=list(SUBJECTS),
+        choices=list(CHECKED_MODULES),
         type=_unit_name,
         action="append",
         default=argparse.SUPPRESS,
         metavar="NAME",
-        help=f"only this one, and no draws; may be given several times: {', '.join(SUBJECTS)}",
+        help=f"only this one, and no draws; may be given several times: {', '.join(CHECKED_MODULES)}",
     )
     parser.add_argument(
         "--oracle",
@@ -81,9 +81,9 @@ def add_commands(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print a table of errors and a verdict; 1 if anything fails."""
-    whole("trials", args.trials)
-    whole("rows", args.rows)
-    seed_of(args.seed)
+    check_int("trials", args.trials)
+    check_int("rows", args.rows)
+    check_seed(args.seed)
     if hasattr(args, "model") and hasattr(args, "unit"):
         raise ConfigError("--model and --unit were both given; a model is checked whole: leave --unit out")
     if args.data and not hasattr(args, "model"):
@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _unit_name(typed: str) -> str:
-    return {name.lower(): name for name in SUBJECTS}.get(typed.lower(), typed)
+    return {name.lower(): name for name in CHECKED_MODULES}.get(typed.lower(), typed)
 
 
 def _oracles(asked: str) -> tuple[dict[str, Oracle | None], dict[str, str]]:
@@ -119,12 +119,15 @@ def _oracles(asked: str) -> tuple[dict[str, Oracle | None], dict[str, str]]:
 
 
 def _of_units(args: argparse.Namespace, oracles: dict[str, Oracle | None]) -> Iterator[tuple[str, Findings]]:
-    names = list(getattr(args, "unit", SUBJECTS))
-    drawn = (SUBJECTS[name].draw(np.random.default_rng(args.seed)) for name in names)
+    names = list(getattr(args, "unit", CHECKED_MODULES))
+    drawn = (CHECKED_MODULES[name].draw(np.random.default_rng(args.seed)) for name in names)
     if set(oracles) == {FINITE_DIFFERENCE} and not any(isinstance(problem, GradientProblem) for problem in drawn):
         raise ConfigError(f"{', '.join(names)} has no gradient to hold against differences; name another --oracle")
     for name in names:
-        yield name, {of: hold(SUBJECTS[name], oracle, args.seed, args.trials) for of, oracle in oracles.items()}
+        yield (
+            name,
+            {of: compare_many(CHECKED_MODULES[name], oracle, args.seed, args.trials) for of, oracle in oracles.items()},
+        )
 
 
 def _of_model(args: argparse.Namespace, oracles: dict[str, Oracle | None]) -> Iterator[tuple[str, Findings]]:
@@ -132,11 +135,11 @@ def _of_model(args: argparse.Namespace, oracles: dict[str, Oracle | None]) -> It
     images = read_rows(args, model).images
     rng = np.random.default_rng(args.seed)
     x = images[np.sort(rng.choice(len(images), min(args.rows, len(images)), replace=False))]
-    if model.notes.get("binarize"):
+    if model.metadata.get("binarize"):
         x = (rng.random(x.shape) < x).astype(np.float64)
     if not args.json:
         print(f"{str(model).strip('<>')}; {len(x)} rows of {args.data} ({args.part}), in float64\n", flush=True)
     problem = of_model(model.astype("float64"), x, rng.standard_normal((len(x), model.noise_dim)))
-    findings = {of: examine(problem, oracle, args.seed, directions=2) for of, oracle in oracles.items()}
+    findings = {of: compare(problem, oracle, args.seed, directions=2) for of, oracle in oracles.items()}
     for name in ("value", *(f"d{name}" for name in problem.inputs)):
         yield name, {of: finding and finding.only(name) for of, finding in findings.items()}

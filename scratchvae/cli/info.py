@@ -72,7 +72,7 @@ def model_facts(model: Any) -> dict[str, Any]:
         "model": type(model).__name__,
         **model.to_config(),
         **learnt,
-        "notes": model.notes,
+        "notes": model.metadata,
         "parameters": {name: list(array.shape) for name, array in model.params.items()},
         "parameters in all": int(model.theta.size),
     }

@@ -14,7 +14,7 @@ from scratchvae.errors import ConfigError
 from scratchvae.evaluation import classification
 from scratchvae.models import ConditionalVAE, Model, SemiSupervisedVAE
 from scratchvae.models.labels import UNLABELLED, check_labels
-from scratchvae.settings import whole
+from scratchvae.validation import check_int
 
 KINDS: dict[str, type[ConditionalVAE]] = {"conditional": ConditionalVAE, "semi-supervised": SemiSupervisedVAE}
 
@@ -44,7 +44,7 @@ def labels_to_learn(args: argparse.Namespace, model: Model, rows: Split) -> Arra
     labels, classes = rows.labels.astype(int), model.classes
     if not hasattr(args, "labels"):
         return labels
-    kept = whole("--labels", args.labels)
+    kept = check_int("--labels", args.labels)
     if kept % classes:
         raise ConfigError(f"--labels {kept}: expected a multiple of {classes}, the number of classes")
     rng, given = np.random.default_rng(args.seed), np.full(len(labels), UNLABELLED)
@@ -58,7 +58,7 @@ def labels_to_learn(args: argparse.Namespace, model: Model, rows: Split) -> Arra
     return given
 
 
-def what_is_told(args: argparse.Namespace, model: Model, learning: Split, validating: Split) -> dict[str, Any]:
+def label_arguments(args: argparse.Namespace, model: Model, learning: Split, validating: Split) -> dict[str, Any]:
     """The arguments of `Trainer.fit` that concern labels."""
     watched = validating.labels if needs_labels(model) else None
     return {"labels": labels_to_learn(args, model, learning), "validation_labels": watched}

@@ -1,4 +1,4 @@
-"""scratchvae interpolate, analogy, walk."""
+"""scratchvae interpolate, analogy, traverse."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from scratchvae.cli.options import add_options
 from scratchvae.cli.outputs import SUFFIXES, check_out, out_option, write_rows
 from scratchvae.datasets import Split
 from scratchvae.errors import ConfigError
-from scratchvae.evaluation import latent_use
+from scratchvae.evaluation import active_units
 from scratchvae.models.latent_space import PATHS
-from scratchvae.settings import positive, whole
+from scratchvae.validation import check_int, check_positive
 
 WAYS = {"linear": "the straight line", "spherical": "the arc"}
 
 
 def add_commands(commands: Commands) -> None:
-    """Add `interpolate`, `analogy` and `walk`."""
+    """Add `interpolate`, `analogy` and `traverse`."""
     interpolate = add_command(
         commands,
         "interpolate",
         run_interpolate,
-        "walk from one image to another through latent space",
+        "traverse from one image to another through latent space",
         "scratchvae interpolate runs/digits --from 3 --to 8 --steps 12 --kind spherical --out interpolation.png",
     )
     add_options(interpolate, rows_options("test"))
@@ -61,22 +61,22 @@ def add_commands(commands: Commands) -> None:
     analogy.add_argument("--labels", action="store_true", help="A and B are the rows with these labels")
     add_options(analogy, [out_option("analogy.png")])
 
-    walk = add_command(
+    traverse = add_command(
         commands,
-        "walk",
-        run_walk,
+        "traverse",
+        run_traverse,
         "move along each latent dimension in turn while the others stay",
-        "scratchvae walk runs/digits --row 3 --reach 3 --steps 11 --out walk.png",
+        "scratchvae traverse runs/digits --row 3 --reach 3 --steps 11 --out traversal.png",
     )
-    add_options(walk, rows_options("test"))
-    walk.add_argument(
+    add_options(traverse, rows_options("test"))
+    traverse.add_argument(
         "--row",
         type=int,
         default=argparse.SUPPRESS,
         metavar="I",
         help="stay at the code of this row; without it, at 0, the mean of the prior",
     )
-    walk.add_argument(
+    traverse.add_argument(
         "--dimensions",
         type=int,
         nargs="+",
@@ -84,9 +84,9 @@ def add_commands(commands: Commands) -> None:
         metavar="K",
         help="which, in this order; without it all, from the highest KL over the rows to the lowest",
     )
-    walk.add_argument("--reach", type=float, default=3.0, metavar="R", help="from −R to R standard deviations")
-    walk.add_argument("--steps", type=int, default=11, metavar="N", help="images a dimension, both ends included")
-    add_options(walk, (LABEL, out_option("walk.png")))
+    traverse.add_argument("--reach", type=float, default=3.0, metavar="R", help="from −R to R standard deviations")
+    traverse.add_argument("--steps", type=int, default=11, metavar="N", help="images a dimension, both ends included")
+    add_options(traverse, (LABEL, out_option("traversal.png")))
 
 
 def run_interpolate(args: argparse.Namespace) -> int:
@@ -100,8 +100,8 @@ def run_interpolate(args: argparse.Namespace) -> int:
     frames = to_numpy(model.interpolate(start, end, args.steps, args.kind, label_of(args, model)))
     shown = np.concatenate([start[None], frames, end[None]])
     title = f"At both ends the originals, between them {WAYS[args.kind]} from code to code"
-    span = plotting.span_of(images)
-    write_rows(frames, args.out, lambda: plotting.draw_images(shown, model.image_shape, len(shown), title, span))
+    value_range = plotting.value_range_of(images)
+    write_rows(frames, args.out, lambda: plotting.draw_images(shown, model.image_shape, len(shown), title, value_range))
     return 0
 
 
@@ -119,27 +119,27 @@ def run_analogy(args: argparse.Namespace) -> int:
         answers,
         args.out,
         lambda: plotting.draw_analogies(
-            plus, minus, model.reconstruct(c), answers, model.image_shape, plotting.span_of(rows.images)
+            plus, minus, model.reconstruct(c), answers, model.image_shape, plotting.value_range_of(rows.images)
         ),
     )
     return 0
 
 
-def run_walk(args: argparse.Namespace) -> int:
+def run_traverse(args: argparse.Namespace) -> int:
     """Decode walks along latent dimensions, one after the other."""
     check_out(args.out, SUFFIXES)
     vae = read_vae(args)
     images = read_rows(args, vae).images
-    reach, steps = positive("--reach", args.reach), whole("--steps", args.steps)
+    reach, steps = check_positive("--reach", args.reach), check_int("--steps", args.steps)
     x = _rows(args, images, "--row", [args.row])[0] if hasattr(args, "row") else None
     label = label_of(args, vae)
-    kl = latent_use(vae, images, label).kl
+    kl = active_units(vae, images, label).kl
     dimensions = getattr(args, "dimensions", np.argsort(-kl, kind="stable").tolist())
     values = np.linspace(-reach, reach, steps)
-    frames = np.concatenate([to_numpy(vae.walk(x, k, values, label)) for k in dimensions])
+    frames = np.concatenate([to_numpy(vae.traverse(x, k, values, label)) for k in dimensions])
     names = [f"z{k}  {kl[k]:.2f} nats" for k in dimensions]
-    span = plotting.span_of(images)
-    write_rows(frames, args.out, lambda: plotting.draw_traversals(frames, vae.image_shape, names, values, span))
+    value_range = plotting.value_range_of(images)
+    write_rows(frames, args.out, lambda: plotting.draw_traversals(frames, vae.image_shape, names, values, value_range))
     print(f"{len(names)} × {steps} images, by dimension, with its KL: {', '.join(names)}")
     return 0
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from scratchvae.backend import Array, to_numpy
 from scratchvae.cli.options import Option
-from scratchvae.disk import check_writable, whole_file
+from scratchvae.disk import atomic_write, check_writable
 from scratchvae.errors import ConfigError
 from scratchvae.plotting import save_picture
 from scratchvae.plotting.figures import PICTURE_SUFFIXES, Figure
@@ -24,7 +24,7 @@ ARRAY_SUFFIXES = (".npy", ".csv")
 SUFFIXES = PICTURE_SUFFIXES + ARRAY_SUFFIXES
 
 
-class Speaker:
+class Printer:
     """Prints lines for a person, or none; goes on without a word when whoever listened has gone (`| head`)."""
 
     def __init__(self, silent: bool) -> None:
@@ -43,7 +43,7 @@ class Speaker:
 
 
 @contextmanager
-def heard(tell: Callable[[str], None], *categories: type[Warning]) -> Iterator[None]:
+def collect_warnings_of(tell: Callable[[str], None], *categories: type[Warning]) -> Iterator[None]:
     """Hands what is warned of in these categories to `tell`, when it comes."""
     with warnings.catch_warnings():
         shown = warnings.showwarning
@@ -61,10 +61,10 @@ def heard(tell: Callable[[str], None], *categories: type[Warning]) -> Iterator[N
 
 
 @contextmanager
-def held_back(*categories: type[Warning]) -> Iterator[list[str]]:
+def collect_warnings(*categories: type[Warning]) -> Iterator[list[str]]:
     """Collects what is warned of in these categories, to be told when a bar or a table does not stand in the way."""
     held: list[str] = []
-    with heard(held.append, *categories):
+    with collect_warnings_of(held.append, *categories):
         yield held
 
 
@@ -108,7 +108,7 @@ def write_rows(rows: Any, out: str, draw: Callable[[], Figure]) -> None:
 
 def write_array(rows: Array, out: str, names: list[str], labels: Array | None = None) -> None:
     """Rows (N, Z) to a .npy file, or to a .csv file under a line of names, with a column of labels if there are any."""
-    with whole_file(out) as file:
+    with atomic_write(out) as file:
         if Path(out).suffix == ".npy":
             np.save(file, rows)
             return
@@ -121,5 +121,5 @@ def write_array(rows: Array, out: str, names: list[str], labels: Array | None = 
 
 def write_text(text: str, path: Path) -> None:
     """`text` to a file."""
-    with whole_file(path) as file:
+    with atomic_write(path) as file:
         file.write((text + "\n").encode())

@@ -6,7 +6,7 @@ import argparse
 from typing import Any, NoReturn
 
 import scratchvae
-from scratchvae.cli import classify, complete, denoise, embed, evaluate, generate, gradcheck, info, latent_space, train
+from scratchvae.cli import classify, denoise, embed, evaluate, generate, gradcheck, impute, info, latent_space, train
 from scratchvae.cli.arguments import DEBUG
 from scratchvae.cli.config_file import nearest, read_settings
 from scratchvae.cli.options import add_options
@@ -58,6 +58,6 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"scratchvae {scratchvae.__version__}")
     add_options(parser, [DEBUG])
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (train, generate, latent_space, denoise, complete, embed, classify, evaluate, gradcheck, info):
+    for module in (train, generate, latent_space, denoise, impute, embed, classify, evaluate, gradcheck, info):
         module.add_commands(commands)
     return parser

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from scratchvae.cli.options import arguments, refuse
-from scratchvae.cli.outputs import Speaker
+from scratchvae.cli.outputs import Printer
 from scratchvae.cli.train_options import CHECKPOINT, OPTIONS
 from scratchvae.disk import versions
 from scratchvae.errors import ConfigError, DivergedError, FileError
@@ -28,7 +28,7 @@ def make_checkpoint(args: argparse.Namespace, out: Path) -> Checkpoint | None:
     return Checkpoint(path, **arguments(args, OPTIONS, "checkpoint"))
 
 
-def tell_of_resuming(say: Speaker, checkpoint: Checkpoint | None) -> None:
+def report_resume(say: Printer, checkpoint: Checkpoint | None) -> None:
     """Say from where training goes on, if that is wished for."""
     if checkpoint is not None and checkpoint.resume:
         for path in (found := versions(checkpoint.path)):

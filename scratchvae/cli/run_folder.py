@@ -14,14 +14,14 @@ import numpy as np
 import scratchvae
 from scratchvae.cli.arguments import as_json
 from scratchvae.cli.config_file import CONFIG
-from scratchvae.cli.outputs import heard, print_warning, write_text
-from scratchvae.cli.recipe import has_kl
+from scratchvae.cli.model_options import has_kl
+from scratchvae.cli.outputs import collect_warnings_of, print_warning, write_text
 from scratchvae.datasets import Dataset
 from scratchvae.disk import check_writable, locked
 from scratchvae.errors import ConfigError, UnlockedWarning
 from scratchvae.io import MODEL, load, save
 from scratchvae.models import Model
-from scratchvae.plotting import ALBUM, draw_album, save_picture
+from scratchvae.plotting import ALBUM, draw_report, save_picture
 from scratchvae.training import Callback, History, TrainingState
 
 LOCK = ".lock"
@@ -35,7 +35,7 @@ def run_folder(args: argparse.Namespace, data: Dataset, model: Model) -> Iterato
     """
     out = Path(args.out) if hasattr(args, "out") else Path("runs", Path(data.name).resolve().stem)
     check_writable(out)
-    with heard(print_warning, UnlockedWarning), locked(out / LOCK):
+    with collect_warnings_of(print_warning, UnlockedWarning), locked(out / LOCK):
         if not hasattr(args, "out"):
             _check_earlier(out, model)
         yield out
@@ -43,8 +43,8 @@ def run_folder(args: argparse.Namespace, data: Dataset, model: Model) -> Iterato
 
 def _check_earlier(out: Path, model: Model) -> None:
     if (out / MODEL).exists():
-        earlier = load(out).notes.get("data")
-        if earlier != model.notes["data"]:
+        earlier = load(out).metadata.get("data")
+        if earlier != model.metadata["data"]:
             raise ConfigError(f"{out} holds a model that learnt from {earlier}; name another folder with --out")
 
 
@@ -84,7 +84,7 @@ def write_run(
         (out / "kl.csv").unlink(missing_ok=True)
     write_config(out, args, model, result)
     drawn = not args.no_pictures and find_spec("matplotlib")
-    album = draw_album(model, history, data, args.seed) if drawn else {}
+    album = draw_report(model, history, data, args.seed) if drawn else {}
     for name, figure in album.items():
         save_picture(figure, out / f"{name}.png")
     for name in set(ALBUM) - set(album) if again else ():

@@ -10,16 +10,16 @@ from typing import Any
 
 from scratchvae.cli import config_file
 from scratchvae.cli.arguments import Commands, add_command, data_source, describe_score, print_json, read_data
-from scratchvae.cli.balance import make_corruption, make_kl_weight
-from scratchvae.cli.labels import accuracy_of, labels_of, what_is_told
+from scratchvae.cli.kl_options import make_corruption, make_kl_weight
+from scratchvae.cli.labels import accuracy_of, label_arguments, labels_of
+from scratchvae.cli.model_options import has_kl, make_model, make_optimizer, parts
 from scratchvae.cli.options import add_options, arguments
-from scratchvae.cli.outputs import Speaker, heard, held_back, print_warning
-from scratchvae.cli.recipe import has_kl, make_model, make_optimizer, parts
-from scratchvae.cli.resuming import LastFinite, make_checkpoint, tell_of_resuming
+from scratchvae.cli.outputs import Printer, collect_warnings, collect_warnings_of, print_warning
+from scratchvae.cli.resuming import LastFinite, make_checkpoint, report_resume
 from scratchvae.cli.run_folder import Beforehand, run_folder, write_config, write_run
 from scratchvae.cli.train_options import GROUPS, OPTIONS, PLACE
 from scratchvae.errors import CheckpointWarning, CollapseWarning, DivergenceWarning
-from scratchvae.plotting import UNIT, span_of
+from scratchvae.plotting import UNIT, value_range_of
 from scratchvae.training import Callback, Trainer, score
 from scratchvae.training.corruption import describe
 
@@ -41,7 +41,7 @@ def add_commands(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, then write."""
-    say = Speaker(silent=args.quiet or args.json)
+    say = Printer(silent=args.quiet or args.json)
     data = read_data(args)
     model = make_model(args, data)
     learning, validating, watched = parts(data, hold_out=hasattr(args, "patience"))
@@ -55,23 +55,25 @@ def run(args: argparse.Namespace) -> int:
         corrupt=corrupt,
         **arguments(args, OPTIONS, "trainer"),
     )
-    model.notes = {**data_source(args), "binarize": trainer.binarize}
-    if (span := span_of(data.train.images)) != UNIT:
-        model.notes["span"] = span
+    model.metadata = {**data_source(args), "binarize": trainer.binarize}
+    if (value_range := value_range_of(data.train.images)) != UNIT:
+        model.metadata["value_range"] = value_range
     if corrupt is not None:
-        model.notes["corrupt"] = describe(corrupt)
+        model.metadata["corrupt"] = describe(corrupt)
     with run_folder(args, data, model) as out:
         rows = f"{len(train)} rows of {model.input_dim} numbers to train on, {len(data.test.images)} to test on"
         say(f"{data.name}: {rows}; {watched}")
         say(str(model).strip("<>"))
-        told = what_is_told(args, model, learning, validating)
+        told = label_arguments(args, model, learning, validating)
         checkpoint = make_checkpoint(args, out)
         beforehand = Beforehand(partial(write_config, out, args, model, None))
         callbacks: list[Callback] = [LastFinite(out)] if checkpoint is None else [beforehand, checkpoint]
-        tell_of_resuming(say, checkpoint)
-        at_once = heard(print_warning, DivergenceWarning, CheckpointWarning)  # training may go on for hours
+        report_resume(say, checkpoint)
+        at_once = collect_warnings_of(
+            print_warning, DivergenceWarning, CheckpointWarning
+        )  # training may go on for hours
         asked = arguments(args, OPTIONS, "fit")
-        with held_back(CollapseWarning) as warned, at_once:
+        with collect_warnings(CollapseWarning) as warned, at_once:
             history = trainer.fit(
                 train, validation=validation, progress=not args.quiet, callbacks=callbacks, **told, **asked
             )

@@ -68,7 +68,7 @@ NETWORK = (
     ),
     Option(
         "sigma",
-        "width of the gaussian likelihood, and of gaussian_learnt at first; 1 without it",
+        "width of the gaussian likelihood, and of gaussian_learned at first; 1 without it",
         type=float,
         metavar="S",
         argument="model.sigma",

@@ -16,12 +16,12 @@ from scratchvae.datasets.idx import holds_idx, load_idx_folder
 from scratchvae.datasets.images import load_folder
 from scratchvae.datasets.mnist import SETS, load_named_idx
 from scratchvae.datasets.omniglot import load_omniglot
+from scratchvae.datasets.search_paths import Folder
 from scratchvae.datasets.shapes import SHAPES, render_sprites
-from scratchvae.datasets.shelves import Folder
 from scratchvae.datasets.sprites import draw_factors, factor_grid, load_sprites
 from scratchvae.datasets.uci import TABLES, load_table
 from scratchvae.errors import ConfigError, DataError
-from scratchvae.settings import path_of, shown
+from scratchvae.validation import check_path, short_repr
 
 __all__ = ["NAMES", "SHAPES", "Dataset", "Split", "draw_factors", "factor_grid", "load", "render_sprites"]
 
@@ -86,6 +86,6 @@ def load(source: str | PathLike[str], folder: Folder = None, key: str | None = N
 
 def _text(name: str, value: object, what: str) -> str:
     try:
-        return path_of(name, value, "data.npy")
+        return check_path(name, value, "data.npy")
     except ConfigError:
-        raise DataError(f"{name}={shown(value)}: expected {what}, as text") from None
+        raise DataError(f"{name}={short_repr(value)}: expected {what}, as text") from None

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from scratchvae.datasets.content import Content, read_contents
+from scratchvae.datasets.checksums import ArrayChecksum, read_contents
 from scratchvae.datasets.dataset import Dataset, Split
-from scratchvae.datasets.shelves import Folder, find_on_shelves
+from scratchvae.datasets.search_paths import Folder, find_file
 
 FILE = "bmnist_fixed_packbits.npz"
 PARTS = {
-    "train": Content("uint8", (50000, 98), "727146c35424b019f3e350e1e69faa05644a0abaf787e3f4e1a9632220a13906"),
-    "valid": Content("uint8", (10000, 98), "a256ac44ae26be720fad8616a05ed6ecfd1619930d9a208379bb2a4405df5b6d"),
-    "test": Content("uint8", (10000, 98), "9fcd8da6f0fdf09b2ba30fe63a0bb784042a0de82563172530229b983e294ff2"),
+    "train": ArrayChecksum("uint8", (50000, 98), "727146c35424b019f3e350e1e69faa05644a0abaf787e3f4e1a9632220a13906"),
+    "valid": ArrayChecksum("uint8", (10000, 98), "a256ac44ae26be720fad8616a05ed6ecfd1619930d9a208379bb2a4405df5b6d"),
+    "test": ArrayChecksum("uint8", (10000, 98), "9fcd8da6f0fdf09b2ba30fe63a0bb784042a0de82563172530229b983e294ff2"),
 }
 
 
@@ -24,8 +24,8 @@ def load_binarized_mnist(folder: Folder = None) -> Dataset:
     Neural Autoregressive Distribution Estimator" (with I. Murray, AISTATS 2011).
 
     The file bmnist_fixed_packbits.npz has arrays train, valid and test, each `numpy.packbits(pixels, axis=1)`. It is
-    looked for as `find_on_shelves` says, and its content is checked. Raises DataError.
+    looked for as `find_file` says, and its content is checked. Raises DataError.
     """
-    packed = read_contents(find_on_shelves("binarized-mnist", FILE, folder), PARTS)
+    packed = read_contents(find_file("binarized-mnist", FILE, folder), PARTS)
     train, validation, test = (Split(np.unpackbits(rows, axis=1).astype(np.float32), None) for rows in packed)
     return Dataset("binarized-mnist", train, test, (28, 28), validation=validation)

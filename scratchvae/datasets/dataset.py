@@ -8,7 +8,7 @@ import numpy as np
 
 from scratchvae.disk import Array
 from scratchvae.errors import DataError
-from scratchvae.settings import shown
+from scratchvae.validation import short_repr
 
 
 class Split(NamedTuple):
@@ -24,16 +24,16 @@ class Split(NamedTuple):
 class Dataset(NamedTuple):
     """A training part, a test part, and the (height, width) that makes a row a picture, if one does.
 
-    `testing` (N,) marks the rows of the source that went into the test part, where we cut it ourselves; it is None for
-    a set that comes cut. `validation` is there if the set comes cut in three. `factors` says what the pictures were
-    drawn from, where that is known: (N,) numbers by name, in the order of part "all".
+    test_mask    (N,) marks the rows of the source that went into the test part; None for a set that comes split
+    validation   a third part, of a set that comes with one
+    factors      what the pictures were drawn from, where known: (N,) numbers by name, in the order of part "all"
     """
 
     name: str
     train: Split
     test: Split
     image_shape: tuple[int, int] | None
-    testing: Array | None = None
+    test_mask: Array | None = None
     validation: Split | None = None
     factors: dict[str, Array] | None = None
 
@@ -46,40 +46,44 @@ class Dataset(NamedTuple):
         parts = {"train": self.train, "validation": self.validation, "test": self.test}
         held = {name: part for name, part in parts.items() if part is not None}
         if name == "all":
-            return _joined(list(held.values()), self.testing)
+            return _joined(list(held.values()), self.test_mask)
         if not isinstance(name, str) or name not in held:
-            raise DataError(f"{self.name} has no part {shown(name)}: expected {', '.join(map(repr, held))} or 'all'")
+            raise DataError(
+                f"{self.name} has no part {short_repr(name)}: expected {', '.join(map(repr, held))} or 'all'"
+            )
         return held[name]
 
 
-def cut(name: str, rows: Split, testing: Array, image_shape: tuple[int, int] | None) -> Dataset:
-    """Rows in two: those that `testing` (N,) marks, and the others, on which to train."""
+def split_by_mask(name: str, rows: Split, test_mask: Array, image_shape: tuple[int, int] | None) -> Dataset:
+    """Rows in two: those that `test_mask` (N,) marks, and the others, on which to train."""
     train, test = (
-        Split(rows.images[some], None if rows.labels is None else rows.labels[some]) for some in (~testing, testing)
+        Split(rows.images[some], None if rows.labels is None else rows.labels[some]) for some in (~test_mask, test_mask)
     )
-    return Dataset(name, train, test, image_shape, testing)
+    return Dataset(name, train, test, image_shape, test_mask)
 
 
 def hold_out_a_tenth(
     name: str, images: Array, image_shape: tuple[int, int] | None, labels: Array | None = None
 ) -> Dataset:
-    """Rows (N, D) and their labels (N,), if any, cut in two: every tenth row, counted from the tenth, is for testing.
+    """Rows (N, D) and their labels (N,), if any, cut in two: every tenth row, counted from the tenth, is for test_mask.
 
     The others move up in `images` itself, which is used up, so that large data is in memory once.
     Raises DataError for fewer than 10 rows.
     """
     if len(images) < 10:
-        raise DataError(f"{name} holds {len(images)} rows; expected at least 10, of which a tenth is kept for testing")
-    testing = np.zeros(len(images), bool)
-    testing[9::10] = True
-    test = images[testing]
+        raise DataError(
+            f"{name} holds {len(images)} rows; expected at least 10, of which a tenth is kept for test_mask"
+        )
+    test_mask = np.zeros(len(images), bool)
+    test_mask[9::10] = True
+    test = images[test_mask]
     for start in range(10, len(images), 10):
         nine = images[start : start + 9]
         moved = start - start // 10
         images[moved : moved + len(nine)] = nine
     train = images[: len(images) - len(test)]
-    of_train, of_test = (None, None) if labels is None else (labels[~testing], labels[testing])
-    return Dataset(name, Split(train, of_train), Split(test, of_test), image_shape, testing)
+    of_train, of_test = (None, None) if labels is None else (labels[~test_mask], labels[test_mask])
+    return Dataset(name, Split(train, of_train), Split(test, of_test), image_shape, test_mask)
 
 
 def square(pixels: int) -> tuple[int, int] | None:
@@ -88,11 +92,11 @@ def square(pixels: int) -> tuple[int, int] | None:
     return (side, side) if side * side == pixels and side > 1 else None
 
 
-def _joined(parts: list[Split], testing: Array | None) -> Split:
+def _joined(parts: list[Split], test_mask: Array | None) -> Split:
     def join(arrays: list[Array]) -> Array:
         whole = np.concatenate(arrays)
-        if testing is not None:
-            whole[~testing], whole[testing] = arrays
+        if test_mask is not None:
+            whole[~test_mask], whole[test_mask] = arrays
         return whole
 
     labels = [part.labels for part in parts if part.labels is not None]

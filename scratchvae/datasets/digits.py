@@ -10,7 +10,7 @@ from scratchvae.datasets.dataset import Dataset, Split
 
 
 def load_digits() -> Dataset:
-    """1797 handwritten digits of 8×8 pixels, the first 1500 for training and the last 297 for testing.
+    """1797 handwritten digits of 8×8 pixels, the first 1500 for training and the last 297 for test_mask.
 
     Each pixel counts the ink in a 4×4 block of a 32×32 scan, 0 to 16; here it is divided by 16. The rows keep the
     order of the source, in which every class comes up equally often all along. Labels are 0 to 9.

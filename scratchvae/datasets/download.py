@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from scratchvae.disk import whole_file
+from scratchvae.disk import atomic_write
 from scratchvae.errors import DataError
 
 
@@ -39,7 +39,7 @@ def download(
     folder cannot be written.
     """
     reasons: dict[str, None] = {}
-    with whole_file(to) as file:
+    with atomic_write(to) as file:
         for attempt in range(rounds):
             for url in urls:
                 try:

@@ -4,44 +4,44 @@ from __future__ import annotations
 
 import numpy as np
 
-from scratchvae.datasets.content import Content, read_contents
-from scratchvae.datasets.dataset import Dataset, Split, cut
-from scratchvae.datasets.shelves import Folder, find_on_shelves
+from scratchvae.datasets.checksums import ArrayChecksum, read_contents
+from scratchvae.datasets.dataset import Dataset, Split, split_by_mask
+from scratchvae.datasets.search_paths import Folder, find_file
 
-FREY_FACES = Content("uint8", (1965, 28, 20), "2438ba4f0d2a6bd8bac43de756141eaa33c8d248dd613d464bdb1210d9b7af78")
-OLIVETTI = Content("uint8", (400, 64, 64), "a3f75007cc103363b61a63e06bec8ea4846407682ef6e7c9ae1eb9c1bd0e8a00")
+FREY_FACES = ArrayChecksum("uint8", (1965, 28, 20), "2438ba4f0d2a6bd8bac43de756141eaa33c8d248dd613d464bdb1210d9b7af78")
+OLIVETTI = ArrayChecksum("uint8", (400, 64, 64), "a3f75007cc103363b61a63e06bec8ea4846407682ef6e7c9ae1eb9c1bd0e8a00")
 
 
 def load_frey_faces(folder: Folder = None) -> Dataset:
     """1965 frames of a film of one face, 28 high and 20 wide, pixels / 255: the first 1600 to train on. No labels.
 
-    The last 365 are for testing, in one piece, for frames that were filmed together resemble each other: the nearest
-    training frame is at a squared distance of 3.3 on average, and would be at 1.2 with every tenth frame for testing.
+    The last 365 are for test_mask, in one piece, for frames that were filmed together resemble each other: the nearest
+    training frame is at a squared distance of 3.3 on average, and would be at 1.2 with every tenth frame for test_mask.
 
     The film is of B. Frey, from S. Roweis's page of data; the faces of D. Kingma, M. Welling, "Auto-Encoding
-    Variational Bayes", ICLR 2014. The file frey_faces.npy, (1965, 28, 20) uint8, is looked for as `find_on_shelves`
+    Variational Bayes", ICLR 2014. The file frey_faces.npy, (1965, 28, 20) uint8, is looked for as `find_file`
     says, and its content is checked. Raises DataError.
     """
-    (pixels,) = read_contents(find_on_shelves("frey-faces", "frey_faces.npy", folder), {"": FREY_FACES})
+    (pixels,) = read_contents(find_file("frey-faces", "frey_faces.npy", folder), {"": FREY_FACES})
     rows = Split(pixels.reshape(len(pixels), -1).astype(np.float32) / np.float32(255), None)
-    return cut("frey-faces", rows, np.arange(len(pixels)) >= 1600, (28, 20))
+    return split_by_mask("frey-faces", rows, np.arange(len(pixels)) >= 1600, (28, 20))
 
 
 def load_olivetti(folder: Folder = None, side: int = 64) -> Dataset:
     """10 pictures of each of 40 persons, in order, 64×64 or 32×32, pixels / 255; labels are the persons, 0 to 39.
 
-    The first 8 pictures of each person are to train on, the last 2 for testing: 320 and 80, of the same persons. At
+    The first 8 pictures of each person are to train on, the last 2 for test_mask: 320 and 80, of the same persons. At
     `side` 32 a pixel is the mean of four.
 
     F. Samaria, A. Harter, "Parameterisation of a Stochastic Model for Human Face Identification", WACV 1994; pictures
-    of AT&T Laboratories Cambridge. The file olivetti_faces.npy, (400, 64, 64) uint8, is looked for as `find_on_shelves`
+    of AT&T Laboratories Cambridge. The file olivetti_faces.npy, (400, 64, 64) uint8, is looked for as `find_file`
     says, and its content is checked. The brightest pixel is 242; those that scikit-learn gives are divided by that.
     Raises DataError.
     """
-    (pixels,) = read_contents(find_on_shelves("olivetti", "olivetti_faces.npy", folder), {"": OLIVETTI})
+    (pixels,) = read_contents(find_file("olivetti", "olivetti_faces.npy", folder), {"": OLIVETTI})
     block = 64 // side
     sums = pixels.reshape(400, side, block, side, block).sum(axis=(2, 4), dtype=np.uint32)
     images = sums.reshape(400, -1).astype(np.float32) / np.float32(255 * block**2)
     person, picture = np.divmod(np.arange(400), 10)
     name = "olivetti" if side == 64 else f"olivetti-{side}"
-    return cut(name, Split(images, person), picture >= 8, (side, side))
+    return split_by_mask(name, Split(images, person), picture >= 8, (side, side))

@@ -8,7 +8,7 @@ import numpy as np
 
 from scratchvae.datasets.dataset import Dataset, hold_out_a_tenth, square
 from scratchvae.datasets.tables import SUFFIXES, load_csv
-from scratchvae.disk import Array, listed, read_arrays
+from scratchvae.disk import Array, join_names, read_arrays
 from scratchvae.errors import DataError, FileError
 
 
@@ -17,7 +17,7 @@ def load_file(path: Path, key: str | None = None) -> Dataset:
 
     A table is read as `load_csv` says. An array's shape is (N, D), or (N, H, W) for pictures. Its rows are divided by
     255 if they are uint8 and brighter than 1, and taken as they are if they hold 0 and 1 only, or are floats. Each
-    tenth row is kept for testing.
+    tenth row is kept for test_mask.
     Raises DataError.
     """
     if path.suffix.lower() in SUFFIXES:
@@ -36,7 +36,7 @@ def _member(path: Path, names: list[str], key: str | None) -> str:
         return names[0]
     if key not in names:
         asked = "" if key is None else f" and no {key!r}"
-        raise DataError(f"{path} holds the arrays {listed(names) or 'none'}{asked}; name one with --key (key=)")
+        raise DataError(f"{path} holds the arrays {join_names(names) or 'none'}{asked}; name one with --key (key=)")
     return key
 
 

@@ -16,7 +16,7 @@ from typing import BinaryIO
 import numpy as np
 
 from scratchvae.datasets.dataset import Dataset, Split
-from scratchvae.datasets.shelves import first_file
+from scratchvae.datasets.search_paths import first_file
 from scratchvae.disk import Array
 from scratchvae.disk.directory import BOMB, BOMB_RATIO, DEFLATE_RATIO
 from scratchvae.errors import DataError

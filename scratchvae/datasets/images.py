@@ -24,7 +24,7 @@ LARGEST_FILE = 1 << 25  # bytes
 def load_folder(path: Path) -> Dataset:
     """The grey images of one folder, all of one size, in the order of their names; needs Pillow.
 
-    8-bit values are divided by 255, 16-bit values by 65535. Each tenth image is kept for testing. An image may have
+    8-bit values are divided by 255, 16-bit values by 65535. Each tenth image is kept for test_mask. An image may have
     4,194,304 pixels, as 2048 × 2048 has; what all of them say in their headers is held against each other before the
     first is decoded. Raises DataError.
     """

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from scratchvae.datasets.dataset import Dataset
 from scratchvae.datasets.download import download
 from scratchvae.datasets.idx import FILES, find_idx, holds_idx, load_idx_folder
-from scratchvae.datasets.shelves import Folder, shelves
+from scratchvae.datasets.search_paths import Folder, search_paths
 from scratchvae.disk import cache_folder
 from scratchvae.errors import DataError
 
@@ -59,7 +59,7 @@ def load_named_idx(name: str, folder: Folder = None) -> Dataset:
     also in a subfolder of the set's name; they may be gzipped. Found nowhere, and with no `folder` given, they are
     downloaded into the cache. Raises DataError.
     """
-    for shelf in shelves(folder):
+    for shelf in search_paths(folder):
         found = _within(shelf, name)
         if found:
             return load_idx_folder(found, name)

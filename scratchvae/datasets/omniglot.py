@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from scratchvae.datasets.content import Content, read_contents
+from scratchvae.datasets.checksums import ArrayChecksum, read_contents
 from scratchvae.datasets.dataset import Dataset, Split
-from scratchvae.datasets.shelves import Folder, find_on_shelves
+from scratchvae.datasets.search_paths import Folder, find_file
 from scratchvae.disk import Array
 
-BACKGROUND = Content("bool", (964, 20, 105, 105), "9121d28f81874a5939b6e932f85c56f0c63db652bfdbd0fb391f6d5eeec01f0f")
-EVALUATION = Content("bool", (659, 20, 105, 105), "ebe4b0f06a588946ccb62c6e8d9e0eede457e4242f1bfca1309a1f946313b72e")
+BACKGROUND = ArrayChecksum(
+    "bool", (964, 20, 105, 105), "9121d28f81874a5939b6e932f85c56f0c63db652bfdbd0fb391f6d5eeec01f0f"
+)
+EVALUATION = ArrayChecksum(
+    "bool", (659, 20, 105, 105), "ebe4b0f06a588946ccb62c6e8d9e0eede457e4242f1bfca1309a1f946313b72e"
+)
 
 
 def load_omniglot(folder: Folder = None) -> Dataset:
@@ -23,12 +27,12 @@ def load_omniglot(folder: Folder = None) -> Dataset:
 
     B. Lake, R. Salakhutdinov, J. Tenenbaum, "Human-level concept learning through probabilistic program induction",
     Science 350, 2015; MIT licence. The files images_background.npz and images_evaluation.npz, each with an array images
-    (characters, 20, 105, 105) bool that is False where there is ink, are looked for as `find_on_shelves` says, and
+    (characters, 20, 105, 105) bool that is False where there is ink, are looked for as `find_file` says, and
     their content is checked. Raises DataError.
     """
     splits, characters = [], 0
     for part, content in (("background", BACKGROUND), ("evaluation", EVALUATION)):
-        (paper,) = read_contents(find_on_shelves("omniglot", f"images_{part}.npz", folder), {"images": content})
+        (paper,) = read_contents(find_file("omniglot", f"images_{part}.npz", folder), {"images": content})
         images = np.concatenate([shrink(~twenty) for twenty in paper]).reshape(-1, 784)
         labels = np.repeat(np.arange(characters, characters + len(paper)), paper.shape[1])
         splits.append(Split(images, labels))

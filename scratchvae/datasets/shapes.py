@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from scratchvae.arrays import as_real_array
 from scratchvae.disk import Array
 from scratchvae.errors import ConfigError, DTypeError
-from scratchvae.given import real_array
-from scratchvae.settings import shown, truth, wholes
+from scratchvae.validation import check_bool, check_ints, short_repr
 
 FACTORS = ("shape", "scale", "rotation", "x", "y")
 SHAPES = ("square", "ellipse", "heart")
@@ -34,7 +34,7 @@ def render_sprites(
     The same factors give the same picture, whatever else is drawn. Raises ConfigError.
     """
     height, width = _height_and_width(image_shape)
-    truth("antialias", antialias)
+    check_bool("antialias", antialias)
     shape, scale, rotation, x, y = _columns(factors)
     shorter = min(height, width)
     margin = REACH * SIDE * shorter
@@ -99,24 +99,24 @@ DISTANCES = (_square, _ellipse, _heart)
 def factor_values(name: str, given: Any) -> Array:
     """The values (N,) of a factor, a number being one of them. Raises ConfigError."""
     try:
-        values = np.atleast_1d(real_array(name, given))
+        values = np.atleast_1d(as_real_array(name, given))
     except DTypeError:
-        raise ConfigError(f"factor {name}={shown(given)}: expected a number or an array (N,) of numbers") from None
+        raise ConfigError(f"factor {name}={short_repr(given)}: expected a number or an array (N,) of numbers") from None
     if values.ndim != 1 or not np.isfinite(values).all():
-        raise ConfigError(f"factor {name}={shown(given)}: expected a finite number, or an array (N,) of such")
+        raise ConfigError(f"factor {name}={short_repr(given)}: expected a finite number, or an array (N,) of such")
     return values
 
 
 def _height_and_width(image_shape: Any) -> tuple[int, int]:
-    sides = wholes("image_shape", image_shape)
+    sides = check_ints("image_shape", image_shape)
     if len(sides) != 2:
-        raise ConfigError(f"image_shape={shown(image_shape)}: expected (height, width)")
+        raise ConfigError(f"image_shape={short_repr(image_shape)}: expected (height, width)")
     return sides[0], sides[1]
 
 
 def _columns(factors: Mapping[str, Any]) -> list[Array]:
     if not isinstance(factors, Mapping) or set(factors) != set(FACTORS):
-        raise ConfigError(f"factors={shown(factors)}: expected numbers by name, for each of {', '.join(FACTORS)}")
+        raise ConfigError(f"factors={short_repr(factors)}: expected numbers by name, for each of {', '.join(FACTORS)}")
     columns = [factor_values(name, factors[name]).astype(np.float64) for name in FACTORS]
     try:
         columns = list(np.broadcast_arrays(*columns))

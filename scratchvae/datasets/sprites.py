@@ -1,6 +1,6 @@
 """Pictures of simple shapes, drawn from factors that are known, so that disentanglement can be measured.
 
-After dSprites: L. Matthey, I. Higgins, D. Hassabis, A. Lerchner, "dSprites: Disentanglement testing Sprites dataset",
+After dSprites: L. Matthey, I. Higgins, D. Hassabis, A. Lerchner, "dSprites: Disentanglement test_mask Sprites dataset",
 2017. Unlike there, shapes of one scale have one area, so that how much is white does not tell the shape.
 """
 
@@ -11,26 +11,26 @@ from typing import Any
 
 import numpy as np
 
-from scratchvae.datasets.dataset import Dataset, Split, cut
+from scratchvae.datasets.dataset import Dataset, Split, split_by_mask
 from scratchvae.datasets.shapes import FACTORS, SHAPES, factor_values, render_sprites
 from scratchvae.disk import Array
 from scratchvae.errors import ConfigError
-from scratchvae.settings import whole
-from scratchvae.streams import stream
+from scratchvae.rng import generator
+from scratchvae.validation import check_int
 
 
 def load_sprites() -> Dataset:
     """12,288 pictures of 32×32 pixels in [0, 1], rendered in a second: the grid of all factors' values.
 
     3 shapes × 4 scales × 16 rotations × 8 x × 8 y: see `factor_grid`, `render_sprites`. A tenth, drawn at random once
-    and for all, is for testing; part "all" is the grid, its last factor changing fastest. Labels are the shapes.
+    and for all, is for test_mask; part "all" is the grid, its last factor changing fastest. Labels are the shapes.
     """
     factors = factor_grid()
     count = len(factors["shape"])
-    testing = np.zeros(count, bool)
-    testing[stream(0, "factors").permutation(count)[: count // 10]] = True
+    test_mask = np.zeros(count, bool)
+    test_mask[generator(0, "factors").permutation(count)[: count // 10]] = True
     rows = Split(render_sprites(factors), factors["shape"])
-    return cut("sprites", rows, testing, (32, 32))._replace(factors=factors)
+    return split_by_mask("sprites", rows, test_mask, (32, 32))._replace(factors=factors)
 
 
 def factor_grid(**values: Any) -> dict[str, Array]:
@@ -63,7 +63,7 @@ def draw_factors(count: int, seed: int = 0) -> dict[str, Array]:
 
     Raises ConfigError.
     """
-    count, rng = whole("count", count), stream(seed, "factors")
+    count, rng = check_int("count", count), generator(seed, "factors")
     ranges = {"scale": (0.5, 1.0), "rotation": (0.0, 2 * pi), "x": (0.0, 1.0), "y": (0.0, 1.0)}
     shape = rng.integers(len(SHAPES), size=count)
     return {"shape": shape, **{name: rng.uniform(*ends, count) for name, ends in ranges.items()}}

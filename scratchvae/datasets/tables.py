@@ -23,7 +23,7 @@ UNLABELLED = -1
 
 
 def load_csv(path: Path) -> Dataset:
-    """The table of a .csv or .tsv file in UTF-8: rows (N, D) of float64, as they are. Every tenth is kept for testing.
+    """The table of a .csv or .tsv file in UTF-8: rows (N, D) of float64, as they are. Every tenth is the test part.
 
     Cells are parted by tabs in a .tsv file, and by commas, semicolons or tabs in a .csv file, whichever its first line
     has most of. The first line may be names, all of them words. NaN stands for what is missing: an empty cell, "NA",

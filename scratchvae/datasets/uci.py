@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scratchvae.datasets.content import check_digest
-from scratchvae.datasets.dataset import Dataset, Split, cut
-from scratchvae.datasets.shelves import Folder, find_on_shelves
+from scratchvae.datasets.checksums import check_digest
+from scratchvae.datasets.dataset import Dataset, Split, split_by_mask
+from scratchvae.datasets.search_paths import Folder, find_file
 from scratchvae.errors import DataError
 
 
@@ -56,7 +56,7 @@ TABLES = {
 
 
 def load_table(name: str, folder: Folder = None) -> Dataset:
-    """A table of the UCI Machine Learning Repository: rows (N, D) of float64 as they are. Every tenth is for testing.
+    """A table of the UCI Machine Learning Repository: rows (N, D) of float64 as they are. Every tenth is for test_mask.
 
     uci/concrete     (1030, 9)   what is in a concrete, its age, its strength. I-C. Yeh 1998
     uci/red-wine     (1599, 12)  what is in a wine, and its quality. P. Cortez et al. 2009
@@ -65,11 +65,11 @@ def load_table(name: str, folder: Folder = None) -> Dataset:
     uci/yeast        (1484, 8)   scores of a protein; label: where in the cell, 0 to 9. K. Nakai, P. Horton 1996
 
     Columns are of very different scales: standardise them by the mean and the deviation of the training part. Labels
-    number the classes in alphabetical order. The files are looked for as `find_on_shelves` says, in a subfolder uci,
+    number the classes in alphabetical order. The files are looked for as `find_file` says, in a subfolder uci,
     and their content is checked. Raises DataError.
     """
     table = TABLES[name]
-    path = find_on_shelves("uci", table.file, folder)
+    path = find_file("uci", table.file, folder)
     try:
         if path.stat().st_size > LARGEST:
             raise OSError(f"it has {path.stat().st_size} bytes, and no table more than {LARGEST}")
@@ -83,4 +83,4 @@ def load_table(name: str, folder: Folder = None) -> Dataset:
     labels = None
     if table.label is not None:
         labels = np.unique([row[table.label] for row in cells], return_inverse=True)[1]
-    return cut(name, Split(numbers, labels), np.arange(len(numbers)) % 10 == 9, None)
+    return split_by_mask(name, Split(numbers, labels), np.arange(len(numbers)) % 10 == 9, None)

@@ -36,7 +36,7 @@ LONGEST_LIST = 500  # characters
 AT_ONCE = 2**16  # bytes read at a time
 
 
-class Described(NamedTuple):
+class ArrayHeader(NamedTuple):
     """An array that has not been read: its dtype, its shape, and whether its first axis runs fastest."""
 
     dtype: np.dtype[Any]
@@ -64,7 +64,7 @@ class ArrayFile:
             self._members, sizes = _members(file, size)
         else:
             raise FileError("it is neither a .npy nor an .npz file")
-        self.described: dict[str, Described] = {}
+        self.described: dict[str, ArrayHeader] = {}
         for name, opened in self._members.items():
             self.described[name] = _describe(name, opened(), sizes[name])
 
@@ -119,7 +119,7 @@ def read_arrays(path: Path, choose: Callable[[list[str]], Iterable[str]]) -> dic
         return {name: file.read(name) for name in choose(list(file.described))}
 
 
-def listed(names: Iterable[str]) -> str:
+def join_names(names: Iterable[str]) -> str:
     """The names of arrays, in order, as far as a message has room for them."""
     text = ", ".join(sorted(names))
     return text if len(text) <= LONGEST_LIST else text[:LONGEST_LIST] + "…"
@@ -136,12 +136,12 @@ def _members(file: IO[bytes], size: int) -> tuple[Members, dict[str, int]]:
     return opened, {name.removesuffix(".npy"): length for name, length in sizes.items()}
 
 
-def _describe(name: str, member: IO[bytes], size: int) -> Described:
+def _describe(name: str, member: IO[bytes], size: int) -> ArrayHeader:
     called = _called(name)
     shape, fortran, dtype, length = _header(name, member)
     if dtype.hasobject or dtype.kind == "V" or not dtype.itemsize:
         raise FileError(f"{called} holds {dtype}; expected real numbers")
-    described = Described(dtype, shape, fortran)
+    described = ArrayHeader(dtype, shape, fortran)
     if min(shape, default=0) < 0 or length + described.nbytes != size:
         raise FileError(
             f"{called} claims shape {shape} of {dtype}, which are {described.nbytes} bytes, and holds {size - length}"

@@ -45,7 +45,7 @@ def locked(path: str | PathLike[str]) -> Iterator[None]:
             remove_empty(made)
 
 
-def hold(descriptor: int) -> bool | None:
+def try_lock(descriptor: int) -> bool | None:
     """Whether an open file's lock is ours from now on, until the file is closed; None if its disk knows no locks."""
     try:
         if sys.platform == "win32":
@@ -75,7 +75,7 @@ def _take(path: Path) -> tuple[int, list[Path]]:
         except (OSError, ValueError) as error:
             raise FileError(f"cannot lock {path}: {reason_of(error)}; choose another place") from None
         _held.add(descriptor)
-        ours = hold(descriptor)
+        ours = try_lock(descriptor)
         if ours is None:
             warn(f"{path} cannot be locked on this disk: see that no other process writes there", UnlockedWarning)
         if ours is False:

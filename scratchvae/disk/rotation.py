@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from scratchvae.disk.writing import whole_file
+from scratchvae.disk.writing import atomic_write
 
 
 def version(path: Path, age: int) -> Path:
@@ -32,7 +32,7 @@ def rotate(path: Path, keep: int) -> None:
     try:
         os.link(path, before)
     except OSError:  # a file system of one name a file
-        with path.open("rb") as source, whole_file(before) as copy:
+        with path.open("rb") as source, atomic_write(before) as copy:
             shutil.copyfileobj(source, copy)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from scratchvae.disk.folders import flush_folder, open_in_folder, reason_of, remove_empty
-from scratchvae.disk.lock import hold
+from scratchvae.disk.lock import try_lock
 from scratchvae.errors import FileError
 
 STALE = 60.0  # seconds
@@ -20,14 +20,14 @@ PATIENCE = 2.0  # seconds
 
 
 @contextmanager
-def whole_file(path: str | PathLike[str], make_way: Callable[[], None] | None = None) -> Iterator[BinaryIO]:
+def atomic_write(path: str | PathLike[str], before_replace: Callable[[], None] | None = None) -> Iterator[BinaryIO]:
     """A file to write into, which takes the name `path` only once it is complete and, with its name, on the disk.
 
     Until then it is a part, .NAME.HEX.part, in the same folder, which is made if need be. If the block raises, nothing
     is left behind, and what was at `path` before is still there. Several processes may write to one `path` at a time:
     whoever is the last to finish is whose file stays, whole. A process that is killed leaves its part behind, which
-    the next one to write to `path` removes. `make_way` is called once the file is on the disk, before it takes its
-    name. Raises FileError where nothing can be written.
+    the next one to write to `path` removes. `before_replace` is called once the file is on the disk, before it takes
+    its name. Raises FileError where nothing can be written.
     """
     path = Path(path)
     start = f".{path.name[:50]}."
@@ -43,14 +43,14 @@ def whole_file(path: str | PathLike[str], make_way: Callable[[], None] | None = 
         raise FileError(f"cannot write {path}: {reason_of(error)}; choose another place") from None
     try:
         with file:
-            hold(file.fileno())
+            try_lock(file.fileno())
             _remove_stale(path.parent, start)
             yield file
             file.flush()
             os.fsync(file.fileno())
             os.utime(part)  # so that it is not taken for stale now that its lock goes
-        if make_way is not None:
-            make_way()
+        if before_replace is not None:
+            before_replace()
         _replace(part, path)
         for folder in (path, *made):
             flush_folder(folder.parent)
@@ -89,7 +89,7 @@ def _remove_if_stale(part: Path) -> None:
         return
     descriptor = os.open(part, os.O_RDWR)
     try:
-        free = hold(descriptor)
+        free = try_lock(descriptor)
     finally:
         os.close(descriptor)
     if free:

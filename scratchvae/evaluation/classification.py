@@ -10,7 +10,7 @@ import numpy as np
 from scratchvae.backend import Array, to_numpy
 from scratchvae.models import SemiSupervisedVAE
 from scratchvae.models.labels import check_labels
-from scratchvae.settings import of_kind
+from scratchvae.validation import check_type
 
 
 class Classification(NamedTuple):
@@ -37,7 +37,7 @@ def classification(model: SemiSupervisedVAE, images: Any, labels: Any) -> Classi
 
     Raises ConfigError, DTypeError, ShapeError or RangeError.
     """
-    of_kind("model", model, SemiSupervisedVAE, "a SemiSupervisedVAE, a model that has a classifier")
+    check_type("model", model, SemiSupervisedVAE, "a SemiSupervisedVAE, a model that has a classifier")
     images = model.check_data(images, "images")
     labels = check_labels(labels, len(images), model.classes)
     q = to_numpy(model.predict_proba(images)).astype(np.float64)

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from scratchvae.arrays import as_real_array, to_host
 from scratchvae.errors import DTypeError, ShapeError
-from scratchvae.given import fetched, real_array
 
 
 class ImputationError(NamedTuple):
@@ -26,8 +26,8 @@ def imputation_error(truth: Any, completed: Any, observed: Any) -> ImputationErr
 
     Raises DTypeError or ShapeError.
     """
-    truth, completed = real_array("truth", truth), real_array("completed", completed)
-    observed = fetched("observed", observed)
+    truth, completed = as_real_array("truth", truth), as_real_array("completed", completed)
+    observed = to_host("observed", observed)
     if observed.dtype != bool:
         raise DTypeError(f"observed has dtype {observed.dtype}; expected booleans, False where an entry was hidden")
     if truth.ndim != 2 or not truth.shape == completed.shape == observed.shape:

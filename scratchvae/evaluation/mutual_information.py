@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from scratchvae.arrays import as_real_array
 from scratchvae.backend import Array
 from scratchvae.errors import RangeError, ShapeError
-from scratchvae.given import real_array
-from scratchvae.settings import of_kind, whole
+from scratchvae.validation import check_int, check_type
 
 
 class MutualInformationGap(NamedTuple):
@@ -45,9 +45,9 @@ def mutual_information_gap(codes: Any, factors: Mapping[str, Any], bins: int = 2
     A factor that looks the same at two of its values, as a square does after a quarter of a turn, cannot be told whole.
     Raises DTypeError, ShapeError, RangeError or ConfigError.
     """
-    whole("bins", bins, least=2)
+    check_int("bins", bins, least=2)
     table = _numbers("codes", codes, 2)
-    of_kind("factors", factors, Mapping, "factors by name, such as {'shape': numbers}")
+    check_type("factors", factors, Mapping, "factors by name, such as {'shape': numbers}")
     parts = [_cut(code, bins) for code in table.T]
     if not factors or not parts:
         raise ShapeError(f"{len(factors)} factors and {len(parts)} latent dimensions: expected at least one of each")
@@ -69,7 +69,7 @@ def mutual_information_gap(codes: Any, factors: Mapping[str, Any], bins: int = 2
 
 
 def _numbers(name: str, given: Any, axes: int) -> Array:
-    numbers = real_array(name, given).astype(np.float64)
+    numbers = as_real_array(name, given).astype(np.float64)
     if numbers.ndim != axes or not len(numbers):
         raise ShapeError(f"{name} of shape {numbers.shape}: expected {'(N, Z)' if axes == 2 else '(N,)'}, N at least 1")
     if not np.isfinite(numbers).all():

@@ -61,7 +61,7 @@ def chain(layers: Sequence[Layer], x: Array) -> Array:
     for layer in rest:
         after = following.get(layer)
         if type(layer) is Linear and isinstance(after, FusedReLU):
-            x = after.forward_biased(layer.product(x), layer.b)
+            x = after.forward_biased(layer.matmul(x), layer.b)
             next(rest)
         else:
             x = layer.forward(x)

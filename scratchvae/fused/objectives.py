@@ -7,7 +7,7 @@ from typing import Any
 from scratchvae.backend import Array
 from scratchvae.fused import kernels as source
 from scratchvae.fused.kernels import launch
-from scratchvae.objectives import ELBO, Terms
+from scratchvae.objectives import ELBO, ELBOTerms
 
 
 class FusedELBO(ELBO):
@@ -19,10 +19,10 @@ class FusedELBO(ELBO):
         """ℓ − w β KL into `value` (B,)."""
         launch(self.kernels, source.ELBO, log_likelihood, charged, self.factor, value)
 
-    def zeros(self, rows: int) -> Terms:
+    def zeros(self, rows: int) -> ELBOTerms:
         """Room for sums over batches of up to `rows` rows, a number a row."""
-        return Terms(*(self.xp.zeros((rows,), self._wide) for _ in Terms._fields))
+        return ELBOTerms(*(self.xp.zeros((rows,), self._wide) for _ in ELBOTerms._fields))
 
-    def accumulate(self, terms: Terms, sums: Terms) -> None:
+    def accumulate(self, terms: ELBOTerms, sums: ELBOTerms) -> None:
         """Add each of the terms to the `sums` that `zeros` made."""
         launch(self.kernels, source.ACCUMULATE_TERMS, *terms, *(column[: len(terms.value)] for column in sums))

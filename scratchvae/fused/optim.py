@@ -20,7 +20,7 @@ class FusedAdam(Adam):
 
     def update(self, dtheta: Array, decay: float) -> None:
         """θ ← decay · θ, and Adam's step from dθ."""
-        lr = self.rate(dtheta)
+        lr = self.learning_rate(dtheta)
         self.t += 1
         c1, c2 = self.corrections()
         numbers = self.beta1, self.beta2, c2 * self.eps, lr * c2 / c1, decay
@@ -32,4 +32,4 @@ class FusedAdamW(AdamW, FusedAdam):
 
     def step(self, dtheta: Array) -> None:
         """One update from dθ."""
-        self.update(dtheta, decay=1.0 - self.rate(dtheta) * self.weight_decay)
+        self.update(dtheta, decay=1.0 - self.learning_rate(dtheta) * self.weight_decay)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from scratchvae.errors import ShapeError
-from scratchvae.gradcheck import contract
+from scratchvae.gradcheck import checks
 from scratchvae.gradcheck.finite_difference import Array
+from scratchvae.gradcheck.gradient_check import DirectionalDerivative, GradientCheck, worst_coordinate
 from scratchvae.gradcheck.report import Argument, Report
 from scratchvae.gradcheck.tolerance import FINITE_DIFFERENCES
-from scratchvae.gradcheck.trial import Lines, Trial, farthest
-from scratchvae.settings import positive, seed_of, truth, whole
+from scratchvae.validation import check_bool, check_int, check_positive, check_seed
 
 
 def check(
@@ -58,15 +58,15 @@ def check(
     where f is not finite, or differs from call to call; ShapeError for gradients of other shapes or another number
     of them; ConfigError for settings that make no sense.
     """
-    whole("directions", directions)
-    positive("step", step)
-    positive("tolerance", tolerance)
-    seed_of(seed)
-    truth("coordinates", coordinates)
-    names = contract.admit_names(f, names, len(inputs))
-    points = contract.admit_inputs(inputs, names)
-    contract.admit_call("f", f, names)
-    contract.admit_call("vjp", vjp, ("dy", *names))
+    check_int("directions", directions)
+    check_positive("step", step)
+    check_positive("tolerance", tolerance)
+    check_seed(seed)
+    check_bool("coordinates", coordinates)
+    names = checks.check_names(f, names, len(inputs))
+    points = checks.check_inputs(inputs, names)
+    checks.check_call("f", f, names)
+    checks.check_call("vjp", vjp, ("dy", *names))
     changed: dict[str, None] = {}  # what is written into, in the order of being seen
 
     def call(name: str, function: Callable[..., Any], *first: Array) -> Any:
@@ -78,17 +78,19 @@ def check(
         return result
 
     def forward() -> Array:
-        return np.array(contract.admit_output(call("f", f)))
+        return np.array(checks.check_output(call("f", f)))
 
     # a layer that keeps in forward what its backward needs has kept it of these inputs, not of moved ones
     def backward(dy: Array) -> list[Array]:
         forward()
-        return contract.admit_gradients(call("vjp", vjp, dy.copy()), points, names)
+        return checks.check_gradients(call("vjp", vjp, dy.copy()), points, names)
 
     first = forward()
-    contract.admit_repeat(first, forward(), "f", "it must not draw noise or change what it keeps: make noise an input")
-    dtype = contract.widest(f, points)
-    long_double = contract.WIDER and dtype == contract.WIDE
+    checks.check_repeatable(
+        first, forward(), "f", "it must not draw noise or change what it keeps: make noise an input"
+    )
+    dtype = checks.widest(f, points)
+    long_double = checks.WIDER and dtype == checks.WIDE
     eps = float(np.finfo(dtype if long_double else first.dtype).eps)
     rng = np.random.default_rng(seed)
     found: list[list[Argument]] = [[] for _ in points]
@@ -97,14 +99,14 @@ def check(
         gradients = backward(dy)
         if not turn:
             for name, gradient, again in zip(names, gradients, backward(dy), strict=True):
-                contract.admit_repeat(gradient, again, f"vjp for {name}", "it must not add up or draw noise")
-        lines = Lines(f, points, dy, dtype, eps, step)
+                checks.check_repeatable(gradient, again, f"vjp for {name}", "it must not add up or draw noise")
+        lines = DirectionalDerivative(f, points, dy, dtype, eps, step)
         for k, (name, gradient) in enumerate(zip(names, gradients, strict=True)):
-            trial = Trial(name, lines, k, gradient, tolerance)
+            trial = GradientCheck(name, lines, k, gradient, tolerance)
             found[k].append(trial.random(rng))
             if coordinates and not turn:
                 found[k].extend(trial.every_coordinate())
-    return Report(tuple(map(farthest, found)), tolerance, seed, directions, long_double, tuple(changed))
+    return Report(tuple(map(worst_coordinate, found)), tolerance, seed, directions, long_double, tuple(changed))
 
 
 def check_gradient(f: Callable[..., Any], gradient: Callable[..., Any], *inputs: Any, **settings: Any) -> Report:
@@ -112,18 +114,18 @@ def check_gradient(f: Callable[..., Any], gradient: Callable[..., Any], *inputs:
 
     Raises as `check`, and ShapeError if f returns more than one number.
     """
-    names = contract.admit_names(f, settings.pop("names", None), len(inputs))
-    points = contract.admit_inputs(inputs, names)
-    contract.admit_call("f", f, names)
-    contract.admit_call("gradient", gradient, names)
+    names = checks.check_names(f, settings.pop("names", None), len(inputs))
+    points = checks.check_inputs(inputs, names)
+    checks.check_call("f", f, names)
+    checks.check_call("gradient", gradient, names)
 
     def scalar(*moved: Array) -> Any:
-        y = contract.admit_output(f(*moved), finite=False)
+        y = checks.check_output(f(*moved), finite=False)
         if np.shape(y):
             raise ShapeError(f"f returned shape {np.shape(y)}; expected one number: for arrays, use check with a vjp")
         return y
 
     def vjp(dy: Array, *moved: Array) -> list[Array]:
-        return [dy * g for g in contract.admit_gradients(gradient(*moved), points, names, "gradient")]
+        return [dy * g for g in checks.check_gradients(gradient(*moved), points, names, "gradient")]
 
     return check(scalar, vjp, *points, names=names, **settings)

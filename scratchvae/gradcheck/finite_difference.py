@@ -11,9 +11,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Line = Callable[[float], Any]  # h ↦ φ(h), a NumPy number of the precision that f computes in
 
 HALVINGS = 40
-CLOSE = 1e-5  # of the first step: where kinks are rare
+CLOSE_STEP_RATIO = 1e-5  # of the first step: where kinks are rare
 PROBES = 9
-DROWNED = 0.01  # of what φ changes by within the step: noise that hides its slope
+NOISE_RATIO = 0.01  # of what φ changes by within the step: noise that hides its slope
 
 
 class Derivative(NamedTuple):
@@ -83,7 +83,7 @@ def derivative(phi: Line, step: float, eps: float) -> Derivative:
         return Derivative(float("nan"), float("inf"))
     near, kink_close_by = _slope_close_by(phi, at_zero, step, noise)
     best, kink = _uncontradicted(levels, near), max(kink, kink_close_by)
-    drowned = roughness > max(DROWNED * reach, 16 * rounding)
+    drowned = roughness > max(NOISE_RATIO * reach, 16 * rounding)
     return Derivative(best.value, float("inf") if drowned else best.error, kink, float(abs(at_zero)) / step)
 
 
@@ -105,7 +105,7 @@ def _roughness(phi: Line, step: float) -> float:
     """The noise of φ close to 0: more than rounding, if f computes in less than the precision of what it returns."""
     noise = 0.0
     for longer in (1.0, 3.7, 10.0, 100.0, 1e3, 1e4):
-        values = np.array([phi(k * longer * CLOSE / PROBES * step) for k in range(1, PROBES + 1)])
+        values = np.array([phi(k * longer * CLOSE_STEP_RATIO / PROBES * step) for k in range(1, PROBES + 1)])
         moves = np.flatnonzero(np.diff(values))
         stands = np.flatnonzero(np.diff(values) == 0)
         stairs = moves.size and stands.size and bool(stands[-1] > moves[0])
@@ -121,7 +121,7 @@ def _slope_close_by(phi: Line, at_zero: Any, step: float, noise: float) -> tuple
 
     D is not precise, but what contradicts it is the slope elsewhere.
     """
-    h = CLOSE * step
+    h = CLOSE_STEP_RATIO * step
     above, below, half_above, half_below = phi(h), phi(-h), phi(h / 2), phi(-h / 2)
     wide, narrow = (above - below) / (2 * h), (half_above - half_below) / h
     bend, finer_bend = (above - 2 * at_zero + below) / h, 2 * (half_above - 2 * at_zero + half_below) / h

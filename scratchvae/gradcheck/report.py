@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import floor, log10
 
 from scratchvae.gradcheck.finite_difference import Array
-from scratchvae.settings import one_of
+from scratchvae.validation import check_choice
 
 AGREES = "agrees"
 WRONG = "wrong"
@@ -92,7 +92,7 @@ class Report:
     def __getitem__(self, name: str) -> Argument:
         """What was found of the input of that name. Raises ConfigError."""
         found = {argument.name: argument for argument in self.arguments}
-        return found[one_of("input", name, tuple(found))]
+        return found[check_choice("input", name, tuple(found))]
 
     def __str__(self) -> str:
         cells = [("input", "shape", "error", "verdict", "")]

@@ -10,9 +10,9 @@ from zipfile import ZipFile
 
 import numpy as np
 
-from scratchvae.disk.arrays import Array, ArrayFile, listed, open_arrays
+from scratchvae.disk.arrays import Array, ArrayFile, join_names, open_arrays
 from scratchvae.errors import ConfigError, FileError
-from scratchvae.settings import shown
+from scratchvae.validation import short_repr
 
 FORMAT = 3
 WITHOUT_DIGESTS = 1  # the one format that had none
@@ -50,7 +50,7 @@ class Archive:
             held = {name: {"dtype": kept.dtype.str, "shape": list(kept.shape)} for name, kept in members.items()}
             told = {name: {key: of[key] for key in ("dtype", "shape")} for name, of in self._promised.items()}
             if odd := diff_keys(held, told):
-                raise FileError(f"it does not hold the arrays that its header tells of: see {listed(odd)}")
+                raise FileError(f"it does not hold the arrays that its header tells of: see {join_names(odd)}")
 
     def read(self, name: str) -> Array:
         """The array of that name, in this machine's byte order, if its digest is the one that was written."""
@@ -102,7 +102,9 @@ def as_text(name: str, value: Any) -> str:
         text = json.dumps({name: value})
         _parsed(text)
     except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{name}={shown(value)} cannot be written as JSON ({error}); keep plain values") from None
+        raise ConfigError(
+            f"{name}={short_repr(value)} cannot be written as JSON ({error}); keep plain values"
+        ) from None
     if len(text) > LONGEST_TEXT:
         raise ConfigError(
             f"{name} would be of {len(text)} characters; expected at most {LONGEST_TEXT}: keep less in it"

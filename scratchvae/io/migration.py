@@ -8,7 +8,7 @@ from typing import Any
 from scratchvae.errors import FileError
 
 # Of 0.1.0: a name in its configurations, and what stands for it now.
-LIKELIHOODS_0_1: dict[str, str] = {}
+LIKELIHOODS_0_1 = {"gaussian_learnt": "gaussian_learned", "gaussian_decoded": "gaussian_heteroscedastic"}
 FIRST_OF_CHECKPOINTS = 3
 
 

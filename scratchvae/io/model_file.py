@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from scratchvae.backend import Array, Backend, get_backend, to_numpy
-from scratchvae.disk import listed, whole_file
+from scratchvae.disk import atomic_write, join_names
 from scratchvae.errors import BackendError, ConfigError, FileError
 from scratchvae.io.archive import Archive, as_text, diff_keys, open_archive, write_archive
 from scratchvae.io.migration import how_to_resume, migrate
 from scratchvae.models import IWAE, VAE, Autoencoder, ConditionalVAE, Encoder, Model, SemiSupervisedVAE
 from scratchvae.models.model import META
 from scratchvae.models.parts import classes_described
-from scratchvae.settings import of_kind, path_of, shown
+from scratchvae.validation import check_path, check_type, short_repr
 
 KINDS: tuple[type[Model], ...] = (VAE, IWAE, ConditionalVAE, SemiSupervisedVAE, Autoencoder)
 MODEL = "model.npz"  # in a folder that a training wrote
@@ -28,10 +28,10 @@ def save(model: Model, path: str | PathLike[str]) -> None:
 
     It takes its name only once it was read again, and is on the disk.
     """
-    path = path_of("path", path, "vae.npz")
-    of_kind("model", model, Model, "a model, such as VAE(784, 20)")
-    as_text("model.notes", model.notes)
-    with whole_file(path) as file, model.locks.reading():
+    path = check_path("path", path, "vae.npz")
+    check_type("model", model, Model, "a model, such as VAE(784, 20)")
+    as_text("model.notes", model.metadata)
+    with atomic_write(path) as file, model.locks.reading():
         write_archive(file, {"content": "model", **header_of(model)}, on_host(arrays_of(model)))
 
 
@@ -83,13 +83,13 @@ def check_classes(classes: Iterable[type]) -> dict[str, type]:
         given = [None]  # type: ignore[list-item]
     for kind in given:
         if not isinstance(kind, type):
-            raise ConfigError(f"classes={shown(classes)}: expected a list of classes, such as [MyLayer]")
+            raise ConfigError(f"classes={short_repr(classes)}: expected a list of classes, such as [MyLayer]")
     return {kind.__name__: kind for kind in given}
 
 
 def header_of(model: Model) -> dict[str, Any]:
     """What the header of a file says of `model`."""
-    return {"model": type(model).__name__, "config": model.to_config(), "notes": model.notes}
+    return {"model": type(model).__name__, "config": model.to_config(), "notes": model.metadata}
 
 
 def arrays_of(model: Model) -> dict[str, Array]:
@@ -110,7 +110,7 @@ def fill_weights(params: dict[str, Array], backend: Backend, archive: Archive) -
 
 @contextmanager
 def _model_file(path: str | PathLike[str]) -> Iterator[Archive]:
-    path = Path(path_of("path", path, "vae.npz"))
+    path = Path(check_path("path", path, "vae.npz"))
     try:
         file = path / MODEL if path.is_dir() else path
         if file != path and not file.exists() and (others := sorted(path.glob("*.npz"), key=lambda of: len(of.name))):
@@ -156,6 +156,6 @@ def _planned(archive: Archive, classes: Iterable[type]) -> Model:
         raise FileError(f"it holds a configuration that makes no model: {type(error).__name__}: {error}") from None
     expected = {f"params/{name}": (shape, plan.dtype) for name, shape in shapes.items()}
     if odd := diff_keys(held, expected):
-        raise FileError(f"it does not hold the parameters that its configuration asks for: see {listed(odd)}")
-    plan.notes = notes if isinstance(notes, dict) else {}
+        raise FileError(f"it does not hold the parameters that its configuration asks for: see {join_names(odd)}")
+    plan.metadata = notes if isinstance(notes, dict) else {}
     return plan

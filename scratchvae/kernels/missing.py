@@ -10,7 +10,7 @@ from scratchvae.backend import Array
 # fmax and fmin answer with their other argument where one is NaN. For a finite x, x − x is 0, and NaN stays NaN:
 #   fmax(x − x, −1) + 1 = 1 or 0
 # Comparing x with itself would say as much, in booleans, which NumPy has to turn into numbers in a room of its own.
-def observed(xp: Any, x: Array, out: Array) -> Array:
+def observed_mask(xp: Any, x: Array, out: Array) -> Array:
     """1 where x holds a finite number, 0 where it holds NaN."""
     xp.subtract(x, x, out=out)
     xp.fmax(out, -1.0, out=out)
@@ -19,7 +19,7 @@ def observed(xp: Any, x: Array, out: Array) -> Array:
 
 
 #   fmax(x, 0) + fmin(x, 0) = x where x is a number, for one of the two is 0, and 0 + 0 where it is NaN
-def filled(xp: Any, x: Array, out: Array, scratch: Array) -> Array:
+def nan_to_zero(xp: Any, x: Array, out: Array, scratch: Array) -> Array:
     """x where it holds a number, 0 where it holds NaN."""
     xp.fmax(x, 0.0, out=out)
     xp.fmin(x, 0.0, out=scratch)

@@ -12,7 +12,7 @@ from scratchvae.layers.initializers import INITIALIZERS, check_initializer
 from scratchvae.layers.layer import Layer
 from scratchvae.memory import BatchBuffers, Shape
 from scratchvae.memory.flat import Shapes
-from scratchvae.settings import WIDEST, seed_of, whole
+from scratchvae.validation import WIDEST, check_int, check_seed
 
 
 class ConditionalLinear(Layer):
@@ -37,11 +37,11 @@ class ConditionalLinear(Layer):
     def __init__(
         self, inputs: int, classes: int, outputs: int, init: str = "glorot_uniform", seed: int | None = None
     ) -> None:
-        self.inputs = whole("inputs", inputs, most=WIDEST)
-        self.classes = whole("classes", classes)
-        self.outputs = whole("outputs", outputs, most=WIDEST)
+        self.inputs = check_int("inputs", inputs, most=WIDEST)
+        self.classes = check_int("classes", classes)
+        self.outputs = check_int("outputs", outputs, most=WIDEST)
         self.init = check_initializer(init)
-        self.seed = None if seed is None else seed_of(seed)
+        self.seed = None if seed is None else check_seed(seed)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """(O,), from (I,) or any shape of I numbers. Raises ShapeError."""
@@ -84,7 +84,7 @@ class ConditionalLinear(Layer):
         self._rows = self.classes * rows  # of y, and so of the gradient that will come in
         assert self._buffers is not None
         if self._rows > self._buffers.rows:
-            self.bind(self._buffers.taller(self._rows), self.input_shape)
+            self.bind(self._buffers.resized(self._rows), self.input_shape)
         y, part = self._y[: self._rows], self._part[:rows]
         self.xp.matmul(x, self.W, out=part)
         by_class = self._by_class(y)

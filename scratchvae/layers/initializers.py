@@ -11,7 +11,7 @@ from math import sqrt
 import numpy as np
 
 from scratchvae.backend import Array
-from scratchvae.settings import one_of
+from scratchvae.validation import check_choice
 
 Initializer = Callable[["np.random.Generator", tuple[int, ...]], Array]  # quoted: numpy.random loads at first use
 
@@ -55,4 +55,4 @@ INITIALIZERS: dict[str, Initializer] = {
 
 def check_initializer(name: str) -> str:
     """`name`, if it is that of an initializer. Raises ConfigError."""
-    return one_of("init", name, tuple(INITIALIZERS))
+    return check_choice("init", name, tuple(INITIALIZERS))

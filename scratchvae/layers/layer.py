@@ -6,7 +6,7 @@ from typing import Any
 
 from scratchvae.backend import Array
 from scratchvae.memory import BatchBuffers, Module, Shape, check_methods, required
-from scratchvae.settings import of_kind
+from scratchvae.validation import check_type
 
 
 class Layer(Module):
@@ -75,7 +75,7 @@ class Layer(Module):
 
 def check_layer(name: str, layer: Any) -> Layer:
     """`layer`, if it is one; raises ConfigError otherwise."""
-    of_kind(name, layer, Layer, "a layer, such as Linear(64, 2) or ReLU()")
+    check_type(name, layer, Layer, "a layer, such as Linear(64, 2) or ReLU()")
     check_methods(name, layer)
     return layer  # type: ignore[no-any-return]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError
 from scratchvae.layers.layer import Elementwise
-from scratchvae.settings import positive, shown
+from scratchvae.validation import check_positive, short_repr
 
 
 class LeakyReLU(Elementwise):
@@ -19,9 +19,9 @@ class LeakyReLU(Elementwise):
     initializer = "he_normal"
 
     def __init__(self, slope: float = 0.01) -> None:
-        self.slope = positive("slope", slope)
+        self.slope = check_positive("slope", slope)
         if self.slope >= 1:
-            raise ConfigError(f"slope={shown(slope)}: expected a slope between 0 and 1")
+            raise ConfigError(f"slope={short_repr(slope)}: expected a slope between 0 and 1")
 
     def forward(self, x: Array) -> Array:
         """y (B, I) from x (B, I)."""

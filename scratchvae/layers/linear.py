@@ -12,7 +12,7 @@ from scratchvae.layers.initializers import INITIALIZERS, check_initializer
 from scratchvae.layers.layer import Layer
 from scratchvae.memory import BatchBuffers, Shape
 from scratchvae.memory.flat import Shapes
-from scratchvae.settings import WIDEST, seed_of, whole
+from scratchvae.validation import WIDEST, check_int, check_seed
 
 
 class Linear(Layer):
@@ -32,10 +32,10 @@ class Linear(Layer):
     db: Array
 
     def __init__(self, inputs: int, outputs: int, init: str = "glorot_uniform", seed: int | None = None) -> None:
-        self.inputs = whole("inputs", inputs, most=WIDEST)
-        self.outputs = whole("outputs", outputs, most=WIDEST)
+        self.inputs = check_int("inputs", inputs, most=WIDEST)
+        self.outputs = check_int("outputs", outputs, most=WIDEST)
         self.init = check_initializer(init)
-        self.seed = None if seed is None else seed_of(seed)
+        self.seed = None if seed is None else check_seed(seed)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """(O,), from (I,) or any shape of I numbers. Raises ShapeError."""
@@ -62,11 +62,11 @@ class Linear(Layer):
 
     def forward(self, x: Array) -> Array:
         """y (B, O) from x (B, I)."""
-        y = self.product(x)
+        y = self.matmul(x)
         y += self.b
         return y
 
-    def product(self, x: Array) -> Array:
+    def matmul(self, x: Array) -> Array:
         """x W alone, for whoever adds b."""
         rows = self.check_inputs(x=x)
         y = self._y[:rows]

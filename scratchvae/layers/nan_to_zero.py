@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scratchvae.backend import Array
-from scratchvae.kernels.missing import filled, observed
+from scratchvae.kernels.missing import nan_to_zero, observed_mask
 from scratchvae.layers.layer import Layer, check_layer
 from scratchvae.memory import BatchBuffers, Module, Shape
 
@@ -38,14 +38,14 @@ class NaNToZero(Layer):
         """y from x (B, I)."""
         rows = self.check_inputs(x=x)
         self.x = x
-        return self.inner.forward(filled(self.xp, x, out=self._filled[:rows], scratch=self._dx[:rows]))
+        return self.inner.forward(nan_to_zero(self.xp, x, out=self._filled[:rows], scratch=self._dx[:rows]))
 
     # ∂x̃/∂x = 1 where x is there, 0 where it is not
     #   →  dx = [x = x] dx̃
     def backward(self, dy: Array) -> Array:
         """dx (B, I) from dy; sets the gradients of the parameters."""
         rows = self.check_gradients(dy=dy)
-        dx = observed(self.xp, self.x, out=self._dx[:rows])
+        dx = observed_mask(self.xp, self.x, out=self._dx[:rows])
         dx *= self.inner.backward(dy)
         return dx
 

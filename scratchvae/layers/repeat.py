@@ -5,7 +5,7 @@ from __future__ import annotations
 from scratchvae.backend import Array
 from scratchvae.layers.layer import Layer
 from scratchvae.memory import BatchBuffers, Shape
-from scratchvae.settings import whole
+from scratchvae.validation import check_int
 
 
 class Repeat(Layer):
@@ -17,7 +17,7 @@ class Repeat(Layer):
     """
 
     def __init__(self, times: int) -> None:
-        self.times = whole("times", times)
+        self.times = check_int("times", times)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """That of the input."""
@@ -25,7 +25,7 @@ class Repeat(Layer):
 
     def allocate(self, buffers: BatchBuffers) -> None:
         """Room for all the copies, and for dx."""
-        self._y = buffers.taller(buffers.rows * self.times).matrix(self.input_width)
+        self._y = buffers.resized(buffers.rows * self.times).matrix(self.input_width)
         self._dx = buffers.matrix(self.input_width)
 
     def forward(self, x: Array) -> Array:

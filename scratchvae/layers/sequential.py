@@ -9,7 +9,7 @@ from scratchvae.errors import ConfigError
 from scratchvae.layers.conditional_linear import ConditionalLinear
 from scratchvae.layers.layer import Layer, check_layer
 from scratchvae.memory import BatchBuffers, Module, Shape
-from scratchvae.settings import of_kind
+from scratchvae.validation import check_type
 
 
 class Sequential(Layer):
@@ -91,7 +91,7 @@ class ConditionalSequential(Sequential):
 
     def __init__(self, *layers: Layer) -> None:
         super().__init__(*layers)
-        of_kind("layers[0]", (*layers, None)[0], ConditionalLinear, "a ConditionalLinear, which takes the class")
+        check_type("layers[0]", (*layers, None)[0], ConditionalLinear, "a ConditionalLinear, which takes the class")
 
     def forward(self, x: Array, targets: Array | None = None) -> Array:
         """y (B, O) from x (B, I) and the one-hot rows targets (B, K); None: each row with each class, (K·B, O)."""

@@ -3,17 +3,17 @@
 from scratchvae.memory.aligned import aligned
 from scratchvae.memory.batch import BatchBuffers
 from scratchvae.memory.flat import FlatVector, require_vector
-from scratchvae.memory.landing import Landing
+from scratchvae.memory.host_to_device import HostToDeviceBuffer
 from scratchvae.memory.module import Module, Shape, arguments_of, check_methods, required
-from scratchvae.memory.rows import Rows
+from scratchvae.memory.row_reader import RowReader
 from scratchvae.memory.writable import require_writable
 
 __all__ = [
     "BatchBuffers",
     "FlatVector",
-    "Landing",
+    "HostToDeviceBuffer",
     "Module",
-    "Rows",
+    "RowReader",
     "Shape",
     "aligned",
     "arguments_of",

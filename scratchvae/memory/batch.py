@@ -36,6 +36,6 @@ class BatchBuffers:
         vector.fill(value)
         return vector
 
-    def taller(self, rows: int) -> BatchBuffers:
+    def resized(self, rows: int) -> BatchBuffers:
         """The same for a larger batch."""
         return BatchBuffers(self.backend, self.dtype, rows)

@@ -9,7 +9,7 @@ from typing import Any
 from scratchvae.backend import Array
 from scratchvae.errors import DTypeError, ShapeError
 from scratchvae.memory.aligned import aligned
-from scratchvae.settings import shown
+from scratchvae.validation import short_repr
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -17,7 +17,7 @@ Shapes = dict[str, tuple[int, ...]]
 def require_vector(name: str, array: Any) -> None:
     """Raises DTypeError or ShapeError unless `array` is a vector (P,) of floats, on whatever device."""
     if not (hasattr(array, "dtype") and hasattr(array, "__len__")):
-        raise DTypeError(f"{name} is {shown(array)}; expected an array (P,) of floats")
+        raise DTypeError(f"{name} is {short_repr(array)}; expected an array (P,) of floats")
     if array.dtype.kind != "f":
         raise DTypeError(f"{name} has dtype {array.dtype}; expected floats: convert it with .astype('float64')")
     if array.ndim != 1:

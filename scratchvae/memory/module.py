@@ -179,7 +179,7 @@ class Module:
         self._check(buffers, inputs, (rows, *self._input_tail))
         self._rows = rows
         if rows > buffers.rows:
-            self.bind(buffers.taller(rows), self.input_shape)
+            self.bind(buffers.resized(rows), self.input_shape)
         return rows
 
     def check_width(self, width: int, **inputs: Array) -> None:

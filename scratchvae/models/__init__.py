@@ -7,16 +7,16 @@ from scratchvae.models.iwae import IWAE
 from scratchvae.models.model import InputGradients, Model
 from scratchvae.models.semi_supervised import SemiSupervisedVAE
 from scratchvae.models.vae import VAE
-from scratchvae.objectives import Terms
+from scratchvae.objectives import ELBOTerms
 
 __all__ = [
     "IWAE",
     "VAE",
     "Autoencoder",
     "ConditionalVAE",
+    "ELBOTerms",
     "Encoder",
     "InputGradients",
     "Model",
     "SemiSupervisedVAE",
-    "Terms",
 ]

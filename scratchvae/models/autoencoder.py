@@ -9,7 +9,7 @@ from scratchvae.errors import ConfigError
 from scratchvae.memory import BatchBuffers
 from scratchvae.models.locks import synchronized
 from scratchvae.models.model import InputGradients, Model
-from scratchvae.objectives import ELBO, Terms
+from scratchvae.objectives import ELBO, ELBOTerms
 
 
 class Autoencoder(Model):
@@ -47,12 +47,12 @@ class Autoencoder(Model):
             self._no_kl = buffers.column()
             self._no_kl.fill(0.0)
 
-    def forward(self, x: Array, eps: Array, corrupted: Array | None = None, kl_weight: float = 1.0) -> Terms:
+    def forward(self, x: Array, eps: Array, corrupted: Array | None = None, kl_weight: float = 1.0) -> ELBOTerms:
         """log p(x | z) of each row of x (B, D), with a KL of 0; eps (B, 0) and kl_weight are not used.
 
         z is the code of x or, where it is given, of `corrupted` (B, D).
         """
-        self.reserve(len(x))
+        self.ensure_capacity(len(x))
         z = self.encoder.forward(x if corrupted is None else corrupted)
         log_likelihood = self.likelihood.forward(self.decoder.forward(z), x)
         self.was_corrupted = corrupted is not None

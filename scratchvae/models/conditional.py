@@ -12,11 +12,11 @@ from scratchvae.errors import ConfigError
 from scratchvae.layers import ConditionalSequential
 from scratchvae.models.labels import check_labels, one_hot, require_every_class
 from scratchvae.models.locks import synchronized
-from scratchvae.models.network import conditional_perceptron
+from scratchvae.models.network import conditional_mlp
 from scratchvae.models.vae import VAE
-from scratchvae.objectives import Terms
-from scratchvae.settings import of_kind, whole
-from scratchvae.streams import stream
+from scratchvae.objectives import ELBOTerms
+from scratchvae.rng import generator
+from scratchvae.validation import check_int, check_type
 
 
 class ConditionalVAE(VAE):
@@ -33,7 +33,7 @@ class ConditionalVAE(VAE):
     """
 
     def __init__(self, *settings: Any, classes: int = 10, **named: Any) -> None:
-        self.classes = whole("classes", classes, least=2)
+        self.classes = check_int("classes", classes, least=2)
         super().__init__(*settings, **named)
 
     def own_config(self) -> dict[str, Any]:
@@ -43,7 +43,7 @@ class ConditionalVAE(VAE):
     def network(self, inputs: int, hidden: Sequence[int], outputs: int) -> ConditionalSequential:
         """A network that takes a class beside its input."""
         widths = (inputs, *hidden, outputs)
-        return conditional_perceptron(widths, self.classes, self.config["activation"], self.config["init"])
+        return conditional_mlp(widths, self.classes, self.config["activation"], self.config["init"])
 
     def compose(self, own: dict[str, Any]) -> dict[str, Any]:
         """The parts of a VAE, both networks conditional. Raises ConfigError."""
@@ -55,7 +55,7 @@ class ConditionalVAE(VAE):
 
     def check_network(self, name: str, network: Any) -> None:
         """Raises ConfigError unless it is a `ConditionalSequential` of as many classes."""
-        of_kind(name, network, ConditionalSequential, "a ConditionalSequential, which is given the class")
+        check_type(name, network, ConditionalSequential, "a ConditionalSequential, which is given the class")
         if network.layers[0].classes != self.classes:
             raise ConfigError(
                 f"{name} takes {network.layers[0].classes} classes, and the model has classes={self.classes}; "
@@ -69,11 +69,11 @@ class ConditionalVAE(VAE):
         corrupted: Array | None = None,
         kl_weight: float = 1.0,
         targets: Array | None = None,
-    ) -> Terms:
+    ) -> ELBOTerms:
         """As `VAE.forward`, of rows whose classes are the one-hot rows of targets (B, K)."""
         if targets is None:
             raise ConfigError("targets are missing: give forward the classes of the rows as one-hot rows (B, K)")
-        self.reserve(len(x))
+        self.ensure_capacity(len(x))
         h = self.encoder.forward(x if corrupted is None else corrupted, targets)
         h, x, eps = self.draws.forward(h, x, eps)
         z = self.posterior.forward(h, eps)
@@ -107,11 +107,11 @@ class ConditionalVAE(VAE):
 
     def one_hot(self, labels: Array) -> Array:
         """One-hot rows (B, K) of labels (B,), on our device."""
-        return self.door.bring(one_hot(labels, np.empty((len(labels), self.classes), self.dtype)))
+        return self.validator.to_device(one_hot(labels, np.empty((len(labels), self.classes), self.dtype)))
 
-    def for_completion(self) -> VAE:
-        """Refused: completion asks a VAE that is given no class. Raises ConfigError."""
-        raise ConfigError(f"complete is for a VAE that is given no class, not {type(self).__name__}: take a VAE")
+    def for_imputation(self) -> VAE:
+        """Refused: imputation asks a VAE that is given no class. Raises ConfigError."""
+        raise ConfigError(f"impute is for a VAE that is given no class, not {type(self).__name__}: take a VAE")
 
     @synchronized
     def sample(self, count: int, seed: int = 0, labels: Any = None) -> Array:
@@ -120,12 +120,12 @@ class ConditionalVAE(VAE):
         Without labels each sample's class is drawn too, all being equally likely. Raises ConfigError, DTypeError,
         ShapeError or RangeError.
         """
-        rng = stream(seed, "prior")
+        rng = generator(seed, "prior")
         z = self.draw_codes(count, rng)
         return self.decode(z, rng.integers(self.classes, size=count) if labels is None else labels)
 
     @synchronized
-    def transfer(self, x: Any, labels: Any = None) -> Array:
+    def swap_class(self, x: Any, labels: Any = None) -> Array:
         """Each row of x (B, D) in every class, its style kept: (B, K, D), the decoder's means. Raises as `encode`."""
         z = self.embed(x, labels)
         every = [self.decode(z, k) for k in range(self.classes)]

@@ -11,25 +11,25 @@ from scratchvae.errors import ConfigError
 from scratchvae.layers.initializers import INITIALIZERS
 from scratchvae.models.network import ACTIVATIONS
 from scratchvae.models.parts import LIKELIHOODS, check_sigma
-from scratchvae.settings import one_of, real, seed_of, shown, truth, whole, wholes
+from scratchvae.validation import check_bool, check_choice, check_float, check_int, check_ints, check_seed, short_repr
 
 DTYPES = ("float32", "float64", "longdouble")
 Config = Mapping[str, Any]
 
 CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    "input_dim": whole,
-    "latent_dim": whole,
-    "hidden": wholes,
-    "activation": lambda name, value: one_of(name, value, tuple(ACTIVATIONS)),
-    "likelihood": lambda name, value: one_of(name, value, tuple(LIKELIHOODS)),
+    "input_dim": check_int,
+    "latent_dim": check_int,
+    "hidden": check_ints,
+    "activation": lambda name, value: check_choice(name, value, tuple(ACTIVATIONS)),
+    "likelihood": lambda name, value: check_choice(name, value, tuple(LIKELIHOODS)),
     "sigma": lambda name, value: value,
-    "missing": truth,
-    "beta": real,
-    "free_bits": real,
-    "seed": lambda name, value: seed_of(value, name),
-    "dtype": lambda name, value: one_of(name, value, DTYPES),
-    "init": lambda name, value: None if value is None else one_of(name, value, tuple(INITIALIZERS)),
-    "image_shape": lambda name, value: None if value is None else wholes(name, value),
+    "missing": check_bool,
+    "beta": check_float,
+    "free_bits": check_float,
+    "seed": lambda name, value: check_seed(value, name),
+    "dtype": lambda name, value: check_choice(name, value, DTYPES),
+    "init": lambda name, value: None if value is None else check_choice(name, value, tuple(INITIALIZERS)),
+    "image_shape": lambda name, value: None if value is None else check_ints(name, value),
 }
 
 
@@ -49,7 +49,7 @@ def configuration(settings: Mapping[str, Any], own: Mapping[str, Any], **more: A
     shape = config["image_shape"]
     if shape is not None and (len(shape) != 2 or prod(shape) != config["input_dim"]):
         raise ConfigError(
-            f"image_shape={shown(settings['image_shape'])}: expected (height, width) with {config['input_dim']} pixels "
-            "in all"
+            f"image_shape={short_repr(settings['image_shape'])}: expected (height, width) with "
+            f"{config['input_dim']} pixels in all"
         )
     return MappingProxyType({**config, **more})

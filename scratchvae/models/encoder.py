@@ -15,14 +15,14 @@ LEFT_OUT = ("decoder", "likelihood", "prior", "objective")
 class Encoder:
     """The encoder of a model, alone: half the weights, and the same bits that `encode` and `embed` of the whole give.
 
-    Made by `scratchvae.load_encoder`. `config` and `notes` are those of the whole model.
+    Made by `scratchvae.load_encoder`. `config` and `metadata` are those of the whole model.
     """
 
     def __init__(self, plan: Model, backend: Backend) -> None:
         """From the plan of a whole model, whose decoder is left out. Raises BackendError."""
         self._model = plan
         plan.allocate(backend, leave_out=LEFT_OUT)
-        self.config, self.notes = plan.config, plan.notes
+        self.config, self.metadata = plan.config, plan.metadata
         self.input_dim, self.latent_dim, self.dtype, self.backend = plan.input_dim, plan.latent_dim, plan.dtype, backend
 
     def __reduce__(self) -> tuple[Callable[..., Encoder], tuple[Any, ...]]:
@@ -35,7 +35,7 @@ class Encoder:
             model.to_config(),
             self.backend,
             weights,
-            self.notes,
+            self.metadata,
             classes_in(model.own_parts),
         )
 
@@ -69,7 +69,7 @@ def _again(
     classes: Mapping[str, type],
 ) -> Encoder:
     plan = kind.from_config(config, META, classes)
-    plan.notes = dict(notes)
+    plan.metadata = dict(notes)
     encoder = Encoder(plan, backend)
     backend.copy_from_host(plan.theta, theta)
     return encoder

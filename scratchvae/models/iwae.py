@@ -7,7 +7,7 @@ from typing import Any
 from scratchvae.errors import ConfigError
 from scratchvae.models.vae import VAE
 from scratchvae.objectives import ImportanceWeighted
-from scratchvae.settings import whole
+from scratchvae.validation import check_int
 
 
 class IWAE(VAE):
@@ -31,7 +31,7 @@ class IWAE(VAE):
     """
 
     def __init__(self, *settings: Any, importance_samples: int = 20, **named: Any) -> None:
-        self.importance_samples = whole("importance_samples", importance_samples)
+        self.importance_samples = check_int("importance_samples", importance_samples)
         super().__init__(*settings, **named)
 
     def own_config(self) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from scratchvae.arrays import to_host
 from scratchvae.backend import Array
 from scratchvae.errors import DTypeError, RangeError, ShapeError
-from scratchvae.given import fetched
-from scratchvae.settings import shown
+from scratchvae.validation import short_repr
 
 UNLABELLED = -1
 
@@ -19,10 +19,10 @@ def check_labels(labels: Any, rows: int, classes: int, name: str = "labels", *, 
 
     A single number stands for that of all rows. Raises DTypeError, ShapeError or RangeError.
     """
-    given = fetched(name, labels)
+    given = to_host(name, labels)
     allowed = f"0 to {classes - 1}" + (", or −1 for a row without a label" if some else "")
     if given.dtype.kind not in "iu":
-        what = f"have dtype {given.dtype}" if given.ndim else f"are {shown(labels)}, of dtype {given.dtype}"
+        what = f"have dtype {given.dtype}" if given.ndim else f"are {short_repr(labels)}, of dtype {given.dtype}"
         raise DTypeError(f"{name} {what}; expected whole numbers, {allowed}: use .astype(int)")
     if given.ndim == 0:
         given = np.broadcast_to(given, (rows,))

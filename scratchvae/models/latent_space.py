@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from scratchvae.arrays import as_real_array
 from scratchvae.backend import Array, to_numpy
 from scratchvae.errors import ConfigError, RangeError, ShapeError
-from scratchvae.given import real_array
-from scratchvae.settings import one_of, whole
+from scratchvae.validation import check_choice, check_int
 
 
 def linear(a: Array, b: Array, t: Array) -> Any:
@@ -72,8 +72,8 @@ def interpolate(model: Any, a: Any, b: Any, steps: int, kind: str, labels: Any) 
     Raises ConfigError for another kind or fewer than 2 steps, RangeError for opposite codes and "spherical",
     otherwise as `embed`.
     """
-    way = PATHS[one_of("kind", kind, tuple(PATHS))]
-    t = np.linspace(0.0, 1.0, whole("steps", steps, least=2), dtype=_wide(model))[:, None]
+    way = PATHS[check_choice("kind", kind, tuple(PATHS))]
+    t = np.linspace(0.0, 1.0, check_int("steps", steps, least=2), dtype=_wide(model))[:, None]
     start, end = (_codes(model, _alone(model, x, name), name, labels)[0] for name, x in (("a", a), ("b", b)))
     decoded: Array = model.decode(way(start, end, t), labels)
     return decoded
@@ -88,14 +88,15 @@ def analogy(model: Any, a: Any, b: Any, c: Any, labels: Any) -> Array:
     `embed`, and RangeError where the sum overflows.
     """
     plus, minus = (
-        _codes(model, _rows(model.door.numbers(x, name)), name, labels).mean(axis=0) for name, x in (("a", a), ("b", b))
+        _codes(model, _rows(model.validator.check_numbers(x, name)), name, labels).mean(axis=0)
+        for name, x in (("a", a), ("b", b))
     )
-    c = model.door.numbers(c, "c")
+    c = model.validator.check_numbers(c, "c")
     answers: Array = model.decode(plus - minus + _codes(model, _rows(c), "c", labels), labels)
     return answers[0] if c.ndim == 1 else answers
 
 
-def walk(model: Any, x: Any, dimension: int, values: Any, labels: Any) -> Array:
+def traverse(model: Any, x: Any, dimension: int, values: Any, labels: Any) -> Array:
     """Pictures (T, D) along one latent dimension, which takes each of `values` (T,) while all others stay.
 
     x         a row (D,) at whose code the others stay; None for 0, the mean of a VAE's prior
@@ -105,7 +106,7 @@ def walk(model: Any, x: Any, dimension: int, values: Any, labels: Any) -> Array:
     The latent traversal of Higgins et al. 2017. Raises ConfigError for a dimension that is not there, DTypeError,
     ShapeError or RangeError for values that are no list of finite numbers, otherwise as `embed`.
     """
-    if whole("dimension", dimension, least=0) >= model.latent_dim:
+    if check_int("dimension", dimension, least=0) >= model.latent_dim:
         raise ConfigError(f"dimension={dimension}: expected one of the latent dimensions 0 to {model.latent_dim - 1}")
     path = np.linspace(-3.0, 3.0, 11) if values is None else _path(values)
     if x is None:
@@ -124,7 +125,7 @@ def _wide(model: Any) -> np.dtype[Any]:
 
 def _alone(model: Any, x: Any, name: str) -> Array:
     """One row (D,) as rows."""
-    x = model.door.numbers(x, name)
+    x = model.validator.check_numbers(x, name)
     if x.shape != (model.input_dim,):
         raise ShapeError(f"{name} has shape {x.shape}; expected ({model.input_dim},), one row")
     rows: Array = x[None, :]
@@ -141,7 +142,7 @@ def _rows(x: Array) -> Array:
 
 
 def _path(values: Any) -> Array:
-    path = real_array("values", values)
+    path = as_real_array("values", values)
     if path.ndim != 1 or not len(path):
         raise ShapeError(f"values has shape {path.shape}; expected (T,), such as numpy.linspace(-3, 3, 11)")
     return path

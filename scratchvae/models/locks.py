@@ -34,7 +34,7 @@ from functools import wraps
 from typing import Any, TypeVar
 from weakref import WeakSet
 
-from scratchvae.backend import FORKED, told
+from scratchvae.backend import FORKED, translate_device_error
 from scratchvae.errors import BackendError, BusyError
 
 PATIENCE = 1.0  # seconds
@@ -51,7 +51,7 @@ def synchronized(method: F) -> F:
             try:
                 return method(self, *args, **kwargs)
             except (MemoryError, RuntimeError) as error:
-                raise told(error) from error.__cause__
+                raise translate_device_error(error) from error.__cause__
 
     return call  # type: ignore[return-value]
 

@@ -12,13 +12,13 @@ from scratchvae.backend import Array, Backend, get_backend, guarded, to_numpy
 from scratchvae.errors import BackendError, ConfigError, ShapeError
 from scratchvae.fused import fused
 from scratchvae.layers import ConditionalLinear, ConditionalSequential, Layer, Linear, NaNToZero, Sequential
-from scratchvae.memory import BatchBuffers, FlatVector, Module, Rows
+from scratchvae.memory import BatchBuffers, FlatVector, Module, RowReader
 from scratchvae.memory.flat import Shapes
 from scratchvae.models import latent_space
 from scratchvae.models.configuration import CHECKS, Config, configuration
-from scratchvae.models.door import Door, within
+from scratchvae.models.input_validation import InputValidator, check_range
 from scratchvae.models.locks import Locks, synchronized
-from scratchvae.models.network import perceptron
+from scratchvae.models.network import mlp
 from scratchvae.models.parts import (
     KINDS,
     LIKELIHOODS,
@@ -34,10 +34,10 @@ from scratchvae.models.parts import (
     rebuild,
     take_ownership,
 )
-from scratchvae.objectives import Objective, Terms
+from scratchvae.objectives import ELBOTerms, Objective
 from scratchvae.probability import Gaussian, Likelihood, MaskedLikelihood, Posterior, Prior
-from scratchvae.settings import shown, whole
-from scratchvae.streams import fill, stream
+from scratchvae.rng import fill_random, generator
+from scratchvae.validation import check_int, short_repr
 
 META = Backend("meta", None, type(None))  # of a model that has shapes and no memory yet
 HIDDEN = (512,)
@@ -116,8 +116,8 @@ class Model:
         own = {name: settings[name] for name in ("encoder", "decoder", "posterior", "prior", "objective")}
         if isinstance(likelihood, type) and issubclass(likelihood, Likelihood):
             raise ConfigError(
-                f"likelihood={shown(likelihood)} is a class: make one, as in {likelihood.__name__}(), or choose one of "
-                f"{', '.join(LIKELIHOODS)}"
+                f"likelihood={short_repr(likelihood)} is a class: make one, as in {likelihood.__name__}(), or choose "
+                f"one of {', '.join(LIKELIHOODS)}"
             )
         if isinstance(likelihood, Likelihood):
             settings["likelihood"], settings["sigma"] = self._name_of(likelihood, sigma, own)
@@ -134,7 +134,7 @@ class Model:
         self.latent_dim: int = self.config["latent_dim"]
         self.image_shape = None if image_shape is None else tuple(self.config["image_shape"])
         self.dtype: np.dtype[Any] = np.dtype(dtype)
-        self.notes: dict[str, Any] = {}  # what is worth keeping in the file with it, such as the data it learnt from
+        self.metadata: dict[str, Any] = {}  # what is worth keeping in the file with it, such as the data it learnt from
 
         self.own_parts: dict[str, Module] = dict(own)
         if "likelihood" not in own:
@@ -182,7 +182,7 @@ class Model:
 
     def network(self, inputs: int, hidden: Sequence[int], outputs: int) -> Sequential:
         """A network of these widths, as the configuration says."""
-        return perceptron((inputs, *hidden, outputs), self.config["activation"], self.config["init"])
+        return mlp((inputs, *hidden, outputs), self.config["activation"], self.config["init"])
 
     def bind(self, buffers: BatchBuffers) -> None:
         """Hand every part its batch buffers."""
@@ -200,7 +200,7 @@ class Model:
     def initialize(self, backend: Backend) -> None:
         """Take memory for all parts, and set the parameters to where training begins. Raises BackendError."""
         self.allocate(backend)
-        rng = stream(self.config["seed"], "weights")
+        rng = generator(self.config["seed"], "weights")
         for part in self.parts.values():
             part.initialize(backend, rng)
         if isinstance(last := self._output_layer(), Linear | ConditionalLinear):
@@ -211,7 +211,7 @@ class Model:
         if self.config["dtype"] == "longdouble" and not backend.on_host:
             raise BackendError(f"dtype='longdouble' needs backend='numpy'; {backend.name} has float32 and float64")
         self.backend, self.locks.on_host = backend, backend.on_host
-        self.door = Door(backend, self.dtype)
+        self.validator = InputValidator(backend, self.dtype)
         parts = {name: fused(part, backend) for name, part in self.parts.items() if name not in leave_out}
         vars(self)["parts"] = parts
         vars(self).update({name: self.parts.get(name) for name in (*self.part_names, *self.parts)})
@@ -226,11 +226,11 @@ class Model:
     def connect(self) -> None:
         """Make what stands between the parts."""
 
-    def reserve(self, batch: int) -> None:
+    def ensure_capacity(self, batch: int) -> None:
         """Make room for batches of up to `batch` rows, so that no later step has to."""
         if type(batch) is not int or batch > self._buffers.rows:
             with self.lock:
-                buffers = self._buffers.taller(max(whole("batch", batch), self._buffers.rows))
+                buffers = self._buffers.resized(max(check_int("batch", batch), self._buffers.rows))
                 self.bind(buffers)
                 self._buffers = buffers
 
@@ -280,7 +280,7 @@ class Model:
 
         A last bias that is not zero any more is left alone. Raises RangeError.
         """
-        within(mean, "mean", self.door.reach(self.support))
+        check_range(mean, "mean", self.validator.representable(self.support))
         last = self._output_layer()
         if isinstance(last, Linear) and not to_numpy(last.b).any():
             with self.updating:
@@ -314,7 +314,7 @@ class Model:
         """The same model, weights and notes, to compute in another dtype. Raises ConfigError."""
         other = self.from_config({**self.to_config(), "dtype": dtype}, self.backend, classes_in(self.own_parts))
         other.theta[...] = self.theta
-        other.notes = dict(self.notes)
+        other.metadata = dict(self.metadata)
         return other
 
     def to_config(self) -> dict[str, Any]:
@@ -332,7 +332,7 @@ class Model:
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         weights = to_numpy(self.theta).copy()
         classes = classes_in(self.own_parts)
-        return _again, (type(self), self.to_config(), self.backend, weights, self.notes, classes)
+        return _again, (type(self), self.to_config(), self.backend, weights, self.metadata, classes)
 
     def __repr__(self) -> str:
         widths = "-".join(str(width) for width in (self.input_dim, *self.config["hidden"], self.latent_dim))
@@ -349,7 +349,7 @@ class Model:
         """The number of columns of eps that `forward` takes."""
         return 0
 
-    def forward(self, x: Array, eps: Array, corrupted: Array | None = None, kl_weight: float = 1.0) -> Terms:
+    def forward(self, x: Array, eps: Array, corrupted: Array | None = None, kl_weight: float = 1.0) -> ELBOTerms:
         """The terms of each row of x (B, D) with noise eps (B, noise_dim), on the device as all arrays here.
 
         The encoder sees `corrupted` (B, D) in place of x, where it is given; what is scored is x. `kl_weight`
@@ -378,7 +378,7 @@ class Model:
         labels (B,), or one for all, are for a model that takes them. Raises ConfigError, DTypeError, ShapeError or
         RangeError.
         """
-        z = self.door.rows(z, "z", self.latent_dim)
+        z = self.validator.check_rows(z, "z", self.latent_dim)
         labels = self.decoder_labels(labels, len(z))
         means = self.backend.xp.empty((len(z), self.input_dim), self.dtype)
         for part, z_part, targets in self.chunks(z, labels):
@@ -405,7 +405,9 @@ class Model:
         labels = self.check_labels(labels, len(x))
         eps = self.check_noise(eps, seed, len(x))(slice(0, len(x)))
         settings = self.label_settings(labels, None)
-        terms = self.forward(self.door.bring(x), self.door.bring(eps), **self.targets(labels), **settings)
+        terms = self.forward(
+            self.validator.to_device(x), self.validator.to_device(eps), **self.targets(labels), **settings
+        )
         loss = float(self.objective.loss(terms))
         if self.own_parts:
             self.expect_gradients()
@@ -415,7 +417,7 @@ class Model:
         return loss, {name: grad.copy() for name, grad in self.grads.items()}
 
     @synchronized
-    def terms(self, x: Any, eps: Any = None, seed: int = 0, corrupted: Any = None, labels: Any = None) -> Terms:
+    def terms(self, x: Any, eps: Any = None, seed: int = 0, corrupted: Any = None, labels: Any = None) -> ELBOTerms:
         """The terms of each row of x (B, D), for any number of rows, to keep. Takes and raises as `loss_and_grads`.
 
         The encoder sees `corrupted` (B, D), if that is given. Whatever training weighs, value = reconstruction − βKL.
@@ -427,11 +429,13 @@ class Model:
             if len(corrupted) != len(x):
                 raise ShapeError(f"corrupted has {len(corrupted)} rows and x has {len(x)}; expected one for each")
         noise = self.check_noise(eps, seed, len(x))
-        kept = Terms(*(self.backend.xp.empty(len(x), self.dtype) for _ in Terms._fields))
+        kept = ELBOTerms(*(self.backend.xp.empty(len(x), self.dtype) for _ in ELBOTerms._fields))
         for part, x_part, targets in self.chunks(x, labels):
-            seen = () if corrupted is None else (self.door.bring(corrupted[part]),)
+            seen = () if corrupted is None else (self.validator.to_device(corrupted[part]),)
             more: dict[str, Any] = {"targets": targets[0]} if targets else {}
-            for to, of in zip(kept, self.forward(x_part, self.door.bring(noise(part)), *seen, **more), strict=True):
+            for to, of in zip(
+                kept, self.forward(x_part, self.validator.to_device(noise(part)), *seen, **more), strict=True
+            ):
                 to[part] = of
         return self.objective.unweighted(kept)  # type: ignore[no-any-return]
 
@@ -448,9 +452,9 @@ class Model:
         return latent_space.analogy(self, a, b, c, labels)
 
     @synchronized
-    def walk(self, x: Any = None, dimension: int = 0, values: Any = None, labels: Any = None) -> Array:
-        """Pictures (T, D) along one latent dimension: `latent_space.walk`."""
-        return latent_space.walk(self, x, dimension, values, labels)
+    def traverse(self, x: Any = None, dimension: int = 0, values: Any = None, labels: Any = None) -> Array:
+        """Pictures (T, D) along one latent dimension: `latent_space.traverse`."""
+        return latent_space.traverse(self, x, dimension, values, labels)
 
     # --- checks of what comes in
 
@@ -459,7 +463,7 @@ class Model:
 
         Raises DTypeError, ShapeError, RangeError or, for a map of a file that is too short by now, DataError.
         """
-        return self.door.rows(x, name, self.input_dim, self.support, mean, self.config["missing"])
+        return self.validator.check_rows(x, name, self.input_dim, self.support, mean, self.config["missing"])
 
     def check_noise(self, eps: Any, seed: int, rows: int) -> Callable[[slice], Array]:
         """A function that gives a slice of eps (rows, noise_dim), once that is known to fit.
@@ -467,9 +471,9 @@ class Model:
         Where eps is None, it gives what it draws from `seed`, and is to be asked for one slice after the other.
         """
         if eps is None:
-            draw = stream(seed, "noise").standard_normal
-            return lambda part: fill(np.empty((part.stop - part.start, self.noise_dim), self.dtype), draw)
-        eps = self.door.rows(eps, "eps", self.noise_dim)
+            draw = generator(seed, "noise").standard_normal
+            return lambda part: fill_random(np.empty((part.stop - part.start, self.noise_dim), self.dtype), draw)
+        eps = self.validator.check_rows(eps, "eps", self.noise_dim)
         if len(eps) != rows:
             raise ShapeError(f"eps has {len(eps)} rows and x has {rows}; expected one row of noise for each row of x")
         return eps.__getitem__  # type: ignore[no-any-return]
@@ -508,12 +512,12 @@ class Model:
 
     def chunks(self, x: Array, labels: Array | None = None) -> Iterator[tuple[slice, Array, tuple[Array, ...]]]:
         """`x` a few rows at a time, of our dtype and on our device: the slice, the rows, and their one-hot classes."""
-        self.reserve(min(self.chunk_rows, len(x)))
+        self.ensure_capacity(min(self.chunk_rows, len(x)))
         if self.objective is not None:
             self.objective.invalidate()
-        for part in Rows(x).parts(self.chunk_rows):
+        for part in RowReader(x).parts(self.chunk_rows):
             targets = () if labels is None else (self.one_hot(labels[part]),)
-            yield part, self.door.bring(x[part]), targets
+            yield part, self.validator.to_device(x[part]), targets
 
     # --- settings
 
@@ -552,5 +556,5 @@ def _again(
     """A model of this configuration, weights (P,), which are copied, and notes."""
     model = kind.from_config(config, backend, classes)
     model.backend.copy_from_host(model.theta, theta)
-    model.notes = dict(notes)
+    model.metadata = dict(notes)
     return model

@@ -30,7 +30,7 @@ ACTIVATIONS: dict[str, type[Layer]] = {
 }
 
 
-def perceptron(widths: tuple[int, ...], activation: str, init: str | None = None) -> Sequential:
+def mlp(widths: tuple[int, ...], activation: str, init: str | None = None) -> Sequential:
     """Linear maps from width to width, an activation between each two and none at the end.
 
     Hidden weights begin as the activation asks for, or all weights as `init` says.
@@ -43,10 +43,10 @@ def perceptron(widths: tuple[int, ...], activation: str, init: str | None = None
     return Sequential(*layers)
 
 
-def conditional_perceptron(
+def conditional_mlp(
     widths: tuple[int, ...], classes: int, activation: str, init: str | None = None
 ) -> ConditionalSequential:
     """The same, with the one-hot columns of a class beside the input; see `ConditionalLinear`."""
-    first, *others = perceptron(widths, activation, init).layers
+    first, *others = mlp(widths, activation, init).layers
     assert isinstance(first, Linear)
     return ConditionalSequential(ConditionalLinear(first.inputs, classes, first.outputs, first.init), *others)

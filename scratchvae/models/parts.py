@@ -15,20 +15,20 @@ from scratchvae.probability import (
     Bernoulli,
     ContinuousBernoulli,
     Gaussian,
-    GaussianDecoded,
-    GaussianLearnt,
+    GaussianHeteroscedastic,
+    GaussianLearned,
     Likelihood,
     Posterior,
     Prior,
 )
-from scratchvae.settings import of_kind, shown
+from scratchvae.validation import check_type, short_repr
 
 LIKELIHOODS: dict[str, type[Likelihood]] = {
     "bernoulli": Bernoulli,
     "continuous_bernoulli": ContinuousBernoulli,
     "gaussian": Gaussian,
-    "gaussian_learnt": GaussianLearnt,
-    "gaussian_decoded": GaussianDecoded,
+    "gaussian_learned": GaussianLearned,
+    "gaussian_heteroscedastic": GaussianHeteroscedastic,
 }
 KINDS: dict[str, tuple[type[Module], str]] = {
     "encoder": (Layer, "a layer, such as Sequential(Linear(784, 512), ReLU(), Linear(512, 40))"),
@@ -60,7 +60,7 @@ def check_sigma(sigma: float | None, likelihood: str) -> float | None:
 def check_part(name: str, part: Any) -> Module:
     """`part`, if it can serve as the part of that name. Raises ConfigError."""
     kind, what = KINDS[name]
-    of_kind(name, part, kind, what)
+    check_type(name, part, kind, what)
     for path, module in modules_in(part, name):
         check_methods(path, module)
     return part  # type: ignore[no-any-return]
@@ -122,7 +122,7 @@ def describe(part: Any) -> Any:
     if part is None or isinstance(part, bool | int | float | str):
         return part
     raise ConfigError(
-        f"{shown(part)} cannot be written to a file; let config() return numbers, strings, lists and modules alone"
+        f"{short_repr(part)} cannot be written to a file; let config() return numbers, strings, lists and modules alone"
     )
 
 
@@ -148,7 +148,8 @@ def rebuild(description: Any, classes: Classes) -> Any:
     kind = classes.get(name) if description.get("own") else _our_class(name)
     if kind is None:
         raise ConfigError(
-            f"the class {shown(name)} is none of scratchvae's: name it when loading, as in load(path, classes=[{name}])"
+            f"the class {short_repr(name)} is none of scratchvae's: name it when loading, as in "
+            f"load(path, classes=[{name}])"
         )
     return kind.from_config({of: rebuild(value, classes) for of, value in description["config"].items()})
 

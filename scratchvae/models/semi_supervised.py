@@ -13,10 +13,10 @@ from scratchvae.models.conditional import ConditionalVAE
 from scratchvae.models.labels import UNLABELLED, check_labels
 from scratchvae.models.locks import synchronized
 from scratchvae.models.model import InputGradients
-from scratchvae.models.network import perceptron
-from scratchvae.objectives import Terms
+from scratchvae.models.network import mlp
+from scratchvae.objectives import ELBOTerms
 from scratchvae.probability import LogSoftmax, MarginalBound
-from scratchvae.settings import real
+from scratchvae.validation import check_float
 
 CLASSIFIER_WEIGHT = 0.1  # Kingma et al. 2014, sec. 4: α = 0.1 · N
 
@@ -43,7 +43,7 @@ class SemiSupervisedVAE(ConditionalVAE):
     kl_by_row: ClassVar[bool] = False  # but by row and class
 
     def __init__(self, *settings: Any, classes: int = 10, alpha: float | None = None, **named: Any) -> None:
-        self.alpha = None if alpha is None else real("alpha", alpha)
+        self.alpha = None if alpha is None else check_float("alpha", alpha)
         super().__init__(*settings, classes=classes, **named)
 
     def own_config(self) -> dict[str, Any]:
@@ -60,7 +60,7 @@ class SemiSupervisedVAE(ConditionalVAE):
             raise ConfigError("the objective of a SemiSupervisedVAE is its bound: take a VAE for one of your own")
         parts = super().compose(own)
         widths = (self.input_dim, *self.config["hidden"], self.classes)
-        classifier = perceptron(widths, self.config["activation"], self.config["init"])
+        classifier = mlp(widths, self.config["activation"], self.config["init"])
         networks = {"encoder": parts.pop("encoder"), "decoder": parts.pop("decoder")}
         return {**networks, "classifier": classifier, **parts}
 
@@ -71,7 +71,7 @@ class SemiSupervisedVAE(ConditionalVAE):
 
     def bind(self, buffers: BatchBuffers) -> None:
         """Hand every part its batch buffers: room for each row with each class, but where rows are alone."""
-        tall = buffers.taller(self.classes * buffers.rows)
+        tall = buffers.resized(self.classes * buffers.rows)
         super().bind(tall)
         self.classifier.bind(buffers, (self.input_dim,))
         self.log_softmax.bind(buffers, (self.classes,))
@@ -97,7 +97,7 @@ class SemiSupervisedVAE(ConditionalVAE):
         kl_weight: float = 1.0,
         targets: Array | None = None,
         alpha: float = 0.0,
-    ) -> Terms:
+    ) -> ELBOTerms:
         """The bound of each row of x (B, D) with noise eps (B, Z); the rest is as in `VAE.forward`.
 
         targets (B, K) are one-hot rows, or zeros for a row without a label, and alpha is the weight of the classifier.
@@ -107,7 +107,7 @@ class SemiSupervisedVAE(ConditionalVAE):
         if targets is None:
             raise ConfigError("targets are missing: give forward one-hot rows (B, K), zeros where there is no label")
         rows, tall = len(x), self.classes * len(x)
-        self.reserve(rows)
+        self.ensure_capacity(rows)
         x_tall, eps_tall = self._x[:tall], self._eps[:tall]
         self._by_class(x_tall)[...] = x[None]
         self._by_class(eps_tall)[...] = eps[None]

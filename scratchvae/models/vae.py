@@ -10,16 +10,16 @@ from scratchvae.backend import Array, guarded
 from scratchvae.errors import ConfigError
 from scratchvae.fused import fused
 from scratchvae.memory import BatchBuffers
-from scratchvae.models.completion import complete
 from scratchvae.models.configuration import CHECKS
 from scratchvae.models.draws import Draws
+from scratchvae.models.imputation import impute
 from scratchvae.models.locks import synchronized
 from scratchvae.models.model import InputGradients, Model
 from scratchvae.models.parts import classes_in
-from scratchvae.objectives import ELBO, Terms
+from scratchvae.objectives import ELBO, ELBOTerms
 from scratchvae.probability import DiagonalGaussian, StandardNormal
-from scratchvae.settings import whole
-from scratchvae.streams import fill, stream
+from scratchvae.rng import fill_random, generator
+from scratchvae.validation import check_int
 
 
 class VAE(Model):
@@ -39,15 +39,15 @@ class VAE(Model):
                   "bernoulli": data in [0, 1], best 0 or 1
                   "continuous_bernoulli": grey values in [0, 1]
                   "gaussian": any numbers; squared error over 2 σ²
-                  "gaussian_learnt": any numbers; one σ for all, learnt
-                  "gaussian_decoded": any numbers, spread by about 1; a σ for each, put out by the decoder
-    sigma         σ of "gaussian", and what that of "gaussian_learnt" begins with; 1 without it
+                  "gaussian_learned": any numbers; one σ for all, learnt
+                  "gaussian_heteroscedastic": any numbers, spread by about 1; a σ for each, put out by the decoder
+    sigma         σ of "gaussian", and what that of "gaussian_learned" begins with; 1 without it
     beta          weight of the KL; 1 gives the ELBO
     free_bits     nats of KL that each latent dimension has for nothing in training, on the mean of a batch: `FreeBits`
     seed          of the weights: the same network on every backend
     dtype         "float32", "float64", or, on NumPy, "longdouble": slow, for whoever checks the others
     backend       "numpy", "native", "cupy" or "auto" (a GPU if one works, else NumPy)
-    init          "he_normal", "he_uniform", "glorot_normal" or "glorot_uniform" for all weights; None: see `perceptron`
+    init          "he_normal", "he_uniform", "glorot_normal" or "glorot_uniform" for all weights; None: see `mlp`
     missing       True for data in which NaN marks what is missing: the encoder sees 0 there, and the likelihood is that
                   of what is there, p(x_o | z), so that the ELBO bounds log p(x_o). Where a mask says what is there,
                   pass np.where(mask, x, np.nan). Without it a model completes such rows, but does not learn from them
@@ -98,7 +98,7 @@ class VAE(Model):
         if self.prior is None:  # of an encoder alone
             self.posterior.bind(buffers, h)
             return
-        tall = buffers.taller(buffers.rows * self.objective.draws)
+        tall = buffers.resized(buffers.rows * self.objective.draws)
         self.draws.bind(buffers, h[0], self.input_dim, self.classes)
         self.posterior.bind(tall, h)
         self.prior.bind(tall, (self.latent_dim,))
@@ -121,13 +121,13 @@ class VAE(Model):
     #
     # Denoising (Vincent et al. 2008; Im et al. 2017) asks q(z | x̃) of a corrupted x̃ to explain the clean x: any
     # q(z) bounds log p(x) as above.
-    def forward(self, x: Array, eps: Array, corrupted: Array | None = None, kl_weight: float = 1.0) -> Terms:
+    def forward(self, x: Array, eps: Array, corrupted: Array | None = None, kl_weight: float = 1.0) -> ELBOTerms:
         """ELBO, log p(x | z) and KL of each row of x (B, D), with z drawn by eps (B, noise_dim).
 
         Where `corrupted` (B, D) is given, z is drawn from its posterior; x is scored. In the loss the KL counts
         kl_weight · beta times, and with free bits as they charge it: so it does in `value`, while `kl` is the KL.
         """
-        self.reserve(len(x))
+        self.ensure_capacity(len(x))
         h = self.encoder.forward(x if corrupted is None else corrupted)
         h, x, eps = self.draws.forward(h, x, eps)
         z = self.posterior.forward(h, eps)
@@ -185,7 +185,7 @@ class VAE(Model):
             codes[part] = self.posterior.mean(self.encoder.forward(x_part, *targets))
         return codes  # type: ignore[no-any-return]
 
-    def elbo(self, x: Any, eps: Any = None, seed: int = 0, labels: Any = None) -> Terms:
+    def elbo(self, x: Any, eps: Any = None, seed: int = 0, labels: Any = None) -> ELBOTerms:
         """For each row of x (B, D): `value` = `reconstruction` − beta · `kl`, (B,) each, in nats.
 
         One draw of z a row, with the noise eps (B, noise_dim); where that is None, it is drawn from `seed`. Free bits
@@ -205,19 +205,19 @@ class VAE(Model):
         """
         x = self.check_data(x)
         labels = self.encoder_labels(x, labels)
-        if not whole("draws", draws, least=0):
+        if not check_int("draws", draws, least=0):
             return self.reconstruct(x, labels)
-        parameters, noise = self.encode(x, labels), stream(seed, "noise")
+        parameters, noise = self.encode(x, labels), generator(seed, "noise")
         total = self.backend.xp.zeros((len(x), self.input_dim), self.dtype)
         for _ in range(draws):
             eps = np.empty((len(x), self.posterior.noise(self.latent_dim)), self.dtype)
-            eps = self.backend.upload(fill(eps, noise.standard_normal))
+            eps = self.backend.upload(fill_random(eps, noise.standard_normal))
             total += self.decode(self.posterior.draw(parameters, eps), labels)
         total /= draws
         return total  # type: ignore[no-any-return]
 
     @guarded
-    def complete(
+    def impute(
         self,
         x: Any,
         observed: Any = None,
@@ -250,17 +250,17 @@ class VAE(Model):
         The answer's dtype holds the numbers of x and of the model. Raises ConfigError, DTypeError, ShapeError,
         RangeError, or DivergedError for draws that went to infinity.
         """
-        return complete(self, x, observed, method, draws, samples, values, seed)
+        return impute(self, x, observed, method, draws, samples, values, seed)
 
     @synchronized
-    def for_completion(self) -> VAE:
+    def for_imputation(self) -> VAE:
         """A VAE of the same weights that takes NaN for what is missing, one draw of z a row at a time.
 
         Raises ConfigError for a posterior or a prior that is no Gaussian.
         """
         if not (isinstance(self.posterior, DiagonalGaussian) and isinstance(self.prior, StandardNormal)):
             raise ConfigError(
-                "complete weighs draws by a DiagonalGaussian posterior and a StandardNormal prior, and this model has "
+                "impute weighs draws by a DiagonalGaussian posterior and a StandardNormal prior, and this model has "
                 f"{type(self.posterior).__name__} and {type(self.prior).__name__}"
             )
         if type(self) is VAE and self.config["missing"] and self.objective.draws == 1:
@@ -274,11 +274,11 @@ class VAE(Model):
     @synchronized
     def sample(self, count: int, seed: int = 0, labels: Any = None) -> Array:
         """Means of p(x | z), (count, D), for `count` draws z from the prior. Raises ConfigError."""
-        z = self.draw_codes(count, stream(seed, "prior"))
+        z = self.draw_codes(count, generator(seed, "prior"))
         return self.decode(z, labels)
 
     def draw_codes(self, count: int, rng: np.random.Generator) -> Array:
         """`count` draws (count, Z) from the prior, by noise that `rng` draws on the host."""
-        noise = np.empty((whole("count", count), self.prior.noise(self.latent_dim)), self.dtype)
-        codes: Array = self.prior.draw(self.backend.upload(fill(noise, rng.standard_normal)))
+        noise = np.empty((check_int("count", count), self.prior.noise(self.latent_dim)), self.dtype)
+        codes: Array = self.prior.draw(self.backend.upload(fill_random(noise, rng.standard_normal)))
         return codes

@@ -2,6 +2,6 @@
 
 from scratchvae.objectives.elbo import ELBO
 from scratchvae.objectives.importance_weighted import ImportanceWeighted
-from scratchvae.objectives.objective import Objective, Terms
+from scratchvae.objectives.objective import ELBOTerms, Objective
 
-__all__ = ["ELBO", "ImportanceWeighted", "Objective", "Terms"]
+__all__ = ["ELBO", "ELBOTerms", "ImportanceWeighted", "Objective"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from scratchvae.backend import Array
 from scratchvae.memory import BatchBuffers
-from scratchvae.objectives.objective import Objective, Terms
+from scratchvae.objectives.objective import ELBOTerms, Objective
 from scratchvae.probability import FreeBits
-from scratchvae.settings import real
+from scratchvae.validation import check_float
 
 
 class ELBO(Objective):
@@ -23,8 +23,8 @@ class ELBO(Objective):
     """
 
     def __init__(self, beta: float = 1.0, free_bits: float = 0.0) -> None:
-        self.beta = real("beta", beta)
-        self.free_bits = real("free_bits", free_bits)
+        self.beta = check_float("beta", beta)
+        self.free_bits = check_float("free_bits", free_bits)
         self.free = FreeBits(self.free_bits) if self.free_bits else None
         self.kl_per_dimension = self.free is not None
 
@@ -43,20 +43,20 @@ class ELBO(Objective):
 
     def forward(
         self, log_likelihood: Array, kl: Array, kl_weight: float = 1.0, kl_per_dimension: Array | None = None
-    ) -> Terms:
+    ) -> ELBOTerms:
         """The terms of each row (B,)."""
         self.rows, self.weight = self.check_inputs(log_likelihood=log_likelihood, kl=kl), kl_weight
         charged = kl if self.free is None or kl_per_dimension is None else self.free.forward(kl_per_dimension)
         value = self._value[: self.rows]
         self.add_kl(log_likelihood, charged, value)
-        return Terms(value, log_likelihood, kl)
+        return ELBOTerms(value, log_likelihood, kl)
 
     def add_kl(self, log_likelihood: Array, charged: Array, value: Array) -> None:
         """ℓ − w β KL into `value` (B,)."""
         self.xp.multiply(charged, -self.factor, out=value)
         value += log_likelihood
 
-    def unweighted(self, terms: Terms) -> Terms:
+    def unweighted(self, terms: ELBOTerms) -> ELBOTerms:
         """`terms`, with its value set to ℓ − β KL, whatever the weight in training, and without free bits."""
         self.xp.multiply(terms.kl, -self.beta, out=terms.value)
         self.xp.add(terms.value, terms.reconstruction, out=terms.value)

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from scratchvae.backend import Array
 from scratchvae.memory import BatchBuffers
-from scratchvae.objectives.objective import Objective, Terms
+from scratchvae.objectives.objective import ELBOTerms, Objective
 from scratchvae.probability import ImportanceBound
-from scratchvae.settings import whole
+from scratchvae.validation import check_int
 
 
 class ImportanceWeighted(Objective):
@@ -25,14 +25,14 @@ class ImportanceWeighted(Objective):
     exact_kl: ClassVar[bool] = False
 
     def __init__(self, draws: int = 20) -> None:
-        self.draws = whole("draws", draws)
+        self.draws = check_int("draws", draws)
         self.importance_bound = ImportanceBound()
 
     def allocate(self, buffers: BatchBuffers) -> None:
         """Room for three numbers a row besides, and for four a draw."""
         super().allocate(buffers)
         self.importance_bound.bind(buffers, (self.draws,))
-        tall = buffers.taller(buffers.rows * self.draws)
+        tall = buffers.resized(buffers.rows * self.draws)
         self._reconstruction, self._kl, self._dbound = (buffers.column() for _ in range(3))
         self._log_w, self._dkl = tall.column(), tall.column()
         self._filled = 0
@@ -44,7 +44,7 @@ class ImportanceWeighted(Objective):
         rows = (len(first) if getattr(first, "shape", ()) else 0) // self.draws
         self._check(buffers, inputs, (rows * self.draws,))
         if rows > buffers.rows:
-            self.bind(buffers.taller(rows), self.input_shape)
+            self.bind(buffers.resized(rows), self.input_shape)
         return rows
 
     # With z_k ~ q(z | x), E[p(x, z_k)/q(z_k | x)] = p(x), and so is that of the mean of K weights; log being concave,
@@ -52,7 +52,7 @@ class ImportanceWeighted(Objective):
     #   log w_k = log p(x | z_k) − w (log q(z_k | x) − log p(z_k)),   w = 1, the weight of the KL in training
     def forward(
         self, log_likelihood: Array, kl: Array, kl_weight: float = 1.0, kl_per_dimension: Array | None = None
-    ) -> Terms:
+    ) -> ELBOTerms:
         """The terms of each row (B,), from K draws of it (B·K,)."""
         rows, K = self.check_inputs(log_likelihood=log_likelihood, kl=kl), self.draws
         xp, self.rows, self._kl_weight = self.xp, rows, kl_weight
@@ -63,11 +63,11 @@ class ImportanceWeighted(Objective):
 
         reconstruction, between, value = self._reconstruction[:rows], self._kl[:rows], self._value[:rows]
         weighed = log_w.reshape(rows, K)
-        xp.multiply(self.importance_bound.share, log_likelihood.reshape(rows, K), out=weighed)
+        xp.multiply(self.importance_bound.normalized_weights, log_likelihood.reshape(rows, K), out=weighed)
         xp.sum(weighed, axis=1, out=reconstruction)
         xp.subtract(reconstruction, bound, out=between)
         xp.subtract(reconstruction, between, out=value)
-        return Terms(value, reconstruction, between)
+        return ELBOTerms(value, reconstruction, between)
 
     # ∂L/∂bound_n = −1/B, whatever the two terms are that make it up; and through log w_k
     #   dlog_likelihood = dlog w_k,   dkl = −w dlog w_k

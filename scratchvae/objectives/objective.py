@@ -11,7 +11,7 @@ from scratchvae.errors import ShapeError
 from scratchvae.memory import BatchBuffers, Module, Shape, required
 
 
-class Terms(NamedTuple):
+class ELBOTerms(NamedTuple):
     """The objective of each row, in nats: value = reconstruction − beta · kl, each (B,).
 
     For a VAE the value is the evidence lower bound (ELBO), estimated with one ε a row: reconstruction is
@@ -32,7 +32,7 @@ class Objective(Module):
     draws              K, how many draws of z it asks for, for each row of x
     exact_kl           whether it takes the KL in closed form, where there is one; else it is that of each draw
     kl_per_dimension   whether it asks for the KL of each latent dimension as well
-    beta               the weight of the KL in `Terms`
+    beta               the weight of the KL in `ELBOTerms`
     """
 
     _axes = 1
@@ -56,7 +56,7 @@ class Objective(Module):
     @required
     def forward(
         self, log_likelihood: Array, kl: Array, kl_weight: float = 1.0, kl_per_dimension: Array | None = None
-    ) -> Terms:
+    ) -> ELBOTerms:
         """The terms of each row, from log_likelihood and kl (B·K,), K draws of a row after each other.
 
         `kl_weight` multiplies the weight of the KL; kl_per_dimension is (B·K, Z), where it is asked for.
@@ -68,19 +68,19 @@ class Objective(Module):
         """∂L/∂log_likelihood (B·K,), and ∂L/∂kl (B·K,) or, where `kl_per_dimension` is set, (B·K, Z)."""
         raise NotImplementedError
 
-    def loss(self, terms: Terms) -> Any:
+    def loss(self, terms: ELBOTerms) -> Any:
         """L, a single number still on the device."""
         return -self.xp.mean(terms.value)
 
-    def unweighted(self, terms: Terms) -> Terms:
+    def unweighted(self, terms: ELBOTerms) -> ELBOTerms:
         """The terms of a forward at the full weight of the KL, without what training alone asks for."""
         return terms
 
-    def zeros(self, rows: int) -> Terms:
+    def zeros(self, rows: int) -> ELBOTerms:
         """Room for sums over batches of up to `rows` rows: one number for each term, or several that make it up."""
-        return Terms(*(self.xp.zeros((), self._wide) for _ in Terms._fields))
+        return ELBOTerms(*(self.xp.zeros((), self._wide) for _ in ELBOTerms._fields))
 
-    def accumulate(self, terms: Terms, sums: Terms) -> None:
+    def accumulate(self, terms: ELBOTerms, sums: ELBOTerms) -> None:
         """Add each of the terms, over all rows, to the `sums` that `zeros` made."""
         for total, term in zip(sums, terms, strict=True):
             total += term.sum()

@@ -3,7 +3,7 @@
 from scratchvae.optim.adam import Adam, AdamW
 from scratchvae.optim.clipping import clip_by_global_norm
 from scratchvae.optim.optimizer import Optimizer
-from scratchvae.optim.schedules import Constant, Cosine, Scaled, Schedule, WarmUp
+from scratchvae.optim.schedules import Constant, Cosine, ScaledSchedule, Schedule, WarmUp
 from scratchvae.optim.sgd import SGD
 
 __all__ = [
@@ -13,7 +13,7 @@ __all__ = [
     "Constant",
     "Cosine",
     "Optimizer",
-    "Scaled",
+    "ScaledSchedule",
     "Schedule",
     "WarmUp",
     "clip_by_global_norm",

@@ -9,7 +9,7 @@ from scratchvae.backend import Array
 from scratchvae.memory import aligned
 from scratchvae.optim.optimizer import Optimizer
 from scratchvae.optim.schedules import Schedule
-from scratchvae.settings import fraction, positive, real
+from scratchvae.validation import check_float, check_fraction, check_positive
 
 
 class Adam(Optimizer):
@@ -25,20 +25,20 @@ class Adam(Optimizer):
         self, lr: float | Schedule = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8
     ) -> None:
         super().__init__(lr)
-        self.beta1 = fraction("beta1", beta1)
-        self.beta2 = fraction("beta2", beta2)
-        self.eps = positive("eps", eps)
+        self.beta1 = check_fraction("beta1", beta1)
+        self.beta2 = check_fraction("beta2", beta2)
+        self.eps = check_positive("eps", eps)
 
     def bind(self, xp: Any, theta: Array) -> None:
         """Receive θ; m and v begin at 0."""
         super().bind(xp, theta)
         self.m, self.v = (aligned(xp.zeros, theta.shape, theta.dtype) for _ in range(2))
-        self.memory = {"m": self.m, "v": self.v}
+        self.state = {"m": self.m, "v": self.v}
         self._scratch = aligned(xp.empty, theta.shape, theta.dtype)
 
     def step(self, dtheta: Array) -> None:
         """One update from dθ."""
-        lr = self.rate(dtheta)
+        lr = self.learning_rate(dtheta)
         xp, m, v, scratch = self.xp, self.m, self.v, self._scratch
         self.t += 1
 
@@ -82,10 +82,10 @@ class AdamW(Adam):
         weight_decay: float = 1e-2,
     ) -> None:
         super().__init__(lr, beta1, beta2, eps)
-        self.weight_decay = real("weight_decay", weight_decay)
+        self.weight_decay = check_float("weight_decay", weight_decay)
 
     def step(self, dtheta: Array) -> None:
         """One update from dθ."""
-        lr = self.rate(dtheta)
+        lr = self.learning_rate(dtheta)
         self.theta *= 1.0 - lr * self.weight_decay
         super().step(dtheta)

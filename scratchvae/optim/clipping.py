@@ -6,7 +6,7 @@ from typing import Any
 
 from scratchvae.backend import Array
 from scratchvae.memory import require_vector, require_writable
-from scratchvae.settings import positive
+from scratchvae.validation import check_positive
 
 
 def clip_by_global_norm(xp: Any, dtheta: Array, max_norm: float) -> Array:
@@ -17,7 +17,7 @@ def clip_by_global_norm(xp: Any, dtheta: Array, max_norm: float) -> Array:
     """
     require_vector("dtheta", dtheta)
     require_writable(dtheta=dtheta)
-    max_norm = positive("max_norm", max_norm)
+    max_norm = check_positive("max_norm", max_norm)
     norm: Array = xp.sqrt(xp.dot(dtheta, dtheta))
     # max_norm / max(norm, max_norm) is 1 for a short gradient, and needs no branch
     dtheta *= max_norm / xp.maximum(norm, max_norm)

@@ -9,7 +9,7 @@ from scratchvae.backend import Array
 from scratchvae.errors import ConfigError, CopyError, ShapeError
 from scratchvae.memory import arguments_of, require_vector, require_writable, required
 from scratchvae.optim.schedules import Constant, Schedule, make_schedule
-from scratchvae.settings import real
+from scratchvae.validation import check_float
 
 OptimizerT = TypeVar("OptimizerT", bound="Optimizer")
 
@@ -17,7 +17,7 @@ OptimizerT = TypeVar("OptimizerT", bound="Optimizer")
 class Optimizer:
     """Moves a flat vector θ (P,) against its gradient dθ (P,), in place.
 
-    `lr` is a number or a schedule; `t` counts the updates made; `memory` holds, by name, what is remembered of the
+    `lr` is a number or a schedule; `t` counts the updates made; `state` holds, by name, what is remembered of the
     gradients, each (P,).
 
     It can be copied, or sent to another process, until it is bound: then a copy would move another θ than the model's.
@@ -30,7 +30,7 @@ class Optimizer:
     def __init__(self, lr: float | Schedule) -> None:
         self.schedule: Schedule = make_schedule(lr)
         self.t = 0
-        self.memory: dict[str, Array] = {}
+        self.state: dict[str, Array] = {}
 
     def bind(self, xp: Any, theta: Array) -> None:
         """Receive θ (P,), once and for all.
@@ -74,7 +74,7 @@ class Optimizer:
             )
         return vars(self)
 
-    def rate(self, dtheta: Array) -> float:
+    def learning_rate(self, dtheta: Array) -> float:
         """The learning rate of the update from dθ, once that is known to fit θ.
 
         Raises ConfigError, of an optimizer without θ or a schedule that answers no rate, DTypeError or ShapeError.
@@ -88,7 +88,7 @@ class Optimizer:
             if dtheta.shape != theta.shape:
                 raise ShapeError(f"dtheta has shape {dtheta.shape}; expected {theta.shape}, that of theta")
         lr = self.schedule(self.t)
-        return lr if type(lr) is float and 0.0 <= lr < inf else real("lr", lr)
+        return lr if type(lr) is float and 0.0 <= lr < inf else check_float("lr", lr)
 
     @required
     def step(self, dtheta: Array) -> None:

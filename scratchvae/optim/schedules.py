@@ -7,14 +7,14 @@ from math import cos, pi
 from typing import Any
 
 from scratchvae.errors import ConfigError
-from scratchvae.settings import function, positive, real, whole
+from scratchvae.validation import check_callable, check_float, check_int, check_positive
 
 Schedule = Callable[[int], float]
 
 
-def admit_schedule(name: str, value: Any) -> Schedule:
+def check_schedule(name: str, value: Any) -> Schedule:
     """`value`, if it is a schedule; raises ConfigError otherwise."""
-    return function(
+    return check_callable(
         name, value, "a schedule, a function of the update's number: make one, as in Cosine(1e-3, steps=100)"
     )
 
@@ -23,7 +23,7 @@ class Constant:
     """The same rate for ever."""
 
     def __init__(self, lr: float) -> None:
-        self.lr = positive("lr", lr)
+        self.lr = check_positive("lr", lr)
 
     def __call__(self, t: int) -> float:
         """The rate of update t."""
@@ -32,16 +32,16 @@ class Constant:
 
 def make_schedule(lr: Any) -> Schedule:
     """A number as the schedule that stays there; a schedule as it is. Raises ConfigError."""
-    return admit_schedule("lr", lr) if callable(lr) else Constant(lr)
+    return check_schedule("lr", lr) if callable(lr) else Constant(lr)
 
 
 class Cosine:
     """Half a cosine from `lr` to `final` over `steps` updates, `final` after. Loshchilov and Hutter 2017, eq. 5."""
 
     def __init__(self, lr: float, steps: int, final: float = 0.0) -> None:
-        self.lr = positive("lr", lr)
-        self.steps = whole("steps", steps)
-        self.final = real("final", final)
+        self.lr = check_positive("lr", lr)
+        self.steps = check_int("steps", steps)
+        self.final = check_float("final", final)
         if self.final > self.lr:
             raise ConfigError(f"Cosine({lr}, steps={steps}, final={final}): expected a final rate of at most lr")
 
@@ -51,25 +51,25 @@ class Cosine:
 
 
 class WarmUp:
-    """A straight rise over `steps` updates to where the schedule `then` begins; `then` takes over, from its own 0."""
+    """A straight rise over `steps` updates to where the schedule `after` begins; `after` takes over, from its own 0."""
 
-    def __init__(self, steps: int, then: Schedule) -> None:
-        self.steps = whole("steps", steps, least=0)
-        self.then = admit_schedule("then", then)
+    def __init__(self, steps: int, after: Schedule) -> None:
+        self.steps = check_int("steps", steps, least=0)
+        self.after = check_schedule("then", after)
 
     def __call__(self, t: int) -> float:
         """The rate of update t."""
         if t < self.steps:
-            return self.then(0) * (t + 1) / self.steps
-        return self.then(t - self.steps)
+            return self.after(0) * (t + 1) / self.steps
+        return self.after(t - self.steps)
 
 
-class Scaled:
+class ScaledSchedule:
     """Another schedule's rate, `factor` times."""
 
     def __init__(self, schedule: Schedule, factor: float) -> None:
-        self.schedule = admit_schedule("schedule", schedule)
-        self.factor = positive("factor", factor)
+        self.schedule = check_schedule("schedule", schedule)
+        self.factor = check_positive("factor", factor)
 
     def __call__(self, t: int) -> float:
         """The rate of update t."""

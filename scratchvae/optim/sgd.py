@@ -7,7 +7,7 @@ from typing import Any
 from scratchvae.backend import Array
 from scratchvae.optim.optimizer import Optimizer
 from scratchvae.optim.schedules import Schedule
-from scratchvae.settings import fraction
+from scratchvae.validation import check_fraction
 
 
 class SGD(Optimizer):
@@ -18,18 +18,18 @@ class SGD(Optimizer):
 
     def __init__(self, lr: float | Schedule = 1e-2, momentum: float = 0.0) -> None:
         super().__init__(lr)
-        self.momentum = fraction("momentum", momentum)
+        self.momentum = check_fraction("momentum", momentum)
 
     def bind(self, xp: Any, theta: Array) -> None:
         """Receive θ; v begins at 0."""
         super().bind(xp, theta)
         self.v = xp.zeros_like(theta)
-        self.memory = {"v": self.v}
+        self.state = {"v": self.v}
         self._scratch = xp.empty_like(theta)
 
     def step(self, dtheta: Array) -> None:
         """One update from dθ."""
-        lr = self.rate(dtheta)
+        lr = self.learning_rate(dtheta)
         self.t += 1
         self.xp.multiply(dtheta, lr, out=self._scratch)
         self.v *= self.momentum

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from scratchvae.errors import ConfigError
 from scratchvae.plotting.figures import Figure, blank_figure
-from scratchvae.settings import of_kind
 from scratchvae.training import History
+from scratchvae.validation import check_type
 
 
 def draw_history(history: History) -> Figure:
@@ -13,7 +13,7 @@ def draw_history(history: History) -> Figure:
 
     Raises ConfigError.
     """
-    of_kind("history", history, History, "a History, such as Trainer.fit returns")
+    check_type("history", history, History, "a History, such as Trainer.fit returns")
     if not history.epochs:
         raise ConfigError("history holds no epochs; expected at least one: train first")
     figure = blank_figure(9.0, 3.6)

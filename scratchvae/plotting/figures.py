@@ -6,9 +6,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from scratchvae.disk import whole_file
+from scratchvae.disk import atomic_write
 from scratchvae.errors import ConfigError
-from scratchvae.settings import path_of, shown
+from scratchvae.validation import check_path, short_repr
 
 Figure: TypeAlias = Any  # of matplotlib, which is imported when one is made
 PICTURE_SUFFIXES = (".png", ".pdf", ".svg")
@@ -25,11 +25,11 @@ def blank_figure(width: float, height: float) -> Figure:
 
 def save_picture(figure: Figure, path: str | PathLike[str]) -> None:
     """Write `figure` to a .png, .pdf or .svg file, whole or not at all. Raises ConfigError or FileError."""
-    path = path_of("path", path, "picture.png")
+    path = check_path("path", path, "picture.png")
     suffix = Path(path).suffix
     if not hasattr(figure, "savefig"):
-        raise ConfigError(f"figure={shown(figure)}: expected a figure of matplotlib, such as draw_images makes")
+        raise ConfigError(f"figure={short_repr(figure)}: expected a figure of matplotlib, such as draw_images makes")
     if suffix not in PICTURE_SUFFIXES:
-        raise ConfigError(f"path={shown(path)}: expected a name that ends in {', '.join(PICTURE_SUFFIXES)}")
-    with whole_file(path) as file:
+        raise ConfigError(f"path={short_repr(path)}: expected a name that ends in {', '.join(PICTURE_SUFFIXES)}")
+    with atomic_write(path) as file:
         figure.savefig(file, format=suffix[1:], bbox_inches="tight", pad_inches=0.08)

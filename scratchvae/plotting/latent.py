@@ -7,32 +7,32 @@ from typing import Any
 
 import numpy as np
 
+from scratchvae.arrays import as_real_array, to_host
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
-from scratchvae.given import fetched, real_array
 from scratchvae.models import VAE
-from scratchvae.plotting.admission import Shape, Span
+from scratchvae.plotting.checks import Shape, Span
 from scratchvae.plotting.figures import Figure, blank_figure
 from scratchvae.plotting.mosaic import UNIT, draw_images
 from scratchvae.probability import StandardNormal
-from scratchvae.settings import of_kind, whole
+from scratchvae.validation import check_int, check_type
 
 LEGEND = 20  # labels, at most, that a legend has room for and colours can tell apart
 
 
-def draw_manifold(vae: VAE, shape: Shape, side: int = 20, span: Span = UNIT, labels: Any = None) -> Figure:
+def draw_manifold(vae: VAE, shape: Shape, side: int = 20, value_range: Span = UNIT, labels: Any = None) -> Figure:
     """What a two-dimensional latent space decodes to, on a grid that cuts the prior into equally likely pieces.
 
     labels are the class of all of them, for a model that takes classes.
     """
-    of_kind("vae", vae, VAE, "a VAE, which has a prior")
+    check_type("vae", vae, VAE, "a VAE, which has a prior")
     if vae.latent_dim != 2:
         raise ConfigError(f"vae has {vae.latent_dim} latent dimensions; expected 2: for others there is draw_codes")
     if not isinstance(vae.prior, StandardNormal):
         raise ConfigError(f"vae has the prior {type(vae.prior).__name__}; expected StandardNormal, which the grid cuts")
-    whole("side", side)
+    check_int("side", side)
     title = "The latent plane: z₀ to the right, z₁ upwards, even steps of the prior"
-    return draw_images(vae.decode(prior_grid(side, side), labels), shape, side, title, span)
+    return draw_images(vae.decode(prior_grid(side, side), labels), shape, side, title, value_range)
 
 
 def prior_grid(columns: int, rows: int) -> Array:
@@ -49,12 +49,12 @@ def draw_codes(codes: Any, labels: Array | None) -> Figure:
     from matplotlib import colormaps
     from matplotlib.collections import PathCollection
 
-    codes = real_array("codes", codes).astype(np.float64)
+    codes = as_real_array("codes", codes).astype(np.float64)
     if codes.ndim != 2 or not codes.size:
         raise ShapeError(f"codes has shape {codes.shape}; expected (N, Z), not empty")
     if not np.isfinite(codes).all():
         raise RangeError("codes hold NaN or infinite values; leave those rows out")
-    labels = None if labels is None else _admit_names(labels, len(codes))
+    labels = None if labels is None else _check_names(labels, len(codes))
     plane, shares = principal_plane(codes)
     figure = blank_figure(7.0, 6.0)
     axes = figure.add_subplot()
@@ -83,8 +83,8 @@ def draw_codes(codes: Any, labels: Array | None) -> Figure:
     return figure
 
 
-def _admit_names(labels: Any, count: int) -> Array:
-    names = fetched("labels", labels)
+def _check_names(labels: Any, count: int) -> Array:
+    names = to_host("labels", labels)
     if names.dtype.kind not in "fiubU":
         raise DTypeError(f"labels have dtype {names.dtype}; expected numbers or texts, one for each row of codes")
     if names.shape != (count,):

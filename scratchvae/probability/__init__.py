@@ -6,11 +6,11 @@ from scratchvae.probability.continuous_bernoulli import ContinuousBernoulli
 from scratchvae.probability.divergence import Divergence, ExactKL, GaussianDrawKL, MonteCarloKL
 from scratchvae.probability.free_bits import FreeBits
 from scratchvae.probability.gaussian import GaussianKL
-from scratchvae.probability.gaussian_decoded import GaussianDecoded
-from scratchvae.probability.gaussian_likelihood import Gaussian, GaussianLearnt
+from scratchvae.probability.gaussian_heteroscedastic import GaussianHeteroscedastic
+from scratchvae.probability.gaussian_likelihood import Gaussian, GaussianLearned
 from scratchvae.probability.importance import ImportanceBound
 from scratchvae.probability.likelihood import Likelihood
-from scratchvae.probability.log_ratio import LogRatio
+from scratchvae.probability.log_density_ratio import LogDensityRatio
 from scratchvae.probability.marginal import MarginalBound
 from scratchvae.probability.masked_likelihood import MaskedLikelihood
 from scratchvae.probability.posterior import DiagonalGaussian, Posterior
@@ -26,13 +26,13 @@ __all__ = [
     "ExactKL",
     "FreeBits",
     "Gaussian",
-    "GaussianDecoded",
     "GaussianDrawKL",
+    "GaussianHeteroscedastic",
     "GaussianKL",
-    "GaussianLearnt",
+    "GaussianLearned",
     "ImportanceBound",
     "Likelihood",
-    "LogRatio",
+    "LogDensityRatio",
     "LogSoftmax",
     "MarginalBound",
     "MaskedLikelihood",

@@ -40,12 +40,12 @@ class Bernoulli(LogitLikelihood):
 
     def mean(self, logits: Array, out: Array) -> Array:
         """E x = σ(t), the picture that a decoder shows."""
-        return sigmoid(self.admit_picture("logits", logits, out=out), logits, out=out)
+        return sigmoid(self.check_outputs("logits", logits, out=out), logits, out=out)
 
     # P(u < σ(t)) = σ(t) for u uniform on [0, 1)
     def draw(self, logits: Array, noise: Array, out: Array) -> Array:
         """x (B, D) of zeros and ones from logits and uniform noise (B, D)."""
-        xp = self.admit_picture("logits", logits, out=out, noise=noise)
+        xp = self.check_outputs("logits", logits, out=out, noise=noise)
         sigmoid(xp, logits, out=out)
         xp.less(noise, out, out=out)
         return out
@@ -55,6 +55,6 @@ class Bernoulli(LogitLikelihood):
 
         As in the code of Burda, Grosse and Salakhutdinov (2016).
         """
-        p = np.clip(self.admit_mean(mean), 0.001, 0.999)
+        p = np.clip(self.check_mean(mean), 0.001, 0.999)
         bias: Array = np.log(p / (1.0 - p))
         return bias

@@ -51,7 +51,7 @@ class ContinuousBernoulli(LogitLikelihood):
 
     def mean(self, logits: Array, out: Array) -> Array:
         """E x = 1/(1 − exp(−t)) − 1/t, which is ½ at 0."""
-        self.admit_picture("logits", logits, out=out)
+        self.check_outputs("logits", logits, out=out)
         scratch = self._scratch(self.check_inputs(logits=logits))
         return continuous_bernoulli_mean(self.xp, logits, out, scratch)
 
@@ -60,14 +60,14 @@ class ContinuousBernoulli(LogitLikelihood):
     # of which the second is drawn by 1 − u, uniform as well.
     def draw(self, logits: Array, noise: Array, out: Array) -> Array:
         """x (B, D) from logits and uniform noise (B, D)."""
-        self.admit_picture("logits", logits, out=out, noise=noise)
+        self.check_outputs("logits", logits, out=out, noise=noise)
         scratch = self._scratch(self.check_inputs(logits=logits, noise=noise))
         return continuous_bernoulli_draw(self.xp, logits, noise, out, scratch)
 
     # E x grows with t, and is 0.05 or 0.95 close to ∓20: fifty halvings of [−32, 32] leave less than 1e-13.
     def output_bias(self, mean: Array) -> Array:
         """The t at which E x is `mean`, with means kept within [0.05, 0.95]."""
-        wanted = np.clip(self.admit_mean(mean), LEAST, LARGEST)
+        wanted = np.clip(self.check_mean(mean), LEAST, LARGEST)
         below, above = np.full(wanted.shape, -32.0), np.full(wanted.shape, 32.0)
         scratch = Scratch(*np.empty((3, *wanted.shape)))
         for _ in range(50):

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from scratchvae.backend import Array
 from scratchvae.memory import BatchBuffers, Module, Shape
 from scratchvae.probability.gaussian import GaussianKL
-from scratchvae.probability.log_ratio import LogRatio
+from scratchvae.probability.log_density_ratio import LogDensityRatio
 
 
 class Divergence(Module):
@@ -111,12 +111,12 @@ class MonteCarloKL(Divergence):
 
 
 class GaussianDrawKL(Divergence):
-    """`MonteCarloKL` of a diagonal Gaussian and N(0, I), by `LogRatio`, from which the constants are gone."""
+    """`MonteCarloKL` of a diagonal Gaussian and N(0, I), by `LogDensityRatio`, from which the constants are gone."""
 
     by_dimension: ClassVar[bool] = True
 
     def __init__(self, posterior: Any) -> None:
-        self.posterior, self.log_ratio, self.exact = posterior, LogRatio(), GaussianKL()
+        self.posterior, self.log_ratio, self.exact = posterior, LogDensityRatio(), GaussianKL()
 
     def children(self) -> dict[str, Module]:
         """The log-ratio, and the closed form that the history shows."""

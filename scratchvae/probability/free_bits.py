@@ -5,7 +5,7 @@ from __future__ import annotations
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError
 from scratchvae.memory import BatchBuffers, Module, Shape
-from scratchvae.settings import real, shown
+from scratchvae.validation import check_float, short_repr
 
 
 class FreeBits(Module):
@@ -22,8 +22,8 @@ class FreeBits(Module):
     """
 
     def __init__(self, free: float) -> None:
-        if real("free", free) == 0:
-            raise ConfigError(f"free={shown(free)}: all of the KL is charged then; leave FreeBits away")
+        if check_float("free", free) == 0:
+            raise ConfigError(f"free={short_repr(free)}: all of the KL is charged then; leave FreeBits away")
         self.free = float(free)
 
     def output_shape(self, input_shape: Shape) -> Shape:

@@ -12,7 +12,7 @@ from scratchvae.errors import ConfigError
 from scratchvae.memory import BatchBuffers
 from scratchvae.memory.flat import Shapes
 from scratchvae.probability.likelihood import GAUSSIAN_OUTPUT_SCALE, Likelihood
-from scratchvae.settings import positive, shown
+from scratchvae.validation import check_positive, short_repr
 
 SIGMAS = (1e-15, 1e15)  # 1/σ² has room in float32
 
@@ -34,10 +34,10 @@ class Gaussian(Likelihood):
     output_scale = GAUSSIAN_OUTPUT_SCALE
 
     def __init__(self, sigma: float = 1.0) -> None:
-        self.sigma = positive("sigma", sigma)
+        self.sigma = check_positive("sigma", sigma)
         if not SIGMAS[0] <= sigma <= SIGMAS[1]:
             raise ConfigError(
-                f"sigma={shown(sigma)}: expected {SIGMAS[0]:g} to {SIGMAS[1]:g}; scale the data by its spread"
+                f"sigma={short_repr(sigma)}: expected {SIGMAS[0]:g} to {SIGMAS[1]:g}; scale the data by its spread"
             )
 
     # With e = x − μ, for one dimension:
@@ -55,12 +55,12 @@ class Gaussian(Likelihood):
 
     def forward(self, mu: Array, x: Array) -> Array:
         """log p(x | μ) (B,) from mu and x (B, D)."""
-        log_likelihood = self.squares(mu, x)
+        log_likelihood = self.squared_error(mu, x)
         log_likelihood *= -0.5 / self.sigma**2
         log_likelihood -= self.input_width * (log(self.sigma) + 0.5 * log(2.0 * pi))
         return log_likelihood
 
-    def squares(self, mu: Array, x: Array) -> Array:
+    def squared_error(self, mu: Array, x: Array) -> Array:
         """Σ e² (B,), on loan; keeps e."""
         rows = self.check_inputs(mu=mu, x=x)
         total, error, square = self._log_likelihood[:rows], self._error[:rows], self._dmu[:rows]
@@ -75,7 +75,7 @@ class Gaussian(Likelihood):
         """dmu (B, D) from dlog_likelihood (B,)."""
         rows = self.check_gradients(dlog_likelihood=dlog_likelihood)
         dmu = self._dmu[:rows]
-        self.xp.multiply(self.error, self.weigh(dlog_likelihood)[:, None], out=dmu)
+        self.xp.multiply(self.error, self.scale_by_precision(dlog_likelihood)[:, None], out=dmu)
         return dmu
 
     # ∂ log p/∂x = −e/σ²             →  dx = −(dlog_likelihood / σ²) · e
@@ -83,11 +83,11 @@ class Gaussian(Likelihood):
         """dx (B, D) from dlog_likelihood (B,)."""
         rows = self.check_gradients(dlog_likelihood=dlog_likelihood)
         dx = self._dx[:rows]
-        self.xp.multiply(self.error, self.weigh(dlog_likelihood)[:, None], out=dx)
+        self.xp.multiply(self.error, self.scale_by_precision(dlog_likelihood)[:, None], out=dx)
         self.xp.negative(dx, out=dx)
         return dx
 
-    def weigh(self, dlog_likelihood: Array) -> Array:
+    def scale_by_precision(self, dlog_likelihood: Array) -> Array:
         """dlog_likelihood / σ² (B,), on loan."""
         weight = self._weight[: len(dlog_likelihood)]
         self.xp.multiply(dlog_likelihood, self.sigma**-2, out=weight)
@@ -95,29 +95,29 @@ class Gaussian(Likelihood):
 
     def mean(self, mu: Array, out: Array) -> Array:
         """E x = μ, in [0, 1] or not."""
-        self.admit_picture("mu", mu, out=out)
+        self.check_outputs("mu", mu, out=out)
         out[...] = mu
         return out
 
     # x = μ + σ ε
     def draw(self, mu: Array, noise: Array, out: Array) -> Array:
         """x (B, D) from mu and standard normal noise (B, D)."""
-        self.admit_picture("mu", mu, out=out, noise=noise)
+        self.check_outputs("mu", mu, out=out, noise=noise)
         self.check_inputs(mu=mu)
-        self.xp.multiply(noise, self.spread(), out=out)
+        self.xp.multiply(noise, self.std(), out=out)
         out += mu
         return out
 
-    def spread(self) -> Any:
+    def std(self) -> Any:
         """σ, a number or an array (1,)."""
         return self.sigma
 
     def output_bias(self, mean: Array) -> Array:
         """The mean itself."""
-        return self.admit_mean(mean)
+        return self.check_mean(mean)
 
 
-class GaussianLearnt(Gaussian):
+class GaussianLearned(Gaussian):
     """x ~ N(μ, σ² I) with one σ, the same for all, that is learnt. Rybkin, Daniilidis and Levine 2021.
 
     shapes   mu, x (B, D)   log_likelihood (B,)   logvar (1,)
@@ -151,7 +151,7 @@ class GaussianLearnt(Gaussian):
     # With ℓ = log σ² and s = Σ e² exp(−ℓ):  log p(x) = −½ (s + D (ℓ + log 2π))
     def forward(self, mu: Array, x: Array) -> Array:
         """log p(x | μ) (B,) from mu and x (B, D)."""
-        log_likelihood, precision, constant = self.squares(mu, x), self._precision, self._constant
+        log_likelihood, precision, constant = self.squared_error(mu, x), self._precision, self._constant
         self.xp.negative(self.logvar, out=precision)
         self.xp.exp(precision, out=precision)
         self.xp.add(self.logvar, log(2.0 * pi), out=constant)
@@ -176,13 +176,13 @@ class GaussianLearnt(Gaussian):
         half_excess *= 0.5
         self.xp.matmul(dlog_likelihood, half_excess[:, None], out=self.dlogvar)
 
-    def weigh(self, dlog_likelihood: Array) -> Array:
+    def scale_by_precision(self, dlog_likelihood: Array) -> Array:
         """dlog_likelihood / σ² (B,), on loan."""
         weight = self._weight[: len(dlog_likelihood)]
         self.xp.multiply(dlog_likelihood, self._precision, out=weight)
         return weight
 
-    def spread(self) -> Any:
+    def std(self) -> Any:
         """exp(½ logvar) (1,), on loan."""
         spread = self._constant
         self.xp.multiply(self.logvar, 0.5, out=spread)

@@ -16,7 +16,8 @@ class ImportanceBound(Module):
     writes   bound | dlog_w
 
     With w_k = p(x, z_k) / q(z_k | x) and z_k drawn from q, its mean is a lower bound of log p(x), that of K = 1 the
-    ELBO, and none that has more draws is lower. `share`, on the same loan, is what each weight is of its row's sum.
+    ELBO, and none that has more draws is lower. `normalized_weights` (B, K), valid until the next
+    call, are the weights divided by their sum over each row.
     """
 
     # With m = max_k log w_k no exponential exceeds 1, and one of them is 1, so that their sum s is in [1, K]:
@@ -35,16 +36,16 @@ class ImportanceBound(Module):
     def forward(self, log_w: Array) -> Array:
         """bound (B,) from log_w (B, K)."""
         rows = self.check_inputs(log_w=log_w)
-        bound, total, share = self._bound[:rows], self._sum[:rows], self._share[:rows]
+        bound, total, normalized_weights = self._bound[:rows], self._sum[:rows], self._share[:rows]
         self.xp.max(log_w, axis=1, out=bound)
-        self.xp.subtract(log_w, bound[:, None], out=share)
-        self.xp.exp(share, out=share)
-        self.xp.matmul(share, self._ones, out=total)
-        share /= total[:, None]
+        self.xp.subtract(log_w, bound[:, None], out=normalized_weights)
+        self.xp.exp(normalized_weights, out=normalized_weights)
+        self.xp.matmul(normalized_weights, self._ones, out=total)
+        normalized_weights /= total[:, None]
         self.xp.log(total, out=total)
         bound += total
         bound -= log(self.input_width)
-        self.share = share
+        self.normalized_weights = normalized_weights
         return bound
 
     # ∂/∂(log w_k) log Σ_j w_j = w_k / Σ_j w_j, its share: the best draw weighs most
@@ -53,5 +54,5 @@ class ImportanceBound(Module):
         """dlog_w (B, K) from dbound (B,)."""
         rows = self.check_gradients(dbound=dbound)
         dlog_w = self._dlog_w[:rows]
-        self.xp.multiply(self.share, dbound[:, None], out=dlog_w)
+        self.xp.multiply(self.normalized_weights, dbound[:, None], out=dlog_w)
         return dlog_w

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from scratchvae.arrays import as_real_array
 from scratchvae.backend import Array, backend_of
 from scratchvae.errors import ConfigError, DTypeError, ShapeError
-from scratchvae.given import real_array
 from scratchvae.memory import Module, Shape, require_writable, required
 
 # Weights as they are drawn let the output vary by about 1 with z: little for a logit, but as the mean of a Gaussian
@@ -55,7 +55,7 @@ class Likelihood(Module):
         """E x (B, D), the picture that a decoder shows."""
         raise NotImplementedError
 
-    def admit_picture(self, name: str, given: Array, **pictures: Array) -> Any:
+    def check_outputs(self, name: str, given: Array, **pictures: Array) -> Any:
         """The array module of what `mean` or `draw` was given, once it is known to fit.
 
         That is parameters (B, kD), by their `name`, and `out` and noise (B, D), all of one dtype and on one device.
@@ -80,9 +80,9 @@ class Likelihood(Module):
         return backend.xp
 
     @staticmethod
-    def admit_mean(mean: Array) -> Array:
+    def check_mean(mean: Array) -> Array:
         """mean (D,) in float64. Raises DTypeError or ShapeError."""
-        row = real_array("mean", mean)
+        row = as_real_array("mean", mean)
         if row.ndim != 1:
             raise ShapeError(f"mean has shape {row.shape}; expected (D,), the mean of the rows")
         return row.astype(np.float64)

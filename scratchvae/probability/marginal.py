@@ -48,7 +48,7 @@ class MarginalBound(Module):
         assert self._buffers is not None
         self._check(self._buffers, {"log_likelihood": log_likelihood, "kl": kl}, (self.input_width * rows,))
         self.c, self.log_q, self.alpha = targets, log_q, alpha
-        self.log_likelihood, self.kl = (self._by_row(tall, rows) for tall in (log_likelihood, kl))
+        self.log_likelihood, self.kl = (self._per_row(tall, rows) for tall in (log_likelihood, kl))
         evidence, divergence, u = self._evidence[:rows], self._divergence[:rows], self._u[:rows]
         q, w, terms = self._q[:rows], self._w[:rows], self._terms[:rows]
 
@@ -96,10 +96,10 @@ class MarginalBound(Module):
     def _weigh(self, slope: Array, room: Array) -> Array:
         """w · slope of each row and class, as (K·B,)."""
         tall = room[: len(slope)].reshape(len(slope) * self.input_width)
-        self.xp.multiply(self.w, slope, out=self._by_row(tall, len(slope)))
+        self.xp.multiply(self.w, slope, out=self._per_row(tall, len(slope)))
         return tall
 
-    def _by_row(self, tall: Array, rows: int) -> Array:
+    def _per_row(self, tall: Array, rows: int) -> Array:
         """The numbers (K·B,), class after class, as (B, K)."""
         return tall.reshape(self.input_width, rows).T
 

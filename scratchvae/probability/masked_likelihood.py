@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from scratchvae.backend import Array
-from scratchvae.kernels.missing import filled, observed
+from scratchvae.kernels.missing import nan_to_zero, observed_mask
 from scratchvae.memory import BatchBuffers, Module
 from scratchvae.probability.likelihood import Likelihood
-from scratchvae.settings import of_kind
+from scratchvae.validation import check_type
 
 
 class MaskedLikelihood(Likelihood):
@@ -25,7 +25,7 @@ class MaskedLikelihood(Likelihood):
     # summed here; at a missing entry it is asked about 0, which every support holds, and its answer is not used.
 
     def __init__(self, inner: Likelihood) -> None:
-        self.inner = of_kind("inner", inner, Likelihood, "a likelihood, such as Bernoulli() or Gaussian(0.1)")
+        self.inner = check_type("inner", inner, Likelihood, "a likelihood, such as Bernoulli() or Gaussian(0.1)")
         self.support = inner.support  # type: ignore[misc]
         self.noise = inner.noise  # type: ignore[misc]
         self.outputs_per_dimension = inner.outputs_per_dimension  # type: ignore[misc]
@@ -51,8 +51,8 @@ class MaskedLikelihood(Likelihood):
         self.check_width(self.input_width * self.outputs_per_dimension, parameters=parameters)
         x_o, self.observed, terms = self._filled[:rows], self._observed[:rows], self._terms[:rows]
         log_likelihood = self._log_likelihood[:rows]
-        filled(self.xp, x, out=x_o, scratch=terms)
-        observed(self.xp, x, out=self.observed)
+        nan_to_zero(self.xp, x, out=x_o, scratch=terms)
+        observed_mask(self.xp, x, out=self.observed)
         by_entry = self.inner.forward(self._entries(parameters), x_o.reshape(-1, 1))
         self.xp.multiply(by_entry.reshape(rows, self.input_width), self.observed, out=terms)
         self.xp.matmul(terms, self._ones, out=log_likelihood)
@@ -70,14 +70,14 @@ class MaskedLikelihood(Likelihood):
 
     def mean(self, parameters: Array, out: Array) -> Array:
         """E x (B, D), of all entries, whether there or not."""
-        self.admit_picture("parameters", parameters, out=out)
+        self.check_outputs("parameters", parameters, out=out)
         self.check_inputs(out=out)
         self.inner.mean(self._entries(parameters), out.reshape(-1, 1))
         return out
 
     def draw(self, parameters: Array, noise: Array, out: Array) -> Array:
         """x (B, D), of all entries, whether there or not."""
-        self.admit_picture("parameters", parameters, out=out, noise=noise)
+        self.check_outputs("parameters", parameters, out=out, noise=noise)
         self.check_inputs(out=out)
         self.inner.draw(self._entries(parameters), noise.reshape(-1, 1), out.reshape(-1, 1))
         return out

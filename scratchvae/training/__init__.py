@@ -1,31 +1,32 @@
 """The training loop, the callbacks that hang on it, and what it remembers."""
 
+from scratchvae.training.anomaly import AnomalyDetector
 from scratchvae.training.callback import Callback
 from scratchvae.training.callbacks import (
     Checkpoint,
+    CollapseDetector,
     EarlyStopping,
     FiniteCheck,
     MaxTime,
     Progress,
     ReduceLROnPlateau,
-    WarnOfCollapse,
 )
 from scratchvae.training.corruption import Corruption, GaussianNoise, Masking, SaltAndPepper
-from scratchvae.training.finding import Finding
 from scratchvae.training.history import Epoch, History
 from scratchvae.training.kl_weights import KLCycles, KLWarmUp, KLWeight
+from scratchvae.training.nonfinite import NonFiniteTensor
 from scratchvae.training.scoring import Score, score
 from scratchvae.training.state import TrainingState
-from scratchvae.training.tracing import Traced
 from scratchvae.training.trainer import Trainer
 
 __all__ = [
+    "AnomalyDetector",
     "Callback",
     "Checkpoint",
+    "CollapseDetector",
     "Corruption",
     "EarlyStopping",
     "Epoch",
-    "Finding",
     "FiniteCheck",
     "GaussianNoise",
     "History",
@@ -34,13 +35,12 @@ __all__ = [
     "KLWeight",
     "Masking",
     "MaxTime",
+    "NonFiniteTensor",
     "Progress",
     "ReduceLROnPlateau",
     "SaltAndPepper",
     "Score",
-    "Traced",
     "Trainer",
     "TrainingState",
-    "WarnOfCollapse",
     "score",
 ]

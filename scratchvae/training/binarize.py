@@ -9,8 +9,8 @@ import numpy as np
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError
 from scratchvae.models import Model
-from scratchvae.settings import shown
-from scratchvae.streams import fill_bits
+from scratchvae.rng import fill_random_bits
+from scratchvae.validation import short_repr
 
 
 class Binarizer:
@@ -41,7 +41,7 @@ class Binarizer:
         if self.missing:
             np.fmax(drawn, 0.0, out=drawn)  # NaN is nothing that a whole number could hold
         np.copyto(t, drawn, casting="unsafe")
-        fill_bits(u, self.rng)
+        fill_random_bits(u, self.rng)
         np.minimum(u, 65534, out=u)
         np.less(u, t, out=drawn)
         if self.missing:
@@ -53,7 +53,7 @@ def check_binarize(binarize: str | None, model: Model) -> str | None:
     """`binarize`, if it is None, or "dynamic" for a model of pixels that are on or off; else raises ConfigError."""
     if binarize is not None and not (isinstance(binarize, str) and binarize == "dynamic"):
         raise ConfigError(
-            f"binarize={shown(binarize)}: expected 'dynamic' (afresh at each step) or None (as it is); choose one"
+            f"binarize={short_repr(binarize)}: expected 'dynamic' (afresh at each step) or None (as it is); choose one"
         )
     if binarize is not None and model.config["likelihood"] != "bernoulli":
         raise ConfigError(

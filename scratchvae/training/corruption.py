@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from scratchvae.arrays import as_real_array
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError, RangeError, ShapeError
-from scratchvae.given import real_array
-from scratchvae.settings import one_of, positive, real, shown
-from scratchvae.streams import fill, stream
+from scratchvae.rng import fill_random, generator
+from scratchvae.validation import check_choice, check_float, check_positive, short_repr
 
 Range = tuple[float, float]
 
@@ -26,7 +26,7 @@ class Corruption:
     """A kind of noise, and how much of it, `level`. Raises ConfigError for a level that makes no sense."""
 
     def __init__(self, level: float) -> None:
-        self.level = positive("level", level)
+        self.level = check_positive("level", level)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.level:g})"
@@ -38,7 +38,7 @@ class Corruption:
         """
         x = _rows(x, _ends(support))
         x = x if x.dtype.kind == "f" and x.dtype.itemsize >= 4 else x.astype(np.float32)
-        return Corruptor(self, stream(seed, "corruption"), x.dtype, support)(x)
+        return Corruptor(self, generator(seed, "corruption"), x.dtype, support)(x)
 
     def check(self, support: Range) -> None:
         """Raises ConfigError if what it writes may lie outside `support`."""
@@ -53,7 +53,7 @@ class GaussianNoise(Corruption):
 
     def draw(self, x: Array, rng: np.random.Generator, noisy: Array, room: Array, support: Range) -> None:
         """As `Corruption.draw`."""
-        fill(noisy, rng.standard_normal)
+        fill_random(noisy, rng.standard_normal)
         noisy *= self.level
         noisy += x
         np.clip(noisy, *support, out=noisy)
@@ -76,7 +76,7 @@ class Masking(_Chance):
     # u is uniform on [0, 1): P(u ≥ level) = 1 − level
     def draw(self, x: Array, rng: np.random.Generator, noisy: Array, room: Array, support: Range) -> None:
         """As `Corruption.draw`."""
-        fill(noisy, rng.random)
+        fill_random(noisy, rng.random)
         np.greater_equal(noisy, self.level, out=noisy)
         noisy *= x
 
@@ -86,7 +86,7 @@ class SaltAndPepper(_Chance):
 
     def __init__(self, level: float, low: float = 0.0, high: float = 1.0) -> None:
         super().__init__(level)
-        self.low, self.high = real("low", low, least=-inf), real("high", high, least=-inf)
+        self.low, self.high = check_float("low", low, least=-inf), check_float("high", high, least=-inf)
         if not self.low < self.high:
             raise ConfigError(f"low={low!r}, high={high!r}: expected two numbers, the first the smaller")
 
@@ -99,7 +99,7 @@ class SaltAndPepper(_Chance):
     def draw(self, x: Array, rng: np.random.Generator, noisy: Array, room: Array, support: Range) -> None:
         """As `Corruption.draw`."""
         pepper, salt = room
-        fill(noisy, rng.random)
+        fill_random(noisy, rng.random)
         np.less(noisy, self.level / 2, out=pepper)
         np.greater_equal(noisy, 1 - self.level / 2, out=salt)
         noisy[...] = x
@@ -110,12 +110,14 @@ class SaltAndPepper(_Chance):
 def _ends(support: Any) -> Range:
     ends = support if isinstance(support, tuple | list) and len(support) == 2 else (inf, -inf)
     if not all(isinstance(end, Real) for end in ends) or not ends[0] < ends[1]:
-        raise ConfigError(f"support={shown(support)}: expected two numbers, the first the smaller, such as (0.0, 1.0)")
+        raise ConfigError(
+            f"support={short_repr(support)}: expected two numbers, the first the smaller, such as (0.0, 1.0)"
+        )
     return float(ends[0]), float(ends[1])
 
 
 def _rows(x: Any, support: Range) -> Array:
-    rows = real_array("x", x)
+    rows = as_real_array("x", x)
     if rows.ndim != 2 or not rows.size:
         mend = "; for a single row, pass x[None, :]" if rows.ndim == 1 else "; flatten with x.reshape(len(x), -1)"
         raise ShapeError(f"x has shape {rows.shape}; expected (N, D), not empty{mend if rows.ndim else ''}")
@@ -144,7 +146,7 @@ class Corruptor:
     def __init__(self, corruption: Corruption, rng: np.random.Generator, dtype: np.dtype[Any], support: Range) -> None:
         if not isinstance(corruption, Corruption):
             names = ", ".join(kind.__name__ for kind in KINDS.values())
-            raise ConfigError(f"corrupt={shown(corruption)}: expected {names}, made with its level")
+            raise ConfigError(f"corrupt={short_repr(corruption)}: expected {names}, made with its level")
         corruption.check(support)
         self.corruption = corruption
         self.rng = rng
@@ -166,7 +168,7 @@ KINDS: dict[str, type[Corruption]] = {"gaussian": GaussianNoise, "salt-and-peppe
 
 def corruption(kind: str, level: float) -> Corruption:
     """The kind of noise of that name. Raises ConfigError."""
-    return KINDS[one_of("kind", kind, tuple(KINDS))](level)
+    return KINDS[check_choice("kind", kind, tuple(KINDS))](level)
 
 
 def describe(corrupt: Corruption) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from os import PathLike
 from typing import Any, NamedTuple
 
-from scratchvae.disk import whole_file
+from scratchvae.disk import atomic_write
 from scratchvae.errors import DivergedError
-from scratchvae.settings import path_of
+from scratchvae.validation import check_path
 
 UNUSED_BELOW = 0.01  # nats: of a KL at least ½ Var μ, so that a unit which is active by Var μ > 0.02 is above it
 FULL_WEIGHT = 0.99
@@ -45,7 +45,7 @@ class Epoch(NamedTuple):
 
     @property
     def active_units(self) -> int:
-        """How many latent dimensions have a KL above 0.01 nats; see `latent_use` for those whose mean varies."""
+        """How many latent dimensions have a KL above 0.01 nats; see `active_units` for those whose mean varies."""
         return sum(kl > UNUSED_BELOW for kl in self.kl_per_dimension)
 
 
@@ -122,5 +122,5 @@ def _write(path: str | PathLike[str], names: Iterable[str], lines: Iterable[Iter
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)
     writer.writerows(lines)
-    with whole_file(path_of("path", path, "history.csv")) as file:
+    with atomic_write(check_path("path", path, "history.csv")) as file:
         file.write(text.getvalue().encode())

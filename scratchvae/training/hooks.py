@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from scratchvae.errors import ConfigError
-from scratchvae.settings import of_kind, shown
 from scratchvae.training.callback import RESTART_EPOCH, SKIP, Callback, overridden
 from scratchvae.training.callbacks import Checkpoint, EarlyStopping, FiniteCheck, HistoryRecorder, ReduceLROnPlateau
 from scratchvae.training.history import stop_reason_of
 from scratchvae.training.state import Snapshot, TrainingState, name_callbacks
+from scratchvae.validation import check_type, short_repr
 
 
 class Hooks:
@@ -29,9 +29,11 @@ class Hooks:
         always: Sequence[type[Callback]],
     ) -> None:
         if not isinstance(given, list | tuple):
-            raise ConfigError(f"callbacks={shown(given)}: expected a list of callbacks, such as [EarlyStopping(5)]")
+            raise ConfigError(
+                f"callbacks={short_repr(given)}: expected a list of callbacks, such as [EarlyStopping(5)]"
+            )
         for k, callback in enumerate(given):
-            of_kind(f"callbacks[{k}]", callback, Callback, "a callback, such as EarlyStopping(5)")
+            check_type(f"callbacks[{k}]", callback, Callback, "a callback, such as EarlyStopping(5)")
             for name in dir(type(callback)):
                 if name.startswith("on_") and not hasattr(Callback, name):
                     hooks = ", ".join(hook for hook in dir(Callback) if hook.startswith("on_"))
@@ -112,8 +114,8 @@ class Hooks:
             if answer is not None:
                 if not isinstance(answer, str) or answer not in (SKIP, RESTART_EPOCH):
                     raise ConfigError(
-                        f"{type(callback).__name__}.on_before_update answered {shown(answer)}; expected None, {SKIP!r} "
-                        f"or {RESTART_EPOCH!r}"
+                        f"{type(callback).__name__}.on_before_update answered {short_repr(answer)}; "
+                        f"expected None, {SKIP!r} or {RESTART_EPOCH!r}"
                     )
                 return answer
         return None

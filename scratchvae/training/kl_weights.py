@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from scratchvae.errors import ConfigError
-from scratchvae.settings import positive, whole
+from scratchvae.validation import check_int, check_positive
 
 KLWeight = Callable[[int], float]
 
@@ -18,7 +18,7 @@ class KLWarmUp:
     """
 
     def __init__(self, steps: int) -> None:
-        self.steps = whole("steps", steps)
+        self.steps = check_int("steps", steps)
 
     def __call__(self, t: int) -> float:
         """The weight in update t."""
@@ -33,9 +33,9 @@ class KLCycles:
     """
 
     def __init__(self, steps: int, cycles: int = 4, rise: float = 0.5) -> None:
-        self.steps = whole("steps", steps)
-        self.cycles = whole("cycles", cycles)
-        self.rise = positive("rise", rise)
+        self.steps = check_int("steps", steps)
+        self.cycles = check_int("cycles", cycles)
+        self.rise = check_positive("rise", rise)
         if self.cycles > self.steps:
             raise ConfigError(f"KLCycles({steps}, cycles={cycles}): expected no more cycles than steps")
         if self.rise > 1:

@@ -10,11 +10,11 @@ import numpy as np
 
 from scratchvae.backend import Array, to_numpy
 from scratchvae.errors import ConfigError, ShapeError
-from scratchvae.memory import Landing, Rows
+from scratchvae.memory import HostToDeviceBuffer, RowReader
 from scratchvae.models.labels import UNLABELLED, one_hot
-from scratchvae.settings import positive
-from scratchvae.streams import fill
+from scratchvae.rng import fill_random
 from scratchvae.training.minibatches import Minibatches, Source
+from scratchvae.validation import check_positive
 
 
 class LabelledMinibatches(Minibatches):
@@ -24,7 +24,7 @@ class LabelledMinibatches(Minibatches):
     given out are labelled; where labelled rows are fewer than that in the data, they come several times in one run,
     while every other row comes once. None: as many as there are, once each.
 
-    spread   standard deviations (N, D) and where to draw from: see `Resampler`
+    input_std   standard deviations (N, D) and where to draw from: see `NoiseAugmenter`
     """
 
     labels: Array
@@ -35,7 +35,7 @@ class LabelledMinibatches(Minibatches):
         labels: Array,
         classes: int,
         share: float | None = None,
-        spread: tuple[Array, np.random.Generator] | None = None,
+        input_std: tuple[Array, np.random.Generator] | None = None,
     ) -> None:
         super().__init__(source)
         self.labels = labels
@@ -44,9 +44,9 @@ class LabelledMinibatches(Minibatches):
         self._draws = len(self._labelled) if share is None else self._draws_for(share)
         self.rows = self._draws + len(self._unlabelled)
         self.batch_size = min(source.batch_size, self.rows)
-        self._landing_targets = Landing(source.model.backend)
+        self._targets_buffer = HostToDeviceBuffer(source.model.backend)
         self._targets = np.empty((len(self._host), classes), source.model.dtype)
-        self._spread = spread and Resampler(*spread, self._host)
+        self._spread = input_std and NoiseAugmenter(*input_std, self._host)
 
     @property
     def share(self) -> float:
@@ -54,7 +54,7 @@ class LabelledMinibatches(Minibatches):
         return self._draws / self.rows
 
     def _draws_for(self, share: float) -> int:
-        if not positive("labelled_share", share) < 1:
+        if not check_positive("labelled_share", share) < 1:
             raise ConfigError(f"labelled_share={share!r}: expected a number above 0 and below 1")
         draws = round(share / (1 - share) * len(self._unlabelled))
         if not len(self._labelled) <= draws:
@@ -77,49 +77,49 @@ class LabelledMinibatches(Minibatches):
     def after(self, passed: int) -> Iterator[Array]:
         """As `Minibatches.after`; `targets` are those of the batch."""
         for x in super().after(passed):
-            targets = one_hot(self.labels[self.chosen], self._targets[: len(x)])
-            self.targets = self._landing_targets.bring(targets)
+            targets = one_hot(self.labels[self.indices], self._targets[: len(x)])
+            self.targets = self._targets_buffer.to_device(targets)
             yield x
 
     def augment(self, x: Array) -> Array:
-        """The rows x (B, D), drawn anew from around them, if they have a spread."""
-        return self._spread(x, self.chosen) if self._spread else x
+        """The rows x (B, D), drawn anew from around them, if they have a input_std."""
+        return self._spread(x, self.indices) if self._spread else x
 
 
-class Resampler:
+class NoiseAugmenter:
     """Draws rows anew each time from N(x, spread²): rows that are known no better than that.
 
     So the second of two models learns from the codes of the first, its posterior N(μ(x), σ²(x)) being what is known of
     them. Kingma, Rezende, Mohamed and Welling 2014, sec. 2.1 and 4.
     """
 
-    def __init__(self, spread: Array, rng: np.random.Generator, like: Array) -> None:
+    def __init__(self, input_std: Array, rng: np.random.Generator, like: Array) -> None:
         self.rng = rng
-        self._rows = Rows(spread, "spread")
-        self._noise, self._deviation = np.empty_like(like), np.empty(like.shape, spread.dtype)
+        self._rows = RowReader(input_std, "input_std")
+        self._noise, self._deviation = np.empty_like(like), np.empty(like.shape, input_std.dtype)
 
-    def __call__(self, x: Array, chosen: Array) -> Array:
-        """x (B, D), the rows of those numbers, with spread · ε added in place."""
+    def __call__(self, x: Array, indices: Array) -> Array:
+        """x (B, D), the rows of those numbers, with input_std · ε added in place."""
         noise, deviation = self._noise[: len(x)], self._deviation[: len(x)]
-        self._rows.gather(chosen, out=deviation)
-        fill(noise, self.rng.standard_normal)
+        self._rows.gather(indices, out=deviation)
+        fill_random(noise, self.rng.standard_normal)
         noise *= deviation
         x += noise
         return x
 
 
 def labelled_minibatches(
-    source: Source, labels: Array, share: float | None, spread: Any, rng: np.random.Generator
+    source: Source, labels: Array, share: float | None, input_std: Any, rng: np.random.Generator
 ) -> LabelledMinibatches:
-    """The minibatches for a model that takes labels; `spread` draws from `rng`.
+    """The minibatches for a model that takes labels; `input_std` draws from `rng`.
 
     Raises ConfigError, DTypeError, ShapeError or RangeError.
     """
     model = source.model
     drawn = None
-    if spread is not None:
-        spread = model.door.rows(spread, "spread", model.input_dim, (0.0, inf))
-        if len(spread) != len(labels):
-            raise ShapeError(f"spread has {len(spread)} rows and images has {len(labels)}; expected one for each")
-        drawn = to_numpy(spread), rng
+    if input_std is not None:
+        input_std = model.validator.check_rows(input_std, "input_std", model.input_dim, (0.0, inf))
+        if len(input_std) != len(labels):
+            raise ShapeError(f"input_std has {len(input_std)} rows and images has {len(labels)}; expected one for each")
+        drawn = to_numpy(input_std), rng
     return LabelledMinibatches(source, labels, model.classes, share, drawn)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scratchvae.backend import Array
-from scratchvae.memory import Landing, Rows
+from scratchvae.memory import HostToDeviceBuffer, RowReader
 from scratchvae.models import Model
 from scratchvae.training.preprocess import Preprocess
 
@@ -37,7 +37,7 @@ class Minibatches:
     labels: Array | None = None  # of all rows, where there are any
     corrupted: Array | None = None
     targets: Array | None = None
-    chosen: Array
+    indices: Array
 
     def __init__(self, source: Source) -> None:
         model, images = source.model, source.images
@@ -46,8 +46,11 @@ class Minibatches:
         self.batch_size = min(source.batch_size, self.rows)
         self.rng = source.rng
         self.preprocess = source.preprocess
-        self._rows = Rows(images, "images")
-        self._landing, self._landing_corrupted = Landing(model.backend), Landing(model.backend)
+        self._rows = RowReader(images, "images")
+        self._noise_buffer, self._corrupted_buffer = (
+            HostToDeviceBuffer(model.backend),
+            HostToDeviceBuffer(model.backend),
+        )
         self._host = np.empty((self.batch_size, images.shape[1]), model.dtype)
         self._gathered = self._host if images.dtype == model.dtype else np.empty(self._host.shape, images.dtype)
 
@@ -67,16 +70,16 @@ class Minibatches:
         """Those that are left of a run once the first `passed` were given out."""
         order = self.order()
         for start in range(passed * self.batch_size, len(order), self.batch_size):
-            self.chosen = chosen = order[start : start + self.batch_size]
-            x = self._host[: len(chosen)]
-            gathered = self._gathered[: len(chosen)]
-            self._rows.gather(chosen, out=gathered)
+            self.indices = indices = order[start : start + self.batch_size]
+            x = self._host[: len(indices)]
+            gathered = self._gathered[: len(indices)]
+            self._rows.gather(indices, out=gathered)
             if gathered.dtype != x.dtype:
                 x[...] = gathered
             x, corrupted = self.preprocess(self.augment(x))
             if corrupted is not None:
-                self.corrupted = self._landing_corrupted.bring(corrupted)
-            yield self._landing.bring(x)
+                self.corrupted = self._corrupted_buffer.to_device(corrupted)
+            yield self._noise_buffer.to_device(x)
 
     def augment(self, x: Array) -> Array:
         """The rows x (B, D) of `images`, as they are."""

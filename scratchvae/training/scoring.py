@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratchvae.backend import Array, to_numpy
-from scratchvae.memory import Rows
+from scratchvae.memory import RowReader
 from scratchvae.models import Model
-from scratchvae.streams import fill, stream
+from scratchvae.rng import fill_random, generator
 from scratchvae.training.binarize import check_binarize
 from scratchvae.training.checks import check_model
 from scratchvae.training.corruption import Corruption
@@ -48,13 +48,13 @@ def score(
     check_binarize(binarize, check_model(model))
     images = model.check_data(images, "images")
     labels = model.check_labels(labels, len(images))
-    noise = stream(seed, "noise")
-    preprocess = Preprocess(model, bool(binarize), corrupt, stream(seed, "pixels"), stream(seed, "corruption"))
+    noise = generator(seed, "noise")
+    preprocess = Preprocess(model, bool(binarize), corrupt, generator(seed, "pixels"), generator(seed, "corruption"))
     collected = []
     with model.locks.reading():
-        for part in Rows(images, "images").parts(model.chunk_rows):
+        for part in RowReader(images, "images").parts(model.chunk_rows):
             x, corrupted = preprocess(images[part])
-            eps = fill(np.empty((len(x), model.noise_dim), model.dtype), noise.standard_normal)
+            eps = fill_random(np.empty((len(x), model.noise_dim), model.dtype), noise.standard_normal)
             terms = model.terms(x, eps, corrupted=corrupted, labels=None if labels is None else labels[part])
             collected.append([to_numpy(term).astype(np.float64) for term in terms])
     value, reconstruction, kl = (np.concatenate(parts) for parts in zip(*collected, strict=True))

@@ -11,12 +11,12 @@ import numpy as np
 
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError
-from scratchvae.models import Model, Terms
-from scratchvae.optim import Optimizer, Scaled
-from scratchvae.settings import positive, real, shown, whole
+from scratchvae.models import ELBOTerms, Model
+from scratchvae.optim import Optimizer, ScaledSchedule
 from scratchvae.training.history import Epoch, History
 from scratchvae.training.minibatches import Minibatches
 from scratchvae.training.totals import EpochTotals
+from scratchvae.validation import check_float, check_int, check_positive, short_repr
 
 Record = dict[str, Any]  # plain values, as JSON can hold them
 Streams = dict[str, np.random.Generator]
@@ -34,7 +34,7 @@ class TrainingState:
                   `record.epoch` is that of the one that has ended
     batch         batches of the epoch at hand that are done
     updates       updates that the optimizer has made
-    terms         `Terms` of the last step, valid until the next
+    terms         `ELBOTerms` of the last step, valid until the next
     totals        `EpochTotals` of the epoch at hand
     record        the `Epoch` that has just ended
     stop_reason   why training ends; "" while it goes on
@@ -58,7 +58,7 @@ class TrainingState:
         self.callbacks = callbacks
         self.first_epoch = len(history.epochs)  # of this call
         self.totals: EpochTotals
-        self.terms: Terms | None = None
+        self.terms: ELBOTerms | None = None
         self.record: Epoch | None = None
         self.stop_reason = ""
         self.error: BaseException | None = None
@@ -94,7 +94,7 @@ class TrainingState:
     def stop(self, reason: str = "callback") -> None:
         """Let training end after the step at hand. Raises ConfigError."""
         if not isinstance(reason, str) or not reason:
-            raise ConfigError(f"reason={shown(reason)}: expected a word or a few, such as 'enough'")
+            raise ConfigError(f"reason={short_repr(reason)}: expected a word or a few, such as 'enough'")
         if self.stop_reason in ("", "interrupted"):
             self.stop_reason = reason
 
@@ -103,13 +103,13 @@ class TrainingState:
 
         Raises ConfigError.
         """
-        self._set_lr_factors({**self._lr_factors, by: positive("factor", factor)})
+        self._set_lr_factors({**self._lr_factors, by: check_positive("factor", factor)})
 
     def _set_lr_factors(self, factors: dict[str, float]) -> None:
         if self.optimizer.schedule is not self._scaled:  # somebody has set another one
             self._schedule = self.optimizer.schedule
         self._lr_factors, factor = factors, prod(factors.values())
-        self._scaled = self._schedule if factor == 1 else Scaled(self._schedule, factor)
+        self._scaled = self._schedule if factor == 1 else ScaledSchedule(self._schedule, factor)
         self.optimizer.schedule = self._scaled
 
     def restart_epoch(self) -> None:
@@ -144,7 +144,7 @@ class TrainingState:
 
     def arrays(self) -> dict[str, Array]:
         """The weights and what the optimizer remembers, which change in place."""
-        memory = {f"optimizer/{name}": array for name, array in self.optimizer.memory.items()}
+        memory = {f"optimizer/{name}": array for name, array in self.optimizer.state.items()}
         return {"theta": self.model.theta, **memory}
 
     def state_dict(self) -> Record:
@@ -164,14 +164,14 @@ class TrainingState:
 
     def load_state_dict(self, record: Record) -> None:
         """Go on from what `state_dict` gave."""
-        count = {name: whole(name, record[name], least=0) for name in COUNTS}
-        factors = {str(by): real(str(by), factor) for by, factor in record["lr_factors"].items()}
+        count = {name: check_int(name, record[name], least=0) for name in COUNTS}
+        factors = {str(by): check_float(str(by), factor) for by, factor in record["lr_factors"].items()}
         set_states(self.streams, record["streams"])
         self.order = record["streams"]["training order"]
         self.optimizer.t = count["updates"]
         del self.history.epochs[count["epochs"] :]
         self.first_epoch, self.batch = count["first_epoch"], count["batch"]
-        self.seconds = real("seconds", record["seconds"])
+        self.seconds = check_float("seconds", record["seconds"])
         self._set_lr_factors(factors)
 
     def named_callbacks(self) -> dict[str, Any]:

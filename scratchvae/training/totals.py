@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from scratchvae.backend import Array, to_numpy
-from scratchvae.models import Model, Terms
+from scratchvae.models import ELBOTerms, Model
 
 
 class EpochTotals:
@@ -20,7 +20,7 @@ class EpochTotals:
 
     def __init__(self, model: Model, rows: int) -> None:
         self.objective = model.objective
-        self.terms: Terms = self.objective.zeros(rows)
+        self.terms: ELBOTerms = self.objective.zeros(rows)
         self.steps = 0
         self.weights = 0.0
         kl: Any = getattr(model, "kl", None)
@@ -40,7 +40,7 @@ class EpochTotals:
         for sums in self.arrays.values():
             sums.fill(0.0)
 
-    def add(self, terms: Terms) -> None:
+    def add(self, terms: ELBOTerms) -> None:
         """Count the terms of the model's last forward in."""
         self.objective.accumulate(terms, self.terms)
         self.steps += 1

@@ -11,23 +11,23 @@ from typing import Any
 
 import numpy as np
 
-from scratchvae.backend import Array, surviving, to_numpy
+from scratchvae.backend import Array, to_numpy, translate_device_errors
 from scratchvae.errors import ConfigError, DivergedError
 from scratchvae.fused import fused, plain_class
-from scratchvae.memory import Landing
-from scratchvae.models import Model, Terms
+from scratchvae.memory import HostToDeviceBuffer
+from scratchvae.models import ELBOTerms, Model
 from scratchvae.optim import Adam, Optimizer, Schedule, clip_by_global_norm
-from scratchvae.settings import positive, real, seed_of, truth, whole
-from scratchvae.streams import fill, stream
+from scratchvae.rng import fill_random, generator
+from scratchvae.training.anomaly import AnomalyDetector
 from scratchvae.training.binarize import check_binarize
 from scratchvae.training.callback import RESTART_EPOCH, SKIP, Callback
 from scratchvae.training.callbacks import (
     Checkpoint,
+    CollapseDetector,
     EarlyStopping,
     FiniteCheck,
     HistoryRecorder,
     Progress,
-    WarnOfCollapse,
 )
 from scratchvae.training.checks import check_kl_weight, check_model, check_optimizer
 from scratchvae.training.corruption import Corruption
@@ -42,9 +42,9 @@ from scratchvae.training.preprocess import Preprocess
 from scratchvae.training.scoring import score
 from scratchvae.training.state import TrainingState, set_states, states_of
 from scratchvae.training.totals import EpochTotals
-from scratchvae.training.tracing import Traced
+from scratchvae.validation import check_bool, check_float, check_int, check_positive, check_seed
 
-PURPOSES = ("training order", "training noise", "training pixels", "training corruption", "training spread")
+PURPOSES = ("training order", "training noise", "training pixels", "training corruption", "training input std")
 
 
 class Trainer:
@@ -77,12 +77,12 @@ class Trainer:
         "_binarize",
         "_clip_norm",
         "_corrupt",
+        "_corrupted_buffer",
         "_eps",
         "_kl_weight",
         "_label_settings",
-        "_landing",
-        "_landing_corrupted",
         "_model",
+        "_noise_buffer",
         "_optimizer",
         "_preprocess",
         "_seed",
@@ -104,14 +104,17 @@ class Trainer:
     ) -> None:
         self._model = check_model(model)
         check_optimizer(optimizer, lr)
-        self._seed = seed_of(seed)
-        self._streams = {purpose: stream(seed, purpose) for purpose in PURPOSES}
+        self._seed = check_seed(seed)
+        self._streams = {purpose: generator(seed, purpose) for purpose in PURPOSES}
         self._binarize, self._corrupt = check_binarize(binarize, model), corrupt
         self._prepare()
         self.batch_size, self.clip_norm, self.kl_weight = batch_size, clip_norm, kl_weight
         self.history = History()
         self._eps = np.empty((0, model.noise_dim), model.dtype)
-        self._landing, self._landing_corrupted = Landing(model.backend), Landing(model.backend)
+        self._noise_buffer, self._corrupted_buffer = (
+            HostToDeviceBuffer(model.backend),
+            HostToDeviceBuffer(model.backend),
+        )
         self._label_settings: dict[str, Any] | None = None
         given = Adam(1e-3 if lr is None else lr) if optimizer is None else optimizer
         self._optimizer = fused(given, model.backend)
@@ -128,19 +131,19 @@ class Trainer:
         that is a weight, the step before has made it so.
         """
         model = self.model
-        with model.lock, surviving():
+        with model.lock, translate_device_errors():
             model.locks.require_no_other_fit()
             x = model.check_data(x)
             labels = model.check_labels(labels, len(x))
             x, corrupted = self._preprocess(x)
-            corrupted = None if corrupted is None else self._landing_corrupted.bring(corrupted)
+            corrupted = None if corrupted is None else self._corrupted_buffer.to_device(corrupted)
             targets = model.targets(labels).get("targets")
             settings = model.label_settings(None, None) if self._label_settings is None else self._label_settings
-            batch = model.door.bring(x), corrupted, targets, settings
+            batch = model.validator.to_device(x), corrupted, targets, settings
             self._draw_noise(len(x))
             loss = float(model.objective.loss(self._forward(*batch)))
             if not isfinite(loss):
-                with Traced(model, self.optimizer):
+                with AnomalyDetector(model, self.optimizer):
                     self._forward(*batch)
                 raise DivergedError(f"the loss of step {self.optimizer.t + 1} is {loss:g}", self.optimizer.t + 1)
             model.backward()
@@ -159,7 +162,7 @@ class Trainer:
         labels: Any = None,
         validation_labels: Any = None,
         labelled_share: float | None = None,
-        spread: Any = None,
+        input_std: Any = None,
         checkpoint: str | PathLike[str] | None = None,
         every: int | None = None,
         keep: int = 2,
@@ -176,7 +179,7 @@ class Trainer:
         patience     stop when this many epochs in a row brought no lower validation loss: `EarlyStopping`
         labels       (N,) of a model that takes them: whole numbers from 0; of `SemiSupervisedVAE`, or −1 for none
         validation_labels   (M,) likewise
-        labelled_share      of labelled rows in each batch, and spread (N, D), of rows that are drawn anew from
+        labelled_share      of labelled rows in each batch, and input_std (N, D), of rows that are drawn anew from
                      N(images, spread²) at each step, such as another VAE's codes: see `LabelledMinibatches`
         checkpoint   file, ending in .npz, that all of training is kept in, `every` so many updates (None: at the end of
                      each epoch), and when training begins and ends; the last `keep` are kept: `Checkpoint`
@@ -198,18 +201,18 @@ class Trainer:
         step, and the checkpoints as they were; DataError when the file of a map was cut; FileError when a checkpoint
         cannot be written.
         """
-        with self.model.locks.exclusive_fit(), surviving():
+        with self.model.locks.exclusive_fit(), translate_device_errors():
             shorthands = {
-                Progress: Progress() if truth("progress", progress) else None,
+                Progress: Progress() if check_bool("progress", progress) else None,
                 EarlyStopping: None if patience is None else EarlyStopping(patience),
                 Checkpoint: self._checkpoint(checkpoint, every, keep, resume),
-                FiniteCheck: FiniteCheck(retries) if whole("retries", retries, least=0) else None,
+                FiniteCheck: FiniteCheck(retries) if check_int("retries", retries, least=0) else None,
             }
-            hooks = Hooks(callbacks, shorthands, always=(HistoryRecorder, FiniteCheck, WarnOfCollapse))
+            hooks = Hooks(callbacks, shorthands, always=(HistoryRecorder, FiniteCheck, CollapseDetector))
             mean = np.empty(self.model.input_dim)
             images = self.model.check_data(to_numpy(images) if self._on_device(images) else images, "images", mean)
             watched = self._check_validation(validation, validation_labels)
-            batches = self._minibatches(images, labels, labelled_share, spread)
+            batches = self._minibatches(images, labels, labelled_share, input_std)
             as_now = {"binarize": self.binarize, "corrupt": self.corrupt}  # whatever is set before the next fit
             state = TrainingState(
                 model=self.model,
@@ -217,10 +220,10 @@ class Trainer:
                 history=self.history,
                 batches=batches,
                 streams=self._streams,
-                epochs=whole("epochs", epochs),
+                epochs=check_int("epochs", epochs),
                 validate=None if validation is None else partial(self._validation_loss, *watched, **as_now),
                 callbacks=hooks.callbacks,
-                settings=self._settings(hooks, images, batches.labels, spread, labelled_share, *watched),
+                settings=self._settings(hooks, images, batches.labels, input_std, labelled_share, *watched),
             )
             state.train_step = partial(self._train_step, state, hooks)
             hooks.begin_fit(state)
@@ -286,11 +289,11 @@ class Trainer:
     def _draw_noise(self, rows: int) -> None:
         if rows > len(self._eps):
             self._eps = np.empty((rows, self.model.noise_dim), self.model.dtype)
-        fill(self._eps[:rows], self._streams["training noise"].standard_normal)
+        fill_random(self._eps[:rows], self._streams["training noise"].standard_normal)
 
     def _forward(
         self, x: Array, corrupted: Array | None, targets: Array | None, settings: dict[str, Any] | None
-    ) -> Terms:
+    ) -> ELBOTerms:
         """The terms of the batch x (B, D) on the device, with the noise that was drawn last."""
         asked = dict(settings or {})  # a forward that knows x and eps alone will do where no more is asked of it
         if corrupted is not None:
@@ -298,8 +301,8 @@ class Trainer:
         if targets is not None:
             asked["targets"] = targets
         if self.kl_weight is not None:
-            asked["kl_weight"] = real("kl_weight", self.kl_weight(self.optimizer.t))
-        return self.model.forward(x, self._landing.bring(self._eps[: len(x)]), **asked)
+            asked["kl_weight"] = check_float("kl_weight", self.kl_weight(self.optimizer.t))
+        return self.model.forward(x, self._noise_buffer.to_device(self._eps[: len(x)]), **asked)
 
     def _clip(self) -> None:
         if self.clip_norm is not None:
@@ -311,7 +314,7 @@ class Trainer:
         return isinstance(images, self.model.backend.array_type) and not self.model.backend.on_host
 
     def _checkpoint(self, path: Any, every: int | None, keep: int, resume: bool) -> Checkpoint | None:
-        if path is None and (every is not None or truth("resume", resume)):
+        if path is None and (every is not None or check_bool("resume", resume)):
             raise ConfigError("every and resume are for training with checkpoints: pass checkpoint=, a file's name")
         return None if path is None else Checkpoint(path, every, keep, resume)
 
@@ -323,17 +326,17 @@ class Trainer:
         rows = self.model.check_data(rows, "validation")
         return rows, self.model.check_labels(labels, len(rows), "validation_labels")
 
-    def _minibatches(self, images: Array, labels: Any, share: float | None, spread: Any) -> Minibatches:
+    def _minibatches(self, images: Array, labels: Any, share: float | None, input_std: Any) -> Minibatches:
         model, streams = self.model, self._streams
         source = Source(model, images, self.batch_size, streams["training order"], self._preprocess)
         labels = model.check_labels(labels, len(images))
         if labels is not None:
-            batches = labelled_minibatches(source, labels, share, spread, streams["training spread"])
+            batches = labelled_minibatches(source, labels, share, input_std, streams["training input std"])
             self._label_settings = model.label_settings(labels, batches.share)
             return batches
-        if spread is not None or share is not None:
+        if input_std is not None or share is not None:
             raise ConfigError(
-                "spread and labelled_share are for a model that takes labels, such as ConditionalVAE: leave them out"
+                "input_std and labelled_share are for a model that takes labels, such as ConditionalVAE: leave them out"
             )
         return Minibatches(source)
 
@@ -341,7 +344,7 @@ class Trainer:
         return -score(self.model, rows, labels=labels, **asked).value
 
     def _settings(
-        self, hooks: Hooks, images: Any, labels: Any, spread: Any, share: float | None, validation: Any, watched: Any
+        self, hooks: Hooks, images: Any, labels: Any, input_std: Any, share: float | None, validation: Any, watched: Any
     ) -> dict[str, Any]:
         """What a resumed training has to equal, as JSON can hold it; nothing where no checkpoint is written."""
         if hooks.find(Checkpoint) is None:
@@ -351,7 +354,7 @@ class Trainer:
         if len(callbacks) > 1:
             callbacks["order"] = ", ".join(callbacks)
         settings = {name: getattr(self, name) for name in own}
-        data = {"images": images, "labels": labels, "spread": spread}
+        data = {"images": images, "labels": labels, "input_std": input_std}
         data |= {"validation": validation, "validation_labels": watched}
         return fingerprint(self.model, {**settings, "labelled_share": share, "callbacks": callbacks}, data)
 
@@ -388,7 +391,7 @@ class Trainer:
 
     @batch_size.setter
     def batch_size(self, value: int) -> None:
-        self._batch_size = whole("batch_size", value)
+        self._batch_size = check_int("batch_size", value)
 
     @property
     def clip_norm(self) -> float | None:
@@ -397,7 +400,7 @@ class Trainer:
 
     @clip_norm.setter
     def clip_norm(self, value: float | None) -> None:
-        self._clip_norm = None if value is None else positive("clip_norm", value)
+        self._clip_norm = None if value is None else check_positive("clip_norm", value)
 
     @property
     def kl_weight(self) -> KLWeight | None:
@@ -450,7 +453,7 @@ class Trainer:
             settings = {name: getattr(self, name) for name in ("batch_size", "seed", "clip_norm", "binarize")}
             settings |= {"kl_weight": self.kl_weight, "corrupt": self.corrupt}
             settings["optimizer"] = plain.from_config(optimizer.config())
-            memory = {name: to_numpy(array).copy() for name, array in optimizer.memory.items()}
+            memory = {name: to_numpy(array).copy() for name, array in optimizer.state.items()}
             state = {
                 "updates": optimizer.t,
                 "memory": memory,
@@ -468,7 +471,7 @@ def _again(
     trainer = kind(model, **settings)
     optimizer = trainer.optimizer
     optimizer.t = state["updates"]
-    for name, array in optimizer.memory.items():
+    for name, array in optimizer.state.items():
         model.backend.copy_from_host(array, state["memory"][name])
     set_states(trainer._streams, state["streams"])
     trainer._label_settings = state["label_settings"]

@@ -2,33 +2,33 @@
 
     from scratchvae import verification as v
 
-    v.hold(v.SUBJECTS["Linear"], v.get_oracle("autograd")).worst  # the largest relative error in three random problems
+    v.compare_many(v.CHECKED_MODULES["Linear"], v.get_oracle("autograd")).worst  # largest relative error of 3 problems
     v.CHECKS["draws: variance"].measure(seed=0)                   # what no gradient shows
 
-`SUBJECTS` has every layer, density, objective, model and optimizer; a test holds that list against the package.
+`CHECKED_MODULES` has every layer, density, objective, model and optimizer; a test holds that list against the package.
 """
 
 from scratchvae.verification.checks import CHECKS, Check, Measurement
-from scratchvae.verification.judge import Finding, examine, hold
+from scratchvae.verification.comparison import Comparison, compare, compare_many
 from scratchvae.verification.model_problem import of_model
 from scratchvae.verification.oracles import ORACLES, Oracle, get_oracle
-from scratchvae.verification.problem import GradientProblem, Problem, StepProblem, Subject
-from scratchvae.verification.subjects import SUBJECTS
+from scratchvae.verification.problem import CheckedModule, GradientProblem, Problem, StepProblem
+from scratchvae.verification.subjects import CHECKED_MODULES
 
 __all__ = [
+    "CHECKED_MODULES",
     "CHECKS",
     "ORACLES",
-    "SUBJECTS",
     "Check",
-    "Finding",
+    "CheckedModule",
+    "Comparison",
     "GradientProblem",
     "Measurement",
     "Oracle",
     "Problem",
     "StepProblem",
-    "Subject",
-    "examine",
+    "compare",
+    "compare_many",
     "get_oracle",
-    "hold",
     "of_model",
 ]

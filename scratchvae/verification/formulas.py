@@ -24,7 +24,7 @@ def network(oracle: Oracle, params: dict[str, Any], part: str, x: Any, config: d
     """What the network of that name, "encoder" or "decoder", makes of x and of one-hot rows `targets`, or None."""
     own = config.get(part)
     if own is None:
-        return perceptron(oracle, params, part, x, config["activation"], targets)
+        return mlp(oracle, params, part, x, config["activation"], targets)
     return described(oracle, params, part, x, own, targets)
 
 
@@ -51,7 +51,7 @@ def described(
     raise ConfigError(f"no formula of {part}, a {name}, is known: hold it against finite differences alone")
 
 
-def perceptron(oracle: Oracle, params: dict[str, Any], part: str, x: Any, activation: str, targets: Any = None) -> Any:
+def mlp(oracle: Oracle, params: dict[str, Any], part: str, x: Any, activation: str, targets: Any = None) -> Any:
     """The network whose weights are `part`.k.W and `part`.k.b: affine maps, with the activation between each two.
 
     A layer with `part`.k.V takes one-hot rows `targets` beside its input, and has no b.
@@ -76,10 +76,10 @@ def log_likelihood(oracle: Oracle, params: dict[str, Any], outputs: Any, x: Any,
     name = config["likelihood"]
     if name == "gaussian":
         return oracle.gaussian(outputs, oracle.constant(np.full(1, 2 * log(config["sigma"]))), x)
-    if name == "gaussian_learnt":
+    if name == "gaussian_learned":
         return oracle.gaussian(outputs, params["likelihood.logvar"], x)
-    if name == "gaussian_decoded":
-        return gaussian_decoded(oracle, outputs, x)
+    if name == "gaussian_heteroscedastic":
+        return gaussian_heteroscedastic(oracle, outputs, x)
     return getattr(oracle, name)(outputs, x)
 
 
@@ -94,7 +94,7 @@ def observed_log_likelihood(
     return sum(observed[:, j] * entry for j, entry in enumerate(entries))
 
 
-def gaussian_decoded(oracle: Oracle, outputs: Any, x: Any) -> Any:
+def gaussian_heteroscedastic(oracle: Oracle, outputs: Any, x: Any) -> Any:
     """log N(x; μ, σ²) of each row, (B,), from outputs [μ, r], with log σ² = −12 + softplus(r + 12)."""
     mu, r = outputs[:, : x.shape[1]], outputs[:, x.shape[1] :]
     return oracle.gaussian(mu, oracle.softplus(r + 12.0) - 12.0, x)
@@ -108,13 +108,13 @@ def gaussian_draw(oracle: Oracle, params: dict[str, Any], h: Any, eps: Any) -> t
 
 
 def autoencoded(
-    oracle: Oracle, params: dict[str, Any], seen: Any, eps: Any, config: dict[str, Any], targets: Any = None
+    oracle: Oracle, params: dict[str, Any], encoder_x: Any, eps: Any, config: dict[str, Any], targets: Any = None
 ) -> tuple[Any, Any, Any]:
-    """What the decoder puts out for z = μ + σ ε, and mu and logvar, of rows of which that was `seen`.
+    """What the decoder puts out for z = μ + σ ε, and mu and logvar, of rows of which that was `encoder_x`.
 
     Kingma and Welling 2013, eq. 10, L = 1. One-hot rows `targets` are what a conditional VAE is given.
     """
-    h = network(oracle, params, "encoder", seen, config, targets)
+    h = network(oracle, params, "encoder", encoder_x, config, targets)
     z, _, _ = gaussian_draw(oracle, params, h, eps)
     outputs = network(oracle, params, "decoder", z, config, targets)
     return outputs, h[:, : eps.shape[1]], h[:, eps.shape[1] :]
@@ -122,8 +122,8 @@ def autoencoded(
 
 def encoder_input(x: Any, corrupted: Any, observed: Any = None) -> Any:
     """The rows that the encoder sees (B, D): `corrupted` in place of x, if given, and 0 where `observed` is 0."""
-    seen = x if corrupted is None else corrupted
-    return seen if observed is None else seen * observed
+    encoder_x = x if corrupted is None else corrupted
+    return encoder_x if observed is None else encoder_x * observed
 
 
 def negative_elbo(
@@ -142,10 +142,10 @@ def negative_elbo(
     With free bits, each dimension's mean KL counts as that many at least; μ and σ are those of `corrupted`, if given.
     Where `observed` (B, D) is given and 0, x_n is not scored, and the encoder sees 0.
     """
-    seen = encoder_input(x, corrupted, observed)
-    outputs, mu, logvar = autoencoded(oracle, params, seen, eps, config, targets)
+    encoder_x = encoder_input(x, corrupted, observed)
+    outputs, mu, logvar = autoencoded(oracle, params, encoder_x, eps, config, targets)
     reconstruction = observed_log_likelihood(oracle, params, outputs, x, config, observed)
-    return beta * charged_kl(oracle, mu, logvar, config["free_bits"]) - reconstruction.sum() / len(x)
+    return beta * penalized_kl(oracle, mu, logvar, config["free_bits"]) - reconstruction.sum() / len(x)
 
 
 def negative_importance_bound(
@@ -164,8 +164,8 @@ def negative_importance_bound(
 
     With K = 1 it is the ELBO whose KL is that of the one draw. The others are as in `negative_elbo`.
     """
-    seen, K = encoder_input(x, corrupted, observed), config["importance_samples"]
-    h = network(oracle, params, "encoder", seen, config, targets)
+    encoder_x, K = encoder_input(x, corrupted, observed), config["importance_samples"]
+    h = network(oracle, params, "encoder", encoder_x, config, targets)
     total: Any = None
     for k, columns in enumerate(np.split(np.arange(eps.shape[1]), K)):
         z, log_q, log_p = draw(oracle, params, h, eps[:, columns[0] : columns[-1] + 1])
@@ -197,16 +197,16 @@ def negative_marginal_bound(
 
     Zeros in a row of `targets` stand for a class that is not known. With `draw`, the KL is that of the one draw.
     """
-    seen = encoder_input(x, corrupted)
-    logits = network(oracle, params, "classifier", seen, config, None)
+    encoder_x = encoder_input(x, corrupted)
+    logits = network(oracle, params, "classifier", encoder_x, config, None)
     every, terms = np.eye(targets.shape[1]), []
     for k in range(len(every)):
         told = oracle.constant(every[[k] * len(targets)])
         if draw is None:
-            outputs, mu, logvar = autoencoded(oracle, params, seen, eps, config, told)
+            outputs, mu, logvar = autoencoded(oracle, params, encoder_x, eps, config, told)
             kl = oracle.gaussian_kl(mu, logvar)
         else:
-            z, log_q, log_p = draw(oracle, params, network(oracle, params, "encoder", seen, config, told), eps)
+            z, log_q, log_p = draw(oracle, params, network(oracle, params, "encoder", encoder_x, config, told), eps)
             outputs, kl = network(oracle, params, "decoder", z, config, told), log_q - log_p
         terms.append((log_likelihood(oracle, params, outputs, x, config), kl))
     q, log_q = oracle.softmax(logits), oracle.log_softmax(logits)
@@ -226,14 +226,16 @@ def marginal_bound(
     return bound
 
 
-def charged_kl(oracle: Oracle, mu: Any, logvar: Any, free: float) -> Any:
+def penalized_kl(oracle: Oracle, mu: Any, logvar: Any, free: float) -> Any:
     """Σ_j max(λ, (1/B) Σ_n KL_nj): with max(λ, k) = λ + relu(k − λ)."""
     columns = [oracle.gaussian_kl(mu[:, j : j + 1], logvar[:, j : j + 1]) for j in range(mu.shape[1])]
     return sum(free + oracle.relu(column.sum() / len(mu) - free) for column in columns)
 
 
-def negative_log_likelihood(oracle: Oracle, params: dict[str, Any], x: Any, config: dict[str, Any], seen: Any) -> Any:
+def negative_log_likelihood(
+    oracle: Oracle, params: dict[str, Any], x: Any, config: dict[str, Any], encoder_x: Any
+) -> Any:
     """−(1/B) Σ_n log p(x_n | z_n) with z the code of what was seen of x."""
-    z = network(oracle, params, "encoder", seen, config, None)
+    z = network(oracle, params, "encoder", encoder_x, config, None)
     outputs = network(oracle, params, "decoder", z, config, None)
     return -log_likelihood(oracle, params, outputs, x, config).sum() / len(x)

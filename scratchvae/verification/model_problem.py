@@ -10,7 +10,7 @@ import numpy as np
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError
 from scratchvae.fused import plain_class
-from scratchvae.models import VAE, Autoencoder, Model, SemiSupervisedVAE, Terms
+from scratchvae.models import VAE, Autoencoder, ELBOTerms, Model, SemiSupervisedVAE
 from scratchvae.models.configuration import DTYPES
 from scratchvae.models.labels import one_hot
 from scratchvae.objectives import ELBO, ImportanceWeighted
@@ -18,7 +18,7 @@ from scratchvae.probability import DiagonalGaussian, StandardNormal
 from scratchvae.verification import formulas
 from scratchvae.verification.formulas import Draw, gaussian_draw
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import GradientProblem, Twins, check_rows, with_hidden
+from scratchvae.verification.problem import GradientProblem, PerDtype, check_rows, with_hidden
 
 DTYPE_NAMES = {np.dtype(name): name for name in reversed(DTYPES)}
 
@@ -45,7 +45,7 @@ def of_model(
     it, and for other parts of your own, the formula raises ConfigError: finite differences need none.
     """
     x, eps = check_rows(model, x, eps)
-    twins = Twins(lambda dtype: model.astype(DTYPE_NAMES[dtype]))
+    twins = PerDtype(lambda dtype: model.astype(DTYPE_NAMES[dtype]))
     twins[model.dtype] = model
     weights = {name: view.astype(np.float64) for name, view in model.params.items()}
     data = {"x": x.astype(np.float64), "eps": eps.astype(np.float64)}
@@ -58,7 +58,7 @@ def of_model(
     if model.classes and targets is None:
         targets = _in_turn(model, len(x))
 
-    def run(arrays: Sequence[Array], then: Callable[[Any, Terms], Any]) -> Any:
+    def run(arrays: Sequence[Array], then: Callable[[Any, ELBOTerms], Any]) -> Any:
         named = dict(zip(inputs, arrays, strict=True))
         twin = twins[arrays[0].dtype]
         kept = twin.theta.copy()
@@ -76,7 +76,7 @@ def of_model(
         return run(arrays, lambda twin, terms: twin.objective.loss(terms))
 
     def vjp(dloss: Array, *arrays: Array) -> list[Array]:
-        def gradients(twin: Any, _: Terms) -> list[Array]:
+        def gradients(twin: Any, _: ELBOTerms) -> list[Array]:
             if not isinstance(twin, VAE):
                 twin.backward()
                 return [*twin.grads.values()]
@@ -114,8 +114,8 @@ def loss_of(
     def loss(*arrays: Any) -> Any:
         named = dict(zip(names, arrays, strict=True))
         if isinstance(model, Autoencoder):
-            x, seen = oracle.constant(data["x"]), oracle.constant(data.get("corrupted", data["x"]))
-            return formulas.negative_log_likelihood(oracle, named, x, config, seen)
+            x, encoder_x = oracle.constant(data["x"]), oracle.constant(data.get("corrupted", data["x"]))
+            return formulas.negative_log_likelihood(oracle, named, x, config, encoder_x)
         beta = kl_weight * config["beta"]
         given = oracle, named, named["x"], named["eps"], config, beta, named.get("corrupted")
         if isinstance(model, SemiSupervisedVAE):

@@ -10,7 +10,7 @@ import numpy as np
 from scratchvae.backend import Array
 from scratchvae.errors import ShapeError
 from scratchvae.models import Model
-from scratchvae.settings import of_kind
+from scratchvae.validation import check_type
 from scratchvae.verification.oracles import Oracle
 
 
@@ -45,7 +45,7 @@ class StepProblem(NamedTuple):
 Problem = GradientProblem | StepProblem
 
 
-class Subject(NamedTuple):
+class CheckedModule(NamedTuple):
     """A piece of the package that is checked: `covers` its classes or functions, `draw` makes a random problem."""
 
     name: str
@@ -55,14 +55,14 @@ class Subject(NamedTuple):
 
 def check_rows(model: Any, x: Any, eps: Any) -> tuple[Array, Array]:
     """x (B, D) and eps (B, noise_dim), once `model` is known to be one, and to take them. Raises as its methods do."""
-    model = of_kind("model", model, Model, "a model, such as VAE(784, 20)")
-    x, eps = model.check_data(x), model.door.rows(eps, "eps", model.noise_dim)
+    model = check_type("model", model, Model, "a model, such as VAE(784, 20)")
+    x, eps = model.check_data(x), model.validator.check_rows(eps, "eps", model.noise_dim)
     if len(eps) != len(x):
         raise ShapeError(f"eps has {len(eps)} rows and x has {len(x)}; expected one row of noise for each row of x")
     return x, eps
 
 
-class Twins(dict["np.dtype[Any]", Any]):
+class PerDtype(dict["np.dtype[Any]", Any]):
     """One copy of a piece for each dtype that it is asked to compute in."""
 
     def __init__(self, make: Callable[[np.dtype[Any]], Any]) -> None:
@@ -87,7 +87,7 @@ def of_module(
         module.forward(*(np.concatenate([x, x]).astype(dtype) for x in inputs.values()))
         return module
 
-    modules = Twins(used)
+    modules = PerDtype(used)
 
     def forward(*arrays: Array) -> Any:
         return modules[arrays[0].dtype].forward(*arrays)

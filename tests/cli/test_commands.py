@@ -8,7 +8,7 @@ import pytest
 import scratchvae
 from scratchvae.cli import main
 from scratchvae.cli.parser import make_parser
-from scratchvae.evaluation import latent_use
+from scratchvae.evaluation import active_units
 
 COMMANDS = [
     "train",
@@ -16,9 +16,9 @@ COMMANDS = [
     "reconstruct",
     "interpolate",
     "analogy",
-    "walk",
+    "traverse",
     "denoise",
-    "complete",
+    "impute",
     "embed",
     "classify",
     "evaluate",
@@ -80,7 +80,13 @@ def test_sample_writes_what_the_model_decodes_from_that_seed(vae):
 
 @pytest.mark.parametrize(
     "command",
-    ["sample digits", "reconstruct digits", "interpolate digits", "analogy digits --a 1 --b 2 --c 3", "walk digits"],
+    [
+        "sample digits",
+        "reconstruct digits",
+        "interpolate digits",
+        "analogy digits --a 1 --b 2 --c 3",
+        "traverse digits",
+    ],
 )
 @pytest.mark.parametrize("suffix", STARTS)
 def test_pictures_are_written_in_the_format_that_the_name_says(folder, capsys, command, suffix):
@@ -90,7 +96,7 @@ def test_pictures_are_written_in_the_format_that_the_name_says(folder, capsys, c
 
 
 def test_pictures_of_a_table_are_drawn_too(folder):
-    for command in ("sample", "reconstruct", "interpolate", "analogy --a 1 --b 2 --c 3", "walk"):
+    for command in ("sample", "reconstruct", "interpolate", "analogy --a 1 --b 2 --c 3", "traverse"):
         name, *options = command.split()
         assert run(f"{name} table {' '.join(options)} --out {name}.png") == 0
         assert (folder / f"{name}.png").stat().st_size
@@ -138,17 +144,17 @@ def test_analogy_answers_each_row_of_c_by_rows_or_by_all_rows_of_a_label(vae, di
 
 
 def test_walk_takes_the_dimensions_from_the_highest_kl_to_the_lowest(vae, digits, capsys):
-    order = np.argsort(-latent_use(vae, digits.test.images).kl)
-    frames = array_from("walk digits --reach 2 --steps 5")
-    expected = [vae.walk(None, int(k), np.linspace(-2, 2, 5)) for k in order]
+    order = np.argsort(-active_units(vae, digits.test.images).kl)
+    frames = array_from("traverse digits --reach 2 --steps 5")
+    expected = [vae.traverse(None, int(k), np.linspace(-2, 2, 5)) for k in order]
     assert np.array_equal(frames, np.concatenate(expected))
     told = capsys.readouterr().out
     assert [told.index(f"z{k} ") for k in order] == sorted(told.index(f"z{k} ") for k in order)
 
 
 def test_walk_stays_at_the_code_of_a_row_and_takes_the_dimensions_asked_for(vae, digits):
-    frames = array_from("walk digits --row 7 --dimensions 2 0")
-    assert np.array_equal(frames, np.concatenate([vae.walk(digits.test.images[7], k) for k in (2, 0)]))
+    frames = array_from("traverse digits --row 7 --dimensions 2 0")
+    assert np.array_equal(frames, np.concatenate([vae.traverse(digits.test.images[7], k) for k in (2, 0)]))
 
 
 def test_an_autoencoder_reconstructs_interpolates_adds_and_embeds():
@@ -216,7 +222,7 @@ def test_options_may_stand_before_between_and_after_model_and_data(line):
 def test_evaluate_says_what_score_and_latent_use_say(capsys, vae, digits):
     assert run("evaluate digits --json --seed 4") == 0
     result = json.loads(capsys.readouterr().out)
-    use = latent_use(vae, digits.test.images)
+    use = active_units(vae, digits.test.images)
     assert result == {
         **scratchvae.score(vae, digits.test.images, seed=4)._asdict(),
         "binarize": None,

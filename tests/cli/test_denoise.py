@@ -6,7 +6,7 @@ import pytest
 import scratchvae
 from scratchvae.cli import main
 from scratchvae.evaluation import psnr
-from scratchvae.streams import stream
+from scratchvae.rng import generator
 from scratchvae.training import GaussianNoise, Masking, SaltAndPepper
 from scratchvae.training.binarize import Binarizer
 
@@ -70,7 +70,7 @@ def test_draws_are_averaged(capsys):
 
 def test_rows_of_a_model_that_learnt_bits_are_binarised_first(capsys):
     got, told = denoised("binary --seed 3", capsys)
-    bits = Binarizer(stream(3, "pixels"), np.dtype("float32"))(CLEAN)
+    bits = Binarizer(generator(3, "pixels"), np.dtype("float32"))(CLEAN)
     noisy = Masking(0.3)(bits, seed=3)
     np.testing.assert_array_equal(got, scratchvae.load("binary").denoise(noisy))
     assert f"before {psnr(noisy, bits):.2f} dB" in told

@@ -7,8 +7,8 @@ import pytest
 
 import scratchvae as sv
 from scratchvae.cli import main
-from scratchvae.verification import CHECKS, ORACLES, SUBJECTS, oracles
-from scratchvae.verification.museum import EXHIBITS, planted
+from scratchvae.verification import CHECKED_MODULES, CHECKS, ORACLES, oracles
+from scratchvae.verification.museum import KNOWN_BUGS, planted
 
 
 def run(line):
@@ -30,14 +30,14 @@ def folder(tmp_path, monkeypatch):
 
 
 def exhibit(number):
-    return planted(next(exhibit for exhibit in EXHIBITS if exhibit.number == number))
+    return planted(next(exhibit for exhibit in KNOWN_BUGS if exhibit.number == number))
 
 
 def test_every_unit_and_every_check_has_a_line_and_all_agree(capsys):
     assert run("gradcheck --oracle autograd") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["largest", "relative", "error", "autograd"]
-    for name in (*SUBJECTS, *CHECKS):
+    for name in (*CHECKED_MODULES, *CHECKS):
         assert sum(line.startswith(f"{name}  ") for line in lines) == 1, name
     assert lines[-1].startswith("all ") and lines[-1].endswith(" comparisons agree")
     assert max(map(len, lines)) <= 120 and all(line == line.rstrip() for line in lines)

@@ -95,9 +95,9 @@ def test_ways_through_the_latent_space_are_of_one_class():
     told, x = sv.load("told"), sv.datasets.load("digits").test.images
     assert run("interpolate told --label 2 --from 0 --to 1 --steps 3 --out way.npy") == 0
     assert np.array_equal(np.load("way.npy"), told.interpolate(x[0], x[1], 3, labels=2))
-    assert run("walk told --label 5 --dimensions 1 --steps 3 --out walk.npy") == 0
+    assert run("traverse told --label 5 --dimensions 1 --steps 3 --out traversal.npy") == 0
     values = np.linspace(-3, 3, 3)
-    assert np.array_equal(np.load("walk.npy"), told.walk(dimension=1, values=values, labels=5))
+    assert np.array_equal(np.load("traversal.npy"), told.traverse(dimension=1, values=values, labels=5))
 
 
 @pytest.mark.parametrize("draws", [0, 2])

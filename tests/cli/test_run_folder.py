@@ -61,7 +61,7 @@ def test_a_run_that_fails_leaves_no_folder(folder, monkeypatch):
 
 
 def test_a_lock_that_this_disk_does_not_know_is_warned_of_in_one_line(monkeypatch, capsys):
-    monkeypatch.setattr(lock, "hold", lambda _: None)
+    monkeypatch.setattr(lock, "try_lock", lambda _: None)
     assert main([*TRAIN, "--epochs", "1", "--quiet", "--out", "run"]) == 0
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"scratchvae train: warning: {Path('run/.lock')} cannot be locked on this disk")

@@ -39,7 +39,7 @@ def test_a_conditional_model_learns_from_the_label_column_and_embed_writes_it_ba
 
 def test_what_is_missing_is_completed_by_a_model_that_takes_it_and_refused_by_another(table, capsys):
     assert main(["train", "holes.tsv", "--missing", *QUICK, "--out", "a"]) == 0
-    assert main(["complete", "a", "--samples", "10", "--out", "whole.csv"]) == 0
+    assert main(["impute", "a", "--samples", "10", "--out", "whole.csv"]) == 0
     whole, holes = (load(name).part("all").images for name in ("whole.csv", "holes.tsv"))
     there = ~np.isnan(holes)
     assert 0 < (~there).sum() < 40

@@ -52,8 +52,8 @@ def rows(count, *shape, seed=0):
         ("--likelihood continuous_bernoulli", "continuous_bernoulli", None),
         ("--likelihood gaussian", "gaussian", 1.0),
         ("--likelihood gaussian --sigma 0.2", "gaussian", 0.2),
-        ("--likelihood gaussian_learnt --sigma 0.2", "gaussian_learnt", 0.2),
-        ("--likelihood gaussian_decoded", "gaussian_decoded", None),
+        ("--likelihood gaussian_learned --sigma 0.2", "gaussian_learned", 0.2),
+        ("--likelihood gaussian_heteroscedastic", "gaussian_heteroscedastic", None),
         ("--likelihood gaussian --model autoencoder", "gaussian", 1.0),
         ("", "bernoulli", None),
     ],
@@ -63,18 +63,18 @@ def test_the_likelihood_and_its_sigma_are_those_asked_for(words, name, sigma):
     assert (model.to_config()["likelihood"], model.to_config()["sigma"]) == (name, sigma)
 
 
-@pytest.mark.parametrize("likelihood", ["gaussian", "gaussian_learnt", "gaussian_decoded"])
+@pytest.mark.parametrize("likelihood", ["gaussian", "gaussian_learned", "gaussian_heteroscedastic"])
 def test_a_gaussian_learns_from_numbers_of_any_size_and_every_command_takes_its_model(folder, capsys, likelihood):
     np.save("wide.npy", 4 * rows(40, 3, 3) - 2)
     assert train("wide.npy", "--likelihood", likelihood, "--out", "run") == 0
     assert written(folder / "run") >= PICTURES
     model = scratchvae.load("run")
-    assert model.notes["span"] == [float(np.load("wide.npy").min()), float(np.load("wide.npy").max())]
+    assert model.metadata["value_range"] == [float(np.load("wide.npy").min()), float(np.load("wide.npy").max())]
     for line in ("sample run", "reconstruct run", "interpolate run", "embed run", "evaluate run", "info run"):
         assert main(line.split()) == 0
     assert main(["gradcheck", "--model", "run", "--oracle", "autograd"]) == 0
     out = capsys.readouterr().out
-    assert "likelihood" in out and ("sigma, learnt" in out) == (likelihood == "gaussian_learnt")
+    assert "likelihood" in out and ("sigma, learnt" in out) == (likelihood == "gaussian_learned")
 
 
 @pytest.mark.parametrize("latent", ["3", "2"])
@@ -126,9 +126,9 @@ def test_cycles_fill_the_run(folder):
 
 
 def test_what_was_put_into_the_rows_is_kept_with_the_model():
-    noted = trained("--corrupt", "gaussian", "--corrupt-level", 0.25).notes["corrupt"]
+    noted = trained("--corrupt", "gaussian", "--corrupt-level", 0.25).metadata["corrupt"]
     assert noted == {"kind": "gaussian", "level": 0.25}
-    assert "corrupt" not in trained().notes
+    assert "corrupt" not in trained().metadata
 
 
 def test_a_collapse_is_told_of_in_one_line_after_the_epochs(capsys):

@@ -24,7 +24,7 @@ def folder(bits, tmp_path, monkeypatch):
 
 def test_each_bit_is_a_pixel_of_its_part(folder, bits):
     data = load("binarized-mnist", folder=folder)
-    assert (data.name, data.image_shape, data.testing) == ("binarized-mnist", (28, 28), None)
+    assert (data.name, data.image_shape, data.test_mask) == ("binarized-mnist", (28, 28), None)
     for part, member in (("train", "train"), ("validation", "valid"), ("test", "test")):
         images, labels = data.part(part)
         assert images.dtype == np.float32 and labels is None

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from contents import content_of
 
-from scratchvae.datasets.content import check_digest, read_contents
+from scratchvae.datasets.checksums import check_digest, read_contents
 from scratchvae.errors import DataError
 
 A = np.random.default_rng(0).integers(0, 256, (30, 8), np.uint8)

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from drawing import seeds, uniform
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import seeds, uniform
 
 from scratchvae.datasets import Dataset, Split
-from scratchvae.datasets.dataset import cut
+from scratchvae.datasets.dataset import split_by_mask
 from scratchvae.errors import DataError
 
 
@@ -15,7 +15,7 @@ from scratchvae.errors import DataError
 def test_a_cut_set_is_put_together_again_in_its_order(rows, width, seed, labelled):
     images, labels = uniform(seed, rows, width), np.arange(rows)
     testing = uniform(seed + 1, rows) < 0.4
-    data = cut("mine", Split(images, labels if labelled else None), testing, None)
+    data = split_by_mask("mine", Split(images, labels if labelled else None), testing, None)
     assert np.array_equal(data.test.images, images[testing])
     assert np.array_equal(data.train.images, images[~testing])
     again = data.part("all")

@@ -7,9 +7,9 @@ import zipfile
 
 import numpy as np
 import pytest
-from drawing import seeds, uniform
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import seeds, uniform
 
 from scratchvae.datasets import load
 from scratchvae.errors import DataError

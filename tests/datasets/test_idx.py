@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawing import seeds
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import seeds
 
 from scratchvae.datasets import load
 from scratchvae.datasets.idx import FILES, read_idx

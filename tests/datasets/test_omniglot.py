@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from contents import content_of
-from drawing import seeds, uniform
 from hypothesis import given
+from strategies import seeds, uniform
 
 from scratchvae.datasets import load, omniglot
 from scratchvae.datasets.omniglot import shrink

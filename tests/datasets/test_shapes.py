@@ -4,9 +4,9 @@ from math import pi
 
 import numpy as np
 import pytest
-from drawing import seeds
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import seeds
 
 from scratchvae.datasets import SHAPES, draw_factors, render_sprites
 from scratchvae.datasets.shapes import REACH, SIDE

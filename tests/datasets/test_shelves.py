@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from scratchvae.datasets import NAMES, load
-from scratchvae.datasets.shelves import find_on_shelves, first_file
+from scratchvae.datasets.search_paths import find_file, first_file
 from scratchvae.errors import DataError
 
 NEEDS_FILES = [name for name in NAMES if name not in ("digits", "sprites", "mnist", "fashion-mnist")]
@@ -28,30 +28,30 @@ def put(path):
 @pytest.mark.parametrize("inside", ["faces", "."])
 def test_the_folder_goes_before_the_environment_and_that_before_the_cache(places, inside):
     files = {place: put(path / inside / "a.npy") for place, path in places.items()}
-    assert find_on_shelves("faces", "a.npy", places["folder"]) == files["folder"]
-    assert find_on_shelves("faces", "a.npy") == files["shelf"]
+    assert find_file("faces", "a.npy", places["folder"]) == files["folder"]
+    assert find_file("faces", "a.npy") == files["shelf"]
     files["shelf"].unlink()
-    assert find_on_shelves("faces", "a.npy") == files["cache"]
+    assert find_file("faces", "a.npy") == files["cache"]
 
 
 def test_without_the_environment_the_cache_is_searched(places, monkeypatch):
     monkeypatch.delenv("SCRATCHVAE_DATA")
     put(places["shelf"] / "a.npy")
     cached = put(places["cache"] / "faces" / "a.npy")
-    assert find_on_shelves("faces", "a.npy") == cached
+    assert find_file("faces", "a.npy") == cached
 
 
 def test_a_subfolder_of_the_sets_name_goes_before_the_folder_itself(places):
     put(places["folder"] / "a.npy")
     inner = put(places["folder"] / "faces" / "a.npy")
-    assert find_on_shelves("faces", "a.npy", places["folder"]) == inner
+    assert find_file("faces", "a.npy", places["folder"]) == inner
 
 
 def test_a_folder_that_was_named_is_the_only_one_searched(places):
     for place in ("shelf", "cache"):
         put(places[place] / "faces" / "a.npy")
     with pytest.raises(DataError) as refusal:
-        find_on_shelves("faces", "a.npy", places["folder"])
+        find_file("faces", "a.npy", places["folder"])
     assert str(places["folder"]) in str(refusal.value)
     assert str(places["shelf"]) not in str(refusal.value)
     assert str(places["cache"]) not in str(refusal.value)

@@ -5,8 +5,8 @@ from math import pi
 
 import numpy as np
 import pytest
-from drawing import seeds
 from hypothesis import given
+from strategies import seeds
 
 from scratchvae.datasets import draw_factors, factor_grid, load, render_sprites
 from scratchvae.datasets.shapes import FACTORS
@@ -33,11 +33,11 @@ def test_the_set_is_the_whole_grid_each_picture_drawn_from_its_factors(sprites):
 def test_every_value_of_every_factor_is_in_both_parts_alike(sprites):
     for values in sprites.factors.values():
         for value in np.unique(values):
-            assert 0.05 < sprites.testing[values == value].mean() < 0.15
+            assert 0.05 < sprites.test_mask[values == value].mean() < 0.15
 
 
 def test_the_same_rows_test_each_time(sprites):
-    assert np.array_equal(load("sprites").testing, sprites.testing)
+    assert np.array_equal(load("sprites").test_mask, sprites.test_mask)
 
 
 def test_a_grid_has_every_combination_once_the_last_changing_fastest():

@@ -5,9 +5,9 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from drawing import seeds
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import seeds
 
 from scratchvae.cli.outputs import write_array
 from scratchvae.datasets import load, tables

@@ -8,9 +8,9 @@ import zipfile
 
 import numpy as np
 import pytest
-from drawing import seeds
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import seeds
 
 from scratchvae.disk import read_arrays
 from scratchvae.disk.directory import BOMB, LARGEST_DIRECTORY

@@ -139,7 +139,7 @@ def test_a_forked_child_that_leaves_the_block_gives_nothing_back(path):
 
 @can_unlink
 def test_a_file_that_its_holder_removed_before_we_locked_it_does_not_count(path, monkeypatch):
-    asked, hold = [], lock.hold
+    asked, hold = [], lock.try_lock
 
     def hold_what_is_gone_at_first(descriptor):
         if not asked:
@@ -147,7 +147,7 @@ def test_a_file_that_its_holder_removed_before_we_locked_it_does_not_count(path,
         asked.append(descriptor)
         return hold(descriptor)
 
-    monkeypatch.setattr(lock, "hold", hold_what_is_gone_at_first)
+    monkeypatch.setattr(lock, "try_lock", hold_what_is_gone_at_first)
     with locked(path):
         assert len(asked) == 2
         with pytest.raises(LockedError), locked(path):

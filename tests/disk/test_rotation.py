@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scratchvae.disk import rotate, rotation, versions, whole_file, writing
+from scratchvae.disk import atomic_write, rotate, rotation, versions, writing
 from scratchvae.errors import FileError
 
 
@@ -15,7 +15,7 @@ class Killed(BaseException):
 
 
 def write(path, number, keep):
-    with whole_file(path, lambda: rotate(path, keep)) as file:
+    with atomic_write(path, lambda: rotate(path, keep)) as file:
         file.write(b"%d" % number)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from children import PYTHON
 
-from scratchvae.disk import check_writable, whole_file, writing
+from scratchvae.disk import atomic_write, check_writable, writing
 from scratchvae.errors import FileError
 
 WINDOWS = sys.platform == "win32"
@@ -23,7 +23,7 @@ def everything_under(folder):
 
 
 def write(path, content=b"new"):
-    with whole_file(path) as file:
+    with atomic_write(path) as file:
         file.write(content)
 
 
@@ -36,7 +36,7 @@ def regular(tmp_path):
 
 def test_the_file_appears_only_once_the_block_is_done(tmp_path):
     path = tmp_path / "a.bin"
-    with whole_file(path) as file:
+    with atomic_write(path) as file:
         file.write(b"whole")
         file.flush()
         assert not path.exists()
@@ -47,7 +47,7 @@ def test_the_file_appears_only_once_the_block_is_done(tmp_path):
 def test_the_old_content_stays_readable_until_the_new_is_complete(tmp_path):
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")
-    with whole_file(path) as file:
+    with atomic_write(path) as file:
         file.write(b"new")
         file.flush()
         assert path.read_bytes() == b"old"
@@ -60,7 +60,7 @@ def test_an_exception_in_the_block_passes_through_and_changes_nothing(tmp_path, 
     path = tmp_path / "a.bin"
     if old is not None:
         path.write_bytes(old)
-    with pytest.raises(error), whole_file(path) as file:
+    with pytest.raises(error), atomic_write(path) as file:
         file.write(b"half")
         raise error("stop")
     assert everything_under(tmp_path) == ([] if old is None else ["a.bin"])
@@ -70,7 +70,7 @@ def test_an_exception_in_the_block_passes_through_and_changes_nothing(tmp_path, 
 def test_a_disk_that_fails_in_the_block_is_a_file_error_with_the_reason(tmp_path):
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")
-    with pytest.raises(FileError, match=r"a\.bin.*No space left"), whole_file(path) as file:
+    with pytest.raises(FileError, match=r"a\.bin.*No space left"), atomic_write(path) as file:
         file.write(b"half")
         raise OSError(28, "No space left on device")
     assert path.read_bytes() == b"old"
@@ -91,7 +91,7 @@ def test_a_disk_that_fails_at_the_last_moment_is_a_file_error_and_changes_nothin
 
 
 def test_the_block_may_read_back_what_it_wrote(tmp_path):
-    with whole_file(tmp_path / "a.bin") as file:
+    with atomic_write(tmp_path / "a.bin") as file:
         file.write(b"there and back")
         file.seek(0)
         assert file.read() == b"there and back"
@@ -100,7 +100,7 @@ def test_the_block_may_read_back_what_it_wrote(tmp_path):
 
 def test_two_writers_of_one_file_do_not_mix(tmp_path):
     path = tmp_path / "a.bin"
-    with whole_file(path) as first:
+    with atomic_write(path) as first:
         first.write(b"first, and longer")
         write(path, b"second")
         assert path.read_bytes() == b"second"
@@ -173,8 +173,8 @@ flushes = pytest.mark.skipif(sys.platform == "win32", reason="Windows flushes no
 
 HALF_WRITTEN = """
 import os, signal, sys
-from scratchvae.disk import whole_file
-with whole_file(sys.argv[1]) as file:
+from scratchvae.disk import atomic_write
+with atomic_write(sys.argv[1]) as file:
     file.write(b"half")
     file.flush()
     print("half", flush=True)
@@ -232,7 +232,7 @@ def test_what_a_process_is_still_at_work_on_stays_however_long_it_takes(tmp_path
 
 
 def test_where_locks_are_unknown_no_part_is_taken_for_stale(tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, "hold", lambda _: None)
+    monkeypatch.setattr(writing, "try_lock", lambda _: None)
     path = tmp_path / "a.bin"
     with half_written(path) as other:
         other.kill()
@@ -250,7 +250,7 @@ def test_a_part_is_young_when_its_lock_goes(tmp_path, monkeypatch):
         return replace(part, path)
 
     monkeypatch.setattr(Path, "replace", look)
-    with whole_file(tmp_path / "a.bin") as file:
+    with atomic_write(tmp_path / "a.bin") as file:
         make_old(*parts_of(tmp_path))
     assert file.closed and ages[0] < writing.STALE / 2
 
@@ -324,7 +324,7 @@ def test_windows_is_given_time_to_replace_what_somebody_reads(tmp_path, monkeypa
 
     monkeypatch.setattr(Path, "replace", busy)
     monkeypatch.setattr(writing, "PATIENCE", 0.05)
-    monkeypatch.setattr(writing, "hold", lambda _: True)  # which on Windows is done otherwise
+    monkeypatch.setattr(writing, "try_lock", lambda _: True)  # which on Windows is done otherwise
     monkeypatch.setattr(sys, "platform", platform)
     path.write_bytes(b"old")
     if done:

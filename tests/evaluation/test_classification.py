@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from drawing import uniform
+from strategies import uniform
 
 import scratchvae as sv
 from scratchvae.errors import RangeError

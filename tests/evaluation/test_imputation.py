@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from drawing import normal, uniform
+from strategies import normal, uniform
 
 from scratchvae.errors import ShapeError
 from scratchvae.evaluation import imputation_error

@@ -2,8 +2,8 @@ import math
 
 import numpy as np
 import pytest
-from drawing import uniform
-from standin import STANDIN
+from fake_cupy import FAKE_CUPY
+from strategies import uniform
 
 from scratchvae.errors import ConfigError, ShapeError
 from scratchvae.evaluation import psnr
@@ -26,7 +26,7 @@ def test_the_error_is_that_of_all_pixels_of_all_rows():
 
 def test_arrays_of_a_device_and_whole_numbers_are_taken():
     clean = uniform(0, 5, 9)
-    assert psnr(STANDIN.upload(clean + 0.1), clean) == pytest.approx(20)
+    assert psnr(FAKE_CUPY.upload(clean + 0.1), clean) == pytest.approx(20)
     assert psnr([[0, 1]], [[1, 1]]) == pytest.approx(10 * math.log10(2))
 
 

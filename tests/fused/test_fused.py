@@ -5,10 +5,10 @@ GPU (`pytest -m gpu`); and what `fused` makes of a part.
 import emulated
 import numpy as np
 import pytest
-from drawing import batches, normal, seeds, uniform, widths
 from emulated import EMULATED
+from fake_cupy import FAKE_CUPY
 from hypothesis import given
-from standin import STANDIN
+from strategies import batches, normal, seeds, uniform, widths
 
 import scratchvae as sv
 from scratchvae.backend import NUMPY, to_numpy
@@ -353,8 +353,8 @@ def test_an_optimizer_and_what_it_remembers(elsewhere, make, dtype):
         device.step(elsewhere.upload(gradient))
         assert device.t == host.t == t + 1
         np.testing.assert_allclose(to_numpy(theta_device), theta, rtol=rough, atol=rough)
-        for name, memory in host.memory.items():
-            np.testing.assert_allclose(to_numpy(device.memory[name]), memory, rtol=rough, atol=rough)
+        for name, memory in host.state.items():
+            np.testing.assert_allclose(to_numpy(device.state[name]), memory, rtol=rough, atol=rough)
 
 
 CHECKED = {  # above, each against its plain class
@@ -544,7 +544,7 @@ def test_a_part_of_ones_own_gives_the_same_numbers(elsewhere):
     all_agree(found[1], found[0], "float64")
 
 
-@pytest.mark.parametrize("backend", [NUMPY, STANDIN], ids=["numpy", "standin"])
+@pytest.mark.parametrize("backend", [NUMPY, FAKE_CUPY], ids=["numpy", "fake_cupy"])
 def test_where_nothing_compiles_every_part_stays_as_it_is(backend):
     assert variants(backend) == {}
     for part in (

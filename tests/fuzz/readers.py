@@ -20,7 +20,7 @@ from scratchvae.cli.config_file import read_settings
 from scratchvae.cli.parser import make_parser
 from scratchvae.cli.train_options import OPTIONS
 from scratchvae.datasets import load, uci
-from scratchvae.datasets.content import Content, read_contents
+from scratchvae.datasets.checksums import ArrayChecksum, read_contents
 from scratchvae.datasets.idx import FILES
 from scratchvae.errors import CheckpointWarning
 from scratchvae.io import open_archive
@@ -78,7 +78,7 @@ def is_dataset(data: Any, most: float = np.inf) -> bool:
     rows, labels = data.part("all")
     n, d = rows.shape
     parts = [part.images for part in (data.train, data.test)]
-    if data.testing is not None:  # we cut it
+    if data.test_mask is not None:  # we cut it
         tenth = rows[9::10]
         if (
             n < 10
@@ -196,7 +196,7 @@ def are_settings(result: Any, whole: list[Any], folder: Path, made: bool) -> boo
 def model_cases() -> list[Case]:
     shape = {"latent_dim": 2, "hidden": (3,)}
     models = [
-        sv.VAE(input_dim=4, **shape, likelihood="gaussian_learnt", image_shape=(2, 2)),
+        sv.VAE(input_dim=4, **shape, likelihood="gaussian_learned", image_shape=(2, 2)),
         sv.IWAE(input_dim=4, **shape, dtype="float64"),
         sv.Autoencoder(input_dim=4, **shape), sv.ConditionalVAE(input_dim=4, **shape, classes=3),
         sv.VAE(input_dim=4, **shape, missing=True),
@@ -206,7 +206,7 @@ def model_cases() -> list[Case]:
         ),
         sv.VAE(input_dim=4, **shape, objective=ImportanceWeighted(3)),
     ]  # fmt: skip
-    models[0].notes = {"data": "digits", "é": [1, 2.5, None]}
+    models[0].metadata = {"data": "digits", "é": [1, 2.5, None]}
     cases = [saved(lambda path, model=model: sv.save(model, path)) for model in models]
     cases += [
         path.read_bytes() for path in sorted(WRITTEN_BEFORE.glob("format_2*.npz")) if path.stem != "format_2_checkpoint"
@@ -233,7 +233,7 @@ def weights(model: Any) -> tuple[Any, ...]:
     """All that makes one model or encoder another."""
     params = {name: (array.shape, array.dtype.str, array.tobytes()) for name, array in model.params.items()}
     whole = getattr(model, "_model", model)  # that of an encoder
-    return type(model).__name__, whole.to_config(), model.notes, params
+    return type(model).__name__, whole.to_config(), model.metadata, params
 
 
 def right_model(result: Any, whole: list[Any], folder: Path, made: bool) -> bool:
@@ -291,7 +291,7 @@ def same_bits(result: Any, whole: list[Any], folder: Path, made: bool) -> bool:
     return made or {result} == set(whole)
 
 
-CONTENT = {"": Content("float32", (10, 4), hashlib.sha256(ROWS.tobytes()).hexdigest())}
+CONTENT = {"": ArrayChecksum("float32", (10, 4), hashlib.sha256(ROWS.tobytes()).hexdigest())}
 
 
 def known_table() -> list[Case]:

@@ -22,7 +22,7 @@ from itertools import cycle
 from pathlib import Path
 
 import numpy as np
-from touchy import Touchy
+from diverging_sgd import Touchy
 
 import scratchvae as sv
 from scratchvae.errors import BackendError, DivergedError, DivergenceWarning
@@ -31,19 +31,19 @@ from scratchvae.training import GaussianNoise, KLCycles, KLWarmUp, Masking, Salt
 
 # --- how things are called: what takes another name, or another argument, is changed here and nowhere else
 
-LEARNED, HETEROSCEDASTIC = "gaussian_learnt", "gaussian_decoded"
+LEARNED, HETEROSCEDASTIC = "gaussian_learned", "gaussian_heteroscedastic"
 
 
 def impute(vae, x, **how):
-    return vae.complete(x, **how)
+    return vae.impute(x, **how)
 
 
 def traverse(model, x, labels=None, **how):
-    return with_labels(model, labels, "walk", x, **how)
+    return with_labels(model, labels, "traverse", x, **how)
 
 
 def swap_class(model, x, labels=None):
-    return model.transfer(x, labels)
+    return model.swap_class(x, labels)
 
 
 def with_labels(model, labels, method, *given, **how):
@@ -67,9 +67,9 @@ def backward_to_inputs(model):
     return dx, gradients.eps
 
 
-def fit(trainer, rows, epochs, spread=None, **how):
-    if spread is not None:
-        how["spread"] = spread
+def fit(trainer, rows, epochs, input_std=None, **how):
+    if input_std is not None:
+        how["input_std"] = input_std
     try:
         return trainer.fit(rows, epochs, **how)
     finally:  # the weight of the classifier, which the numbers of a later forward were recorded with
@@ -346,13 +346,13 @@ def killing(schedule, at):
     """The schedule, which ends the process in update `at`, but once only; at None it does not."""
     ends = [at]
 
-    def rate(t):
+    def learning_rate(t):
         if t in ends:
             ends.clear()
             raise Killed
         return schedule(t)
 
-    return rate
+    return learning_rate
 
 
 def resumed(*of, at, ends="rate", every=2, epochs=3, optimizer=Adam, schedule=None, train=None, how=None, **settings):
@@ -438,8 +438,8 @@ def learning_from(dtype, *of, **settings):
 def spread_out(*of, how=None, **settings):
     """Training on rows that are drawn anew each time, from around what is given."""
     it = Study(*of, **settings)
-    spread = np.random.default_rng(4).random(it.x.shape)
-    return {**told_of_history(it.fit(it.trainer(), 2, spread=spread, **(how or {}))), **it.told()}
+    input_std = np.random.default_rng(4).random(it.x.shape)
+    return {**told_of_history(it.fit(it.trainer(), 2, input_std=input_std, **(how or {}))), **it.told()}
 
 
 def no_labels(*of, **settings):

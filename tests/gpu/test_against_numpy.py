@@ -68,7 +68,7 @@ def test_models_and_likelihoods(same, kind, likelihood, missing):
         results += [model.embed(X), model.reconstruct(X), *model.terms(data)]
         if kind is not sv.Autoencoder:
             results += [model.sample(3), model.denoise(X, 2), model.interpolate(X[0], X[1], 4)]
-            results += [model.walk(X[0]), model.analogy(X[0], X[1], X[2:5])]
+            results += [model.traverse(X[0]), model.analogy(X[0], X[1], X[2:5])]
             results += [model.loss_and_grads(data)[0], *model.loss_and_grads(data)[1].values()]
         return results
 
@@ -106,7 +106,7 @@ def test_the_conditional_model(same):
     def compute(backend):
         fit = {"labels": LABELS, "validation_labels": LABELS[:20]}
         model, results = trained(sv.ConditionalVAE, backend, classes=3, fit=fit)
-        results += [model.sample(4, labels=[0, 1, 2, 0]), model.transfer(X[:4], LABELS[:4]), *model.encode(X, LABELS)]
+        results += [model.sample(4, labels=[0, 1, 2, 0]), model.swap_class(X[:4], LABELS[:4]), *model.encode(X, LABELS)]
         return [*results, *model.elbo(X, labels=LABELS), model.loss_and_grads(X, labels=LABELS)[0]]
 
     same(compute)
@@ -133,7 +133,7 @@ def test_imputation(same, method, likelihood):
         results = []
         for draws in ({}, {"draws": 2}):
             try:
-                results.append(model.complete(gaps, method=method, samples=6, **draws))
+                results.append(model.impute(gaps, method=method, samples=6, **draws))
             except DivergedError:  # pseudo-Gibbs may run away on a model this young, and then does so on both
                 results.append(np.full(gaps.shape, np.nan))
         return results

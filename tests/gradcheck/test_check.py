@@ -4,11 +4,12 @@ from functools import wraps
 
 import numpy as np
 import pytest
-from drawing import batches, normal, seeds, widths
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import batches, normal, seeds, widths
 
-from scratchvae.gradcheck import check, check_gradient, contract
+from scratchvae.gradcheck import check, check_gradient
+from scratchvae.gradcheck import checks as gradcheck_checks
 
 WIDE = np.finfo(np.longdouble).eps < np.finfo(np.float64).eps
 
@@ -190,7 +191,7 @@ def test_a_gradient_that_is_not_finite_is_named_with_its_coordinate(value, coord
 
 
 def test_where_long_double_is_no_wider_than_double_it_is_not_claimed(monkeypatch):
-    monkeypatch.setattr(contract, "WIDER", False)
+    monkeypatch.setattr(gradcheck_checks, "WIDER", False)
     report = check(layer, layer_vjp, *drawn(0, 2, 2))
     assert report.passed
     assert not report.long_double

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from drawing import normal, seeds
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import normal, seeds
 
 from scratchvae.gradcheck.finite_difference import derivative
 

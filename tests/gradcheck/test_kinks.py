@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from drawing import batches, normal, seeds, widths
 from hypothesis import assume, given
+from strategies import batches, normal, seeds, widths
 
 from scratchvae.gradcheck import check
 

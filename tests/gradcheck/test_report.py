@@ -6,8 +6,8 @@ from functools import partial
 
 import numpy as np
 import pytest
-from drawing import batches, normal, seeds, widths
 from hypothesis import given, settings
+from strategies import batches, normal, seeds, widths
 
 from scratchvae.gradcheck import Argument, Report, check, check_gradient
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawing import hidden_layers, seeds
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import hidden_layers, seeds
 
 from scratchvae import IWAE, VAE, Autoencoder, ConditionalVAE, SemiSupervisedVAE, Trainer, load, load_encoder, save
 from scratchvae.errors import BackendError, ConfigError, FileError, ScratchVAEError
@@ -28,7 +28,7 @@ def sha256(content):
 
 def small_model():
     model = VAE(6, 2, hidden=(3,), image_shape=(2, 3), beta=0.5, seed=3)
-    model.notes = NOTES
+    model.metadata = NOTES
     return model
 
 
@@ -64,12 +64,12 @@ def test_a_model_comes_back_bit_for_bit_and_computes_the_same(tmp_path, kind, co
     rng = np.random.default_rng(seed)
     model = kind(**config)
     model.theta[...] = rng.normal(size=model.theta.size)
-    model.notes = {"seed": seed}
+    model.metadata = {"seed": seed}
     save(model, path)
     again = load(path)
     assert type(again) is kind
     assert again.config == model.config
-    assert again.notes == model.notes
+    assert again.metadata == model.metadata
     assert again.theta.dtype == model.theta.dtype
     assert again.theta.tobytes() == model.theta.tobytes()
     x = rng.random((4, config["input_dim"]))
@@ -273,13 +273,13 @@ def test_a_configuration_of_more_than_the_file_holds_takes_no_room(file, argumen
 @versions
 def test_notes_that_are_no_notes_do_not_keep_a_model_from_loading(file, version):
     seal(file, header_with(notes=[1]), version=version)
-    assert load(file).notes == {}
+    assert load(file).metadata == {}
 
 
 @pytest.mark.parametrize("notes", [{"long": "x" * 2**20}, {"number": 10**500}, {"object": object()}, {1, 2}])
 def test_notes_that_could_not_be_read_again_are_refused_and_nothing_is_written(file, notes):
     before, model = file.read_bytes(), small_model()
-    model.notes = notes
+    model.metadata = notes
     with pytest.raises(ConfigError):
         save(model, file)
     assert file.read_bytes() == before
@@ -361,7 +361,7 @@ def test_a_file_with_damaged_bytes_is_refused_or_gives_the_very_model(file, flip
     except ScratchVAEError:
         return
     assert model.theta.tobytes() == small_model().theta.tobytes()
-    assert (model.config, model.notes) == (small_model().config, NOTES)
+    assert (model.config, model.metadata) == (small_model().config, NOTES)
 
 
 def test_a_backend_that_is_none_is_refused(file):
@@ -383,7 +383,7 @@ def test_a_model_is_kept_on_the_disk_only_once_it_was_read_again(file, monkeypat
 
 MODELS = [
     VAE(6, 2, hidden=(3,)),
-    VAE(6, 2, hidden=(3,), likelihood="gaussian_learnt", missing=True),
+    VAE(6, 2, hidden=(3,), likelihood="gaussian_learned", missing=True),
     IWAE(6, 2, hidden=(3,), importance_samples=4),
     ConditionalVAE(6, 2, hidden=(3,), classes=3),
     SemiSupervisedVAE(6, 2, hidden=(3,), classes=3),
@@ -394,7 +394,7 @@ MODELS = [
 @pytest.mark.parametrize("model", MODELS, ids=repr)
 def test_the_encoder_alone_gives_the_bits_of_the_whole_from_fewer_weights(tmp_path, model):
     path = tmp_path / "model.npz"
-    model.notes = {"data": "digits"}
+    model.metadata = {"data": "digits"}
     save(model, path)
     encoder, x = load_encoder(path), np.random.default_rng(0).random((5, 6))
     told = {"labels": [0, 1, 2, 0, 1]} if model.classes else {}
@@ -402,7 +402,7 @@ def test_the_encoder_alone_gives_the_bits_of_the_whole_from_fewer_weights(tmp_pa
     for one, other in zip(encoder.encode(x, **told), model.encode(x, **told), strict=True):
         assert one.tobytes() == other.tobytes()
     assert encoder.config == model.config
-    assert encoder.notes == model.notes
+    assert encoder.metadata == model.metadata
     assert encoder.params.keys() == {name for name in model.params if name.startswith(("encoder", "classifier"))}
     assert "Encoder of " + type(model).__name__ in repr(encoder)
 
@@ -426,7 +426,7 @@ def test_labels_for_an_encoder_that_takes_none_are_refused(file):
 HERE = Path(__file__).parent
 FORMAT_2 = {  # written by the code that wrote no later one, of models that were trained for six steps
     "format_2.npz": lambda: VAE(
-        6, 2, (4,), "tanh", "gaussian_learnt", beta=0.5, seed=3, sigma=0.5, free_bits=0.05, image_shape=(2, 3)
+        6, 2, (4,), "tanh", "gaussian_learned", beta=0.5, seed=3, sigma=0.5, free_bits=0.05, image_shape=(2, 3)
     ),
     "format_2_IWAE.npz": lambda: IWAE(6, 2, (4,), seed=3, importance_samples=3, missing=True),
     "format_2_ConditionalVAE.npz": lambda: ConditionalVAE(
@@ -435,7 +435,9 @@ FORMAT_2 = {  # written by the code that wrote no later one, of models that were
     "format_2_SemiSupervisedVAE.npz": lambda: SemiSupervisedVAE(
         6, 2, (4,), seed=3, classes=3, alpha=2.0, init="glorot_normal"
     ),
-    "format_2_Autoencoder.npz": lambda: Autoencoder(6, 2, (4,), likelihood="gaussian_decoded", seed=3, dtype="float64"),
+    "format_2_Autoencoder.npz": lambda: Autoencoder(
+        6, 2, (4,), likelihood="gaussian_heteroscedastic", seed=3, dtype="float64"
+    ),
 }
 X_2 = np.linspace(0, 1, 72, dtype="float32").reshape(12, 6)[np.random.default_rng(7).permutation(12)]
 
@@ -443,7 +445,7 @@ X_2 = np.linspace(0, 1, 72, dtype="float32").reshape(12, 6)[np.random.default_rn
 def test_a_model_of_format_1_is_read():
     model, twin = load(HERE / "format_1.npz"), VAE(3, 1, hidden=(2,), seed=3)
     assert model.theta.tobytes() == twin.theta.tobytes()
-    assert model.notes == {"data": "digits"} and model.config == twin.config
+    assert model.metadata == {"data": "digits"} and model.config == twin.config
     x = np.linspace(0, 1, 12).reshape(4, 3)
     assert model.reconstruct(x).tobytes() == twin.reconstruct(x).tobytes()
     assert load_encoder(HERE / "format_1.npz").embed(x).tobytes() == twin.embed(x).tobytes()
@@ -453,7 +455,7 @@ def test_a_model_of_format_1_is_read():
 def test_a_model_of_format_2_is_read_with_its_weights_and_gives_what_it_gave(name):
     model, made = load(HERE / name), FORMAT_2[name]()
     assert type(model) is type(made) and model.config == made.config and repr(model) == repr(made)
-    expected = model.notes
+    expected = model.metadata
     assert sha256(model.theta.tobytes()) == expected["theta"]
     told = {"labels": [0, 1]} if model.classes else {}
     x = X_2[:2]
@@ -470,7 +472,7 @@ def test_what_was_read_from_an_earlier_format_is_written_in_the_present_one(tmp_
     assert json.loads(str(members_of(tmp_path / "again.npz")["scratchvae"]))["format"] == 3
     again = load(tmp_path / "again.npz")
     assert again.theta.tobytes() == model.theta.tobytes()
-    assert (again.config, again.notes) == (model.config, model.notes)
+    assert (again.config, again.metadata) == (model.config, model.metadata)
 
 
 CHECKPOINT_2 = HERE / "format_2_checkpoint.npz"  # of the very training that format_2.npz is the end of

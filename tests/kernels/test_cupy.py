@@ -7,9 +7,9 @@ made into source, and how, CuPy keeps to itself: the first part of this file fol
 import inspect
 from importlib.util import find_spec
 
+import fake_cupy
 import numpy as np
 import pytest
-import standin
 
 from scratchvae.fused.kernels import SOURCES, Elementwise, compiled
 
@@ -105,8 +105,8 @@ def test_a_kernel_with_a_mistake_does_not():
         compile_source(source_of(compiled(cupy, wrong), "float32", 1))
 
 
-UFUNCS = standin.UFUNCS.split()
-FUNCTIONS = [name for name in vars(standin.Module) if not name.startswith("__") and name not in UFUNCS]
+UFUNCS = fake_cupy.UFUNCS.split()
+FUNCTIONS = [name for name in vars(fake_cupy.Module) if not name.startswith("__") and name not in UFUNCS]
 METHODS = "astype copy fill get reshape set sum min max __getitem__ __setitem__ __len__ __iadd__ __rsub__ __neg__"
 
 
@@ -124,13 +124,13 @@ def test_each_ufunc_of_the_stand_in_is_one_of_cupys(name):
 def test_each_function_of_the_stand_in_is_in_cupy_with_its_arguments(name):
     theirs = getattr(cupy, name)
     theirs = theirs if inspect.isfunction(theirs) else type(theirs).__call__  # matmul is an object
-    assert parameters(getattr(standin.Module, name)) - {"a", "b"} <= parameters(theirs)
+    assert parameters(getattr(fake_cupy.Module, name)) - {"a", "b"} <= parameters(theirs)
 
 
 @pytest.mark.parametrize("name", [*METHODS.split(), "T", "dtype", "ndim", "shape", "size"])
 def test_each_method_of_the_stand_ins_arrays_is_one_of_cupys(name):
     assert hasattr(cupy.ndarray, name)
-    assert hasattr(standin.DeviceArray, name)
+    assert hasattr(fake_cupy.DeviceArray, name)
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)

@@ -1,13 +1,13 @@
 """How many launches a step takes, and whether it waits; and that the machine this is counted on is strict."""
 
 import emulated
+import fake_cupy
 import numpy as np
 import pytest
-import standin
-from drawing import uniform
 from emulated import EMULATED
-from standin import STANDIN, DeviceArray
+from fake_cupy import FAKE_CUPY, DeviceArray
 from steps import state_after
+from strategies import uniform
 
 import scratchvae as sv
 from scratchvae.backend import to_numpy
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(emulated.COMPILER is None, reason="no C++ compil
 
 # What a step of training adds to forward, backward and update are the sums of the epoch: those of the objective's terms
 # and, for the history, that of the KL of each latent dimension.
-@pytest.mark.parametrize(("backend", "update", "step"), [(EMULATED, 29, 31), (STANDIN, 74, 81)])
+@pytest.mark.parametrize(("backend", "update", "step"), [(EMULATED, 29, 31), (FAKE_CUPY, 74, 81)])
 def test_an_update_of_the_reference_network_is_under_thirty_launches_and_a_step_waits_for_nothing(
     backend, update, step
 ):
@@ -26,24 +26,24 @@ def test_an_update_of_the_reference_network_is_under_thirty_launches_and_a_step_
     state = state_after(trainer, uniform(0, 16, 784))
     x, eps = (backend.upload(uniform(0, 8, width).astype("float32")) for width in (784, 20))
     state.train_step(x)
-    launches, reads = standin.launches, standin.reads
+    launches, reads = fake_cupy.launches, fake_cupy.reads
     state.train_step(x)
-    assert (standin.launches - launches, standin.reads - reads) == (step, 0)
-    launches = standin.launches
+    assert (fake_cupy.launches - launches, fake_cupy.reads - reads) == (step, 0)
+    launches = fake_cupy.launches
     model.forward(x, eps)
     model.backward()
     trainer.optimizer.step(model.dtheta)
-    assert (standin.launches - launches, standin.reads - reads) == (update, 0)
+    assert (fake_cupy.launches - launches, fake_cupy.reads - reads) == (update, 0)
 
 
 def launched(call):
-    before = standin.launches
+    before = fake_cupy.launches
     call()
-    return standin.launches - before
+    return fake_cupy.launches - before
 
 
 def test_what_is_fused_is_one_launch_where_its_plain_class_takes_several():
-    fused_vae, plain = (sv.VAE(9, 2, (8,), backend=backend) for backend in (EMULATED, STANDIN))
+    fused_vae, plain = (sv.VAE(9, 2, (8,), backend=backend) for backend in (EMULATED, FAKE_CUPY))
     x = EMULATED.upload(uniform(0, 5, 9).astype("float32"))
     eps = EMULATED.upload(uniform(1, 5, 2).astype("float32"))
     counted = {}

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from drawing import seeds, uniform
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import seeds, uniform
 
 import scratchvae as sv
 from scratchvae.backend import NUMPY

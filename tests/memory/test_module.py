@@ -6,8 +6,8 @@ import pickle
 
 import numpy as np
 import pytest
-from drawing import normal, uniform
-from standin import STANDIN
+from fake_cupy import FAKE_CUPY
+from strategies import normal, uniform
 
 import scratchvae as sv
 from scratchvae import layers, objectives, probability
@@ -15,7 +15,7 @@ from scratchvae.backend import NUMPY, to_numpy
 from scratchvae.errors import ConfigError, DTypeError, ReadOnlyError, ShapeError
 from scratchvae.layers import ConditionalLinear, Layer, Linear, ReLU, Sequential, Tanh
 from scratchvae.memory import BatchBuffers, FlatVector, Module, arguments_of, check_methods, required
-from scratchvae.probability import Gaussian, GaussianLearnt, MaskedLikelihood
+from scratchvae.probability import Gaussian, GaussianLearned, MaskedLikelihood
 
 
 class Scale(Layer):
@@ -106,7 +106,7 @@ def test_parameters_are_named_by_the_way_to_them_and_own_ones_by_themselves():
         "a": (3,),
     }
     assert Sequential(Linear(4, 4), ReLU(), Scale(4)).parameter_shapes() == {"0.W": (4, 4), "0.b": (4,), "2.s": (4,)}
-    assert MaskedLikelihood(GaussianLearnt()).parameter_shapes() == {"logvar": (1,)}  # a child without a name
+    assert MaskedLikelihood(GaussianLearned()).parameter_shapes() == {"logvar": (1,)}  # a child without a name
 
 
 def test_parameters_and_gradients_become_attributes_which_are_views_of_what_was_lent():
@@ -261,9 +261,9 @@ def test_the_seed_of_one_module_moves_no_other():
 
 def test_a_module_on_a_device_has_its_parameters_there():
     module = Scale(4)
-    module.bind(BatchBuffers(STANDIN, "float64", 3), (4,))
-    assert type(module.s) is type(module.ds) is STANDIN.array_type
-    assert to_numpy(module.forward(STANDIN.upload(normal(0, 3, 4)))).tolist() == np.zeros((3, 4)).tolist()
+    module.bind(BatchBuffers(FAKE_CUPY, "float64", 3), (4,))
+    assert type(module.s) is type(module.ds) is FAKE_CUPY.array_type
+    assert to_numpy(module.forward(FAKE_CUPY.upload(normal(0, 3, 4)))).tolist() == np.zeros((3, 4)).tolist()
 
 
 ARGUMENTS = {  # of what is made with any, or is to be made with others than by default
@@ -276,7 +276,7 @@ ARGUMENTS = {  # of what is made with any, or is to be made with others than by 
     "ConditionalSequential": (ConditionalLinear(3, 2, 4), ReLU()),
     "FreeBits": (0.3,),
     "Gaussian": (0.1,),
-    "GaussianLearnt": (0.2,),
+    "GaussianLearned": (0.2,),
     "MaskedLikelihood": (Gaussian(0.3),),
     "ELBO": (4.0, 0.2),
     "ImportanceWeighted": (7,),

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from drawing import normal, uniform
-from standin import STANDIN
+from fake_cupy import FAKE_CUPY
 from steps import state_after
+from strategies import normal, uniform
 
 import scratchvae as sv
 from scratchvae.backend import to_numpy
@@ -42,7 +42,7 @@ def test_samples_are_of_the_class_that_is_asked_for_and_of_any_without(model):
 
 
 def test_one_style_in_every_class_is_the_same_code_decoded_for_each(model):
-    styles = model.transfer(X, Y)
+    styles = model.swap_class(X, Y)
     assert styles.shape == (7, 3, 6)
     for k in range(3):
         assert np.array_equal(styles[:, k], model.decode(model.embed(X, Y), k))
@@ -53,7 +53,7 @@ def test_style_and_class_are_told_apart_where_they_are_independent():
     rng = np.random.default_rng(0)
     y, style = rng.integers(3, size=600), rng.standard_normal((600, 1))
     x = np.hstack([np.eye(3)[y] * 4, style, -style, 2 * style]) + 0.1 * rng.standard_normal((600, 6))
-    model = sv.ConditionalVAE(6, 2, (16,), "tanh", "gaussian_learnt", classes=3)
+    model = sv.ConditionalVAE(6, 2, (16,), "tanh", "gaussian_learned", classes=3)
     sv.Trainer(model, lr=1e-2, batch_size=50).fit(x, 40, labels=y)
     z, variance = model.embed(x, y), model.encode(x, y)[1]
     used = np.exp(variance).mean(axis=0) < 0.5
@@ -63,7 +63,7 @@ def test_style_and_class_are_told_apart_where_they_are_independent():
     assert np.abs(np.corrcoef(z[:, used].T, style[:, 0])[-1, :-1]).max() > 0.95
     drawn = model.sample(300, labels=1)
     assert np.abs(drawn[:, :3].mean(axis=0) - [0, 4, 0]).max() < 0.3
-    transferred = model.transfer(x[:50], y[:50])
+    transferred = model.swap_class(x[:50], y[:50])
     assert np.abs(transferred[:, 2, 3] - style[:50, 0]).mean() < 0.2
     assert np.abs(transferred[:, 2, 2] - 4).mean() < 0.3
 
@@ -71,14 +71,14 @@ def test_style_and_class_are_told_apart_where_they_are_independent():
 def test_every_method_takes_the_class_of_its_rows_or_one_for_all_of_them(model):
     path = model.interpolate(X[0], X[1], 4, labels=2)
     assert np.array_equal(path[[0, -1]], model.reconstruct(X[:2], 2))
-    assert np.array_equal(model.walk(dimension=1, values=[0.5], labels=2), model.decode([[0.0, 0.5]], 2))
-    assert np.array_equal(model.walk(X[0], 0, [1.0, 2.0], labels=1)[:1], model.walk(X[0], 0, [1.0], labels=1))
+    assert np.array_equal(model.traverse(dimension=1, values=[0.5], labels=2), model.decode([[0.0, 0.5]], 2))
+    assert np.array_equal(model.traverse(X[0], 0, [1.0, 2.0], labels=1)[:1], model.traverse(X[0], 0, [1.0], labels=1))
     assert np.allclose(model.analogy(X[0], X[0], X[2], labels=2), model.reconstruct(X[2:3], 2)[0])
     assert np.allclose(model.analogy(X[:3], X[:3], X[3:5], labels=1), model.reconstruct(X[3:5], 1))
     assert np.array_equal(model.denoise(X, labels=Y), model.reconstruct(X, Y))
     assert model.denoise(X, draws=3, labels=Y).shape == X.shape
     for labels in (2, np.full(7, 2), [2] * 7):
-        for method in (model.encode, model.embed, model.reconstruct, model.denoise, model.transfer, model.terms):
+        for method in (model.encode, model.embed, model.reconstruct, model.denoise, model.swap_class, model.terms):
             for one, other in zip(method(X, labels=labels), method(X, labels=2), strict=True):
                 assert np.array_equal(one, other)
     assert np.array_equal(model.decode(normal(0, 3, 2), labels=[2, 2, 2]), model.decode(normal(0, 3, 2), 2))
@@ -92,10 +92,10 @@ def test_every_method_asks_for_the_class(model):
         lambda: model.reconstruct(X),
         lambda: model.interpolate(X[0], X[1]),
         lambda: model.analogy(X[0], X[1], X[2]),
-        lambda: model.walk(),
+        lambda: model.traverse(),
         lambda: model.denoise(X),
         lambda: model.denoise(X, draws=2),
-        lambda: model.transfer(X),
+        lambda: model.swap_class(X),
         lambda: model.terms(X),
         lambda: model.elbo(X),
         lambda: model.loss_and_grads(X),
@@ -146,7 +146,7 @@ def test_a_model_without_classes_takes_no_labels():
         lambda: trainer.fit(X, 1, labels=Y),
         lambda: trainer.step(X, Y),
         lambda: sv.score(vae, X, labels=Y),
-        lambda: trainer.fit(X, 1, spread=X),
+        lambda: trainer.fit(X, 1, input_std=X),
         lambda: trainer.fit(X, 1, labelled_share=0.5),
     ):
         with pytest.raises(ConfigError, match="takes"):
@@ -169,16 +169,16 @@ def test_it_is_saved_and_loaded_bit_for_bit_and_turned_to_another_dtype(kind, tm
 
 @pytest.mark.parametrize("kind", [sv.ConditionalVAE, sv.SemiSupervisedVAE])
 def test_on_a_device_it_computes_the_same_and_reads_nothing_back_in_a_step(kind):
-    import standin
+    import fake_cupy
 
-    here, there = (kind(6, 2, (5,), classes=3, backend=backend) for backend in ("numpy", STANDIN))
+    here, there = (kind(6, 2, (5,), classes=3, backend=backend) for backend in ("numpy", FAKE_CUPY))
     trainers = [sv.Trainer(model, batch_size=3) for model in (here, there)]
     for trainer in trainers:
         trainer.fit(X, 3, labels=Y)
     np.testing.assert_allclose(to_numpy(there.theta), here.theta, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(to_numpy(there.transfer(X, Y)), here.transfer(X, Y), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(to_numpy(there.swap_class(X, Y)), here.swap_class(X, Y), rtol=1e-4, atol=1e-6)
     state = state_after(trainers[1], X, labels=Y)
     batches = [(x, state.train_step(x)) for x in state.batches]
-    reads = standin.reads
+    reads = fake_cupy.reads
     state.train_step(batches[-1][0])
-    assert standin.reads == reads
+    assert fake_cupy.reads == reads

@@ -5,9 +5,9 @@ import pickle
 
 import numpy as np
 import pytest
-from drawing import uniform
 from emulated import needs_compiler
-from standin import STANDIN
+from fake_cupy import FAKE_CUPY
+from strategies import uniform
 
 import scratchvae as sv
 from scratchvae.backend import NUMPY, get_backend, to_numpy
@@ -17,7 +17,7 @@ from scratchvae.optim import SGD, Adam, AdamW, Cosine
 from scratchvae.training import KLWarmUp, Masking
 
 MODELS = {
-    "VAE": lambda **k: sv.VAE(9, 3, (8, 4), "gelu", "gaussian_learnt", sigma=0.5, image_shape=(3, 3), **k),
+    "VAE": lambda **k: sv.VAE(9, 3, (8, 4), "gelu", "gaussian_learned", sigma=0.5, image_shape=(3, 3), **k),
     "free bits": lambda **k: sv.VAE(9, 3, (8,), free_bits=0.1, beta=2.0, **k),
     "missing": lambda **k: sv.VAE(9, 3, (8,), missing=True, **k),
     "IWAE": lambda **k: sv.IWAE(9, 3, (8,), importance_samples=3, **k),
@@ -38,7 +38,7 @@ def used(make, **settings):
     model = make(seed=3, **settings)
     labels = {"labels": 1} if model.classes else {}
     sv.Trainer(model, batch_size=4).step(X, **labels)
-    model.notes = {"data": "here", "of": {"more": [1]}}
+    model.metadata = {"data": "here", "of": {"more": [1]}}
     return model
 
 
@@ -57,7 +57,7 @@ def test_a_copy_gives_the_same_bits_and_shares_nothing(make, dtype, copied):
     model = used(make, dtype=dtype)
     twin = copied(model)
     assert type(twin) is type(model) and repr(twin) == repr(model)
-    assert (twin.config, twin.notes, twin.backend) == (model.config, model.notes, model.backend)
+    assert (twin.config, twin.metadata, twin.backend) == (model.config, model.metadata, model.backend)
     assert np.array_equal(twin.theta, model.theta)
     for one, other in zip(*(answers(m)[0] for m in (model, twin)), strict=True):
         assert np.array_equal(one, other)
@@ -65,9 +65,9 @@ def test_a_copy_gives_the_same_bits_and_shares_nothing(make, dtype, copied):
 
     before = twin.theta.copy()
     sv.Trainer(model, batch_size=4).step(X, **({"labels": 2} if model.classes else {}))
-    model.notes["data"] = "there"
+    model.metadata["data"] = "there"
     assert np.array_equal(twin.theta, before)
-    assert twin.notes["data"] == "here" and twin.config is not model.config
+    assert twin.metadata["data"] == "here" and twin.config is not model.config
     assert twin.lock is not model.lock and twin.updating is not model.updating
 
 
@@ -84,16 +84,16 @@ def test_a_copy_is_whole_its_parameters_are_views_of_its_vector(copied):
 def test_a_copy_in_memory_does_not_know_what_is_written_in_the_others_notes_deep_down():
     model = used(MODELS["VAE"])
     twin = copy.deepcopy(model)
-    model.notes["of"]["more"].append(2)
-    assert twin.notes["of"]["more"] == [1]
+    model.metadata["of"]["more"].append(2)
+    assert twin.metadata["of"]["more"] == [1]
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy], ids=["copy", "deepcopy"])
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
 def test_a_model_on_a_device_is_copied_by_way_of_the_host(make, copied):
-    model = used(make, backend=STANDIN)
+    model = used(make, backend=FAKE_CUPY)
     twin = copied(model)
-    assert twin.backend is STANDIN
+    assert twin.backend is FAKE_CUPY
     for one, other in zip(*(answers(m)[0] for m in (model, twin)), strict=True):
         assert np.array_equal(one, other)
     (weights,) = (part for part in model.__reduce__()[1] if hasattr(part, "dtype"))
@@ -109,7 +109,7 @@ def test_an_encoder_alone_is_copied_as_a_whole_model_is(make, copied, tmp_path):
     twin = copied(encoder)
     labels = {"labels": [0, 1, 2, 3, 0]} if model.classes else {}
     assert np.array_equal(twin.embed(X, **labels), model.embed(X, **labels))
-    assert (repr(twin), twin.config, twin.notes) == (repr(encoder), encoder.config, encoder.notes)
+    assert (repr(twin), twin.config, twin.metadata) == (repr(encoder), encoder.config, encoder.metadata)
     for name, view in encoder.params.items():
         view[...] = 0.0
         assert name in twin.params
@@ -118,7 +118,7 @@ def test_an_encoder_alone_is_copied_as_a_whole_model_is(make, copied, tmp_path):
 
 def test_a_backend_is_found_by_its_name():
     assert copy.deepcopy(NUMPY) is NUMPY is pickle.loads(pickle.dumps(NUMPY)) is get_backend("numpy")
-    assert copy.deepcopy(STANDIN) is STANDIN
+    assert copy.deepcopy(FAKE_CUPY) is FAKE_CUPY
 
 
 def test_weights_are_copied_under_the_lock(monkeypatch):
@@ -177,10 +177,10 @@ def test_a_trainer_of_any_model_is_copied_before_its_first_step_and_after(make, 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy], ids=["copy", "deepcopy"])
 def test_a_trainer_on_a_device_is_copied_by_way_of_the_host(copied):
-    trainer = sv.Trainer(MODELS["VAE"](backend=STANDIN), batch_size=4)
+    trainer = sv.Trainer(MODELS["VAE"](backend=FAKE_CUPY), batch_size=4)
     trainer.fit(X, 1)
     twin = copied(trainer)
-    assert twin.model.backend is STANDIN
+    assert twin.model.backend is FAKE_CUPY
     assert np.array_equal(weights_after(trainer), weights_after(twin))
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from drawing import uniform
-from standin import STANDIN
+from fake_cupy import FAKE_CUPY
+from strategies import uniform
 
 import scratchvae as sv
 from scratchvae.backend import to_numpy
@@ -23,7 +23,7 @@ def test_it_is_the_reconstruction_of_what_is_given(kind):
 def test_or_the_average_of_what_draws_from_the_posterior_are_decoded_to():
     vae = sv.VAE(9, 2, (8,), dtype="float64")
     mu, logvar = vae.encode(X)
-    eps = sv.streams.stream(3, "noise").standard_normal((2, 7, 2))
+    eps = sv.rng.generator(3, "noise").standard_normal((2, 7, 2))
     expected = sum(vae.decode(mu + np.exp(logvar / 2) * of) for of in eps) / 2
     np.testing.assert_allclose(vae.denoise(X, draws=2, seed=3), expected, rtol=1e-12)
     assert np.array_equal(vae.denoise(X, 2, 3), vae.denoise(X, 2, 3))
@@ -49,7 +49,7 @@ def test_the_result_has_the_dtype_of_the_model(dtype):
 
 
 def test_it_is_the_same_on_a_device():
-    host, device = (sv.VAE(9, 2, (8,), dtype="float64", backend=backend) for backend in ("numpy", STANDIN))
+    host, device = (sv.VAE(9, 2, (8,), dtype="float64", backend=backend) for backend in ("numpy", FAKE_CUPY))
     for draws in (0, 3):
         np.testing.assert_allclose(to_numpy(device.denoise(X, draws)), host.denoise(X, draws), rtol=1e-12)
 

@@ -1,8 +1,8 @@
 """Several draws of a row, as rows of their own."""
 
 import numpy as np
-from drawing import normal
-from standin import STANDIN
+from fake_cupy import FAKE_CUPY
+from strategies import normal
 
 from scratchvae.backend import NUMPY, to_numpy
 from scratchvae.memory import BatchBuffers
@@ -43,10 +43,10 @@ def test_with_several_each_row_comes_so_often_with_noise_of_its_own_and_its_grad
 
 
 def test_on_a_device_it_is_the_same():
-    here, there = bound(3), bound(3, STANDIN)
+    here, there = bound(3), bound(3, FAKE_CUPY)
     arrays, targets = (normal(0, 5, 4), normal(1, 5, 9), normal(2, 5, 9)), np.eye(2)[[0, 1, 1, 0, 1]]
-    for ours, theirs in zip(here.forward(*arrays), there.forward(*map(STANDIN.upload, arrays)), strict=True):
+    for ours, theirs in zip(here.forward(*arrays), there.forward(*map(FAKE_CUPY.upload, arrays)), strict=True):
         assert np.array_equal(to_numpy(theirs), ours)
-    assert np.array_equal(to_numpy(there.repeat(STANDIN.upload(targets))), here.repeat(targets))
+    assert np.array_equal(to_numpy(there.repeat(FAKE_CUPY.upload(targets))), here.repeat(targets))
     dh = normal(3, 15, 4)
-    assert np.array_equal(to_numpy(there.backward(STANDIN.upload(dh))), here.backward(dh))
+    assert np.array_equal(to_numpy(there.backward(FAKE_CUPY.upload(dh))), here.backward(dh))

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from drawing import normal, uniform
-from standin import STANDIN
+from fake_cupy import FAKE_CUPY
+from strategies import normal, uniform
 
 import scratchvae as sv
 from scratchvae.backend import to_numpy
@@ -69,7 +69,7 @@ def test_what_is_free_is_used():
 
 def test_on_a_device_it_trains_to_the_same_numbers():
     thetas = []
-    for backend in ("numpy", STANDIN):
+    for backend in ("numpy", FAKE_CUPY):
         vae = sv.VAE(9, 3, (8,), dtype="float64", free_bits=0.3, backend=backend)
         settings = {"kl_weight": KLWarmUp(5), "corrupt": Masking(0.3), "binarize": "dynamic"}
         trainer = sv.Trainer(vae, lr=1e-2, batch_size=4, **settings)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from drawing import normal, uniform
+from strategies import normal, uniform
 
 import scratchvae as sv
 from scratchvae.errors import ConfigError

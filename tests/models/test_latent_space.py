@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from drawing import normal, seeds, uniform
+from fake_cupy import FAKE_CUPY
 from hypothesis import given
 from hypothesis import strategies as st
-from standin import STANDIN
+from strategies import normal, seeds, uniform
 
 import scratchvae as sv
 from scratchvae.errors import RangeError
@@ -142,38 +142,38 @@ def test_a_walk_moves_along_one_dimension_and_leaves_the_others_at_the_code(mode
     x, values = uniform(0, 1, 12)[0], [-2.0, 0.5, 7.0]
     codes = np.tile(model.embed(x[None]), (3, 1))
     codes[:, dimension] = values
-    np.testing.assert_allclose(model.walk(x, dimension, values), model.decode(codes), rtol=1e-12)
-    np.testing.assert_allclose(model.walk(x.tolist(), dimension, np.array(values)), model.decode(codes), rtol=1e-12)
+    np.testing.assert_allclose(model.traverse(x, dimension, values), model.decode(codes), rtol=1e-12)
+    np.testing.assert_allclose(model.traverse(x.tolist(), dimension, np.array(values)), model.decode(codes), rtol=1e-12)
     here = model.embed(x[None])[0, dimension]
-    np.testing.assert_allclose(model.walk(x, dimension, [here])[0], model.reconstruct(x[None])[0], rtol=1e-12)
+    np.testing.assert_allclose(model.traverse(x, dimension, [here])[0], model.reconstruct(x[None])[0], rtol=1e-12)
 
 
 def test_a_walk_goes_from_minus_3_to_3_about_the_mean_of_the_prior_unless_told_otherwise(model):
     codes = np.zeros((11, 3))
     codes[:, 1] = np.linspace(-3, 3, 11)
-    np.testing.assert_allclose(model.walk(dimension=1), model.decode(codes), rtol=1e-12)
-    np.testing.assert_allclose(model.walk()[5], model.decode(np.zeros((1, 3)))[0], rtol=1e-12)
+    np.testing.assert_allclose(model.traverse(dimension=1), model.decode(codes), rtol=1e-12)
+    np.testing.assert_allclose(model.traverse()[5], model.decode(np.zeros((1, 3)))[0], rtol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "longdouble"])
 def test_every_way_is_in_the_dtype_of_the_model(dtype):
     vae, x = sv.VAE(6, 2, (4,), dtype=dtype), uniform(0, 3, 6)
-    out = [vae.interpolate(*x[:2], kind=kind) for kind in PATHS] + [vae.analogy(*x), vae.walk(x[0])]
+    out = [vae.interpolate(*x[:2], kind=kind) for kind in PATHS] + [vae.analogy(*x), vae.traverse(x[0])]
     assert {array.dtype for array in out} == {np.dtype(dtype)}
 
 
 def test_a_device_goes_the_same_ways_and_takes_its_own_arrays():
-    here, there = (sv.VAE(6, 3, (4,), dtype="float64", backend=backend) for backend in ("numpy", STANDIN))
+    here, there = (sv.VAE(6, 3, (4,), dtype="float64", backend=backend) for backend in ("numpy", FAKE_CUPY))
     x, values = uniform(0, 3, 6), np.array([-1.0, 2.0])
-    u, v = STANDIN.upload(x), STANDIN.upload(values)
+    u, v = FAKE_CUPY.upload(x), FAKE_CUPY.upload(values)
     pairs = [
         *((here.interpolate(x[0], x[1], 4, kind), there.interpolate(u[0], u[1], 4, kind)) for kind in PATHS),
         (here.analogy(x, x[0], x[1:]), there.analogy(u, u[0], u[1:])),
         (here.analogy(x, x[0], x[1]), there.analogy(u, u[0], u[1])),
-        (here.walk(x[0], 1, values), there.walk(u[0], 1, v)),
+        (here.traverse(x[0], 1, values), there.traverse(u[0], 1, v)),
     ]
     for ours, theirs in pairs:
-        assert type(theirs) is STANDIN.array_type
+        assert type(theirs) is FAKE_CUPY.array_type
         np.testing.assert_allclose(theirs.get(), ours, rtol=1e-12)
 
 

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from drawing import normal, uniform
-from standin import STANDIN
+from fake_cupy import FAKE_CUPY
+from strategies import normal, uniform
 
 import scratchvae as sv
 from scratchvae.backend import to_numpy
 from scratchvae.errors import ConfigError, RangeError
-from scratchvae.models import door
+from scratchvae.models import input_validation
 from scratchvae.models.parts import LIKELIHOODS
 
 HIDDEN = uniform(7, 30, 6) < 0.4
@@ -65,7 +65,7 @@ def test_a_row_with_nothing_in_it_has_a_likelihood_of_one():
 @pytest.mark.parametrize("binarize", [None, "dynamic"])
 def test_it_trains_and_is_scored_on_rows_that_are_not_all_there_on_any_device(kind, binarize):
     losses, thetas = [], []
-    for backend in ("numpy", STANDIN):
+    for backend in ("numpy", FAKE_CUPY):
         model = kind(6, 2, (5,), missing=True, dtype="float64", backend=backend)
         trainer = sv.Trainer(model, batch_size=8, seed=1, binarize=binarize, lr=1e-2)
         history = trainer.fit(X, 3, validation=X[:7])
@@ -78,7 +78,7 @@ def test_it_trains_and_is_scored_on_rows_that_are_not_all_there_on_any_device(ki
 
 
 def test_the_output_begins_at_the_mean_of_what_is_there(monkeypatch):
-    monkeypatch.setattr(door, "AT_ONCE", 13 * 8 * 6)
+    monkeypatch.setattr(input_validation, "AT_ONCE", 13 * 8 * 6)
     mean = np.empty(6)
     model = sv.VAE(6, 2, (), missing=True)
     model.check_data(X, "x", mean)

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from drawing import normal, uniform
-from standin import STANDIN
+from fake_cupy import FAKE_CUPY
+from strategies import normal, uniform
 
 import scratchvae as sv
 from scratchvae.backend import NUMPY, to_numpy
 from scratchvae.errors import BackendError, ConfigError, RangeError
 from scratchvae.models.parts import LIKELIHOODS
-from scratchvae.streams import fill, stream
+from scratchvae.rng import fill_random, generator
 
 BOTH = pytest.mark.parametrize("kind", [sv.VAE, sv.Autoencoder])
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64", "longdouble"])
@@ -27,7 +27,7 @@ def test_a_model_that_is_not_of_bernoulli_pixels_says_what_it_is_of():
 def test_a_model_keeps_the_shape_of_its_pictures_and_room_for_notes(kind):
     model = kind(6, 2, (4,), image_shape=[2, 3])
     assert model.image_shape == (2, 3) and model.config["image_shape"] == (2, 3)
-    assert model.notes == {}
+    assert model.metadata == {}
     assert kind(6, 2, (4,)).image_shape is None
 
 
@@ -67,7 +67,7 @@ def test_the_means_of_a_gaussian_begin_close_together_and_logits_as_they_are_dra
     plain, model = (kind(6, 2, (5,), likelihood=name, seed=3) for name in ("bernoulli", likelihood))
     for name, W in plain.params.items():
         last = name == "decoder.2.W" and likelihood.startswith("gaussian")
-        if likelihood != "gaussian_decoded" or not name.startswith("decoder.2"):
+        if likelihood != "gaussian_heteroscedastic" or not name.startswith("decoder.2"):
             np.testing.assert_allclose(model.params[name], W * (0.1 if last else 1.0), rtol=1e-6)
     z = normal(0, 500, 2)
     spread = model.decoder.forward(z.astype("float32")).std()
@@ -95,29 +95,29 @@ def test_everything_that_comes_out_has_the_dtype_of_the_model(kind, dtype):
 
 
 @BOTH
-@pytest.mark.parametrize("backend", [NUMPY, STANDIN])
+@pytest.mark.parametrize("backend", [NUMPY, FAKE_CUPY])
 def test_the_same_model_in_another_dtype_is_one_of_its_own(kind, backend):
     model = kind(6, 2, (4, 3), "gelu", beta=2.0, seed=3, backend=backend, init="he_normal", image_shape=(2, 3))
     model.theta[...] = model.theta * 3.0  # trained since
-    model.notes["data"] = "digits"
+    model.metadata["data"] = "digits"
     other = model.astype("float64")
     assert type(other) is kind and other.backend is backend
     assert other.config == {**model.config, "dtype": "float64"}
     before = to_numpy(model.theta).copy()
     assert to_numpy(other.theta).dtype == np.float64 and np.array_equal(to_numpy(other.theta), before)
-    assert other.notes == {"data": "digits"}
-    other.notes["data"] = "other"
+    assert other.metadata == {"data": "digits"}
+    other.metadata["data"] = "other"
     other.theta[...] = 0.0
-    assert np.array_equal(to_numpy(model.theta), before) and model.notes == {"data": "digits"}
+    assert np.array_equal(to_numpy(model.theta), before) and model.metadata == {"data": "digits"}
     with pytest.raises(ConfigError, match="dtype='float16'"):
         model.astype("float16")
 
 
 @BOTH
 def test_long_doubles_are_for_the_host_alone(kind):
-    model = kind(6, 2, (4,), backend=STANDIN)
-    for make in (lambda: kind(6, 2, (4,), dtype="longdouble", backend=STANDIN), lambda: model.astype("longdouble")):
-        with pytest.raises(BackendError, match="backend='numpy'; standin has float32 and float64"):
+    model = kind(6, 2, (4,), backend=FAKE_CUPY)
+    for make in (lambda: kind(6, 2, (4,), dtype="longdouble", backend=FAKE_CUPY), lambda: model.astype("longdouble")):
+        with pytest.raises(BackendError, match="backend='numpy'; fake_cupy has float32 and float64"):
             make()
 
 
@@ -161,11 +161,11 @@ def test_the_gradients_by_name_are_views_and_those_that_are_returned_are_not(kin
 
 def test_noise_is_drawn_from_seed_0_in_the_dtype_of_the_model_unless_another_is_named():
     vae, x = sv.VAE(6, 2, (4,)), uniform(0, 3, 6)
-    eps = stream(0, "noise").standard_normal((3, 2), np.float32)
+    eps = generator(0, "noise").standard_normal((3, 2), np.float32)
     assert vae.loss_and_grads(x)[0] == vae.loss_and_grads(x, eps)[0] == vae.loss_and_grads(x, seed=0)[0]
     for method in (vae.elbo, vae.terms):
         assert np.array_equal(method(x).value, method(x, eps).value)
-    z = stream(0, "prior").standard_normal((3, 2), np.float32)
+    z = generator(0, "prior").standard_normal((3, 2), np.float32)
     assert np.array_equal(vae.sample(3), vae.decode(z))
 
 
@@ -173,6 +173,6 @@ def test_noise_is_drawn_from_seed_0_in_the_dtype_of_the_model_unless_another_is_
 @DTYPES
 def test_long_doubles_are_drawn_as_doubles_and_the_others_as_themselves(draw, dtype):
     out = np.zeros((5, 3), dtype)
-    assert fill(out, getattr(stream(1, "pixels"), draw)) is out
+    assert fill_random(out, getattr(generator(1, "pixels"), draw)) is out
     drawn_in = np.float32 if dtype == "float32" else np.float64
-    assert np.array_equal(out, getattr(stream(1, "pixels"), draw)((5, 3), dtype=drawn_in))
+    assert np.array_equal(out, getattr(generator(1, "pixels"), draw)((5, 3), dtype=drawn_in))

@@ -6,9 +6,9 @@ import re
 
 import numpy as np
 import pytest
-from drawing import normal, uniform
 from emulated import needs_compiler
-from standin import STANDIN
+from fake_cupy import FAKE_CUPY
+from strategies import normal, uniform
 
 import scratchvae as sv
 from scratchvae.backend import to_numpy
@@ -16,14 +16,14 @@ from scratchvae.errors import ConfigError, FileError
 from scratchvae.gradcheck import check
 from scratchvae.layers import ConditionalLinear, ConditionalSequential, Layer, Linear, ReLU, Sequential, Tanh
 from scratchvae.models.parts import LIKELIHOODS
-from scratchvae.objectives import ELBO, ImportanceWeighted, Objective, Terms
+from scratchvae.objectives import ELBO, ELBOTerms, ImportanceWeighted, Objective
 from scratchvae.probability import (
     Bernoulli,
     ContinuousBernoulli,
     DiagonalGaussian,
     Gaussian,
-    GaussianDecoded,
-    GaussianLearnt,
+    GaussianHeteroscedastic,
+    GaussianLearned,
     Likelihood,
     Posterior,
     Prior,
@@ -136,7 +136,7 @@ class Halved(Objective):
 
     def forward(self, log_likelihood, kl, kl_weight=1.0, kl_per_dimension=None):
         self.rows, self.weight = self.check_inputs(log_likelihood=log_likelihood, kl=kl), kl_weight
-        return Terms((log_likelihood - kl_weight * kl) / 2, log_likelihood, kl)
+        return ELBOTerms((log_likelihood - kl_weight * kl) / 2, log_likelihood, kl)
 
     def backward(self):
         each = np.full(self.check_forward(), -0.5 / self.rows, self._value.dtype)
@@ -239,7 +239,7 @@ def test_every_method_works(make):
     assert np.array_equal(model.reconstruct(X), model.decode(codes))
     assert all(len(parameters) == 7 for parameters in model.encode(X))
     assert model.sample(4, seed=1).shape == (4, 9)
-    assert model.interpolate(X[0], X[1], 3).shape == (3, 9) and model.walk(X[0]).shape == (11, 9)
+    assert model.interpolate(X[0], X[1], 3).shape == (3, 9) and model.traverse(X[0]).shape == (11, 9)
     assert model.denoise(X).shape == model.denoise(X, draws=2).shape == (7, 9)
     terms = model.elbo(X, noise_for(model))
     share = 0.5 if isinstance(model.objective, Halved) else 1.0
@@ -383,7 +383,7 @@ def test_a_model_that_takes_classes_takes_networks_that_do(kind):
     report = check(loss, gradients, model.theta.copy(), X, eps, step=1e-3, tolerance=1e-7)
     assert report, report
     sv.Trainer(model, batch_size=3).fit(X, 2, **labels)
-    assert model.transfer(X, **labels).shape == (7, 4, 9)
+    assert model.swap_class(X, **labels).shape == (7, 4, 9)
     twin = copy.deepcopy(model)
     assert np.array_equal(twin.embed(X, **labels), model.embed(X, **labels))
 
@@ -397,7 +397,9 @@ def test_a_conditional_model_of_several_draws():
     single.theta[...] = model.theta
     each = [single.terms(X, eps[:, 3 * k : 3 * k + 3], labels=labels).value for k in range(3)]
     np.testing.assert_allclose(value, np.log(np.mean(np.exp(each), axis=0)), rtol=1e-12)
-    there = sv.ConditionalVAE(9, 3, (5,), classes=4, dtype="float64", objective=ImportanceWeighted(3), backend=STANDIN)
+    there = sv.ConditionalVAE(
+        9, 3, (5,), classes=4, dtype="float64", objective=ImportanceWeighted(3), backend=FAKE_CUPY
+    )
     np.testing.assert_allclose(to_numpy(there.terms(X, eps, labels=labels).value), value, rtol=1e-12)
 
 
@@ -453,8 +455,8 @@ def test_a_posterior_may_take_more_noise_and_fewer_outputs_than_usual(make):
     [
         (lambda: Gaussian(0.1), {"likelihood": "gaussian", "sigma": 0.1}),
         (lambda: Gaussian(), {"likelihood": "gaussian"}),
-        (lambda: GaussianLearnt(0.5), {"likelihood": "gaussian_learnt", "sigma": 0.5}),
-        (lambda: GaussianDecoded(), {"likelihood": "gaussian_decoded"}),
+        (lambda: GaussianLearned(0.5), {"likelihood": "gaussian_learned", "sigma": 0.5}),
+        (lambda: GaussianHeteroscedastic(), {"likelihood": "gaussian_heteroscedastic"}),
         (lambda: Bernoulli(), {"likelihood": "bernoulli"}),
         (lambda: ContinuousBernoulli(), {"likelihood": "continuous_bernoulli"}),
     ],
@@ -550,10 +552,10 @@ def test_the_same_model_in_another_dtype(make):
 def test_it_is_saved_and_loaded_bit_for_bit(tmp_path, make, backend):
     model, path = model_of(make, backend=backend), tmp_path / "vae.npz"
     sv.Trainer(model, batch_size=4).step(X)
-    model.notes = {"of": "mine"}
+    model.metadata = {"of": "mine"}
     sv.save(model, path)
     again = sv.load(path, backend=backend, classes=OWN)
-    assert again.notes == {"of": "mine"}
+    assert again.metadata == {"of": "mine"}
     assert_twin(model, again)
     sv.save(again, path)  # and again
     assert same(sv.load(path, backend=backend, classes=OWN), again)
@@ -722,7 +724,7 @@ def test_an_objective_need_say_no_more_than_its_terms_and_gradients():
     class Plain(Objective):
         def forward(self, log_likelihood, kl, kl_weight=1.0, kl_per_dimension=None):
             self.each = np.full(len(kl), 1.0 / len(kl))
-            return Terms(log_likelihood - kl, log_likelihood, kl)
+            return ELBOTerms(log_likelihood - kl, log_likelihood, kl)
 
         def backward(self):
             return -self.each, self.each
@@ -855,8 +857,8 @@ REFUSED = {
         "decoder puts out rows of 8 numbers; expected 9, as many as Bernoulli takes: let its last layer have 9 outputs",
     ),
     "decoder for another likelihood": (
-        {"decoder": Sequential(Linear(3, 9)), "likelihood": "gaussian_decoded"},
-        "decoder puts out rows of 9 numbers; expected 18, as many as GaussianDecoded takes",
+        {"decoder": Sequential(Linear(3, 9)), "likelihood": "gaussian_heteroscedastic"},
+        "decoder puts out rows of 9 numbers; expected 18, as many as GaussianHeteroscedastic takes",
     ),
     "layers that do not follow each other": (
         {"encoder": Sequential(Linear(9, 5), Linear(4, 6))},
@@ -935,13 +937,11 @@ def test_a_network_of_another_number_of_classes_is_refused(name):
 def test_a_model_of_whole_rows_is_completed_and_one_of_other_densities_is_refused():
     model = model_of(lambda: {"encoder": encoder(), "objective": ELBO(2.0), "likelihood": Gaussian(0.2)})
     x = np.where(uniform(5, 7, 9) < 0.3, np.nan, X)
-    y = model.complete(x, samples=5)
+    y = model.impute(x, samples=5)
     assert np.isfinite(y).all() and np.array_equal(y[~np.isnan(x)], x[~np.isnan(x)])
     for own in (PARTS["posterior"], PARTS["prior"]):
-        with pytest.raises(
-            ConfigError, match="complete weighs draws by a DiagonalGaussian posterior and a StandardNor"
-        ):
-            model_of(own).complete(x)
+        with pytest.raises(ConfigError, match="impute weighs draws by a DiagonalGaussian posterior and a StandardNor"):
+            model_of(own).impute(x)
 
 
 # --- whose part it is
@@ -1055,7 +1055,7 @@ def test_what_a_model_was_made_of_cannot_be_set_afterwards(name):
 def test_the_width_of_the_data_is_what_an_encoder_takes_or_a_decoder_puts_out():
     assert sv.VAE(encoder=Sequential(Linear(9, 6)), latent_dim=3).input_dim == 9
     assert sv.VAE(decoder=Linear(3, 9), latent_dim=3).input_dim == 9
-    assert sv.VAE(decoder=Linear(3, 18), latent_dim=3, likelihood="gaussian_decoded").input_dim == 9
+    assert sv.VAE(decoder=Linear(3, 18), latent_dim=3, likelihood="gaussian_heteroscedastic").input_dim == 9
     assert sv.VAE(encoder=Linear(784, 6), latent_dim=3).input_dim == sv.VAE(latent_dim=3).input_dim == 784
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from drawing import uniform
+from strategies import uniform
 
 import scratchvae as sv
 from scratchvae.errors import ConfigError, DTypeError, RangeError, ScratchVAEError, ShapeError
@@ -51,7 +51,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-@pytest.mark.parametrize("likelihood", ["gaussian", "gaussian_learnt", "gaussian_decoded"])
+@pytest.mark.parametrize("likelihood", ["gaussian", "gaussian_learned", "gaussian_heteroscedastic"])
 def test_a_gaussian_takes_any_finite_numbers_and_no_others(likelihood, case):
     vae = sv.VAE(4, 2, (3,), likelihood=likelihood)
     for x in ("too large", "bytes", "negative"):
@@ -69,7 +69,9 @@ def test_grey_values_beyond_0_and_1_are_refused_and_a_likelihood_for_them_is_nam
             vae.elbo(np.full((2, 4), value))
 
 
-@pytest.mark.parametrize("likelihood", ["continuous_bernoulli", "gaussian", "gaussian_learnt", "gaussian_decoded"])
+@pytest.mark.parametrize(
+    "likelihood", ["continuous_bernoulli", "gaussian", "gaussian_learned", "gaussian_heteroscedastic"]
+)
 def test_zeros_and_ones_are_drawn_for_a_bernoulli_alone(likelihood):
     vae, x = sv.VAE(4, 2, (3,), likelihood=likelihood), uniform(0, 3, 4)
     for call in (lambda: sv.Trainer(vae, binarize="dynamic"), lambda: sv.score(vae, x, binarize="dynamic")):

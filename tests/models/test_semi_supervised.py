@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from drawing import normal, uniform
 from hypothesis import given
 from hypothesis import strategies as st
 from steps import state_after
+from strategies import normal, uniform
 
 import scratchvae as sv
 from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
@@ -92,7 +92,7 @@ def test_it_predicts_probabilities_and_takes_the_likeliest_class_where_none_is_g
     assert np.array_equal(model.classify(x), q.argmax(axis=1))
     assert np.array_equal(model.embed(x), model.embed(x, model.classify(x)))
     assert np.array_equal(model.reconstruct(X, Y)[Y >= 0], model.reconstruct(X, np.maximum(Y, 0))[Y >= 0])
-    assert model.transfer(X).shape == (7, 3, 6)
+    assert model.swap_class(X).shape == (7, 3, 6)
 
 
 def test_bad_labels_are_refused_with_what_to_do():
@@ -129,7 +129,7 @@ def test_rows_without_a_label_teach_the_classifier():
     few = [np.flatnonzero(labels == k)[:2] for k in range(3)]
     for k, rows in enumerate(few):
         given[rows] = k
-    model = sv.SemiSupervisedVAE(2, 1, (32,), "tanh", "gaussian_learnt", classes=3, seed=0)
+    model = sv.SemiSupervisedVAE(2, 1, (32,), "tanh", "gaussian_learned", classes=3, seed=0)
     weights = set()
 
     class Watched(Callback):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from drawing import normal, uniform
+from strategies import normal, uniform
 
 import scratchvae as sv
 from scratchvae.errors import BusyError, ConfigError
@@ -44,22 +44,32 @@ CALLS = {
     "sample": lambda m, k: m.sample(50 + k, seed=k, **one_class(m, k)),
     "interpolate": lambda m, k: m.interpolate(*rows(k)[:2], steps=5 + k, **one_class(m, k)),
     "analogy": lambda m, k: m.analogy(*rows(k)[:2], rows(k)[2:4], **one_class(m, k)),
-    "walk": lambda m, k: m.walk(rows(k)[0], dimension=k % 3, **one_class(m, k)),
+    "traverse": lambda m, k: m.traverse(rows(k)[0], dimension=k % 3, **one_class(m, k)),
     "denoise": lambda m, k: m.denoise(rows(k), **({"draws": 2, **one_class(m, k)} if is_vae(m) else {})),
     "terms": lambda m, k: m.terms(rows(k), seed=k, **labelled(m, k, rows(k))),
     "elbo": lambda m, k: m.elbo(rows(k), seed=k, **labelled(m, k, rows(k))),
     "loss_and_grads": lambda m, k: gradient(*m.loss_and_grads(rows(k), seed=k, **labelled(m, k, rows(k)))),
-    "complete": lambda m, k: m.complete(holes(rows(k)[:7]), samples=6, seed=k),
-    "transfer": lambda m, k: m.transfer(rows(k)[:50], k % 4),
+    "impute": lambda m, k: m.impute(holes(rows(k)[:7]), samples=6, seed=k),
+    "swap_class": lambda m, k: m.swap_class(rows(k)[:50], k % 4),
     "predict_proba": lambda m, k: m.predict_proba(rows(k)),
     "classify": lambda m, k: m.classify(rows(k)),
     "astype": lambda m, k: m.astype("float64").theta,
-    "for_completion": lambda m, k: m.for_completion().theta,
+    "for_imputation": lambda m, k: m.for_imputation().theta,
 }
 # What is for one thread, or computes nothing, or is asked by whoever makes the model.
 RAW = {
     *("forward", "backward", "backward_to_inputs", "chunks", "draw_codes", "to_config"),
-    *("bind", "reserve", "initialize", "allocate", "compose", "connect", "network", "own_config", "check_network"),
+    *(
+        "bind",
+        "ensure_capacity",
+        "initialize",
+        "allocate",
+        "compose",
+        "connect",
+        "network",
+        "own_config",
+        "check_network",
+    ),
     *("expect_gradients", "check_gradients"),
     *("check_data", "check_noise", "check_labels", "encoder_labels", "decoder_labels", "label_settings"),
     *("one_hot", "targets", "start_output_bias", "writing"),
@@ -84,7 +94,7 @@ def holes(x):
 
 def calls_of(model):
     names = [name for name in CALLS if hasattr(model, name)]
-    return [name for name in names if name not in ("complete", "for_completion") or not model.classes]
+    return [name for name in names if name not in ("impute", "for_imputation") or not model.classes]
 
 
 EACH = [(kind, name) for kind, make in MODELS.items() for name in calls_of(make())]
@@ -175,7 +185,7 @@ def test_a_method_computes_under_the_lock_which_it_takes_once(kind, name):
         net.forward = lambda *args, forward=forward: (free.append(not lock.depth), forward(*args))[1]
     CALLS[name](model, 2)
     assert not any(free)
-    assert lock.taken == (2 if (kind, name) == ("missing", "complete") else 1)
+    assert lock.taken == (2 if (kind, name) == ("missing", "impute") else 1)
     assert lock.depth == 0
 
 
@@ -219,7 +229,7 @@ def test_a_refusal_lets_go_of_the_lock():
 def test_several_threads_with_several_labels_at_once_get_each_its_own():
     model = MODELS["ConditionalVAE"]()
     codes = np.linspace(-3, 3, 11)[:, None] * [1, 0, 0]
-    given = together(*(lambda k=k: [model.walk(labels=k) for _ in range(50)] for k in range(THREADS)))
+    given = together(*(lambda k=k: [model.traverse(labels=k) for _ in range(50)] for k in range(THREADS)))
     for k, walks in enumerate(given):
         expected = model.decode(codes, k)
         assert all(same(walk, expected) for walk in walks)
@@ -284,7 +294,7 @@ def test_training_has_the_same_bits_while_others_encode_and_they_get_theirs(kind
 
         def use(k, model=model, over=over):
             """Goes on until training is over, and tells whether each answer was of weights of one moment."""
-            names, right = [name for name in calls_of(model) if name != "complete"], []
+            names, right = [name for name in calls_of(model) if name != "impute"], []
             while not over.is_set():
                 for name in names:
                     CALLS[name](model, k)

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from drawing import normal, uniform
+from strategies import normal, uniform
 
 import scratchvae as sv
 from scratchvae.errors import RangeError, ShapeError
 from scratchvae.gradcheck import check
 from scratchvae.models import InputGradients
-from scratchvae.streams import PURPOSES, stream
+from scratchvae.rng import PURPOSES, generator
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def test_the_gradient_of_what_is_scored_and_that_of_what_the_encoder_saw_are_tol
 
 
 def test_no_two_purposes_draw_the_same_numbers_from_one_seed():
-    draws = [stream(0, purpose).standard_normal(100) for purpose in PURPOSES]
+    draws = [generator(0, purpose).standard_normal(100) for purpose in PURPOSES]
     assert len({number for draw in draws for number in draw}) == 100 * len(PURPOSES)
 
 

@@ -4,10 +4,10 @@ import sys
 
 import numpy as np
 import pytest
-from drawing import normal, seeds, uniform
 from emulated import needs_compiler
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import normal, seeds, uniform
 
 import scratchvae as sv
 from scratchvae.backend import NUMPY, get_backend, native

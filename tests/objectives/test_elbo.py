@@ -2,16 +2,16 @@
 
 import numpy as np
 import pytest
-from drawing import batches, normal, seeds, uniform, widths
+from fake_cupy import FAKE_CUPY
 from hypothesis import given
 from hypothesis import strategies as st
-from standin import STANDIN
+from strategies import batches, normal, seeds, uniform, widths
 
 from scratchvae.backend import NUMPY, to_numpy
 from scratchvae.errors import ConfigError, DeviceError, DTypeError, ShapeError
 from scratchvae.gradcheck import check
 from scratchvae.memory import BatchBuffers
-from scratchvae.objectives import ELBO, Terms
+from scratchvae.objectives import ELBO, ELBOTerms
 from scratchvae.probability import FreeBits
 
 
@@ -108,7 +108,7 @@ def test_its_gradients_are_those_of_differences(seed, rows, width, beta, weight,
 def test_sums_are_of_whole_epochs_and_in_wider_numbers(dtype):
     objective = bound(2.0, 5, dtype=dtype)
     sums = objective.zeros(5)
-    assert type(sums) is Terms and {total.dtype for total in sums} == {np.promote_types(dtype, "float64")}
+    assert type(sums) is ELBOTerms and {total.dtype for total in sums} == {np.promote_types(dtype, "float64")}
     expected = np.zeros(3)
     for seed, rows in ((0, 5), (1, 2), (2, 4)):
         given_ = normal(seed, 2, rows).astype(dtype)
@@ -152,7 +152,7 @@ def test_what_does_not_fit_is_refused_by_its_name():
         ((normal(0, 4), normal(1, 3)), ShapeError, r"kl of shape \(3,\); expected \(4,\)"),
         ((normal(0, 4, 1), normal(1, 4)), ShapeError, r"log_likelihood of shape \(4, 1\); expected \(4,\)"),
         ((normal(0, 4), normal(1, 4).astype("float32")), DTypeError, "kl of dtype float32"),
-        ((normal(0, 4), STANDIN.upload(normal(1, 4))), DeviceError, "kl, which is a standin"),
+        ((normal(0, 4), FAKE_CUPY.upload(normal(1, 4))), DeviceError, "kl, which is a fake_cupy"),
     ):
         with pytest.raises(error, match=says):
             objective.forward(*inputs)
@@ -166,10 +166,10 @@ def test_settings_that_make_no_sense_are_refused(settings):
 
 def test_on_a_device_it_is_the_same():
     host, device = bound(2.0, 4), ELBO(2.0)
-    device.bind(BatchBuffers(STANDIN, "float64", 4), ())
+    device.bind(BatchBuffers(FAKE_CUPY, "float64", 4), ())
     reconstruction, kl = normal(0, 4), normal(1, 4)
     terms = host.forward(reconstruction, kl, 0.5)
-    there = device.forward(STANDIN.upload(reconstruction), STANDIN.upload(kl), 0.5)
+    there = device.forward(FAKE_CUPY.upload(reconstruction), FAKE_CUPY.upload(kl), 0.5)
     sums, sums_there = host.zeros(4), device.zeros(4)
     host.accumulate(terms, sums)
     device.accumulate(there, sums_there)

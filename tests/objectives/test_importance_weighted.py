@@ -2,17 +2,17 @@
 
 import numpy as np
 import pytest
-from drawing import batches, normal, seeds
+from fake_cupy import FAKE_CUPY
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import logsumexp, softmax
-from standin import STANDIN
+from strategies import batches, normal, seeds
 
 from scratchvae.backend import NUMPY, to_numpy
 from scratchvae.errors import ConfigError, DeviceError, DTypeError, ShapeError
 from scratchvae.gradcheck import check
 from scratchvae.memory import BatchBuffers
-from scratchvae.objectives import ImportanceWeighted, Terms
+from scratchvae.objectives import ELBOTerms, ImportanceWeighted
 
 counts = st.integers(1, 6)
 weights = st.sampled_from([0.0, 0.3, 1.0])
@@ -37,7 +37,7 @@ def test_its_terms_are_those_of_the_formula(seed, rows, draws, weight):
     log_w = (log_likelihood - weight * kl).reshape(rows, draws)
     value = logsumexp(log_w, axis=1) - np.log(draws)
     reconstruction = (softmax(log_w, axis=1) * log_likelihood.reshape(rows, draws)).sum(axis=1)
-    assert type(terms) is Terms and all(term.shape == (rows,) for term in terms)
+    assert type(terms) is ELBOTerms and all(term.shape == (rows,) for term in terms)
     np.testing.assert_allclose(terms.value, value, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(terms.reconstruction, reconstruction, rtol=1e-12)
     np.testing.assert_allclose(terms.kl, reconstruction - value, rtol=1e-9, atol=1e-12)
@@ -175,7 +175,7 @@ def test_what_is_no_array_of_its_own_kind_is_refused_by_its_name():
     for given_, error, says in (
         ((np.zeros(6, int), np.zeros(6)), DTypeError, "log_likelihood of dtype int64"),
         ((np.zeros((6, 1)), np.zeros(6)), ShapeError, r"log_likelihood of shape \(6, 1\)"),
-        ((np.zeros(6), STANDIN.upload(np.zeros(6))), DeviceError, "kl, which is a standin"),
+        ((np.zeros(6), FAKE_CUPY.upload(np.zeros(6))), DeviceError, "kl, which is a fake_cupy"),
         ((3.0, np.zeros(6)), DTypeError, "log_likelihood, which is 3.0"),
         (([0.0] * 6, np.zeros(6)), DTypeError, "log_likelihood, which is"),
         ((np.zeros(0), np.zeros(0)), ShapeError, r"log_likelihood of shape \(0,\)"),
@@ -199,10 +199,10 @@ def test_draws_are_counted_in_whole_numbers(draws):
 
 def test_on_a_device_it_is_the_same():
     host, device = bound(3, 4), ImportanceWeighted(3)
-    device.bind(BatchBuffers(STANDIN, "float64", 4), ())
+    device.bind(BatchBuffers(FAKE_CUPY, "float64", 4), ())
     log_likelihood, kl = drawn(0, 4, 3)
     terms = host.forward(log_likelihood, kl, 0.5)
-    there = device.forward(STANDIN.upload(log_likelihood), STANDIN.upload(kl), 0.5)
+    there = device.forward(FAKE_CUPY.upload(log_likelihood), FAKE_CUPY.upload(kl), 0.5)
     pairs = [*zip(terms, there, strict=True), *zip(host.backward(), device.backward(), strict=True)]
     for ours, theirs in pairs:
         np.testing.assert_allclose(to_numpy(theirs), ours, rtol=1e-13)

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from drawing import normal, seeds
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import normal, seeds
 
 from scratchvae.errors import ConfigError
 from scratchvae.optim import SGD, Adam, AdamW, Constant, Cosine, WarmUp, clip_by_global_norm
@@ -57,13 +57,13 @@ def test_settings_that_nobody_names_are_those_of_the_papers():
 @pytest.mark.parametrize(("make", "names"), [(SGD, "v"), (Adam, "mv"), (AdamW, "mv")])
 def test_an_optimizer_remembers_under_its_own_names_from_when_it_is_bound(make, names):
     optimizer = make()
-    assert optimizer.memory == {} and optimizer.t == 0
+    assert optimizer.state == {} and optimizer.t == 0
     optimizer.bind(np, normal(0, 3).astype("float32"))
-    assert list(optimizer.memory) == list(names)
-    for name, memory in optimizer.memory.items():
+    assert list(optimizer.state) == list(names)
+    for name, memory in optimizer.state.items():
         assert memory is getattr(optimizer, name) and memory.dtype == np.float32 and (memory == 0).all()
     optimizer.step(np.ones(3, np.float32))
-    assert optimizer.t == 1 and all((memory != 0).all() for memory in optimizer.memory.values())
+    assert optimizer.t == 1 and all((memory != 0).all() for memory in optimizer.state.values())
 
 
 SETTINGS = {
@@ -81,7 +81,7 @@ def test_its_settings_make_it_again_not_bound(kind):
     assert optimizer.config() == SETTINGS[kind]
     again = kind.from_config(optimizer.config())
     assert type(again) is kind and again.config() == SETTINGS[kind]
-    assert again.t == 0 and again.memory == {}
+    assert again.t == 0 and again.state == {}
     again.bind(np, normal(0, 3))
     schedule = Cosine(0.1, 5)
     assert kind(schedule).config()["lr"] is schedule
@@ -93,7 +93,7 @@ def test_the_rate_can_be_set_to_a_number_or_a_schedule_and_goes_for_the_next_upd
     optimizer.bind(np, normal(0, 3))
     for lr, rate in ((0.3, 0.3), (0.2, 0.2), (schedule, schedule(0)), (1, 1.0)):
         optimizer.lr = lr
-        assert optimizer.lr == lr and optimizer.rate(np.ones(3)) == rate
+        assert optimizer.lr == lr and optimizer.learning_rate(np.ones(3)) == rate
     for wrong in (0.0, -1.0, "1", None, Cosine):
         with pytest.raises(ConfigError, match="lr="):
             optimizer.lr = wrong

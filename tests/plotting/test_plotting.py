@@ -56,19 +56,21 @@ def test_what_is_shown_is_the_mosaic_from_black_at_0_to_white_at_1():
 def test_what_lies_beyond_black_and_white_is_drawn_as_these():
     rows = np.array([[-0.5, 0.25, 1.5, 1.0]])
     assert np.array_equal(canvas(plotting.draw_images(rows, (2, 2), 1)), [[0.0, 0.25], [1.0, 1.0]])
-    assert np.array_equal(canvas(plotting.draw_images(rows, (2, 2), 1, span=(-0.5, 1.5))), [[0.0, 0.375], [1.0, 0.75]])
+    assert np.array_equal(
+        canvas(plotting.draw_images(rows, (2, 2), 1, value_range=(-0.5, 1.5))), [[0.0, 0.375], [1.0, 0.75]]
+    )
 
 
 def test_data_that_is_not_from_0_to_1_is_drawn_from_its_smallest_number_to_its_largest():
-    assert plotting.span_of(images(5, 4)) == (0.0, 1.0)
+    assert plotting.value_range_of(images(5, 4)) == (0.0, 1.0)
     rows = 10 * images(3, 4, seed=1) - 5
-    span = plotting.span_of(rows)
-    assert span == (rows.min(), rows.max())
+    value_range = plotting.value_range_of(rows)
+    assert value_range == (rows.min(), rows.max())
     shown = canvas(plotting.draw_reconstructions(rows, rows + 100, (2, 2), columns=4))
-    np.testing.assert_allclose(shown[:2, :2].ravel(), (rows[0] - span[0]) / (span[1] - span[0]))
+    np.testing.assert_allclose(shown[:2, :2].ravel(), (rows[0] - value_range[0]) / (value_range[1] - value_range[0]))
     assert (shown[3:] == 1.0).all() and (shown[:, 9:] == 1.0).all()  # reconstructions, and what is missing of a band
     assert np.array_equal(
-        canvas(plotting.draw_images(np.full((1, 4), 7.0), (2, 2), 1, span=(7.0, 7.0))), np.zeros((2, 2))
+        canvas(plotting.draw_images(np.full((1, 4), 7.0), (2, 2), 1, value_range=(7.0, 7.0))), np.zeros((2, 2))
     )
 
 
@@ -77,7 +79,7 @@ def test_an_album_of_numbers_of_any_size_shows_each_picture_in_the_span_of_the_d
     data = datasets.Dataset("", datasets.Split(rows, None), datasets.Split(rows, None), (2, 2))
     vae = VAE(4, 2, hidden=(), likelihood="gaussian")
     vae.theta[...] = 0.0
-    album = plotting.draw_album(vae, History(), data)
+    album = plotting.draw_report(vae, History(), data)
     grey = -rows.min() / (rows.max() - rows.min())
     for name in ("samples", "interpolation", "latent"):  # a mean of 0 everywhere
         np.testing.assert_allclose(np.unique(canvas(album[name])), [grey, 1.0], rtol=1e-6)
@@ -216,15 +218,15 @@ def test_a_grid_over_the_prior_has_as_many_columns_and_rows_as_asked_for_the_fir
 def test_an_album_has_samples_of_a_vae_and_a_history_once_there_is_one():
     digits = datasets.load("digits")
     always = {"reconstructions", "interpolation", "latent"}
-    assert set(plotting.draw_album(VAE(64, 2, hidden=()), history(30.0), digits)) == always | {"samples", "history"}
-    assert set(plotting.draw_album(Autoencoder(64, 2, hidden=()), History(), digits)) == always
+    assert set(plotting.draw_report(VAE(64, 2, hidden=()), history(30.0), digits)) == always | {"samples", "history"}
+    assert set(plotting.draw_report(Autoencoder(64, 2, hidden=()), History(), digits)) == always
 
 
 def test_walks_lead_from_label_to_label():
     digits, vae = datasets.load("digits"), VAE(64, 2, hidden=(), image_shape=(8, 8))
     firsts = [int(np.argmax(digits.test.labels == label)) for label in (0, 1, 2)]
     ends = vae.reconstruct(digits.test.images[firsts]).reshape(3, 8, 8)
-    shown = canvas(plotting.draw_walks(vae, digits.test, (8, 8), walks=2, steps=3))
+    shown = canvas(plotting.draw_all_traversals(vae, digits.test, (8, 8), walks=2, steps=3))
     assert shown.shape == (8 + 1 + 8, 8 + 1 + 8 + 1 + 8)
     corners = [shown[:8, :8], shown[:8, 18:], shown[9:, :8], shown[9:, 18:]]
     np.testing.assert_allclose(corners, ends[[0, 1, 1, 2]], atol=1e-6)
@@ -244,7 +246,7 @@ def test_walks_lead_from_label_to_label():
 def test_walks_with_few_labels_lead_all_over_the_rows(labels, stops):
     pictures, vae = images(30, 4), VAE(4, 2, hidden=())
     split = datasets.Split(pictures, None if labels is None else np.array(labels))
-    shown = canvas(plotting.draw_walks(vae, split, (1, 4), walks=2, steps=2))
+    shown = canvas(plotting.draw_all_traversals(vae, split, (1, 4), walks=2, steps=2))
     ends = vae.reconstruct(pictures[stops])
     got = [shown[0, :4], shown[0, 5:], shown[2, :4], shown[2, 5:]]
     np.testing.assert_allclose(got, ends[[0, 1, 1, 2]], atol=1e-6)
@@ -253,7 +255,7 @@ def test_walks_with_few_labels_lead_all_over_the_rows(labels, stops):
 @pytest.mark.parametrize("rows", [1, 2, 3])
 def test_walks_go_round_rows_that_are_fewer_than_their_stops(rows):
     pictures, vae = images(rows, 4), VAE(4, 2, hidden=())
-    shown = canvas(plotting.draw_walks(vae, datasets.Split(pictures, None), (1, 4), walks=4, steps=2))
+    shown = canvas(plotting.draw_all_traversals(vae, datasets.Split(pictures, None), (1, 4), walks=4, steps=2))
     np.testing.assert_allclose(shown[::2, :4], vae.reconstruct(pictures)[np.arange(4) % rows], atol=1e-6)
 
 
@@ -261,7 +263,7 @@ def test_walks_go_round_rows_that_are_fewer_than_their_stops(rows):
 def test_the_pictures_of_a_model_that_is_given_the_class_are_of_that_class(kind):
     pictures, model = images(20, 4), kind(4, 2, (8,), classes=3)
     split = datasets.Split(pictures, np.arange(20) % 3)
-    shown = canvas(plotting.draw_walks(model, split, (1, 4), walks=2, steps=2, labels=1))
+    shown = canvas(plotting.draw_all_traversals(model, split, (1, 4), walks=2, steps=2, labels=1))
     ends = model.reconstruct(pictures[[0, 1, 1, 2]], 1)
     np.testing.assert_allclose([shown[0, :4], shown[0, 5:], shown[2, :4], shown[2, 5:]], ends, atol=1e-6)
     for figure in (
@@ -271,7 +273,7 @@ def test_the_pictures_of_a_model_that_is_given_the_class_are_of_that_class(kind)
         side = 3 if canvas(figure).shape[0] == 5 else 20
         expected = mosaic(model.decode(prior_grid(side, side), 2), (1, 4), side)
         np.testing.assert_array_equal(canvas(figure), expected)
-    for draw in (plotting.draw_walks, plotting.draw_latent):
+    for draw in (plotting.draw_all_traversals, plotting.draw_latent):
         with pytest.raises(ConfigError, match="needs the class of each row"):
             draw(model, split, (1, 4))
 
@@ -292,7 +294,7 @@ def test_codes_of_a_model_that_is_given_the_class_are_those_of_their_own():
 @pytest.mark.parametrize("kind", [ConditionalVAE, SemiSupervisedVAE])
 def test_an_album_of_a_model_that_is_given_the_class_has_styles_in_place_of_interpolations(kind):
     digits = datasets.load("digits")
-    album = plotting.draw_album(kind(64, 2, (8,)), history(30.0), digits)
+    album = plotting.draw_report(kind(64, 2, (8,)), history(30.0), digits)
     assert set(album) == {"reconstructions", "styles", "samples", "latent", "history"}
 
 
@@ -366,7 +368,7 @@ def test_matplotlib_waits_for_a_picture_and_pyplot_is_never_imported(tmp_path):
 
 def test_bands_are_called_by_their_names_once_for_each_run_of_rows():
     sets = [images(5, 6, k) for k in range(3)]
-    figure = plotting.draw_bands(sets, (2, 3), 4, "title", ["a", "b", "c"])
+    figure = plotting.draw_rows(sets, (2, 3), 4, "title", ["a", "b", "c"])
     (axes,) = figure.axes
     assert [text.get_text() for text in axes.get_yticklabels()] == ["a", "b", "c"] * 2
     assert list(axes.get_yticks()) == [0.5 + 3 * k for k in range(6)]

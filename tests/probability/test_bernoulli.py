@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from drawing import normal
+from strategies import normal
 
 from scratchvae.probability import Bernoulli
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from drawing import batches, normal, seeds, widths
 from hypothesis import given
 from scipy.special import log_softmax
+from strategies import batches, normal, seeds, widths
 
 from scratchvae.probability import LogSoftmax
 

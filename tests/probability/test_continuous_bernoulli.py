@@ -4,9 +4,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from drawing import batches, normal, seeds, uniform, widths
 from hypothesis import given
 from scipy import integrate, stats
+from strategies import batches, normal, seeds, uniform, widths
 
 import scratchvae as sv
 from scratchvae.errors import RangeError

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from drawing import normal
+from strategies import normal
 
 from scratchvae.errors import ShapeError
 from scratchvae.models.parts import LIKELIHOODS
@@ -12,9 +12,9 @@ from scratchvae.probability import (
     Bernoulli,
     ContinuousBernoulli,
     Gaussian,
-    GaussianDecoded,
+    GaussianHeteroscedastic,
     GaussianKL,
-    GaussianLearnt,
+    GaussianLearned,
     Reparameterize,
 )
 
@@ -22,7 +22,7 @@ INPUTS = {
     Bernoulli: ("logits", "x"),
     ContinuousBernoulli: ("logits", "x"),
     Gaussian: ("mu", "x"),
-    GaussianLearnt: ("mu", "x"),
+    GaussianLearned: ("mu", "x"),
     GaussianKL: ("mu", "logvar"),
     Reparameterize: ("mu", "logvar", "eps"),
 }
@@ -86,7 +86,7 @@ def test_backward_spoils_nothing_that_forward_took_or_lent(kind):
 
 
 def test_a_decoders_output_that_is_not_twice_as_wide_is_refused():
-    likelihood, x = GaussianDecoded(), normal(0, 4, 3)
+    likelihood, x = GaussianHeteroscedastic(), normal(0, 4, 3)
     likelihood.forward(normal(1, 4, 6), x)
     for shape in [(4, 3), (4, 5), (3, 6), (1, 6)]:
         with pytest.raises(ShapeError, match=r"parameters of shape .*; expected \(4, 6\)"):

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from drawing import batches, normal, seeds, uniform, widths
+from fake_cupy import FAKE_CUPY
 from hypothesis import given
 from hypothesis import strategies as st
-from standin import STANDIN
+from strategies import batches, normal, seeds, uniform, widths
 
 from scratchvae.errors import ConfigError, DeviceError, DTypeError, ShapeError
 from scratchvae.probability import FreeBits, GaussianKL
@@ -106,7 +106,7 @@ def test_sums_that_do_not_fit_are_refused():
     for sums, error, says in (
         (np.zeros((4, 2)), ShapeError, r"sums has shape \(4, 2\); expected \(4, 3\)"),
         (np.zeros((4, 3), int), DTypeError, "sums has dtype int64"),
-        (STANDIN.upload(np.zeros((4, 3))), DeviceError, "sums is a standin"),
+        (FAKE_CUPY.upload(np.zeros((4, 3))), DeviceError, "sums is a fake_cupy"),
     ):
         with pytest.raises(error, match=says):
             divergence.accumulate(sums)

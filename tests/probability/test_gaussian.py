@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from drawing import normal
 from scipy import integrate, stats
+from strategies import normal
 
 from scratchvae.probability import GaussianKL
 

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from drawing import batches, normal, seeds, widths
 from hypothesis import given
 from scipy import integrate, stats
+from strategies import batches, normal, seeds, widths
 
 import scratchvae as sv
-from scratchvae.probability import GaussianDecoded
-from scratchvae.probability.gaussian_decoded import LOWEST
+from scratchvae.probability import GaussianHeteroscedastic
+from scratchvae.probability.gaussian_heteroscedastic import LOWEST
 
 
 def logvar_of(r):
@@ -19,12 +19,12 @@ def logvar_of(r):
 def test_it_is_the_log_density_of_independent_normals(seed, rows, width):
     mu, r, x = 3 * normal(seed, 3, rows, width)
     exact = stats.norm(mu, np.exp(logvar_of(r) / 2)).logpdf(x).sum(axis=1)
-    np.testing.assert_allclose(GaussianDecoded().forward(np.hstack([mu, r]), x), exact, rtol=1e-10)
+    np.testing.assert_allclose(GaussianHeteroscedastic().forward(np.hstack([mu, r]), x), exact, rtol=1e-10)
 
 
 @pytest.mark.parametrize("r", [-100.0, LOWEST - 3, LOWEST, LOWEST + 1, 0.0, 3.0])
 def test_the_density_integrates_to_one_wherever_its_log_variance_is(r):
-    likelihood, outputs = GaussianDecoded(), np.array([[0.4, r]])
+    likelihood, outputs = GaussianHeteroscedastic(), np.array([[0.4, r]])
     ends = 0.4 + 12 * np.exp(logvar_of(r) / 2) * np.array([-1, 1])
     mass, _ = integrate.quad(lambda x: np.exp(likelihood.forward(outputs, np.array([[x]])))[0], *ends)
     assert mass == pytest.approx(1.0, abs=1e-9)
@@ -34,7 +34,7 @@ def test_the_density_integrates_to_one_wherever_its_log_variance_is(r):
 # the gradient of what is computed, at the bound and on either side of it
 @pytest.mark.parametrize("r", [LOWEST - 20, LOWEST - 2, LOWEST, LOWEST + 2, 0.0])
 def test_bug08_the_gradient_is_that_of_the_bounded_log_variance(r):
-    likelihood, x = GaussianDecoded(), np.array([[0.4 + np.exp(logvar_of(r) / 2) * 1.5]])
+    likelihood, x = GaussianHeteroscedastic(), np.array([[0.4 + np.exp(logvar_of(r) / 2) * 1.5]])
     step = 1e-4
 
     def at(r):
@@ -49,7 +49,7 @@ def test_bug08_the_gradient_is_that_of_the_bounded_log_variance(r):
 def test_nothing_overflows_however_far_out_the_decoder_is(dtype):
     r = np.array([[-1e6], [-1000.0], [1000.0], [1e6]], dtype)
     outputs = np.hstack([np.zeros_like(r), r])
-    likelihood, x = GaussianDecoded(), np.ones_like(r)
+    likelihood, x = GaussianHeteroscedastic(), np.ones_like(r)
     logvar = np.array([LOWEST, LOWEST, 1000.0, 1e6])
     exact = -0.5 * (np.exp(-logvar) + logvar + np.log(2 * np.pi))
     eps = np.finfo(dtype).eps
@@ -60,13 +60,13 @@ def test_nothing_overflows_however_far_out_the_decoder_is(dtype):
 
 
 def test_below_the_bound_there_is_a_slope_to_come_back_by():
-    likelihood = GaussianDecoded()
+    likelihood = GaussianHeteroscedastic()
     likelihood.forward(np.array([[0.0, LOWEST - 5]]), np.ones((1, 1)))
     assert likelihood.backward(np.ones(1))[0, 1] > 100
 
 
 def test_a_model_decodes_twice_as_many_numbers_and_shows_the_means():
-    vae = sv.VAE(5, 2, (8,), likelihood="gaussian_decoded", dtype="float64")
+    vae = sv.VAE(5, 2, (8,), likelihood="gaussian_heteroscedastic", dtype="float64")
     assert vae.params["decoder.2.W"].shape == (8, 10)
     mean, z = 100 * normal(0, 5), normal(1, 7, 2)
     vae.start_output_bias(mean)
@@ -78,7 +78,7 @@ def test_a_model_decodes_twice_as_many_numbers_and_shows_the_means():
 def test_it_learns_which_numbers_are_noisy():
     sigma = np.array([0.05, 0.2, 1.0, 3.0])
     x = 2 + sigma * normal(0, 50, 4)
-    vae = sv.VAE(4, 1, (), likelihood="gaussian_decoded", dtype="float64")
+    vae = sv.VAE(4, 1, (), likelihood="gaussian_heteroscedastic", dtype="float64")
     vae.theta[...] = 0.0
     bias = vae.params["decoder.0.b"]
     vae.start_output_bias(x.mean(axis=0))

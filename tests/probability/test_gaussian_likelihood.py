@@ -4,15 +4,15 @@ from re import escape
 
 import numpy as np
 import pytest
-from drawing import batches, normal, seeds, widths
 from hypothesis import given
 from scipy import integrate, stats
+from strategies import batches, normal, seeds, widths
 
 import scratchvae as sv
 from scratchvae.errors import ConfigError
-from scratchvae.probability import Gaussian, GaussianLearnt
+from scratchvae.probability import Gaussian, GaussianLearned
 
-BOTH = pytest.mark.parametrize("kind", [Gaussian, GaussianLearnt])
+BOTH = pytest.mark.parametrize("kind", [Gaussian, GaussianLearned])
 
 
 @BOTH
@@ -57,7 +57,7 @@ def test_a_sigma_that_makes_no_sense_is_refused(kind, sigma):
 
 
 def test_its_log_variance_is_a_parameter_of_the_model_saved_and_loaded_with_it(tmp_path):
-    vae = sv.VAE(6, 2, (4,), likelihood="gaussian_learnt", sigma=0.5, dtype="float64")
+    vae = sv.VAE(6, 2, (4,), likelihood="gaussian_learned", sigma=0.5, dtype="float64")
     assert vae.params["likelihood.logvar"].shape == (1,)
     np.testing.assert_allclose(vae.params["likelihood.logvar"], 2 * np.log(0.5))
     assert np.shares_memory(vae.params["likelihood.logvar"], vae.theta)
@@ -70,7 +70,7 @@ def test_its_log_variance_is_a_parameter_of_the_model_saved_and_loaded_with_it(t
 
 
 def test_what_is_learnt_is_the_mean_square_of_the_errors():
-    vae = sv.VAE(4, 1, (), likelihood="gaussian_learnt", dtype="float64")
+    vae = sv.VAE(4, 1, (), likelihood="gaussian_learned", dtype="float64")
     for name in ("encoder.0.W", "encoder.0.b", "decoder.0.W"):
         vae.params[name][...] = 0.0
     x = 3 + 0.2 * normal(0, 50, 4)
@@ -80,7 +80,7 @@ def test_what_is_learnt_is_the_mean_square_of_the_errors():
     np.testing.assert_allclose(np.exp(vae.params["likelihood.logvar"]), x.var(axis=0).mean(), rtol=1e-9)
 
 
-@pytest.mark.parametrize("likelihood", ["gaussian", "gaussian_learnt"])
+@pytest.mark.parametrize("likelihood", ["gaussian", "gaussian_learned"])
 @pytest.mark.parametrize("kind", [sv.VAE, sv.Autoencoder])
 def test_a_model_takes_numbers_of_any_size_and_decodes_them(kind, likelihood):
     model = kind(5, 2, (8,), likelihood=likelihood)
@@ -93,7 +93,7 @@ def test_a_model_takes_numbers_of_any_size_and_decodes_them(kind, likelihood):
     assert np.array_equal(again.theta, model.theta.astype("float64"))
 
 
-@pytest.mark.parametrize("likelihood", ["gaussian", "gaussian_learnt"])
+@pytest.mark.parametrize("likelihood", ["gaussian", "gaussian_learned"])
 def test_an_untrained_decoder_begins_at_the_mean_of_the_data(likelihood):
     vae, mean = sv.VAE(5, 2, (8,), likelihood=likelihood, dtype="float64"), 100 * normal(0, 5)
     vae.start_output_bias(mean)

@@ -1,10 +1,10 @@
 """The bound of a row whose class is known, or is summed out."""
 
 import numpy as np
-from drawing import normal, seeds, uniform
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import log_softmax, logsumexp
+from strategies import normal, seeds, uniform
 
 from scratchvae.probability import MarginalBound
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from drawing import batches, normal, seeds, widths
 from hypothesis import given
 from scipy import stats
+from strategies import batches, normal, seeds, widths
 
 from scratchvae.errors import ConfigError, DTypeError, ShapeError
 from scratchvae.gradcheck import check

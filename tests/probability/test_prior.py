@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from drawing import batches, normal, seeds, widths
+from fake_cupy import FAKE_CUPY
 from hypothesis import given
 from scipy import stats
-from standin import STANDIN
+from strategies import batches, normal, seeds, widths
 
 from scratchvae.backend import NUMPY, to_numpy
 from scratchvae.errors import ShapeError
@@ -179,7 +179,7 @@ def test_the_sums_of_each_dimension_are_of_the_closed_form_whichever_kl_it_is(dr
 @pytest.mark.parametrize("kind", ["exact", "of the draw", "of any two"])
 def test_on_a_device_and_for_fewer_rows_than_there_is_room_for_it_is_the_same(kind):
     found = []
-    for backend in (NUMPY, STANDIN):
+    for backend in (NUMPY, FAKE_CUPY):
         posterior, prior, buffers = DiagonalGaussian(), StandardNormal(), BatchBuffers(backend, "float64", 6)
         kl = MonteCarloKL(posterior, prior) if kind == "of any two" else prior.kl(posterior, kind == "exact")
         posterior.bind(buffers, (6,))

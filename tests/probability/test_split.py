@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from drawing import batches, normal, seeds, widths
 from hypothesis import given
+from strategies import batches, normal, seeds, widths
 
 from scratchvae.errors import ShapeError
 from scratchvae.probability import Split

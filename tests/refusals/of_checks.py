@@ -127,20 +127,20 @@ def of_the_checker():
 
 
 def of_the_verification():
-    linear = v.SUBJECTS["Linear"]
+    linear = v.CHECKED_MODULES["Linear"]
     problem = linear.draw(np.random.default_rng(0))
     no_oracle = wrong(ConfigError, "expected an oracle", 3, "torch", "autograd", [], {}, v.Oracle)
-    for name in ("hold", "examine"):
-        first = linear if name == "hold" else problem
+    for name in ("compare_many", "compare"):
+        first = linear if name == "compare_many" else problem
         call = getattr(v, name)
         yield from each(f"verification.{name}", "oracle", no_oracle, lambda w, c=call, f=first: c(f, w))
         yield from each(f"verification.{name}", "seed", SEEDS, lambda w, c=call, f=first: c(f, None, w))
     no_subject = wrong(ConfigError, "expected a", None, 3, "Linear", [], {}, np.ones(2))
-    yield from each("verification.hold", "subject", no_subject, lambda w: v.hold(w, None))
-    yield from each("verification.hold", "trials", COUNTS, lambda w: v.hold(linear, None, trials=w))
-    yield from each("verification.examine", "problem", no_subject, lambda w: v.examine(w, None))
-    yield from each("verification.examine", "directions", COUNTS, lambda w: v.examine(problem, None, directions=w))
-    yield from each("verification.examine", "dtype", NAMES, lambda w: v.examine(problem, None, dtype=w))
+    yield from each("verification.compare_many", "subject", no_subject, lambda w: v.compare_many(w, None))
+    yield from each("verification.compare_many", "trials", COUNTS, lambda w: v.compare_many(linear, None, trials=w))
+    yield from each("verification.compare", "problem", no_subject, lambda w: v.compare(w, None))
+    yield from each("verification.compare", "directions", COUNTS, lambda w: v.compare(problem, None, directions=w))
+    yield from each("verification.compare", "dtype", NAMES, lambda w: v.compare(problem, None, dtype=w))
     yield from each("verification.get_oracle", "oracle", NAMES, v.get_oracle)
     of = "verification.of_model"
     no_model = wrong(ConfigError, "expected a model", None, 3, "vae", X)

@@ -56,9 +56,9 @@ def of_evaluation():
         "expected whole numbers",
     )
 
-    yield from each("evaluation.latent_use", "vae", NO_VAES, lambda v: evaluation.latent_use(v, X))
+    yield from each("evaluation.active_units", "vae", NO_VAES, lambda v: evaluation.active_units(v, X))
     yield from each(
-        "evaluation.latent_use", "images", data("images", INPUTS), lambda v: evaluation.latent_use(model(), v)
+        "evaluation.active_units", "images", data("images", INPUTS), lambda v: evaluation.active_units(model(), v)
     )
 
     of = "evaluation.imputation_error"
@@ -144,7 +144,7 @@ def of_pictures():
         count = "columns" if name == "draw_images" else "steps"
         yield from each(of, count, COUNTS, lambda v, c=call, n=count: c(**{n: v}))
         yield from each(of, "shape", SHAPES, lambda v, c=call: c(shape=v))
-        yield from each(of, "span", SPANS, lambda v, c=call: c(span=v))
+        yield from each(of, "value_range", SPANS, lambda v, c=call: c(value_range=v))
     yield from each("plotting.draw_images", "title", TITLES, lambda v: mosaics["draw_images"](title=v))
 
     of = "plotting.draw_reconstructions"
@@ -163,8 +163,8 @@ def of_pictures():
     yield from each(of, "shape", SHAPES, lambda v: pair(shape=v))
     yield from each(of, "columns", COUNTS, lambda v: pair(columns=v))
 
-    of = "plotting.draw_bands"
-    bands = lambda **v: P.draw_bands(**{"sets": (X, X), "shape": here, "columns": 3, "title": "", **v})  # noqa: E731
+    of = "plotting.draw_rows"
+    bands = lambda **v: P.draw_rows(**{"sets": (X, X), "shape": here, "columns": 3, "title": "", **v})  # noqa: E731
     yield from each(of, "sets", wrong(ConfigError, "expected", None, 3, "rows", [], {}, X), lambda v: bands(sets=v))
     yield from drawn(of, "sets[1]", lambda v: bands(sets=(X, v)))
     yield row(of, "sets[1]", "of fewer rows", lambda: bands(sets=(X, X[1:])), ShapeError, "(5, 4)", "expected")
@@ -173,7 +173,7 @@ def of_pictures():
     yield from each(of, "shape", SHAPES, lambda v: bands(shape=v))
     yield from each(of, "columns", COUNTS, lambda v: bands(columns=v))
     yield from each(of, "title", TITLES, lambda v: bands(title=v))
-    yield from each(of, "span", SPANS, lambda v: bands(span=v))
+    yield from each(of, "value_range", SPANS, lambda v: bands(value_range=v))
 
     of = "plotting.draw_traversals"
     walks = lambda **v: P.draw_traversals(  # noqa: E731
@@ -192,7 +192,7 @@ def of_pictures():
         argument = "names" if w.label == "too few" else "values"
         yield from each(of, argument, [w], lambda v: walks(values=v))
     yield from each(of, "shape", SHAPES, lambda v: walks(shape=v))
-    yield from each(of, "span", SPANS, lambda v: walks(span=v))
+    yield from each(of, "value_range", SPANS, lambda v: walks(value_range=v))
 
     of = "plotting.draw_analogies"
     sums = lambda **v: P.draw_analogies(**{"a": X[0], "b": X[1], "c": X, "answers": X, "shape": here, **v})  # noqa: E731
@@ -208,12 +208,14 @@ def of_pictures():
             of, "answers", f"other than {name}", lambda n=name: sums(**{n: X[1:]}), ShapeError, "(5, 4)", "expected"
         )
     yield from each(of, "shape", SHAPES, lambda v: sums(shape=v))
-    yield from each(of, "span", SPANS, lambda v: sums(span=v))
+    yield from each(of, "value_range", SPANS, lambda v: sums(value_range=v))
 
     no_data = [w for w in numbers("images") if w.error is DTypeError or "without" in w.label]
-    yield from each("plotting.span_of", "images", no_data, P.span_of)
+    yield from each("plotting.value_range_of", "images", no_data, P.value_range_of)
     for said, value in {"NaN alone": X * np.nan, "infinite": X * np.inf}.items():
-        yield row("plotting.span_of", "images", said, lambda v=value: P.span_of(v), RangeError, "expected")
+        yield row(
+            "plotting.value_range_of", "images", said, lambda v=value: P.value_range_of(v), RangeError, "expected"
+        )
 
 
 def of_models_drawn():
@@ -224,13 +226,15 @@ def of_models_drawn():
     yield from each("plotting.draw_classes", "shape", SHAPES, lambda v: P.draw_classes(told(), v))
     yield from each("plotting.draw_classes", "seed", SEEDS, lambda v: P.draw_classes(told(), None, v))
     yield from each("plotting.draw_classes", "columns", COUNTS, lambda v: P.draw_classes(told(), None, columns=v))
-    yield from each("plotting.draw_classes", "span", SPANS, lambda v: P.draw_classes(told(), None, span=v))
-    styles = lambda **v: P.draw_styles(**{"model": told(), "images": X, "labels": Y, "shape": (2, 2), **v})  # noqa: E731
-    yield from each("plotting.draw_styles", "model", no_labelled, lambda v: styles(model=v))
-    yield from each("plotting.draw_styles", "images", data("images", INPUTS), lambda v: styles(images=v))
-    yield from each("plotting.draw_styles", "labels", labels(6, CLASSES), lambda v: styles(labels=v))
-    yield from each("plotting.draw_styles", "shape", SHAPES, lambda v: styles(shape=v))
-    yield from each("plotting.draw_styles", "span", SPANS, lambda v: styles(span=v))
+    yield from each(
+        "plotting.draw_classes", "value_range", SPANS, lambda v: P.draw_classes(told(), None, value_range=v)
+    )
+    styles = lambda **v: P.draw_class_swaps(**{"model": told(), "images": X, "labels": Y, "shape": (2, 2), **v})  # noqa: E731
+    yield from each("plotting.draw_class_swaps", "model", no_labelled, lambda v: styles(model=v))
+    yield from each("plotting.draw_class_swaps", "images", data("images", INPUTS), lambda v: styles(images=v))
+    yield from each("plotting.draw_class_swaps", "labels", labels(6, CLASSES), lambda v: styles(labels=v))
+    yield from each("plotting.draw_class_swaps", "shape", SHAPES, lambda v: styles(shape=v))
+    yield from each("plotting.draw_class_swaps", "value_range", SPANS, lambda v: styles(value_range=v))
 
     yield from each("plotting.draw_manifold", "vae", NO_VAES, lambda v: P.draw_manifold(v, (2, 2)))
     yield row(
@@ -244,7 +248,9 @@ def of_models_drawn():
     )
     yield from each("plotting.draw_manifold", "shape", SHAPES, lambda v: P.draw_manifold(model(), v))
     yield from each("plotting.draw_manifold", "side", COUNTS, lambda v: P.draw_manifold(model(), None, v))
-    yield from each("plotting.draw_manifold", "span", SPANS, lambda v: P.draw_manifold(model(), None, span=v))
+    yield from each(
+        "plotting.draw_manifold", "value_range", SPANS, lambda v: P.draw_manifold(model(), None, value_range=v)
+    )
 
     codes = [w for w in data("codes", INPUTS, support=None) if w.label not in ("too narrow", "too wide")]
     codes = [w._replace(words=("codes", "expected") if w.error is ShapeError else ("codes",)) for w in codes]
@@ -260,27 +266,27 @@ def of_models_drawn():
     yield from each("plotting.draw_latent", "model", NO_MODELS, lambda v: P.draw_latent(v, SPLIT, (2, 2)))
     yield from each("plotting.draw_latent", "rows", PARTS, lambda v: P.draw_latent(model(), v, (2, 2)))
     yield from each("plotting.draw_latent", "shape", SHAPES, lambda v: P.draw_latent(model(), SPLIT, v))
-    walks = lambda **v: P.draw_walks(**{"model": model(), "rows": SPLIT, "shape": (2, 2), **v})  # noqa: E731
-    yield from each("plotting.draw_walks", "model", NO_MODELS, lambda v: walks(model=v))
-    yield from each("plotting.draw_walks", "rows", PARTS, lambda v: walks(rows=v))
-    yield from each("plotting.draw_walks", "shape", SHAPES, lambda v: walks(shape=v))
-    yield from each("plotting.draw_walks", "walks", COUNTS, lambda v: walks(walks=v))
+    walks = lambda **v: P.draw_all_traversals(**{"model": model(), "rows": SPLIT, "shape": (2, 2), **v})  # noqa: E731
+    yield from each("plotting.draw_all_traversals", "model", NO_MODELS, lambda v: walks(model=v))
+    yield from each("plotting.draw_all_traversals", "rows", PARTS, lambda v: walks(rows=v))
+    yield from each("plotting.draw_all_traversals", "shape", SHAPES, lambda v: walks(shape=v))
+    yield from each("plotting.draw_all_traversals", "walks", COUNTS, lambda v: walks(walks=v))
     steps = SIZES + wrong(ConfigError, "at least 2", 0, 1)
-    yield from each("plotting.draw_walks", "steps", steps, lambda v: walks(steps=v))
+    yield from each("plotting.draw_all_traversals", "steps", steps, lambda v: walks(steps=v))
 
-    album = lambda **v: P.draw_album(**{"model": model(), "history": training.History(), "data": DATA, **v})  # noqa: E731
-    yield from each("plotting.draw_album", "model", NO_MODELS, lambda v: album(model=v))
-    yield from each("plotting.draw_album", "history", HISTORIES, lambda v: album(history=v))
+    album = lambda **v: P.draw_report(**{"model": model(), "history": training.History(), "data": DATA, **v})  # noqa: E731
+    yield from each("plotting.draw_report", "model", NO_MODELS, lambda v: album(model=v))
+    yield from each("plotting.draw_report", "history", HISTORIES, lambda v: album(history=v))
     yield from each(
-        "plotting.draw_album",
+        "plotting.draw_report",
         "data",
         wrong(ConfigError, "expected a Dataset", None, "digits", X, SPLIT),
         lambda v: album(data=v),
     )
-    yield from each("plotting.draw_album", "seed", SEEDS, lambda v: album(seed=v))
+    yield from each("plotting.draw_report", "seed", SEEDS, lambda v: album(seed=v))
     unlabelled = DATA._replace(test=datasets.Split(X, None))
     yield row(
-        "plotting.draw_album",
+        "plotting.draw_report",
         "data",
         "without labels",
         lambda: album(model=told(), data=unlabelled),

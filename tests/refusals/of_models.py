@@ -59,7 +59,7 @@ def settings(kind):
     yield from each(kind, "seed", SEEDS, of("seed"))
     yield from each(kind, "missing", FLAGS, of("missing"))
     yield from each(kind, "backend", BACKENDS, of("backend"))
-    for likelihood in ("gaussian", "gaussian_learnt"):
+    for likelihood in ("gaussian", "gaussian_learned"):
         widths = [w for w in POSITIVES if w.value is not None] + list(
             wrong(ConfigError, "scale the data", 1e-200, 1e200)
         )
@@ -196,7 +196,7 @@ TAKE_ROWS = {
     "VAE": ("encode", "embed", "reconstruct", "elbo", "terms", "loss_and_grads", "denoise"),
     "IWAE": ("elbo", "loss_and_grads"),
     "Autoencoder": ("encode", "embed", "reconstruct", "terms", "loss_and_grads", "denoise"),
-    "ConditionalVAE": ("encode", "embed", "reconstruct", "elbo", "terms", "loss_and_grads", "transfer"),
+    "ConditionalVAE": ("encode", "embed", "reconstruct", "elbo", "terms", "loss_and_grads", "swap_class"),
     "SemiSupervisedVAE": ("encode", "elbo", "terms", "loss_and_grads", "predict_proba", "classify"),
 }
 
@@ -210,7 +210,7 @@ def of_rows():
                 of, "x", data("x", INPUTS), lambda x, k=kind, m=method, a=asked: getattr(model(k), m)(x, **a)
             )
     gaussian = data("x", INPUTS, support=None)
-    yield from each("VAE.encode", "x", gaussian, lambda x: model("VAE", likelihood="gaussian_learnt").encode(x))
+    yield from each("VAE.encode", "x", gaussian, lambda x: model("VAE", likelihood="gaussian_learned").encode(x))
     yield from each("VAE.elbo", "x", data("x", INPUTS, missing=True), lambda x: model("VAE", missing=True).elbo(x))
     for kind in KINDS:
         m = lambda kind=kind: model(kind)  # noqa: E731
@@ -267,7 +267,7 @@ def of_noise():
 
 def of_labels():
     for kind, methods in (
-        ("ConditionalVAE", ("encode", "embed", "reconstruct", "elbo", "terms", "loss_and_grads", "transfer")),
+        ("ConditionalVAE", ("encode", "embed", "reconstruct", "elbo", "terms", "loss_and_grads", "swap_class")),
         ("SemiSupervisedVAE", ("encode", "elbo", "terms", "loss_and_grads")),
     ):
         some = kind == "SemiSupervisedVAE"
@@ -290,9 +290,11 @@ def of_labels():
             f"{kind}.decode", "labels", "left out", lambda k=kind: model(k).decode(Z), ConfigError, "pass labels="
         )
         yield from each(f"{kind}.sample", "labels", every, lambda v, k=kind: model(k).sample(6, labels=v))
-        yield row(f"{kind}.walk", "labels", "left out", lambda k=kind: model(k).walk(), ConfigError, "pass labels=")
-        walked = lambda v, k=kind: model(k).walk(labels=v)  # noqa: E731
-        yield from each(f"{kind}.walk", "labels", labels(11, CLASSES), walked)
+        yield row(
+            f"{kind}.traverse", "labels", "left out", lambda k=kind: model(k).traverse(), ConfigError, "pass labels="
+        )
+        walked = lambda v, k=kind: model(k).traverse(labels=v)  # noqa: E731
+        yield from each(f"{kind}.traverse", "labels", labels(11, CLASSES), walked)
         between = lambda v, k=kind: model(k).interpolate(X[0], X[1], labels=v)  # noqa: E731
         alike = lambda v, k=kind: model(k).analogy(X[:2], X[2:4], X[4:], labels=v)  # noqa: E731
         for name, call, rows in (("interpolate", between, 1), ("analogy", alike, 2)):
@@ -302,7 +304,7 @@ def of_labels():
             yield row(f"{kind}.{name}", "labels", "of no class", unknown, RangeError, "-1", "expected 0 to 2")
             none = lambda c=call: c(None)  # noqa: E731
             yield row(f"{kind}.{name}", "labels", "left out", none, ConfigError, "pass labels=")
-    for method in ("encode", "embed", "reconstruct", "transfer"):
+    for method in ("encode", "embed", "reconstruct", "swap_class"):
         yield row(
             f"SemiSupervisedVAE.{method}",
             "labels",
@@ -334,11 +336,11 @@ def of_latent_space():
             yield from each(f"{kind}.analogy", name, group(name), lambda v, m=m, n=name: analogy(m(), n, v))
         yield from each(f"{kind}.analogy", "c", group("c"), lambda v, m=m: analogy(m(), "c", v))
         yield from each(
-            f"{kind}.walk", "x", [w for w in one_row("x") if w.value is not None], lambda v, m=m: m().walk(v)
+            f"{kind}.traverse", "x", [w for w in one_row("x") if w.value is not None], lambda v, m=m: m().traverse(v)
         )
         few = SIZES + wrong(ConfigError, "dimensions 0 to 1", LATENT, 100)
-        yield from each(f"{kind}.walk", "dimension", few, lambda v, m=m: m().walk(dimension=v))
-        yield from each(f"{kind}.walk", "values", PATH, lambda v, m=m: m().walk(values=v))
+        yield from each(f"{kind}.traverse", "dimension", few, lambda v, m=m: m().traverse(dimension=v))
+        yield from each(f"{kind}.traverse", "values", PATH, lambda v, m=m: m().traverse(values=v))
 
 
 def group(name):
@@ -381,7 +383,7 @@ PATH = wrong_rows(
 def of_denoising_and_completion():
     yield from each("VAE.denoise", "draws", SIZES, lambda v: model().denoise(X, draws=v))
     yield from each("VAE.denoise", "seed", SEEDS, lambda v: model().denoise(X, draws=1, seed=v))
-    of, asks = "VAE.complete", lambda **v: model().complete(**{"x": HIDDEN, "samples": 2, **v})
+    of, asks = "VAE.impute", lambda **v: model().impute(**{"x": HIDDEN, "samples": 2, **v})
     yield from each(of, "x", data("x", INPUTS, missing=True), lambda v: asks(x=v))
     yield from each(of, "method", NAMES, lambda v: asks(method=v))
     yield from each(of, "values", NAMES, lambda v: asks(values=v, draws=1))
@@ -402,10 +404,10 @@ def of_denoising_and_completion():
     yield from each(of, "observed", masks, lambda v: asks(x=X, observed=v))
     for kind in TOLD:
         yield row(
-            f"{kind}.complete",
-            "complete",
+            f"{kind}.impute",
+            "impute",
             "of classes",
-            lambda k=kind: model(k).complete(X),
+            lambda k=kind: model(k).impute(X),
             ConfigError,
             "given no class",
             kind,
@@ -427,7 +429,7 @@ def of_what_is_underneath():
         "VAE.reserve",
         "batch",
         [w for w in SIZES if w.label[0] != "-" and "-1" not in w.label],
-        lambda v: model().reserve(v),
+        lambda v: model().ensure_capacity(v),
     )
     far = np.full(INPUTS, 2.0)
     yield row(

@@ -68,8 +68,10 @@ def of_schedules():
     )  # fmt: skip
 
     no_schedule = wrong(ConfigError, "expected a schedule", None, 1e-3, "cosine", [], optim.Cosine)
-    yield from each("optim.Scaled", "schedule", no_schedule, lambda v: optim.Scaled(v, 0.5))
-    yield from each("optim.Scaled", "factor", POSITIVES, lambda v: optim.Scaled(optim.Constant(1e-3), v))
+    yield from each("optim.ScaledSchedule", "schedule", no_schedule, lambda v: optim.ScaledSchedule(v, 0.5))
+    yield from each(
+        "optim.ScaledSchedule", "factor", POSITIVES, lambda v: optim.ScaledSchedule(optim.Constant(1e-3), v)
+    )
 
 
 def of_steps():

@@ -56,14 +56,16 @@ PIECES = {
     "probability.StandardNormal": Piece(pr.StandardNormal, {"z": D}, {"backward": {"dlog_p": 0}}),
     "probability.GaussianKL": Piece(pr.GaussianKL, {"mu": D, "logvar": D}, {"backward": {"dkl": 0}}),
     "probability.FreeBits": Piece(lambda: pr.FreeBits(0.5), {"per_dimension": D}, {"backward": {"dcharged": 0}}),
-    "probability.LogRatio": Piece(pr.LogRatio, {"z": D, "eps": D, "logvar": D}, {"backward": {"dlog_ratio": 0}}),
+    "probability.LogDensityRatio": Piece(
+        pr.LogDensityRatio, {"z": D, "eps": D, "logvar": D}, {"backward": {"dlog_ratio": 0}}
+    ),
     "probability.LogSoftmax": Piece(pr.LogSoftmax, {"logits": D}, {"backward": {"dlog_q": D}}),
     "probability.ImportanceBound": Piece(pr.ImportanceBound, {"log_w": D}, {"backward": {"dbound": 0}}),
     "probability.Bernoulli": Piece(pr.Bernoulli, {"logits": D, "x": D}, DENSITY),
     "probability.ContinuousBernoulli": Piece(pr.ContinuousBernoulli, {"logits": D, "x": D}, DENSITY),
     "probability.Gaussian": Piece(pr.Gaussian, {"mu": D, "x": D}, DENSITY),
-    "probability.GaussianLearnt": Piece(pr.GaussianLearnt, {"mu": D, "x": D}, DENSITY),
-    "probability.GaussianDecoded": Piece(pr.GaussianDecoded, {"parameters": 2 * D, "x": D}, DENSITY),
+    "probability.GaussianLearned": Piece(pr.GaussianLearned, {"mu": D, "x": D}, DENSITY),
+    "probability.GaussianHeteroscedastic": Piece(pr.GaussianHeteroscedastic, {"parameters": 2 * D, "x": D}, DENSITY),
     "probability.MaskedLikelihood": Piece(
         lambda: pr.MaskedLikelihood(pr.Gaussian()), {"parameters": D, "x": D}, DENSITY
     ),
@@ -225,7 +227,7 @@ def of_made():
     yield from each(
         "probability.FreeBits", "free", REALS + wrong(ConfigError, "leave FreeBits away", 0, 0.0), pr.FreeBits
     )
-    for kind in ("Gaussian", "GaussianLearnt"):
+    for kind in ("Gaussian", "GaussianLearned"):
         sigmas = POSITIVES + wrong(ConfigError, "scale the data", 1e-200, 1e200)
         yield from each(f"probability.{kind}", "sigma", sigmas, getattr(pr, kind))
     no_density = wrong(ConfigError, "expected a likelihood", None, 3, "gaussian", [], pr.Gaussian, ls.ReLU())

@@ -192,7 +192,7 @@ def of_fit():
     yield row(of, "labels", "of a VAE", lambda: trainer().fit(X, 1, labels=Y), ConfigError, "VAE", "takes none")
     of_vae = lambda: trainer().fit(X, 1, X, validation_labels=Y)  # noqa: E731
     yield row(of, "validation_labels", "of a VAE", of_vae, ConfigError, "VAE", "takes none")
-    for name, value in {"labelled_share": 0.5, "spread": np.ones_like(X)}.items():
+    for name, value in {"labelled_share": 0.5, "input_std": np.ones_like(X)}.items():
         yield row(
             of,
             name,
@@ -218,12 +218,19 @@ def of_fit():
             "2",
             "label at least one",
         )
-        spread = given(data("spread", INPUTS, support=None))
-        yield from each(of, "spread", spread, lambda v, f=fit: f(spread=v))
+        input_std = given(data("input_std", INPUTS, support=None))
+        yield from each(of, "input_std", input_std, lambda v, f=fit: f(input_std=v))
         low, short = -np.ones_like(X), np.ones((5, INPUTS))
-        yield row(of, "spread", "negative", lambda f=fit, v=low: f(spread=v), RangeError, "-1", "expected 0")
+        yield row(of, "input_std", "negative", lambda f=fit, v=low: f(input_std=v), RangeError, "-1", "expected 0")
         yield row(
-            of, "spread", "of fewer rows", lambda f=fit, v=short: f(spread=v), ShapeError, "5 rows", "6", "expected"
+            of,
+            "input_std",
+            "of fewer rows",
+            lambda f=fit, v=short: f(input_std=v),
+            ShapeError,
+            "5 rows",
+            "6",
+            "expected",
         )
     few = np.where(np.arange(6) < 3, Y, -1)
     fit = lambda v: trainer("SemiSupervisedVAE").fit(X, 1, labels=few, labelled_share=v)  # noqa: E731
@@ -337,7 +344,7 @@ def of_files():
 
 def with_notes(notes):
     noted = make("VAE")
-    noted.notes = notes
+    noted.metadata = notes
     return noted
 
 

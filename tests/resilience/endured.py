@@ -49,7 +49,7 @@ def fit(learning, validating, **checkpoints):
 def outcome(trainer, rows):
     """All of a trainer by name, as text that is equal only if every bit is; the last is what a further step gives."""
     told = {"theta": trainer.model.theta.tobytes()}
-    told |= {name: moment.tobytes() for name, moment in trainer.optimizer.memory.items()}
+    told |= {name: moment.tobytes() for name, moment in trainer.optimizer.state.items()}
     told = {name: hashlib.sha256(content).hexdigest() for name, content in told.items()}
     history = trainer.history
     told |= {"updates": str(trainer.optimizer.t), "stopped": f"{history.stopped}, best epoch {history.best_epoch}"}

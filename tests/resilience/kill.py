@@ -12,7 +12,7 @@ stops it early and goes back to its best weights. A run is killed one to five ti
 
 Checkpoints come every 7 updates, in each fifth run at the end of each epoch; in each eighth, the disk knows no links.
 After a kill every checkpoint has to be readable, whole and no older than it was, with no other file beside but those
-that `whole_file` and `locked` tell of. Then a copy of the folder is resumed to its end by another process: weights,
+that `atomic_write` and `locked` tell of. Then a copy of the folder is resumed to its end by another process: weights,
 moments, history, best epoch, one step more and the last checkpoint must have the bits of the run that was never killed,
 and all that the killed ones left behind must be gone. (Parts of files are made a minute old for that: from then on they
 count as left behind.) The exit code is 1 if anything is not so, or a process said anything on standard error.

@@ -89,8 +89,8 @@ def main():
 
     if args.without_links:
         os.link = refuse
-    watch(checkpoint, "find_checkpoint", "f")
-    watch(checkpoint.FoundCheckpoint, "put_into", "p")
+    watch(checkpoint, "latest_checkpoint", "f")
+    watch(checkpoint.LoadedCheckpoint, "put_into", "p")
     watch(Trainer, "_train_step", "t")
     watch(HistoryRecorder, "summarize", "e")
     watch(archive, "write_arrays", "w", "v")

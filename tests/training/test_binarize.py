@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scratchvae.streams import BITS_AT_ONCE, fill_bits
+from scratchvae.rng import BITS_AT_ONCE, fill_random_bits
 from scratchvae.training import binarize
 from scratchvae.training.binarize import Binarizer
 
@@ -11,7 +11,7 @@ from scratchvae.training.binarize import Binarizer
 @pytest.mark.parametrize("dtype", ["float32", "float64", "longdouble"])
 def test_over_all_draws_that_there_are_a_pixel_is_on_as_often_as_its_grey_value_says(monkeypatch, dtype):
     draws = np.arange(2**16, dtype=np.uint16)
-    monkeypatch.setattr(binarize, "fill_bits", lambda u, rng: np.copyto(u, draws[:, None]))
+    monkeypatch.setattr(binarize, "fill_random_bits", lambda u, rng: np.copyto(u, draws[:, None]))
     x = np.append(np.arange(256) / 255, [1e-9, 1 - 1e-7, 1e-4, 0.3]).astype(dtype)
     on = Binarizer(None, np.dtype(dtype))(np.tile(x, (2**16, 1)))
     assert on.dtype == dtype
@@ -26,8 +26,8 @@ def test_over_all_draws_that_there_are_a_pixel_is_on_as_often_as_its_grey_value_
 def test_random_bits_fill_whatever_there_is_and_are_not_repeated(size):
     u, again = np.zeros((2, size), np.uint16)
     rng = np.random.default_rng(0)
-    fill_bits(u, rng)
-    fill_bits(again, rng)
+    fill_random_bits(u, rng)
+    fill_random_bits(again, rng)
     if size > 7:
         bits = np.unpackbits(u.view(np.uint8))
         assert abs(bits.mean() - 0.5) < 4 * 0.5 / np.sqrt(bits.size)

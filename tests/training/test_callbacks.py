@@ -8,8 +8,8 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from drawing import uniform
-from touchy import Touchy
+from diverging_sgd import Touchy
+from strategies import uniform
 
 import scratchvae as sv
 from scratchvae.errors import ConfigError, DivergenceWarning, FileError
@@ -18,13 +18,13 @@ from scratchvae.optim import SGD, Adam, Cosine
 from scratchvae.training import (
     Callback,
     Checkpoint,
+    CollapseDetector,
     EarlyStopping,
     FiniteCheck,
     MaxTime,
     Progress,
     ReduceLROnPlateau,
     TrainingState,
-    WarnOfCollapse,
 )
 from scratchvae.training.callbacks import HistoryRecorder, max_time
 
@@ -61,8 +61,8 @@ def without_seconds(history):
 def assert_same(one, other):
     assert one.model.theta.tobytes() == other.model.theta.tobytes()
     assert one.optimizer.t == other.optimizer.t
-    for name, moment in one.optimizer.memory.items():
-        assert moment.tobytes() == other.optimizer.memory[name].tobytes()
+    for name, moment in one.optimizer.state.items():
+        assert moment.tobytes() == other.optimizer.state[name].tobytes()
     assert without_seconds(one.history) == without_seconds(other.history)
     assert (one.history.stopped, one.history.best_epoch) == (other.history.stopped, other.history.best_epoch)
     assert one.step(ROWS) == other.step(ROWS)
@@ -228,10 +228,10 @@ def test_what_is_there_already_is_not_there_twice():
     held = []
     look = asking("on_fit_begin", lambda state: held.extend(type(each) for each in state.callbacks))
     fitted(look, epochs=1)
-    assert held == [HistoryRecorder, FiniteCheck, WarnOfCollapse, type(look)]
+    assert held == [HistoryRecorder, FiniteCheck, CollapseDetector, type(look)]
     held.clear()
-    fitted(WarnOfCollapse(), look, FiniteCheck(2), epochs=1)
-    assert held == [HistoryRecorder, FiniteCheck, WarnOfCollapse, type(look)]
+    fitted(CollapseDetector(), look, FiniteCheck(2), epochs=1)
+    assert held == [HistoryRecorder, FiniteCheck, CollapseDetector, type(look)]
 
 
 @pytest.mark.parametrize("callback", [Log(), Callback(), Progress()], ids=named)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawing import seeds, uniform
+from diverging_sgd import Touchy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from touchy import Touchy
+from strategies import seeds, uniform
 
 import scratchvae as sv
 from scratchvae.errors import CheckpointWarning, ConfigError, DivergedError, DivergenceWarning, FileError
@@ -58,8 +58,8 @@ def fitted(kind=sv.VAE, epochs=4, checkpoint=None, killed=None, model=None, trai
 def assert_same(one, other):
     assert one.model.theta.tobytes() == other.model.theta.tobytes()
     assert one.optimizer.t == other.optimizer.t
-    for name, moment in one.optimizer.memory.items():
-        assert moment.tobytes() == other.optimizer.memory[name].tobytes()
+    for name, moment in one.optimizer.state.items():
+        assert moment.tobytes() == other.optimizer.state[name].tobytes()
     assert [epoch._replace(seconds=0) for epoch in one.history.epochs] == [
         epoch._replace(seconds=0) for epoch in other.history.epochs
     ]
@@ -76,7 +76,7 @@ WAYS = {
     "semi-supervised": {"kind": sv.SemiSupervisedVAE, "labelled_share": None},
     "binarised": {"trained": {"binarize": "dynamic"}},
     "corrupted": {"trained": {"corrupt": Masking(0.3), "clip_norm": 0.5}},
-    "learnt width": {"model": {"likelihood": "gaussian_learnt", "dtype": "float64", "free_bits": 0.1}},
+    "learnt width": {"model": {"likelihood": "gaussian_learned", "dtype": "float64", "free_bits": 0.1}},
     "sgd": {"trained": {"lr": None, "optimizer": lambda: SGD(1e-2, 0.9)}},
     "cosine": {"trained": {"lr": None, "optimizer": lambda: AdamW(WarmUp(3, Cosine(1e-2, 20)))}},
     "patience": {"validation": HELD_OUT, "patience": 2},

@@ -8,7 +8,7 @@ import pytest
 
 import scratchvae as sv
 from scratchvae.errors import CollapseWarning
-from scratchvae.training import KLWarmUp, WarnOfCollapse
+from scratchvae.training import CollapseDetector, KLWarmUp
 from scratchvae.training.callbacks.collapse_warning import collapsed
 from scratchvae.training.history import Epoch
 
@@ -37,7 +37,7 @@ def test_a_beta_of_50_collapses_and_is_told_of_once_where_fit_was_called():
 
 def test_a_gaussian_as_wide_as_the_data_collapses_and_is_told_to_be_narrower():
     (warning,), _ = caught(45, likelihood="gaussian")
-    assert "Try a sigma below 1 or likelihood='gaussian_learnt', a beta below 1, a KL warm-up" in str(warning.message)
+    assert "Try a sigma below 1 or likelihood='gaussian_learned', a beta below 1, a KL warm-up" in str(warning.message)
     assert caught(45, likelihood="gaussian", sigma=0.2)[0] == []
 
 
@@ -90,7 +90,7 @@ def test_it_takes_five_epochs_and_three_hundred_updates_in_a_row():
         with warnings.catch_warnings(record=True) as kept:
             warnings.simplefilter("always")
             state = SimpleNamespace(model=MODEL, history=SimpleNamespace(epochs=epochs), batches=range(steps))
-            watch = WarnOfCollapse()
+            watch = CollapseDetector()
             watch.on_fit_begin(state)
             watch.on_epoch_end(state)
             watch.on_epoch_end(state)

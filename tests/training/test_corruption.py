@@ -5,8 +5,8 @@ from math import erf, sqrt
 
 import numpy as np
 import pytest
-from drawing import batches, seeds, uniform, widths
 from hypothesis import given
+from strategies import batches, seeds, uniform, widths
 
 import scratchvae as sv
 from scratchvae.errors import ConfigError, RangeError, ShapeError

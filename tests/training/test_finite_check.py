@@ -2,12 +2,12 @@
 
 from math import inf, nan
 
+import fake_cupy
 import numpy as np
 import pytest
-import standin
-from drawing import normal, uniform
+from diverging_sgd import Touchy
 from emulated import EVERYWHERE
-from touchy import Touchy
+from strategies import normal, uniform
 
 import scratchvae as sv
 from scratchvae.backend import to_numpy
@@ -16,8 +16,8 @@ from scratchvae.optim import SGD
 from scratchvae.training import Callback, FiniteCheck, TrainingState
 from scratchvae.training.callback import RESTART_EPOCH
 from scratchvae.training.callbacks import finite_check
-from scratchvae.training.finding import all_finite, largest, look
 from scratchvae.training.minibatches import Minibatches, Source
+from scratchvae.training.nonfinite import all_finite, find_nonfinite, largest
 from scratchvae.training.totals import EpochTotals
 
 X = uniform(0, 8, 6).astype("float32")
@@ -73,7 +73,7 @@ class Looking(FiniteCheck):
 def test_a_loss_that_is_not_finite_is_seen_until_the_sum_begins_anew(trainer):
     model, check = trainer.model, Looking(trainer)
     assert check.loss() and check.state()
-    x, eps = model.door.bring(X), model.door.bring(normal(0, 8, 2))
+    x, eps = model.validator.to_device(X), model.validator.to_device(normal(0, 8, 2))
     totals = check.at.totals
     totals.add(model.forward(x, eps))
     assert check.loss() and check.state()
@@ -93,7 +93,7 @@ def test_a_loss_that_is_not_finite_is_seen_until_the_sum_begins_anew(trainer):
 @pytest.mark.parametrize("value", [nan, inf, -inf])
 def test_one_number_of_the_parameters_or_of_any_moment_is_seen(trainer, value):
     check = Looking(trainer)
-    for array in (trainer.model.theta, *trainer.optimizer.memory.values()):
+    for array in (trainer.model.theta, *trainer.optimizer.state.values()):
         for place in (0, array.size // 2, array.size - 1):
             before = array.copy()
             array[place] = value
@@ -103,10 +103,10 @@ def test_one_number_of_the_parameters_or_of_any_moment_is_seen(trainer, value):
 
 
 def test_a_device_is_read_once_for_the_state_and_never_for_the_loss():
-    check = Looking(warm_trainer(standin.STANDIN))
-    reads = standin.reads
-    assert check.loss() and standin.reads == reads
-    assert check.state() and standin.reads == reads + 1
+    check = Looking(warm_trainer(fake_cupy.FAKE_CUPY))
+    reads = fake_cupy.reads
+    assert check.loss() and fake_cupy.reads == reads
+    assert check.state() and fake_cupy.reads == reads + 1
 
 
 @pytest.fixture
@@ -158,20 +158,20 @@ def test_however_seldom_it_looks_the_step_is_found(every):
 @pytest.mark.parametrize("dtype", ["float32", "float64", "longdouble"])
 def test_sums_that_overflow_are_no_finding(dtype):
     most = np.full((3, 5), np.finfo(dtype).max, dtype)
-    assert all_finite(most) and all_finite(most, -most) and look(most) is None
+    assert all_finite(most) and all_finite(most, -most) and find_nonfinite(most) is None
     assert largest(most) == float(np.finfo(dtype).max)
     most[1, 2] = nan
     assert not all_finite(most) and not all_finite(np.ones(2), most)
-    found = look(most)
+    found = find_nonfinite(most)
     assert (found.numbers, found.place) == (1, (1, 2)) and np.isnan(found.value)
 
 
 def test_what_cancels_is_seen_and_what_is_missing_is_passed_over():
     x = np.array([[1.0, inf, -inf], [nan, 2.0, 3.0]])
-    assert look(x)[:2] == (3, (0, 1)) and look(x, nan=True)[:2] == (2, (0, 1))
-    assert look(x[1:], nan=True) is None and not all_finite(x[:1])
+    assert find_nonfinite(x)[:2] == (3, (0, 1)) and find_nonfinite(x, nan=True)[:2] == (2, (0, 1))
+    assert find_nonfinite(x[1:], nan=True) is None and not all_finite(x[:1])
     assert largest(x) == 3.0 and largest() == 0.0 and largest(np.array([nan])) == 0.0
-    assert look(np.empty((3, 0))) is None and look(np.array(inf)) == (1, (), inf)
+    assert find_nonfinite(np.empty((3, 0))) is None and find_nonfinite(np.array(inf)) == (1, (), inf)
     assert to_numpy(x) is x
 
 

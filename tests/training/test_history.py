@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from drawing import uniform
+from strategies import uniform
 
 import scratchvae as sv
 from scratchvae.training import Progress
@@ -45,7 +45,7 @@ def test_the_kl_of_each_dimension_is_the_mean_over_the_rows_of_the_epoch_whateve
     vae.start_output_bias(images.mean(axis=0))
     trainer = sv.Trainer(vae, optimizer=sv.optim.SGD(1e-30), batch_size=16)
     history = trainer.fit(images, 2)
-    expected = sv.evaluation.latent_use(vae, images).kl
+    expected = sv.evaluation.active_units(vae, images).kl
     for epoch in history.epochs:
         np.testing.assert_allclose(epoch.kl_per_dimension, expected, rtol=1e-5)
     assert history.active_units == [sum(expected > 0.01)] * 2

@@ -4,18 +4,18 @@ from math import inf, nan
 
 import numpy as np
 import pytest
-from drawing import uniform
 from emulated import EVERYWHERE, needs_compiler
+from strategies import uniform
 
 import scratchvae as sv
 from scratchvae.backend import to_numpy
 from scratchvae.errors import DivergedError
 from scratchvae.optim import Adam
-from scratchvae.streams import stream
+from scratchvae.rng import generator
 
 N, D, BATCH, CLASSES = 40, 6, 8, 3  # five steps an epoch
 KINDS = {
-    "vae": lambda **more: sv.VAE(D, 2, (4,), likelihood="gaussian_learnt", **more),
+    "vae": lambda **more: sv.VAE(D, 2, (4,), likelihood="gaussian_learned", **more),
     "missing": lambda **more: sv.VAE(D, 2, (4,), missing=True, **more),
     "iwae": lambda **more: sv.IWAE(D, 2, (4,), importance_samples=3, **more),
     "conditional": lambda **more: sv.ConditionalVAE(D, 2, (4,), classes=CLASSES, **more),
@@ -50,7 +50,7 @@ def train(kind, deed, at, once=False, backend="numpy", epochs=3):
     with pytest.raises(DivergedError) as raised:
         trainer.fit(images, epochs, labels=np.arange(N) % CLASSES if model.classes else None)
     assert trainer.history.stopped == "diverged"
-    for array in (model.theta, *optimizer.memory.values()):
+    for array in (model.theta, *optimizer.state.values()):
         assert np.isfinite(to_numpy(array)).all()
     return model, trainer, raised.value
 
@@ -91,7 +91,7 @@ def test_what_is_written_once_from_outside_is_named_before_it_spreads(kind, back
 @EACH_KIND
 @pytest.mark.parametrize("backend", EVERYWHERE)
 def test_a_number_of_the_data_is_found_in_the_step_that_meets_it_by_row_and_column(kind, backend):
-    order = stream(3, "training order").permutation(N)
+    order = generator(3, "training order").permutation(N)
     for row, column in ((0, 0), (17, 3), (N - 1, D - 1)):
 
         def deed(model, images, row=row, column=column):

@@ -5,7 +5,7 @@ import threading
 
 import numpy as np
 import pytest
-from drawing import uniform
+from strategies import uniform
 
 import scratchvae as sv
 from scratchvae.training.interrupt import DeferredInterrupt

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from drawing import uniform
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import uniform
 
 import scratchvae as sv
 from scratchvae.errors import ConfigError

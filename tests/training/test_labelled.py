@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from drawing import normal, uniform
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import normal, uniform
 
 import scratchvae as sv
 from scratchvae.errors import ConfigError, RangeError, ShapeError
-from scratchvae.training.labelled import LabelledMinibatches, Resampler
+from scratchvae.training.labelled import LabelledMinibatches, NoiseAugmenter
 from scratchvae.training.minibatches import Source
 from scratchvae.training.preprocess import Preprocess
 
@@ -57,29 +57,29 @@ def test_a_share_that_makes_no_sense_is_refused():
 
 def test_resampled_rows_have_the_mean_and_the_spread_that_they_were_given():
     rng, x = np.random.default_rng(0), np.tile([[1.0, -2.0, 5.0]], (4000, 1))
-    spread = np.tile([[0.5, 0.0, 2.0]], (4000, 1))
-    drawn = Resampler(spread, rng, x)(x.copy(), np.arange(4000))
+    input_std = np.tile([[0.5, 0.0, 2.0]], (4000, 1))
+    drawn = NoiseAugmenter(input_std, rng, x)(x.copy(), np.arange(4000))
     np.testing.assert_allclose(drawn.mean(axis=0), x[0], atol=0.12)
-    np.testing.assert_allclose(drawn.std(axis=0), spread[0], rtol=0.05, atol=1e-12)
-    few, again = Resampler(spread, rng, x)(x[:3].copy(), np.arange(3)), x[:3]
+    np.testing.assert_allclose(drawn.std(axis=0), input_std[0], rtol=0.05, atol=1e-12)
+    few, again = NoiseAugmenter(input_std, rng, x)(x[:3].copy(), np.arange(3)), x[:3]
     assert not np.array_equal(few, again) and np.array_equal(few[:, 1], again[:, 1])
 
 
 def test_training_on_codes_draws_them_anew_and_leaves_the_given_ones_alone():
-    codes, spread, labels = normal(0, 30, 4), uniform(1, 30, 4), np.arange(30) % 3
+    codes, input_std, labels = normal(0, 30, 4), uniform(1, 30, 4), np.arange(30) % 3
     kept = codes.copy()
     theta = []
-    for given_spread in (None, spread, spread, 0 * spread):
+    for given_std in (None, input_std, input_std, 0 * input_std):
         model = sv.SemiSupervisedVAE(4, 2, (5,), "tanh", "gaussian", classes=3)
-        sv.Trainer(model, batch_size=10).fit(codes, 2, labels=labels, spread=given_spread)
+        sv.Trainer(model, batch_size=10).fit(codes, 2, labels=labels, input_std=given_std)
         theta.append(model.theta)
     assert np.array_equal(codes, kept)
     assert np.array_equal(theta[1], theta[2]) and np.array_equal(theta[0], theta[3])
     assert not np.array_equal(theta[0], theta[1])
     trainer = sv.Trainer(model)
-    with pytest.raises(RangeError, match="spread holds values from -"):
-        trainer.fit(codes, 1, labels=labels, spread=-spread)
-    with pytest.raises(ShapeError, match=r"spread has shape \(30, 3\)"):
-        trainer.fit(codes, 1, labels=labels, spread=spread[:, 1:])
-    with pytest.raises(ShapeError, match="spread has 29 rows and images has 30"):
-        trainer.fit(codes, 1, labels=labels, spread=spread[1:])
+    with pytest.raises(RangeError, match="input_std holds values from -"):
+        trainer.fit(codes, 1, labels=labels, input_std=-input_std)
+    with pytest.raises(ShapeError, match=r"input_std has shape \(30, 3\)"):
+        trainer.fit(codes, 1, labels=labels, input_std=input_std[:, 1:])
+    with pytest.raises(ShapeError, match="input_std has 29 rows and images has 30"):
+        trainer.fit(codes, 1, labels=labels, input_std=input_std[1:])

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from drawing import uniform
+from strategies import uniform
 
 import scratchvae as sv
 
@@ -75,7 +75,7 @@ def test_arrays_that_may_only_be_read_are_trained_on():
 
 CUT = """
 import os, sys, numpy as np, scratchvae as sv
-from scratchvae.evaluation import latent_use
+from scratchvae.evaluation import active_units
 mapped = np.load(sys.argv[1], mmap_mode="r")
 kept = np.array(mapped)
 vae = sv.VAE(9, 2, (8,))
@@ -88,7 +88,7 @@ calls = dict(
     validation=lambda: trainer.fit(kept, 1, validation=mapped[:20]),
     score=lambda: sv.score(vae, mapped),
     binarize=lambda: sv.score(vae, mapped, binarize="dynamic"),
-    latent_use=lambda: latent_use(vae, mapped),
+    active_units=lambda: active_units(vae, mapped),
     interpolate=lambda: vae.interpolate(mapped[70], mapped[80]),
     decode=lambda: vae.decode(mapped[:, :2]),
     eps=lambda: vae.elbo(kept, mapped[:, :2]),

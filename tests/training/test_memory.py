@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from drawing import uniform
+from strategies import uniform
 
 import scratchvae as sv
 from scratchvae.models.network import ACTIVATIONS

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawing import uniform
 from emulated import needs_compiler
+from strategies import uniform
 
 import scratchvae as sv
 from scratchvae.errors import ConfigError, DivergedError
@@ -188,7 +188,7 @@ def test_after_divergence_with_patience_weights_and_moments_are_those_of_the_bes
         trainer.fit(IMAGES, 10, validation=HELD_OUT, patience=5)
     assert trainer.history.stopped == "diverged"
     assert trainer.history.best_epoch == 2 and trainer.optimizer.t == 8
-    assert all(np.isfinite(array).all() for array in (vae.theta, *trainer.optimizer.memory.values()))
+    assert all(np.isfinite(array).all() for array in (vae.theta, *trainer.optimizer.state.values()))
     assert -sv.score(vae, HELD_OUT).value == min(trainer.history.validation)
 
 
@@ -259,8 +259,8 @@ def stand_where(trainer, other):
     """Put the model, the optimizer and the random streams of `trainer` where those of the other one are."""
     trainer.model.theta[...] = other.model.theta
     trainer.optimizer.t = other.optimizer.t
-    for name, moment in trainer.optimizer.memory.items():
-        moment[...] = other.optimizer.memory[name]
+    for name, moment in trainer.optimizer.state.items():
+        moment[...] = other.optimizer.state[name]
     for purpose, rng in trainer._streams.items():
         rng.bit_generator.state = other._streams[purpose].bit_generator.state
 
@@ -268,8 +268,8 @@ def stand_where(trainer, other):
 def assert_same(one, other):
     assert one.model.theta.tobytes() == other.model.theta.tobytes()
     assert one.optimizer.t == other.optimizer.t
-    for name, moment in one.optimizer.memory.items():
-        assert moment.tobytes() == other.optimizer.memory[name].tobytes()
+    for name, moment in one.optimizer.state.items():
+        assert moment.tobytes() == other.optimizer.state[name].tobytes()
 
 
 CHANGES = [
@@ -444,7 +444,7 @@ WAYS = {
     "scheduled": lambda: trainer_of(optimizer=AdamW(WarmUp(3, Cosine(1e-2, 40))), clip_norm=0.5),
     "momentum": lambda: trainer_of(optimizer=SGD(1e-2, 0.9), kl_weight=KLWarmUp(20)),
     "noisy": lambda: trainer_of(binarize="dynamic", corrupt=Masking(0.3)),
-    "gaussian": lambda: trainer_of(sv.VAE(9, 2, (8,), likelihood="gaussian_learnt", free_bits=0.1, dtype="float64")),
+    "gaussian": lambda: trainer_of(sv.VAE(9, 2, (8,), likelihood="gaussian_learned", free_bits=0.1, dtype="float64")),
     "iwae": lambda: trainer_of(sv.IWAE(9, 2, (8,), importance_samples=3)),
     "conditional": lambda: trainer_of(sv.ConditionalVAE(9, 2, (8,), classes=3)),
     "semi-supervised": lambda: trainer_of(sv.SemiSupervisedVAE(9, 2, (8,), classes=3)),
@@ -469,10 +469,10 @@ def test_a_copy_of_a_trainer_goes_on_with_the_same_bits(way, way_to_copy):
     trainer = WAYS[way]()
     told = labels_for(trainer.model)
     trainer.fit(IMAGES, 2, validation=IMAGES if not told else None, **told)
-    trainer.model.notes = {"data": "noise"}
+    trainer.model.metadata = {"data": "noise"}
     again = COPIES[way_to_copy](trainer)
     assert type(again) is sv.Trainer and type(again.optimizer) is type(trainer.optimizer)
-    assert again.model is not trainer.model and again.model.notes == trainer.model.notes
+    assert again.model is not trainer.model and again.model.metadata == trainer.model.metadata
     for name in ("batch_size", "seed", "clip_norm", "binarize"):
         assert getattr(again, name) == getattr(trainer, name)
     for name in ("lr", "kl_weight", "corrupt"):
@@ -534,7 +534,7 @@ def test_a_trainer_is_told_by_its_model_and_how_far_it_came():
 
 MODELS = {
     "vae": lambda: sv.VAE(9, 2, (8, 4)),
-    "gaussian": lambda: sv.VAE(9, 2, (8,), likelihood="gaussian_decoded", free_bits=0.1),
+    "gaussian": lambda: sv.VAE(9, 2, (8,), likelihood="gaussian_heteroscedastic", free_bits=0.1),
     "iwae": lambda: sv.IWAE(9, 2, (8,), importance_samples=3),
     "conditional": lambda: sv.ConditionalVAE(9, 2, (8, 4), classes=3),
     "semi-supervised": lambda: sv.SemiSupervisedVAE(9, 2, (8, 4), classes=3),

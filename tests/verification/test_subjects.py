@@ -6,19 +6,21 @@ from importlib import import_module
 
 import numpy as np
 import pytest
-from drawing import seeds
 from hypothesis import given, settings
+from strategies import seeds
 
 import scratchvae as sv
 from scratchvae.fused import COMPILED
-from scratchvae.verification import ORACLES, SUBJECTS, GradientProblem, examine, get_oracle
+from scratchvae.verification import CHECKED_MODULES, ORACLES, GradientProblem, compare, get_oracle
 from scratchvae.verification.checks.planted import missed
 from scratchvae.verification.oracles import missing
 from scratchvae.verification.subjects.models import random_model
 from scratchvae.verification.subjects.own_parts import Squashed, TwoBumps
 
 HELD = ("layers", "probability", "objectives", "models", "optim", "training")
-GRADIENTS = [name for name, s in SUBJECTS.items() if isinstance(s.draw(np.random.default_rng(0)), GradientProblem)]
+GRADIENTS = [
+    name for name, s in CHECKED_MODULES.items() if isinstance(s.draw(np.random.default_rng(0)), GradientProblem)
+]
 
 
 def oracle_or_skip(name):
@@ -28,29 +30,29 @@ def oracle_or_skip(name):
 
 
 def complaints(name, oracle, seed, dtype="float64"):
-    return examine(SUBJECTS[name].draw(np.random.default_rng(seed)), oracle, seed, dtype).complaints
+    return compare(CHECKED_MODULES[name].draw(np.random.default_rng(seed)), oracle, seed, dtype).complaints
 
 
-@pytest.mark.parametrize("name", SUBJECTS)
+@pytest.mark.parametrize("name", CHECKED_MODULES)
 @given(seeds)
 def test_value_and_every_gradient_agree_with_autograd_to_1e_12(name, seed):
     assert complaints(name, get_oracle("autograd"), seed) == {}
 
 
-@pytest.mark.parametrize("name", SUBJECTS)
+@pytest.mark.parametrize("name", CHECKED_MODULES)
 @given(seeds)
 def test_value_and_every_gradient_agree_with_torch_to_1e_12(name, seed):
     assert complaints(name, oracle_or_skip("torch"), seed) == {}
 
 
-@pytest.mark.parametrize("name", SUBJECTS)
+@pytest.mark.parametrize("name", CHECKED_MODULES)
 @settings(max_examples=3)  # each shape is compiled anew
 @given(seeds)
 def test_value_and_every_gradient_agree_with_jax_to_1e_12(name, seed):
     assert complaints(name, oracle_or_skip("jax"), seed) == {}
 
 
-@pytest.mark.parametrize("name", SUBJECTS)
+@pytest.mark.parametrize("name", CHECKED_MODULES)
 @given(seeds)
 def test_in_float32_they_agree_to_1e_4(name, seed):
     assert complaints(name, get_oracle("autograd"), seed, "float32") == {}
@@ -95,7 +97,7 @@ def test_every_layer_density_objective_model_and_optimizer_is_checked():
     found = set(pieces())
     # a look-out that sees nothing proves nothing
     assert {sv.layers.Linear, sv.probability.ExactKL, sv.objectives.ELBO, sv.VAE, sv.optim.Adam, sv.Trainer} <= found
-    covered = {piece for subject in SUBJECTS.values() for piece in subject.covers}
+    covered = {piece for subject in CHECKED_MODULES.values() for piece in subject.covers}
     unchecked = found - covered
     assert COMPILED.keys() <= covered  # the fused variants are held against these, in tests/fused
     assert {piece.__name__ for piece in unchecked} == set()
@@ -125,7 +127,7 @@ def test_a_vae_with_the_objective_of_several_draws_is_an_iwae_to_the_bit(seed):
 
 
 def test_each_problem_is_new_and_a_seed_brings_it_back():
-    for subject in SUBJECTS.values():
+    for subject in CHECKED_MODULES.values():
         first, again, other = (subject.draw(np.random.default_rng(seed)).inputs for seed in (0, 0, 1))
         assert all(np.array_equal(first[name], again[name]) for name in first), subject.name
         assert first.keys() != other.keys() or any(not np.array_equal(first[k], other[k]) for k in first), subject.name

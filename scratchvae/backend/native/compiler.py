@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from scratchvae.disk import cache_folder, whole_file
+from scratchvae.disk import atomic_write, cache_folder
 from scratchvae.errors import BackendError
 
 SECONDS = 120
@@ -56,7 +56,7 @@ def compile_function(source: str, name: str) -> Any:
     if not path.exists():
         with tempfile.TemporaryDirectory() as folder:
             library = _compile(compiler, source, Path(folder))
-            with whole_file(path) as file:
+            with atomic_write(path) as file:
                 file.write(library.read_bytes())
     try:
         return getattr(ctypes.CDLL(str(path)), name)

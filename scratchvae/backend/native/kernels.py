@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratchvae.backend.native.compiler import compile_function
-from scratchvae.backend.native.page import REALS, Parameter, Place, elementwise, row_sum
+from scratchvae.backend.native.template import REALS, Operand, Parameter, elementwise, row_sum
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Shape = tuple[int, ...]
 MOST_PLANS = 1024
 
 
-class Plan(NamedTuple):
+class LaunchPlan(NamedTuple):
     """How to go through arrays of certain shapes, strides and types: the compiled loop, and what it is told of them."""
 
     loop: Any
@@ -39,7 +39,7 @@ class Kernel:
         self.parameters = [*self.inputs, *self.outputs]
         self.operation = operation
         self.name = name
-        self._plans: dict[tuple[Any, ...], Plan] = {}
+        self._plans: dict[tuple[Any, ...], LaunchPlan] = {}
 
     def run(self, arguments: tuple[Any, ...]) -> None:
         """Go through all numbers of the arrays."""
@@ -61,7 +61,7 @@ class Kernel:
         shape = np.broadcast_shapes(*inputs, *outputs)
         return shape, shape
 
-    def _make_plan(self, key: tuple[Any, ...], arguments: tuple[Any, ...]) -> Plan:
+    def _make_plan(self, key: tuple[Any, ...], arguments: tuple[Any, ...]) -> LaunchPlan:
         real = self._real(arguments)
         count = len(self.inputs)
         inputs, outputs = (
@@ -75,7 +75,7 @@ class Kernel:
             row_step = step = None
             if isinstance(argument, np.ndarray):
                 row_step, step = self._steps(argument, written if parameter.written else shape)
-            places.append(Place(parameter, step))
+            places.append(Operand(parameter, step))
             row_steps.append(row_step)
         loop = compile_function(self.write_page(self.name, real, places, self.operation), self.name)
         loop.restype = None
@@ -83,7 +83,7 @@ class Kernel:
         if len(self._plans) >= MOST_PLANS:
             self._plans.clear()
         rows, columns = shape if len(shape) == 2 else (1, *shape)
-        return self._plans.setdefault(key, Plan(loop, rows, columns, row_steps))
+        return self._plans.setdefault(key, LaunchPlan(loop, rows, columns, row_steps))
 
     def _steps(self, array: Array, shape: Shape) -> tuple[int, int]:
         """From row to row and from column to column of `array` as `shape`, in numbers; a vector is a single row."""

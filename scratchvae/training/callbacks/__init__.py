@@ -1,7 +1,7 @@
 """What hangs on the training loop: see `scratchvae.training.Callback`."""
 
 from scratchvae.training.callbacks.checkpoint import Checkpoint
-from scratchvae.training.callbacks.collapse_warning import WarnOfCollapse
+from scratchvae.training.callbacks.collapse_warning import CollapseDetector
 from scratchvae.training.callbacks.early_stopping import EarlyStopping
 from scratchvae.training.callbacks.finite_check import FiniteCheck
 from scratchvae.training.callbacks.max_time import MaxTime
@@ -11,11 +11,11 @@ from scratchvae.training.callbacks.reduce_lr import ReduceLROnPlateau
 
 __all__ = [
     "Checkpoint",
+    "CollapseDetector",
     "EarlyStopping",
     "FiniteCheck",
     "HistoryRecorder",
     "MaxTime",
     "Progress",
     "ReduceLROnPlateau",
-    "WarnOfCollapse",
 ]

@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 
 from scratchvae.backend import Array, to_numpy
-from scratchvae.disk import listed, locked, rotate, versions, whole_file
+from scratchvae.disk import atomic_write, join_names, locked, rotate, versions
 from scratchvae.errors import CheckpointWarning, ConfigError, DivergedError, FileError, warn
 from scratchvae.io import diff_keys, open_archive, write_archive
 from scratchvae.io.migration import require_resumable
 from scratchvae.io.model_file import arrays_of, header_of
-from scratchvae.settings import path_of, shown, truth, whole
 from scratchvae.training.callback import Callback
 from scratchvae.training.history import Epoch
 from scratchvae.training.state import Record, Snapshot, TrainingState, is_array
+from scratchvae.validation import check_bool, check_int, check_path, short_repr
 
 OVER = ("finished", "early")
 HISTORY = ("history/epochs", "history/kl")
@@ -47,16 +47,16 @@ class Checkpoint(Callback):
     def __init__(
         self, path: str | PathLike[str], every: int | None = None, keep: int = 2, resume: bool = False
     ) -> None:
-        self.path = Path(path_of("checkpoint", path, "kept.npz"))
+        self.path = Path(check_path("checkpoint", path, "kept.npz"))
         try:
             named = self.path.suffix == ".npz" and not self.path.is_dir()
         except OSError as error:  # a name that no file can have
             raise FileError(f"cannot write {self.path}: {error.strerror}; choose another place") from None
         if not named:
-            raise ConfigError(f"checkpoint={shown(path)}: expected the name of a file that ends in .npz")
-        self.every = None if every is None else whole("every", every)
-        self.keep = whole("keep", keep)
-        self.resume = truth("resume", resume)
+            raise ConfigError(f"checkpoint={short_repr(path)}: expected the name of a file that ends in .npz")
+        self.every = None if every is None else check_int("every", every)
+        self.keep = check_int("keep", keep)
+        self.resume = check_bool("resume", resume)
 
     def on_fit_begin(self, state: TrainingState) -> None:
         """Take the path, so that no other process trains into it, and find what to go on from.
@@ -68,7 +68,7 @@ class Checkpoint(Callback):
         self._stack = ExitStack()
         self._stack.enter_context(locked(self.path.with_name(f".{self.path.name}.lock")))
         try:
-            found = find_checkpoint(self.path, self.resume, state.settings)
+            found = latest_checkpoint(self.path, self.resume, state.settings)
         except BaseException:
             self._stack.close()
             raise
@@ -123,7 +123,7 @@ class Checkpoint(Callback):
         }
         on_host = {name: to_numpy(array) for name, array in {**_places(state), **arrays}.items()}
         try:
-            with whole_file(self.path, partial(rotate, self.path, self.keep)) as file:
+            with atomic_write(self.path, partial(rotate, self.path, self.keep)) as file:
                 write_archive(file, header, {**on_host, **_table(state.history.epochs)})
         except FileError as error:
             if not versions(self.path):
@@ -133,12 +133,12 @@ class Checkpoint(Callback):
         self._written = True
 
 
-def find_checkpoint(path: Path, resume: bool, settings: Record) -> FoundCheckpoint | None:
+def latest_checkpoint(path: Path, resume: bool, settings: Record) -> LoadedCheckpoint | None:
     """What to go on from, if that is asked for and there is something. Raises as `Checkpoint.on_fit_begin`."""
     unread: list[str] = []
     for at in versions(path):
         try:
-            found = FoundCheckpoint(at)
+            found = LoadedCheckpoint(at)
         except FileError as error:
             unread.append(str(error))
             continue
@@ -159,7 +159,7 @@ def find_checkpoint(path: Path, resume: bool, settings: Record) -> FoundCheckpoi
     return None
 
 
-class FoundCheckpoint:
+class LoadedCheckpoint:
     """A checkpoint that was read, whole, and has not been put to use yet. Raises FileError."""
 
     def __init__(self, path: Path) -> None:
@@ -201,7 +201,7 @@ class FoundCheckpoint:
         try:
             there = {**_forms(held), **_names(self.header["callbacks"])}
             if odd := diff_keys(there, {**_forms({**places, **expected}), **_names(plain)}):
-                raise FileError(f"it does not hold what this training keeps: see {listed(odd)}")
+                raise FileError(f"it does not hold what this training keeps: see {join_names(odd)}")
             epochs = _epochs(*(self.arrays[name] for name in HISTORY))
             state.load_state_dict(self.header["run"])
             backend = state.model.backend
@@ -237,7 +237,7 @@ def _callbacks_of(state: TrainingState) -> tuple[dict[str, Any], dict[str, Array
     for name, callback in state.named_callbacks().items():
         kept = callback.state_dict()
         if not isinstance(kept, dict):
-            raise ConfigError(f"{name}.state_dict returned {shown(kept)}; expected a dict")
+            raise ConfigError(f"{name}.state_dict returned {short_repr(kept)}; expected a dict")
         if kept:
             plain[name] = _split(kept, f"callbacks/{name}", arrays)
     return plain, arrays
@@ -256,7 +256,7 @@ def _split(tree: Any, name: str, arrays: dict[str, Array]) -> Any:
     if tree is None or isinstance(tree, bool | int | float | str):
         return tree
     raise ConfigError(
-        f"{name.removeprefix('callbacks/')} of a callback's state is {shown(tree)}; keep numbers, strings, lists, "
+        f"{name.removeprefix('callbacks/')} of a callback's state is {short_repr(tree)}; keep numbers, strings, lists, "
         "dicts and arrays"
     )
 

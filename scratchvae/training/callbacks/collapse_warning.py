@@ -6,10 +6,10 @@ from itertools import takewhile
 from typing import Any
 
 from scratchvae.errors import CollapseWarning, warn
-from scratchvae.settings import truth
 from scratchvae.training.callback import Callback
 from scratchvae.training.history import UNUSED_BELOW, Epoch
 from scratchvae.training.state import TrainingState
+from scratchvae.validation import check_bool
 
 EPOCHS, UPDATES = 5, 300  # in a row, at full weight: a posterior may be close to the prior at first, and leave it later
 
@@ -23,7 +23,7 @@ def collapsed(record: Epoch) -> bool:
     return latent_dim > 0 and record.at_full_weight and record.active_units <= min(2, latent_dim // 10)
 
 
-class WarnOfCollapse(Callback):
+class CollapseDetector(Callback):
     """Issues a CollapseWarning, once in a training, if `collapsed` holds for each of its last epochs."""
 
     _warned = False
@@ -48,13 +48,13 @@ class WarnOfCollapse(Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
-        self._warned = truth("warned", state["warned"])
+        self._warned = check_bool("warned", state["warned"])
 
 
 def describe(record: Epoch, beta: float, sigma: float | None) -> str:
     """What was seen, and what to try; `sigma` is a Gaussian's that keeps it: smaller errors are worth no KL."""
     kl = record.kl_per_dimension
-    width = "" if sigma is None else f"a sigma below {sigma:g} or likelihood='gaussian_learnt', "
+    width = "" if sigma is None else f"a sigma below {sigma:g} or likelihood='gaussian_learned', "
     return (
         f"the posterior has collapsed: in epoch {record.epoch}, as in those before, {record.active_units} of "
         f"{len(kl)} latent dimensions had a mean KL above {UNUSED_BELOW:g} nats (the largest {max(kl):.2g}, all "

@@ -6,9 +6,9 @@ from math import inf
 from typing import Any, ClassVar
 
 from scratchvae.errors import ConfigError
-from scratchvae.settings import real, whole
 from scratchvae.training.callback import Callback
 from scratchvae.training.state import TrainingState, copy_into
+from scratchvae.validation import check_float, check_int
 
 
 class EarlyStopping(Callback):
@@ -26,8 +26,8 @@ class EarlyStopping(Callback):
     rolled_back: ClassVar[bool] = False  # the best weights stay the best, though their epoch is run again
 
     def __init__(self, patience: int = 10, min_delta: float = 0.0) -> None:
-        self.patience = whole("patience", patience)
-        self.min_delta = real("min_delta", min_delta)
+        self.patience = check_int("patience", patience)
+        self.min_delta = check_float("min_delta", min_delta)
 
     def on_fit_begin(self, state: TrainingState) -> None:
         """Nothing is the best yet. Raises ConfigError without validation rows."""
@@ -67,7 +67,7 @@ class EarlyStopping(Callback):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there; a training that had stopped already stops."""
         self._epoch, self._loss = state["epoch"], float(state["loss"])
-        self._updates, self._waited = whole("updates", state["updates"], 0), whole("waited", state["waited"], 0)
+        self._updates, self._waited = check_int("updates", state["updates"], 0), check_int("waited", state["waited"], 0)
         self._kept = copy_into(self._kept, state["arrays"])
         self._stop_if_exhausted(self._training)
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from scratchvae.backend import Array
 from scratchvae.errors import DivergedError, DivergenceWarning, warn
-from scratchvae.settings import whole
+from scratchvae.training.anomaly import AnomalyDetector
 from scratchvae.training.callback import RESTART_EPOCH, Callback
-from scratchvae.training.finding import all_finite
+from scratchvae.training.nonfinite import all_finite
 from scratchvae.training.state import Snapshot, TrainingState
-from scratchvae.training.tracing import Traced
+from scratchvae.validation import check_int
 
 EVERY = 128  # updates
 
@@ -34,8 +34,8 @@ class FiniteCheck(Callback):
     """
 
     def __init__(self, retries: int = 0, every: int = EVERY) -> None:
-        self.retries = whole("retries", retries, least=0)
-        self.every = whole("every", every)
+        self.retries = check_int("retries", retries, least=0)
+        self.every = check_int("every", every)
 
     def on_fit_begin(self, state: TrainingState) -> None:
         """Nothing was tried yet."""
@@ -70,7 +70,7 @@ class FiniteCheck(Callback):
         self._since = 0 if state.last_batch else (self._since + 1) % self.every
         if self._since:
             return
-        if not all_finite(state.model.theta, *state.optimizer.memory.values(), self._losses(state)):
+        if not all_finite(state.model.theta, *state.optimizer.state.values(), self._losses(state)):
             if self._go_back(state):
                 state.restart_requested = True
         elif not state.last_batch:  # after the last, an epoch begins
@@ -91,7 +91,7 @@ class FiniteCheck(Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
-        self._halvings = self._history.halvings = whole("halvings", state["halvings"], 0)
+        self._halvings = self._history.halvings = check_int("halvings", state["halvings"], 0)
 
     def _losses(self, state: TrainingState) -> Array:
         """The sum of the epoch's losses so far, or several numbers that make it up."""
@@ -124,7 +124,7 @@ class FiniteCheck(Callback):
         assert self._good is not None
         steps, epoch = state.updates + 1, state.epoch  # of which the last may not have come to its update
         batches, model = state.batches, state.model
-        traced = Traced(model, state.optimizer, epoch, batches)
+        traced = AnomalyDetector(model, state.optimizer, epoch, batches)
         with model.lock:
             written = traced.written(corrupted=batches.corrupted, targets=batches.targets)
         self._replaying = True
@@ -148,7 +148,7 @@ class FiniteCheck(Callback):
     def _trace_validation(self, state: TrainingState) -> DivergedError:
         """As `_trace`, where it is the validation loss that is not finite, of weights that are."""
         assert self._good is not None and state.validate is not None
-        with state.model.lock, Traced(state.model, epoch=state.epoch):
+        with state.model.lock, AnomalyDetector(state.model, epoch=state.epoch):
             try:
                 state.validate()
             except DivergedError as error:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 
-from scratchvae.settings import positive
 from scratchvae.training.callback import Callback
 from scratchvae.training.state import TrainingState
+from scratchvae.validation import check_positive
 
 
 class MaxTime(Callback):
     """Ends training after the step at which `seconds` have passed since it began; a resumed training has them anew."""
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = positive("seconds", seconds)
+        self.seconds = check_positive("seconds", seconds)
 
     def on_fit_begin(self, state: TrainingState) -> None:
         """Start the clock."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from scratchvae.settings import real, whole
 from scratchvae.training.callback import Callback
 from scratchvae.training.history import Epoch
 from scratchvae.training.state import TrainingState
+from scratchvae.validation import check_float, check_int
 
 
 class HistoryRecorder(Callback):
@@ -47,6 +47,6 @@ class HistoryRecorder(Callback):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
         totals = self._training.totals
-        totals.steps, totals.weights = whole("steps", state["steps"], 0), real("weights", state["weights"])
+        totals.steps, totals.weights = check_int("steps", state["steps"], 0), check_float("weights", state["weights"])
         for name, sums in totals.arrays.items():
             sums[...] = state[name]

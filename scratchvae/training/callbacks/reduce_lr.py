@@ -6,9 +6,9 @@ from math import inf
 from typing import Any
 
 from scratchvae.errors import ConfigError
-from scratchvae.settings import positive, real, shown, whole
 from scratchvae.training.callback import Callback
 from scratchvae.training.state import TrainingState
+from scratchvae.validation import check_float, check_int, check_positive, short_repr
 
 
 class ReduceLROnPlateau(Callback):
@@ -23,12 +23,12 @@ class ReduceLROnPlateau(Callback):
     """
 
     def __init__(self, factor: float = 0.5, patience: int = 5, min_delta: float = 0.0, min_lr: float = 0.0) -> None:
-        self.factor = positive("factor", factor)
+        self.factor = check_positive("factor", factor)
         if self.factor >= 1:
-            raise ConfigError(f"factor={shown(factor)}: expected a number between 0 and 1")
-        self.patience = whole("patience", patience)
-        self.min_delta = real("min_delta", min_delta)
-        self.min_lr = real("min_lr", min_lr)
+            raise ConfigError(f"factor={short_repr(factor)}: expected a number between 0 and 1")
+        self.patience = check_int("patience", patience)
+        self.min_delta = check_float("min_delta", min_delta)
+        self.min_lr = check_float("min_lr", min_lr)
 
     def on_fit_begin(self, state: TrainingState) -> None:
         """No epoch was seen yet."""
@@ -56,5 +56,5 @@ class ReduceLROnPlateau(Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
-        self._lowest, self._waited = float(state["lowest"]), whole("waited", state["waited"], 0)
-        self._scale = positive("scale", state["scale"])
+        self._lowest, self._waited = float(state["lowest"]), check_int("waited", state["waited"], 0)
+        self._scale = check_positive("scale", state["scale"])

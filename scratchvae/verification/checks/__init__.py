@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from scratchvae.verification.checks.api_contracts import CONDUCT
 from scratchvae.verification.checks.check import Check, Measurement, complaints
-from scratchvae.verification.checks.conduct import CONDUCT
 from scratchvae.verification.checks.densities import DENSITIES
 from scratchvae.verification.checks.planted import PLANTED
 from scratchvae.verification.checks.saturation import SATURATION

@@ -16,8 +16,8 @@ from scratchvae.probability import (
     ContinuousBernoulli,
     DiagonalGaussian,
     Gaussian,
-    GaussianDecoded,
-    GaussianLearnt,
+    GaussianHeteroscedastic,
+    GaussianLearned,
     Likelihood,
     StandardNormal,
 )
@@ -31,8 +31,8 @@ _CASES: tuple[tuple[Likelihood, tuple[tuple[float, ...], ...], float], ...] = (
     (Bernoulli(), ((-3.0,), (0.0,), (5.0,)), 0.0),
     (ContinuousBernoulli(), ((-40.0,), (-1.0,), (-1e-4,), (0.0,), (0.2,), (0.25,), (0.3,), (40.0,)), 1.0),
     (Gaussian(SIGMA), ((-2.0,), (0.0,), (3.0,)), SIGMA),
-    (GaussianLearnt(SIGMA), ((-2.0,), (0.0,), (3.0,)), SIGMA),
-    (GaussianDecoded(), ((-2.0, 2 * log(SIGMA)), (0.0, 2 * log(SIGMA)), (3.0, 2 * log(SIGMA) + 0.5)), SIGMA),
+    (GaussianLearned(SIGMA), ((-2.0,), (0.0,), (3.0,)), SIGMA),
+    (GaussianHeteroscedastic(), ((-2.0, 2 * log(SIGMA)), (0.0, 2 * log(SIGMA)), (3.0, 2 * log(SIGMA) + 0.5)), SIGMA),
 )
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from scratchvae.verification.checks.check import Check, Measurement
-from scratchvae.verification.judge import examine
+from scratchvae.verification.comparison import compare
 from scratchvae.verification.oracles import Oracle, get_oracle, missing
 from scratchvae.verification.problem import GradientProblem
-from scratchvae.verification.subjects import SUBJECTS
+from scratchvae.verification.subjects import CHECKED_MODULES
 
 PERCENT = 1.01
 UNIT = 1e-9
@@ -37,14 +37,14 @@ def planted(problem: GradientProblem) -> GradientProblem:
 def missed(oracle: Oracle | None, seed: int) -> list[str]:
     """The gradients, by subject and input, in which an error of 1 % goes unnoticed. One that is 0 has none."""
     names = []
-    for subject in SUBJECTS.values():
+    for subject in CHECKED_MODULES.values():
         problem = subject.draw(np.random.default_rng(seed))
         if not isinstance(problem, GradientProblem):
             continue
         inputs = list(problem.inputs.values())
         dy = np.ones(np.shape(problem.forward(*inputs)))
         there = [bool(np.any(gradient)) for gradient in problem.vjp(dy, *inputs)]
-        finding = examine(planted(problem), oracle, seed)
+        finding = compare(planted(problem), oracle, seed)
         found = finding.complaints if finding else {}
         names += [
             f"{subject.name}: d{name}"

@@ -20,15 +20,15 @@ from scratchvae.probability import (
     ContinuousBernoulli,
     DiagonalGaussian,
     Gaussian,
-    GaussianDecoded,
     GaussianDrawKL,
+    GaussianHeteroscedastic,
     GaussianKL,
-    GaussianLearnt,
+    GaussianLearned,
     MonteCarloKL,
     Reparameterize,
     StandardNormal,
 )
-from scratchvae.probability.gaussian_decoded import LOWEST
+from scratchvae.probability.gaussian_heteroscedastic import LOWEST
 from scratchvae.verification.checks.check import Check, Measurement
 from scratchvae.verification.model_problem import of_model
 from scratchvae.verification.oracles import get_oracle, missing
@@ -74,14 +74,14 @@ def _gaussians(dtype: str) -> Pairs:
     constant = float(np.log(2 * np.pi))
     for error in (0.0, -1e6, 1e6):
         x = np.full((1, 1), error, dtype)
-        for likelihood in (Gaussian(0.5), GaussianLearnt(0.5)):
+        for likelihood in (Gaussian(0.5), GaussianLearned(0.5)):
             size = max(2 * error**2, 1.0)
             yield likelihood.forward(zero, x), [-2 * error**2 + np.log(2) - constant / 2], size
             yield likelihood.backward(one), [[4 * error]], max(4 * abs(error), 1.0)
-            if isinstance(likelihood, GaussianLearnt):
+            if isinstance(likelihood, GaussianLearned):
                 yield likelihood.dlogvar, [2 * error**2 - 0.5], size
         for r, logvar, slope in ((1000.0, 1000.0, 1.0), (50.0, 50.0, 1.0), (-1000.0, LOWEST, 0.0)):
-            decoded, square = GaussianDecoded(), error**2 * float(np.exp(-logvar))
+            decoded, square = GaussianHeteroscedastic(), error**2 * float(np.exp(-logvar))
             size = max(square, abs(logvar))
             yield decoded.forward(np.array([[0.0, r]], dtype), x), [-(square + logvar + constant) / 2], size
             dmu, dr = decoded.backward(one)[0]

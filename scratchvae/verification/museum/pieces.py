@@ -9,14 +9,14 @@ from scratchvae.probability import (
     DiagonalGaussian,
     Gaussian,
     GaussianKL,
-    GaussianLearnt,
+    GaussianLearned,
     ImportanceBound,
     Reparameterize,
 )
-from scratchvae.verification.museum.exhibit import Exhibit, Patch
+from scratchvae.verification.museum.known_bug import KnownBug, Patch
 
 IN_PIECES = (
-    Exhibit(
+    KnownBug(
         1,
         "noise scaled by exp(log σ²), not by exp(½ log σ²)",
         "The backward fits the wrong forward, so finite differences agree; and the loss that it tells is lower than "
@@ -33,7 +33,7 @@ IN_PIECES = (
         ("draws: variance", "draws: distribution", "KL against Monte Carlo", "Reparameterize by autograd"),
         ("Reparameterize by finite-difference", "VAE by finite-difference"),
     ),
-    Exhibit(
+    KnownBug(
         2,
         "ε drawn twice, one for forward, another for backward",
         "The gradient of μ stays exact, and that of log σ² is right in size.",
@@ -49,14 +49,14 @@ IN_PIECES = (
         ("Reparameterize by finite-difference", "Reparameterize by autograd", "VAE by finite-difference"),
         ("KL against Monte Carlo",),
     ),
-    Exhibit(
+    KnownBug(
         3,
         "the pre-activation passed on, while backward assumes the activation",
         "Training still goes down.",
         (Patch(Tanh, "forward", "return y", "return x"),),
         ("Tanh by finite-difference", "Tanh by autograd"),
     ),
-    Exhibit(
+    KnownBug(
         4,
         "tanh′ taken of a sigmoid's output",
         "Near 0 the gradient points nearly the right way, and the loss falls.",
@@ -70,7 +70,7 @@ IN_PIECES = (
         ),
         ("Sigmoid by finite-difference", "Sigmoid by autograd"),
     ),
-    Exhibit(
+    KnownBug(
         8,
         "log σ² clipped in the KL alone",
         "It shows only far out.",
@@ -85,7 +85,7 @@ IN_PIECES = (
         ("saturation",),
         ("GaussianKL by autograd", "GaussianKL by finite-difference"),
     ),
-    Exhibit(
+    KnownBug(
         10,
         "the log of σ(t) + ε in the loss, and no ε in the gradient",
         "It shows only where a pixel is nearly certain.",
@@ -101,54 +101,54 @@ IN_PIECES = (
         ),
         ("saturation", "Bernoulli by autograd", "Bernoulli by finite-difference"),
     ),
-    Exhibit(
+    KnownBug(
         11,
         "a Gaussian's log σ² without its ½",
         "The gradient fits the wrong density, so finite differences agree; σ settles at 0.7 of what the errors are.",
         (
             Patch(
-                GaussianLearnt,
+                GaussianLearned,
                 "forward",
                 "self.xp.add(self.logvar, log(2.0 * pi), out=constant)",
                 "self.xp.add(2.0 * self.logvar, log(2.0 * pi), out=constant)",
             ),
             Patch(
-                GaussianLearnt,
+                GaussianLearned,
                 "backward_logvar",
                 "self.xp.subtract(self.scaled, float(self.input_width), out=half_excess)",
                 "self.xp.subtract(self.scaled, 2.0 * float(self.input_width), out=half_excess)",
             ),
         ),
-        ("densities: sum and mean", "saturation", "GaussianLearnt by autograd", "VAE-gaussian_learnt by autograd"),
-        ("GaussianLearnt by finite-difference", "VAE-gaussian_learnt by finite-difference", "VAE by autograd"),
+        ("densities: sum and mean", "saturation", "GaussianLearned by autograd", "VAE-gaussian_learned by autograd"),
+        ("GaussianLearned by finite-difference", "VAE-gaussian_learned by finite-difference", "VAE by autograd"),
     ),
-    Exhibit(
+    KnownBug(
         11,
         "a Gaussian's σ that no gradient reaches",
         "The means learn all the same.",
         (
             Patch(
-                GaussianLearnt,
+                GaussianLearned,
                 "backward_logvar",
                 "self.xp.matmul(dlog_likelihood, half_excess[:, None], out=self.dlogvar)",
                 "self.dlogvar.fill(0.0)",
             ),
         ),
-        ("GaussianLearnt by finite-difference", "VAE-gaussian_learnt by finite-difference"),
+        ("GaussianLearned by finite-difference", "VAE-gaussian_learned by finite-difference"),
         ("VAE by finite-difference", "VAE-gaussian by finite-difference"),
     ),
-    Exhibit(
+    KnownBug(
         11,
         "a Gaussian's gradient times y (1 − y), as if its mean came from a sigmoid",
         "The sign is right, and the Bernoulli model beside it is exact.",
         (
-            Patch(Gaussian, "squares", "self.error = error", "self.error, self.y = error, mu.copy()"),
+            Patch(Gaussian, "squared_error", "self.error = error", "self.error, self.y = error, mu.copy()"),
             Patch(Gaussian, "backward", "return dmu", "dmu *= self.y * (1.0 - self.y)\n    return dmu"),
         ),
         ("Gaussian by finite-difference", "Gaussian by autograd", "VAE-gaussian by autograd"),
         ("VAE by finite-difference", "VAE by autograd"),
     ),
-    Exhibit(
+    KnownBug(
         12,
         "Adam without its bias correction",
         "It still trains.",
@@ -169,7 +169,7 @@ IN_PIECES = (
         ("Adam by autograd", "AdamW by autograd"),
         ("VAE-after-steps by autograd",),
     ),
-    Exhibit(
+    KnownBug(
         18,
         "softplus(·) called log σ², so that σ is never below 1",
         "No crash, and the chain rule is kept: finite differences agree.",
@@ -199,14 +199,14 @@ IN_PIECES = (
         ("draws: variance", "VAE by autograd", "DiagonalGaussian by autograd", "VAE, KL of one draw by autograd"),
         ("VAE by finite-difference", "DiagonalGaussian by finite-difference"),
     ),
-    Exhibit(
+    KnownBug(
         19,
         "a layer whose dx is wrong, alone in its test",
         "With no layer before it, nobody consumes dx.",
         (Patch(Linear, "backward", "self.xp.matmul(dy, self.W.T, out=dx)", "dx.fill(1.0)"),),
         ("Linear by finite-difference", "Linear by autograd", "VAE by autograd"),
     ),
-    Exhibit(
+    KnownBug(
         16,
         "a bound of K draws that is divided by another number than K",
         "A constant has no gradient.",
@@ -219,7 +219,7 @@ IN_PIECES = (
         ),
         ("ImportanceBound by finite-difference", "IWAE by finite-difference"),
     ),
-    Exhibit(
+    KnownBug(
         17,
         "importance weights that are the softmax of the loss: the worst draw weighs most",
         "The loss goes down.",
@@ -227,8 +227,8 @@ IN_PIECES = (
             Patch(
                 ImportanceBound,
                 "backward",
-                "self.xp.multiply(self.share, dbound[:, None], out=dlog_w)",
-                "worst = 1.0 / self.share\n"
+                "self.xp.multiply(self.normalized_weights, dbound[:, None], out=dlog_w)",
+                "worst = 1.0 / self.normalized_weights\n"
                 "    self.xp.multiply(worst / worst.sum(axis=1)[:, None], dbound[:, None], out=dlog_w)",
             ),
         ),
@@ -238,20 +238,25 @@ IN_PIECES = (
             "IWAE by finite-difference",
             "IWAE by autograd",
         ),
-        ("VAE by autograd", "LogRatio by finite-difference"),
+        ("VAE by autograd", "LogDensityRatio by finite-difference"),
     ),
-    Exhibit(
+    KnownBug(
         17,
         "importance weights that are differentiated too",
         "It is the gradient of Σ_k share_k log w_k, which goes up as well.",
         (
-            Patch(ImportanceBound, "forward", "self.share = share", "self.share, self.log_w = share, log_w"),
+            Patch(
+                ImportanceBound,
+                "forward",
+                "self.normalized_weights = normalized_weights",
+                "self.normalized_weights, self.log_w = normalized_weights, log_w",
+            ),
             Patch(
                 ImportanceBound,
                 "backward",
-                "self.xp.multiply(self.share, dbound[:, None], out=dlog_w)",
-                "mean = (self.share * self.log_w).sum(axis=1)[:, None]\n"
-                "    self.xp.multiply(self.share * (1.0 + self.log_w - mean), dbound[:, None], out=dlog_w)",
+                "self.xp.multiply(self.normalized_weights, dbound[:, None], out=dlog_w)",
+                "mean = (self.normalized_weights * self.log_w).sum(axis=1)[:, None]\n"
+                "    dlog_w[...] = self.normalized_weights * (1.0 + self.log_w - mean) * dbound[:, None]",
             ),
         ),
         (
@@ -260,6 +265,6 @@ IN_PIECES = (
             "IWAE by finite-difference",
             "IWAE by autograd",
         ),
-        ("VAE by autograd", "LogRatio by finite-difference"),
+        ("VAE by autograd", "LogDensityRatio by finite-difference"),
     ),
 )

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from scratchvae.gradcheck.trial import Trial
+from scratchvae.gradcheck.gradient_check import GradientCheck
 from scratchvae.layers import Linear
 from scratchvae.models import VAE
 from scratchvae.objectives import ELBO, ImportanceWeighted, Objective
 from scratchvae.probability import DiagonalGaussian
 from scratchvae.training import Trainer
 from scratchvae.training.callbacks import HistoryRecorder
-from scratchvae.verification.museum.exhibit import Exhibit, Patch
+from scratchvae.verification.museum.known_bug import KnownBug, Patch
 
 IN_WIRING = (
-    Exhibit(
+    KnownBug(
         5,
         "the decoder updated before the encoder's backward has run",
         "A small learning rate hides it.",
@@ -30,7 +30,7 @@ IN_WIRING = (
         ),
         ("VAE by autograd", "VAE by finite-difference", "Trainer.step by autograd", "Trainer.fit by autograd"),
     ),
-    Exhibit(
+    KnownBug(
         6,
         "backward uses the weights as they were at its first call",
         "The first step is right, and so is every check at fresh weights.",
@@ -45,7 +45,7 @@ IN_WIRING = (
         ("VAE-after-steps by autograd", "VAE-after-steps by finite-difference", "Trainer.step by autograd"),
         ("VAE by autograd", "VAE by finite-difference", "Linear by finite-difference"),
     ),
-    Exhibit(
+    KnownBug(
         7,
         "one ε shared by the whole batch",
         "Every gradient is right for that ε.",
@@ -53,14 +53,14 @@ IN_WIRING = (
             Patch(
                 Trainer,
                 "_draw_noise",
-                'fill(self._eps[:rows], self._streams["training noise"].standard_normal)',
-                'self._eps[...] = fill(self._eps[:1], self._streams["training noise"].standard_normal)',
+                'fill_random(self._eps[:rows], self._streams["training noise"].standard_normal)',
+                'self._eps[...] = fill_random(self._eps[:1], self._streams["training noise"].standard_normal)',
             ),
         ),
         ("draws: rows independent",),
         ("VAE-after-steps by autograd", "VAE by finite-difference"),
     ),
-    Exhibit(
+    KnownBug(
         9,
         "a loss that is a mean, with a gradient that is a sum",
         "A constant factor looks like a learning rate.",
@@ -79,7 +79,7 @@ IN_WIRING = (
             "Trainer.fit by autograd",
         ),
     ),
-    Exhibit(
+    KnownBug(
         13,
         "a smaller last batch, divided by the size of a full one",
         "It is one step in many.",
@@ -102,7 +102,7 @@ IN_WIRING = (
             "Trainer.fit by autograd",
         ),
     ),
-    Exhibit(
+    KnownBug(
         14,
         "a logged loss without the KL that is trained",
         "Nothing fails.",
@@ -117,7 +117,7 @@ IN_WIRING = (
         ("loss told and trained",),
         ("VAE by autograd", "VAE by finite-difference", "Trainer.step by autograd", "Trainer.fit by autograd"),
     ),
-    Exhibit(
+    KnownBug(
         15,
         "an embedding that is μ + σ",
         "It looks plausible.",
@@ -132,22 +132,22 @@ IN_WIRING = (
         ("embedding",),
         ("VAE by autograd", "VAE.loss_and_grads by autograd"),
     ),
-    Exhibit(
+    KnownBug(
         16,
         "a negative log-likelihood with the wrong sign",
         "The tests asserted the wrong sign.",
         (Patch(Objective, "loss", "return -self.xp.mean(terms.value)", "return self.xp.mean(terms.value)"),),
         ("known likelihood", "loss told and trained", "ELBO by autograd", "ImportanceWeighted by autograd"),
     ),
-    Exhibit(
+    KnownBug(
         20,
         "an error allowed if it is small, absolutely OR relatively",
         "The checks are always green.",
         (
             Patch(
-                Trial,
+                GradientCheck,
                 "_argument",
-                "elif error <= self.tolerance and uncertainty <= LUCK * self.tolerance:",
+                "elif error <= self.tolerance and uncertainty <= MAX_UNCERTAINTY_RATIO * self.tolerance:",
                 "elif error <= self.tolerance or apart <= self.tolerance:",
             ),
         ),

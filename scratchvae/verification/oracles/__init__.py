@@ -10,7 +10,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from scratchvae.errors import ConfigError
-from scratchvae.settings import one_of
+from scratchvae.validation import check_choice
 from scratchvae.verification.oracles.oracle import AdamSettings, Oracle
 
 __all__ = ["ORACLES", "AdamSettings", "Oracle", "get_oracle", "missing"]
@@ -20,7 +20,7 @@ ORACLES = ("autograd", "torch", "jax")
 
 def missing(name: str) -> str | None:
     """What to do for an oracle whose library is not installed; None if it is."""
-    one_of("oracle", name, ORACLES)
+    check_choice("oracle", name, ORACLES)
     if find_spec(name) is not None:
         return None
     return f"{name} is not installed; pip install 'scratchvae[oracles]'"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scratchvae.verification.problem import Subject
+from scratchvae.verification.problem import CheckedModule
 from scratchvae.verification.subjects.composed import COMPOSED
 from scratchvae.verification.subjects.divergences import DIVERGENCES
 from scratchvae.verification.subjects.incomplete import INCOMPLETE
@@ -14,7 +14,7 @@ from scratchvae.verification.subjects.optim import OPTIMIZERS
 from scratchvae.verification.subjects.probability import DENSITIES
 from scratchvae.verification.subjects.training import TRAINING
 
-SUBJECTS: dict[str, Subject] = {
+CHECKED_MODULES: dict[str, CheckedModule] = {
     subject.name: subject
     for subjects in (
         LAYERS,

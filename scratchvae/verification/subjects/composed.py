@@ -16,7 +16,7 @@ from scratchvae.probability import GaussianDrawKL, MonteCarloKL
 from scratchvae.verification.formulas import Draw, gaussian_draw
 from scratchvae.verification.model_problem import of_model
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import GradientProblem, Subject
+from scratchvae.verification.problem import CheckedModule, GradientProblem
 from scratchvae.verification.subjects.draws import one_hot_rows
 from scratchvae.verification.subjects.models import random_model, see_a_taller_batch
 from scratchvae.verification.subjects.own_parts import Squashed, TwoBumps, bumps, squashed_draw
@@ -100,8 +100,8 @@ def _subject(
     parts: Callable[[Any], dict[str, Any]],
     draw: Draw | None = None,
     **settings: Any,
-) -> Subject:
-    return Subject(name, covers, lambda rng: _composed(rng, covers[0], parts, draw, **settings))
+) -> CheckedModule:
+    return CheckedModule(name, covers, lambda rng: _composed(rng, covers[0], parts, draw, **settings))
 
 
 COMPOSED = (

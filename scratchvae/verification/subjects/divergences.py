@@ -20,7 +20,7 @@ from scratchvae.probability import (
 )
 from scratchvae.verification.formulas import Draw, gaussian_draw
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import GradientProblem, Subject, of_module
+from scratchvae.verification.problem import CheckedModule, GradientProblem, of_module
 from scratchvae.verification.subjects.draws import sizes
 from scratchvae.verification.subjects.own_parts import Squashed, TwoBumps, squashed_draw
 
@@ -211,13 +211,13 @@ def _by_dimension(rng: np.random.Generator) -> GradientProblem:
 
 
 DIVERGENCES = (
-    Subject("DiagonalGaussian", (DiagonalGaussian,), _draw),
-    Subject("DiagonalGaussian, log q", (DiagonalGaussian,), _log_prob),
-    Subject("DiagonalGaussian, all gradients", (DiagonalGaussian,), _all_at_once),
-    Subject("StandardNormal", (StandardNormal,), _prior),
-    Subject("ExactKL", (ExactKL,), _exact),
-    Subject("ExactKL, by dimension", (ExactKL,), _by_dimension),
-    Subject("MonteCarloKL", (MonteCarloKL,), _monte_carlo),
-    Subject("MonteCarloKL, own parts", (MonteCarloKL, Squashed, TwoBumps), _of_ones_own),
-    Subject("GaussianDrawKL", (GaussianDrawKL,), _gaussian_draw),
+    CheckedModule("DiagonalGaussian", (DiagonalGaussian,), _draw),
+    CheckedModule("DiagonalGaussian, log q", (DiagonalGaussian,), _log_prob),
+    CheckedModule("DiagonalGaussian, all gradients", (DiagonalGaussian,), _all_at_once),
+    CheckedModule("StandardNormal", (StandardNormal,), _prior),
+    CheckedModule("ExactKL", (ExactKL,), _exact),
+    CheckedModule("ExactKL, by dimension", (ExactKL,), _by_dimension),
+    CheckedModule("MonteCarloKL", (MonteCarloKL,), _monte_carlo),
+    CheckedModule("MonteCarloKL, own parts", (MonteCarloKL, Squashed, TwoBumps), _of_ones_own),
+    CheckedModule("GaussianDrawKL", (GaussianDrawKL,), _gaussian_draw),
 )

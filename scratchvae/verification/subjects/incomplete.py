@@ -9,11 +9,11 @@ import numpy as np
 
 from scratchvae.models import IWAE, VAE, Model
 from scratchvae.models.parts import LIKELIHOODS, check_sigma, make_likelihood
-from scratchvae.probability import ImportanceBound, LogRatio, MaskedLikelihood
+from scratchvae.probability import ImportanceBound, LogDensityRatio, MaskedLikelihood
 from scratchvae.verification import formulas
 from scratchvae.verification.model_problem import of_model
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import GradientProblem, Subject, of_module, with_hidden
+from scratchvae.verification.problem import CheckedModule, GradientProblem, of_module, with_hidden
 from scratchvae.verification.subjects.draws import sizes
 from scratchvae.verification.subjects.models import random_model
 
@@ -44,10 +44,10 @@ def _masked_likelihood(rng: np.random.Generator) -> GradientProblem:
     return with_hidden(problem, hidden)
 
 
-def _log_ratio(rng: np.random.Generator) -> GradientProblem:
+def _log_density_ratio(rng: np.random.Generator) -> GradientProblem:
     shape = sizes(rng, 2)
     return of_module(
-        LogRatio,
+        LogDensityRatio,
         lambda ratio, dlog: ratio.backward(dlog),
         lambda oracle: lambda z, eps, logvar: ((eps**2 + logvar - z**2) / 2).sum(1),
         z=rng.standard_normal(shape),
@@ -91,10 +91,10 @@ def _importance_weighted(rng: np.random.Generator) -> GradientProblem:
 
 
 INCOMPLETE = (
-    Subject("MaskedLikelihood", (MaskedLikelihood,), _masked_likelihood),
-    Subject("LogRatio", (LogRatio,), _log_ratio),
-    Subject("ImportanceBound", (ImportanceBound,), _importance_bound),
-    Subject("VAE-incomplete", (VAE,), _incomplete(VAE)),
-    Subject("IWAE", (IWAE,), _importance_weighted),
-    Subject("IWAE-incomplete", (IWAE,), _incomplete(IWAE)),
+    CheckedModule("MaskedLikelihood", (MaskedLikelihood,), _masked_likelihood),
+    CheckedModule("LogDensityRatio", (LogDensityRatio,), _log_density_ratio),
+    CheckedModule("ImportanceBound", (ImportanceBound,), _importance_bound),
+    CheckedModule("VAE-incomplete", (VAE,), _incomplete(VAE)),
+    CheckedModule("IWAE", (IWAE,), _importance_weighted),
+    CheckedModule("IWAE-incomplete", (IWAE,), _incomplete(IWAE)),
 )

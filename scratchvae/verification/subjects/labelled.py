@@ -9,12 +9,12 @@ import numpy as np
 from scratchvae.backend import Array
 from scratchvae.layers import ConditionalLinear, ConditionalSequential
 from scratchvae.models import ConditionalVAE, SemiSupervisedVAE
-from scratchvae.models.network import conditional_perceptron
+from scratchvae.models.network import conditional_mlp
 from scratchvae.probability import LogSoftmax, MarginalBound
 from scratchvae.verification import formulas
 from scratchvae.verification.model_problem import of_model
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import GradientProblem, Subject, of_module
+from scratchvae.verification.problem import CheckedModule, GradientProblem, of_module
 from scratchvae.verification.subjects.draws import one_hot_rows, sizes
 from scratchvae.verification.subjects.layers import SMOOTH
 from scratchvae.verification.subjects.models import random_model
@@ -94,18 +94,18 @@ class _ConditionalChain(ConditionalSequential):
 def _conditional_sequential(rng: np.random.Generator, each: bool) -> GradientProblem:
     rows, classes, *widths = sizes(rng, 6)
     activation, told = str(rng.choice(SMOOTH)), None if each else one_hot_rows(rng, rows, classes, some=True)
-    shapes = conditional_perceptron(tuple(widths), classes, activation).parameter_shapes()
+    shapes = conditional_mlp(tuple(widths), classes, activation).parameter_shapes()
 
     def formula(oracle: Oracle) -> Any:
         def y(x: Any, *weights: Any) -> Any:
             named = {f"net.{name}": weight for name, weight in zip(shapes, weights, strict=True)}
             x, c = _with_each_class(oracle, x, rows, classes) if told is None else (x, oracle.constant(told))
-            return formulas.perceptron(oracle, named, "net", x, activation, c)
+            return formulas.mlp(oracle, named, "net", x, activation, c)
 
         return y
 
     return of_module(
-        lambda: _ConditionalChain(told, *conditional_perceptron(tuple(widths), classes, activation).layers),
+        lambda: _ConditionalChain(told, *conditional_mlp(tuple(widths), classes, activation).layers),
         lambda chain, dy: chain.gradients(dy),
         formula,
         x=rng.standard_normal((rows, widths[0])),
@@ -172,16 +172,20 @@ def _model(rng: np.random.Generator, kind: type[ConditionalVAE], **settings: Any
 
 
 LABELLED = (
-    Subject("ConditionalLinear", (ConditionalLinear,), lambda rng: _conditional_linear(rng, each=False)),
-    Subject("ConditionalLinear, each class", (ConditionalLinear,), lambda rng: _conditional_linear(rng, each=True)),
-    Subject("ConditionalSequential", (ConditionalSequential,), lambda rng: _conditional_sequential(rng, each=False)),
-    Subject(
+    CheckedModule("ConditionalLinear", (ConditionalLinear,), lambda rng: _conditional_linear(rng, each=False)),
+    CheckedModule(
+        "ConditionalLinear, each class", (ConditionalLinear,), lambda rng: _conditional_linear(rng, each=True)
+    ),
+    CheckedModule(
+        "ConditionalSequential", (ConditionalSequential,), lambda rng: _conditional_sequential(rng, each=False)
+    ),
+    CheckedModule(
         "ConditionalSequential, each class",
         (ConditionalSequential,),
         lambda rng: _conditional_sequential(rng, each=True),
     ),
-    Subject("LogSoftmax", (LogSoftmax,), _log_softmax),
-    Subject("MarginalBound", (MarginalBound,), _marginal_bound),
-    Subject("ConditionalVAE", (ConditionalVAE,), lambda rng: _model(rng, ConditionalVAE)),
-    Subject("SemiSupervisedVAE", (SemiSupervisedVAE,), lambda rng: _model(rng, SemiSupervisedVAE, alpha=0.7)),
+    CheckedModule("LogSoftmax", (LogSoftmax,), _log_softmax),
+    CheckedModule("MarginalBound", (MarginalBound,), _marginal_bound),
+    CheckedModule("ConditionalVAE", (ConditionalVAE,), lambda rng: _model(rng, ConditionalVAE)),
+    CheckedModule("SemiSupervisedVAE", (SemiSupervisedVAE,), lambda rng: _model(rng, SemiSupervisedVAE, alpha=0.7)),
 )

@@ -8,16 +8,16 @@ import numpy as np
 
 from scratchvae import layers
 from scratchvae.backend import Array
-from scratchvae.models.network import ACTIVATIONS, perceptron
+from scratchvae.models.network import ACTIVATIONS, mlp
 from scratchvae.verification import formulas
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import GradientProblem, Subject, of_module, with_hidden
+from scratchvae.verification.problem import CheckedModule, GradientProblem, of_module, with_hidden
 from scratchvae.verification.subjects.draws import off_zero, sizes
 
 SMOOTH = ("tanh", "sigmoid", "softplus", "silu", "gelu")
 
 
-def _activation(name: str) -> Subject:
+def _activation(name: str) -> CheckedModule:
     kind = ACTIVATIONS[name]
 
     def draw(rng: np.random.Generator) -> GradientProblem:
@@ -28,7 +28,7 @@ def _activation(name: str) -> Subject:
             x=off_zero(rng.standard_normal(sizes(rng, 2))),
         )
 
-    return Subject(kind.__name__, (kind,), draw)
+    return CheckedModule(kind.__name__, (kind,), draw)
 
 
 class _Chain(layers.Sequential):
@@ -50,28 +50,28 @@ class _Chain(layers.Sequential):
         return [getattr(layer, name) for layer in linear for name in names]
 
 
-def _chain(name: str, covers: tuple[type, ...], depth: int) -> Subject:
+def _chain(name: str, covers: tuple[type, ...], depth: int) -> CheckedModule:
     def draw(rng: np.random.Generator) -> GradientProblem:
         batch, *widths = sizes(rng, depth + 2)
         activation = str(rng.choice(SMOOTH))
-        shapes = perceptron(tuple(widths), activation).parameter_shapes()
+        shapes = mlp(tuple(widths), activation).parameter_shapes()
 
         def formula(oracle: Oracle) -> Any:
             def f(x: Any, *weights: Any) -> Any:
                 named = {f"net.{name}": weight for name, weight in zip(shapes, weights, strict=True)}
-                return formulas.perceptron(oracle, named, "net", x, activation)
+                return formulas.mlp(oracle, named, "net", x, activation)
 
             return f
 
         return of_module(
-            lambda: _Chain(*perceptron(tuple(widths), activation).layers),
+            lambda: _Chain(*mlp(tuple(widths), activation).layers),
             lambda chain, dy: chain.gradients(dy),
             formula,
             x=rng.standard_normal((batch, widths[0])),
             **{name: rng.standard_normal(shape) for name, shape in shapes.items()},
         )
 
-    return Subject(name, covers, draw)
+    return CheckedModule(name, covers, draw)
 
 
 def _nan_to_zero(rng: np.random.Generator) -> GradientProblem:
@@ -100,6 +100,6 @@ LAYERS = (
     _chain("Linear", (layers.Linear,), 1),
     *map(_activation, ACTIVATIONS),
     _chain("Sequential", (layers.Sequential,), 3),
-    Subject("NaNToZero", (layers.NaNToZero,), _nan_to_zero),
-    Subject("Repeat", (layers.Repeat,), _repeat),
+    CheckedModule("NaNToZero", (layers.NaNToZero,), _nan_to_zero),
+    CheckedModule("Repeat", (layers.Repeat,), _repeat),
 )

@@ -12,7 +12,7 @@ from scratchvae.models import IWAE, VAE, Autoencoder, Model
 from scratchvae.models.network import ACTIVATIONS
 from scratchvae.models.parts import LIKELIHOODS, check_sigma
 from scratchvae.verification.model_problem import of_model
-from scratchvae.verification.problem import GradientProblem, Subject
+from scratchvae.verification.problem import CheckedModule, GradientProblem
 from scratchvae.verification.subjects.draws import sizes
 from scratchvae.verification.subjects.probability import between
 
@@ -76,10 +76,10 @@ def _denoising_autoencoder(rng: np.random.Generator) -> GradientProblem:
 
 
 MODELS = (
-    Subject("VAE", (VAE,), _vae("bernoulli")),
-    *(Subject(f"VAE-{name}", (VAE,), _vae(name)) for name in LIKELIHOODS if name != "bernoulli"),
-    Subject("VAE with free bits", (VAE,), _with_free_bits),
-    Subject("VAE, denoising", (VAE,), _denoising),
-    Subject("Autoencoder", (Autoencoder,), _autoencoder),
-    Subject("Autoencoder, denoising", (Autoencoder,), _denoising_autoencoder),
+    CheckedModule("VAE", (VAE,), _vae("bernoulli")),
+    *(CheckedModule(f"VAE-{name}", (VAE,), _vae(name)) for name in LIKELIHOODS if name != "bernoulli"),
+    CheckedModule("VAE with free bits", (VAE,), _with_free_bits),
+    CheckedModule("VAE, denoising", (VAE,), _denoising),
+    CheckedModule("Autoencoder", (Autoencoder,), _autoencoder),
+    CheckedModule("Autoencoder, denoising", (Autoencoder,), _denoising_autoencoder),
 )

@@ -13,7 +13,7 @@ from scratchvae.memory import BatchBuffers
 from scratchvae.objectives import ELBO, ImportanceWeighted, Objective
 from scratchvae.verification.formulas import log_add
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import GradientProblem, Subject, Twins
+from scratchvae.verification.problem import CheckedModule, GradientProblem, PerDtype
 from scratchvae.verification.subjects.draws import sizes
 from scratchvae.verification.subjects.probability import between
 
@@ -33,12 +33,12 @@ def _of_objective(
         objective.bind(BatchBuffers(NUMPY, dtype, 2 * rows), ())
         return objective
 
-    objectives = Twins(bound)
+    objectives = PerDtype(bound)
 
     def forward(log_likelihood: Array, kl: Array) -> Any:
         objective, by_dimension = objectives[kl.dtype], kl if kl.ndim == 2 else None
-        by_row = kl if by_dimension is None else kl.sum(axis=1)
-        return objective.loss(objective.forward(log_likelihood, by_row, kl_weight, by_dimension))
+        per_row = kl if by_dimension is None else kl.sum(axis=1)
+        return objective.loss(objective.forward(log_likelihood, per_row, kl_weight, by_dimension))
 
     def vjp(dloss: Array, log_likelihood: Array, kl: Array) -> list[Array]:
         forward(log_likelihood, kl)
@@ -98,7 +98,7 @@ def _importance_weighted(rng: np.random.Generator) -> GradientProblem:
 
 
 OBJECTIVES = (
-    Subject("ELBO", (ELBO,), _elbo),
-    Subject("ELBO, free bits", (ELBO,), _with_free_bits),
-    Subject("ImportanceWeighted", (ImportanceWeighted,), _importance_weighted),
+    CheckedModule("ELBO", (ELBO,), _elbo),
+    CheckedModule("ELBO, free bits", (ELBO,), _with_free_bits),
+    CheckedModule("ImportanceWeighted", (ImportanceWeighted,), _importance_weighted),
 )

@@ -10,7 +10,7 @@ import numpy as np
 from scratchvae.backend import Array
 from scratchvae.optim import SGD, Adam, AdamW, Optimizer, clip_by_global_norm
 from scratchvae.verification.oracles import AdamSettings, Oracle
-from scratchvae.verification.problem import StepProblem, Subject
+from scratchvae.verification.problem import CheckedModule, StepProblem
 from scratchvae.verification.subjects.draws import sizes
 
 STEPS = 50
@@ -67,8 +67,8 @@ def _clipping(rng: np.random.Generator) -> StepProblem:
 
 
 OPTIMIZERS = (
-    Subject("SGD", (SGD,), _sgd),
-    Subject("Adam", (Adam,), _adam),
-    Subject("AdamW", (AdamW,), _adamw),
-    Subject("clip_by_global_norm", (clip_by_global_norm,), _clipping),
+    CheckedModule("SGD", (SGD,), _sgd),
+    CheckedModule("Adam", (Adam,), _adam),
+    CheckedModule("AdamW", (AdamW,), _adamw),
+    CheckedModule("clip_by_global_norm", (clip_by_global_norm,), _clipping),
 )

@@ -13,16 +13,16 @@ from scratchvae.probability import (
     ContinuousBernoulli,
     FreeBits,
     Gaussian,
-    GaussianDecoded,
+    GaussianHeteroscedastic,
     GaussianKL,
-    GaussianLearnt,
+    GaussianLearned,
     Likelihood,
     Reparameterize,
     Split,
 )
 from scratchvae.verification import formulas
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import GradientProblem, Subject, of_module
+from scratchvae.verification.problem import CheckedModule, GradientProblem, of_module
 from scratchvae.verification.subjects.draws import sizes
 
 
@@ -135,20 +135,20 @@ def _gaussian(rng: np.random.Generator) -> GradientProblem:
 
 
 # Some r are close to the bound of log σ², and below it.
-def _gaussian_decoded(rng: np.random.Generator) -> GradientProblem:
+def _gaussian_heteroscedastic(rng: np.random.Generator) -> GradientProblem:
     rows, width = sizes(rng, 2)
     mu, r = rng.standard_normal((2, rows, width))
     r -= rng.choice([0.0, 12.0], r.shape, p=[0.7, 0.3])
     return of_module(
-        GaussianDecoded,
+        GaussianHeteroscedastic,
         lambda likelihood, dlog: [likelihood.backward(dlog), likelihood.backward_data(dlog)],
-        lambda oracle: lambda outputs, x: formulas.gaussian_decoded(oracle, outputs, x),
+        lambda oracle: lambda outputs, x: formulas.gaussian_heteroscedastic(oracle, outputs, x),
         parameters=np.concatenate([mu, r], axis=1),
         x=rng.standard_normal((rows, width)),
     )
 
 
-class _Learnt(GaussianLearnt):
+class _Learnt(GaussianLearned):
     """With log σ² an input like x."""
 
     def forward(self, mu: Array, x: Array, *logvar: Array) -> Array:
@@ -158,7 +158,7 @@ class _Learnt(GaussianLearnt):
         return super().forward(mu, x)
 
 
-def _gaussian_learnt(rng: np.random.Generator) -> GradientProblem:
+def _gaussian_learned(rng: np.random.Generator) -> GradientProblem:
     shape = sizes(rng, 2)
     return of_module(
         _Learnt,
@@ -171,18 +171,18 @@ def _gaussian_learnt(rng: np.random.Generator) -> GradientProblem:
 
 
 DENSITIES = (
-    Subject("Split", (Split,), _split),
-    Subject("Reparameterize", (Reparameterize,), _reparameterize),
-    Subject("GaussianKL", (GaussianKL,), _gaussian_kl),
-    Subject("GaussianKL, by dimension", (GaussianKL,), _kl_per_dimension),
-    Subject("FreeBits", (FreeBits,), _free_bits),
-    Subject("Bernoulli", (Bernoulli,), _on_logits(Bernoulli, lambda oracle: oracle.bernoulli)),
-    Subject(
+    CheckedModule("Split", (Split,), _split),
+    CheckedModule("Reparameterize", (Reparameterize,), _reparameterize),
+    CheckedModule("GaussianKL", (GaussianKL,), _gaussian_kl),
+    CheckedModule("GaussianKL, by dimension", (GaussianKL,), _kl_per_dimension),
+    CheckedModule("FreeBits", (FreeBits,), _free_bits),
+    CheckedModule("Bernoulli", (Bernoulli,), _on_logits(Bernoulli, lambda oracle: oracle.bernoulli)),
+    CheckedModule(
         "ContinuousBernoulli",
         (ContinuousBernoulli,),
         _on_logits(ContinuousBernoulli, lambda oracle: oracle.continuous_bernoulli),
     ),
-    Subject("Gaussian", (Gaussian,), _gaussian),
-    Subject("GaussianLearnt", (GaussianLearnt,), _gaussian_learnt),
-    Subject("GaussianDecoded", (GaussianDecoded,), _gaussian_decoded),
+    CheckedModule("Gaussian", (Gaussian,), _gaussian),
+    CheckedModule("GaussianLearned", (GaussianLearned,), _gaussian_learned),
+    CheckedModule("GaussianHeteroscedastic", (GaussianHeteroscedastic,), _gaussian_heteroscedastic),
 )

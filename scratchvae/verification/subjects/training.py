@@ -10,11 +10,11 @@ import numpy as np
 from scratchvae.backend import Array
 from scratchvae.models import VAE
 from scratchvae.optim import SGD
-from scratchvae.streams import fill, stream
+from scratchvae.rng import fill_random, generator
 from scratchvae.training import Trainer
 from scratchvae.verification.model_problem import DTYPE_NAMES, loss_of, of_model
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import GradientProblem, StepProblem, Subject, Twins
+from scratchvae.verification.problem import CheckedModule, GradientProblem, PerDtype, StepProblem
 from scratchvae.verification.subjects.models import random_model
 
 LR = 0.01  # small enough for any model that is drawn to go down
@@ -31,7 +31,7 @@ def _trained(rng: np.random.Generator) -> GradientProblem:
 # What an embedder calls, from the front door: the gradient must be that of the ELBO as it is told.
 def _front_door(rng: np.random.Generator) -> GradientProblem:
     model, x, eps = random_model(rng, VAE)
-    twins = Twins(lambda dtype: model.astype(DTYPE_NAMES[dtype]))
+    twins = PerDtype(lambda dtype: model.astype(DTYPE_NAMES[dtype]))
 
     def holding(*weights: Array) -> VAE:
         twin: VAE = twins[weights[0].dtype]
@@ -80,7 +80,7 @@ def _fit(rng: np.random.Generator) -> StepProblem:
         return trainer.model.theta
 
     def published(oracle: Oracle, dtype: np.dtype[Any], theta: Array, images: Array) -> Array:
-        order = stream(seed, "training order")
+        order = generator(seed, "training order")
         shuffled = (images[order.permutation(len(images))] for _ in range(epochs))
         batches = [x[start : start + batch_size] for x in shuffled for start in range(0, len(x), batch_size)]
         return _descended(oracle, model, dtype, theta, batches, seed, _rising)
@@ -109,12 +109,12 @@ def _descended(
     kl_weight: Callable[[int], float] = lambda updates: 1.0,
 ) -> Array:
     """The weights after a step along the oracle's gradient of each batch, with noise that is drawn in `dtype`."""
-    noise = stream(seed, "training noise")
+    noise = generator(seed, "training noise")
     theta = theta.copy()
     twin = model.astype("float64")
     for updates, x in enumerate(batches):
         twin.theta[...] = theta
-        eps = fill(np.empty((len(x), model.noise_dim), dtype), noise.standard_normal)
+        eps = fill_random(np.empty((len(x), model.noise_dim), dtype), noise.standard_normal)
         problem = of_model(twin, x, eps, kl_weight=kl_weight(updates))
         _, _, *gradients = oracle.vjp(problem.formula(oracle), np.ones(()), *problem.inputs.values())
         theta -= LR * np.concatenate([gradient.ravel() for gradient in gradients])
@@ -122,8 +122,8 @@ def _descended(
 
 
 TRAINING = (
-    Subject("VAE.loss_and_grads", (VAE,), _front_door),
-    Subject("VAE-after-steps", (VAE,), _trained),
-    Subject("Trainer.step", (Trainer,), _step),
-    Subject("Trainer.fit", (Trainer,), _fit),
+    CheckedModule("VAE.loss_and_grads", (VAE,), _front_door),
+    CheckedModule("VAE-after-steps", (VAE,), _trained),
+    CheckedModule("Trainer.step", (Trainer,), _step),
+    CheckedModule("Trainer.fit", (Trainer,), _fit),
 )

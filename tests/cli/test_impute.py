@@ -1,0 +1,131 @@
+"""scratchvae impute: what it takes, what it writes, and what it says."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import scratchvae
+from scratchvae.cli import main
+
+QUICK = ("--epochs", "1", "--hidden", "16", "--latent", "3", "--quiet", "--no-pictures")
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory):
+    """A table with holes, a mask of it, and models: of digits, of the table, an autoencoder."""
+    shelf = tmp_path_factory.mktemp("shelf")
+    rng = np.random.default_rng(0)
+    whole = rng.random((40, 6), np.float32)
+    np.save(shelf / "whole.npy", whole)
+    np.save(shelf / "mask.npy", rng.random((40, 6)) < 0.6)
+    np.save(shelf / "holes.npy", np.where(np.load(shelf / "mask.npy"), whole, np.nan))
+    holes = str(shelf / "holes.npy")
+    for out, words in {
+        "digits": [],
+        "table": [holes, "--missing", "--model", "iwae", "--importance-samples", "3", "--likelihood", "gaussian"],
+        "plain": ["--model", "autoencoder"],
+    }.items():
+        assert main(["train", *words, *QUICK, "--out", str(shelf / out)]) == 0
+    return shelf
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch, shelf):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(shelf, tmp_path, dirs_exist_ok=True)
+    np.savez(tmp_path / "empty.npz")
+    return tmp_path
+
+
+def run(line):
+    try:
+        return main(line.split())
+    except SystemExit as leaving:
+        return leaving.code
+
+
+def test_nan_in_a_file_is_completed_and_the_rest_stays(capsys):
+    assert run("impute table --samples 10 --method importance --seed 3") == 0  # of the data that it learnt from
+    holes, given = np.load("holes.npy"), np.load("imputed.npy")
+    assert np.array_equal(given[~np.isnan(holes)], holes[~np.isnan(holes)]) and np.isfinite(given).all()
+    model = scratchvae.load("table")
+    assert type(model) is scratchvae.IWAE and model.importance_samples == 3 and model.config["missing"]
+    assert np.array_equal(given, model.impute(holes, method="importance", samples=10, seed=3))
+    told = capsys.readouterr().out
+    lacking = np.isnan(holes)
+    assert f"40 rows, of which {lacking.any(axis=1).sum()} lacked {lacking.sum()} numbers: importance" in told
+    assert "squared error" not in told
+
+
+def test_the_bound_of_several_draws_is_called_what_it_is(capsys):
+    assert run("evaluate table") == 0
+    told = capsys.readouterr().out
+    assert "bound of 3 draws" in told and "ELBO" not in told and "one draw of z" not in told
+
+
+def test_a_mask_file_says_what_is_there(folder):
+    assert run("impute table whole.npy --mask mask.npy --samples 10 --out new/a.npy --picture new/a.pdf") == 0
+    assert run("impute table holes.npy --samples 10 --out b.npy") == 0
+    assert np.array_equal(np.load("new/a.npy"), np.load("b.npy"))
+    assert (folder / "new/a.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("half", ["lower-half", "upper-half", "left-half", "right-half"])
+def test_a_hidden_half_is_completed_and_its_error_told(half, folder, capsys):
+    assert run(f"impute digits --hide {half} --count 5 --samples 6") == 0
+    images = scratchvae.datasets.load("digits").test.images[:5]
+    given = np.load("imputed.npy")
+    observed = (given == images).reshape(5, 8, 8)
+    rows = {"lower-half": np.s_[:, :4], "upper-half": np.s_[:, 4:], "left-half": np.s_[..., 4:]}
+    assert observed[rows.get(half, np.s_[..., :4])].all() and not observed.all()
+    hidden = np.ones((5, 8, 8), bool)
+    hidden[rows.get(half, np.s_[..., :4])] = False
+    told = capsys.readouterr().out
+    error = np.mean((given - images)[hidden.reshape(5, -1)] ** 2)
+    assert (
+        f"mean squared error of what was hidden: {error:.4f} ±" in told and "of the mean of the training rows" in told
+    )
+    assert (folder / "imputed.png").stat().st_size > 5000
+
+
+def test_a_hidden_fraction_is_of_all_numbers_and_draws_are_written_each(capsys):
+    assert run("impute digits --hide-fraction 0.25 --count 50 --samples 4 --draws 3 --values mean") == 0
+    given = np.load("imputed.npy")
+    assert given.shape == (3, 50, 64)
+    lacked = int(capsys.readouterr().out.split("lacked ")[1].split()[0])
+    assert abs(lacked - 800) < 5 * np.sqrt(3200 * 0.25 * 0.75)
+
+
+def test_a_table_may_be_written_as_csv():
+    assert run("impute table --samples 4 --count 3 --out got.csv") == 0
+    lines = Path("got.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "x0,x1,x2,x3,x4,x5" and len(lines) == 4
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("impute plain --hide lower-half", "plain is an Autoencoder; impute needs a VAE"),
+        ("impute table --hide lower-half", "knows no pictures, but rows; take --hide-fraction"),
+        ("impute digits --hide-fraction 1", "--hide-fraction=1.0: expected a number from 0 up to, not including, 1"),
+        ("impute table whole.npy --mask digits/model.npz", "expected one, of booleans"),
+        ("impute table whole.npy --mask empty.npz", "holds the arrays none"),
+        ("impute table whole.npy --mask whole.npy", "observed has dtype float32; expected booleans"),
+        ("impute table --mask mask.npy --part test", "observed has shape (40, 6) and x (4, 6)"),
+        ("impute table --mask nowhere.npy", "nowhere.npy cannot be read"),
+        ("impute digits --mask mask.npy --hide lower-half", "not allowed with argument"),
+        ("impute digits holes.npy", "has 6 numbers a row"),
+        ("impute table --samples 0", "samples=0"),
+        ("impute table --draws 2 --out got.csv", "--out got.csv: expected a name that ends in .npy"),
+        ("impute table --picture got.txt", "--picture got.txt: expected a name that ends in .png"),
+        ("train holes.npy", "NaN or infinite values"),
+        ("train holes.npy --importance-samples 3", "--importance-samples does nothing for --model vae"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_line(line, message, capsys, folder):
+    assert run(line) == 2
+    told = capsys.readouterr().err
+    assert message in told and told.count("\n") == 1
+    assert not (folder / "imputed.npy").exists() and not (folder / "got.csv").exists()

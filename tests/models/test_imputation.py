@@ -1,0 +1,249 @@
+"""What is missing of a row: the conditional that it is drawn from, what comes back as it was, and what is refused."""
+
+import warnings
+
+import numpy as np
+import pytest
+from fake_cupy import FAKE_CUPY, DeviceArray
+from strategies import normal, uniform
+
+import scratchvae as sv
+from scratchvae.backend import to_numpy
+from scratchvae.errors import ConfigError, DivergedError, DTypeError, RangeError, ShapeError
+from scratchvae.models.conditional_sampler import ConditionalSampler
+from scratchvae.models.imputation import METHODS
+from scratchvae.models.parts import LIKELIHOODS
+
+ROWS, SIGMAS = 6000, 5.5
+W = np.array([[1.2, -0.8, 0.5, 0.9], [0.4, 0.9, -0.6, 0.6]])  # (Z, D)
+W[1] -= W[1] @ W[0] / (W[0] @ W[0]) * W[0]  # rows at right angles: the posterior has no correlation for q to miss
+b, sigma = np.array([0.3, -0.2, 0.1, 0.5]), 0.5
+X = np.array([0.9, -1.1, np.nan, np.nan])
+there = ~np.isnan(X)
+
+
+def linear(exact, missing=False):
+    """x = z W + b + σ ε; with N(0, I) for z, q(z | x) is N((x − b) Wᵀ/σ² S, S) with S = (I + W Wᵀ/σ²)⁻¹, or is not."""
+    vae = sv.VAE(4, 2, (), likelihood="gaussian", sigma=sigma, dtype="float64", missing=missing)
+    S = 1 / (1 + (W**2).sum(axis=1) / sigma**2)
+    to_mu = W.T / sigma**2 * S
+    vae.params["decoder.0.W"][...], vae.params["decoder.0.b"][...] = W, b
+    vae.params["encoder.0.W"][...] = np.hstack([to_mu if exact else 0.6 * to_mu, np.zeros((4, 2))])
+    vae.params["encoder.0.b"][...] = np.concatenate([-b @ to_mu, np.log(S if exact else 3 * S)])
+    return vae
+
+
+def conditional():
+    """The mean and the covariance of x_m given x_o under N(b, Wᵀ W + σ² I)."""
+    C = W.T @ W + sigma**2 * np.eye(4)
+    gain = C[~there][:, there] @ np.linalg.inv(C[there][:, there])
+    return b[~there] + gain @ (X - b)[there], C[~there][:, ~there] - gain @ C[there][:, ~there]
+
+
+def distance(drawn):
+    """How far draws (n, 2) are from the conditional, in standard errors, by mean and by covariance."""
+    mean, C = conditional()
+    n, errors = len(drawn), np.sqrt(np.diag(C))
+    off_mean = np.abs(drawn.mean(axis=0) - mean) / errors * np.sqrt(n)
+    spread = np.sqrt((np.outer(errors, errors) ** 2 + C**2) / n)  # of the covariance of n normal rows
+    return off_mean.max(), (np.abs(np.cov(drawn.T) - C) / spread).max()
+
+
+@pytest.mark.parametrize(
+    ("method", "exact", "samples"),
+    [
+        ("metropolis", True, 40),
+        ("metropolis", False, 120),
+        ("pseudo-gibbs", True, 40),
+        ("importance", True, 400),
+        ("importance", False, 400),
+    ],
+)
+def test_draws_are_of_the_conditional_that_a_linear_gaussian_model_has_in_closed_form(method, exact, samples):
+    x = np.tile(X, (ROWS, 1))
+    (drawn,) = linear(exact).impute(x, method=method, samples=samples, draws=1)
+    off_mean, off_covariance = distance(drawn[:, ~there])
+    assert off_mean < SIGMAS and off_covariance < SIGMAS
+
+
+def test_pseudo_gibbs_draws_of_another_distribution_where_the_encoder_is_not_the_posterior():
+    (drawn,) = linear(exact=False).impute(np.tile(X, (ROWS, 1)), method="pseudo-gibbs", samples=120, draws=1)
+    assert max(distance(drawn[:, ~there])) > 3 * SIGMAS
+
+
+@pytest.mark.parametrize("method", ["metropolis", "pseudo-gibbs", "importance"])
+def test_without_draws_it_is_the_mean_given_what_is_observed(method):
+    x = np.tile(X, (400, 1))
+    found = linear(exact=method == "pseudo-gibbs").impute(x, method=method, samples=200)[:, ~there]
+    mean, C = conditional()
+    # a row averages 100 states that hang together, so that it scatters less than a draw, and its mean is the aim
+    assert (found.std(axis=0) < 0.5 * np.sqrt(np.diag(C))).all()
+    assert (np.abs(found.mean(axis=0) - mean) < SIGMAS * found.std(axis=0) / np.sqrt(400) + 0.003).all()
+
+
+def test_the_encoders_own_draws_are_of_what_it_says_of_the_row_with_0_for_what_is_missing():
+    vae, x = linear(exact=False), np.tile(X, (ROWS, 1))
+    mu, logvar = vae.encode(np.nan_to_num(X)[None])
+    (drawn,) = vae.impute(x, method="encoder", draws=1)
+    found = vae.impute(x[:50], method="encoder", samples=2000)
+    C = (W.T * np.exp(logvar[0])) @ W + sigma**2 * np.eye(4)
+    expected = (mu @ W + b)[0]
+    assert (np.abs(drawn.mean(axis=0) - expected) < SIGMAS * np.sqrt(np.diag(C) / ROWS))[~there].all()
+    assert (np.abs(found.mean(axis=0) - expected) < SIGMAS * np.sqrt(np.diag(C) / 1e5))[~there].all()
+    spread = np.sqrt((np.outer(np.diag(C), np.diag(C)) + C**2) / ROWS)
+    assert (np.abs(np.cov(drawn.T) - C) < SIGMAS * spread)[np.ix_(~there, ~there)].all()
+
+
+@pytest.fixture(scope="module")
+def vae():
+    return sv.VAE(6, 2, (8,), seed=3)
+
+
+MASK = uniform(5, 9, 6) < 0.6
+MASK[2], MASK[3] = False, True  # a row with nothing, and one with all
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("draws", [None, 3])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "longdouble"])
+def test_what_is_observed_comes_back_bit_for_bit_in_a_type_that_holds_it(vae, method, draws, dtype):
+    x = uniform(1, 9, 6).astype(dtype)
+    x[0], x[3, 0] = 0.0, -0.0
+    kept = x.copy()
+    y = vae.impute(x, MASK, method, draws, samples=6)
+    assert y.shape == ((9, 6) if draws is None else (3, 9, 6))
+    assert y.dtype == np.promote_types(dtype, "float32")
+    for answer in np.reshape(y, (-1, 9, 6)):
+        assert np.array_equal(answer[MASK], x[MASK]) and np.array_equal(np.signbit(answer[MASK]), np.signbit(x[MASK]))
+        assert ((answer >= 0) & (answer <= 1)).all()
+    assert np.array_equal(x, kept)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_nan_and_a_mask_say_the_same_and_under_a_mask_lies_anything(vae, method):
+    x = uniform(1, 9, 6)
+    expected = vae.impute(np.where(MASK, x, np.nan), method=method, samples=6)
+    for hidden in (x, np.where(MASK, x, -999.0), np.where(MASK, x, np.inf), np.where(MASK, x, np.nan)):
+        assert np.array_equal(vae.impute(hidden, MASK, method, samples=6), expected)
+    both = np.where(uniform(2, 9, 6) < 0.2, np.nan, x)  # NaN is missing, whatever the mask says
+    together = MASK & ~np.isnan(both)
+    assert np.array_equal(vae.impute(both, MASK, method, samples=6), vae.impute(x, together, method, samples=6))
+
+
+def test_whole_numbers_and_booleans_are_completed_as_numbers(vae):
+    ones = uniform(1, 9, 6) < 0.5
+    for x in (ones, ones.astype(np.uint8), ones.astype(np.int64), ones.tolist()):
+        y = vae.impute(x, MASK, samples=4)
+        assert y.dtype.kind == "f" and np.array_equal(y[MASK], ones[MASK])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_row_with_nothing_observed_is_drawn_from_the_prior(method):
+    vae = linear(exact=False)  # whose encoder says of an empty row something else than the prior
+    (drawn,) = vae.impute(np.full((ROWS, 4), np.nan), method=method, samples=20, draws=1)
+    C = W.T @ W + sigma**2 * np.eye(4)
+    assert (np.abs(drawn.mean(axis=0) - b) < SIGMAS * np.sqrt(np.diag(C) / ROWS)).all()
+    spread = np.sqrt((np.outer(np.diag(C), np.diag(C)) + C**2) / ROWS)
+    assert (np.abs(np.cov(drawn.T) - C) < SIGMAS * spread).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_seed_brings_back_the_same_and_another_one_does_not(vae, method):
+    x = uniform(1, 9, 6)
+    for draws in (None, 2):
+        first, again, other = (vae.impute(x, MASK, method, draws, 6, seed=seed) for seed in (4, 4, 5))
+        assert np.array_equal(first, again) and not np.array_equal(first, other)
+    assert not np.array_equal(*vae.impute(x, MASK, method, 2, 6))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_draws_are_zeros_and_ones_or_if_asked_for_the_means_that_pictures_show(vae, method):
+    x = uniform(1, 9, 6)
+    drawn, means = (vae.impute(x, MASK, method, 2, 6, values)[:, ~MASK] for values in ("drawn", "mean"))
+    assert np.isin(drawn, (0.0, 1.0)).all()
+    assert not np.isin(means, (0.0, 1.0)).any()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("kind", [sv.VAE, sv.IWAE])
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+def test_on_a_device_it_is_the_same(method, kind, likelihood):
+    x = np.where(MASK, uniform(1, 9, 6), np.nan)
+    answers = []
+    for backend in ("numpy", FAKE_CUPY):
+        vae = kind(6, 2, (8,), likelihood=likelihood, missing=kind is sv.IWAE, dtype="float64", backend=backend)
+        vae.theta[...] = vae.theta * 0.3  # lest a chain that was never trained run away
+        given = x if backend == "numpy" else DeviceArray(x)
+        mask = MASK if backend == "numpy" else DeviceArray(MASK)
+        answers += [vae.impute(given, None, method, draws, 6) for draws in (None, 2)]
+        answers += [vae.impute(given, mask, method, samples=6)]
+    for here, there in zip(answers[:3], answers[3:], strict=True):
+        assert isinstance(there, DeviceArray)
+        np.testing.assert_allclose(to_numpy(there), here, rtol=1e-12)
+
+
+def test_a_chain_that_runs_away_is_told_and_metropolis_does_not_run():
+    vae = sv.VAE(2, 1, (), likelihood="gaussian", dtype="float64")
+    vae.theta[...] = 4.0
+    x = np.array([[1.0, np.nan], [np.nan, np.nan]])
+    with pytest.raises(DivergedError, match="draws of 1 rows went to infinity with method='pseudo-gibbs'"):
+        vae.impute(x, method="pseudo-gibbs", samples=2000)
+    assert np.isfinite(vae.impute(x, samples=2000)).all()
+
+
+def test_what_a_model_was_and_is_set_to_does_not_change(vae):
+    before, config = vae.theta.copy(), dict(vae.config)
+    vae.impute(uniform(1, 9, 6), MASK, samples=4)
+    assert np.array_equal(vae.theta, before) and vae.config == config
+
+
+def test_rows_are_completed_a_few_at_a_time(vae, monkeypatch):
+    seen = []
+    monkeypatch.setattr(sv.VAE, "chunk_rows", 4)
+    monkeypatch.setattr(ConditionalSampler, "mean", lambda self, *_: (seen.append(len(self.x)), [self.there])[1])
+    x = uniform(1, 9, 6)
+    assert np.array_equal(vae.impute(x, MASK), np.where(MASK, x, 0.0)) and seen == [4, 4, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"observed": MASK[:4]}, ShapeError, r"observed has shape \(4, 6\) and x \(9, 6\)"),
+        ({"observed": MASK[0]}, ShapeError, r"observed has shape \(6,\)"),
+        (
+            {"observed": MASK.astype(int)},
+            DTypeError,
+            "observed has dtype int64; expected booleans, True where x is there",
+        ),
+        ({"observed": MASK.astype(float)}, DTypeError, "float64; expected booleans"),
+        ({"x": uniform(1, 9, 5)}, ShapeError, r"x has shape \(9, 5\); expected \(B, 6\)"),
+        ({"x": uniform(1, 6)}, ShapeError, r"x\[None, :\]"),
+        ({"x": np.full((9, 6), "a"), "observed": MASK}, DTypeError, "dtype"),
+        ({"x": [[0.0, 1.0], [0.0]]}, DTypeError, "list"),
+        ({"x": np.where(MASK, 2.0, np.nan)}, RangeError, "expected 0 to 1"),
+        ({"x": np.where(MASK, np.inf, np.nan)}, RangeError, "infinite"),
+        ({"method": "gibbs"}, ConfigError, "method='gibbs' is unknown; choose one of metropolis, pseudo-gibbs"),
+        ({"draws": 0}, ConfigError, "draws=0"),
+        ({"samples": 0}, ConfigError, "samples=0"),
+        ({"values": "noisy"}, ConfigError, "values='noisy'"),
+        ({"seed": -1}, ConfigError, "seed=-1"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_what_to_do(vae, arguments, error, message):
+    with pytest.raises(error, match=message):
+        vae.impute(**{"x": uniform(1, 9, 6), "samples": 2, **arguments})
+
+
+def test_tables_are_learnt_from_what_is_there_of_them():
+    z = normal(0, 2000, 1)
+    whole = z * [1.0, -0.8, 0.9, 0.7] + 0.3 * normal(1, 2000, 4)
+    observed = uniform(2, 2000, 4) < 0.6
+    given = np.where(observed, whole, np.nan)
+    vae = sv.IWAE(4, 1, (16,), "tanh", "gaussian_learned", sigma=0.7, missing=True, importance_samples=5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sv.Trainer(vae, lr=1e-2, batch_size=64).fit(given, 8)
+    # of a row with two others the least squared error there is, the conditional variance, is about 0.15
+    error = sv.evaluation.imputation_error(whole, vae.impute(given, method="importance", samples=50), observed)
+    mean = sv.evaluation.imputation_error(whole, np.broadcast_to(np.nanmean(given, axis=0), whole.shape), observed)
+    assert error.value < 0.5 * mean.value

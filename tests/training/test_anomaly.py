@@ -1,0 +1,435 @@
+"""The first tensor that is not finite is named, whatever it is, and no other; a step that is looked at is the same."""
+
+import pickle
+from functools import wraps
+from math import inf, isfinite, isnan, nan
+
+import numpy as np
+import pytest
+from emulated import EVERYWHERE
+from strategies import normal, uniform
+
+import scratchvae as sv
+from scratchvae.backend import to_numpy
+from scratchvae.errors import DivergedError
+from scratchvae.layers import Linear
+from scratchvae.optim import SGD, Adam, AdamW, clip_by_global_norm
+from scratchvae.probability import Prior
+from scratchvae.training import AnomalyDetector, Corruption, GaussianNoise, KLWarmUp, Masking
+from scratchvae.training.minibatches import Minibatches, Source
+from scratchvae.training.preprocess import Preprocess
+from scratchvae.training.tensor_names import pieces_of
+
+D, Z, ROWS, CLASSES = 6, 2, 5, 3
+
+
+class Shifted(Prior):
+    """N(m, I), where m is learnt; no closed form of a KL is known."""
+
+    def __init__(self, latent):
+        self.latent = latent
+
+    def parameter_shapes(self):
+        return {"m": (self.latent,)}
+
+    def forward(self, z):
+        self.away = z - self.m
+        return (self.away * self.away).sum(axis=1) * -0.5
+
+    def backward(self, dlog_p):
+        dz = self.away * -dlog_p[:, None]
+        self.dm[...] = -dz.sum(axis=0)
+        return dz
+
+    def draw(self, noise):
+        return noise + self.m
+
+
+KINDS = {
+    "vae": lambda **more: sv.VAE(D, Z, (4,), **more),
+    "deep": lambda **more: sv.VAE(D, Z, (4, 3), "gelu", free_bits=0.01, **more),
+    "missing": lambda **more: sv.VAE(D, Z, (4,), missing=True, **more),
+    "iwae": lambda **more: sv.IWAE(D, Z, (4,), importance_samples=3, **more),
+    "miwae": lambda **more: sv.IWAE(D, Z, (4,), importance_samples=3, missing=True, **more),
+    "conditional": lambda **more: sv.ConditionalVAE(D, Z, (4,), classes=CLASSES, **more),
+    "semi-supervised": lambda **more: sv.SemiSupervisedVAE(D, Z, (4,), classes=CLASSES, **more),
+    "autoencoder": lambda **more: sv.Autoencoder(D, Z, (4,), **more),
+    "own prior": lambda **more: sv.VAE(D, Z, (4,), prior=Shifted(Z), **more),
+}
+LIKELIHOODS = ("bernoulli", "continuous_bernoulli", "gaussian", "gaussian_learned", "gaussian_heteroscedastic")
+BACKENDS = pytest.mark.parametrize("backend", EVERYWHERE)
+EACH_KIND = pytest.mark.parametrize("kind", KINDS)
+
+
+def rows(kind):
+    x = uniform(0, ROWS, D).astype("float32")
+    if kind in ("missing", "miwae"):
+        x[uniform(1, ROWS, D) < 0.3] = nan
+    return x
+
+
+class Step:
+    """A step of a model, taken by hand."""
+
+    def __init__(self, kind="vae", backend="numpy", optimizer=None, clip_norm=None, **settings):
+        self.model = KINDS[kind](backend=backend, **settings)
+        self.optimizer = optimizer or Adam()
+        self.optimizer.bind(self.model.backend.xp, self.model.theta)
+        self.clip_norm = clip_norm
+        bring = self.model.validator.to_device
+        self.x, self.eps = bring(rows(kind)), bring(normal(2, ROWS, self.model.noise_dim))
+        self.targets = bring(np.eye(CLASSES)[[0, 1, 2, 0, 1]] * np.array([[1], [0], [1], [1], [0]]))
+        self.asked = {"targets": self.targets} if self.model.classes else {}
+        if kind == "conditional":
+            self.asked["targets"] = bring(np.eye(CLASSES)[[0, 1, 2, 0, 1]])
+
+    def __call__(self):
+        self.model.forward(self.x, self.eps, **self.asked)
+        self.model.backward()
+        if self.clip_norm:
+            clip_by_global_norm(self.model.backend.xp, self.model.dtheta, self.clip_norm)
+        self.optimizer.step(self.model.dtheta)
+
+    def state(self):
+        return [to_numpy(a).copy() for a in (self.model.theta, *self.optimizer.state.values())]
+
+    def error(self, epoch=None, batches=None):
+        """That of one step, which leaves everything as it was; None if nothing is found."""
+        before, t = self.state(), self.optimizer.t
+        try:
+            with AnomalyDetector(self.model, self.optimizer, epoch, batches):
+                self()
+        except DivergedError as error:
+            for a, b in zip(self.state(), before, strict=True):
+                np.testing.assert_array_equal(a, b)
+            assert self.optimizer.t == t
+            return error
+        return None
+
+
+def put(array, value, place=None):
+    array[place or (0,) * array.ndim] = value
+
+
+@EACH_KIND
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@BACKENDS
+def test_nothing_is_found_where_all_is_finite_and_a_step_has_the_same_bits(kind, likelihood, backend):
+    steps = [Step(kind, backend, clip_norm=1.0, likelihood=likelihood) for _ in range(2)]
+    for _ in range(3):
+        assert steps[0].error() is None
+        steps[1]()
+    for traced, plain in zip(*(step.state() for step in steps), strict=True):
+        np.testing.assert_array_equal(traced, plain)
+    for owner in (steps[0].model, steps[0].optimizer, *(piece for _, piece in pieces_of(steps[0].model))):
+        assert not {name for name in vars(owner) if name.startswith(("forward", "backward"))} | (
+            {"product", "step"} & set(vars(owner))
+        )
+
+
+@EACH_KIND
+@pytest.mark.parametrize(
+    "training",
+    [
+        {"corrupt": Masking(0.3), "kl_weight": KLWarmUp(5), "clip_norm": 1.0},
+        {"corrupt": GaussianNoise(0.1), "optimizer": lambda: AdamW(1e-2)},
+        {"binarize": "dynamic", "optimizer": lambda: SGD(1e-2, momentum=0.9)},
+    ],
+    ids=["masking and warm-up", "noise and AdamW", "binarised and SGD"],
+)
+def test_training_with_all_that_a_trainer_does_is_the_same_too(kind, training):
+    training, ends = dict(training), []
+    if kind == "autoencoder":
+        training.pop("kl_weight", None)
+    make = training.pop("optimizer", Adam)
+    images = np.tile(rows(kind), (4, 1))
+    labels = np.arange(len(images)) % CLASSES
+    for traced in (True, False):
+        model, optimizer = KINDS[kind](), make()
+        trainer = sv.Trainer(model, batch_size=8, optimizer=optimizer, **training)
+        told = {"labels": labels, "validation_labels": labels} if model.classes else {}
+        if traced:
+            with AnomalyDetector(model, trainer.optimizer, 1):
+                trainer.fit(images, 2, validation=images, **told)
+        else:
+            trainer.fit(images, 2, validation=images, **told)
+        ends.append(model.theta)
+    np.testing.assert_array_equal(*ends)
+
+
+@EACH_KIND
+@pytest.mark.parametrize("value", [nan, inf, -inf])
+@BACKENDS
+def test_a_parameter_that_was_written_into_is_named_with_its_place(kind, value, backend):
+    likelihood = "gaussian_learned" if kind in ("vae", "miwae") else "bernoulli"
+    step = Step(kind, backend, likelihood=likelihood)
+    assert len(step.model.params) >= 8
+    for name, view in step.model.params.items():
+        before = step.model.theta.copy()
+        place = tuple(size - 1 for size in view.shape)
+        put(view, value, place)
+        error = step.error(epoch=2)
+        assert (error.tensor, error.layer) == (name, name.rpartition(".")[0])
+        assert (error.step, error.epoch) == (1, 2)
+        found = error.finding
+        assert found.kind == "weights" and found.bad == 1 and found.size == view.size and found.place == place
+        assert isnan(found.value) if isnan(value) else found.value == value
+        assert f"in step 1, epoch 2: 1 of {view.size} numbers of {name} is {value}" in str(error)
+        step.model.theta[...] = before
+    assert step.error() is None
+
+
+@pytest.mark.parametrize("make", [Adam, AdamW, lambda: SGD(1e-2, 0.9)])
+@BACKENDS
+def test_so_is_what_the_optimizer_remembers_of_it(make, backend):
+    step = Step(backend=backend, optimizer=make())
+    step()
+    for name, vector in step.optimizer.state.items():
+        before = vector.copy()
+        put(vector, inf, (D * 4,))  # behind encoder.0.W, of (D, 4)
+        error = step.error()
+        assert (error.tensor, error.layer, error.finding.kind) == (f"{name} of encoder.0.b", "encoder.0", "weights")
+        assert error.step == 2 and error.epoch is None and error.finding.place == (0,)
+        vector[...] = before
+
+
+@EACH_KIND
+@pytest.mark.parametrize("value", [nan, inf])
+@BACKENDS
+def test_data_is_named_with_its_row_and_column(kind, value, backend):
+    for name in ("x", "eps", "corrupted", "targets"):
+        step = Step(kind, backend)
+        array = step.model.validator.to_device(rows(kind)) if name == "corrupted" else getattr(step, name)
+        if name == "corrupted":
+            step.asked["corrupted"] = array
+        if name == "targets":
+            if not step.model.classes:
+                continue
+            array = step.asked["targets"]
+        if 0 in array.shape:
+            continue
+        put(array, value, (3, 1))
+        error = step.error()
+        if isnan(value) and name in ("x", "corrupted") and kind in ("missing", "miwae"):
+            assert error is None  # it marks what is missing
+            continue
+        assert (error.tensor, error.layer, error.finding.kind) == (name, "batch", "data")
+        assert error.finding.place == (3, 1) and error.finding.row is None
+
+
+def test_a_row_of_the_data_is_told_by_its_number():
+    step = Step()
+    images = np.arange(10 * D, dtype="float32").reshape(10, D) / (10 * D)
+    images[7, 2] = nan
+    preprocess = Preprocess(step.model, False, None, None, None)
+    batches = Minibatches(Source(step.model, images, ROWS, np.random.default_rng(0), preprocess))
+    found = []
+    for step.x in batches:
+        error = step.error(1, batches)
+        found += [error] if error else []
+    (error,) = found
+    assert error.finding.row == 7 and error.finding.place[1] == 2
+    assert f"at {list(error.finding.place)}, row 7 of the data" in str(error)
+
+
+class Broken(Corruption):
+    def draw(self, x, rng, noisy, room, support):
+        noisy[...] = x
+        noisy[2, 3] = inf
+
+
+def test_a_corruption_that_goes_wrong_is_told_from_the_data():
+    trainer = sv.Trainer(sv.VAE(D, Z, (4,)), batch_size=ROWS, corrupt=Broken(0.1))
+    with AnomalyDetector(trainer.model, trainer.optimizer), pytest.raises(DivergedError, match="lower level") as raised:
+        trainer.fit(rows("vae"), 1)
+    assert raised.value.tensor == "corrupted" and raised.value.finding.place == (2, 3)
+
+
+# In each method that a step calls, of each piece, a number is spoilt on its way out. Everything after it is spoilt too.
+def spoil(piece, method, value, calls):
+    call = getattr(piece, method)
+
+    @wraps(call)
+    def spoilt(*given, **named):
+        result = call(*given, **named)
+        calls.append(method)
+        if result is not None:
+            put(result[0] if isinstance(result, tuple) else result, value)
+        else:
+            put(getattr(piece, f"d{next(iter(piece.parameter_shapes()))}"), value)
+        return result
+
+    setattr(piece, method, spoilt)
+
+
+@EACH_KIND
+@BACKENDS
+def test_a_piece_that_computes_what_is_not_finite_is_named_and_none_that_it_spreads_to(kind, backend):
+    likelihood = "gaussian_learned" if kind in ("vae", "miwae") else "bernoulli"
+    spoilt = set()
+    for number, (name, piece) in enumerate(pieces_of(Step(kind, backend, likelihood=likelihood).model)):
+        for method in dir(piece):
+            if method.startswith("backward_parameters") and not hasattr(piece, "dW"):
+                continue  # it leaves that to those within
+            if not method.startswith(("forward", "backward")) and method != "product":
+                continue
+            step, calls = Step(kind, backend, likelihood=likelihood), []
+            value = inf if name == "repeat_x" else nan  # of the data, NaN would be missing
+            spoil(list(pieces_of(step.model))[number][1], method, value, calls)
+            error = step.error()
+            if not calls:
+                assert error is None
+                continue
+            spoilt.add((name, method))
+            assert error.layer == name, method
+            assert error.finding.kind == ("gradient" if "backward" in method else error.finding.kind)
+            assert error.finding.bad == 1 and not isfinite(error.finding.value)
+            if method == "backward_parameters":
+                assert error.tensor == f"d {name}.W"
+    assert len(spoilt) > 12
+
+
+@pytest.mark.parametrize("layer", ["encoder.0", "encoder.2", "decoder.0", "decoder.2"])
+@BACKENDS
+def test_a_gradient_that_one_layer_gets_wrong_is_named_alone(layer, backend, monkeypatch):
+    right = Linear.backward_parameters
+    for of in ("W", "b"):
+        step = Step(backend=backend)
+        guilty = dict(pieces_of(step.model))[layer]
+
+        def wrong(self, dy, of=of, guilty=guilty):
+            right(self, dy)
+            if self is guilty:
+                put(getattr(self, f"d{of}"), inf)
+
+        monkeypatch.setattr(Linear, "backward_parameters", wrong)
+        error = step.error()
+        assert (error.tensor, error.layer, error.finding.kind) == (f"d {layer}.{of}", layer, "gradient")
+        assert "scratchvae.gradcheck.check" in str(error)
+
+
+def test_what_is_done_between_the_pieces_is_named_where_it_comes_in():
+    step = Step("iwae")
+    step.asked["kl_weight"] = inf  # multiplies the log-ratio, between two pieces
+    error = step.error()
+    assert error.tensor == "log_w, given to objective.importance_bound (ImportanceBound)"
+    assert error.finding.kind == "loss"
+    assert error.finding.kind == "loss"
+
+
+def test_a_clipping_that_goes_wrong_is_told_from_the_gradient(monkeypatch):
+    monkeypatch.setitem(globals(), "clip_by_global_norm", lambda xp, dtheta, norm: put(dtheta, nan))
+    error = Step(clip_norm=1.0).error()
+    assert error.tensor == "d encoder.0.W, as it came to the optimizer" and "clipped" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("change", "layer", "kind", "advice"),
+    [
+        ({"decoder.0.b": 3e38, "decoder.2.W": 3e38}, "decoder.2", "activation", "smaller learning rate"),
+        ({"encoder.2.b": 100.0}, "kl", "loss", "exp"),  # log σ², whose exponential is beyond float32
+        ({"encoder.2.b": 1000.0}, "posterior.reparameterize", "activation", "float64"),  # so is σ, and comes first
+    ],
+)
+@BACKENDS
+def test_what_overflows_within_a_step_is_named_where_it_does(change, layer, kind, advice, backend):
+    step = Step(backend=backend)
+    for name, value in change.items():
+        step.model.params[name][...] = value
+    error = step.error()
+    assert (error.layer, error.finding.kind) == (layer, kind) and advice in str(error)
+    assert error.finding.value == inf
+    assert all(np.isfinite(array).all() for array in step.state())
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "gaussian_learned", "gaussian_heteroscedastic"])
+def test_data_too_large_for_a_gaussian_is_told_to_be_scaled(likelihood):
+    step = Step(likelihood=likelihood)
+    step.x[...] = 1e30
+    step.asked["corrupted"] = np.zeros_like(step.x)  # what the encoder sees is of any size
+    error = step.error()
+    assert error.layer == "likelihood" and error.finding.kind == "loss" and "data scaled" in str(error)
+
+
+def test_a_sum_that_overflows_though_none_of_its_terms_does_is_the_loss():
+    step = Step("autoencoder", likelihood="gaussian", sigma=1e-15)
+    step.x[...] = 5e3  # −½ e²/σ² is −7.5e37 a row
+    error = step.error()
+    assert (error.tensor, error.layer) == ("the loss", "objective") and error.finding.place == ()
+    assert "the loss is " in str(error)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda lr: SGD(lr), lambda lr: SGD(lr, 0.5), lambda lr: Adam(lr), lambda lr: AdamW(lr)]
+)
+@BACKENDS
+def test_an_update_that_overflows_is_named_and_taken_back(make, backend):
+    step = Step(backend=backend, optimizer=make(1e39))
+    error = step.error(epoch=1)
+    assert error.finding.kind == "update" and error.tensor in ("encoder.0.W", "v of encoder.0.W")
+    assert error.layer == "encoder.0" and error.step == 1
+    assert "a smaller learning rate than 1e+39" in str(error)
+
+
+def test_moments_that_overflow_are_named_though_the_weights_stay_finite():
+    step = Step("autoencoder", likelihood="gaussian", sigma=1e-10)  # gradients of some 1e20, whose squares overflow
+    error = step.error()
+    assert error.finding.kind == "update" and error.tensor.startswith("v of ")
+
+
+def test_the_step_is_that_of_the_optimizer():
+    step = Step()
+    for _ in range(4):
+        assert step.error() is None
+    put(step.x, nan)
+    error = step.error(epoch=3)
+    assert (error.step, error.epoch) == (5, 3)
+    assert str(error).startswith("training diverged in step 5, epoch 3: 1 of 30 numbers of x is nan (at [0, 0]) as it")
+
+
+def test_an_error_travels_between_processes():
+    step = Step()
+    put(step.x, nan)
+    error = step.error(epoch=3)
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is DivergedError and str(again) == str(error) and again.finding[:6] == error.finding[:6]
+    for name in ("step", "epoch", "layer", "tensor"):
+        assert getattr(again, name) == getattr(error, name)
+    alone = pickle.loads(pickle.dumps(DivergedError("so")))
+    assert str(alone) == "so" and alone.finding is alone.step is alone.layer is None
+
+
+def test_what_stood_on_an_instance_before_stands_there_after():
+    step = Step()
+    linear = dict(pieces_of(step.model))["encoder.0"]
+    mine = linear.forward
+    linear.forward = mine
+    assert step.error() is None
+    assert vars(linear)["forward"] is mine
+
+
+def test_without_an_optimizer_the_model_alone_is_traced():
+    vae = sv.VAE(D, Z, (4,))
+    vae.params["decoder.2.b"][1] = nan
+    with (
+        AnomalyDetector(vae),
+        pytest.raises(DivergedError, match=r"training diverged: 1 of 6 numbers of decoder\.2\.b") as raised,
+    ):
+        vae.loss_and_grads(rows("vae"))
+    assert raised.value.step is None
+
+
+@BACKENDS
+def test_what_somebody_wrote_is_told_as_it_is_without_a_step(backend):
+    step = Step(backend=backend)
+    traced = AnomalyDetector(step.model, step.optimizer, 2)
+    assert traced.written() is None and traced.written(x=step.x, corrupted=None) is None
+    put(step.x, nan, (2, 1))
+    error = traced.written(x=step.x, eps=step.eps)
+    assert (error.tensor, error.finding.place, error.step, error.epoch) == ("x", (2, 1), 1, 2)
+    put(step.model.params["decoder.2.b"], inf, (3,))
+    error = traced.written()
+    assert (error.tensor, error.finding.place, error.finding.kind) == ("decoder.2.b", (3,), "weights")
+    assert "other tensors" not in str(error)
+    step.model.theta[...] = nan
+    assert "so are 7 other tensors" in str(traced.written())

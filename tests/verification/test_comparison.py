@@ -1,0 +1,123 @@
+"""How far is far: the arithmetic of the verdict."""
+
+from math import inf, isnan, nan
+
+import numpy as np
+import pytest
+
+import scratchvae as sv
+from scratchvae.errors import ConfigError
+from scratchvae.verification import CHECKED_MODULES, Comparison, GradientProblem, compare, get_oracle, of_model
+from scratchvae.verification.comparison import relative_errors
+from scratchvae.verification.formulas import gaussian_draw
+from scratchvae.verification.subjects.own_parts import Squashed, TwoBumps, squashed_draw
+
+
+def test_an_error_is_relative_to_the_array_or_to_a_hundredth_of_all():
+    expected = {"long": np.full(4, 1e3), "short": np.full(1, 1.0)}
+    assert relative_errors({"long": expected["long"] * 1.01, "short": expected["short"]}, expected) == {
+        "long": pytest.approx(0.01),
+        "short": 0.0,
+    }
+    assert relative_errors({**expected, "short": np.full(1, 1.01)}, expected)["short"] == pytest.approx(
+        0.01 / 20, rel=1e-3
+    )
+    assert relative_errors({"a": np.full(1, 1.01)}, {"a": np.ones(1)})["a"] == pytest.approx(0.01)
+
+
+def test_units_that_are_dead_close_by_and_live_far_out_have_no_gradient_and_differences_see_it():
+    problem = CHECKED_MODULES["VAE-after-steps"].draw(np.random.default_rng(10417))
+    _, *grads = problem.vjp(np.ones(()), *problem.inputs.values())
+    assert sum(not grad.any() for grad in grads) > 10
+    assert compare(problem, None, 10417).complaints == {}
+
+
+def test_a_loss_near_zero_is_as_exact_as_its_terms_not_as_itself():
+    given, expected = {"value": np.full((), 5e-4 + 1e-7)}, {"value": np.full((), 5e-4)}
+    assert relative_errors(given, expected)["value"] == pytest.approx(2e-4)
+    assert relative_errors(given, expected, least=0.01)["value"] == pytest.approx(1e-5)
+    problem = CHECKED_MODULES["IWAE-incomplete"].draw(np.random.default_rng(248))  # whose loss is -5.5e-4 nats
+    found = compare(problem, get_oracle("autograd"), 248, "float32")
+    assert abs(problem.forward(*problem.inputs.values())) < 1e-3 and found.complaints == {}
+
+
+@pytest.mark.parametrize("given", [np.ones((1, 3)), np.ones(1), np.ones(())])
+def test_another_shape_is_infinitely_off_though_it_would_broadcast(given):
+    assert relative_errors({"db": given}, {"db": np.ones(3)})["db"] == inf
+
+
+def test_what_should_be_nothing_and_is_something_is_infinitely_off():
+    assert relative_errors({"dx": np.ones(2)}, {"dx": np.zeros(2)})["dx"] == inf
+    assert relative_errors({"dx": np.zeros(2)}, {"dx": np.zeros(2)})["dx"] == 0.0
+
+
+def test_nan_is_never_the_smaller_error():
+    assert isnan(Comparison({"value": 1e-15, "dx": nan}, {}).worst)
+    problem = CHECKED_MODULES["ReLU"].draw(np.random.default_rng(0))
+    broken = problem._replace(vjp=lambda dy, x: [np.full_like(x, nan)])
+    for oracle in (None, get_oracle("autograd")):
+        assert "dx" in compare(broken, oracle).complaints
+
+
+def test_a_wrong_gradient_stays_wrong_beside_much_larger_ones():
+    def problem(factor):
+        return GradientProblem(
+            {"x": np.full(3, 0.3), "y": np.full(3, 0.4)},
+            lambda x, y: 1e6 * np.sin(x) + np.cos(y),
+            lambda dy, x, y: [1e6 * dy * np.cos(x), -factor * dy * np.sin(y)],
+            lambda oracle: lambda x, y: 1e6 * oracle.tanh(x),
+        )
+
+    assert compare(problem(1.0), None).complaints == {}
+    assert list(compare(problem(1.01), None).complaints) == ["dy"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_model_keeps_its_weights_while_it_is_examined(dtype):
+    vae = sv.VAE(5, 2, (3,), dtype=dtype)
+    before, rng = vae.theta.copy(), np.random.default_rng(0)
+    problem = of_model(vae, rng.random((4, 5)), rng.standard_normal((4, 2)))
+    assert compare(problem, None).complaints == compare(problem, get_oracle("autograd")).complaints == {}
+    assert np.array_equal(vae.theta, before)
+
+
+class Own(sv.objectives.ELBO):
+    def forward(self, log_likelihood, kl, kl_weight=1.0, kl_per_dimension=None):
+        return super().forward(log_likelihood, kl, 2 * kl_weight, kl_per_dimension)
+
+
+OWN = {
+    "encoder": lambda: {"encoder": sv.layers.Repeat(1), "input_dim": 4},
+    "posterior": lambda: {"posterior": Squashed()},
+    "prior": lambda: {"prior": TwoBumps(2)},
+    "likelihood": lambda: {"likelihood": sv.probability.MaskedLikelihood(sv.probability.Bernoulli())},
+    "objective": lambda: {"objective": Own()},
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_part_of_ones_own_has_no_formula_and_says_so_and_differences_need_none(name):
+    vae = sv.VAE(**{"input_dim": 5, "latent_dim": 2, "hidden": (3,), "dtype": "float64", **OWN[name]()})
+    rng = np.random.default_rng(0)
+    problem = of_model(vae, rng.random((4, vae.input_dim)), rng.standard_normal((4, 2)))
+    assert compare(problem, None).complaints == {}
+    with pytest.raises(ConfigError, match=rf"no formula of .*{name}, an? \w+, is known: .* finite differences alone"):
+        compare(problem, get_oracle("autograd"))
+
+
+def test_a_posterior_and_a_prior_of_ones_own_are_held_by_the_formula_that_comes_with_them():
+    vae, rng = sv.VAE(5, 2, (3,), dtype="float64", posterior=Squashed(), prior=TwoBumps(2)), np.random.default_rng(0)
+    x, eps = rng.random((4, 5)), rng.standard_normal((4, 2))
+    assert compare(of_model(vae, x, eps, draw=squashed_draw), get_oracle("autograd")).complaints == {}
+    wrong = of_model(vae, x, eps, draw=gaussian_draw)
+    assert "value" in compare(wrong, get_oracle("autograd")).complaints
+
+
+@pytest.mark.parametrize("kind", [sv.ConditionalVAE, sv.SemiSupervisedVAE])
+def test_a_model_that_takes_labels_is_given_each_class_in_turn(kind):
+    model, rng = kind(5, 2, (3,), classes=3, dtype="float64"), np.random.default_rng(0)
+    x, eps = rng.random((7, 5)), rng.standard_normal((7, 2))
+    classes = [0, 1, 2, 0, 1, 2, 0] if kind is sv.ConditionalVAE else [-1, 0, 1, 2, -1, 0, 1]
+    problem, other = of_model(model, x, eps), of_model(model, x, eps, targets=model.one_hot(np.array(classes)))
+    assert problem.forward(*problem.inputs.values()) == other.forward(*other.inputs.values())
+    assert compare(problem, None).complaints == compare(problem, get_oracle("autograd")).complaints == {}
