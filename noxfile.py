@@ -1,7 +1,7 @@
-"""What is promised of platforms and packages, and how it is checked:  pipx run nox
+"""Checks of the supported Pythons and packages, and the reference:  pipx run nox
 
-Python versions and lower bounds are those of pyproject.toml. A Python that is not installed is skipped, with a line
-that says so; in CI it is an error. What follows `--` goes to pytest:  nox -s tests-3.12 -- tests/layers
+Python versions and lower bounds come from pyproject.toml. A Python that is not installed is skipped with a message; in
+CI it is an error. Arguments after `--` go to pytest:  nox -s tests-3.12 -- tests/layers
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ PYTHONS = python_versions(PYPROJECT)
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """The suite on each Python, with the newest of what it needs."""
+    """The test suite on each Python, with the newest dependencies."""
     session.install("-e", ".[test]")
     run_tests(session)
 
 
 @nox.session(python=[PYTHONS[0], PYTHONS[-1]])
 def oldest(session: nox.Session) -> None:
-    """The suite on the first and the last Python, with the oldest of what is promised for them."""
+    """The test suite on the first and the last Python, with the oldest supported dependencies."""
     session.install("-e", ".[test]", *oldest_of(str(session.python)))
     run_tests(session)
 
 
 @nox.session
 def oracles(session: nox.Session) -> None:
-    """The suite with PyTorch and JAX, which gradients are held against, and scikit-learn, which two demos need."""
+    """The test suite with PyTorch, JAX (gradient oracles) and scikit-learn (needed by some demos)."""
     session.install("-e", ".[test,oracles]", "scikit-learn")
     run_tests(session)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Format, style, types, and imports that only go down."""
+    """Format, style, types, and the direction of imports."""
     session.install("-e", ".[cli,dev]")
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
@@ -56,7 +56,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def distribution(session: nox.Session) -> None:
-    """The suite from an unpacked source archive, with the package installed from there."""
+    """The test suite from an unpacked source archive, with the package installed from it."""
     session.install("hatchling")
     folder = Path(session.create_tmp(), "unpacked").resolve()
     shutil.rmtree(folder, ignore_errors=True)
@@ -70,15 +70,22 @@ def distribution(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """The reference from the docstrings, as HTML in build/docs; a warning is an error."""
+    session.install("-e", ".[docs]")
+    session.run("python", "tests/build_reference.py", "--out", "build/docs")
+
+
+@nox.session
 def audit(session: nox.Session) -> None:
-    """Known vulnerabilities of all that is installed for use, tests and development; what is unknown is an error."""
+    """Known vulnerabilities of every dependency for use, tests and development; an unknown package is an error."""
     session.install(".[cli,test,dev]", "pip-audit")
-    session.run("python", "-m", "pip", "uninstall", "--yes", PROJECT["name"])  # itself, which no index knows
+    session.run("python", "-m", "pip", "uninstall", "--yes", PROJECT["name"])  # it is on no package index
     session.run("pip-audit", "--local", "--strict", "--progress-spinner", "off")
 
 
 def run_tests(session: nox.Session) -> None:
-    """The suite, under a line that says on what."""
+    """Print the versions of Python and NumPy, then run the test suite."""
     session.run(
         "python", "-c", "import sys, numpy; print('Python', sys.version.split()[0], 'NumPy', numpy.__version__)"
     )
@@ -86,12 +93,13 @@ def run_tests(session: nox.Session) -> None:
 
 
 def oldest_of(python: str) -> list[str]:
-    """The lower bounds of pyproject.toml for a Python, each as the one version that will do."""
+    """The lower bounds of pyproject.toml for a Python, as exact versions."""
     bounds: dict[str, Version] = {}
     for line in (*PROJECT["dependencies"], *EXTRAS["cli"], *EXTRAS["test"]):
-        asked = Requirement(line)
-        if asked.name != PROJECT["name"] and (not asked.marker or asked.marker.evaluate({"python_version": python})):
-            (bound,) = (Version(part.version) for part in asked.specifier if part.operator == ">=")
-            bounds[asked.name] = max(bound, bounds.get(asked.name, bound))
-    # a Matplotlib as old as that uses names which a newer parser warns of, and warnings are errors in the tests
+        required = Requirement(line)
+        applies = not required.marker or required.marker.evaluate({"python_version": python})
+        if required.name != PROJECT["name"] and applies:
+            (bound,) = (Version(part.version) for part in required.specifier if part.operator == ">=")
+            bounds[required.name] = max(bound, bounds.get(required.name, bound))
+    # the oldest Matplotlib uses names that newer versions of pyparsing deprecate, and warnings are errors in the tests
     return [*(f"{name}=={bound}" for name, bound in bounds.items()), "pyparsing<3.3"]

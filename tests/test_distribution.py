@@ -100,15 +100,15 @@ def test_its_metadata_promises_numpy_alone_and_the_pythons_that_are_tested(wheel
     told = message_from_bytes(content)
     assert content == (unpacked / "PKG-INFO").read_bytes()
     assert (told["Name"], told["Version"], told["License-Expression"]) == ("scratchvae", sv.__version__, "MIT")
-    assert told["Requires-Python"] == ">=3.10"
+    assert told["Requires-Python"] == ">=3.11"
     needed = told.get_all("Requires-Dist")
     always = [line for line in needed if "extra ==" not in line]
     assert [line.partition(">=")[0] for line in always] == ["numpy"] * len(always)
     assert not [line for line in needed if "@" in line or "://" in line]
-    extras = {"cli", "cuda12x", "cuda13x", "dev", "mutation", "oracles", "test"}
+    extras = {"cli", "cuda12x", "cuda13x", "dev", "docs", "mutation", "oracles", "test"}
     assert set(told.get_all("Provides-Extra")) == extras
     pythons = [line.rpartition(" ")[2] for line in told.get_all("Classifier") if ":: Python :: 3." in line]
-    assert pythons == ["3.10", "3.11", "3.12", "3.13"]
+    assert pythons == ["3.11", "3.12", "3.13", "3.14"]
     assert b"Tag: py3-none-any" in wheel[f"{NAME}.dist-info/WHEEL"]
     scripts = wheel[f"{NAME}.dist-info/entry_points.txt"].decode().split()
     assert scripts == ["[console_scripts]", "scratchvae", "=", "scratchvae.cli:main"]
