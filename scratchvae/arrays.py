@@ -1,4 +1,4 @@
-"""Arrays as they are given from outside: what of it are real numbers."""
+"""Conversion of user input to NumPy arrays of real numbers."""
 
 from __future__ import annotations
 
@@ -7,56 +7,59 @@ from typing import Any
 import numpy as np
 
 from scratchvae.errors import DTypeError
-from scratchvae.validation import short_repr
+from scratchvae.validation import short_repr, shorten
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def as_numpy(name: str, given: Any) -> Array:
-    """`given` as an array on the host; raises DTypeError where it makes none, or lies on a device.
+def as_numpy(name: str, value: Any) -> Array:
+    """Return `value` as a NumPy array, without a copy where possible.
 
-    A NumPy array is let in as it is, but not one with a mask, which nothing here would heed.
+    Raises DTypeError if `value` is on a device or cannot be converted. Masked arrays are refused, since their mask
+    would be ignored.
     """
-    if type(given) is np.ndarray:
-        return given
-    if isinstance(given, np.ma.MaskedArray):
+    if type(value) is np.ndarray:
+        return value
+    if isinstance(value, np.ma.MaskedArray):
         raise DTypeError(
-            f"{name} is a masked array, whose mask would be lost; pass {name}.filled(numpy.nan), of floats, to what "
-            "takes NaN for missing, or drop those rows"
+            f"{name} is a masked array; expected a plain array: drop the masked rows, or pass "
+            f"{name}.filled(numpy.nan), of floats, where NaN marks missing values"
         )
     try:
-        return np.asarray(given)
-    except Exception as error:  # a device's array, rows of unequal length, whatever another's class has to say
+        return np.asarray(value)
+    except Exception as error:  # a device array, rows of unequal length, or an error of the value's own class
         raise DTypeError(
-            f"{name} is a {type(given).__qualname__} that makes no array here ({error}); expected rows of one length"
+            f"{name} is a {shorten(type(value).__qualname__, 30)}; expected an array with rows of one length "
+            f"({shorten(error, 90)})"
         ) from None
 
 
-def check_real(name: str, given: Any, array: Any) -> None:
-    """Raises DTypeError unless `array`, made of what was `given`, holds real numbers."""
+def check_real(name: str, value: Any, array: Any) -> None:
+    """Raise DTypeError unless `array`, the converted `value`, is of real numbers."""
     if array.dtype.kind in "fiub":
         return
-    mend = (
+    hint = (
         "convert it with .astype('float32')"
-        if array.ndim and hasattr(given, "dtype")
+        if array.ndim and hasattr(value, "dtype")
         else "pass a NumPy array of floats"
     )
-    what = f"has dtype {array.dtype}" if array.ndim else f"is {short_repr(given)}, of dtype {array.dtype}"
-    raise DTypeError(f"{name} {what}; expected real numbers: {mend}")
+    dtype = shorten(array.dtype, 40)  # a structured dtype lists its fields
+    problem = f"has dtype {dtype}" if array.ndim else f"is {short_repr(value)}, of dtype {dtype}"
+    raise DTypeError(f"{name} {problem}; expected real numbers: {hint}")
 
 
-def to_host(name: str, given: Any) -> Array:
-    """As `as_numpy`, but what lies on a device is fetched from there."""
+def to_host(name: str, value: Any) -> Array:
+    """Return `value` as a NumPy array, copied from its device if necessary. Raises DTypeError."""
     try:
-        return as_numpy(name, given)
+        return as_numpy(name, value)
     except DTypeError:
-        if not (hasattr(given, "dtype") and callable(getattr(given, "get", None))):
+        if not (hasattr(value, "dtype") and callable(getattr(value, "get", None))):
             raise
-    return np.asarray(given.get())
+    return np.asarray(value.get())
 
 
-def as_real_array(name: str, given: Any) -> Array:
-    """As `to_host`, of real numbers. Raises DTypeError."""
-    array = to_host(name, given)
-    check_real(name, given, array)
+def as_real_array(name: str, value: Any) -> Array:
+    """Return `value` as a NumPy array of real numbers, copied from its device if necessary. Raises DTypeError."""
+    array = to_host(name, value)
+    check_real(name, value, array)
     return array

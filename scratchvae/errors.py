@@ -1,4 +1,7 @@
-"""What is refused, by kind: each message says what was given, what was expected and what to do."""
+"""Errors and warnings of the package.
+
+Each message says what was given, what was expected and what to do.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any
 
 
 class ScratchVAEError(Exception):
-    """Base of every error that scratchvae raises on purpose."""
+    """Base class of all errors that scratchvae raises."""
 
 
 class ShapeError(ScratchVAEError, ValueError):
@@ -15,39 +18,39 @@ class ShapeError(ScratchVAEError, ValueError):
 
 
 class DTypeError(ScratchVAEError, TypeError):
-    """An array of a type that cannot be computed on."""
+    """An array of an unsupported dtype, or a value that is not an array."""
 
 
 class RangeError(ScratchVAEError, ValueError):
-    """Values outside what the model can explain: NaN, infinite, or outside the likelihood's support."""
+    """Values that are NaN, infinite or outside the likelihood's support."""
 
 
 class ConfigError(ScratchVAEError, ValueError):
-    """A setting that makes no sense: a latent size of 0, a negative learning rate."""
+    """An invalid setting, such as a latent size of 0 or a negative learning rate."""
 
 
 class BackendError(ScratchVAEError, ValueError):
-    """A backend that cannot work here."""
+    """A backend that is unknown or does not work on this machine."""
 
 
 class DeviceError(ScratchVAEError, TypeError):
-    """An array that lives on another device than the code it reached."""
+    """An array on another device than the one that computes."""
 
 
 class ReadOnlyError(ScratchVAEError, ValueError):
-    """An array that may not be written into, where results were to go."""
+    """A read-only array where a writable one is needed."""
 
 
 class DataError(ScratchVAEError, ValueError):
-    """A data set that cannot be found, fetched or read."""
+    """A data set that cannot be found, downloaded or read."""
 
 
 class FileError(ScratchVAEError, ValueError):
-    """A file that is no model of ours, or that cannot be written."""
+    """A file that is not a scratchvae model, or that cannot be read or written."""
 
 
 class BusyError(ScratchVAEError, ValueError):
-    """What another thread, or another process, is at work on, and cannot be worked on by two."""
+    """An object or file in use by another thread or process."""
 
 
 class LockedError(BusyError, FileError):
@@ -55,33 +58,33 @@ class LockedError(BusyError, FileError):
 
 
 class CopyError(ScratchVAEError, TypeError):
-    """What can be neither copied nor sent to another process."""
+    """An object that can be neither copied nor pickled."""
 
 
 class UnlockedWarning(UserWarning):
-    """A disk that knows no locks, so that nothing keeps two processes from writing into one folder."""
+    """A file system without locks: two processes could write into the same folder."""
 
 
 class CollapseWarning(UserWarning):
-    """Training whose posterior has become the prior in (nearly) every latent dimension."""
+    """Posterior collapse: q(z | x) equals the prior in (nearly) every latent dimension."""
 
 
 class DivergenceWarning(UserWarning):
-    """Training that has gone back, and on with half the learning rate, for its numbers were finite no longer."""
+    """Numbers became non-finite; training was rolled back and continues at half the learning rate."""
 
 
 class CheckpointWarning(UserWarning):
-    """A checkpoint that cannot be read, in whose place the one before was taken."""
+    """A checkpoint that cannot be read; the one before it was loaded."""
 
 
 class DivergedError(ScratchVAEError, ValueError):
-    """Training whose numbers are finite no longer.
+    """Training with numbers that are no longer finite.
 
-    step       of the optimizer's updates the one that was to be made, counted from 1; None where it is not known
-    epoch      counted from 1; None likewise
-    finding    a `scratchvae.training.Finding` of what was not finite first; None where nobody traced it
-    layer      the finding's layer, such as "encoder.0"; None likewise
-    tensor     the finding's tensor, such as "encoder.0.W"; None likewise
+    step       number of the optimizer update that failed, counted from 1; None if unknown
+    epoch      number of the epoch, counted from 1; None if unknown
+    finding    the first non-finite tensor, a `scratchvae.training.NonFiniteTensor`; None if it was not traced
+    layer      the layer of that tensor, such as "encoder.0"; None if it was not traced
+    tensor     the name of that tensor, such as "encoder.0.W"; None if it was not traced
     """
 
     def __init__(self, message: str, step: int | None = None, epoch: int | None = None, finding: Any = None) -> None:
@@ -94,11 +97,11 @@ class DivergedError(ScratchVAEError, ValueError):
 
 
 def warn(message: str, category: type[Warning]) -> None:
-    """Warn of something where our caller is: at the nearest line that is not of this package."""
+    """Issue a warning that points at the nearest caller outside this package."""
     import warnings
 
-    inside = ("scratchvae", "contextlib")  # the latter stands between a `with` and what it enters
+    skipped = ("scratchvae", "contextlib")  # contextlib's frames lie between a `with` statement and its body
     frame, depth = sys._getframe(1), 2
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in inside:
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in skipped:
         frame, depth = frame.f_back, depth + 1
     warnings.warn(message, category, stacklevel=depth)

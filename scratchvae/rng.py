@@ -1,7 +1,7 @@
-"""Random streams: one for each purpose, so that a seed never gives the same numbers to two of them.
+"""Random generators, one per purpose: the same seed gives independent numbers for each purpose.
 
-A seed gives the same numbers wherever it is used: in each thread, and in each child of a process, forked or spawned. To
-draw or train differently in each, give each a seed of its own.
+A seed gives the same numbers in every thread and in every child process, forked or spawned. For different draws, use
+different seeds.
 """
 
 from __future__ import annotations
@@ -28,30 +28,33 @@ PURPOSES = (
     "training input std",
 )
 
-BITS_AT_ONCE = 2**14  # numbers
+BITS_AT_ONCE = 2**14  # numbers per chunk of random bits
 
 
 def generator(seed: int, purpose: str) -> np.random.Generator:
-    """The generator that `seed` stands for where numbers are drawn for `purpose`. Raises ConfigError.
+    """Return the generator of `seed` for `purpose`, one of PURPOSES. Raises ConfigError.
 
-    It draws on the host: a seed gives the same numbers on every backend.
+    It draws on the host, so that a seed gives the same numbers on every backend.
     """
     key = PURPOSES.index(purpose)
     return np.random.default_rng(np.random.SeedSequence(check_seed(seed), spawn_key=(key,)))
 
 
 def fill_random(out: Any, draw: Callable[..., Any]) -> Any:
-    """`out`, filled with what a generator's `draw` (standard_normal or random) gives in its dtype."""
+    """Fill `out` by a generator's `draw` (its standard_normal or random), in the dtype of `out`, and return it."""
     if out.dtype in (np.float32, np.float64):
         draw(out=out, dtype=out.dtype.type)
     else:
-        out[...] = draw(out.shape)  # NumPy draws no long doubles
+        out[...] = draw(out.shape)  # NumPy does not draw long doubles
     return out
 
 
 def fill_random_bits(out: Any, rng: np.random.Generator) -> None:
-    """Fill `out`, contiguous whole numbers, with random bits, a few at a time: NumPy puts them in a new array."""
+    """Fill `out`, a contiguous array of integers, with random bits.
+
+    It works in chunks, because NumPy allocates a new array for the bits it returns.
+    """
     flat = out.reshape(-1)
     for start in range(0, flat.size, BITS_AT_ONCE):
-        part = flat[start : start + BITS_AT_ONCE]
-        part[...] = rng.bit_generator.random_raw(-(-part.nbytes // 8)).view(out.dtype)[: part.size]
+        chunk = flat[start : start + BITS_AT_ONCE]
+        chunk[...] = rng.bit_generator.random_raw(-(-chunk.nbytes // 8)).view(out.dtype)[: chunk.size]

@@ -1,4 +1,4 @@
-"""Settings that are looked at before anything is made."""
+"""Checks of settings: each returns the checked value, or raises ConfigError with what was given and expected."""
 
 from __future__ import annotations
 
@@ -11,100 +11,107 @@ from typing import Any, TypeVar
 from scratchvae.errors import ConfigError
 
 T = TypeVar("T")
-LARGEST = 2**40  # of what is counted: no machine holds as many rows, and no training takes as many steps
-WIDEST = 8 * LARGEST  # of what a layer is made for: a few numbers for each latent dimension
-LARGEST_SEED = 2**128 - 1  # as many bits as NumPy's generators keep of one
+MAX_COUNT = 2**40  # rows, steps, sizes: more than any machine can store or train
+MAX_WIDTH = 8 * MAX_COUNT  # of a layer, which may put out several numbers for each latent dimension
+MAX_SEED = 2**128 - 1  # NumPy's generators use 128 bits of a seed
+MAX_REPR = 60  # characters of a value in an error message
+
+
+def shorten(text: Any, limit: int = MAX_REPR) -> str:
+    """Return `text` on one line of at most `limit` characters."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
 def short_repr(value: Any) -> str:
-    """What was given, as Python writes it, in a few words of one line."""
+    """Return `repr(value)` on one line of at most 60 characters, for an error message."""
     try:
-        text = " ".join(repr(value).split())
-    except Exception:  # a number of more than 4300 digits, or another's own __repr__
-        text = f"<{type(value).__qualname__} too long to print>"
-    return text if len(text) <= 60 else f"{text[:59]}…"
+        text = repr(value)
+    except Exception:  # an int of more than 4300 digits, or a user's own __repr__
+        text = f"<{type(value).__qualname__} without a repr>"
+    return shorten(text)
 
 
-def check_int(name: str, value: Any, least: int = 1, most: int = LARGEST) -> int:
-    """`value` as an int, if it is a whole number from `least` to `most`; raises ConfigError otherwise."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
-        raise ConfigError(f"{name}={short_repr(value)}: expected a whole number of at least {least}")
-    if int(value) > most:
-        raise ConfigError(f"{name}={short_repr(value)}: expected a whole number of at most {most}")
+def check_int(name: str, value: Any, minimum: int = 1, maximum: int = MAX_COUNT) -> int:
+    """Return `value` as an int. Raises ConfigError unless it is a whole number from `minimum` to `maximum`."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < minimum:
+        raise ConfigError(f"{name}={short_repr(value)}: expected a whole number of at least {minimum}")
+    if int(value) > maximum:
+        raise ConfigError(f"{name}={short_repr(value)}: expected a whole number of at most {maximum}")
     return int(value)
 
 
 def check_seed(value: Any, name: str = "seed") -> int:
-    """`value` as the seed of random numbers, a whole number from 0; raises ConfigError otherwise."""
-    return check_int(name, value, least=0, most=LARGEST_SEED)
+    """Return `value` as a seed of random numbers. Raises ConfigError unless it is a whole number from 0."""
+    return check_int(name, value, minimum=0, maximum=MAX_SEED)
 
 
 def check_ints(name: str, values: Any) -> tuple[int, ...]:
-    """`values` as a tuple of positive ints; raises ConfigError otherwise."""
+    """Return `values` as a tuple of ints. Raises ConfigError unless it is a sequence of positive whole numbers."""
     if isinstance(values, str | bytes | range) or not isinstance(values, Sequence):
         raise ConfigError(
             f"{name}={short_repr(values)}: expected a tuple of whole numbers, such as (512,) or (500, 500)"
         )
-    return tuple(check_int(f"{name}[{k}]", value) for k, value in enumerate(values))
+    return tuple(check_int(f"{name}[{index}]", value) for index, value in enumerate(values))
 
 
-def check_float(name: str, value: Any, least: float = 0.0) -> float:
-    """`value` as a float, if it is a finite number of at least `least`; raises ConfigError otherwise."""
+def check_float(name: str, value: Any, minimum: float = 0.0) -> float:
+    """Return `value` as a float. Raises ConfigError unless it is a finite number of at least `minimum`."""
     try:
         number = nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
     except OverflowError:
         number = inf
-    if not least <= number < inf or number == -inf:
-        bound = "" if least == -inf else f" of at least {least:g}"
+    if not minimum <= number < inf or number == -inf:
+        bound = "" if minimum == -inf else f" of at least {minimum:g}"
         raise ConfigError(f"{name}={short_repr(value)}: expected a finite number{bound}")
     return number
 
 
 def check_positive(name: str, value: Any) -> float:
-    """`value` as a float, if it is a positive finite number; raises ConfigError otherwise."""
+    """Return `value` as a float. Raises ConfigError unless it is a positive finite number."""
     if check_float(name, value) == 0:
         raise ConfigError(f"{name}={short_repr(value)}: expected a positive number, such as 1e-3")
     return float(value)
 
 
 def check_fraction(name: str, value: Any) -> float:
-    """`value` as a float, if it is in [0, 1); raises ConfigError otherwise."""
+    """Return `value` as a float. Raises ConfigError unless it is in [0, 1)."""
     if not check_float(name, value) < 1:
         raise ConfigError(f"{name}={short_repr(value)}: expected a number from 0 up to, not including, 1")
     return float(value)
 
 
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> str:
-    """`value`, if it is one of the choices; raises ConfigError otherwise."""
+    """Return `value`. Raises ConfigError unless it is one of the choices."""
     if not isinstance(value, str) or value not in choices:
         raise ConfigError(f"{name}={short_repr(value)} is unknown; choose one of {', '.join(choices)}")
     return value
 
 
 def check_bool(name: str, value: Any) -> bool:
-    """`value`, if it is True or False; raises ConfigError otherwise."""
+    """Return `value`. Raises ConfigError unless it is True or False."""
     if not isinstance(value, bool):
         raise ConfigError(f"{name}={short_repr(value)}: expected True or False")
     return value
 
 
 def check_path(name: str, value: Any, example: str) -> str:
-    """`value` as a str, if it is a path, a str or what `os.PathLike` says is one; raises ConfigError otherwise."""
+    """Return `value` as a str. Raises ConfigError unless it is a str or an `os.PathLike` with a str path."""
     path = os.fspath(value) if isinstance(value, str | os.PathLike) else None
     if not isinstance(path, str):
         raise ConfigError(f"{name}={short_repr(value)}: expected a path, such as {example!r}")
     return path
 
 
-def check_type(name: str, value: Any, kind: type[T] | tuple[type[T], ...], what: str) -> T:
-    """`value`, if it is an instance of `kind`, which is `what` was expected; raises ConfigError otherwise."""
+def check_type(name: str, value: Any, kind: type[T] | tuple[type[T], ...], expected: str) -> T:
+    """Return `value`. Raises ConfigError unless it is an instance of `kind`, described as `expected` in the message."""
     if not isinstance(value, kind):
-        raise ConfigError(f"{name}={short_repr(value)}: expected {what}")
+        raise ConfigError(f"{name}={short_repr(value)}: expected {expected}")
     return value
 
 
-def check_callable(name: str, value: Any, what: str) -> Callable[..., Any]:
-    """`value`, if it can be called and is no class, whose call would make an object; raises ConfigError otherwise."""
+def check_callable(name: str, value: Any, expected: str) -> Callable[..., Any]:
+    """Return `value`. Raises ConfigError unless it is callable and not a class, since calling a class constructs."""
     if not callable(value) or isinstance(value, type):
-        raise ConfigError(f"{name}={short_repr(value)}: expected {what}")
+        raise ConfigError(f"{name}={short_repr(value)}: expected {expected}")
     return value  # type: ignore[no-any-return]

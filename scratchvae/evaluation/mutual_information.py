@@ -45,7 +45,7 @@ def mutual_information_gap(codes: Any, factors: Mapping[str, Any], bins: int = 2
     A factor that looks the same at two of its values, as a square does after a quarter of a turn, cannot be told whole.
     Raises DTypeError, ShapeError, RangeError or ConfigError.
     """
-    check_int("bins", bins, least=2)
+    check_int("bins", bins, minimum=2)
     table = _numbers("codes", codes, 2)
     check_type("factors", factors, Mapping, "factors by name, such as {'shape': numbers}")
     parts = [_cut(code, bins) for code in table.T]

@@ -12,7 +12,7 @@ from scratchvae.layers.initializers import INITIALIZERS, check_initializer
 from scratchvae.layers.layer import Layer
 from scratchvae.memory import BatchBuffers, Shape
 from scratchvae.memory.flat import Shapes
-from scratchvae.validation import WIDEST, check_int, check_seed
+from scratchvae.validation import MAX_WIDTH, check_int, check_seed
 
 
 class Linear(Layer):
@@ -32,8 +32,8 @@ class Linear(Layer):
     db: Array
 
     def __init__(self, inputs: int, outputs: int, init: str = "glorot_uniform", seed: int | None = None) -> None:
-        self.inputs = check_int("inputs", inputs, most=WIDEST)
-        self.outputs = check_int("outputs", outputs, most=WIDEST)
+        self.inputs = check_int("inputs", inputs, maximum=MAX_WIDTH)
+        self.outputs = check_int("outputs", outputs, maximum=MAX_WIDTH)
         self.init = check_initializer(init)
         self.seed = None if seed is None else check_seed(seed)
 

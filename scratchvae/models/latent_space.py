@@ -73,7 +73,7 @@ def interpolate(model: Any, a: Any, b: Any, steps: int, kind: str, labels: Any) 
     otherwise as `embed`.
     """
     way = PATHS[check_choice("kind", kind, tuple(PATHS))]
-    t = np.linspace(0.0, 1.0, check_int("steps", steps, least=2), dtype=_wide(model))[:, None]
+    t = np.linspace(0.0, 1.0, check_int("steps", steps, minimum=2), dtype=_wide(model))[:, None]
     start, end = (_codes(model, _alone(model, x, name), name, labels)[0] for name, x in (("a", a), ("b", b)))
     decoded: Array = model.decode(way(start, end, t), labels)
     return decoded
@@ -106,7 +106,7 @@ def traverse(model: Any, x: Any, dimension: int, values: Any, labels: Any) -> Ar
     The latent traversal of Higgins et al. 2017. Raises ConfigError for a dimension that is not there, DTypeError,
     ShapeError or RangeError for values that are no list of finite numbers, otherwise as `embed`.
     """
-    if check_int("dimension", dimension, least=0) >= model.latent_dim:
+    if check_int("dimension", dimension, minimum=0) >= model.latent_dim:
         raise ConfigError(f"dimension={dimension}: expected one of the latent dimensions 0 to {model.latent_dim - 1}")
     path = np.linspace(-3.0, 3.0, 11) if values is None else _path(values)
     if x is None:

@@ -54,7 +54,7 @@ class WarmUp:
     """A straight rise over `steps` updates to where the schedule `after` begins; `after` takes over, from its own 0."""
 
     def __init__(self, steps: int, after: Schedule) -> None:
-        self.steps = check_int("steps", steps, least=0)
+        self.steps = check_int("steps", steps, minimum=0)
         self.after = check_schedule("then", after)
 
     def __call__(self, t: int) -> float:
