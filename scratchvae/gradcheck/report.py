@@ -1,4 +1,4 @@
-"""What a check found, to read, to print and to assert."""
+"""The result of a gradient check."""
 
 from __future__ import annotations
 
@@ -14,28 +14,30 @@ KINK = "kink"
 UNRESOLVED = "unresolved"
 NOT_FINITE = "not finite"
 
-_MEANING = {
+_EXPLANATIONS = {
     AGREES: "",
     WRONG: "{numeric} by finite differences, {analytic} by vjp",
     KINK: "the slope of f jumps here: check at another point",
-    UNRESOLVED: "finite differences are known to {uncertainty:.0e} of the gradient only: compute f in float64, check "
-    "inputs and outputs of one size, take a smaller step, or allow a larger tolerance",
+    UNRESOLVED: "finite differences are uncertain by {uncertainty:.0e} of the gradient: compute f in float64, check "
+    "inputs and outputs of similar size, take a smaller step, or allow a larger tolerance",
     NOT_FINITE: "{numeric} by finite differences, {analytic} by vjp",
 }
 
 
 @dataclass(frozen=True)
 class Argument:
-    """One input of f: ⟨dy, J u⟩ by finite differences beside ⟨vjp(dy), u⟩, where the two are farthest apart.
+    """The result for one input of f: ⟨dy, J u⟩ by finite differences and ⟨vjp(dy), u⟩, where they differ most.
 
-    error         relative: see `check`
-    verdict       "agrees", "wrong", "kink", "unresolved" or "not finite"
-    numeric       ⟨dy, J u⟩, known to `uncertainty`, which is relative as `error` is
-    analytic      ⟨vjp(dy), u⟩
-    length        ‖vjp(dy)‖
-    kink          by how much the slope of ⟨dy, f⟩ along u jumps at the point; 0 where it is smooth
-    direction, dy u, of the input's shape and length 1, and dy, of the output's
-    coordinate    the index at which the gradient is farthest off; None where nobody looked for it
+    error          relative error; `check` defines it
+    verdict        "agrees", "wrong", "kink", "unresolved" or "not finite"
+    numeric        ⟨dy, J u⟩
+    analytic       ⟨vjp(dy), u⟩
+    gradient_norm  ‖vjp(dy)‖
+    uncertainty    estimated error of `numeric`, relative to the same size as `error`
+    kink           jump of the slope of ⟨dy, f⟩ along u at the point; 0 where it is smooth
+    direction      u, with the shape of the input and length 1
+    dy             dy, with the shape of the output
+    coordinate     index of the coordinate that differs most; None if no single coordinate was checked
     """
 
     name: str
@@ -44,7 +46,7 @@ class Argument:
     verdict: str
     numeric: float
     analytic: float
-    length: float
+    gradient_norm: float
     uncertainty: float
     kink: float
     direction: Array
@@ -53,16 +55,16 @@ class Argument:
 
     @property
     def explanation(self) -> str:
-        """What the verdict means here; empty where the gradient agrees."""
-        digits = max(6, 3 - floor(log10(min(max(self.error, 1e-12), 1.0))))  # as many as tell the two apart
+        """The numbers behind the verdict, and what to do; empty if the gradient agrees."""
+        digits = max(6, 3 - floor(log10(min(max(self.error, 1e-12), 1.0))))  # enough to show the difference
         numbers = {name: f"{getattr(self, name):.{digits}g}" for name in ("numeric", "analytic")}
-        text = _MEANING[self.verdict].format(**{**vars(self), **numbers})
+        text = _EXPLANATIONS[self.verdict].format(**{**vars(self), **numbers})
         return f"at [{', '.join(map(str, self.coordinate))}]: {text}" if text and self.coordinate else text
 
 
 @dataclass(frozen=True)
 class Report:
-    """What `check` found of each input; true if every gradient agrees. Prints as a table, with `notes` under it."""
+    """The results of `check`, one for each input; true if every gradient agrees. Prints as a table with `notes`."""
 
     arguments: tuple[Argument, ...]
     tolerance: float
@@ -76,7 +78,7 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether every gradient agrees."""
+        """True if every gradient agrees."""
         return all(argument.verdict == AGREES for argument in self.arguments)
 
     @property
@@ -86,13 +88,13 @@ class Report:
 
     @property
     def worst(self) -> float:
-        """The largest of all."""
+        """The largest relative error of all gradients."""
         return max(self.errors)
 
     def __getitem__(self, name: str) -> Argument:
-        """What was found of the input of that name. Raises ConfigError."""
-        found = {argument.name: argument for argument in self.arguments}
-        return found[check_choice("input", name, tuple(found))]
+        """Return the result for the input of that name. Raises ConfigError."""
+        by_name = {argument.name: argument for argument in self.arguments}
+        return by_name[check_choice("input", name, tuple(by_name))]
 
     def __str__(self) -> str:
         cells = [("input", "shape", "error", "verdict", "")]
@@ -100,10 +102,10 @@ class Report:
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
         wrong = sum(a.verdict in (WRONG, NOT_FINITE) for a in self.arguments)
-        unjudged = sum(a.verdict in (KINK, UNRESOLVED) for a in self.arguments)
-        counts = {"WRONG": wrong, "NOT JUDGED": unjudged}
+        undecided = sum(a.verdict in (KINK, UNRESOLVED) for a in self.arguments)
+        counts = {"WRONG": wrong, "NOT JUDGED": undecided}
         failed = [f"{count} of {len(self.arguments)} {verdict}" for verdict, count in counts.items() if count]
         summary = ", ".join(failed) or "every gradient agrees"
         precision = "long double" if self.long_double else "double"
-        how = f"tolerance {self.tolerance:g}, seed {self.seed}, {self.directions} directions, f in {precision}"
-        return "\n".join(line.rstrip() for line in [*lines, f"{summary} ({how})", *self.notes])
+        settings = f"tolerance {self.tolerance:g}, seed {self.seed}, {self.directions} directions, f in {precision}"
+        return "\n".join(line.rstrip() for line in [*lines, f"{summary} ({settings})", *self.notes])

@@ -1,4 +1,4 @@
-"""How far two computations of one gradient may be apart: the table is in the docstring of `scratchvae.gradcheck`."""
+"""Tolerances of relative errors by dtype; the table in the docstring of `scratchvae.gradcheck` explains them."""
 
 FINITE_DIFFERENCES = 1e-9
 AUTODIFF = {"float64": 1e-12, "float32": 1e-4}

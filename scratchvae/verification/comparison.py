@@ -66,7 +66,7 @@ def compare(
     report = check(
         problem.forward, problem.vjp, *problem.inputs.values(), seed=seed, directions=directions, names=names
     )
-    length = sqrt(sum(a.length**2 for a in report.arguments))
+    length = sqrt(sum(a.gradient_norm**2 for a in report.arguments))
     errors, complaints = {}, {}
     for a in report.arguments:
         name, part = f"d{a.name}", _as_part(a, length)

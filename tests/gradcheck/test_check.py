@@ -191,7 +191,7 @@ def test_a_gradient_that_is_not_finite_is_named_with_its_coordinate(value, coord
 
 
 def test_where_long_double_is_no_wider_than_double_it_is_not_claimed(monkeypatch):
-    monkeypatch.setattr(gradcheck_checks, "WIDER", False)
+    monkeypatch.setattr(gradcheck_checks, "LONG_DOUBLE_IS_WIDER", False)
     report = check(layer, layer_vjp, *drawn(0, 2, 2))
     assert report.passed
     assert not report.long_double

@@ -146,9 +146,9 @@ IN_WIRING = (
         (
             Patch(
                 GradientCheck,
-                "_argument",
+                "_compare",
                 "elif error <= self.tolerance and uncertainty <= MAX_UNCERTAINTY_RATIO * self.tolerance:",
-                "elif error <= self.tolerance or apart <= self.tolerance:",
+                "elif error <= self.tolerance or difference <= self.tolerance:",
             ),
         ),
         ("planted errors of 1 % missed",),
