@@ -216,9 +216,9 @@ def test_a_plan_of_a_model_which_is_nowhere_yet_does_not_keep_a_child_from_its_l
 
 @needs_fork
 def test_a_process_that_was_forked_from_one_with_a_gpu_in_use_is_refused_the_gpu(monkeypatch):
-    monkeypatch.setattr(switch, "_forked", False)
+    monkeypatch.setattr(switch, "_forked_after_cuda", False)
     assert in_child("fork", find_backend, "auto") == "numpy"
-    switch._lose_device()
+    switch._mark_forked()
     with pytest.raises(BackendError, match="was forked"):
         in_child("fork", find_backend, "cupy")
     assert find_backend("auto") == "numpy"

@@ -1,17 +1,16 @@
-"""The device: NumPy, NumPy with compiled kernels, or CuPy, chosen per model at run time."""
+"""Backends: NumPy, NumPy with compiled kernels, or CuPy, chosen per model at run time."""
 
-from scratchvae.backend.backends import FORKED, NUMPY, Array, Backend, backend_of, get_backend, to_numpy
-from scratchvae.backend.device_errors import guarded, translate_device_error, translate_device_errors
+from scratchvae.backend.backends import FORK_ERROR, NUMPY, Array, Backend, backend_of, get_backend, to_numpy
+from scratchvae.backend.device_errors import to_backend_error, translate_device_errors
 
 __all__ = [
-    "FORKED",
+    "FORK_ERROR",
     "NUMPY",
     "Array",
     "Backend",
     "backend_of",
     "get_backend",
-    "guarded",
+    "to_backend_error",
     "to_numpy",
-    "translate_device_error",
     "translate_device_errors",
 ]

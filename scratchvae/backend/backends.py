@@ -1,12 +1,11 @@
-"""One switch: the same code on NumPy (CPU) or CuPy (GPU), chosen per model at run time.
+"""The same code on NumPy (CPU) or CuPy (GPU), chosen per model at run time.
 
-"native" is NumPy with compiled kernels besides, which this machine's C++ compiler makes: equal to rounding, and faster.
+Code computes with the array module `xp` of a `Backend`: `xp.exp`, `xp.matmul`, …. `Backend.upload` copies an array to
+the device, `to_numpy` copies it back. The backend "native" is NumPy with kernels that the local C++ compiler builds:
+faster, and equal up to rounding.
 
-CUDA does not survive a fork: a child that is forked once a GPU is in use is refused the GPU, with a BackendError, and
-has to be started by multiprocessing's "spawn". The host's backends work in children of either sort.
-
-A computation holds a `Backend` and writes `xp.exp`, `xp.matmul`, … against its module `xp`; `upload` and `to_numpy`
-bring arrays to the device and back.
+CUDA does not survive a fork. A process that was forked after the GPU was first used gets a BackendError when it uses
+the GPU; start such processes with multiprocessing's "spawn". NumPy and native work in forked and spawned processes.
 """
 
 from __future__ import annotations
@@ -19,27 +18,30 @@ from typing import Any
 import numpy as np
 
 from scratchvae.errors import BackendError, DeviceError, DTypeError
-from scratchvae.validation import short_repr
+from scratchvae.validation import short_repr, shorten
 
-Array = np.ndarray[Any, np.dtype[Any]]  # or the backend's own class of the same interface
+Array = np.ndarray[Any, np.dtype[Any]]  # or the array class of another backend, with the same interface
 
-INSTALL = (
+INSTALL_HINT = (
     "install it with  pip install 'scratchvae[cuda12x]'  (or cuda13x, to match the driver), or use backend='numpy'"
 )
-FORKED = (
+FORK_ERROR = (
     "CUDA cannot be used in a process that was forked from one that used it; start processes with "
-    "multiprocessing.get_context('spawn'), or do what needs the GPU after the fork alone"
+    "multiprocessing.get_context('spawn'), or use the GPU only after the fork"
 )
-_forked = False  # with a GPU in use
+_forked_after_cuda = False
 
 
 class Backend:
-    """An array module and the way to and from the host.
+    """An array module, with copies to and from the host.
 
-    `name` is "numpy", "native" or "cupy"; `xp` the module; `array_type` the class of its arrays. On a device,
-    `pinned(shape, dtype)` makes host memory that is copied from while the host goes on, and `event()` something to wait
-    for that by. `kernels` is a module with the classes ElementwiseKernel and ReductionKernel; None where nothing
-    compiles them.
+    name          "numpy", "native" or "cupy"
+    xp            the array module
+    array_type    the class of its arrays
+    on_host       True if its arrays are in host memory
+    pinned        pinned(shape, dtype) allocates pinned host memory, for asynchronous copies to the device
+    event         event() makes an event that records when such a copy has completed; None on the host
+    kernels       a module with the classes ElementwiseKernel and ReductionKernel; None if there are no kernels
     """
 
     def __init__(
@@ -59,36 +61,34 @@ class Backend:
         self.event = event
         self.kernels = kernels
 
-    # One of each kind is enough: a copy is the same again, and in another process it is what has that name there.
+    # A backend is a singleton: a copy is the object itself, and unpickling looks it up by name.
     def __deepcopy__(self, memo: Any) -> Backend:
         return self
 
     def __reduce__(self) -> tuple[Callable[[str], Backend], tuple[str]]:
         return get_backend, (self.name,)
 
-    def require(self, array: Any, what: str) -> None:
-        """Refuse an array that lives elsewhere: some CuPy functions would compute it on the host in silence.
+    def check_array(self, array: Any, name: str) -> None:
+        """Raise DeviceError unless `array` is on this backend, or DTypeError if it is not an array.
 
-        Raises DeviceError, or DTypeError for what is no array at all.
+        Without this check, some CuPy functions would silently compute on the host.
         """
         if not isinstance(array, self.array_type):
             if not (hasattr(array, "dtype") and hasattr(array, "__len__")):
-                raise DTypeError(f"{what} is {short_repr(array)}; expected an array: make it one with numpy.asarray")
-            given = f"{type(array).__module__}.{type(array).__qualname__}"
+                raise DTypeError(f"{name} is {short_repr(array)}; expected an array: make it one with numpy.asarray")
             raise DeviceError(
-                f"{what} is a {given}, but this code computes on {self.name} and takes "
-                f"{self.array_type.__module__}.{self.array_type.__qualname__} only; "
-                "bring it over first with Backend.upload (to the device) or scratchvae.to_numpy (to the host)"
+                f"{name} is a {_type_name(type(array))}; expected a {_type_name(self.array_type)}: "
+                "convert it with Backend.upload or scratchvae.to_numpy"
             )
 
     def upload(self, host: Array) -> Array:
-        """A copy of a host array, in this backend's memory."""
+        """Return a copy of a host array in this backend's memory."""
         device: Array = self.xp.empty(host.shape, host.dtype)
         self.copy_from_host(device, host)
         return device
 
     def copy_from_host(self, device: Array, host: Array) -> None:
-        """Overwrite `device` with `host`, of the same shape and dtype."""
+        """Copy `host` into `device`, of the same shape and dtype."""
         if self.on_host:
             np.copyto(device, host)
         else:
@@ -99,51 +99,51 @@ NUMPY = Backend("numpy", np, np.ndarray)
 
 
 def get_backend(name: str | Backend) -> Backend:
-    """The backend of that name: "numpy", "native", "cupy", or "auto" (a GPU if one works, else NumPy).
+    """Return the backend of that name: "numpy", "native", "cupy", or "auto" (a GPU if one works, else NumPy).
 
-    Raises BackendError when one is asked for that cannot work here, saying what is missing and what to install.
+    Raises BackendError if the name is unknown or the backend does not work here; the message names what to install.
     """
     if isinstance(name, Backend):
         return name
     if not isinstance(name, str):
-        raise BackendError(f"backend={short_repr(name)} is no name; choose 'numpy', 'native', 'cupy' or 'auto'")
+        raise BackendError(f"backend={short_repr(name)} is not a name; choose 'numpy', 'native', 'cupy' or 'auto'")
     if name == "numpy":
         return NUMPY
     if name == "native":
         return _native()
     if name == "cupy":
-        _require_device()
+        _check_not_forked()
         return _cupy()
     if name == "auto":
         try:
-            _require_device()
+            _check_not_forked()
             return _cupy()
         except BackendError:
             return NUMPY
     raise BackendError(f"backend={short_repr(name)} is unknown; choose 'numpy', 'native', 'cupy' or 'auto'")
 
 
-def backend_of(array: Any, what: str = "array") -> Backend:
-    """The backend that computes on `array`; raises DTypeError, by the name `what`, where none does."""
+def backend_of(array: Any, name: str = "array") -> Backend:
+    """Return the backend of `array`, which error messages call `name`. Raises DTypeError if there is none."""
     if isinstance(array, np.ndarray):
         return NUMPY
     if type(array).__module__.partition(".")[0] == "cupy":
         return _cupy()
-    raise DTypeError(f"{what} is {short_repr(array)}; expected a NumPy or CuPy array: make it one with numpy.asarray")
+    raise DTypeError(f"{name} is {short_repr(array)}; expected a NumPy or CuPy array: make it one with numpy.asarray")
 
 
 def to_numpy(array: Any) -> Array:
-    """`array` in host memory: itself if it is a NumPy array, else a copy fetched from its device.
+    """Return `array` in host memory: itself if it is a NumPy array, else a copy from its device.
 
-    Raises DTypeError for what is no array of any backend.
+    Raises DTypeError unless it is an array of one of the backends.
     """
     if isinstance(array, np.ndarray):
         return array
-    _require_device()
-    fetch = getattr(array, "get", None)
+    _check_not_forked()
+    get = getattr(array, "get", None)
     try:
-        host = fetch() if fetch is not None and hasattr(array, "dtype") else None
-    except TypeError:  # another library's, which asks what to get
+        host = get() if get is not None and hasattr(array, "dtype") else None
+    except TypeError:  # the `get(key)` of another library
         host = None
     if not isinstance(host, np.ndarray):
         raise DTypeError(
@@ -166,9 +166,9 @@ def _cupy() -> Backend:
         import cupy
         import cupyx
     except ImportError as error:
-        raise BackendError(f"backend 'cupy' needs CuPy, which is not installed ({error}); {INSTALL}") from None
-    # Without a device `is_available` answers False (CuPy 14) or raises (13). Missing CUDA libraries show only
-    # when something runs, so a first product and a first kernel are asked for here, not in the middle of training.
+        raise BackendError(f"backend 'cupy': CuPy is not installed ({shorten(error, 50)}); {INSTALL_HINT}") from None
+    # Without a device `is_available` returns False (CuPy 14) or raises (CuPy 13). Missing CUDA libraries fail only when
+    # something runs, so a first product and a first kernel run here, not in the middle of training.
     try:
         if not cupy.is_available():
             raise BackendError(
@@ -180,23 +180,26 @@ def _cupy() -> Backend:
             raise RuntimeError("a first computation gave a wrong result")
     except BackendError:
         raise
-    except Exception as error:  # CUDARuntimeError, ImportError of a CUDA library, … : one sentence for all
-        reason = " ".join(str(error).split())
+    except Exception as error:  # CUDARuntimeError, ImportError of a CUDA library, …
         raise BackendError(
-            f"backend 'cupy': CuPy {cupy.__version__} is installed but cannot compute here "
-            f"({type(error).__name__}: {reason}); check the driver with nvidia-smi, or {INSTALL}"
-        ) from None
+            f"backend 'cupy': CuPy {cupy.__version__} does not work here "
+            f"({type(error).__name__}: {shorten(error)}); use backend='numpy', or check nvidia-smi"
+        ) from error
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_lose_device)
+        os.register_at_fork(after_in_child=_mark_forked)
     event = partial(cupy.cuda.Event, disable_timing=True)
     return Backend("cupy", cupy, cupy.ndarray, cupyx.empty_pinned, event, kernels=cupy)
 
 
-def _lose_device() -> None:
-    global _forked
-    _forked = True
+def _mark_forked() -> None:
+    global _forked_after_cuda
+    _forked_after_cuda = True
 
 
-def _require_device() -> None:
-    if _forked:
-        raise BackendError(FORKED)
+def _check_not_forked() -> None:
+    if _forked_after_cuda:
+        raise BackendError(FORK_ERROR)
+
+
+def _type_name(kind: type) -> str:
+    return shorten(f"{kind.__module__}.{kind.__qualname__}", 30)

@@ -14,6 +14,7 @@ from scratchvae.errors import ConfigError, DTypeError, ShapeError
 from scratchvae.memory.batch import BatchBuffers
 from scratchvae.memory.flat import FlatVector, Shapes, under
 from scratchvae.memory.writable import require_writable
+from scratchvae.representation import call_repr
 
 M = TypeVar("M", bound="Module")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -102,6 +103,8 @@ class Module:
 
     def allocate(self, buffers: BatchBuffers) -> None:
         """Make the buffers, for rows of `self.input_width` numbers; there are none."""
+
+    __repr__ = call_repr
 
     def config(self) -> dict[str, Any]:
         """The arguments that make this module again. Raises ConfigError."""
@@ -204,7 +207,7 @@ class Module:
                 self._refuse(buffers, name, array, shape)
 
     def _refuse(self, buffers: BatchBuffers, name: str, array: Array, shape: Shape) -> None:
-        buffers.backend.require(array, f"{type(self).__name__} was given {name}, which")
+        buffers.backend.check_array(array, f"{type(self).__name__} was given {name}, which")
         if array.dtype != buffers.dtype:
             raise DTypeError(
                 f"{type(self).__name__} was given {name} of dtype {array.dtype} and computes in {buffers.dtype}; "

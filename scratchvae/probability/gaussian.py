@@ -58,7 +58,7 @@ class GaussianKL(Module):
         """
         if self._buffers is None or not self._rows:
             raise ShapeError("GaussianKL.accumulate was called before forward; call forward first")
-        self._buffers.backend.require(sums, "sums")
+        self._buffers.backend.check_array(sums, "sums")
         if sums.dtype.kind != "f":
             raise DTypeError(f"sums has dtype {sums.dtype}; convert it with .astype('float64')")
         if sums.shape != (self._rows, self.input_width):

@@ -62,7 +62,7 @@ class Likelihood(Module):
         Raises DeviceError, DTypeError, ReadOnlyError or ShapeError.
         """
         backend = self._buffers.backend if self._buffers else backend_of(given, name)
-        backend.require(given, name)
+        backend.check_array(given, name)
         if given.dtype.kind != "f" or (self._buffers and given.dtype != self._buffers.dtype):
             wanted = self._buffers.dtype if self._buffers else "float64"
             raise DTypeError(f"{name} has dtype {given.dtype}; convert it with .astype('{wanted}')")
@@ -71,7 +71,7 @@ class Likelihood(Module):
         if given.ndim != 2 or not given.size or given.shape[1] != width or width % k:
             raise ShapeError(f"{name} has shape {given.shape}; expected (B, {width or 'D'}), B ≥ 1")
         for other, array in pictures.items():
-            backend.require(array, other)
+            backend.check_array(array, other)
             if array.dtype != given.dtype:
                 raise DTypeError(f"{other} has dtype {array.dtype} and {name} {given.dtype}; convert one of them")
             if array.shape != (len(given), width // k):

@@ -66,8 +66,8 @@ def test_what_does_not_fit_is_refused():
     locked.flags.writeable = False
     for arguments, why in (
         ((x, k, row, y), "takes 5"),
-        ((x.astype("float32"), k, row, column, y), "stands for"),
-        ((x.astype("int64"), k, row, column, y), "stands for"),
+        ((x.astype("float32"), k, row, column, y), "arrays of T have dtypes"),
+        ((x.astype("int64"), k, row, column, y), "arrays of T have dtypes"),
         ((x, "2", row, column, y), "given a str"),
         ((x, k, row, column, 0.0), "given a float"),
         ((x, k, row, column, np.zeros((4, 3))), "broadcast"),
@@ -119,14 +119,14 @@ def test_a_library_that_cannot_be_used_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "damaged").write_bytes(b"no library")
     monkeypatch.setattr(compiler, "_compile", lambda *_: tmp_path / "damaged")
-    with pytest.raises(BackendError, match=r"cannot use .*\.so .*delete it, and it is made anew"):
+    with pytest.raises(BackendError, match=r"cannot load .*\.so; delete it, and it is compiled again"):
         compiler.compile_function("", "scratchvae_test_damaged")
 
 
 @needs_compiler
 def test_what_does_not_compile_is_told_in_a_line(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(BackendError, match=r"compiles no kernel \(.*nowhere"):
+    with pytest.raises(BackendError, match=r"cannot compile a kernel \(.*nowhere"):
         compiler.compile_function("int f() { return nowhere; }", "scratchvae_test_wrong")
     assert not list(tmp_path.rglob("*.so"))
 

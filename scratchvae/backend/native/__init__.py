@@ -1,7 +1,7 @@
-"""C++ kernels for NumPy's arrays, made by this machine's own compiler: what the backend "native" has besides NumPy.
+"""The kernels of the backend "native": C++ over NumPy arrays, compiled on this machine.
 
-CuPy has kernels, NumPy has none. Here are the two classes that CuPy has for them, so that a kernel written for a GPU
-runs on the CPU as well: one pass over memory in place of several.
+The two classes have the interface of CuPy's ElementwiseKernel and ReductionKernel, so that a kernel written for the GPU
+also runs on the CPU: one pass over memory instead of several.
 """
 
 from scratchvae.backend.native.compiler import find_compiler

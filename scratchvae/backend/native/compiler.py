@@ -1,4 +1,4 @@
-"""From a page of C++ to a function that can be called, compiled once and kept."""
+"""Compilation of C++ source to a callable function, with a cache on disk."""
 
 from __future__ import annotations
 
@@ -17,42 +17,43 @@ from typing import Any
 
 from scratchvae.disk import atomic_write, cache_folder
 from scratchvae.errors import BackendError
+from scratchvae.validation import shorten
 
-SECONDS = 120
-# exp and log1p of a whole vector register are in glibc's libmvec, which its headers tell a compiler of only under
-# -ffast-math, or where the macro alone is set. That flag would let it forget NaN and infinity; the macro does not.
+TIMEOUT = 120  # seconds
+# glibc's libmvec has vectorized exp and log1p, which its headers declare only under -ffast-math or if __FAST_MATH__ is
+# defined. The flag would assume that no number is NaN or infinite; the macro alone does not.
 FAST = ("-O3", "-march=native", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-D__FAST_MATH__")
 PLAIN = ("-O2",)
 ALWAYS = ("-std=c++14", "-shared", "-fPIC", "-w")
 
 
 def find_compiler() -> list[str]:
-    """The command of the C++ compiler: what $CXX says, or c++, g++ or clang++. Raises BackendError.
+    """Return the command of the C++ compiler: $CXX, or else c++, g++ or clang++. Raises BackendError.
 
-    On Windows there is none to trust: GCC keeps vector registers on its stack as if that were aligned for them, which
-    it is not (GCC's bug 54412), and what neither exports its functions nor brings its runtime along cannot be loaded.
+    Windows is not supported: GCC assumes there that its stack is aligned for vector registers, which it is not (GCC bug
+    54412), and a library that neither exports its functions nor includes its runtime cannot be loaded.
     """
     if sys.platform == "win32":
         raise BackendError("backend 'native' is for Linux and macOS; on Windows, use backend='numpy', or WSL")
-    wanted = shlex.split(os.environ.get("CXX", ""))
-    for command in [wanted] if wanted else [["c++"], ["g++"], ["clang++"]]:
+    cxx = shlex.split(os.environ.get("CXX", ""))
+    for command in [cxx] if cxx else [["c++"], ["g++"], ["clang++"]]:
         if shutil.which(command[0]):
             return command
     raise BackendError(
-        f"backend 'native' needs a C++ compiler, and found no {wanted[0] if wanted else 'c++, g++ or clang++'}; "
-        "install GCC or Clang, name one in $CXX, or use backend='numpy'"
+        f"backend 'native' needs a C++ compiler, but found no {shorten(cxx[0]) if cxx else 'c++, g++ or clang++'}; "
+        "install GCC or Clang, set $CXX, or use backend='numpy'"
     )
 
 
 @cache
 def compile_function(source: str, name: str) -> Any:
-    """The C function `name` of `source`. Its library is kept in the cache folder, for this machine and compiler.
+    """Compile `source` and return its C function `name`.
 
-    Raises BackendError or FileError.
+    The library is cached in the cache folder, per machine and compiler. Raises BackendError or FileError.
     """
     compiler = find_compiler()
-    of = "\0".join([source, *compiler, _version_of(*compiler), *FAST, platform.machine(), platform.node()])
-    path = cache_folder() / "native" / f"{name}-{hashlib.sha256(of.encode()).hexdigest()[:24]}.so"
+    key = "\0".join([source, *compiler, _compiler_version(*compiler), *FAST, platform.machine(), platform.node()])
+    path = cache_folder() / "native" / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.so"
     if not path.exists():
         with tempfile.TemporaryDirectory() as folder:
             library = _compile(compiler, source, Path(folder))
@@ -61,32 +62,40 @@ def compile_function(source: str, name: str) -> Any:
     try:
         return getattr(ctypes.CDLL(str(path)), name)
     except (OSError, AttributeError) as error:
-        raise BackendError(f"backend 'native' cannot use {path} ({error}); delete it, and it is made anew") from None
+        raise BackendError(f"backend 'native' cannot load {path}; delete it, and it is compiled again") from error
 
 
 def _compile(compiler: list[str], source: str, folder: Path) -> Path:
-    page, library = folder / "kernel.cpp", folder / "kernel.so"
-    page.write_text(source, encoding="utf-8")
-    for flags in (FAST, PLAIN):  # some compilers, and some machines, do not know all that is fast
-        command = [*compiler, *ALWAYS, *flags, str(page), "-o", str(library)]
+    source_file, library = folder / "kernel.cpp", folder / "kernel.so"
+    source_file.write_text(source, encoding="utf-8")
+    for flags in (FAST, PLAIN):  # not every compiler and machine supports the fast flags
+        command = [*compiler, *ALWAYS, *flags, str(source_file), "-o", str(library)]
         try:
-            done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", timeout=SECONDS)
+            result = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", timeout=TIMEOUT)
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise BackendError(f"backend 'native' could not run {compiler[0]}: {error}; use backend='numpy'") from None
-        if not done.returncode:
+            raise _cannot_run(compiler[0], error) from None
+        if not result.returncode:
             return library
-    reason = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:200])
+    reason = next((line for line in result.stderr.splitlines() if "error" in line), result.stderr)
+    reason = reason.removeprefix(f"{source_file}:")
     raise BackendError(
-        f"backend 'native': {compiler[0]} compiles no kernel ({reason}); name another compiler in $CXX, or use "
-        "backend='numpy'"
+        f"backend 'native': {shorten(compiler[0], 40)} cannot compile a kernel ({shorten(reason)}); "
+        "set $CXX to another compiler, or use backend='numpy'"
+    )
+
+
+def _cannot_run(compiler: str, error: Exception) -> BackendError:
+    return BackendError(
+        f"backend 'native' could not run {shorten(compiler, 40)} ({shorten(error)}); set $CXX to another compiler, or "
+        "use backend='numpy'"
     )
 
 
 @cache
-def _version_of(*compiler: str) -> str:
+def _compiler_version(*compiler: str) -> str:
     try:
         return subprocess.run(
-            [*compiler, "--version"], capture_output=True, encoding="utf-8", errors="replace", timeout=SECONDS
+            [*compiler, "--version"], capture_output=True, encoding="utf-8", errors="replace", timeout=TIMEOUT
         ).stdout
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise BackendError(f"backend 'native' could not run {compiler[0]}: {error}; use backend='numpy'") from None
+        raise _cannot_run(compiler[0], error) from None

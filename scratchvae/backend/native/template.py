@@ -1,11 +1,11 @@
-"""The page of C++ around a kernel's body: a loop over rows, and in it one over columns, for vector registers."""
+"""The C++ source around the body of a kernel: a loop over rows, with a vectorized loop over columns inside."""
 
 from __future__ import annotations
 
 import ctypes
 from typing import Any, NamedTuple
 
-REALS = {"f": "float", "d": "double", "g": "long double"}  # by NumPy's letter
+REALS = {"f": "float", "d": "double", "g": "long double"}  # C++ type of each dtype.char
 FIXED = {"float64": "double"}
 C_TYPES = {"float": ctypes.c_float, "double": ctypes.c_double, "long double": ctypes.c_longdouble}
 
@@ -26,65 +26,64 @@ extern "C" void {name}(long long _rows, long long _columns{declared}) {{
 """
 
 
-class Parameter(NamedTuple):
-    """An argument of a kernel: `kind` is T, the kernel's own type, or a fixed one."""
+class KernelParameter(NamedTuple):
+    """A declared parameter of a kernel: `kind` is T, the dtype of the call, or a fixed type such as float64."""
 
     kind: str
     name: str
     written: bool
 
     @classmethod
-    def all_of(cls, declarations: str, written: bool) -> list[Parameter]:
-        """Those that are declared, as in "T x, T bias"."""
+    def parse(cls, declarations: str, written: bool) -> list[KernelParameter]:
+        """Return the parameters of a declaration such as "T x, T bias"."""
         words = (declaration.split() for declaration in declarations.split(","))
         return [cls(kind, name, written) for kind, name in words]
 
     def type_for(self, real: str) -> str:
-        """Its C++ type where T is `real`."""
+        """Return its C++ type, with `real` for T."""
         return real if self.kind == "T" else FIXED[self.kind]
 
 
 class Operand(NamedTuple):
-    """Where a parameter is found: `step` leads from column to column of an array; None stands for a mere number."""
+    """A parameter with the layout of its argument: `step`, 0 or 1, is the stride of a column; None for a scalar."""
 
-    parameter: Parameter
+    parameter: KernelParameter
     step: int | None
 
-    def declare(self, real: str) -> str:
-        """It, among the arguments of the C function."""
+    def declaration(self, real: str) -> str:
+        """Return its declaration in the argument list of the C++ function."""
         kind, name = self.parameter.type_for(real), self.parameter.name
         return f"{kind} {name}" if self.step is None else f"{kind}* {name}_, long long {name}_row"
 
-    def find(self, real: str) -> str:
-        """What gives an array's number its name."""
+    def load(self, real: str) -> str:
+        """Return the C++ statement that binds its name to the current element; empty for a scalar."""
         if self.step is None:
             return ""
         kind, name = self.parameter.type_for(real), self.parameter.name
         kind = f"{kind}&" if self.parameter.written else f"const {kind}"
         return f"{kind} {name} = {name}_[_row * {name}_row + _column * {self.step}];"
 
-    def types(self, real: str) -> list[Any]:
-        """What ctypes is to make of it."""
+    def ctypes(self, real: str) -> list[Any]:
+        """Return the ctypes of its C++ arguments."""
         if self.step is None:
             return [C_TYPES[self.parameter.type_for(real)]]
         return [ctypes.c_void_p, ctypes.c_longlong]
 
 
-def elementwise(name: str, real: str, places: list[Operand], operation: str) -> str:
-    """A page that does `operation` to every number."""
-    found = " ".join(place.find(real) for place in places)
-    return _template(name, real, places, "#pragma omp simd", f"{found} {operation}", "")
+def elementwise(name: str, real: str, operands: list[Operand], operation: str) -> str:
+    """Return the source of a kernel that applies `operation` to every element."""
+    loads = " ".join(operand.load(real) for operand in operands)
+    return _fill_template(name, real, operands, "#pragma omp simd", f"{loads} {operation}", "")
 
 
-def row_sum(name: str, real: str, places: list[Operand], operation: str) -> str:
-    """A page that sums what `operation` makes of each number over a row, into the last place."""
-    found = " ".join(place.find(real) for place in places[:-1])
-    out = f"{places[-1].parameter.name}_[_row] = _sum"
-    return _template(
-        name, real, places, "T _sum = 0;\n#pragma omp simd reduction(+:_sum)", f"{found} _sum += {operation}", out
-    )
+def row_sum(name: str, real: str, operands: list[Operand], operation: str) -> str:
+    """Return the source of a kernel that sums `operation` over each row, into the last operand."""
+    loads = " ".join(operand.load(real) for operand in operands[:-1])
+    before = "T _sum = 0;\n#pragma omp simd reduction(+:_sum)"
+    after = f"{operands[-1].parameter.name}_[_row] = _sum"
+    return _fill_template(name, real, operands, before, f"{loads} _sum += {operation}", after)
 
 
-def _template(name: str, real: str, places: list[Operand], before: str, body: str, after: str) -> str:
-    declared = "".join(f", {place.declare(real)}" for place in places)
+def _fill_template(name: str, real: str, operands: list[Operand], before: str, body: str, after: str) -> str:
+    declared = "".join(f", {operand.declaration(real)}" for operand in operands)
     return TEMPLATE.format(name=name, real=real, declared=declared, before=before, body=body, after=after)
