@@ -14,7 +14,7 @@ from textwrap import fill
 
 import scratchvae as sv
 from scratchvae.plotting.figures import blank_figure, save_picture
-from scratchvae.verification.museum import KNOWN_BUGS, complaint_of, planted
+from scratchvae.verification.museum import KNOWN_BUGS, failure_message, inject_bug
 
 SHOWN = (1, 2, 4, 6, 7, 9, 12, 18)
 
@@ -37,18 +37,18 @@ def train(epochs):
 # %%
 def tell(exhibit, right, wrong):
     print(f"\n{exhibit.number}. {exhibit.title}")
-    print(f"   {exhibit.why_it_lives}")
+    print(f"   {exhibit.why_unnoticed}")
     for patch in exhibit.patches:
         print(f"   {patch.owner.__name__}.{patch.method}")
         for sign, lines in (("-", patch.right), ("+", patch.wrong)):
             for line in lines.splitlines():
                 print(f"     {sign} {line.strip()}")
     print(f"   loss after {len(wrong)} epochs: {wrong[-1]:.2f} nats; without the bug {right[-1]:.2f}")
-    with planted(exhibit):
+    with inject_bug(exhibit):
         for name in exhibit.missed_by:
             print(f"   gets past  {name}")
         for name in exhibit.caught_by:
-            print(f"   caught by  {name}: {complaint_of(name).split('; ')[0]}")
+            print(f"   caught by  {name}: {failure_message(name).split('; ')[0]}")
 
 
 # %%
@@ -78,7 +78,7 @@ def main(arguments=None):
     args = parser.parse_args(arguments)
     right, curves = train(args.epochs), []
     for exhibit in (exhibit for exhibit in KNOWN_BUGS if exhibit.number in args.only):
-        with planted(exhibit):
+        with inject_bug(exhibit):
             curves.append((exhibit, train(args.epochs)))
         tell(exhibit, right, curves[-1][1])
     print(f"\n{len(curves)} of the museum's {len(KNOWN_BUGS)}; the others are in scratchvae/verification/museum")

@@ -32,10 +32,10 @@ from scratchvae.verification import (
     compare,
     compare_many,
     get_oracle,
-    of_model,
+    model_gradient_problem,
 )
 from scratchvae.verification.comparison import FINITE_DIFFERENCE
-from scratchvae.verification.oracles import missing
+from scratchvae.verification.oracles import install_hint
 
 FAILED = 1
 
@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         allowed = ", ".join(f"{tolerance:g} by {of}" for of, tolerance in tolerances.items())
         table.conclude(absent, f"allowed: {allowed}; seed {args.seed}")
-    return FAILED if table.complaints else 0
+    return FAILED if table.failures else 0
 
 
 def _unit_name(typed: str) -> str:
@@ -114,7 +114,7 @@ def _oracles(asked: str) -> tuple[dict[str, Oracle | None], dict[str, str]]:
         return {asked: None}, {}
     if asked != "all":
         return {asked: get_oracle(asked)}, {}
-    absent = {name: reason for name in ORACLES if (reason := missing(name)) is not None}
+    absent = {name: reason for name in ORACLES if (reason := install_hint(name)) is not None}
     return {FINITE_DIFFERENCE: None, **{name: get_oracle(name) for name in ORACLES if name not in absent}}, absent
 
 
@@ -139,7 +139,7 @@ def _of_model(args: argparse.Namespace, oracles: dict[str, Oracle | None]) -> It
         x = (rng.random(x.shape) < x).astype(np.float64)
     if not args.json:
         print(f"{str(model).strip('<>')}; {len(x)} rows of {args.data} ({args.part}), in float64\n", flush=True)
-    problem = of_model(model.astype("float64"), x, rng.standard_normal((len(x), model.noise_dim)))
+    problem = model_gradient_problem(model.astype("float64"), x, rng.standard_normal((len(x), model.noise_dim)))
     findings = {of: compare(problem, oracle, args.seed, directions=2) for of, oracle in oracles.items()}
     for name in ("value", *(f"d{name}" for name in problem.inputs)):
         yield name, {of: finding and finding.only(name) for of, finding in findings.items()}

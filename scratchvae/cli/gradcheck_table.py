@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scratchvae.verification import CHECKED_MODULES, CHECKS, Check, Comparison, Measurement
-from scratchvae.verification.checks import complaints
+from scratchvae.verification.checks import failure_messages
 
 Findings = dict[str, Comparison | None]  # by oracle; None where there is nothing to compare
 WIDTH = max(map(len, (*CHECKED_MODULES, *CHECKS)))
@@ -20,7 +20,7 @@ class Table:
         self.silent = silent
         self.units: dict[str, Any] = {}
         self.checks: dict[str, Any] = {}
-        self.complaints: list[str] = []
+        self.failures: list[str] = []
         self.count = 0
         self.oracles = oracles
 
@@ -33,7 +33,7 @@ class Table:
         for of, finding in findings.items():
             if finding is not None:
                 self.count += len(finding.errors)
-                self.complaints += [f"{name} by {of}: {which} {said}" for which, said in finding.complaints.items()]
+                self.failures += [f"{name} by {of}: {which} {said}" for which, said in finding.failures.items()]
 
     def add_check(self, check: Check, found: dict[str, Measurement]) -> None:
         """What a check measured; its line tells what is closest to its limit, or beyond."""
@@ -44,27 +44,27 @@ class Table:
         worst = max(found.values(), key=lambda m: (not m.passed, m.value / (m.allowed or 1.0)))
         self._line(check.name, f"{worst.value:.2g}", f"{worst.allowed:.2g}", note=check.unit)
         self.count += len(found)
-        self.complaints += [f"{check.name}, {complaint}" for complaint in complaints(found)]
+        self.failures += [f"{check.name}, {message}" for message in failure_messages(found)]
 
     def conclude(self, absent: dict[str, str], policy: str) -> None:
-        """The verdict, after each complaint and each oracle that could not be asked."""
+        """Print the verdict, after each failure and each oracle that is not installed."""
         print()
-        for complaint in self.complaints:
-            print(f"FAILED  {complaint}")
+        for failure in self.failures:
+            print(f"FAILED  {failure}")
         for name, reason in absent.items():
             print(f"not held against {name}: {reason}")
         if any(found is None for unit in self.units.values() for found in unit.values()):
             print(f"{NOTHING} has no gradient to compare")
         print(policy)
-        failed = f"{len(self.complaints)} of {self.count} comparisons FAILED"
-        print(failed if self.complaints else f"all {self.count} comparisons agree")
+        failed = f"{len(self.failures)} of {self.count} comparisons FAILED"
+        print(failed if self.failures else f"all {self.count} comparisons agree")
 
     def as_json(self) -> dict[str, Any]:
         """Everything that was found."""
         return {
-            "passed": not self.complaints,
+            "passed": not self.failures,
             "comparisons": self.count,
-            "complaints": self.complaints,
+            "failures": self.failures,
             "units": self.units,
             "checks": self.checks,
         }
@@ -78,4 +78,4 @@ class Table:
 def _error(finding: Comparison | None) -> str:
     if finding is None:
         return NOTHING
-    return f"{'FAILED ' if finding.complaints else ''}{finding.worst:.1e}"
+    return f"{'FAILED ' if finding.failures else ''}{finding.worst:.1e}"

@@ -8,12 +8,12 @@
 `CHECKED_MODULES` has every layer, density, objective, model and optimizer; a test holds that list against the package.
 """
 
+from scratchvae.verification.checked_modules import CHECKED_MODULES
 from scratchvae.verification.checks import CHECKS, Check, Measurement
 from scratchvae.verification.comparison import Comparison, compare, compare_many
-from scratchvae.verification.model_problem import of_model
+from scratchvae.verification.model_problem import model_gradient_problem
 from scratchvae.verification.oracles import ORACLES, Oracle, get_oracle
 from scratchvae.verification.problem import CheckedModule, GradientProblem, Problem, StepProblem
-from scratchvae.verification.subjects import CHECKED_MODULES
 
 __all__ = [
     "CHECKED_MODULES",
@@ -30,5 +30,5 @@ __all__ = [
     "compare",
     "compare_many",
     "get_oracle",
-    "of_model",
+    "model_gradient_problem",
 ]

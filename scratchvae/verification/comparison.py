@@ -13,6 +13,7 @@ from scratchvae.gradcheck import check
 from scratchvae.gradcheck.gradient_check import MAX_UNCERTAINTY_RATIO
 from scratchvae.gradcheck.report import AGREES, UNRESOLVED, Argument
 from scratchvae.gradcheck.tolerance import AUTODIFF, FINITE_DIFFERENCES
+from scratchvae.representation import fields_repr
 from scratchvae.validation import check_choice, check_int, check_seed, check_type
 from scratchvae.verification.oracles import Oracle
 from scratchvae.verification.problem import CheckedModule, GradientProblem, Problem, StepProblem
@@ -24,11 +25,14 @@ SHARE = 1e-2  # of all gradients together: the least that an error is taken rela
 class Comparison(NamedTuple):
     """How far ours is from an oracle's: relative errors by name, "value" and "d" before each input's name.
 
-    `complaints` says what is wrong with which; it is empty where all is right.
+    `failures` says what is wrong with which; it is empty where all is right.
     """
 
     errors: dict[str, float]
-    complaints: dict[str, str]
+    failures: dict[str, str]
+
+    def __repr__(self) -> str:
+        return fields_repr(self)
 
     @property
     def worst(self) -> float:
@@ -39,7 +43,7 @@ class Comparison(NamedTuple):
         """What was found of one name; None if it was not looked at."""
         if name not in self.errors:
             return None
-        return Comparison({name: self.errors[name]}, {of: said for of, said in self.complaints.items() if of == name})
+        return Comparison({name: self.errors[name]}, {of: said for of, said in self.failures.items() if of == name})
 
 
 def compare(
@@ -67,13 +71,13 @@ def compare(
         problem.forward, problem.vjp, *problem.inputs.values(), seed=seed, directions=directions, names=names
     )
     length = sqrt(sum(a.gradient_norm**2 for a in report.arguments))
-    errors, complaints = {}, {}
+    errors, failures = {}, {}
     for a in report.arguments:
         name, part = f"d{a.name}", _as_part(a, length)
         errors[name] = a.error if part is None else part
         if a.verdict != AGREES and part is None:
-            complaints[name] = f"{a.verdict} {a.explanation}"
-    return Comparison(errors, complaints)
+            failures[name] = f"{a.verdict} {a.explanation}"
+    return Comparison(errors, failures)
 
 
 def _check_how(oracle: Oracle | None, seed: int) -> None:
@@ -105,14 +109,14 @@ def compare_many(subject: CheckedModule, oracle: Oracle | None, seed: int = 0, t
     check_int("trials", trials)
     findings = [compare(subject.draw(np.random.default_rng([seed, t])), oracle, seed + t) for t in range(trials)]
     errors: dict[str, float] = {}
-    complaints: dict[str, str] = {}
+    failures: dict[str, str] = {}
     for finding in findings:
         if finding is None:
             return None
         for name, error in finding.errors.items():
             errors[name] = float(np.maximum(error, errors.get(name, 0.0)))
-        complaints.update(finding.complaints)
-    return Comparison(errors, complaints)
+        failures.update(finding.failures)
+    return Comparison(errors, failures)
 
 
 def _against(problem: Problem, oracle: Oracle, seed: int, dtype: np.dtype[Any]) -> dict[str, float]:

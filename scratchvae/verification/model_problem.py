@@ -18,12 +18,12 @@ from scratchvae.probability import DiagonalGaussian, StandardNormal
 from scratchvae.verification import formulas
 from scratchvae.verification.formulas import Draw, gaussian_draw
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import GradientProblem, PerDtype, check_rows, with_hidden
+from scratchvae.verification.problem import GradientProblem, PerDtype, check_rows, with_missing_values
 
 DTYPE_NAMES = {np.dtype(name): name for name in reversed(DTYPES)}
 
 
-def of_model(
+def model_gradient_problem(
     model: Model,
     x: Array,
     eps: Array,
@@ -89,7 +89,7 @@ def of_model(
         return loss_of(oracle, model, list(inputs), data, kl_weight, hidden, targets, draw)
 
     problem = GradientProblem(inputs, forward, vjp, formula)
-    return problem if hidden is None else with_hidden(problem, hidden)
+    return problem if hidden is None else with_missing_values(problem, hidden)
 
 
 def _in_turn(model: Model, rows: int) -> Array:

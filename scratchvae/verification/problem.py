@@ -10,6 +10,7 @@ import numpy as np
 from scratchvae.backend import Array
 from scratchvae.errors import ShapeError
 from scratchvae.models import Model
+from scratchvae.representation import fields_repr
 from scratchvae.validation import check_type
 from scratchvae.verification.oracles import Oracle
 
@@ -28,6 +29,9 @@ class GradientProblem(NamedTuple):
     vjp: Callable[..., Sequence[Array]]
     formula: Callable[[Oracle], Callable[..., Any]]
 
+    def __repr__(self) -> str:
+        return fields_repr(self)
+
 
 class StepProblem(NamedTuple):
     """Something that moves numbers by a rule: an optimizer, a step of training.
@@ -40,6 +44,9 @@ class StepProblem(NamedTuple):
     inputs: dict[str, Array]
     ours: Callable[..., Array]
     published: Callable[..., Array]
+
+    def __repr__(self) -> str:
+        return fields_repr(self)
 
 
 Problem = GradientProblem | StepProblem
@@ -74,7 +81,7 @@ class PerDtype(dict["np.dtype[Any]", Any]):
         return self[dtype]
 
 
-def of_module(
+def module_gradient_problem(
     make: Callable[[], Any],
     backward: Callable[[Any, Array], Sequence[Array]],
     formula: Callable[[Oracle], Callable[..., Any]],
@@ -99,7 +106,7 @@ def of_module(
     return GradientProblem(inputs, forward, vjp, formula)
 
 
-def with_hidden(problem: GradientProblem, hidden: Array) -> GradientProblem:
+def with_missing_values(problem: GradientProblem, hidden: Array) -> GradientProblem:
     """`problem`, whose x, and corrupted x, have NaN wherever `hidden` is True when our code is given them."""
     at = [k for k, name in enumerate(problem.inputs) if name in ("x", "corrupted")]
 

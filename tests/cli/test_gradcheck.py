@@ -8,7 +8,7 @@ import pytest
 import scratchvae as sv
 from scratchvae.cli import main
 from scratchvae.verification import CHECKED_MODULES, CHECKS, ORACLES, oracles
-from scratchvae.verification.museum import KNOWN_BUGS, planted
+from scratchvae.verification.museum import KNOWN_BUGS, inject_bug
 
 
 def run(line):
@@ -30,7 +30,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def exhibit(number):
-    return planted(next(exhibit for exhibit in KNOWN_BUGS if exhibit.number == number))
+    return inject_bug(next(exhibit for exhibit in KNOWN_BUGS if exhibit.number == number))
 
 
 def test_every_unit_and_every_check_has_a_line_and_all_agree(capsys):
@@ -61,12 +61,12 @@ def test_a_bug_that_no_gradient_shows_fails_too(capsys):
 def test_json_has_every_error_by_name(capsys):
     assert run("gradcheck --unit Linear --unit Adam --oracle finite-difference --json") == 0
     result = json.loads(capsys.readouterr().out)
-    assert result["passed"] and result["complaints"] == []
+    assert result["passed"] and result["failures"] == []
     assert set(result["units"]["Linear"]["finite-difference"]["errors"]) == {"dx", "d0.W", "d0.b"}
     assert result["units"]["Adam"] == {"finite-difference": None}
     with exhibit(19):
         assert run("gradcheck --unit Linear --json --oracle autograd") == 1
-    assert "dx" in json.loads(capsys.readouterr().out)["units"]["Linear"]["autograd"]["complaints"]
+    assert "dx" in json.loads(capsys.readouterr().out)["units"]["Linear"]["autograd"]["failures"]
 
 
 @pytest.mark.parametrize("model", ["vae", "plain"])
@@ -89,7 +89,7 @@ def test_a_model_may_be_checked_on_other_rows_and_shows_a_bug(folder, capsys):
 
 
 def test_an_oracle_that_is_absent_is_named_and_is_no_failure(monkeypatch, capsys):
-    there = {name for name in ("autograd", "torch") if not oracles.missing(name)}
+    there = {name for name in ("autograd", "torch") if not oracles.install_hint(name)}
     monkeypatch.setattr(oracles, "find_spec", lambda name: name if name in there else None)
     assert run("gradcheck --unit ReLU --json") == 0
     assert run("gradcheck --unit ReLU --oracle jax") == 2

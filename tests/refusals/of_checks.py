@@ -142,9 +142,9 @@ def of_the_verification():
     yield from each("verification.compare", "directions", COUNTS, lambda w: v.compare(problem, None, directions=w))
     yield from each("verification.compare", "dtype", NAMES, lambda w: v.compare(problem, None, dtype=w))
     yield from each("verification.get_oracle", "oracle", NAMES, v.get_oracle)
-    of = "verification.of_model"
+    of = "verification.model_gradient_problem"
     no_model = wrong(ConfigError, "expected a model", None, 3, "vae", X)
-    yield from each(of, "model", no_model, lambda w: v.of_model(w, X, Z))
+    yield from each(of, "model", no_model, lambda w: v.model_gradient_problem(w, X, Z))
     for name, width in {"x": INPUTS, "eps": LATENT}.items():
         wrongs = wrong_rows(
             name,
@@ -162,7 +162,7 @@ def of_the_verification():
                 of,
                 argument,
                 [w._replace(words=words)],
-                lambda w, n=name: v.of_model(model(), **{"x": X, "eps": Z, n: w}),
+                lambda w, n=name: v.model_gradient_problem(model(), **{"x": X, "eps": Z, n: w}),
             )
 
 

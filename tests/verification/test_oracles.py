@@ -23,7 +23,7 @@ def test_each_activation_is_its_published_formula(name):
         "silu": x * expit(x),
         "gelu": x * ndtr(x),
     }[name]
-    for oracle in (get_oracle(of) for of in ORACLES if not oracles.missing(of)):
+    for oracle in (get_oracle(of) for of in ORACLES if not oracles.install_hint(of)):
         np.testing.assert_allclose(oracle.value(getattr(oracle, name), x), exact, rtol=1e-13)
 
 
@@ -35,7 +35,7 @@ def test_the_kl_is_scipys_and_the_likelihood_too():
     x = (x > 0).astype(float)
     entropy = stats.norm(mu, np.exp(logvar / 2)).entropy()
     kl = (-entropy + 0.5 * (np.log(2 * np.pi) + mu**2 + np.exp(logvar))).sum(axis=1)
-    for oracle in (get_oracle(of) for of in ORACLES if not oracles.missing(of)):
+    for oracle in (get_oracle(of) for of in ORACLES if not oracles.install_hint(of)):
         np.testing.assert_allclose(oracle.value(oracle.gaussian_kl, mu, logvar), kl, rtol=1e-12)
         log_p = stats.bernoulli(1 / (1 + np.exp(-logits))).logpmf(x).sum(axis=1)
         np.testing.assert_allclose(oracle.value(oracle.bernoulli, logits, x), log_p, rtol=1e-12)
@@ -47,7 +47,7 @@ def test_the_gaussian_and_the_continuous_bernoulli_are_scipys():
     rng = np.random.default_rng(0)
     mu, logvar, x = rng.standard_normal((3, 5, 3))
     logits, grey = -rng.uniform(0.1, 20, (5, 3)), rng.random((5, 3))
-    for oracle in (get_oracle(of) for of in ORACLES if not oracles.missing(of)):
+    for oracle in (get_oracle(of) for of in ORACLES if not oracles.install_hint(of)):
         log_p = stats.norm(mu, np.exp(logvar / 2)).logpdf(x).sum(axis=1)
         np.testing.assert_allclose(oracle.value(oracle.gaussian, mu, logvar, x), log_p, rtol=1e-12)
         log_p = stats.truncexpon(b=-logits, scale=-1 / logits).logpdf(grey).sum(axis=1)
@@ -69,8 +69,8 @@ def test_an_unknown_oracle_is_refused():
 
 
 def test_jax_is_left_in_its_own_precision():
-    if oracles.missing("jax"):
-        pytest.skip(oracles.missing("jax"))
+    if oracles.install_hint("jax"):
+        pytest.skip(oracles.install_hint("jax"))
     import jax.numpy as jnp
 
     oracle = get_oracle("jax")

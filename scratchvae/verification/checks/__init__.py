@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from scratchvae.verification.checks.api_contracts import CONDUCT
-from scratchvae.verification.checks.check import Check, Measurement, complaints
+from scratchvae.verification.checks.api_contracts import API_CONTRACTS
+from scratchvae.verification.checks.check import Check, Measurement, failure_messages
 from scratchvae.verification.checks.densities import DENSITIES
-from scratchvae.verification.checks.planted import PLANTED
+from scratchvae.verification.checks.injected_errors import INJECTED_ERRORS
 from scratchvae.verification.checks.saturation import SATURATION
 from scratchvae.verification.checks.statistics import STATISTICS
 
-__all__ = ["CHECKS", "Check", "Measurement", "complaints"]
+__all__ = ["CHECKS", "Check", "Measurement", "failure_messages"]
 
-CHECKS: dict[str, Check] = {check.name: check for check in (*STATISTICS, *DENSITIES, *SATURATION, *CONDUCT, *PLANTED)}
+CHECKS: dict[str, Check] = {
+    check.name: check for check in (*STATISTICS, *DENSITIES, *SATURATION, *API_CONTRACTS, *INJECTED_ERRORS)
+}

@@ -9,8 +9,8 @@ import numpy as np
 from scratchvae.models import VAE
 from scratchvae.optim import SGD
 from scratchvae.training import Trainer, score
+from scratchvae.verification.checked_modules.models import random_model
 from scratchvae.verification.checks.check import Check, Measurement
-from scratchvae.verification.subjects.models import random_model
 
 
 # μ is what the first half of the encoder's output says; a sample, μ + σ or a hidden layer has its shape too.
@@ -54,8 +54,8 @@ def _told(seed: int) -> dict[str, Measurement]:
     return {name: Measurement(abs(ratio - 1), 1e-13) for name, ratio in ratios.items()}
 
 
-CONDUCT = (
+API_CONTRACTS = (
     Check("embedding", "largest difference", _embedding),
     Check("known likelihood", "nats", _likelihood),
-    Check("loss told and trained", "relative difference", _told),
+    Check("reported and trained loss", "relative difference", _told),
 )

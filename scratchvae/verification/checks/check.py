@@ -18,7 +18,7 @@ class Measurement(NamedTuple):
         return self.value <= self.allowed
 
 
-def complaints(found: dict[str, Measurement]) -> list[str]:
+def failure_messages(found: dict[str, Measurement]) -> list[str]:
     """A line for each measurement that is larger than allowed."""
     return [f"{of}: {m.value:.3g} where {m.allowed:.3g} is allowed" for of, m in found.items() if not m.passed]
 

@@ -30,8 +30,8 @@ from scratchvae.probability import (
 )
 from scratchvae.probability.gaussian_heteroscedastic import LOWEST
 from scratchvae.verification.checks.check import Check, Measurement
-from scratchvae.verification.model_problem import of_model
-from scratchvae.verification.oracles import get_oracle, missing
+from scratchvae.verification.model_problem import model_gradient_problem
+from scratchvae.verification.oracles import get_oracle, install_hint
 from scratchvae.verification.problem import GradientProblem
 
 Pairs = Iterator[tuple[Any, Any, float]]  # given, exact, and the largest number on the way to it
@@ -125,7 +125,7 @@ def _model(dtype: str) -> Pairs:
         vae.params["encoder.0.b"][2:] = logvar
         vae.params["decoder.0.b"][...] = [1000, -1000, 1000, -1000]
         vae.params["decoder.0.W"][...] *= np.exp(-max(logvar, 0.0) / 2)  # lest a z of exp(25) drown the rest
-        problem = of_model(vae, np.full((3, 4), pixel), np.ones((3, 2)))
+        problem = model_gradient_problem(vae, np.full((3, 4), pixel), np.ones((3, 2)))
         for ours, exact in zip(_ours(problem, np.dtype(dtype)), _exact(problem, np.dtype(dtype)), strict=True):
             yield ours, exact, float(np.abs(exact).max(initial=1.0))
 
@@ -137,7 +137,7 @@ def _ours(problem: GradientProblem, dtype: np.dtype[Any]) -> list[Array]:
 
 
 def _exact(problem: GradientProblem, dtype: np.dtype[Any]) -> list[Array]:
-    if missing("autograd") is not None:
+    if install_hint("autograd") is not None:
         return _ours(problem, np.dtype(np.longdouble))
     oracle, inputs = get_oracle("autograd"), [x.astype(dtype).astype(np.float64) for x in problem.inputs.values()]
     formula = problem.formula(oracle)

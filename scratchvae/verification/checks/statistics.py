@@ -183,7 +183,7 @@ def _kl(seed: int) -> dict[str, Measurement]:
     return {name: Measurement(error / SIGMAS, 1.0) for name, error in errors.items()}
 
 
-_UNIT = "× the bound that chance breaks once in 1e9 runs"
+_UNIT = "× the bound for a false-alarm rate of 1e-9"
 STATISTICS = (
     Check("draws: mean", _UNIT, _of_every_source(_mean)),
     Check("draws: variance", _UNIT, _of_every_source(_variance)),

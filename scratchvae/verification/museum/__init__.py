@@ -4,13 +4,13 @@ Each was found in a public from-scratch VAE or in a well-known library. An exhib
 this package for as long as it is shown; the checks then run as they always do.
 """
 
-from scratchvae.verification.museum.known_bug import KnownBug, Patch, complaint_of, planted
-from scratchvae.verification.museum.pieces import IN_PIECES
-from scratchvae.verification.museum.wiring import IN_WIRING
+from scratchvae.verification.museum.formula_bugs import FORMULA_BUGS
+from scratchvae.verification.museum.known_bug import KnownBug, Patch, failure_message, inject_bug
+from scratchvae.verification.museum.wiring_bugs import WIRING_BUGS
 
-__all__ = ["KNOWN_BUGS", "NOT_YET", "KnownBug", "Patch", "complaint_of", "planted"]
+__all__ = ["KNOWN_BUGS", "NOT_APPLICABLE", "KnownBug", "Patch", "failure_message", "inject_bug"]
 
-KNOWN_BUGS: tuple[KnownBug, ...] = tuple(sorted((*IN_PIECES, *IN_WIRING), key=lambda exhibit: exhibit.number))
+KNOWN_BUGS: tuple[KnownBug, ...] = tuple(sorted((*FORMULA_BUGS, *WIRING_BUGS), key=lambda exhibit: exhibit.number))
 
 # Nothing in the package can have these yet.
-NOT_YET: dict[int, str] = {}
+NOT_APPLICABLE: dict[int, str] = {}

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
-from scratchvae.verification.checks import CHECKS, complaints
+from scratchvae.verification.checked_modules import CHECKED_MODULES
+from scratchvae.verification.checks import CHECKS, failure_messages
 from scratchvae.verification.comparison import FINITE_DIFFERENCE, compare_many
 from scratchvae.verification.oracles import get_oracle
-from scratchvae.verification.subjects import CHECKED_MODULES
 
 
 class Patch(NamedTuple):
@@ -35,14 +35,14 @@ class KnownBug(NamedTuple):
 
     number: int
     title: str
-    why_it_lives: str
+    why_unnoticed: str
     patches: tuple[Patch, ...]
     caught_by: tuple[str, ...]
     missed_by: tuple[str, ...] = ()
 
 
 @contextmanager
-def planted(exhibit: KnownBug) -> Iterator[None]:
+def inject_bug(exhibit: KnownBug) -> Iterator[None]:
     """The package with the bug in it. Raises ConfigError if the code has changed and the bug no longer fits."""
     places = {(patch.owner, patch.method) for patch in exhibit.patches}
     originals = {place: vars(place[0])[place[1]] for place in places}
@@ -68,7 +68,7 @@ def _patched(method: Any, patches: list[Patch]) -> Any:
     return made[method.__name__]
 
 
-def complaint_of(name: str, seed: int = 0) -> str:
+def failure_message(name: str, seed: int = 0) -> str:
     """What the check of that name complains of now; empty if of nothing."""
     try:
         with np.errstate(all="ignore"):
@@ -79,9 +79,9 @@ def complaint_of(name: str, seed: int = 0) -> str:
 
 def _complaint(name: str, seed: int) -> str:
     if name in CHECKS:
-        return "; ".join(complaints(CHECKS[name].measure(seed)))
+        return "; ".join(failure_messages(CHECKS[name].measure(seed)))
     subject, _, by = name.partition(" by ")
     finding = compare_many(CHECKED_MODULES[subject], None if by == FINITE_DIFFERENCE else get_oracle(by), seed)
     if finding is None:
         raise ConfigError(f"{subject} has no gradient to hold against {by}; name an oracle")
-    return "; ".join(f"{of} {said}" for of, said in finding.complaints.items())
+    return "; ".join(f"{of} {said}" for of, said in finding.failures.items())

@@ -13,12 +13,12 @@ from scratchvae.errors import ConfigError
 from scratchvae.validation import check_choice
 from scratchvae.verification.oracles.oracle import AdamSettings, Oracle
 
-__all__ = ["ORACLES", "AdamSettings", "Oracle", "get_oracle", "missing"]
+__all__ = ["ORACLES", "AdamSettings", "Oracle", "get_oracle", "install_hint"]
 
 ORACLES = ("autograd", "torch", "jax")
 
 
-def missing(name: str) -> str | None:
+def install_hint(name: str) -> str | None:
     """What to do for an oracle whose library is not installed; None if it is."""
     check_choice("oracle", name, ORACLES)
     if find_spec(name) is not None:
@@ -28,7 +28,7 @@ def missing(name: str) -> str | None:
 
 def get_oracle(name: str) -> Oracle:
     """The oracle of that name. Raises ConfigError."""
-    reason = missing(name)
+    reason = install_hint(name)
     if reason is not None:
         raise ConfigError(f"oracle={name!r}: {reason}")
     oracle: Oracle = import_module(f"scratchvae.verification.oracles.{name}").ORACLE

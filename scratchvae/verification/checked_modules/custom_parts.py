@@ -14,7 +14,7 @@ from scratchvae.probability import Posterior, Prior
 from scratchvae.verification.oracles import Oracle
 
 
-class Squashed(Posterior):
+class TanhGaussian(Posterior):
     """z = tanh(u), with u = μ + σ ε and h = [μ, log σ²]: codes between −1 and 1."""
 
     outputs_per_latent: ClassVar[int] = 2
@@ -61,7 +61,7 @@ class Squashed(Posterior):
         return du if dlog_q is None else du + dlog_q[:, None] * 2 * self.z
 
 
-class TwoBumps(Prior):
+class TwoComponentMixture(Prior):
     """p(z) = Π_j ½ N(z_j; a_j, 1) + ½ N(z_j; −a_j, 1), with the distances a (Z,) learnt."""
 
     noise_per_latent: ClassVar[int] = 2
@@ -103,17 +103,17 @@ class TwoBumps(Prior):
         return z
 
 
-def squashed_draw(oracle: Oracle, params: dict[str, Any], h: Any, eps: Any) -> tuple[Any, Any, Any]:
-    """The formula of a `Squashed` posterior and a prior of `TwoBumps`, whose parameter is "prior.a"."""
+def tanh_gaussian_draw(oracle: Oracle, params: dict[str, Any], h: Any, eps: Any) -> tuple[Any, Any, Any]:
+    """The formula of a `TanhGaussian` posterior and a prior of `TwoComponentMixture`, whose parameter is "prior.a"."""
     mu, logvar, a = h[:, : eps.shape[1]], h[:, eps.shape[1] :], params["prior.a"]
     u = oracle.reparameterize(mu, logvar, eps)
     z = oracle.tanh(u)
     log_cosh = oracle.softplus(2 * u) - u - log(2)  # and 1 − tanh² = 1/cosh²
     log_q = oracle.gaussian(mu, logvar, u) + 2 * log_cosh.sum(1)
-    return z, log_q, bumps(oracle, a, z)
+    return z, log_q, mixture_log_prob(oracle, a, z)
 
 
-def bumps(oracle: Oracle, a: Any, z: Any) -> Any:
-    """log p(z) (B,) of `TwoBumps`: with N(z; −a, 1) = N(z; a, 1) exp(−2 a z)."""
+def mixture_log_prob(oracle: Oracle, a: Any, z: Any) -> Any:
+    """log p(z) (B,) of `TwoComponentMixture`: with N(z; −a, 1) = N(z; a, 1) exp(−2 a z)."""
     zero = 0 * z
     return oracle.gaussian(zero + a, zero, z) + (oracle.softplus(-2 * a * z) - log(2)).sum(1)

@@ -12,12 +12,12 @@ from scratchvae.models import ConditionalVAE, SemiSupervisedVAE
 from scratchvae.models.network import conditional_mlp
 from scratchvae.probability import LogSoftmax, MarginalBound
 from scratchvae.verification import formulas
-from scratchvae.verification.model_problem import of_model
+from scratchvae.verification.checked_modules.layers import SMOOTH
+from scratchvae.verification.checked_modules.models import random_model
+from scratchvae.verification.checked_modules.random_inputs import random_one_hot, random_sizes
+from scratchvae.verification.model_problem import model_gradient_problem
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import CheckedModule, GradientProblem, of_module
-from scratchvae.verification.subjects.draws import one_hot_rows, sizes
-from scratchvae.verification.subjects.layers import SMOOTH
-from scratchvae.verification.subjects.models import random_model
+from scratchvae.verification.problem import CheckedModule, GradientProblem, module_gradient_problem
 
 
 class _Conditional(ConditionalLinear):
@@ -47,8 +47,8 @@ def _with_each_class(oracle: Oracle, x: Any, rows: int, classes: int) -> tuple[A
 
 
 def _conditional_linear(rng: np.random.Generator, each: bool) -> GradientProblem:
-    rows, inputs, classes, outputs = sizes(rng, 4)
-    told = None if each else one_hot_rows(rng, rows, classes, some=True)
+    rows, inputs, classes, outputs = random_sizes(rng, 4)
+    told = None if each else random_one_hot(rng, rows, classes, some=True)
 
     def formula(oracle: Oracle) -> Any:
         def y(x: Any, W: Any, V: Any) -> Any:
@@ -57,7 +57,7 @@ def _conditional_linear(rng: np.random.Generator, each: bool) -> GradientProblem
 
         return y
 
-    return of_module(
+    return module_gradient_problem(
         lambda: _Conditional(told, inputs, classes, outputs),
         lambda layer, dy: [layer.backward(dy), layer.dW, layer.dV],
         formula,
@@ -92,8 +92,8 @@ class _ConditionalChain(ConditionalSequential):
 
 
 def _conditional_sequential(rng: np.random.Generator, each: bool) -> GradientProblem:
-    rows, classes, *widths = sizes(rng, 6)
-    activation, told = str(rng.choice(SMOOTH)), None if each else one_hot_rows(rng, rows, classes, some=True)
+    rows, classes, *widths = random_sizes(rng, 6)
+    activation, told = str(rng.choice(SMOOTH)), None if each else random_one_hot(rng, rows, classes, some=True)
     shapes = conditional_mlp(tuple(widths), classes, activation).parameter_shapes()
 
     def formula(oracle: Oracle) -> Any:
@@ -104,7 +104,7 @@ def _conditional_sequential(rng: np.random.Generator, each: bool) -> GradientPro
 
         return y
 
-    return of_module(
+    return module_gradient_problem(
         lambda: _ConditionalChain(told, *conditional_mlp(tuple(widths), classes, activation).layers),
         lambda chain, dy: chain.gradients(dy),
         formula,
@@ -114,8 +114,8 @@ def _conditional_sequential(rng: np.random.Generator, each: bool) -> GradientPro
 
 
 def _log_softmax(rng: np.random.Generator) -> GradientProblem:
-    rows, classes = sizes(rng, 2)
-    return of_module(
+    rows, classes = random_sizes(rng, 2)
+    return module_gradient_problem(
         LogSoftmax,
         lambda unit, dlog_q: [unit.backward(dlog_q)],
         lambda oracle: oracle.log_softmax,
@@ -142,8 +142,8 @@ class _Weighed(MarginalBound):
 
 
 def _marginal_bound(rng: np.random.Generator) -> GradientProblem:
-    rows, classes = sizes(rng, 2)
-    targets = one_hot_rows(rng, rows, classes, some=True)
+    rows, classes = random_sizes(rng, 2)
+    targets = random_one_hot(rng, rows, classes, some=True)
     beta, alpha = float(rng.choice([0.5, 1.0, 4.0])), float(rng.choice([0.0, 0.5, 20.0]))
 
     def formula(oracle: Oracle) -> Any:
@@ -154,7 +154,7 @@ def _marginal_bound(rng: np.random.Generator) -> GradientProblem:
 
         return bound
 
-    return of_module(
+    return module_gradient_problem(
         lambda: _Weighed(targets, beta, alpha),
         lambda unit, dbound: unit.gradients(dbound),
         formula,
@@ -166,21 +166,21 @@ def _marginal_bound(rng: np.random.Generator) -> GradientProblem:
 
 def _model(rng: np.random.Generator, kind: type[ConditionalVAE], **settings: Any) -> GradientProblem:
     model, x, eps = random_model(rng, kind, classes=2 + int(rng.integers(3)), **settings)
-    targets = one_hot_rows(rng, len(x), model.classes, some=kind is SemiSupervisedVAE)
+    targets = random_one_hot(rng, len(x), model.classes, some=kind is SemiSupervisedVAE)
     corrupted = np.where(rng.random(x.shape) < 0.3, 0.0, x) if rng.random() < 0.5 else None
-    return of_model(model, x, eps, corrupted, float(rng.choice([0.25, 1.0])), targets=targets)
+    return model_gradient_problem(model, x, eps, corrupted, float(rng.choice([0.25, 1.0])), targets=targets)
 
 
 LABELLED = (
     CheckedModule("ConditionalLinear", (ConditionalLinear,), lambda rng: _conditional_linear(rng, each=False)),
     CheckedModule(
-        "ConditionalLinear, each class", (ConditionalLinear,), lambda rng: _conditional_linear(rng, each=True)
+        "ConditionalLinear, all classes", (ConditionalLinear,), lambda rng: _conditional_linear(rng, each=True)
     ),
     CheckedModule(
         "ConditionalSequential", (ConditionalSequential,), lambda rng: _conditional_sequential(rng, each=False)
     ),
     CheckedModule(
-        "ConditionalSequential, each class",
+        "ConditionalSequential, all classes",
         (ConditionalSequential,),
         lambda rng: _conditional_sequential(rng, each=True),
     ),

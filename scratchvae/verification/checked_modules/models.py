@@ -11,23 +11,23 @@ from scratchvae.backend import Array
 from scratchvae.models import IWAE, VAE, Autoencoder, Model
 from scratchvae.models.network import ACTIVATIONS
 from scratchvae.models.parts import LIKELIHOODS, check_sigma
-from scratchvae.verification.model_problem import of_model
+from scratchvae.verification.checked_modules.probability import between
+from scratchvae.verification.checked_modules.random_inputs import random_sizes
+from scratchvae.verification.model_problem import model_gradient_problem
 from scratchvae.verification.problem import CheckedModule, GradientProblem
-from scratchvae.verification.subjects.draws import sizes
-from scratchvae.verification.subjects.probability import between
 
 
 def random_model(
     rng: np.random.Generator, kind: type[Model], likelihood: str | None = None, **more: Any
 ) -> tuple[Any, Array, Array]:
     """A model of random architecture, and likelihood if none is named, in float64; and rows and noise to go with it."""
-    batch, width, latent, depth = sizes(rng, 4)
+    batch, width, latent, depth = random_sizes(rng, 4)
     likelihood = likelihood or str(rng.choice(list(LIKELIHOODS)))
     sigma = check_sigma(None, likelihood)
     model = kind(
         input_dim=width,
         latent_dim=latent,
-        hidden=sizes(rng, depth % 4),
+        hidden=random_sizes(rng, depth % 4),
         activation=str(rng.choice(list(ACTIVATIONS))),
         likelihood=likelihood,
         sigma=sigma and float(rng.choice([0.3, 1.0, 2.0])),
@@ -37,22 +37,22 @@ def random_model(
         **more,
     )
     model.theta[...] += 0.1 * rng.standard_normal(model.theta.size)  # biases too are away from zero
-    see_a_taller_batch(rng, model, batch)
+    run_larger_batch(rng, model, batch)
     return model, rng.random((batch, width)), rng.standard_normal((batch, model.noise_dim))
 
 
-def see_a_taller_batch(rng: np.random.Generator, model: Model, rows: int) -> None:
+def run_larger_batch(rng: np.random.Generator, model: Model, rows: int) -> None:
     """Let more than so many rows pass through the model, forward and back."""
     x = rng.random((2 * rows, model.input_dim))
     model.loss_and_grads(x, labels=rng.integers(model.classes, size=len(x)) if model.classes else None)
 
 
 def _vae(likelihood: str) -> Callable[[np.random.Generator], GradientProblem]:
-    return lambda rng: of_model(*random_model(rng, VAE, likelihood))
+    return lambda rng: model_gradient_problem(*random_model(rng, VAE, likelihood))
 
 
 def _autoencoder(rng: np.random.Generator) -> GradientProblem:
-    return of_model(*random_model(rng, Autoencoder))
+    return model_gradient_problem(*random_model(rng, Autoencoder))
 
 
 # λ is told apart from the mean KL of every dimension, which it takes a forward to know.
@@ -62,17 +62,17 @@ def _with_free_bits(rng: np.random.Generator) -> GradientProblem:
     free = between(model.kl.per_dimension.mean(axis=0), rng)
     charging = VAE(**{**model.config, "free_bits": free})
     charging.theta[...] = model.theta
-    return of_model(charging, x, eps, kl_weight=float(rng.choice([0.25, 1.0])))
+    return model_gradient_problem(charging, x, eps, kl_weight=float(rng.choice([0.25, 1.0])))
 
 
 def _denoising(rng: np.random.Generator) -> GradientProblem:
     model, x, eps = random_model(rng, VAE)
-    return of_model(model, x, eps, np.where(rng.random(x.shape) < 0.3, 0.0, x))
+    return model_gradient_problem(model, x, eps, np.where(rng.random(x.shape) < 0.3, 0.0, x))
 
 
 def _denoising_autoencoder(rng: np.random.Generator) -> GradientProblem:
     model, x, eps = random_model(rng, Autoencoder)
-    return of_model(model, x, eps, np.where(rng.random(x.shape) < 0.3, 0.0, x))
+    return model_gradient_problem(model, x, eps, np.where(rng.random(x.shape) < 0.3, 0.0, x))
 
 
 MODELS = (

@@ -18,17 +18,17 @@ from scratchvae.probability import (
     Prior,
     StandardNormal,
 )
+from scratchvae.verification.checked_modules.custom_parts import TanhGaussian, TwoComponentMixture, tanh_gaussian_draw
+from scratchvae.verification.checked_modules.random_inputs import random_sizes
 from scratchvae.verification.formulas import Draw, gaussian_draw
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import CheckedModule, GradientProblem, of_module
-from scratchvae.verification.subjects.draws import sizes
-from scratchvae.verification.subjects.own_parts import Squashed, TwoBumps, squashed_draw
+from scratchvae.verification.problem import CheckedModule, GradientProblem, module_gradient_problem
 
 
 def _of_posterior(rng: np.random.Generator, make: Callable[[], Any], formula: Callable[..., Any]) -> GradientProblem:
     """The problem of a posterior at random h (B, 2Z) and eps (B, Z)."""
-    rows, latent = sizes(rng, 2)
-    return of_module(
+    rows, latent = random_sizes(rng, 2)
+    return module_gradient_problem(
         make,
         lambda posterior, dy: posterior.gradients(dy),
         formula,
@@ -94,11 +94,11 @@ def _all_at_once(rng: np.random.Generator) -> GradientProblem:
 
 
 def _prior(rng: np.random.Generator) -> GradientProblem:
-    return of_module(
+    return module_gradient_problem(
         StandardNormal,
         lambda prior, dlog_p: [prior.backward(dlog_p)],
         lambda oracle: lambda z: oracle.gaussian(0 * z, 0 * z, z),
-        z=rng.standard_normal(sizes(rng, 2)),
+        z=rng.standard_normal(random_sizes(rng, 2)),
     )
 
 
@@ -134,7 +134,7 @@ def _term(
     draw: Draw,
     closed: bool = False,
 ) -> GradientProblem:
-    rows, latent = sizes(rng, 2)
+    rows, latent = random_sizes(rng, 2)
     slope = rng.standard_normal(latent)
     shapes = parts(latent)[1].parameter_shapes()
 
@@ -151,7 +151,7 @@ def _term(
         posterior, prior = parts(latent)
         return _Term(slope, posterior, prior, divergence(posterior, prior))
 
-    return of_module(
+    return module_gradient_problem(
         make,
         lambda module, dterm: module.gradients(dterm),
         formula,
@@ -178,7 +178,12 @@ def _monte_carlo(rng: np.random.Generator) -> GradientProblem:
 
 
 def _of_ones_own(rng: np.random.Generator) -> GradientProblem:
-    return _term(rng, lambda latent: (Squashed(), TwoBumps(latent)), lambda q, p: p.kl(q, exact=True), squashed_draw)
+    return _term(
+        rng,
+        lambda latent: (TanhGaussian(), TwoComponentMixture(latent)),
+        lambda q, p: p.kl(q, exact=True),
+        tanh_gaussian_draw,
+    )
 
 
 class _ByDimension:
@@ -216,8 +221,8 @@ DIVERGENCES = (
     CheckedModule("DiagonalGaussian, all gradients", (DiagonalGaussian,), _all_at_once),
     CheckedModule("StandardNormal", (StandardNormal,), _prior),
     CheckedModule("ExactKL", (ExactKL,), _exact),
-    CheckedModule("ExactKL, by dimension", (ExactKL,), _by_dimension),
+    CheckedModule("ExactKL, per dimension", (ExactKL,), _by_dimension),
     CheckedModule("MonteCarloKL", (MonteCarloKL,), _monte_carlo),
-    CheckedModule("MonteCarloKL, own parts", (MonteCarloKL, Squashed, TwoBumps), _of_ones_own),
+    CheckedModule("MonteCarloKL, custom parts", (MonteCarloKL, TanhGaussian, TwoComponentMixture), _of_ones_own),
     CheckedModule("GaussianDrawKL", (GaussianDrawKL,), _gaussian_draw),
 )

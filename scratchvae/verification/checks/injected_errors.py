@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from scratchvae.verification.checked_modules import CHECKED_MODULES
 from scratchvae.verification.checks.check import Check, Measurement
 from scratchvae.verification.comparison import compare
-from scratchvae.verification.oracles import Oracle, get_oracle, missing
+from scratchvae.verification.oracles import Oracle, get_oracle, install_hint
 from scratchvae.verification.problem import GradientProblem
-from scratchvae.verification.subjects import CHECKED_MODULES
 
 PERCENT = 1.01
 UNIT = 1e-9
 
 
-def planted(problem: GradientProblem) -> GradientProblem:
+def with_one_percent_errors(problem: GradientProblem) -> GradientProblem:
     """The same problem in a unit so large that all its numbers are small, and each of its gradients 1 % too long."""
 
     def formula(oracle: Oracle) -> Any:
@@ -34,7 +34,7 @@ def planted(problem: GradientProblem) -> GradientProblem:
     )
 
 
-def missed(oracle: Oracle | None, seed: int) -> list[str]:
+def undetected_errors(oracle: Oracle | None, seed: int) -> list[str]:
     """The gradients, by subject and input, in which an error of 1 % goes unnoticed. One that is 0 has none."""
     names = []
     for subject in CHECKED_MODULES.values():
@@ -44,8 +44,8 @@ def missed(oracle: Oracle | None, seed: int) -> list[str]:
         inputs = list(problem.inputs.values())
         dy = np.ones(np.shape(problem.forward(*inputs)))
         there = [bool(np.any(gradient)) for gradient in problem.vjp(dy, *inputs)]
-        finding = compare(planted(problem), oracle, seed)
-        found = finding.complaints if finding else {}
+        finding = compare(with_one_percent_errors(problem), oracle, seed)
+        found = finding.failures if finding else {}
         names += [
             f"{subject.name}: d{name}"
             for name, is_there in zip(problem.inputs, there, strict=True)
@@ -55,10 +55,10 @@ def missed(oracle: Oracle | None, seed: int) -> list[str]:
 
 
 def _measure(seed: int) -> dict[str, Measurement]:
-    found = {"by finite differences": Measurement(float(len(missed(None, seed))), 0.0)}
-    if missing("autograd") is None:
-        found["by autograd"] = Measurement(float(len(missed(get_oracle("autograd"), seed))), 0.0)
+    found = {"by finite differences": Measurement(float(len(undetected_errors(None, seed))), 0.0)}
+    if install_hint("autograd") is None:
+        found["by autograd"] = Measurement(float(len(undetected_errors(get_oracle("autograd"), seed))), 0.0)
     return found
 
 
-PLANTED = (Check("planted errors of 1 % missed", "gradients", _measure),)
+INJECTED_ERRORS = (Check("undetected errors of 1 %", "gradients", _measure),)

@@ -11,11 +11,11 @@ import numpy as np
 from scratchvae.backend import NUMPY, Array
 from scratchvae.memory import BatchBuffers
 from scratchvae.objectives import ELBO, ImportanceWeighted, Objective
+from scratchvae.verification.checked_modules.probability import between
+from scratchvae.verification.checked_modules.random_inputs import random_sizes
 from scratchvae.verification.formulas import log_add
 from scratchvae.verification.oracles import Oracle
 from scratchvae.verification.problem import CheckedModule, GradientProblem, PerDtype
-from scratchvae.verification.subjects.draws import sizes
-from scratchvae.verification.subjects.probability import between
 
 
 def _of_objective(
@@ -48,7 +48,7 @@ def _of_objective(
 
 
 def _elbo(rng: np.random.Generator) -> GradientProblem:
-    (rows,) = sizes(rng, 1)
+    (rows,) = random_sizes(rng, 1)
     beta, weight = float(rng.choice([0.0, 0.5, 1.0, 4.0])), float(rng.choice([0.0, 0.25, 1.0]))
     return _of_objective(
         lambda: ELBO(beta),
@@ -62,7 +62,7 @@ def _elbo(rng: np.random.Generator) -> GradientProblem:
 
 # Σ_j max(λ, k_j) of the means k_j over the batch, with max(λ, k) = λ + relu(k − λ)
 def _with_free_bits(rng: np.random.Generator) -> GradientProblem:
-    rows, latent = sizes(rng, 2)
+    rows, latent = random_sizes(rng, 2)
     beta, weight = float(rng.choice([0.5, 1.0, 4.0])), float(rng.choice([0.25, 1.0]))
     kl = 5 * rng.random((rows, latent))
     free = between(kl.mean(axis=0), rng)
@@ -78,7 +78,7 @@ def _with_free_bits(rng: np.random.Generator) -> GradientProblem:
 
 
 def _importance_weighted(rng: np.random.Generator) -> GradientProblem:
-    rows, draws = sizes(rng, 2)
+    rows, draws = random_sizes(rng, 2)
     weight = float(rng.choice([0.0, 0.25, 1.0]))
 
     def formula(oracle: Oracle) -> Any:

@@ -12,10 +12,10 @@ from scratchvae.models import VAE
 from scratchvae.optim import SGD
 from scratchvae.rng import fill_random, generator
 from scratchvae.training import Trainer
-from scratchvae.verification.model_problem import DTYPE_NAMES, loss_of, of_model
+from scratchvae.verification.checked_modules.models import random_model
+from scratchvae.verification.model_problem import DTYPE_NAMES, loss_of, model_gradient_problem
 from scratchvae.verification.oracles import Oracle
 from scratchvae.verification.problem import CheckedModule, GradientProblem, PerDtype, StepProblem
-from scratchvae.verification.subjects.models import random_model
 
 LR = 0.01  # small enough for any model that is drawn to go down
 
@@ -25,7 +25,7 @@ def _trained(rng: np.random.Generator) -> GradientProblem:
     trainer = Trainer(model, lr=0.05, seed=int(rng.integers(1000)))
     for rows in (7, 5, 1):
         trainer.step(rng.random((rows, model.input_dim)))
-    return of_model(model, x, eps)
+    return model_gradient_problem(model, x, eps)
 
 
 # What an embedder calls, from the front door: the gradient must be that of the ELBO as it is told.
@@ -115,7 +115,7 @@ def _descended(
     for updates, x in enumerate(batches):
         twin.theta[...] = theta
         eps = fill_random(np.empty((len(x), model.noise_dim), dtype), noise.standard_normal)
-        problem = of_model(twin, x, eps, kl_weight=kl_weight(updates))
+        problem = model_gradient_problem(twin, x, eps, kl_weight=kl_weight(updates))
         _, _, *gradients = oracle.vjp(problem.formula(oracle), np.ones(()), *problem.inputs.values())
         theta -= LR * np.concatenate([gradient.ravel() for gradient in gradients])
     return theta
@@ -123,7 +123,7 @@ def _descended(
 
 TRAINING = (
     CheckedModule("VAE.loss_and_grads", (VAE,), _front_door),
-    CheckedModule("VAE-after-steps", (VAE,), _trained),
+    CheckedModule("VAE after training steps", (VAE,), _trained),
     CheckedModule("Trainer.step", (Trainer,), _step),
     CheckedModule("Trainer.fit", (Trainer,), _fit),
 )

@@ -15,7 +15,7 @@ from scratchvae.probability import (
 )
 from scratchvae.verification.museum.known_bug import KnownBug, Patch
 
-IN_PIECES = (
+FORMULA_BUGS = (
     KnownBug(
         1,
         "noise scaled by exp(log σ²), not by exp(½ log σ²)",
@@ -167,7 +167,7 @@ IN_PIECES = (
             ),
         ),
         ("Adam by autograd", "AdamW by autograd"),
-        ("VAE-after-steps by autograd",),
+        ("VAE after training steps by autograd",),
     ),
     KnownBug(
         18,

@@ -9,9 +9,9 @@ import numpy as np
 
 from scratchvae.backend import Array
 from scratchvae.optim import SGD, Adam, AdamW, Optimizer, clip_by_global_norm
+from scratchvae.verification.checked_modules.random_inputs import random_sizes
 from scratchvae.verification.oracles import AdamSettings, Oracle
 from scratchvae.verification.problem import CheckedModule, StepProblem
-from scratchvae.verification.subjects.draws import sizes
 
 STEPS = 50
 
@@ -19,7 +19,7 @@ STEPS = 50
 def _steps(
     rng: np.random.Generator, make: Callable[[], Optimizer], published: Callable[[Oracle, list[Array], Array], Array]
 ) -> StepProblem:
-    (size,) = sizes(rng, 1)
+    (size,) = random_sizes(rng, 1)
     gradients = {f"gradient {t}": rng.standard_normal(size) * 10.0 ** (t % 5 - 2) for t in range(STEPS)}
 
     def ours(theta: Array, *gradients: Array) -> Array:
@@ -63,7 +63,7 @@ def _clipping(rng: np.random.Generator) -> StepProblem:
     def published(oracle: Oracle, dtype: np.dtype[Any], gradient: Array) -> Array:
         return oracle.value(lambda g: g / (g**2).sum() ** 0.5 * limit if (g**2).sum() > limit**2 else g, gradient)
 
-    return StepProblem({"gradient": rng.standard_normal(sizes(rng, 1))}, ours, published)
+    return StepProblem({"gradient": rng.standard_normal(random_sizes(rng, 1))}, ours, published)
 
 
 OPTIMIZERS = (

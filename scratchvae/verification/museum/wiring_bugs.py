@@ -11,7 +11,7 @@ from scratchvae.training import Trainer
 from scratchvae.training.callbacks import HistoryRecorder
 from scratchvae.verification.museum.known_bug import KnownBug, Patch
 
-IN_WIRING = (
+WIRING_BUGS = (
     KnownBug(
         5,
         "the decoder updated before the encoder's backward has run",
@@ -42,7 +42,11 @@ IN_WIRING = (
                 "self.first = getattr(self, 'first', self.W.copy())\n    self.xp.matmul(dy, self.first.T, out=dx)",
             ),
         ),
-        ("VAE-after-steps by autograd", "VAE-after-steps by finite-difference", "Trainer.step by autograd"),
+        (
+            "VAE after training steps by autograd",
+            "VAE after training steps by finite-difference",
+            "Trainer.step by autograd",
+        ),
         ("VAE by autograd", "VAE by finite-difference", "Linear by finite-difference"),
     ),
     KnownBug(
@@ -58,7 +62,7 @@ IN_WIRING = (
             ),
         ),
         ("draws: rows independent",),
-        ("VAE-after-steps by autograd", "VAE by finite-difference"),
+        ("VAE after training steps by autograd", "VAE by finite-difference"),
     ),
     KnownBug(
         9,
@@ -114,7 +118,7 @@ IN_WIRING = (
                 "return Epoch(number, -reconstruction, recon",
             ),
         ),
-        ("loss told and trained",),
+        ("reported and trained loss",),
         ("VAE by autograd", "VAE by finite-difference", "Trainer.step by autograd", "Trainer.fit by autograd"),
     ),
     KnownBug(
@@ -137,7 +141,7 @@ IN_WIRING = (
         "a negative log-likelihood with the wrong sign",
         "The tests asserted the wrong sign.",
         (Patch(Objective, "loss", "return -self.xp.mean(terms.value)", "return self.xp.mean(terms.value)"),),
-        ("known likelihood", "loss told and trained", "ELBO by autograd", "ImportanceWeighted by autograd"),
+        ("known likelihood", "reported and trained loss", "ELBO by autograd", "ImportanceWeighted by autograd"),
     ),
     KnownBug(
         20,
@@ -151,7 +155,7 @@ IN_WIRING = (
                 "elif error <= self.tolerance or difference <= self.tolerance:",
             ),
         ),
-        ("planted errors of 1 % missed",),
+        ("undetected errors of 1 %",),
         ("Linear by finite-difference", "VAE by finite-difference"),
     ),
 )

@@ -13,13 +13,18 @@ from scratchvae.models.draws import Draws
 from scratchvae.models.model import HIDDEN
 from scratchvae.objectives import ELBO, ImportanceWeighted
 from scratchvae.probability import GaussianDrawKL, MonteCarloKL
+from scratchvae.verification.checked_modules.custom_parts import (
+    TanhGaussian,
+    TwoComponentMixture,
+    mixture_log_prob,
+    tanh_gaussian_draw,
+)
+from scratchvae.verification.checked_modules.models import random_model, run_larger_batch
+from scratchvae.verification.checked_modules.random_inputs import random_one_hot
 from scratchvae.verification.formulas import Draw, gaussian_draw
-from scratchvae.verification.model_problem import of_model
+from scratchvae.verification.model_problem import model_gradient_problem
 from scratchvae.verification.oracles import Oracle
 from scratchvae.verification.problem import CheckedModule, GradientProblem
-from scratchvae.verification.subjects.draws import one_hot_rows
-from scratchvae.verification.subjects.models import random_model, see_a_taller_batch
-from scratchvae.verification.subjects.own_parts import Squashed, TwoBumps, bumps, squashed_draw
 
 UNUSED = {"hidden": HIDDEN, "activation": "relu"}  # beside networks of one's own
 
@@ -44,15 +49,15 @@ def _composed(
         own["beta"] = 1.0
     model = kind(**{**plain.config, **own})
     model.theta[...] += 0.1 * rng.standard_normal(model.theta.size)
-    see_a_taller_batch(rng, model, len(x))
-    return of_model(
+    run_larger_batch(rng, model, len(x))
+    return model_gradient_problem(
         model,
         x,
         rng.standard_normal((len(x), model.noise_dim)),
         np.where(rng.random(x.shape) < 0.3, 0.0, x) if rng.random() < 0.5 else None,
         float(rng.choice([0.25, 1.0])),
         np.less(rng.random(x.shape), 0.3) if model.config["missing"] else None,
-        one_hot_rows(rng, len(x), model.classes, some=kind is SemiSupervisedVAE) if model.classes else None,
+        random_one_hot(rng, len(x), model.classes, some=kind is SemiSupervisedVAE) if model.classes else None,
         draw,
     )
 
@@ -82,16 +87,16 @@ def _several_draws(model: VAE) -> dict[str, Any]:
 
 
 def _prior(model: VAE) -> dict[str, Any]:
-    return {"prior": TwoBumps(model.latent_dim)}
+    return {"prior": TwoComponentMixture(model.latent_dim)}
 
 
 def _posterior_and_prior(model: VAE) -> dict[str, Any]:
-    return {"posterior": Squashed(), **_prior(model)}
+    return {"posterior": TanhGaussian(), **_prior(model)}
 
 
 def _bumpy_draw(oracle: Oracle, params: dict[str, Any], h: Any, eps: Any) -> tuple[Any, Any, Any]:
     z, log_q, _ = gaussian_draw(oracle, params, h, eps)
-    return z, log_q, bumps(oracle, params["prior.a"], z)
+    return z, log_q, mixture_log_prob(oracle, params["prior.a"], z)
 
 
 def _subject(
@@ -105,21 +110,21 @@ def _subject(
 
 
 COMPOSED = (
-    _subject("VAE, own networks", (VAE,), _networks),
-    _subject("VAE, own networks, incomplete", (VAE,), _networks, missing=True),
-    _subject("VAE, own ELBO", (VAE, ELBO), lambda model: {"objective": ELBO(model.config["beta"])}),
+    _subject("VAE, custom networks", (VAE,), _networks),
+    _subject("VAE, custom networks, missing data", (VAE,), _networks, missing=True),
+    _subject("VAE, custom ELBO", (VAE, ELBO), lambda model: {"objective": ELBO(model.config["beta"])}),
     _subject("VAE, KL of one draw", (VAE, GaussianDrawKL), lambda model: {"objective": OneDraw(model.config["beta"])}),
     _subject("VAE, several draws", (VAE, ImportanceWeighted, Draws), _several_draws),
-    _subject("VAE, several draws, incomplete", (VAE, ImportanceWeighted, Draws), _several_draws, missing=True),
-    _subject("VAE, own prior", (VAE, MonteCarloKL), _prior, _bumpy_draw),
-    _subject("VAE, own posterior and prior", (VAE, MonteCarloKL), _posterior_and_prior, squashed_draw),
+    _subject("VAE, several draws, missing data", (VAE, ImportanceWeighted, Draws), _several_draws, missing=True),
+    _subject("VAE, custom prior", (VAE, MonteCarloKL), _prior, _bumpy_draw),
+    _subject("VAE, custom posterior and prior", (VAE, MonteCarloKL), _posterior_and_prior, tanh_gaussian_draw),
     _subject(
-        "VAE, own posterior, several draws",
+        "VAE, custom posterior, several draws",
         (VAE, MonteCarloKL, Draws),
         lambda model: {**_posterior_and_prior(model), **_several_draws(model)},
-        squashed_draw,
+        tanh_gaussian_draw,
     ),
-    _subject("ConditionalVAE, own networks", (ConditionalVAE,), _conditional_networks, classes=3),
+    _subject("ConditionalVAE, custom networks", (ConditionalVAE,), _conditional_networks, classes=3),
     _subject("ConditionalVAE, several draws", (ConditionalVAE, Draws), _several_draws, classes=3),
-    _subject("SemiSupervisedVAE, own prior", (SemiSupervisedVAE,), _prior, _bumpy_draw, classes=3, alpha=0.7),
+    _subject("SemiSupervisedVAE, custom prior", (SemiSupervisedVAE,), _prior, _bumpy_draw, classes=3, alpha=0.7),
 )

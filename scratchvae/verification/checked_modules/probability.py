@@ -21,14 +21,14 @@ from scratchvae.probability import (
     Split,
 )
 from scratchvae.verification import formulas
+from scratchvae.verification.checked_modules.random_inputs import random_sizes
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import CheckedModule, GradientProblem, of_module
-from scratchvae.verification.subjects.draws import sizes
+from scratchvae.verification.problem import CheckedModule, GradientProblem, module_gradient_problem
 
 
 def _split(rng: np.random.Generator) -> GradientProblem:
-    batch, half = sizes(rng, 2)
-    problem = of_module(
+    batch, half = random_sizes(rng, 2)
+    problem = module_gradient_problem(
         Split,
         lambda split, dy: [split.backward(dy[:, :half], dy[:, half:])],
         lambda oracle: lambda x: x * 1.0,
@@ -38,8 +38,8 @@ def _split(rng: np.random.Generator) -> GradientProblem:
 
 
 def _reparameterize(rng: np.random.Generator) -> GradientProblem:
-    shape = sizes(rng, 2)
-    return of_module(
+    shape = random_sizes(rng, 2)
+    return module_gradient_problem(
         Reparameterize,
         lambda sampler, dz: [*sampler.backward(dz), sampler.backward_noise(dz)],
         lambda oracle: oracle.reparameterize,
@@ -50,9 +50,9 @@ def _reparameterize(rng: np.random.Generator) -> GradientProblem:
 
 
 def _gaussian_kl(rng: np.random.Generator) -> GradientProblem:
-    shape = sizes(rng, 2)
+    shape = random_sizes(rng, 2)
 
-    return of_module(
+    return module_gradient_problem(
         GaussianKL,
         lambda kl, dkl: kl.backward(dkl),
         lambda oracle: oracle.gaussian_kl,
@@ -71,7 +71,7 @@ def between(means: Array, rng: np.random.Generator) -> float:
 
 
 def _free_bits(rng: np.random.Generator) -> GradientProblem:
-    per_dimension = rng.random(sizes(rng, 2))
+    per_dimension = rng.random(random_sizes(rng, 2))
     means = per_dimension.mean(axis=0)
     free = between(means, rng)
 
@@ -82,13 +82,13 @@ def _free_bits(rng: np.random.Generator) -> GradientProblem:
 
         return charged
 
-    return of_module(
+    return module_gradient_problem(
         lambda: FreeBits(free), lambda unit, dcharged: [unit.backward(dcharged)], formula, per_dimension=per_dimension
     )
 
 
 def _kl_per_dimension(rng: np.random.Generator) -> GradientProblem:
-    shape = sizes(rng, 2)
+    shape = random_sizes(rng, 2)
 
     class PerDimension(GaussianKL):
         def forward(self, mu: Array, logvar: Array) -> Array:
@@ -98,7 +98,7 @@ def _kl_per_dimension(rng: np.random.Generator) -> GradientProblem:
     def formula(oracle: Oracle) -> Any:
         return lambda mu, logvar: oracle.gaussian_kl(mu.reshape(-1, 1), logvar.reshape(-1, 1)).reshape(shape)
 
-    return of_module(
+    return module_gradient_problem(
         PerDimension,
         lambda kl, dper_dimension: kl.backward(dper_dimension),
         formula,
@@ -111,8 +111,8 @@ def _on_logits(
     kind: type[Likelihood], formula: Callable[[Oracle], Callable[..., Any]]
 ) -> Callable[[np.random.Generator], GradientProblem]:
     def draw(rng: np.random.Generator) -> GradientProblem:
-        shape = sizes(rng, 2)
-        return of_module(
+        shape = random_sizes(rng, 2)
+        return module_gradient_problem(
             kind,
             lambda likelihood, dlog: [likelihood.backward(dlog), likelihood.backward_data(dlog)],
             formula,
@@ -124,8 +124,8 @@ def _on_logits(
 
 
 def _gaussian(rng: np.random.Generator) -> GradientProblem:
-    shape, sigma = sizes(rng, 2), float(rng.choice([0.1, 1.0, 3.0]))
-    return of_module(
+    shape, sigma = random_sizes(rng, 2), float(rng.choice([0.1, 1.0, 3.0]))
+    return module_gradient_problem(
         lambda: Gaussian(sigma),
         lambda likelihood, dlog: [likelihood.backward(dlog), likelihood.backward_data(dlog)],
         lambda oracle: lambda mu, x: oracle.gaussian(mu, oracle.constant(np.full(1, 2 * np.log(sigma))), x),
@@ -136,10 +136,10 @@ def _gaussian(rng: np.random.Generator) -> GradientProblem:
 
 # Some r are close to the bound of log σ², and below it.
 def _gaussian_heteroscedastic(rng: np.random.Generator) -> GradientProblem:
-    rows, width = sizes(rng, 2)
+    rows, width = random_sizes(rng, 2)
     mu, r = rng.standard_normal((2, rows, width))
     r -= rng.choice([0.0, 12.0], r.shape, p=[0.7, 0.3])
-    return of_module(
+    return module_gradient_problem(
         GaussianHeteroscedastic,
         lambda likelihood, dlog: [likelihood.backward(dlog), likelihood.backward_data(dlog)],
         lambda oracle: lambda outputs, x: formulas.gaussian_heteroscedastic(oracle, outputs, x),
@@ -159,8 +159,8 @@ class _Learnt(GaussianLearned):
 
 
 def _gaussian_learned(rng: np.random.Generator) -> GradientProblem:
-    shape = sizes(rng, 2)
-    return of_module(
+    shape = random_sizes(rng, 2)
+    return module_gradient_problem(
         _Learnt,
         lambda likelihood, dlog: [likelihood.backward(dlog), likelihood.backward_data(dlog), likelihood.dlogvar],
         lambda oracle: lambda mu, x, logvar: oracle.gaussian(mu, logvar, x),
@@ -174,7 +174,7 @@ DENSITIES = (
     CheckedModule("Split", (Split,), _split),
     CheckedModule("Reparameterize", (Reparameterize,), _reparameterize),
     CheckedModule("GaussianKL", (GaussianKL,), _gaussian_kl),
-    CheckedModule("GaussianKL, by dimension", (GaussianKL,), _kl_per_dimension),
+    CheckedModule("GaussianKL, per dimension", (GaussianKL,), _kl_per_dimension),
     CheckedModule("FreeBits", (FreeBits,), _free_bits),
     CheckedModule("Bernoulli", (Bernoulli,), _on_logits(Bernoulli, lambda oracle: oracle.bernoulli)),
     CheckedModule(

@@ -10,9 +10,9 @@ from scratchvae import layers
 from scratchvae.backend import Array
 from scratchvae.models.network import ACTIVATIONS, mlp
 from scratchvae.verification import formulas
+from scratchvae.verification.checked_modules.random_inputs import away_from_zero, random_sizes
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import CheckedModule, GradientProblem, of_module, with_hidden
-from scratchvae.verification.subjects.draws import off_zero, sizes
+from scratchvae.verification.problem import CheckedModule, GradientProblem, module_gradient_problem, with_missing_values
 
 SMOOTH = ("tanh", "sigmoid", "softplus", "silu", "gelu")
 
@@ -21,11 +21,11 @@ def _activation(name: str) -> CheckedModule:
     kind = ACTIVATIONS[name]
 
     def draw(rng: np.random.Generator) -> GradientProblem:
-        return of_module(
+        return module_gradient_problem(
             kind,
             lambda layer, dy: [layer.backward(dy)],
             lambda oracle: getattr(oracle, name),
-            x=off_zero(rng.standard_normal(sizes(rng, 2))),
+            x=away_from_zero(rng.standard_normal(random_sizes(rng, 2))),
         )
 
     return CheckedModule(kind.__name__, (kind,), draw)
@@ -52,7 +52,7 @@ class _Chain(layers.Sequential):
 
 def _chain(name: str, covers: tuple[type, ...], depth: int) -> CheckedModule:
     def draw(rng: np.random.Generator) -> GradientProblem:
-        batch, *widths = sizes(rng, depth + 2)
+        batch, *widths = random_sizes(rng, depth + 2)
         activation = str(rng.choice(SMOOTH))
         shapes = mlp(tuple(widths), activation).parameter_shapes()
 
@@ -63,7 +63,7 @@ def _chain(name: str, covers: tuple[type, ...], depth: int) -> CheckedModule:
 
             return f
 
-        return of_module(
+        return module_gradient_problem(
             lambda: _Chain(*mlp(tuple(widths), activation).layers),
             lambda chain, dy: chain.gradients(dy),
             formula,
@@ -75,20 +75,20 @@ def _chain(name: str, covers: tuple[type, ...], depth: int) -> CheckedModule:
 
 
 def _nan_to_zero(rng: np.random.Generator) -> GradientProblem:
-    shape = sizes(rng, 2)
+    shape = random_sizes(rng, 2)
     hidden = rng.random(shape) < 0.5
-    problem = of_module(
+    problem = module_gradient_problem(
         lambda: layers.NaNToZero(layers.Tanh()),
         lambda layer, dy: [layer.backward(dy)],
         lambda oracle: lambda x: oracle.tanh(x * oracle.constant(1.0 - hidden)),
         x=rng.standard_normal(shape),
     )
-    return with_hidden(problem, hidden)
+    return with_missing_values(problem, hidden)
 
 
 def _repeat(rng: np.random.Generator) -> GradientProblem:
-    rows, width, times = sizes(rng, 3)
-    return of_module(
+    rows, width, times = random_sizes(rng, 3)
+    return module_gradient_problem(
         lambda: layers.Repeat(times),
         lambda repeat, dy: [repeat.backward(dy)],
         lambda oracle: lambda x: (x[:, None] + oracle.constant(np.zeros((1, times, 1)))).reshape(-1, width),

@@ -11,21 +11,21 @@ from scratchvae.models import IWAE, VAE, Model
 from scratchvae.models.parts import LIKELIHOODS, check_sigma, make_likelihood
 from scratchvae.probability import ImportanceBound, LogDensityRatio, MaskedLikelihood
 from scratchvae.verification import formulas
-from scratchvae.verification.model_problem import of_model
+from scratchvae.verification.checked_modules.models import random_model
+from scratchvae.verification.checked_modules.random_inputs import random_sizes
+from scratchvae.verification.model_problem import model_gradient_problem
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import CheckedModule, GradientProblem, of_module, with_hidden
-from scratchvae.verification.subjects.draws import sizes
-from scratchvae.verification.subjects.models import random_model
+from scratchvae.verification.problem import CheckedModule, GradientProblem, module_gradient_problem, with_missing_values
 
 
 def _masked_likelihood(rng: np.random.Generator) -> GradientProblem:
-    shape, name = sizes(rng, 2), str(rng.choice(list(LIKELIHOODS)))
+    shape, name = random_sizes(rng, 2), str(rng.choice(list(LIKELIHOODS)))
     hidden = rng.random(shape) < 0.5
     sigma = check_sigma(None, name)
     of = make_likelihood(name, sigma)
     outputs = 3 * rng.standard_normal((shape[0], shape[1] * of.outputs_per_dimension))
     params, config = {"likelihood.logvar": np.zeros(1)}, {"likelihood": name, "sigma": sigma}
-    problem = of_module(
+    problem = module_gradient_problem(
         lambda: MaskedLikelihood(make_likelihood(name, sigma)),
         lambda likelihood, dlog: [likelihood.backward(dlog), likelihood.backward_data(dlog)],
         lambda oracle: (
@@ -41,12 +41,12 @@ def _masked_likelihood(rng: np.random.Generator) -> GradientProblem:
         outputs=outputs,
         x=rng.random(shape),
     )
-    return with_hidden(problem, hidden)
+    return with_missing_values(problem, hidden)
 
 
 def _log_density_ratio(rng: np.random.Generator) -> GradientProblem:
-    shape = sizes(rng, 2)
-    return of_module(
+    shape = random_sizes(rng, 2)
+    return module_gradient_problem(
         LogDensityRatio,
         lambda ratio, dlog: ratio.backward(dlog),
         lambda oracle: lambda z, eps, logvar: ((eps**2 + logvar - z**2) / 2).sum(1),
@@ -57,7 +57,7 @@ def _log_density_ratio(rng: np.random.Generator) -> GradientProblem:
 
 
 def _importance_bound(rng: np.random.Generator) -> GradientProblem:
-    rows, draws = sizes(rng, 2)
+    rows, draws = random_sizes(rng, 2)
 
     def formula(oracle: Oracle) -> Any:
         def bound(log_w: Any) -> Any:
@@ -68,7 +68,7 @@ def _importance_bound(rng: np.random.Generator) -> GradientProblem:
 
         return bound
 
-    return of_module(
+    return module_gradient_problem(
         ImportanceBound,
         lambda bound, dbound: [bound.backward(dbound)],
         formula,
@@ -80,21 +80,21 @@ def _incomplete(kind: type[Model]) -> Callable[[np.random.Generator], GradientPr
     def draw(rng: np.random.Generator) -> GradientProblem:
         more: dict[str, Any] = {"importance_samples": int(rng.integers(1, 5))} if kind is IWAE else {}
         model, x, eps = random_model(rng, kind, missing=True, **more)
-        return of_model(model, x, eps, hidden=np.less(rng.random(x.shape), rng.choice([0.1, 0.5, 1.0])))
+        return model_gradient_problem(model, x, eps, hidden=np.less(rng.random(x.shape), rng.choice([0.1, 0.5, 1.0])))
 
     return draw
 
 
 def _importance_weighted(rng: np.random.Generator) -> GradientProblem:
     model, x, eps = random_model(rng, IWAE, importance_samples=int(rng.integers(1, 5)))
-    return of_model(model, x, eps, kl_weight=float(rng.choice([0.25, 1.0])))
+    return model_gradient_problem(model, x, eps, kl_weight=float(rng.choice([0.25, 1.0])))
 
 
 INCOMPLETE = (
     CheckedModule("MaskedLikelihood", (MaskedLikelihood,), _masked_likelihood),
     CheckedModule("LogDensityRatio", (LogDensityRatio,), _log_density_ratio),
     CheckedModule("ImportanceBound", (ImportanceBound,), _importance_bound),
-    CheckedModule("VAE-incomplete", (VAE,), _incomplete(VAE)),
+    CheckedModule("VAE, missing data", (VAE,), _incomplete(VAE)),
     CheckedModule("IWAE", (IWAE,), _importance_weighted),
     CheckedModule("IWAE-incomplete", (IWAE,), _incomplete(IWAE)),
 )
