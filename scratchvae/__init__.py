@@ -10,16 +10,28 @@
 Read `models/vae.py` first: what a VAE is stands there on one page.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from scratchvae import errors, layers, optim, probability
-from scratchvae.backend import get_backend, to_numpy
-from scratchvae.models import IWAE, VAE, Autoencoder, ConditionalVAE, SemiSupervisedVAE
-
 if TYPE_CHECKING:
-    from scratchvae import datasets, evaluation, gradcheck, io, objectives, plotting, training, verification
+    from scratchvae import (
+        datasets,
+        errors,
+        evaluation,
+        gradcheck,
+        io,
+        layers,
+        objectives,
+        optim,
+        plotting,
+        probability,
+        training,
+        verification,
+    )
+    from scratchvae.backend import get_backend, to_numpy
     from scratchvae.io import load, load_encoder, save
+    from scratchvae.models import IWAE, VAE, Autoencoder, ConditionalVAE, SemiSupervisedVAE
     from scratchvae.training import Trainer, score
 
 __version__ = "0.2.0"
@@ -51,19 +63,36 @@ __all__ = [
     "verification",
 ]
 
+# Subpackages and objects load at first use (PEP 562): `import scratchvae` alone loads nothing, not even NumPy.
+_PACKAGE_OF = {
+    "IWAE": "models",
+    "VAE": "models",
+    "Autoencoder": "models",
+    "ConditionalVAE": "models",
+    "SemiSupervisedVAE": "models",
+    "Trainer": "training",
+    "get_backend": "backend",
+    "load": "io",
+    "load_encoder": "io",
+    "save": "io",
+    "score": "training",
+    "to_numpy": "backend",
+}
+_INTERNAL = "arrays backend cli disk fused kernels memory models representation rng validation".split()
+_SUBPACKAGES = {*__all__, *_INTERNAL} - _PACKAGE_OF.keys()
 
-_LAZY = ("datasets", "evaluation", "gradcheck", "io", "objectives", "plotting", "training", "verification")
-_FROM = {"Trainer": "training", "score": "training", "load": "io", "load_encoder": "io", "save": "io"}
+if not TYPE_CHECKING:  # a type checker reports names that do not exist
 
-
-def __getattr__(name: str) -> Any:
-    """Enter a room above the models when it is first asked for, so that `import scratchvae` costs little over NumPy."""
-    if name in _LAZY:
-        return import_module(f"scratchvae.{name}")
-    if name in _FROM:
-        return getattr(import_module(f"scratchvae.{_FROM[name]}"), name)
-    raise AttributeError(f"module 'scratchvae' has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        """Import a subpackage, or the object of that name, at first use."""
+        if name in _SUBPACKAGES:
+            return import_module(f"scratchvae.{name}")
+        if name in _PACKAGE_OF:
+            value = getattr(import_module(f"scratchvae.{_PACKAGE_OF[name]}"), name)
+            globals()[name] = value
+            return value
+        raise AttributeError(f"module 'scratchvae' has no attribute {name!r}", name=name, obj=sys.modules[__name__])
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return [*__all__, "__doc__", "__version__"]

@@ -8,6 +8,7 @@ import numpy as np
 
 from scratchvae.disk import Array
 from scratchvae.errors import DataError
+from scratchvae.representation import join_lines
 from scratchvae.validation import short_repr
 
 
@@ -19,6 +20,9 @@ class Split(NamedTuple):
 
     images: Array
     labels: Array | None
+
+    def __repr__(self) -> str:
+        return f"<Split: {len(self.images):,} rows of {_columns(self, None)}, {_classes(self)}>"
 
 
 class Dataset(NamedTuple):
@@ -36,6 +40,13 @@ class Dataset(NamedTuple):
     test_mask: Array | None = None
     validation: Split | None = None
     factors: dict[str, Array] | None = None
+
+    def __repr__(self) -> str:
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        rows = [f"{len(part.images):,} {name}" for name, part in parts.items() if part is not None]
+        items = [f"{', '.join(rows)} rows of {_columns(self.train, self.image_shape)}", _classes(self.train, self.test)]
+        items += [] if self.factors is None else [f"factors {', '.join(self.factors)}"]
+        return join_lines(f"<Dataset {short_repr(self.name)}: ", items, ">")
 
     def part(self, name: str) -> Split:
         """The part "train", "validation", "test", or "all": every row, in the order of the source if we cut it.
@@ -62,7 +73,7 @@ def split_by_mask(name: str, rows: Split, test_mask: Array, image_shape: tuple[i
     return Dataset(name, train, test, image_shape, test_mask)
 
 
-def hold_out_a_tenth(
+def hold_out_every_tenth(
     name: str, images: Array, image_shape: tuple[int, int] | None, labels: Array | None = None
 ) -> Dataset:
     """Rows (N, D) and their labels (N,), if any, cut in two: every tenth row, counted from the tenth, is for test_mask.
@@ -90,6 +101,16 @@ def square(pixels: int) -> tuple[int, int] | None:
     """The (height, width) of rows of so many pixels, if they fill a square."""
     side = round(pixels**0.5)
     return (side, side) if side * side == pixels and side > 1 else None
+
+
+def _columns(split: Split, image_shape: tuple[int, int] | None) -> str:
+    picture = "" if image_shape is None else f" ({image_shape[0]}×{image_shape[1]})"
+    return f"{split.images.shape[-1]:,} {split.images.dtype} numbers{picture}"
+
+
+def _classes(*splits: Split) -> str:
+    labels = [np.unique(split.labels) for split in splits if split.labels is not None]
+    return f"{len(np.unique(np.concatenate(labels)))} classes" if labels else "no labels"
 
 
 def _joined(parts: list[Split], test_mask: Array | None) -> Split:

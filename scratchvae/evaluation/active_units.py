@@ -10,6 +10,7 @@ from scratchvae.backend import Array, to_numpy
 from scratchvae.errors import ConfigError
 from scratchvae.models import VAE
 from scratchvae.probability import DiagonalGaussian, GaussianKL, StandardNormal
+from scratchvae.representation import fields_repr
 from scratchvae.validation import check_type
 
 ACTIVE_ABOVE = 0.01
@@ -25,6 +26,9 @@ class ActiveUnits(NamedTuple):
     kl: Array
     variance: Array
     active: int
+
+    def __repr__(self) -> str:
+        return fields_repr(self)
 
 
 def active_units(vae: VAE, images: Any, labels: Any = None) -> ActiveUnits:

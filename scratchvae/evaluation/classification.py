@@ -10,6 +10,7 @@ import numpy as np
 from scratchvae.backend import Array, to_numpy
 from scratchvae.models import SemiSupervisedVAE
 from scratchvae.models.labels import check_labels
+from scratchvae.representation import fields_repr
 from scratchvae.validation import check_type
 
 
@@ -25,6 +26,9 @@ class Classification(NamedTuple):
     log_loss: float
     confusion: Array
     rows: int
+
+    def __repr__(self) -> str:
+        return fields_repr(self)
 
     @property
     def error(self) -> float:

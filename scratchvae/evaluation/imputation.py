@@ -9,6 +9,7 @@ import numpy as np
 
 from scratchvae.arrays import as_real_array, to_host
 from scratchvae.errors import DTypeError, ShapeError
+from scratchvae.representation import fields_repr
 
 
 class ImputationError(NamedTuple):
@@ -17,6 +18,9 @@ class ImputationError(NamedTuple):
     value: float
     standard_error: float
     entries: int
+
+    def __repr__(self) -> str:
+        return fields_repr(self)
 
 
 # value = Σ_n s_n / Σ_n h_n, with s_n the squared error and h_n the number of hidden entries of row n: a ratio of two

@@ -10,6 +10,7 @@ import numpy as np
 from scratchvae.arrays import as_real_array
 from scratchvae.backend import Array
 from scratchvae.errors import RangeError, ShapeError
+from scratchvae.representation import fields_repr
 from scratchvae.validation import check_int, check_type
 
 
@@ -28,6 +29,9 @@ class MutualInformationGap(NamedTuple):
     information: Array
     entropy: Array
     names: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return fields_repr(self)
 
 
 def mutual_information_gap(codes: Any, factors: Mapping[str, Any], bins: int = 20) -> MutualInformationGap:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import floor, log10
 
 from scratchvae.gradcheck.finite_difference import Array
+from scratchvae.representation import fit_lines, html_table, shorten, table_lines, wrap
 from scratchvae.validation import check_choice
 
 AGREES = "agrees"
@@ -13,6 +14,9 @@ WRONG = "wrong"
 KINK = "kink"
 UNRESOLVED = "unresolved"
 NOT_FINITE = "not finite"
+
+SHOWN = 8  # inputs in the table of `repr`
+NAME = 30  # characters of an input's name in it
 
 _EXPLANATIONS = {
     AGREES: "",
@@ -24,7 +28,7 @@ _EXPLANATIONS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Argument:
     """The result for one input of f: ⟨dy, J u⟩ by finite differences and ⟨vjp(dy), u⟩, where they differ most.
 
@@ -53,6 +57,10 @@ class Argument:
     dy: Array
     coordinate: tuple[int, ...] | None
 
+    def __repr__(self) -> str:
+        text = f"<Argument {shorten(self.name)} {self.shape}: {self.verdict}, error {self.error:.1e}>"
+        return wrap(f"{text[:-1]}; {self.explanation}>" if self.explanation else text)
+
     @property
     def explanation(self) -> str:
         """The numbers behind the verdict, and what to do; empty if the gradient agrees."""
@@ -62,7 +70,7 @@ class Argument:
         return f"at [{', '.join(map(str, self.coordinate))}]: {text}" if text and self.coordinate else text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """The results of `check`, one for each input; true if every gradient agrees. Prints as a table with `notes`."""
 
@@ -96,11 +104,26 @@ class Report:
         by_name = {argument.name: argument for argument in self.arguments}
         return by_name[check_choice("input", name, tuple(by_name))]
 
+    def __repr__(self) -> str:
+        rows = table_lines(self._table(), left=2)
+        reasons = [f"{shorten(a.name, NAME)}: {a.explanation}" for a in self._shown() if a.explanation]
+        return fit_lines("\n".join([*rows, *map(wrap, [*reasons, self._summary(), *self.notes])]))
+
+    def _repr_html_(self) -> str:
+        header, *rows = self._table()
+        reasons = ["", *(argument.explanation for argument in self._shown())]
+        cells = [[*row, reason] for row, reason in zip([header, *rows], reasons, strict=False)]
+        cells += [[*row, ""] for row in rows[len(cells) - 1 :]]
+        return html_table("Gradient check", cells, [self._summary(), *self.notes])
+
     def __str__(self) -> str:
         cells = [("input", "shape", "error", "verdict", "")]
         cells += [(a.name, str(a.shape), f"{a.error:.1e}", a.verdict, a.explanation) for a in self.arguments]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
+        return "\n".join(line.rstrip() for line in [*lines, self._summary(), *self.notes])
+
+    def _summary(self) -> str:
         wrong = sum(a.verdict in (WRONG, NOT_FINITE) for a in self.arguments)
         undecided = sum(a.verdict in (KINK, UNRESOLVED) for a in self.arguments)
         counts = {"WRONG": wrong, "NOT JUDGED": undecided}
@@ -108,4 +131,16 @@ class Report:
         summary = ", ".join(failed) or "every gradient agrees"
         precision = "long double" if self.long_double else "double"
         settings = f"tolerance {self.tolerance:g}, seed {self.seed}, {self.directions} directions, f in {precision}"
-        return "\n".join(line.rstrip() for line in [*lines, f"{summary} ({settings})", *self.notes])
+        return f"{summary} ({settings})"
+
+    def _shown(self) -> list[Argument]:
+        """The first inputs, those whose gradients do not agree before the others if not all fit."""
+        if len(self.arguments) <= SHOWN:
+            return list(self.arguments)
+        return sorted(self.arguments, key=lambda argument: argument.verdict == AGREES)[:SHOWN]
+
+    def _table(self) -> list[tuple[str, ...]]:
+        rows = [("input", "shape", "error", "verdict")]
+        rows += [(shorten(a.name, NAME), str(a.shape), f"{a.error:.1e}", a.verdict) for a in self._shown()]
+        hidden = len(self.arguments) - len(rows) + 1
+        return [*rows, (f"… {hidden} more", "", "", "")] if hidden else rows

@@ -9,6 +9,7 @@ import numpy as np
 from scratchvae.backend import Array
 from scratchvae.errors import ShapeError
 from scratchvae.memory import BatchBuffers, Module, Shape, required
+from scratchvae.representation import fields_repr
 
 
 class ELBOTerms(NamedTuple):
@@ -21,6 +22,9 @@ class ELBOTerms(NamedTuple):
     value: Array
     reconstruction: Array
     kl: Array
+
+    def __repr__(self) -> str:
+        return fields_repr(self)
 
 
 class Objective(Module):

@@ -9,6 +9,7 @@ from scratchvae.backend import Array
 from scratchvae.errors import ConfigError, CopyError, ShapeError
 from scratchvae.memory import arguments_of, require_vector, require_writable, required
 from scratchvae.optim.schedules import Constant, Schedule, make_schedule
+from scratchvae.representation import call_repr
 from scratchvae.validation import check_float
 
 OptimizerT = TypeVar("OptimizerT", bound="Optimizer")
@@ -47,6 +48,8 @@ class Optimizer:
         """Raises ConfigError where it belongs to a trainer already."""
         if hasattr(self, "theta") or self._owned:
             raise ConfigError(f"this {type(self).__name__} belongs to another trainer; make one of its own for each")
+
+    __repr__ = call_repr
 
     def config(self) -> dict[str, Any]:
         """The arguments that make an optimizer of this kind again, not bound."""

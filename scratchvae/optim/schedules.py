@@ -7,6 +7,7 @@ from math import cos, pi
 from typing import Any
 
 from scratchvae.errors import ConfigError
+from scratchvae.representation import call_repr
 from scratchvae.validation import check_callable, check_float, check_int, check_positive
 
 Schedule = Callable[[int], float]
@@ -24,6 +25,8 @@ class Constant:
 
     def __init__(self, lr: float) -> None:
         self.lr = check_positive("lr", lr)
+
+    __repr__ = call_repr
 
     def __call__(self, t: int) -> float:
         """The rate of update t."""
@@ -45,6 +48,8 @@ class Cosine:
         if self.final > self.lr:
             raise ConfigError(f"Cosine({lr}, steps={steps}, final={final}): expected a final rate of at most lr")
 
+    __repr__ = call_repr
+
     def __call__(self, t: int) -> float:
         """The rate of update t."""
         return self.final + (self.lr - self.final) * 0.5 * (1.0 + cos(pi * min(t / self.steps, 1.0)))
@@ -56,6 +61,8 @@ class WarmUp:
     def __init__(self, steps: int, after: Schedule) -> None:
         self.steps = check_int("steps", steps, minimum=0)
         self.after = check_schedule("then", after)
+
+    __repr__ = call_repr
 
     def __call__(self, t: int) -> float:
         """The rate of update t."""
@@ -70,6 +77,8 @@ class ScaledSchedule:
     def __init__(self, schedule: Schedule, factor: float) -> None:
         self.schedule = check_schedule("schedule", schedule)
         self.factor = check_positive("factor", factor)
+
+    __repr__ = call_repr
 
     def __call__(self, t: int) -> float:
         """The rate of update t."""

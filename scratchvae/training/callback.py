@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from scratchvae.representation import call_repr
 from scratchvae.training.state import TrainingState
 
 SKIP, RESTART_EPOCH = "skip", "restart epoch"
@@ -29,6 +30,8 @@ class Callback:
     """
 
     rolled_back: ClassVar[bool] = True  # whether its state goes back with training, where an epoch is run again
+
+    __repr__ = call_repr
 
     def on_fit_begin(self, state: TrainingState) -> None:
         """Called before anything is changed; what raises here leaves the model as it was."""

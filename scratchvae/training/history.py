@@ -7,12 +7,16 @@ from contextlib import contextmanager
 from os import PathLike
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from scratchvae.disk import atomic_write
 from scratchvae.errors import DivergedError
+from scratchvae.representation import fields_repr, html_table, join_lines, shorten, table_lines
 from scratchvae.validation import check_path
 
 UNUSED_BELOW = 0.01  # nats: of a KL at least ½ Var μ, so that a unit which is active by Var μ > 0.02 is above it
 FULL_WEIGHT = 0.99
+SHOWN = 5  # epochs in the table of a history
 
 
 class Epoch(NamedTuple):
@@ -37,6 +41,9 @@ class Epoch(NamedTuple):
     seconds: float
     kl_weight: float = 1.0
     kl_per_dimension: tuple[float, ...] = ()
+
+    def __repr__(self) -> str:
+        return fields_repr(self)
 
     @property
     def at_full_weight(self) -> bool:
@@ -77,8 +84,38 @@ class History:
         self.halvings = 0
 
     def __repr__(self) -> str:
-        last = f", last: {self.epochs[-1]}" if self.epochs else ""
-        return f"<History of {len(self.epochs)} epochs, {self.stopped or 'running'}{last}>"
+        return "\n".join([self._caption(), *(table_lines(self._table(), left=0) if self.epochs else [])])
+
+    def _repr_html_(self) -> str:
+        return html_table(self._caption(), self._table())
+
+    def _caption(self) -> str:
+        count = f"{len(self.epochs)} epoch{'s' * (len(self.epochs) != 1)}"
+        best = self._best()
+        items = [count, shorten(self.stopped) or "running"] if self.epochs else [count]
+        if best is not None:
+            items.append(f"lowest {'loss' if best.validation is None else 'validation loss'} in epoch {best.epoch}")
+        if self.best_epoch is not None:
+            items.append(f"the model has the weights of epoch {self.best_epoch}")
+        return join_lines("History: ", items, "")
+
+    def _best(self) -> Epoch | None:
+        epochs = [epoch for epoch in self.epochs if epoch.validation is not None] or self.epochs
+        losses = [epoch.loss if epoch.validation is None else epoch.validation for epoch in epochs]
+        return epochs[int(np.nanargmin(losses))] if not np.isnan(losses).all() else None
+
+    def _table(self) -> list[list[str]]:
+        """A header, the best epoch and the last few."""
+        best = self._best()
+        shown = [epoch for epoch in self.epochs[:-SHOWN] if epoch is best] + self.epochs[-SHOWN:]
+        columns = {name: [getattr(epoch, name) for epoch in shown] for name in (*Epoch._fields[:COLUMNS], "kl_weight")}
+        columns["active units"] = [epoch.active_units for epoch in shown]
+        if all(weight == 1 for weight in columns["kl_weight"]):
+            del columns["kl_weight"]
+        if not any(epoch.kl_per_dimension for epoch in shown):
+            del columns["active units"]
+        cells = [[_cell(value) for value in values] for values in columns.values()]
+        return [[name.replace("_", " ") for name in columns], *map(list, zip(*cells, strict=True))]
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -112,6 +149,14 @@ class History:
 
 
 COLUMNS = Epoch._fields.index("seconds") + 1
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, int) or not 0.1 <= abs(value) < 1e6:
+        return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return f"{value:.2f}"
 
 
 def _write(path: str | PathLike[str], names: Iterable[str], lines: Iterable[Iterable[object]]) -> None:

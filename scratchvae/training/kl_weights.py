@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from scratchvae.errors import ConfigError
+from scratchvae.representation import call_repr
 from scratchvae.validation import check_int, check_positive
 
 KLWeight = Callable[[int], float]
@@ -19,6 +20,8 @@ class KLWarmUp:
 
     def __init__(self, steps: int) -> None:
         self.steps = check_int("steps", steps)
+
+    __repr__ = call_repr
 
     def __call__(self, t: int) -> float:
         """The weight in update t."""
@@ -40,6 +43,8 @@ class KLCycles:
             raise ConfigError(f"KLCycles({steps}, cycles={cycles}): expected no more cycles than steps")
         if self.rise > 1:
             raise ConfigError(f"rise={rise!r}: expected a share of a cycle, more than 0 and at most 1")
+
+    __repr__ = call_repr
 
     def __call__(self, t: int) -> float:
         """The weight in update t."""
