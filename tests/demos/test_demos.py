@@ -40,7 +40,8 @@ def test_every_demo_is_in_the_index_and_everything_in_the_index_is_there():
 
 
 def test_the_commands_of_the_recorded_runs_name_demos_and_options_that_are_there():
-    recorded = re.findall(r"`python demos/([a-z_]+)\.py([^`]*)`", (DEMOS / "README.md").read_text(encoding="utf-8"))
+    text = (DEMOS / "guides" / "recorded-figures.md").read_text(encoding="utf-8")
+    recorded = re.findall(r"`python demos/([a-z_]+)\.py([^`]*)`", text)
     assert recorded
     for name, words in recorded:
         text = (DEMOS / f"{name}.py").read_text(encoding="utf-8")
