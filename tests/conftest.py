@@ -9,17 +9,18 @@ from scratchvae.datasets import load
 from scratchvae.errors import BackendError
 
 settings.register_profile(
-    "house",
+    "quick",
     deadline=None,
-    max_examples=30,
+    max_examples=10,
     derandomize="CI" in os.environ,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-# for tests/mutation, which runs the tests some thousand times and asks no more than whether one fails
+settings.register_profile("thorough", settings.get_profile("quick"), max_examples=30)
+# tests/mutation runs the tests some thousand times and needs only the first failure
 settings.register_profile(
-    "mutation", settings.get_profile("house"), max_examples=5, derandomize=True, phases=[Phase.explicit, Phase.generate]
+    "mutation", settings.get_profile("quick"), max_examples=5, derandomize=True, phases=[Phase.explicit, Phase.generate]
 )
-settings.load_profile("house")
+settings.load_profile("quick")
 
 
 @pytest.fixture(scope="session")
