@@ -11,10 +11,12 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from scratchvae.validation import shorten
+
 WIDTH = 100  # characters of a line
 LINES = 20
 ITEMS = 12  # of a tuple, list or dict
-TEXT = 60  # characters of a string or of an object of unknown class
+TEXT = 60  # characters of a tuple, list or dict
 NESTING = 12  # calls inside calls
 
 
@@ -75,12 +77,6 @@ def join_lines(opening: str, items: list[str], closing: str) -> str:
             lines.append(4 * " ")
         lines[-1] += text
     return fit_lines("\n".join(line.rstrip() for line in lines))
-
-
-def shorten(text: str, length: int = TEXT) -> str:
-    """`text` on one line of at most `length` characters."""
-    text = " ".join(text.split())
-    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def table_lines(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:

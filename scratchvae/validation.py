@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
 from math import inf, nan
 from numbers import Integral, Real
 from typing import Any, TypeVar
@@ -11,10 +12,12 @@ from typing import Any, TypeVar
 from scratchvae.errors import ConfigError
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 MAX_COUNT = 2**40  # rows, steps, sizes: more than any machine can store or train
 MAX_WIDTH = 8 * MAX_COUNT  # of a layer, which may put out several numbers for each latent dimension
 MAX_SEED = 2**128 - 1  # NumPy's generators use 128 bits of a seed
 MAX_REPR = 60  # characters of a value in an error message
+MAX_MESSAGE = 200  # characters of an error message that lists choices
 
 
 def shorten(text: Any, limit: int = MAX_REPR) -> str:
@@ -30,6 +33,68 @@ def short_repr(value: Any) -> str:
     except Exception:  # an int of more than 4300 digits, or a user's own __repr__
         text = f"<{type(value).__qualname__} without a repr>"
     return shorten(text)
+
+
+def nearest(name: Any, known: Iterable[str]) -> str | None:
+    """The most similar of the `known` names, ignoring case; None if none is similar.
+
+    Names are also similar if one consists of the initials of the other, as lr and learning_rate.
+    """
+    from difflib import get_close_matches
+
+    if not isinstance(name, str):
+        return None
+    names = {_fold(candidate): candidate for candidate in known}
+    folded = _fold(name[:MAX_REPR])
+    initials = [candidate for candidate in names if folded in (_initials(candidate), candidate)]
+    initials += [candidate for candidate in names if candidate == _initials(folded)]
+    close = initials or get_close_matches(folded, names, 1)
+    return names[close[0]] if close else None
+
+
+def suggestion(name: Any, known: Iterable[str]) -> str:
+    """The question "; did you mean …?" with the nearest of the `known` names; "" if none is similar."""
+    near = nearest(name, known)
+    return "" if near is None else f"; did you mean {near!r}?"
+
+
+def _fold(name: str) -> str:
+    return name.casefold().replace("-", "_").replace(" ", "_")
+
+
+def _initials(name: str) -> str:
+    words = name.split("_")
+    return "".join(word[:1] for word in words) if len(words) > 1 else name
+
+
+def suggest_arguments(method: F) -> F:
+    """Decorate a method: a keyword argument that it does not have raises ConfigError with the nearest one that it has.
+
+    For `__init__`, the arguments of the subclasses' `__init__` are suggested as well.
+    """
+    code = method.__code__
+    accepted = frozenset(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+
+    @wraps(method)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        for name in kwargs.keys() - accepted:
+            owner = type(self).__name__ if method.__name__ == "__init__" else f"{type(self).__name__}.{method.__name__}"
+            near = nearest(name, _arguments_of(type(self), method.__name__))
+            hint = f"see help({owner})" if near is None else f"did you mean {near}?"
+            raise ConfigError(f"{shorten(owner)} has no argument {shorten(name)}: {shorten(hint, 2 * MAX_REPR)}")
+        return method(self, *args, **kwargs)
+
+    return call  # type: ignore[return-value]
+
+
+def _arguments_of(kind: type, method: str) -> list[str]:
+    """The named arguments of a method, in `kind` and its bases."""
+    import inspect
+
+    found = [vars(base)[method] for base in kind.__mro__ if base is not object and method in vars(base)]
+    parameters = [parameter for function in found for parameter in inspect.signature(function).parameters.values()]
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [parameter.name for parameter in parameters if parameter.kind in named and parameter.name != "self"]
 
 
 def check_int(name: str, value: Any, minimum: int = 1, maximum: int = MAX_COUNT) -> int:
@@ -84,7 +149,8 @@ def check_fraction(name: str, value: Any) -> float:
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> str:
     """Return `value`. Raises ConfigError unless it is one of the choices."""
     if not isinstance(value, str) or value not in choices:
-        raise ConfigError(f"{name}={short_repr(value)} is unknown; choose one of {', '.join(choices)}")
+        text, hint = f"{name}={short_repr(value)} is unknown; choose one of ", suggestion(value, choices)
+        raise ConfigError(text + shorten(", ".join(choices), MAX_MESSAGE - len(text) - len(hint)) + hint)
     return value
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from scratchvae.errors import BackendError, DeviceError, DTypeError
-from scratchvae.validation import short_repr, shorten
+from scratchvae.validation import short_repr, shorten, suggestion
 
 Array = np.ndarray[Any, np.dtype[Any]]  # or the array class of another backend, with the same interface
 
@@ -120,7 +120,8 @@ def get_backend(name: str | Backend) -> Backend:
             return _cupy()
         except BackendError:
             return NUMPY
-    raise BackendError(f"backend={short_repr(name)} is unknown; choose 'numpy', 'native', 'cupy' or 'auto'")
+    hint = suggestion(name, ("numpy", "native", "cupy", "auto"))
+    raise BackendError(f"backend={short_repr(name)} is unknown; choose 'numpy', 'native', 'cupy' or 'auto'{hint}")
 
 
 def backend_of(array: Any, name: str = "array") -> Backend:

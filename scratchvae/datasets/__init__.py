@@ -21,7 +21,7 @@ from scratchvae.datasets.shapes import SHAPES, render_sprites
 from scratchvae.datasets.sprites import draw_factors, factor_grid, load_sprites
 from scratchvae.datasets.uci import TABLES, load_table
 from scratchvae.errors import ConfigError, DataError
-from scratchvae.validation import check_path, short_repr
+from scratchvae.validation import check_path, short_repr, shorten, suggestion
 
 __all__ = ["NAMES", "SHAPES", "Dataset", "Split", "draw_factors", "factor_grid", "load", "render_sprites"]
 
@@ -77,10 +77,10 @@ def load(source: str | PathLike[str], folder: Folder = None, key: str | None = N
     except MemoryError as error:
         raise DataError(f"{name} does not fit into memory ({error}); take fewer rows, or smaller ones") from None
     except (OSError, ValueError) as error:  # a path that may not be looked at, or that none can have
-        reason = f" ({error})"
+        reason = f" ({shorten(getattr(error, 'strerror', None) or error, 30)})"
     raise DataError(
-        f"no data '{name}'{reason}: expected {', '.join(NAMES)}, or the path of a .npy, .npz, .csv or .tsv file or of "
-        "a folder of images"
+        f"no data {shorten(name, 40)!r}{reason}: expected a name in datasets.NAMES, such as 'digits', a .npy, .npz, "
+        f".csv or .tsv file, or a folder of images{suggestion(name, NAMES)}"
     )
 
 

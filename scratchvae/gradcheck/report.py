@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import floor, log10
 
 from scratchvae.gradcheck.finite_difference import Array
-from scratchvae.representation import fit_lines, html_table, shorten, table_lines, wrap
-from scratchvae.validation import check_choice
+from scratchvae.representation import fit_lines, html_table, table_lines, wrap
+from scratchvae.validation import check_choice, shorten
 
 AGREES = "agrees"
 WRONG = "wrong"

@@ -9,7 +9,7 @@ from scratchvae.backend import Array
 from scratchvae.memory import aligned
 from scratchvae.optim.optimizer import Optimizer
 from scratchvae.optim.schedules import Schedule
-from scratchvae.validation import check_float, check_fraction, check_positive
+from scratchvae.validation import check_float, check_fraction, check_positive, suggest_arguments
 
 
 class Adam(Optimizer):
@@ -21,6 +21,7 @@ class Adam(Optimizer):
     θ ← θ − lr · m̂ / (√v̂ + ε)
     """
 
+    @suggest_arguments
     def __init__(
         self, lr: float | Schedule = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8
     ) -> None:
@@ -73,6 +74,7 @@ class AdamW(Adam):
     common libraries, `lr` is their product, so λ = `weight_decay` is theirs divided by α.
     """
 
+    @suggest_arguments
     def __init__(
         self,
         lr: float | Schedule = 1e-3,

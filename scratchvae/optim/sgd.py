@@ -7,7 +7,7 @@ from typing import Any
 from scratchvae.backend import Array
 from scratchvae.optim.optimizer import Optimizer
 from scratchvae.optim.schedules import Schedule
-from scratchvae.validation import check_fraction
+from scratchvae.validation import check_fraction, suggest_arguments
 
 
 class SGD(Optimizer):
@@ -16,6 +16,7 @@ class SGD(Optimizer):
     v ← momentum · v − lr · g          θ ← θ + v
     """
 
+    @suggest_arguments
     def __init__(self, lr: float | Schedule = 1e-2, momentum: float = 0.0) -> None:
         super().__init__(lr)
         self.momentum = check_fraction("momentum", momentum)

@@ -11,8 +11,8 @@ import numpy as np
 
 from scratchvae.disk import atomic_write
 from scratchvae.errors import DivergedError
-from scratchvae.representation import fields_repr, html_table, join_lines, shorten, table_lines
-from scratchvae.validation import check_path
+from scratchvae.representation import fields_repr, html_table, join_lines, table_lines
+from scratchvae.validation import check_path, shorten
 
 UNUSED_BELOW = 0.01  # nats: of a KL at least ½ Var μ, so that a unit which is active by Var μ > 0.02 is above it
 FULL_WEIGHT = 0.99
