@@ -1,9 +1,9 @@
 # %% [markdown]
-# # The autoencoder beside the VAE
-# The same network, data, seed and number of steps, twice. The autoencoder (Rumelhart, Hinton and Williams 1986) asks
-# for good reconstructions and nothing else: log p(x | z) with z = f(x). The VAE draws z from q(z | x) = N(μ, σ² I) and
-# pays KL(q(z | x) ‖ N(0, I)) for what z says of x. What that buys is a latent space without holes, in which one knows
-# where to draw: pictures and numbers of both follow.
+# # Autoencoder and VAE compared
+# The same network, data, seed and number of steps, twice. The autoencoder (Rumelhart, Hinton and Williams 1986)
+# maximizes the reconstruction alone: log p(x | z) with z = f(x). The VAE draws z from q(z | x) = N(μ, σ² I) and
+# subtracts KL(q(z | x) ‖ N(0, I)). The KL yields a latent space without gaps, with a known distribution to sample from.
+# Pictures and numbers of both models follow.
 #
 #     python demos/autoencoder_beside_vae.py                    8×8 digits, half a minute
 #     python demos/autoencoder_beside_vae.py --data mnist       ten minutes
@@ -20,7 +20,7 @@ from scratchvae.plotting.mosaic import mosaic
 
 EPOCHS = {"digits": 300, "mnist": 20, "fashion-mnist": 20}
 BATCH = 128
-DRAWS, WALKS, STEPS = 2000, 200, 24
+DRAWS, PATHS, STEPS = 2000, 200, 24
 
 
 # %%
@@ -33,15 +33,15 @@ def train(kind, data, latent, epochs, seed):
 
 
 # %% [markdown]
-# **Where the codes lie.** For the VAE a row's code is a draw from its posterior, for that is what the decoder was
-# trained on. Three figures say how far all codes together are from N(0, I):
+# **The distribution of the codes.** The code of a row is its z; for the VAE, a draw from its posterior, as in training.
+# Three numbers measure how far all codes together are from N(0, I):
 #
 # - the KL of the Gaussian with their mean m and covariance S, ½ (tr S + m·m − Z − log det S), in nats;
-# - draws from N(0, I) *in a gap*: farther from the nearest code than 95 % of draws are from the nearest of as many
-#   draws;
-# - the reverse, codes *out of reach*: farther from the nearest of many draws than 95 % of draws are.
+# - the share of draws from N(0, I) *in a gap*: farther from the nearest code than 95 % of draws are from the nearest of
+#   equally many other draws;
+# - the reverse, the share of codes *out of reach*: farther from the nearest of many draws than 95 % of draws are.
 #
-# Of draws themselves, 5 % would be the one and the other.
+# If the codes were draws from N(0, I), both shares would be 5 %.
 
 
 # %%
@@ -58,50 +58,51 @@ def kl_of_fit(codes):
 
 
 def nearest(rows, among, count=1):
-    """Distances (N, count) from each row to the nearest rows of `among`, and which those are."""
-    squares = (among**2).sum(axis=1)
-    found = []
+    """Distances (N, count) from each row to the nearest rows of `among`, and their indices (N, count)."""
+    squared_norms = (among**2).sum(axis=1)
+    results = []
     for start in range(0, len(rows), 250):
-        few = rows[start : start + 250]
-        off = squares - 2 * few @ among.T
-        which = np.argpartition(off, count, axis=1)[:, :count]
-        off = np.take_along_axis(off, which, axis=1) + (few**2).sum(axis=1)[:, None]
-        found.append((np.sqrt(np.maximum(off, 0)), which))
-    return tuple(np.concatenate(part) for part in zip(*found, strict=True))
+        chunk = rows[start : start + 250]
+        squared = squared_norms - 2 * chunk @ among.T  # squared distances, up to |row|²
+        indices = np.argpartition(squared, count, axis=1)[:, :count]
+        squared = np.take_along_axis(squared, indices, axis=1) + (chunk**2).sum(axis=1)[:, None]
+        results.append((np.sqrt(np.maximum(squared, 0)), indices))
+    return tuple(np.concatenate(arrays) for arrays in zip(*results, strict=True))
 
 
-def share_beyond(distances, usual):
-    return (distances > np.quantile(usual, 0.95)).mean()
+def share_beyond(distances, reference):
+    return (distances > np.quantile(reference, 0.95)).mean()
 
 
 # %% [markdown]
-# **What is decoded.** Draws from N(0, I) are decoded, and, to be fair to the autoencoder, draws from the Gaussian that
-# fits its codes best too. Good ones are close to some training image, and the ten nearest of these agree on what it is;
-# and all classes turn up: exp of the entropy of their shares is 10 where ten are equally frequent. One figure alone
-# says little: blur, an average of several images, is close to all of them, but lets the ten disagree.
+# **Decoded samples.** Draws from N(0, I) are decoded and, to be fair to the autoencoder, draws from the Gaussian that
+# best fits its codes. A good sample is close to some training image, its ten nearest training images have one class,
+# and all classes occur: exp of the entropy of the class shares is 10 if ten classes are equally frequent. One number
+# alone is not enough: a blurred average of several images is close to all of them, but their classes differ.
 #
-# **What lies between.** On the straight way from code to code, how large is the largest of the steps, where an even way
-# has steps of 1/23 of the whole; and how far from the training images does it lead, over how far its ends are?
+# **Between codes.** On the straight line from code to code, the largest step as a share of the path (each of 23 equal
+# steps would be 1/23); and the distance of the midpoint from the training images, relative to that of the ends.
 
 
 # %%
 def quality(decoded, data):
-    distances, which = nearest(decoded, data.train.images, 10)
+    distances, indices = nearest(decoded, data.train.images, 10)
     classes = np.unique(data.train.labels)
-    votes = (data.train.labels[which][:, :, None] == classes).mean(axis=1)
+    votes = (data.train.labels[indices][:, :, None] == classes).mean(axis=1)
     shares = votes.mean(axis=0)
     entropy = -(shares * np.log(np.maximum(shares, 1e-12))).sum()
     return {"distance": distances.min(axis=1).mean(), "agreement": votes.max(axis=1).mean(), "classes": np.exp(entropy)}
 
 
 def smoothness(model, data, rng):
-    pairs = rng.integers(len(data.test.images), size=(WALKS, 2))
-    walks = np.stack([model.interpolate(*data.test.images[pair], steps=STEPS) for pair in pairs if pair[0] != pair[1]])
-    steps = np.linalg.norm(np.diff(walks, axis=1), axis=2)
-    off = nearest(walks[:, [0, STEPS // 2, -1]].reshape(-1, walks.shape[2]), data.train.images)[0].reshape(-1, 3)
+    pairs = rng.integers(len(data.test.images), size=(PATHS, 2))
+    paths = np.stack([model.interpolate(*data.test.images[pair], steps=STEPS) for pair in pairs if pair[0] != pair[1]])
+    steps = np.linalg.norm(np.diff(paths, axis=1), axis=2)
+    samples = paths[:, [0, STEPS // 2, -1]].reshape(-1, paths.shape[2])
+    distances = nearest(samples, data.train.images)[0].reshape(-1, 3)
     return {
         "largest step": (steps.max(axis=1) / steps.sum(axis=1)).mean(),
-        "halfway": (off[:, 1] / off[:, [0, 2]].mean(axis=1)).mean(),
+        "halfway": (distances[:, 1] / distances[:, [0, 2]].mean(axis=1)).mean(),
     }
 
 
@@ -109,16 +110,16 @@ def measure(model, data, seed):
     rng = np.random.default_rng(seed)
     train, test = (codes_of(model, part.images, seed + k) for k, part in enumerate((data.train, data.test)))
     count = len(train)
-    prior, more, many = (rng.standard_normal((n, model.latent_dim), np.float32) for n in (DRAWS, DRAWS, count))
-    usual = nearest(more, many)[0]
+    prior, others, many = (rng.standard_normal((n, model.latent_dim), np.float32) for n in (DRAWS, DRAWS, count))
+    reference = nearest(others, many)[0]
     fitted = rng.multivariate_normal(train.mean(axis=0), np.cov(train.T), DRAWS).astype(np.float32)
-    chosen = test[rng.permutation(len(test))[:DRAWS]]
+    test = test[rng.permutation(len(test))[:DRAWS]]
     x = data.test.images
     return {
         "reconstruction": -model.terms(x, np.zeros((len(x), model.noise_dim))).reconstruction.mean(),
         "KL of fit": kl_of_fit(train),
-        "in a gap": share_beyond(nearest(prior, train)[0], usual),
-        "out of reach": share_beyond(nearest(chosen, many)[0], usual),
+        "in a gap": share_beyond(nearest(prior, train)[0], reference),
+        "out of reach": share_beyond(nearest(test, many)[0], reference),
         "from N(0, I)": quality(model.decode(prior), data),
         "from the fit": quality(model.decode(fitted), data),
         **smoothness(model, data, rng),
@@ -127,37 +128,37 @@ def measure(model, data, seed):
 
 # %%
 LINES = (
-    ("−log p(x | code) of test images, nats", lambda found: f"{found['reconstruction']:.2f}"),
-    ("KL(Gaussian that fits the codes ‖ N(0, I)), nats", lambda found: f"{found['KL of fit']:.2f}"),
-    ("draws from N(0, I) in a gap (5 % is right)", lambda found: f"{found['in a gap']:.0%}"),
-    ("codes out of reach of draws (5 % is right)", lambda found: f"{found['out of reach']:.0%}"),
+    ("−log p(x | code) of test images, nats", lambda result: f"{result['reconstruction']:.2f}"),
+    ("KL(Gaussian that fits the codes ‖ N(0, I)), nats", lambda result: f"{result['KL of fit']:.2f}"),
+    ("draws from N(0, I) in a gap (ideal: 5 %)", lambda result: f"{result['in a gap']:.0%}"),
+    ("codes out of reach of draws (ideal: 5 %)", lambda result: f"{result['out of reach']:.0%}"),
     *(
         (
-            f"draws from {of}, decoded: {what}",
-            lambda found, of=of, key=key, form=form: form.format(found[f"from {of}"][key]),
+            f"draws from {source}, decoded: {what}",
+            lambda result, source=source, key=key, form=form: form.format(result[f"from {source}"][key]),
         )
-        for of in ("N(0, I)", "the fit")
+        for source in ("N(0, I)", "the fit")
         for what, key, form in (
             ("distance to training images", "distance", "{:.2f}"),
             ("agreement of the ten nearest", "agreement", "{:.0%}"),
             ("classes", "classes", "{:.1f}"),
         )
     ),
-    ("largest step on the way between two images (4 % is even)", lambda found: f"{found['largest step']:.0%}"),
-    ("distance to the training images halfway, over the ends'", lambda found: f"{found['halfway']:.2f}"),
+    ("largest step between two images (4 % if even)", lambda result: f"{result['largest step']:.0%}"),
+    ("distance to training images, midpoint over ends", lambda result: f"{result['halfway']:.2f}"),
 )
 
 
-def tell(found):
-    print(f"{'':58}" + "".join(f"{name:>18}" for name in found))
-    for title, value in LINES:
-        print(f"{title:58}" + "".join(f"{value(each):>18}" for each in found.values()))
+def print_table(results):
+    print(f"{'':58}" + "".join(f"{name:>18}" for name in results))
+    for title, text in LINES:
+        print(f"{title:58}" + "".join(f"{text(result):>18}" for result in results.values()))
 
 
 # %% [markdown]
-# **As pictures**, for each model: the codes of test images along the two directions in which they differ most, with the
-# circles within which 39, 86 and 99 % of N(0, I) lie, seen from any side; what draws from N(0, I) decode to; what the
-# plane decodes to, from −3 to 3, or, where there is none, what test images are turned into; walks from image to image.
+# **Pictures**, for each model: the codes of test images along their first two principal components, with circles that
+# contain 39, 86 and 99 % of any two-dimensional projection of N(0, I); decoded draws from N(0, I); the decoded plane
+# from −3 to 3, or, with more than two dimensions, reconstructions of test images; paths from image to image.
 
 
 # %%
@@ -178,8 +179,8 @@ def draw(models, data, seed):
         else:
             pairs = np.stack([images[:50], model.reconstruct(images[:50])], axis=1)
             grids["test images, and each reconstructed"] = pairs.reshape(100, -1), 10
-        walks = [model.interpolate(firsts[k], firsts[(k + 3) % 10], 10) for k in range(10)]
-        grids["walks between test images"] = np.concatenate(walks), 10
+        paths = [model.interpolate(firsts[k], firsts[(k + 3) % 10], 10) for k in range(10)]
+        grids["paths between test images"] = np.concatenate(paths), 10
         for axes, (title, (grid, columns)) in zip(rest, grids.items(), strict=True):
             axes.imshow(mosaic(grid, data.image_shape, columns), cmap="gray", vmin=0, vmax=1)
             axes.set_axis_off()
@@ -203,10 +204,10 @@ def draw_codes(axes, codes, labels):
 def main(arguments=None):
     parser = argparse.ArgumentParser(description="Train an autoencoder and a VAE of one network, and compare them.")
     parser.add_argument("--data", choices=EPOCHS, default="digits")
-    parser.add_argument("--latent", type=int, nargs="+", default=[2, 10], metavar="Z", help="each from 2 on")
+    parser.add_argument("--latent", type=int, nargs="+", default=[2, 10], metavar="Z", help="latent sizes, at least 2")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--quick", action="store_true", help="two epochs, to try it out")
+    parser.add_argument("--quick", action="store_true", help="two epochs, for a quick test")
     parser.add_argument("--out", type=Path, default=Path("runs/autoencoder-beside-vae.png"), metavar="FILE")
     args = parser.parse_args(arguments)
     if min(args.latent) < 2:
@@ -218,11 +219,11 @@ def main(arguments=None):
         for name, kind in (("autoencoder", sv.Autoencoder), ("VAE", sv.VAE)):
             models[f"{name}, {latent}-D"] = train(kind, data, latent, epochs, args.seed)
     print(f"{args.data}, {epochs} epochs, seed {args.seed}")
-    tell({name: measure(model, data, args.seed) for name, model in models.items()})
+    print_table({name: measure(model, data, args.seed) for name, model in models.items()})
     sv.plotting.save_picture(draw(models, data, args.seed), args.out)
     print(f"wrote {args.out}")
 
 
 # %%
 if __name__ == "__main__":
-    main([] if "get_ipython" in globals() else None)  # the words after a notebook's name are not ours
+    main([] if "get_ipython" in globals() else None)  # a notebook's own arguments are not for this parser
