@@ -1,12 +1,12 @@
-"""Where numbers live: one flat vector with named views, and batch buffers that are bound once."""
+"""Memory: flat vectors with named views, batch buffers that are allocated once, and the base class `Module`."""
 
 from scratchvae.memory.aligned import aligned
 from scratchvae.memory.batch import BatchBuffers
-from scratchvae.memory.flat import FlatVector, require_vector
+from scratchvae.memory.flat import FlatVector, check_vector
 from scratchvae.memory.host_to_device import HostToDeviceBuffer
 from scratchvae.memory.module import Module, Shape, arguments_of, check_methods, required
 from scratchvae.memory.row_reader import RowReader
-from scratchvae.memory.writable import require_writable
+from scratchvae.memory.writable import check_writable
 
 __all__ = [
     "BatchBuffers",
@@ -18,7 +18,7 @@ __all__ = [
     "aligned",
     "arguments_of",
     "check_methods",
-    "require_vector",
-    "require_writable",
+    "check_vector",
+    "check_writable",
     "required",
 ]

@@ -1,4 +1,4 @@
-"""Buffers as tall as a batch, made once and cut shorter for a smaller one."""
+"""Allocation of the buffers for a batch."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from scratchvae.memory.aligned import aligned
 
 
 class BatchBuffers:
-    """Makes the arrays that a forward and a backward write into, `rows` samples tall.
+    """Allocator of the arrays that forward and backward write into, for batches of up to `rows` samples.
 
-    A step on fewer rows uses `buffer[:n]`: rows are contiguous, so a cut of rows is as good as a smaller array.
+    A smaller batch uses `buffer[:n]`: rows are contiguous, so this slice is as fast as a smaller array.
     """
 
     def __init__(self, backend: Backend, dtype: Any, rows: int) -> None:
@@ -22,20 +22,20 @@ class BatchBuffers:
         self.rows = rows
 
     def matrix(self, width: int) -> Array:
-        """Room for (rows, width) numbers, not set."""
+        """Allocate an uninitialized array (rows, width)."""
         return aligned(self.backend.xp.empty, (self.rows, width), self.dtype)
 
     def column(self) -> Array:
-        """Room for one number a row, not set."""
-        room: Array = self.backend.xp.empty(self.rows, self.dtype)
-        return room
+        """Allocate an uninitialized array (rows,): one number per row."""
+        column: Array = self.backend.xp.empty(self.rows, self.dtype)
+        return column
 
     def vector(self, size: int, value: float) -> Array:
-        """One value `size` times, to compare, multiply or sum with."""
+        """Allocate an array (size,) filled with `value`."""
         vector: Array = self.backend.xp.empty(size, self.dtype)
         vector.fill(value)
         return vector
 
     def resized(self, rows: int) -> BatchBuffers:
-        """The same for a larger batch."""
+        """Return an allocator of the same backend and dtype for batches of up to `rows` samples."""
         return BatchBuffers(self.backend, self.dtype, rows)

@@ -1,4 +1,4 @@
-"""One flat vector, seen as named arrays."""
+"""A flat vector with named views."""
 
 from __future__ import annotations
 
@@ -9,26 +9,28 @@ from typing import Any
 from scratchvae.backend import Array
 from scratchvae.errors import DTypeError, ShapeError
 from scratchvae.memory.aligned import aligned
-from scratchvae.validation import short_repr
+from scratchvae.validation import short_repr, shorten
 
 Shapes = dict[str, tuple[int, ...]]
 
 
-def require_vector(name: str, array: Any) -> None:
-    """Raises DTypeError or ShapeError unless `array` is a vector (P,) of floats, on whatever device."""
+def check_vector(name: str, array: Any) -> None:
+    """Raise DTypeError or ShapeError unless `array` is a vector (P,) of floats, on any device."""
     if not (hasattr(array, "dtype") and hasattr(array, "__len__")):
         raise DTypeError(f"{name} is {short_repr(array)}; expected an array (P,) of floats")
     if array.dtype.kind != "f":
-        raise DTypeError(f"{name} has dtype {array.dtype}; expected floats: convert it with .astype('float64')")
+        raise DTypeError(
+            f"{name} has dtype {shorten(array.dtype, 40)}; expected floats: convert it with .astype('float64')"
+        )
     if array.ndim != 1:
-        raise ShapeError(f"{name} has shape {array.shape}; expected a vector (P,)")
+        raise ShapeError(f"{name} has shape {shorten(array.shape)}; expected a vector (P,): flatten it with .ravel()")
 
 
 class FlatVector:
-    """Contiguous zeros, cut into named views in the order of `shapes`.
+    """A contiguous vector `data` (P,) of zeros, with named `views` in the order of `shapes`.
 
-    `data` (P,) is what an optimizer, a norm, a file or an all-reduce sees; `views` is what a layer sees. Both are
-    the same memory: write `view[...] = new`, never `views[name] = new`, which would part the two.
+    Optimizers, norms, files and all-reduce use `data`; layers use `views`. Both share memory, so write
+    `view[...] = new`, never `views[name] = new`, which would only replace the view.
     """
 
     def __init__(self, xp: Any, shapes: Mapping[str, tuple[int, ...]], dtype: Any) -> None:
@@ -40,12 +42,12 @@ class FlatVector:
             self.views[name] = self.data[offset : offset + size].reshape(shape)
             offset += size
 
-    def part(self, prefix: str) -> dict[str, Array]:
-        """The views whose names begin with `prefix.`, under the rest of their names."""
-        return under(self.views, prefix)
+    def with_prefix(self, prefix: str) -> dict[str, Array]:
+        """Return the views whose names begin with `prefix.`, keyed by the rest of the name."""
+        return with_prefix(self.views, prefix)
 
 
-def under(named: Mapping[str, Array], prefix: str) -> dict[str, Array]:
-    """What `named` holds under `prefix.`, by the rest of each name."""
+def with_prefix(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
+    """Return the arrays whose names begin with `prefix.`, keyed by the rest of the name."""
     start = prefix + "."
-    return {name.removeprefix(start): array for name, array in named.items() if name.startswith(start)}
+    return {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}

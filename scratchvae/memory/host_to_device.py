@@ -1,4 +1,4 @@
-"""From the host to the device, without a new array each time, and without waiting."""
+"""Asynchronous copies from the host to the device, into a reused buffer."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ from scratchvae.backend import Array, Backend
 
 
 class HostToDeviceBuffer:
-    """Room on the device for batches that are made on the host: as tall as the tallest so far, and kept.
+    """A reused device buffer for batches from the host; it grows to the largest batch so far.
 
-    A batch is copied into pinned memory first, from which the device fetches it while the host goes on. There are two
-    such stages, used in turn: a stage is written again only once the device has fetched what was in it. CuPy reuses
-    a pinned block as soon as it is freed, even with a copy in flight, so a buffer that is deleted waits for its copies.
+    A batch is copied to pinned memory first, and from there to the device while the host continues. Two pinned buffers
+    alternate: each is overwritten only after its copy to the device has completed. CuPy reuses freed pinned memory even
+    while a copy is in flight, so a deleted HostToDeviceBuffer waits for its copies.
     """
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
-        self._room: Array | None = None
-        self._stages: list[tuple[Array, Any]] = []
+        self._device_buffer: Array | None = None
+        self._pinned_buffers: list[tuple[Array, Any]] = []  # each with the event that records its copy
 
     def __del__(self) -> None:
         self._wait()
 
     def to_device(self, host: Array) -> Array:
-        """The rows of `host` on the device, a loan until the next call; `host` itself where that is the device."""
+        """Return `host` (B, …) on the device, valid until the next call; `host` itself if that is the device."""
         if self.backend.on_host:
             return host
-        if self._room is None or len(host) > len(self._room):
-            self._make_room(host)
-        stage, fetched = self._stages[0]
-        self._stages.reverse()
-        fetched.synchronize()  # at once, if nothing was ever fetched
-        np.copyto(stage[: len(host)], host)
-        device: Array = self._room[: len(host)]  # type: ignore[index]
-        self.backend.copy_from_host(device, stage[: len(host)])
-        fetched.record()
+        if self._device_buffer is None or len(host) > len(self._device_buffer):
+            self._allocate(host)
+        pinned, copied = self._pinned_buffers[0]
+        self._pinned_buffers.reverse()
+        copied.synchronize()  # returns at once if nothing was recorded
+        np.copyto(pinned[: len(host)], host)
+        device: Array = self._device_buffer[: len(host)]  # type: ignore[index]
+        self.backend.copy_from_host(device, pinned[: len(host)])
+        copied.record()
         return device
 
-    def _make_room(self, host: Array) -> None:
+    def _allocate(self, host: Array) -> None:
         self._wait()
-        self._room = self.backend.xp.empty(host.shape, host.dtype)
-        self._stages = [(self.backend.pinned(host.shape, host.dtype), self.backend.event()) for _ in range(2)]
+        self._device_buffer = self.backend.xp.empty(host.shape, host.dtype)
+        self._pinned_buffers = [(self.backend.pinned(host.shape, host.dtype), self.backend.event()) for _ in range(2)]
 
     def _wait(self) -> None:
-        for _, fetched in self._stages:
-            fetched.synchronize()
+        for _, copied in self._pinned_buffers:
+            copied.synchronize()

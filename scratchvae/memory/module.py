@@ -1,4 +1,4 @@
-"""The base of everything with a forward and a backward: its batch buffers, its parameters, and the checks of inputs."""
+"""The base class of everything with a forward and a backward: buffers, parameters and checks of inputs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import numpy as np
 from scratchvae.backend import NUMPY, Array, Backend, backend_of
 from scratchvae.errors import ConfigError, DTypeError, ShapeError
 from scratchvae.memory.batch import BatchBuffers
-from scratchvae.memory.flat import FlatVector, Shapes, under
-from scratchvae.memory.writable import require_writable
+from scratchvae.memory.flat import FlatVector, Shapes, with_prefix
+from scratchvae.memory.writable import check_writable
 from scratchvae.representation import call_repr
+from scratchvae.validation import shorten
 
 M = TypeVar("M", bound="Module")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -22,111 +23,120 @@ Shape = tuple[int, ...]
 
 
 def required(method: F) -> F:
-    """Mark a method that a subclass must write."""
+    """Mark a method that a subclass must implement."""
     method.required = True  # type: ignore[attr-defined]
     return method
 
 
-def check_methods(what: str, part: Any) -> None:
-    """Raises ConfigError where the class of `part` has not written all methods that its base asks for."""
+def check_methods(name: str, part: Any) -> None:
+    """Raise ConfigError if the class of `part` does not implement all required methods of its base classes."""
     kind = type(part)
-    lacking = [name for name in dir(kind) if getattr(getattr(kind, name, None), "required", False)]
-    if lacking:
-        raise ConfigError(f"{what} is a {kind.__name__}, which lacks {' and '.join(lacking)}: write it in the class")
+    missing = [method for method in dir(kind) if getattr(getattr(kind, method, None), "required", False)]
+    if missing:
+        raise ConfigError(
+            f"{shorten(name, 40)} is a {shorten(kind.__name__, 40)}, which lacks {shorten(' and '.join(missing))}: "
+            "write it in the class"
+        )
 
 
 class Module:
-    """A part of a model that computes with batches of rows.
+    """A computation on batches of rows, with a forward and a backward.
 
-    A model binds its modules once, for its largest batch: `bind` tells a module the shape of one row of its input,
-    and lends it `xp`, the array module to compute with. A module that no model bound binds itself at first use, so that
-    it can be tried alone; a batch larger than any before makes it bind again. It serves one thread at a time.
+    A model binds its modules once, for its largest batch: `bind` sets the shape of one row of the input and the array
+    module `xp`, and allocates the buffers. A module outside a model binds itself at the first forward. A batch larger
+    than any before binds it again. A module is not thread-safe.
 
-    Rows are flat: an input of shape (1, 28, 28) comes as an array (B, 784).
+    Rows are flat: an input of shape (1, 28, 28) is an array (B, 784).
 
-    A subclass writes
-        output_shape(input_shape)   the shape of one row of the output, () for one number a row
+    The docstring of a subclass lists
+        shapes   of inputs, parameters and outputs
+        saves    what forward saves for backward. "By reference": the caller's own array, which must stay unchanged
+                 until backward has returned; everything else is in a buffer of the module
+        writes   the arrays written by forward | by backward
+
+    A subclass implements
+        output_shape(input_shape)   the shape of one row of the output, () for one number per row
         forward, backward           the computation and its derivative
-    and, where it needs them,
-        allocate(buffers)           to make buffers, once for each larger batch
-        parameter_shapes()          the names and shapes of its parameters: "W" is then `self.W`, its gradient `self.dW`
-        initial_values(rng)         the values that the parameters begin with
-        config()                    the arguments that make it again, for a file; read from the attributes that are
-                                    named as the arguments of `__init__`, unless it is written
+    and, if needed,
+        allocate(buffers)           allocation of its buffers, called again for each larger batch
+        parameter_shapes()          names and shapes of the parameters: "W" becomes `self.W`, its gradient `self.dW`
+        initial_values(rng)         the initial values of the parameters
+        config()                    the arguments of `__init__`, for saving and copying; by default read from the
+                                    attributes of the same names
     """
 
     xp: Any  # NumPy, until it is bound
     input_shape: Shape
     input_width: int  # numbers in a row of the input
-    seed: int | None = None  # of the parameters, where no model makes them
-    owned = False  # by a model
-    _self_made = False  # the parameters
-    _axes = 2  # of an input: rows, and their numbers; 1 where it is one number a row
+    seed: int | None = None  # of the initial parameters; None: use the rng of the model, or a random seed
+    owned = False  # True if it is part of a model
+    _owns_parameters = False  # True if no model has provided the memory of its parameters
+    _axes = 2  # of an input: 2 for (B, width), 1 for (B,)
     _rows = 0  # of the last forward
     _buffers: BatchBuffers | None = None
-    _input_tail: Shape = ()
-    _gradient_tail: Shape = ()
+    _input_row_shape: Shape = ()
+    _output_row_shape: Shape = ()
 
-    # A module that no model bound has NumPy, and its parameters in float64 from the moment that they are asked for.
+    # A module outside a model computes with NumPy, and its parameters are created in float64 at first access.
     def __getattr__(self, name: str) -> Any:
         if name == "xp":
             return np
-        if not name.startswith("_") and not vars(self).get("_asking"):
-            self._asking = True  # parameter_shapes may ask for what is not there either
+        if not name.startswith("_") and not vars(self).get("_resolving"):
+            self._resolving = True  # parameter_shapes may itself access missing attributes
             try:
                 own = self.own_parameters()
             except AttributeError:
                 own = {}
             finally:
-                del self._asking
+                del self._resolving
             if name in own or (name.startswith("d") and name[1:] in own):
-                self._make_own_parameters(BatchBuffers(NUMPY, np.float64, 0))
+                self._allocate_own_parameters(BatchBuffers(NUMPY, np.float64, 0))
                 return vars(self)[name]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def bind(self, buffers: BatchBuffers, input_shape: Shape) -> Shape:
-        """Receive room for a batch whose rows have `input_shape`; return the shape of the output's rows."""
-        output = self.output_shape(input_shape)  # what does not fit is refused before anything is kept of it
+        """Allocate everything for batches of rows of `input_shape`; return the shape of the output's rows."""
+        output = self.output_shape(input_shape)  # raises ShapeError before anything is changed
         self.xp = buffers.backend.xp
         self.input_shape, self.input_width = input_shape, prod(input_shape)
-        self._input_tail = (self.input_width,) if input_shape else ()
-        self._gradient_tail = (prod(output),) if output else ()
+        self._input_row_shape = (self.input_width,) if input_shape else ()
+        self._output_row_shape = (prod(output),) if output else ()
         self.allocate(buffers)
-        self._make_own_parameters(buffers)
+        self._allocate_own_parameters(buffers)
         self._buffers = buffers
         return output
 
     @required
     def output_shape(self, input_shape: Shape) -> Shape:
-        """The shape of one row of the output, from that of the input. Raises ShapeError."""
+        """Return the shape of one row of the output, from that of the input. Raises ShapeError."""
         raise NotImplementedError(f"{type(self).__name__} lacks output_shape(input_shape)")
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Make the buffers, for rows of `self.input_width` numbers; there are none."""
+        """Allocate buffers for rows of `self.input_width` numbers. There are none by default."""
 
     __repr__ = call_repr
 
     def config(self) -> dict[str, Any]:
-        """The arguments that make this module again. Raises ConfigError."""
+        """Return the arguments of `__init__` of this module. Raises ConfigError."""
         return arguments_of(self)
 
     @classmethod
     def from_config(cls: type[M], config: dict[str, Any]) -> M:
-        """The module that `config` was taken from, not bound."""
+        """Construct a module, not bound, from a `config()`."""
         return cls(**config)
 
     def children(self) -> dict[str, Module]:
-        """The modules inside this one, by the name that their parameters have before them."""
-        found = {}
+        """Return the modules inside this one, by the prefix of the names of their parameters."""
+        children = {}
         for attribute, value in vars(self).items():
             if isinstance(value, Module):
-                found[attribute] = value
+                children[attribute] = value
             elif isinstance(value, tuple | list):
-                found |= {f"{attribute}.{k}": child for k, child in enumerate(value) if isinstance(child, Module)}
-        return found
+                children |= {f"{attribute}.{k}": child for k, child in enumerate(value) if isinstance(child, Module)}
+        return children
 
     def parameter_shapes(self) -> Shapes:
-        """The names and shapes of the parameters: those of the children, unless a subclass writes its own."""
+        """Return the names and shapes of the parameters; by default, those of the children."""
         return {
             f"{child}.{name}".lstrip("."): shape
             for child, module in self.children().items()
@@ -134,24 +144,24 @@ class Module:
         }
 
     def all_parameter_shapes(self) -> Shapes:
-        """The module's own parameters, and those of the children whether it names them or not."""
+        """Return the names and shapes of the module's own parameters and of all its children's."""
         return {**self.parameter_shapes(), **Module.parameter_shapes(self)}
 
     def bind_parameters(self, params: Mapping[str, Array], grads: Mapping[str, Array]) -> None:
-        """Receive views to keep the parameters and their gradients in, named as in `parameter_shapes`.
+        """Set the parameters and their gradients to views, named as in `parameter_shapes`.
 
         Raises ReadOnlyError.
         """
         for name in self.own_parameters():
-            require_writable(**{name: params[name], f"d{name}": grads[name]})
+            check_writable(**{name: params[name], f"d{name}": grads[name]})
             setattr(self, name, params[name])
             setattr(self, f"d{name}", grads[name])
-        self._self_made = False
+        self._owns_parameters = False
         for child, module in self.children().items():
-            module.bind_parameters(*((under(of, child) if child else of) for of in (params, grads)))
+            module.bind_parameters(*((with_prefix(views, child) if child else views) for views in (params, grads)))
 
     def initial_values(self, rng: np.random.Generator) -> dict[str, Array]:
-        """The values that the module's own parameters begin with, in float64 on the host.
+        """Return the initial values of the module's own parameters, in float64 on the host.
 
         Matrices are drawn from U(−a, a) with a = √(6/(I + O)) (Glorot and Bengio 2010, eq. 16); vectors are 0.
         """
@@ -162,94 +172,96 @@ class Module:
         return values
 
     def initialize(self, backend: Backend, rng: np.random.Generator) -> None:
-        """Set the parameters to where training begins: its own, by `rng` unless it has a seed, then the children's."""
+        """Set its own parameters to their initial values, by its seed or else by `rng`, then those of the children."""
         if self.own_parameters():
             self._set_parameters(backend, rng if self.seed is None else np.random.default_rng(self.seed))
         for module in self.children().values():
             module.initialize(backend, rng)
 
     def check_inputs(self, **inputs: Array) -> int:
-        """The number of rows of the `inputs`, once each is known to be a (B, width) array of our dtype and device.
+        """Check that each input is (B, width), of the module's dtype and device; return the number of rows B.
 
         Raises DeviceError, DTypeError or ShapeError.
         """
         name, first = next(iter(inputs.items()))
-        buffers = self._buffers or self._bind_itself(name, first)
+        buffers = self._buffers or self._bind_to_input(name, first)
         try:
             rows = len(first)
-        except TypeError:  # no rows at all, which `_refuse` says
+        except TypeError:  # not an array of rows: `_raise_mismatch` reports it
             rows = 0
-        self._check(buffers, inputs, (rows, *self._input_tail))
+        self._check_arrays(buffers, inputs, (rows, *self._input_row_shape))
         self._rows = rows
         if rows > buffers.rows:
             self.bind(buffers.resized(rows), self.input_shape)
         return rows
 
     def check_width(self, width: int, **inputs: Array) -> None:
-        """Check arrays that belong to the rows just checked and are `width` wide. Raises as `check_inputs`."""
+        """Check that each input is (B, width), B being that of the last `check_inputs`. Raises as `check_inputs`."""
         assert self._buffers is not None
-        self._check(self._buffers, inputs, (self._rows, width))
+        self._check_arrays(self._buffers, inputs, (self._rows, width))
 
     def check_gradients(self, **gradients: Array) -> int:
-        """The number of rows of the last forward, once each gradient is known to have the shape of its output.
+        """Check that each gradient has the shape of the last forward's output; return its number of rows.
 
         Raises DeviceError, DTypeError or ShapeError.
         """
         if self._buffers is None or not self._rows:
-            raise ShapeError(f"{type(self).__name__}.backward was called before forward; call forward first")
-        self._check(self._buffers, gradients, (self._rows, *self._gradient_tail))
+            raise ShapeError(f"{self._class_name()}.backward was called before forward; call forward first")
+        self._check_arrays(self._buffers, gradients, (self._rows, *self._output_row_shape))
         return self._rows
 
-    def _check(self, buffers: BatchBuffers, arrays: dict[str, Array], shape: Shape) -> None:
+    def _check_arrays(self, buffers: BatchBuffers, arrays: dict[str, Array], shape: Shape) -> None:
         expected, dtype = buffers.backend.array_type, buffers.dtype
-        for name, array in arrays.items():  # what is as it should be passes quickly: a step asks forty times
+        for name, array in arrays.items():  # fast, since one training step checks about forty arrays
             if type(array) is not expected or array.dtype is not dtype or array.shape != shape or not shape[0]:
-                self._refuse(buffers, name, array, shape)
+                self._raise_mismatch(buffers, name, array, shape)
 
-    def _refuse(self, buffers: BatchBuffers, name: str, array: Array, shape: Shape) -> None:
-        buffers.backend.check_array(array, f"{type(self).__name__} was given {name}, which")
+    def _raise_mismatch(self, buffers: BatchBuffers, name: str, array: Array, shape: Shape) -> None:
+        buffers.backend.check_array(array, f"{self._class_name()} was given {name}, which")
         if array.dtype != buffers.dtype:
             raise DTypeError(
-                f"{type(self).__name__} was given {name} of dtype {array.dtype} and computes in {buffers.dtype}; "
-                f"convert it with .astype('{buffers.dtype}')"
+                f"{self._class_name()} was given {name} of dtype {shorten(array.dtype, 30)} and computes in "
+                f"{buffers.dtype}; convert it with .astype('{buffers.dtype}')"
             )
         if array.shape != shape or not shape[0]:
-            wanted = shape if shape[0] else f"at least one row of {self.input_width} numbers"
-            raise ShapeError(f"{type(self).__name__} was given {name} of shape {array.shape}; expected {wanted}")
+            expected = shape if shape[0] else f"at least one row of {self.input_width} numbers"
+            raise ShapeError(
+                f"{self._class_name()} was given {name} of shape {shorten(array.shape)}; expected {expected}"
+            )
 
-    def _bind_itself(self, name: str, x: Array) -> BatchBuffers:
-        backend = backend_of(x, f"{type(self).__name__} was given {name}, which")
+    def _bind_to_input(self, name: str, x: Array) -> BatchBuffers:
+        backend = backend_of(x, f"{self._class_name()} was given {name}, which")
         if x.dtype.kind != "f" or x.dtype.itemsize < 4:
             raise DTypeError(
-                f"{type(self).__name__} was given {name} of dtype {x.dtype}; expected float32 or float64: "
+                f"{self._class_name()} was given {name} of dtype {shorten(x.dtype, 30)}; expected float32 or float64: "
                 "convert it with .astype('float64')"
             )
         if x.ndim != self._axes or not x.size:
-            raise ShapeError(
-                f"{type(self).__name__} was given {name} of shape {x.shape}; expected (B, width), B ≥ 1: a row a sample"
-            )
+            expected = "(B, width), B ≥ 1: one row per sample" if self._axes == 2 else "(B,), B ≥ 1: one number per row"
+            raise ShapeError(f"{self._class_name()} was given {name} of shape {shorten(x.shape)}; expected {expected}")
         buffers = BatchBuffers(backend, x.dtype, len(x))
         self.bind(buffers, x.shape[1:])
         return buffers
 
     def own_parameters(self) -> Shapes:
-        """The names and shapes of the parameters that belong to no child."""
+        """Return the names and shapes of the parameters that belong to no child."""
         own = self.parameter_shapes()
         for child in self.children():
             own = {name: shape for name, shape in own.items() if child and not name.startswith(f"{child}.")}
         return own
 
-    def _make_own_parameters(self, buffers: BatchBuffers) -> None:
-        """Parameters in memory of its own, for a module that no model has lent any; cast for use in another dtype."""
-        own, made = self.own_parameters(), vars(self)
-        before = {name: made[name] for name in own if name in made}
-        if len(before) == len(own) and not (self._self_made and any(a.dtype != buffers.dtype for a in before.values())):
+    def _allocate_own_parameters(self, buffers: BatchBuffers) -> None:
+        """Allocate and initialize the parameters of a module outside a model, or cast them to another dtype."""
+        own, attributes = self.own_parameters(), vars(self)
+        before = {name: attributes[name] for name in own if name in attributes}
+        cast = self._owns_parameters and any(array.dtype != buffers.dtype for array in before.values())
+        if len(before) == len(own) and not cast:
             return
         params, grads = (FlatVector(buffers.backend.xp, own, buffers.dtype) for _ in range(2))
         for name in own:
             setattr(self, name, params.views[name])
             setattr(self, f"d{name}", grads.views[name])
-        self._self_made = True
+        self._owns_parameters = True
         if len(before) == len(own):
             for name, array in before.items():
                 params.views[name][...] = array
@@ -261,16 +273,20 @@ class Module:
             parameter: Array = getattr(self, name)
             backend.copy_from_host(parameter, np.asarray(value).astype(parameter.dtype))
 
+    def _class_name(self) -> str:
+        return shorten(type(self).__name__, 30)
 
-def arguments_of(made: Any) -> dict[str, Any]:
-    """The arguments of `__init__` that make an object again, from the attributes of their names. Raises ConfigError."""
-    kind = type(made)
+
+def arguments_of(instance: Any) -> dict[str, Any]:
+    """Return the arguments of `__init__`, read from the attributes of the same names. Raises ConfigError."""
+    kind = type(instance)
     own = kind.__init__ is not object.__init__
     names = [name for name in inspect.signature(kind.__init__).parameters if name != "self"] if own else []
     for name in names:
-        if not hasattr(made, name) or inspect.ismethod(getattr(made, name)):
+        if not hasattr(instance, name) or inspect.ismethod(getattr(instance, name)):
+            short = shorten(name, 24)
             raise ConfigError(
-                f"{kind.__name__} keeps no attribute {name!r}, so that it cannot be saved or copied; keep each "
-                f"argument of __init__ under its own name (self.{name} = {name}), or write config()"
+                f"{shorten(kind.__name__, 30)} has no attribute {short!r} for that argument of __init__, so it cannot "
+                f"be saved or copied; set self.{short} = {short}, or write config()"
             )
-    return {name: getattr(made, name) for name in names}
+    return {name: getattr(instance, name) for name in names}

@@ -1,4 +1,4 @@
-"""Rows that are read a few at a time, from memory or from a file that is larger than memory."""
+"""Reading of rows in chunks, from memory or from a memory-mapped file that is larger than memory."""
 
 from __future__ import annotations
 
@@ -11,93 +11,93 @@ import numpy as np
 from scratchvae.backend import Array
 from scratchvae.errors import DataError
 
-SHARED = ("r", "r+", "w+")  # modes of an np.memmap whose pages hold nothing that the file does not
-HUGE_PAGE = 2**21  # bytes: what the system may map where one byte was asked for
-HELD = 2**26  # bytes that one gather lets stay mapped
+SHARED_MODES = ("r", "r+", "w+")  # modes of an np.memmap whose pages are also in the file
+HUGE_PAGE = 2**21  # bytes that the system may map to read a single one
+MAX_MAPPED = 2**26  # bytes that `gather` maps before it releases the pages
 
 
 class RowReader:
-    """Rows (N, D), to be read in parts; `array` may be an np.memmap, or a view of one, of more than fits in memory.
+    """Reader of rows (N, D) in chunks. `array` may be an np.memmap, or a view of one, that is larger than memory.
 
-    A page of a map that was read counts as memory of this process until it is given back, which is done here after each
-    part. A copy-on-write map (mode "c") keeps its pages: what was written into them is nowhere else.
+    Pages of a map that were read count as memory of this process; they are released after each chunk. The pages of a
+    copy-on-write map (mode "c") are not released, because changes in them are not in the file.
 
-    To touch a map whose file was cut meanwhile ends the process, so the file's length is looked at before each part.
-    Raises DataError where it is too short.
+    Access to a map whose file was truncated kills the process, so the size of the file is checked before each chunk.
+    Raises DataError if it is too small.
     """
 
     def __init__(self, array: Array, name: str = "x") -> None:
         self.array = array
         self.name = name
         self._map: Any = None
-        root = _root(array)
+        root = _mapped_root(array)
         if root is None:
             return
         import mmap
 
         self._map, self._system, self._path = root._mmap, mmap, root.filename or "a file"
-        before = root.offset % mmap.ALLOCATIONGRANULARITY  # a map begins where a page does, its array where it was told
-        self._needed = root.offset - before + len(self._map)
-        self._first = _address(array) - _address(root) + before  # of our first row, counted from where the map begins
-        self._gives_back = root.mode in SHARED and hasattr(mmap, "MADV_DONTNEED")
-        self._announces = array.strides[-1] == array.itemsize and hasattr(mmap, "MADV_WILLNEED")
-        self.array = np.asarray(array)  # without what np.memmap does besides at each slice
+        padding = root.offset % mmap.ALLOCATIONGRANULARITY  # from the start of the map, a page, to its array
+        self._file_size = root.offset - padding + len(self._map)
+        self._first = _address(array) - _address(root) + padding  # offset of the first row from the start of the map
+        self._can_release = root.mode in SHARED_MODES and hasattr(mmap, "MADV_DONTNEED")
+        self._can_prefetch = array.strides[-1] == array.itemsize and hasattr(mmap, "MADV_WILLNEED")
+        self.array = np.asarray(array)  # a slice of an np.memmap is slower
 
     @property
     def mapped(self) -> bool:
-        """Whether they lie in a file."""
+        """True if the rows are in a memory-mapped file."""
         return self._map is not None
 
-    def parts(self, rows: int) -> Iterator[slice]:
-        """Slices of `rows` rows, the last maybe of fewer, that make up the whole: read each before asking for more."""
+    def slices(self, rows: int) -> Iterator[slice]:
+        """Yield slices of up to `rows` rows that cover the array. Finish reading a slice before taking the next."""
         for start in range(0, len(self.array), rows):
             self._check()
             yield slice(start, min(start + rows, len(self.array)))
-            self._give_back()
+            self._release_pages()
 
     def gather(self, indices: Array, out: Array) -> None:
-        """Write the rows of the numbers `indices` (n,) into `out` (n, D), in that order."""
-        at_once = len(indices)
+        """Copy the rows `indices` (n,) into `out` (n, D), in that order."""
+        chunk_rows = len(indices)
         if self.mapped:
             self._check()
-            self._announce(indices)
-            at_once = max(1, HELD // (HUGE_PAGE + out[:1].nbytes))
+            self._prefetch(indices)
+            chunk_rows = max(1, MAX_MAPPED // (HUGE_PAGE + out[:1].nbytes))
         flags = self.array.flags
-        for start in range(0, len(indices), at_once):
-            few, to = indices[start : start + at_once], out[start : start + at_once]
+        for start in range(0, len(indices), chunk_rows):
+            chunk, chunk_out = indices[start : start + chunk_rows], out[start : start + chunk_rows]
             if flags.c_contiguous and flags.aligned:
-                np.take(self.array, few, axis=0, out=to, mode="clip")  # mode="raise" would copy the batch
+                np.take(self.array, chunk, axis=0, out=chunk_out, mode="clip")  # mode="raise" would copy the batch
             else:
-                to[...] = self.array[few]  # take would copy the whole array, to have it contiguous and aligned
-            self._give_back()
+                chunk_out[...] = self.array[chunk]  # np.take would first copy the whole array to align it
+            self._release_pages()
 
     def _check(self) -> None:
-        if self.mapped and self._map.size() < self._needed:
+        if self.mapped and self._map.size() < self._file_size:
             raise DataError(
-                f"{self.name} lies in {self._path}, which was cut to {self._map.size()} bytes after it was mapped; "
-                f"expected at least {self._needed}: write the file again, and map it anew"
+                f"{self.name} is in {self._path}, which was truncated to {self._map.size()} bytes after it was mapped; "
+                f"expected at least {self._file_size}: write the file again, and map it again"
             )
 
-    # Rows that are touched in a random order come from a disk one by one, and with each come megabytes around it that
-    # nobody asked for. Told beforehand, the system reads these rows together, and no more.
-    def _announce(self, indices: Array) -> None:
-        if not self._announces:
+    # Rows in random order are read from disk one by one, each with megabytes of readahead around it. MADV_WILLNEED
+    # makes the system read these rows together, and no more than these.
+    def _prefetch(self, indices: Array) -> None:
+        if not self._can_prefetch:
             return
         width = self.array.shape[1] * self.array.itemsize
-        begins = self._first + indices * self.array.strides[0]
-        with suppress(OSError):  # it is no more than advice
-            for begin in begins.tolist():
-                before = begin % self._system.PAGESIZE
-                self._map.madvise(self._system.MADV_WILLNEED, begin - before, before + width)
+        offsets = self._first + indices * self.array.strides[0]
+        with suppress(OSError):  # prefetching is optional
+            for offset in offsets.tolist():
+                padding = offset % self._system.PAGESIZE
+                self._map.madvise(self._system.MADV_WILLNEED, offset - padding, padding + width)
 
-    def _give_back(self) -> None:
-        if self.mapped and self._gives_back:
-            with suppress(OSError):  # pages that were locked in memory stay there
+    def _release_pages(self) -> None:
+        if self.mapped and self._can_release:
+            with suppress(OSError):  # pages that are locked in memory cannot be released
                 self._map.madvise(self._system.MADV_DONTNEED)
 
 
-def _root(array: Any) -> Any:
-    """The np.memmap that `array` is, or is a view of; None if there is none."""
+def _mapped_root(array: Any) -> Any:
+    """Return the np.memmap that `array` is, or is a view of; None if there is none."""
     root = None
     while array is not None:
         root = array if isinstance(array, np.memmap) else root

@@ -1,4 +1,4 @@
-"""What is written into has to be writable."""
+"""Check that output arrays are writable."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from scratchvae.backend import Array
 from scratchvae.errors import ReadOnlyError
 
 
-def require_writable(**arrays: Array) -> None:
-    """Raises ReadOnlyError where one of the `arrays` may only be read, as a map that was opened with mode "r"."""
+def check_writable(**arrays: Array) -> None:
+    """Raise ReadOnlyError if one of the `arrays` is read-only, such as an np.memmap of mode "r"."""
     for name, array in arrays.items():
         if isinstance(array, np.ndarray) and not array.flags.writeable:
-            raise ReadOnlyError(f"{name} may only be read, but is written into; pass a copy of it: {name}.copy()")
+            raise ReadOnlyError(f"{name} is read-only; expected a writable array: pass {name}.copy()")

@@ -40,9 +40,9 @@ class ImportanceWeighted(Objective):
     def check_inputs(self, **inputs: Array) -> int:
         """The number of rows that the `inputs` (B·K,) are draws of. Raises as `Module.check_inputs`."""
         name, first = next(iter(inputs.items()))
-        buffers = self._buffers or self._bind_itself(name, first)
+        buffers = self._buffers or self._bind_to_input(name, first)
         rows = (len(first) if getattr(first, "shape", ()) else 0) // self.draws
-        self._check(buffers, inputs, (rows * self.draws,))
+        self._check_arrays(buffers, inputs, (rows * self.draws,))
         if rows > buffers.rows:
             self.bind(buffers.resized(rows), self.input_shape)
         return rows

@@ -53,7 +53,7 @@ class Objective(Module):
 
     def allocate(self, buffers: BatchBuffers) -> None:
         """Room for a value a row."""
-        self._input_tail = ()  # a term is one number a row, whatever the shape of a code
+        self._input_row_shape = ()  # a term is one number a row, whatever the shape of a code
         self._value = buffers.column()
         self._wide = np.promote_types(buffers.dtype, np.float64)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scratchvae.backend import Array
-from scratchvae.memory import require_vector, require_writable
+from scratchvae.memory import check_vector, check_writable
 from scratchvae.validation import check_positive
 
 
@@ -15,8 +15,8 @@ def clip_by_global_norm(xp: Any, dtheta: Array, max_norm: float) -> Array:
     The direction of the gradient is kept; one whose norm overflows its dtype becomes 0. Nothing is read back from a
     device. Raises ConfigError, DTypeError, ShapeError or ReadOnlyError.
     """
-    require_vector("dtheta", dtheta)
-    require_writable(dtheta=dtheta)
+    check_vector("dtheta", dtheta)
+    check_writable(dtheta=dtheta)
     max_norm = check_positive("max_norm", max_norm)
     norm: Array = xp.sqrt(xp.dot(dtheta, dtheta))
     # max_norm / max(norm, max_norm) is 1 for a short gradient, and needs no branch

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError, CopyError, ShapeError
-from scratchvae.memory import arguments_of, require_vector, require_writable, required
+from scratchvae.memory import arguments_of, check_vector, check_writable, required
 from scratchvae.optim.schedules import Constant, Schedule, make_schedule
 from scratchvae.representation import call_repr
 from scratchvae.validation import check_float
@@ -39,8 +39,8 @@ class Optimizer:
         Raises ConfigError where there is one already, DTypeError, ShapeError or ReadOnlyError.
         """
         self.require_free()
-        require_vector("theta", theta)
-        require_writable(theta=theta)
+        check_vector("theta", theta)
+        check_writable(theta=theta)
         self.xp = xp
         self.theta = theta
 
@@ -87,7 +87,7 @@ class Optimizer:
         except AttributeError:
             raise ConfigError(f"this {type(self).__name__} has no theta yet: call bind(xp, theta) first") from None
         if getattr(dtheta, "shape", None) != theta.shape or dtheta.dtype is not theta.dtype:
-            require_vector("dtheta", dtheta)
+            check_vector("dtheta", dtheta)
             if dtheta.shape != theta.shape:
                 raise ShapeError(f"dtheta has shape {dtheta.shape}; expected {theta.shape}, that of theta")
         lr = self.schedule(self.t)

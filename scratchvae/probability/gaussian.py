@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scratchvae.backend import Array
 from scratchvae.errors import DTypeError, ShapeError
-from scratchvae.memory import BatchBuffers, Module, Shape, require_writable
+from scratchvae.memory import BatchBuffers, Module, Shape, check_writable
 
 
 class GaussianKL(Module):
@@ -63,7 +63,7 @@ class GaussianKL(Module):
             raise DTypeError(f"sums has dtype {sums.dtype}; convert it with .astype('float64')")
         if sums.shape != (self._rows, self.input_width):
             raise ShapeError(f"sums has shape {sums.shape}; expected {(self._rows, self.input_width)}")
-        require_writable(sums=sums)
+        check_writable(sums=sums)
 
     # ∂KL/∂μ = μ                     →  dμ = dkl · μ
     # ∂KL/∂ℓ = ½ (σ² − 1)            →  dℓ = dkl · ½ (σ² − 1)

@@ -10,7 +10,7 @@ import numpy as np
 from scratchvae.arrays import as_real_array
 from scratchvae.backend import Array, backend_of
 from scratchvae.errors import ConfigError, DTypeError, ShapeError
-from scratchvae.memory import Module, Shape, require_writable, required
+from scratchvae.memory import Module, Shape, check_writable, required
 
 # Weights as they are drawn let the output vary by about 1 with z: little for a logit, but as the mean of a Gaussian
 # more than pixels in [0, 1] do. An encoder then does best to keep its codes together, away from where the decoder is
@@ -76,7 +76,7 @@ class Likelihood(Module):
                 raise DTypeError(f"{other} has dtype {array.dtype} and {name} {given.dtype}; convert one of them")
             if array.shape != (len(given), width // k):
                 raise ShapeError(f"{other} has shape {array.shape}; expected {(len(given), width // k)}")
-        require_writable(out=pictures["out"])
+        check_writable(out=pictures["out"])
         return backend.xp
 
     @staticmethod

@@ -46,7 +46,7 @@ class MarginalBound(Module):
         """evidence and divergence (B,)."""
         rows = self.check_inputs(log_q=log_q, targets=targets)
         assert self._buffers is not None
-        self._check(self._buffers, {"log_likelihood": log_likelihood, "kl": kl}, (self.input_width * rows,))
+        self._check_arrays(self._buffers, {"log_likelihood": log_likelihood, "kl": kl}, (self.input_width * rows,))
         self.c, self.log_q, self.alpha = targets, log_q, alpha
         self.log_likelihood, self.kl = (self._per_row(tall, rows) for tall in (log_likelihood, kl))
         evidence, divergence, u = self._evidence[:rows], self._divergence[:rows], self._u[:rows]

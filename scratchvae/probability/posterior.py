@@ -164,5 +164,5 @@ class DiagonalGaussian(Posterior):
 
     def _check_dlog_q(self, dlog_q: Array) -> int:
         assert self._buffers is not None
-        self._check(self._buffers, {"dlog_q": dlog_q}, (self._rows,))
+        self._check_arrays(self._buffers, {"dlog_q": dlog_q}, (self._rows,))
         return self._rows

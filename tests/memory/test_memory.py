@@ -28,8 +28,8 @@ def test_views_and_vector_are_the_same_memory_in_the_order_of_the_names(shapes, 
 
 def test_a_part_has_the_views_under_its_name_only():
     flat = FlatVector(np, {"a.0.W": (2, 3), "ab.0.W": (1,), "a.1.b": (4,)}, "float32")
-    assert list(flat.part("a")) == ["0.W", "1.b"]
-    assert np.shares_memory(flat.part("a")["1.b"], flat.data)
+    assert list(flat.with_prefix("a")) == ["0.W", "1.b"]
+    assert np.shares_memory(flat.with_prefix("a")["1.b"], flat.data)
 
 
 def test_buffers_are_cut_by_rows_without_losing_contiguity():
@@ -53,7 +53,7 @@ def test_a_backward_before_any_forward_says_so_whether_bound_or_not():
 
 @pytest.mark.parametrize("shape", [(3,), (0, 2), (2, 2, 2)])
 def test_a_module_that_binds_itself_asks_for_rows(shape):
-    with pytest.raises(ShapeError, match="a row a sample"):
+    with pytest.raises(ShapeError, match="one row per sample"):
         ReLU().forward(np.ones(shape))
 
 

@@ -53,7 +53,7 @@ def test_a_view_of_a_map_is_read_as_the_same_view_in_memory(path, view, mode, se
         out = np.empty((count, expected.shape[1]))
         RowReader(source).gather(chosen, out)
         assert np.array_equal(out, expected[chosen])
-        parts = list(RowReader(source).parts(at_once))
+        parts = list(RowReader(source).slices(at_once))
         assert np.array_equal(np.concatenate([source[part] for part in parts]), expected)
         assert {part.stop - part.start for part in parts[:-1]} <= {at_once}
 
@@ -133,7 +133,7 @@ def test_rows_that_are_not_whole_in_the_file_are_not_announced(path):
 @advised
 @pytest.mark.parametrize(("held", "times"), [(0, 7), (3, 3), (3 - 1e-9, 4), (7, 1)])
 def test_as_many_rows_stay_mapped_as_are_held_each_with_a_huge_page(path, monkeypatch, held, times):
-    monkeypatch.setattr("scratchvae.memory.row_reader.HELD", int(held * (2**21 + 8 * 700)))
+    monkeypatch.setattr("scratchvae.memory.row_reader.MAX_MAPPED", int(held * (2**21 + 8 * 700)))
     rows = RowReader(opened(path))
     recorder = Recorder(rows)
     rows.gather(np.arange(7), np.empty((7, 700)))
@@ -146,22 +146,22 @@ def test_advice_that_the_system_does_not_take_changes_nothing(path, mode):
     Recorder(rows).failing = True
     rows.gather(np.arange(7), out)
     assert np.array_equal(out, DATA[:7])
-    assert len(list(rows.parts(20))) == 3
+    assert len(list(rows.slices(20))) == 3
 
 
 def test_a_map_of_one_axis_is_read_in_parts(path):
-    assert np.array_equal(np.concatenate([DATA[3][part] for part in RowReader(opened(path)[3]).parts(30)]), DATA[3])
+    assert np.array_equal(np.concatenate([DATA[3][part] for part in RowReader(opened(path)[3]).slices(30)]), DATA[3])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts pages as Linux tells them")
-@pytest.mark.parametrize("read", ["parts", "gather"])
+@pytest.mark.parametrize("read", ["slices", "gather"])
 def test_pages_are_given_back_once_they_were_read(tmp_path, read):
     mapped = np.memmap(tmp_path / "zeros", "f4", "w+", shape=(40_000, 512))  # 80 MB, none of them on the disk
     rows, before = RowReader(mapped), resident()
     if read == "gather":
         rows.gather(np.arange(0, 40_000, 7), np.empty((5715, 512), "f4"))
     else:
-        for part in rows.parts(1000):
+        for part in rows.slices(1000):
             mapped[part].sum()
     given_back = resident() - before
     mapped.sum()
@@ -180,7 +180,7 @@ def test_what_was_written_into_a_map_is_still_there(path, mode):
     mapped[::2] = 0.25
     expected = np.array(mapped)
     rows = RowReader(mapped[1:])
-    for part in rows.parts(7):
+    for part in rows.slices(7):
         assert np.array_equal(mapped[1:][part], expected[1:][part])
     rows.gather(np.arange(59), np.empty((59, 700)))
     assert np.array_equal(mapped, expected)
@@ -193,11 +193,12 @@ def test_what_was_written_into_a_map_is_still_there(path, mode):
 
 def test_the_length_of_the_file_is_looked_at_before_each_part_and_each_gather(path):
     rows, out = RowReader(opened(path)[:50], "images"), np.zeros((4, 700))
-    recorder, parts = Recorder(rows), rows.parts(10)
+    recorder, parts = Recorder(rows), rows.slices(10)
     assert next(parts) == slice(0, 10)
     recorder.length -= 1
     message = (
-        f"images lies in {re.escape(str(path))}, which was cut to {recorder.length} bytes .* {recorder.length + 1}: "
+        f"images is in {re.escape(str(path))}, which was truncated to {recorder.length} bytes "
+        f".* {recorder.length + 1}: "
     )
     with pytest.raises(DataError, match=message):
         next(parts)
@@ -212,7 +213,7 @@ from scratchvae.memory import RowReader
 mapped = np.load(sys.argv[1], mmap_mode="r")
 rows = RowReader(mapped[:50], "images")
 os.truncate(sys.argv[1], mapped.offset + int(sys.argv[2]))
-for read in (lambda: next(rows.parts(3)), lambda: rows.gather(np.arange(4), np.empty((4, 700)))):
+for read in (lambda: next(rows.slices(3)), lambda: rows.gather(np.arange(4), np.empty((4, 700)))):
     try:
         read()
     except Exception as error:
@@ -229,7 +230,7 @@ def test_a_file_that_was_cut_after_it_was_mapped_is_refused_before_it_is_touched
     done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60)
     assert done.returncode == 0, done.stderr
     for line in done.stdout.splitlines():
-        assert line.startswith(f"DataError images lies in {path}, which was cut to {128 + left} bytes")
+        assert line.startswith(f"DataError images is in {path}, which was truncated to {128 + left} bytes")
         assert f"expected at least {128 + DATA.nbytes}: " in line
     assert len(done.stdout.splitlines()) == 2
 
@@ -238,11 +239,11 @@ def test_a_file_that_grew_is_read(path):
     mapped = opened(path)
     with path.open("ab") as file:
         file.write(bytes(100))
-    assert len(list(RowReader(mapped).parts(60))) == 1
+    assert len(list(RowReader(mapped).slices(60))) == 1
 
 
 def test_a_copy_of_a_map_is_no_map(path):
     for copy in (opened(path).copy(), opened(path)[[0, 1]], opened(path) + 1):
         assert RowReader(copy)._map is None
     with pytest.raises(StopIteration):
-        next(RowReader(opened(path)[:0]).parts(1))
+        next(RowReader(opened(path)[:0]).slices(1))

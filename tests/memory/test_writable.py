@@ -22,7 +22,7 @@ def test_the_kl_refuses_to_add_to_sums_that_may_only_be_read(tmp_path):
     divergence.forward(normal(0, 4, 3), normal(1, 4, 3))
     np.save(tmp_path / "zeros.npy", zeros)
     for sums in (np.load(tmp_path / "zeros.npy", mmap_mode="r"), locked(zeros)):
-        with pytest.raises(ReadOnlyError, match=r"sums may only be read.*sums\.copy\(\)"):
+        with pytest.raises(ReadOnlyError, match=r"sums is read-only.*sums\.copy\(\)"):
             divergence.accumulate(sums)
         assert not sums.any()
 
@@ -36,14 +36,14 @@ def test_a_layer_refuses_parameters_that_may_only_be_read(kind, name):
     of = grads if name.startswith("d") else params
     (key,) = (key for key in shapes if key.endswith(name[-1]))
     of[key] = locked(of[key])
-    with pytest.raises(ReadOnlyError, match=f"{name} may only be read"):
+    with pytest.raises(ReadOnlyError, match=f"{name} is read-only"):
         layer.bind_parameters(params, grads)
 
 
 @pytest.mark.parametrize("kind", [Adam, AdamW, SGD])
 def test_an_optimizer_refuses_parameters_that_may_only_be_read_and_takes_such_gradients(kind):
     optimizer = kind(0.1)
-    with pytest.raises(ReadOnlyError, match="theta may only be read"):
+    with pytest.raises(ReadOnlyError, match="theta is read-only"):
         optimizer.bind(np, locked(np.ones(5)))
     theta = np.ones(5)
     optimizer.bind(np, theta)
@@ -52,7 +52,7 @@ def test_an_optimizer_refuses_parameters_that_may_only_be_read_and_takes_such_gr
 
 
 def test_a_gradient_that_may_only_be_read_is_not_clipped():
-    with pytest.raises(ReadOnlyError, match="dtheta may only be read"):
+    with pytest.raises(ReadOnlyError, match="dtheta is read-only"):
         clip_by_global_norm(np, locked(np.ones(5)), 1.0)
 
 

@@ -100,7 +100,7 @@ for name, call in calls.items():
         call()
         print(name, "was let in")
     except sv.errors.DataError as error:
-        assert "was cut to 200 bytes" in str(error), error
+        assert "was truncated to 200 bytes" in str(error), error
         assert np.array_equal(vae.theta, before) and not trainer.history.epochs
 print("done")
 """
@@ -145,7 +145,7 @@ except sv.errors.DataError as error:
 def test_a_file_that_is_cut_during_training_ends_it_at_the_next_batch(tmp_path, cut_at, epochs):
     np.save(tmp_path / "images.npy", uniform(0, 5000, 9).astype("float32"))
     done = run(CUT_MEANWHILE, tmp_path / "images.npy", cut_at)
-    assert done.stdout.startswith(f"{cut_at + 1} {epochs} True images lies in "), done.stderr
+    assert done.stdout.startswith(f"{cut_at + 1} {epochs} True images is in "), done.stderr
 
 
 PEAK = """
