@@ -1,20 +1,20 @@
 # %% [markdown]
 # # Reconstruction against KL
-# The loss of a VAE has two terms that pull at q(z | x) from two sides. What log p(x | z) gains by telling rows apart,
-# the KL charges for; a latent dimension that gains less than it costs is given up, and its posterior becomes the prior.
-# Once the decoder does without z, nothing in the gradient tells it to look again: the posterior has collapsed.
+# The two terms of the loss have opposite effects on q(z | x). Information about x in z increases log p(x | z), but also
+# the KL. A latent dimension that gains less than it costs is switched off: its posterior becomes the prior. Once the
+# decoder ignores z, the gradient does not reactivate it: the posterior has collapsed.
 #
-# Four ways to move the balance, each on the same network, rows and seed:
+# Four ways to change the balance, each on the same network, rows and seed:
 #
 # | | the loss of a batch |
 # |---|---|
 # | beta | −log p(x given z) + β KL |
 # | warm-up | the same, with a weight w that rises from 0 to 1: w β KL |
-# | cycles | w rises again and again |
-# | free bits | Σ_j max(λ, KL_j) in place of KL = Σ_j KL_j, where KL_j is the mean of the batch |
+# | cycles | w rises repeatedly |
+# | free bits | Σ_j max(λ, KL_j) instead of KL = Σ_j KL_j, where KL_j is the batch mean |
 #
-# The network has three hidden layers each way, deep enough for the plain loss to give up latent dimensions which it
-# could use: with a warm-up the decoder has learnt to use them before they cost anything, and the ELBO is better.
+# The network has three hidden layers in each direction, deep enough for the plain loss to switch off latent dimensions
+# that would be useful. With a warm-up, the decoder learns to use them before they have a cost, and the ELBO is better.
 #
 #     python demos/balance.py --out balance.png
 
@@ -37,13 +37,13 @@ BATCH, LATENT = 64, 20
 
 class Run(NamedTuple):
     history: History
-    kl: list[float]  # of each latent dimension, on the test rows
+    kl: list[float]  # per latent dimension, on the test rows
     line: str
 
 
 # %% [markdown]
-# What differs between the runs is one argument each. The ELBO is told with β = 1 for all of them: it is a bound of
-# log p(x) whatever a model was trained by, and so the runs can be compared.
+# The runs differ in one argument each. The printed ELBO has β = 1 for all of them: it is a bound of log p(x) whatever
+# the training loss, so the runs can be compared.
 
 
 # %%
@@ -58,28 +58,28 @@ def settings(steps):
     }
 
 
-def train(data, hidden, epochs, seed, of_vae, kl_weight):
+def train(data, hidden, epochs, seed, vae_arguments, kl_weight):
     start = time.perf_counter()
     images = data.train.images
     steps = epochs * -(-len(images) // BATCH)
-    vae = sv.VAE(images.shape[1], LATENT, hidden, seed=seed, **of_vae)
+    vae = sv.VAE(images.shape[1], LATENT, hidden, seed=seed, **vae_arguments)
     rate = sv.optim.Cosine(1e-3, steps)
     trainer = sv.Trainer(vae, lr=rate, batch_size=BATCH, seed=seed, kl_weight=kl_weight)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", CollapseWarning)
         history = trainer.fit(images, epochs)
-    score, use = sv.score(vae, data.test.images, seed=seed), active_units(vae, data.test.images)
+    score, units = sv.score(vae, data.test.images, seed=seed), active_units(vae, data.test.images)
     line = (
         f"{score.reconstruction - score.kl:8.2f}{score.reconstruction:16.2f}{score.kl:8.2f}"
-        f"{use.active:10d} of {LATENT}{time.perf_counter() - start:8.1f} s{'  collapsed' * bool(caught)}"
+        f"{units.active:10d} of {LATENT}{time.perf_counter() - start:8.1f} s{'  collapsed' * bool(caught)}"
     )
-    return Run(history, sorted(use.kl, reverse=True), line)
+    return Run(history, sorted(units.kl, reverse=True), line)
 
 
 # %% [markdown]
-# The picture: on the left each latent dimension's KL, largest first, on a scale that is straight below a hundredth of a
-# nat, where a dimension says nothing. On the right the KL over training: a warm-up begins high, for at first it costs
-# nothing, and comes down as the weight rises; cycles do so four times.
+# The picture. Left: the KL of each latent dimension, in decreasing order; the scale is linear below 0.01 nats, where a
+# dimension is unused. Right: the KL during training. With a warm-up it begins high, because it has no cost at first,
+# and falls as the weight rises; with cycles this happens four times.
 
 
 # %%
@@ -112,7 +112,7 @@ def main(arguments=None):
     parser.add_argument("--hidden", type=int, nargs="+", default=[256, 256, 256])
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--quick", action="store_true", help="a small network for a few epochs, to try it out")
+    parser.add_argument("--quick", action="store_true", help="a small network for a few epochs, for a quick test")
     parser.add_argument("--out", type=Path, default=Path("runs/balance.png"))
     args = parser.parse_args(arguments)
     hidden, epochs = ([32], 4) if args.quick else (args.hidden, args.epochs)
@@ -121,8 +121,8 @@ def main(arguments=None):
     print(f"{data.name}, {epochs} epochs, seed {args.seed}: nats a row on the test rows")
     print(f"{'':16}{'ELBO':>8}{'reconstruction':>16}{'KL':>8}{'active units':>14}{'trained in':>12}")
     runs = {}
-    for name, (of_vae, kl_weight) in settings(steps).items():
-        runs[name] = train(data, hidden, epochs, args.seed, of_vae, kl_weight)
+    for name, (vae_arguments, kl_weight) in settings(steps).items():
+        runs[name] = train(data, hidden, epochs, args.seed, vae_arguments, kl_weight)
         print(f"{name:16}{runs[name].line}", flush=True)
     save_picture(draw(runs), args.out)
     print(f"wrote {args.out}")
@@ -130,4 +130,4 @@ def main(arguments=None):
 
 # %%
 if __name__ == "__main__":
-    main([] if "get_ipython" in globals() else None)  # the words after a notebook's name are not ours
+    main([] if "get_ipython" in globals() else None)  # a notebook's own arguments are not for this parser

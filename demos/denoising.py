@@ -1,17 +1,18 @@
 # %% [markdown]
-# # Taking noise away
-# A VAE learns to denoise when its encoder sees a corrupted x̃ while the decoder must explain the clean x:
+# # Denoising
+# A VAE learns to denoise if its encoder receives a corrupted x̃ and its decoder reconstructs the clean x:
 #
 #     L = −E[log p(x | z)] + β KL(q(z | x̃) ‖ p(z))        x̃ ~ C(x̃ | x),  z ~ q(z | x̃)
 #
-# (Vincent et al. 2008 for autoencoders; Im et al. 2017 for VAEs.) Any q bounds log p(x), so this is an ELBO too, of a
-# posterior that has to make do with x̃. What the noise hides, z must tell from what the rest of the row makes likely.
+# (Vincent et al. 2008 for autoencoders; Im et al. 2017 for VAEs.) Any q gives a bound of log p(x), so this is an ELBO
+# too, with a posterior that depends on x̃ alone. z must predict hidden pixels from the others.
 #
-# C is drawn anew at every step: masking sets pixels to 0, salt and pepper to 0 or 1, Gaussian noise shifts them.
+# The corruption C is drawn anew at every step: masking sets pixels to 0, salt and pepper to 0 or 1, Gaussian noise is
+# added to them.
 #
-# What is measured is the peak signal-to-noise ratio, 10 log₁₀(1/MSE) in dB, before and after, against the same network
-# trained without noise, whose reconstruction is all the denoising that it can do. The KL weighs little here, β = 0.1: a
-# Bernoulli takes grey pixels for coins, and with its whole weight the KL would rather have blur than pay for details.
+# The measure is the peak signal-to-noise ratio, 10 log₁₀(1/MSE) in dB, before and after, compared with the
+# reconstruction of the same network trained without noise. The weight of the KL is small, β = 0.1: the Bernoulli treats
+# grey pixels as binary, and with its full weight the KL would suppress details.
 #
 #     python demos/denoising.py --out denoising.png
 #     python demos/denoising.py --data mnist --epochs 20 --out denoising.png
@@ -24,7 +25,7 @@ from pathlib import Path
 import scratchvae as sv
 from scratchvae.evaluation import psnr
 from scratchvae.plotting import draw_rows, save_picture
-from scratchvae.training.corruption import KINDS, corruption
+from scratchvae.training.corruption import CORRUPTIONS, corruption
 
 SHOWN = 12
 
@@ -39,16 +40,18 @@ def train(images, latent_dim, hidden, beta, epochs, batch, backend, corrupt, see
 
 
 # %% [markdown]
-# One network that saw no noise, and one for each kind. The rows that are denoised are test rows, with noise of another
-# seed than any in training.
+# One network trained without noise, and one for each kind of noise. They denoise test rows, with noise of a seed that
+# was not used in training.
 
 
 # %%
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description="Train VAEs to denoise, and measure by how much they do.")
+    parser = argparse.ArgumentParser(description="Train VAEs to denoise, and measure the gain.")
     parser.add_argument("--data", default="digits", help="digits, mnist or fashion-mnist")
-    parser.add_argument("--noise", choices=list(KINDS), nargs="+", default=["masking", "salt-and-pepper", "gaussian"])
-    parser.add_argument("--level", type=float, default=0.3, help="of the noise")
+    parser.add_argument(
+        "--noise", choices=list(CORRUPTIONS), nargs="+", default=["masking", "salt-and-pepper", "gaussian"]
+    )
+    parser.add_argument("--level", type=float, default=0.3, help="level of the noise")
     parser.add_argument("--latent", type=int, default=32)
     parser.add_argument("--hidden", type=int, default=512)
     parser.add_argument("--beta", type=float, default=0.1)
@@ -56,37 +59,37 @@ def main(arguments=None):
     parser.add_argument("--batch-size", type=int, help="64 for digits, else 128")
     parser.add_argument("--backend", choices=["numpy", "native", "cupy", "auto"], default="numpy")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--quick", action="store_true", help="a small network for a few epochs, to try it out")
+    parser.add_argument("--quick", action="store_true", help="a small network for a few epochs, for a quick test")
     parser.add_argument("--out", type=Path, default=Path("runs/denoising.png"))
     args = parser.parse_args(arguments)
     hidden, epochs = (64, 5) if args.quick else (args.hidden, args.epochs)
     data = sv.datasets.load(args.data)
     clean = data.test.images
     batch = args.batch_size or (64 if args.data == "digits" else 128)
-    how = (args.latent, hidden, args.beta, epochs, batch, args.backend)
+    settings = (args.latent, hidden, args.beta, epochs, batch, args.backend)
 
     print(f"{data.name}, {hidden} hidden, latent {args.latent}, beta {args.beta:g}, {epochs} epochs, seed {args.seed}")
-    print(f"{'PSNR in dB':24}{'noisy':>8}{'saw no noise':>14}{'denoising':>11}{'gain':>8}{'trained in':>12}")
-    plain = train(data.train.images, *how, None, args.seed)
-    bands, names = [clean[:SHOWN]], ["clean"]
+    print(f"{'PSNR in dB':24}{'noisy':>8}{'no training noise':>19}{'denoising':>11}{'gain':>8}{'trained in':>12}")
+    plain = train(data.train.images, *settings, None, args.seed)
+    rows, names = [clean[:SHOWN]], ["clean"]
     for corrupt in (corruption(kind, args.level) for kind in args.noise):
         start = time.perf_counter()
-        vae = train(data.train.images, *how, corrupt, args.seed)
+        vae = train(data.train.images, *settings, corrupt, args.seed)
         seconds = time.perf_counter() - start
         noisy = corrupt(clean, seed=args.seed + 1)
         denoised = vae.denoise(noisy)
-        before, by_plain, after = (psnr(rows, clean) for rows in (noisy, plain.denoise(noisy), denoised))
+        before, by_plain, after = (psnr(images, clean) for images in (noisy, plain.denoise(noisy), denoised))
         print(
-            f"{corrupt!r:24}{before:8.2f}{by_plain:14.2f}{after:11.2f}{after - before:+8.2f}{seconds:10.1f} s",
+            f"{corrupt!r:24}{before:8.2f}{by_plain:19.2f}{after:11.2f}{after - before:+8.2f}{seconds:10.1f} s",
             flush=True,
         )
-        bands += [noisy[:SHOWN], denoised[:SHOWN]]
+        rows += [noisy[:SHOWN], denoised[:SHOWN]]
         names += [type(corrupt).__name__, "denoised"]
-    title = f"Noise of level {args.level:g}, and what a VAE that learnt to take it away makes of it"
-    save_picture(draw_rows(bands, data.image_shape, SHOWN, title, names), args.out)
+    title = f"Noise of level {args.level:g}, removed by a VAE trained for it"
+    save_picture(draw_rows(rows, data.image_shape, SHOWN, title, names), args.out)
     print(f"wrote {args.out}")
 
 
 # %%
 if __name__ == "__main__":
-    main([] if "get_ipython" in globals() else None)  # the words after a notebook's name are not ours
+    main([] if "get_ipython" in globals() else None)  # a notebook's own arguments are not for this parser

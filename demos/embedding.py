@@ -1,14 +1,15 @@
 # %% [markdown]
 # # The embedding
-# A VAE that never saw a label turns each image into a few numbers, the posterior mean μ(x): the same ones each time,
-# for nothing is drawn. What do they know of what the image shows? Two classifiers ask: the nearest neighbours, which
-# need like codes to be close, and a *linear probe*, multinomial logistic regression, which needs classes to lie on
-# different sides of planes. The pixels are asked too, and as many principal components as there are latent numbers.
+# A VAE trained without labels maps each image to its posterior mean μ(x), a deterministic embedding. Two classifiers
+# measure how much it says about the class: nearest neighbours, which need similar codes to be close, and a *linear
+# probe*, multinomial logistic regression, which needs classes to be linearly separable. They are also trained on the
+# pixels, and on as many principal components as there are latent dimensions.
 #
-# As the pixels are hundreds and the codes tens, both also learn from ten labels a class only, where few numbers count.
+# There are hundreds of pixels and tens of latent dimensions. So both are also trained on only ten labels per class,
+# where fewer dimensions are an advantage.
 #
 #     python demos/embedding.py                     8×8 digits, half a minute
-#     python demos/embedding.py --data mnist        the long run of demos/README.md
+#     python demos/embedding.py --data mnist        the long run of guides/recorded-figures.md
 #
 # Needs scikit-learn.
 
@@ -28,15 +29,15 @@ RECIPES = {
     "digits": {"latent": 10, "hidden": [512], "activation": "relu", "epochs": 50, "masking": 0.0},
     "mnist": {"latent": 50, "hidden": [512, 512], "activation": "softplus", "epochs": 30, "masking": 0.5},
 }
-BATCH, NEIGHBOURS, FEW, DRAWS, DOTS = 128, 5, 10, 10, 2000
+BATCH, NEIGHBOURS, LABELS_PER_CLASS, DRAWS, DOTS = 128, 5, 10, 10, 2000
 PENALTIES = (1, 10, 100)
 
 
 # %% [markdown]
-# The prior packs all classes into one round cloud, in which like lies beside like, but no plane need part two classes:
-# in a plain VAE's codes a linear probe finds less than in the pixels. It finds more where half of the pixels were
-# hidden from the encoder as it learnt (Vincent et al. 2008; Im et al. 2017), for μ must then tell what all of them have
-# in common. Where it is asked, the image is whole.
+# The prior pulls all classes into one round cloud: similar images are close, but classes need not be linearly
+# separable. On the codes of a plain VAE a linear probe is worse than on the pixels. It is better if half of the pixels
+# are hidden from the encoder during training (Vincent et al. 2008; Im et al. 2017), because μ must then encode their
+# common structure. The embeddings are computed from whole images.
 
 
 # %%
@@ -51,9 +52,9 @@ def train(data, latent, hidden, activation, beta, epochs, masking, seed):
 
 # %% [markdown]
 # Every representation is centred and divided by one number, its standard deviation over all columns, so that distances
-# keep their proportions. A code has columns that vary little and say much, so how hard the probe is held back, by a
-# penalty |W|² / 2C, is chosen for each representation: the C that does best on a sixth of the training rows that was
-# held out. From a few labels there is nothing to choose by, and C = 1.
+# keep their proportions. A code may have columns with small variance but much information, so the penalty |W|² / 2C of
+# the probe is chosen for each representation: the C that is best on a held-out sixth of the training rows. With few
+# labels there is no validation set, and C = 1.
 
 
 # %%
@@ -62,15 +63,15 @@ def representations(vae, data):
 
     pixels = [part.images for part in (data.train, data.test)]
     pca = PCA(vae.latent_dim, random_state=0).fit(pixels[0])
-    of = {
+    pairs = {
         f"pixels ({vae.input_dim})": pixels,
         f"principal components ({vae.latent_dim})": [pca.transform(x) for x in pixels],
         f"posterior mean ({vae.latent_dim})": [sv.to_numpy(vae.embed(x)) for x in pixels],
     }
-    return {name: scaled(*pair) for name, pair in of.items()}
+    return {name: standardize(*pair) for name, pair in pairs.items()}
 
 
-def scaled(train, test):
+def standardize(train, test):
     mean, deviation = train.mean(axis=0), (train - train.mean(axis=0)).std()
     return (train - mean) / deviation, (test - mean) / deviation
 
@@ -80,19 +81,21 @@ def accuracies(train, train_labels, test, test_labels, seed):
     from sklearn.neighbors import KNeighborsClassifier
 
     neighbours = KNeighborsClassifier(NEIGHBOURS, algorithm="brute")
-    held = np.arange(len(train)) % 6 == 5
-    fits = {C: probe(train[~held], train_labels[~held], C).score(train[held], train_labels[held]) for C in PENALTIES}
-    best = max(fits, key=fits.get)
-    found = [
+    validation = np.arange(len(train)) % 6 == 5
+    fits = {C: probe(train[~validation], train_labels[~validation], C) for C in PENALTIES}
+    scores = {C: fit.score(train[validation], train_labels[validation]) for C, fit in fits.items()}
+    best = max(scores, key=scores.get)
+    with_all_labels = [
         neighbours.fit(train, train_labels).score(test, test_labels),
         probe(train, train_labels, best).score(test, test_labels),
     ]
     rng, scores = np.random.default_rng(seed), []
     for _ in range(DRAWS):
-        few = np.concatenate([rng.permutation(np.flatnonzero(train_labels == y))[:FEW] for y in range(10)])
-        classifiers = neighbours.fit(train[few], train_labels[few]), probe(train[few], train_labels[few], 1)
+        by_class = [rng.permutation(np.flatnonzero(train_labels == y))[:LABELS_PER_CLASS] for y in range(10)]
+        rows = np.concatenate(by_class)
+        classifiers = neighbours.fit(train[rows], train_labels[rows]), probe(train[rows], train_labels[rows], 1)
         scores.append([classifier.score(test, test_labels) for classifier in classifiers])
-    return [*found, *np.mean(scores, axis=0)], best
+    return [*with_all_labels, *np.mean(scores, axis=0)], best
 
 
 def probe(rows, labels, C):
@@ -100,24 +103,22 @@ def probe(rows, labels, C):
     from sklearn.linear_model import LogisticRegression
 
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", ConvergenceWarning
-        )  # hundreds of pixels, hardly held back, take ever more steps
+        # on hundreds of pixels with a weak penalty, it needs more iterations than that
+        warnings.simplefilter("ignore", ConvergenceWarning)
         return LogisticRegression(C=C, max_iter=300).fit(rows, labels)
 
 
 # %% [markdown]
-# In the picture: the two directions in which the pixels vary most, the two in which the codes do, and a map that keeps
-# neighbours in the space of codes together (t-SNE, van der Maaten and Hinton 2008). Colours are classes, which nothing
-# here was told.
+# The picture: the first two principal components of the pixels, those of the codes, and a map that preserves neighbours
+# among the codes (t-SNE, van der Maaten and Hinton 2008). Colours are classes; none of the three used labels.
 
 
 # %%
-def draw(shown, labels, seed):
+def draw(representations, labels, seed):
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
 
-    pixels, _, codes = shown.values()
+    pixels, _, codes = representations.values()
     maps = {
         "pixels: two principal components": PCA(2).fit_transform(pixels),
         "codes: two principal components": PCA(2).fit_transform(codes),
@@ -135,42 +136,39 @@ def draw(shown, labels, seed):
 
 # %%
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description="Train a VAE, and ask what its posterior means know of the classes.")
+    parser = argparse.ArgumentParser(description="Train a VAE, and classify its posterior means.")
     parser.add_argument("--data", choices=RECIPES, default="digits")
     parser.add_argument("--latent", type=int, default=argparse.SUPPRESS)
     parser.add_argument("--hidden", type=int, nargs="+", default=argparse.SUPPRESS)
     parser.add_argument("--activation", choices=["relu", "tanh", "softplus"], default=argparse.SUPPRESS)
     parser.add_argument("--epochs", type=int, default=argparse.SUPPRESS)
-    parser.add_argument(
-        "--warm-up", type=int, default=argparse.SUPPRESS, help="epochs until the KL has its full weight"
-    )
     parser.add_argument("--beta", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--quick", action="store_true", help="two epochs, to try it out")
+    parser.add_argument("--quick", action="store_true", help="two epochs, for a quick test")
     parser.add_argument("--out", type=Path, default=Path("runs/embedding.png"), metavar="FILE")
     args = parser.parse_args(arguments)
     try:
         import sklearn  # noqa: F401
     except ImportError:
-        sys.exit("this demo asks scikit-learn's classifiers: install it with  pip install scikit-learn")
+        sys.exit("this demo needs scikit-learn: install it with  pip install scikit-learn")
     recipe = RECIPES[args.data]
-    given = {name: getattr(args, name) for name in recipe if hasattr(args, name)}
-    recipe = {**recipe, **given, **({"epochs": 2} if args.quick else {})}
+    options = {name: getattr(args, name) for name in recipe if hasattr(args, name)}
+    recipe = {**recipe, **options, **({"epochs": 2} if args.quick else {})}
     data, start = sv.datasets.load(args.data), time.perf_counter()
     vae = train(data, **recipe, beta=args.beta, seed=args.seed)
     print(f"{vae}, beta {args.beta:g}, {recipe['epochs']} epochs of {args.data}, seed {args.seed}")
     print(f"trained in {time.perf_counter() - start:.0f} s; test accuracy in %:")
-    print(f"{'':30}{'all labels':>18}{f'{FEW} a class':>20}")
+    print(f"{'':30}{'all labels':>18}{f'{LABELS_PER_CLASS} per class':>20}")
     print(f"{'':30}" + f"{f'{NEIGHBOURS}-NN':>10}{'linear':>10}" * 2 + f"{'C of all':>12}")
-    shown = {}
-    for name, (of_train, of_test) in representations(vae, data).items():
-        found, C = accuracies(of_train, data.train.labels, of_test, data.test.labels, args.seed)
-        print(f"{name:30}" + "".join(f"{100 * accuracy:10.2f}" for accuracy in found) + f"{C:12}", flush=True)
-        shown[name] = of_test[:DOTS]
-    sv.plotting.save_picture(draw(shown, data.test.labels[:DOTS], args.seed), args.out)
+    test_rows = {}
+    for name, (train_rows, rows) in representations(vae, data).items():
+        scores, C = accuracies(train_rows, data.train.labels, rows, data.test.labels, args.seed)
+        print(f"{name:30}" + "".join(f"{100 * accuracy:10.2f}" for accuracy in scores) + f"{C:12}", flush=True)
+        test_rows[name] = rows[:DOTS]
+    sv.plotting.save_picture(draw(test_rows, data.test.labels[:DOTS], args.seed), args.out)
     print(f"wrote {args.out}")
 
 
 # %%
 if __name__ == "__main__":
-    main([] if "get_ipython" in globals() else None)  # the words after a notebook's name are not ours
+    main([] if "get_ipython" in globals() else None)  # a notebook's own arguments are not for this parser

@@ -1,17 +1,18 @@
 # %% [markdown]
-# # What each likelihood does to blur
-# A decoder puts out the parameters of p(x | z), and −log p(x | z) is what an error costs. To second order an error δ of
-# the mean costs δ²/2v nats, where v is the variance that the likelihood has there:
+# # The effect of the likelihood on blur
+# The decoder computes the parameters of p(x | z), and −log p(x | z) is the cost of an error. To second order, an error
+# δ of the mean costs δ²/2v nats, where v is the variance of the likelihood at this mean:
 #
 # | likelihood | v at the mean m |
 # |---|---|
 # | Bernoulli | m (1 − m), that is ¼ at ½ and m near 0 |
 # | continuous Bernoulli | 1/12 at ½, m² near 0 |
-# | Gaussian | σ²: 1 if nobody says otherwise; learnt, the mean square of the errors; decoded, one for each pixel |
+# | Gaussian | σ²: 1 by default; learned, the mean squared error; heteroscedastic, one for each pixel |
 #
-# The KL costs the same under each. So a small v makes z tell more of x: reconstructions become sharper, the KL grows.
-# What z still leaves open is averaged under every one of them, for each takes the pixels as independent given z, and an
-# average of sharp pictures is a blurred one. The same network, data, seed and steps, once for each:
+# The cost of the KL is the same under each. So with a small v, z carries more information about x: reconstructions are
+# sharper, and the KL is larger. All of these likelihoods treat the pixels as independent given z, so anything that z
+# does not determine is averaged, and an average of sharp pictures is blurred. The same network, data, seed and number
+# of steps, once for each:
 #
 #     python demos/likelihoods.py                      8×8 digits, half a minute
 #     python demos/likelihoods.py --data mnist         six minutes
@@ -34,7 +35,7 @@ LIKELIHOODS = {
     "continuous Bernoulli": {"likelihood": "continuous_bernoulli"},
     "Gaussian, σ = 1": {"likelihood": "gaussian"},
     "Gaussian, σ = 0.1": {"likelihood": "gaussian", "sigma": 0.1},
-    "Gaussian, σ learnt": {"likelihood": "gaussian_learned", "sigma": 0.3},
+    "Gaussian, σ learned": {"likelihood": "gaussian_learned", "sigma": 0.3},
     "Gaussian, σ(z)": {"likelihood": "gaussian_heteroscedastic"},
 }
 SHOWN = 10
@@ -50,11 +51,11 @@ def train(settings, data, latent, epochs, seed):
 
 
 # %% [markdown]
-# **How sharp is a picture?** The differences between neighbouring pixels, all together, over those of real images: 1 is
-# as sharp as these. Grain counts as well as edges do, so look at the pictures too.
+# **Sharpness** is the mean difference between neighbouring pixels, relative to that of real images: 1 is as sharp as
+# these. Noise counts like edges, so look at the pictures too.
 #
-# log p(x | z) is told beside the rest, but do not rank by it: the Bernoulli's is no density of grey values, and the
-# densities of the others grow without bound where pixels never change.
+# log p(x | z) is printed too, but is no ranking: that of the Bernoulli is not a density of grey values, and the
+# densities of the others are unbounded where pixels never change.
 
 
 # %%
@@ -65,13 +66,13 @@ def variation(images, shape):
 
 def measure(vae, data, seed):
     x, shape = data.test.images, data.image_shape
-    terms, use, reconstructed = vae.elbo(x, seed=seed), active_units(vae, x), vae.reconstruct(x)
+    terms, units, reconstructed = vae.elbo(x, seed=seed), active_units(vae, x), vae.reconstruct(x)
     logvar = vae.params.get("likelihood.logvar")
     sigma = vae.config["sigma"] if logvar is None else float(np.exp(logvar[0] / 2))
     return (
         f"{terms.reconstruction.mean():.1f}",
         f"{terms.kl.mean():.1f}",
-        f"{use.active}",
+        f"{units.active}",
         f"{np.sqrt(np.mean((reconstructed - x) ** 2)):.3f}",
         f"{variation(reconstructed, shape) / variation(x, shape):.2f}",
         f"{variation(vae.sample(len(x), seed), shape) / variation(x, shape):.2f}",
@@ -79,16 +80,16 @@ def measure(vae, data, seed):
     )
 
 
-def tell(found):
+def print_table(results):
     names = ("log p(x|z)", "KL", "active", "RMSE", "sharp", "samples", "σ")
     print(f"{'':22}" + "".join(f"{name:>12}" for name in names))
-    for likelihood, numbers in found.items():
+    for likelihood, numbers in results.items():
         print(f"{likelihood:22}" + "".join(f"{number:>12}" for number in numbers))
 
 
 # %% [markdown]
-# **As pictures**: test images, and below them what each likelihood's model makes of them; beside these, what it decodes
-# from N(0, I).
+# **Pictures**: test images, and below them their reconstructions by the model of each likelihood; beside them, decoded
+# draws from N(0, I).
 
 
 # %%
@@ -117,18 +118,18 @@ def main(arguments=None):
     parser.add_argument("--latent", type=int, default=10, metavar="Z")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--quick", action="store_true", help="two epochs, to try it out")
+    parser.add_argument("--quick", action="store_true", help="two epochs, for a quick test")
     parser.add_argument("--out", type=Path, default=Path("runs/likelihoods.png"), metavar="FILE")
     args = parser.parse_args(arguments)
     data = sv.datasets.load(args.data)
     epochs = 2 if args.quick else args.epochs or EPOCHS[args.data]
-    models = {name: train(of, data, args.latent, epochs, args.seed) for name, of in LIKELIHOODS.items()}
-    print(f"{args.data}, {args.latent} latent numbers, {epochs} epochs, seed {args.seed}")
-    tell({name: measure(vae, data, args.seed) for name, vae in models.items()})
+    models = {name: train(settings, data, args.latent, epochs, args.seed) for name, settings in LIKELIHOODS.items()}
+    print(f"{args.data}, {args.latent} latent dimensions, {epochs} epochs, seed {args.seed}")
+    print_table({name: measure(vae, data, args.seed) for name, vae in models.items()})
     sv.plotting.save_picture(draw(models, data, args.seed), args.out)
     print(f"wrote {args.out}")
 
 
 # %%
 if __name__ == "__main__":
-    main([] if "get_ipython" in globals() else None)  # the words after a notebook's name are not ours
+    main([] if "get_ipython" in globals() else None)  # a notebook's own arguments are not for this parser
