@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scratchvae.datasets.dataset import Dataset, hold_out_a_tenth, square
+from scratchvae.datasets.dataset import Dataset, hold_out_every_tenth, square
 from scratchvae.datasets.tables import SUFFIXES, load_csv
 from scratchvae.disk import Array, join_names, read_arrays
 from scratchvae.errors import DataError, FileError
@@ -61,4 +61,4 @@ def _from_array(path: Path, array: Array) -> Dataset:
             rows = np.ascontiguousarray(rows, np.float32)  # itself, if it is that already
     else:
         raise DataError(f"{path} holds {rows.dtype}; expected real numbers")
-    return hold_out_a_tenth(str(path), rows, shape)
+    return hold_out_every_tenth(str(path), rows, shape)

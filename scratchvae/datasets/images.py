@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchvae.datasets.dataset import Dataset, hold_out_a_tenth
+from scratchvae.datasets.dataset import Dataset, hold_out_every_tenth
 from scratchvae.errors import DataError
 
 LARGEST_PIXEL = {"1": 1, "L": 255, "I;16": 65535}  # by Pillow's name for the mode of a grey image
@@ -45,7 +45,7 @@ def load_folder(path: Path) -> Dataset:
         with _opened(file) as image:
             # the header is read anew: a file that another process changed meanwhile does not fit, and says so
             np.divide(np.asarray(image), np.float32(LARGEST_PIXEL[image.mode]), out=row, dtype=np.float32)
-    return hold_out_a_tenth(str(path), rows.reshape(len(rows), -1), (height, width))
+    return hold_out_every_tenth(str(path), rows.reshape(len(rows), -1), (height, width))
 
 
 def _size(file: Path) -> tuple[int, int]:

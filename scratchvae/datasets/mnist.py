@@ -13,7 +13,7 @@ from scratchvae.disk import cache_folder
 from scratchvae.errors import DataError
 
 
-class Source(NamedTuple):
+class DownloadSource(NamedTuple):
     """Folders on the web that hold the four gzipped files, and the SHA-256 of each file's uncompressed content."""
 
     mirrors: tuple[str, ...]
@@ -22,7 +22,7 @@ class Source(NamedTuple):
 
 SIZES = (47_040_016, 60_008, 7_840_016, 10_008)  # bytes of each of the four files, uncompressed
 SETS = {
-    "mnist": Source(
+    "mnist": DownloadSource(
         (
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
             "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -34,7 +34,7 @@ SETS = {
             "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
         ),
     ),
-    "fashion-mnist": Source(
+    "fashion-mnist": DownloadSource(
         (
             "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
             "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",

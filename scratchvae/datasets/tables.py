@@ -10,7 +10,7 @@ from typing import TextIO
 
 import numpy as np
 
-from scratchvae.datasets.dataset import Dataset, hold_out_a_tenth, square
+from scratchvae.datasets.dataset import Dataset, hold_out_every_tenth, square
 from scratchvae.disk import Array
 from scratchvae.errors import DataError
 
@@ -78,7 +78,7 @@ class _Table:
             )
         images = np.frombuffer(self.numbers).reshape(-1, columns)
         labels = None if self.label is None else self.labels.numbered(self.path)
-        return hold_out_a_tenth(str(self.path), images, square(columns), labels)
+        return hold_out_every_tenth(str(self.path), images, square(columns), labels)
 
     def delimiter(self) -> str:
         """What parts the cells, as the suffix or the first line that is not empty says."""

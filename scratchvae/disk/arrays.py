@@ -33,7 +33,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 NPY, ZIP = b"\x93NUMPY", b"PK"  # how a .npy and an .npz file begin
 LONGEST_HEADER = 2**11  # bytes; NumPy writes 128 for a plain array, at most 1472 for one of 64 axes
 LONGEST_LIST = 500  # characters
-AT_ONCE = 2**16  # bytes read at a time
+CHUNK_BYTES = 2**16  # bytes read at a time
 
 
 class ArrayHeader(NamedTuple):
@@ -75,8 +75,8 @@ class ArrayFile:
         shape = described.shape[::-1] if described.fortran else described.shape
         array = np.empty(shape, described.dtype)
         room = array.reshape(-1).view(np.uint8)
-        for begin in range(0, len(room), AT_ONCE):
-            part = room[begin : begin + AT_ONCE]
+        for begin in range(0, len(room), CHUNK_BYTES):
+            part = room[begin : begin + CHUNK_BYTES]
             content = member.read(len(part))
             if len(content) != len(part):
                 raise FileError(f"{_called(name)} breaks off after {begin + len(content)} of {len(room)} bytes")

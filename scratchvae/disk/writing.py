@@ -16,7 +16,7 @@ from scratchvae.disk.lock import try_lock
 from scratchvae.errors import FileError
 
 STALE = 60.0  # seconds
-PATIENCE = 2.0  # seconds
+REPLACE_TIMEOUT = 2.0  # seconds
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def atomic_write(path: str | PathLike[str], before_replace: Callable[[], None] |
 
 # Windows replaces no file that somebody has open, be it only to read it: whoever does so is soon done.
 def _replace(part: Path, path: Path) -> None:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + REPLACE_TIMEOUT
     while True:
         try:
             part.replace(path)
@@ -71,7 +71,7 @@ def _replace(part: Path, path: Path) -> None:
         except PermissionError:
             if sys.platform != "win32" or time.monotonic() > end:
                 raise
-            time.sleep(PATIENCE / 100)
+            time.sleep(REPLACE_TIMEOUT / 100)
 
 
 # A part is locked for as long as it is written into, but for a moment at either end: one that can be locked, and has

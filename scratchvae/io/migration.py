@@ -23,7 +23,7 @@ def migrate(header: dict[str, Any], version: int) -> dict[str, Any]:
     return header
 
 
-def how_to_resume(version: int) -> str:
+def resume_command(version: int) -> str:
     """By what the training of a checkpoint of that format can go on."""
     return "--resume" if version >= FIRST_OF_CHECKPOINTS else "scratchvae 0.1.0"
 

@@ -12,10 +12,10 @@ from scratchvae.backend import Array, Backend, get_backend, to_numpy
 from scratchvae.disk import atomic_write, join_names
 from scratchvae.errors import BackendError, ConfigError, FileError
 from scratchvae.io.archive import Archive, as_text, diff_keys, open_archive, write_archive
-from scratchvae.io.migration import how_to_resume, migrate
+from scratchvae.io.migration import resume_command, migrate
 from scratchvae.models import IWAE, VAE, Autoencoder, ConditionalVAE, Encoder, Model, SemiSupervisedVAE
 from scratchvae.models.model import META
-from scratchvae.models.parts import classes_described
+from scratchvae.models.parts import custom_class_names
 from scratchvae.validation import check_path, check_type, short_repr
 
 KINDS: tuple[type[Model], ...] = (VAE, IWAE, ConditionalVAE, SemiSupervisedVAE, Autoencoder)
@@ -31,7 +31,7 @@ def save(model: Model, path: str | PathLike[str]) -> None:
     path = check_path("path", path, "vae.npz")
     check_type("model", model, Model, "a model, such as VAE(784, 20)")
     as_text("model.notes", model.metadata)
-    with atomic_write(path) as file, model.locks.reading():
+    with atomic_write(path) as file, model.locks.read_lock():
         write_archive(file, {"content": "model", **header_of(model)}, on_host(arrays_of(model)))
 
 
@@ -71,7 +71,7 @@ def describe_file(path: str | PathLike[str]) -> dict[str, Any]:
             "epochs": len(epochs := archive.read("history/epochs")),
             "loss": float(epochs[-1, 1]) if len(epochs) else None,
             "validation loss": float(epochs[-1, 4]) if len(epochs) else None,
-            "training": archive.header["stopped"] or f"not ended; go on with it by {how_to_resume(archive.format)}",
+            "training": archive.header["stopped"] or f"not ended; go on with it by {resume_command(archive.format)}",
         }
 
 
@@ -139,7 +139,7 @@ def _planned(archive: Archive, classes: Iterable[type]) -> Model:
     held = {name: (array.shape, array.dtype) for name, array in archive.described.items()}
     if header.get("content") == "checkpoint":
         held = {name: array for name, array in held.items() if name.startswith("params/")}
-    if lacking := sorted(set(classes_described(config)) - set(own)):
+    if lacking := sorted(set(custom_class_names(config)) - set(own)):
         names = ", ".join(lacking)
         raise FileError(f"it needs classes that are not scratchvae's; name them, as in load(path, classes=[{names}])")
     try:

@@ -1,4 +1,4 @@
-"""The classical autoencoder, to compare the VAE with."""
+"""The classical autoencoder, a baseline for the VAE."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ class Autoencoder(Model):
 
         x (B, D) ─► encoder ─► z (B, Z) ─► decoder ─► parameters ─► log p(x | z) (B,)
 
-    A VAE without its noise and without its KL: each x has one code, nothing asks the codes to fill the latent space,
-    and so there is nothing to draw new samples from. With likelihood="gaussian" it is trained by squared error, as the
-    classical one. Arguments and errors are those of `VAE`; beta and free_bits have no effect, and a posterior, prior or
-    objective of your own is refused.
+    A VAE without noise and without a KL. Each x has one code, and no prior shapes the distribution of the codes, so
+    there is no way to draw new samples. With likelihood="gaussian" it minimizes the squared error, as classical
+    autoencoders do. Arguments and errors are those of `VAE`; beta and free_bits have no effect, and a custom posterior,
+    prior or objective raises ConfigError.
     """
 
     def compose(self, own: dict[str, Any]) -> dict[str, Any]:
-        """The parts: the usual ones, where none of the user's own is given. Raises ConfigError."""
+        """The parts by name: the custom ones in `own`, and the defaults for the others. Raises ConfigError."""
         for name in ("posterior", "prior", "objective"):
             if name in own:
-                raise ConfigError(f"an Autoencoder has no {name}: leave it out, or take a VAE")
+                raise ConfigError(f"an Autoencoder has no {name}: leave it out, or use a VAE")
         hidden, likelihood = self.config["hidden"], own["likelihood"]
         outputs = likelihood.outputs_per_dimension * self.input_dim
         return {
@@ -38,7 +38,7 @@ class Autoencoder(Model):
         }
 
     def bind(self, buffers: BatchBuffers) -> None:
-        """Hand every part its batch buffers."""
+        """Give every part its batch buffers."""
         self.encoder.bind(buffers, (self.input_dim,))
         if self.decoder is not None:
             self.decoder.bind(buffers, (self.latent_dim,))
@@ -50,7 +50,7 @@ class Autoencoder(Model):
     def forward(self, x: Array, eps: Array, corrupted: Array | None = None, kl_weight: float = 1.0) -> ELBOTerms:
         """log p(x | z) of each row of x (B, D), with a KL of 0; eps (B, 0) and kl_weight are not used.
 
-        z is the code of x or, where it is given, of `corrupted` (B, D).
+        z is the code of x or, if that is not None, of `corrupted` (B, D).
         """
         self.ensure_capacity(len(x))
         z = self.encoder.forward(x if corrupted is None else corrupted)
@@ -58,16 +58,16 @@ class Autoencoder(Model):
         self.was_corrupted = corrupted is not None
         return self.objective.forward(log_likelihood, self._no_kl[: len(x)])  # type: ignore[no-any-return]
 
-    # Each line of forward, last to first.
+    # The lines of forward in reverse order.
     def backward(self, to_inputs: bool = False) -> InputGradients | None:
-        """Set `dtheta` to the gradient of the last forward's loss; return that of its inputs, if it is asked for."""
+        """Set `dtheta` to the gradient of the last forward's loss; with `to_inputs`, return that of its inputs."""
         dlog_likelihood, _ = self.objective.backward()
         dz = self.decoder.backward(self.likelihood.backward(dlog_likelihood))
         if not to_inputs:
             self.encoder.backward_parameters(dz)
             return None
         dx, no_eps = self.likelihood.backward_data(dlog_likelihood), self.backend.xp.empty((len(dz), 0), self.dtype)
-        return InputGradients.of(dx, no_eps, self.encoder.backward(dz), self.was_corrupted)
+        return InputGradients.combine(dx, no_eps, self.encoder.backward(dz), self.was_corrupted)
 
     @synchronized
     def encode(self, x: Any, labels: Any = None) -> Array:
@@ -75,8 +75,8 @@ class Autoencoder(Model):
         x = self.check_data(x)
         self.check_labels(labels, len(x))
         codes = self.backend.xp.empty((len(x), self.latent_dim), self.dtype)
-        for part, x_part, _ in self.chunks(x):
-            codes[part] = self.encoder.forward(x_part)
+        for rows, x_rows, _ in self.chunks(x):
+            codes[rows] = self.encoder.forward(x_rows)
         return codes  # type: ignore[no-any-return]
 
     def embed(self, x: Any, labels: Any = None) -> Array:
@@ -84,5 +84,5 @@ class Autoencoder(Model):
         return self.encode(x, labels)
 
     def denoise(self, x: Any, labels: Any = None) -> Array:
-        """Each row of x (B, D) without its noise, (B, D): its reconstruction. See `VAE.denoise`."""
+        """Denoised rows (B, D) of x (B, D): their reconstructions. See `VAE.denoise`."""
         return self.reconstruct(x, labels)

@@ -1,4 +1,4 @@
-"""The variational autoencoder that is given the class."""
+"""The class-conditional variational autoencoder."""
 
 from __future__ import annotations
 
@@ -20,46 +20,42 @@ from scratchvae.validation import check_int, check_type
 
 
 class ConditionalVAE(VAE):
-    """A VAE of p(x | y, z) and q(z | x, y): both networks are given the class y of a row. Sohn, Lee and Yan 2015.
+    """A VAE with p(x | y, z) and q(z | x, y): both networks also read the class y. Sohn, Lee and Yan 2015.
 
         x (B, D), y ─► encoder ─► μ, log σ² ─► posterior ─► z (B, Z), y ─► decoder ─► log p(x | y, z) (B,)
 
-    What the class says need not be said by z, and the KL asks z to say no more than it must: z comes to hold what
-    is left, the style. So a class is drawn by choosing y, and a style is kept by keeping z while y changes.
-    The objective bounds log p(x | y).
+    The decoder knows y, so z need not encode it, and the KL penalizes information in z. Hence z encodes the rest: the
+    style. Choose y to sample from a class; keep z and change y to keep a style. The objective bounds log p(x | y).
 
-    classes       K; labels are whole numbers from 0 to K − 1, an array (B,) or one for all rows
-    The other settings are those of `VAE`; networks of your own are `ConditionalSequential`.
+    classes       K; labels are integers from 0 to K − 1, an array (B,) or one for all rows
+    The other settings are those of `VAE`; custom networks are of class `ConditionalSequential`.
     """
 
     def __init__(self, *settings: Any, classes: int = 10, **named: Any) -> None:
-        self.classes = check_int("classes", classes, least=2)
+        self.classes = check_int("classes", classes, minimum=2)
         super().__init__(*settings, **named)
 
-    def own_config(self) -> dict[str, Any]:
+    def extra_config(self) -> dict[str, Any]:
         """The number of classes."""
         return {"classes": self.classes}
 
     def network(self, inputs: int, hidden: Sequence[int], outputs: int) -> ConditionalSequential:
-        """A network that takes a class beside its input."""
+        """An MLP whose input is x and the one-hot class."""
         widths = (inputs, *hidden, outputs)
         return conditional_mlp(widths, self.classes, self.config["activation"], self.config["init"])
 
     def compose(self, own: dict[str, Any]) -> dict[str, Any]:
-        """The parts of a VAE, both networks conditional. Raises ConfigError."""
+        """The parts of a VAE, with conditional networks. Raises ConfigError."""
         if self.config["missing"]:
-            raise ConfigError(
-                f"missing=True is for a VAE that is given no class, not {type(self).__name__}: leave it out"
-            )
+            raise ConfigError(f"missing=True is for models without labels, not {type(self).__name__}: leave it out")
         return super().compose(own)
 
     def check_network(self, name: str, network: Any) -> None:
-        """Raises ConfigError unless it is a `ConditionalSequential` of as many classes."""
-        check_type(name, network, ConditionalSequential, "a ConditionalSequential, which is given the class")
+        """Raises ConfigError unless `network` is a `ConditionalSequential` with the model's number of classes."""
+        check_type(name, network, ConditionalSequential, "a ConditionalSequential, which also reads the class")
         if network.layers[0].classes != self.classes:
             raise ConfigError(
-                f"{name} takes {network.layers[0].classes} classes, and the model has classes={self.classes}; "
-                "make both the same"
+                f"{name} has {network.layers[0].classes} classes and the model classes={self.classes}; make them equal"
             )
 
     def forward(
@@ -70,9 +66,9 @@ class ConditionalVAE(VAE):
         kl_weight: float = 1.0,
         targets: Array | None = None,
     ) -> ELBOTerms:
-        """As `VAE.forward`, of rows whose classes are the one-hot rows of targets (B, K)."""
+        """`VAE.forward` for rows whose classes are the one-hot rows of targets (B, K)."""
         if targets is None:
-            raise ConfigError("targets are missing: give forward the classes of the rows as one-hot rows (B, K)")
+            raise ConfigError("forward needs targets: the classes of the rows as one-hot rows (B, K)")
         self.ensure_capacity(len(x))
         h = self.encoder.forward(x if corrupted is None else corrupted, targets)
         h, x, eps = self.draws.forward(h, x, eps)
@@ -84,41 +80,41 @@ class ConditionalVAE(VAE):
         return self.objective.forward(log_likelihood, kl, kl_weight, per_dimension)  # type: ignore[no-any-return]
 
     def check_labels(self, labels: Any, rows: int, name: str = "labels") -> Array | None:
-        """`labels` (rows,) on the host, once they are known to be one class for each row.
+        """Check that `labels` has a class for each row; return it on the host, (rows,).
 
         Raises ConfigError, DTypeError, ShapeError or RangeError.
         """
         if labels is None:
             raise ConfigError(
-                f"{type(self).__name__} needs the class of each row, 0 to {self.classes - 1}: pass {name}=, on the "
-                "command line --label"
+                f"{type(self).__name__} needs the class of each row, 0 to {self.classes - 1}: pass {name}=, or --label "
+                "on the command line"
             )
         return check_labels(labels, rows, self.classes, name)
 
     def decoder_labels(self, labels: Any, rows: int) -> Array | None:
-        """As `check_labels`: a code is decoded as a row of a known class."""
+        """`labels`, checked by `check_labels`: decoding needs the class."""
         return ConditionalVAE.check_labels(self, labels, rows)
 
     def label_settings(self, labels: Array | None, share: float | None) -> dict[str, Any]:
-        """None; in training, raises RangeError where a class has no row."""
+        """No further arguments. In training, raises RangeError if a class has no row."""
         if share is not None and labels is not None:
             require_every_class(labels, self.classes)
         return {}
 
     def one_hot(self, labels: Array) -> Array:
-        """One-hot rows (B, K) of labels (B,), on our device."""
+        """One-hot rows (B, K) of labels (B,), on the model's device."""
         return self.validator.to_device(one_hot(labels, np.empty((len(labels), self.classes), self.dtype)))
 
     def for_imputation(self) -> VAE:
-        """Refused: imputation asks a VAE that is given no class. Raises ConfigError."""
-        raise ConfigError(f"impute is for a VAE that is given no class, not {type(self).__name__}: take a VAE")
+        """Raises ConfigError: imputation needs a VAE without labels."""
+        raise ConfigError(f"impute is for models without labels, not {type(self).__name__}: use a VAE")
 
     @synchronized
     def sample(self, count: int, seed: int = 0, labels: Any = None) -> Array:
-        """Means of p(x | y, z), (count, D), for draws z from the prior, of the class `labels`, one for all or one each.
+        """New samples (count, D): means of p(x | y, z) for draws of z from the prior and the classes y in `labels`.
 
-        Without labels each sample's class is drawn too, all being equally likely. Raises ConfigError, DTypeError,
-        ShapeError or RangeError.
+        labels are one class for all samples, or one for each. None: classes are drawn uniformly. Raises ConfigError,
+        DTypeError, ShapeError or RangeError.
         """
         rng = generator(seed, "prior")
         z = self.draw_codes(count, rng)
@@ -126,10 +122,9 @@ class ConditionalVAE(VAE):
 
     @synchronized
     def swap_class(self, x: Any, labels: Any = None) -> Array:
-        """Each row of x (B, D) in every class, its style kept: (B, K, D), the decoder's means. Raises as `encode`."""
+        """Each row of x (B, D) in every class, with its style: the decoder's means (B, K, D). Raises as `encode`."""
         z = self.embed(x, labels)
-        every = [self.decode(z, k) for k in range(self.classes)]
-        drawn = self.backend.xp.empty((len(z), self.classes, self.input_dim), self.dtype)
-        for k, rows in enumerate(every):
-            drawn[:, k] = rows
-        return drawn  # type: ignore[no-any-return]
+        swapped = self.backend.xp.empty((len(z), self.classes, self.input_dim), self.dtype)
+        for k in range(self.classes):
+            swapped[:, k] = self.decode(z, k)
+        return swapped  # type: ignore[no-any-return]

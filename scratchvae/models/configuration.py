@@ -1,4 +1,4 @@
-"""The configuration of a model: the settings that its file keeps, each with its check."""
+"""The configuration of a model: the settings that its file stores, each with its check."""
 
 from __future__ import annotations
 
@@ -34,11 +34,10 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
 
 
 def configuration(settings: Mapping[str, Any], own: Mapping[str, Any], **more: Any) -> Config:
-    """The `settings`, as JSON can hold them, once each is known to make sense, and `more`; not to be written.
+    """Check the `settings`, and return them with `more` as a read-only mapping of JSON values.
 
-    A likelihood among the user's `own` parts stands there by the name of its class.
-
-    Where a model computes is not part of what it is. Raises ConfigError.
+    A likelihood among the custom parts `own` is represented by the name of its class. The backend is not part of the
+    configuration. Raises ConfigError.
     """
     named = "likelihood" not in own
     config = {

@@ -1,4 +1,4 @@
-"""Half a model: what makes embeddings, without what makes pictures of them."""
+"""The encoder of a model on its own, for embeddings without a decoder in memory."""
 
 from __future__ import annotations
 
@@ -7,36 +7,37 @@ from typing import Any
 
 from scratchvae.backend import Array, Backend, to_numpy
 from scratchvae.models.model import META, Model
-from scratchvae.models.parts import classes_in
+from scratchvae.models.parts import custom_classes
 
-LEFT_OUT = ("decoder", "likelihood", "prior", "objective")
+UNUSED_PARTS = ("decoder", "likelihood", "prior", "objective")
 
 
 class Encoder:
-    """The encoder of a model, alone: half the weights, and the same bits that `encode` and `embed` of the whole give.
+    """The encoder of a model without the decoder: about half the weights, the same `encode` and `embed`, bit for bit.
 
     Made by `scratchvae.load_encoder`. `config` and `metadata` are those of the whole model.
     """
 
-    def __init__(self, plan: Model, backend: Backend) -> None:
-        """From the plan of a whole model, whose decoder is left out. Raises BackendError."""
-        self._model = plan
-        plan.allocate(backend, leave_out=LEFT_OUT)
-        self.config, self.metadata = plan.config, plan.metadata
-        self.input_dim, self.latent_dim, self.dtype, self.backend = plan.input_dim, plan.latent_dim, plan.dtype, backend
+    def __init__(self, model: Model, backend: Backend) -> None:
+        """Allocate the encoder of a model that was made on META, without its other parts. Raises BackendError."""
+        self._model = model
+        model.allocate(backend, leave_out=UNUSED_PARTS)
+        self.config, self.metadata = model.config, model.metadata
+        self.input_dim, self.latent_dim, self.dtype = model.input_dim, model.latent_dim, model.dtype
+        self.backend = backend
 
     def __reduce__(self) -> tuple[Callable[..., Encoder], tuple[Any, ...]]:
-        """As a whole model's: see `Model`."""
+        """Copy as a `Model` does."""
         with self._model.lock:
             weights = to_numpy(self._model.theta).copy()
         model = self._model
-        return _again, (
+        return _rebuild, (
             type(model),
             model.to_config(),
             self.backend,
             weights,
             self.metadata,
-            classes_in(model.own_parts),
+            custom_classes(model.custom_parts),
         )
 
     def __repr__(self) -> str:
@@ -45,31 +46,31 @@ class Encoder:
 
     @property
     def params(self) -> dict[str, Array]:
-        """The parameters by name, as in the whole model: write `params[name][...] = new`."""
+        """The parameters by name, as in the whole model. To set one, write `params[name][...] = new`."""
         return self._model.params
 
     def encode(self, x: Any, labels: Any = None) -> Any:
-        """As `encode` of the model: of a VAE mu and logvar, (B, Z) each, of an Autoencoder the codes (B, Z).
+        """The model's `encode`: mu and logvar, (B, Z) each, for a VAE; the codes (B, Z) for an Autoencoder.
 
-        labels (B,) are for a model that takes them. Raises ConfigError, DTypeError, ShapeError or RangeError.
+        labels (B,) are for class-conditional models. Raises ConfigError, DTypeError, ShapeError or RangeError.
         """
         return self._model.encode(x, labels)  # type: ignore[attr-defined]
 
     def embed(self, x: Any, labels: Any = None) -> Array:
-        """As `embed` of the model: the code (B, Z) of each row of x (B, D). Takes and raises as `encode`."""
+        """The model's `embed`: the code (B, Z) of each row of x (B, D). Arguments and errors are those of `encode`."""
         return self._model.embed(x, labels)
 
 
-def _again(
+def _rebuild(
     kind: type[Model],
     config: dict[str, Any],
     backend: Backend,
     theta: Array,
-    notes: dict[str, Any],
+    metadata: dict[str, Any],
     classes: Mapping[str, type],
 ) -> Encoder:
-    plan = kind.from_config(config, META, classes)
-    plan.metadata = dict(notes)
-    encoder = Encoder(plan, backend)
-    backend.copy_from_host(plan.theta, theta)
+    model = kind.from_config(config, META, classes)
+    model.metadata = dict(metadata)
+    encoder = Encoder(model, backend)
+    backend.copy_from_host(model.theta, theta)
     return encoder

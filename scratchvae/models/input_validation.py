@@ -1,4 +1,4 @@
-"""The door: what comes in from outside is looked at here, before anything is computed."""
+"""Validation of a model's inputs: shape, dtype and range, before anything is computed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from scratchvae.errors import RangeError, ShapeError
 from scratchvae.kernels.missing import nan_to_zero
 from scratchvae.memory import RowReader
 
-AT_ONCE = 2**22  # bytes of rows that are looked at together: few enough for a processor's cache
+CHUNK_BYTES = 2**22  # bytes of rows that are checked at once; they fit into a processor's cache
 
 
 class InputValidator:
-    """Lets arrays of the host or of the backend in, as rows of a model's dtype on a model's device."""
+    """Checks arrays of the host or of the backend, and converts them to a model's dtype and device."""
 
     def __init__(self, backend: Backend, dtype: np.dtype[Any]) -> None:
         self.backend = backend
@@ -34,11 +34,11 @@ class InputValidator:
         mean: Array | None = None,
         missing: bool = False,
     ) -> Array:
-        """`x`, once it is known to be rows (B, width) of finite real numbers within `support`.
+        """Check that x holds rows (B, width) of finite real numbers within `support`, and return it.
 
-        `mean` (width,) float64, where it is given, is set to the mean of the rows. With `missing`, NaN stands for what
-        is missing; the mean is that of what is there. Nothing is copied or converted, so that x may be larger than
-        memory. Raises DTypeError, ShapeError, RangeError, DataError.
+        `mean` (width,) float64, if not None, is set to the mean of the rows. With `missing`, NaN marks a missing value,
+        and the mean is over the observed values. Nothing is copied or converted, so that x may be larger than memory.
+        Raises DTypeError, ShapeError, RangeError, DataError.
         """
         x = self.check_numbers(x, name)
         if x.ndim != 2 or x.shape[1] != width or not len(x):
@@ -49,16 +49,17 @@ class InputValidator:
         return array
 
     def check_numbers(self, x: Any, name: str) -> Array:
-        """`x` as an array of real numbers, of the host or of our device. Raises DTypeError."""
+        """`x` as an array of real numbers, on the host or on the model's device. Raises DTypeError."""
         array: Any = x if type(x) is self.backend.array_type else as_numpy(name, x)
         check_real(name, x, array)
         return array  # type: ignore[no-any-return]
 
     def representable(self, support: tuple[float, float]) -> tuple[float, float]:
-        """`support`, as far as our dtype goes."""
+        """`support`, limited to the finite numbers of the dtype."""
         return max(support[0], self.finite[0]), min(support[1], self.finite[1])
 
-    # 0 is within every support: on a device, where a look at each number is dear, it stands for what is missing.
+    # 0 is within every support. On a device, where transferring all numbers would be slow, the minimum and maximum of x
+    # with 0 for NaN are enough.
     def _missing_as_zero(self, x: Array) -> Array:
         if isinstance(x, np.ndarray) or x.dtype.kind != "f":
             return x
@@ -66,7 +67,7 @@ class InputValidator:
         return nan_to_zero(xp, x, out=xp.empty(x.shape, x.dtype), scratch=xp.empty(x.shape, x.dtype))
 
     def to_device(self, x: Array) -> Array:
-        """`x` of our dtype and on our device; itself if it is so already."""
+        """`x` in the model's dtype and on its device; x itself if it is that already."""
         if isinstance(x, self.backend.array_type):
             return x.astype(self.dtype, copy=False)
         return self.backend.upload(x.astype(self.dtype, copy=False))
@@ -75,64 +76,64 @@ class InputValidator:
 def check_range(
     x: Array, name: str, support: tuple[float, float], mean: Array | None = None, missing: bool = False
 ) -> None:
-    """Raises RangeError unless every number of `x` is finite and within `support`; sets `mean` to that of the rows.
+    """Raises RangeError unless all numbers of x are finite and within `support`; sets `mean`, if not None.
 
-    With `missing`, NaN on the host is passed over.
+    With `missing`, NaN is skipped if x is on the host.
     """
     rows = RowReader(x, name)
     on_host = isinstance(x, np.ndarray)
-    if mean is None and not rows.mapped and (not on_host or (not missing and x.nbytes <= AT_ONCE)):
-        low, high = float(x.min()), float(x.max())  # NaN if any number is
+    if mean is None and not rows.mapped and (not on_host or (not missing and x.nbytes <= CHUNK_BYTES)):
+        low, high = float(x.min()), float(x.max())  # NaN if any number is NaN
     else:
         low, high = _range_and_mean(rows, support, mean, missing)
     if support[0] <= low and high <= support[1]:
         return
     if not (isfinite(low) and isfinite(high)):
         raise RangeError(
-            f"{name} holds NaN or infinite values; drop those rows, or fill them in, first; or let NaN mark what is "
-            "missing, in a model made with missing=True"
+            f"{name} holds NaN or infinite values; drop those rows, or replace the values; if NaN marks missing "
+            "values, make the model with missing=True"
         )
-    mend = "divide 8-bit images by 255, other data by their maximum" if low >= 0 else "shift and scale them first"
-    mend += ", or take likelihood='gaussian', of any numbers" if support == (0.0, 1.0) else ""
-    raise RangeError(f"{name} holds values from {low:g} to {high:g}; expected {support[0]:g} to {support[1]:g}: {mend}")
+    hint = "divide 8-bit images by 255, other data by their maximum" if low >= 0 else "shift and scale them first"
+    hint += ", or use likelihood='gaussian', for any real numbers" if support == (0.0, 1.0) else ""
+    raise RangeError(f"{name} holds values from {low:g} to {high:g}; expected {support[0]:g} to {support[1]:g}: {hint}")
 
 
-# NumPy adds rows in turn: where the first of a part is the sum so far, the mean has the bits of a single pass.
+# NumPy sums over axis 0 row by row. With the running sum as the first row of a chunk, the mean therefore has the same
+# bits as in a single pass over all rows.
 def _range_and_mean(
     rows: RowReader, support: tuple[float, float], mean: Array | None, missing: bool
 ) -> tuple[float, float]:
-    """The smallest and the largest number, NaN if any number is; `mean` is set if both are within `support`.
+    """The smallest and the largest number, NaN if any number is NaN; `mean` is set if both are within `support`.
 
-    With `missing`, both are those of the numbers that are no NaN, and of 0; so is the mean, without the 0.
-
-    All is found in one pass, part by part: what was read for the range is still in the cache for the mean.
+    With `missing`, NaN counts as 0 for the range, and is left out of the mean. A single pass in chunks: a chunk is
+    still in the processor's cache when its mean is computed.
     """
     x = rows.array
-    at_once = max(1, AT_ONCE * len(x) // x.nbytes)
+    chunk_rows = max(1, CHUNK_BYTES * len(x) // x.nbytes)
     if mean is not None:
         mean[...] = 0.0
-        room = np.empty((min(at_once, len(x)) + 1, *x.shape[1:]))
+        buffer = np.empty((min(chunk_rows, len(x)) + 1, *x.shape[1:]))
     low, high = inf, -inf
     counts = np.zeros(x.shape[1:], np.int64)
-    for part in rows.parts(at_once):
-        few = x[part]
+    for part in rows.slices(chunk_rows):
+        chunk = x[part]
         if missing:
-            there = ~np.isnan(few)
-            counts += there.sum(axis=0)
-            few = np.where(there, few, few.dtype.type(0))
-        bottom, top = float(few.min()), float(few.max())
-        if isnan(bottom):
-            return bottom, top
-        low, high = min(low, bottom), max(high, top)
+            observed = ~np.isnan(chunk)
+            counts += observed.sum(axis=0)
+            chunk = np.where(observed, chunk, chunk.dtype.type(0))
+        chunk_low, chunk_high = float(chunk.min()), float(chunk.max())
+        if isnan(chunk_low):
+            return chunk_low, chunk_high
+        low, high = min(low, chunk_low), max(high, chunk_high)
         if mean is not None and support[0] <= low and high <= support[1]:
-            terms = room[: len(few) + 1]
-            terms[0], terms[1:] = mean, few
+            terms = buffer[: len(chunk) + 1]
+            terms[0], terms[1:] = mean, chunk
             np.sum(terms, axis=0, out=mean)
     if mean is not None:
         if missing and not counts.all():
             raise RangeError(
-                f"{rows.name} has nothing observed in column {int(counts.argmin())}, of which nothing can be learnt; "
-                "leave that column out"
+                f"{rows.name} has no observed value in column {int(counts.argmin())}, so that nothing can be learned "
+                "about it; leave that column out"
             )
         mean /= counts if missing else len(x)
     return low, high

@@ -1,4 +1,4 @@
-"""Labels at the door: whole numbers from 0, and −1 where there is none, as scikit-learn writes them."""
+"""Validation of class labels: integers from 0, and −1 for unlabelled rows, as in scikit-learn."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ UNLABELLED = -1
 
 
 def check_labels(labels: Any, rows: int, classes: int, name: str = "labels", *, some: bool = False) -> Array:
-    """`labels` (rows,) on the host, once each is known to be a class from 0 to classes − 1, or −1 if `some` suffice.
+    """Check labels, and return them on the host, (rows,): classes 0 to classes − 1, or also −1 if `some`.
 
-    A single number stands for that of all rows. Raises DTypeError, ShapeError or RangeError.
+    A single number is the label of all rows. Raises DTypeError, ShapeError or RangeError.
     """
-    given = to_host(name, labels)
+    host = to_host(name, labels)
     allowed = f"0 to {classes - 1}" + (", or −1 for a row without a label" if some else "")
-    if given.dtype.kind not in "iu":
-        what = f"have dtype {given.dtype}" if given.ndim else f"are {short_repr(labels)}, of dtype {given.dtype}"
-        raise DTypeError(f"{name} {what}; expected whole numbers, {allowed}: use .astype(int)")
-    if given.ndim == 0:
-        given = np.broadcast_to(given, (rows,))
-    if given.shape != (rows,):
-        raise ShapeError(f"{name} have shape {given.shape}; expected ({rows},), one for each row")
-    low, high = int(given.min()), int(given.max())
+    if host.dtype.kind not in "iu":
+        found = f"have dtype {host.dtype}" if host.ndim else f"are {short_repr(labels)}, of dtype {host.dtype}"
+        raise DTypeError(f"{name} {found}; expected whole numbers, {allowed}: use .astype(int)")
+    if host.ndim == 0:
+        host = np.broadcast_to(host, (rows,))
+    if host.shape != (rows,):
+        raise ShapeError(f"{name} have shape {host.shape}; expected ({rows},), one for each row")
+    low, high = int(host.min()), int(host.max())
     if low < (UNLABELLED if some else 0) or high >= classes:
-        odd = high if high >= classes else low
-        fix = "; a row of no known class can only train, or be classified" if odd == UNLABELLED else ""
-        raise RangeError(f"{name} hold {odd}, and there are {classes} classes; expected {allowed}{fix}")
-    return given
+        invalid = high if high >= classes else low
+        hint = "; rows without a label can be used only in training and in classify" if invalid == UNLABELLED else ""
+        raise RangeError(f"{name} hold {invalid}, and there are {classes} classes; expected {allowed}{hint}")
+    return host
 
 
 def require_every_class(labels: Array, classes: int) -> None:
     """Raises RangeError unless each class has a row among `labels`."""
-    present = np.bincount(labels[labels != UNLABELLED], minlength=classes)
-    empty = np.flatnonzero(present == 0)
+    counts = np.bincount(labels[labels != UNLABELLED], minlength=classes)
+    empty = np.flatnonzero(counts == 0)
     if len(empty):
-        which = ", ".join(map(str, empty))
+        listed = ", ".join(map(str, empty[:10])) + (", …" if len(empty) > 10 else "")
         raise RangeError(
-            f"no row is labelled {which}, and there are {classes} classes; label at least one row of each, or set "
-            "classes to as many as there are"
+            f"no row is labelled {listed}, and there are {classes} classes; label at least one row of each class, or "
+            "make classes smaller"
         )
 
 
 def one_hot(labels: Array, out: Array) -> Array:
-    """`out` (N, K), set to 1 where the column is the row's label and else 0: a row of zeros where that is −1."""
+    """Write the one-hot rows of labels (N,) into `out` (N, K) and return it; a label of −1 gives a row of zeros."""
     np.equal(labels[:, None], np.arange(out.shape[1]), out=out)
     return out

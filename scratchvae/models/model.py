@@ -1,4 +1,4 @@
-"""The base of all models: parts that are put together, memory laid out flat, and the methods that all of them have."""
+"""The base class of all models: it composes the parts, lays out their memory, and has the methods all models share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 
-from scratchvae.backend import Array, Backend, get_backend, guarded, to_numpy
+from scratchvae.backend import Array, Backend, get_backend, to_numpy, translate_device_errors
 from scratchvae.errors import BackendError, ConfigError, ShapeError
 from scratchvae.fused import fused
 from scratchvae.layers import ConditionalLinear, ConditionalSequential, Layer, Linear, NaNToZero, Sequential
@@ -20,13 +20,13 @@ from scratchvae.models.input_validation import InputValidator, check_range
 from scratchvae.models.locks import Locks, synchronized
 from scratchvae.models.network import mlp
 from scratchvae.models.parts import (
-    KINDS,
     LIKELIHOODS,
+    PART_TYPES,
     Classes,
-    check_free,
     check_part,
     check_shapes,
-    classes_in,
+    check_unowned,
+    custom_classes,
     describe,
     input_dim_of,
     make_likelihood,
@@ -34,15 +34,25 @@ from scratchvae.models.parts import (
     rebuild,
     take_ownership,
 )
+from scratchvae.models.summary import Summary
 from scratchvae.objectives import ELBOTerms, Objective
 from scratchvae.probability import Gaussian, Likelihood, MaskedLikelihood, Posterior, Prior
+from scratchvae.representation import fields_repr, join_lines
 from scratchvae.rng import fill_random, generator
-from scratchvae.validation import check_int, short_repr
+from scratchvae.validation import check_int, short_repr, shorten, suggest_arguments
 
-META = Backend("meta", None, type(None))  # of a model that has shapes and no memory yet
+META = Backend("meta", None, type(None))  # for a model that has shapes but no memory yet, as torch's meta device
 HIDDEN = (512,)
-FIXED = {*CHECKS, *KINDS, "config", "parts", "classes", "alpha", "importance_samples"}
-UNWRITTEN = 2.0**100  # to which nothing of an ordinary size can be added, in float32 or float64
+FIXED = {*CHECKS, *PART_TYPES, "config", "parts", "classes", "alpha", "importance_samples"}
+UNWRITTEN = 2.0**100  # so large that adding an ordinary gradient does not change it, in float32 or float64
+
+# Names that the package and subclasses use; `dir(model)`, which completion at a prompt shows, leaves them out.
+INTERNAL = frozenset(
+    "allocate bind bound check_data check_gradients_written check_labels check_network check_noise chunk_rows chunks "
+    "compose connect custom_parts decoder_labels draw_codes draws encoder_labels ensure_capacity extra_config "
+    "for_imputation from_config initialize initialize_output_bias kl kl_per_row label_settings locks log_softmax "
+    "mark_gradients network one_hot part_names targets to_config validator was_corrupted weights_lock".split()
+)
 
 M = TypeVar("M", bound="Model")
 
@@ -50,37 +60,41 @@ M = TypeVar("M", bound="Model")
 class InputGradients(NamedTuple):
     """The gradient of the loss with respect to the inputs of a forward: x (B, D), eps (B, noise_dim), corrupted (B, D).
 
-    `corrupted` is None where none was given: then x is what the encoder saw as well, and has both gradients in it.
+    Without a corrupted input, `corrupted` is None and `x` is the sum of the gradients through the encoder and through
+    the likelihood.
     """
 
     x: Array
     eps: Array
     corrupted: Array | None
 
+    def __repr__(self) -> str:
+        return fields_repr(self)
+
     @classmethod
-    def of(cls, dx: Array, deps: Array, dseen: Array, corrupted: bool) -> InputGradients:
-        """From dx of what is scored and dseen of what the encoder saw, which are one where nothing was corrupted."""
+    def combine(cls, dx: Array, deps: Array, dencoder_input: Array, corrupted: bool) -> InputGradients:
+        """From dx through the likelihood and dencoder_input, which add up in `x` unless the input was corrupted."""
         if corrupted:
-            return cls(dx, deps, dseen)
-        dx += dseen
+            return cls(dx, deps, dencoder_input)
+        dx += dencoder_input
         return cls(dx, deps, None)
 
 
 class Model:
-    """An encoder x (B, D) → h and a decoder z (B, Z) → the likelihood's parameters, trained by one objective.
+    """An encoder x (B, D) → h and a decoder z (B, Z) → parameters of the likelihood, trained by one objective.
 
-    A model is composed of `parts`, by name. Every parameter is a view of one flat vector `theta` (P,), every gradient a
-    view of another, `dtheta` (P,).
+    A model is composed of `parts`, a dict by name. Every parameter is a view of one flat vector `theta` (P,), and every
+    gradient a view of another, `dtheta` (P,).
 
-    A copy (`copy.copy`, `copy.deepcopy`, `pickle`, and so `multiprocessing`) has the same configuration, weights and
-    notes, and memory of its own. What else was attached to the model stays behind. Never unpickle a file that you were
-    given: that runs what is in it, and `scratchvae.load` does not.
+    A copy (by `copy.copy`, `copy.deepcopy`, `pickle` or `multiprocessing`) has the same configuration, weights and
+    metadata, and memory of its own; other attributes that were set on the model are not copied. Do not unpickle files
+    from others: unpickling runs code from the file. `scratchvae.load` does not.
     """
 
-    _made = False
-    chunk_rows: int = 512  # rows computed at once by methods that take any number of them
-    classes: int = 0  # of the labels that it takes
-    kl_by_row: ClassVar[bool] = True  # whether the KL has one row for each row of a batch
+    _initialized = False
+    chunk_rows: int = 512  # rows per batch in methods that accept any number of rows
+    classes: int = 0  # number of classes; 0 for models without labels
+    kl_per_row: ClassVar[bool] = True  # False if the KL is per row and class
     part_names: ClassVar[tuple[str, ...]] = ("encoder", "decoder", "posterior", "prior", "likelihood", "objective")
 
     encoder: Any
@@ -88,7 +102,8 @@ class Model:
     likelihood: Any
     objective: Any
 
-    @guarded
+    @translate_device_errors()
+    @suggest_arguments
     def __init__(
         self,
         input_dim: int | None = None,
@@ -116,27 +131,27 @@ class Model:
         own = {name: settings[name] for name in ("encoder", "decoder", "posterior", "prior", "objective")}
         if isinstance(likelihood, type) and issubclass(likelihood, Likelihood):
             raise ConfigError(
-                f"likelihood={short_repr(likelihood)} is a class: make one, as in {likelihood.__name__}(), or choose "
-                f"one of {', '.join(LIKELIHOODS)}"
+                f"likelihood={short_repr(likelihood)} is a class: pass an instance, as {likelihood.__name__}(), or one "
+                f"of {', '.join(LIKELIHOODS)}"
             )
         if isinstance(likelihood, Likelihood):
             settings["likelihood"], settings["sigma"] = self._name_of(likelihood, sigma, own)
         own = {name: check_part(name, part) for name, part in own.items() if part is not None}
-        check_free(own)
+        check_unowned(own)
         for name in {"encoder", "decoder"} & own.keys():
             self.check_network(name, own[name])
         if input_dim is None:
             kind = own.get("likelihood") or LIKELIHOODS.get(settings["likelihood"], Likelihood)
             settings["input_dim"] = input_dim_of(own, kind.outputs_per_dimension)
         self._refuse_unused(settings, own)
-        self._config = configuration(settings, own, **self.own_config())
+        self._config = configuration(settings, own, **self.extra_config())
         self.input_dim: int = self.config["input_dim"]
         self.latent_dim: int = self.config["latent_dim"]
         self.image_shape = None if image_shape is None else tuple(self.config["image_shape"])
         self.dtype: np.dtype[Any] = np.dtype(dtype)
-        self.metadata: dict[str, Any] = {}  # what is worth keeping in the file with it, such as the data it learnt from
+        self.metadata: dict[str, Any] = {}  # the user's own entries, saved with the model, such as the training data
 
-        self.own_parts: dict[str, Module] = dict(own)
+        self.custom_parts: dict[str, Module] = dict(own)
         if "likelihood" not in own:
             own["likelihood"] = make_likelihood(self.config["likelihood"], self.config["sigma"])
         self.parts: dict[str, Any] = self.compose(own)
@@ -147,50 +162,48 @@ class Model:
         self.support: tuple[float, float] = self.parts["likelihood"].support
         if backend is not META:
             self.initialize(get_backend(backend))
-        for part in (*self.own_parts.values(), *self.parts.values()):
+        for part in (*self.custom_parts.values(), *self.parts.values()):
             take_ownership(part)
-        self._made = True
+        self._initialized = True
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in FIXED and self._made:
+        if name in FIXED and self._initialized:
             raise ConfigError(
-                f"{name} of a model is fixed once it is made; make another model with it, or set what it has inside"
+                f"{name} of a model is fixed after construction; make a new model, or change the values in place"
             )
         super().__setattr__(name, value)
 
-    # --- putting it together
+    # --- composition
 
     @property
     def config(self) -> Config:
-        """The settings that made the model; not to be written."""
+        """The settings of the model, read-only."""
         return self._config
 
     def check_network(self, name: str, network: Any) -> None:
-        """Raises ConfigError for an encoder or decoder of one's own that this kind of model cannot compute with."""
+        """Raises ConfigError for a custom encoder or decoder that this class of model cannot use."""
         if isinstance(network, ConditionalSequential):
-            raise ConfigError(
-                f"{name} is a ConditionalSequential, which is given a class; take a ConditionalVAE for it"
-            )
+            raise ConfigError(f"{name} is a ConditionalSequential, which needs labels: use it in a ConditionalVAE")
 
-    def own_config(self) -> dict[str, Any]:
-        """The settings of this kind of model alone, as the configuration keeps them."""
+    def extra_config(self) -> dict[str, Any]:
+        """The settings that only this class of model has, for the configuration."""
         return {}
 
     def compose(self, own: dict[str, Any]) -> dict[str, Any]:
-        """The parts, in the order in which their parameters lie, from those that are given."""
+        """All parts by name, in the order of their parameters in theta, from the custom parts in `own`."""
         raise NotImplementedError
 
     def network(self, inputs: int, hidden: Sequence[int], outputs: int) -> Sequential:
-        """A network of these widths, as the configuration says."""
+        """An MLP of these widths, with the activation and initializer of the configuration."""
         return mlp((inputs, *hidden, outputs), self.config["activation"], self.config["init"])
 
     def bind(self, buffers: BatchBuffers) -> None:
-        """Hand every part its batch buffers."""
+        """Give every part its batch buffers."""
         raise NotImplementedError
 
     @property
     def shapes(self) -> Shapes:
-        """The names and shapes of the parameters, in the order in which they lie."""
+        """The names and shapes of the parameters, in their order in theta."""
         return {
             f"{name}.{parameter}": shape
             for name, part in self.parts.items()
@@ -198,7 +211,7 @@ class Model:
         }
 
     def initialize(self, backend: Backend) -> None:
-        """Take memory for all parts, and set the parameters to where training begins. Raises BackendError."""
+        """Allocate memory for all parts and set the initial parameters. Raises BackendError."""
         self.allocate(backend)
         rng = generator(self.config["seed"], "weights")
         for part in self.parts.values():
@@ -207,7 +220,7 @@ class Model:
             last.W *= self.likelihood.output_scale
 
     def allocate(self, backend: Backend, leave_out: Sequence[str] = ()) -> None:
-        """Lay the parameters out on `backend`, and bind the parts, but for those left out. Raises BackendError."""
+        """Allocate the parameters on `backend` and bind all parts except those in `leave_out`. Raises BackendError."""
         if self.config["dtype"] == "longdouble" and not backend.on_host:
             raise BackendError(f"dtype='longdouble' needs backend='numpy'; {backend.name} has float32 and float64")
         self.backend, self.locks.on_host = backend, backend.on_host
@@ -218,16 +231,16 @@ class Model:
         shapes = self.shapes
         self._params, self._grads = (FlatVector(backend.xp, shapes, self.dtype) for _ in range(2))
         for name, part in self.parts.items():
-            part.bind_parameters(self._params.part(name), self._grads.part(name))
+            part.bind_parameters(self._params.with_prefix(name), self._grads.with_prefix(name))
         self.connect()
         self._buffers = BatchBuffers(backend, self.dtype, 0)
-        self.bind(self._buffers)  # so that no part binds itself to another backend
+        self.bind(self._buffers)  # otherwise a part would bind itself to NumPy at first use
 
     def connect(self) -> None:
-        """Make what stands between the parts."""
+        """Make the modules between the parts, such as the KL."""
 
     def ensure_capacity(self, batch: int) -> None:
-        """Make room for batches of up to `batch` rows, so that no later step has to."""
+        """Allocate buffers for batches of up to `batch` rows, so that later calls need not."""
         if type(batch) is not int or batch > self._buffers.rows:
             with self.lock:
                 buffers = self._buffers.resized(max(check_int("batch", batch), self._buffers.rows))
@@ -238,7 +251,7 @@ class Model:
 
     @property
     def params(self) -> dict[str, Array]:
-        """The parameters by name, views of `theta`: write `params[name][...] = new`."""
+        """The parameters by name, views of `theta`. To set one, write `params[name][...] = new`."""
         return dict(self._params.views)
 
     @property
@@ -256,34 +269,34 @@ class Model:
         """The gradient of the last backward with respect to `theta`, (P,)."""
         return self._grads.data
 
-    # A gradient that is not written, or that is added to, is as large still as what it was set to.
-    def expect_gradients(self) -> None:
-        """Mark all gradients before a backward that `check_gradients` is to look at."""
+    # UNWRITTEN + gradient rounds to UNWRITTEN: a gradient that is added to, instead of overwritten, is detected too.
+    def mark_gradients(self) -> None:
+        """Fill all gradients with UNWRITTEN, for `check_gradients_written` after the next backward."""
         self.dtheta.fill(UNWRITTEN)
 
-    def check_gradients(self) -> None:
-        """Raises ConfigError where a backward of the user's own has not written a parameter's gradient in place."""
+    def check_gradients_written(self) -> None:
+        """Raises ConfigError if the backward of a custom part has not written a parameter's gradient in place."""
         for name, part in self.parts.items():
             for path, module in modules_in(part, name):
-                for own in module.own_parameters():
-                    grad = self.grads.get(f"{path}.{own}")
-                    if grad is getattr(module, f"d{own}") and not (to_numpy(grad) == UNWRITTEN).any():
+                for parameter in module.own_parameters():
+                    grad = self.grads.get(f"{path}.{parameter}")
+                    if grad is getattr(module, f"d{parameter}") and not (to_numpy(grad) == UNWRITTEN).any():
                         continue
                     raise ConfigError(
-                        f"{type(module).__name__}.backward has not written the gradient of {path}.{own} in place: set "
-                        f"it by self.d{own}[...] = gradient or by out=self.d{own}, and add nothing to what was there"
+                        f"{type(module).__name__}.backward did not write the gradient of {path}.{parameter} in place: "
+                        f"overwrite it by self.d{parameter}[...] = gradient or out=self.d{parameter}, without adding"
                     )
 
     @synchronized
-    def start_output_bias(self, mean: Array) -> None:
-        """Let an untrained decoder begin at the data: its last bias becomes the `output_bias` of mean (D,).
+    def initialize_output_bias(self, mean: Array) -> None:
+        """Set the decoder's last bias so that its initial output is near mean (D,): the likelihood's `output_bias`.
 
-        A last bias that is not zero any more is left alone. Raises RangeError.
+        Does nothing unless the last bias is zero. Raises RangeError.
         """
         check_range(mean, "mean", self.validator.representable(self.support))
         last = self._output_layer()
         if isinstance(last, Linear) and not to_numpy(last.b).any():
-            with self.updating:
+            with self.weights_lock:
                 self.backend.copy_from_host(last.b, self.likelihood.output_bias(mean).astype(self.dtype))
 
     def _output_layer(self) -> Module | None:
@@ -295,52 +308,62 @@ class Model:
 
     @property
     def lock(self) -> Any:
-        """The lock of all that a method writes; re-entrant."""
+        """The re-entrant lock of the weights and of all buffers. Every public method holds it."""
         return self.locks.lock
 
     @property
-    def updating(self) -> Any:
-        """The lock of the weights alone, held for each update within `lock`."""
-        return self.locks.updating
+    def weights_lock(self) -> Any:
+        """The lock of the weights alone, held for each update, inside `lock`."""
+        return self.locks.weights_lock
 
-    def writing(self) -> AbstractContextManager[None]:
-        """While this lasts the weights may be written."""
-        return self.locks.writing()
+    def write_lock(self) -> AbstractContextManager[None]:
+        """A context in which the weights may be written: `with model.write_lock():`."""
+        return self.locks.write_lock()
 
     # --- copies
 
     @synchronized
     def astype(self: M, dtype: str) -> M:
-        """The same model, weights and notes, to compute in another dtype. Raises ConfigError."""
-        other = self.from_config({**self.to_config(), "dtype": dtype}, self.backend, classes_in(self.own_parts))
+        """A copy of the model, with its weights and metadata, that computes in another dtype. Raises ConfigError."""
+        other = self.from_config({**self.to_config(), "dtype": dtype}, self.backend, custom_classes(self.custom_parts))
         other.theta[...] = self.theta
         other.metadata = dict(self.metadata)
         return other
 
     def to_config(self) -> dict[str, Any]:
-        """The configuration with the descriptions of the user's own parts, as a file has it. Raises ConfigError."""
+        """The configuration as a file stores it, with descriptions of the custom parts. Raises ConfigError."""
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in self.config.items()}
-        return {**plain, **{name: describe(part) for name, part in self.own_parts.items()}}
+        return {**plain, **{name: describe(part) for name, part in self.custom_parts.items()}}
 
     @classmethod
     def from_config(cls: type[M], config: Mapping[str, Any], backend: Backend, classes: Classes) -> M:
-        """The model of that configuration, from our classes and those of `classes` by name. Raises ConfigError."""
+        """The model of this configuration; `classes` are its custom classes by name. Raises ConfigError."""
         parts = {name: rebuild(config[name], classes) for name in cls.part_names if isinstance(config.get(name), dict)}
         return cls(**{**config, **parts}, backend=backend)
 
     @synchronized
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         weights = to_numpy(self.theta).copy()
-        classes = classes_in(self.own_parts)
-        return _again, (type(self), self.to_config(), self.backend, weights, self.metadata, classes)
+        classes = custom_classes(self.custom_parts)
+        return _rebuild, (type(self), self.to_config(), self.backend, weights, self.metadata, classes)
 
     def __repr__(self) -> str:
-        widths = "-".join(str(width) for width in (self.input_dim, *self.config["hidden"], self.latent_dim))
+        widths = [str(width) for width in (self.input_dim, *self.config["hidden"], self.latent_dim)]
+        if len(widths) > 10:
+            widths[5:-4] = ["…"]
         likelihood = self.config["likelihood"]
-        of = [self.config["activation"]] + [likelihood] * (likelihood != "bernoulli")
-        of += [f"own {name}" for name in self.own_parts if name != "likelihood"]
-        kind = f"{type(self).__name__} {widths}, {', '.join(of)}, {self.theta.size:,} parameters"
-        return f"<{kind}, {self.dtype} on {self.backend.name}>"
+        items = [f"{type(self).__name__} {'-'.join(widths)}", self.config["activation"]]
+        items += [shorten(likelihood)] * (likelihood != "bernoulli")
+        items += [f"own {name}" for name in self.custom_parts if name != "likelihood"]
+        items += [f"{self.theta.size:,} parameters", f"{self.dtype} on {self.backend.name}"]
+        return join_lines("<", items, ">")
+
+    def summary(self) -> Summary:
+        """A table of the layers and parts, their output shapes and parameters, and the memory; prints as text."""
+        return Summary(self)
+
+    def __dir__(self) -> list[str]:
+        return sorted(name for name in super().__dir__() if name[:1] != "_" or name[:2] == "__" if name not in INTERNAL)
 
     # --- the computation
 
@@ -350,44 +373,44 @@ class Model:
         return 0
 
     def forward(self, x: Array, eps: Array, corrupted: Array | None = None, kl_weight: float = 1.0) -> ELBOTerms:
-        """The terms of each row of x (B, D) with noise eps (B, noise_dim), on the device as all arrays here.
+        """The terms of each row of x (B, D) with the noise eps (B, noise_dim). All arrays are on the model's device.
 
-        The encoder sees `corrupted` (B, D) in place of x, where it is given; what is scored is x. `kl_weight`
-        multiplies the weight of the KL in the loss. The terms are valid until the next call.
+        With `corrupted` (B, D), the encoder reads `corrupted`, and x is scored. `kl_weight` multiplies the weight of
+        the KL in the loss. The terms are valid until the next call.
 
-        Every method of a model computes in the same buffers: `backward` must follow before any other is called; where
-        there are several threads, both under one `with model.lock:`.
+        All methods of a model use the same buffers: call `backward` before any other method. With several threads, make
+        both calls inside one `with model.lock:`.
         """
         raise NotImplementedError
 
     def backward(self, to_inputs: bool = False) -> InputGradients | None:
-        """Set `dtheta` to the gradient of the last forward's loss; return that of its inputs, if it is asked for.
+        """Set `dtheta` to the gradient of the last forward's loss; with `to_inputs`, return that of its inputs.
 
-        Raises ShapeError unless the forward came just before.
+        Raises ShapeError unless the previous call was forward.
         """
         raise NotImplementedError
 
     def embed(self, x: Any, labels: Any = None) -> Array:
-        """The code (B, Z) of each row of x (B, D): deterministic, and what `reconstruct` decodes."""
+        """The code (B, Z) of each row of x (B, D), which `reconstruct` decodes. Deterministic."""
         raise NotImplementedError
 
     @synchronized
     def decode(self, z: Any, labels: Any = None) -> Array:
         """The mean of p(x | z), (B, D), for each row of z (B, Z).
 
-        labels (B,), or one for all, are for a model that takes them. Raises ConfigError, DTypeError, ShapeError or
-        RangeError.
+        labels (B,), or a single label for all rows, are for class-conditional models. Raises ConfigError, DTypeError,
+        ShapeError or RangeError.
         """
         z = self.validator.check_rows(z, "z", self.latent_dim)
         labels = self.decoder_labels(labels, len(z))
         means = self.backend.xp.empty((len(z), self.input_dim), self.dtype)
-        for part, z_part, targets in self.chunks(z, labels):
-            self.likelihood.mean(self.decoder.forward(z_part, *targets), out=means[part])
+        for rows, z_rows, targets in self.chunks(z, labels):
+            self.likelihood.mean(self.decoder.forward(z_rows, *targets), out=means[rows])
         return means  # type: ignore[no-any-return]
 
     @synchronized
     def reconstruct(self, x: Any, labels: Any = None) -> Array:
-        """The decoded code of each row of x (B, D): `decode(embed(x))`, (B, D). Takes and raises as `embed`."""
+        """The reconstruction (B, D) of each row of x (B, D): `decode(embed(x))`. Raises as `embed`."""
         x = self.check_data(x)
         labels = self.encoder_labels(x, labels)
         return self.decode(self.embed(x, labels), labels)
@@ -396,10 +419,10 @@ class Model:
     def loss_and_grads(
         self, x: Any, eps: Any = None, seed: int = 0, labels: Any = None
     ) -> tuple[float, dict[str, Array]]:
-        """The loss of the batch x (B, D), in nats a row, and its gradient, {name: array} shaped as `params`.
+        """The loss of the batch x (B, D), its mean over the rows in nats, and its gradient, {name: array} as `params`.
 
-        eps (B, noise_dim) is the noise; where it is None, it is drawn from `seed`. labels (B,) are for a model that
-        takes them. Raises ConfigError, DTypeError, ShapeError or RangeError.
+        eps (B, noise_dim) is the noise; None: it is drawn from `seed`. labels (B,) are for class-conditional models.
+        Raises ConfigError, DTypeError, ShapeError or RangeError.
         """
         x = self.check_data(x)
         labels = self.check_labels(labels, len(x))
@@ -409,66 +432,67 @@ class Model:
             self.validator.to_device(x), self.validator.to_device(eps), **self.targets(labels), **settings
         )
         loss = float(self.objective.loss(terms))
-        if self.own_parts:
-            self.expect_gradients()
+        if self.custom_parts:
+            self.mark_gradients()
         self.backward()
-        if self.own_parts:
-            self.check_gradients()
+        if self.custom_parts:
+            self.check_gradients_written()
         return loss, {name: grad.copy() for name, grad in self.grads.items()}
 
     @synchronized
     def terms(self, x: Any, eps: Any = None, seed: int = 0, corrupted: Any = None, labels: Any = None) -> ELBOTerms:
-        """The terms of each row of x (B, D), for any number of rows, to keep. Takes and raises as `loss_and_grads`.
+        """The terms of each row of x (B, D), in new arrays (B,). B may be large. Raises as `loss_and_grads`.
 
-        The encoder sees `corrupted` (B, D), if that is given. Whatever training weighs, value = reconstruction − βKL.
+        With `corrupted` (B, D), the encoder reads `corrupted`, and x is scored. value = reconstruction − β · kl; the KL
+        weight and the free bits of training do not enter.
         """
         x = self.check_data(x)
         labels = self.check_labels(labels, len(x))
         if corrupted is not None:
             corrupted = self.check_data(corrupted, "corrupted")
             if len(corrupted) != len(x):
-                raise ShapeError(f"corrupted has {len(corrupted)} rows and x has {len(x)}; expected one for each")
+                raise ShapeError(f"corrupted has {len(corrupted)} rows and x has {len(x)}; expected the same number")
         noise = self.check_noise(eps, seed, len(x))
-        kept = ELBOTerms(*(self.backend.xp.empty(len(x), self.dtype) for _ in ELBOTerms._fields))
-        for part, x_part, targets in self.chunks(x, labels):
-            seen = () if corrupted is None else (self.validator.to_device(corrupted[part]),)
-            more: dict[str, Any] = {"targets": targets[0]} if targets else {}
-            for to, of in zip(
-                kept, self.forward(x_part, self.validator.to_device(noise(part)), *seen, **more), strict=True
-            ):
-                to[part] = of
-        return self.objective.unweighted(kept)  # type: ignore[no-any-return]
+        collected = ELBOTerms(*(self.backend.xp.empty(len(x), self.dtype) for _ in ELBOTerms._fields))
+        for rows, x_rows, targets in self.chunks(x, labels):
+            eps_rows = self.validator.to_device(noise(rows))
+            arguments: dict[str, Any] = {"targets": targets[0]} if targets else {}
+            if corrupted is not None:
+                arguments["corrupted"] = self.validator.to_device(corrupted[rows])
+            for array, term in zip(collected, self.forward(x_rows, eps_rows, **arguments), strict=True):
+                array[rows] = term
+        return self.objective.unweighted(collected)  # type: ignore[no-any-return]
 
     # --- the latent space
 
     @synchronized
     def interpolate(self, a: Any, b: Any, steps: int = 10, kind: str = "linear", labels: Any = None) -> Array:
-        """Pictures (steps, D) on the way from the code of a (D,) to the code of b (D,): `latent_space.interpolate`."""
+        """Rows (steps, D) decoded between the codes of a (D,) and b (D,). See `latent_space.interpolate`."""
         return latent_space.interpolate(self, a, b, steps, kind, labels)
 
     @synchronized
     def analogy(self, a: Any, b: Any, c: Any, labels: Any = None) -> Array:
-        """The row that is to c as a is to b: `latent_space.analogy`."""
+        """Decode code(a) − code(b) + code(c). See `latent_space.analogy`."""
         return latent_space.analogy(self, a, b, c, labels)
 
     @synchronized
     def traverse(self, x: Any = None, dimension: int = 0, values: Any = None, labels: Any = None) -> Array:
-        """Pictures (T, D) along one latent dimension: `latent_space.traverse`."""
+        """Rows (T, D) decoded along one latent dimension. See `latent_space.traverse`."""
         return latent_space.traverse(self, x, dimension, values, labels)
 
-    # --- checks of what comes in
+    # --- input validation
 
     def check_data(self, x: Any, name: str = "x", mean: Array | None = None) -> Array:
-        """`x`, once it is known to be rows of data; `mean` (D,) float64, where it is given, is set to theirs.
+        """Check that x holds rows of data, and return it; `mean` (D,) float64, if not None, is set to their mean.
 
-        Raises DTypeError, ShapeError, RangeError or, for a map of a file that is too short by now, DataError.
+        Raises DTypeError, ShapeError, RangeError or, for an np.memmap whose file was truncated, DataError.
         """
         return self.validator.check_rows(x, name, self.input_dim, self.support, mean, self.config["missing"])
 
     def check_noise(self, eps: Any, seed: int, rows: int) -> Callable[[slice], Array]:
-        """A function that gives a slice of eps (rows, noise_dim), once that is known to fit.
+        """Check that eps is (rows, noise_dim), and return a function from slices to rows of eps.
 
-        Where eps is None, it gives what it draws from `seed`, and is to be asked for one slice after the other.
+        If eps is None, the function draws the rows from `seed`; it must then be called with consecutive slices.
         """
         if eps is None:
             draw = generator(seed, "noise").standard_normal
@@ -479,52 +503,52 @@ class Model:
         return eps.__getitem__  # type: ignore[no-any-return]
 
     def check_labels(self, labels: Any, rows: int, name: str = "labels") -> Array | None:
-        """`labels` on the host, once they are known to be one for each of the rows; None of a model that takes none.
+        """Check that there is one label for each row; return them on the host, or None for a model without labels.
 
         Raises ConfigError, DTypeError, ShapeError or RangeError.
         """
         if labels is not None:
-            raise ConfigError(f"{name} were given to {type(self).__name__}, which takes none; ConditionalVAE does")
+            raise ConfigError(f"{type(self).__name__} takes no {name}: leave them out, or use a ConditionalVAE")
         return None
 
     def encoder_labels(self, x: Array, labels: Any) -> Array | None:
-        """The class of each row of x that the encoder is given."""
+        """The class of each row of x, as input of the encoder."""
         return self.check_labels(labels, len(x))
 
     def decoder_labels(self, labels: Any, rows: int) -> Array | None:
-        """The class of each row that the decoder is given."""
+        """The class of each row, as input of the decoder."""
         return self.check_labels(labels, rows)
 
     def label_settings(self, labels: Array | None, share: float | None) -> dict[str, Any]:
-        """Further arguments of `forward` for training on such labels, labelled rows being that share of a batch.
+        """Further arguments of `forward` for training with these labels, `share` being the labelled share of a batch.
 
-        A share of None stands for that of the labels themselves, as in a single batch.
+        None: the share among these labels, as in a single batch.
         """
         return {}
 
     def one_hot(self, labels: Array) -> Array:
-        """The one-hot rows (B, K) of labels that were checked, on our device."""
+        """One-hot rows (B, K) of checked labels, on the model's device."""
         raise NotImplementedError
 
     def targets(self, labels: Array | None) -> dict[str, Any]:
-        """The argument of `forward` for labels that were checked."""
+        """The arguments of `forward` for checked labels: their one-hot rows, or nothing."""
         return {} if labels is None else {"targets": self.one_hot(labels)}
 
     def chunks(self, x: Array, labels: Array | None = None) -> Iterator[tuple[slice, Array, tuple[Array, ...]]]:
-        """`x` a few rows at a time, of our dtype and on our device: the slice, the rows, and their one-hot classes."""
+        """Yield x in chunks: a slice, its rows in the model's dtype on its device, and their one-hot labels."""
         self.ensure_capacity(min(self.chunk_rows, len(x)))
         if self.objective is not None:
             self.objective.invalidate()
-        for part in RowReader(x).parts(self.chunk_rows):
-            targets = () if labels is None else (self.one_hot(labels[part]),)
-            yield part, self.validator.to_device(x[part]), targets
+        for rows in RowReader(x).slices(self.chunk_rows):
+            targets = () if labels is None else (self.one_hot(labels[rows]),)
+            yield rows, self.validator.to_device(x[rows]), targets
 
     # --- settings
 
     def _name_of(self, likelihood: Likelihood, sigma: float | None, own: dict[str, Any]) -> tuple[Any, float | None]:
-        """The name, and sigma, of a likelihood of ours; any other is kept in `own`, and described."""
+        """The name and sigma of a likelihood of this library; a custom one is added to `own`."""
         if sigma is not None:
-            raise ConfigError("sigma and a likelihood of your own were both given; give sigma to the likelihood")
+            raise ConfigError("sigma and a likelihood object exclude each other; pass sigma to the likelihood")
         for name, kind in LIKELIHOODS.items():
             if type(likelihood) is kind:
                 return name, likelihood.sigma if isinstance(likelihood, Gaussian) else None
@@ -532,7 +556,7 @@ class Model:
         return type(likelihood).__name__, None
 
     def _refuse_unused(self, settings: dict[str, Any], own: Mapping[str, Any]) -> None:
-        """Raises ConfigError for a setting that a part of the user's own leaves without effect."""
+        """Raises ConfigError for a setting that has no effect because of a custom part."""
         unused: dict[str, Any] = {}
         if "encoder" in own and "decoder" in own:
             unused = {"hidden": HIDDEN, "activation": "relu", "init": None}
@@ -541,20 +565,20 @@ class Model:
         for name, default in unused.items():
             value = settings[name]
             if (tuple(value) if isinstance(value, list) else value) != default:
-                given = "objective" if name in ("beta", "free_bits") else "encoder and decoder"
-                raise ConfigError(f"{name}={value!r} does nothing beside {given} of your own: leave it out")
+                parts = "objective" if name in ("beta", "free_bits") else "encoder and decoder"
+                raise ConfigError(f"{name}={short_repr(value)} has no effect with a custom {parts}: leave it out")
 
 
-def _again(
+def _rebuild(
     kind: type[Model],
     config: dict[str, Any],
     backend: Backend,
     theta: Array,
-    notes: dict[str, Any],
+    metadata: dict[str, Any],
     classes: Mapping[str, type],
 ) -> Model:
-    """A model of this configuration, weights (P,), which are copied, and notes."""
+    """A model of this configuration, with copies of the weights theta (P,) and the metadata."""
     model = kind.from_config(config, backend, classes)
     model.backend.copy_from_host(model.theta, theta)
-    model.metadata = dict(notes)
+    model.metadata = dict(metadata)
     return model

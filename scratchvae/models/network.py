@@ -1,4 +1,4 @@
-"""Networks built from a list of widths."""
+"""Multilayer perceptrons built from a list of widths."""
 
 from __future__ import annotations
 
@@ -31,14 +31,16 @@ ACTIVATIONS: dict[str, type[Layer]] = {
 
 
 def mlp(widths: tuple[int, ...], activation: str, init: str | None = None) -> Sequential:
-    """Linear maps from width to width, an activation between each two and none at the end.
+    """An MLP: linear layers between the given widths, an activation after each one except the last.
 
-    Hidden weights begin as the activation asks for, or all weights as `init` says.
+    `init` is the initializer of all weights. None: the activation's own for hidden layers, the default of `Layer` for
+    the last one.
     """
-    between = ACTIVATIONS[activation]
+    activation_class = ACTIVATIONS[activation]
     layers: list[Layer] = []
     for inputs, outputs in pairwise(widths[:-1]):
-        layers += [Linear(inputs, outputs, between.initializer if init is None else init), between()]
+        initializer = activation_class.initializer if init is None else init
+        layers += [Linear(inputs, outputs, initializer), activation_class()]
     layers.append(Linear(widths[-2], widths[-1], Layer.initializer if init is None else init))
     return Sequential(*layers)
 
@@ -46,7 +48,7 @@ def mlp(widths: tuple[int, ...], activation: str, init: str | None = None) -> Se
 def conditional_mlp(
     widths: tuple[int, ...], classes: int, activation: str, init: str | None = None
 ) -> ConditionalSequential:
-    """The same, with the one-hot columns of a class beside the input; see `ConditionalLinear`."""
+    """An `mlp` that reads a one-hot class in addition to its input; see `ConditionalLinear`."""
     first, *others = mlp(widths, activation, init).layers
     assert isinstance(first, Linear)
     return ConditionalSequential(ConditionalLinear(first.inputs, classes, first.outputs, first.init), *others)

@@ -1,4 +1,4 @@
-"""The parts of a model: their names in a configuration, their descriptions in a file, and whether they fit together."""
+"""The parts of a model: their names in a configuration, their descriptions in a file, and checks of their shapes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
     "gaussian_learned": GaussianLearned,
     "gaussian_heteroscedastic": GaussianHeteroscedastic,
 }
-KINDS: dict[str, tuple[type[Module], str]] = {
+PART_TYPES: dict[str, tuple[type[Module], str]] = {
     "encoder": (Layer, "a layer, such as Sequential(Linear(784, 512), ReLU(), Linear(512, 40))"),
     "decoder": (Layer, "a layer, such as Sequential(Linear(20, 512), ReLU(), Linear(512, 784))"),
     "posterior": (Posterior, "a posterior, such as DiagonalGaussian()"),
@@ -42,61 +42,61 @@ Classes = Mapping[str, Any]
 
 
 def make_likelihood(name: str, sigma: float | None) -> Likelihood:
-    """The likelihood of that name; sigma is that of a Gaussian, None of any other. Raises ConfigError."""
+    """The likelihood of this name; sigma is None unless the likelihood is a Gaussian. Raises ConfigError."""
     kind = LIKELIHOODS[name]
     return kind(sigma) if sigma is not None and issubclass(kind, Gaussian) else kind()
 
 
 def check_sigma(sigma: float | None, likelihood: str) -> float | None:
-    """The sigma that a likelihood of that name has: as given, or 1; None if it has none. Raises ConfigError."""
+    """The sigma of the likelihood of this name: `sigma`, or 1 for None; None if it has no sigma. Raises ConfigError."""
     if issubclass(LIKELIHOODS[likelihood], Gaussian):
         return Gaussian(1.0 if sigma is None else sigma).sigma
     if sigma is not None:
-        takers = " or ".join(repr(name) for name, kind in LIKELIHOODS.items() if issubclass(kind, Gaussian))
-        raise ConfigError(f"sigma={sigma!r} does nothing for likelihood={likelihood!r}: leave it out, or take {takers}")
+        names = " or ".join(repr(name) for name, kind in LIKELIHOODS.items() if issubclass(kind, Gaussian))
+        raise ConfigError(
+            f"sigma={short_repr(sigma)} has no effect for likelihood={likelihood!r}: leave it out, or use {names}"
+        )
     return None
 
 
 def check_part(name: str, part: Any) -> Module:
-    """`part`, if it can serve as the part of that name. Raises ConfigError."""
-    kind, what = KINDS[name]
-    check_type(name, part, kind, what)
+    """Check that `part` has the class and the methods of the part of this name; return it. Raises ConfigError."""
+    kind, expected = PART_TYPES[name]
+    check_type(name, part, kind, expected)
     for path, module in modules_in(part, name):
         check_methods(path, module)
     return part  # type: ignore[no-any-return]
 
 
-def check_free(parts: Mapping[str, Module]) -> None:
-    """Raises ConfigError for a module that belongs to another model, which would lose it, or stands in two places."""
+def check_unowned(parts: Mapping[str, Module]) -> None:
+    """Raises ConfigError for a module that belongs to another model, or occurs twice in the parts."""
     places: dict[int, str] = {}
     for name, part in parts.items():
         for path, module in modules_in(part, name):
             if module.owned:
-                raise ConfigError(
-                    f"{path} is a {type(module).__name__} that belongs to another model; make one of its own for each"
-                )
+                raise ConfigError(f"{path} is a {type(module).__name__} that belongs to another model; make a new one")
             if id(module) in places:
                 raise ConfigError(
-                    f"{path} is {places[id(module)]} again, a {type(module).__name__}; make one of its own"
+                    f"{path} is the same {type(module).__name__} as {places[id(module)]}; make one for each"
                 )
             places[id(module)] = path
 
 
 def take_ownership(part: Module) -> None:
-    """Let a part, and the modules inside it, belong to one model."""
+    """Mark a part, and the modules inside it, as belonging to a model."""
     for _, module in modules_in(part, ""):
         module.owned = True
 
 
 def modules_in(part: Module, name: str) -> Iterator[tuple[str, Module]]:
-    """A part and the modules inside it, each under its full name; a child without a name goes by its parent's."""
+    """Yield a part and the modules inside it, each with its full name; a child named "" has its parent's name."""
     yield name, part
     for child, module in part.children().items():
         yield from modules_in(module, f"{name}.{child}" if child else name)
 
 
 def input_dim_of(own: Mapping[str, Any], outputs_per_dimension: int) -> int:
-    """D, as the first layer of an encoder or the last one of a decoder of the user's own says; 784 if none does."""
+    """D, from the first layer of a custom encoder or the last layer of a custom decoder; otherwise 784."""
     if "encoder" in own:
         for _, module in modules_in(own["encoder"], ""):
             if isinstance(inputs := vars(module).get("inputs"), int):
@@ -109,88 +109,88 @@ def input_dim_of(own: Mapping[str, Any], outputs_per_dimension: int) -> int:
 
 
 def describe(part: Any) -> Any:
-    """A part as JSON can hold it: its class by name, and what `config()` says. Raises ConfigError.
+    """Describe a part by JSON values: the name of its class and its `config()`. Raises ConfigError.
 
-    A class that is none of ours has "own": True, and is never taken for one of ours of the same name.
+    A custom class is marked by "own": True, so that it is not confused with a library class of the same name.
     """
     if isinstance(part, Module):
         kind = type(part)
-        own = {} if _our_class(kind.__name__) is kind else {"own": True}
-        return {"class": kind.__name__, **own, "config": {of: describe(value) for of, value in part.config().items()}}
+        own = {} if _library_class(kind.__name__) is kind else {"own": True}
+        config = {name: describe(value) for name, value in part.config().items()}
+        return {"class": kind.__name__, **own, "config": config}
     if isinstance(part, tuple | list):
-        return [describe(each) for each in part]
+        return [describe(item) for item in part]
     if part is None or isinstance(part, bool | int | float | str):
         return part
     raise ConfigError(
-        f"{short_repr(part)} cannot be written to a file; let config() return numbers, strings, lists and modules alone"
+        f"{short_repr(part)} cannot be written to a file; config() may return only numbers, strings, lists and modules"
     )
 
 
-def classes_described(description: Any) -> Iterator[str]:
-    """The names of the user's own classes in descriptions, as `describe` makes them."""
+def custom_class_names(description: Any) -> Iterator[str]:
+    """Yield the names of the custom classes in a description made by `describe`."""
     if isinstance(description, dict):
         if description.get("own") and isinstance(description.get("class"), str):
             yield description["class"]
         for value in description.values():
-            yield from classes_described(value)
+            yield from custom_class_names(value)
     elif isinstance(description, list):
         for value in description:
-            yield from classes_described(value)
+            yield from custom_class_names(value)
 
 
 def rebuild(description: Any, classes: Classes) -> Any:
-    """The part that `describe` was given, from our classes and those of `classes` by name. Raises ConfigError."""
+    """The part that `describe` described; `classes` are the custom classes by name. Raises ConfigError."""
     if isinstance(description, list):
-        return tuple(rebuild(each, classes) for each in description)
+        return tuple(rebuild(item, classes) for item in description)
     if not isinstance(description, dict):
         return description
     name = description["class"]
-    kind = classes.get(name) if description.get("own") else _our_class(name)
+    kind = classes.get(name) if description.get("own") else _library_class(name)
     if kind is None:
         raise ConfigError(
-            f"the class {short_repr(name)} is none of scratchvae's: name it when loading, as in "
-            f"load(path, classes=[{name}])"
+            f"{short_repr(name)} is not a class of scratchvae: pass the class when loading, as in "
+            f"load(path, classes=[{name!s:.40}])"
         )
-    return kind.from_config({of: rebuild(value, classes) for of, value in description["config"].items()})
+    return kind.from_config({name: rebuild(value, classes) for name, value in description["config"].items()})
 
 
-def _our_class(name: str) -> Any:
-    return next((vars(of)[name] for of in (layers, probability, objectives) if name in of.__all__), None)
+def _library_class(name: str) -> Any:
+    packages = (layers, probability, objectives)
+    return next((vars(package)[name] for package in packages if name in package.__all__), None)
 
 
-def classes_in(parts: Mapping[str, Module]) -> dict[str, type]:
-    """The classes of the user's own in the parts, by name. Raises ConfigError where two have the same."""
+def custom_classes(parts: Mapping[str, Module]) -> dict[str, type]:
+    """The custom classes in the parts, by name. Raises ConfigError if two of them have the same name."""
     found: dict[str, type] = {}
     for name, part in parts.items():
         for path, module in modules_in(part, name):
             kind = type(module)
-            if _our_class(kind.__name__) is not kind and found.setdefault(kind.__name__, kind) is not kind:
+            if _library_class(kind.__name__) is not kind and found.setdefault(kind.__name__, kind) is not kind:
                 raise ConfigError(
-                    f"{path} is of a class {kind.__name__}, and so is another part, of another class of that name; "
-                    "give one another name, so that a file can tell them apart"
+                    f"{path} is of a class {kind.__name__}, and another part is of a different class of that name; "
+                    "rename one, because a file refers to classes by name"
                 )
     return found
 
 
 def check_shapes(parts: Mapping[str, Any], input_dim: int, latent_dim: int) -> None:
-    """Raises ConfigError where one part does not put out what the next one takes."""
+    """Raises ConfigError if the output width of a part is not the input width of the next part."""
     posterior, likelihood = parts.get("posterior"), parts["likelihood"]
-    wanted = latent_dim if posterior is None else posterior.outputs(latent_dim)
-    taker = "the code" if posterior is None else type(posterior).__name__
-    _check_width(
-        "encoder", parts["encoder"], input_dim, wanted, f"as many as {taker} takes for latent_dim={latent_dim}"
-    )
+    outputs = latent_dim if posterior is None else posterior.outputs(latent_dim)
+    reader = "the code has" if posterior is None else f"{type(posterior).__name__} needs"
+    reason = f"the width that {reader} for latent_dim={latent_dim}"
+    _check_width("encoder", parts["encoder"], input_dim, outputs, reason)
     outputs = likelihood.outputs_per_dimension * input_dim
-    _check_width("decoder", parts["decoder"], latent_dim, outputs, f"as many as {type(likelihood).__name__} takes")
+    _check_width("decoder", parts["decoder"], latent_dim, outputs, f"the width that {type(likelihood).__name__} needs")
 
 
-def _check_width(name: str, part: Layer, inputs: int, outputs: int, why: str) -> None:
+def _check_width(name: str, part: Layer, inputs: int, outputs: int, reason: str) -> None:
     try:
         width = prod(part.output_shape((inputs,)))
     except ScratchVAEError as error:
-        raise ConfigError(f"{name} does not take rows of {inputs} numbers: {error}") from None
+        raise ConfigError(f"{name} does not accept rows of {inputs} numbers: {error}") from None
     if width != outputs:
         raise ConfigError(
-            f"{name} puts out rows of {width} numbers; expected {outputs}, {why}: let its last layer have {outputs} "
-            "outputs"
+            f"{name} has {width} outputs; expected {outputs}, {reason}: give its last layer {outputs} outputs"
         )

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from scratchvae.backend import Array, guarded
+from scratchvae.backend import Array, translate_device_errors
 from scratchvae.errors import ConfigError
 from scratchvae.fused import fused
 from scratchvae.memory import BatchBuffers
@@ -15,7 +15,7 @@ from scratchvae.models.draws import Draws
 from scratchvae.models.imputation import impute
 from scratchvae.models.locks import synchronized
 from scratchvae.models.model import InputGradients, Model
-from scratchvae.models.parts import classes_in
+from scratchvae.models.parts import custom_classes
 from scratchvae.objectives import ELBO, ELBOTerms
 from scratchvae.probability import DiagonalGaussian, StandardNormal
 from scratchvae.rng import fill_random, generator
@@ -23,42 +23,43 @@ from scratchvae.validation import check_int
 
 
 class VAE(Model):
-    """A variational autoencoder on rows x (B, D), with codes z (B, Z).
+    """A variational autoencoder for rows x (B, D), with latent codes z (B, Z).
 
         x (B, D) ─► encoder ─► h = [μ, log σ²] ─► posterior ─► z (B, Z) ─► decoder ─► parameters ─► likelihood
                                       │               ▲                                                 │
                                       ▼               │                                                 ▼
                                    KL (B,)        ε (B, Z)                                     log p(x | z) (B,)
 
-    Without arguments it is the reference network: 784 → 512 ReLU → 2·20, and 20 → 512 ReLU → 784 → sigmoid.
+    The defaults give the reference network: encoder 784 → 512 ReLU → 2·20, decoder 20 → 512 ReLU → 784 → sigmoid.
 
-    input_dim, latent_dim   D and Z; D is 784, or what an encoder of your own takes
+    input_dim     D; None: the input width of a custom encoder, or else 784
+    latent_dim    Z
     hidden        widths of the encoder's hidden layers, first to last; the decoder mirrors them; () for none
     activation    "relu", "leaky_relu", "tanh", "sigmoid", "softplus", "silu" or "gelu"
-    likelihood    of x, given the decoder's output: a `Likelihood`, or the name of one of `scratchvae.probability`
-                  "bernoulli": data in [0, 1], best 0 or 1
-                  "continuous_bernoulli": grey values in [0, 1]
-                  "gaussian": any numbers; squared error over 2 σ²
-                  "gaussian_learned": any numbers; one σ for all, learnt
-                  "gaussian_heteroscedastic": any numbers, spread by about 1; a σ for each, put out by the decoder
-    sigma         σ of "gaussian", and what that of "gaussian_learned" begins with; 1 without it
-    beta          weight of the KL; 1 gives the ELBO
-    free_bits     nats of KL that each latent dimension has for nothing in training, on the mean of a batch: `FreeBits`
-    seed          of the weights: the same network on every backend
-    dtype         "float32", "float64", or, on NumPy, "longdouble": slow, for whoever checks the others
+    likelihood    p(x | z): a `Likelihood`, or one of these names
+                  "bernoulli": x in [0, 1], ideally 0 or 1; the mean is the sigmoid of the decoder's output
+                  "continuous_bernoulli": x in [0, 1]; Bernoulli normalized to be a density of grey values
+                  "gaussian": any real x; fixed σ, so that the loss is the squared error over 2 σ² plus a constant
+                  "gaussian_learned": any real x; one σ, shared by all dimensions and learned
+                  "gaussian_heteroscedastic": real x scaled to a std of about 1; the decoder predicts a σ per number
+    sigma         σ of "gaussian", or the initial σ of "gaussian_learned"; None means 1
+    beta          weight β of the KL; 1 gives the ELBO
+    free_bits     KL per latent dimension that is not penalized in training, in nats, batch mean: see `FreeBits`
+    seed          seed of the initial weights, which are the same on every backend
+    dtype         "float32", "float64" or, on NumPy, "longdouble", which is slow and serves as a reference
     backend       "numpy", "native", "cupy" or "auto" (a GPU if one works, else NumPy)
     init          "he_normal", "he_uniform", "glorot_normal" or "glorot_uniform" for all weights; None: see `mlp`
-    missing       True for data in which NaN marks what is missing: the encoder sees 0 there, and the likelihood is that
-                  of what is there, p(x_o | z), so that the ELBO bounds log p(x_o). Where a mask says what is there,
-                  pass np.where(mask, x, np.nan). Without it a model completes such rows, but does not learn from them
-    image_shape   (height, width), for whoever draws a row as a picture
+    missing       True for training data in which NaN marks a missing value. The encoder then reads 0 in its place, and
+                  the likelihood covers only the observed part x_o of a row, so that the ELBO bounds log p(x_o). With a
+                  mask of observed values, pass np.where(mask, x, np.nan). Without it the model can still `impute`
+    image_shape   (height, width) of a row, for plots
 
     encoder, decoder, posterior, prior, objective
-                  parts of your own in the place of the usual ones, each a subclass of `Layer`, `Posterior`, `Prior` or
-                  `Objective`. Their parameters are drawn anew, by a `seed` of their own or by the model's; a
-                  model that has one is loaded by load(path, classes=[…])
+                  custom parts that replace the defaults: subclasses of `Layer`, `Posterior`, `Prior` or `Objective`.
+                  The model initializes their parameters, from the part's own `seed` or from the model's. To load a
+                  model with custom parts, pass their classes: load(path, classes=[…])
 
-    Methods take NumPy arrays or the backend's own, and return the backend's own; several threads may call them, see
+    Methods accept NumPy arrays or the backend's arrays, and return the backend's arrays. They are thread-safe: see
     `scratchvae.models.locks`. Raises ConfigError or BackendError.
     """
 
@@ -66,7 +67,7 @@ class VAE(Model):
     prior: Any
 
     def compose(self, own: dict[str, Any]) -> dict[str, Any]:
-        """The parts: the usual ones, where none of the user's own is given."""
+        """The parts by name: the custom ones in `own`, and the defaults for the others."""
         config, likelihood = self.config, own["likelihood"]
         posterior = own.get("posterior") or DiagonalGaussian()
         hidden, outputs = config["hidden"], likelihood.outputs_per_dimension * self.input_dim
@@ -80,7 +81,7 @@ class VAE(Model):
         }
 
     def connect(self) -> None:
-        """The KL between the posterior and the prior, as the objective takes it, and the rows of its draws."""
+        """Make the KL of this posterior and prior, and the repetition of rows for objectives of several draws."""
         if self.prior is not None:
             self.kl = fused(self.prior.kl(self.posterior, self.objective.exact_kl), self.backend)
             self.draws = Draws(self.objective.draws)
@@ -88,62 +89,63 @@ class VAE(Model):
             exact = self.objective.exact_kl and self.kl.by_dimension
             if self.objective.kl_per_dimension and not exact:
                 raise ConfigError(
-                    "free bits need the KL of each latent dimension, and of this posterior and prior no closed form is "
-                    "known, or the objective (exact_kl = False) asks for none: leave them out"
+                    "free_bits need the KL of each latent dimension in closed form; this posterior and prior have none "
+                    "or the objective does not use it (exact_kl = False): leave free_bits out"
                 )
 
     def bind(self, buffers: BatchBuffers) -> None:
-        """Hand every part its batch buffers, K times as tall from the draw on."""
+        """Give every part its batch buffers: B rows before z is drawn, B·K after it, for K draws a row."""
         h = self.encoder.bind(buffers, (self.input_dim,))
-        if self.prior is None:  # of an encoder alone
+        if self.prior is None:  # an `Encoder`, which has no decoder
             self.posterior.bind(buffers, h)
             return
-        tall = buffers.resized(buffers.rows * self.objective.draws)
+        repeated = buffers.resized(buffers.rows * self.objective.draws)
         self.draws.bind(buffers, h[0], self.input_dim, self.classes)
-        self.posterior.bind(tall, h)
-        self.prior.bind(tall, (self.latent_dim,))
-        self.kl.bind(tall, (self.latent_dim,))
-        self.decoder.bind(tall, (self.latent_dim,))
-        self.likelihood.bind(tall, (self.input_dim,))
+        self.posterior.bind(repeated, h)
+        self.prior.bind(repeated, (self.latent_dim,))
+        self.kl.bind(repeated, (self.latent_dim,))
+        self.decoder.bind(repeated, (self.latent_dim,))
+        self.likelihood.bind(repeated, (self.input_dim,))
         self.objective.bind(buffers, (self.latent_dim,))
 
     @property
     def noise_dim(self) -> int:
-        """The number of columns of eps: K · Z, K being the draws that the objective asks for."""
+        """The number of columns of eps: K · Z, where K is the number of draws that the objective uses."""
         noise: int = self.objective.draws * self.posterior.noise(self.latent_dim)
         return noise
 
-    # What is wanted is the posterior p(z | x) = p(x | z) p(z) / p(x), and p(x) is out of reach. For any q(z | x)
+    # The posterior p(z | x) = p(x | z) p(z) / p(x) is intractable, because p(x) is an integral over z. For any q(z | x)
     #   log p(x) = E_q[log p(x | z)] − KL(q(z | x) ‖ p(z)) + KL(q(z | x) ‖ p(z | x))
-    # The last term is not negative, so the first two are a lower bound of log p(x), the ELBO. The left side does not
-    # depend on q: with the decoder held fixed, raising the ELBO brings q(z | x) closer to the posterior; through the
-    # decoder, it raises log p(x) or tightens the bound. One draw of z estimates the expectation.
+    # The last term is not negative, so the first two are a lower bound of log p(x): the ELBO. The left side does not
+    # depend on q. With the decoder fixed, raising the ELBO therefore brings q(z | x) closer to the posterior. Raising
+    # it through the decoder raises log p(x) or tightens the bound. One draw of z estimates the expectation.
     #
-    # Denoising (Vincent et al. 2008; Im et al. 2017) asks q(z | x̃) of a corrupted x̃ to explain the clean x: any
-    # q(z) bounds log p(x) as above.
+    # Denoising (Vincent et al. 2008; Im et al. 2017) draws z from q(z | x̃), x̃ being a corrupted copy of x, and scores
+    # the clean x. The bound still holds, because it holds for any distribution q of z.
     def forward(self, x: Array, eps: Array, corrupted: Array | None = None, kl_weight: float = 1.0) -> ELBOTerms:
-        """ELBO, log p(x | z) and KL of each row of x (B, D), with z drawn by eps (B, noise_dim).
+        """ELBO, log p(x | z) and KL of each row of x (B, D), with z drawn by means of the noise eps (B, noise_dim).
 
-        Where `corrupted` (B, D) is given, z is drawn from its posterior; x is scored. In the loss the KL counts
-        kl_weight · beta times, and with free bits as they charge it: so it does in `value`, while `kl` is the KL.
+        With `corrupted` (B, D), the encoder reads `corrupted` and the likelihood scores x. In `value`, as in the loss,
+        the KL is weighted by kl_weight · beta and reduced by free bits; `kl` is the KL itself.
         """
         self.ensure_capacity(len(x))
         h = self.encoder.forward(x if corrupted is None else corrupted)
         h, x, eps = self.draws.forward(h, x, eps)
         z = self.posterior.forward(h, eps)
-        kl = self.kl.forward(z)  # of q, whose parameters the posterior keeps
+        kl = self.kl.forward(z)  # the posterior has stored the parameters of q
         log_likelihood = self.likelihood.forward(self.decoder.forward(z), x)
         self.was_corrupted = corrupted is not None
         per_dimension = self.kl.per_dimension if self.objective.kl_per_dimension else None
         return self.objective.forward(log_likelihood, kl, kl_weight, per_dimension)  # type: ignore[no-any-return]
 
-    # Each line of forward, last to first. The parameters of q reach the loss in two ways, through z and through the KL:
-    #   ∂L/∂μ = ∂L/∂z ∂z/∂μ + ∂L/∂KL ∂KL/∂μ,   and so for log σ²
+    # The lines of forward in reverse order. The parameters of q reach the loss in two ways, through z and through the
+    # KL, and the two gradients add up:
+    #   ∂L/∂μ = ∂L/∂z ∂z/∂μ + ∂L/∂KL ∂KL/∂μ,   likewise for log σ²
     def backward(self, to_inputs: bool = False) -> InputGradients | None:
-        """Set `dtheta` to the gradient of the last forward's loss; return that of its inputs, if it is asked for."""
+        """Set `dtheta` to the gradient of the last forward's loss; with `to_inputs`, return that of its inputs."""
         dlog_likelihood, dkl = self.objective.backward()
         dz = self.decoder.backward(self.likelihood.backward(dlog_likelihood))
-        dq = self.kl.backward(dkl, dz)  # what z and the KL ask of q: the arguments of the posterior's backward
+        dq = self.kl.backward(dkl, dz)  # gradients through z and through the KL: the arguments of posterior.backward
         dh = self.draws.backward(self.posterior.backward(*dq))
         if not to_inputs:
             self.encoder.backward_parameters(dh)
@@ -151,61 +153,62 @@ class VAE(Model):
         dx, deps = self.draws.backward_inputs(
             self.likelihood.backward_data(dlog_likelihood), self.posterior.backward_noise(*dq[:2])
         )
-        return InputGradients.of(dx, deps, self.encoder.backward(dh), self.was_corrupted)
+        return InputGradients.combine(dx, deps, self.encoder.backward(dh), self.was_corrupted)
 
     def backward_to_inputs(self) -> InputGradients:
-        """As `backward`, and the gradient with respect to x, eps and corrupted."""
+        """Do `backward`, and return the gradient with respect to x, eps and corrupted."""
         return cast(InputGradients, self.backward(to_inputs=True))
 
     @synchronized
     def encode(self, x: Any, labels: Any = None) -> tuple[Array, ...]:
-        """mu and logvar, (B, Z) each, of q(z | x) for each row of x (B, D): deterministic.
+        """The parameters of q(z | x), mu and logvar (B, Z) each, for the rows of x (B, D). Deterministic.
 
-        Of a posterior of your own, its `parameters`. labels (B,), or one for all, are for a model that takes them.
-        Raises ConfigError, DTypeError, ShapeError or RangeError.
+        For a custom posterior, these are its `parameters`. labels (B,), or a single label for all rows, are for
+        class-conditional models. Raises ConfigError, DTypeError, ShapeError or RangeError.
         """
         x = self.check_data(x)
         labels = self.encoder_labels(x, labels)
         encoded: tuple[Array, ...] = ()
-        for part, x_part, targets in self.chunks(x, labels):
-            parameters = self.posterior.parameters(self.encoder.forward(x_part, *targets))
+        for rows, x_rows, targets in self.chunks(x, labels):
+            parameters = self.posterior.parameters(self.encoder.forward(x_rows, *targets))
             if not encoded:
                 encoded = tuple(self.backend.xp.empty((len(x), p.shape[1]), self.dtype) for p in parameters)
-            for to, parameter in zip(encoded, parameters, strict=True):
-                to[part] = parameter
+            for array, parameter in zip(encoded, parameters, strict=True):
+                array[rows] = parameter
         return encoded
 
     @synchronized
     def embed(self, x: Any, labels: Any = None) -> Array:
-        """The posterior mean μ (B, Z) of each row of x (B, D). Takes and raises as `encode`."""
+        """The posterior mean μ (B, Z) of each row of x (B, D). Arguments and errors are those of `encode`."""
         x = self.check_data(x)
         labels = self.encoder_labels(x, labels)
         codes = self.backend.xp.empty((len(x), self.latent_dim), self.dtype)
-        for part, x_part, targets in self.chunks(x, labels):
-            codes[part] = self.posterior.mean(self.encoder.forward(x_part, *targets))
+        for rows, x_rows, targets in self.chunks(x, labels):
+            codes[rows] = self.posterior.mean(self.encoder.forward(x_rows, *targets))
         return codes  # type: ignore[no-any-return]
 
     def elbo(self, x: Any, eps: Any = None, seed: int = 0, labels: Any = None) -> ELBOTerms:
-        """For each row of x (B, D): `value` = `reconstruction` − beta · `kl`, (B,) each, in nats.
+        """`value` = `reconstruction` − beta · `kl` of each row of x (B, D): arrays (B,), in nats.
 
-        One draw of z a row, with the noise eps (B, noise_dim); where that is None, it is drawn from `seed`. Free bits
-        are of training alone: they change the loss, and nothing here. Raises ConfigError, DTypeError, ShapeError or
+        z is drawn once for each row, with the noise eps (B, noise_dim) or, if that is None, with noise from `seed`.
+        Free bits change the loss in training, and nothing here. Raises ConfigError, DTypeError, ShapeError or
         RangeError.
         """
         return self.terms(x, eps, seed, labels=labels)
 
     @synchronized
     def denoise(self, x: Any, draws: int = 0, seed: int = 0, labels: Any = None) -> Array:
-        """Each row of x (B, D) without its noise, (B, D): the mean of p(x | z) at the posterior mean of z.
+        """Denoised rows (B, D) of x (B, D): the mean of p(x | z) at the posterior mean of z.
 
-        Or its average over so many `draws` of z from q(z | x): were that the posterior, this would be E[clean | x], the
-        guess of least squared error. What noise is taken away is what the training put in (`Trainer`'s `corrupt`);
-        without that it is a reconstruction, which loses what the model cannot express, noise among it.
+        With `draws` > 0, the average of that mean over this many draws of z from q(z | x). If q(z | x) were the true
+        posterior, the average would be E[clean | x], the estimate of least squared error. The model removes the kind of
+        noise that it was trained with (`corrupt` of the `Trainer`). Without such training, this is a reconstruction,
+        which drops whatever the model cannot represent, noise included.
         Raises ConfigError, DTypeError, ShapeError or RangeError.
         """
         x = self.check_data(x)
         labels = self.encoder_labels(x, labels)
-        if not check_int("draws", draws, least=0):
+        if not check_int("draws", draws, minimum=0):
             return self.reconstruct(x, labels)
         parameters, noise = self.encode(x, labels), generator(seed, "noise")
         total = self.backend.xp.zeros((len(x), self.input_dim), self.dtype)
@@ -216,7 +219,7 @@ class VAE(Model):
         total /= draws
         return total  # type: ignore[no-any-return]
 
-    @guarded
+    @translate_device_errors()
     def impute(
         self,
         x: Any,
@@ -227,58 +230,61 @@ class VAE(Model):
         values: str = "drawn",
         seed: int = 0,
     ) -> Array:
-        """Rows x (N, D) with what is missing of them filled in, (N, D); what is observed stays, bit for bit.
+        """Fill in the missing values of x (N, D); return (N, D), with the observed values unchanged, bit for bit.
 
-        Missing is what is NaN in x or, where that is given, False in `observed` (N, D), of booleans; then x may hold
-        anything there. It becomes its mean given what is observed, E[x_m | x_o], of least squared error; or, in each of
-        `draws` answers (draws, N, D), a draw from p(x_m | x_o): multiple imputation, whose spread tells what is not
-        known. A row with nothing observed is drawn from the prior: its z are, whatever the encoder says of such a row.
+        A value is missing if it is NaN or, with `observed` (N, D), a boolean mask, if the mask is False there; x may
+        then hold anything in its place. Write x_o for the observed part of a row and x_m for the missing part.
 
-        method    "metropolis": a Markov chain that takes turns to draw x_m and z, whose aim is p(x_m | x_o) itself.
-                  Mattei and Frellsen 2018, algorithm 1.
-                  "pseudo-gibbs": the same, with every draw from the encoder taken, as if that were exact. Rezende,
-                  Mohamed and Wierstra 2014, sec. 4.4.
-                  "importance": draws from the encoder, weighed; for a model of missing data, whose encoder has met rows
-                  such as these. Mattei and Frellsen 2019, sec. 3.
-                  "encoder": draws from the encoder as they are; for a model that was trained to restore rows of which
-                  such parts were hidden (`Trainer`'s `corrupt`), with 0 in their place.
-        samples   draws of z a row: for the chains the length of one, whose first half is forgotten; each of `draws`
-                  has a chain of its own
-        values    with draws: "drawn" from p(x_m | z), or its "mean", which shows pictures without their noise
-        seed      of all that is drawn
+        draws     None: x_m becomes its conditional mean E[x_m | x_o], the estimate of least squared error.
+                  An integer: return (draws, N, D), each a draw from p(x_m | x_o). The differences between such multiple
+                  imputations show the uncertainty.
+        method    "metropolis": a Markov chain that draws x_m and z in turn, with p(x_m | x_o) as its stationary
+                  distribution. Mattei and Frellsen 2018, algorithm 1.
+                  "pseudo-gibbs": the same chain, with every proposal from the encoder accepted, as if the encoder were
+                  the exact posterior. Rezende, Mohamed and Wierstra 2014, sec. 4.4.
+                  "importance": draws from the encoder, importance-weighted. For a model trained with missing=True,
+                  whose encoder was trained on such rows. Mattei and Frellsen 2019, sec. 3.
+                  "encoder": draws from the encoder, unweighted. For a model that was trained to restore values replaced
+                  by 0 (`corrupt` of the `Trainer`).
+        samples   draws of z for each row. For a Markov chain its length; the first half is burn-in. Each of `draws` has
+                  a chain of its own
+        values    with draws: "drawn" from p(x_m | z), or the "mean" of p(x_m | z), which shows images without pixel
+                  noise
+        seed      seed of all random draws
 
-        The answer's dtype holds the numbers of x and of the model. Raises ConfigError, DTypeError, ShapeError,
-        RangeError, or DivergedError for draws that went to infinity.
+        For a row with nothing observed, z is drawn from the prior, not from the encoder. The result has the common
+        dtype of x and the model. Raises ConfigError, DTypeError, ShapeError, RangeError, or DivergedError if draws
+        become infinite.
         """
         return impute(self, x, observed, method, draws, samples, values, seed)
 
     @synchronized
     def for_imputation(self) -> VAE:
-        """A VAE of the same weights that takes NaN for what is missing, one draw of z a row at a time.
+        """A VAE with the same weights, missing=True and an objective of one draw a row.
 
-        Raises ConfigError for a posterior or a prior that is no Gaussian.
+        Raises ConfigError unless the posterior is a DiagonalGaussian and the prior a StandardNormal.
         """
         if not (isinstance(self.posterior, DiagonalGaussian) and isinstance(self.prior, StandardNormal)):
             raise ConfigError(
-                "impute weighs draws by a DiagonalGaussian posterior and a StandardNormal prior, and this model has "
+                "impute needs a DiagonalGaussian posterior and a StandardNormal prior; this model has "
                 f"{type(self.posterior).__name__} and {type(self.prior).__name__}"
             )
         if type(self) is VAE and self.config["missing"] and self.objective.draws == 1:
             return self
         own = {name: part for name, part in self.to_config().items() if name in (*CHECKS, *VAE.part_names)}
         own.pop("objective", None)
-        vae = VAE.from_config({**own, "missing": True}, self.backend, classes_in(self.own_parts))
+        vae = VAE.from_config({**own, "missing": True}, self.backend, custom_classes(self.custom_parts))
         vae.theta[...] = self.theta
         return vae
 
     @synchronized
     def sample(self, count: int, seed: int = 0, labels: Any = None) -> Array:
-        """Means of p(x | z), (count, D), for `count` draws z from the prior. Raises ConfigError."""
+        """New samples (count, D): means of p(x | z) for `count` draws of z from the prior. Raises ConfigError."""
         z = self.draw_codes(count, generator(seed, "prior"))
         return self.decode(z, labels)
 
     def draw_codes(self, count: int, rng: np.random.Generator) -> Array:
-        """`count` draws (count, Z) from the prior, by noise that `rng` draws on the host."""
+        """`count` draws (count, Z) from the prior, made from noise that `rng` draws on the host."""
         noise = np.empty((check_int("count", count), self.prior.noise(self.latent_dim)), self.dtype)
         codes: Array = self.prior.draw(self.backend.upload(fill_random(noise, rng.standard_normal)))
         return codes

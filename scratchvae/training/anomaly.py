@@ -21,7 +21,7 @@ from scratchvae.optim import Optimizer
 from scratchvae.probability import MaskedLikelihood
 from scratchvae.training.hints import BETWEEN, SOURCES, WRITTEN, on_arithmetic, on_update
 from scratchvae.training.nonfinite import NonFiniteTensor, diverged, find_nonfinite, largest
-from scratchvae.training.tensor_names import kind_of, layer_of, pieces_of, results, title
+from scratchvae.training.tensor_names import kind_of, layer_of, modules_of, results, title
 
 Call = Callable[..., Any]
 
@@ -60,7 +60,7 @@ class AnomalyDetector:
         """Stand between each piece and whoever calls it."""
         self._undo = ExitStack()
         self._undo.enter_context(np.errstate(over="ignore", invalid="ignore", divide="ignore"))
-        for name, piece in pieces_of(self.model):
+        for name, piece in modules_of(self.model):
             for method in dir(piece):
                 if method.startswith(("forward", "backward")) or method == "product":
                     self._replace(piece, method, self._watched(name, piece, method))

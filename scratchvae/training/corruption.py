@@ -16,6 +16,7 @@ import numpy as np
 from scratchvae.arrays import as_real_array
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError, RangeError, ShapeError
+from scratchvae.representation import call_repr
 from scratchvae.rng import fill_random, generator
 from scratchvae.validation import check_choice, check_float, check_positive, short_repr
 
@@ -28,8 +29,7 @@ class Corruption:
     def __init__(self, level: float) -> None:
         self.level = check_positive("level", level)
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.level:g})"
+    __repr__ = call_repr
 
     def __call__(self, x: Any, seed: int = 0, support: Range = (0.0, 1.0)) -> Array:
         """A noisy copy of the rows x (N, D), within `support`; float32 unless x is of another float type.
@@ -86,7 +86,7 @@ class SaltAndPepper(_Chance):
 
     def __init__(self, level: float, low: float = 0.0, high: float = 1.0) -> None:
         super().__init__(level)
-        self.low, self.high = check_float("low", low, least=-inf), check_float("high", high, least=-inf)
+        self.low, self.high = check_float("low", low, minimum=-inf), check_float("high", high, minimum=-inf)
         if not self.low < self.high:
             raise ConfigError(f"low={low!r}, high={high!r}: expected two numbers, the first the smaller")
 
@@ -145,7 +145,7 @@ class Corruptor:
 
     def __init__(self, corruption: Corruption, rng: np.random.Generator, dtype: np.dtype[Any], support: Range) -> None:
         if not isinstance(corruption, Corruption):
-            names = ", ".join(kind.__name__ for kind in KINDS.values())
+            names = ", ".join(kind.__name__ for kind in CORRUPTIONS.values())
             raise ConfigError(f"corrupt={short_repr(corruption)}: expected {names}, made with its level")
         corruption.check(support)
         self.corruption = corruption
@@ -163,15 +163,15 @@ class Corruptor:
         return noisy
 
 
-KINDS: dict[str, type[Corruption]] = {"gaussian": GaussianNoise, "salt-and-pepper": SaltAndPepper, "masking": Masking}
+CORRUPTIONS: dict[str, type[Corruption]] = {"gaussian": GaussianNoise, "salt-and-pepper": SaltAndPepper, "masking": Masking}
 
 
 def corruption(kind: str, level: float) -> Corruption:
     """The kind of noise of that name. Raises ConfigError."""
-    return KINDS[check_choice("kind", kind, tuple(KINDS))](level)
+    return CORRUPTIONS[check_choice("kind", kind, tuple(CORRUPTIONS))](level)
 
 
 def describe(corrupt: Corruption) -> dict[str, Any]:
     """What `corruption` makes it of again, as JSON can hold it."""
-    (kind,) = (name for name, of in KINDS.items() if type(corrupt) is of)
+    (kind,) = (name for name, of in CORRUPTIONS.items() if type(corrupt) is of)
     return {"kind": kind, "level": corrupt.level}

@@ -12,7 +12,7 @@ from scratchvae.backend import to_numpy
 from scratchvae.memory import RowReader
 from scratchvae.models import Model
 
-AT_ONCE = 2**22  # bytes
+CHUNK_BYTES = 2**22  # bytes
 
 
 def fingerprint(model: Model, settings: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def digest(rows: Any) -> str:
     """A name for rows (N, …) by which others are told from them: every number counts."""
     rows = to_numpy(rows) if hasattr(rows, "dtype") else np.asarray(rows)
     hashed = hashlib.sha256()
-    for part in RowReader(rows, "rows").parts(max(1, AT_ONCE * len(rows) // max(1, rows.nbytes))):
+    for part in RowReader(rows, "rows").slices(max(1, CHUNK_BYTES * len(rows) // max(1, rows.nbytes))):
         hashed.update(np.ascontiguousarray(rows[part]).data)
     return f"{' × '.join(map(str, rows.shape))} of {rows.dtype}, {hashed.hexdigest()[:16]}"
 

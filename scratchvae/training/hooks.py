@@ -57,7 +57,7 @@ class Hooks:
         """The callback of that kind; None without."""
         return next((callback for callback in self.callbacks if isinstance(callback, kind)), None)
 
-    def that_change_weights(self) -> dict[str, Any]:
+    def weight_changing_callbacks(self) -> dict[str, Any]:
         """The callbacks that a resumed training has to have as well, by name: the kind of each, and how it is set."""
         kinds = (EarlyStopping, ReduceLROnPlateau)
         acting = [each for each in self.callbacks if isinstance(each, kinds) or each in self._before_update[2:]]

@@ -13,7 +13,7 @@ from scratchvae.errors import ConfigError, ShapeError
 from scratchvae.memory import HostToDeviceBuffer, RowReader
 from scratchvae.models.labels import UNLABELLED, one_hot
 from scratchvae.rng import fill_random
-from scratchvae.training.minibatches import Minibatches, Source
+from scratchvae.training.minibatches import Minibatches, MinibatchSource
 from scratchvae.validation import check_positive
 
 
@@ -31,7 +31,7 @@ class LabelledMinibatches(Minibatches):
 
     def __init__(
         self,
-        source: Source,
+        source: MinibatchSource,
         labels: Array,
         classes: int,
         share: float | None = None,
@@ -109,7 +109,7 @@ class NoiseAugmenter:
 
 
 def labelled_minibatches(
-    source: Source, labels: Array, share: float | None, input_std: Any, rng: np.random.Generator
+    source: MinibatchSource, labels: Array, share: float | None, input_std: Any, rng: np.random.Generator
 ) -> LabelledMinibatches:
     """The minibatches for a model that takes labels; `input_std` draws from `rng`.
 

@@ -10,17 +10,17 @@ import numpy as np
 from scratchvae.backend import Array
 from scratchvae.memory import HostToDeviceBuffer, RowReader
 from scratchvae.models import Model
-from scratchvae.training.preprocess import Preprocess
+from scratchvae.training.preprocess import Preprocessor
 
 
-class Source(NamedTuple):
+class MinibatchSource(NamedTuple):
     """What minibatches are made of: rows (N, D) for a model, in an order that `rng` draws, after `preprocess`."""
 
     model: Model
     images: Array
     batch_size: int
     rng: np.random.Generator
-    preprocess: Preprocess
+    preprocess: Preprocessor
 
 
 class Minibatches:
@@ -39,7 +39,7 @@ class Minibatches:
     targets: Array | None = None
     indices: Array
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: MinibatchSource) -> None:
         model, images = source.model, source.images
         self.images = images
         self.rows = len(images)  # in one run through the data

@@ -9,6 +9,7 @@ import numpy as np
 
 from scratchvae.backend import Array, to_numpy
 from scratchvae.errors import DivergedError
+from scratchvae.representation import fields_repr
 
 WHEN = {  # of each kind, what its sentence ends with
     "data": "as it came in",
@@ -43,6 +44,9 @@ class NonFiniteTensor(NamedTuple):
     row: int | None
     advice: str
 
+    def __repr__(self) -> str:
+        return fields_repr(self)
+
     def __str__(self) -> str:
         count, where = f"{self.bad} of {self.size} numbers of {self.tensor} {'is' if self.bad == 1 else 'are'}", ""
         if not self.place:
@@ -59,7 +63,7 @@ def diverged(finding: NonFiniteTensor, step: int | None, epoch: int | None) -> D
     return DivergedError(f"training diverged{where and f' in {where}'}: {finding}", step, epoch, finding)
 
 
-class NonFiniteEntry(NamedTuple):
+class NonFiniteSummary(NamedTuple):
     """How many numbers of an array are not finite, and the place and the value of the first."""
 
     numbers: int
@@ -67,7 +71,7 @@ class NonFiniteEntry(NamedTuple):
     value: float
 
 
-def find_nonfinite(array: Array, nan: bool = False) -> NonFiniteEntry | None:
+def find_nonfinite(array: Array, nan: bool = False) -> NonFiniteSummary | None:
     """What is not finite in `array`, of any device; None if nothing is. With `nan`, NaN is as it should be."""
     if _sums_are_finite(array):
         return None
@@ -77,7 +81,7 @@ def find_nonfinite(array: Array, nan: bool = False) -> NonFiniteEntry | None:
     if not len(places):
         return None
     place = tuple(int(i) for i in places[0])
-    return NonFiniteEntry(len(places), place, float(host[place]))
+    return NonFiniteSummary(len(places), place, float(host[place]))
 
 
 def all_finite(*arrays: Array) -> bool:

@@ -10,7 +10,7 @@ from scratchvae.training.binarize import Binarizer
 from scratchvae.training.corruption import Corruption, Corruptor
 
 
-class Preprocess:
+class Preprocessor:
     """Binarises rows, if that is asked for, and makes a corrupted copy of them, if that is.
 
     `pixels` and `noise` are the generators that each draws from.

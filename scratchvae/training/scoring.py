@@ -10,11 +10,12 @@ import numpy as np
 from scratchvae.backend import Array, to_numpy
 from scratchvae.memory import RowReader
 from scratchvae.models import Model
+from scratchvae.representation import fields_repr
 from scratchvae.rng import fill_random, generator
 from scratchvae.training.binarize import check_binarize
 from scratchvae.training.checks import check_model
 from scratchvae.training.corruption import Corruption
-from scratchvae.training.preprocess import Preprocess
+from scratchvae.training.preprocess import Preprocessor
 
 
 class Score(NamedTuple):
@@ -28,6 +29,9 @@ class Score(NamedTuple):
     kl: float
     standard_error: float
     rows: int
+
+    def __repr__(self) -> str:
+        return fields_repr(self)
 
 
 def score(
@@ -49,10 +53,10 @@ def score(
     images = model.check_data(images, "images")
     labels = model.check_labels(labels, len(images))
     noise = generator(seed, "noise")
-    preprocess = Preprocess(model, bool(binarize), corrupt, generator(seed, "pixels"), generator(seed, "corruption"))
+    preprocess = Preprocessor(model, bool(binarize), corrupt, generator(seed, "pixels"), generator(seed, "corruption"))
     collected = []
-    with model.locks.reading():
-        for part in RowReader(images, "images").parts(model.chunk_rows):
+    with model.locks.read_lock():
+        for part in RowReader(images, "images").slices(model.chunk_rows):
             x, corrupted = preprocess(images[part])
             eps = fill_random(np.empty((len(x), model.noise_dim), model.dtype), noise.standard_normal)
             terms = model.terms(x, eps, corrupted=corrupted, labels=None if labels is None else labels[part])

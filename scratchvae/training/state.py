@@ -116,7 +116,7 @@ class TrainingState:
         """Go back to where the epoch began, with the learning rate as it is now."""
         assert self.epoch_start is not None
         factors = self._lr_factors
-        with self.model.writing():
+        with self.model.write_lock():
             self.epoch_start.restore()
         self._set_lr_factors(factors)
         self.epoch_start.save()
@@ -164,7 +164,7 @@ class TrainingState:
 
     def load_state_dict(self, record: Record) -> None:
         """Go on from what `state_dict` gave."""
-        count = {name: check_int(name, record[name], least=0) for name in COUNTS}
+        count = {name: check_int(name, record[name], minimum=0) for name in COUNTS}
         factors = {str(by): check_float(str(by), factor) for by, factor in record["lr_factors"].items()}
         set_states(self.streams, record["streams"])
         self.order = record["streams"]["training order"]

@@ -51,7 +51,7 @@ RESULTS = {  # what is returned, where that is not "the output" on the way forwa
 }
 
 
-def pieces_of(model: Any) -> Iterator[tuple[str, Module]]:
+def modules_of(model: Any) -> Iterator[tuple[str, Module]]:
     """Every module that computes for a model, by name; the layers of a network as `model.params` counts them.
 
     Of a module that only hands on to those inside it, these are enough.

@@ -24,7 +24,7 @@ class EpochTotals:
         self.steps = 0
         self.weights = 0.0
         kl: Any = getattr(model, "kl", None)
-        self._kl = kl if kl is not None and kl.by_dimension and model.kl_by_row else None
+        self._kl = kl if kl is not None and kl.by_dimension and model.kl_per_row else None
         self._per_dimension = model.backend.xp.zeros(
             (rows, model.latent_dim), np.promote_types(model.dtype, np.float64)
         )

@@ -17,6 +17,7 @@ from scratchvae.fused import fused, plain_class
 from scratchvae.memory import HostToDeviceBuffer
 from scratchvae.models import ELBOTerms, Model
 from scratchvae.optim import Adam, Optimizer, Schedule, clip_by_global_norm
+from scratchvae.representation import join_lines, value_repr
 from scratchvae.rng import fill_random, generator
 from scratchvae.training.anomaly import AnomalyDetector
 from scratchvae.training.binarize import check_binarize
@@ -37,12 +38,20 @@ from scratchvae.training.hooks import Hooks
 from scratchvae.training.interrupt import DeferredInterrupt
 from scratchvae.training.kl_weights import KLWeight
 from scratchvae.training.labelled import labelled_minibatches
-from scratchvae.training.minibatches import Minibatches, Source
-from scratchvae.training.preprocess import Preprocess
+from scratchvae.training.minibatches import Minibatches, MinibatchSource
+from scratchvae.training.preprocess import Preprocessor
 from scratchvae.training.scoring import score
 from scratchvae.training.state import TrainingState, set_states, states_of
 from scratchvae.training.totals import EpochTotals
-from scratchvae.validation import check_bool, check_float, check_int, check_positive, check_seed
+from scratchvae.validation import (
+    check_bool,
+    check_float,
+    check_int,
+    check_positive,
+    check_seed,
+    shorten,
+    suggest_arguments,
+)
 
 PURPOSES = ("training order", "training noise", "training pixels", "training corruption", "training input std")
 
@@ -90,6 +99,7 @@ class Trainer:
         "history",
     )
 
+    @suggest_arguments
     def __init__(
         self,
         model: Model,
@@ -148,10 +158,11 @@ class Trainer:
                 raise DivergedError(f"the loss of step {self.optimizer.t + 1} is {loss:g}", self.optimizer.t + 1)
             model.backward()
             self._clip()
-            with model.updating:
+            with model.weights_lock:
                 self.optimizer.step(model.dtheta)
             return loss
 
+    @suggest_arguments
     def fit(
         self,
         images: Any,
@@ -206,7 +217,7 @@ class Trainer:
                 Progress: Progress() if check_bool("progress", progress) else None,
                 EarlyStopping: None if patience is None else EarlyStopping(patience),
                 Checkpoint: self._checkpoint(checkpoint, every, keep, resume),
-                FiniteCheck: FiniteCheck(retries) if check_int("retries", retries, least=0) else None,
+                FiniteCheck: FiniteCheck(retries) if check_int("retries", retries, minimum=0) else None,
             }
             hooks = Hooks(callbacks, shorthands, always=(HistoryRecorder, FiniteCheck, CollapseDetector))
             mean = np.empty(self.model.input_dim)
@@ -231,9 +242,9 @@ class Trainer:
             with self.history.recording(), np.errstate(over="ignore", invalid="ignore"), hooks.running(state):
                 state.totals = EpochTotals(self.model, batches.batch_size)
                 if state.resume_from is None:
-                    self.model.start_output_bias(mean)
+                    self.model.initialize_output_bias(mean)
                 else:
-                    with self.model.writing():
+                    with self.model.write_lock():
                         state.resume_from()
                 with DeferredInterrupt(state.stop):
                     begins = True
@@ -269,19 +280,19 @@ class Trainer:
         with model.lock:
             self._draw_noise(len(x))
             state.terms = self._forward(x, batches.corrupted, batches.targets, self._label_settings)
-            looked_at = bool(model.own_parts) and state.batches_done == 0
+            looked_at = bool(model.custom_parts) and state.batches_done == 0
             if looked_at:
-                model.expect_gradients()
+                model.mark_gradients()
             model.backward()
             if looked_at:
-                model.check_gradients()
+                model.check_gradients_written()
             self._clip()
             answer = hooks.before_update(state)
             if answer == RESTART_EPOCH:
                 state.restart_requested = True
                 return answer
             if answer != SKIP:
-                with model.updating:
+                with model.weights_lock:
                     self.optimizer.step(model.dtheta)
         state.batch += 1
         return answer
@@ -328,7 +339,7 @@ class Trainer:
 
     def _minibatches(self, images: Array, labels: Any, share: float | None, input_std: Any) -> Minibatches:
         model, streams = self.model, self._streams
-        source = Source(model, images, self.batch_size, streams["training order"], self._preprocess)
+        source = MinibatchSource(model, images, self.batch_size, streams["training order"], self._preprocess)
         labels = model.check_labels(labels, len(images))
         if labels is not None:
             batches = labelled_minibatches(source, labels, share, input_std, streams["training input std"])
@@ -350,7 +361,7 @@ class Trainer:
         if hooks.find(Checkpoint) is None:
             return {}
         own = ("batch_size", "seed", "clip_norm", "binarize", "optimizer", "kl_weight", "corrupt")
-        callbacks: dict[str, Any] = dict(hooks.that_change_weights())
+        callbacks: dict[str, Any] = dict(hooks.weight_changing_callbacks())
         if len(callbacks) > 1:
             callbacks["order"] = ", ".join(callbacks)
         settings = {name: getattr(self, name) for name in own}
@@ -437,12 +448,17 @@ class Trainer:
 
     def _prepare(self) -> None:
         pixels, noise = self._streams["training pixels"], self._streams["training corruption"]
-        self._preprocess = Preprocess(self._model, self._binarize is not None, self._corrupt, pixels, noise)
+        self._preprocess = Preprocessor(self._model, self._binarize is not None, self._corrupt, pixels, noise)
 
     # --- copies
 
     def __repr__(self) -> str:
-        return f"<Trainer of {self.model!r}, {self.optimizer.t} updates by {type(self.optimizer).__name__}>"
+        model = f"{type(self.model).__name__} with {self.model.theta.size:,} parameters"
+        settings = {name: getattr(self, name) for name in ("clip_norm", "binarize", "kl_weight", "corrupt")}
+        items = [shorten(self.optimizer, 80), f"batch_size={self.batch_size}", f"seed={self.seed}"]
+        items += [f"{name}={value_repr(value)}" for name, value in settings.items() if value is not None]
+        items += [f"{len(self.history.epochs)} epochs", f"{self.optimizer.t:,} updates"]
+        return join_lines(f"<Trainer of a {model}: ", items, ">")
 
     def __copy__(self) -> Trainer:
         return copy.deepcopy(self)
@@ -461,10 +477,10 @@ class Trainer:
                 "label_settings": self._label_settings,
             }
             model = copy.copy(self.model)  # of the same moment as the rest
-            return _again, (type(self), model, settings, state, self.history)
+            return _rebuild, (type(self), model, settings, state, self.history)
 
 
-def _again(
+def _rebuild(
     kind: type[Trainer], model: Model, settings: dict[str, Any], state: dict[str, Any], history: History
 ) -> Trainer:
     """The trainer of that model, where it was."""

@@ -216,7 +216,7 @@ def small_mnist(server, monkeypatch, tmp_path, pauses):
         content = struct.pack(f">{len(shape) + 1}I", 0x0800 + len(shape), *shape) + bytes(range(np.prod(shape)))
         digests.append(hashlib.sha256(content).hexdigest())
         server.script[f"m/{file}.gz"] = [Answer(gzip.compress(content))]
-    source = mnist.Source((server.url("gone/"), server.url("m/")), tuple(digests))
+    source = mnist.DownloadSource((server.url("gone/"), server.url("m/")), tuple(digests))
     monkeypatch.setitem(mnist.SETS, "mnist", source)
     return tmp_path / "scratchvae" / "mnist"
 

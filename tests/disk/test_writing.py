@@ -323,7 +323,7 @@ def test_windows_is_given_time_to_replace_what_somebody_reads(tmp_path, monkeypa
         return replace(part, target)
 
     monkeypatch.setattr(Path, "replace", busy)
-    monkeypatch.setattr(writing, "PATIENCE", 0.05)
+    monkeypatch.setattr(writing, "REPLACE_TIMEOUT", 0.05)
     monkeypatch.setattr(writing, "try_lock", lambda _: True)  # which on Windows is done otherwise
     monkeypatch.setattr(sys, "platform", platform)
     path.write_bytes(b"old")

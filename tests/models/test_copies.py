@@ -68,7 +68,7 @@ def test_a_copy_gives_the_same_bits_and_shares_nothing(make, dtype, copied):
     model.metadata["data"] = "there"
     assert np.array_equal(twin.theta, before)
     assert twin.metadata["data"] == "here" and twin.config is not model.config
-    assert twin.lock is not model.lock and twin.updating is not model.updating
+    assert twin.lock is not model.lock and twin.weights_lock is not model.weights_lock
 
 
 @pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)

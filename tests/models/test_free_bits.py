@@ -39,7 +39,7 @@ def test_the_elbo_and_its_kl_are_what_they_are_without():
 
 def test_the_history_has_the_loss_that_was_differentiated_and_the_kl_that_there_was():
     vae = charging()
-    vae.start_output_bias(X.mean(axis=0))
+    vae.initialize_output_bias(X.mean(axis=0))
     trainer = sv.Trainer(vae, optimizer=sv.optim.SGD(1e-200), batch_size=2, kl_weight=lambda t: 0.5)
     losses, kls = [], []
 

@@ -186,7 +186,7 @@ def test_a_chain_that_runs_away_is_told_and_metropolis_does_not_run():
     vae = sv.VAE(2, 1, (), likelihood="gaussian", dtype="float64")
     vae.theta[...] = 4.0
     x = np.array([[1.0, np.nan], [np.nan, np.nan]])
-    with pytest.raises(DivergedError, match="draws of 1 rows went to infinity with method='pseudo-gibbs'"):
+    with pytest.raises(DivergedError, match="draws of 1 rows became infinite with method='pseudo-gibbs'"):
         vae.impute(x, method="pseudo-gibbs", samples=2000)
     assert np.isfinite(vae.impute(x, samples=2000)).all()
 
@@ -200,7 +200,7 @@ def test_what_a_model_was_and_is_set_to_does_not_change(vae):
 def test_rows_are_completed_a_few_at_a_time(vae, monkeypatch):
     seen = []
     monkeypatch.setattr(sv.VAE, "chunk_rows", 4)
-    monkeypatch.setattr(ConditionalSampler, "mean", lambda self, *_: (seen.append(len(self.x)), [self.there])[1])
+    monkeypatch.setattr(ConditionalSampler, "mean", lambda self, *_: (seen.append(len(self.x)), [self.observed_values])[1])
     x = uniform(1, 9, 6)
     assert np.array_equal(vae.impute(x, MASK), np.where(MASK, x, 0.0)) and seen == [4, 4, 1]
 
@@ -213,7 +213,7 @@ def test_rows_are_completed_a_few_at_a_time(vae, monkeypatch):
         (
             {"observed": MASK.astype(int)},
             DTypeError,
-            "observed has dtype int64; expected booleans, True where x is there",
+            "observed has dtype int64; expected booleans, True where a value is observed",
         ),
         ({"observed": MASK.astype(float)}, DTypeError, "float64; expected booleans"),
         ({"x": uniform(1, 9, 5)}, ShapeError, r"x has shape \(9, 5\); expected \(B, 6\)"),

@@ -15,7 +15,7 @@ ROWS, WIDTH = 60, 7
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
-    monkeypatch.setattr(input_validation, "AT_ONCE", 13 * 4 * WIDTH)  # of float32, parts of 13 rows
+    monkeypatch.setattr(input_validation, "CHUNK_BYTES", 13 * 4 * WIDTH)  # of float32, parts of 13 rows
 
 
 @pytest.fixture
@@ -53,16 +53,16 @@ def test_what_is_out_of_range_is_found_wherever_it_is(vae, at):
 
 @pytest.mark.parametrize(("at_once", "rows"), [(13 * 4 * WIDTH, 13), (1, 1), (4 * WIDTH - 1, 1)])
 def test_a_part_has_as_many_rows_as_the_cache_holds(vae, monkeypatch, at_once, rows):
-    asked, parts = [], RowReader.parts
-    monkeypatch.setattr(input_validation, "AT_ONCE", at_once)
-    monkeypatch.setattr(RowReader, "parts", lambda self, rows: (asked.append(rows), parts(self, rows))[1])
+    asked, parts = [], RowReader.slices
+    monkeypatch.setattr(input_validation, "CHUNK_BYTES", at_once)
+    monkeypatch.setattr(RowReader, "slices", lambda self, rows: (asked.append(rows), parts(self, rows))[1])
     vae.check_data(uniform(0, ROWS, WIDTH).astype("float32"))
     assert asked == [rows]
 
 
 def test_a_few_rows_in_memory_are_looked_at_whole_and_those_of_a_map_are_not(vae, monkeypatch, tmp_path):
-    x, seen, parts = uniform(0, 13, WIDTH).astype("float32"), [], RowReader.parts
-    monkeypatch.setattr(RowReader, "parts", lambda self, rows: (seen.append(self.mapped), parts(self, rows))[1])
+    x, seen, parts = uniform(0, 13, WIDTH).astype("float32"), [], RowReader.slices
+    monkeypatch.setattr(RowReader, "slices", lambda self, rows: (seen.append(self.mapped), parts(self, rows))[1])
     np.save(tmp_path / "x.npy", x)
     vae.check_data(x)
     assert seen == []
@@ -71,7 +71,7 @@ def test_a_few_rows_in_memory_are_looked_at_whole_and_those_of_a_map_are_not(vae
 
 
 def test_rows_on_a_device_are_looked_at_whole_for_each_look_stops_it(monkeypatch):
-    monkeypatch.setattr(input_validation, "AT_ONCE", 1)
+    monkeypatch.setattr(input_validation, "CHUNK_BYTES", 1)
     vae, before = sv.VAE(WIDTH, 2, (3,), backend=fake_cupy.FAKE_CUPY), fake_cupy.reads
     vae.check_data(fake_cupy.DeviceArray(uniform(0, ROWS, WIDTH)))
     assert fake_cupy.reads - before == 2

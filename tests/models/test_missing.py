@@ -78,7 +78,7 @@ def test_it_trains_and_is_scored_on_rows_that_are_not_all_there_on_any_device(ki
 
 
 def test_the_output_begins_at_the_mean_of_what_is_there(monkeypatch):
-    monkeypatch.setattr(input_validation, "AT_ONCE", 13 * 8 * 6)
+    monkeypatch.setattr(input_validation, "CHUNK_BYTES", 13 * 8 * 6)
     mean = np.empty(6)
     model = sv.VAE(6, 2, (), missing=True)
     model.check_data(X, "x", mean)
@@ -90,11 +90,11 @@ def test_nan_is_let_in_only_where_it_was_said_that_it_marks_something():
     for refused in (np.where(HIDDEN, np.inf, X), np.where(HIDDEN, -1.0, X), np.where(HIDDEN, 1.5, X)):
         with pytest.raises(RangeError):
             vae.encode(refused)
-    with pytest.raises(RangeError, match="NaN mark what is missing, in a model made with missing=True"):
+    with pytest.raises(RangeError, match="make the model with missing=True"):
         sv.VAE(6, 2, (4,)).encode(X)
     empty = X.copy()
     empty[:, 3] = np.nan
-    with pytest.raises(RangeError, match="images has nothing observed in column 3"):
+    with pytest.raises(RangeError, match="images has no observed value in column 3"):
         sv.Trainer(vae).fit(empty, 1)
     with pytest.raises(ConfigError, match="missing=1: expected True or False"):
         sv.VAE(6, 2, missing=1)

@@ -208,7 +208,7 @@ def test_every_part_is_the_one_that_was_given_and_the_others_are_the_usual_ones(
     own = make()
     model = model_of(lambda: own)
     for name, part in own.items():
-        assert getattr(model, name) is part is model.parts[name] is model.own_parts[name]
+        assert getattr(model, name) is part is model.parts[name] is model.custom_parts[name]
     usual = model_of(dict)
     for name in usual.parts.keys() - own.keys():
         assert type(getattr(model, name)) is type(getattr(usual, name))
@@ -224,7 +224,7 @@ def test_parameters_of_own_parts_lie_in_theta_by_their_names(make):
         "prior": "prior.log_sigma",
     }
     for name, parameter in names.items():
-        assert (parameter in model.params) == (name in model.own_parts)
+        assert (parameter in model.params) == (name in model.custom_parts)
     assert model.theta.size == sum(view.size for view in model.params.values())
     assert all(np.shares_memory(view, model.theta) for view in model.params.values())
     _, grads = model.loss_and_grads(X, noise_for(model))
@@ -464,7 +464,7 @@ def test_a_posterior_may_take_more_noise_and_fewer_outputs_than_usual(make):
 @pytest.mark.parametrize("kind", [sv.VAE, sv.Autoencoder])
 def test_one_of_ours_given_as_an_object_is_the_model_of_its_name(tmp_path, kind, likelihood, settings):
     given, named = kind(9, 3, (5,), likelihood=likelihood()), kind(9, 3, (5,), **settings)
-    assert given.config == named.config and given.to_config() == named.to_config() and not given.own_parts
+    assert given.config == named.config and given.to_config() == named.to_config() and not given.custom_parts
     assert np.array_equal(given.theta, named.theta) and repr(given) == repr(named)
     assert given.loss_and_grads(X)[0] == named.loss_and_grads(X)[0]
     sv.save(given, tmp_path / "given.npz")
@@ -500,9 +500,9 @@ def same(one, other):
 def assert_twin(model, twin):
     assert type(twin) is type(model) and twin is not model
     assert twin.config == model.config and twin.to_config() == model.to_config() and repr(twin) == repr(model)
-    assert twin.own_parts.keys() == model.own_parts.keys()
-    for name, part in model.own_parts.items():
-        assert type(twin.own_parts[name]) is type(part) and twin.own_parts[name] is not part
+    assert twin.custom_parts.keys() == model.custom_parts.keys()
+    for name, part in model.custom_parts.items():
+        assert type(twin.custom_parts[name]) is type(part) and twin.custom_parts[name] is not part
     assert np.array_equal(twin.theta, model.theta) and not np.shares_memory(twin.theta, model.theta)
     assert same(twin, model)
     before = twin.theta.copy()
@@ -629,7 +629,7 @@ class Own(sv.VAE):
         self.temperature = temperature
         super().__init__(*settings, **named)
 
-    def own_config(self):
+    def extra_config(self):
         return {"temperature": self.temperature}
 
 
@@ -819,7 +819,7 @@ REFUSED = {
     "likelihood of another kind": ({"likelihood": ELBO()}, "likelihood=.*is unknown; choose one of bernoulli"),
     "likelihood that is a class": (
         {"likelihood": Gaussian},
-        r"likelihood=.*Gaussian.* is a class: make one, as in Gaussian\(\), or choose one of bernoulli",
+        r"likelihood=.*Gaussian.* is a class: pass an instance, as Gaussian\(\), or one of bernoulli",
     ),
     "likelihood of a file": (
         {"likelihood": {"class": "Gaussian", "config": {"sigma": 0.1}}},
@@ -838,45 +838,45 @@ REFUSED = {
     "objective that lacks a method": ({"objective": HalfObjective()}, "objective is a HalfObjective, which lacks forw"),
     "encoder that takes fewer": (
         {"encoder": Sequential(Linear(8, 6))},
-        r"encoder does not take rows of 9 numbers: Linear\(8, 6\) was given rows of width 9; expected 8",
+        r"encoder does not accept rows of 9 numbers: Linear\(8, 6\) was given rows of width 9; expected 8",
     ),
     "encoder that puts out more": (
         {"encoder": Sequential(Linear(9, 7))},
-        "encoder puts out rows of 7 numbers; expected 6.*DiagonalGaussian takes.*let its last layer have 6 outputs",
+        "encoder has 7 outputs; expected 6.*DiagonalGaussian needs.*give its last layer 6 outputs",
     ),
     "encoder for another posterior": (
         {"encoder": Sequential(Linear(9, 6)), "posterior": Noisy()},
-        "encoder puts out rows of 6 numbers; expected 3, as many as Noisy takes",
+        "encoder has 6 outputs; expected 3, the width that Noisy needs",
     ),
     "decoder that takes more": (
         {"decoder": Sequential(Linear(4, 9))},
-        r"decoder does not take rows of 3 numbers: Linear\(4, 9\) was given rows of width 3",
+        r"decoder does not accept rows of 3 numbers: Linear\(4, 9\) was given rows of width 3",
     ),
     "decoder that puts out fewer": (
         {"decoder": Sequential(Linear(3, 5), ReLU(), Linear(5, 8))},
-        "decoder puts out rows of 8 numbers; expected 9, as many as Bernoulli takes: let its last layer have 9 outputs",
+        "decoder has 8 outputs; expected 9, the width that Bernoulli needs: give its last layer 9 outputs",
     ),
     "decoder for another likelihood": (
         {"decoder": Sequential(Linear(3, 9)), "likelihood": "gaussian_heteroscedastic"},
-        "decoder puts out rows of 9 numbers; expected 18, as many as GaussianHeteroscedastic takes",
+        "decoder has 9 outputs; expected 18, the width that GaussianHeteroscedastic needs",
     ),
     "layers that do not follow each other": (
         {"encoder": Sequential(Linear(9, 5), Linear(4, 6))},
-        r"encoder does not take rows of 9 numbers: Linear\(4, 6\) was given rows of width 5",
+        r"encoder does not accept rows of 9 numbers: Linear\(4, 6\) was given rows of width 5",
     ),
     "sigma beside a likelihood": (
         {"likelihood": Gaussian(0.1), "sigma": 0.1},
-        "sigma and a likelihood of your own were both given; give sigma to the likelihood",
+        "sigma and a likelihood object exclude each other; pass sigma to the likelihood",
     ),
     "sigma beside a likelihood of ones own": ({"likelihood": Cauchy(), "sigma": 1.0}, "sigma and a likelihood"),
     "beta beside an objective": (
         {"objective": ELBO(2.0), "beta": 2.0},
-        r"beta=2\.0 does nothing beside objective of your own: leave it out",
+        r"beta=2\.0 has no effect with a custom objective: leave it out",
     ),
-    "free bits beside an objective": ({"objective": ELBO(), "free_bits": 0.1}, r"free_bits=0\.1 does nothing beside"),
+    "free bits beside an objective": ({"objective": ELBO(), "free_bits": 0.1}, r"free_bits=0\.1 has no effect with"),
     "free bits without a closed form": (
         {"prior": Wide(), "free_bits": 0.1},
-        "free bits need the KL of each latent dimension, and of this posterior and prior no closed form",
+        "free_bits need the KL of each latent dimension in closed form",
     ),
 }
 
@@ -893,7 +893,7 @@ def test_what_does_not_fit_is_refused_with_what_to_do(case):
 )
 def test_what_is_set_of_networks_beside_both_of_ones_own_is_refused(settings):
     (name,) = settings
-    with pytest.raises(ConfigError, match=rf"{name}=.*does nothing beside encoder and decoder of your own: leave it"):
+    with pytest.raises(ConfigError, match=rf"{name}=.*has no effect with a custom encoder and decoder: leave it"):
         sv.VAE(9, 3, encoder=encoder(), decoder=decoder(), **settings)
 
 
@@ -901,13 +901,13 @@ def test_what_is_set_of_networks_beside_both_of_ones_own_is_refused(settings):
     ("name", "part"), [("posterior", DiagonalGaussian), ("prior", StandardNormal), ("objective", ELBO)]
 )
 def test_an_autoencoder_has_no_posterior_prior_or_objective(name, part):
-    with pytest.raises(ConfigError, match=f"an Autoencoder has no {name}: leave it out, or take a VAE"):
+    with pytest.raises(ConfigError, match=f"an Autoencoder has no {name}: leave it out, or use a VAE"):
         sv.Autoencoder(9, 3, **{name: part()})
 
 
 @pytest.mark.parametrize("kind", [sv.IWAE, sv.SemiSupervisedVAE])
 def test_an_objective_beside_a_bound_is_refused(kind):
-    with pytest.raises(ConfigError, match=rf"the objective of an? {kind.__name__} is its bound: take a VAE"):
+    with pytest.raises(ConfigError, match=rf"{kind.__name__} has a fixed objective: for a custom one, use a VAE"):
         kind(9, 3, objective=ELBO())
 
 
@@ -915,7 +915,7 @@ def test_an_objective_beside_a_bound_is_refused(kind):
 @pytest.mark.parametrize("name", ["encoder", "decoder"])
 def test_a_network_that_takes_no_class_is_refused_by_a_model_that_does(kind, name):
     plain = Sequential(Linear(9, 6)) if name == "encoder" else Sequential(Linear(3, 9))
-    with pytest.raises(ConfigError, match=f"{name}=.*expected a ConditionalSequential, which is given the class"):
+    with pytest.raises(ConfigError, match=f"{name}=.*expected a ConditionalSequential, which also reads the class"):
         kind(9, 3, classes=4, **{name: plain})
 
 
@@ -940,7 +940,7 @@ def test_a_model_of_whole_rows_is_completed_and_one_of_other_densities_is_refuse
     y = model.impute(x, samples=5)
     assert np.isfinite(y).all() and np.array_equal(y[~np.isnan(x)], x[~np.isnan(x)])
     for own in (PARTS["posterior"], PARTS["prior"]):
-        with pytest.raises(ConfigError, match="impute weighs draws by a DiagonalGaussian posterior and a StandardNor"):
+        with pytest.raises(ConfigError, match="impute needs a DiagonalGaussian posterior and a StandardNormal"):
             model_of(own).impute(x)
 
 
@@ -952,7 +952,7 @@ def test_a_part_belongs_to_one_model(name):
     own = PARTS["all"]()
     first = model_of(lambda: {name: own[name]})
     before = answers(first)
-    with pytest.raises(ConfigError, match=rf"{name} is a \w+ that belongs to another model; make one of its own"):
+    with pytest.raises(ConfigError, match=rf"{name} is a \w+ that belongs to another model; make a new one"):
         model_of(lambda: {name: own[name]}, seed=5)
     assert all(np.array_equal(a, b) for a, b in zip(answers(first), before, strict=True))
 
@@ -1036,7 +1036,7 @@ def test_a_gradient_that_is_not_written_in_place_is_told_by_name(how, dtype):
         return sv.VAE(9, 3, (5,), encoder=Sequential(Gain(9, how), Linear(9, 6)), dtype=dtype)
 
     for train in (lambda model: sv.Trainer(model).fit(X, 1), lambda model: model.loss_and_grads(X)):
-        with pytest.raises(ConfigError, match=r"Gain.backward has not written the gradient of encoder.0.g in place"):
+        with pytest.raises(ConfigError, match=r"Gain.backward did not write the gradient of encoder.0.g in place"):
             train(made(how))
         train(made("right"))
 
@@ -1076,12 +1076,12 @@ class OneDraw(ELBO):
 
 
 def test_free_bits_of_a_drawn_kl_are_refused():
-    with pytest.raises(ConfigError, match="free bits need the KL of each latent dimension"):
+    with pytest.raises(ConfigError, match="free_bits need the KL of each latent dimension"):
         sv.VAE(6, 2, (4,), objective=OneDraw(free_bits=0.1))
 
 
 @pytest.mark.parametrize("kind", [sv.ConditionalVAE, sv.SemiSupervisedVAE])
 def test_forward_without_classes_is_refused(kind):
     model = kind(6, 2, (4,), classes=3)
-    with pytest.raises(ConfigError, match="targets are missing"):
+    with pytest.raises(ConfigError, match="forward needs targets"):
         model.forward(np.ones((5, 6), "float32"), np.ones((5, 2), "float32"))

@@ -65,7 +65,7 @@ def test_a_gaussian_takes_any_finite_numbers_and_no_others(likelihood, case):
 def test_grey_values_beyond_0_and_1_are_refused_and_a_likelihood_for_them_is_named(likelihood):
     vae = sv.VAE(4, 2, (3,), likelihood=likelihood)
     for value in (-1e-3, 1.001):
-        with pytest.raises(RangeError, match=r"expected 0 to 1.*, or take likelihood='gaussian'"):
+        with pytest.raises(RangeError, match=r"expected 0 to 1.*, or use likelihood='gaussian'"):
             vae.elbo(np.full((2, 4), value))
 
 

@@ -114,7 +114,7 @@ def test_bad_labels_are_refused_with_what_to_do():
         sv.Trainer(model).fit(X, 1)
     with pytest.raises(ConfigError, match="needs the class of each row"):
         model.decode(EPS)
-    with pytest.raises(RangeError, match=r"hold -1.*can only train, or be classified"):
+    with pytest.raises(RangeError, match=r"hold -1.*can be used only in training"):
         model.decode(EPS, -1)
     with pytest.raises(ConfigError, match="alpha=-1"):
         make(alpha=-1.0)

@@ -67,12 +67,12 @@ RAW = {
         "compose",
         "connect",
         "network",
-        "own_config",
+        "extra_config",
         "check_network",
     ),
-    *("expect_gradients", "check_gradients"),
+    *("mark_gradients", "check_gradients_written"),
     *("check_data", "check_noise", "check_labels", "encoder_labels", "decoder_labels", "label_settings"),
-    *("one_hot", "targets", "start_output_bias", "writing"),
+    *("one_hot", "targets", "initialize_output_bias", "write_lock"),
 }
 
 

@@ -175,9 +175,9 @@ def test_a_linear_gaussian_posterior_gives_the_elbo_known_in_closed_form():
 
 def test_the_output_bias_starts_at_the_logit_of_the_mean_image_once(vae):
     mean = np.linspace(0.0, 1.0, 12)
-    vae.start_output_bias(mean)
+    vae.initialize_output_bias(mean)
     np.testing.assert_allclose(vae.decode(np.zeros((1, 3)))[0], np.clip(mean, 0.001, 0.999))
-    vae.start_output_bias(np.full(12, 0.5))
+    vae.initialize_output_bias(np.full(12, 0.5))
     np.testing.assert_allclose(vae.decode(np.zeros((1, 3)))[0], np.clip(mean, 0.001, 0.999))
 
 
@@ -185,8 +185,8 @@ def test_the_output_bias_is_computed_in_double_precision_and_refuses_what_is_no_
     mean = np.linspace(0.1, 0.9, 12).astype(np.float32)
     p = mean.astype(np.float64)
     with pytest.raises(RangeError, match="mean"):
-        vae.start_output_bias(mean + 1)
-    vae.start_output_bias(mean)
+        vae.initialize_output_bias(mean + 1)
+    vae.initialize_output_bias(mean)
     np.testing.assert_allclose(vae.params["decoder.2.b"], np.log(p / (1 - p)), rtol=1e-12)
 
 

@@ -98,7 +98,7 @@ def test_a_model_of_grey_values_refuses_others_and_begins_at_the_mean():
     vae = sv.VAE(5, 2, (8,), likelihood="continuous_bernoulli", dtype="float64")
     with pytest.raises(RangeError, match="0 to 1"):
         vae.elbo(np.full((2, 5), 1.5))
-    vae.start_output_bias(np.array([0.0, 0.05, 0.3, 0.5, 1.0]))
+    vae.initialize_output_bias(np.array([0.0, 0.05, 0.3, 0.5, 1.0]))
     np.testing.assert_allclose(vae.decode(np.zeros((1, 2)))[0], [0.05, 0.05, 0.3, 0.5, 0.95], rtol=1e-12)
     x = uniform(0, 64, 5) ** 3
     before = vae.elbo(x).value.mean()

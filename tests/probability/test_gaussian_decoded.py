@@ -69,7 +69,7 @@ def test_a_model_decodes_twice_as_many_numbers_and_shows_the_means():
     vae = sv.VAE(5, 2, (8,), likelihood="gaussian_heteroscedastic", dtype="float64")
     assert vae.params["decoder.2.W"].shape == (8, 10)
     mean, z = 100 * normal(0, 5), normal(1, 7, 2)
-    vae.start_output_bias(mean)
+    vae.initialize_output_bias(mean)
     assert np.array_equal(vae.decode(np.zeros((1, 2)))[0], mean)
     assert np.array_equal(vae.decode(z), vae.decoder.forward(z)[:, :5])
     assert vae.sample(3).shape == vae.reconstruct(np.ones((3, 5))).shape == (3, 5)
@@ -81,7 +81,7 @@ def test_it_learns_which_numbers_are_noisy():
     vae = sv.VAE(4, 1, (), likelihood="gaussian_heteroscedastic", dtype="float64")
     vae.theta[...] = 0.0
     bias = vae.params["decoder.0.b"]
-    vae.start_output_bias(x.mean(axis=0))
+    vae.initialize_output_bias(x.mean(axis=0))
     for _ in range(100):
         bias[4:] -= 0.5 * vae.loss_and_grads(x)[1]["decoder.0.b"][4:]
     np.testing.assert_allclose(np.exp(logvar_of(bias[4:]) / 2), x.std(axis=0), rtol=1e-6)

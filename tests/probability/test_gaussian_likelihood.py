@@ -96,7 +96,7 @@ def test_a_model_takes_numbers_of_any_size_and_decodes_them(kind, likelihood):
 @pytest.mark.parametrize("likelihood", ["gaussian", "gaussian_learned"])
 def test_an_untrained_decoder_begins_at_the_mean_of_the_data(likelihood):
     vae, mean = sv.VAE(5, 2, (8,), likelihood=likelihood, dtype="float64"), 100 * normal(0, 5)
-    vae.start_output_bias(mean)
+    vae.initialize_output_bias(mean)
     assert np.array_equal(vae.decode(np.zeros((1, 2)))[0], mean)
 
 

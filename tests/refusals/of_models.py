@@ -433,10 +433,10 @@ def of_what_is_underneath():
     )
     far = np.full(INPUTS, 2.0)
     yield row(
-        "VAE.start_output_bias",
+        "VAE.initialize_output_bias",
         "mean",
         "beyond the support",
-        lambda: model().start_output_bias(far),
+        lambda: model().initialize_output_bias(far),
         RangeError,
         "0 to 1",
     )

@@ -90,7 +90,7 @@ def main():
     if args.without_links:
         os.link = refuse
     watch(checkpoint, "latest_checkpoint", "f")
-    watch(checkpoint.LoadedCheckpoint, "put_into", "p")
+    watch(checkpoint.LoadedCheckpoint, "restore_into", "p")
     watch(Trainer, "_train_step", "t")
     watch(HistoryRecorder, "summarize", "e")
     watch(archive, "write_arrays", "w", "v")

@@ -16,9 +16,9 @@ from scratchvae.layers import Linear
 from scratchvae.optim import SGD, Adam, AdamW, clip_by_global_norm
 from scratchvae.probability import Prior
 from scratchvae.training import AnomalyDetector, Corruption, GaussianNoise, KLWarmUp, Masking
-from scratchvae.training.minibatches import Minibatches, Source
-from scratchvae.training.preprocess import Preprocess
-from scratchvae.training.tensor_names import pieces_of
+from scratchvae.training.minibatches import Minibatches, MinibatchSource
+from scratchvae.training.preprocess import Preprocessor
+from scratchvae.training.tensor_names import modules_of
 
 D, Z, ROWS, CLASSES = 6, 2, 5, 3
 
@@ -121,7 +121,7 @@ def test_nothing_is_found_where_all_is_finite_and_a_step_has_the_same_bits(kind,
         steps[1]()
     for traced, plain in zip(*(step.state() for step in steps), strict=True):
         np.testing.assert_array_equal(traced, plain)
-    for owner in (steps[0].model, steps[0].optimizer, *(piece for _, piece in pieces_of(steps[0].model))):
+    for owner in (steps[0].model, steps[0].optimizer, *(piece for _, piece in modules_of(steps[0].model))):
         assert not {name for name in vars(owner) if name.startswith(("forward", "backward"))} | (
             {"product", "step"} & set(vars(owner))
         )
@@ -221,8 +221,8 @@ def test_a_row_of_the_data_is_told_by_its_number():
     step = Step()
     images = np.arange(10 * D, dtype="float32").reshape(10, D) / (10 * D)
     images[7, 2] = nan
-    preprocess = Preprocess(step.model, False, None, None, None)
-    batches = Minibatches(Source(step.model, images, ROWS, np.random.default_rng(0), preprocess))
+    preprocess = Preprocessor(step.model, False, None, None, None)
+    batches = Minibatches(MinibatchSource(step.model, images, ROWS, np.random.default_rng(0), preprocess))
     found = []
     for step.x in batches:
         error = step.error(1, batches)
@@ -267,7 +267,7 @@ def spoil(piece, method, value, calls):
 def test_a_piece_that_computes_what_is_not_finite_is_named_and_none_that_it_spreads_to(kind, backend):
     likelihood = "gaussian_learned" if kind in ("vae", "miwae") else "bernoulli"
     spoilt = set()
-    for number, (name, piece) in enumerate(pieces_of(Step(kind, backend, likelihood=likelihood).model)):
+    for number, (name, piece) in enumerate(modules_of(Step(kind, backend, likelihood=likelihood).model)):
         for method in dir(piece):
             if method.startswith("backward_parameters") and not hasattr(piece, "dW"):
                 continue  # it leaves that to those within
@@ -275,7 +275,7 @@ def test_a_piece_that_computes_what_is_not_finite_is_named_and_none_that_it_spre
                 continue
             step, calls = Step(kind, backend, likelihood=likelihood), []
             value = inf if name == "repeat_x" else nan  # of the data, NaN would be missing
-            spoil(list(pieces_of(step.model))[number][1], method, value, calls)
+            spoil(list(modules_of(step.model))[number][1], method, value, calls)
             error = step.error()
             if not calls:
                 assert error is None
@@ -295,7 +295,7 @@ def test_a_gradient_that_one_layer_gets_wrong_is_named_alone(layer, backend, mon
     right = Linear.backward_parameters
     for of in ("W", "b"):
         step = Step(backend=backend)
-        guilty = dict(pieces_of(step.model))[layer]
+        guilty = dict(modules_of(step.model))[layer]
 
         def wrong(self, dy, of=of, guilty=guilty):
             right(self, dy)
@@ -401,7 +401,7 @@ def test_an_error_travels_between_processes():
 
 def test_what_stood_on_an_instance_before_stands_there_after():
     step = Step()
-    linear = dict(pieces_of(step.model))["encoder.0"]
+    linear = dict(modules_of(step.model))["encoder.0"]
     mine = linear.forward
     linear.forward = mine
     assert step.error() is None

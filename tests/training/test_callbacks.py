@@ -172,7 +172,7 @@ def test_the_gradient_that_it_sees_is_clipped_and_what_it_makes_of_it_is_followe
         state.model.dtheta[...] = 0.0
 
     trainer = trainer_of(lr=None, optimizer=SGD(1.0), clip_norm=0.01)
-    trainer.model.start_output_bias(ROWS.mean(axis=0))
+    trainer.model.initialize_output_bias(ROWS.mean(axis=0))
     before = trainer.model.theta.copy()
     fitted(asking("on_before_update", look), trainer=trainer)
     assert np.array_equal(trainer.model.theta, before) and trainer.optimizer.t == 15

@@ -12,7 +12,7 @@ import scratchvae as sv
 from scratchvae.errors import ConfigError, RangeError, ShapeError
 from scratchvae.optim import SGD
 from scratchvae.training import GaussianNoise, Masking, SaltAndPepper
-from scratchvae.training.corruption import KINDS, Corruptor, corruption, describe
+from scratchvae.training.corruption import CORRUPTIONS, Corruptor, corruption, describe
 
 IMAGES = uniform(0, 50, 9).astype("float32")
 HELD_OUT = uniform(1, 20, 9).astype("float32")
@@ -56,7 +56,7 @@ def test_gaussian_noise_has_its_deviation_and_is_clipped_to_the_support(dtype):
     share(clipped == 1, 0.5 * (1 + erf(-0.75 / 0.5 / sqrt(2))))
 
 
-@pytest.mark.parametrize("kind", KINDS.values())
+@pytest.mark.parametrize("kind", CORRUPTIONS.values())
 @given(seeds, batches, widths)
 def test_it_stays_within_what_an_encoder_accepts_and_leaves_the_rows_as_they_were(kind, seed, rows, width):
     x = uniform(seed, rows, width)
@@ -65,7 +65,7 @@ def test_it_stays_within_what_an_encoder_accepts_and_leaves_the_rows_as_they_wer
     sv.VAE(width, 2, (3,)).encode(noisy)
 
 
-@pytest.mark.parametrize("kind", KINDS.values())
+@pytest.mark.parametrize("kind", CORRUPTIONS.values())
 def test_a_seed_brings_it_back_and_each_batch_has_noise_of_its_own(kind):
     x = np.full((30, 40), 0.5, np.float32)
     assert np.array_equal(kind(0.5)(x, seed=3), kind(0.5)(x, seed=3))
@@ -81,7 +81,7 @@ def test_whole_numbers_and_bits_become_floats():
     assert Masking(0.5)(np.eye(3, dtype=bool)).dtype == Masking(0.5)(np.eye(3, dtype=int)).dtype == np.float32
 
 
-@pytest.mark.parametrize("kind", KINDS.values())
+@pytest.mark.parametrize("kind", CORRUPTIONS.values())
 def test_a_warm_batch_is_corrupted_in_place(kind):
     x = uniform(0, 512, 200).astype("float32")
     corrupt = Corruptor(kind(0.5), np.random.default_rng(0), x.dtype, (0.0, 1.0))
@@ -94,12 +94,12 @@ def test_a_warm_batch_is_corrupted_in_place(kind):
 
 
 def test_a_name_makes_it_and_it_is_told_by_its_name():
-    assert [repr(corruption(name, 0.25)) for name in KINDS] == [
+    assert [repr(corruption(name, 0.25)) for name in CORRUPTIONS] == [
         "GaussianNoise(0.25)",
         "SaltAndPepper(0.25)",
         "Masking(0.25)",
     ]
-    assert [describe(kind(0.25))["kind"] for kind in KINDS.values()] == list(KINDS)
+    assert [describe(kind(0.25))["kind"] for kind in CORRUPTIONS.values()] == list(CORRUPTIONS)
     assert describe(Masking(0.25)) == {"kind": "masking", "level": 0.25}
 
 

@@ -16,7 +16,7 @@ from scratchvae.optim import SGD
 from scratchvae.training import Callback, FiniteCheck, TrainingState
 from scratchvae.training.callback import RESTART_EPOCH
 from scratchvae.training.callbacks import finite_check
-from scratchvae.training.minibatches import Minibatches, Source
+from scratchvae.training.minibatches import Minibatches, MinibatchSource
 from scratchvae.training.nonfinite import all_finite, find_nonfinite, largest
 from scratchvae.training.totals import EpochTotals
 
@@ -44,7 +44,7 @@ class Looking(FiniteCheck):
     def __init__(self, trainer, every=1, rows=X):
         super().__init__(every=every)
         model = trainer.model
-        batches = Minibatches(Source(model, rows, 8, np.random.default_rng(0), trainer._preprocess))
+        batches = Minibatches(MinibatchSource(model, rows, 8, np.random.default_rng(0), trainer._preprocess))
         self.at = TrainingState(
             model, trainer.optimizer, trainer.history, batches, trainer._streams, 1, None, [], settings={}
         )

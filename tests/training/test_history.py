@@ -42,7 +42,7 @@ def test_the_kl_has_a_table_of_its_own(tmp_path):
 def test_the_kl_of_each_dimension_is_the_mean_over_the_rows_of_the_epoch_whatever_the_last_batch():
     images = uniform(0, 50, 4).astype("float32")
     vae = sv.VAE(4, 3, (3,))
-    vae.start_output_bias(images.mean(axis=0))
+    vae.initialize_output_bias(images.mean(axis=0))
     trainer = sv.Trainer(vae, optimizer=sv.optim.SGD(1e-30), batch_size=16)
     history = trainer.fit(images, 2)
     expected = sv.evaluation.active_units(vae, images).kl

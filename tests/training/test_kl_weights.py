@@ -74,7 +74,7 @@ def test_bug14_each_step_follows_the_gradient_of_the_loss_it_returns_with_the_we
 
 def test_bug14_the_history_has_the_annealed_loss_and_a_validation_that_is_not_annealed():
     vae = sv.VAE(9, 2, (8,), beta=2.0)
-    vae.start_output_bias(IMAGES.mean(axis=0))
+    vae.initialize_output_bias(IMAGES.mean(axis=0))
     frozen = sv.Trainer(vae, optimizer=SGD(1e-30), batch_size=50, kl_weight=KLWarmUp(4))
     history = frozen.fit(IMAGES, 6, validation=HELD_OUT)
     assert history.kl_weight == [0, 0.25, 0.5, 0.75, 1, 1]

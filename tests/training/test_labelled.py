@@ -9,8 +9,8 @@ from strategies import normal, uniform
 import scratchvae as sv
 from scratchvae.errors import ConfigError, RangeError, ShapeError
 from scratchvae.training.labelled import LabelledMinibatches, NoiseAugmenter
-from scratchvae.training.minibatches import Source
-from scratchvae.training.preprocess import Preprocess
+from scratchvae.training.minibatches import MinibatchSource
+from scratchvae.training.preprocess import Preprocessor
 
 MODEL = sv.VAE(1, 1, (1,), likelihood="gaussian")
 
@@ -18,7 +18,7 @@ MODEL = sv.VAE(1, 1, (1,), likelihood="gaussian")
 def batches_of(labels, batch, share=None, seed=0):
     images = np.arange(len(labels), dtype="float32")[:, None]
     rng = np.random.default_rng(seed)
-    source = Source(MODEL, images, batch, rng, Preprocess(MODEL, False, None, None, None))
+    source = MinibatchSource(MODEL, images, batch, rng, Preprocessor(MODEL, False, None, None, None))
     made = LabelledMinibatches(source, labels, 3, share)
     return made, [(x[:, 0].astype(int), made.targets.copy()) for x in made]
 

@@ -10,7 +10,7 @@ import scratchvae as sv
 from scratchvae.models.network import ACTIVATIONS
 from scratchvae.models.parts import LIKELIHOODS
 from scratchvae.training import Callback, Checkpoint, EarlyStopping, KLWarmUp, MaxTime, SaltAndPepper
-from scratchvae.training.minibatches import Minibatches, Source
+from scratchvae.training.minibatches import Minibatches, MinibatchSource
 
 ALLOWED = 8192 * 8 + 8_000  # the buffer of 8192 numbers through which NumPy casts and broadcasts, and Python objects
 
@@ -115,7 +115,7 @@ def test_gathering_and_binarising_a_warm_minibatch_allocates_no_arrays():
     images = uniform(0, 2048, 200).astype("float32")
     trainer = sv.Trainer(sv.VAE(200, 8, (64,)), batch_size=512, binarize="dynamic")
     order = trainer._streams["training order"]
-    rows = iter(Minibatches(Source(trainer.model, images, 512, order, trainer._preprocess)))
+    rows = iter(Minibatches(MinibatchSource(trainer.model, images, 512, order, trainer._preprocess)))
     next(rows)
     assert peak_of(lambda: next(rows)) < ALLOWED
 

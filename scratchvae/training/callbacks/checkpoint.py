@@ -75,7 +75,7 @@ class Checkpoint(Callback):
         if found is not None:
             self._written = True
             if found.updates > state.resume_at:
-                state.resume_at, state.resume_from = found.updates, partial(found.put_into, state)
+                state.resume_at, state.resume_from = found.updates, partial(found.restore_into, state)
 
     def on_epoch_begin(self, state: TrainingState) -> None:
         """Write before the first step, so that what cannot be written is told before hours of training."""
@@ -192,7 +192,7 @@ class LoadedCheckpoint:
                 "another checkpoint"
             )
 
-    def put_into(self, state: TrainingState) -> None:
+    def restore_into(self, state: TrainingState) -> None:
         """Let the training be where the checkpoint was. Raises FileError, and then leaves it where it is."""
         places = _places(state)
         plain, expected = _callbacks_of(state)

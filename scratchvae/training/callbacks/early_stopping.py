@@ -53,7 +53,7 @@ class EarlyStopping(Callback):
     def on_fit_end(self, state: TrainingState) -> None:
         """Put back the best weights, if any epoch was seen."""
         if self._epoch is not None:
-            with state.model.writing():
+            with state.model.write_lock():
                 state.optimizer.t = self._updates
                 for name, array in state.arrays().items():
                     array[...] = self._kept[name]

@@ -34,7 +34,7 @@ class FiniteCheck(Callback):
     """
 
     def __init__(self, retries: int = 0, every: int = EVERY) -> None:
-        self.retries = check_int("retries", retries, least=0)
+        self.retries = check_int("retries", retries, minimum=0)
         self.every = check_int("every", every)
 
     def on_fit_begin(self, state: TrainingState) -> None:
@@ -165,7 +165,7 @@ class FiniteCheck(Callback):
         )
 
     def _restore(self, state: TrainingState, snapshot: Snapshot) -> None:
-        with state.model.writing():
+        with state.model.write_lock():
             snapshot.restore()
 
 
