@@ -1,45 +1,73 @@
-"""What the front door does not let in: how a row of the table is written.
+"""How a row of the table of refusals is written.
 
-A row is one call with one wrong input, and what must come of it:
+A row is one call with one wrong argument, and the error that it must raise:
 
-    row("VAE.sample", "count", "of many", lambda: vae().sample(10**30), ConfigError, "expected a whole number")
+    row("VAE.sample", "count", "too many", lambda: vae().sample(10**30), ConfigError, "expected a whole number")
 
-which is the name as it is typed after `sv.`, the argument, what is wrong with it, the call, the exception, and words
-of the message: the argument and what to do are looked for in any case. Values that are wrong for many arguments alike
-have a list here, which `each` goes through:
+These are the public name as it is typed after `sv.`, the argument, what is wrong with it, the call, the class of the
+error, and words of its message. The message must name the argument and say what to do in any case.
 
-    each("VAE.sample", "count", COUNTS, lambda v: vae().sample(v))
+A refusal is tested in full where its checker is, with every wrong value, in `checkers.py`:
 
-A new public name, or method, needs a row in the file of its room, beside the others, or, if it takes nothing that can
-be wrong, a line with the reason in `test_functions.py`. A new command needs rows in `test_commands.py`. The tests of
-completeness there go red until it has.
+    refuse_all("validation.check_int", "count", COUNTS, lambda v: check_int("count", v))
+
+and once for each public function and argument, to show that the checker is called there:
+
+    refuse_one("VAE.sample", "count", COUNTS, lambda v: vae().sample(v))
+
+`refuse_one` takes the last value of a list, which is the one that tells most: 0 for a count shows that the least is 1,
+and that the checker is called. Of lists that are added up, it takes the last of each.
+
+A new public function or method needs a row for each argument, in the file of its package, or a line with the reason in
+`test_functions.py` if it takes nothing that can be wrong. A new command needs rows in `test_commands.py`. Tests there
+fail until it has.
 """
 
-from collections.abc import Callable, Iterator
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from math import inf, nan
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 
 import scratchvae as sv
 from scratchvae.errors import ConfigError, DTypeError, RangeError, ScratchVAEError, ShapeError
 
+# a message says what to do in one of these words
+WHAT_TO_DO = re.compile(
+    r"expected|choose|take|leave|pass|use|convert|make|give|try|name|set|call|fetch|install|divide|shift|fill|drop|write|keep|save|\blet\b"
+)
+
 
 class Row(NamedTuple):
-    of: str
+    function: str
     argument: str
-    given: str
+    problem: str
     call: Callable[[], Any]
     error: type[ScratchVAEError]
     words: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.of}({self.argument} {self.given})"
+        return f"{self.function}({self.argument} {self.problem})"
 
 
-def row(of, argument, given, call, error, *words):
-    return Row(of, argument, given, call, error, words)
+def row(function, argument, problem, call, error, *words):
+    return Row(function, argument, problem, call, error, words)
+
+
+def assert_refused(row: Row) -> None:
+    with pytest.raises(ScratchVAEError) as refusal:
+        row.call()
+    message = str(refusal.value)
+    assert type(refusal.value) is row.error, message
+    assert re.search(rf"(?<!\w){re.escape(row.argument)}(?!\w)", message), message
+    assert [word for word in row.words if word not in message] == [], message
+    assert WHAT_TO_DO.search(message), message
+    assert len(message) < 1000 and "\n" not in message, message
 
 
 class Wrong(NamedTuple):
@@ -51,14 +79,35 @@ class Wrong(NamedTuple):
     words: tuple[str, ...]
 
 
-def each(of: str, argument: str, wrongs, call, error=None) -> Iterator[Row]:
-    """A row for each of the wrong values; `error` where this function calls them by another class."""
+class WrongValues(tuple):
+    """Wrong values of one kind, the most telling last. A sum keeps its summands apart, in `kinds`."""
+
+    kinds: tuple[tuple[Wrong, ...], ...]
+
+    def __new__(cls, values: Iterable[Wrong], kinds=None) -> WrongValues:
+        made = super().__new__(cls, values)
+        made.kinds = kinds or (made,)
+        return made
+
+    def __add__(self, other):
+        other = other if isinstance(other, WrongValues) else WrongValues(other)
+        return WrongValues([*self, *other], self.kinds + other.kinds)
+
+
+def refuse_all(function: str, argument: str, wrongs: Iterable[Wrong], call) -> Iterator[Row]:
+    """A row for each of the wrong values."""
     for wrong in wrongs:
-        yield Row(of, argument, wrong.label, lambda v=wrong.value: call(v), error or wrong.error, wrong.words)
+        yield Row(function, argument, wrong.label, lambda v=wrong.value: call(v), wrong.error, wrong.words)
 
 
-def wrong(error, do, *values):
-    return tuple(Wrong(label(value), value, error, (*given(value), do)) for value in values)
+def refuse_one(function: str, argument: str, wrongs: Iterable[Wrong], call) -> Iterator[Row]:
+    """A row for the last of the wrong values, or the last of each kind of them."""
+    wrongs = wrongs if isinstance(wrongs, WrongValues) else WrongValues(wrongs)
+    yield from refuse_all(function, argument, [kind[-1] for kind in wrongs.kinds], call)
+
+
+def wrong(error, instruction, *values):
+    return WrongValues(Wrong(label(value), value, error, (*start_of(value), instruction)) for value in values)
 
 
 def text_of(value):
@@ -75,56 +124,56 @@ def label(value):
     return text if 0 < len(text) <= 24 else f"of {type(value).__name__} {text[:12]}…"
 
 
-def given(value):
-    """What a message must tell of a value: as much as fits."""
+def start_of(value):
+    """The part of a value that a message must contain: as much as fits."""
     return tuple(filter(None, [text_of(value)[:16]]))
 
 
 def wrong_rows(name, *cases):
-    """Wrong values that are told apart by what is said of them, not by how Python writes them."""
-    return tuple(Wrong(said, value, error, (name, *words)) for said, value, error, *words in cases)
+    """Wrong values that differ in what is said of them, not in how Python writes them."""
+    return WrongValues(Wrong(problem, value, error, (name, *words)) for problem, value, error, *words in cases)
 
 
 # --- settings
 
 WHOLES = wrong(
     ConfigError, "expected a whole number of at least", None, "3", b"3", True, 2.0, nan, inf, 1j, [3], (3,), {},
-    np.ones(2), np.array(3), object(), int, -1, -(10**30),
+    np.ones(2), np.array(3), object(), int, -(10**30), -1,
 )  # fmt: skip
-SIZES = WHOLES + wrong(ConfigError, "at most", 10**30, 2**64, 10**5000)
-COUNTS = SIZES + wrong(ConfigError, "expected a whole number of at least 1", 0)
-SEEDS = WHOLES + wrong(ConfigError, "at most", 2**128, 10**5000)
+SIZES = WrongValues([*wrong(ConfigError, "at most", 10**30, 2**64, 10**5000), *WHOLES])
+COUNTS = WrongValues([*SIZES, *wrong(ConfigError, "expected a whole number of at least 1", 0)])
+SEEDS = WrongValues([*wrong(ConfigError, "at most", 2**128, 10**5000), *WHOLES])
 REALS = wrong(
     ConfigError, "expected a finite number of at least", None, "1", b"1", True, nan, inf, -inf, 1j, [1.0], {},
-    np.ones(2), object(), 10**400, -1.0, np.datetime64("2020-01-01"),
+    np.ones(2), object(), 10**400, np.datetime64("2020-01-01"), -1.0,
 )  # fmt: skip
-POSITIVES = REALS + wrong(ConfigError, "expected a positive number", 0, 0.0)
-FRACTIONS = REALS + wrong(ConfigError, "expected a number from 0 up to, not including, 1", 1, 1.0, 2)
-NAMES = wrong(ConfigError, "choose one of", None, "", "nosuch", 3, True, b"relu", ["relu"], {"relu"}, {}, object, nan)
-FLAGS = wrong(ConfigError, "expected True or False", None, 1, 0, "yes", [], np.ones(2), "False")
-WIDTHS = (
-    *wrong(ConfigError, "expected a tuple of whole numbers", None, 512, "512", b"512", 5.0, {512}, {512: 1}),
-    *wrong(ConfigError, "expected a tuple of whole numbers", np.ones(2, int), (n for n in (3, 4)), range),
-    *(
-        Wrong(f"({v!r},)", (3, v), ConfigError, ("[1]=", "expected a whole number"))
-        for v in (0, -1, 2.0, True, "3", None, [3], nan)
-    ),
+POSITIVES = WrongValues([*REALS, *wrong(ConfigError, "expected a positive number", 0, 0.0)])
+FRACTIONS = WrongValues([*REALS, *wrong(ConfigError, "expected a number from 0 up to, not including, 1", 2, 1, 1.0)])
+NAMES = wrong(ConfigError, "choose one of", None, "", 3, True, b"relu", ["relu"], {"relu"}, {}, object, nan, "nosuch")
+FLAGS = wrong(ConfigError, "expected True or False", None, 0, "yes", [], np.ones(2), "False", 1)
+WIDTHS = WrongValues(
+    [
+        *wrong(ConfigError, "expected a tuple of whole numbers", None, 512, "512", b"512", 5.0, {512}, {512: 1}),
+        *wrong(ConfigError, "expected a tuple of whole numbers", np.ones(2, int), (n for n in (3, 4)), range),
+        *(
+            Wrong(f"({v!r},)", (3, v), ConfigError, ("[1]=", "expected a whole number"))
+            for v in (-1, 2.0, True, "3", None, [3], nan, 0)
+        ),
+    ]
 )
-PATHS = wrong(ConfigError, "expected a path, such as", None, 3, 2.0, True, b"a.npz", ["a.npz"], {}, object())
-FUNCTIONS = wrong(ConfigError, "expected", 3, "fast", [], {}, True, object(), np.ones(2))
+PATHS = wrong(ConfigError, "expected a path, such as", None, 2.0, True, b"a.npz", ["a.npz"], {}, object(), 3)
+FUNCTIONS = wrong(ConfigError, "expected", 3, [], {}, True, object(), np.ones(2), "fast")
 
 # --- arrays
 
 
 def data(name: str, width: int, support=(0.0, 1.0), missing=False):
-    """What are no rows (B, width) of finite numbers within the support."""
+    """Values that are not rows (B, width) of finite numbers within the support."""
     rows = np.full((2, width), 0.5)
     spoilt = {key: rows.copy() for key in ("NaN", "inf")}
     spoilt["NaN"][1, 0], spoilt["inf"][0, -1] = nan, inf
     expected = f"expected (B, {width})"
     cases = [
-        *([] if missing else [("with NaN", spoilt["NaN"], RangeError, "NaN")]),
-        ("with inf", spoilt["inf"], RangeError, "NaN or infinite"),
         ("all inf", -np.full((2, width), inf), RangeError, "NaN or infinite"),
         ("without rows", np.empty((0, width)), ShapeError, f"(0, {width})", expected),
         ("too narrow", np.ones((2, width - 1)), ShapeError, f"(2, {width - 1})", expected),
@@ -152,23 +201,24 @@ def data(name: str, width: int, support=(0.0, 1.0), missing=False):
         ("a generator", (r for r in rows), DTypeError, "generator", "expected"),
         ("a module", np, DTypeError, "module", "expected"),
         ("masked", np.ma.masked_array(rows, rows > 0), DTypeError, "mask", "pass"),
+        ("with inf", spoilt["inf"], RangeError, "NaN or infinite"),
+        *([] if missing else [("with NaN", spoilt["NaN"], RangeError, "NaN")]),
     ]
     if support == (0.0, 1.0):
         cases += [
-            ("above 1", np.full((2, width), 255.0), RangeError, "255", "0 to 1: divide 8-bit images by 255"),
             ("of bytes above 1", np.full((2, width), 255, np.uint8), RangeError, "255", "divide"),
             ("below 0", np.full((2, width), -0.5), RangeError, "-0.5", "shift"),
+            ("above 1", np.full((2, width), 255.0), RangeError, "255", "0 to 1: divide 8-bit images by 255"),
         ]
     return wrong_rows(name, *cases)
 
 
 def labels(rows: int, classes: int, some=False):
-    """What are no labels (rows,) from 0 to classes − 1."""
+    """Values that are not labels (rows,) from 0 to classes − 1."""
     right = np.zeros(rows, int)
     high, low, wide = right.copy(), right.copy(), f"expected ({rows},)"
     high[-1], low[0] = classes, -2 if some else -1
     cases = [
-        ("too high", high, RangeError, str(classes), "expected 0 to"),
         ("too low", low, RangeError, str(low[0]), "expected 0 to"),
         ("one too high for all", classes, RangeError, str(classes), "expected 0 to"),
         ("too few", right[:-1], ShapeError, f"({rows - 1},)", wide),
@@ -184,11 +234,12 @@ def labels(rows: int, classes: int, some=False):
         ("ragged", [[0], [1, 2]], DTypeError, "expected"),
         ("a dict", {0: 1}, DTypeError, "expected whole numbers"),
         ("of dates", np.zeros(rows, "M8[s]"), DTypeError, "datetime64", "expected whole numbers"),
+        ("too high", high, RangeError, str(classes), "expected 0 to"),
     ]
-    return tuple(Wrong(said, value, error, tuple(words)) for said, value, error, *words in cases)
+    return WrongValues(Wrong(problem, value, error, tuple(words)) for problem, value, error, *words in cases)
 
 
-# --- models, small, and made once
+# --- small models, made once
 
 INPUTS, LATENT, CLASSES = 4, 2, 3
 X = np.random.default_rng(0).random((6, INPUTS))

@@ -17,10 +17,11 @@ from refusals.table import (
     Y,
     Z,
     data,
-    each,
     labels,
     make,
     model,
+    refuse_all,
+    refuse_one,
     row,
     wrong,
     wrong_rows,
@@ -31,45 +32,45 @@ from scratchvae import layers, probability
 from scratchvae.errors import BackendError, ConfigError, DTypeError, RangeError, ShapeError
 
 PLAIN = ("VAE", "Autoencoder", "IWAE")
-TOLD = ("ConditionalVAE", "SemiSupervisedVAE")
-KINDS = PLAIN + TOLD
+LABELLED = ("ConditionalVAE", "SemiSupervisedVAE")
+KINDS = PLAIN + LABELLED
 BACKENDS = wrong(BackendError, "choose 'numpy'", None, "", "gpu", "NumPy", 3, ["numpy"], {}, np)
 HIDDEN = np.where(np.arange(24).reshape(6, 4) % 5 == 0, np.nan, X)
 
 
 def settings(kind):
-    def of(name):
+    def function(name):
         return lambda value: make(kind, **{name: value})
 
     def size(name):
         return lambda value: getattr(sv, kind)(**{"input_dim": 4, "latent_dim": 2, "hidden": (3,), name: value})
 
-    yield from each(kind, "input_dim", [w for w in COUNTS if w.value is not None], size("input_dim"))
-    yield from each(kind, "latent_dim", COUNTS, size("latent_dim"))
-    yield from each(kind, "hidden", WIDTHS, size("hidden"))
+    yield from refuse_one(kind, "input_dim", [w for w in COUNTS if w.value is not None], size("input_dim"))
+    yield from refuse_one(kind, "latent_dim", COUNTS, size("latent_dim"))
+    yield from refuse_one(kind, "hidden", WIDTHS, size("hidden"))
     yield row(kind, "hidden", "of a huge one", lambda: size("hidden")((3, 10**30)), ConfigError, "at most")
     for name in ("activation", "likelihood", "dtype"):
-        yield from each(kind, name, NAMES, of(name))
-    yield from each(
-        kind, "dtype", wrong(ConfigError, "choose one of", "float16", np.float32, np.dtype("f4")), of("dtype")
+        yield from refuse_one(kind, name, NAMES, function(name))
+    yield from refuse_one(
+        kind, "dtype", wrong(ConfigError, "choose one of", "float16", np.float32, np.dtype("f4")), function("dtype")
     )
-    yield from each(kind, "init", [w for w in NAMES if w.value is not None], of("init"))
-    yield from each(kind, "beta", REALS, of("beta"))
-    yield from each(kind, "free_bits", REALS, of("free_bits"))
-    yield from each(kind, "seed", SEEDS, of("seed"))
-    yield from each(kind, "missing", FLAGS, of("missing"))
-    yield from each(kind, "backend", BACKENDS, of("backend"))
+    yield from refuse_one(kind, "init", [w for w in NAMES if w.value is not None], function("init"))
+    yield from refuse_one(kind, "beta", REALS, function("beta"))
+    yield from refuse_one(kind, "free_bits", REALS, function("free_bits"))
+    yield from refuse_one(kind, "seed", SEEDS, function("seed"))
+    yield from refuse_one(kind, "missing", FLAGS, function("missing"))
+    yield from refuse_one(kind, "backend", BACKENDS, function("backend"))
     for likelihood in ("gaussian", "gaussian_learned"):
-        widths = [w for w in POSITIVES if w.value is not None] + list(
-            wrong(ConfigError, "scale the data", 1e-200, 1e200)
+        widths = POSITIVES + wrong(ConfigError, "scale the data", 1e-200, 1e200)
+        yield from refuse_one(
+            kind, "sigma", widths, lambda v, function=likelihood: make(kind, likelihood=function, sigma=v)
         )
-        yield from each(kind, "sigma", widths, lambda v, of=likelihood: make(kind, likelihood=of, sigma=v))
     yield row(
         kind, "sigma", "where there is none", lambda: make(kind, sigma=1.0), ConfigError, "sigma=1.0", "leave it out"
     )
     pairs = wrong(ConfigError, f"{INPUTS} pixels", (3, 3), (4,), (2, 2, 1), ())
-    yield from each(kind, "image_shape", pairs, of("image_shape"))
-    yield from each(kind, "image_shape", [w for w in WIDTHS if w.value is not None], of("image_shape"))
+    yield from refuse_one(kind, "image_shape", pairs, function("image_shape"))
+    yield from refuse_one(kind, "image_shape", [w for w in WIDTHS if w.value is not None], function("image_shape"))
 
 
 class Lacking(probability.Prior):
@@ -92,12 +93,12 @@ PARTS = {
 }
 
 
-def of_parts(kind):
+def part_rows(kind):
     """Parts of a user's own, in the place of the usual ones."""
     for name, said in PARTS.items():
         refused = {"Autoencoder": ("posterior", "prior", "objective"), "IWAE": ("objective",)}
         odd = wrong(ConfigError, said, 3, "relu", [], {}, True, layers.ReLU, np.tanh, probability.Bernoulli())
-        yield from each(kind, name, odd, lambda v, n=name, k=kind: make(k, **{n: v}))
+        yield from refuse_one(kind, name, odd, lambda v, n=name, k=kind: make(k, **{n: v}))
         if name in refused.get(kind, ()) + ("objective",) * (kind == "SemiSupervisedVAE"):
             right = {
                 "posterior": probability.DiagonalGaussian,
@@ -106,7 +107,7 @@ def of_parts(kind):
             }[name]
             there = lambda n=name, r=right, k=kind: make(k, **{n: r()})  # noqa: E731
             yield row(kind, name, "where there is none of one's own", there, ConfigError, "VAE")
-    yield from each(
+    yield from refuse_one(
         kind,
         "likelihood",
         wrong(ConfigError, "choose one of", 3, [], {}, True, probability.Gaussian, layers.ReLU()),
@@ -124,10 +125,10 @@ def of_parts(kind):
             own = {"encoder": layers.Linear(4, 4 if kind == "VAE" else 2), "decoder": layers.Linear(2, 4)}
             unused = lambda n=name, v=value, o=own, k=kind: getattr(sv, k)(4, 2, **o, **{n: v})  # noqa: E731
             yield row(kind, name, "beside networks of one's own", unused, ConfigError, "does nothing", "leave it out")
-    one = lambda k=kind, **v: getattr(sv, k)(4, 2, **({"classes": 3} if k in TOLD else {}), **v)  # noqa: E731
+    one = lambda k=kind, **v: getattr(sv, k)(4, 2, **({"classes": 3} if k in LABELLED else {}), **v)  # noqa: E731
     conditional = lambda classes=3: layers.ConditionalSequential(layers.ConditionalLinear(4, classes, 4))  # noqa: E731
     for name in ("encoder", "decoder"):
-        if kind in TOLD:
+        if kind in LABELLED:
             plain = lambda n=name, o=one: o(**{n: layers.Linear(4, 4)})  # noqa: E731
             yield row(kind, name, "that takes no class", plain, ConfigError, "expected a ConditionalSequential")
             fewer = lambda n=name, o=one: o(**{n: conditional(2)})  # noqa: E731
@@ -135,10 +136,10 @@ def of_parts(kind):
                 kind, name, "of fewer classes", fewer, ConfigError, "2 classes", "classes=3", "make both the same"
             )
         else:
-            told = lambda n=name, o=one: o(**{n: conditional()})  # noqa: E731
-            yield row(kind, name, "that takes a class", told, ConfigError, "take a ConditionalVAE")
+            labelled = lambda n=name, o=one: o(**{n: conditional()})  # noqa: E731
+            yield row(kind, name, "that takes a class", labelled, ConfigError, "take a ConditionalVAE")
     shared = {
-        "encoder": lambda k=kind: conditional() if k in TOLD else layers.Linear(4, 2 if k == "Autoencoder" else 4),
+        "encoder": lambda k=kind: conditional() if k in LABELLED else layers.Linear(4, 2 if k == "Autoencoder" else 4),
         "likelihood": Careful,
         **({} if kind == "Autoencoder" else {"prior": probability.StandardNormal}),
     }
@@ -153,26 +154,28 @@ def of_parts(kind):
             yield row(kind, name, "beside an objective", objective, ConfigError, "does nothing", "leave it out")
 
 
-def of_settings():
+def setting_rows():
     for kind in KINDS:
         yield from settings(kind)
     for kind in KINDS:
-        yield from of_parts(kind)
-    yield from each("IWAE", "importance_samples", COUNTS, lambda v: make("IWAE", importance_samples=v))
+        yield from part_rows(kind)
+    yield from refuse_one("IWAE", "importance_samples", COUNTS, lambda v: make("IWAE", importance_samples=v))
     yield row(
         "IWAE", "beta", "that weighs nothing", lambda: make("IWAE", beta=2.0), ConfigError, "beta=2.0", "leave beta out"
     )
     yield row(
         "IWAE", "free_bits", "of no KL", lambda: make("IWAE", free_bits=0.1), ConfigError, "0.1", "leave free_bits out"
     )
-    for kind in TOLD:
+    for kind in LABELLED:
         more = wrong(ConfigError, "expected a whole number of at least 2", 1, 0)
-        yield from each(kind, "classes", SIZES + more, lambda v, kind=kind: getattr(sv, kind)(4, 2, (3,), classes=v))
+        yield from refuse_one(
+            kind, "classes", SIZES + more, lambda v, kind=kind: getattr(sv, kind)(4, 2, (3,), classes=v)
+        )
         yield row(
             kind, "missing", "of labelled rows", lambda kind=kind: make(kind, missing=True), ConfigError, "missing=True"
         )
     alphas = [w for w in REALS if w.value is not None]
-    yield from each("SemiSupervisedVAE", "alpha", alphas, lambda v: make("SemiSupervisedVAE", alpha=v))
+    yield from refuse_one("SemiSupervisedVAE", "alpha", alphas, lambda v: make("SemiSupervisedVAE", alpha=v))
     yield row(
         "SemiSupervisedVAE",
         "free_bits",
@@ -183,13 +186,13 @@ def of_settings():
     )
 
 
-def told(kind):
+def labels_for(kind):
     """What a model needs besides rows, to be asked of them."""
     return {"labels": Y} if kind == "ConditionalVAE" else {}
 
 
-def few(kind, count):
-    return {name: value[:count] for name, value in told(kind).items()}
+def labels_of_first(kind, count):
+    return {name: value[:count] for name, value in labels_for(kind).items()}
 
 
 TAKE_ROWS = {
@@ -201,22 +204,24 @@ TAKE_ROWS = {
 }
 
 
-def of_rows():
+def data_rows():
     for kind, methods in TAKE_ROWS.items():
         for method in methods:
             asked = {} if kind != "ConditionalVAE" else {"labels": 0}
-            of = f"{kind}.{method}"
-            yield from each(
-                of, "x", data("x", INPUTS), lambda x, k=kind, m=method, a=asked: getattr(model(k), m)(x, **a)
+            function = f"{kind}.{method}"
+            yield from refuse_one(
+                function, "x", data("x", INPUTS), lambda x, k=kind, m=method, a=asked: getattr(model(k), m)(x, **a)
             )
     gaussian = data("x", INPUTS, support=None)
-    yield from each("VAE.encode", "x", gaussian, lambda x: model("VAE", likelihood="gaussian_learned").encode(x))
-    yield from each("VAE.elbo", "x", data("x", INPUTS, missing=True), lambda x: model("VAE", missing=True).elbo(x))
+    yield from refuse_one("VAE.encode", "x", gaussian, lambda x: model("VAE", likelihood="gaussian_learned").encode(x))
+    yield from refuse_one(
+        "VAE.elbo", "x", data("x", INPUTS, missing=True), lambda x: model("VAE", missing=True).elbo(x)
+    )
     for kind in KINDS:
         m = lambda kind=kind: model(kind)  # noqa: E731
         asked = {"labels": 0} if kind == "ConditionalVAE" else {}
         z = data("z", LATENT, support=None)
-        yield from each(f"{kind}.decode", "z", z, lambda v, m=m, a=asked: m().decode(v, **a))
+        yield from refuse_one(f"{kind}.decode", "z", z, lambda v, m=m, a=asked: m().decode(v, **a))
         huge = np.full((2, LATENT), 1e300)
         yield row(
             f"{kind}.decode",
@@ -228,17 +233,17 @@ def of_rows():
         )
 
 
-def of_noise():
+def noise_rows():
     for kind in ("VAE", "IWAE", "ConditionalVAE", "SemiSupervisedVAE"):
         noise = 20 * LATENT if kind == "IWAE" else LATENT
         for method in ("elbo", "terms", "loss_and_grads"):
-            asks = lambda m=method, kind=kind, **v: getattr(model(kind), m)(X, **v, **told(kind))  # noqa: E731
-            of = f"{kind}.{method}"
+            asks = lambda m=method, kind=kind, **v: getattr(model(kind), m)(X, **v, **labels_for(kind))  # noqa: E731
+            function = f"{kind}.{method}"
             wrong_eps = [w for w in data("eps", noise, support=None) if w.value is not None]
-            yield from each(of, "eps", wrong_eps, lambda v, a=asks: a(eps=v))
+            yield from refuse_one(function, "eps", wrong_eps, lambda v, a=asks: a(eps=v))
             short = np.zeros((5, noise))
             yield row(
-                of,
+                function,
                 "eps",
                 "of fewer rows",
                 lambda a=asks, v=short: a(eps=v),
@@ -247,17 +252,19 @@ def of_noise():
                 "6",
                 "one row of noise",
             )
-            yield from each(of, "seed", SEEDS, lambda v, a=asks: a(seed=v))
+            yield from refuse_one(function, "seed", SEEDS, lambda v, a=asks: a(seed=v))
     for kind in ("VAE", "Autoencoder", "ConditionalVAE", "SemiSupervisedVAE"):
         clean = [w for w in data("corrupted", INPUTS) if w.value is not None]
-        of = f"{kind}.terms"
-        yield from each(of, "corrupted", clean, lambda v, k=kind: model(k).terms(X[:2], corrupted=v, **few(k, 2)))
+        function = f"{kind}.terms"
+        yield from refuse_one(
+            function, "corrupted", clean, lambda v, k=kind: model(k).terms(X[:2], corrupted=v, **labels_of_first(k, 2))
+        )
         rows = np.full((5, INPUTS), 0.5)
         yield row(
-            of,
+            function,
             "corrupted",
             "of fewer rows",
-            lambda k=kind, v=rows: model(k).terms(X, corrupted=v, **told(k)),
+            lambda k=kind, v=rows: model(k).terms(X, corrupted=v, **labels_for(k)),
             ShapeError,
             "5 rows",
             "6",
@@ -265,7 +272,7 @@ def of_noise():
         )
 
 
-def of_labels():
+def label_rows():
     for kind, methods in (
         ("ConditionalVAE", ("encode", "embed", "reconstruct", "elbo", "terms", "loss_and_grads", "swap_class")),
         ("SemiSupervisedVAE", ("encode", "elbo", "terms", "loss_and_grads")),
@@ -273,7 +280,7 @@ def of_labels():
         some = kind == "SemiSupervisedVAE"
         for method in methods:
             asks = lambda v, k=kind, m=method: getattr(model(k), m)(X, labels=v)  # noqa: E731
-            yield from each(f"{kind}.{method}", "labels", labels(6, CLASSES, some), asks)
+            yield from refuse_one(f"{kind}.{method}", "labels", labels(6, CLASSES, some), asks)
             if not some:
                 yield row(
                     f"{kind}.{method}",
@@ -283,23 +290,23 @@ def of_labels():
                     ConfigError,
                     "0 to 2: pass labels=",
                 )
-    for kind in TOLD:
+    for kind in LABELLED:
         every = labels(6, CLASSES)
-        yield from each(f"{kind}.decode", "labels", every, lambda v, k=kind: model(k).decode(Z, labels=v))
+        yield from refuse_one(f"{kind}.decode", "labels", every, lambda v, k=kind: model(k).decode(Z, labels=v))
         yield row(
             f"{kind}.decode", "labels", "left out", lambda k=kind: model(k).decode(Z), ConfigError, "pass labels="
         )
-        yield from each(f"{kind}.sample", "labels", every, lambda v, k=kind: model(k).sample(6, labels=v))
+        yield from refuse_one(f"{kind}.sample", "labels", every, lambda v, k=kind: model(k).sample(6, labels=v))
         yield row(
             f"{kind}.traverse", "labels", "left out", lambda k=kind: model(k).traverse(), ConfigError, "pass labels="
         )
         walked = lambda v, k=kind: model(k).traverse(labels=v)  # noqa: E731
-        yield from each(f"{kind}.traverse", "labels", labels(11, CLASSES), walked)
+        yield from refuse_one(f"{kind}.traverse", "labels", labels(11, CLASSES), walked)
         between = lambda v, k=kind: model(k).interpolate(X[0], X[1], labels=v)  # noqa: E731
         alike = lambda v, k=kind: model(k).analogy(X[:2], X[2:4], X[4:], labels=v)  # noqa: E731
         for name, call, rows in (("interpolate", between, 1), ("analogy", alike, 2)):
             wrongs = [w for w in labels(rows, CLASSES) if w.label != "too low" or kind == "ConditionalVAE"]
-            yield from each(f"{kind}.{name}", "labels", wrongs, call)
+            yield from refuse_one(f"{kind}.{name}", "labels", wrongs, call)
             unknown = lambda c=call: c(-1)  # noqa: E731
             yield row(f"{kind}.{name}", "labels", "of no class", unknown, RangeError, "-1", "expected 0 to 2")
             none = lambda c=call: c(None)  # noqa: E731
@@ -316,31 +323,34 @@ def of_labels():
         )
 
 
-def of_latent_space():
+def latent_space_rows():
     for kind in KINDS:
         sampled = kind != "Autoencoder"
         m = lambda kind=kind: model(kind)  # noqa: E731
         if sampled:
-            yield from each(f"{kind}.sample", "count", COUNTS, lambda v, m=m: m().sample(v))
-            yield from each(f"{kind}.sample", "seed", SEEDS, lambda v, m=m: m().sample(2, seed=v))
-        yield from each(f"{kind}.astype", "dtype", NAMES, lambda v, m=m: m().astype(v))
+            yield from refuse_one(f"{kind}.sample", "count", COUNTS, lambda v, m=m: m().sample(v))
+            yield from refuse_one(f"{kind}.sample", "seed", SEEDS, lambda v, m=m: m().sample(2, seed=v))
+        yield from refuse_one(f"{kind}.astype", "dtype", NAMES, lambda v, m=m: m().astype(v))
     steps = SIZES + wrong(ConfigError, "at least 2", 0, 1)
     for kind in ("VAE", "Autoencoder"):
         m = lambda kind=kind: model(kind)  # noqa: E731
-        of = f"{kind}.interpolate"
-        yield from each(of, "steps", steps, lambda v, m=m: m().interpolate(X[0], X[1], v))
-        yield from each(of, "kind", NAMES, lambda v, m=m: m().interpolate(X[0], X[1], kind=v))
+        function = f"{kind}.interpolate"
+        yield from refuse_one(function, "steps", steps, lambda v, m=m: m().interpolate(X[0], X[1], v))
+        yield from refuse_one(function, "kind", NAMES, lambda v, m=m: m().interpolate(X[0], X[1], kind=v))
         for name in ("a", "b"):
-            end = one_row(name)
-            yield from each(of, name, end, lambda v, m=m, n=name: m().interpolate(**{"a": X[0], "b": X[1], n: v}))
-            yield from each(f"{kind}.analogy", name, group(name), lambda v, m=m, n=name: analogy(m(), n, v))
-        yield from each(f"{kind}.analogy", "c", group("c"), lambda v, m=m: analogy(m(), "c", v))
-        yield from each(
+            refuse = refuse_all if (kind, name) == ("VAE", "a") else refuse_one
+            yield from refuse(
+                function, name, one_row(name), lambda v, m=m, n=name: m().interpolate(**{"a": X[0], "b": X[1], n: v})
+            )
+            yield from refuse(f"{kind}.analogy", name, group(name), lambda v, m=m, n=name: analogy(m(), n, v))
+        yield from refuse_one(f"{kind}.analogy", "c", group("c"), lambda v, m=m: analogy(m(), "c", v))
+        yield from refuse_one(
             f"{kind}.traverse", "x", [w for w in one_row("x") if w.value is not None], lambda v, m=m: m().traverse(v)
         )
-        few = SIZES + wrong(ConfigError, "dimensions 0 to 1", LATENT, 100)
-        yield from each(f"{kind}.traverse", "dimension", few, lambda v, m=m: m().traverse(dimension=v))
-        yield from each(f"{kind}.traverse", "values", PATH, lambda v, m=m: m().traverse(values=v))
+        dimensions = SIZES + wrong(ConfigError, "dimensions 0 to 1", LATENT, 100)
+        yield from refuse_one(f"{kind}.traverse", "dimension", dimensions, lambda v, m=m: m().traverse(dimension=v))
+        refuse = refuse_all if kind == "VAE" else refuse_one
+        yield from refuse(f"{kind}.traverse", "values", PATH, lambda v, m=m: m().traverse(values=v))
 
 
 def group(name):
@@ -361,8 +371,8 @@ def one_row(name):
     )
 
 
-def analogy(of, name, value):
-    return of.analogy(**{"a": X[0], "b": X[1], "c": X[2], name: value})
+def analogy(function, name, value):
+    return function.analogy(**{"a": X[0], "b": X[1], "c": X[2], name: value})
 
 
 PATH = wrong_rows(
@@ -380,16 +390,16 @@ PATH = wrong_rows(
 )
 
 
-def of_denoising_and_completion():
-    yield from each("VAE.denoise", "draws", SIZES, lambda v: model().denoise(X, draws=v))
-    yield from each("VAE.denoise", "seed", SEEDS, lambda v: model().denoise(X, draws=1, seed=v))
-    of, asks = "VAE.impute", lambda **v: model().impute(**{"x": HIDDEN, "samples": 2, **v})
-    yield from each(of, "x", data("x", INPUTS, missing=True), lambda v: asks(x=v))
-    yield from each(of, "method", NAMES, lambda v: asks(method=v))
-    yield from each(of, "values", NAMES, lambda v: asks(values=v, draws=1))
-    yield from each(of, "draws", [w for w in COUNTS if w.value is not None], lambda v: asks(draws=v))
-    yield from each(of, "samples", COUNTS, lambda v: asks(samples=v))
-    yield from each(of, "seed", SEEDS, lambda v: asks(seed=v))
+def denoise_and_impute_rows():
+    yield from refuse_one("VAE.denoise", "draws", SIZES, lambda v: model().denoise(X, draws=v))
+    yield from refuse_one("VAE.denoise", "seed", SEEDS, lambda v: model().denoise(X, draws=1, seed=v))
+    function, asks = "VAE.impute", lambda **v: model().impute(**{"x": HIDDEN, "samples": 2, **v})
+    yield from refuse_one(function, "x", data("x", INPUTS, missing=True), lambda v: asks(x=v))
+    yield from refuse_one(function, "method", NAMES, lambda v: asks(method=v))
+    yield from refuse_one(function, "values", NAMES, lambda v: asks(values=v, draws=1))
+    yield from refuse_one(function, "draws", [w for w in COUNTS if w.value is not None], lambda v: asks(draws=v))
+    yield from refuse_one(function, "samples", COUNTS, lambda v: asks(samples=v))
+    yield from refuse_one(function, "seed", SEEDS, lambda v: asks(seed=v))
     masks = wrong_rows(
         "observed",
         ("of numbers", np.ones_like(X), DTypeError, "float64", "expected booleans"),
@@ -401,8 +411,8 @@ def of_denoising_and_completion():
         ("ragged", [[True], [True, False]], DTypeError, "expected"),
         ("a dict", {}, DTypeError, "expected booleans"),
     )
-    yield from each(of, "observed", masks, lambda v: asks(x=X, observed=v))
-    for kind in TOLD:
+    yield from refuse_all(function, "observed", masks, lambda v: asks(x=X, observed=v))
+    for kind in LABELLED:
         yield row(
             f"{kind}.impute",
             "impute",
@@ -414,7 +424,7 @@ def of_denoising_and_completion():
         )
 
 
-def of_what_is_underneath():
+def low_level_rows():
     """What the methods above are made of, for those who train with a loop of their own."""
     for kind in ("VAE", "IWAE", "Autoencoder", "ConditionalVAE", "SemiSupervisedVAE"):
         yield row(
@@ -425,8 +435,8 @@ def of_what_is_underneath():
             ShapeError,
             "call forward first",
         )
-    yield from each(
-        "VAE.reserve",
+    yield from refuse_one(
+        "VAE.ensure_capacity",
         "batch",
         [w for w in SIZES if w.label[0] != "-" and "-1" not in w.label],
         lambda v: model().ensure_capacity(v),
@@ -448,6 +458,6 @@ def backward(kind):
 
 
 ROWS = [
-    *of_settings(), *of_rows(), *of_noise(), *of_labels(), *of_latent_space(), *of_denoising_and_completion(),
-    *of_what_is_underneath(),
+    *setting_rows(), *data_rows(), *noise_rows(), *label_rows(), *latent_space_rows(), *denoise_and_impute_rows(),
+    *low_level_rows(),
 ]  # fmt: skip

@@ -19,10 +19,11 @@ from refusals.table import (
     X,
     Y,
     data,
-    each,
     labels,
     make,
     model,
+    refuse_all,
+    refuse_one,
     row,
     wrong,
     wrong_rows,
@@ -41,65 +42,67 @@ def trainer(kind="VAE", **settings):
     return sv.Trainer(make(kind), **settings)
 
 
-def given(wrongs):
+def without_none(wrongs):
     return [w for w in wrongs if w.value is not None]
 
 
-def of_the_trainer():
-    yield from each("Trainer", "model", NO_MODELS, sv.Trainer)
-    yield from each("Trainer", "lr", given(w for w in POSITIVES if "type" not in w.label), lambda v: trainer(lr=v))
+def trainer_rows():
+    yield from refuse_one("Trainer", "model", NO_MODELS, sv.Trainer)
+    yield from refuse_one(
+        "Trainer", "lr", without_none(w for w in POSITIVES if "type" not in w.label), lambda v: trainer(lr=v)
+    )
     yield row("Trainer", "lr", "a class", lambda: trainer(lr=optim.Cosine), ConfigError, "Cosine", "make one")
     both = lambda: trainer(lr=1e-3, optimizer=optim.Adam())  # noqa: E731
     yield row("Trainer", "lr", "beside an optimizer", both, ConfigError, "optimizer", "give the rate to the optimizer")
-    yield from each("Trainer", "batch_size", COUNTS, lambda v: trainer(batch_size=v))
-    yield from each("Trainer", "seed", SEEDS, lambda v: trainer(seed=v))
+    yield from refuse_one("Trainer", "batch_size", COUNTS, lambda v: trainer(batch_size=v))
+    yield from refuse_one("Trainer", "seed", SEEDS, lambda v: trainer(seed=v))
     no_optimizer = wrong(
         ConfigError, "expected an optimizer", 3, 0.0, "adam", optim.Adam, optim.Constant(1e-3), {}, [], False
     )
-    yield from each("Trainer", "optimizer", no_optimizer, lambda v: trainer(optimizer=v))
+    yield from refuse_one("Trainer", "optimizer", no_optimizer, lambda v: trainer(optimizer=v))
     taken = lambda: [sv.Trainer(make("VAE"), optimizer=ours) for ours in [optim.Adam()] * 2]  # noqa: E731
     yield row("Trainer", "trainer", "another's optimizer", taken, ConfigError, "make one of its own")
-    yield from each("Trainer", "clip_norm", given(POSITIVES), lambda v: trainer(clip_norm=v))
-    yield from each("Trainer", "binarize", HOW, lambda v: trainer(binarize=v))
+    yield from refuse_one("Trainer", "clip_norm", without_none(POSITIVES), lambda v: trainer(clip_norm=v))
+    yield from refuse_all("Trainer", "binarize", HOW, lambda v: trainer(binarize=v))
     grey = lambda: sv.Trainer(make("VAE", likelihood="gaussian"), binarize="dynamic")  # noqa: E731
     yield row("Trainer", "binarize", "of a Gaussian", grey, ConfigError, "likelihood='gaussian'", "leave it out")
     no_weight = wrong(ConfigError, "expected a function", 3, 0.5, "warm up", True, training.KLWarmUp, {}, [])
-    yield from each("Trainer", "kl_weight", no_weight, lambda v: trainer(kl_weight=v))
+    yield from refuse_one("Trainer", "kl_weight", no_weight, lambda v: trainer(kl_weight=v))
     no_kl = lambda: trainer("Autoencoder", kl_weight=training.KLWarmUp(3))  # noqa: E731
     yield row("Trainer", "kl_weight", "of no KL", no_kl, ConfigError, "Autoencoder", "leave it out")
-    yield from each("Trainer", "corrupt", NOISE, lambda v: trainer(corrupt=v))
+    yield from refuse_one("Trainer", "corrupt", NOISE, lambda v: trainer(corrupt=v))
     above = lambda: trainer(corrupt=training.SaltAndPepper(0.1, high=2.0))  # noqa: E731
     yield row("Trainer", "SaltAndPepper", "beyond the support", above, ConfigError, "writes 2", "choose")
 
 
-def of_settings_that_are_set_later():
+def attribute_rows():
     """Each as where a trainer is made, and a trainer that is refused one keeps the one before."""
 
     def later(name, kind="VAE"):
         return lambda v: setattr(trainer(kind), name, v)
 
-    yield from each("Trainer.lr", "lr", [w for w in POSITIVES if "type" not in w.label], later("lr"))
+    yield from refuse_one("Trainer.lr", "lr", [w for w in POSITIVES if "type" not in w.label], later("lr"))
     yield row("Trainer.lr", "lr", "a class", lambda: later("lr")(optim.Cosine), ConfigError, "Cosine", "make one")
-    yield from each("Trainer.batch_size", "batch_size", COUNTS, later("batch_size"))
-    yield from each("Trainer.clip_norm", "clip_norm", given(POSITIVES), later("clip_norm"))
+    yield from refuse_one("Trainer.batch_size", "batch_size", COUNTS, later("batch_size"))
+    yield from refuse_one("Trainer.clip_norm", "clip_norm", without_none(POSITIVES), later("clip_norm"))
     no_weight = wrong(ConfigError, "expected a function", 3, 0.5, "warm up", True, training.KLWarmUp, {}, [])
-    yield from each("Trainer.kl_weight", "kl_weight", no_weight, later("kl_weight"))
+    yield from refuse_one("Trainer.kl_weight", "kl_weight", no_weight, later("kl_weight"))
     no_kl = lambda: later("kl_weight", "Autoencoder")(training.KLWarmUp(3))  # noqa: E731
     yield row("Trainer.kl_weight", "kl_weight", "of no KL", no_kl, ConfigError, "Autoencoder", "leave it out")
-    yield from each("Trainer.binarize", "binarize", HOW, later("binarize"))
-    yield from each("Trainer.corrupt", "corrupt", NOISE, later("corrupt"))
+    yield from refuse_one("Trainer.binarize", "binarize", HOW, later("binarize"))
+    yield from refuse_one("Trainer.corrupt", "corrupt", NOISE, later("corrupt"))
     above = lambda: later("corrupt")(training.SaltAndPepper(0.1, high=2.0))  # noqa: E731
     yield row("Trainer.corrupt", "SaltAndPepper", "beyond the support", above, ConfigError, "writes 2", "choose")
 
 
-def of_callbacks():
-    of, fit = "Trainer.fit", lambda *callbacks, **v: trainer().fit(X, 1, callbacks=list(callbacks), **v)
+def callback_rows():
+    function, fit = "Trainer.fit", lambda *callbacks, **v: trainer().fit(X, 1, callbacks=list(callbacks), **v)
     no_list = wrong(ConfigError, "expected a list of callbacks", None, 3, "early", {}, True, training.EarlyStopping)
-    yield from each(of, "callbacks", no_list, lambda v: trainer().fit(X, 1, callbacks=v))
+    yield from refuse_all(function, "callbacks", no_list, lambda v: trainer().fit(X, 1, callbacks=v))
     alone = lambda: trainer().fit(X, 1, callbacks=training.EarlyStopping(5))  # noqa: E731
-    yield row(of, "callbacks", "one alone", alone, ConfigError, "expected a list of callbacks")
+    yield row(function, "callbacks", "one alone", alone, ConfigError, "expected a list of callbacks")
     odd = wrong(ConfigError, "expected a callback", None, 3, "early", {}, True, training.EarlyStopping, print)
-    yield from each(of, "callbacks[0]", odd, fit)
+    yield from refuse_one(function, "callbacks[0]", odd, fit)
     shorthands = {
         "patience": (3, lambda: training.EarlyStopping(3)),
         "retries": (3, lambda: training.FiniteCheck(3)),
@@ -108,41 +111,43 @@ def of_callbacks():
     }
     for name, (value, make_one) in shorthands.items():
         both = lambda n=name, v=value, m=make_one: fit(m(), **{n: v}, validation=X)  # noqa: E731
-        yield row(of, name, "beside such a callback", both, ConfigError, "both given", "leave one out")
+        yield row(function, name, "beside such a callback", both, ConfigError, "both given", "leave one out")
     yield row(
-        of,
+        function,
         "patience",
         "of a callback, without validation",
         lambda: fit(training.EarlyStopping(3)),
         ConfigError,
         "pass validation=",
     )
-    yield row(of, "on_before_update", "that answers otherwise", lambda: fit(Answering()), ConfigError, "expected None")
+    yield row(
+        function, "on_before_update", "that answers otherwise", lambda: fit(Answering()), ConfigError, "expected None"
+    )
 
-    yield from each("training.EarlyStopping", "patience", COUNTS, training.EarlyStopping)
-    yield from each("training.EarlyStopping", "min_delta", REALS, lambda v: training.EarlyStopping(3, v))
-    yield from each("training.FiniteCheck", "retries", SIZES, training.FiniteCheck)
-    yield from each("training.FiniteCheck", "every", COUNTS, lambda v: training.FiniteCheck(every=v))
-    yield from each("training.MaxTime", "seconds", POSITIVES, training.MaxTime)
+    yield from refuse_one("training.EarlyStopping", "patience", COUNTS, training.EarlyStopping)
+    yield from refuse_one("training.EarlyStopping", "min_delta", REALS, lambda v: training.EarlyStopping(3, v))
+    yield from refuse_one("training.FiniteCheck", "retries", SIZES, training.FiniteCheck)
+    yield from refuse_one("training.FiniteCheck", "every", COUNTS, lambda v: training.FiniteCheck(every=v))
+    yield from refuse_one("training.MaxTime", "seconds", POSITIVES, training.MaxTime)
     plateau = training.ReduceLROnPlateau
     factors = POSITIVES + wrong(ConfigError, "expected a number between 0 and 1", 1, 1.0, 2)
-    yield from each("training.ReduceLROnPlateau", "factor", factors, plateau)
-    yield from each("training.ReduceLROnPlateau", "patience", COUNTS, lambda v: plateau(patience=v))
-    yield from each("training.ReduceLROnPlateau", "min_delta", REALS, lambda v: plateau(min_delta=v))
-    yield from each("training.ReduceLROnPlateau", "min_lr", REALS, lambda v: plateau(min_lr=v))
-    of, kept = "training.Checkpoint", lambda **v: training.Checkpoint(**{"path": "kept.npz", **v})
-    yield from each(of, "checkpoint", PATHS, lambda v: kept(path=v))
+    yield from refuse_one("training.ReduceLROnPlateau", "factor", factors, plateau)
+    yield from refuse_one("training.ReduceLROnPlateau", "patience", COUNTS, lambda v: plateau(patience=v))
+    yield from refuse_one("training.ReduceLROnPlateau", "min_delta", REALS, lambda v: plateau(min_delta=v))
+    yield from refuse_one("training.ReduceLROnPlateau", "min_lr", REALS, lambda v: plateau(min_lr=v))
+    function, kept = "training.Checkpoint", lambda **v: training.Checkpoint(**{"path": "kept.npz", **v})
+    yield from refuse_one(function, "checkpoint", PATHS, lambda v: kept(path=v))
     for name in ("kept", "kept.npy", "", "."):
-        yield row(of, "checkpoint", f"{name!r}", lambda n=name: kept(path=n), ConfigError, "expected", ".npz")
-    yield from each(of, "every", given(COUNTS), lambda v: kept(every=v))
-    yield from each(of, "keep", COUNTS, lambda v: kept(keep=v))
-    yield from each(of, "resume", FLAGS, lambda v: kept(resume=v))
+        yield row(function, "checkpoint", f"{name!r}", lambda n=name: kept(path=n), ConfigError, "expected", ".npz")
+    yield from refuse_one(function, "every", without_none(COUNTS), lambda v: kept(every=v))
+    yield from refuse_one(function, "keep", COUNTS, lambda v: kept(keep=v))
+    yield from refuse_one(function, "resume", FLAGS, lambda v: kept(resume=v))
 
     factor = lambda v: fit(Asking(lambda state: state.scale_lr("mine", v)))  # noqa: E731
-    yield from each("training.TrainingState.scale_lr", "factor", POSITIVES, factor)
+    yield from refuse_one("training.TrainingState.scale_lr", "factor", POSITIVES, factor)
     reasons = wrong(ConfigError, "expected a word or a few", None, "", 3, True, b"enough", [], {})
     stop = lambda v: fit(Asking(lambda state: state.stop(v)))  # noqa: E731
-    yield from each("training.TrainingState.stop", "reason", reasons, stop)
+    yield from refuse_all("training.TrainingState.stop", "reason", reasons, stop)
 
 
 class Answering(training.Callback):
@@ -158,12 +163,12 @@ class Asking(training.Callback):
         self._deed(state)
 
 
-def of_steps():
+def step_rows():
     for kind in ("VAE", "ConditionalVAE"):
-        yield from each(
+        yield from refuse_one(
             "Trainer.step", "x", data("x", INPUTS), lambda v, k=kind: trainer(k).step(v, 0 if k[0] == "C" else None)
         )
-    for answer in (None, "half", -1.0, np.nan, np.inf, [], 1j, True):
+    for answer in (None, -1.0):
         weight, rate = (lambda t, v=answer: v for _ in range(2))
         said = f"that answers {answer!r}"
         yield row(
@@ -179,22 +184,24 @@ def of_steps():
     yield row("Trainer.step", "labels", "of a VAE", lambda: trainer().step(X, Y), ConfigError, "VAE", "takes none")
 
 
-def of_fit():
-    of = "Trainer.fit"
-    yield from each(of, "images", data("images", INPUTS), lambda v: trainer().fit(v, 1))
-    yield from each(of, "epochs", COUNTS, lambda v: trainer().fit(X, v))
-    yield from each(of, "validation", given(data("validation", INPUTS)), lambda v: trainer().fit(X, 1, v))
-    yield from each(of, "patience", given(COUNTS), lambda v: trainer().fit(X, 1, X, patience=v))
+def fit_rows():
+    function = "Trainer.fit"
+    yield from refuse_one(function, "images", data("images", INPUTS), lambda v: trainer().fit(v, 1))
+    yield from refuse_one(function, "epochs", COUNTS, lambda v: trainer().fit(X, v))
+    yield from refuse_one(
+        function, "validation", without_none(data("validation", INPUTS)), lambda v: trainer().fit(X, 1, v)
+    )
+    yield from refuse_one(function, "patience", without_none(COUNTS), lambda v: trainer().fit(X, 1, X, patience=v))
     alone = lambda: trainer().fit(X, 1, patience=1)  # noqa: E731
-    yield row(of, "patience", "without validation", alone, ConfigError, "pass validation=")
+    yield row(function, "patience", "without validation", alone, ConfigError, "pass validation=")
     alone = lambda: trainer("ConditionalVAE").fit(X, 1, labels=Y, validation_labels=Y)  # noqa: E731
-    yield row(of, "validation_labels", "without validation", alone, ConfigError, "pass validation=")
-    yield row(of, "labels", "of a VAE", lambda: trainer().fit(X, 1, labels=Y), ConfigError, "VAE", "takes none")
+    yield row(function, "validation_labels", "without validation", alone, ConfigError, "pass validation=")
+    yield row(function, "labels", "of a VAE", lambda: trainer().fit(X, 1, labels=Y), ConfigError, "VAE", "takes none")
     of_vae = lambda: trainer().fit(X, 1, X, validation_labels=Y)  # noqa: E731
-    yield row(of, "validation_labels", "of a VAE", of_vae, ConfigError, "VAE", "takes none")
+    yield row(function, "validation_labels", "of a VAE", of_vae, ConfigError, "VAE", "takes none")
     for name, value in {"labelled_share": 0.5, "input_std": np.ones_like(X)}.items():
         yield row(
-            of,
+            function,
             name,
             "of a VAE",
             lambda n=name, v=value: trainer().fit(X, 1, **{n: v}),
@@ -205,12 +212,14 @@ def of_fit():
     for kind in ("ConditionalVAE", "SemiSupervisedVAE"):
         some = kind[0] == "S"
         fit = lambda k=kind, **v: trainer(k).fit(**{"images": X, "epochs": 1, "labels": Y, **v})  # noqa: E731
-        yield from each(of, "labels", labels(6, CLASSES, some), lambda v, f=fit: f(labels=v))
+        yield from refuse_one(function, "labels", labels(6, CLASSES, some), lambda v, f=fit: f(labels=v))
         watched = lambda v, f=fit: f(validation=X, validation_labels=v)  # noqa: E731
-        yield from each(of, "validation_labels", labels(6, CLASSES, some), watched)
-        yield from each("Trainer.step", "labels", labels(6, CLASSES, some), lambda v, k=kind: trainer(k).step(X, v))
+        yield from refuse_one(function, "validation_labels", labels(6, CLASSES, some), watched)
+        yield from refuse_one(
+            "Trainer.step", "labels", labels(6, CLASSES, some), lambda v, k=kind: trainer(k).step(X, v)
+        )
         yield row(
-            of,
+            function,
             "labelled",
             "of two classes of three",
             lambda f=fit: f(labels=Y % 2),
@@ -218,12 +227,14 @@ def of_fit():
             "2",
             "label at least one",
         )
-        input_std = given(data("input_std", INPUTS, support=None))
-        yield from each(of, "input_std", input_std, lambda v, f=fit: f(input_std=v))
+        input_std = without_none(data("input_std", INPUTS, support=None))
+        yield from refuse_one(function, "input_std", input_std, lambda v, f=fit: f(input_std=v))
         low, short = -np.ones_like(X), np.ones((5, INPUTS))
-        yield row(of, "input_std", "negative", lambda f=fit, v=low: f(input_std=v), RangeError, "-1", "expected 0")
         yield row(
-            of,
+            function, "input_std", "negative", lambda f=fit, v=low: f(input_std=v), RangeError, "-1", "expected 0"
+        )
+        yield row(
+            function,
             "input_std",
             "of fewer rows",
             lambda f=fit, v=short: f(input_std=v),
@@ -232,38 +243,44 @@ def of_fit():
             "6",
             "expected",
         )
-    few = np.where(np.arange(6) < 3, Y, -1)
-    fit = lambda v: trainer("SemiSupervisedVAE").fit(X, 1, labels=few, labelled_share=v)  # noqa: E731
+    some = np.where(np.arange(6) < 3, Y, -1)
+    fit = lambda v: trainer("SemiSupervisedVAE").fit(X, 1, labels=some, labelled_share=v)  # noqa: E731
     shares = POSITIVES + wrong(ConfigError, "above 0 and below 1", 1, 1.0, 2)
-    yield from each(of, "labelled_share", given(shares), fit)
-    yield row(of, "labelled_share", "below that of the data", lambda: fit(0.1), ConfigError, "0.1", "leave it out")
+    yield from refuse_one(function, "labelled_share", without_none(shares), fit)
+    yield row(
+        function, "labelled_share", "below that of the data", lambda: fit(0.1), ConfigError, "0.1", "leave it out"
+    )
 
 
-def of_checkpoints():
-    of, fit = "Trainer.fit", lambda **v: trainer().fit(X, 1, **{"checkpoint": place("kept.npz"), **v})
-    yield from each(of, "checkpoint", given(PATHS), lambda v: fit(checkpoint=v))
+def checkpoint_rows():
+    function, fit = "Trainer.fit", lambda **v: trainer().fit(X, 1, **{"checkpoint": place("kept.npz"), **v})
+    yield from refuse_one(function, "checkpoint", without_none(PATHS), lambda v: fit(checkpoint=v))
     for name in ("kept", "kept.npy", "", "."):
-        yield row(of, "checkpoint", f"{name!r}", lambda n=name: fit(checkpoint=n), ConfigError, "expected", ".npz")
+        yield row(
+            function, "checkpoint", f"{name!r}", lambda n=name: fit(checkpoint=n), ConfigError, "expected", ".npz"
+        )
     for said, name, *_ in PLACES:
         path = name if name.endswith(".npz") else f"{name}.npz/."
         if said != "a folder":
-            yield row(of, "cannot", said, lambda p=path: fit(checkpoint=place(p)), FileError, "choose")
-    yield from each(of, "every", given(COUNTS), lambda v: fit(every=v))
-    yield from each(of, "keep", COUNTS, lambda v: fit(keep=v))
-    yield from each(of, "resume", FLAGS, lambda v: fit(resume=v))
-    yield from each(of, "retries", SIZES, lambda v: fit(retries=v))
+            yield row(function, "cannot", said, lambda p=path: fit(checkpoint=place(p)), FileError, "choose")
+    yield from refuse_one(function, "every", without_none(COUNTS), lambda v: fit(every=v))
+    yield from refuse_one(function, "keep", COUNTS, lambda v: fit(keep=v))
+    yield from refuse_one(function, "resume", FLAGS, lambda v: fit(resume=v))
+    yield from refuse_one(function, "retries", SIZES, lambda v: fit(retries=v))
     for name, value in {"every": 3, "resume": True}.items():
         alone = lambda n=name, v=value: trainer().fit(X, 1, **{n: v})  # noqa: E731
-        yield row(of, name, "without a checkpoint", alone, ConfigError, "pass checkpoint=")
+        yield row(function, name, "without a checkpoint", alone, ConfigError, "pass checkpoint=")
 
 
-def of_scores():
-    yield from each("score", "model", NO_MODELS, lambda v: sv.score(v, X))
-    yield from each("score", "images", data("images", INPUTS), lambda v: sv.score(model(), v))
-    yield from each("score", "seed", SEEDS, lambda v: sv.score(model(), X, seed=v))
-    yield from each("score", "binarize", HOW, lambda v: sv.score(model(), X, binarize=v))
-    yield from each("score", "corrupt", NOISE, lambda v: sv.score(model(), X, corrupt=v))
-    yield from each("score", "labels", labels(6, CLASSES), lambda v: sv.score(model("ConditionalVAE"), X, labels=v))
+def score_rows():
+    yield from refuse_one("score", "model", NO_MODELS, lambda v: sv.score(v, X))
+    yield from refuse_one("score", "images", data("images", INPUTS), lambda v: sv.score(model(), v))
+    yield from refuse_one("score", "seed", SEEDS, lambda v: sv.score(model(), X, seed=v))
+    yield from refuse_one("score", "binarize", HOW, lambda v: sv.score(model(), X, binarize=v))
+    yield from refuse_one("score", "corrupt", NOISE, lambda v: sv.score(model(), X, corrupt=v))
+    yield from refuse_one(
+        "score", "labels", labels(6, CLASSES), lambda v: sv.score(model("ConditionalVAE"), X, labels=v)
+    )
     yield row("score", "labels", "of a VAE", lambda: sv.score(model(), X, labels=Y), ConfigError, "takes none")
     yield row("score", "labels", "left out", lambda: sv.score(model("ConditionalVAE"), X), ConfigError, "pass labels=")
 
@@ -295,51 +312,56 @@ def place(name):
     return HERE.path / name
 
 
-def of_files():
-    yield from each("save", "model", NO_MODELS, lambda v: sv.save(v, place("vae.npz")))
-    yield from each("save", "path", PATHS, lambda v: sv.save(model(), v))
+def file_rows():
+    yield from refuse_one("save", "model", NO_MODELS, lambda v: sv.save(v, place("vae.npz")))
+    yield from refuse_one("save", "path", PATHS, lambda v: sv.save(model(), v))
     for name in ("load", "load_encoder"):
         read = getattr(sv, name)
-        yield from each(name, "path", PATHS, read)
-        for file in ("missing.npz", "folder", "text", "empty.npz", "arrays.npz", "a\0b.npz", "a" * 300):
+        yield from refuse_one(name, "path", PATHS, read)
+        files = ("missing.npz", "folder", "text", "empty.npz", "arrays.npz", "a\0b.npz", "a" * 300)
+        for file in files if name == "load" else files[:1]:
             what = file.split("\0")[-1]
             yield row(name, what, "no model", lambda n=file, r=read: r(place(n)), FileError, "scratchvae.save")
         backends = wrong(BackendError, "choose", None, "gpu", 3, [], np)
-        yield from each(name, "backend", backends, lambda v, r=read: r(saved(), v))
+        yield from refuse_one(name, "backend", backends, lambda v, r=read: r(saved(), v))
         no_classes = wrong(
             ConfigError, "expected a list of classes", None, 3, "Square", Square, [Square()], ["Square"], [None],
             {"Square": Square}, np.ones(2),
         )  # fmt: skip
-        yield from each(name, "classes", no_classes, lambda v, r=read: r(saved(), classes=v))
+        refuse = refuse_all if name == "load" else refuse_one
+        yield from refuse(name, "classes", no_classes, lambda v, r=read: r(saved(), classes=v))
         own = lambda r=read: r(saved(own=True))  # noqa: E731
         yield row(name, "classes", "left out", own, FileError, "Square", "name them", "classes=[Square]")
-    for file in ("missing.npz", "folder", "text", "empty.npz", "arrays.npz"):
+    for file in ("missing.npz", "arrays.npz"):
         yield row(
             "io.describe_file", file, "no model", lambda n=file: io.describe_file(place(n)), FileError, "expected"
         )
-    yield from each("io.describe_file", "path", PATHS, io.describe_file)
+    yield from refuse_one("io.describe_file", "path", PATHS, io.describe_file)
     for name, call in {
         "as_text": lambda v: io.as_text("notes", v),
         "write_archive": lambda v: io.write_archive(BytesIO(), {"notes": v}, {}),
     }.items():
-        for value in (object(), {1, 2}, 1j, np.ones(2), b"text", "x" * 2**20, {"of": np}):
+        values = (object(), {1, 2}, 1j, np.ones(2), b"text", "x" * 2**20, {"of": np})
+        for value in values if name == "as_text" else values[:1]:
             what = "notes" if name == "as_text" else "header"
             said = f"a {type(value).__name__}"
             yield row(f"io.{name}", what, said, lambda c=call, v=value: c(v), ConfigError, "keep")
     wheres = wrong_rows("cannot write", *PLACES)
-    yield from each("save", "cannot write", wheres, lambda v: sv.save(model(), place(v)))
+    yield from refuse_all("save", "cannot write", wheres, lambda v: sv.save(model(), place(v)))
     noted = lambda: sv.save(with_notes({"x": object()}), place("vae.npz"))  # noqa: E731
     yield row("save", "model.notes", "no JSON", noted, ConfigError, "object", "keep plain values")
     for said, part in {"of a layer": Unsaid(3), "of an odd one": Odd({1, 2})}.items():
-        of = lambda p=part: sv.VAE(INPUTS, 2, decoder=layers.Sequential(layers.Linear(2, INPUTS), p))  # noqa: E731
+        function = lambda p=part: sv.VAE(INPUTS, 2, decoder=layers.Sequential(layers.Linear(2, INPUTS), p))  # noqa: E731
         argument = "secret" if said == "of a layer" else "config"
-        unwritable = lambda o=of: sv.save(o(), place("vae.npz"))  # noqa: E731
+        unwritable = lambda o=function: sv.save(o(), place("vae.npz"))  # noqa: E731
         yield row("save", argument, f"{said} that cannot be written", unwritable, ConfigError)
     for method in ("to_csv", "kl_to_csv"):
-        of = f"training.History.{method}"
-        yield from each(of, "path", PATHS, lambda v, m=method: getattr(training.History(), m)(v))
+        function = f"training.History.{method}"
+        yield from refuse_one(function, "path", PATHS, lambda v, m=method: getattr(training.History(), m)(v))
         wheres = wrong_rows("cannot write", *PLACES)
-        yield from each(of, "cannot write", wheres, lambda v, m=method: getattr(training.History(), m)(place(v)))
+        yield from refuse_one(
+            function, "cannot write", wheres, lambda v, m=method: getattr(training.History(), m)(place(v))
+        )
 
 
 def with_notes(notes):
@@ -387,30 +409,31 @@ class Square(layers.Layer):
 
 def saved(own=False):
     path = place("vae.npz")
-    of = sv.VAE(INPUTS, 2, decoder=layers.Sequential(layers.Linear(2, INPUTS), Square())) if own else model()
-    sv.save(of, path)
+    function = sv.VAE(INPUTS, 2, decoder=layers.Sequential(layers.Linear(2, INPUTS), Square())) if own else model()
+    sv.save(function, path)
     return path
 
 
-def of_noise_on_purpose():
+def corruption_rows():
     levels = {"GaussianNoise": POSITIVES}
     for kind in ("GaussianNoise", "Masking", "SaltAndPepper"):
         noise = getattr(training, kind)
         chances = POSITIVES + wrong(ConfigError, "expected a probability", 1.5, 2)
-        yield from each(f"training.{kind}", "level", levels.get(kind, chances), noise)
-        of, corrupt = f"training.{kind}", lambda n=noise, **v: n(0.5)(**{"x": X, **v})
+        yield from refuse_one(f"training.{kind}", "level", levels.get(kind, chances), noise)
+        refuse = refuse_all if kind == "GaussianNoise" else refuse_one
+        function, corrupt = f"training.{kind}", lambda n=noise, **v: n(0.5)(**{"x": X, **v})
         rows = [w for w in data("x", INPUTS, missing=True) if w.label not in ("too narrow", "too wide")]
         rows = [w._replace(words=("x", "expected") if w.error is ShapeError else w.words) for w in rows]
-        yield from each(of, "x", rows, lambda v, c=corrupt: c(x=v))
-        yield from each(of, "seed", SEEDS, lambda v, c=corrupt: c(seed=v))
+        yield from refuse(function, "x", rows, lambda v, c=corrupt: c(x=v))
+        yield from refuse_one(function, "seed", SEEDS, lambda v, c=corrupt: c(seed=v))
         supports = wrong(
             ConfigError, "expected two numbers", None, 1.0, "01", (0.0,), (0.0, 1.0, 2.0), (1.0, 0.0), ("a", "b"),
             (np.nan, 1.0), {}, (None, 1.0), (0j, 1j),
         )  # fmt: skip
-        yield from each(of, "support", supports, lambda v, c=corrupt: c(support=v))
+        yield from refuse(function, "support", supports, lambda v, c=corrupt: c(support=v))
         if kind != "GaussianNoise":
             yield row(
-                f"{of}.check",
+                f"{function}.check",
                 kind,
                 "beyond the support",
                 lambda n=noise: n(0.5).check((0.5, 0.7)),
@@ -421,12 +444,14 @@ def of_noise_on_purpose():
         ends = wrong(
             ConfigError, "expected a finite number", None, "a", True, np.nan, np.inf, -np.inf, 1j, [], {}, 10**400
         )
-        yield from each("training.SaltAndPepper", name, ends, lambda v, n=name: training.SaltAndPepper(0.1, **{n: v}))
+        yield from refuse_one(
+            "training.SaltAndPepper", name, ends, lambda v, n=name: training.SaltAndPepper(0.1, **{n: v})
+        )
     swapped = lambda: training.SaltAndPepper(0.1, 1.0, 0.0)  # noqa: E731
     yield row("training.SaltAndPepper", "low", "above high", swapped, ConfigError, "high=0.0", "the first the smaller")
-    yield from each("training.KLWarmUp", "steps", COUNTS, training.KLWarmUp)
-    yield from each("training.KLCycles", "steps", COUNTS, training.KLCycles)
-    yield from each("training.KLCycles", "cycles", COUNTS, lambda v: training.KLCycles(10, v))
+    yield from refuse_one("training.KLWarmUp", "steps", COUNTS, training.KLWarmUp)
+    yield from refuse_one("training.KLCycles", "steps", COUNTS, training.KLCycles)
+    yield from refuse_one("training.KLCycles", "cycles", COUNTS, lambda v: training.KLCycles(10, v))
     yield row(
         "training.KLCycles",
         "cycles",
@@ -436,10 +461,10 @@ def of_noise_on_purpose():
         "no more cycles",
     )
     rises = POSITIVES + wrong(ConfigError, "at most 1", 1.5, 2)
-    yield from each("training.KLCycles", "rise", rises, lambda v: training.KLCycles(10, rise=v))
+    yield from refuse_one("training.KLCycles", "rise", rises, lambda v: training.KLCycles(10, rise=v))
 
 
 ROWS = [
-    *of_the_trainer(), *of_settings_that_are_set_later(), *of_callbacks(), *of_steps(), *of_fit(), *of_checkpoints(),
-    *of_scores(), *of_files(), *of_noise_on_purpose(),
+    *trainer_rows(), *attribute_rows(), *callback_rows(), *step_rows(), *fit_rows(), *checkpoint_rows(),
+    *score_rows(), *file_rows(), *corruption_rows(),
 ]  # fmt: skip

@@ -11,8 +11,9 @@ from refusals.table import (
     SEEDS,
     X,
     Z,
-    each,
     model,
+    refuse_all,
+    refuse_one,
     row,
     wrong,
     wrong_rows,
@@ -33,16 +34,16 @@ def slope(dy, x):
     return 2 * x * dy
 
 
-def of_the_checker():
-    of, check = (
+def checker_rows():
+    function, check = (
         "gradcheck.check",
         lambda **s: gradcheck.check(s.pop("f", square), s.pop("vjp", slope), *s.pop("inputs", (A,)), **s),
     )
     no_function = wrong(ConfigError, "expected a function", None, 3, "square", [], {}, A)
-    yield from each(of, "f", no_function, lambda w: check(f=w))
-    yield from each(of, "vjp", no_function, lambda w: check(vjp=w))
-    yield row(of, "f", "of two arguments", lambda: check(f=lambda x, y: x), ConfigError, "wrap it")
-    yield row(of, "vjp", "of one argument", lambda: check(vjp=lambda x: x), ConfigError, "wrap it")
+    yield from refuse_one(function, "f", no_function, lambda w: check(f=w))
+    yield from refuse_one(function, "vjp", no_function, lambda w: check(vjp=w))
+    yield row(function, "f", "of two arguments", lambda: check(f=lambda x, y: x), ConfigError, "wrap it")
+    yield row(function, "vjp", "of one argument", lambda: check(vjp=lambda x: x), ConfigError, "wrap it")
     inputs = wrong_rows(
         "x",
         ("None", None, DTypeError, "NoneType", "expected"),
@@ -54,15 +55,15 @@ def of_the_checker():
         ("complex", A * 1j, DTypeError, "complex128", "convert"),
         ("NaN", A * np.nan, RangeError, "NaN"),
     )
-    yield from each(of, "x", inputs, lambda w: check(inputs=(w,)))
-    yield row(of, "inputs", "none", lambda: check(inputs=()), ConfigError, "pass the arrays")
+    yield from refuse_all(function, "x", inputs, lambda w: check(inputs=(w,)))
+    yield row(function, "inputs", "none", lambda: check(inputs=()), ConfigError, "pass the arrays")
     outputs = {
         "None": (None, DTypeError), "a tuple": ((A, A), DTypeError), "a str": ("y", DTypeError),
         "ints": (np.arange(3), DTypeError),
         "complex": (A * 1j, DTypeError), "NaN": (A * np.nan, RangeError), "ragged": ([[1.0], [1.0, 2.0]], DTypeError),
     }  # fmt: skip
     for said, (value, error) in outputs.items():
-        yield row(of, "f", f"that returns {said}", lambda w=value: check(f=lambda x: w), error)
+        yield row(function, "f", f"that returns {said}", lambda w=value: check(f=lambda x: w), error)
     backs = {
         "None": (None, ShapeError), "two": ((A, A), ShapeError), "a str": ("dx", ShapeError),
         "ints": (np.arange(3), DTypeError), "complex": (A * 1j, DTypeError), "another shape": (A[1:], ShapeError),
@@ -70,9 +71,11 @@ def of_the_checker():
         "objects": ([None], DTypeError),
     }  # fmt: skip
     for said, (value, error) in backs.items():
-        yield row(of, "vjp", f"that returns {said}", lambda w=value: check(vjp=lambda dy, x: w), error)
+        yield row(function, "vjp", f"that returns {said}", lambda w=value: check(vjp=lambda dy, x: w), error)
     rng = np.random.default_rng(0)
-    yield row(of, "f", "that draws", lambda: check(f=lambda x: x + rng.random(3)), RangeError, "make noise an input")
+    yield row(
+        function, "f", "that draws", lambda: check(f=lambda x: x + rng.random(3)), RangeError, "make noise an input"
+    )
     for name, wrongs in {
         "directions": COUNTS,
         "step": POSITIVES,
@@ -80,11 +83,11 @@ def of_the_checker():
         "seed": SEEDS,
         "coordinates": FLAGS,
     }.items():
-        yield from each(of, name, wrongs, lambda w, n=name: check(**{n: w}))
+        yield from refuse_one(function, name, wrongs, lambda w, n=name: check(**{n: w}))
     names = wrong(ConfigError, "expected a tuple of 1 strings", "x", 3, (), ("x", "y"), (3,), ("",), {}, [None])
-    yield from each(of, "names", names, lambda w: check(names=w))
+    yield from refuse_all(function, "names", names, lambda w: check(names=w))
     yield row(
-        of,
+        function,
         "names",
         "twice the same",
         lambda: check(f=lambda x, y: x, inputs=(A, A), names=("x", "x")),
@@ -92,18 +95,18 @@ def of_the_checker():
         "different",
     )
 
-    of = "gradcheck.check_gradient"
+    function = "gradcheck.check_gradient"
     total, gradient = lambda x: float((x * x).sum()), lambda x: 2 * x
 
     def scalar(**s):
         return gradcheck.check_gradient(s.pop("f", total), s.pop("gradient", gradient), *s.pop("inputs", (A,)), **s)
 
-    yield from each(of, "f", no_function, lambda w: scalar(f=w))
-    yield from each(of, "gradient", no_function, lambda w: scalar(gradient=w))
-    yield from each(of, "x", inputs, lambda w: scalar(inputs=(w,)))
-    yield row(of, "f", "of an array", lambda: scalar(f=square), ShapeError, "(3,)", "expected one number")
+    yield from refuse_one(function, "f", no_function, lambda w: scalar(f=w))
+    yield from refuse_one(function, "gradient", no_function, lambda w: scalar(gradient=w))
+    yield from refuse_one(function, "x", inputs, lambda w: scalar(inputs=(w,)))
+    yield row(function, "f", "of an array", lambda: scalar(f=square), ShapeError, "(3,)", "expected one number")
     yield row(
-        of,
+        function,
         "gradient",
         "of another shape",
         lambda: scalar(gradient=lambda x: x[1:]),
@@ -112,7 +115,7 @@ def of_the_checker():
         "expected (3,)",
     )
     for name, wrongs in {"directions": COUNTS, "step": POSITIVES, "tolerance": POSITIVES, "seed": SEEDS}.items():
-        yield from each(of, name, wrongs, lambda w, n=name: scalar(**{n: w}))
+        yield from refuse_one(function, name, wrongs, lambda w, n=name: scalar(**{n: w}))
     report = gradcheck.check(square, slope, A, directions=1)
     for name in ("y", 0, None):
         yield row(
@@ -126,25 +129,29 @@ def of_the_checker():
         )
 
 
-def of_the_verification():
+def verification_rows():
     linear = v.CHECKED_MODULES["Linear"]
     problem = linear.draw(np.random.default_rng(0))
     no_oracle = wrong(ConfigError, "expected an oracle", 3, "torch", "autograd", [], {}, v.Oracle)
     for name in ("compare_many", "compare"):
         first = linear if name == "compare_many" else problem
         call = getattr(v, name)
-        yield from each(f"verification.{name}", "oracle", no_oracle, lambda w, c=call, f=first: c(f, w))
-        yield from each(f"verification.{name}", "seed", SEEDS, lambda w, c=call, f=first: c(f, None, w))
-    no_subject = wrong(ConfigError, "expected a", None, 3, "Linear", [], {}, np.ones(2))
-    yield from each("verification.compare_many", "subject", no_subject, lambda w: v.compare_many(w, None))
-    yield from each("verification.compare_many", "trials", COUNTS, lambda w: v.compare_many(linear, None, trials=w))
-    yield from each("verification.compare", "problem", no_subject, lambda w: v.compare(w, None))
-    yield from each("verification.compare", "directions", COUNTS, lambda w: v.compare(problem, None, directions=w))
-    yield from each("verification.compare", "dtype", NAMES, lambda w: v.compare(problem, None, dtype=w))
-    yield from each("verification.get_oracle", "oracle", NAMES, v.get_oracle)
-    of = "verification.model_gradient_problem"
+        yield from refuse_one(f"verification.{name}", "oracle", no_oracle, lambda w, c=call, f=first: c(f, w))
+        yield from refuse_one(f"verification.{name}", "seed", SEEDS, lambda w, c=call, f=first: c(f, None, w))
+    no_module = wrong(ConfigError, "expected a", None, 3, "Linear", [], {}, np.ones(2))
+    yield from refuse_one("verification.compare_many", "module", no_module, lambda w: v.compare_many(w, None))
+    yield from refuse_one(
+        "verification.compare_many", "trials", COUNTS, lambda w: v.compare_many(linear, None, trials=w)
+    )
+    yield from refuse_one("verification.compare", "problem", no_module, lambda w: v.compare(w, None))
+    yield from refuse_one(
+        "verification.compare", "directions", COUNTS, lambda w: v.compare(problem, None, directions=w)
+    )
+    yield from refuse_one("verification.compare", "dtype", NAMES, lambda w: v.compare(problem, None, dtype=w))
+    yield from refuse_one("verification.get_oracle", "oracle", NAMES, v.get_oracle)
+    function = "verification.model_gradient_problem"
     no_model = wrong(ConfigError, "expected a model", None, 3, "vae", X)
-    yield from each(of, "model", no_model, lambda w: v.model_gradient_problem(w, X, Z))
+    yield from refuse_one(function, "model", no_model, lambda w: v.model_gradient_problem(w, X, Z))
     for name, width in {"x": INPUTS, "eps": LATENT}.items():
         wrongs = wrong_rows(
             name,
@@ -158,12 +165,12 @@ def of_the_verification():
         for w in wrongs:
             argument = "eps" if w.label == "of fewer rows" else name
             words = (argument, *w.words[1:])
-            yield from each(
-                of,
+            yield from refuse_one(
+                function,
                 argument,
                 [w._replace(words=words)],
                 lambda w, n=name: v.model_gradient_problem(model(), **{"x": X, "eps": Z, n: w}),
             )
 
 
-ROWS = [*of_the_checker(), *of_the_verification()]
+ROWS = [*checker_rows(), *verification_rows()]

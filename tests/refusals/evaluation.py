@@ -1,7 +1,6 @@
 """Figures of merit and pictures."""
 
 import numpy as np
-from refusals.of_training import NO_MODELS, PLACES, place
 from refusals.table import (
     CLASSES,
     COUNTS,
@@ -13,13 +12,15 @@ from refusals.table import (
     X,
     Y,
     data,
-    each,
     labels,
     model,
+    refuse_all,
+    refuse_one,
     row,
     wrong,
     wrong_rows,
 )  # fmt: skip
+from refusals.training import NO_MODELS, PLACES, place
 
 from scratchvae import datasets, evaluation, plotting, training
 from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
@@ -39,15 +40,15 @@ def numbers(name, axes="(N, D)", bare=("as one row", "of pictures", "of five axe
     ]
 
 
-def of_evaluation():
-    of = "evaluation.classification"
+def evaluation_rows():
+    function = "evaluation.classification"
     semi = lambda: model("SemiSupervisedVAE")  # noqa: E731
     no_classifier = NO_MODELS + wrong(ConfigError, "expected a SemiSupervisedVAE", model(), model("ConditionalVAE"))
-    yield from each(of, "model", no_classifier, lambda v: evaluation.classification(v, X, Y))
-    yield from each(of, "images", data("images", INPUTS), lambda v: evaluation.classification(semi(), v, Y))
-    yield from each(of, "labels", labels(6, CLASSES), lambda v: evaluation.classification(semi(), X, v))
+    yield from refuse_one(function, "model", no_classifier, lambda v: evaluation.classification(v, X, Y))
+    yield from refuse_one(function, "images", data("images", INPUTS), lambda v: evaluation.classification(semi(), v, Y))
+    yield from refuse_one(function, "labels", labels(6, CLASSES), lambda v: evaluation.classification(semi(), X, v))
     yield row(
-        of,
+        function,
         "labels",
         "None",
         lambda: evaluation.classification(semi(), X, None),
@@ -56,17 +57,17 @@ def of_evaluation():
         "expected whole numbers",
     )
 
-    yield from each("evaluation.active_units", "vae", NO_VAES, lambda v: evaluation.active_units(v, X))
-    yield from each(
+    yield from refuse_one("evaluation.active_units", "vae", NO_VAES, lambda v: evaluation.active_units(v, X))
+    yield from refuse_one(
         "evaluation.active_units", "images", data("images", INPUTS), lambda v: evaluation.active_units(model(), v)
     )
 
-    of = "evaluation.imputation_error"
+    function = "evaluation.imputation_error"
     error = lambda **v: evaluation.imputation_error(**{"truth": X, "completed": X, "observed": X > 0.5, **v})  # noqa: E731
     for name in ("truth", "completed"):
-        yield from each(of, name, numbers(name), lambda v, n=name: error(**{n: v}))
+        yield from refuse_one(function, name, numbers(name), lambda v, n=name: error(**{n: v}))
         for said, v in {"of fewer rows": X[1:], "a row": X[0]}.items():
-            yield row(of, name, said, lambda v=v, n=name: error(**{n: v}), ShapeError, str(v.shape), "expected")
+            yield row(function, name, said, lambda v=v, n=name: error(**{n: v}), ShapeError, str(v.shape), "expected")
     masks = wrong_rows(
         "observed",
         ("of numbers", np.ones_like(X), DTypeError, "float64", "expected booleans"),
@@ -76,15 +77,15 @@ def of_evaluation():
         ("of one row", np.ones(4, bool), ShapeError, "(4,)", "expected"),
         ("of all", np.ones(X.shape, bool), ShapeError, "expected some False"),
     )
-    yield from each(of, "observed", masks, lambda v: error(observed=v))
+    yield from refuse_all(function, "observed", masks, lambda v: error(observed=v))
 
-    of, gap = "evaluation.mutual_information_gap", evaluation.mutual_information_gap
+    function, gap = "evaluation.mutual_information_gap", evaluation.mutual_information_gap
     codes = [w for w in data("codes", INPUTS, support=None) if w.label not in ("too narrow", "too wide")]
     codes = [w._replace(words=("codes", "expected") if w.error is ShapeError else ("codes",)) for w in codes]
-    yield from each(of, "codes", codes, lambda v: gap(v, FACTORS))
+    yield from refuse_all(function, "codes", codes, lambda v: gap(v, FACTORS))
     no_factors = wrong(ConfigError, "expected", None, 3, "shape", [1, 2], np.ones(6), {1, 2})
-    yield from each(of, "factors", no_factors, lambda v: gap(X, v))
-    yield row(of, "factors", "none", lambda: gap(X, {}), ShapeError, "expected at least one")
+    yield from refuse_all(function, "factors", no_factors, lambda v: gap(X, v))
+    yield row(function, "factors", "none", lambda: gap(X, {}), ShapeError, "expected at least one")
     factor = wrong_rows(
         "factor 'shape'",
         ("None", None, DTypeError, "None", "expected"),
@@ -96,17 +97,17 @@ def of_evaluation():
         ("NaN", np.full(6, np.nan), RangeError, "NaN"),
         ("the same in all rows", np.ones(6), RangeError, "leave it out"),
     )
-    yield from each(of, "factor 'shape'", factor, lambda v: gap(X, {"shape": v}))
+    yield from refuse_all(function, "factor 'shape'", factor, lambda v: gap(X, {"shape": v}))
     bins = SIZES + wrong(ConfigError, "expected a whole number of at least 2", 0, 1)
-    yield from each(of, "bins", bins, lambda v: gap(X, FACTORS, v))
+    yield from refuse_one(function, "bins", bins, lambda v: gap(X, FACTORS, v))
 
-    of, psnr = "evaluation.psnr", evaluation.psnr
+    function, psnr = "evaluation.psnr", evaluation.psnr
     for name in ("images", "clean"):
         pair = lambda v, n=name: psnr(**{"images": X, "clean": X, n: v})  # noqa: E731
-        yield from each(of, name, numbers(name), pair)
+        yield from refuse_one(function, name, numbers(name), pair)
         for said, v in {"of fewer rows": X[1:], "a row": X[0]}.items():
-            yield row(of, name, said, lambda v=v, p=pair: p(v), ShapeError, str(v.shape), "expected the same")
-    yield from each(of, "peak", POSITIVES, lambda v: psnr(X, X, v))
+            yield row(function, name, said, lambda v=v, p=pair: p(v), ShapeError, str(v.shape), "expected the same")
+    yield from refuse_one(function, "peak", POSITIVES, lambda v: psnr(X, X, v))
 
 
 # --- pictures
@@ -126,12 +127,12 @@ HISTORIES = wrong(ConfigError, "expected a History", None, 3, [], {}, training.H
 CODES = np.random.default_rng(2).standard_normal((6, 2))
 
 
-def drawn(of, name, call):
+def picture_list_rows(function, name, call):
     """Rows for an argument that holds pictures (N, D), among others of D = 4 numbers."""
-    yield from each(of, name, numbers(name, bare=("too narrow", "too wide")), call)
+    yield from refuse_one(function, name, numbers(name, bare=("too narrow", "too wide")), call)
 
 
-def of_pictures():
+def picture_rows():
     P = plotting
     here = (2, 2)
     mosaics = {
@@ -139,20 +140,20 @@ def of_pictures():
         "draw_interpolations": lambda **v: P.draw_interpolations(**{"frames": X, "shape": here, "steps": 3, **v}),
     }
     for name, call in mosaics.items():
-        of, first = f"plotting.{name}", "images" if name == "draw_images" else "frames"
-        yield from drawn(of, first, lambda v, c=call, n=first: c(**{n: v}))
+        function, first = f"plotting.{name}", "images" if name == "draw_images" else "frames"
+        yield from picture_list_rows(function, first, lambda v, c=call, n=first: c(**{n: v}))
         count = "columns" if name == "draw_images" else "steps"
-        yield from each(of, count, COUNTS, lambda v, c=call, n=count: c(**{n: v}))
-        yield from each(of, "shape", SHAPES, lambda v, c=call: c(shape=v))
-        yield from each(of, "value_range", SPANS, lambda v, c=call: c(value_range=v))
-    yield from each("plotting.draw_images", "title", TITLES, lambda v: mosaics["draw_images"](title=v))
+        yield from refuse_one(function, count, COUNTS, lambda v, c=call, n=count: c(**{n: v}))
+        yield from refuse_one(function, "shape", SHAPES, lambda v, c=call: c(shape=v))
+        yield from refuse_one(function, "value_range", SPANS, lambda v, c=call: c(value_range=v))
+    yield from refuse_one("plotting.draw_images", "title", TITLES, lambda v: mosaics["draw_images"](title=v))
 
-    of = "plotting.draw_reconstructions"
+    function = "plotting.draw_reconstructions"
     pair = lambda **v: P.draw_reconstructions(**{"originals": X, "reconstructions": X, "shape": here, **v})  # noqa: E731
     for name in ("originals", "reconstructions"):
-        yield from drawn(of, name, lambda v, n=name: pair(**{n: v}))
+        yield from picture_list_rows(function, name, lambda v, n=name: pair(**{n: v}))
         yield row(
-            of,
+            function,
             "reconstructions",
             f"other than {name}",
             lambda n=name: pair(**{n: X[1:]}),
@@ -160,28 +161,30 @@ def of_pictures():
             "(5, 4)",
             "expected",
         )
-    yield from each(of, "shape", SHAPES, lambda v: pair(shape=v))
-    yield from each(of, "columns", COUNTS, lambda v: pair(columns=v))
+    yield from refuse_one(function, "shape", SHAPES, lambda v: pair(shape=v))
+    yield from refuse_one(function, "columns", COUNTS, lambda v: pair(columns=v))
 
-    of = "plotting.draw_rows"
+    function = "plotting.draw_rows"
     bands = lambda **v: P.draw_rows(**{"sets": (X, X), "shape": here, "columns": 3, "title": "", **v})  # noqa: E731
-    yield from each(of, "sets", wrong(ConfigError, "expected", None, 3, "rows", [], {}, X), lambda v: bands(sets=v))
-    yield from drawn(of, "sets[1]", lambda v: bands(sets=(X, v)))
-    yield row(of, "sets[1]", "of fewer rows", lambda: bands(sets=(X, X[1:])), ShapeError, "(5, 4)", "expected")
+    yield from refuse_all(
+        function, "sets", wrong(ConfigError, "expected", None, 3, "rows", [], {}, X), lambda v: bands(sets=v)
+    )
+    yield from picture_list_rows(function, "sets[1]", lambda v: bands(sets=(X, v)))
+    yield row(function, "sets[1]", "of fewer rows", lambda: bands(sets=(X, X[1:])), ShapeError, "(5, 4)", "expected")
     names = wrong(ConfigError, "expected a name for each", None, 3, "ab", ("a",), ("a", 3), ("a", "b", "c"), {})
-    yield from each(of, "names", names, lambda v: bands(names=v))
-    yield from each(of, "shape", SHAPES, lambda v: bands(shape=v))
-    yield from each(of, "columns", COUNTS, lambda v: bands(columns=v))
-    yield from each(of, "title", TITLES, lambda v: bands(title=v))
-    yield from each(of, "value_range", SPANS, lambda v: bands(value_range=v))
+    yield from refuse_one(function, "names", names, lambda v: bands(names=v))
+    yield from refuse_one(function, "shape", SHAPES, lambda v: bands(shape=v))
+    yield from refuse_one(function, "columns", COUNTS, lambda v: bands(columns=v))
+    yield from refuse_one(function, "title", TITLES, lambda v: bands(title=v))
+    yield from refuse_one(function, "value_range", SPANS, lambda v: bands(value_range=v))
 
-    of = "plotting.draw_traversals"
+    function = "plotting.draw_traversals"
     walks = lambda **v: P.draw_traversals(  # noqa: E731
         **{"frames": X, "shape": here, "names": ["a", "b"], "values": [-1.0, 0.0, 1.0], **v}
     )
-    yield from drawn(of, "frames", lambda v: walks(frames=v))
+    yield from picture_list_rows(function, "frames", lambda v: walks(frames=v))
     names = wrong(ConfigError, "expected a name for each", None, 3, "ab", ["a"], ["a", 3], {})
-    yield from each(of, "names", names, lambda v: walks(names=v))
+    yield from refuse_one(function, "names", names, lambda v: walks(names=v))
     values = wrong_rows(
         "values", ("None", None, DTypeError, "expected"), ("a str", "far", DTypeError, "expected"),
         ("a number", 1.0, ShapeError, "()", "expected"), ("too few", [1.0], ConfigError, "expected"),
@@ -190,53 +193,61 @@ def of_pictures():
     values = [w if w.label != "too few" else w._replace(words=("expected",)) for w in values]
     for w in values:
         argument = "names" if w.label == "too few" else "values"
-        yield from each(of, argument, [w], lambda v: walks(values=v))
-    yield from each(of, "shape", SHAPES, lambda v: walks(shape=v))
-    yield from each(of, "value_range", SPANS, lambda v: walks(value_range=v))
+        yield from refuse_one(function, argument, [w], lambda v: walks(values=v))
+    yield from refuse_one(function, "shape", SHAPES, lambda v: walks(shape=v))
+    yield from refuse_one(function, "value_range", SPANS, lambda v: walks(value_range=v))
 
-    of = "plotting.draw_analogies"
+    function = "plotting.draw_analogies"
     sums = lambda **v: P.draw_analogies(**{"a": X[0], "b": X[1], "c": X, "answers": X, "shape": here, **v})  # noqa: E731
     for name in ("a", "b"):
         ends = wrong_rows(
             name, ("None", None, DTypeError, "expected"), ("a str", "far", DTypeError, "expected"),
             ("rows", X, ShapeError, "(6, 4)", "expected"), ("narrow", X[0, 1:], ShapeError, "(3,)", "expected"),
         )  # fmt: skip
-        yield from each(of, name, ends, lambda v, n=name: sums(**{n: v}))
+        yield from refuse_one(function, name, ends, lambda v, n=name: sums(**{n: v}))
     for name in ("c", "answers"):
-        yield from drawn(of, name, lambda v, n=name: sums(**{n: v}))
+        yield from picture_list_rows(function, name, lambda v, n=name: sums(**{n: v}))
         yield row(
-            of, "answers", f"other than {name}", lambda n=name: sums(**{n: X[1:]}), ShapeError, "(5, 4)", "expected"
+            function,
+            "answers",
+            f"other than {name}",
+            lambda n=name: sums(**{n: X[1:]}),
+            ShapeError,
+            "(5, 4)",
+            "expected",
         )
-    yield from each(of, "shape", SHAPES, lambda v: sums(shape=v))
-    yield from each(of, "value_range", SPANS, lambda v: sums(value_range=v))
+    yield from refuse_one(function, "shape", SHAPES, lambda v: sums(shape=v))
+    yield from refuse_one(function, "value_range", SPANS, lambda v: sums(value_range=v))
 
     no_data = [w for w in numbers("images") if w.error is DTypeError or "without" in w.label]
-    yield from each("plotting.value_range_of", "images", no_data, P.value_range_of)
+    yield from refuse_one("plotting.value_range_of", "images", no_data, P.value_range_of)
     for said, value in {"NaN alone": X * np.nan, "infinite": X * np.inf}.items():
         yield row(
             "plotting.value_range_of", "images", said, lambda v=value: P.value_range_of(v), RangeError, "expected"
         )
 
 
-def of_models_drawn():
+def model_picture_rows():
     P = plotting
-    told = lambda: model("ConditionalVAE")  # noqa: E731
+    conditional = lambda: model("ConditionalVAE")  # noqa: E731
     no_labelled = NO_MODELS + wrong(ConfigError, "expected a ConditionalVAE", model())
-    yield from each("plotting.draw_classes", "model", no_labelled, lambda v: P.draw_classes(v, (2, 2)))
-    yield from each("plotting.draw_classes", "shape", SHAPES, lambda v: P.draw_classes(told(), v))
-    yield from each("plotting.draw_classes", "seed", SEEDS, lambda v: P.draw_classes(told(), None, v))
-    yield from each("plotting.draw_classes", "columns", COUNTS, lambda v: P.draw_classes(told(), None, columns=v))
-    yield from each(
-        "plotting.draw_classes", "value_range", SPANS, lambda v: P.draw_classes(told(), None, value_range=v)
+    yield from refuse_one("plotting.draw_classes", "model", no_labelled, lambda v: P.draw_classes(v, (2, 2)))
+    yield from refuse_one("plotting.draw_classes", "shape", SHAPES, lambda v: P.draw_classes(conditional(), v))
+    yield from refuse_one("plotting.draw_classes", "seed", SEEDS, lambda v: P.draw_classes(conditional(), None, v))
+    yield from refuse_one(
+        "plotting.draw_classes", "columns", COUNTS, lambda v: P.draw_classes(conditional(), None, columns=v)
     )
-    styles = lambda **v: P.draw_class_swaps(**{"model": told(), "images": X, "labels": Y, "shape": (2, 2), **v})  # noqa: E731
-    yield from each("plotting.draw_class_swaps", "model", no_labelled, lambda v: styles(model=v))
-    yield from each("plotting.draw_class_swaps", "images", data("images", INPUTS), lambda v: styles(images=v))
-    yield from each("plotting.draw_class_swaps", "labels", labels(6, CLASSES), lambda v: styles(labels=v))
-    yield from each("plotting.draw_class_swaps", "shape", SHAPES, lambda v: styles(shape=v))
-    yield from each("plotting.draw_class_swaps", "value_range", SPANS, lambda v: styles(value_range=v))
+    yield from refuse_one(
+        "plotting.draw_classes", "value_range", SPANS, lambda v: P.draw_classes(conditional(), None, value_range=v)
+    )
+    styles = lambda **v: P.draw_class_swaps(**{"model": conditional(), "images": X, "labels": Y, "shape": (2, 2), **v})  # noqa: E731
+    yield from refuse_one("plotting.draw_class_swaps", "model", no_labelled, lambda v: styles(model=v))
+    yield from refuse_one("plotting.draw_class_swaps", "images", data("images", INPUTS), lambda v: styles(images=v))
+    yield from refuse_one("plotting.draw_class_swaps", "labels", labels(6, CLASSES), lambda v: styles(labels=v))
+    yield from refuse_one("plotting.draw_class_swaps", "shape", SHAPES, lambda v: styles(shape=v))
+    yield from refuse_one("plotting.draw_class_swaps", "value_range", SPANS, lambda v: styles(value_range=v))
 
-    yield from each("plotting.draw_manifold", "vae", NO_VAES, lambda v: P.draw_manifold(v, (2, 2)))
+    yield from refuse_one("plotting.draw_manifold", "vae", NO_VAES, lambda v: P.draw_manifold(v, (2, 2)))
     yield row(
         "plotting.draw_manifold",
         "vae",
@@ -246,55 +257,55 @@ def of_models_drawn():
         "3",
         "expected",
     )
-    yield from each("plotting.draw_manifold", "shape", SHAPES, lambda v: P.draw_manifold(model(), v))
-    yield from each("plotting.draw_manifold", "side", COUNTS, lambda v: P.draw_manifold(model(), None, v))
-    yield from each(
+    yield from refuse_one("plotting.draw_manifold", "shape", SHAPES, lambda v: P.draw_manifold(model(), v))
+    yield from refuse_one("plotting.draw_manifold", "side", COUNTS, lambda v: P.draw_manifold(model(), None, v))
+    yield from refuse_one(
         "plotting.draw_manifold", "value_range", SPANS, lambda v: P.draw_manifold(model(), None, value_range=v)
     )
 
     codes = [w for w in data("codes", INPUTS, support=None) if w.label not in ("too narrow", "too wide")]
     codes = [w._replace(words=("codes", "expected") if w.error is ShapeError else ("codes",)) for w in codes]
-    yield from each("plotting.draw_codes", "codes", codes, lambda v: P.draw_codes(v, None))
+    yield from refuse_one("plotting.draw_codes", "codes", codes, lambda v: P.draw_codes(v, None))
     names = wrong_rows(
         "labels", ("a number", 3, ShapeError, "()", "expected (6,)"),
         ("too few", Y[1:], ShapeError, "(5,)", "expected (6,)"),
         ("a table", X, ShapeError, "(6, 4)", "expected (6,)"), ("ragged", [[1], [1, 2]], DTypeError, "expected"),
         ("of objects", [None] * 6, DTypeError, "object", "expected"),
     )  # fmt: skip
-    yield from each("plotting.draw_codes", "labels", names, lambda v: P.draw_codes(CODES, v))
+    yield from refuse_one("plotting.draw_codes", "labels", names, lambda v: P.draw_codes(CODES, v))
 
-    yield from each("plotting.draw_latent", "model", NO_MODELS, lambda v: P.draw_latent(v, SPLIT, (2, 2)))
-    yield from each("plotting.draw_latent", "rows", PARTS, lambda v: P.draw_latent(model(), v, (2, 2)))
-    yield from each("plotting.draw_latent", "shape", SHAPES, lambda v: P.draw_latent(model(), SPLIT, v))
+    yield from refuse_one("plotting.draw_latent", "model", NO_MODELS, lambda v: P.draw_latent(v, SPLIT, (2, 2)))
+    yield from refuse_one("plotting.draw_latent", "rows", PARTS, lambda v: P.draw_latent(model(), v, (2, 2)))
+    yield from refuse_one("plotting.draw_latent", "shape", SHAPES, lambda v: P.draw_latent(model(), SPLIT, v))
     walks = lambda **v: P.draw_all_traversals(**{"model": model(), "rows": SPLIT, "shape": (2, 2), **v})  # noqa: E731
-    yield from each("plotting.draw_all_traversals", "model", NO_MODELS, lambda v: walks(model=v))
-    yield from each("plotting.draw_all_traversals", "rows", PARTS, lambda v: walks(rows=v))
-    yield from each("plotting.draw_all_traversals", "shape", SHAPES, lambda v: walks(shape=v))
-    yield from each("plotting.draw_all_traversals", "walks", COUNTS, lambda v: walks(walks=v))
+    yield from refuse_one("plotting.draw_all_traversals", "model", NO_MODELS, lambda v: walks(model=v))
+    yield from refuse_one("plotting.draw_all_traversals", "rows", PARTS, lambda v: walks(rows=v))
+    yield from refuse_one("plotting.draw_all_traversals", "shape", SHAPES, lambda v: walks(shape=v))
+    yield from refuse_one("plotting.draw_all_traversals", "walks", COUNTS, lambda v: walks(walks=v))
     steps = SIZES + wrong(ConfigError, "at least 2", 0, 1)
-    yield from each("plotting.draw_all_traversals", "steps", steps, lambda v: walks(steps=v))
+    yield from refuse_one("plotting.draw_all_traversals", "steps", steps, lambda v: walks(steps=v))
 
     album = lambda **v: P.draw_report(**{"model": model(), "history": training.History(), "data": DATA, **v})  # noqa: E731
-    yield from each("plotting.draw_report", "model", NO_MODELS, lambda v: album(model=v))
-    yield from each("plotting.draw_report", "history", HISTORIES, lambda v: album(history=v))
-    yield from each(
+    yield from refuse_one("plotting.draw_report", "model", NO_MODELS, lambda v: album(model=v))
+    yield from refuse_one("plotting.draw_report", "history", HISTORIES, lambda v: album(history=v))
+    yield from refuse_one(
         "plotting.draw_report",
         "data",
         wrong(ConfigError, "expected a Dataset", None, "digits", X, SPLIT),
         lambda v: album(data=v),
     )
-    yield from each("plotting.draw_report", "seed", SEEDS, lambda v: album(seed=v))
+    yield from refuse_one("plotting.draw_report", "seed", SEEDS, lambda v: album(seed=v))
     unlabelled = DATA._replace(test=datasets.Split(X, None))
     yield row(
         "plotting.draw_report",
         "data",
         "without labels",
-        lambda: album(model=told(), data=unlabelled),
+        lambda: album(model=conditional(), data=unlabelled),
         ConfigError,
         "labels",
         "expected",
     )
-    yield from each("plotting.draw_history", "history", HISTORIES, P.draw_history)
+    yield from refuse_one("plotting.draw_history", "history", HISTORIES, P.draw_history)
     yield row(
         "plotting.draw_history",
         "history",
@@ -305,13 +316,13 @@ def of_models_drawn():
     )
 
     figure = lambda: P.draw_images(X, None, 3)  # noqa: E731
-    yield from each(
+    yield from refuse_one(
         "plotting.save_picture",
         "figure",
         wrong(ConfigError, "expected a figure", None, 3, "picture", X),
         lambda v: P.save_picture(v, place("a.png")),
     )
-    yield from each("plotting.save_picture", "path", PATHS, lambda v: P.save_picture(figure(), v))
+    yield from refuse_one("plotting.save_picture", "path", PATHS, lambda v: P.save_picture(figure(), v))
     for name in ("picture", "picture.jpg", "picture.PNG.txt", ""):
         yield row(
             "plotting.save_picture",
@@ -323,7 +334,7 @@ def of_models_drawn():
             "expected",
         )
     (*places,) = ((said, f"{name}.png", *rest) for said, name, *rest in PLACES if said != "a folder")
-    yield from each(
+    yield from refuse_one(
         "plotting.save_picture",
         "cannot write",
         wrong_rows("cannot write", *places),
@@ -337,4 +348,4 @@ def deep():
     return sv.VAE(INPUTS, 3, ())
 
 
-ROWS = [*of_evaluation(), *of_pictures(), *of_models_drawn()]
+ROWS = [*evaluation_rows(), *picture_rows(), *model_picture_rows()]

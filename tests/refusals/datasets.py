@@ -1,8 +1,8 @@
 """Data sets and their factors, arrays that come home, backends."""
 
 import numpy as np
-from refusals.of_training import place
-from refusals.table import COUNTS, FLAGS, SEEDS, X, each, row, wrong
+from refusals.table import COUNTS, FLAGS, SEEDS, X, refuse_all, refuse_one, row, wrong
+from refusals.training import place
 
 import scratchvae as sv
 from scratchvae import datasets
@@ -14,9 +14,9 @@ NO_NUMBERS = wrong(
 )
 
 
-def of_sets():
+def dataset_rows():
     sources = wrong(DataError, "expected a name, or a path", None, 3, b"digits", ["digits"], {}, X)
-    yield from each("datasets.load", "source", sources, datasets.load)
+    yield from refuse_all("datasets.load", "source", sources, datasets.load)
     for said, name in {"unknown": "digit", "": "", "NUL": "a\0b", "long": "a" * 300, "no array": "cifar-10"}.items():
         yield row("datasets.load", "no data", said, lambda n=name: datasets.load(n), DataError, "expected", "digits")
     for said, name in {"text": "text", "empty.npz": "empty.npz"}.items():
@@ -25,7 +25,7 @@ def of_sets():
         "datasets.load", "folder", "empty", lambda: datasets.load(place("folder")), DataError, "no images", "expected"
     )
     folders = wrong(DataError, "expected a folder", 3, b"here", ["here"], {}, True)
-    yield from each("datasets.load", "folder", folders, lambda v: datasets.load("mnist", v))
+    yield from refuse_all("datasets.load", "folder", folders, lambda v: datasets.load("mnist", v))
     yield row(
         "datasets.load", "folder", "without it", lambda: datasets.load("mnist", place("folder")), DataError, "expected"
     )
@@ -33,7 +33,7 @@ def of_sets():
         missing = lambda n=name: datasets.load(n, place("folder"))  # noqa: E731
         yield row("datasets.load", "folder", f"without {name}", missing, DataError)
     keys = wrong(DataError, "expected", 3, b"a", ["a"], {}, True)
-    yield from each("datasets.load", "key", keys, lambda v: datasets.load(place("arrays.npz"), key=v))
+    yield from refuse_all("datasets.load", "key", keys, lambda v: datasets.load(place("arrays.npz"), key=v))
     yield row(
         "datasets.load",
         "key",
@@ -49,12 +49,12 @@ def of_sets():
     parts = wrong(
         DataError, "expected 'train', 'test' or 'all'", None, "", "valid", "validation", 3, ["train"], {}, b"train"
     )
-    yield from each("datasets.Dataset.part", "part", parts, datasets.load("digits").part)
+    yield from refuse_all("datasets.Dataset.part", "part", parts, datasets.load("digits").part)
 
 
-def of_factors():
-    yield from each("datasets.draw_factors", "count", COUNTS, datasets.draw_factors)
-    yield from each("datasets.draw_factors", "seed", SEEDS, lambda v: datasets.draw_factors(3, v))
+def factor_rows():
+    yield from refuse_one("datasets.draw_factors", "count", COUNTS, datasets.draw_factors)
+    yield from refuse_one("datasets.draw_factors", "seed", SEEDS, lambda v: datasets.draw_factors(3, v))
     yield row(
         "datasets.factor_grid",
         "factors",
@@ -65,12 +65,13 @@ def of_factors():
         "expected",
     )
     for name in GRID:
-        yield from each("datasets.factor_grid", name, NO_NUMBERS, lambda v, n=name: datasets.factor_grid(**{n: v}))
-        yield from each(
+        refuse = refuse_all if name == "shape" else refuse_one
+        yield from refuse("datasets.factor_grid", name, NO_NUMBERS, lambda v, n=name: datasets.factor_grid(**{n: v}))
+        yield from refuse(
             "datasets.render_sprites", "factor", NO_NUMBERS, lambda v, n=name: datasets.render_sprites({**GRID, n: v})
         )
     render = datasets.render_sprites
-    yield from each(
+    yield from refuse_one(
         "datasets.render_sprites",
         "factors",
         wrong(ConfigError, "expected", None, 3, "all", [], {}, {"shape": 1}, X),
@@ -102,7 +103,7 @@ def of_factors():
             "positive",
         )
     sides = wrong(ConfigError, "expected", None, 32, "32", (32,), (1, 2, 3), {}, 3.0)
-    yield from each("datasets.render_sprites", "image_shape", sides, lambda v: render(GRID, v))
+    yield from refuse_all("datasets.render_sprites", "image_shape", sides, lambda v: render(GRID, v))
     for side in (0, -1, 2.0, None, "8", 10**30):
         yield row(
             "datasets.render_sprites",
@@ -112,16 +113,16 @@ def of_factors():
             ConfigError,
             "whole number",
         )
-    yield from each("datasets.render_sprites", "antialias", FLAGS, lambda v: render(GRID, antialias=v))
+    yield from refuse_one("datasets.render_sprites", "antialias", FLAGS, lambda v: render(GRID, antialias=v))
 
 
-def of_backends():
+def backend_rows():
     names = wrong(BackendError, "choose 'numpy'", None, "", "gpu", "Numpy", 3, True, ["numpy"], {}, np, b"numpy", X)
-    yield from each("get_backend", "backend", names, sv.get_backend)
+    yield from refuse_all("get_backend", "backend", names, sv.get_backend)
     strangers = wrong(
         DTypeError, "expected an array of a backend", None, 3, 0.5, "x", [1.0], (1.0,), {}, object(), dict
     )
-    yield from each("to_numpy", "array", strangers, sv.to_numpy)
+    yield from refuse_all("to_numpy", "array", strangers, sv.to_numpy)
 
 
-ROWS = [*of_sets(), *of_factors(), *of_backends()]
+ROWS = [*dataset_rows(), *factor_rows(), *backend_rows()]
