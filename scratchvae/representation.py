@@ -15,9 +15,8 @@ from scratchvae.validation import shorten
 
 WIDTH = 100  # characters of a line
 LINES = 20
-ITEMS = 12  # of a tuple, list or dict
-TEXT = 60  # characters of a tuple, list or dict
-NESTING = 12  # calls inside calls
+ITEMS, TEXT = 12, 60  # items and characters of a tuple, list or dict
+NESTING = 8  # calls inside calls
 
 
 class _Unknown:
@@ -40,16 +39,15 @@ def call_repr(instance: Any) -> str:
 def value_repr(value: Any, indent: int = 0, as_call: bool = False) -> str:
     """`value` as Python code where it is short, and a summary of it in angle brackets where it is not."""
     try:
-        if as_call or getattr(type(value), "__repr__", None) is call_repr:
+        if as_call or _shows_call(value):
             return _call(value, indent) if indent < NESTING else f"{type(value).__name__}(…)"
-        if hasattr(value, "dtype") and getattr(value, "ndim", 0):
+        if hasattr(value, "dtype") and getattr(value, "ndim", False):
             return f"<{value.dtype} array {tuple(value.shape)}>"
         if type(value) in (tuple, list):
             opening, closing = "[]" if type(value) is list else "()"
             items = [(value_repr(item, indent + 1), item) for item in value[:ITEMS]]
-            return (
-                opening + _join(items, len(value)) + ("," if type(value) is tuple and len(value) == 1 else "") + closing
-            )
+            comma = "," * (len(value) == 1 and type(value) is tuple)
+            return opening + _join(items, len(value)) + comma + closing
         if type(value) is dict:
             items = [(f"{key!r}: {value_repr(value[key], indent + 1)}", value[key]) for key in list(value)[:ITEMS]]
             return "{" + _join(items, len(value)) + "}"
@@ -129,7 +127,7 @@ def _join(items: list[tuple[str, Any]], total: int) -> str:
     """The first items, of `total`, that fit in `TEXT` characters; calls count for nothing, as they may fill lines."""
     shown: list[str] = []
     for text, item in items:
-        if sum(map(len, shown)) + len(text) > TEXT and type(item).__repr__ is not call_repr:
+        if sum(map(len, shown)) + len(text) > TEXT and not _shows_call(item):
             break
         shown.append(text)
     return ", ".join([*shown, f"… {total - len(shown)} more"] if len(shown) < total else shown)
@@ -172,12 +170,17 @@ def _values(instance: Any) -> dict[str, Any]:
     return {name: getattr(instance, name, UNKNOWN) for name in _parameters(kind)}
 
 
-def _parameters(kind: type) -> Mapping[str, Any]:
+def _parameters(kind: Any) -> Mapping[str, Any]:
     import inspect
 
     if kind.__init__ is object.__init__:
         return {}
     return {name: p for name, p in inspect.signature(kind.__init__).parameters.items() if name != "self"}
+
+
+def _shows_call(value: Any) -> bool:
+    method: Any = type(value).__repr__
+    return method is call_repr
 
 
 def _same(value: Any, default: Any) -> bool:

@@ -26,6 +26,14 @@ def shorten(text: Any, limit: int = MAX_REPR) -> str:
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
+def join_choices(choices: Sequence[str], limit: int) -> str:
+    """Return the choices between commas, the last ones as "…" if that takes more than `limit` characters."""
+    listed = ", ".join(choices)
+    if len(listed) <= limit:
+        return listed
+    return ", ".join([*listed[: max(0, limit - 2)].split(", ")[:-1], "…"])
+
+
 def short_repr(value: Any) -> str:
     """Return `repr(value)` on one line of at most 60 characters, for an error message."""
     try:
@@ -150,7 +158,7 @@ def check_choice(name: str, value: Any, choices: Sequence[str]) -> str:
     """Return `value`. Raises ConfigError unless it is one of the choices."""
     if not isinstance(value, str) or value not in choices:
         text, hint = f"{name}={short_repr(value)} is unknown; choose one of ", suggestion(value, choices)
-        raise ConfigError(text + shorten(", ".join(choices), MAX_MESSAGE - len(text) - len(hint)) + hint)
+        raise ConfigError(text + join_choices(choices, MAX_MESSAGE - len(text) - len(hint)) + hint)
     return value
 
 

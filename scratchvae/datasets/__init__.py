@@ -21,7 +21,7 @@ from scratchvae.datasets.shapes import SHAPES, render_sprites
 from scratchvae.datasets.sprites import draw_factors, factor_grid, load_sprites
 from scratchvae.datasets.uci import TABLES, load_table
 from scratchvae.errors import ConfigError, DataError
-from scratchvae.validation import MAX_MESSAGE, check_path, short_repr, shorten, suggestion
+from scratchvae.validation import MAX_MESSAGE, check_path, join_choices, short_repr, shorten, suggestion
 
 __all__ = ["NAMES", "SHAPES", "Dataset", "Split", "draw_factors", "factor_grid", "load", "render_sprites"]
 
@@ -77,10 +77,10 @@ def load(source: str | PathLike[str], folder: Folder = None, key: str | None = N
     except MemoryError as error:
         raise DataError(f"{name} does not fit into memory ({error}); take fewer rows, or smaller ones") from None
     except (OSError, ValueError) as error:  # a path that may not be looked at, or that none can have
-        reason = f" ({shorten(getattr(error, 'strerror', None) or error, 30)})"
-    text = f"no data {shorten(name, 40)!r}{reason}: expected "
-    end = f", or a .npy, .npz, .csv or .tsv file or a folder of images{suggestion(name, NAMES)}"
-    raise DataError(text + shorten(", ".join(NAMES), MAX_MESSAGE - len(text) - len(end)) + end)
+        reason = f" ({shorten(getattr(error, 'strerror', None) or error, 25)})"
+    text = f"no data {shorten(name, 90)!r}{reason}: expected "
+    end = f", or a .npy, .npz, .csv or .tsv file, or an image folder{suggestion(name, NAMES)}"
+    raise DataError(text + join_choices(NAMES, MAX_MESSAGE - len(text) - len(end)) + end)
 
 
 def _text(name: str, value: object, what: str) -> str:

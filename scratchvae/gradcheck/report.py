@@ -140,7 +140,7 @@ class Report:
         return sorted(self.arguments, key=lambda argument: argument.verdict == AGREES)[:SHOWN]
 
     def _table(self) -> list[tuple[str, ...]]:
-        rows = [("input", "shape", "error", "verdict")]
+        rows: list[tuple[str, ...]] = [("input", "shape", "error", "verdict")]
         rows += [(shorten(a.name, NAME), str(a.shape), f"{a.error:.1e}", a.verdict) for a in self._shown()]
         hidden = len(self.arguments) - len(rows) + 1
         return [*rows, (f"… {hidden} more", "", "", "")] if hidden else rows

@@ -86,6 +86,9 @@ class History:
     def __repr__(self) -> str:
         return "\n".join([self._caption(), *(table_lines(self._table(), left=0) if self.epochs else [])])
 
+    def __dir__(self) -> list[str]:
+        return sorted(name for name in super().__dir__() if name != "recording")
+
     def _repr_html_(self) -> str:
         return html_table(self._caption(), self._table())
 
