@@ -1,7 +1,8 @@
 # %% [markdown]
-# # Is your backward right?
-# `scratchvae.gradcheck` knows a function, its hand-written backward and their inputs, nothing of this package's layers.
-# Bring yours: `forward(*inputs)` gives an array, `backward(dy, *inputs)` the gradient of ⟨dy, forward⟩ for each input.
+# # Check your layer
+# `scratchvae.gradcheck` needs a function, its hand-written backward and their inputs; it does not depend on the layers
+# of this package. `forward(*inputs)` returns an array, `backward(dy, *inputs)` the gradient of ⟨dy, forward⟩ for each
+# input.
 #
 #     python demos/check_your_layer.py
 
@@ -44,7 +45,7 @@ print(check(forward, backward, x, gain, bias), end="\n\n")
 
 
 # %% [markdown]
-# The mistake that nearly everyone makes at first: s taken for a constant. Training with it goes down all the same.
+# The most common mistake: s is treated as a constant. The training loss falls all the same.
 
 
 # %%
@@ -57,7 +58,7 @@ def careless(dy, x, gain, bias):
 print(check(forward, careless, x, gain, bias), end="\n\n")
 
 # %% [markdown]
-# One wrong number is enough, and is named. And where there is no gradient to compare with, the verdict says that.
+# A single wrong number is found, and the report has its index. Where the function has no gradient, the verdict says so.
 
 
 # %%
@@ -69,5 +70,5 @@ def slip(dy, x, gain, bias):
 
 print(check(forward, slip, x, gain, bias), end="\n\n")
 
-rectifier_at_its_kink = np.array([1.0, 0.0, -2.0])
-print(check(lambda x: np.maximum(x, 0), lambda dy, x: dy * (x > 0), rectifier_at_its_kink))
+x_at_kink = np.array([1.0, 0.0, -2.0])
+print(check(lambda x: np.maximum(x, 0), lambda dy, x: dy * (x > 0), x_at_kink))

@@ -14,9 +14,9 @@
 # - Frey faces: 1965 frames of a film of one face, 28×20. Two latent dimensions, whose plane can be drawn, and 20, each
 #   with 200 hidden units and tanh, as in "Auto-Encoding Variational Bayes" (Kingma and Welling 2013), where the decoder
 #   computes σ as well.
-# - Olivetti: 400 pictures of 40 persons, 32×32 or 64×64. Mirror images double the 320 training pictures to 640. At 32×32
-#   σ begins large: errors have a low cost at first, so the code encodes the largest differences between faces and fills
-#   the prior, and samples look like faces; details follow as σ decreases.
+# - Olivetti: 400 pictures of 40 persons, 32×32 or 64×64. Mirror images double the 320 training pictures to 640. At
+#   32×32 σ begins large: errors have a low cost at first, so the code encodes the largest differences between faces and
+#   fills the prior, and samples look like faces; details follow as σ decreases.
 #
 # The long runs of guides/recorded-figures.md, with real data in $SCRATCHVAE_DATA:
 #

@@ -1,10 +1,9 @@
 # %% [markdown]
-# # The pictures of the README
-# Trains the reference network on the shipped 8×8 digits and on MNIST, once with a latent space of 10 or 20 numbers and
-# once with one of 2, and draws what was learnt into `demos/pictures/`. MNIST is read from $SCRATCHVAE_DATA, or else
-# downloaded.
+# # The pictures of the README and the guides
+# Trains the reference network on the shipped 8×8 digits and on MNIST, with 10 or 20 latent dimensions and with 2, and
+# writes the pictures to `demos/pictures/`. MNIST is read from $SCRATCHVAE_DATA, or else downloaded.
 #
-#     python demos/readme_pictures.py                  all of it, some four minutes on two cores
+#     python demos/readme_pictures.py                  all of it, about four minutes on two cores
 #     python demos/readme_pictures.py --only digits    a few seconds
 
 # %%
@@ -14,13 +13,13 @@ from pathlib import Path
 import scratchvae as sv
 from scratchvae import plotting
 
-HERE = Path(globals().get("__file__", "a notebook")).parent  # which begins in its own folder
+HERE = Path(globals().get("__file__", "a notebook")).parent  # a notebook runs in its own folder
 BATCH = 128
 
 
 # %% [markdown]
-# The same recipe for every model: Adam at 1e-3 falling along a cosine; and for MNIST's grey pixels, a fresh draw of
-# zeros and ones at each step.
+# The same settings for every model: Adam with a learning rate that falls from 1e-3 along a cosine; MNIST's grey pixels
+# are binarized anew at each step.
 
 
 # %%
@@ -32,7 +31,7 @@ def draw(name: str, latent_dim: int, epochs: int, binarize: str | None, out: Pat
     trainer = sv.Trainer(vae, lr=sv.optim.Cosine(1e-3, steps), batch_size=BATCH, binarize=binarize)
     history = trainer.fit(images, epochs, validation=data.test.images, progress=True)
     score = sv.score(vae, data.test.images, binarize=binarize)
-    print(f"{name}, latent {latent_dim}: test ELBO {score.value:.2f} ± {score.standard_error:.2f} nats an image")
+    print(f"{name}, latent {latent_dim}: test ELBO {score.value:.2f} ± {score.standard_error:.2f} nats per image")
     for picture, figure in plotting.draw_report(vae, history, data).items():
         if latent_dim > 2 or picture == "latent":
             plotting.save_picture(figure, out / f"{name}-{latent_dim}-{picture}.png")
@@ -40,9 +39,9 @@ def draw(name: str, latent_dim: int, epochs: int, binarize: str | None, out: Pat
 
 # %%
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Train on digits and MNIST, and draw what was learnt.")
+    parser = argparse.ArgumentParser(description="Train on digits and MNIST, and draw the results.")
     parser.add_argument("--only", choices=["digits", "mnist"])
-    parser.add_argument("--epochs", type=int, help="fewer, to try it out")
+    parser.add_argument("--epochs", type=int, help="fewer, for a quick test")
     parser.add_argument("--out", type=Path, default=HERE / "pictures")
     args = parser.parse_args(arguments)
     for name, latent_dim, epochs, binarize in (
@@ -57,4 +56,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 # %%
 if __name__ == "__main__":
-    main([] if "get_ipython" in globals() else None)  # the words after a notebook's name are not ours
+    main([] if "get_ipython" in globals() else None)  # a notebook's own arguments are not for this parser
