@@ -1,8 +1,7 @@
 """Fused variants of layers, densities, objectives and optimizers: the same results in fewer passes over memory.
 
-On a device each ufunc is a launch of 10 to 20 μs, and on the host a pass over memory: where a backend compiles kernels,
-a model takes the variant of each of its parts, and the arithmetic of a part is one kernel. The mathematics stands in
-the plain classes.
+Each ufunc costs a launch of 10 to 20 μs on a GPU, and a pass over memory on the CPU. On backends with kernels, a model
+replaces each part by its fused variant, whose arithmetic is one kernel. The mathematics is in the plain classes.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from scratchvae.probability import Bernoulli, DiagonalGaussian, GaussianKL, Repa
 
 P = TypeVar("P")
 
-COMPILED: dict[type[Any], type[Any]] = {
+FUSED_VARIANTS: dict[type[Any], type[Any]] = {
     ReLU: FusedReLU,
     Sequential: FusedSequential,
     ConditionalSequential: FusedConditionalSequential,
@@ -42,34 +41,34 @@ COMPILED: dict[type[Any], type[Any]] = {
 }
 
 
-def variants(backend: Backend) -> Mapping[type[Any], type[Any]]:
-    """The fused class of each plain one, on this backend."""
-    return COMPILED if backend.kernels is not None else {}
+def fused_variants(backend: Backend) -> Mapping[type[Any], type[Any]]:
+    """Return the fused variant of each plain class; empty if the backend has no kernels."""
+    return FUSED_VARIANTS if backend.kernels is not None else {}
 
 
 def fused(part: P, backend: Backend) -> P:
-    """The fused variant of `part` on this backend, made from the same `config()`; `part` itself where it has none.
+    """Return the fused variant of `part`, constructed from its `config()`; `part` itself if there is none.
 
-    The modules inside a part are replaced by their variants too. A class of a user's own stands as it is.
+    Modules inside a part are replaced as well. Classes of the user are left as they are.
     """
-    table = variants(backend)
-    return _fused(part, table, backend) if table else part
+    variants = fused_variants(backend)
+    return _fused(part, variants, backend) if variants else part
 
 
 def plain_class(part: P) -> type[P]:
-    """The class that the class of `part` is a fused variant of; its own class where it is none."""
-    return next((plain for plain, variant in COMPILED.items() if variant is type(part)), type(part))
+    """Return the plain class of a fused variant; the class of `part` itself if it is not a fused variant."""
+    return next((plain for plain, variant in FUSED_VARIANTS.items() if variant is type(part)), type(part))
 
 
-def _fused(part: Any, table: Mapping[type[Any], Any], backend: Backend) -> Any:
+def _fused(part: Any, variants: Mapping[type[Any], Any], backend: Backend) -> Any:
     if isinstance(part, tuple | list):
-        return type(part)(_fused(each, table, backend) for each in part)
-    kind = table.get(type(part))
-    if kind is not None:
-        part = kind.from_config({name: _fused(value, table, backend) for name, value in part.config().items()})
+        return type(part)(_fused(item, variants, backend) for item in part)
+    variant = variants.get(type(part))
+    if variant is not None:
+        part = variant.from_config({name: _fused(value, variants, backend) for name, value in part.config().items()})
         part.kernels = backend.kernels
     children = {id(child) for child in part.children().values()} if isinstance(part, Module) else set()
     for name, value in list(vars(part).items()) if children else ():
-        if id(value) in children or (isinstance(value, tuple | list) and any(id(each) in children for each in value)):
-            setattr(part, name, _fused(value, table, backend))
+        if id(value) in children or (isinstance(value, tuple | list) and any(id(item) in children for item in value)):
+            setattr(part, name, _fused(value, variants, backend))
     return part

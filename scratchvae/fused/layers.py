@@ -1,4 +1,4 @@
-"""The rectifier in one pass, and the affine map that leaves its bias to it."""
+"""Fused ReLU, which also adds the bias of the linear layer before it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from scratchvae.layers import ConditionalSequential, Layer, Linear, ReLU, Sequen
 
 
 class FusedReLU(ReLU):
-    """Bias and rectifier in one launch, if they follow each other; the gradient in another."""
+    """ReLU in one launch forward, with the bias of a `Linear` before it, and one backward."""
 
     kernels: Any
 
-    def forward_biased(self, x: Array, bias: Array) -> Array:
+    def forward_with_bias(self, x: Array, bias: Array) -> Array:
         """y = max(x + b, 0) (B, I) from x (B, I) and b (I,)."""
         rows = self.check_inputs(x=x)
         self.y = self._y[:rows]
@@ -32,18 +32,18 @@ class FusedReLU(ReLU):
 
 
 class FusedSequential(Sequential):
-    """Lets a rectifier add the bias of the affine map before it."""
+    """Sequential in which each `FusedReLU` adds the bias of the `Linear` before it."""
 
     kernels: Any
 
     def forward(self, x: Array) -> Array:
         """y (B, O) from x (B, I)."""
         self.check_inputs(x=x)
-        return chain(self.layers, x)
+        return forward_chain(self.layers, x)
 
 
 class FusedConditionalSequential(ConditionalSequential):
-    """The same, after a first layer that is given a class."""
+    """ConditionalSequential in which each `FusedReLU` adds the bias of the `Linear` before it."""
 
     kernels: Any
 
@@ -51,18 +51,18 @@ class FusedConditionalSequential(ConditionalSequential):
         """y (B, O) from x (B, I) and targets (B, K), or (K·B, O)."""
         self.check_inputs(x=x)
         first, *others = self.layers
-        return chain(others, first.forward(x, targets))
+        return forward_chain(others, first.forward(x, targets))
 
 
-def chain(layers: Sequence[Layer], x: Array) -> Array:
-    """x through the layers, first to last, each bias that a rectifier follows added by the rectifier."""
-    following = dict(pairwise(layers))
-    rest = iter(layers)
-    for layer in rest:
-        after = following.get(layer)
-        if type(layer) is Linear and isinstance(after, FusedReLU):
-            x = after.forward_biased(layer.matmul(x), layer.b)
-            next(rest)
+def forward_chain(layers: Sequence[Layer], x: Array) -> Array:
+    """Return y of a chain of layers; a `FusedReLU` after a `Linear` adds the bias of that layer."""
+    next_layer = dict(pairwise(layers))
+    remaining = iter(layers)
+    for layer in remaining:
+        activation = next_layer.get(layer)
+        if type(layer) is Linear and isinstance(activation, FusedReLU):
+            x = activation.forward_with_bias(layer.matmul(x), layer.b)
+            next(remaining)
         else:
             x = layer.forward(x)
     return x

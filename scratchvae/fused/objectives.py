@@ -1,4 +1,4 @@
-"""The value of each row in one launch, and the sums of an epoch in another."""
+"""The fused ELBO: the value of each row in one launch, and the sums of an epoch in another."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from scratchvae.objectives import ELBO, ELBOTerms
 
 
 class FusedELBO(ELBO):
-    """The ELBO with its value in one launch; sums have a number a row, so that no sum has to wait for its batch."""
+    """The ELBO with its value in one launch. Sums over batches have one number per row, so no reduction is needed."""
 
     kernels: Any
 
-    def add_kl(self, log_likelihood: Array, charged: Array, value: Array) -> None:
-        """ℓ − w β KL into `value` (B,)."""
-        launch(self.kernels, source.ELBO, log_likelihood, charged, self.factor, value)
+    def add_kl(self, log_likelihood: Array, penalized_kl: Array, value: Array) -> None:
+        """Write ℓ − w β KL into `value` (B,)."""
+        launch(self.kernels, source.ELBO, log_likelihood, penalized_kl, self.factor, value)
 
     def zeros(self, rows: int) -> ELBOTerms:
-        """Room for sums over batches of up to `rows` rows, a number a row."""
+        """Allocate zeros for sums over batches of up to `rows` rows, one number per row."""
         return ELBOTerms(*(self.xp.zeros((rows,), self._wide) for _ in ELBOTerms._fields))
 
     def accumulate(self, terms: ELBOTerms, sums: ELBOTerms) -> None:
-        """Add each of the terms to the `sums` that `zeros` made."""
+        """Add each of the terms to the `sums` allocated by `zeros`."""
         launch(self.kernels, source.ACCUMULATE_TERMS, *terms, *(column[: len(terms.value)] for column in sums))

@@ -1,4 +1,4 @@
-"""Adam: the whole update in one launch."""
+"""Fused Adam and AdamW: the whole update in one launch."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class FusedAdam(Adam):
         self.update(dtheta, decay=1.0)
 
     def update(self, dtheta: Array, decay: float) -> None:
-        """θ ← decay · θ, and Adam's step from dθ."""
+        """Multiply θ by `decay`, then make Adam's update from dθ."""
         lr = self.learning_rate(dtheta)
         self.t += 1
         c1, c2 = self.corrections()
-        numbers = self.beta1, self.beta2, c2 * self.eps, lr * c2 / c1, decay
-        launch(self.kernels, ADAM, dtheta, *numbers, self.theta, self.m, self.v)
+        scalars = self.beta1, self.beta2, c2 * self.eps, lr * c2 / c1, decay
+        launch(self.kernels, ADAM, dtheta, *scalars, self.theta, self.m, self.v)
 
 
 class FusedAdamW(AdamW, FusedAdam):

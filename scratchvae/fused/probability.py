@@ -1,4 +1,4 @@
-"""The draw, the KL and the Bernoulli likelihood: one launch forward and one back."""
+"""Fused reparameterization, Gaussian KL and Bernoulli likelihood: one launch forward and one backward."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from scratchvae.probability import Bernoulli, DiagonalGaussian, GaussianKL, Repa
 
 
 class FusedReparameterize(Reparameterize):
-    """z and σ at once; dμ and dlog σ² at once."""
+    """Reparameterization with z and σ in one launch, dμ and dlog σ² in another."""
 
     kernels: Any
 
@@ -42,12 +42,12 @@ class FusedReparameterize(Reparameterize):
 
 
 class FusedDiagonalGaussian(DiagonalGaussian):
-    """Takes μ and log σ² as views of h, and writes both gradients where dh has them, that of the KL included."""
+    """DiagonalGaussian with μ and log σ² as views of h; one launch writes dh, with the gradients of the KL added."""
 
     kernels: Any
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Room for dh besides."""
+        """Allocate dh and the buffers of the plain class."""
         super().allocate(buffers)
         self._dh = buffers.matrix(self.input_width)
 
@@ -65,7 +65,7 @@ class FusedDiagonalGaussian(DiagonalGaussian):
         return self.mu, self.logvar
 
     def backward(self, dz: Array, dlog_q: Array | None = None, dparameters: tuple[Array, Array] | None = None) -> Array:
-        """dh (B, 2Z) from dz (B, Z), dlog_q (B,) and dparameters, those of mu and logvar (B, Z)."""
+        """dh (B, 2Z) from dz (B, Z), dlog_q (B,) and dparameters, the gradients of mu and logvar (B, Z)."""
         self.reparameterize.check_gradients(dz=dz)
         dh, latent, sigma = self._dh[: len(dz)], self.input_width // 2, self.reparameterize.sigma
         dmu, dlogvar = dh[:, :latent], dh[:, latent:]
@@ -77,7 +77,7 @@ class FusedDiagonalGaussian(DiagonalGaussian):
 
 
 class FusedGaussianKL(GaussianKL):
-    """Keeps mu and logvar, and finds σ² − 1 again on the way back: that costs a device less than to store it."""
+    """Gaussian KL that recomputes σ² − 1 in backward, which is cheaper on a GPU than to store it."""
 
     kernels: Any
 
@@ -96,25 +96,25 @@ class FusedGaussianKL(GaussianKL):
         return per_dimension
 
     def accumulate(self, sums: Array) -> None:
-        """Add to sums (B, Z) the KL of each row and dimension of the last forward."""
+        """Add the KL of each row and dimension of the last forward to sums (B, Z)."""
         self.check_sums(sums)
         launch(self.kernels, GAUSSIAN_KL_ACCUMULATE, self.mu, self.logvar, sums)
 
     def backward(self, dkl: Array) -> tuple[Array, Array]:
         """dmu and dlogvar (B, Z) from dkl: (B,), or (B, Z) with respect to `per_dimension`."""
-        slope, rows = self.check_slope(dkl), self._rows
+        dkl, rows = self.check_dkl(dkl), self._rows
         dmu, dlogvar = self._dmu[:rows], self._dlogvar[:rows]
-        launch(self.kernels, GAUSSIAN_KL_GRADIENT, self.mu, self.logvar, slope, dmu, dlogvar)
+        launch(self.kernels, GAUSSIAN_KL_GRADIENT, self.mu, self.logvar, dkl, dmu, dlogvar)
         return dmu, dlogvar
 
 
 class FusedBernoulli(Bernoulli):
-    """Keeps t and x, and takes the exponential anew on the way back."""
+    """Bernoulli likelihood that recomputes the exponential in backward."""
 
     kernels: Any
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Room for the sums and the gradients alone."""
+        """Allocate the sums and the gradients."""
         self._log_likelihood = buffers.column()
         self._dlogits = buffers.matrix(self.input_width)
         self._dx = buffers.matrix(self.input_width)

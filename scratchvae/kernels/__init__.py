@@ -1,4 +1,4 @@
-"""The few numerics that take several elementwise steps at once, written over any array module `xp`.
+"""Elementwise functions in several steps that are numerically safe, over any array module `xp`.
 
-Each writes into `out` and allocates nothing. A device may bring a fused twin of the same signature.
+Each function writes into its output arguments and allocates nothing.
 """

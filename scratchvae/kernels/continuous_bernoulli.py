@@ -10,18 +10,19 @@ from scratchvae.kernels.polynomial import horner
 # The density on [0, 1] is exp(x t) over its integral, exp(x t − A(t)) with A(t) = log((exp(t) − 1)/t). With a = |t|,
 # g = (1 − exp(−a))/a, which lies in (0, 1], and h = [t ≥ 0]:
 #   A(t) = h t + log g                        →  log p = (x − h) t − log g
-# so that nothing overflows, and with expm1 nothing cancels in g as a becomes small. The mean is A′(t), and A(t) − ½ t
-# is an even function of t:
+# so nothing overflows, and with expm1 nothing cancels in g for small a. The mean is A′(t), and A(t) − ½ t is an even
+# function of t:
 #   E x = ½ + t r(a),   r(a) = (1/g − 1 − ½ a) / a²
-# where the numerator is a²/12 − …, lost in the rounding of 1/g for small a. But y/(exp(y) − 1) = Σ_k B_k yᵏ/k! with the
-# Bernoulli numbers B_k, and 1/g is that at y = −a: its first terms are 1 and ½ a, and the others are even,
+# where the numerator is a²/12 − …, smaller than the rounding error of 1/g for small a. r then comes from a series: with
+# the Bernoulli numbers B_k, y/(exp(y) − 1) = Σ_k B_k yᵏ/k!, which is 1/g at y = −a. Its first terms are 1 and ½ a, and
+# all others are even,
 #   r(a) = Σ_{k ≥ 1} B_2k a^(2k−2)/(2k)! = 1/12 − a²/720 + a⁴/30240 − …
-# Each term is about (a/2π)² of the one before: below a = ¼ six leave out less than 2e-17 of the sum.
+# Each term is about (a/2π)² times the one before: for a < ¼, six terms leave out less than 2e-17 of the sum.
 
-CUT = 0.25
-TINY = 1e-30  # in place of a below it, where g is 1 to the last digit: 0/0 never appears
+SERIES_BELOW = 0.25  # a below which r is computed by the series
+TINY = 1e-30  # lower bound of a, at which g is 1 to the last digit: avoids 0/0
 
-_SERIES = (  # of a¹⁰ first
+_SERIES = (  # coefficients, that of a¹⁰ first
     -691.0 / 1307674368000.0,
     1.0 / 47900160.0,
     -1.0 / 1209600.0,
@@ -32,29 +33,29 @@ _SERIES = (  # of a¹⁰ first
 
 
 class Scratch(NamedTuple):
-    """Three arrays to compute in, of the shape of t."""
+    """Three work arrays of the shape of t."""
 
     a: Array
     b: Array
     c: Array
 
 
-def continuous_bernoulli(xp: Any, t: Array, x: Array, log_p: Array, slope: Array, scratch: Scratch) -> None:
-    """log p(x | t) into `log_p`, and its slope ∂/∂t = x − E x into `slope`."""
+def continuous_bernoulli(xp: Any, t: Array, x: Array, log_p: Array, derivative: Array, scratch: Scratch) -> None:
+    """Write log p(x | t) into `log_p`, and ∂/∂t = x − E x into `derivative`."""
     h = scratch.b
     xp.greater_equal(t, 0.0, out=h)
     xp.subtract(x, h, out=log_p)
     log_p *= t
-    log_g = _curvature(xp, t, slope, scratch)
+    log_g = _write_r(xp, t, derivative, scratch)
     log_p -= log_g
-    slope *= t
-    slope += 0.5
-    xp.subtract(x, slope, out=slope)
+    derivative *= t
+    derivative += 0.5
+    xp.subtract(x, derivative, out=derivative)
 
 
 def continuous_bernoulli_mean(xp: Any, t: Array, out: Array, scratch: Scratch) -> Array:
-    """E x = ½ + t r(|t|)."""
-    _curvature(xp, t, out, scratch)
+    """Write E x = ½ + t r(|t|) into `out`, and return it."""
+    _write_r(xp, t, out, scratch)
     out *= t
     out += 0.5
     return out
@@ -62,7 +63,7 @@ def continuous_bernoulli_mean(xp: Any, t: Array, out: Array, scratch: Scratch) -
 
 # With y = log(1 + u (exp(−a) − 1))/(−a) and h = [t ≥ 0], x = h + (2h − 1)(−y)
 def continuous_bernoulli_draw(xp: Any, t: Array, u: Array, out: Array, scratch: Scratch) -> Array:
-    """x, drawn by u uniform on [0, 1); within [0, 1]."""
+    """Write a draw x in [0, 1] into `out`, from u uniform on [0, 1), and return it."""
     a, y, h = scratch
     xp.abs(t, out=a)
     xp.maximum(a, TINY, out=a)
@@ -81,8 +82,8 @@ def continuous_bernoulli_draw(xp: Any, t: Array, u: Array, out: Array, scratch: 
     return out
 
 
-def _curvature(xp: Any, t: Array, r: Array, scratch: Scratch) -> Array:
-    """r(|t|) into `r`; log g is returned, in the second array of `scratch`."""
+def _write_r(xp: Any, t: Array, r: Array, scratch: Scratch) -> Array:
+    """Write r(|t|) into `r`, and return log g, in the second array of `scratch`."""
     a, g, b = scratch
     xp.abs(t, out=a)
     xp.maximum(a, TINY, out=a)
@@ -91,22 +92,22 @@ def _curvature(xp: Any, t: Array, r: Array, scratch: Scratch) -> Array:
     g /= a
     xp.negative(g, out=g)
 
-    # both ways are gone at every a, moved to where each holds, and counted where each belongs: nothing overflows
+    # Without branches: both formulas are evaluated for every a, clamped to its own range, and masked by it.
     xp.reciprocal(g, out=r)
     r -= 1.0
     xp.multiply(a, 0.5, out=b)
     r -= b
-    xp.maximum(a, CUT, out=b)
+    xp.maximum(a, SERIES_BELOW, out=b)
     r /= b
     r /= b
-    xp.greater_equal(a, CUT, out=b)
+    xp.greater_equal(a, SERIES_BELOW, out=b)
     r *= b
 
     square, series = b, a
-    xp.minimum(a, CUT, out=square)
+    xp.minimum(a, SERIES_BELOW, out=square)
     square *= square
     horner(xp, _SERIES, square, out=series)
-    xp.less(square, CUT * CUT, out=square)
+    xp.less(square, SERIES_BELOW * SERIES_BELOW, out=square)
     series *= square
     r += series
 

@@ -1,4 +1,4 @@
-"""The logistic sigmoid and softplus, safe at any argument."""
+"""The logistic sigmoid and softplus, without overflow for any argument."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import numpy as np
 from scratchvae.backend import Array
 
 
-@np.errstate(over="ignore")  # exp(−t) may become infinite, and its reciprocal is then the 0 that is meant
+@np.errstate(over="ignore")  # exp(−t) may overflow to infinity; its reciprocal is then 0, as it should be
 def sigmoid(xp: Any, t: Array, out: Array) -> Array:
-    """σ(t) = 1 / (1 + exp(−t)), to a few units in the last place down to t = −87 (float64: −708), and 0 below."""
+    """Write σ(t) = 1 / (1 + exp(−t)) into `out`, and return it.
+
+    It is exact to a few units in the last place down to t = −87 (float64: −708), and 0 below.
+    """
     xp.negative(t, out=out)
     xp.exp(out, out=out)
     out += 1.0
@@ -20,9 +23,9 @@ def sigmoid(xp: Any, t: Array, out: Array) -> Array:
 
 
 # log(1 + exp(t)) = max(t, 0) + log(1 + exp(−|t|)), where the exponential is at most 1
-# and max(t, 0) = ½ (t + |t|), to the last bit: doubling and halving are exact.
+# and max(t, 0) = ½ (t + |t|) exactly, because doubling and halving are exact.
 def softplus(xp: Any, t: Array, out: Array, scratch: Array) -> Array:
-    """log(1 + exp(t)), for |t| up to half of the largest number there is."""
+    """Write log(1 + exp(t)) into `out`, and return it; |t| may be up to half of the dtype's largest number."""
     xp.abs(t, out=out)
     xp.add(t, out, out=scratch)
     scratch *= 0.5

@@ -1,4 +1,4 @@
-"""What is missing, marked by NaN: told apart from what is there, without a mask of another dtype or a branch."""
+"""Missing values, marked by NaN: their mask and their replacement by 0, without branches or boolean arrays."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any
 from scratchvae.backend import Array
 
 
-# fmax and fmin answer with their other argument where one is NaN. For a finite x, x − x is 0, and NaN stays NaN:
+# fmax and fmin return the other argument if one is NaN. For a finite x, x − x is 0, and NaN stays NaN:
 #   fmax(x − x, −1) + 1 = 1 or 0
-# Comparing x with itself would say as much, in booleans, which NumPy has to turn into numbers in a room of its own.
+# x == x would need a boolean array, and a temporary array to convert it to numbers.
 def observed_mask(xp: Any, x: Array, out: Array) -> Array:
-    """1 where x holds a finite number, 0 where it holds NaN."""
+    """Write 1 into `out` where x is finite and 0 where it is NaN, and return it."""
     xp.subtract(x, x, out=out)
     xp.fmax(out, -1.0, out=out)
     out += 1.0
     return out
 
 
-#   fmax(x, 0) + fmin(x, 0) = x where x is a number, for one of the two is 0, and 0 + 0 where it is NaN
+# fmax(x, 0) + fmin(x, 0) is x where x is a number, since one of the two is 0, and 0 + 0 where x is NaN.
 def nan_to_zero(xp: Any, x: Array, out: Array, scratch: Array) -> Array:
-    """x where it holds a number, 0 where it holds NaN."""
+    """Write x into `out` where it is a number and 0 where it is NaN, and return it."""
     xp.fmax(x, 0.0, out=out)
     xp.fmin(x, 0.0, out=scratch)
     out += scratch

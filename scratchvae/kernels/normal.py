@@ -1,11 +1,11 @@
-"""The density φ and the CDF Φ of the standard normal, safe at any argument.
+"""The density φ and the CDF Φ of the standard normal, accurate for any argument.
 
 NumPy has no error function. With Mills' ratio M(a) = (1 − Φ(a)) / φ(a), a smooth decreasing function of a ≥ 0,
 
     1 − Φ(a) = φ(a) M(a),      M(a) ≈ P(a) / Q(a),   degrees 9 and 10.
 
-P and Q were fitted to M on [0, 40] at 60 digits, in the relative sense: they are off by at most 5.5e-17. All their
-coefficients are positive, so nothing cancels in the sums. Beyond 40, φ is 0 in double precision.
+P and Q were fitted to M on [0, 40] with 60 digits; the relative error is at most 5.5e-17. All coefficients are
+positive, so nothing cancels in the sums. Beyond 40, φ is 0 in double precision.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 from scratchvae.backend import Array
 from scratchvae.kernels.polynomial import horner
 
-_FARTHEST = 40.0
+_MAX_ABS = 40.0  # φ is 0 in double precision beyond it
 
-_P = (  # of a⁹ first
+_P = (  # coefficients, that of a⁹ first
     3.4954292594722372524e-6,
     9.3878605030890729139e-5,
     1.2347781827105229193e-3,
@@ -30,7 +30,7 @@ _P = (  # of a⁹ first
     1.9435958895182726414,
     1.2533141373155001855,
 )
-_Q = (  # of a¹⁰ first
+_Q = (  # coefficients, that of a¹⁰ first
     3.4954292594817145953e-6,
     9.3878605028903172189e-5,
     1.2382736121576631209e-3,
@@ -46,9 +46,9 @@ _Q = (  # of a¹⁰ first
 
 
 def normal_pdf(xp: Any, x: Array, out: Array) -> Array:
-    """φ(x) = exp(−x²/2) / √(2π)."""
+    """Write φ(x) = exp(−x²/2) / √(2π) into `out`, and return it."""
     xp.abs(x, out=out)
-    xp.minimum(out, _FARTHEST, out=out)
+    xp.minimum(out, _MAX_ABS, out=out)
     out *= out
     out *= -0.5
     xp.exp(out, out=out)
@@ -57,10 +57,10 @@ def normal_pdf(xp: Any, x: Array, out: Array) -> Array:
 
 
 def normal_cdf(xp: Any, x: Array, out: Array, scratch: tuple[Array, Array]) -> Array:
-    """Φ(x) = |[x ≥ 0] − φ(a) M(a)| with a = |x|: the tail is never found as a difference from 1."""
+    """Write Φ(x) = |[x ≥ 0] − φ(a) M(a)|, a = |x|, into `out`, and return it; the tail never cancels against 1."""
     a, q = scratch
     xp.abs(x, out=a)
-    xp.minimum(a, _FARTHEST, out=a)
+    xp.minimum(a, _MAX_ABS, out=a)
     horner(xp, _P, a, out=out)
     horner(xp, _Q, a, out=q)
     out /= q

@@ -69,14 +69,14 @@ class GaussianKL(Module):
     # ∂KL/∂ℓ = ½ (σ² − 1)            →  dℓ = dkl · ½ (σ² − 1)
     def backward(self, dkl: Array) -> tuple[Array, Array]:
         """dmu and dlogvar (B, Z) from dkl: (B,), or (B, Z) with respect to `per_dimension`."""
-        slope, rows = self.check_slope(dkl), self._rows
+        slope, rows = self.check_dkl(dkl), self._rows
         dmu, dlogvar = self._dmu[:rows], self._dlogvar[:rows]
         self.xp.multiply(self.mu, slope, out=dmu)
         self.xp.multiply(self.excess, slope, out=dlogvar)
         dlogvar *= 0.5
         return dmu, dlogvar
 
-    def check_slope(self, dkl: Array) -> Array:
+    def check_dkl(self, dkl: Array) -> Array:
         """dkl as (B, 1) or (B, Z), once it is known to fit. Raises DeviceError, DTypeError or ShapeError."""
         if getattr(dkl, "ndim", 1) == 2 and self._rows:
             self.check_width(self.input_width, dkl=dkl)

@@ -13,7 +13,7 @@ from strategies import batches, normal, seeds, uniform, widths
 import scratchvae as sv
 from scratchvae.backend import NUMPY, to_numpy
 from scratchvae.errors import ConfigError, DTypeError, ShapeError
-from scratchvae.fused import COMPILED, fused, plain_class, variants
+from scratchvae.fused import FUSED_VARIANTS, fused, fused_variants, plain_class
 from scratchvae.layers import (
     ConditionalLinear,
     ConditionalSequential,
@@ -59,7 +59,7 @@ def both(elsewhere, make, width, rows, dtype):
         piece = fused(make(), backend)
         piece.bind(BatchBuffers(backend, dtype, rows + 2), () if width is None else (width,))
         pieces.append(piece)
-    assert type(pieces[1]) is COMPILED.get(type(pieces[0]), type(pieces[0]))
+    assert type(pieces[1]) is FUSED_VARIANTS.get(type(pieces[0]), type(pieces[0]))
     return pieces
 
 
@@ -210,7 +210,7 @@ def test_the_rectifier_with_and_without_a_bias_before_it(elsewhere, seed, rows, 
     bias = normal(seed, width)
     for ours, plain in (
         (device.forward(x_device), host.forward(x)),
-        (device.forward_biased(x_device, elsewhere.upload(bias)), host.forward(x + bias)),
+        (device.forward_with_bias(x_device, elsewhere.upload(bias)), host.forward(x + bias)),
     ):
         agree(ours, plain, "float64")
         agree(device.backward(dy_device), host.backward(dy), "float64")
@@ -267,7 +267,7 @@ def test_a_chain_of_any_layers_and_its_gradients(elsewhere, chain, dtype):
     (host, grads), (device, grads_device) = (
         weighted(fused(Sequential(*CHAINS[chain]()), backend), backend, 5, dtype) for backend in (NUMPY, elsewhere)
     )
-    assert type(device) is COMPILED[Sequential] and type(host) is Sequential
+    assert type(device) is FUSED_VARIANTS[Sequential] and type(host) is Sequential
     for seed, rows in ((0, 5), (1, 2), (2, 7)):  # fewer, and more than there was room for
         x, dy = normal(seed, rows, 4).astype(dtype), normal(seed + 9, rows, 4).astype(dtype)
         rough = {"rtol": 100 * ROUNDING[dtype], "atol": 100 * ROUNDING[dtype]}
@@ -285,7 +285,7 @@ def test_a_chain_that_is_given_a_class_or_every_one(elsewhere, labelled, dtype):
     (host, grads), (device, grads_device) = (
         weighted(fused(make(), backend), backend, 15, dtype) for backend in (NUMPY, elsewhere)
     )
-    assert type(device) is COMPILED[ConditionalSequential] and type(host) is ConditionalSequential
+    assert type(device) is FUSED_VARIANTS[ConditionalSequential] and type(host) is ConditionalSequential
     x, targets = normal(0, 5, 4).astype(dtype), np.eye(3, dtype=dtype)[[0, 2, 1, 1, 0]]
     told = (targets,) if labelled else ()
     y, y_device = host.forward(x, *told), device.forward(elsewhere.upload(x), *map(elsewhere.upload, told))
@@ -300,7 +300,7 @@ def test_no_kernel_hides_a_nan(elsewhere):
     x = np.array([[np.nan, 1.0]])
     host, device = both(elsewhere, ReLU, 2, 1, "float64")
     given = elsewhere.upload(x)
-    for y in (device.forward(given), device.forward_biased(given, elsewhere.upload(np.zeros(2)))):
+    for y in (device.forward(given), device.forward_with_bias(given, elsewhere.upload(np.zeros(2)))):
         assert np.isnan(to_numpy(y)).tolist() == np.isnan(host.forward(x)).tolist() == [[True, False]]
     for kind in (Bernoulli, GaussianKL):
         _, device = both(elsewhere, kind, 2, 1, "float64")
@@ -341,7 +341,7 @@ def test_the_objective_its_terms_and_their_sums(elsewhere, beta, free_bits):
 )
 def test_an_optimizer_and_what_it_remembers(elsewhere, make, dtype):
     host, device = fused(make(), NUMPY), fused(make(), elsewhere)
-    assert type(device) is COMPILED[type(host)] and device.config().keys() == host.config().keys()
+    assert type(device) is FUSED_VARIANTS[type(host)] and device.config().keys() == host.config().keys()
     theta = normal(0, 70).astype(dtype)
     theta_device = elsewhere.upload(theta)
     host.bind(np, theta)
@@ -364,9 +364,9 @@ CHECKED = {  # above, each against its plain class
 
 
 def test_every_variant_is_one_of_its_own_kind_and_is_held_against_it_here():
-    assert all(issubclass(variant, plain) for plain, variant in COMPILED.items())
-    assert COMPILED.keys() == CHECKED
-    assert len(set(COMPILED.values())) == len(COMPILED)
+    assert all(issubclass(variant, plain) for plain, variant in FUSED_VARIANTS.items())
+    assert FUSED_VARIANTS.keys() == CHECKED
+    assert len(set(FUSED_VARIANTS.values())) == len(FUSED_VARIANTS)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -474,8 +474,8 @@ def test_a_sequential_is_made_anew_of_its_layers_and_a_layer_of_ones_own_stays_i
     linear, own, relu = Linear(4, 4, "he_normal", seed=7), Own(), ReLU()
     plain = Sequential(linear, relu, own)
     made = fused(plain, elsewhere)
-    assert type(made) is COMPILED[Sequential] and made is not plain and made.kernels is elsewhere.kernels
-    assert [type(layer) for layer in made.layers] == [Linear, COMPILED[ReLU], Own]
+    assert type(made) is FUSED_VARIANTS[Sequential] and made is not plain and made.kernels is elsewhere.kernels
+    assert [type(layer) for layer in made.layers] == [Linear, FUSED_VARIANTS[ReLU], Own]
     assert made.layers[0] is linear and made.layers[2] is own  # which have no variant
     assert made.layers[1].kernels is elsewhere.kernels
     assert type(plain) is Sequential and plain.layers == (linear, relu, own)  # is left as it was
@@ -486,7 +486,7 @@ def test_a_sequential_is_made_anew_of_its_layers_and_a_layer_of_ones_own_stays_i
 def test_settings_go_over_to_the_variant(elsewhere):
     for plain in (ELBO(3.0, 0.2), Adam(Cosine(0.1, 5), 0.8, 0.99, 1e-3), AdamW(0.2, weight_decay=0.3)):
         made = fused(plain, elsewhere)
-        assert type(made) is COMPILED[type(plain)] and made.config() == plain.config()
+        assert type(made) is FUSED_VARIANTS[type(plain)] and made.config() == plain.config()
         assert made.kernels is elsewhere.kernels
         assert plain_class(made) is type(plain) is plain_class(plain)
 
@@ -519,18 +519,18 @@ def test_what_is_inside_a_part_of_ones_own_is_replaced_there(elsewhere):
     part = Pair([Sequential(Linear(4, 4, seed=1), ReLU()), Linear(4, 4, seed=2)], ReLU())
     made = fused(part, elsewhere)
     assert made is part  # a class of a user's own stands as it is
-    assert type(part.after) is COMPILED[ReLU]
-    assert [type(layer) for layer in part.layers] == [COMPILED[Sequential], Linear]
+    assert type(part.after) is FUSED_VARIANTS[ReLU]
+    assert [type(layer) for layer in part.layers] == [FUSED_VARIANTS[Sequential], Linear]
     for wrapped, inside in (
         (NaNToZero(Sequential(Linear(4, 4), ReLU())), Sequential),
         (MaskedLikelihood(Bernoulli()), Bernoulli),
     ):
-        assert type(fused(wrapped, elsewhere).inner) is COMPILED[inside]
+        assert type(fused(wrapped, elsewhere).inner) is FUSED_VARIANTS[inside]
     posterior = fused(DiagonalGaussian(), elsewhere)
-    assert type(posterior.reparameterize) is COMPILED[Reparameterize]
+    assert type(posterior.reparameterize) is FUSED_VARIANTS[Reparameterize]
     for exact, name in ((True, "kl"), (False, "exact")):
         kl = fused(StandardNormal().kl(posterior, exact), elsewhere)
-        assert type(getattr(kl, name)) is COMPILED[GaussianKL] and kl.posterior is posterior
+        assert type(getattr(kl, name)) is FUSED_VARIANTS[GaussianKL] and kl.posterior is posterior
 
 
 def test_a_part_of_ones_own_gives_the_same_numbers(elsewhere):
@@ -546,7 +546,7 @@ def test_a_part_of_ones_own_gives_the_same_numbers(elsewhere):
 
 @pytest.mark.parametrize("backend", [NUMPY, FAKE_CUPY], ids=["numpy", "fake_cupy"])
 def test_where_nothing_compiles_every_part_stays_as_it_is(backend):
-    assert variants(backend) == {}
+    assert fused_variants(backend) == {}
     for part in (
         Sequential(Linear(4, 4), ReLU()),
         ConditionalSequential(ConditionalLinear(4, 2, 4), ReLU()),
@@ -592,9 +592,9 @@ def test_a_model_takes_the_variant_of_each_of_its_parts_where_there_is_one(elsew
             modules = modules_of(kind(9, 2, (8,), backend=backend, **settings))
             assert len(modules) > 8 and all(isinstance(module, Module) for module in modules)
             taken = {type(module) for module in modules}
-            assert not taken & (COMPILED.keys() if backend is elsewhere else {*COMPILED.values()})
-            assert taken & ({*COMPILED.values()} if backend is elsewhere else COMPILED.keys())
-            assert all(of.kernels is backend.kernels for of in modules if type(of) in COMPILED.values())
+            assert not taken & (FUSED_VARIANTS.keys() if backend is elsewhere else {*FUSED_VARIANTS.values()})
+            assert taken & ({*FUSED_VARIANTS.values()} if backend is elsewhere else FUSED_VARIANTS.keys())
+            assert all(of.kernels is backend.kernels for of in modules if type(of) in FUSED_VARIANTS.values())
 
 
 def test_an_optimizer_of_another_trainer_is_refused_there_too(elsewhere):

@@ -11,7 +11,7 @@ import fake_cupy
 import numpy as np
 import pytest
 
-from scratchvae.fused.kernels import SOURCES, Elementwise, compiled
+from scratchvae.fused.kernels import KERNEL_SOURCES, ElementwiseKernelSource, compile_kernel
 
 cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
 
@@ -90,9 +90,9 @@ needs_nvrtc = pytest.mark.skipif(
 @needs_nvrtc
 @pytest.mark.parametrize("axes", [1, 2])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+@pytest.mark.parametrize("source", KERNEL_SOURCES, ids=lambda source: source.name)
 def test_every_kernel_compiles_for_a_device(source, dtype, axes):
-    binary, _ = compile_source(source_of(compiled(cupy, source), dtype, axes))
+    binary, _ = compile_source(source_of(compile_kernel(cupy, source), dtype, axes))
     assert len(binary) > 1000
 
 
@@ -100,9 +100,9 @@ def test_every_kernel_compiles_for_a_device(source, dtype, axes):
 def test_a_kernel_with_a_mistake_does_not():
     from cupy.cuda.compiler import CompileException
 
-    wrong = Elementwise("T x", "T y", "y = x + nowhere", "scratchvae_mistake")
+    wrong = ElementwiseKernelSource("T x", "T y", "y = x + nowhere", "scratchvae_mistake")
     with pytest.raises(CompileException, match="nowhere"):
-        compile_source(source_of(compiled(cupy, wrong), "float32", 1))
+        compile_source(source_of(compile_kernel(cupy, wrong), "float32", 1))
 
 
 UFUNCS = fake_cupy.UFUNCS.split()
@@ -133,9 +133,9 @@ def test_each_method_of_the_stand_ins_arrays_is_one_of_cupys(name):
     assert hasattr(fake_cupy.DeviceArray, name)
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+@pytest.mark.parametrize("source", KERNEL_SOURCES, ids=lambda source: source.name)
 def test_cupy_reads_the_parameters_of_a_kernel_as_they_are_meant(source):
-    kernel = compiled(cupy, source)
+    kernel = compile_kernel(cupy, source)
     wanted = [text.split()[-1] for text in ", ".join(source[:2]).split(", ")]
     assert [p.name for p in (*kernel.in_params, *kernel.out_params)] == wanted
     assert kernel.name == source.name
