@@ -1,11 +1,12 @@
-"""Every piece of the package held against independent implementations of its formula.
+"""Compare every module, model, optimizer and training step with independent implementations of its formula.
 
     from scratchvae import verification as v
 
     v.compare_many(v.CHECKED_MODULES["Linear"], v.get_oracle("autograd")).worst  # largest relative error of 3 problems
-    v.CHECKS["draws: variance"].measure(seed=0)                   # what no gradient shows
+    v.CHECKS["draws: variance"].measure(seed=0)                   # a property that gradients cannot show
 
-`CHECKED_MODULES` has every layer, density, objective, model and optimizer; a test holds that list against the package.
+`CHECKED_MODULES` covers every layer, density, objective, model, optimizer and training step of the package; a test
+ensures that none is missing.
 """
 
 from scratchvae.verification.checked_modules import CHECKED_MODULES

@@ -1,4 +1,4 @@
-"""The verdict on one piece by one oracle."""
+"""Compare the value and the gradients of a module with those of an oracle, or with finite differences."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from scratchvae.verification.oracles import Oracle
 from scratchvae.verification.problem import CheckedModule, GradientProblem, Problem, StepProblem
 
 FINITE_DIFFERENCE = "finite-difference"
-SHARE = 1e-2  # of all gradients together: the least that an error is taken relative to
+MIN_SCALE_RATIO = 1e-2  # of the norm of all gradients: an error is never relative to less than that
 
 
 class Comparison(NamedTuple):
-    """How far ours is from an oracle's: relative errors by name, "value" and "d" before each input's name.
+    """The relative error of each quantity, and the quantities that exceed their tolerance.
 
-    `failures` says what is wrong with which; it is empty where all is right.
+    errors      by name: "value", and "d" followed by the name of an input for the gradient of that input
+    failures    by name: a message for each quantity that is wrong; empty if all agree
     """
 
     errors: dict[str, float]
@@ -36,32 +37,32 @@ class Comparison(NamedTuple):
 
     @property
     def worst(self) -> float:
-        """The largest error."""
-        return float(np.max(list(self.errors.values())))  # which lets no NaN go
+        """The largest error; NaN if any error is NaN."""
+        return float(np.max(list(self.errors.values())))
 
     def only(self, name: str) -> Comparison | None:
-        """What was found of one name; None if it was not looked at."""
+        """Return the part for one name; None if it was not compared."""
         if name not in self.errors:
             return None
-        return Comparison({name: self.errors[name]}, {of: said for of, said in self.failures.items() if of == name})
+        return Comparison({name: self.errors[name]}, {key: text for key, text in self.failures.items() if key == name})
 
 
 def compare(
     problem: Problem, oracle: Oracle | None, seed: int = 0, dtype: str = "float64", directions: int = 3
 ) -> Comparison | None:
-    """Hold our side of `problem`, computed in `dtype`, against the oracle's in float64.
+    """Compare the package's side of `problem`, computed in `dtype`, with the oracle's side in float64.
 
-    Without an oracle, hold it against finite differences along so many `directions`, in float64. None where there is
-    nothing to compare: what has no gradient has no finite differences. Raises ConfigError.
+    With oracle=None, compare with finite differences along `directions` random directions, in float64. Returns None for
+    a StepProblem without an oracle: it has no gradient, so finite differences do not apply. Raises ConfigError.
     """
     check_type(
         "problem", problem, (GradientProblem, StepProblem), "a problem, such as CHECKED_MODULES['Linear'].draw makes"
     )
-    _check_how(oracle, seed)
+    _check_oracle_and_seed(oracle, seed)
     check_choice("dtype", dtype, tuple(AUTODIFF))
     check_int("directions", directions)
     if oracle is not None:
-        errors = _against(problem, oracle, seed, np.dtype(dtype))
+        errors = _errors_against_oracle(problem, oracle, seed, np.dtype(dtype))
         wrong = {name: f"off by {error:.1e}" for name, error in errors.items() if not error <= AUTODIFF[dtype]}
         return Comparison(errors, wrong)
     if not isinstance(problem, GradientProblem):
@@ -70,88 +71,96 @@ def compare(
     report = check(
         problem.forward, problem.vjp, *problem.inputs.values(), seed=seed, directions=directions, names=names
     )
-    length = sqrt(sum(a.gradient_norm**2 for a in report.arguments))
+    total_norm = sqrt(sum(a.gradient_norm**2 for a in report.arguments))
     errors, failures = {}, {}
     for a in report.arguments:
-        name, part = f"d{a.name}", _as_part(a, length)
-        errors[name] = a.error if part is None else part
-        if a.verdict != AGREES and part is None:
+        name, relative_to_all = f"d{a.name}", _error_relative_to_all(a, total_norm)
+        errors[name] = a.error if relative_to_all is None else relative_to_all
+        if a.verdict != AGREES and relative_to_all is None:
             failures[name] = f"{a.verdict} {a.explanation}"
     return Comparison(errors, failures)
 
 
-def _check_how(oracle: Oracle | None, seed: int) -> None:
+def _check_oracle_and_seed(oracle: Oracle | None, seed: int) -> None:
     check_seed(seed)
     if oracle is not None:
         check_type("oracle", oracle, Oracle, "an oracle, such as get_oracle('autograd'), or None")
 
 
-# What is lost in rounding beside the other gradients may still be known well enough as a part of them all.
-def _as_part(a: Argument, norm: float) -> float | None:
-    """The error over SHARE of all gradients' length, if the verdict is open, and that scale settles it."""
-    if a.verdict != UNRESOLVED or not a.error:  # there is no scale to what is nothing on both sides
+# Rounding can hide whether a gradient that is much shorter than the others is right to the tolerance of its own size,
+# while its error is certainly small compared with all gradients together.
+def _error_relative_to_all(a: Argument, total_norm: float) -> float | None:
+    """Return the error relative to MIN_SCALE_RATIO of the norm of all gradients.
+
+    Returns None unless `a` is unresolved and passes at that scale.
+    """
+    if a.verdict != UNRESOLVED or not a.error:  # with an error of 0, the scale is undefined
         return None
-    own = abs(a.numeric - a.analytic) / a.error
-    share = SHARE * norm / sqrt(prod(a.shape)) / own
-    settled = (
-        a.error <= share * FINITE_DIFFERENCES and a.uncertainty <= share * MAX_UNCERTAINTY_RATIO * FINITE_DIFFERENCES
+    own_scale = abs(a.numeric - a.analytic) / a.error
+    ratio = MIN_SCALE_RATIO * total_norm / sqrt(prod(a.shape)) / own_scale
+    passes = (
+        a.error <= ratio * FINITE_DIFFERENCES and a.uncertainty <= ratio * MAX_UNCERTAINTY_RATIO * FINITE_DIFFERENCES
     )
-    return a.error / share if settled else None
+    return a.error / ratio if passes else None
 
 
-def compare_many(subject: CheckedModule, oracle: Oracle | None, seed: int = 0, trials: int = 3) -> Comparison | None:
-    """`compare` so many random problems of the subject: the largest error of each name, and every complaint.
+def compare_many(module: CheckedModule, oracle: Oracle | None, seed: int = 0, trials: int = 3) -> Comparison | None:
+    """`compare` on `trials` random problems of a checked module.
 
+    Returns the largest error of each name and the failures of all problems, or None if there is nothing to compare.
     Raises ConfigError.
     """
-    check_type("subject", subject, CheckedModule, "a subject, such as CHECKED_MODULES['Linear']")
-    _check_how(oracle, seed)
+    check_type("module", module, CheckedModule, "a checked module, such as CHECKED_MODULES['Linear']")
+    _check_oracle_and_seed(oracle, seed)
     check_int("trials", trials)
-    findings = [compare(subject.draw(np.random.default_rng([seed, t])), oracle, seed + t) for t in range(trials)]
+    comparisons = [compare(module.draw(np.random.default_rng([seed, t])), oracle, seed + t) for t in range(trials)]
     errors: dict[str, float] = {}
     failures: dict[str, str] = {}
-    for finding in findings:
-        if finding is None:
+    for comparison in comparisons:
+        if comparison is None:
             return None
-        for name, error in finding.errors.items():
+        for name, error in comparison.errors.items():
             errors[name] = float(np.maximum(error, errors.get(name, 0.0)))
-        failures.update(finding.failures)
+        failures.update(comparison.failures)
     return Comparison(errors, failures)
 
 
-def _against(problem: Problem, oracle: Oracle, seed: int, dtype: np.dtype[Any]) -> dict[str, float]:
-    ours = [x.astype(dtype) for x in problem.inputs.values()]
-    theirs = [x.astype(np.float64) for x in ours]  # what became of them in dtype
+def _errors_against_oracle(problem: Problem, oracle: Oracle, seed: int, dtype: np.dtype[Any]) -> dict[str, float]:
+    inputs = [x.astype(dtype) for x in problem.inputs.values()]
+    oracle_inputs = [x.astype(np.float64) for x in inputs]  # the same numbers, rounded to dtype
     if not isinstance(problem, GradientProblem):
-        return relative_errors({"value": problem.ours(*ours)}, {"value": problem.published(oracle, dtype, *theirs)})
+        actual, expected = problem.ours(*inputs), problem.published(oracle, dtype, *oracle_inputs)
+        return relative_errors({"value": actual}, {"value": expected})
     formula = problem.formula(oracle)
-    value = np.array(problem.forward(*ours))
+    value = np.array(problem.forward(*inputs))
     dy = np.random.default_rng(seed).standard_normal(value.shape).astype(dtype)
     names = [f"d{name}" for name in problem.inputs]
-    given = dict(zip(names, map(np.array, problem.vjp(dy, *ours)), strict=True))
-    expected = dict(zip(names, oracle.vjp(formula, dy.astype(np.float64), *theirs), strict=True))
+    gradients = dict(zip(names, map(np.array, problem.vjp(dy, *inputs)), strict=True))
+    expected_gradients = dict(zip(names, oracle.vjp(formula, dy.astype(np.float64), *oracle_inputs), strict=True))
+    expected_value = oracle.value(formula, *oracle_inputs)
     return {
-        **relative_errors({"value": value}, {"value": oracle.value(formula, *theirs)}, least=SHARE),
-        **relative_errors(given, expected),
+        **relative_errors({"value": value}, {"value": expected_value}, min_scale=MIN_SCALE_RATIO),
+        **relative_errors(gradients, expected_gradients),
     }
 
 
-def relative_errors(given: Mapping[str, Array], expected: Mapping[str, Array], least: float = 0.0) -> dict[str, float]:
-    """‖given − expected‖ / ‖expected‖ of each array; of one far shorter than all together, over that share of them.
+def relative_errors(
+    actual: Mapping[str, Array], expected: Mapping[str, Array], min_scale: float = 0.0
+) -> dict[str, float]:
+    """Return ‖actual − expected‖ / ‖expected‖ of each array.
 
-    An array may be the small difference of large terms: then its rounding is that of the terms. So it is of a loss of
-    5e-4 nats, whose terms are of some nats: none is taken relative to less than `least`. One of another shape, and one
-    that should be 0 and is not, are infinitely off.
+    The denominator is at least MIN_SCALE_RATIO of the norm of all expected arrays together, and at least `min_scale`:
+    an array may be a small difference of large terms and then has the rounding error of those terms. An example is a
+    loss of 5e-4 nats whose terms are of several nats. The error is infinite for an array of the wrong shape, and for
+    one that is not 0 although all expected arrays are.
     """
-    norm = np.sqrt(sum(float(np.linalg.norm(array)) ** 2 for array in expected.values()))
+    total_norm = np.sqrt(sum(float(np.linalg.norm(array)) ** 2 for array in expected.values()))
     errors = {}
     for name, array in expected.items():
-        if np.shape(given[name]) != np.shape(array):
+        if np.shape(actual[name]) != np.shape(array):
             errors[name] = inf
             continue
-        apart, size = (
-            float(np.linalg.norm(given[name] - array)),
-            max(float(np.linalg.norm(array)), SHARE * norm, least),
-        )
-        errors[name] = apart / size if size else inf * apart if apart else 0.0
+        difference = float(np.linalg.norm(actual[name] - array))
+        scale = max(float(np.linalg.norm(array)), MIN_SCALE_RATIO * total_norm, min_scale)
+        errors[name] = difference / scale if scale else inf * difference if difference else 0.0
     return errors

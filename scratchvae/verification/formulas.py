@@ -1,4 +1,4 @@
-"""Whole models as formulas, over any oracle: of what a model's configuration says, and not of its parts."""
+"""Formulas of whole models on the arrays of any oracle, built from the configuration of a model, not from its parts."""
 
 from __future__ import annotations
 
@@ -15,64 +15,72 @@ from scratchvae.verification.oracles import Oracle
 
 _ACTIVATIONS = {kind.__name__: name for name, kind in ACTIVATIONS.items()}
 
-# From the oracle, the parameters by name, the encoder's output h (B, O) and noise eps (B, n): z (B, Z), drawn from
-# q(z | x), and log q(z | x) and log p(z) (B,).
+# The formula of a posterior and a prior. Arguments: the oracle, the parameters by name, the encoder's output h (B, O)
+# and noise eps (B, n). Results: z (B, Z) drawn from q(z | x), log q(z | x) (B,) and log p(z) (B,).
 Draw = Callable[[Oracle, dict[str, Any], Any, Any], tuple[Any, Any, Any]]
 
 
-def network(oracle: Oracle, params: dict[str, Any], part: str, x: Any, config: dict[str, Any], targets: Any) -> Any:
-    """What the network of that name, "encoder" or "decoder", makes of x and of one-hot rows `targets`, or None."""
-    own = config.get(part)
-    if own is None:
-        return mlp(oracle, params, part, x, config["activation"], targets)
-    return described(oracle, params, part, x, own, targets)
-
-
-def described(
-    oracle: Oracle, params: dict[str, Any], part: str, x: Any, layer: dict[str, Any], targets: Any = None
+def network_output(
+    oracle: Oracle, params: dict[str, Any], network: str, x: Any, config: dict[str, Any], targets: Any
 ) -> Any:
-    """What a layer makes of x, as a model's file describes it, its weights being `part`.W and so on.
+    """Return the output of the network named `network` ("encoder", "decoder" or "classifier") for rows x.
 
-    Raises ConfigError for a class that is not known.
+    `targets` are one-hot rows for a model with labels, or None.
+    """
+    custom_network = config.get(network)
+    if custom_network is None:
+        return mlp(oracle, params, network, x, config["activation"], targets)
+    return layer_output(oracle, params, network, x, custom_network, targets)
+
+
+def layer_output(
+    oracle: Oracle, params: dict[str, Any], prefix: str, x: Any, layer: dict[str, Any], targets: Any = None
+) -> Any:
+    """Return the output of a layer described as in a model file; its weights are `prefix`.W and so on.
+
+    Raises ConfigError for an unknown class.
     """
     name, settings = layer["class"], layer["config"]
     if name in ("Sequential", "ConditionalSequential"):
         for k, inner in enumerate(settings["layers"]):
-            x = described(oracle, params, f"{part}.{k}", x, inner, targets)
+            x = layer_output(oracle, params, f"{prefix}.{k}", x, inner, targets)
         return x
     if name == "Linear":
-        return oracle.affine(x, params[f"{part}.W"], params[f"{part}.b"])
+        return oracle.affine(x, params[f"{prefix}.W"], params[f"{prefix}.b"])
     if name == "ConditionalLinear":
-        return conditional_affine(oracle, x, params[f"{part}.W"], params[f"{part}.V"], targets)
+        return conditional_affine(oracle, x, params[f"{prefix}.W"], params[f"{prefix}.V"], targets)
     if name == "LeakyReLU":
         return oracle.relu(x) - settings["slope"] * oracle.relu(-x)
     if name in _ACTIVATIONS:
         return getattr(oracle, _ACTIVATIONS[name])(x)
-    raise ConfigError(f"no formula of {part}, a {name}, is known: hold it against finite differences alone")
+    raise ConfigError(
+        f"{prefix} is of class {name}, which has no known formula: compare with finite differences instead"
+    )
 
 
-def mlp(oracle: Oracle, params: dict[str, Any], part: str, x: Any, activation: str, targets: Any = None) -> Any:
-    """The network whose weights are `part`.k.W and `part`.k.b: affine maps, with the activation between each two.
+def mlp(oracle: Oracle, params: dict[str, Any], prefix: str, x: Any, activation: str, targets: Any = None) -> Any:
+    """Return the output of a multi-layer perceptron with weights `prefix`.k.W and biases `prefix`.k.b.
 
-    A layer with `part`.k.V takes one-hot rows `targets` beside its input, and has no b.
+    The activation lies between consecutive layers. A layer with weights `prefix`.k.V is conditional: it takes one-hot
+    rows `targets` in addition to its input, and has no bias.
     """
-    steps = sorted({int(name.split(".")[1]) for name in params if name.startswith(part)})
-    for k in steps:
-        W, V, b = (params.get(f"{part}.{k}.{name}") for name in "WVb")
+    indices = sorted({int(name.split(".")[1]) for name in params if name.startswith(prefix)})
+    for k in indices:
+        W, V, b = (params.get(f"{prefix}.{k}.{name}") for name in "WVb")
         x = oracle.affine(x, W, b) if V is None else conditional_affine(oracle, x, W, V, targets)
-        if k != steps[-1]:
+        if k != indices[-1]:
             x = getattr(oracle, activation)(x)
     return x
 
 
 def conditional_affine(oracle: Oracle, x: Any, W: Any, V: Any, targets: Any) -> Any:
-    """x W + c V, of rows x and one-hot rows c."""
-    nothing = 0.0 * V[0]
-    return oracle.affine(x, W, nothing) + oracle.affine(targets, V, nothing)
+    """x W + c V for rows x and one-hot rows c = `targets`."""
+    zero = 0.0 * V[0]
+    return oracle.affine(x, W, zero) + oracle.affine(targets, V, zero)
 
 
 def log_likelihood(oracle: Oracle, params: dict[str, Any], outputs: Any, x: Any, config: dict[str, Any]) -> Any:
-    """log p(x | outputs) of each row, (B,), under the likelihood that a model's settings name."""
+    """log p(x | outputs) of each row, (B,), for the likelihood named in the configuration."""
     name = config["likelihood"]
     if name == "gaussian":
         return oracle.gaussian(outputs, oracle.constant(np.full(1, 2 * log(config["sigma"]))), x)
@@ -86,12 +94,12 @@ def log_likelihood(oracle: Oracle, params: dict[str, Any], outputs: Any, x: Any,
 def observed_log_likelihood(
     oracle: Oracle, params: dict[str, Any], outputs: Any, x: Any, config: dict[str, Any], observed: Any
 ) -> Any:
-    """log p(x_o | outputs) of each row, (B,): one by one the entries where `observed` (B, D) is 1; None: all."""
+    """log p(x_o | outputs) of each row, (B,): the sum over the entries where `observed` (B, D) is 1; None means all."""
     if observed is None:
         return log_likelihood(oracle, params, outputs, x, config)
     D = x.shape[1]
-    entries = (log_likelihood(oracle, params, outputs[:, j::D], x[:, j : j + 1], config) for j in range(D))
-    return sum(observed[:, j] * entry for j, entry in enumerate(entries))
+    per_entry = (log_likelihood(oracle, params, outputs[:, j::D], x[:, j : j + 1], config) for j in range(D))
+    return sum(observed[:, j] * log_p for j, log_p in enumerate(per_entry))
 
 
 def gaussian_heteroscedastic(oracle: Oracle, outputs: Any, x: Any) -> Any:
@@ -101,27 +109,27 @@ def gaussian_heteroscedastic(oracle: Oracle, outputs: Any, x: Any) -> Any:
 
 
 def gaussian_draw(oracle: Oracle, params: dict[str, Any], h: Any, eps: Any) -> tuple[Any, Any, Any]:
-    """z = μ + σ ε with h = [μ, log σ²], and log N(z; μ, σ²) and log N(z; 0, 1). Kingma and Welling 2013, eq. 10."""
+    """Return z = μ + σ ε for h = [μ, log σ²], log N(z; μ, σ²) and log N(z; 0, 1). Kingma and Welling 2013, eq. 10."""
     mu, logvar = h[:, : eps.shape[1]], h[:, eps.shape[1] :]
     z = oracle.reparameterize(mu, logvar, eps)
     return z, oracle.gaussian(mu, logvar, z), oracle.gaussian(0 * mu, 0 * mu, z)
 
 
-def autoencoded(
+def encode_and_decode(
     oracle: Oracle, params: dict[str, Any], encoder_x: Any, eps: Any, config: dict[str, Any], targets: Any = None
 ) -> tuple[Any, Any, Any]:
-    """What the decoder puts out for z = μ + σ ε, and mu and logvar, of rows of which that was `encoder_x`.
+    """Encode the rows `encoder_x`, draw z = μ + σ ε and decode z; return the decoder's output, μ and log σ².
 
-    Kingma and Welling 2013, eq. 10, L = 1. One-hot rows `targets` are what a conditional VAE is given.
+    Kingma and Welling 2013, eq. 10, L = 1. `targets` are the one-hot rows of a conditional VAE.
     """
-    h = network(oracle, params, "encoder", encoder_x, config, targets)
+    h = network_output(oracle, params, "encoder", encoder_x, config, targets)
     z, _, _ = gaussian_draw(oracle, params, h, eps)
-    outputs = network(oracle, params, "decoder", z, config, targets)
+    outputs = network_output(oracle, params, "decoder", z, config, targets)
     return outputs, h[:, : eps.shape[1]], h[:, eps.shape[1] :]
 
 
 def encoder_input(x: Any, corrupted: Any, observed: Any = None) -> Any:
-    """The rows that the encoder sees (B, D): `corrupted` in place of x, if given, and 0 where `observed` is 0."""
+    """Return the input of the encoder (B, D): `corrupted` if given, else x, with 0 where `observed` is 0."""
     encoder_x = x if corrupted is None else corrupted
     return encoder_x if observed is None else encoder_x * observed
 
@@ -137,13 +145,13 @@ def negative_elbo(
     observed: Any = None,
     targets: Any = None,
 ) -> Any:
-    """−(1/B) Σ_n (log p(x_n | z_n) − β KL_n), the ELBO with a β.
+    """−(1/B) Σ_n (log p(x_n | z_n) − β KL_n), the negative ELBO with a factor β.
 
-    With free bits, each dimension's mean KL counts as that many at least; μ and σ are those of `corrupted`, if given.
-    Where `observed` (B, D) is given and 0, x_n is not scored, and the encoder sees 0.
+    With free bits λ, the mean KL of each dimension is replaced by λ where it is smaller. The encoder reads `corrupted`
+    if given. Entries where `observed` (B, D) is 0 do not count in the likelihood, and are 0 for the encoder.
     """
     encoder_x = encoder_input(x, corrupted, observed)
-    outputs, mu, logvar = autoencoded(oracle, params, encoder_x, eps, config, targets)
+    outputs, mu, logvar = encode_and_decode(oracle, params, encoder_x, eps, config, targets)
     reconstruction = observed_log_likelihood(oracle, params, outputs, x, config, observed)
     return beta * penalized_kl(oracle, mu, logvar, config["free_bits"]) - reconstruction.sum() / len(x)
 
@@ -162,21 +170,21 @@ def negative_importance_bound(
 ) -> Any:
     """−(1/B) Σ_n log (1/K) Σ_k p(x_n | z_nk) (p(z_nk) / q(z_nk | x_n))^β. Mattei and Frellsen 2019, eq. 4, with a β.
 
-    With K = 1 it is the ELBO whose KL is that of the one draw. The others are as in `negative_elbo`.
+    With K = 1, it is the ELBO with the KL estimated by the one draw. The arguments are those of `negative_elbo`.
     """
     encoder_x, K = encoder_input(x, corrupted, observed), config["importance_samples"]
-    h = network(oracle, params, "encoder", encoder_x, config, targets)
+    h = network_output(oracle, params, "encoder", encoder_x, config, targets)
     total: Any = None
     for k, columns in enumerate(np.split(np.arange(eps.shape[1]), K)):
         z, log_q, log_p = draw(oracle, params, h, eps[:, columns[0] : columns[-1] + 1])
-        outputs = network(oracle, params, "decoder", z, config, targets)
+        outputs = network_output(oracle, params, "decoder", z, config, targets)
         log_w = observed_log_likelihood(oracle, params, outputs, x, config, observed) + beta * (log_p - log_q)
         total = log_w if k == 0 else log_add(oracle, total, log_w)
     return log(K) - total.sum() / len(x)
 
 
 def log_add(oracle: Oracle, a: Any, b: Any) -> Any:
-    """log(eᵃ + eᵇ) = max(a, b) + softplus(−|a − b|), where no share is 1 less another."""
+    """log(eᵃ + eᵇ) = max(a, b) + softplus(−|a − b|), without cancellation."""
     above, below = oracle.relu(b - a), oracle.relu(a - b)
     return a + above + oracle.softplus(-(above + below))
 
@@ -193,21 +201,23 @@ def negative_marginal_bound(
     alpha: float,
     draw: Draw | None = None,
 ) -> Any:
-    """−(1/B) Σ_n of the bound of M2, class by class. Kingma et al. 2014, eq. 6 to 9, with a β on all that diverges.
+    """−(1/B) Σ_n of the bound of M2, as a sum over classes. Kingma et al. 2014, eq. 6 to 9, with a β.
 
-    Zeros in a row of `targets` stand for a class that is not known. With `draw`, the KL is that of the one draw.
+    The factor β applies to all divergences. A row of `targets` that is all zeros is unlabelled. With `draw`, the KL is
+    estimated by the one draw.
     """
     encoder_x = encoder_input(x, corrupted)
-    logits = network(oracle, params, "classifier", encoder_x, config, None)
-    every, terms = np.eye(targets.shape[1]), []
-    for k in range(len(every)):
-        told = oracle.constant(every[[k] * len(targets)])
+    logits = network_output(oracle, params, "classifier", encoder_x, config, None)
+    one_hot, terms = np.eye(targets.shape[1]), []
+    for k in range(len(one_hot)):
+        class_k = oracle.constant(one_hot[[k] * len(targets)])
         if draw is None:
-            outputs, mu, logvar = autoencoded(oracle, params, encoder_x, eps, config, told)
+            outputs, mu, logvar = encode_and_decode(oracle, params, encoder_x, eps, config, class_k)
             kl = oracle.gaussian_kl(mu, logvar)
         else:
-            z, log_q, log_p = draw(oracle, params, network(oracle, params, "encoder", encoder_x, config, told), eps)
-            outputs, kl = network(oracle, params, "decoder", z, config, told), log_q - log_p
+            h = network_output(oracle, params, "encoder", encoder_x, config, class_k)
+            z, log_q, log_p = draw(oracle, params, h, eps)
+            outputs, kl = network_output(oracle, params, "decoder", z, config, class_k), log_q - log_p
         terms.append((log_likelihood(oracle, params, outputs, x, config), kl))
     q, log_q = oracle.softmax(logits), oracle.log_softmax(logits)
     return -marginal_bound(oracle, q, log_q, targets, terms, beta, alpha).sum() / len(x)
@@ -216,26 +226,26 @@ def negative_marginal_bound(
 def marginal_bound(
     oracle: Oracle, q: Any, log_q: Any, targets: Array, terms: list[tuple[Any, Any]], beta: float, alpha: float
 ) -> Any:
-    """The bound of each row, from q(y | x) (B, K) and from log p(x | y, z) and KL (B,) of each class."""
-    unknown = oracle.constant(1.0 - targets.sum(axis=1))
+    """Return the bound of each row (B,), from q(y | x) (B, K), and log p(x | y, z) and KL (B,) of each class."""
+    unlabelled = oracle.constant(1.0 - targets.sum(axis=1))
     bound = -beta * float(np.log(len(terms)))
-    for k, (of_class, kl) in enumerate(terms):
-        known, guessed = oracle.constant(targets[:, k].copy()), unknown * q[:, k]
-        bound = bound + (known + guessed) * (of_class - beta * kl)
-        bound = bound + (alpha * known - beta * guessed) * log_q[:, k]
+    for k, (log_p, kl) in enumerate(terms):
+        labelled, inferred = oracle.constant(targets[:, k].copy()), unlabelled * q[:, k]
+        bound = bound + (labelled + inferred) * (log_p - beta * kl)
+        bound = bound + (alpha * labelled - beta * inferred) * log_q[:, k]
     return bound
 
 
-def penalized_kl(oracle: Oracle, mu: Any, logvar: Any, free: float) -> Any:
-    """Σ_j max(λ, (1/B) Σ_n KL_nj): with max(λ, k) = λ + relu(k − λ)."""
-    columns = [oracle.gaussian_kl(mu[:, j : j + 1], logvar[:, j : j + 1]) for j in range(mu.shape[1])]
-    return sum(free + oracle.relu(column.sum() / len(mu) - free) for column in columns)
+def penalized_kl(oracle: Oracle, mu: Any, logvar: Any, free_bits: float) -> Any:
+    """Σ_j max(λ, (1/B) Σ_n KL_nj) with λ = `free_bits`, computed as max(λ, k) = λ + relu(k − λ)."""
+    per_dimension = [oracle.gaussian_kl(mu[:, j : j + 1], logvar[:, j : j + 1]) for j in range(mu.shape[1])]
+    return sum(free_bits + oracle.relu(kl.sum() / len(mu) - free_bits) for kl in per_dimension)
 
 
 def negative_log_likelihood(
     oracle: Oracle, params: dict[str, Any], x: Any, config: dict[str, Any], encoder_x: Any
 ) -> Any:
-    """−(1/B) Σ_n log p(x_n | z_n) with z the code of what was seen of x."""
-    z = network(oracle, params, "encoder", encoder_x, config, None)
-    outputs = network(oracle, params, "decoder", z, config, None)
+    """−(1/B) Σ_n log p(x_n | z_n), the loss of an autoencoder; z_n is the code of row n of `encoder_x`."""
+    z = network_output(oracle, params, "encoder", encoder_x, config, None)
+    outputs = network_output(oracle, params, "decoder", z, config, None)
     return -log_likelihood(oracle, params, outputs, x, config).sum() / len(x)

@@ -1,4 +1,4 @@
-"""A whole model, at its weights, beside its formula."""
+"""The gradient problem of a whole model at its weights."""
 
 from __future__ import annotations
 
@@ -29,130 +29,134 @@ def model_gradient_problem(
     eps: Array,
     corrupted: Array | None = None,
     kl_weight: float = 1.0,
-    hidden: Array | None = None,
+    missing: Array | None = None,
     targets: Array | None = None,
     draw: Draw | None = None,
 ) -> GradientProblem:
-    """The loss of `model` at its weights, at rows x (B, D) with noise eps (B, noise_dim): by x, by eps, by its weights.
+    """Make the problem of the loss of `model` at its weights, for rows x (B, D) and noise eps (B, noise_dim).
 
-    Where `hidden` (B, D) is True, the model is given NaN in the place of x. The encoder sees `corrupted` (B, D), if
-    that is given, and then the gradient is taken by it too. A model that takes labels is given `targets` (B, K), one-
-    hot or zeros, by which none is taken; without them, each class in turn. An autoencoder's is taken by its weights
-    alone. In its own dtype the model itself computes, with whatever it has kept from earlier; each call leaves its
-    weights as they were.
+    The gradient is taken with respect to x, eps, `corrupted` if given, and each parameter; for an autoencoder, with
+    respect to the parameters alone. In its own dtype the problem calls `model` itself, with its current buffers and
+    cached values; each call restores the weights.
 
-    `draw` is the formula of a posterior and a prior of your own, whose KL is then taken to be that of the draw. Without
-    it, and for other parts of your own, the formula raises ConfigError: finite differences need none.
+    corrupted   (B, D), the input of the encoder in place of x
+    missing     (B, D), True where the model receives NaN in place of x
+    targets     (B, K), one-hot rows for a model with labels; a row of zeros is unlabelled. By default the rows cycle
+                through the classes. No gradient is taken with respect to them
+    draw        the formula of a custom posterior and prior; the KL is then that of the draw
+
+    Without `draw`, and for other custom parts, `formula` raises ConfigError; finite differences need no formula.
     """
     x, eps = check_rows(model, x, eps)
-    twins = PerDtype(lambda dtype: model.astype(DTYPE_NAMES[dtype]))
-    twins[model.dtype] = model
+    models = PerDtype(lambda dtype: model.astype(DTYPE_NAMES[dtype]))
+    models[model.dtype] = model
     weights = {name: view.astype(np.float64) for name, view in model.params.items()}
     data = {"x": x.astype(np.float64), "eps": eps.astype(np.float64)}
     if corrupted is not None:
         data["corrupted"] = corrupted.astype(np.float64)
     inputs = {**data, **weights} if isinstance(model, VAE) else weights
-    further: dict[str, Any] = {"kl_weight": kl_weight}
+    settings: dict[str, Any] = {"kl_weight": kl_weight}
     if isinstance(model, SemiSupervisedVAE):
-        further["alpha"] = model.alpha or 0.0
+        settings["alpha"] = model.alpha or 0.0
     if model.classes and targets is None:
-        targets = _in_turn(model, len(x))
+        targets = _cyclic_targets(model, len(x))
 
-    def run(arrays: Sequence[Array], then: Callable[[Any, ELBOTerms], Any]) -> Any:
-        named = dict(zip(inputs, arrays, strict=True))
-        twin = twins[arrays[0].dtype]
-        kept = twin.theta.copy()
-        for name, view in twin.params.items():
-            view[...] = named[name]
-        arguments = {name: named.get(name, array.astype(twin.dtype)) for name, array in data.items()}
+    def forward_and_apply(arrays: Sequence[Array], function: Callable[[Any, ELBOTerms], Any]) -> Any:
+        by_name = dict(zip(inputs, arrays, strict=True))
+        model_in_dtype = models[arrays[0].dtype]
+        original_theta = model_in_dtype.theta.copy()
+        for name, view in model_in_dtype.params.items():
+            view[...] = by_name[name]
+        arguments = {name: by_name.get(name, array.astype(model_in_dtype.dtype)) for name, array in data.items()}
         if targets is not None:
-            arguments["targets"] = targets.astype(twin.dtype)
-        terms = twin.forward(**arguments, **further)
-        result = then(twin, terms)
-        twin.theta[...] = kept
+            arguments["targets"] = targets.astype(model_in_dtype.dtype)
+        terms = model_in_dtype.forward(**arguments, **settings)
+        result = function(model_in_dtype, terms)
+        model_in_dtype.theta[...] = original_theta
         return result
 
     def forward(*arrays: Array) -> Any:
-        return run(arrays, lambda twin, terms: twin.objective.loss(terms))
+        return forward_and_apply(arrays, lambda model, terms: model.objective.loss(terms))
 
     def vjp(dloss: Array, *arrays: Array) -> list[Array]:
-        def gradients(twin: Any, _: ELBOTerms) -> list[Array]:
-            if not isinstance(twin, VAE):
-                twin.backward()
-                return [*twin.grads.values()]
-            by_input = twin.backward_to_inputs()
-            return [*(gradient for gradient in by_input if gradient is not None), *twin.grads.values()]
+        def gradients(model: Any, _: ELBOTerms) -> list[Array]:
+            if not isinstance(model, VAE):
+                model.backward()
+                return [*model.grads.values()]
+            data_gradients = model.backward_to_inputs()
+            return [*(gradient for gradient in data_gradients if gradient is not None), *model.grads.values()]
 
-        return [dloss * gradient for gradient in run(arrays, gradients)]
+        return [dloss * gradient for gradient in forward_and_apply(arrays, gradients)]
 
     def formula(oracle: Oracle) -> Any:
-        return loss_of(oracle, model, list(inputs), data, kl_weight, hidden, targets, draw)
+        return loss_formula(oracle, model, list(inputs), data, kl_weight, missing, targets, draw)
 
     problem = GradientProblem(inputs, forward, vjp, formula)
-    return problem if hidden is None else with_missing_values(problem, hidden)
+    return problem if missing is None else with_missing_values(problem, missing)
 
 
-def _in_turn(model: Model, rows: int) -> Array:
-    """One-hot rows of each class in turn, and of none where a model does without."""
-    some = isinstance(model, SemiSupervisedVAE)
-    return one_hot(np.arange(rows) % (model.classes + some) - some, np.empty((rows, model.classes)))
+def _cyclic_targets(model: Model, rows: int) -> Array:
+    """Return one-hot rows that cycle through the classes, and through an unlabelled row for a semi-supervised model."""
+    unlabelled = isinstance(model, SemiSupervisedVAE)
+    labels = np.arange(rows) % (model.classes + unlabelled) - unlabelled
+    return one_hot(labels, np.empty((rows, model.classes)))
 
 
-def loss_of(
+def loss_formula(
     oracle: Oracle,
     model: Model,
     names: Sequence[str],
     data: Mapping[str, Array],
     kl_weight: float = 1.0,
-    hidden: Array | None = None,
+    missing: Array | None = None,
     targets: Array | None = None,
     draw: Draw | None = None,
 ) -> Any:
-    """The loss of `model` as a function of the inputs of these names. Raises ConfigError where no formula is known."""
-    config = _settings(model, draw)
+    """Return the loss of `model` as a function of the inputs called `names`. Raises ConfigError without a formula."""
+    config = _formula_config(model, draw)
 
     def loss(*arrays: Any) -> Any:
-        named = dict(zip(names, arrays, strict=True))
+        by_name = dict(zip(names, arrays, strict=True))
         if isinstance(model, Autoencoder):
             x, encoder_x = oracle.constant(data["x"]), oracle.constant(data.get("corrupted", data["x"]))
-            return formulas.negative_log_likelihood(oracle, named, x, config, encoder_x)
+            return formulas.negative_log_likelihood(oracle, by_name, x, config, encoder_x)
         beta = kl_weight * config["beta"]
-        given = oracle, named, named["x"], named["eps"], config, beta, named.get("corrupted")
+        arguments = oracle, by_name, by_name["x"], by_name["eps"], config, beta, by_name.get("corrupted")
         if isinstance(model, SemiSupervisedVAE):
             assert targets is not None
-            return formulas.negative_marginal_bound(*given, targets, model.alpha or 0.0, draw)
-        there = None if hidden is None else oracle.constant(1.0 - hidden)
-        told = None if targets is None else oracle.constant(targets)
+            return formulas.negative_marginal_bound(*arguments, targets, model.alpha or 0.0, draw)
+        observed = None if missing is None else oracle.constant(1.0 - missing)
+        constant_targets = None if targets is None else oracle.constant(targets)
         if config["importance_samples"]:
-            return formulas.negative_importance_bound(*given, there, told, draw or gaussian_draw)
-        return formulas.negative_elbo(*given, there, told)
+            return formulas.negative_importance_bound(*arguments, observed, constant_targets, draw or gaussian_draw)
+        return formulas.negative_elbo(*arguments, observed, constant_targets)
 
     return loss
 
 
-def _settings(model: Model, draw: Draw | None) -> dict[str, Any]:
-    """The configuration of a model, with the settings of an objective of its user's own in their usual places.
+def _formula_config(model: Model, draw: Draw | None) -> dict[str, Any]:
+    """Return the configuration of a model, with the settings of a custom objective under the usual keys.
 
-    importance_samples   K, where the KL is that of each draw; 0 where it is in closed form
+    importance_samples   K, if the KL is estimated from draws; 0 if it is in closed form
     """
     config, objective = model.to_config(), model.objective
-    forward, drawn = type(objective).forward, draw is not None or not objective.exact_kl
-    if forward is ELBO.forward and not (drawn and objective.free_bits):
-        config |= {"beta": objective.beta, "free_bits": objective.free_bits, "importance_samples": int(drawn)}
+    forward, kl_from_draws = type(objective).forward, draw is not None or not objective.exact_kl
+    if forward is ELBO.forward and not (kl_from_draws and objective.free_bits):
+        config |= {"beta": objective.beta, "free_bits": objective.free_bits, "importance_samples": int(kl_from_draws)}
     elif forward is ImportanceWeighted.forward:
         config |= {"beta": 1.0, "importance_samples": objective.draws}
     else:
-        raise _unknown("objective", objective)
-    for name, kind in {"posterior": DiagonalGaussian, "prior": StandardNormal}.items():
+        raise _no_formula("objective", objective)
+    for name, known_class in {"posterior": DiagonalGaussian, "prior": StandardNormal}.items():
         part = model.parts.get(name)
-        if part is not None and draw is None and plain_class(part) is not kind:
-            raise _unknown(name, part)
+        if part is not None and draw is None and plain_class(part) is not known_class:
+            raise _no_formula(name, part)
     if not isinstance(config["likelihood"], str):
-        raise _unknown("likelihood", model.likelihood)
+        raise _no_formula("likelihood", model.likelihood)
     return config
 
 
-def _unknown(name: str, part: Any) -> ConfigError:
+def _no_formula(name: str, part: Any) -> ConfigError:
     return ConfigError(
-        f"no formula of this {name}, a {type(part).__name__}, is known: hold the model against finite differences alone"
+        f"{name} is of class {type(part).__name__}, which has no known formula: compare with finite differences instead"
     )

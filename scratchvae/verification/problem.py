@@ -1,4 +1,4 @@
-"""One piece of the package at random inputs, beside the formula that it should be."""
+"""Problems: a module of the package at random inputs, together with its independent formula."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from scratchvae.verification.oracles import Oracle
 
 
 class GradientProblem(NamedTuple):
-    """A forward and its backward.
+    """A forward, its hand-written backward, and the formula of the same function.
 
-    inputs            float64, by name: what the gradient is taken with respect to
-    forward(*inputs)  our value, computed in the inputs' dtype
-    vjp(dy, *inputs)  our gradient of ⟨dy, forward⟩ for each input, through the hand-written backward
-    formula(oracle)   the same function of the same inputs, over the oracle's arrays
+    inputs            float64 arrays by name; the gradient is taken with respect to each
+    forward(*inputs)  the package's value, computed in the dtype of the inputs
+    vjp(dy, *inputs)  the package's gradient of ⟨dy, forward⟩ for each input, by the hand-written backward
+    formula(oracle)   the same function of the same inputs, on the oracle's arrays
     """
 
     inputs: dict[str, Array]
@@ -34,11 +34,11 @@ class GradientProblem(NamedTuple):
 
 
 class StepProblem(NamedTuple):
-    """Something that moves numbers by a rule: an optimizer, a step of training.
+    """An update rule: an optimizer, gradient clipping or a training step.
 
-    inputs                             float64, by name
-    ours(*inputs)                      where our code arrives, in the inputs' dtype
-    published(oracle, dtype, *inputs)  where the published rule arrives, in float64, from noise drawn in `dtype`
+    inputs                             float64 arrays by name
+    ours(*inputs)                      the package's result, in the dtype of the inputs
+    published(oracle, dtype, *inputs)  the result of the published rule, in float64, with noise drawn in `dtype`
     """
 
     inputs: dict[str, Array]
@@ -53,15 +53,22 @@ Problem = GradientProblem | StepProblem
 
 
 class CheckedModule(NamedTuple):
-    """A piece of the package that is checked: `covers` its classes or functions, `draw` makes a random problem."""
+    """A module, model, optimizer or training step that is checked.
+
+    covers       the classes or functions of the package that the check covers
+    draw(rng)    a random problem
+    """
 
     name: str
     covers: tuple[Any, ...]
     draw: Callable[[np.random.Generator], Problem]
 
+    def __repr__(self) -> str:
+        return fields_repr(self)
+
 
 def check_rows(model: Any, x: Any, eps: Any) -> tuple[Array, Array]:
-    """x (B, D) and eps (B, noise_dim), once `model` is known to be one, and to take them. Raises as its methods do."""
+    """Return x (B, D) and eps (B, noise_dim), validated for `model`. Raises the exceptions of the model's methods."""
     model = check_type("model", model, Model, "a model, such as VAE(784, 20)")
     x, eps = model.check_data(x), model.validator.check_rows(eps, "eps", model.noise_dim)
     if len(eps) != len(x):
@@ -70,7 +77,7 @@ def check_rows(model: Any, x: Any, eps: Any) -> tuple[Array, Array]:
 
 
 class PerDtype(dict["np.dtype[Any]", Any]):
-    """One copy of a piece for each dtype that it is asked to compute in."""
+    """One copy of a module for each dtype, made on first access."""
 
     def __init__(self, make: Callable[[np.dtype[Any]], Any]) -> None:
         super().__init__()
@@ -87,14 +94,17 @@ def module_gradient_problem(
     formula: Callable[[Oracle], Callable[..., Any]],
     **inputs: Array,
 ) -> GradientProblem:
-    """The problem of a module whose forward takes the inputs; a batch twice as tall has passed through it before."""
+    """Make the problem of a module whose forward takes `inputs`.
 
-    def used(dtype: np.dtype[Any]) -> Any:
+    The module first processes a batch of twice the size, so that its buffers are larger than the batch under test.
+    """
+
+    def make_with_larger_buffers(dtype: np.dtype[Any]) -> Any:
         module = make()
         module.forward(*(np.concatenate([x, x]).astype(dtype) for x in inputs.values()))
         return module
 
-    modules = PerDtype(used)
+    modules = PerDtype(make_with_larger_buffers)
 
     def forward(*arrays: Array) -> Any:
         return modules[arrays[0].dtype].forward(*arrays)
@@ -106,14 +116,14 @@ def module_gradient_problem(
     return GradientProblem(inputs, forward, vjp, formula)
 
 
-def with_missing_values(problem: GradientProblem, hidden: Array) -> GradientProblem:
-    """`problem`, whose x, and corrupted x, have NaN wherever `hidden` is True when our code is given them."""
-    at = [k for k, name in enumerate(problem.inputs) if name in ("x", "corrupted")]
+def with_missing_values(problem: GradientProblem, missing: Array) -> GradientProblem:
+    """Return `problem` with NaN in x and in the corrupted x, for the package's side only, where `missing` is True."""
+    data_positions = [k for k, name in enumerate(problem.inputs) if name in ("x", "corrupted")]
 
-    def hide(arrays: Sequence[Array]) -> list[Array]:
-        return [np.where(hidden, a.dtype.type(np.nan), a) if k in at else a for k, a in enumerate(arrays)]
+    def insert_nan(arrays: Sequence[Array]) -> list[Array]:
+        return [np.where(missing, a.dtype.type(np.nan), a) if k in data_positions else a for k, a in enumerate(arrays)]
 
     return problem._replace(
-        forward=lambda *arrays: problem.forward(*hide(arrays)),
-        vjp=lambda dy, *arrays: problem.vjp(dy, *hide(arrays)),
+        forward=lambda *arrays: problem.forward(*insert_nan(arrays)),
+        vjp=lambda dy, *arrays: problem.vjp(dy, *insert_nan(arrays)),
     )

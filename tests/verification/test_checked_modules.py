@@ -1,4 +1,4 @@
-"""Every piece against every oracle, at random shapes and, for models, random architectures."""
+"""Every checked module against every oracle, at random shapes and, for models, random architectures."""
 
 import inspect
 import pkgutil
@@ -10,7 +10,7 @@ from hypothesis import given
 from strategies import examples, seeds
 
 import scratchvae as sv
-from scratchvae.fused import COMPILED
+from scratchvae.fused import FUSED_VARIANTS
 from scratchvae.verification import CHECKED_MODULES, ORACLES, GradientProblem, compare, get_oracle
 from scratchvae.verification.checked_modules.custom_parts import TanhGaussian, TwoComponentMixture
 from scratchvae.verification.checked_modules.models import random_model
@@ -103,9 +103,9 @@ def test_every_layer_density_objective_model_and_optimizer_is_checked():
     found = set(pieces())
     # a look-out that sees nothing proves nothing
     assert {sv.layers.Linear, sv.probability.ExactKL, sv.objectives.ELBO, sv.VAE, sv.optim.Adam, sv.Trainer} <= found
-    covered = {piece for subject in CHECKED_MODULES.values() for piece in subject.covers}
+    covered = {piece for module in CHECKED_MODULES.values() for piece in module.covers}
     unchecked = found - covered
-    assert COMPILED.keys() <= covered  # the fused variants are held against these, in tests/fused
+    assert FUSED_VARIANTS.keys() <= covered  # the fused variants are held against these, in tests/fused
     assert {piece.__name__ for piece in unchecked} == set()
 
 
@@ -135,7 +135,7 @@ def test_a_vae_with_the_objective_of_several_draws_is_an_iwae_to_the_bit(seed):
 
 
 def test_each_problem_is_new_and_a_seed_brings_it_back():
-    for subject in CHECKED_MODULES.values():
-        first, again, other = (subject.draw(np.random.default_rng(seed)).inputs for seed in (0, 0, 1))
-        assert all(np.array_equal(first[name], again[name]) for name in first), subject.name
-        assert first.keys() != other.keys() or any(not np.array_equal(first[k], other[k]) for k in first), subject.name
+    for module in CHECKED_MODULES.values():
+        first, again, other = (module.draw(np.random.default_rng(seed)).inputs for seed in (0, 0, 1))
+        assert all(np.array_equal(first[name], again[name]) for name in first), module.name
+        assert first.keys() != other.keys() or any(not np.array_equal(first[k], other[k]) for k in first), module.name

@@ -1,12 +1,12 @@
-"""Everything that is checked, by name."""
+"""The registry of checked modules: modules, models, optimizers and training steps with their independent formulas."""
 
 from __future__ import annotations
 
-from scratchvae.verification.checked_modules.custom_models import COMPOSED
+from scratchvae.verification.checked_modules.custom_models import CUSTOM_MODELS
 from scratchvae.verification.checked_modules.divergences import DIVERGENCES
 from scratchvae.verification.checked_modules.labelled import LABELLED
 from scratchvae.verification.checked_modules.layers import LAYERS
-from scratchvae.verification.checked_modules.missing_data import INCOMPLETE
+from scratchvae.verification.checked_modules.missing_data import MISSING_DATA
 from scratchvae.verification.checked_modules.models import MODELS
 from scratchvae.verification.checked_modules.objectives import OBJECTIVES
 from scratchvae.verification.checked_modules.optim import OPTIMIZERS
@@ -14,19 +14,20 @@ from scratchvae.verification.checked_modules.probability import DENSITIES
 from scratchvae.verification.checked_modules.training import TRAINING
 from scratchvae.verification.problem import CheckedModule
 
+# By name: modules, models, optimizers and training steps compared with independent formulas.
 CHECKED_MODULES: dict[str, CheckedModule] = {
-    subject.name: subject
-    for subjects in (
+    module.name: module
+    for group in (
         LAYERS,
         DENSITIES,
         DIVERGENCES,
         OBJECTIVES,
         MODELS,
-        INCOMPLETE,
+        MISSING_DATA,
         LABELLED,
-        COMPOSED,
+        CUSTOM_MODELS,
         TRAINING,
         OPTIMIZERS,
     )
-    for subject in subjects
+    for module in group
 }

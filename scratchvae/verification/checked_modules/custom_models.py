@@ -1,4 +1,4 @@
-"""Whole models of parts that were given to them, ours and a user's own."""
+"""Checked models with custom parts: parts of the package in other combinations, and user-defined ones."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ from scratchvae.verification.model_problem import model_gradient_problem
 from scratchvae.verification.oracles import Oracle
 from scratchvae.verification.problem import CheckedModule, GradientProblem
 
-UNUSED = {"hidden": HIDDEN, "activation": "relu"}  # beside networks of one's own
+UNUSED_SETTINGS = {"hidden": HIDDEN, "activation": "relu"}  # defaults, as custom networks require
 
 
 class OneDraw(ELBO):
-    """An ELBO whose KL is estimated by the draw, though its closed form be known."""
+    """An ELBO with the KL estimated from the draw, although its closed form is known."""
 
     exact_kl: ClassVar[bool] = False
 
 
-def _composed(
+def _custom_model(
     rng: np.random.Generator,
-    kind: type[VAE],
-    parts: Callable[[Any], dict[str, Any]],
+    model_class: type[VAE],
+    make_parts: Callable[[Any], dict[str, Any]],
     draw: Draw | None = None,
     **settings: Any,
 ) -> GradientProblem:
-    """A random model whose parts `parts` replaces, once it has seen the model that it had been."""
-    plain, x, _ = random_model(rng, kind, **settings)
-    own = parts(plain)
-    if "objective" in own:
-        own["beta"] = 1.0
-    model = kind(**{**plain.config, **own})
+    """Make the problem of a random model after replacing its parts with those that `make_parts` returns for it."""
+    standard_model, x, _ = random_model(rng, model_class, **settings)
+    parts = make_parts(standard_model)
+    if "objective" in parts:
+        parts["beta"] = 1.0
+    model = model_class(**{**standard_model.config, **parts})
     model.theta[...] += 0.1 * rng.standard_normal(model.theta.size)
     run_larger_batch(rng, model, len(x))
     return model_gradient_problem(
@@ -57,74 +57,85 @@ def _composed(
         np.where(rng.random(x.shape) < 0.3, 0.0, x) if rng.random() < 0.5 else None,
         float(rng.choice([0.25, 1.0])),
         np.less(rng.random(x.shape), 0.3) if model.config["missing"] else None,
-        random_one_hot(rng, len(x), model.classes, some=kind is SemiSupervisedVAE) if model.classes else None,
+        random_one_hot(rng, len(x), model.classes, unlabelled=model_class is SemiSupervisedVAE)
+        if model.classes
+        else None,
         draw,
     )
 
 
-# A chain inside a chain, a slope that is not the usual one, and a single layer.
+# A Sequential inside a Sequential, a slope other than the default, and a single layer as the decoder.
 def _networks(model: VAE) -> dict[str, Any]:
-    inputs, latent, outputs = model.input_dim, model.latent_dim, _outputs(model)
+    inputs, latent, outputs = model.input_dim, model.latent_dim, _output_width(model)
     inner = Sequential(Linear(3, 4, "he_normal"), Tanh())
     encoder = Sequential(Linear(inputs, 3), LeakyReLU(0.2), inner, Linear(4, 2 * latent))
-    return {"encoder": encoder, "decoder": Linear(latent, outputs), **UNUSED}
+    return {"encoder": encoder, "decoder": Linear(latent, outputs), **UNUSED_SETTINGS}
 
 
 def _conditional_networks(model: ConditionalVAE) -> dict[str, Any]:
     inputs, latent, classes = model.input_dim, model.latent_dim, model.classes
     encoder = ConditionalSequential(ConditionalLinear(inputs, classes, 3), SiLU(), Linear(3, 2 * latent))
-    decoder = ConditionalSequential(ConditionalLinear(latent, classes, _outputs(model)))
-    return {"encoder": encoder, "decoder": decoder, **UNUSED}
+    decoder = ConditionalSequential(ConditionalLinear(latent, classes, _output_width(model)))
+    return {"encoder": encoder, "decoder": decoder, **UNUSED_SETTINGS}
 
 
-def _outputs(model: VAE) -> int:
-    of_each: int = model.likelihood.outputs_per_dimension
-    return of_each * model.input_dim
+def _output_width(model: VAE) -> int:
+    outputs_per_dimension: int = model.likelihood.outputs_per_dimension
+    return outputs_per_dimension * model.input_dim
 
 
 def _several_draws(model: VAE) -> dict[str, Any]:
     return {"objective": ImportanceWeighted(2 + model.input_dim % 3)}
 
 
-def _prior(model: VAE) -> dict[str, Any]:
+def _mixture_prior(model: VAE) -> dict[str, Any]:
     return {"prior": TwoComponentMixture(model.latent_dim)}
 
 
 def _posterior_and_prior(model: VAE) -> dict[str, Any]:
-    return {"posterior": TanhGaussian(), **_prior(model)}
+    return {"posterior": TanhGaussian(), **_mixture_prior(model)}
 
 
-def _bumpy_draw(oracle: Oracle, params: dict[str, Any], h: Any, eps: Any) -> tuple[Any, Any, Any]:
+def _mixture_prior_draw(oracle: Oracle, params: dict[str, Any], h: Any, eps: Any) -> tuple[Any, Any, Any]:
     z, log_q, _ = gaussian_draw(oracle, params, h, eps)
     return z, log_q, mixture_log_prob(oracle, params["prior.a"], z)
 
 
-def _subject(
+def _checked_model(
     name: str,
     covers: tuple[type, ...],
-    parts: Callable[[Any], dict[str, Any]],
+    make_parts: Callable[[Any], dict[str, Any]],
     draw: Draw | None = None,
     **settings: Any,
 ) -> CheckedModule:
-    return CheckedModule(name, covers, lambda rng: _composed(rng, covers[0], parts, draw, **settings))
+    return CheckedModule(name, covers, lambda rng: _custom_model(rng, covers[0], make_parts, draw, **settings))
 
 
-COMPOSED = (
-    _subject("VAE, custom networks", (VAE,), _networks),
-    _subject("VAE, custom networks, missing data", (VAE,), _networks, missing=True),
-    _subject("VAE, custom ELBO", (VAE, ELBO), lambda model: {"objective": ELBO(model.config["beta"])}),
-    _subject("VAE, KL of one draw", (VAE, GaussianDrawKL), lambda model: {"objective": OneDraw(model.config["beta"])}),
-    _subject("VAE, several draws", (VAE, ImportanceWeighted, Draws), _several_draws),
-    _subject("VAE, several draws, missing data", (VAE, ImportanceWeighted, Draws), _several_draws, missing=True),
-    _subject("VAE, custom prior", (VAE, MonteCarloKL), _prior, _bumpy_draw),
-    _subject("VAE, custom posterior and prior", (VAE, MonteCarloKL), _posterior_and_prior, tanh_gaussian_draw),
-    _subject(
+CUSTOM_MODELS = (
+    _checked_model("VAE, custom networks", (VAE,), _networks),
+    _checked_model("VAE, custom networks, missing data", (VAE,), _networks, missing=True),
+    _checked_model("VAE, custom ELBO", (VAE, ELBO), lambda model: {"objective": ELBO(model.config["beta"])}),
+    _checked_model(
+        "VAE, KL of one draw", (VAE, GaussianDrawKL), lambda model: {"objective": OneDraw(model.config["beta"])}
+    ),
+    _checked_model("VAE, several draws", (VAE, ImportanceWeighted, Draws), _several_draws),
+    _checked_model("VAE, several draws, missing data", (VAE, ImportanceWeighted, Draws), _several_draws, missing=True),
+    _checked_model("VAE, custom prior", (VAE, MonteCarloKL), _mixture_prior, _mixture_prior_draw),
+    _checked_model("VAE, custom posterior and prior", (VAE, MonteCarloKL), _posterior_and_prior, tanh_gaussian_draw),
+    _checked_model(
         "VAE, custom posterior, several draws",
         (VAE, MonteCarloKL, Draws),
         lambda model: {**_posterior_and_prior(model), **_several_draws(model)},
         tanh_gaussian_draw,
     ),
-    _subject("ConditionalVAE, custom networks", (ConditionalVAE,), _conditional_networks, classes=3),
-    _subject("ConditionalVAE, several draws", (ConditionalVAE, Draws), _several_draws, classes=3),
-    _subject("SemiSupervisedVAE, custom prior", (SemiSupervisedVAE,), _prior, _bumpy_draw, classes=3, alpha=0.7),
+    _checked_model("ConditionalVAE, custom networks", (ConditionalVAE,), _conditional_networks, classes=3),
+    _checked_model("ConditionalVAE, several draws", (ConditionalVAE, Draws), _several_draws, classes=3),
+    _checked_model(
+        "SemiSupervisedVAE, custom prior",
+        (SemiSupervisedVAE,),
+        _mixture_prior,
+        _mixture_prior_draw,
+        classes=3,
+        alpha=0.7,
+    ),
 )

@@ -1,4 +1,4 @@
-"""A posterior and a prior as a user may write them: without a closed form of their KL, the prior with a parameter."""
+"""A user-defined posterior and prior: their KL has no closed form, and the prior has a parameter."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from scratchvae.verification.oracles import Oracle
 
 
 class TanhGaussian(Posterior):
-    """z = tanh(u), with u = μ + σ ε and h = [μ, log σ²]: codes between −1 and 1."""
+    """z = tanh(u), with u = μ + σ ε and h = [μ, log σ²]: codes in (−1, 1)."""
 
     outputs_per_latent: ClassVar[int] = 2
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Room for z and for dh."""
+        """Allocate z and dh."""
         self._z, self._dh = buffers.matrix(self.output_shape(self.input_shape)[0]), buffers.matrix(self.input_width)
 
     def forward(self, h: Array, eps: Array) -> Array:
-        """z (B, Z) from h (B, 2Z) and eps (B, Z)."""
+        """Return z (B, Z) from h (B, 2Z) and eps (B, Z)."""
         rows = self.check_inputs(h=h)
         mu, self.logvar = h[:, : eps.shape[1]], h[:, eps.shape[1] :]
         self.eps, self.sigma, self.z = eps, self.xp.exp(self.logvar / 2), self._z[:rows]
@@ -32,17 +32,17 @@ class TanhGaussian(Posterior):
         self.xp.tanh(self.u, out=self.z)
         return self.z
 
-    # The density of u over |dz/du| = 1 − z² = 1/cosh² u:  log q = Σ −½ (ε² + log σ² + log 2π) + 2 log cosh u
+    # The density of u, divided by |dz/du| = 1 − z² = 1/cosh² u:  log q = Σ −½ (ε² + log σ² + log 2π) + 2 log cosh u
     def log_prob(self) -> Array:
-        """log q(z | x) (B,) of the last draw."""
+        """Return log q(z | x) (B,) of the last draw."""
         log_cosh = self.xp.logaddexp(self.u, -self.u) - log(2)
         log_q: Array = (2 * log_cosh - (self.eps**2 + self.logvar + log(2 * pi)) / 2).sum(axis=1)
         return log_q
 
-    # ∂z/∂u = 1 − z²,  ∂ log q/∂u = 2 z at fixed ε and σ,  and ∂ log q/∂ log σ² = −½,  ∂ log q/∂ε = −ε besides
+    # ∂z/∂u = 1 − z²,  ∂ log q/∂u = 2 z at fixed ε and σ,  and directly ∂ log q/∂ log σ² = −½,  ∂ log q/∂ε = −ε
     def backward(self, dz: Array, dlog_q: Array | None = None) -> Array:
-        """dh (B, 2Z) from dz (B, Z) and dlog_q (B,)."""
-        du, dh, latent = self._through_u(dz, dlog_q), self._dh[: len(dz)], dz.shape[1]
+        """Return dh (B, 2Z) from dz (B, Z) and dlog_q (B,)."""
+        du, dh, latent = self._du(dz, dlog_q), self._dh[: len(dz)], dz.shape[1]
         dh[:, :latent] = du
         dh[:, latent:] = du * self.sigma * self.eps / 2
         if dlog_q is not None:
@@ -50,19 +50,19 @@ class TanhGaussian(Posterior):
         return dh
 
     def backward_noise(self, dz: Array, dlog_q: Array | None = None) -> Array:
-        """deps (B, Z) from the same gradients."""
-        deps: Array = self._through_u(dz, dlog_q) * self.sigma
+        """Return deps (B, Z) from the same gradients."""
+        deps: Array = self._du(dz, dlog_q) * self.sigma
         if dlog_q is not None:
             deps -= dlog_q[:, None] * self.eps
         return deps
 
-    def _through_u(self, dz: Array, dlog_q: Array | None) -> Array:
+    def _du(self, dz: Array, dlog_q: Array | None) -> Array:
         du: Array = dz / self.xp.cosh(self.u) ** 2
         return du if dlog_q is None else du + dlog_q[:, None] * 2 * self.z
 
 
 class TwoComponentMixture(Prior):
-    """p(z) = Π_j ½ N(z_j; a_j, 1) + ½ N(z_j; −a_j, 1), with the distances a (Z,) learnt."""
+    """p(z) = Π_j ½ N(z_j; a_j, 1) + ½ N(z_j; −a_j, 1), with learned means ±a (Z,)."""
 
     noise_per_latent: ClassVar[int] = 2
     a: Array
@@ -81,7 +81,7 @@ class TwoComponentMixture(Prior):
 
     # For one dimension:  log p = −½ (z² + a² + log 2π) + log cosh(a z)
     def forward(self, z: Array) -> Array:
-        """log p(z) (B,) from z (B, Z)."""
+        """Return log p(z) (B,) from z (B, Z)."""
         self.check_inputs(z=z)
         self.z, az = z, self.a * z
         log_cosh = self.xp.logaddexp(az, -az) - log(2)
@@ -90,30 +90,30 @@ class TwoComponentMixture(Prior):
 
     #   ∂/∂z = −z + a tanh(a z),  ∂/∂a = −a + z tanh(a z)
     def backward(self, dlog_p: Array) -> Array:
-        """dz (B, Z) from dlog_p (B,); sets da."""
+        """Return dz (B, Z) from dlog_p (B,); sets da."""
         self.check_gradients(dlog_p=dlog_p)
-        slope, d = self.xp.tanh(self.a * self.z), dlog_p[:, None]
-        self.da[...] = (d * (self.z * slope - self.a)).sum(axis=0)
-        dz: Array = d * (self.a * slope - self.z)
+        tanh_az, d = self.xp.tanh(self.a * self.z), dlog_p[:, None]
+        self.da[...] = (d * (self.z * tanh_az - self.a)).sum(axis=0)
+        dz: Array = d * (self.a * tanh_az - self.z)
         return dz
 
     def draw(self, noise: Array) -> Array:
-        """z (B, Z) from noise (B, 2Z): one half is the spread within a bump, the sign of the other says which."""
+        """Return z (B, Z) from noise (B, 2Z): deviations in the first half; the signs of the second half select ±a."""
         z: Array = noise[:, : self.latent_dim] + self.a * self.xp.sign(noise[:, self.latent_dim :])
         return z
 
 
 def tanh_gaussian_draw(oracle: Oracle, params: dict[str, Any], h: Any, eps: Any) -> tuple[Any, Any, Any]:
-    """The formula of a `TanhGaussian` posterior and a prior of `TwoComponentMixture`, whose parameter is "prior.a"."""
+    """The formula of a `TanhGaussian` posterior and a `TwoComponentMixture` prior with parameter "prior.a"."""
     mu, logvar, a = h[:, : eps.shape[1]], h[:, eps.shape[1] :], params["prior.a"]
     u = oracle.reparameterize(mu, logvar, eps)
     z = oracle.tanh(u)
-    log_cosh = oracle.softplus(2 * u) - u - log(2)  # and 1 − tanh² = 1/cosh²
+    log_cosh = oracle.softplus(2 * u) - u - log(2)  # the Jacobian is 1 − tanh² u = 1/cosh² u
     log_q = oracle.gaussian(mu, logvar, u) + 2 * log_cosh.sum(1)
     return z, log_q, mixture_log_prob(oracle, a, z)
 
 
 def mixture_log_prob(oracle: Oracle, a: Any, z: Any) -> Any:
-    """log p(z) (B,) of `TwoComponentMixture`: with N(z; −a, 1) = N(z; a, 1) exp(−2 a z)."""
+    """log p(z) (B,) of a `TwoComponentMixture`, by N(z; −a, 1) = N(z; a, 1) exp(−2 a z)."""
     zero = 0 * z
     return oracle.gaussian(zero + a, zero, z) + (oracle.softplus(-2 * a * z) - log(2)).sum(1)

@@ -1,4 +1,4 @@
-"""The posterior, the prior, and what is between them, each as a function of the encoder's output and of the noise."""
+"""Checked posteriors, priors and divergences, as functions of the encoder's output h and the noise eps."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ from scratchvae.verification.oracles import Oracle
 from scratchvae.verification.problem import CheckedModule, GradientProblem, module_gradient_problem
 
 
-def _of_posterior(rng: np.random.Generator, make: Callable[[], Any], formula: Callable[..., Any]) -> GradientProblem:
-    """The problem of a posterior at random h (B, 2Z) and eps (B, Z)."""
+def _posterior_problem(
+    rng: np.random.Generator, make: Callable[[], Any], formula: Callable[..., Any]
+) -> GradientProblem:
+    """Make the problem of a posterior at random h (B, 2Z) and eps (B, Z)."""
     rows, latent = random_sizes(rng, 2)
     return module_gradient_problem(
         make,
@@ -38,51 +40,51 @@ def _of_posterior(rng: np.random.Generator, make: Callable[[], Any], formula: Ca
 
 
 class _Draw(DiagonalGaussian):
-    """z, by which alone the gradient is asked for."""
+    """z, with the gradient of z alone."""
 
     def gradients(self, dz: Array) -> list[Array]:
-        """dh and deps."""
+        """Return dh and deps."""
         return [self.backward(dz), self.backward_noise(dz)]
 
 
 def _draw(rng: np.random.Generator) -> GradientProblem:
-    return _of_posterior(rng, _Draw, lambda oracle: lambda h, eps: gaussian_draw(oracle, {}, h, eps)[0])
+    return _posterior_problem(rng, _Draw, lambda oracle: lambda h, eps: gaussian_draw(oracle, {}, h, eps)[0])
 
 
-class _Entropic(DiagonalGaussian):
+class _LogProb(DiagonalGaussian):
     """log q(z | x) (B,) of the draw."""
 
     def forward(self, h: Array, eps: Array) -> Array:
-        """log_q (B,)."""
+        """Return log_q (B,)."""
         super().forward(h, eps)
         return self.log_prob()
 
     def gradients(self, dlog_q: Array) -> list[Array]:
-        """dh and deps, of which none comes through z."""
+        """Return dh and deps, with dz = 0."""
         dz = np.zeros_like(self.eps)
         return [self.backward(dz, dlog_q), self.backward_noise(dz, dlog_q)]
 
 
 def _log_prob(rng: np.random.Generator) -> GradientProblem:
-    return _of_posterior(rng, _Entropic, lambda oracle: lambda h, eps: gaussian_draw(oracle, {}, h, eps)[1])
+    return _posterior_problem(rng, _LogProb, lambda oracle: lambda h, eps: gaussian_draw(oracle, {}, h, eps)[1])
 
 
-class _AllAtOnce(DiagonalGaussian):
-    """Σ_j (z − 2 μ + 3 log σ²)_j + 4 log q(z | x) (B,): with each gradient that `backward` takes."""
+class _AllGradients(DiagonalGaussian):
+    """Σ_j (z − 2 μ + 3 log σ²)_j + 4 log q(z | x) (B,): its gradient uses every argument of `backward`."""
 
     def forward(self, h: Array, eps: Array) -> Array:
-        """The sum (B,)."""
+        """Return the sum (B,)."""
         z = super().forward(h, eps)
         total: Array = (z - 2 * self.mu + 3 * self.logvar).sum(axis=1) + 4 * self.log_prob()
         return total
 
     def gradients(self, dtotal: Array) -> list[Array]:
-        """dh and deps."""
+        """Return dh and deps."""
         dz = np.repeat(dtotal[:, None], self.eps.shape[1], axis=1)
         return [self.backward(dz, 4 * dtotal, (-2 * dz, 3 * dz)), self.backward_noise(dz, 4 * dtotal)]
 
 
-def _all_at_once(rng: np.random.Generator) -> GradientProblem:
+def _all_gradients(rng: np.random.Generator) -> GradientProblem:
     def formula(oracle: Oracle) -> Any:
         def total(h: Any, eps: Any) -> Any:
             (z, log_q, _), latent = gaussian_draw(oracle, {}, h, eps), eps.shape[1]
@@ -90,7 +92,7 @@ def _all_at_once(rng: np.random.Generator) -> GradientProblem:
 
         return total
 
-    return _of_posterior(rng, _AllAtOnce, formula)
+    return _posterior_problem(rng, _AllGradients, formula)
 
 
 def _prior(rng: np.random.Generator) -> GradientProblem:
@@ -102,58 +104,58 @@ def _prior(rng: np.random.Generator) -> GradientProblem:
     )
 
 
-class _Term:
-    """The term between a posterior and a prior, and Σ_j s_j z_j besides, so that the decoder's side of z is there too.
+class _DivergencePlusLinear:
+    """The divergence between a posterior and a prior, plus Σ_j s_j z_j, which stands in for the decoder's use of z.
 
-    Where the prior has a parameter, that is an input like h and eps.
+    Parameters of the prior are inputs, like h and eps.
     """
 
     def __init__(self, slope: Array, posterior: Posterior, prior: Prior, divergence: Divergence) -> None:
         self.slope, self.posterior, self.prior, self.divergence = slope, posterior, prior, divergence
 
     def forward(self, h: Array, eps: Array, *params: Array) -> Array:
-        """The term (B,)."""
+        """Return the sum (B,)."""
         z = self.posterior.forward(h, eps)
-        self.divergence.forward(z)  # binds at first use
+        self.divergence.forward(z)  # the first call allocates the parameters
         for name, param in zip(self.prior.parameter_shapes(), params, strict=True):
             getattr(self.prior, name)[...] = param[: self.slope.size]
-        term: Array = self.divergence.forward(z) + (z * self.slope.astype(z.dtype)).sum(axis=1)
-        return term
+        total: Array = self.divergence.forward(z) + (z * self.slope.astype(z.dtype)).sum(axis=1)
+        return total
 
-    def gradients(self, dterm: Array) -> list[Array]:
-        """Of h, of eps and of each parameter."""
-        dq = self.divergence.backward(dterm, dterm[:, None] * self.slope.astype(dterm.dtype))
-        noise, dh = self.posterior.backward_noise(*dq[:2]), self.posterior.backward(*dq)
-        return [dh, noise, *(getattr(self.prior, f"d{name}") for name in self.prior.parameter_shapes())]
+    def gradients(self, dtotal: Array) -> list[Array]:
+        """Return the gradients of h, of eps and of each parameter."""
+        dq = self.divergence.backward(dtotal, dtotal[:, None] * self.slope.astype(dtotal.dtype))
+        deps, dh = self.posterior.backward_noise(*dq[:2]), self.posterior.backward(*dq)
+        return [dh, deps, *(getattr(self.prior, f"d{name}") for name in self.prior.parameter_shapes())]
 
 
-def _term(
+def _divergence_problem(
     rng: np.random.Generator,
-    parts: Callable[[int], tuple[Posterior, Prior]],
-    divergence: Callable[[Posterior, Prior], Divergence],
+    make_parts: Callable[[int], tuple[Posterior, Prior]],
+    make_divergence: Callable[[Posterior, Prior], Divergence],
     draw: Draw,
-    closed: bool = False,
+    closed_form: bool = False,
 ) -> GradientProblem:
     rows, latent = random_sizes(rng, 2)
     slope = rng.standard_normal(latent)
-    shapes = parts(latent)[1].parameter_shapes()
+    shapes = make_parts(latent)[1].parameter_shapes()
 
     def formula(oracle: Oracle) -> Any:
-        def term(h: Any, eps: Any, *params: Any) -> Any:
-            named = {f"prior.{name}": param for name, param in zip(shapes, params, strict=True)}
-            z, log_q, log_p = draw(oracle, named, h, eps)
-            kl = oracle.gaussian_kl(h[:, :latent], h[:, latent:]) if closed else log_q - log_p
+        def total(h: Any, eps: Any, *arrays: Any) -> Any:
+            params = {f"prior.{name}": array for name, array in zip(shapes, arrays, strict=True)}
+            z, log_q, log_p = draw(oracle, params, h, eps)
+            kl = oracle.gaussian_kl(h[:, :latent], h[:, latent:]) if closed_form else log_q - log_p
             return kl + (oracle.constant(slope) * z).sum(1)
 
-        return term
+        return total
 
-    def make() -> _Term:
-        posterior, prior = parts(latent)
-        return _Term(slope, posterior, prior, divergence(posterior, prior))
+    def make() -> _DivergencePlusLinear:
+        posterior, prior = make_parts(latent)
+        return _DivergencePlusLinear(slope, posterior, prior, make_divergence(posterior, prior))
 
     return module_gradient_problem(
         make,
-        lambda module, dterm: module.gradients(dterm),
+        lambda module, dtotal: module.gradients(dtotal),
         formula,
         h=rng.standard_normal((rows, 2 * latent)),
         eps=rng.standard_normal((rows, latent)),
@@ -166,19 +168,19 @@ def _gaussians(latent: int) -> tuple[Posterior, Prior]:
 
 
 def _exact(rng: np.random.Generator) -> GradientProblem:
-    return _term(rng, _gaussians, lambda q, p: p.kl(q, exact=True), gaussian_draw, closed=True)
+    return _divergence_problem(rng, _gaussians, lambda q, p: p.kl(q, exact=True), gaussian_draw, closed_form=True)
 
 
 def _gaussian_draw(rng: np.random.Generator) -> GradientProblem:
-    return _term(rng, _gaussians, lambda q, p: p.kl(q, exact=False), gaussian_draw)
+    return _divergence_problem(rng, _gaussians, lambda q, p: p.kl(q, exact=False), gaussian_draw)
 
 
 def _monte_carlo(rng: np.random.Generator) -> GradientProblem:
-    return _term(rng, _gaussians, MonteCarloKL, gaussian_draw)
+    return _divergence_problem(rng, _gaussians, MonteCarloKL, gaussian_draw)
 
 
-def _of_ones_own(rng: np.random.Generator) -> GradientProblem:
-    return _term(
+def _custom_parts(rng: np.random.Generator) -> GradientProblem:
+    return _divergence_problem(
         rng,
         lambda latent: (TanhGaussian(), TwoComponentMixture(latent)),
         lambda q, p: p.kl(q, exact=True),
@@ -186,25 +188,25 @@ def _of_ones_own(rng: np.random.Generator) -> GradientProblem:
     )
 
 
-class _ByDimension:
-    """The closed form of each dimension (B, Z)."""
+class _KLPerDimension:
+    """The KL in closed form for each dimension (B, Z)."""
 
     def __init__(self) -> None:
         self.posterior = DiagonalGaussian()
         self.divergence = StandardNormal().kl(self.posterior, exact=True)
 
     def forward(self, h: Array, eps: Array) -> Array:
-        """The KL (B, Z)."""
+        """Return the KL (B, Z)."""
         self.divergence.forward(self.posterior.forward(h, eps))
         return self.divergence.per_dimension
 
     def gradients(self, dper_dimension: Array) -> list[Array]:
-        """dh and deps."""
+        """Return dh and deps."""
         dq = self.divergence.backward(dper_dimension, np.zeros_like(dper_dimension))
         return [self.posterior.backward(*dq), self.posterior.backward_noise(*dq[:2])]
 
 
-def _by_dimension(rng: np.random.Generator) -> GradientProblem:
+def _kl_per_dimension(rng: np.random.Generator) -> GradientProblem:
     def formula(oracle: Oracle) -> Any:
         def kl(h: Any, eps: Any) -> Any:
             mu, logvar = h[:, : eps.shape[1]], h[:, eps.shape[1] :]
@@ -212,17 +214,17 @@ def _by_dimension(rng: np.random.Generator) -> GradientProblem:
 
         return kl
 
-    return _of_posterior(rng, _ByDimension, formula)
+    return _posterior_problem(rng, _KLPerDimension, formula)
 
 
 DIVERGENCES = (
     CheckedModule("DiagonalGaussian", (DiagonalGaussian,), _draw),
     CheckedModule("DiagonalGaussian, log q", (DiagonalGaussian,), _log_prob),
-    CheckedModule("DiagonalGaussian, all gradients", (DiagonalGaussian,), _all_at_once),
+    CheckedModule("DiagonalGaussian, all gradients", (DiagonalGaussian,), _all_gradients),
     CheckedModule("StandardNormal", (StandardNormal,), _prior),
     CheckedModule("ExactKL", (ExactKL,), _exact),
-    CheckedModule("ExactKL, per dimension", (ExactKL,), _by_dimension),
+    CheckedModule("ExactKL, per dimension", (ExactKL,), _kl_per_dimension),
     CheckedModule("MonteCarloKL", (MonteCarloKL,), _monte_carlo),
-    CheckedModule("MonteCarloKL, custom parts", (MonteCarloKL, TanhGaussian, TwoComponentMixture), _of_ones_own),
+    CheckedModule("MonteCarloKL, custom parts", (MonteCarloKL, TanhGaussian, TwoComponentMixture), _custom_parts),
     CheckedModule("GaussianDrawKL", (GaussianDrawKL,), _gaussian_draw),
 )

@@ -1,4 +1,4 @@
-"""What is given classes, or finds them: the layers, the softmax, the bounds, and whole models."""
+"""Checked layers, bounds and models that use class labels, and the softmax of a classifier."""
 
 from __future__ import annotations
 
@@ -20,45 +20,48 @@ from scratchvae.verification.oracles import Oracle
 from scratchvae.verification.problem import CheckedModule, GradientProblem, module_gradient_problem
 
 
-class _Conditional(ConditionalLinear):
-    """The layer, whose parameters are inputs like x, and rows of `told`, or, for None, each class."""
+class _ConditionalLinear(ConditionalLinear):
+    """The layer with fixed one-hot rows `targets`; None applies all classes. Its parameters are inputs, like x."""
 
-    def __init__(self, told: Array | None, inputs: int, classes: int, outputs: int) -> None:
+    def __init__(self, targets: Array | None, inputs: int, classes: int, outputs: int) -> None:
         super().__init__(inputs, classes, outputs)
-        self.told = told
+        self.targets = targets
 
     def forward(self, x: Array, W: Array, V: Array) -> Array:  # type: ignore[override]
-        """y from x, W and V."""
-        targets = _as_tall(self.told, x)
-        super().forward(x, targets)  # binds at first use
+        """Return y from x, W and V."""
+        targets = _matching_targets(self.targets, x)
+        super().forward(x, targets)  # the first call allocates the parameters
         self.W[...], self.V[...] = W[: self.inputs], V[: self.classes]
         return super().forward(x, targets)
 
 
-def _as_tall(told: Array | None, x: Array) -> Array | None:
-    """Rows of `told`, as many as x has, in its dtype."""
-    return None if told is None else np.resize(told, (len(x), told.shape[1])).astype(x.dtype)
+def _matching_targets(targets: Array | None, x: Array) -> Array | None:
+    """Return `targets`, repeated to the number of rows of x, in the dtype of x."""
+    return None if targets is None else np.resize(targets, (len(x), targets.shape[1])).astype(x.dtype)
 
 
-def _with_each_class(oracle: Oracle, x: Any, rows: int, classes: int) -> tuple[Any, Any]:
-    """Row after row of x, for each class, put in order by a product; and the one-hot rows of those classes."""
+def _with_all_classes(oracle: Oracle, x: Any, rows: int, classes: int) -> tuple[Any, Any]:
+    """Return the rows of x once for each class, repeated by a matrix product, and the one-hot rows of the classes."""
     repeated = oracle.constant(np.tile(np.eye(rows), (classes, 1))) @ x
     return repeated, oracle.constant(np.repeat(np.eye(classes), rows, axis=0))
 
 
-def _conditional_linear(rng: np.random.Generator, each: bool) -> GradientProblem:
+def _conditional_linear(rng: np.random.Generator, all_classes: bool) -> GradientProblem:
     rows, inputs, classes, outputs = random_sizes(rng, 4)
-    told = None if each else random_one_hot(rng, rows, classes, some=True)
+    targets = None if all_classes else random_one_hot(rng, rows, classes, unlabelled=True)
 
     def formula(oracle: Oracle) -> Any:
         def y(x: Any, W: Any, V: Any) -> Any:
-            x, c = _with_each_class(oracle, x, rows, classes) if told is None else (x, oracle.constant(told))
+            if targets is None:
+                x, c = _with_all_classes(oracle, x, rows, classes)
+            else:
+                c = oracle.constant(targets)
             return formulas.conditional_affine(oracle, x, W, V, c)
 
         return y
 
     return module_gradient_problem(
-        lambda: _Conditional(told, inputs, classes, outputs),
+        lambda: _ConditionalLinear(targets, inputs, classes, outputs),
         lambda layer, dy: [layer.backward(dy), layer.dW, layer.dV],
         formula,
         x=rng.standard_normal((rows, inputs)),
@@ -67,46 +70,50 @@ def _conditional_linear(rng: np.random.Generator, each: bool) -> GradientProblem
     )
 
 
-class _ConditionalChain(ConditionalSequential):
-    """The network, whose parameters are inputs like x, and rows of `told`, or, for None, each class."""
+class _ConditionalNetwork(ConditionalSequential):
+    """The network with fixed one-hot rows `targets`; None applies all classes. Its parameters are inputs, like x."""
 
-    def __init__(self, told: Array | None, *layers: Any) -> None:
+    def __init__(self, targets: Array | None, *layers: Any) -> None:
         super().__init__(*layers)
-        self.told = told
+        self.targets = targets
 
     def forward(self, x: Array, *params: Array) -> Array:  # type: ignore[override]
-        """y from x and from each parameter, in order."""
-        targets = _as_tall(self.told, x)
-        super().forward(x, targets)  # binds at first use
-        for array, param in zip(self._each(""), params, strict=True):
+        """Return y from x and from each parameter, in order."""
+        targets = _matching_targets(self.targets, x)
+        super().forward(x, targets)  # the first call allocates the parameters
+        for array, param in zip(self._arrays(""), params, strict=True):
             array[...] = param[: len(array)]
         return super().forward(x, targets)
 
     def gradients(self, dy: Array) -> list[Array]:
-        """dx, and the gradient of each parameter."""
-        return [self.backward(dy), *self._each("d")]
+        """Return dx and the gradient of each parameter."""
+        return [self.backward(dy), *self._arrays("d")]
 
-    def _each(self, d: str) -> list[Array]:
+    def _arrays(self, prefix: str) -> list[Array]:
         names = [name.split(".") for name in self.parameter_shapes()]
-        return [getattr(self.layers[int(k)], d + name) for k, name in names]
+        return [getattr(self.layers[int(k)], prefix + name) for k, name in names]
 
 
-def _conditional_sequential(rng: np.random.Generator, each: bool) -> GradientProblem:
+def _conditional_sequential(rng: np.random.Generator, all_classes: bool) -> GradientProblem:
     rows, classes, *widths = random_sizes(rng, 6)
-    activation, told = str(rng.choice(SMOOTH)), None if each else random_one_hot(rng, rows, classes, some=True)
+    activation = str(rng.choice(SMOOTH))
+    targets = None if all_classes else random_one_hot(rng, rows, classes, unlabelled=True)
     shapes = conditional_mlp(tuple(widths), classes, activation).parameter_shapes()
 
     def formula(oracle: Oracle) -> Any:
         def y(x: Any, *weights: Any) -> Any:
-            named = {f"net.{name}": weight for name, weight in zip(shapes, weights, strict=True)}
-            x, c = _with_each_class(oracle, x, rows, classes) if told is None else (x, oracle.constant(told))
-            return formulas.mlp(oracle, named, "net", x, activation, c)
+            params = {f"net.{name}": weight for name, weight in zip(shapes, weights, strict=True)}
+            if targets is None:
+                x, c = _with_all_classes(oracle, x, rows, classes)
+            else:
+                c = oracle.constant(targets)
+            return formulas.mlp(oracle, params, "net", x, activation, c)
 
         return y
 
     return module_gradient_problem(
-        lambda: _ConditionalChain(told, *conditional_mlp(tuple(widths), classes, activation).layers),
-        lambda chain, dy: chain.gradients(dy),
+        lambda: _ConditionalNetwork(targets, *conditional_mlp(tuple(widths), classes, activation).layers),
+        lambda network, dy: network.gradients(dy),
         formula,
         x=rng.standard_normal((rows, widths[0])),
         **{name: rng.standard_normal(shape) for name, shape in shapes.items()},
@@ -117,46 +124,46 @@ def _log_softmax(rng: np.random.Generator) -> GradientProblem:
     rows, classes = random_sizes(rng, 2)
     return module_gradient_problem(
         LogSoftmax,
-        lambda unit, dlog_q: [unit.backward(dlog_q)],
+        lambda module, dlog_q: [module.backward(dlog_q)],
         lambda oracle: oracle.log_softmax,
-        logits=3 * rng.standard_normal((rows, 1 + classes)),  # of a single class there is no gradient
+        logits=3 * rng.standard_normal((rows, 1 + classes)),  # at least two classes: with one, the gradient is 0
     )
 
 
-class _Weighed(MarginalBound):
-    """Evidence − β · divergence of rows of `targets`: both outputs in one."""
+class _MarginalBound(MarginalBound):
+    """Evidence − β · divergence with fixed `targets`: both outputs combined into one."""
 
     def __init__(self, targets: Array, beta: float, alpha: float) -> None:
-        self.targets, self.beta, self.weight = targets, beta, alpha
+        self.targets, self.beta, self.alpha = targets, beta, alpha
 
     def forward(self, log_q: Array, log_likelihood: Array, kl: Array) -> Array:  # type: ignore[override]
-        """The bound (B,)."""
+        """Return the bound (B,)."""
         targets = np.resize(self.targets, log_q.shape).astype(log_q.dtype)
-        evidence, divergence = super().forward(log_q, targets, log_likelihood, kl, self.weight)
+        evidence, divergence = super().forward(log_q, targets, log_likelihood, kl, self.alpha)
         bound: Array = evidence - self.beta * divergence
         return bound
 
     def gradients(self, dbound: Array) -> list[Array]:
-        """Of log_q, log_likelihood and kl."""
+        """Return the gradients of log_q, log_likelihood and kl."""
         return [*self.backward(dbound, -self.beta * dbound)]
 
 
 def _marginal_bound(rng: np.random.Generator) -> GradientProblem:
     rows, classes = random_sizes(rng, 2)
-    targets = random_one_hot(rng, rows, classes, some=True)
+    targets = random_one_hot(rng, rows, classes, unlabelled=True)
     beta, alpha = float(rng.choice([0.5, 1.0, 4.0])), float(rng.choice([0.0, 0.5, 20.0]))
 
     def formula(oracle: Oracle) -> Any:
         def bound(log_q: Any, log_likelihood: Any, kl: Any) -> Any:
-            of_class = [slice(k * rows, (k + 1) * rows) for k in range(classes)]
-            terms = [(log_likelihood[part], kl[part]) for part in of_class]
+            class_rows = [slice(k * rows, (k + 1) * rows) for k in range(classes)]
+            terms = [(log_likelihood[s], kl[s]) for s in class_rows]
             return formulas.marginal_bound(oracle, np.e**log_q, log_q, targets, terms, beta, alpha)
 
         return bound
 
     return module_gradient_problem(
-        lambda: _Weighed(targets, beta, alpha),
-        lambda unit, dbound: unit.gradients(dbound),
+        lambda: _MarginalBound(targets, beta, alpha),
+        lambda module, dbound: module.gradients(dbound),
         formula,
         log_q=-2 * rng.random((rows, classes)),
         log_likelihood=-5 * rng.random(rows * classes),
@@ -164,25 +171,25 @@ def _marginal_bound(rng: np.random.Generator) -> GradientProblem:
     )
 
 
-def _model(rng: np.random.Generator, kind: type[ConditionalVAE], **settings: Any) -> GradientProblem:
-    model, x, eps = random_model(rng, kind, classes=2 + int(rng.integers(3)), **settings)
-    targets = random_one_hot(rng, len(x), model.classes, some=kind is SemiSupervisedVAE)
+def _model(rng: np.random.Generator, model_class: type[ConditionalVAE], **settings: Any) -> GradientProblem:
+    model, x, eps = random_model(rng, model_class, classes=2 + int(rng.integers(3)), **settings)
+    targets = random_one_hot(rng, len(x), model.classes, unlabelled=model_class is SemiSupervisedVAE)
     corrupted = np.where(rng.random(x.shape) < 0.3, 0.0, x) if rng.random() < 0.5 else None
     return model_gradient_problem(model, x, eps, corrupted, float(rng.choice([0.25, 1.0])), targets=targets)
 
 
 LABELLED = (
-    CheckedModule("ConditionalLinear", (ConditionalLinear,), lambda rng: _conditional_linear(rng, each=False)),
+    CheckedModule("ConditionalLinear", (ConditionalLinear,), lambda rng: _conditional_linear(rng, all_classes=False)),
     CheckedModule(
-        "ConditionalLinear, all classes", (ConditionalLinear,), lambda rng: _conditional_linear(rng, each=True)
+        "ConditionalLinear, all classes", (ConditionalLinear,), lambda rng: _conditional_linear(rng, all_classes=True)
     ),
     CheckedModule(
-        "ConditionalSequential", (ConditionalSequential,), lambda rng: _conditional_sequential(rng, each=False)
+        "ConditionalSequential", (ConditionalSequential,), lambda rng: _conditional_sequential(rng, all_classes=False)
     ),
     CheckedModule(
         "ConditionalSequential, all classes",
         (ConditionalSequential,),
-        lambda rng: _conditional_sequential(rng, each=True),
+        lambda rng: _conditional_sequential(rng, all_classes=True),
     ),
     CheckedModule("LogSoftmax", (LogSoftmax,), _log_softmax),
     CheckedModule("MarginalBound", (MarginalBound,), _marginal_bound),

@@ -1,4 +1,4 @@
-"""The layers: dx, and the gradient of every parameter."""
+"""Checked layers: dx and the gradient of every parameter."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ from scratchvae.verification.problem import CheckedModule, GradientProblem, modu
 SMOOTH = ("tanh", "sigmoid", "softplus", "silu", "gelu")
 
 
-def _activation(name: str) -> CheckedModule:
-    kind = ACTIVATIONS[name]
+def _checked_activation(name: str) -> CheckedModule:
+    activation = ACTIVATIONS[name]
 
     def draw(rng: np.random.Generator) -> GradientProblem:
         return module_gradient_problem(
-            kind,
+            activation,
             lambda layer, dy: [layer.backward(dy)],
             lambda oracle: getattr(oracle, name),
             x=away_from_zero(rng.standard_normal(random_sizes(rng, 2))),
         )
 
-    return CheckedModule(kind.__name__, (kind,), draw)
+    return CheckedModule(activation.__name__, (activation,), draw)
 
 
-class _Chain(layers.Sequential):
-    """Layers one after another, whose parameters are inputs like x."""
+class _Network(layers.Sequential):
+    """A network that takes its parameters as inputs, like x."""
 
     def forward(self, x: Array, *params: Array) -> Array:
-        """y from x and from each W and b, first to last."""
-        super().forward(x)  # binds at first use
-        for array, param in zip(self._of_each("W", "b"), params, strict=True):
+        """Return y from x and from W and b of each layer, in order."""
+        super().forward(x)  # the first call allocates the parameters
+        for array, param in zip(self._arrays("W", "b"), params, strict=True):
             array[...] = param[: len(array)]
         return super().forward(x)
 
     def gradients(self, dy: Array) -> list[Array]:
-        """dx, and each dW and db."""
-        return [self.backward(dy), *self._of_each("dW", "db")]
+        """Return dx, and dW and db of each layer, in order."""
+        return [self.backward(dy), *self._arrays("dW", "db")]
 
-    def _of_each(self, *names: str) -> list[Array]:
-        linear = [layer for layer in self.layers if isinstance(layer, layers.Linear)]
-        return [getattr(layer, name) for layer in linear for name in names]
+    def _arrays(self, *names: str) -> list[Array]:
+        linear_layers = [layer for layer in self.layers if isinstance(layer, layers.Linear)]
+        return [getattr(layer, name) for layer in linear_layers for name in names]
 
 
-def _chain(name: str, covers: tuple[type, ...], depth: int) -> CheckedModule:
+def _checked_network(name: str, covers: tuple[type, ...], depth: int) -> CheckedModule:
     def draw(rng: np.random.Generator) -> GradientProblem:
         batch, *widths = random_sizes(rng, depth + 2)
         activation = str(rng.choice(SMOOTH))
@@ -58,14 +58,14 @@ def _chain(name: str, covers: tuple[type, ...], depth: int) -> CheckedModule:
 
         def formula(oracle: Oracle) -> Any:
             def f(x: Any, *weights: Any) -> Any:
-                named = {f"net.{name}": weight for name, weight in zip(shapes, weights, strict=True)}
-                return formulas.mlp(oracle, named, "net", x, activation)
+                params = {f"net.{name}": weight for name, weight in zip(shapes, weights, strict=True)}
+                return formulas.mlp(oracle, params, "net", x, activation)
 
             return f
 
         return module_gradient_problem(
-            lambda: _Chain(*mlp(tuple(widths), activation).layers),
-            lambda chain, dy: chain.gradients(dy),
+            lambda: _Network(*mlp(tuple(widths), activation).layers),
+            lambda network, dy: network.gradients(dy),
             formula,
             x=rng.standard_normal((batch, widths[0])),
             **{name: rng.standard_normal(shape) for name, shape in shapes.items()},
@@ -76,14 +76,14 @@ def _chain(name: str, covers: tuple[type, ...], depth: int) -> CheckedModule:
 
 def _nan_to_zero(rng: np.random.Generator) -> GradientProblem:
     shape = random_sizes(rng, 2)
-    hidden = rng.random(shape) < 0.5
+    missing = rng.random(shape) < 0.5
     problem = module_gradient_problem(
         lambda: layers.NaNToZero(layers.Tanh()),
         lambda layer, dy: [layer.backward(dy)],
-        lambda oracle: lambda x: oracle.tanh(x * oracle.constant(1.0 - hidden)),
+        lambda oracle: lambda x: oracle.tanh(x * oracle.constant(1.0 - missing)),
         x=rng.standard_normal(shape),
     )
-    return with_missing_values(problem, hidden)
+    return with_missing_values(problem, missing)
 
 
 def _repeat(rng: np.random.Generator) -> GradientProblem:
@@ -97,9 +97,9 @@ def _repeat(rng: np.random.Generator) -> GradientProblem:
 
 
 LAYERS = (
-    _chain("Linear", (layers.Linear,), 1),
-    *map(_activation, ACTIVATIONS),
-    _chain("Sequential", (layers.Sequential,), 3),
+    _checked_network("Linear", (layers.Linear,), 1),
+    *map(_checked_activation, ACTIVATIONS),
+    _checked_network("Sequential", (layers.Sequential,), 3),
     CheckedModule("NaNToZero", (layers.NaNToZero,), _nan_to_zero),
     CheckedModule("Repeat", (layers.Repeat,), _repeat),
 )

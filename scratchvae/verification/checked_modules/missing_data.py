@@ -1,4 +1,4 @@
-"""What rows that are not all there need, and bounds of several draws: their pieces, and whole models of them."""
+"""Checked parts and models for missing data, and for importance-weighted bounds."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from scratchvae.verification.problem import CheckedModule, GradientProblem, modu
 
 def _masked_likelihood(rng: np.random.Generator) -> GradientProblem:
     shape, name = random_sizes(rng, 2), str(rng.choice(list(LIKELIHOODS)))
-    hidden = rng.random(shape) < 0.5
+    missing = rng.random(shape) < 0.5
     sigma = check_sigma(None, name)
-    of = make_likelihood(name, sigma)
-    outputs = 3 * rng.standard_normal((shape[0], shape[1] * of.outputs_per_dimension))
+    outputs_per_dimension = make_likelihood(name, sigma).outputs_per_dimension
+    outputs = 3 * rng.standard_normal((shape[0], shape[1] * outputs_per_dimension))
     params, config = {"likelihood.logvar": np.zeros(1)}, {"likelihood": name, "sigma": sigma}
     problem = module_gradient_problem(
         lambda: MaskedLikelihood(make_likelihood(name, sigma)),
@@ -31,17 +31,17 @@ def _masked_likelihood(rng: np.random.Generator) -> GradientProblem:
         lambda oracle: (
             lambda outputs, x: formulas.observed_log_likelihood(
                 oracle,
-                {of: oracle.constant(array) for of, array in params.items()},
+                {key: oracle.constant(array) for key, array in params.items()},
                 outputs,
                 x,
                 config,
-                oracle.constant(1.0 - hidden),
+                oracle.constant(1.0 - missing),
             )
         ),
         outputs=outputs,
         x=rng.random(shape),
     )
-    return with_missing_values(problem, hidden)
+    return with_missing_values(problem, missing)
 
 
 def _log_density_ratio(rng: np.random.Generator) -> GradientProblem:
@@ -76,11 +76,11 @@ def _importance_bound(rng: np.random.Generator) -> GradientProblem:
     )
 
 
-def _incomplete(kind: type[Model]) -> Callable[[np.random.Generator], GradientProblem]:
+def _with_missing_data(model_class: type[Model]) -> Callable[[np.random.Generator], GradientProblem]:
     def draw(rng: np.random.Generator) -> GradientProblem:
-        more: dict[str, Any] = {"importance_samples": int(rng.integers(1, 5))} if kind is IWAE else {}
-        model, x, eps = random_model(rng, kind, missing=True, **more)
-        return model_gradient_problem(model, x, eps, hidden=np.less(rng.random(x.shape), rng.choice([0.1, 0.5, 1.0])))
+        settings: dict[str, Any] = {"importance_samples": int(rng.integers(1, 5))} if model_class is IWAE else {}
+        model, x, eps = random_model(rng, model_class, missing=True, **settings)
+        return model_gradient_problem(model, x, eps, missing=np.less(rng.random(x.shape), rng.choice([0.1, 0.5, 1.0])))
 
     return draw
 
@@ -90,11 +90,11 @@ def _importance_weighted(rng: np.random.Generator) -> GradientProblem:
     return model_gradient_problem(model, x, eps, kl_weight=float(rng.choice([0.25, 1.0])))
 
 
-INCOMPLETE = (
+MISSING_DATA = (
     CheckedModule("MaskedLikelihood", (MaskedLikelihood,), _masked_likelihood),
     CheckedModule("LogDensityRatio", (LogDensityRatio,), _log_density_ratio),
     CheckedModule("ImportanceBound", (ImportanceBound,), _importance_bound),
-    CheckedModule("VAE, missing data", (VAE,), _incomplete(VAE)),
+    CheckedModule("VAE, missing data", (VAE,), _with_missing_data(VAE)),
     CheckedModule("IWAE", (IWAE,), _importance_weighted),
-    CheckedModule("IWAE-incomplete", (IWAE,), _incomplete(IWAE)),
+    CheckedModule("IWAE-incomplete", (IWAE,), _with_missing_data(IWAE)),
 )

@@ -1,4 +1,4 @@
-"""Whole models of random architecture, at fixed noise."""
+"""Checked models: random architectures at fixed noise."""
 
 from __future__ import annotations
 
@@ -11,38 +11,41 @@ from scratchvae.backend import Array
 from scratchvae.models import IWAE, VAE, Autoencoder, Model
 from scratchvae.models.network import ACTIVATIONS
 from scratchvae.models.parts import LIKELIHOODS, check_sigma
-from scratchvae.verification.checked_modules.probability import between
+from scratchvae.verification.checked_modules.probability import random_free_bits
 from scratchvae.verification.checked_modules.random_inputs import random_sizes
 from scratchvae.verification.model_problem import model_gradient_problem
 from scratchvae.verification.problem import CheckedModule, GradientProblem
 
 
 def random_model(
-    rng: np.random.Generator, kind: type[Model], likelihood: str | None = None, **more: Any
+    rng: np.random.Generator, model_class: type[Model], likelihood: str | None = None, **settings: Any
 ) -> tuple[Any, Array, Array]:
-    """A model of random architecture, and likelihood if none is named, in float64; and rows and noise to go with it."""
+    """Return a float64 model of random architecture, rows for it (B, D), and noise (B, noise_dim).
+
+    The likelihood is random unless named.
+    """
     batch, width, latent, depth = random_sizes(rng, 4)
     likelihood = likelihood or str(rng.choice(list(LIKELIHOODS)))
     sigma = check_sigma(None, likelihood)
-    model = kind(
+    model = model_class(
         input_dim=width,
         latent_dim=latent,
         hidden=random_sizes(rng, depth % 4),
         activation=str(rng.choice(list(ACTIVATIONS))),
         likelihood=likelihood,
         sigma=sigma and float(rng.choice([0.3, 1.0, 2.0])),
-        beta=1.0 if kind is IWAE or "objective" in more else float(rng.choice([0.0, 0.5, 1.0, 4.0])),
+        beta=1.0 if model_class is IWAE or "objective" in settings else float(rng.choice([0.0, 0.5, 1.0, 4.0])),
         seed=int(rng.integers(1000)),
         dtype="float64",
-        **more,
+        **settings,
     )
-    model.theta[...] += 0.1 * rng.standard_normal(model.theta.size)  # biases too are away from zero
+    model.theta[...] += 0.1 * rng.standard_normal(model.theta.size)  # also moves the biases, which start at 0
     run_larger_batch(rng, model, batch)
     return model, rng.random((batch, width)), rng.standard_normal((batch, model.noise_dim))
 
 
 def run_larger_batch(rng: np.random.Generator, model: Model, rows: int) -> None:
-    """Let more than so many rows pass through the model, forward and back."""
+    """Run forward and backward on 2 · rows rows, so that the buffers of the model exceed a batch of `rows`."""
     x = rng.random((2 * rows, model.input_dim))
     model.loss_and_grads(x, labels=rng.integers(model.classes, size=len(x)) if model.classes else None)
 
@@ -55,14 +58,14 @@ def _autoencoder(rng: np.random.Generator) -> GradientProblem:
     return model_gradient_problem(*random_model(rng, Autoencoder))
 
 
-# λ is told apart from the mean KL of every dimension, which it takes a forward to know.
+# A forward pass yields the mean KL of each dimension, from which λ must keep a distance.
 def _with_free_bits(rng: np.random.Generator) -> GradientProblem:
     model, x, eps = random_model(rng, VAE)
     model.forward(x, eps)
-    free = between(model.kl.per_dimension.mean(axis=0), rng)
-    charging = VAE(**{**model.config, "free_bits": free})
-    charging.theta[...] = model.theta
-    return model_gradient_problem(charging, x, eps, kl_weight=float(rng.choice([0.25, 1.0])))
+    free_bits = random_free_bits(model.kl.per_dimension.mean(axis=0), rng)
+    model_with_free_bits = VAE(**{**model.config, "free_bits": free_bits})
+    model_with_free_bits.theta[...] = model.theta
+    return model_gradient_problem(model_with_free_bits, x, eps, kl_weight=float(rng.choice([0.25, 1.0])))
 
 
 def _denoising(rng: np.random.Generator) -> GradientProblem:

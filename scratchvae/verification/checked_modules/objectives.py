@@ -1,4 +1,4 @@
-"""The objectives: from log-likelihoods and divergences to the loss, and back."""
+"""Checked objectives: the loss and its gradients, given log-likelihoods and divergences."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 from scratchvae.backend import NUMPY, Array
 from scratchvae.memory import BatchBuffers
 from scratchvae.objectives import ELBO, ImportanceWeighted, Objective
-from scratchvae.verification.checked_modules.probability import between
+from scratchvae.verification.checked_modules.probability import random_free_bits
 from scratchvae.verification.checked_modules.random_inputs import random_sizes
 from scratchvae.verification.formulas import log_add
 from scratchvae.verification.oracles import Oracle
 from scratchvae.verification.problem import CheckedModule, GradientProblem, PerDtype
 
 
-def _of_objective(
+def _objective_problem(
     make: Callable[[], Objective],
     kl_weight: float,
     formula: Callable[[Oracle], Callable[..., Any]],
@@ -26,19 +26,19 @@ def _of_objective(
     log_likelihood: Array,
     kl: Array,
 ) -> GradientProblem:
-    """The problem of a loss, kl being (B·K,) or (B, Z) by dimension, in buffers twice as tall as the batch."""
+    """Make the problem of a loss; kl is (B·K,), or (B, Z) per dimension. The buffers are twice the batch size."""
 
-    def bound(dtype: np.dtype[Any]) -> Objective:
+    def make_and_bind(dtype: np.dtype[Any]) -> Objective:
         objective = make()
         objective.bind(BatchBuffers(NUMPY, dtype, 2 * rows), ())
         return objective
 
-    objectives = PerDtype(bound)
+    objectives = PerDtype(make_and_bind)
 
     def forward(log_likelihood: Array, kl: Array) -> Any:
-        objective, by_dimension = objectives[kl.dtype], kl if kl.ndim == 2 else None
-        per_row = kl if by_dimension is None else kl.sum(axis=1)
-        return objective.loss(objective.forward(log_likelihood, per_row, kl_weight, by_dimension))
+        objective, per_dimension = objectives[kl.dtype], kl if kl.ndim == 2 else None
+        per_row = kl if per_dimension is None else kl.sum(axis=1)
+        return objective.loss(objective.forward(log_likelihood, per_row, kl_weight, per_dimension))
 
     def vjp(dloss: Array, log_likelihood: Array, kl: Array) -> list[Array]:
         forward(log_likelihood, kl)
@@ -50,7 +50,7 @@ def _of_objective(
 def _elbo(rng: np.random.Generator) -> GradientProblem:
     (rows,) = random_sizes(rng, 1)
     beta, weight = float(rng.choice([0.0, 0.5, 1.0, 4.0])), float(rng.choice([0.0, 0.25, 1.0]))
-    return _of_objective(
+    return _objective_problem(
         lambda: ELBO(beta),
         weight,
         lambda oracle: lambda log_likelihood, kl: (weight * beta * kl - log_likelihood).sum() / rows,
@@ -60,21 +60,21 @@ def _elbo(rng: np.random.Generator) -> GradientProblem:
     )
 
 
-# Σ_j max(λ, k_j) of the means k_j over the batch, with max(λ, k) = λ + relu(k − λ)
+# Σ_j max(λ, k_j), with k_j the mean over the batch and max(λ, k) = λ + relu(k − λ)
 def _with_free_bits(rng: np.random.Generator) -> GradientProblem:
     rows, latent = random_sizes(rng, 2)
     beta, weight = float(rng.choice([0.5, 1.0, 4.0])), float(rng.choice([0.25, 1.0]))
     kl = 5 * rng.random((rows, latent))
-    free = between(kl.mean(axis=0), rng)
+    free_bits = random_free_bits(kl.mean(axis=0), rng)
 
     def formula(oracle: Oracle) -> Any:
         def loss(log_likelihood: Any, kl: Any) -> Any:
-            charged = (free + oracle.relu(kl.sum(0) / rows - free)).sum()
-            return weight * beta * charged - log_likelihood.sum() / rows
+            penalized_kl = (free_bits + oracle.relu(kl.sum(0) / rows - free_bits)).sum()
+            return weight * beta * penalized_kl - log_likelihood.sum() / rows
 
         return loss
 
-    return _of_objective(lambda: ELBO(beta, free), weight, formula, rows, -10 * rng.random(rows), kl)
+    return _objective_problem(lambda: ELBO(beta, free_bits), weight, formula, rows, -10 * rng.random(rows), kl)
 
 
 def _importance_weighted(rng: np.random.Generator) -> GradientProblem:
@@ -91,9 +91,9 @@ def _importance_weighted(rng: np.random.Generator) -> GradientProblem:
 
         return loss
 
-    tall = rows * draws
-    return _of_objective(
-        lambda: ImportanceWeighted(draws), weight, formula, rows, -10 * rng.random(tall), 5 * rng.standard_normal(tall)
+    size = rows * draws
+    return _objective_problem(
+        lambda: ImportanceWeighted(draws), weight, formula, rows, -10 * rng.random(size), 5 * rng.standard_normal(size)
     )
 
 

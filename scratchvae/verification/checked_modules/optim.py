@@ -1,4 +1,4 @@
-"""The optimizers, step by step beside the algorithms as published."""
+"""Checked optimizers: 50 steps of each, compared with the published algorithm."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scratchvae.verification.problem import CheckedModule, StepProblem
 STEPS = 50
 
 
-def _steps(
+def _optimizer_problem(
     rng: np.random.Generator, make: Callable[[], Optimizer], published: Callable[[Oracle, list[Array], Array], Array]
 ) -> StepProblem:
     (size,) = random_sizes(rng, 1)
@@ -38,30 +38,37 @@ def _steps(
 
 def _sgd(rng: np.random.Generator) -> StepProblem:
     lr, momentum = 0.05, float(rng.choice([0.0, 0.5, 0.9]))
-    return _steps(rng, lambda: SGD(lr, momentum), lambda oracle, g, theta: oracle.sgd(g, theta, lr, momentum))
+    return _optimizer_problem(
+        rng, lambda: SGD(lr, momentum), lambda oracle, g, theta: oracle.sgd(g, theta, lr, momentum)
+    )
 
 
 def _adam(rng: np.random.Generator) -> StepProblem:
     settings = AdamSettings(1e-2, 0.8, 0.99, eps=float(rng.choice([1e-8, 1e-3])))
-    return _steps(rng, lambda: Adam(*settings[:4]), lambda oracle, g, theta: oracle.adam(g, theta, settings))
+    return _optimizer_problem(
+        rng, lambda: Adam(*settings[:4]), lambda oracle, g, theta: oracle.adam(g, theta, settings)
+    )
 
 
 def _adamw(rng: np.random.Generator) -> StepProblem:
     settings = AdamSettings(1e-2, 0.9, 0.999, eps=float(rng.choice([1e-8, 1e-3])), weight_decay=0.1)
-    return _steps(rng, lambda: AdamW(*settings), lambda oracle, g, theta: oracle.adam(g, theta, settings))
+    return _optimizer_problem(rng, lambda: AdamW(*settings), lambda oracle, g, theta: oracle.adam(g, theta, settings))
 
 
 # g · min(1, c/‖g‖)
 def _clipping(rng: np.random.Generator) -> StepProblem:
-    limit = float(rng.choice([0.1, 100.0]))
+    max_norm = float(rng.choice([0.1, 100.0]))
 
     def ours(gradient: Array) -> Array:
         gradient = gradient.copy()
-        clip_by_global_norm(np, gradient, limit)
+        clip_by_global_norm(np, gradient, max_norm)
         return gradient
 
     def published(oracle: Oracle, dtype: np.dtype[Any], gradient: Array) -> Array:
-        return oracle.value(lambda g: g / (g**2).sum() ** 0.5 * limit if (g**2).sum() > limit**2 else g, gradient)
+        def clip(g: Any) -> Any:
+            return g / (g**2).sum() ** 0.5 * max_norm if (g**2).sum() > max_norm**2 else g
+
+        return oracle.value(clip, gradient)
 
     return StepProblem({"gradient": rng.standard_normal(random_sizes(rng, 1))}, ours, published)
 

@@ -1,4 +1,4 @@
-"""The draw from the posterior, the KL, and the likelihoods."""
+"""Checked draws from the posterior, KL divergences and likelihoods."""
 
 from __future__ import annotations
 
@@ -61,29 +61,32 @@ def _gaussian_kl(rng: np.random.Generator) -> GradientProblem:
     )
 
 
-# λ lies between the means of two dimensions, so that both sides of the kink are there, and the kink is not.
-def between(means: Array, rng: np.random.Generator) -> float:
-    """A number of nats that is not close to any dimension's mean KL (Z,): in the middle of one of the wider gaps."""
-    ends = np.concatenate([[0.0], np.sort(means), [2 * means.max()]])
-    gaps = np.diff(ends)
+# Some means are below λ and some above, but none is at the kink.
+def random_free_bits(means: Array, rng: np.random.Generator) -> float:
+    """Return a λ in nats that is far from every dimension's mean KL (Z,): the middle of one of the wider gaps."""
+    edges = np.concatenate([[0.0], np.sort(means), [2 * means.max()]])
+    gaps = np.diff(edges)
     k = rng.choice(np.flatnonzero(gaps >= gaps.max() / 2))
-    return float(ends[k] + gaps[k] / 2)
+    return float(edges[k] + gaps[k] / 2)
 
 
 def _free_bits(rng: np.random.Generator) -> GradientProblem:
     per_dimension = rng.random(random_sizes(rng, 2))
     means = per_dimension.mean(axis=0)
-    free = between(means, rng)
+    free_bits = random_free_bits(means, rng)
 
     def formula(oracle: Oracle) -> Any:
-        def charged(per_dimension: Any) -> Any:
-            columns = ((per_dimension[:, j], mean > free) for j, mean in enumerate(means.tolist()))
-            return sum(column if above else 0.0 * column + free for column, above in columns)
+        def penalized_kl(per_dimension: Any) -> Any:
+            columns = ((per_dimension[:, j], mean > free_bits) for j, mean in enumerate(means.tolist()))
+            return sum(kl if above else 0.0 * kl + free_bits for kl, above in columns)
 
-        return charged
+        return penalized_kl
 
     return module_gradient_problem(
-        lambda: FreeBits(free), lambda unit, dcharged: [unit.backward(dcharged)], formula, per_dimension=per_dimension
+        lambda: FreeBits(free_bits),
+        lambda module, dpenalized_kl: [module.backward(dpenalized_kl)],
+        formula,
+        per_dimension=per_dimension,
     )
 
 
@@ -107,13 +110,13 @@ def _kl_per_dimension(rng: np.random.Generator) -> GradientProblem:
     )
 
 
-def _on_logits(
-    kind: type[Likelihood], formula: Callable[[Oracle], Callable[..., Any]]
+def _logit_likelihood(
+    likelihood_class: type[Likelihood], formula: Callable[[Oracle], Callable[..., Any]]
 ) -> Callable[[np.random.Generator], GradientProblem]:
     def draw(rng: np.random.Generator) -> GradientProblem:
         shape = random_sizes(rng, 2)
         return module_gradient_problem(
-            kind,
+            likelihood_class,
             lambda likelihood, dlog: [likelihood.backward(dlog), likelihood.backward_data(dlog)],
             formula,
             logits=3 * rng.standard_normal(shape),
@@ -134,7 +137,7 @@ def _gaussian(rng: np.random.Generator) -> GradientProblem:
     )
 
 
-# Some r are close to the bound of log σ², and below it.
+# Some r are close to the lower bound of log σ², or below it.
 def _gaussian_heteroscedastic(rng: np.random.Generator) -> GradientProblem:
     rows, width = random_sizes(rng, 2)
     mu, r = rng.standard_normal((2, rows, width))
@@ -148,12 +151,12 @@ def _gaussian_heteroscedastic(rng: np.random.Generator) -> GradientProblem:
     )
 
 
-class _Learnt(GaussianLearned):
-    """With log σ² an input like x."""
+class _GaussianLearned(GaussianLearned):
+    """The likelihood, with log σ² as an input, like x."""
 
     def forward(self, mu: Array, x: Array, *logvar: Array) -> Array:
-        """log p(x | μ) (B,) from mu and x (B, D) and logvar (1,)."""
-        super().forward(mu, x)  # binds at first use
+        """Return log p(x | μ) (B,) from mu and x (B, D) and logvar (1,)."""
+        super().forward(mu, x)  # the first call allocates the parameter
         self.logvar[...] = logvar[0][:1]
         return super().forward(mu, x)
 
@@ -161,7 +164,7 @@ class _Learnt(GaussianLearned):
 def _gaussian_learned(rng: np.random.Generator) -> GradientProblem:
     shape = random_sizes(rng, 2)
     return module_gradient_problem(
-        _Learnt,
+        _GaussianLearned,
         lambda likelihood, dlog: [likelihood.backward(dlog), likelihood.backward_data(dlog), likelihood.dlogvar],
         lambda oracle: lambda mu, x, logvar: oracle.gaussian(mu, logvar, x),
         mu=rng.standard_normal(shape),
@@ -176,11 +179,11 @@ DENSITIES = (
     CheckedModule("GaussianKL", (GaussianKL,), _gaussian_kl),
     CheckedModule("GaussianKL, per dimension", (GaussianKL,), _kl_per_dimension),
     CheckedModule("FreeBits", (FreeBits,), _free_bits),
-    CheckedModule("Bernoulli", (Bernoulli,), _on_logits(Bernoulli, lambda oracle: oracle.bernoulli)),
+    CheckedModule("Bernoulli", (Bernoulli,), _logit_likelihood(Bernoulli, lambda oracle: oracle.bernoulli)),
     CheckedModule(
         "ContinuousBernoulli",
         (ContinuousBernoulli,),
-        _on_logits(ContinuousBernoulli, lambda oracle: oracle.continuous_bernoulli),
+        _logit_likelihood(ContinuousBernoulli, lambda oracle: oracle.continuous_bernoulli),
     ),
     CheckedModule("Gaussian", (Gaussian,), _gaussian),
     CheckedModule("GaussianLearned", (GaussianLearned,), _gaussian_learned),

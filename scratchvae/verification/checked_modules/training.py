@@ -1,4 +1,4 @@
-"""Models through the front door, and in training."""
+"""Checked public methods, training steps and training runs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from scratchvae.optim import SGD
 from scratchvae.rng import fill_random, generator
 from scratchvae.training import Trainer
 from scratchvae.verification.checked_modules.models import random_model
-from scratchvae.verification.model_problem import DTYPE_NAMES, loss_of, model_gradient_problem
+from scratchvae.verification.model_problem import DTYPE_NAMES, loss_formula, model_gradient_problem
 from scratchvae.verification.oracles import Oracle
 from scratchvae.verification.problem import CheckedModule, GradientProblem, PerDtype, StepProblem
 
-LR = 0.01  # small enough for any model that is drawn to go down
+LR = 0.01  # small enough for the loss of every random model to decrease
 
 
-def _trained(rng: np.random.Generator) -> GradientProblem:
+def _after_training_steps(rng: np.random.Generator) -> GradientProblem:
     model, x, eps = random_model(rng, VAE)
     trainer = Trainer(model, lr=0.05, seed=int(rng.integers(1000)))
     for rows in (7, 5, 1):
@@ -28,30 +28,30 @@ def _trained(rng: np.random.Generator) -> GradientProblem:
     return model_gradient_problem(model, x, eps)
 
 
-# What an embedder calls, from the front door: the gradient must be that of the ELBO as it is told.
-def _front_door(rng: np.random.Generator) -> GradientProblem:
+# The gradient of `loss_and_grads` must be that of the ELBO which `elbo` reports.
+def _loss_and_grads(rng: np.random.Generator) -> GradientProblem:
     model, x, eps = random_model(rng, VAE)
-    twins = PerDtype(lambda dtype: model.astype(DTYPE_NAMES[dtype]))
+    models = PerDtype(lambda dtype: model.astype(DTYPE_NAMES[dtype]))
 
-    def holding(*weights: Array) -> VAE:
-        twin: VAE = twins[weights[0].dtype]
-        for view, weight in zip(twin.params.values(), weights, strict=True):
+    def model_with(*weights: Array) -> VAE:
+        model_in_dtype: VAE = models[weights[0].dtype]
+        for view, weight in zip(model_in_dtype.params.values(), weights, strict=True):
             view[...] = weight
-        return twin
+        return model_in_dtype
 
     def formula(oracle: Oracle) -> Any:
-        loss = loss_of(oracle, model, ["x", "eps", *model.params], {"x": x})
+        loss = loss_formula(oracle, model, ["x", "eps", *model.params], {"x": x})
         return lambda *weights: loss(oracle.constant(x), oracle.constant(eps), *weights)
 
     return GradientProblem(
         {name: view.copy() for name, view in model.params.items()},
-        lambda *weights: -np.mean(holding(*weights).elbo(x, eps).value),
-        lambda dloss, *weights: [dloss * grad for grad in holding(*weights).loss_and_grads(x, eps)[1].values()],
+        lambda *weights: -np.mean(model_with(*weights).elbo(x, eps).value),
+        lambda dloss, *weights: [dloss * grad for grad in model_with(*weights).loss_and_grads(x, eps)[1].values()],
         formula,
     )
 
 
-# Plain gradient descent from the weights at the start of each step, the second batch smaller than the first.
+# Two steps of gradient descent, the second with a smaller batch.
 def _step(rng: np.random.Generator) -> StepProblem:
     model, _, _ = random_model(rng, VAE)
     seed = int(rng.integers(1000))
@@ -64,18 +64,18 @@ def _step(rng: np.random.Generator) -> StepProblem:
         return trainer.model.theta
 
     def published(oracle: Oracle, dtype: np.dtype[Any], theta: Array, *batches: Array) -> Array:
-        return _descended(oracle, model, dtype, theta, batches, seed)
+        return _gradient_descent(oracle, model, dtype, theta, batches, seed)
 
     return StepProblem({"theta": model.theta.copy(), **batches}, ours, published)
 
 
-# Two epochs of five rows, each a batch of three and one of two, with a KL that counts for more and more.
+# Two epochs of five rows in batches of three and two, with a KL weight that increases.
 def _fit(rng: np.random.Generator) -> StepProblem:
     model, _, _ = random_model(rng, VAE)
     seed, epochs, batch_size = int(rng.integers(1000)), 2, 3
 
     def ours(theta: Array, images: Array) -> Array:
-        trainer = _trainer(model, theta, seed, batch_size=batch_size, kl_weight=_rising)
+        trainer = _trainer(model, theta, seed, batch_size=batch_size, kl_weight=_increasing_kl_weight)
         trainer.fit(images, epochs)
         return trainer.model.theta
 
@@ -83,23 +83,23 @@ def _fit(rng: np.random.Generator) -> StepProblem:
         order = generator(seed, "training order")
         shuffled = (images[order.permutation(len(images))] for _ in range(epochs))
         batches = [x[start : start + batch_size] for x in shuffled for start in range(0, len(x), batch_size)]
-        return _descended(oracle, model, dtype, theta, batches, seed, _rising)
+        return _gradient_descent(oracle, model, dtype, theta, batches, seed, _increasing_kl_weight)
 
     return StepProblem({"theta": model.theta.copy(), "images": rng.random((5, model.input_dim))}, ours, published)
 
 
-def _rising(updates: int) -> float:
+def _increasing_kl_weight(updates: int) -> float:
     return min(1.0, 0.25 * (1 + updates))
 
 
 def _trainer(model: VAE, theta: Array, seed: int, **settings: Any) -> Trainer:
-    """A trainer of that model from other weights, in their dtype."""
-    twin = model.astype(DTYPE_NAMES[theta.dtype])
-    twin.theta[...] = theta
-    return Trainer(twin, optimizer=SGD(LR), seed=seed, **settings)
+    """Return a trainer of a copy of `model` with weights `theta`, in their dtype."""
+    copy = model.astype(DTYPE_NAMES[theta.dtype])
+    copy.theta[...] = theta
+    return Trainer(copy, optimizer=SGD(LR), seed=seed, **settings)
 
 
-def _descended(
+def _gradient_descent(
     oracle: Oracle,
     model: VAE,
     dtype: np.dtype[Any],
@@ -108,22 +108,22 @@ def _descended(
     seed: int,
     kl_weight: Callable[[int], float] = lambda updates: 1.0,
 ) -> Array:
-    """The weights after a step along the oracle's gradient of each batch, with noise that is drawn in `dtype`."""
+    """Return the weights after one step per batch with the gradient of the oracle; the noise is drawn in `dtype`."""
     noise = generator(seed, "training noise")
     theta = theta.copy()
-    twin = model.astype("float64")
+    copy = model.astype("float64")
     for updates, x in enumerate(batches):
-        twin.theta[...] = theta
+        copy.theta[...] = theta
         eps = fill_random(np.empty((len(x), model.noise_dim), dtype), noise.standard_normal)
-        problem = model_gradient_problem(twin, x, eps, kl_weight=kl_weight(updates))
+        problem = model_gradient_problem(copy, x, eps, kl_weight=kl_weight(updates))
         _, _, *gradients = oracle.vjp(problem.formula(oracle), np.ones(()), *problem.inputs.values())
         theta -= LR * np.concatenate([gradient.ravel() for gradient in gradients])
     return theta
 
 
 TRAINING = (
-    CheckedModule("VAE.loss_and_grads", (VAE,), _front_door),
-    CheckedModule("VAE after training steps", (VAE,), _trained),
+    CheckedModule("VAE.loss_and_grads", (VAE,), _loss_and_grads),
+    CheckedModule("VAE after training steps", (VAE,), _after_training_steps),
     CheckedModule("Trainer.step", (Trainer,), _step),
     CheckedModule("Trainer.fit", (Trainer,), _fit),
 )

@@ -1,4 +1,4 @@
-"""What no gradient shows: the draws, the far ends of the number line, the front door's promises, the checker itself."""
+"""Checks of properties that gradients cannot show: random draws, densities, saturation, API contracts, the checker."""
 
 from __future__ import annotations
 

@@ -1,31 +1,40 @@
-"""A named check and what it measures."""
+"""A named check and its measurements."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple
 
+from scratchvae.representation import fields_repr
+
 
 class Measurement(NamedTuple):
-    """Something measured, and how large it may be."""
+    """A measured value and the largest allowed value."""
 
     value: float
     allowed: float
 
     @property
     def passed(self) -> bool:
-        """Whether it is no larger than allowed; NaN is."""
+        """True if the value is at most the allowed value; False for NaN."""
         return self.value <= self.allowed
 
 
-def failure_messages(found: dict[str, Measurement]) -> list[str]:
-    """A line for each measurement that is larger than allowed."""
-    return [f"{of}: {m.value:.3g} where {m.allowed:.3g} is allowed" for of, m in found.items() if not m.passed]
+def failure_messages(measurements: dict[str, Measurement]) -> list[str]:
+    """Return a message for each measurement that exceeds its allowed value."""
+    return [f"{name}: {m.value:.3g}, allowed {m.allowed:.3g}" for name, m in measurements.items() if not m.passed]
 
 
 class Check(NamedTuple):
-    """A check by its name: what `measure` finds, by name, from a seed; `unit` says what the numbers are."""
+    """A named check.
+
+    unit            the unit of the measurements
+    measure(seed)   the measurements by name
+    """
 
     name: str
     unit: str
     measure: Callable[[int], dict[str, Measurement]]
+
+    def __repr__(self) -> str:
+        return fields_repr(self)

@@ -1,6 +1,6 @@
-"""The checker checked: an error of 1 % in any one gradient must be found, by differences and by an oracle.
+"""Check the checker: an error of 1 % in any one gradient must be detected, by finite differences and by an oracle.
 
-It is planted in all of them at once, for each is judged alone.
+The error is injected into all gradients of a problem at once, because each gradient is compared separately.
 """
 
 from __future__ import annotations
@@ -15,50 +15,57 @@ from scratchvae.verification.comparison import compare
 from scratchvae.verification.oracles import Oracle, get_oracle, install_hint
 from scratchvae.verification.problem import GradientProblem
 
-PERCENT = 1.01
-UNIT = 1e-9
+ERROR_FACTOR = 1.01
+SCALE = 1e-9
 
 
 def with_one_percent_errors(problem: GradientProblem) -> GradientProblem:
-    """The same problem in a unit so large that all its numbers are small, and each of its gradients 1 % too long."""
+    """Return `problem` with every gradient 1 % too large, and with values and gradients scaled by 1e-9.
+
+    The scale makes all errors small in absolute terms.
+    """
 
     def formula(oracle: Oracle) -> Any:
         f = problem.formula(oracle)
-        return lambda *inputs: UNIT * f(*inputs)
+        return lambda *inputs: SCALE * f(*inputs)
 
     return GradientProblem(
         problem.inputs,
-        lambda *inputs: UNIT * problem.forward(*inputs),
-        lambda dy, *inputs: [PERCENT * UNIT * gradient for gradient in problem.vjp(dy, *inputs)],
+        lambda *inputs: SCALE * problem.forward(*inputs),
+        lambda dy, *inputs: [ERROR_FACTOR * SCALE * gradient for gradient in problem.vjp(dy, *inputs)],
         formula,
     )
 
 
 def undetected_errors(oracle: Oracle | None, seed: int) -> list[str]:
-    """The gradients, by subject and input, in which an error of 1 % goes unnoticed. One that is 0 has none."""
+    """Return the gradients, as "module: dinput", in which an error of 1 % is not detected.
+
+    A gradient of 0 is skipped: 1 % of it is no error.
+    """
     names = []
-    for subject in CHECKED_MODULES.values():
-        problem = subject.draw(np.random.default_rng(seed))
+    for module in CHECKED_MODULES.values():
+        problem = module.draw(np.random.default_rng(seed))
         if not isinstance(problem, GradientProblem):
             continue
         inputs = list(problem.inputs.values())
         dy = np.ones(np.shape(problem.forward(*inputs)))
-        there = [bool(np.any(gradient)) for gradient in problem.vjp(dy, *inputs)]
-        finding = compare(with_one_percent_errors(problem), oracle, seed)
-        found = finding.failures if finding else {}
+        nonzero = [bool(np.any(gradient)) for gradient in problem.vjp(dy, *inputs)]
+        comparison = compare(with_one_percent_errors(problem), oracle, seed)
+        detected = comparison.failures if comparison else {}
         names += [
-            f"{subject.name}: d{name}"
-            for name, is_there in zip(problem.inputs, there, strict=True)
-            if is_there and f"d{name}" not in found
+            f"{module.name}: d{name}"
+            for name, is_nonzero in zip(problem.inputs, nonzero, strict=True)
+            if is_nonzero and f"d{name}" not in detected
         ]
     return names
 
 
 def _measure(seed: int) -> dict[str, Measurement]:
-    found = {"by finite differences": Measurement(float(len(undetected_errors(None, seed))), 0.0)}
+    measurements = {"by finite differences": Measurement(float(len(undetected_errors(None, seed))), 0.0)}
     if install_hint("autograd") is None:
-        found["by autograd"] = Measurement(float(len(undetected_errors(get_oracle("autograd"), seed))), 0.0)
-    return found
+        undetected = undetected_errors(get_oracle("autograd"), seed)
+        measurements["by autograd"] = Measurement(float(len(undetected)), 0.0)
+    return measurements
 
 
-INJECTED_ERRORS = (Check("undetected errors of 1 %", "gradients", _measure),)
+INJECTED_ERRORS = (Check("undetected injected errors of 1 %", "gradients", _measure),)

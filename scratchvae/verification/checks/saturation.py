@@ -1,7 +1,7 @@
-"""Far out: logits of ±1000, log-variances of ±50, those of likelihoods of ±1000, pixels all 0 or all 1, errors of 1e6.
+"""Check values and gradients at saturation, in float32 and float64.
 
-In float32 and in float64. Errors are over the largest number that enters the sum, whose rounding is the least that any
-order of summing loses.
+Saturation: logits of ±1000, log-variances of ±50 (of likelihoods ±1000), pixels all 0 or all 1, residuals of 1e6.
+Errors are relative to the largest term of the sum, because its rounding is lost in any order of summation.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from scratchvae.verification.model_problem import model_gradient_problem
 from scratchvae.verification.oracles import get_oracle, install_hint
 from scratchvae.verification.problem import GradientProblem
 
-Pairs = Iterator[tuple[Any, Any, float]]  # given, exact, and the largest number on the way to it
+Results = Iterator[tuple[Any, Any, float]]  # computed, exact, and the largest term of the sum
 
 
-# log p = x t − softplus(t), of which softplus(±1000) is 1000 or 0 and σ(±1000) is 1 or 0, to the last digit.
-def _bernoulli(dtype: str) -> Pairs:
+# log p = x t − softplus(t). In floating point, softplus(±1000) is exactly 1000 or 0, and σ(±1000) is 1 or 0.
+def _bernoulli(dtype: str) -> Results:
     logits = np.array([[1000.0], [-1000.0], [1000.0], [-1000.0]], dtype)
     x = np.array([[1.0], [0.0], [0.0], [1.0]], dtype)
     likelihood = Bernoulli()
@@ -50,9 +50,9 @@ def _bernoulli(dtype: str) -> Pairs:
         yield Bernoulli().forward(t[None], np.full((1, 9), pixel, dtype)), [exact], 20.0
 
 
-# log p = x t − A(t), with A(1000) = 1000 − log 1000 and A(−1000) = −log 1000, and the mean is 1 − 1/1000 or 1/1000;
-# and around 0, where A = ½ t + t²/24 and the mean is ½ + t/12, to the last digit.
-def _continuous_bernoulli(dtype: str) -> Pairs:
+# log p = x t − A(t), with A(1000) = 1000 − log 1000 and A(−1000) = −log 1000, and the mean is 1 − 1/1000 or 1/1000.
+# Near 0, A = ½ t + t²/24 and the mean is ½ + t/12, to the last digit.
+def _continuous_bernoulli(dtype: str) -> Results:
     logits = np.array([[1000.0], [-1000.0], [1000.0], [-1000.0]], dtype)
     x = np.array([[1.0], [0.0], [0.0], [1.0]], dtype)
     likelihood, size = ContinuousBernoulli(), np.log(1000.0)
@@ -67,30 +67,30 @@ def _continuous_bernoulli(dtype: str) -> Pairs:
         yield likelihood.mean(near, np.empty_like(near)), [[0.5 + t / 12]], 1.0
 
 
-# log p = −½ (e²/σ² + log σ² + log 2π), dμ = e/σ²; decoded, log σ² is −12 or r, to the last digit, and dr is 0 or
-# ½ (e²/σ² − 1).
-def _gaussians(dtype: str) -> Pairs:
+# log p = −½ (e²/σ² + log σ² + log 2π), dμ = e/σ². For GaussianHeteroscedastic, log σ² is −12 or r, to the last digit,
+# and dr is 0 or ½ (e²/σ² − 1).
+def _gaussians(dtype: str) -> Results:
     zero, one = np.zeros((1, 1), dtype), np.ones(1, dtype)
     constant = float(np.log(2 * np.pi))
-    for error in (0.0, -1e6, 1e6):
-        x = np.full((1, 1), error, dtype)
+    for residual in (0.0, -1e6, 1e6):
+        x = np.full((1, 1), residual, dtype)
         for likelihood in (Gaussian(0.5), GaussianLearned(0.5)):
-            size = max(2 * error**2, 1.0)
-            yield likelihood.forward(zero, x), [-2 * error**2 + np.log(2) - constant / 2], size
-            yield likelihood.backward(one), [[4 * error]], max(4 * abs(error), 1.0)
+            size = max(2 * residual**2, 1.0)
+            yield likelihood.forward(zero, x), [-2 * residual**2 + np.log(2) - constant / 2], size
+            yield likelihood.backward(one), [[4 * residual]], max(4 * abs(residual), 1.0)
             if isinstance(likelihood, GaussianLearned):
-                yield likelihood.dlogvar, [2 * error**2 - 0.5], size
-        for r, logvar, slope in ((1000.0, 1000.0, 1.0), (50.0, 50.0, 1.0), (-1000.0, LOWEST, 0.0)):
-            decoded, square = GaussianHeteroscedastic(), error**2 * float(np.exp(-logvar))
+                yield likelihood.dlogvar, [2 * residual**2 - 0.5], size
+        for r, logvar, dlogvar_dr in ((1000.0, 1000.0, 1.0), (50.0, 50.0, 1.0), (-1000.0, LOWEST, 0.0)):
+            heteroscedastic, square = GaussianHeteroscedastic(), residual**2 * float(np.exp(-logvar))
             size = max(square, abs(logvar))
-            yield decoded.forward(np.array([[0.0, r]], dtype), x), [-(square + logvar + constant) / 2], size
-            dmu, dr = decoded.backward(one)[0]
-            yield dmu, error * np.exp(-logvar), max(abs(error) * float(np.exp(-logvar)), 1.0)
-            yield dr, slope * (square - 1) / 2, size
+            yield heteroscedastic.forward(np.array([[0.0, r]], dtype), x), [-(square + logvar + constant) / 2], size
+            dmu, dr = heteroscedastic.backward(one)[0]
+            yield dmu, residual * np.exp(-logvar), max(abs(residual) * float(np.exp(-logvar)), 1.0)
+            yield dr, dlogvar_dr * (square - 1) / 2, size
 
 
-# KL = ½ (exp ℓ − 1 − ℓ), dℓ = ½ (exp ℓ − 1), and z = exp(½ ℓ), dℓ = ½ z for ε = 1
-def _gaussian(dtype: str) -> Pairs:
+# For μ = 0: KL = ½ (exp ℓ − 1 − ℓ), dℓ = ½ (exp ℓ − 1); z = exp(½ ℓ), dℓ = ½ z for ε = 1.
+def _kl_and_draw(dtype: str) -> Results:
     for ell in (-50.0, 50.0):
         logvar = np.array([[ell]], dtype)
         zero, one = np.zeros_like(logvar), np.ones_like(logvar)
@@ -102,35 +102,35 @@ def _gaussian(dtype: str) -> Pairs:
         yield sampler.backward(one)[1], [[z / 2]], float(z)
 
 
-# The same two as log-densities: log q(z | x) = −½ (ε² + ℓ + log 2π), dℓ = −½, dε = −ε, and log p(z) = −½ (z² + log 2π),
-# dz = −z, with z = exp(½ ℓ) for ε = 1; and their difference, in which z² is large or ℓ is.
-def _log_densities(dtype: str) -> Pairs:
+# The log-densities of the same draw: log q(z | x) = −½ (ε² + ℓ + log 2π), dℓ = −½, dε = −ε, and
+# log p(z) = −½ (z² + log 2π), dz = −z, with z = exp(½ ℓ) for ε = 1; and their difference, in which z² or ℓ is large.
+def _log_densities(dtype: str) -> Results:
     constant, one = float(np.log(2 * np.pi)), np.ones((1, 1), dtype)
     for ell in (-50.0, 50.0):
         posterior, prior, z = DiagonalGaussian(), StandardNormal(), float(np.exp(ell / 2))
-        code = posterior.forward(np.array([[0.0, ell]], dtype), one)
+        latent = posterior.forward(np.array([[0.0, ell]], dtype), one)
         yield posterior.log_prob(), [-(1 + ell + constant) / 2], 50.0
         yield posterior.backward(0 * one, one[0]), [[0.0, -0.5]], 1.0
         yield posterior.backward_noise(0 * one, one[0]), [[-1.0]], 1.0
-        yield prior.forward(code), [-(z**2 + constant) / 2], max(z**2, 1.0)
+        yield prior.forward(latent), [-(z**2 + constant) / 2], max(z**2, 1.0)
         yield prior.backward(one[0]), [[-z]], max(z, 1.0)
         for divergence in (MonteCarloKL(posterior, prior), GaussianDrawKL(posterior)):
-            yield divergence.forward(code), [(z**2 - 1 - ell) / 2], max(z**2, 50.0)
+            yield divergence.forward(latent), [(z**2 - 1 - ell) / 2], max(z**2, 50.0)
 
 
-# A whole model at one end or the other, by an oracle's formula; without one, by ourselves in the widest precision.
-def _model(dtype: str) -> Pairs:
+# A whole saturated model, compared with the formula of an oracle; without one, with itself in long double.
+def _model(dtype: str) -> Results:
     for pixel, logvar in product((0.0, 1.0), (-50.0, 50.0)):
         vae = VAE(4, 2, (), dtype=dtype)
         vae.params["encoder.0.b"][2:] = logvar
         vae.params["decoder.0.b"][...] = [1000, -1000, 1000, -1000]
-        vae.params["decoder.0.W"][...] *= np.exp(-max(logvar, 0.0) / 2)  # lest a z of exp(25) drown the rest
+        vae.params["decoder.0.W"][...] *= np.exp(-max(logvar, 0.0) / 2)  # keeps a z of exp(25) from dominating the sum
         problem = model_gradient_problem(vae, np.full((3, 4), pixel), np.ones((3, 2)))
-        for ours, exact in zip(_ours(problem, np.dtype(dtype)), _exact(problem, np.dtype(dtype)), strict=True):
-            yield ours, exact, float(np.abs(exact).max(initial=1.0))
+        for computed, exact in zip(_compute(problem, np.dtype(dtype)), _exact(problem, np.dtype(dtype)), strict=True):
+            yield computed, exact, float(np.abs(exact).max(initial=1.0))
 
 
-def _ours(problem: GradientProblem, dtype: np.dtype[Any]) -> list[Array]:
+def _compute(problem: GradientProblem, dtype: np.dtype[Any]) -> list[Array]:
     inputs = [x.astype(dtype) for x in problem.inputs.values()]
     value = np.array(problem.forward(*inputs))
     return [value, *map(np.array, problem.vjp(np.ones((), dtype), *inputs))]
@@ -138,7 +138,7 @@ def _ours(problem: GradientProblem, dtype: np.dtype[Any]) -> list[Array]:
 
 def _exact(problem: GradientProblem, dtype: np.dtype[Any]) -> list[Array]:
     if install_hint("autograd") is not None:
-        return _ours(problem, np.dtype(np.longdouble))
+        return _compute(problem, np.dtype(np.longdouble))
     oracle, inputs = get_oracle("autograd"), [x.astype(dtype).astype(np.float64) for x in problem.inputs.values()]
     formula = problem.formula(oracle)
     return [oracle.value(formula, *inputs), *oracle.vjp(formula, np.ones(()), *inputs)]
@@ -148,19 +148,19 @@ CASES = {
     "Bernoulli": _bernoulli,
     "ContinuousBernoulli": _continuous_bernoulli,
     "Gaussians": _gaussians,
-    "KL and draw": _gaussian,
+    "KL and draw": _kl_and_draw,
     "log-densities of a draw": _log_densities,
     "VAE": _model,
 }
 
 
 def _measure(seed: int) -> dict[str, Measurement]:
-    found = {}
-    for name, pairs in CASES.items():
+    measurements = {}
+    for name, results in CASES.items():
         for dtype, allowed in SATURATED.items():
-            errors = [float(np.max(np.abs(np.subtract(given, exact)))) / size for given, exact, size in pairs(dtype)]
-            found[f"{name}, {dtype}"] = Measurement(float(np.max(errors)), allowed)
-    return found
+            errors = [float(np.max(np.abs(np.subtract(value, exact)))) / size for value, exact, size in results(dtype)]
+            measurements[f"{name}, {dtype}"] = Measurement(float(np.max(errors)), allowed)
+    return measurements
 
 
 SATURATION = (Check("saturation", "relative error", _measure),)

@@ -1,16 +1,15 @@
-"""What is drawn: its moments, its distribution, its independence, and the KL as the mean that it stands for.
+"""Statistical checks of random draws: moments, distribution and independence; and of the KL against Monte Carlo.
 
-Every comparison has a false-alarm rate of at most 1e-9, and a run makes fewer than a hundred of them: with a seed taken
-at random, not one run in a million raises an alarm for nothing. For ζ = (z − μ)/σ, independent draws from N(0, 1),
-and for any n,
+Each comparison has a false-alarm rate of at most 1e-9, and a run makes fewer than a hundred comparisons: with a random
+seed, fewer than one run in a million raises a false alarm. For ζ = (z − μ)/σ, n independent draws from N(0, 1),
 
-    mean          √n |ζ̄| ~ |N(0, 1)|                        is above 6.2 with probability 5.7e-10
+    mean          √n |ζ̄| ~ |N(0, 1)|                        exceeds 6.2 with probability 5.7e-10
     variance      S = Σ ζ² ~ χ²ₙ                              S − n > 2√(nx) + 2x, n − S > 2√(nx): e⁻ˣ each
-    covariance    of a and b: S of (a + b)/√2, for Σ (a + b)² = Σ a² + 2 Σ ab + Σ b²
-    distribution  √n sup|Fₙ − Φ|                              above λ with probability at most 2 exp(−2λ²)
+    covariance    of a and b: S of (a + b)/√2, because Σ (a + b)² = Σ a² + 2 Σ ab + Σ b²
+    distribution  √n sup|Fₙ − Φ|                              exceeds λ with probability at most 2 exp(−2λ²)
 
-The bounds on χ² are Laurent and Massart 2000, lemma 1; the last is of Massart 1990. The KL is held to 6.2 standard
-errors of a mean of n terms, which is nearly normal, with a skewness of 2/√n or less.
+The bounds on χ² are from Laurent and Massart 2000, lemma 1; the last bound is from Massart 1990. The KL may differ by
+6.2 standard errors from a mean of n terms, which is nearly normal: its skewness is at most 2/√n.
 """
 
 from __future__ import annotations
@@ -39,28 +38,28 @@ from scratchvae.probability import (
 from scratchvae.training import Trainer
 from scratchvae.verification.checks.check import Check, Measurement
 
-ALARM = 1e-9
-SIGMAS = 6.2
+FALSE_ALARM_RATE = 1e-9
+MAX_STANDARD_ERRORS = 6.2
 ROWS = 40_000
 
-_LARGE = log(2 / ALARM)
-_FARTHEST = sqrt(log(2 / ALARM) / 2)
+_CHI2_EXPONENT = log(2 / FALSE_ALARM_RATE)  # x above
+_MAX_CDF_DISTANCE = sqrt(log(2 / FALSE_ALARM_RATE) / 2)  # λ above
 
 
-# Each source gives ζ (n, Z) as one path through the package draws it, standardised by what was asked for.
+# Each source returns ζ (n, Z): draws by one method of the package, standardized with the μ and σ that it was given.
 
 
 def _reparameterized(seed: int) -> Array:
     rng = np.random.default_rng(seed)
     mu, sigma = np.array([0.0, -3.0, 10.0]), np.array([0.5, 0.01, 4.0])
-    asked_mu, asked_logvar = (np.tile(row, (ROWS, 1)) for row in (mu, 2 * np.log(sigma)))
-    z = Reparameterize().forward(asked_mu, asked_logvar, rng.standard_normal((ROWS, 3)))
+    mu_rows, logvar_rows = (np.tile(row, (ROWS, 1)) for row in (mu, 2 * np.log(sigma)))
+    z = Reparameterize().forward(mu_rows, logvar_rows, rng.standard_normal((ROWS, 3)))
     zeta: Array = (z - mu) / sigma
     return zeta
 
 
-# What `denoise` draws, from parameters that were kept.
-def _drawn(seed: int) -> Array:
+# `denoise` draws with this method.
+def _posterior_draw(seed: int) -> Array:
     rng = np.random.default_rng(seed)
     mu, sigma = np.array([0.0, -3.0]), np.array([0.5, 4.0])
     posterior, h = DiagonalGaussian(), np.tile([*mu, *(2 * np.log(sigma))], (ROWS, 1))
@@ -69,43 +68,43 @@ def _drawn(seed: int) -> Array:
     return zeta
 
 
-# One pixel that is off, whose logit is z: log p(x | z) = −softplus(z), so z = log(exp(−log p) − 1).
+# One pixel with value 0 and logit z: log p(x | z) = −softplus(z), so z = log(exp(−log p) − 1).
 def _elbo(seed: int) -> Array:
     mu, sigma = 0.3, 0.5
-    vae = _linear(1, 1, mu, sigma, "float64")
+    vae = _linear_vae(1, 1, mu, sigma, "float64")
     vae.params["decoder.0.W"][...] = 1.0
     z = np.log(np.expm1(-vae.elbo(np.zeros((ROWS, 1)), seed=seed).reconstruction))
     return ((z - mu) / sigma)[:, None]
 
 
-# As many pixels as rows, each row with one of its own: then row n of dW is what row n of the batch sends back.
-#   dW_n = (dμ_n, dℓ_n) = (dz_n, dz_n ½ σ ε_n)   where μ = 0 and σ = 1, at which the KL is flat
-# This is the ε that backward keeps; that it is the one of forward too is for the gradients to show.
-def _trained(seed: int, dtype: str) -> Array:
+# The batch is the identity matrix, so row n of dW is the gradient of row n of the batch.
+#   dW_n = (dμ_n, dℓ_n) = (dz_n, dz_n ½ σ ε_n)   at μ = 0 and σ = 1, where the gradient of the KL is 0
+# This is the ε of backward; the gradient checks show that it is also the ε of forward.
+def _training_step(seed: int, dtype: str) -> Array:
     rows = 200
-    vae = _linear(rows, 1, 0.0, 1.0, dtype)
+    vae = _linear_vae(rows, 1, 0.0, 1.0, dtype)
     vae.params["decoder.0.W"][...] = 1.0
     trainer = Trainer(vae, optimizer=SGD(1e-200), batch_size=rows, seed=seed)
-    drawn = []
+    draws = []
     for _ in range(ROWS // rows // 4):
         try:
             trainer.step(np.eye(rows))
-        except DivergedError:  # whatever was drawn
+        except DivergedError:  # the draws were not finite
             return np.full((ROWS, 1), np.nan)
         dmu, dlogvar = vae.grads["encoder.0.W"].T
-        drawn.append(2 * dlogvar.astype(np.float64) / dmu)
-    return np.concatenate(drawn)[:, None]
+        draws.append(2 * dlogvar.astype(np.float64) / dmu)
+    return np.concatenate(draws)[:, None]
 
 
-# Pixels whose logits are z itself.
-def _sampled(seed: int, dtype: str) -> Array:
-    vae = _linear(2, 2, 0.0, 1.0, dtype)
+# The logits of the pixels are z.
+def _sample(seed: int, dtype: str) -> Array:
+    vae = _linear_vae(2, 2, 0.0, 1.0, dtype)
     vae.params["decoder.0.W"][...] = np.eye(2)
     means = vae.sample(ROWS, seed=seed).astype(np.float64)
     return np.log(means / (1 - means))
 
 
-def _linear(width: int, latent: int, mu: float, sigma: float, dtype: str) -> VAE:
+def _linear_vae(width: int, latent: int, mu: float, sigma: float, dtype: str) -> VAE:
     vae = VAE(width, latent, (), dtype=dtype)
     vae.theta[...] = 0
     vae.params["encoder.0.b"][:latent] = mu
@@ -115,23 +114,23 @@ def _linear(width: int, latent: int, mu: float, sigma: float, dtype: str) -> VAE
 
 SOURCES: dict[str, Callable[[int], Array]] = {
     "Reparameterize": _reparameterized,
-    "DiagonalGaussian.draw": _drawn,
+    "DiagonalGaussian.draw": _posterior_draw,
     "VAE.elbo": _elbo,
-    "Trainer.step": partial(_trained, dtype="float64"),
-    "Trainer.step in float32": partial(_trained, dtype="float32"),
-    "VAE.sample": partial(_sampled, dtype="float64"),
-    "VAE.sample in float32": partial(_sampled, dtype="float32"),
+    "Trainer.step": partial(_training_step, dtype="float64"),
+    "Trainer.step in float32": partial(_training_step, dtype="float32"),
+    "VAE.sample": partial(_sample, dtype="float64"),
+    "VAE.sample in float32": partial(_sample, dtype="float32"),
 }
 
 
 def _mean(zeta: Array) -> Iterator[float]:
-    yield from np.abs(zeta.mean(axis=0)) * sqrt(len(zeta)) / SIGMAS
+    yield from np.abs(zeta.mean(axis=0)) * sqrt(len(zeta)) / MAX_STANDARD_ERRORS
 
 
 def _variance(zeta: Array) -> Iterator[float]:
     n = len(zeta)
     excess = (zeta**2).sum(axis=0) - n
-    allowed = 2 * np.sqrt(n * _LARGE) + np.where(excess > 0, 2 * _LARGE, 0.0)
+    allowed = 2 * np.sqrt(n * _CHI2_EXPONENT) + np.where(excess > 0, 2 * _CHI2_EXPONENT, 0.0)
     yield from np.abs(excess) / allowed
 
 
@@ -140,7 +139,7 @@ def _covariance(zeta: Array) -> Iterator[float]:
         yield from _variance((zeta[:, [j]] + zeta[:, [k]]) / sqrt(2))
 
 
-def _rows(zeta: Array) -> Iterator[float]:
+def _row_independence(zeta: Array) -> Iterator[float]:
     for start in (0, 1):
         pairs = zeta[start : start + (len(zeta) - start) // 2 * 2].reshape(-1, 2, zeta.shape[1])
         yield from _variance(pairs.sum(axis=1) / sqrt(2))
@@ -153,19 +152,19 @@ def _distribution(zeta: Array) -> Iterator[float]:
         cdf, scratch = np.empty(n), (np.empty(n), np.empty(n))
         normal_cdf(np, ordered, out=cdf, scratch=scratch)
         steps = np.arange(n + 1) / n
-        yield sqrt(n) * float(np.maximum(steps[1:] - cdf, cdf - steps[:-1]).max()) / _FARTHEST
+        yield sqrt(n) * float(np.maximum(steps[1:] - cdf, cdf - steps[:-1]).max()) / _MAX_CDF_DISTANCE
 
 
-def _of_every_source(statistic: Callable[[Array], Iterator[float]]) -> Callable[[int], dict[str, Measurement]]:
+def _for_every_source(statistic: Callable[[Array], Iterator[float]]) -> Callable[[int], dict[str, Measurement]]:
     def measure(seed: int) -> dict[str, Measurement]:
-        found = {name: list(statistic(draw(seed))) for name, draw in SOURCES.items()}
-        return {name: Measurement(float(np.max(values)), 1.0) for name, values in found.items() if values}
+        results = {name: list(statistic(draw(seed))) for name, draw in SOURCES.items()}
+        return {name: Measurement(float(np.max(values)), 1.0) for name, values in results.items() if values}
 
     return measure
 
 
-# KL = E_q[log q(z) − log p(z)]: the mean over draws is off by its standard error. So is that of the terms that a model
-# takes where it has no closed form, or is not to use it.
+# KL = E_q[log q(z) − log p(z)], so a mean over draws differs from it by about a standard error. So does the mean of the
+# estimates that a model uses if the KL has no closed form, or if the objective does not use it.
 def _kl(seed: int) -> dict[str, Measurement]:
     rng = np.random.default_rng(seed)
     mu, logvar = (np.tile(row, (ROWS, 1)) for row in ([0.5, -1.0, 0.0], [-2.0, 1.0, 2.0]))
@@ -173,22 +172,25 @@ def _kl(seed: int) -> dict[str, Measurement]:
     z = Reparameterize().forward(mu, logvar, eps)
     kl: Any = GaussianKL().forward(mu[:1], logvar[:1])[0]
     posterior, prior = DiagonalGaussian(), StandardNormal()
-    drawn = posterior.forward(np.concatenate([mu, logvar], axis=1), eps)
-    of_draws = {
+    draws = posterior.forward(np.concatenate([mu, logvar], axis=1), eps)
+    estimates = {
         "GaussianKL": 0.5 * (z**2 - logvar - (z - mu) ** 2 / np.exp(logvar)).sum(axis=1),
-        "MonteCarloKL": MonteCarloKL(posterior, prior).forward(drawn),
-        "GaussianDrawKL": GaussianDrawKL(posterior).forward(drawn),
+        "MonteCarloKL": MonteCarloKL(posterior, prior).forward(draws),
+        "GaussianDrawKL": GaussianDrawKL(posterior).forward(draws),
     }
-    errors = {name: abs(float(term.mean() - kl)) / (float(term.std()) / sqrt(ROWS)) for name, term in of_draws.items()}
-    return {name: Measurement(error / SIGMAS, 1.0) for name, error in errors.items()}
+    errors = {
+        name: abs(float(estimate.mean() - kl)) / (float(estimate.std()) / sqrt(ROWS))
+        for name, estimate in estimates.items()
+    }
+    return {name: Measurement(error / MAX_STANDARD_ERRORS, 1.0) for name, error in errors.items()}
 
 
 _UNIT = "× the bound for a false-alarm rate of 1e-9"
 STATISTICS = (
-    Check("draws: mean", _UNIT, _of_every_source(_mean)),
-    Check("draws: variance", _UNIT, _of_every_source(_variance)),
-    Check("draws: covariance", _UNIT, _of_every_source(_covariance)),
-    Check("draws: distribution", _UNIT, _of_every_source(_distribution)),
-    Check("draws: rows independent", _UNIT, _of_every_source(_rows)),
+    Check("draws: mean", _UNIT, _for_every_source(_mean)),
+    Check("draws: variance", _UNIT, _for_every_source(_variance)),
+    Check("draws: covariance", _UNIT, _for_every_source(_covariance)),
+    Check("draws: distribution", _UNIT, _for_every_source(_distribution)),
+    Check("draws: rows independent", _UNIT, _for_every_source(_row_independence)),
     Check("KL against Monte Carlo", _UNIT, _kl),
 )

@@ -1,4 +1,4 @@
-"""Bugs inside one piece: a wrong formula, a wrong derivative, a range that is cut off."""
+"""Bugs within one module: a wrong formula, a wrong derivative, a clipped range."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from scratchvae.verification.museum.known_bug import KnownBug, Patch
 FORMULA_BUGS = (
     KnownBug(
         1,
-        "noise scaled by exp(log σ²), not by exp(½ log σ²)",
-        "The backward fits the wrong forward, so finite differences agree; and the loss that it tells is lower than "
-        "the right one, for the draws are narrower than the KL is paid for.",
+        "noise scaled by exp(log σ²) instead of exp(½ log σ²)",
+        "The backward matches the wrong forward, so finite differences agree. The reported loss is lower than the "
+        "right one, because the draws have a smaller variance than the KL assumes.",
         (
             Patch(
                 Reparameterize,
@@ -35,8 +35,8 @@ FORMULA_BUGS = (
     ),
     KnownBug(
         2,
-        "ε drawn twice, one for forward, another for backward",
-        "The gradient of μ stays exact, and that of log σ² is right in size.",
+        "ε drawn twice: once for forward, again for backward",
+        "The gradient of μ remains exact, and that of log σ² has the right magnitude.",
         (
             Patch(
                 Reparameterize,
@@ -51,15 +51,15 @@ FORMULA_BUGS = (
     ),
     KnownBug(
         3,
-        "the pre-activation passed on, while backward assumes the activation",
-        "Training still goes down.",
+        "forward returns the pre-activation, while backward assumes the activation",
+        "The training loss still decreases.",
         (Patch(Tanh, "forward", "return y", "return x"),),
         ("Tanh by finite-difference", "Tanh by autograd"),
     ),
     KnownBug(
         4,
-        "tanh′ taken of a sigmoid's output",
-        "Near 0 the gradient points nearly the right way, and the loss falls.",
+        "the derivative of tanh applied to the output of a sigmoid",
+        "Near 0 the gradient has nearly the right direction, and the loss decreases.",
         (
             Patch(
                 Sigmoid,
@@ -72,8 +72,8 @@ FORMULA_BUGS = (
     ),
     KnownBug(
         8,
-        "log σ² clipped in the KL alone",
-        "It shows only far out.",
+        "log σ² clipped in the KL only",
+        "It has an effect only at extreme values.",
         (
             Patch(
                 GaussianKL,
@@ -87,8 +87,8 @@ FORMULA_BUGS = (
     ),
     KnownBug(
         10,
-        "the log of σ(t) + ε in the loss, and no ε in the gradient",
-        "It shows only where a pixel is nearly certain.",
+        "log(σ(t) + ε) in the loss, without ε in the gradient",
+        "It has an effect only where the probability of a pixel is near 0 or 1.",
         (
             Patch(
                 Bernoulli,
@@ -103,8 +103,8 @@ FORMULA_BUGS = (
     ),
     KnownBug(
         11,
-        "a Gaussian's log σ² without its ½",
-        "The gradient fits the wrong density, so finite differences agree; σ settles at 0.7 of what the errors are.",
+        "the log σ² of a Gaussian without its factor ½",
+        "The gradient matches the wrong density, so finite differences agree; σ converges to 0.7 of the right value.",
         (
             Patch(
                 GaussianLearned,
@@ -124,8 +124,8 @@ FORMULA_BUGS = (
     ),
     KnownBug(
         11,
-        "a Gaussian's σ that no gradient reaches",
-        "The means learn all the same.",
+        "the learned σ of a Gaussian without a gradient",
+        "The mean is learned regardless.",
         (
             Patch(
                 GaussianLearned,
@@ -139,8 +139,8 @@ FORMULA_BUGS = (
     ),
     KnownBug(
         11,
-        "a Gaussian's gradient times y (1 − y), as if its mean came from a sigmoid",
-        "The sign is right, and the Bernoulli model beside it is exact.",
+        "the gradient of a Gaussian multiplied by y (1 − y), as if its mean were the output of a sigmoid",
+        "The sign is right, and the Bernoulli model is exact.",
         (
             Patch(Gaussian, "squared_error", "self.error = error", "self.error, self.y = error, mu.copy()"),
             Patch(Gaussian, "backward", "return dmu", "dmu *= self.y * (1.0 - self.y)\n    return dmu"),
@@ -150,7 +150,7 @@ FORMULA_BUGS = (
     ),
     KnownBug(
         12,
-        "Adam without its bias correction",
+        "Adam without bias correction",
         "It still trains.",
         (
             Patch(
@@ -171,8 +171,8 @@ FORMULA_BUGS = (
     ),
     KnownBug(
         18,
-        "softplus(·) called log σ², so that σ is never below 1",
-        "No crash, and the chain rule is kept: finite differences agree.",
+        "softplus(·) used as log σ², so that σ ≥ 1",
+        "Nothing fails, and the chain rule is right, so finite differences agree.",
         (
             Patch(
                 DiagonalGaussian,
@@ -201,15 +201,15 @@ FORMULA_BUGS = (
     ),
     KnownBug(
         19,
-        "a layer whose dx is wrong, alone in its test",
-        "With no layer before it, nobody consumes dx.",
+        "a wrong dx in a layer that is tested alone",
+        "Without a layer before it, its dx is not used.",
         (Patch(Linear, "backward", "self.xp.matmul(dy, self.W.T, out=dx)", "dx.fill(1.0)"),),
         ("Linear by finite-difference", "Linear by autograd", "VAE by autograd"),
     ),
     KnownBug(
         16,
-        "a bound of K draws that is divided by another number than K",
-        "A constant has no gradient.",
+        "a bound of K draws that is divided by a number other than K",
+        "The gradient of a constant is 0.",
         (Patch(ImportanceBound, "forward", "bound -= log(self.input_width)", "bound -= log(self.input_width + 1)"),),
         (
             "ImportanceBound by autograd",
@@ -221,8 +221,8 @@ FORMULA_BUGS = (
     ),
     KnownBug(
         17,
-        "importance weights that are the softmax of the loss: the worst draw weighs most",
-        "The loss goes down.",
+        "importance weights with the wrong sign, so that the worst draw has the largest weight",
+        "The loss decreases.",
         (
             Patch(
                 ImportanceBound,
@@ -242,8 +242,8 @@ FORMULA_BUGS = (
     ),
     KnownBug(
         17,
-        "importance weights that are differentiated too",
-        "It is the gradient of Σ_k share_k log w_k, which goes up as well.",
+        "importance weights that are differentiated",
+        "It is the gradient of Σ_k w̃_k log w_k, which increases too.",
         (
             Patch(
                 ImportanceBound,

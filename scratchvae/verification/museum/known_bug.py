@@ -1,4 +1,4 @@
-"""How a bug is planted, and how it is looked for."""
+"""Inject known bugs, and run the checks by name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scratchvae.verification.oracles import get_oracle
 
 
 class Patch(NamedTuple):
-    """In a method of the class `owner`, `wrong` in the place of `right`, which must stand there once."""
+    """A source change: in a method of the class `owner`, replace `right`, which must occur exactly once, by `wrong`."""
 
     owner: type
     method: str
@@ -28,9 +28,17 @@ class Patch(NamedTuple):
 
 
 class KnownBug(NamedTuple):
-    """A bug, and the names of the checks that must catch it, and of those that it is known to get past.
+    """A bug that was found in real code.
 
-    A name is that of a check, such as "draws: variance", or of a piece and an oracle, such as "Linear by autograd".
+    number          its number in the list of twenty bugs; variants share a number
+    title           what is wrong
+    why_unnoticed   why ordinary training or testing does not reveal it
+    patches         the source changes that inject it
+    caught_by       names of the checks that must detect it
+    missed_by       names of checks that cannot detect it
+
+    The name of a check is a key of CHECKS, such as "draws: variance", or a checked module and an oracle, such as
+    "Linear by autograd".
     """
 
     number: int
@@ -42,13 +50,13 @@ class KnownBug(NamedTuple):
 
 
 @contextmanager
-def inject_bug(exhibit: KnownBug) -> Iterator[None]:
-    """The package with the bug in it. Raises ConfigError if the code has changed and the bug no longer fits."""
-    places = {(patch.owner, patch.method) for patch in exhibit.patches}
-    originals = {place: vars(place[0])[place[1]] for place in places}
+def inject_bug(bug: KnownBug) -> Iterator[None]:
+    """Patch the package with the bug inside a `with` block. Raises ConfigError if a patch does not match the source."""
+    methods = {(patch.owner, patch.method) for patch in bug.patches}
+    originals = {(owner, method): vars(owner)[method] for owner, method in methods}
     try:
         for (owner, method), original in originals.items():
-            patches = [patch for patch in exhibit.patches if (patch.owner, patch.method) == (owner, method)]
+            patches = [patch for patch in bug.patches if (patch.owner, patch.method) == (owner, method)]
             setattr(owner, method, _patched(original, patches))
         yield
     finally:
@@ -60,28 +68,30 @@ def _patched(method: Any, patches: list[Patch]) -> Any:
     source = dedent(inspect.getsource(method))
     for patch in patches:
         if source.count(patch.right) != 1:
-            raise ConfigError(f"{method.__qualname__} does not have once: {patch.right}")
+            raise ConfigError(f"{method.__qualname__} does not contain exactly once: {patch.right}")
         source = source.replace(patch.right, patch.wrong)
-    made: dict[str, Any] = {}
+    namespace: dict[str, Any] = {}
     code = compile(f"from __future__ import annotations\n{source}", f"<a bug in {method.__qualname__}>", "exec")
-    exec(code, vars(sys.modules[method.__module__]), made)
-    return made[method.__name__]
+    exec(code, vars(sys.modules[method.__module__]), namespace)
+    return namespace[method.__name__]
 
 
 def failure_message(name: str, seed: int = 0) -> str:
-    """What the check of that name complains of now; empty if of nothing."""
+    """Run the named check and return its failures as one message; empty if it passes."""
     try:
         with np.errstate(all="ignore"):
-            return _complaint(name, seed)
-    except (RangeError, ShapeError, DTypeError) as refusal:  # of what the planted code gave
-        return str(refusal)
+            return _failure_message(name, seed)
+    except (RangeError, ShapeError, DTypeError) as error:  # the results of the patched code were rejected
+        return str(error)
 
 
-def _complaint(name: str, seed: int) -> str:
+def _failure_message(name: str, seed: int) -> str:
     if name in CHECKS:
         return "; ".join(failure_messages(CHECKS[name].measure(seed)))
-    subject, _, by = name.partition(" by ")
-    finding = compare_many(CHECKED_MODULES[subject], None if by == FINITE_DIFFERENCE else get_oracle(by), seed)
-    if finding is None:
-        raise ConfigError(f"{subject} has no gradient to hold against {by}; name an oracle")
-    return "; ".join(f"{of} {said}" for of, said in finding.failures.items())
+    module, _, oracle = name.partition(" by ")
+    comparison = compare_many(
+        CHECKED_MODULES[module], None if oracle == FINITE_DIFFERENCE else get_oracle(oracle), seed
+    )
+    if comparison is None:
+        raise ConfigError(f"{module} has no gradient to compare with finite differences; name an oracle")
+    return "; ".join(f"{quantity} {text}" for quantity, text in comparison.failures.items())

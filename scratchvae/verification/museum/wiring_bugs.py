@@ -1,4 +1,4 @@
-"""Bugs between the pieces: the order of things, their scale, what is told of them, and how they are checked."""
+"""Bugs between modules: the order of operations, their scale, reported values, and the gradient checker."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scratchvae.verification.museum.known_bug import KnownBug, Patch
 WIRING_BUGS = (
     KnownBug(
         5,
-        "the decoder updated before the encoder's backward has run",
+        "the decoder updated before the backward of the encoder",
         "A small learning rate hides it.",
         (
             Patch(
@@ -32,8 +32,8 @@ WIRING_BUGS = (
     ),
     KnownBug(
         6,
-        "backward uses the weights as they were at its first call",
-        "The first step is right, and so is every check at fresh weights.",
+        "backward uses the weights of its first call",
+        "The first step is right, and so is every gradient at the initial weights.",
         (
             Patch(
                 Linear,
@@ -52,7 +52,7 @@ WIRING_BUGS = (
     KnownBug(
         7,
         "one ε shared by the whole batch",
-        "Every gradient is right for that ε.",
+        "Every gradient is right for the shared ε.",
         (
             Patch(
                 Trainer,
@@ -66,8 +66,8 @@ WIRING_BUGS = (
     ),
     KnownBug(
         9,
-        "a loss that is a mean, with a gradient that is a sum",
-        "A constant factor looks like a learning rate.",
+        "the mean over the batch in the loss, the sum in the gradient",
+        "A constant factor acts like a larger learning rate.",
         (
             Patch(ELBO, "backward", "dlog_likelihood.fill(-1.0 / rows)", "dlog_likelihood.fill(-1.0)"),
             Patch(ELBO, "backward", "dkl.fill(self.factor / rows)", "dkl.fill(self.factor)"),
@@ -85,8 +85,8 @@ WIRING_BUGS = (
     ),
     KnownBug(
         13,
-        "a smaller last batch, divided by the size of a full one",
-        "It is one step in many.",
+        "a smaller last batch divided by the size of a full batch",
+        "It affects one step per epoch.",
         (
             Patch(
                 ELBO,
@@ -108,7 +108,7 @@ WIRING_BUGS = (
     ),
     KnownBug(
         14,
-        "a logged loss without the KL that is trained",
+        "a logged loss without the KL term of the training loss",
         "Nothing fails.",
         (
             Patch(
@@ -123,7 +123,7 @@ WIRING_BUGS = (
     ),
     KnownBug(
         15,
-        "an embedding that is μ + σ",
+        "an embedding of μ + σ instead of μ",
         "It looks plausible.",
         (
             Patch(
@@ -145,8 +145,8 @@ WIRING_BUGS = (
     ),
     KnownBug(
         20,
-        "an error allowed if it is small, absolutely OR relatively",
-        "The checks are always green.",
+        "a gradient error accepted if it is small absolutely OR relatively",
+        "The checks always pass.",
         (
             Patch(
                 GradientCheck,
@@ -155,7 +155,7 @@ WIRING_BUGS = (
                 "elif error <= self.tolerance or difference <= self.tolerance:",
             ),
         ),
-        ("undetected errors of 1 %",),
+        ("undetected injected errors of 1 %",),
         ("Linear by finite-difference", "VAE by finite-difference"),
     ),
 )
