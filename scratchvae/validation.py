@@ -46,17 +46,20 @@ def short_repr(value: Any) -> str:
 def nearest(name: Any, known: Iterable[str]) -> str | None:
     """The most similar of the `known` names, ignoring case; None if none is similar.
 
-    Names are also similar if one consists of the initials of the other, as lr and learning_rate.
+    Names are also similar if one consists of the initials of the other, as lr and learning_rate, or if one is a word
+    that only the other contains, as decay and weight_decay.
     """
     from difflib import get_close_matches
 
-    if not isinstance(name, str):
+    if not isinstance(name, str) or not name.strip():
         return None
     names = {_fold(candidate): candidate for candidate in known}
     folded = _fold(name[:MAX_REPR])
-    initials = [candidate for candidate in names if folded in (_initials(candidate), candidate)]
-    initials += [candidate for candidate in names if candidate == _initials(folded)]
-    close = initials or get_close_matches(folded, names, 1)
+    close = [candidate for candidate in names if folded in (candidate, _initials(candidate))]
+    close += [candidate for candidate in names if candidate == _initials(folded)]
+    close += get_close_matches(folded, names, 1)
+    containing = [candidate for candidate in names if folded in candidate.split("_")]
+    close += containing if len(containing) == 1 else []
     return names[close[0]] if close else None
 
 
@@ -89,7 +92,7 @@ def suggest_arguments(method: F) -> F:
             owner = type(self).__name__ if method.__name__ == "__init__" else f"{type(self).__name__}.{method.__name__}"
             near = nearest(name, _arguments_of(type(self), method.__name__))
             hint = f"see help({owner})" if near is None else f"did you mean {near}?"
-            raise ConfigError(f"{shorten(owner)} has no argument {shorten(name)}: {shorten(hint, 2 * MAX_REPR)}")
+            raise ConfigError(f"{shorten(owner, 40)} has no argument {shorten(name, 40)}: {shorten(hint, 90)}")
         return method(self, *args, **kwargs)
 
     return call  # type: ignore[return-value]

@@ -1,0 +1,475 @@
+"""Objects show themselves: as the call that makes them, on a screen, in a notebook, and by completion."""
+
+import inspect
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+import scratchvae as sv
+from scratchvae import layers, objectives, optim, probability, training
+from scratchvae.errors import BackendError, ConfigError, DataError
+from scratchvae.gradcheck import check
+from scratchvae.layers import Linear, NaNToZero, ReLU, Sequential
+from scratchvae.memory import Module
+from scratchvae.models.parts import modules_in
+from scratchvae.representation import LINES, WIDTH, fit_lines, join_lines, value_repr
+from scratchvae.training import EarlyStopping, Epoch, History, KLWarmUp, Masking
+from scratchvae.validation import check_choice, nearest
+from scratchvae.verification import CHECKED_MODULES, CHECKS, compare
+
+X = np.random.default_rng(0).random((20, 9), np.float32)
+LABELS = np.arange(20) % 3
+
+
+class Widths(layers.Layer):
+    """A layer of a user's own, that keeps one argument under another name."""
+
+    def __init__(self, size, table, *, scale=1.0):
+        self.size, self.rows, self.scale = size, table, scale
+
+
+class Plain(layers.Layer):
+    def __init__(self, table, function):
+        self.table, self.function = table, function
+
+
+def network(depth=40):
+    return Sequential(*(layer for _ in range(depth) for layer in (Linear(9, 9), ReLU())))
+
+
+def models():
+    encoder, decoder = Sequential(Linear(9, 5), Sequential(ReLU(), Linear(5, 4))), Sequential(Linear(2, 9))
+    return {
+        "VAE": sv.VAE(9, 2, (4,)),
+        "ConditionalVAE": sv.ConditionalVAE(9, 2, (4,), classes=3),
+        "SemiSupervisedVAE": sv.SemiSupervisedVAE(9, 2, (4,), classes=3),
+        "IWAE": sv.IWAE(9, 2, (4,), importance_samples=5),
+        "Autoencoder": sv.Autoencoder(9, 2, (4,)),
+        "missing": sv.VAE(9, 2, (4,), missing=True, likelihood="gaussian_learned"),
+        "own parts": sv.VAE(encoder=encoder, decoder=decoder, latent_dim=2, prior=probability.StandardNormal()),
+        "no hidden layer": sv.VAE(9, 2, ()),
+        "many hidden layers": sv.VAE(9, 2, (4,) * 60, likelihood="gaussian_heteroscedastic"),
+    }
+
+
+MODELS = models()
+
+
+def objects():
+    """One of each class that prints, by the call that makes it."""
+    return {
+        "Linear(784, 512)": Linear(784, 512),
+        "Linear(3, 2, init='he_normal', seed=1)": Linear(3, 2, "he_normal", 1),
+        "ConditionalLinear(3, 10, 2)": layers.ConditionalLinear(3, 10, 2),
+        "LeakyReLU(slope=0.2)": layers.LeakyReLU(0.2),
+        "ReLU()": ReLU(),
+        "Repeat(3)": layers.Repeat(3),
+        "NaNToZero(Linear(3, 2))": NaNToZero(Linear(3, 2)),
+        "Sequential(Linear(3, 2), ReLU())": Sequential(Linear(3, 2), ReLU()),
+        "Sequential()": Sequential(),
+        "Bernoulli()": probability.Bernoulli(),
+        "Gaussian(sigma=0.1)": probability.Gaussian(0.1),
+        "MaskedLikelihood(Gaussian(sigma=1.0))": probability.MaskedLikelihood(probability.Gaussian()),
+        "DiagonalGaussian()": probability.DiagonalGaussian(),
+        "StandardNormal()": probability.StandardNormal(),
+        "FreeBits(0.5)": probability.FreeBits(0.5),
+        "ELBO(beta=4.0)": objectives.ELBO(4.0),
+        "ELBO(beta=1.0, free_bits=0.1)": objectives.ELBO(free_bits=0.1),
+        "ImportanceWeighted(draws=5)": objectives.ImportanceWeighted(5),
+        "Adam(lr=0.001)": optim.Adam(),
+        "AdamW(lr=Cosine(0.001, 100), weight_decay=0.1)": optim.AdamW(optim.Cosine(1e-3, 100), weight_decay=0.1),
+        "SGD(lr=0.01, momentum=0.9)": optim.SGD(momentum=0.9),
+        "WarmUp(10, Constant(0.1))": optim.WarmUp(10, optim.Constant(0.1)),
+        "Cosine(0.001, 100, final=0.0001)": optim.Cosine(1e-3, 100, 1e-4),
+        "ScaledSchedule(Constant(1.0), 0.5)": optim.ScaledSchedule(optim.Constant(1.0), 0.5),
+        "EarlyStopping(patience=5)": EarlyStopping(5),
+        "EarlyStopping(patience=10, min_delta=0.1)": EarlyStopping(min_delta=0.1),
+        "Checkpoint('run/last.npz', keep=3)": training.Checkpoint("run/last.npz", keep=3),
+        "FiniteCheck(retries=2)": training.FiniteCheck(2),
+        "MaxTime(60.0)": training.MaxTime(60),
+        "Progress()": training.Progress(),
+        "CollapseDetector()": training.CollapseDetector(),
+        "ReduceLROnPlateau(factor=0.1)": training.ReduceLROnPlateau(0.1),
+        "KLWarmUp(100)": KLWarmUp(100),
+        "KLCycles(100, cycles=2)": training.KLCycles(100, 2),
+        "Masking(0.3)": Masking(0.3),
+        "GaussianNoise(0.1)": training.GaussianNoise(0.1),
+        "SaltAndPepper(0.1, low=-1.0)": training.SaltAndPepper(0.1, -1.0),
+    }
+
+
+def words(text):
+    return text.split()
+
+
+def fits(text):
+    lines = text.split("\n")
+    assert text and len(lines) <= LINES and max(map(len, lines)) <= WIDTH, text
+    assert " object at 0x" not in text
+    return True
+
+
+# --- calls
+
+
+@pytest.mark.parametrize("call", objects())
+def test_a_simple_object_prints_as_the_call_that_makes_it(call):
+    made = objects()[call]
+    assert repr(made) == str(made) == call
+    names = {**vars(layers), **vars(probability), **vars(objectives), **vars(optim), **vars(training)}
+    again = eval(call, names)
+    assert type(again) is type(made) and repr(again) == call
+
+
+@pytest.mark.parametrize("room", [layers, probability, objectives, optim, training], ids=lambda room: room.__name__)
+def test_no_class_of_a_part_prints_as_an_address(room):
+    for name in room.__all__:
+        kind = getattr(room, name)
+        if inspect.isclass(kind) and issubclass(
+            kind, Module | optim.Optimizer | training.Callback | training.Corruption
+        ):
+            assert kind.__repr__ is not object.__repr__
+
+
+@pytest.mark.parametrize("name", CHECKED_MODULES)
+def test_whatever_is_checked_fits_a_screen(name):
+    problem = CHECKED_MODULES[name].draw(np.random.default_rng(0))
+    assert fits(repr(problem)) and fits(repr(CHECKED_MODULES[name]))
+
+
+def test_a_network_is_broken_into_lines_and_a_deep_one_is_cut_in_the_middle():
+    assert repr(Sequential(*network(3).layers[:5], Linear(9, 1234, "he_normal"))).split("\n") == [
+        "Sequential(",
+        *["    Linear(9, 9),", "    ReLU(),"] * 2,
+        "    Linear(9, 9),",
+        "    Linear(9, 1234, init='he_normal'),",
+        ")",
+    ]
+    deep = repr(network())
+    assert fits(deep) and re.search(r"\n    … \d+ more lines\n", deep) and deep.endswith("ReLU(),\n)")
+    nested = Linear(3, 3)
+    for _ in range(100):
+        nested = Sequential(nested, ReLU())
+    assert fits(repr(nested))
+
+
+def test_arrays_functions_and_missing_attributes_are_abbreviated():
+    table = np.zeros((100, 100))
+    assert repr(Plain(table, np.sin)) == "Plain(<float64 array (100, 100)>, sin)"
+    assert "[1.5, 1.5, 1.5, " in repr(Plain([1.5] * 1000, {"a": table})) and "… 988 more]" in repr(Plain([1] * 1000, 0))
+    assert fits(repr(Plain([table] * 1000, dict.fromkeys(range(1000), table))))
+    assert repr(Widths(3, table)) == "Widths(3, …)"
+    assert repr(Widths(3, table, scale=2.0)) == "Widths(3, …, scale=2.0)"
+    assert fits(repr(Plain("x" * 10_000, 10**5000)))
+    assert value_repr((1,)) == "(1,)" and value_repr([]) == "[]" and value_repr({}) == "{}"
+
+
+def test_a_part_prints_alike_before_and_after_a_model_uses_it():
+    encoder = Sequential(Linear(9, 4), ReLU(), Linear(4, 4))
+    before = repr(encoder)
+    model = sv.VAE(encoder=encoder, latent_dim=2, hidden=(4,))
+    assert repr(model.encoder) == before
+
+
+def test_lines_are_broken_after_commas():
+    text = join_lines("<", [str(k) * 30 for k in range(9)], ">")
+    assert fits(text) and text.replace("\n   ", "") == f"<{', '.join(str(k) * 30 for k in range(9))}>"
+    assert fits(fit_lines("\n".join("x" * 200 for _ in range(200))))
+
+
+# --- models
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_and_its_trainer_fit_a_screen(name):
+    model = MODELS[name]
+    assert fits(repr(model)) and f"{model.theta.size:,} parameters" in repr(model)
+    trainer = sv.Trainer(model, binarize=None, kl_weight=None if name == "Autoencoder" else KLWarmUp(10))
+    assert fits(repr(trainer)) and "Adam(lr=0.001)" in repr(trainer)
+    for part in model.parts.values():
+        assert fits(repr(part))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_summary_counts_every_parameter_and_has_the_shapes_of_a_forward(name):
+    model = MODELS[name]
+    summary = model.summary()
+    assert sum(row.parameters for row in summary.rows) == summary.parameters == model.theta.size
+    assert summary.nbytes == model.theta.nbytes and summary.activations > 0
+    rows = {row.layer: row for row in summary.rows}
+    assert rows["input"].output == ("B", 9)
+    assert {"likelihood", "objective"} <= set(rows)
+    assert {"posterior", "prior"} <= set(rows) or isinstance(model, sv.Autoencoder)
+    text = repr(summary)
+    assert str(summary) == text and max(map(len, text.split("\n"))) <= WIDTH
+    assert f"{model.theta.size:,} parameters" in text and "memory: " in text and rows["encoder.0"].kind in text
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_summary_has_the_shapes_of_a_forward(name):
+    model = models()[name]
+    rows = {row.layer: row for row in model.summary().rows}
+    shapes = {}
+
+    def record(path, forward):
+        def call(*inputs):
+            output = forward(*inputs)
+            shapes[path] = output.shape
+            return output
+
+        return call
+
+    for network in ("encoder", "decoder", "classifier"):
+        for path, module in modules_in(model.parts[network], network) if network in model.parts else ():
+            if path in rows and not isinstance(module, Sequential):
+                module.forward = record(path, module.forward)
+    x = np.where(X > 0.5, X, np.nan) if name == "missing" else X
+    model.loss_and_grads(x, labels=LABELS if model.classes else None)
+    assert shapes and {"encoder.0", "decoder.0"} <= set(shapes)
+    for path, shape in shapes.items():
+        count, *width = rows[path].output
+        factor = 1 if count == "B" else int(count.removesuffix("·B"))
+        assert shape == (factor * len(x), *width)
+
+
+def test_the_summary_of_a_small_vae():
+    assert repr(sv.VAE(9, 2, (4,), beta=4).summary()) == (
+        "<VAE 9-4-2, relu, 117 parameters, float32 on numpy>\n"
+        "──────────────────────────────────────────────────\n"
+        "layer       class               output  parameters\n"
+        "──────────────────────────────────────────────────\n"
+        "input                           (B, 9)\n"
+        "encoder.0   Linear              (B, 4)          40\n"
+        "encoder.1   ReLU                (B, 4)\n"
+        "encoder.2   Linear              (B, 4)          20\n"
+        "decoder.0   Linear              (B, 4)          12\n"
+        "decoder.1   ReLU                (B, 4)\n"
+        "decoder.2   Linear              (B, 9)          45\n"
+        "likelihood  Bernoulli()         (B,)\n"
+        "posterior   DiagonalGaussian()  (B, 2)\n"
+        "prior       StandardNormal()    (B,)\n"
+        "objective   ELBO(beta=4.0)      (B,)\n"
+        "──────────────────────────────────────────────────\n"
+        "117 parameters\n"
+        "memory: 468 B parameters, 468 B gradients, 136 B outputs for each row of a batch"
+    )
+
+
+def test_the_summary_names_the_plain_classes_of_fused_layers():
+    try:
+        model = sv.VAE(9, 2, (4,), backend="native")
+    except BackendError as error:
+        pytest.skip(str(error))
+    assert "Fused" not in repr(model.summary())
+
+
+def test_completion_offers_what_a_user_calls():
+    internal = {"allocate", "bind", "connect", "compose", "check_network", "ensure_capacity", "initialize", "validator"}
+    for model in MODELS.values():
+        names = dir(model)
+        assert not internal & set(names) and not [name for name in names if re.match("_[a-z]", name)]
+        assert {"decode", "embed", "encode", "params", "reconstruct", "summary", "theta", "__class__"} <= set(names)
+        assert all(hasattr(model, name) for name in internal & set(dir(type(model))))
+        for name in names:
+            getattr(model, name)
+    model = MODELS["VAE"]
+    assert [name for name in dir(model) if name[0] != "_"] == words("""
+        analogy astype backend backward backward_to_inputs classes config decode decoder denoise dtheta
+        dtype elbo embed encode encoder forward grads image_shape impute input_dim interpolate latent_dim
+        likelihood lock loss_and_grads metadata noise_dim objective params parts posterior prior reconstruct
+        sample shapes summary support terms theta traverse write_lock
+    """)
+    assert {"swap_class"} <= set(dir(MODELS["ConditionalVAE"]))
+    assert {"classify", "predict_proba"} <= set(dir(MODELS["SemiSupervisedVAE"]))
+    trainer = sv.Trainer(model)
+    assert [name for name in dir(trainer) if name[0] != "_"] == words("""
+        batch_size binarize clip_norm corrupt fit history kl_weight lr model optimizer seed step
+    """)
+    assert "recording" not in dir(trainer.history) and "to_csv" in dir(trainer.history)
+
+
+def test_completion_offers_what_a_user_added():
+    class Mine(sv.VAE):
+        def frechet(self):
+            """Of a user's own."""
+
+    model = Mine(9, 2, (4,))
+    model.note = 1
+    assert {"frechet", "note"} <= set(dir(model))
+
+
+# --- results
+
+
+class Cells(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.cells = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        assert not attrs
+        self.tags.append(tag)
+
+    def handle_data(self, data):
+        self.cells.append(data)
+
+
+def epoch(number, loss=100.0, validation=None, **more):
+    return Epoch(number, loss, -90.0, 10.0, validation, 0.5, **more)
+
+
+def history_of(*epochs, stopped="finished"):
+    history = History()
+    history.epochs, history.stopped = list(epochs), stopped
+    return history
+
+
+def test_a_history_shows_its_last_epochs_and_the_best_one():
+    losses = [float(100 - k if k < 20 else 60 + k) for k in range(50)]
+    history = history_of(*(epoch(k + 1, losses[k], losses[k] + 1, kl_per_dimension=(0.5,) * 500) for k in range(50)))
+    text = repr(history)
+    assert fits(text) and text.startswith("History: 50 epochs, finished, lowest validation loss in epoch 21\n")
+    assert re.findall(r"^ *(\d+) ", text, re.MULTILINE) == ["21", "46", "47", "48", "49", "50"]
+    parsed = Cells(history._repr_html_())
+    assert set(parsed.tags) == {"table", "caption", "thead", "tbody", "tr", "th", "td"}
+    assert {"epoch", "validation", "active units", "500", "81.00"} <= set(parsed.cells)
+    assert "kl weight" not in parsed.cells
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        History(),
+        history_of(epoch(1)),
+        history_of(epoch(1, np.nan)),
+        history_of(epoch(1, 1e300, 1e-300), epoch(2, 3.0, np.nan, kl_weight=0.5)),
+        history_of(epoch(1), stopped="<script>" * 99),
+    ],
+)
+def test_any_history_fits_a_screen_and_is_escaped(history):
+    assert fits(repr(history))
+    assert "script" not in Cells(history._repr_html_()).tags
+    assert all(fits(repr(each)) for each in history.epochs)
+
+
+def test_a_report_is_a_table_with_verdicts_and_what_does_not_agree_comes_first():
+    def forward(*inputs):
+        return sum(np.sin(x) for x in inputs)
+
+    def vjp(dy, *inputs):
+        return [dy * np.cos(x) * (1.01 if k == 28 else 1) for k, x in enumerate(inputs)]
+
+    names = [f"<b>{k}</b>" * (1 + 9 * (k == 28)) for k in range(30)]
+    report = check(forward, vjp, *(np.full((2, 3), k / 9) for k in range(30)), names=names)
+    text = repr(report)
+    assert fits(text) and "<b>28</b>" in text.split("\n")[1] and "wrong" in text.split("\n")[1]
+    assert "… 22 more" in text and "1 of 30 WRONG" in text
+    parsed = Cells(report._repr_html_())
+    assert {"table", "tr", "td"} <= set(parsed.tags) and "b" not in parsed.tags
+    assert {"verdict", "wrong", "agrees", "<b>0</b>"} <= set(parsed.cells)
+    assert all(fits(repr(argument)) for argument in report.arguments)
+    small = check(forward, lambda dy, x: [dy * np.cos(x)], np.ones((2, 3)))
+    assert fits(repr(small)) and "every gradient agrees" in repr(small) and "agrees" in Cells(small._repr_html_()).cells
+
+
+def test_results_show_no_long_arrays():
+    vae, classifier = MODELS["VAE"], MODELS["SemiSupervisedVAE"]
+    x = np.random.default_rng(1).random((1000, 9), np.float32)
+    results = [
+        vae.elbo(x),
+        sv.score(vae, x),
+        sv.evaluation.active_units(vae, x),
+        sv.evaluation.classification(classifier, x[:20], LABELS),
+        sv.evaluation.imputation_error(x, x, x > 0.5),
+        sv.evaluation.mutual_information_gap(x, {"first": x[:, 0] > 0.5, "second": x[:, 1]}),
+        compare(CHECKED_MODULES["Linear"].draw(np.random.default_rng(0)), None),
+        next(iter(CHECKS.values())),
+    ]
+    for result in results:
+        assert fits(repr(result)) and repr(result).startswith(f"{type(result).__name__}(")
+    assert repr(results[0]).startswith("ELBOTerms(value=<float32 array (1000,)>, ")
+    assert "confusion=<int64 array (3, 3)>" in repr(results[3])
+    assert re.fullmatch(r"Score\(value=-\d+\.\d+, .*, rows=1000\)", repr(results[1]))
+
+
+def test_a_data_set_shows_its_name_rows_shape_and_classes():
+    digits = sv.datasets.load("digits")
+    assert repr(digits) == "<Dataset 'digits': 1,500 train, 297 test rows of 64 float32 numbers (8×8), 10 classes>"
+    assert repr(digits.train) == "<Split: 1,500 rows of 64 float32 numbers, 10 classes>"
+    assert repr(digits._replace(name="x" * 999, image_shape=None).part("all")).startswith("<Split: 1,797 rows of 64")
+    assert fits(repr(digits._replace(name="x" * 999, factors={f"factor {k}": LABELS for k in range(99)})))
+    bare = digits._replace(train=digits.train._replace(labels=None), test=digits.test._replace(labels=None))
+    assert repr(bare).endswith("(8×8), no labels>") and repr(bare.train).endswith(", no labels>")
+
+
+# --- near names
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    {
+        "sv.VAE(latent=5)": "VAE has no argument latent: did you mean latent_dim?",
+        "sv.VAE(9, Hidden=(3,))": "VAE has no argument Hidden: did you mean hidden?",
+        "sv.VAE(zzz=1)": "VAE has no argument zzz: see help(VAE)",
+        "sv.IWAE(importance_sample=3)": "IWAE has no argument importance_sample: did you mean importance_samples?",
+        "sv.ConditionalVAE(n_classes=3)": "ConditionalVAE has no argument n_classes: did you mean classes?",
+        "sv.Trainer(MODELS['VAE'], learning_rate=1e-3)": "Trainer has no argument learning_rate: did you mean lr?",
+        "sv.Trainer(MODELS['VAE'], batchsize=8)": "Trainer has no argument batchsize: did you mean batch_size?",
+        "sv.Trainer(MODELS['VAE']).fit(X, 1, validaton=X)": (
+            "Trainer.fit has no argument validaton: did you mean validation?"
+        ),
+        "optim.Adam(learning_rate=1.0)": "Adam has no argument learning_rate: did you mean lr?",
+        "optim.AdamW(decay=1.0)": "AdamW has no argument decay: did you mean weight_decay?",
+        "sv.VAE(activation='Relu')": "; did you mean 'relu'?",
+        "sv.VAE(likelihood='gausian')": "; did you mean 'gaussian'?",
+        "sv.VAE(likelihood='Continuous Bernoulli')": "; did you mean 'continuous_bernoulli'?",
+        "sv.VAE(init='HeNormal')": "; did you mean 'he_normal'?",
+        "sv.VAE(dtype='Float64')": "; did you mean 'float64'?",
+        "MODELS['VAE'].impute(X, method='Gibbs')": "choose one of metropolis, ",
+        "MODELS['VAE'].interpolate(X[0], X[1], kind='spheric')": "; did you mean 'spherical'?",
+    }.items(),
+)
+def test_a_name_that_is_nearly_right_is_suggested(call, expected):
+    with pytest.raises(ConfigError) as caught:
+        eval(call)
+    assert expected in str(caught.value) and len(str(caught.value)) <= 200
+
+
+def test_backends_and_data_sets_are_suggested_too():
+    with pytest.raises(BackendError, match="did you mean 'numpy'"):
+        sv.get_backend("NumPy")
+    with pytest.raises(DataError, match="did you mean 'mnist'"):
+        sv.datasets.load("mnsit")
+
+
+@pytest.mark.parametrize("length", [1, 10, 60, 1000, 10**6])
+def test_messages_stay_short(length):
+    for call in (
+        lambda text: sv.VAE(**{text: 1}),
+        lambda text: sv.VAE(activation=text),
+        lambda text: sv.datasets.load(text),
+        lambda text: sv.get_backend(text),
+        lambda text: sv.Trainer(MODELS["VAE"], optimizer=text),
+        lambda text: check_choice("name", text, [f"choice {k}" for k in range(1000)]),
+        lambda text: type("V" * length, (sv.VAE,), {})(**{text: 1}),
+    ):
+        for text in ("x" * length, "é\n" * length, "mnsit" * length):
+            with pytest.raises((ConfigError, DataError, BackendError)) as caught:
+                call(text)
+            assert len(str(caught.value)) <= 200
+
+
+def test_nearest_ignores_case_and_knows_initials():
+    assert nearest("RELU", ["tanh", "relu"]) == "relu"
+    assert nearest("learning-rate", ["lr", "learned"]) == "lr" and nearest("bs", ["batch_size", "seed"]) == "batch_size"
+    assert nearest("", ["lr"]) is None and nearest(3, ["lr"]) is None and nearest("lr", []) is None
+
+
+def test_a_decorated_method_keeps_its_signature():
+    assert list(inspect.signature(sv.VAE).parameters)[:3] == ["input_dim", "latent_dim", "hidden"]
+    assert "validation" in inspect.signature(sv.Trainer.fit).parameters
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'model'"):
+        sv.Trainer()
