@@ -18,9 +18,9 @@ from scratchvae.cli.arguments import (
     seed_option,
 )
 from scratchvae.cli.labels import labels_of
-from scratchvae.cli.options import add_options
+from scratchvae.cli.options import Option
 from scratchvae.evaluation import active_units, classification
-from scratchvae.evaluation.active_units import ACTIVE_ABOVE
+from scratchvae.evaluation.active_units import MIN_ACTIVE_VARIANCE
 from scratchvae.models import VAE, SemiSupervisedVAE
 from scratchvae.objectives import ImportanceWeighted
 from scratchvae.training import score
@@ -32,17 +32,16 @@ def add_commands(commands: Commands) -> None:
         commands,
         "evaluate",
         run,
-        "measure a trained model on data",
+        "compute the ELBO, the KL and the active units of a model on data",
         "scratchvae evaluate runs/digits --part test --json",
     )
-    add_options(parser, rows_options("test"))
-    parser.add_argument(
-        "--binarize",
-        choices=["dynamic", "none"],
-        default=argparse.SUPPRESS,
-        help="draw each pixel once, or take grey values as they are; without it, as in training",
+    binarize = Option(
+        "binarize",
+        "dynamic: draw each pixel once as 0 or 1; none: take grey values as they are (default: as in training)",
+        choices=("dynamic", "none"),
+        common=True,
     )
-    add_options(parser, (seed_option("the noise and the binarisation"), JSON))
+    parser.add_options((*rows_options("test"), binarize, seed_option("the draws of z and the binarisation"), JSON))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,32 +49,34 @@ def run(args: argparse.Namespace) -> int:
     model = read_model(args)
     rows = read_rows(args, model)
     images = rows.images
-    asked = getattr(args, "binarize", model.metadata.get("binarize"))
-    binarize = None if asked == "none" else asked
+    setting = getattr(args, "binarize", model.metadata.get("binarize"))
+    binarize = None if setting == "none" else setting
     labels = labels_of(model, rows, args.data)
-    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is shown as it is
+    with np.errstate(over="ignore", invalid="ignore"):  # a result that is not finite is printed as it is
         result = score(model, images, seed=args.seed, binarize=binarize, labels=labels)
-        use = active_units(model, images, labels) if isinstance(model, VAE) else None
-    figures = None
+        units = active_units(model, images, labels) if isinstance(model, VAE) else None
+    classes = None
     if isinstance(model, SemiSupervisedVAE) and rows.labels is not None:
-        figures = classification(model, images, rows.labels)
+        classes = classification(model, images, rows.labels)
     if args.json:
-        latent = {"active": use.active, "kl_per_dimension": use.kl.tolist()} if use else {}
-        classes = {} if figures is None else {"accuracy": figures.accuracy, "confusion": figures.confusion.tolist()}
-        print_json({**result._asdict(), "binarize": binarize, **latent, **classes})
+        latent = {"active": units.active, "kl_per_dimension": units.kl.tolist()} if units else {}
+        accuracy = {} if classes is None else {"accuracy": classes.accuracy, "confusion": classes.confusion.tolist()}
+        print_json({**result._asdict(), "binarize": binarize, **latent, **accuracy})
         return 0
     print(f"{args.data}: {result.rows} rows ({args.part}), binarize: {binarize or 'none'}")
-    one = use is not None and not isinstance(model.objective, ImportanceWeighted)
-    print(f"  {describe_score(model, result)}{', one draw of z each' if one else ''}")
-    if use:
+    one_draw = units is not None and not isinstance(model.objective, ImportanceWeighted)
+    print(f"  {describe_score(model, result)}{', one draw of z per row' if one_draw else ''}")
+    if units:
         print(
-            f"  active units {use.active} of {model.latent_dim} (mean varies by more than {ACTIVE_ABOVE} over the rows)"
+            f"  active units {units.active} of {model.latent_dim} (posterior mean with a variance above {MIN_ACTIVE_VARIANCE} "
+            "over the rows)"
         )
-        print("  KL by unit:", end=" ")
-        print(" ".join(f"{kl:.2f}" for kl in sorted(use.kl, reverse=True)))
-    if figures is not None:
         print(
-            f"  classified right {100 * figures.accuracy:.2f} ± {100 * figures.standard_error:.2f} %, cross-entropy "
-            f"{figures.log_loss:.3f} nats a row"
+            f"  KL of each latent dimension, sorted: {' '.join(f'{kl:.2f}' for kl in sorted(units.kl, reverse=True))}"
+        )
+    if classes is not None:
+        print(
+            f"  accuracy {100 * classes.accuracy:.2f} ± {100 * classes.standard_error:.2f} %, cross-entropy "
+            f"{classes.log_loss:.3f} nats per row"
         )
     return 0

@@ -1,4 +1,4 @@
-"""Figures of merit."""
+"""Metrics of trained models."""
 
 from scratchvae.evaluation.active_units import ActiveUnits, active_units
 from scratchvae.evaluation.classification import Classification, classification

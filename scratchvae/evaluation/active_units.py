@@ -1,4 +1,4 @@
-"""Which latent dimensions carry anything."""
+"""Active units: the latent dimensions that a VAE uses."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from scratchvae.probability import DiagonalGaussian, GaussianKL, StandardNormal
 from scratchvae.representation import fields_repr
 from scratchvae.validation import check_type
 
-ACTIVE_ABOVE = 0.01
+MIN_ACTIVE_VARIANCE = 0.01
 
 
 class ActiveUnits(NamedTuple):
-    """For each latent dimension: its mean KL (Z,) in nats, and the variance of its posterior mean over the rows (Z,).
+    """The use of each latent dimension.
 
-    `active` counts the dimensions whose variance exceeds 0.01: the "active units" of Burda, Grosse and Salakhutdinov
-    2016. The others say nothing about x.
+    kl          (Z,), the mean KL over the rows, in nats
+    variance    (Z,), the variance of the posterior mean over the rows
+    active      number of dimensions with a variance above 0.01, the "active units" of Burda, Grosse and Salakhutdinov
+                2016; the others carry no information about x
     """
 
     kl: Array
@@ -32,20 +34,20 @@ class ActiveUnits(NamedTuple):
 
 
 def active_units(vae: VAE, images: Any, labels: Any = None) -> ActiveUnits:
-    """How the posterior of each row of images (N, D) uses the latent space.
+    """Measure how much each latent dimension is used for images (N, D).
 
-    labels (N,), or one for all, are for a model that takes them. Raises ConfigError, DTypeError, ShapeError or
-    RangeError.
+    labels (N,), or one label for all rows, are required for a model with labels. Raises ConfigError, DTypeError,
+    ShapeError or RangeError.
     """
     check_type("vae", vae, VAE, "a VAE, whose codes have a posterior")
     if not (isinstance(vae.posterior, DiagonalGaussian) and isinstance(vae.prior, StandardNormal)):
         raise ConfigError(
-            "active_units is of a DiagonalGaussian posterior and a StandardNormal prior, and this model has "
+            "active_units needs a DiagonalGaussian posterior and a StandardNormal prior; this model has "
             f"{type(vae.posterior).__name__} and {type(vae.prior).__name__}"
         )
-    encoded = vae.encode(vae.check_data(images, "images"), labels)
-    mu, logvar = (to_numpy(array).astype(np.float64) for array in encoded)
+    parameters = vae.encode(vae.check_data(images, "images"), labels)
+    mu, logvar = (to_numpy(array).astype(np.float64) for array in parameters)
     divergence = GaussianKL()
     divergence.forward(mu, logvar)
     variance = mu.var(axis=0)
-    return ActiveUnits(divergence.per_dimension.mean(axis=0), variance, int((variance > ACTIVE_ABOVE).sum()))
+    return ActiveUnits(divergence.per_dimension.mean(axis=0), variance, int((variance > MIN_ACTIVE_VARIANCE).sum()))

@@ -1,4 +1,4 @@
-"""How often, and how surely, a classifier is right."""
+"""Accuracy and log loss of a classifier."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from scratchvae.validation import check_type
 
 
 class Classification(NamedTuple):
-    """Over rows: the share that is classified right, its standard error, and what is not seen in it.
+    """The quality of a classifier on labelled rows.
 
-    log_loss is the mean of −log q(y | x) in nats, `confusion` (K, K) counts the rows of each class, one a line, that
-    are taken for each class.
+    accuracy          fraction of rows classified correctly
+    standard_error    of the accuracy
+    log_loss          mean of −log q(y | x), in nats
+    confusion         (K, K), the number of rows of class i that are classified as class j
+    rows              number of rows
     """
 
     accuracy: float
@@ -32,22 +35,22 @@ class Classification(NamedTuple):
 
     @property
     def error(self) -> float:
-        """The share that is classified wrong."""
+        """The fraction of rows classified incorrectly."""
         return 1.0 - self.accuracy
 
 
 def classification(model: SemiSupervisedVAE, images: Any, labels: Any) -> Classification:
-    """How `model` classifies images (N, D) whose classes are labels (N,).
+    """Evaluate the classifier of `model` on images (N, D) with labels (N,).
 
     Raises ConfigError, DTypeError, ShapeError or RangeError.
     """
-    check_type("model", model, SemiSupervisedVAE, "a SemiSupervisedVAE, a model that has a classifier")
+    check_type("model", model, SemiSupervisedVAE, "a SemiSupervisedVAE, which has a classifier")
     images = model.check_data(images, "images")
     labels = check_labels(labels, len(images), model.classes)
     q = to_numpy(model.predict_proba(images)).astype(np.float64)
     confusion = np.zeros((model.classes, model.classes), int)
     np.add.at(confusion, (labels, q.argmax(axis=1)), 1)
     accuracy = float(np.trace(confusion)) / len(labels)
-    surprise = -np.log(np.maximum(q[np.arange(len(labels)), labels], np.finfo(model.dtype).tiny))
-    error = sqrt(accuracy * (1.0 - accuracy) / len(labels))
-    return Classification(accuracy, error, float(surprise.mean()), confusion, len(labels))
+    losses = -np.log(np.maximum(q[np.arange(len(labels)), labels], np.finfo(model.dtype).tiny))
+    standard_error = sqrt(accuracy * (1.0 - accuracy) / len(labels))
+    return Classification(accuracy, standard_error, float(losses.mean()), confusion, len(labels))

@@ -1,4 +1,4 @@
-"""Which latent dimension stands for which factor of what is seen, and whether it does so alone."""
+"""The mutual information gap between latent dimensions and known factors of variation."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from scratchvae.validation import check_int, check_type
 
 
 class MutualInformationGap(NamedTuple):
-    """Of K factors and Z latent dimensions; information and entropies in nats.
+    """The result for K factors and Z latent dimensions; information and entropy in nats.
 
-    value         the mean of `gaps`: 1 if each factor is told, whole, by one dimension, and by no other; 0 at worst
-    gaps          (K,), by which share of its entropy the dimension that tells most of a factor is ahead of the next
-    information   (K, Z), what each dimension tells of each factor
-    entropy       (K,), of each factor: what there is to tell
-    names         of the factors
+    value         mean of `gaps`: 1 if every factor is determined by one dimension and independent of all others; at
+                  least 0
+    gaps          (K,), information of the most informative dimension about each factor minus that of the second, over
+                  the entropy of the factor
+    information   (K, Z), mutual information of each factor and each dimension
+    entropy       (K,), entropy of each factor
+    names         names of the factors
     """
 
     value: float
@@ -35,67 +37,70 @@ class MutualInformationGap(NamedTuple):
 
 
 def mutual_information_gap(codes: Any, factors: Mapping[str, Any], bins: int = 20) -> MutualInformationGap:
-    """The mutual information gap of codes (N, Z), of rows whose factors are known, (N,) numbers by name.
+    """Compute the mutual information gap of codes (N, Z) and known factors, each (N,) numbers, by name.
 
-    gap_k = (I(z_a; v_k) − max_{j ≠ a} I(z_j; v_k)) / H(v_k), where z_a tells most of v_k. Chen et al. 2018, eq. 6; a
-    single dimension has no rival, and all of its information counts.
+    gap_k = (I(z_a; v_k) − max_{j ≠ a} I(z_j; v_k)) / H(v_k), where z_a is the dimension with the most information about
+    v_k. Chen et al. 2018, eq. 6. With a single dimension, the second term is 0.
 
-    codes   draws from q(z | x), not its means: in a dimension that the KL has emptied the mean still moves a little,
-            and no count of bins sees how little, while the noise of a draw hides it
-    bins    what takes more values than that is cut into so many parts with as many rows each, equal values together;
-            what takes fewer is taken as it is. So a code that is stretched tells the same
+    codes   draws from q(z | x), not its means. In a dimension that the KL has switched off, the mean still varies
+            slightly, which binning magnifies; in a draw, the noise hides it
+    bins    variables with more distinct values than that are divided into `bins` bins of equally many rows, equal
+            values in the same bin; others are used unchanged. The result is invariant to monotonic transformations of
+            a code
 
-    Counts of N rows in B bins by V values overstate the information by about (B − 1) (V − 1) / 2N (Miller 1955).
-    A factor that looks the same at two of its values, as a square does after a quarter of a turn, cannot be told whole.
+    Estimates from N rows with B bins and V values overstate the information by about (B − 1) (V − 1) / 2N (Miller
+    1955). A factor with two values that look the same, such as a square rotated by 90°, cannot be determined entirely.
     Raises DTypeError, ShapeError, RangeError or ConfigError.
     """
     check_int("bins", bins, minimum=2)
-    table = _numbers("codes", codes, 2)
+    code_array = _check_numbers("codes", codes, 2)
     check_type("factors", factors, Mapping, "factors by name, such as {'shape': numbers}")
-    parts = [_cut(code, bins) for code in table.T]
-    if not factors or not parts:
-        raise ShapeError(f"{len(factors)} factors and {len(parts)} latent dimensions: expected at least one of each")
-    information, entropy = np.empty((len(factors), len(parts))), np.empty(len(factors))
-    for k, (name, given) in enumerate(factors.items()):
-        values = _numbers(f"factor {name!r}", given, 1)
-        if len(values) != len(table):
+    dimensions = [_discretize(code, bins) for code in code_array.T]
+    if not factors or not dimensions:
+        raise ShapeError(
+            f"{len(factors)} factors and {len(dimensions)} latent dimensions: expected at least one of each"
+        )
+    information, entropy = np.empty((len(factors), len(dimensions))), np.empty(len(factors))
+    for k, (name, factor) in enumerate(factors.items()):
+        values = _check_numbers(f"factor {name!r}", factor, 1)
+        if len(values) != len(code_array):
             raise ShapeError(
-                f"factor {name!r} has {len(values)} numbers, and there are {len(table)} codes; expected one for each"
+                f"factor {name!r} has {len(values)} values for {len(code_array)} codes; expected one for each code"
             )
         if values.min() == values.max():
-            raise RangeError(f"factor {name!r} is {values[0]:g} in all rows: there is nothing to tell; leave it out")
-        factor = _cut(values, bins)
-        entropy[k] = _entropy(factor)
-        information[k] = [_information(part, factor) for part in parts]
+            raise RangeError(f"factor {name!r} is {values[0]:g} in all rows, so its entropy is 0; leave it out")
+        factor_bins = _discretize(values, bins)
+        entropy[k] = _entropy(factor_bins)
+        information[k] = [_mutual_information(dimension, factor_bins) for dimension in dimensions]
     first, second = np.sort(np.pad(information, ((0, 0), (1, 0))), axis=1)[:, :-3:-1].T
     gaps = (first - second) / entropy
     return MutualInformationGap(float(gaps.mean()), gaps, information, entropy, tuple(factors))
 
 
-def _numbers(name: str, given: Any, axes: int) -> Array:
-    numbers = as_real_array(name, given).astype(np.float64)
-    if numbers.ndim != axes or not len(numbers):
-        raise ShapeError(f"{name} of shape {numbers.shape}: expected {'(N, Z)' if axes == 2 else '(N,)'}, N at least 1")
+def _check_numbers(name: str, values: Any, ndim: int) -> Array:
+    numbers = as_real_array(name, values).astype(np.float64)
+    if numbers.ndim != ndim or not len(numbers):
+        raise ShapeError(f"{name} of shape {numbers.shape}: expected {'(N, Z)' if ndim == 2 else '(N,)'}, N at least 1")
     if not np.isfinite(numbers).all():
-        raise RangeError(f"{name}: NaN or infinite numbers, which belong to no bin; leave those rows out")
+        raise RangeError(f"{name}: NaN or infinite values, which belong to no bin; leave those rows out")
     return numbers
 
 
-def _cut(numbers: Array, bins: int) -> Array:
-    """In which part (N,) each of numbers (N,) is, counted from 0 without a gap."""
-    values, which, counts = np.unique(numbers, return_inverse=True, return_counts=True)
+def _discretize(numbers: Array, bins: int) -> Array:
+    """Return the bin (N,) of each of the numbers (N,); the bins are numbered from 0 without gaps."""
+    values, inverse, counts = np.unique(numbers, return_inverse=True, return_counts=True)
     if len(values) <= bins:
-        return np.asarray(which)
-    twice_the_rank = 2 * np.cumsum(counts) - counts - 1  # of equal values the mean one, from 0 to N − 1
-    parts: Array = np.unique(twice_the_rank * bins // (2 * len(numbers)), return_inverse=True)[1][which]
-    return parts
+        return np.asarray(inverse)
+    twice_the_rank = 2 * np.cumsum(counts) - counts - 1  # the mean rank of equal values; ranks are 0 to N − 1
+    indices: Array = np.unique(twice_the_rank * bins // (2 * len(numbers)), return_inverse=True)[1][inverse]
+    return indices
 
 
-def _entropy(parts: Array) -> float:
-    share = np.unique(parts, return_counts=True)[1] / len(parts)
-    return float(-(share * np.log(share)).sum())
+def _entropy(bin_indices: Array) -> float:
+    frequencies = np.unique(bin_indices, return_counts=True)[1] / len(bin_indices)
+    return float(-(frequencies * np.log(frequencies)).sum())
 
 
 # I(a; b) = H(a) + H(b) − H(a, b)
-def _information(a: Array, b: Array) -> float:
+def _mutual_information(a: Array, b: Array) -> float:
     return max(0.0, _entropy(a) + _entropy(b) - _entropy(a * (b.max() + 1) + b))

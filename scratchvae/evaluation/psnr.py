@@ -1,4 +1,4 @@
-"""How far a picture is from what it should be."""
+"""The peak signal-to-noise ratio."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from scratchvae.validation import check_positive
 
 
 def psnr(images: Any, clean: Any, peak: float = 1.0) -> float:
-    """Peak signal-to-noise ratio of images (N, D) against what they should be, clean (N, D), in dB: more is better.
+    """Compute the peak signal-to-noise ratio of images (N, D) relative to clean (N, D), in dB; higher is better.
 
-    10 log₁₀(peak² / MSE), where `peak` is the range of a pixel and MSE the mean squared error over all pixels of all
-    rows: the mean of each row's own ratio would be infinite as soon as a single row is exact. Infinite if all are.
-    Raises DTypeError, ShapeError or ConfigError.
+    10 log₁₀(peak² / MSE), where `peak` is the range of a pixel and MSE is the mean squared error over all pixels of all
+    rows. (The mean of the ratios of the rows would be infinite if a single row were exact.) Infinite if all rows are
+    exact. Raises DTypeError, ShapeError or ConfigError.
     """
-    given, wanted = (as_real_array(name, x).astype(np.float64) for name, x in (("images", images), ("clean", clean)))
-    if given.shape != wanted.shape or not given.size:
+    images, clean = (as_real_array(name, x).astype(np.float64) for name, x in (("images", images), ("clean", clean)))
+    if images.shape != clean.shape or not images.size:
         raise ShapeError(
-            f"images of shape {given.shape} and clean ones of shape {wanted.shape}: expected the same, not empty"
+            f"images has shape {images.shape} and clean has shape {clean.shape}: expected the same shape, not empty"
         )
     peak = check_positive("peak", peak)
-    error = float(np.mean((given - wanted) ** 2))
-    return 10 * log10(peak**2 / error) if error else inf
+    mse = float(np.mean((images - clean) ** 2))
+    return 10 * log10(peak**2 / mse) if mse else inf

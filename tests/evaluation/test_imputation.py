@@ -31,5 +31,5 @@ def test_what_has_no_error_is_refused():
     rows = np.zeros((2, 3))
     with pytest.raises(ShapeError, match="differ in shape"):
         imputation_error(rows, rows[:1], rows > 0)
-    with pytest.raises(ShapeError, match="nothing of the rows was hidden"):
+    with pytest.raises(ShapeError, match="no entry is missing"):
         imputation_error(rows, rows, rows == 0)

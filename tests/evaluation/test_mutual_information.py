@@ -99,7 +99,7 @@ def test_what_cannot_be_measured_is_refused():
         (codes[:, :0], {"v": v}, ShapeError, "0 latent"),
         (codes[0], {"v": v}, ShapeError, r"\(2,\): expected \(N, Z\)"),
         (codes[:0], {"v": v}, ShapeError, "at least 1"),
-        (codes, {"v": v[:3]}, ShapeError, "'v' has 3 numbers, and there are 4"),
+        (codes, {"v": v[:3]}, ShapeError, "'v' has 3 values for 4 codes"),
         (codes, {"v": codes}, ShapeError, "'v' of shape"),
         (codes, {"v": v * 0 + 3}, RangeError, "'v' is 3 in all rows"),
         (codes, {"v": v * np.nan}, RangeError, "'v': NaN"),
