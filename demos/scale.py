@@ -1,12 +1,12 @@
 # %% [markdown]
-# # What does size cost?
-# One size of the reference network (784-512-20, batches of 128) is doubled again and again, all else held: the batch,
-# the width and the number of the hidden layers, the latent space; and the rows of the data, for a whole epoch. Where
-# time grows as size^k, k is the slope of a straight line between logarithms. Beside it stands the slope that counting
-# operations predicts, and at the end what both lead one to expect of a hundred times the size.
+# # The cost of size
+# One size of the reference network (784-512-20, batches of 128) is doubled repeatedly, with the others fixed: the
+# batch, the width and the number of hidden layers, the latent space; and the number of rows, for a whole epoch. If time
+# grows as size^k, k is the slope of a straight line between logarithms. The demo compares it with the slope predicted
+# by counting operations, and extrapolates to a hundred times the size.
 #
-#     python demos/scale.py --out scale.png          some two minutes
-#     python demos/scale.py --quick                  a tiny network, to try it out
+#     python demos/scale.py --out scale.png          about two minutes
+#     python demos/scale.py --quick                  a tiny network, for a quick test
 
 # %%
 import argparse
@@ -21,7 +21,7 @@ from statistics import median
 import numpy as np
 from measuring import machine
 from measuring.counts import Sizes
-from measuring.scaling import draw_scaling, tell_hundredfold, tell_sweeps
+from measuring.scaling import draw_scaling, hundredfold_table, sweeps_table
 
 import scratchvae as sv
 from scratchvae.disk import atomic_write, check_writable
@@ -34,8 +34,8 @@ QUICK_DOUBLINGS = dict.fromkeys(DOUBLINGS, (0, 4))
 
 
 # %% [markdown]
-# What is timed: a step, which is one batch forward and backward and Adam's update; an epoch, with its shuffling and
-# gathering of rows; and Adam's update alone. All tell their seconds.
+# Three things are timed: a step (one batch forward and backward, and Adam's update), an epoch (with shuffling and
+# gathering of rows), and Adam's update alone. Each call returns its seconds.
 
 
 # %%
@@ -63,53 +63,54 @@ class AdamAlone(Step):
         return seconds_of(self.trainer.optimizer.step, self.vae.dtheta)
 
 
-def seconds_of(work, *arguments):
+def seconds_of(function, *arguments):
     start = time.perf_counter()
-    work(*arguments)
+    function(*arguments)
     return time.perf_counter() - start
 
 
 # %% [markdown]
-# All that is to be compared takes turns, round after round, so that what slows the machine down slows all of it. A turn
-# is as many calls as fit into its time, one at least; what counts is the median of its calls, and then of the turns.
+# All measurements that are compared alternate in rounds, so that a disturbance of the machine affects all of them. One
+# turn is as many calls as fit into its time, at least one; its result is the median of the calls, and the overall
+# result the median of the turns.
 
 
 # %%
-def take_turns(jobs, rounds, seconds):
+def measure_in_rounds(jobs, rounds, seconds):
     for job in jobs:
         job()
     turns = [[] for _ in jobs]
     for _ in range(rounds):
-        for job, of in zip(jobs, turns, strict=True):
+        for job, medians in zip(jobs, turns, strict=True):
             calls, end = [job()], time.perf_counter() + seconds
             while time.perf_counter() < end:
                 calls.append(job())
-            of.append(median(calls))
+            medians.append(median(calls))
     return turns
 
 
 def sweep(name, reference, doublings, rounds, seconds):
-    base, (below, above) = getattr(reference, name), doublings  # how often it is halved and doubled
+    base, (below, above) = getattr(reference, name), doublings  # how often the size is halved and doubled
     values = [base * 2**k // 2**below for k in range(below + above + 1)]
     sizes = [replace(reference, **{name: value}) for value in values]
-    jobs = [Epoch(each) if name == "rows" else Step(each) for each in sizes]
-    turns = take_turns(jobs, rounds, seconds)
-    k, error = exponent(values, [median(of) for of in turns])
-    operations = [each.operations * steps_of(name, each) for each in sizes]
+    jobs = [Epoch(size) if name == "rows" else Step(size) for size in sizes]
+    turns = measure_in_rounds(jobs, rounds, seconds)
+    k, error = exponent(values, [median(times) for times in turns])
+    operations = [size.operations * steps_of(name, size) for size in sizes]
     counted, _ = exponent(values, operations)
-    found = {"sizes": values, "reference": base, "seconds": turns, "operations": operations}
-    return {**found, "k": k, "error": error, "counted": counted}
+    measured = {"sizes": values, "reference": base, "seconds": turns, "operations": operations}
+    return {**measured, "k": k, "error": error, "counted": counted}
 
 
 def steps_of(name, sizes):
-    """How many steps are timed as one: an epoch's, if the rows are what grows."""
+    """The number of steps in one timed call: those of an epoch if the number of rows varies, else 1."""
     return sizes.steps if name == "rows" else 1
 
 
 # %% [markdown]
-# log time = a + k · log size, by least squares. In the lower half rules what costs the same at any size, the calls from
-# Python above all, so the line is laid through the upper half. Its standard error is that of a straight line's slope:
-# it knows of the scatter about the line, and nothing of a bend in it.
+# log time = a + k · log size, by least squares. At small sizes, constant costs dominate, above all calls from Python,
+# so the line is fitted to the upper half of the sizes. The standard error of the slope measures the scatter about the
+# line, not its curvature.
 
 
 # %%
@@ -118,15 +119,15 @@ def exponent(sizes, times):
     x, y = np.log(sizes[upper:]), np.log(times[upper:])
     x, y = x - x.mean(), y - y.mean()
     k = x @ y / (x @ x)
-    off = y - k * x
-    return float(k), sqrt(off @ off / (len(x) - 2) / (x @ x))
+    residuals = y - k * x
+    return float(k), sqrt(residuals @ residuals / (len(x) - 2) / (x @ x))
 
 
 # %% [markdown]
-# Four constants make seconds of counts: for an operation of the products, with all else that is done to a batch; for a
-# parameter in Adam; and for the calls from Python, around each linear map and in every step, which networks of single
-# numbers show. A hundred times each size is reckoned from them. The same reckoning for the largest size that was
-# measured, over what was measured, tells how far to trust it.
+# Four constants convert counts to seconds: per operation of the matrix products, including all other work on a batch;
+# per parameter in Adam; and for the calls from Python, per linear map and per step, measured on networks with layers of
+# one unit. They give the estimates for a hundred times each size. The ratio of the same estimate and the measurement,
+# at the largest measured size, shows how reliable the estimates are.
 
 
 # %%
@@ -134,34 +135,34 @@ def constants_of(sizes, rounds, seconds):
     shallow = Sizes(batch=1, width=1, depth=1, latent=1, inputs=1)
     deep = replace(shallow, depth=9)
     jobs = Step(sizes), AdamAlone(sizes), Step(shallow), AdamAlone(shallow), Step(deep)
-    step, adam, calls, calls_of_adam, calls_of_deep = map(median, take_turns(jobs, rounds, seconds))
-    of_map = (calls_of_deep - calls) / (len(deep.maps) - len(shallow.maps))
-    adam -= calls_of_adam
+    step, adam, calls, adam_calls, deep_calls = map(median, measure_in_rounds(jobs, rounds, seconds))
+    per_map = (deep_calls - calls) / (len(deep.maps) - len(shallow.maps))
+    adam -= adam_calls
     return {
         "operation": max(step - adam - calls, 0) / sizes.products,
         "parameter": max(adam, 0) / sizes.parameters,
-        "map": of_map,
-        "step": calls - of_map * len(shallow.maps),
+        "map": per_map,
+        "step": calls - per_map * len(shallow.maps),
     }
 
 
-def reckon(name, sizes, constants):
+def estimate(name, sizes, constants):
     counts = {"operation": sizes.products, "parameter": sizes.parameters, "map": len(sizes.maps), "step": 1}
-    return steps_of(name, sizes) * sum(constants[each] * count for each, count in counts.items())
+    return steps_of(name, sizes) * sum(constants[unit] * count for unit, count in counts.items())
 
 
-def hundredfold(name, reference, constants, swept):
+def hundredfold(name, reference, constants, measured):
     larger, largest = (
-        replace(reference, **{name: value}) for value in (100 * getattr(reference, name), swept["sizes"][-1])
+        replace(reference, **{name: value}) for value in (100 * getattr(reference, name), measured["sizes"][-1])
     )
     return {
-        "sizes": [getattr(each, name) for each in (reference, larger)],
+        "sizes": [getattr(sizes, name) for sizes in (reference, larger)],
         "products": steps_of(name, larger) * larger.products / (steps_of(name, reference) * reference.products),
         "adam": steps_of(name, larger) * larger.adam / (steps_of(name, reference) * reference.adam),
-        "seconds": [reckon(name, each, constants) for each in (reference, larger)],
-        "MB": [(each.memory + (name == "rows") * each.data) / 2**20 for each in (reference, larger)],
+        "seconds": [estimate(name, sizes, constants) for sizes in (reference, larger)],
+        "MB": [(sizes.memory + (name == "rows") * sizes.data) / 2**20 for sizes in (reference, larger)],
         "largest": getattr(largest, name),
-        "reckoned over measured": reckon(name, largest, constants) / median(swept["seconds"][-1]),
+        "estimated over measured": estimate(name, largest, constants) / median(measured["seconds"][-1]),
     }
 
 
@@ -169,10 +170,10 @@ def hundredfold(name, reference, constants, swept):
 def main(arguments=None):
     parser = argparse.ArgumentParser(description="Time a training step, and an epoch, at many sizes.")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.05, help="of each turn")
+    parser.add_argument("--seconds", type=float, default=0.05, help="duration of each turn")
     parser.add_argument("--quick", action="store_true", help="a tiny network")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where to keep what is measured")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="where to draw it: .png, .pdf or .svg")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the measurements to this file")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="the picture: .png, .pdf or .svg")
     args = parser.parse_args(arguments)
     if args.rounds < 2:
         parser.error(f"--rounds {args.rounds}: quartiles need at least 2")
@@ -195,9 +196,10 @@ def run(args):
     record["constants"] = constants = constants_of(reference, args.rounds, args.seconds)
     for name in doublings:
         record["sweeps"][name] = sweep(name, reference, doublings[name], args.rounds, args.seconds)
-    swept = record["sweeps"].items()
-    record["hundredfold"] = {name: hundredfold(name, reference, constants, of) for name, of in swept}
-    print(tell_sweeps(record), tell_hundredfold(record), sep="\n\n")
+    record["hundredfold"] = {
+        name: hundredfold(name, reference, constants, measured) for name, measured in record["sweeps"].items()
+    }
+    print(sweeps_table(record), hundredfold_table(record), sep="\n\n")
     if args.json:
         with atomic_write(args.json) as file:
             file.write(json.dumps(record, indent=1).encode())
@@ -208,4 +210,4 @@ def run(args):
 
 # %%
 if __name__ == "__main__":
-    main([] if "get_ipython" in globals() else None)  # the words after a notebook's name are not ours
+    main([] if "get_ipython" in globals() else None)  # a notebook's own arguments are not for this parser

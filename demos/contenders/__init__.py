@@ -1,1 +1,1 @@
-"""The contenders of `demos/benchmark.py`: the same network, loss, weights and noise, each by another hand."""
+"""The contenders of `demos/benchmark.py`: the same network, loss, weights and noise in several frameworks."""

@@ -1,4 +1,4 @@
-"""What a contender must be able to do, and the problem that all share."""
+"""The interface of a contender, and the problem that all share."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,12 +21,12 @@ class Problem:
 
     @property
     def on_gpu(self):
-        """Whether to compute on a GPU, where a step is put in a queue and not waited for."""
+        """True if the contenders compute on a GPU, where a call returns before its work is done."""
         return self.backend != "numpy"
 
     @cached_property
     def params(self):
-        """The weights that everyone begins with, by scratchvae's names."""
+        """The initial weights, by scratchvae's names."""
         rng = np.random.default_rng(0)
         shapes = {
             "encoder.0": (self.width, self.hidden),
@@ -52,33 +52,33 @@ class Problem:
 
 
 class Unavailable(Exception):
-    """A contender that cannot run here; says why."""
+    """Raised by a contender that cannot run here, with the reason."""
 
 
 class Contender:
-    """Made for a problem; then `step` trains on its batch with noise of its own, `encode` gives μ of its first rows.
+    """A framework's implementation: `step` trains on the problem's batch with new noise, `encode` computes μ.
 
-    On a CPU both are done when they return. On a GPU they need only be on their way: `finish` waits for them.
+    On a CPU both are done when they return. On a GPU they may still be running: `finish` waits for them.
     """
 
     def __init__(self, problem):
         raise NotImplementedError
 
     def loss(self):
-        """The loss at the problem's weights and noise, before any step: a float."""
+        """Return the loss at the problem's weights and noise, before any step: a float."""
         raise NotImplementedError
 
     def step(self):
-        """One training step with fresh noise. On a CPU its loss is read, as one does to log it; on a GPU it is not."""
+        """Train for one step with new noise. On a CPU the loss is read, as for logging; on a GPU it is not."""
         raise NotImplementedError
 
     def encode(self, rows):
-        """μ of the first rows of the batch."""
+        """Compute μ of the first rows of the batch."""
         raise NotImplementedError
 
     def finish(self):
-        """Return once all that was begun is done."""
+        """Wait until all calls are done."""
 
     def peak_MB(self):
-        """The most memory held so far: by this process; or on a GPU, by the framework's arrays there."""
+        """Return the peak memory so far: of this process, or on a GPU of the framework's arrays."""
         return peak_MB()

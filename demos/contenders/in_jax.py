@@ -56,7 +56,7 @@ class Jax(Contender):
         self.m, self.v = (jax.tree.map(jnp.zeros_like, self.params) for _ in range(2))
         self.state = jax.random.key(0), jnp.zeros((), jnp.float32)
         self.x = jnp.asarray(problem.x)
-        self.rows = {rows: self.x[:rows] for rows in (1, problem.batch)}  # cutting is a computation to JAX
+        self.rows = {rows: self.x[:rows] for rows in (1, problem.batch)}  # in JAX, slicing is a computation
         self.codes = jax.jit(encode)
 
     def loss(self):

@@ -9,28 +9,28 @@ from scratchvae.rng import fill_random, generator
 
 
 class OnGPU:
-    """What CuPy is asked by whoever does not wait."""
+    """The waiting and the memory of CuPy."""
 
     def finish(self):
         self.backend.xp.cuda.Device().synchronize()
 
     def peak_MB(self):
-        return self.backend.xp.get_default_memory_pool().total_bytes() / 2**20  # it gives nothing back by itself
+        return self.backend.xp.get_default_memory_pool().total_bytes() / 2**20  # the pool never shrinks by itself
 
 
 class OursOnGPU(OnGPU, Ours):
-    """`Trainer.step` looks at its batch and reads its loss, and waits for both; a step of `fit`, as here, does neither.
+    """scratchvae with the step of `Trainer.fit`, which does not wait for the GPU.
 
-    `VAE.encode` looks at its rows too, and is taken as it is.
+    `Trainer.step` checks its batch and reads its loss, and waits for both. `VAE.encode` checks its rows too.
     """
 
     def __init__(self, problem):
         super().__init__(problem)
-        self.noise, self.landing = generator(0, "training noise"), HostToDeviceBuffer(self.backend)
+        self.noise, self.to_device_buffer = generator(0, "training noise"), HostToDeviceBuffer(self.backend)
         self.eps = np.empty((problem.batch, self.vae.noise_dim), self.vae.dtype)
 
     def step(self):
-        self.vae.forward(self.x, self.landing.to_device(fill_random(self.eps, self.noise.standard_normal)))
+        self.vae.forward(self.x, self.to_device_buffer.to_device(fill_random(self.eps, self.noise.standard_normal)))
         self.vae.backward()
         self.trainer.optimizer.step(self.vae.dtheta)
 

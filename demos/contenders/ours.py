@@ -1,4 +1,4 @@
-"""scratchvae, by its public methods."""
+"""scratchvae, through its public methods."""
 
 import scratchvae as sv
 from contenders.contender import BETA1, BETA2, EPS, LR, Contender, Unavailable
@@ -31,7 +31,7 @@ class Ours(Contender):
 
 
 class OursNative(Ours):
-    """With kernels that this machine's C++ compiler makes."""
+    """With kernels compiled by the C++ compiler of this machine."""
 
     def choose_backend(self):
         try:

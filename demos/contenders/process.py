@@ -1,4 +1,4 @@
-"""A contender in a process of its own: `Process` starts it, `serve` is what runs there."""
+"""A contender in its own process: `Process` starts it, `serve` runs in it."""
 
 import json
 import os
@@ -32,16 +32,16 @@ CONTENDERS = {
     },
 }
 JOBS = ("step", "encode", "encode-one")
-IN_A_ROW = 0.1  # seconds
+SECONDS_PER_WAIT = 0.1
 
 
 def installed(name):
-    """Whether the framework of that contender is there."""
+    """True if the framework of that contender is installed."""
     return all(find_spec(package) for package in ("torch", "jax") if name.startswith(package))
 
 
 class Process:
-    """Makes its network, tells its loss, then runs what it is asked to; or `unavailable` says why it does not."""
+    """A contender's process. `loss` is its loss; if it cannot run, `unavailable` is the reason."""
 
     def __init__(self, name, problem):
         self.name = name
@@ -54,12 +54,12 @@ class Process:
             env={
                 **os.environ,
                 "PYTHONPATH": os.pathsep.join(filter(None, [demos, os.environ.get("PYTHONPATH")])),
-                "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # else JAX takes three quarters of a GPU's memory at once
+                "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # by default JAX allocates three quarters of a GPU's memory
             },
         )
 
     def begin(self):
-        """Wait until it is ready."""
+        """Wait until the process is ready."""
         answer = self.answer()
         self.loss, self.unavailable = answer.get("loss"), answer.get("unavailable")
 
@@ -70,7 +70,7 @@ class Process:
         return json.loads(line)
 
     def run(self, job, seconds):
-        """One turn: the milliseconds of a call, and the peak of memory so far. The first of a job warms up besides."""
+        """Run one turn: the milliseconds per call, and the peak memory so far. The first turn warms up first."""
         print(job, seconds, file=self.process.stdin, flush=True)
         return self.answer()
 
@@ -78,7 +78,7 @@ class Process:
         return self
 
     def __exit__(self, *error):
-        self.process.__exit__(*error)  # which closes the pipes, and so ends the process
+        self.process.__exit__(*error)  # closes the pipes, which ends the process
 
 
 def serve(name, problem):
@@ -86,9 +86,9 @@ def serve(name, problem):
     try:
         contender = getattr(import_module(f"contenders.{module}"), kind)(problem)
     except Unavailable as error:
-        tell(unavailable=str(error))
+        send(unavailable=str(error))
         return
-    tell(loss=contender.loss())
+    send(loss=contender.loss())
     jobs = {
         "step": contender.step,
         "encode": lambda: contender.encode(problem.batch),
@@ -102,15 +102,15 @@ def serve(name, problem):
             calls[job] = warm_up(jobs[job], contender)
         while time.perf_counter() < end or len(times) < 3:
             times.append(clock(jobs[job], contender, calls[job]))
-        tell(milliseconds=1e3 * median(times), peak_MB=contender.peak_MB())
+        send(milliseconds=1e3 * median(times), peak_MB=contender.peak_MB())
 
 
-def tell(**answer):
+def send(**answer):
     print(json.dumps(answer), flush=True)
 
 
 def clock(job, contender, calls):
-    """Seconds a call, of so many in a row and one wait for them all."""
+    """The seconds per call of that many calls, with one wait at the end."""
     start = time.perf_counter()
     for _ in range(calls):
         job()
@@ -118,13 +118,13 @@ def clock(job, contender, calls):
     return (time.perf_counter() - start) / calls
 
 
-# On a CPU a call is done when it returns. On a GPU it has only been put in a queue: the clock must wait for the whole
-# queue, and waiting takes time too, so it is done once for as many calls as take a tenth of a second.
+# On a CPU a call is done when it returns. On a GPU it is only queued: the timing must include a wait for the whole
+# queue. Waiting takes time too, so there is one wait for as many calls as take SECONDS_PER_WAIT.
 def warm_up(job, contender):
-    """Call the job a few times, then tell how many calls the clock shall take together."""
+    """Call the job a few times, and return the number of calls to time together."""
     clock(job, contender, 5)
     calls = 1
-    while contender.problem.on_gpu and calls * clock(job, contender, calls) < IN_A_ROW:
+    while contender.problem.on_gpu and calls * clock(job, contender, calls) < SECONDS_PER_WAIT:
         calls *= 2
     return calls
 

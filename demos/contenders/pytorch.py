@@ -83,7 +83,7 @@ class PyTorchCompiled(PyTorch):
 
 
 class PyTorchCompiledOnGPU(PyTorchCompiled):
-    """What it compiles goes into CUDA graphs, but for Adam; each step may write over what the one before put out."""
+    """Compiled code runs as CUDA graphs, except Adam; each step may overwrite the outputs of the one before."""
 
     def step(self):
         torch.compiler.cudagraph_mark_step_begin()
@@ -95,7 +95,7 @@ class PyTorchCompiledOnGPU(PyTorchCompiled):
 
 
 class PyTorchGraph(PyTorch):
-    """A whole step, noise and Adam included, recorded once as a CUDA graph and then replayed; and so for `encode`."""
+    """A whole step, with noise and Adam, recorded once as a CUDA graph and then replayed; `encode` likewise."""
 
     fused = True
     capturable = True
@@ -116,14 +116,14 @@ class PyTorchGraph(PyTorch):
         self.graphs[name].replay()
 
     def record(self, work):
-        """As PyTorch's notes on CUDA semantics say: first run a few times on a stream of its own, then recorded."""
+        """Run `work` a few times on a separate stream, then record it (PyTorch's documentation, "CUDA semantics")."""
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(3):
                 work()
         torch.cuda.current_stream().wait_stream(stream)
-        self.optimizer.zero_grad()  # so that the recording makes its gradients anew, in memory of its own
+        self.optimizer.zero_grad()  # so that the recording allocates the gradients in its own memory
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, stream=stream):
             work()

@@ -1,4 +1,4 @@
-"""What `demos/benchmark.py` found, in words and in a picture."""
+"""The results of `demos/benchmark.py`, as text and as a picture."""
 
 import statistics
 
@@ -7,8 +7,8 @@ import numpy as np
 from measuring.machine import describe
 
 JOBS = {"step": "a training step", "encode": "encoding the batch", "encode-one": "encoding one row"}
-OURS = ("scratchvae", "native")  # without and with kernels that a C++ compiler makes
-LOOKS = {  # the colours of Okabe and Ito 2008, which the colour-blind can tell apart, and a shape for each besides
+OURS = ("scratchvae", "native")  # without and with compiled kernels
+MARKERS = {  # the colour-blind safe colours of Okabe and Ito 2008, and a shape for each
     "scratchvae": ("#000000", "*"),
     "native": ("#F0B000", "X"),
     "products": ("#808080", "s"),
@@ -20,24 +20,24 @@ LOOKS = {  # the colours of Okabe and Ito 2008, which the colour-blind can tell 
 }
 
 
-def quartiles(of, name, ours="scratchvae"):
-    """Of our time over that of `name`, round by round."""
-    pairs = zip(of[ours], of[name], strict=True)
+def quartiles(times, name, ours="scratchvae"):
+    """The quartiles over the rounds of the time of `ours` divided by that of `name`."""
+    pairs = zip(times[ours], times[name], strict=True)
     return statistics.quantiles([ours / theirs for ours, theirs in pairs], n=4, method="inclusive")
 
 
 def table(cell):
-    """One batch and one width: a few lines for each job."""
+    """The table of one batch size and one width, with some lines for each job."""
     lines = []
-    for job, of in cell["milliseconds"].items():
+    for job, measured in cell["milliseconds"].items():
         title = f"{job}, batch {cell['batch']}, hidden {cell['hidden']}"
-        peaks = cell["peak_MB"] if job == "step" else dict.fromkeys(of)
-        ours = [name for name in OURS if name in of]
+        peaks = cell["peak_MB"] if job == "step" else dict.fromkeys(measured)
+        ours = [name for name in OURS if name in measured]
         ratios = "".join(f"{f'{name} is':>15} {'quartiles':>11}" for name in ours)
         lines.append(f"\n{title:<34} {'ms':>9}{ratios} {'peak MB' * (job == 'step'):>9}")
-        for name, times in of.items():
+        for name, times in measured.items():
             ratios = ""
-            for low, middle, high in (quartiles(of, name, mine) for mine in ours):
+            for low, middle, high in (quartiles(measured, name, mine) for mine in ours):
                 ratios += f"{middle:>13.2f} × {f'{low:.2f}–{high:.2f}':>11}"
             peak = "" if peaks[name] is None else f"{peaks[name]:.0f}"
             lines.append(f"{name:<34} {statistics.median(times):>9.3f}{ratios} {peak:>9}")
@@ -45,25 +45,25 @@ def table(cell):
 
 
 def draw_comparison(record):
-    """A panel for each job, and one for memory: a row for each batch and width, a mark for each contender."""
+    """A panel for each job and one for memory, with a row for each batch and width, and a marker for each contender."""
     from measuring.pictures import plain_log
     from scratchvae.plotting.figures import blank_figure
 
     cells = record["cells"]
-    names = [name for name in LOOKS if name in cells[0]["peak_MB"]]
+    names = [name for name in MARKERS if name in cells[0]["peak_MB"]]
     figure = blank_figure(14, 2 + len(cells) * (0.15 + 0.1 * len(names)))
     panels = figure.subplots(1, len(JOBS) + 1, sharey=True, width_ratios=[3] * len(JOBS) + [2])
     for axes, (job, title) in zip(panels, JOBS.items(), strict=False):
-        found = [{name: quartiles(cell["milliseconds"][job], name) for name in names} for cell in cells]
-        ratios = [ratio for of in found for three in of.values() for ratio in three]
+        rows = [{name: quartiles(cell["milliseconds"][job], name) for name in names} for cell in cells]
+        ratios = [ratio for row in rows for three in row.values() for ratio in three]
         plain_log(axes, "x", min(ratios), max(ratios))
         axes.axvline(1, color="0.3", linewidth=1)
-        mark(axes, names, found, but="scratchvae")
+        draw_markers(axes, names, rows, skip="scratchvae")
         axes.set(title=title, xlabel="time of scratchvae ÷ that of the other")
     on_gpu = " on the GPU" if "gpu" in record["machine"] else ""
     peaks = [peak for cell in cells for peak in cell["peak_MB"].values()]
     plain_log(panels[-1], "x", min(peaks), max(peaks))
-    mark(panels[-1], names, [{name: [peak] * 3 for name, peak in cell["peak_MB"].items()} for cell in cells])
+    draw_markers(panels[-1], names, [{name: [peak] * 3 for name, peak in cell["peak_MB"].items()} for cell in cells])
     panels[-1].set(title="memory of training", xlabel="peak, MB" + on_gpu)
     panels[0].set_yticks(range(len(cells)), [f"{cell['batch']} × {cell['hidden']}" for cell in cells])
     panels[0].set(ylabel="batch × hidden", ylim=(len(cells) - 0.5, -0.5))
@@ -73,18 +73,18 @@ def draw_comparison(record):
     return figure
 
 
-def mark(axes, names, found, but=""):
-    """In the row of each cell, downwards: the median of each contender, and a bar from quartile to quartile."""
-    for place, name in enumerate(names):
-        if name == but:
+def draw_markers(axes, names, rows, skip=""):
+    """Draw each contender in the row of each cell: its median, and a bar from quartile to quartile."""
+    for position, name in enumerate(names):
+        if name == skip:
             continue
-        colour, shape = LOOKS[name]
-        low, middle, high = (np.array(values) for values in zip(*(of[name] for of in found), strict=True))
-        rows = np.arange(len(found)) + 0.8 * ((place + 0.5) / len(names) - 0.5)
+        colour, shape = MARKERS[name]
+        low, middle, high = (np.array(values) for values in zip(*(row[name] for row in rows), strict=True))
+        y = np.arange(len(rows)) + 0.8 * ((position + 0.5) / len(names) - 0.5)
         size = 8 if shape == "*" else 5
-        bars = [list(middle - low), list(high - middle)]  # Matplotlib 3.9 takes an array of one number for a number
-        axes.errorbar(middle, rows, xerr=bars, fmt=shape, color=colour, label=name, ms=size)
-    for row in range(0, len(found), 2):
+        bars = [list(middle - low), list(high - middle)]  # Matplotlib 3.9 treats an array of length 1 as a scalar
+        axes.errorbar(middle, y, xerr=bars, fmt=shape, color=colour, label=name, ms=size)
+    for row in range(0, len(rows), 2):
         axes.axhspan(row - 0.5, row + 0.5, color="0.95", zorder=0)
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right", "left"]].set_visible(False)

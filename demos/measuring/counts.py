@@ -1,17 +1,19 @@
-"""What a training step does and holds, counted: operations and bytes, from nothing but the sizes."""
+"""The operations and the memory of a training step, computed from the sizes."""
 
 from dataclasses import dataclass
 from itertools import pairwise
 
-ADAM_PASSES = 10  # over a vector of P numbers: see `scratchvae.optim.Adam.step`
+ADAM_PASSES = 10  # operations per parameter: see `scratchvae.optim.Adam.step`
 BYTES = 4  # of a float32
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Batches of B rows of `inputs` pixels, and `depth` hidden layers of one width on either side.
+    """Sizes of a network with `depth` hidden layers of one width in encoder and decoder, and of its data.
 
-    rows   of the data, which an epoch runs through once
+    batch    rows per batch, B
+    inputs   numbers per row
+    rows     rows of the data, each used once per epoch
     """
 
     batch: int = 128
@@ -23,7 +25,7 @@ class Sizes:
 
     @property
     def steps(self):
-        """Of an epoch."""
+        """Steps per epoch."""
         return self.rows / self.batch
 
     @property
@@ -43,8 +45,8 @@ class Sizes:
         return sum((inputs + 1) * outputs for inputs, outputs in self.maps)
 
     # A product of (B, I) with (I, O) is B·I·O multiplications and as many additions. Each map needs three of that size:
-    # y = x W forward, dW = xᵀ dy and dx = dy Wᵀ backward; only the first map hands no dx to anyone. So there are
-    # nearly 6·P·B operations. All else that is done to a number of the batch costs a few operations, not hundreds.
+    # y = x W forward, dW = xᵀ dy and dx = dy Wᵀ backward; the first map needs no dx. So there are nearly 6·P·B
+    # operations. All other work on a number of the batch costs a few operations, not hundreds.
     @property
     def products(self):
         """Floating-point operations of the matrix products of one step."""
@@ -53,19 +55,19 @@ class Sizes:
 
     @property
     def adam(self):
-        """Operations of Adam's step, whatever the batch."""
+        """Operations of Adam's step; they do not depend on the batch."""
         return ADAM_PASSES * self.parameters
 
     @property
     def operations(self):
-        """Of one step."""
+        """Operations of one step."""
         return self.products + self.adam
 
-    # θ, dθ, and Adam's m, v and a vector to compute in. For each row of the batch: x; of each map y (O) and dx (I); of
-    # each activation y and dx; a few numbers for each pixel's and each latent dimension's density.
+    # θ, dθ, Adam's m and v, and its scratch vector. For each row of the batch: x; y (O) and dx (I) of each map; y and
+    # dx of each activation; a few numbers per pixel and per latent dimension for the densities.
     @property
     def memory(self):
-        """Bytes that training holds: of the vectors and of the batch."""
+        """Bytes of memory during training: the vectors and the batch."""
         row = self.inputs + sum(inputs + outputs for inputs, outputs in self.maps) + 4 * self.width * self.depth
         row += 4 * self.inputs + 14 * self.latent
         return BYTES * (5 * self.parameters + self.batch * row)

@@ -1,4 +1,4 @@
-"""What a measurement was made on, and what a process took of it."""
+"""The machine and the versions of a measurement, and the peak memory of a process."""
 
 import os
 import platform
@@ -16,7 +16,7 @@ THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
 
 def facts(backend=None):
-    """The date, the machine and the versions, as JSON can hold them; with the GPU where a GPU's backend is given."""
+    """The date, the machine and the versions, as JSON values; with the GPU if `backend` is a GPU's."""
     machine = {"cpu": processor(), "cores": cores(), "cache_MB": cache_MB(), "memory_MB": memory_MB(), "load": load()}
     if backend is not None and not backend.on_host:
         machine["gpu"] = backend.xp.cuda.runtime.getDeviceProperties(0)["name"].decode()
@@ -36,7 +36,7 @@ def facts(backend=None):
 
 
 def describe(record):
-    """The same in two lines."""
+    """A record of `facts` as two lines of text."""
     machine = record["machine"]
     busy = "" if machine["load"] is None else f", {machine['load']:.1f} of them busy with other work"
     processors = [f"{machine['cpu']}, {machine['cores']} cores{busy}", *filter(None, [machine.get("gpu")])]
@@ -61,24 +61,24 @@ def processor():
 
 
 def cores():
-    """How many cores this process may run on."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def load():
-    """How many cores were busy during the last minute, before anything is measured; None where nobody tells."""
+    """The mean number of busy cores during the last minute; None if unknown."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
 def cache_MB():
-    """The size of the last cache before memory; None where nobody tells."""
+    """The size of the last-level cache; None if unknown."""
     caches = Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size")
     sizes = [re.match(r"(\d+)K", cache.read_text(encoding="utf-8")) for cache in caches]
     return max((int(size[1]) / 2**10 for size in sizes if size), default=None)
 
 
 def memory_MB():
-    """How much memory there is; None where nobody tells."""
+    """The size of the memory; None if unknown."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20
     except (AttributeError, ValueError, OSError):
@@ -86,9 +86,9 @@ def memory_MB():
 
 
 def peak_MB():
-    """The most memory that this process has held so far.
+    """The peak memory of this process so far.
 
-    Linux tells it of the program that runs. What `getrusage` tells begins with the peak of whoever started it.
+    On Linux it is read from /proc/self/status: the value of `getrusage` includes the peak of the parent process.
     """
     if sys.platform == "win32":
         return windows_peak() / 2**20
@@ -110,9 +110,9 @@ def windows_peak():
     counters, kernel = Counters(), ctypes.windll.kernel32
     counters.cb = ctypes.sizeof(counters)
     kernel.GetCurrentProcess.restype = ctypes.c_void_p
-    told = kernel.K32GetProcessMemoryInfo(
+    succeeded = kernel.K32GetProcessMemoryInfo(
         ctypes.c_void_p(kernel.GetCurrentProcess()), ctypes.byref(counters), counters.cb
     )
-    if not told:
+    if not succeeded:
         raise ctypes.WinError()
     return counters.sizes[0]

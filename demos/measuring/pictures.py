@@ -1,4 +1,4 @@
-"""Pictures of measurements: whether they could be written, asked before measuring; and their axes."""
+"""Pictures of measurements: a check that they can be written, and logarithmic axes."""
 
 from pathlib import Path
 
@@ -8,14 +8,14 @@ from scratchvae.plotting.figures import PICTURE_SUFFIXES, blank_figure
 
 
 def check_picture(path):
-    """Raises ConfigError or FileError if no picture could be written there."""
+    """Raise ConfigError or FileError if a picture cannot be written to `path`."""
     if Path(path).suffix not in PICTURE_SUFFIXES:
         raise ConfigError(f"{path}: expected a name that ends in {', '.join(PICTURE_SUFFIXES)}")
     check_writable(Path(path).parent)
     blank_figure(1, 1)
 
 
-# of a logarithmic axis, the more the shorter it is
+# ticks within a power of ten; the shorter the axis, the more
 TICKS = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), (1, 1.1, 1.2, 1.3, 1.5, 1.7, 2, 2.5, 3, 4, 5, 6, 7, 8, 9))
 
 

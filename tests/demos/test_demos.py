@@ -19,6 +19,11 @@ from scratchvae.errors import BackendError
 DEMOS = Path(__file__).parent.parent.parent / "demos"
 EACH = pytest.mark.parametrize("name", sorted(path.stem for path in DEMOS.glob("*.py")))
 ELSEWHERE = ("benchmark", "bug_museum", "gpu_check", "readme_pictures", "scale")  # a test of their own runs their main
+# These take one to sixteen seconds each.
+SLOW = (
+    "autoencoder_beside_vae", "conditional", "disentanglement", "embedding", "imputation",
+    "semi_supervised",
+)  # fmt: skip
 
 NOTEBOOK_GUARD = """if __name__ == "__main__":
     main([] if "get_ipython" in globals() else None)"""
@@ -60,7 +65,10 @@ def test_every_demo_opens_as_a_notebook(name):
             ast.parse(text)  # by itself
 
 
-@EACH
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in sorted(p.stem for p in DEMOS.glob("*.py"))],
+)
 def test_every_demo_runs_cell_by_cell_on_small_settings(name, tmp_path, monkeypatch, capsys):
     code = [text for kind, text in cells(name) if not kind]
     if any("sklearn" in text for text in code):
@@ -145,6 +153,7 @@ def test_faces_that_are_not_there_are_told_in_a_line_and_digits_take_their_place
     assert "\n" not in stop.value.code
 
 
+@pytest.mark.slow
 def test_what_each_latent_number_tells_of_each_factor_is_told(tmp_path, capsys):
     main = runpy.run_path(str(DEMOS / "disentanglement.py"))["main"]
     main(["--quick", "--out", str(tmp_path / "disentanglement.png")])
@@ -167,6 +176,7 @@ def benchmark(monkeypatch):
     return runpy.run_path(str(DEMOS / "benchmark.py"))["main"]
 
 
+@pytest.mark.slow
 def test_the_benchmark_takes_turns_with_contenders_of_the_same_loss(benchmark, tmp_path, capsys):
     kept, drawn = tmp_path / "grid.json", tmp_path / "grid.png"
     sizes = ["--batch", "4", "--hidden", "8", "--rounds", "2", "--seconds", "0.01"]
@@ -201,7 +211,7 @@ def test_the_peak_told_of_a_process_is_not_that_of_whoever_started_it():
 def test_the_benchmark_refuses_in_one_line_what_it_cannot_do(benchmark, tmp_path):
     (tmp_path / "old.json").write_text("[]", encoding="utf-8")
     refused = [
-        ("--from", tmp_path / "old.json", "holds nothing that --json has written"),
+        ("--from", tmp_path / "old.json", "is not a file written by --json"),
         ("--picture", tmp_path / "grid.txt", "expected a name that ends in .png"),
     ]
     try:
@@ -214,6 +224,7 @@ def test_the_benchmark_refuses_in_one_line_what_it_cannot_do(benchmark, tmp_path
         assert "\n" not in stop.value.code  # which, being words, is printed, and the exit code is 1
 
 
+@pytest.mark.slow
 def test_pytorch_computes_the_loss_that_scratchvae_computes(monkeypatch):
     pytest.importorskip("torch")
     monkeypatch.syspath_prepend(str(DEMOS))
