@@ -68,8 +68,8 @@ def run(args: argparse.Namespace) -> int:
     print(f"  {describe_score(model, result)}{', one draw of z per row' if one_draw else ''}")
     if units:
         print(
-            f"  active units {units.active} of {model.latent_dim} (posterior mean with a variance above {MIN_ACTIVE_VARIANCE} "
-            "over the rows)"
+            f"  active units {units.active} of {model.latent_dim} (posterior mean with a variance above "
+            f"{MIN_ACTIVE_VARIANCE} over the rows)"
         )
         print(
             f"  KL of each latent dimension, sorted: {' '.join(f'{kl:.2f}' for kl in sorted(units.kl, reverse=True))}"
