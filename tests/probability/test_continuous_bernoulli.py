@@ -10,10 +10,10 @@ from strategies import batches, normal, seeds, uniform, widths
 
 import scratchvae as sv
 from scratchvae.errors import RangeError
-from scratchvae.kernels.continuous_bernoulli import CUT
+from scratchvae.kernels.continuous_bernoulli import SERIES_BELOW
 from scratchvae.probability import ContinuousBernoulli
 
-LOGITS = np.array([-1000.0, -30.0, -2.0, -CUT, -0.1, -1e-7, 0.0, 1e-7, 0.1, CUT, 2.0, 30.0, 1000.0])
+LOGITS = np.array([-1000.0, -30.0, -2.0, -SERIES_BELOW, -0.1, -1e-7, 0.0, 1e-7, 0.1, SERIES_BELOW, 2.0, 30.0, 1000.0])
 
 
 def mean_of(logits):
@@ -50,7 +50,8 @@ def test_the_density_integrates_to_one_and_to_the_mean(logit):
 @pytest.mark.parametrize("dtype", ["float32", "float64", "longdouble"])
 def test_the_mean_is_one_function_from_end_to_end_without_a_step_at_the_cut(dtype):
     eps = float(np.finfo(dtype).eps)
-    around = np.array([np.nextafter(np.dtype(dtype).type(CUT), toward) for toward in (0, 1)] + [CUT], dtype)
+    limit = np.dtype(dtype).type(SERIES_BELOW)
+    around = np.array([np.nextafter(limit, 0), np.nextafter(limit, 1), limit])
     assert np.ptp(mean_of(around).astype("longdouble")) < max(16 * eps, 1e-17)
     grid = np.linspace(-2, 2, 4001).astype(dtype)
     assert (np.diff(mean_of(grid)) > 0).all()

@@ -39,7 +39,7 @@ INSIDE = [
     "check_inputs",
     "check_width",
     "check_gradients",
-    "check_slope",
+    "check_dkl",
     "check_sums",
     "check_forward",
     "check_outputs",
