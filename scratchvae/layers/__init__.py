@@ -1,4 +1,4 @@
-"""The pieces of a network: each forward stands above its backward, with the derivation between them."""
+"""Layers of a network: each forward stands above its backward, with the derivation between them."""
 
 from scratchvae.layers.conditional_linear import ConditionalLinear
 from scratchvae.layers.gelu import GELU

@@ -1,4 +1,4 @@
-"""The affine map of a row and its class."""
+"""The affine map of a row with its class."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from scratchvae.validation import MAX_WIDTH, check_int, check_seed
 
 
 class ConditionalLinear(Layer):
-    """Affine map of a row x with the one-hot columns c of its class beside it, y = [x, c] [W; V] = x W + c V.
+    """Affine map of a row x and the one-hot code c of its class, y = [x, c] [W; V] = x W + c V.
 
     shapes   x (B, I)   targets c (B, K)   W (I, O)   V (K, O)   y (B, O)
-    keeps    x and c, both borrowed until backward returns
+    saves    x and c, by reference
     writes   y | dW, dV, dx
 
-    Without c, each row meets each class: y (K·B, O) holds the B rows with class 0, then the same rows with class 1, and
-    so on, and x W is computed once for all of them.
+    Without c, every row is combined with every class: y (K·B, O) has the B rows with class 0 first, then the same rows
+    with class 1, and so on; x W is computed once.
 
-    A row of V is the bias of its class, so there is no other. [W; V] begins as `init` draws it from `seed` (None:
-    another one each time). A layer that no model bound makes them at its first forward.
+    Each row of V is the bias of a class, so there is no other bias. The matrix [W; V] is initialized by `init` with
+    `seed` (None: a random seed). Outside a model, the parameters are initialized at the first forward.
     """
 
     W: Array
@@ -57,38 +57,38 @@ class ConditionalLinear(Layer):
         return {"W": (self.inputs, self.outputs), "V": (self.classes, self.outputs)}
 
     def initial_values(self, rng: np.random.Generator) -> dict[str, Array]:
-        """W and V, drawn together as the one matrix that they are."""
-        both = INITIALIZERS[self.init](rng, (self.inputs + self.classes, self.outputs))
-        return {"W": both[: self.inputs], "V": both[self.inputs :]}
+        """W and V, initialized together as the matrix [W; V]."""
+        stacked = INITIALIZERS[self.init](rng, (self.inputs + self.classes, self.outputs))
+        return {"W": stacked[: self.inputs], "V": stacked[self.inputs :]}
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Room for y, for x W or c V, and for dx."""
+        """Allocate y, one of its two terms, and dx."""
         self._y = buffers.matrix(self.outputs)
-        self._part = buffers.matrix(self.outputs)
+        self._term = buffers.matrix(self.outputs)
         self._dx = buffers.matrix(self.inputs)
 
     def forward(self, x: Array, targets: Array | None = None) -> Array:
-        """y (B, O) from x (B, I) and targets (B, K); (K·B, O), class after class, where those are None."""
+        """y (B, O) from x (B, I) and targets (B, K); without targets (K·B, O), class after class."""
         rows = self.check_inputs(x=x)
         self.x, self.c = x, targets
         if targets is None:
-            return self._forward_each(x, rows)
+            return self._forward_every_class(x, rows)
         self.check_width(self.classes, targets=targets)
-        y, part = self._y[:rows], self._part[:rows]
+        y, cV = self._y[:rows], self._term[:rows]
         self.xp.matmul(x, self.W, out=y)
-        self.xp.matmul(targets, self.V, out=part)
-        y += part
+        self.xp.matmul(targets, self.V, out=cV)
+        y += cV
         return y
 
-    def _forward_each(self, x: Array, rows: int) -> Array:
-        self._rows = self.classes * rows  # of y, and so of the gradient that will come in
+    def _forward_every_class(self, x: Array, rows: int) -> Array:
+        self._rows = self.classes * rows  # of y and dy
         assert self._buffers is not None
         if self._rows > self._buffers.rows:
             self.bind(self._buffers.resized(self._rows), self.input_shape)
-        y, part = self._y[: self._rows], self._part[:rows]
-        self.xp.matmul(x, self.W, out=part)
+        y, xW = self._y[: self._rows], self._term[:rows]
+        self.xp.matmul(x, self.W, out=xW)
         by_class = self._by_class(y)
-        by_class[...] = part[None]
+        by_class[...] = xW[None]
         by_class += self.V[:, None]
         return y
 
@@ -96,24 +96,25 @@ class ConditionalLinear(Layer):
     #   ∂L/∂W_io = Σ_n x_ni dy_no   →  dW = xᵀ dy
     #   ∂L/∂V_ko = Σ_n c_nk dy_no   →  dV = cᵀ dy
     #   ∂L/∂x_ni = Σ_o dy_no W_io   →  dx = dy Wᵀ
-    # With each class, y_kno = Σ_i x_ni W_io + V_ko: the gradient of x W is s_no = Σ_k dy_kno, and that of V_ko is
+    # With every class, y_kno = Σ_i x_ni W_io + V_ko: the gradient of x W is s_no = Σ_k dy_kno, and that of V_ko is
     # Σ_n dy_kno
     #   →  dV = Σ_n dy_k,  dW = xᵀ s,  dx = s Wᵀ
     def backward(self, dy: Array) -> Array:
-        """dW, dV and dx (B, I) from dy, shaped as y."""
-        s = self._to_parameters(dy)
+        """dW, dV and dx (B, I) from dy, of the shape of y."""
+        s = self._write_parameter_gradients(dy)
         dx = self._dx[: len(s)]
         self.xp.matmul(s, self.W.T, out=dx)
         return dx
 
     def backward_parameters(self, dy: Array) -> None:
-        """dW and dV alone."""
-        self._to_parameters(dy)
+        """dW and dV only."""
+        self._write_parameter_gradients(dy)
 
-    def _to_parameters(self, dy: Array) -> Array:
+    def _write_parameter_gradients(self, dy: Array) -> Array:
+        """Write dW and dV, and return s, the gradient of x W."""
         self.check_gradients(dy=dy)
         if self.c is None:
-            s = self._part[: len(self.x)]
+            s = self._term[: len(self.x)]
             by_class = self._by_class(dy)
             self.xp.sum(by_class, axis=1, out=self.dV)
             self.xp.sum(by_class, axis=0, out=s)
@@ -124,4 +125,5 @@ class ConditionalLinear(Layer):
         return s
 
     def _by_class(self, rows: Array) -> Array:
+        """Return (K·B, O) as (K, B, O)."""
         return rows.reshape(self.classes, len(rows) // self.classes, self.outputs)

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from scratchvae.backend import Array
 from scratchvae.kernels.normal import normal_cdf, normal_pdf
-from scratchvae.layers.layer import Elementwise
+from scratchvae.layers.layer import ElementwiseLayer
 from scratchvae.memory import BatchBuffers
 
 
-class GELU(Elementwise):
+class GELU(ElementwiseLayer):
     """Gaussian error linear unit, y = x Φ(x), exact: Φ is the CDF of N(0, 1). Hendrycks and Gimpel 2016, sec. 2.
 
     shapes   x, y (B, I)
-    keeps    x, borrowed until backward returns; Φ(x), its own
+    saves    x, by reference; Φ(x)
     writes   y | dx
     """
 
     initializer = "he_normal"
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Room for Φ(x) besides."""
+        """Allocate Φ(x), y and dx."""
         self._cdf = buffers.matrix(self.input_width)
         super().allocate(buffers)
 
@@ -32,7 +32,7 @@ class GELU(Elementwise):
         self.x, self.cdf = x, cdf
         return y
 
-    # With Φ′ = φ, N(0, 1)'s density:  ∂y/∂x = Φ(x) + x φ(x)
+    # With Φ′ = φ, the density of N(0, 1):  ∂y/∂x = Φ(x) + x φ(x)
     #   →  dx = (Φ(x) + x φ(x)) dy
     def backward(self, dy: Array) -> Array:
         """dx (B, I) from dy (B, I)."""

@@ -1,6 +1,6 @@
-"""Where weights begin: so wide that neither the signal nor its gradient grows or dies from layer to layer.
+"""Initial weights, with a variance that keeps signal and gradient at the same scale in all layers.
 
-Draws are made on the host in float64, whatever the model's backend and dtype: a seed means the same network everywhere.
+They are drawn on the host in float64, whatever the backend and dtype: a seed gives the same network everywhere.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import numpy as np
 from scratchvae.backend import Array
 from scratchvae.validation import check_choice
 
-Initializer = Callable[["np.random.Generator", tuple[int, ...]], Array]  # quoted: numpy.random loads at first use
+Initializer = Callable[["np.random.Generator", tuple[int, ...]], Array]  # quoted: numpy.random is imported at first use
 
 
 # With W centred and independent of x, y_o = Σ_i x_i W_io has Var y = I · Var W · E x².
-#   ReLU halves the second moment, E x² = ½ Var y of the layer before:  Var W = 2/I keeps it level   (He)
-#   tanh is the identity near 0, E x² = Var y:                           Var W = 1/I keeps it level;
-#   going back, dx_i = Σ_o dy_o W_io asks for Var W = 1/O;               Var W = 2/(I + O) is between (Glorot)
+#   ReLU halves the second moment, E x² = ½ Var y of the layer before:  Var W = 2/I keeps it constant   (He)
+#   tanh is the identity near 0, E x² = Var y:                           Var W = 1/I keeps it constant;
+#   backward, dx_i = Σ_o dy_o W_io needs Var W = 1/O;                    Var W = 2/(I + O) is in between (Glorot)
 # A uniform on [−a, a] has variance a²/3.
 
 
@@ -29,7 +29,7 @@ def he_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 
 def he_uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """U(−a, a) with a = √(6/I): the variance of `he_normal`."""
+    """U(−a, a) with a = √(6/I), which has the variance of `he_normal`."""
     a = sqrt(6 / shape[0])
     return rng.uniform(-a, a, shape)
 
@@ -54,5 +54,5 @@ INITIALIZERS: dict[str, Initializer] = {
 
 
 def check_initializer(name: str) -> str:
-    """`name`, if it is that of an initializer. Raises ConfigError."""
+    """Return `name`. Raises ConfigError unless it is the name of an initializer."""
     return check_choice("init", name, tuple(INITIALIZERS))

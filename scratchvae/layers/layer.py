@@ -10,11 +10,11 @@ from scratchvae.validation import check_type
 
 
 class Layer(Module):
-    """A map of rows, y = f(x), that can carry a gradient back.
+    """A function of rows, y = f(x), with its backward pass.
 
-    The output of `forward` is valid until the next `forward`. The output of `backward` belongs to the caller, who may
-    write into it, until the next `forward` or `backward`. `backward` overwrites the gradients of the parameters
-    (`out=self.dW`); nothing is ever summed up in them.
+    The output of `forward` is valid until the next `forward`. The output of `backward` is valid until the next
+    `forward` or `backward`, and the caller may write into it. `backward` overwrites the gradients of the parameters
+    (`out=self.dW`); it never accumulates.
 
         class Square(Layer):
             def output_shape(self, input_shape):
@@ -27,9 +27,9 @@ class Layer(Module):
             def backward(self, dy):
                 return 2.0 * self.x * dy
 
-    Neither x nor dy is to be written into. A layer with parameters names them in `parameter_shapes`, has them as
-    attributes, and writes their gradients in place; arguments of `__init__` are kept under their own names, so that the
-    layer can be saved. `initial_values` says where parameters begin (matrices are drawn, vectors are 0, without it):
+    Do not write into x or dy. A layer with parameters lists them in `parameter_shapes`, uses them as attributes, and
+    writes their gradients in place. Store the arguments of `__init__` under their own names, so that the layer can be
+    saved. `initial_values` gives the initial parameters (by default, matrices are random and vectors are 0):
 
         class Scale(Layer):
             def __init__(self, size):
@@ -52,11 +52,10 @@ class Layer(Module):
                 self.xp.sum(self.x * dy, axis=0, out=self.dgain)
                 return dy * self.gain
 
-    `self.xp` is the module to compute with, NumPy or CuPy. `scratchvae.memory.Module`, the base of all parts, says what
-    else there is.
+    `self.xp` is the array module, NumPy or CuPy. See the base class `scratchvae.memory.Module` for all other methods.
     """
 
-    initializer = "glorot_uniform"  # of the weights of a Linear that this layer follows
+    initializer = "glorot_uniform"  # of the weights of a Linear layer before this one
 
     @required
     def forward(self, x: Array) -> Array:
@@ -65,29 +64,29 @@ class Layer(Module):
 
     @required
     def backward(self, dy: Array) -> Array:
-        """dx from dy, the gradient with respect to the last forward's output; sets the parameters' gradients too."""
+        """dx (B, I) from dy (B, O), for the last forward; also writes the gradients of the parameters."""
         raise NotImplementedError
 
     def backward_parameters(self, dy: Array) -> None:
-        """The parameter gradients of `backward` alone, for the first layer, whose dx nobody needs."""
+        """The parameter gradients of `backward` only, for the first layer, whose dx is not needed."""
         self.backward(dy)
 
 
 def check_layer(name: str, layer: Any) -> Layer:
-    """`layer`, if it is one; raises ConfigError otherwise."""
+    """Return `layer`. Raises ConfigError unless it is a layer."""
     check_type(name, layer, Layer, "a layer, such as Linear(64, 2) or ReLU()")
     check_methods(name, layer)
     return layer  # type: ignore[no-any-return]
 
 
-class Elementwise(Layer):
-    """A layer that treats every number alike, and so is as wide as what it is given."""
+class ElementwiseLayer(Layer):
+    """A layer that applies one function to every element."""
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """That of the input."""
+        """The shape of the input."""
         return input_shape
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Room for y and for dx."""
+        """Allocate y and dx."""
         self._y = buffers.matrix(self.input_width)
         self._dx = buffers.matrix(self.input_width)

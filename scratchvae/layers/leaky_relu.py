@@ -1,18 +1,18 @@
-"""The leaky rectifier."""
+"""The leaky rectified linear unit."""
 
 from __future__ import annotations
 
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError
-from scratchvae.layers.layer import Elementwise
+from scratchvae.layers.layer import ElementwiseLayer
 from scratchvae.validation import check_positive, short_repr
 
 
-class LeakyReLU(Elementwise):
-    """Leaky rectifier, y = max(x, a x) with a slope 0 < a < 1. Maas, Hannun, Ng 2013, sec. 2.
+class LeakyReLU(ElementwiseLayer):
+    """Leaky rectified linear unit, y = max(x, a x) with a slope 0 < a < 1. Maas, Hannun, Ng 2013, sec. 2.
 
     shapes   x, y (B, I)
-    keeps    y, its own
+    saves    y
     writes   y | dx
     """
 
@@ -21,7 +21,7 @@ class LeakyReLU(Elementwise):
     def __init__(self, slope: float = 0.01) -> None:
         self.slope = check_positive("slope", slope)
         if self.slope >= 1:
-            raise ConfigError(f"slope={short_repr(slope)}: expected a slope between 0 and 1")
+            raise ConfigError(f"slope={short_repr(slope)}: expected a slope between 0 and 1, such as 0.01")
 
     def forward(self, x: Array) -> Array:
         """y (B, I) from x (B, I)."""

@@ -19,11 +19,11 @@ class Linear(Layer):
     """Affine map, y = x W + b.
 
     shapes   x (B, I)   W (I, O)   b (O,)   y (B, O)
-    keeps    x, borrowed until backward returns
+    saves    x, by reference
     writes   y | dW, db, dx
 
-    W begins as `init` draws it from `seed` (None: another one each time), b at 0. A layer that no model bound makes
-    them at its first forward.
+    W is initialized by `init` with `seed` (None: a random seed), b to 0. Outside a model, the parameters are
+    initialized at the first forward.
     """
 
     W: Array
@@ -51,11 +51,11 @@ class Linear(Layer):
         return {"W": (self.inputs, self.outputs), "b": (self.outputs,)}
 
     def initial_values(self, rng: np.random.Generator) -> dict[str, Array]:
-        """W as `init` draws it; b = 0."""
+        """W by `init`, and b = 0."""
         return {"W": INITIALIZERS[self.init](rng, (self.inputs, self.outputs)), "b": np.zeros(self.outputs)}
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Room for y and dx."""
+        """Allocate y and dx."""
         self._y = buffers.matrix(self.outputs)
         self._dx = buffers.matrix(self.inputs)
         self._ones = buffers.vector(buffers.rows, 1.0)
@@ -67,7 +67,7 @@ class Linear(Layer):
         return y
 
     def matmul(self, x: Array) -> Array:
-        """x W alone, for whoever adds b."""
+        """x W (B, O), without the bias."""
         rows = self.check_inputs(x=x)
         y = self._y[:rows]
         self.xp.matmul(x, self.W, out=y)
@@ -86,7 +86,7 @@ class Linear(Layer):
         return dx
 
     def backward_parameters(self, dy: Array) -> None:
-        """dW and db alone."""
+        """dW and db only."""
         rows = self.check_gradients(dy=dy)
         self.xp.matmul(self.x.T, dy, out=self.dW)
         self.xp.matmul(self._ones[:rows], dy, out=self.db)

@@ -1,24 +1,24 @@
-"""The rectifier."""
+"""The rectified linear unit."""
 
 from __future__ import annotations
 
 from scratchvae.backend import Array
-from scratchvae.layers.layer import Elementwise
+from scratchvae.layers.layer import ElementwiseLayer
 from scratchvae.memory import BatchBuffers
 
 
-class ReLU(Elementwise):
-    """Rectifier, y = max(x, 0). Nair and Hinton 2010.
+class ReLU(ElementwiseLayer):
+    """Rectified linear unit, y = max(x, 0). Nair and Hinton 2010.
 
     shapes   x, y (B, I)
-    keeps    y, its own
+    saves    y
     writes   y | dx
     """
 
     initializer = "he_normal"
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """A row of zeros besides: NumPy compares with an array three times as fast as with a number."""
+        """Allocate y, dx and a row of zeros: np.maximum is three times as fast with an array as with a scalar."""
         self._zero = buffers.vector(self.input_width, 0.0)
         super().allocate(buffers)
 

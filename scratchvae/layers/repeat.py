@@ -1,4 +1,4 @@
-"""Each row several times over."""
+"""Repetition of rows."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from scratchvae.validation import check_int
 
 
 class Repeat(Layer):
-    """Each row K times, one after the other: y_{nK + k} = x_n for k from 0 to K − 1.
+    """Repeat each row K times in succession: y_{nK + k} = x_n for k from 0 to K − 1, K = `times`.
 
     shapes   x (B, I)   y (B·K, I)
-    keeps    nothing
+    saves    nothing
     writes   y | dx
     """
 
@@ -20,11 +20,11 @@ class Repeat(Layer):
         self.times = check_int("times", times)
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """That of the input."""
+        """The shape of the input."""
         return input_shape
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Room for all the copies, and for dx."""
+        """Allocate y and dx."""
         self._y = buffers.resized(buffers.rows * self.times).matrix(self.input_width)
         self._dx = buffers.matrix(self.input_width)
 
@@ -33,10 +33,10 @@ class Repeat(Layer):
         rows = self.check_inputs(x=x)
         y = self._y[: rows * self.times]
         y.reshape(rows, self.times, self.input_width)[...] = x[:, None]
-        self._rows = len(y)  # of what the gradient comes in for
+        self._rows = len(y)  # of dy
         return y
 
-    # x_n is the y of K rows, so that ∂L/∂x_n is the sum of theirs
+    # x_n occurs in K rows of y, so ∂L/∂x_n is the sum of their gradients
     #   →  dx_n = Σ_k dy_{nK + k}
     def backward(self, dy: Array) -> Array:
         """dx (B, I) from dy (B·K, I)."""

@@ -1,4 +1,4 @@
-"""Layers one after another."""
+"""Composition of layers."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from scratchvae.errors import ConfigError
 from scratchvae.layers.conditional_linear import ConditionalLinear
 from scratchvae.layers.layer import Layer, check_layer
 from scratchvae.memory import BatchBuffers, Module, Shape
-from scratchvae.validation import check_type
+from scratchvae.validation import check_type, shorten
 
 
 class Sequential(Layer):
     """Composition, y = f_K(… f_2(f_1(x))).
 
     shapes   x (B, I)   y (B, O)
-    keeps    nothing itself
+    saves    nothing besides what its layers save
     writes   what its layers write
 
     The parameters of layer k are named "k.W", "k.b", counting from 0.
@@ -26,32 +26,33 @@ class Sequential(Layer):
         self.layers = tuple(check_layer(f"layers[{k}]", layer) for k, layer in enumerate(layers))
         for k, layer in enumerate(self.layers):
             first = self.layers.index(layer)
-            if first != k:  # its backward would find the second forward's numbers in the first one's place
+            if first != k:  # its second forward would overwrite what the first one saved for backward
                 raise ConfigError(
-                    f"layers[{k}] is layers[{first}] again, a {type(layer).__name__}; make one of its own"
+                    f"layers[{k}] and layers[{first}] are the same {shorten(type(layer).__name__)}; "
+                    "make a layer of its own for each"
                 )
 
     def config(self) -> dict[str, Any]:
-        """The layers."""
+        """The layers, as {"layers": (…)}."""
         return {"layers": self.layers}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Sequential:
-        """Of these layers."""
+        """Construct a network of the layers in `config`."""
         return cls(*config["layers"])
 
     def children(self) -> dict[str, Module]:
-        """Every layer, under its number."""
+        """The layers, keyed by their index."""
         return {str(k): layer for k, layer in enumerate(self.layers)}
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """The output shape of the last layer, found layer by layer. Raises ShapeError."""
+        """The output shape of the last layer. Raises ShapeError."""
         for layer in self.layers:
             input_shape = layer.output_shape(input_shape)
         return input_shape
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Bind each layer to the shape that the one before puts out."""
+        """Bind each layer to the output shape of the one before."""
         shape = self.input_shape
         for layer in self.layers:
             shape = layer.bind(buffers, shape)
@@ -63,8 +64,8 @@ class Sequential(Layer):
             x = layer.forward(x)
         return x
 
-    # y = f_K ∘ … ∘ f_1 (x); by the chain rule each layer's dx is the dy of the layer before it
-    #   →  dx = f_1′ᵀ ⋯ f_K′ᵀ dy, taken from the right
+    # y = f_K ∘ … ∘ f_1 (x); by the chain rule the dx of each layer is the dy of the layer before it
+    #   →  dx = f_1′ᵀ ⋯ f_K′ᵀ dy, multiplied from the right
     def backward(self, dy: Array) -> Array:
         """dx (B, I) from dy (B, O)."""
         for layer in reversed(self.layers):
@@ -72,7 +73,7 @@ class Sequential(Layer):
         return dy
 
     def backward_parameters(self, dy: Array) -> None:
-        """Every parameter's gradient, and no dx for the first layer."""
+        """The gradients of all parameters, without the dx of the first layer."""
         for layer in reversed(self.layers[1:]):
             dy = layer.backward(dy)
         for layer in self.layers[:1]:
@@ -80,10 +81,10 @@ class Sequential(Layer):
 
 
 class ConditionalSequential(Sequential):
-    """A network that is given a class beside each row: its first layer is a `ConditionalLinear`.
+    """A network of rows and their classes: its first layer is a `ConditionalLinear`.
 
     shapes   x (B, I)   targets c (B, K)   y (B, O)
-    keeps    nothing itself
+    saves    nothing besides what its layers save
     writes   what its layers write
     """
 
@@ -94,7 +95,7 @@ class ConditionalSequential(Sequential):
         check_type("layers[0]", (*layers, None)[0], ConditionalLinear, "a ConditionalLinear, which takes the class")
 
     def forward(self, x: Array, targets: Array | None = None) -> Array:
-        """y (B, O) from x (B, I) and the one-hot rows targets (B, K); None: each row with each class, (K·B, O)."""
+        """y (B, O) from x (B, I) and one-hot targets (B, K); without targets (K·B, O), every row with every class."""
         self.check_inputs(x=x)
         first, *others = self.layers
         y: Array = first.forward(x, targets)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from scratchvae.backend import Array
 from scratchvae.kernels.logistic import sigmoid
-from scratchvae.layers.layer import Elementwise
+from scratchvae.layers.layer import ElementwiseLayer
 
 
-class Sigmoid(Elementwise):
+class Sigmoid(ElementwiseLayer):
     """Logistic sigmoid, y = σ(x) = 1 / (1 + exp(−x)).
 
     shapes   x, y (B, I)
-    keeps    y, its own
+    saves    y
     writes   y | dx
     """
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from scratchvae.backend import Array
 from scratchvae.kernels.logistic import sigmoid
-from scratchvae.layers.layer import Elementwise
+from scratchvae.layers.layer import ElementwiseLayer
 from scratchvae.memory import BatchBuffers
 
 
-class SiLU(Elementwise):
+class SiLU(ElementwiseLayer):
     """Sigmoid-weighted linear unit, y = x σ(x). Elfwing, Uchibe, Doya 2018, eq. 5.
 
     shapes   x, y (B, I)
-    keeps    y and σ(x), its own
+    saves    y and σ(x)
     writes   y | dx
     """
 
     initializer = "he_normal"
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Room for σ(x) besides."""
+        """Allocate σ(x), y and dx."""
         self._gate = buffers.matrix(self.input_width)
         super().allocate(buffers)
 

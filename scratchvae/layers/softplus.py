@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from scratchvae.backend import Array
 from scratchvae.kernels.logistic import sigmoid, softplus
-from scratchvae.layers.layer import Elementwise
+from scratchvae.layers.layer import ElementwiseLayer
 
 
-class Softplus(Elementwise):
+class Softplus(ElementwiseLayer):
     """Smooth rectifier, y = log(1 + exp(x)). Dugas, Bengio, Bélisle, Nadeau, Garcia 2001.
 
     shapes   x, y (B, I)
-    keeps    x, borrowed until backward returns
+    saves    x, by reference
     writes   y | dx
     """
 

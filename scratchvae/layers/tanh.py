@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from scratchvae.backend import Array
-from scratchvae.layers.layer import Elementwise
+from scratchvae.layers.layer import ElementwiseLayer
 
 
-class Tanh(Elementwise):
+class Tanh(ElementwiseLayer):
     """Hyperbolic tangent, y = tanh(x).
 
     shapes   x, y (B, I)
-    keeps    y, its own
+    saves    y
     writes   y | dx
     """
 
