@@ -51,3 +51,19 @@ EVERYWHERE = [
     pytest.param(fake_cupy.FAKE_CUPY, id="fake_cupy"),
     pytest.param(EMULATED, id="emulated", marks=needs_compiler),
 ]  # what a model can compute on here
+
+
+def covering(kinds, **rotating):
+    """Parameters (kind, backend, ...) for a test: each kind on NumPy, and each other backend with one of the kinds.
+
+    Further arguments are lists of values, which are taken in turn. The full product would test the same code again.
+    """
+    kinds = list(kinds)
+    pairs, rows = [(kind, EVERYWHERE[0], ()) for kind in kinds], []
+    for k, backend in enumerate(EVERYWHERE[1:]):
+        pairs.append((kinds[-1 - 2 * k], backend.values[0], backend.marks))
+    for k, (kind, backend, marks) in enumerate(pairs):
+        values = [values[k % len(values)] for values in rotating.values()]
+        name = backend if isinstance(backend, str) else backend.name
+        rows.append(pytest.param(kind, backend, *values, marks=marks, id="-".join(map(str, (kind, name, *values)))))
+    return rows

@@ -33,6 +33,7 @@ def exhibit(number):
     return inject_bug(next(exhibit for exhibit in KNOWN_BUGS if exhibit.number == number))
 
 
+@pytest.mark.slow
 def test_every_unit_and_every_check_has_a_line_and_all_agree(capsys):
     assert run("gradcheck --oracle autograd") == 0
     lines = capsys.readouterr().out.splitlines()
@@ -52,6 +53,7 @@ def test_a_bug_is_a_line_that_says_failed_and_an_exit_code_of_1(capsys):
     assert "1 of 4 comparisons FAILED" in text
 
 
+@pytest.mark.slow
 def test_a_bug_that_no_gradient_shows_fails_too(capsys):
     with exhibit(7):
         assert run("gradcheck --oracle autograd") == 1

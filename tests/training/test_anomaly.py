@@ -6,7 +6,7 @@ from math import inf, isfinite, isnan, nan
 
 import numpy as np
 import pytest
-from emulated import EVERYWHERE
+from emulated import EVERYWHERE, covering
 from strategies import normal, uniform
 
 import scratchvae as sv
@@ -111,10 +111,8 @@ def put(array, value, place=None):
     array[place or (0,) * array.ndim] = value
 
 
-@EACH_KIND
-@pytest.mark.parametrize("likelihood", LIKELIHOODS)
-@BACKENDS
-def test_nothing_is_found_where_all_is_finite_and_a_step_has_the_same_bits(kind, likelihood, backend):
+@pytest.mark.parametrize(("kind", "backend", "likelihood"), covering(KINDS, likelihood=LIKELIHOODS))
+def test_nothing_is_found_where_all_is_finite_and_a_step_has_the_same_bits(kind, backend, likelihood):
     steps = [Step(kind, backend, clip_norm=1.0, likelihood=likelihood) for _ in range(2)]
     for _ in range(3):
         assert steps[0].error() is None
@@ -157,10 +155,8 @@ def test_training_with_all_that_a_trainer_does_is_the_same_too(kind, training):
     np.testing.assert_array_equal(*ends)
 
 
-@EACH_KIND
-@pytest.mark.parametrize("value", [nan, inf, -inf])
-@BACKENDS
-def test_a_parameter_that_was_written_into_is_named_with_its_place(kind, value, backend):
+@pytest.mark.parametrize(("kind", "backend", "value"), covering(KINDS, value=[nan, inf, -inf]))
+def test_a_parameter_that_was_written_into_is_named_with_its_place(kind, backend, value):
     likelihood = "gaussian_learned" if kind in ("vae", "miwae") else "bernoulli"
     step = Step(kind, backend, likelihood=likelihood)
     assert len(step.model.params) >= 8
@@ -193,10 +189,8 @@ def test_so_is_what_the_optimizer_remembers_of_it(make, backend):
         vector[...] = before
 
 
-@EACH_KIND
-@pytest.mark.parametrize("value", [nan, inf])
-@BACKENDS
-def test_data_is_named_with_its_row_and_column(kind, value, backend):
+@pytest.mark.parametrize(("kind", "backend", "value"), covering(KINDS, value=[nan, inf]))
+def test_data_is_named_with_its_row_and_column(kind, backend, value):
     for name in ("x", "eps", "corrupted", "targets"):
         step = Step(kind, backend)
         array = step.model.validator.to_device(rows(kind)) if name == "corrupted" else getattr(step, name)
@@ -262,8 +256,7 @@ def spoil(piece, method, value, calls):
     setattr(piece, method, spoilt)
 
 
-@EACH_KIND
-@BACKENDS
+@pytest.mark.parametrize(("kind", "backend"), covering(KINDS))
 def test_a_piece_that_computes_what_is_not_finite_is_named_and_none_that_it_spreads_to(kind, backend):
     likelihood = "gaussian_learned" if kind in ("vae", "miwae") else "bernoulli"
     spoilt = set()

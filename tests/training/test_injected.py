@@ -4,7 +4,7 @@ from math import inf, nan
 
 import numpy as np
 import pytest
-from emulated import EVERYWHERE, needs_compiler
+from emulated import EVERYWHERE, covering, needs_compiler
 from strategies import uniform
 
 import scratchvae as sv
@@ -22,7 +22,6 @@ KINDS = {
     "semi-supervised": lambda **more: sv.SemiSupervisedVAE(D, 2, (4,), classes=CLASSES, **more),
     "autoencoder": lambda **more: sv.Autoencoder(D, 2, (4,), **more),
 }
-EACH_KIND = pytest.mark.parametrize("kind", KINDS)
 
 
 class Saboteur(Adam):
@@ -55,10 +54,8 @@ def train(kind, deed, at, once=False, backend="numpy", epochs=3):
     return model, trainer, raised.value
 
 
-@EACH_KIND
-@pytest.mark.parametrize("value", [nan, inf, -inf])
-@pytest.mark.parametrize("backend", EVERYWHERE)
-def test_a_number_that_an_update_spoils_is_found_in_that_update(kind, value, backend):
+@pytest.mark.parametrize(("kind", "backend", "value"), covering(KINDS, value=[nan, inf, -inf]))
+def test_a_number_that_an_update_spoils_is_found_in_that_update(kind, backend, value):
     for number, name in enumerate(KINDS[kind]().params):
 
         def deed(model, images, name=name):
@@ -74,8 +71,9 @@ def test_a_number_that_an_update_spoils_is_found_in_that_update(kind, value, bac
         assert trainer.optimizer.t == at - 1
 
 
-@EACH_KIND
-@pytest.mark.parametrize("backend", ["numpy", pytest.param("native", marks=needs_compiler)])
+@pytest.mark.parametrize(
+    ("kind", "backend"), [*((kind, "numpy") for kind in KINDS), pytest.param("vae", "native", marks=needs_compiler)]
+)
 def test_what_is_written_once_from_outside_is_named_before_it_spreads(kind, backend):
     for number, name in enumerate(KINDS[kind]().params):
 
@@ -88,8 +86,7 @@ def test_what_is_written_once_from_outside_is_named_before_it_spreads(kind, back
         assert error.finding.bad == 1 and "other tensors" not in str(error)
 
 
-@EACH_KIND
-@pytest.mark.parametrize("backend", EVERYWHERE)
+@pytest.mark.parametrize(("kind", "backend"), covering(KINDS))
 def test_a_number_of_the_data_is_found_in_the_step_that_meets_it_by_row_and_column(kind, backend):
     order = generator(3, "training order").permutation(N)
     for row, column in ((0, 0), (17, 3), (N - 1, D - 1)):
