@@ -5,13 +5,13 @@ A warning of pdoc is an error.
 
 import argparse
 import sys
-import typing
 import warnings
 from importlib import import_module
 from inspect import isclass
 from pathlib import Path
 
 import pdoc
+from pdoc import doc_types
 
 # `scratchvae` lists what most people use; these packages have classes to derive from, and are not in its `__all__`
 MODULES = ("scratchvae", "scratchvae.models", "scratchvae.memory", "scratchvae.backend")
@@ -31,9 +31,10 @@ def resolve_lazy_names(module):
 def resolve_annotations(module):
     """Evaluate the annotations of generated constructors here, for pdoc evaluates them in the wrong module."""
     for kind in [value for value in vars(module).values() if isclass(value) and value.__module__ == module.__name__]:
-        for method in (kind.__new__, kind.__init__):
-            if hasattr(method, "__annotations__"):
-                method.__annotations__ = typing.get_type_hints(method, vars(module))
+        for name in {"__new__", "__init__"} & vars(kind).keys():
+            method = getattr(vars(kind)[name], "__func__", vars(kind)[name])
+            where = f"{kind.__module__}.{kind.__qualname__}"
+            method.__annotations__ = doc_types.resolve_annotations(method.__annotations__, module, None, where)
 
 
 def main(arguments=None):
@@ -42,10 +43,10 @@ def main(arguments=None):
     args = parser.parse_args(arguments)
     for name in MODULES:
         resolve_lazy_names(import_module(name))
-    for module in imported_modules():
-        resolve_annotations(module)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        for module in imported_modules():
+            resolve_annotations(module)
         pdoc.render.configure(docformat="numpy", math=True)
         pdoc.pdoc(*MODULES, output_directory=args.out)
     for warning in caught:
