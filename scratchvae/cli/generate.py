@@ -51,7 +51,7 @@ def run_sample(args: argparse.Namespace) -> int:
     vae = read_vae(args)
     images = vae.sample(args.count, args.seed, label_of(args, vae))
     columns = max(1, min(args.count, round(args.count**0.5)))
-    value_range = vae.metadata.get("value_range", plotting.UNIT)
+    value_range = vae.metadata.get("value_range", plotting.UNIT_RANGE)
     write_rows(
         images, args.out, lambda: plotting.draw_images(images, vae.image_shape, columns, value_range=value_range)
     )

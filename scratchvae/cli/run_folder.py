@@ -21,7 +21,7 @@ from scratchvae.disk import check_writable, locked
 from scratchvae.errors import ConfigError, UnlockedWarning
 from scratchvae.io import MODEL, load, save
 from scratchvae.models import Model
-from scratchvae.plotting import ALBUM, draw_report, save_picture
+from scratchvae.plotting import REPORT_PICTURES, draw_report, save_picture
 from scratchvae.training import Callback, History, TrainingState
 
 LOCK = ".lock"
@@ -87,6 +87,6 @@ def write_run(
     album = draw_report(model, history, data, args.seed) if drawn else {}
     for name, figure in album.items():
         save_picture(figure, out / f"{name}.png")
-    for name in set(ALBUM) - set(album) if again else ():
+    for name in set(REPORT_PICTURES) - set(album) if again else ():
         (out / f"{name}.png").unlink(missing_ok=True)  # the earlier run's, of another model
     return [MODEL, "history.csv", *of_kl, CONFIG, *(f"{name}.png" for name in album)]

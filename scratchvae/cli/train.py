@@ -19,7 +19,7 @@ from scratchvae.cli.resuming import LastFinite, make_checkpoint, report_resume
 from scratchvae.cli.run_folder import Beforehand, run_folder, write_config, write_run
 from scratchvae.cli.train_options import GROUPS, OPTIONS, PLACE
 from scratchvae.errors import CheckpointWarning, CollapseWarning, DivergenceWarning
-from scratchvae.plotting import UNIT, value_range_of
+from scratchvae.plotting import UNIT_RANGE, value_range_of
 from scratchvae.training import Callback, Trainer, score
 from scratchvae.training.corruption import describe
 
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         **arguments(args, OPTIONS, "trainer"),
     )
     model.metadata = {**data_source(args), "binarize": trainer.binarize}
-    if (value_range := value_range_of(data.train.images)) != UNIT:
+    if (value_range := value_range_of(data.train.images)) != UNIT_RANGE:
         model.metadata["value_range"] = value_range
     if corrupt is not None:
         model.metadata["corrupt"] = describe(corrupt)

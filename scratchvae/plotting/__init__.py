@@ -1,6 +1,6 @@
-"""Pictures; needs matplotlib, which is imported when a picture is made.
+"""Pictures of data, latent spaces and training. Needs matplotlib, which is imported when a figure is made.
 
-Each function returns a matplotlib Figure that belongs to no window; `save_picture` writes it.
+Each function returns a matplotlib Figure without a window; `save_picture` writes it to a file.
 """
 
 from scratchvae.plotting.curves import draw_history
@@ -8,7 +8,7 @@ from scratchvae.plotting.figures import save_picture
 from scratchvae.plotting.labelled import draw_class_swaps, draw_classes
 from scratchvae.plotting.latent import draw_codes, draw_manifold
 from scratchvae.plotting.mosaic import (
-    UNIT,
+    UNIT_RANGE,
     draw_analogies,
     draw_images,
     draw_interpolations,
@@ -17,12 +17,11 @@ from scratchvae.plotting.mosaic import (
     draw_traversals,
     value_range_of,
 )
-from scratchvae.plotting.report import ALBUM, draw_all_traversals, draw_latent, draw_report
+from scratchvae.plotting.report import REPORT_PICTURES, draw_latent, draw_model_interpolations, draw_report
 
 __all__ = [
-    "ALBUM",
-    "UNIT",
-    "draw_all_traversals",
+    "REPORT_PICTURES",
+    "UNIT_RANGE",
     "draw_analogies",
     "draw_class_swaps",
     "draw_classes",
@@ -32,6 +31,7 @@ __all__ = [
     "draw_interpolations",
     "draw_latent",
     "draw_manifold",
+    "draw_model_interpolations",
     "draw_reconstructions",
     "draw_report",
     "draw_rows",

@@ -1,4 +1,4 @@
-"""Training over time."""
+"""Learning curves."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from scratchvae.validation import check_type
 
 
 def draw_history(history: History) -> Figure:
-    """The loss on training and validation rows, and the two terms it consists of, over the epochs.
+    """Draw the training and validation loss, and the two terms of the training loss, over the epochs.
 
     Raises ConfigError.
     """
     check_type("history", history, History, "a History, such as Trainer.fit returns")
     if not history.epochs:
-        raise ConfigError("history holds no epochs; expected at least one: train first")
+        raise ConfigError("history has no epochs; expected at least one: train first")
     figure = blank_figure(9.0, 3.6)
     left, right = figure.subplots(1, 2)
     epochs = [epoch.epoch for epoch in history.epochs]
     marker = "." if len(epochs) <= 20 else ""
     annealed = any(weight != 1 for weight in history.kl_weight)
-    training = "training, KL weighed" if annealed else "training"
-    left.plot(epochs, history.loss, label=training, color="tab:blue", marker=marker)
-    scored = [(epoch.epoch, epoch.validation) for epoch in history.epochs if epoch.validation is not None]
-    if scored:
-        left.plot(*zip(*scored, strict=True), label="validation", color="tab:orange", marker=marker)
+    label = "training, weighted KL" if annealed else "training"
+    left.plot(epochs, history.loss, label=label, color="tab:blue", marker=marker)
+    validation = [(epoch.epoch, epoch.validation) for epoch in history.epochs if epoch.validation is not None]
+    if validation:
+        left.plot(*zip(*validation, strict=True), label="validation", color="tab:orange", marker=marker)
     if history.best_epoch is not None:
         left.axvline(history.best_epoch, color="0.6", linestyle=":", label=f"best, epoch {history.best_epoch}")
     left.set_title("Loss: −reconstruction + β·KL", fontsize=11)
@@ -33,10 +33,12 @@ def draw_history(history: History) -> Figure:
     right.plot(
         epochs, [-term for term in history.reconstruction], label="−reconstruction", color="tab:red", marker=marker
     )
-    if any(history.kl):  # a classical autoencoder has none
+    if any(history.kl):  # an autoencoder has no KL
         right.plot(epochs, history.kl, label="KL", color="tab:green", marker=marker)
-    right.set_title("Its two terms, training", fontsize=11)
-    right.set_ylim(bottom=None if any(term > 0.0 for term in history.reconstruction) else 0.0)  # a density may exceed 1
+    right.set_title("Terms of the training loss", fontsize=11)
+    right.set_ylim(
+        bottom=None if any(term > 0.0 for term in history.reconstruction) else 0.0
+    )  # the log of a density above 1
     right.legend(frameon=False)
     for axes in (left, right):
         axes.set_xlabel("epoch")

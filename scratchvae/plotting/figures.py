@@ -1,4 +1,4 @@
-"""Blank figures, and figures in files."""
+"""Make empty figures, and save figures to files."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from scratchvae.disk import atomic_write
 from scratchvae.errors import ConfigError
 from scratchvae.validation import check_path, short_repr
 
-Figure: TypeAlias = Any  # of matplotlib, which is imported when one is made
+Figure: TypeAlias = Any  # matplotlib.figure.Figure; matplotlib is imported when a figure is made
 PICTURE_SUFFIXES = (".png", ".pdf", ".svg")
 
 
 def blank_figure(width: float, height: float) -> Figure:
-    """An empty figure of that size in inches. Raises ConfigError without matplotlib."""
+    """Make an empty figure of a size in inches. Raises ConfigError without matplotlib."""
     try:
         import matplotlib.figure
     except ImportError:
@@ -24,12 +24,12 @@ def blank_figure(width: float, height: float) -> Figure:
 
 
 def save_picture(figure: Figure, path: str | PathLike[str]) -> None:
-    """Write `figure` to a .png, .pdf or .svg file, whole or not at all. Raises ConfigError or FileError."""
+    """Write `figure` atomically to a .png, .pdf or .svg file. Raises ConfigError or FileError."""
     path = check_path("path", path, "picture.png")
     suffix = Path(path).suffix
     if not hasattr(figure, "savefig"):
-        raise ConfigError(f"figure={short_repr(figure)}: expected a figure of matplotlib, such as draw_images makes")
+        raise ConfigError(f"figure={short_repr(figure)}: expected a matplotlib figure, such as draw_images returns")
     if suffix not in PICTURE_SUFFIXES:
-        raise ConfigError(f"path={short_repr(path)}: expected a name that ends in {', '.join(PICTURE_SUFFIXES)}")
+        raise ConfigError(f"path={short_repr(path)}: expected a file name that ends in {', '.join(PICTURE_SUFFIXES)}")
     with atomic_write(path) as file:
         figure.savefig(file, format=suffix[1:], bbox_inches="tight", pad_inches=0.08)

@@ -1,4 +1,4 @@
-"""The pictures that show what a model learnt, all together."""
+"""The set of pictures that summarizes a trained model."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from scratchvae.probability import StandardNormal
 from scratchvae.training import History
 from scratchvae.validation import check_int, check_seed, check_type
 
-ALBUM = ("reconstructions", "interpolation", "latent", "samples", "styles", "history")
-CODES = 5000  # dots enough to see the shape of a cloud, and few enough to see through it
+REPORT_PICTURES = ("reconstructions", "interpolation", "latent", "samples", "class_swaps", "history")
+MAX_CODES = 5000  # enough points to show the distribution, few enough to distinguish
 
 
 def draw_report(model: Model, history: History, data: Dataset, seed: int = 0) -> dict[str, Figure]:
-    """Reconstructions, interpolations, the latent space and the history; of a VAE, samples drawn from `seed` too.
+    """Draw reconstructions, interpolations, the latent space, samples of a VAE (drawn from `seed`) and the history.
 
-    Of a model that is told classes, its samples are of each class, and styles across classes stand for interpolations.
-    Raises ConfigError, without matplotlib too.
+    For a model with labels, the samples are of each class, and class swaps replace the interpolations. Returns figures
+    by name, with names from REPORT_PICTURES. Raises ConfigError, also without matplotlib.
     """
     check_type("model", model, Model, "a model")
     check_type("history", history, History, "a History, such as Trainer.fit returns")
@@ -38,23 +38,23 @@ def draw_report(model: Model, history: History, data: Dataset, seed: int = 0) ->
     if isinstance(model, ConditionalVAE):
         return _draw_labelled_report(model, history, data, seed)
     test, shape = data.test, model.image_shape or data.image_shape
-    shown = test.images[:36]
-    album = {
-        "reconstructions": draw_reconstructions(shown, model.reconstruct(shown), shape),
-        "interpolation": draw_all_traversals(model, test, shape),
+    images = test.images[:36]
+    figures = {
+        "reconstructions": draw_reconstructions(images, model.reconstruct(images), shape),
+        "interpolation": draw_model_interpolations(model, test, shape),
         "latent": draw_latent(model, test, shape),
     }
     if isinstance(model, VAE):
-        album["samples"] = draw_images(
+        figures["samples"] = draw_images(
             model.sample(96, seed),
             shape,
             12,
-            "Samples: what draws from the prior are decoded to",
+            "Samples: decoded draws from the prior",
             value_range_of(test.images),
         )
     if history.epochs:
-        album["history"] = draw_history(history)
-    return album
+        figures["history"] = draw_history(history)
+    return figures
 
 
 def _draw_labelled_report(model: ConditionalVAE, history: History, data: Dataset, seed: int) -> dict[str, Figure]:
@@ -64,54 +64,58 @@ def _draw_labelled_report(model: ConditionalVAE, history: History, data: Dataset
         value_range_of(data.test.images),
     )
     if labels is None:
-        raise ConfigError(f"data {data.name!r} has no labels; expected those that a {type(model).__name__} is told")
-    stops = _stops(data.test, model.classes)
-    album = {
+        raise ConfigError(f"data {data.name!r} has no labels; expected labels, which a {type(model).__name__} needs")
+    rows = _representative_rows(data.test, model.classes)
+    figures = {
         "reconstructions": draw_reconstructions(images[:36], model.reconstruct(images[:36], labels[:36]), shape),
-        "styles": draw_class_swaps(model, images[stops], labels[stops], shape, value_range),
+        "class_swaps": draw_class_swaps(model, images[rows], labels[rows], shape, value_range),
         "samples": draw_classes(model, shape, seed, value_range=value_range),
-        "latent": draw_codes(model.embed(images[:CODES], labels[:CODES]), labels[:CODES]),
+        "latent": draw_codes(model.embed(images[:MAX_CODES], labels[:MAX_CODES]), labels[:MAX_CODES]),
     }
     if history.epochs:
-        album["history"] = draw_history(history)
-    return album
+        figures["history"] = draw_history(history)
+    return figures
 
 
-def draw_all_traversals(
-    model: Model, rows: Split, shape: Shape, walks: int = 6, steps: int = 12, labels: Any = None
+def draw_model_interpolations(
+    model: Model, split: Split, shape: Shape, paths: int = 6, steps: int = 12, labels: Any = None
 ) -> Figure:
-    """Straight walks in latent space from image to image: one of each label in turn, or rows from all over the part.
+    """Draw interpolations from image to image: `paths` paths of `steps` images each, one path per row.
 
-    labels are the class that all of them are seen as, for a model that takes classes.
+    The images are the first of each label in turn; without labels, they are spread over the split. labels is the class
+    of all images, for a model with labels.
     """
     check_type("model", model, Model, "a model")
-    check_type("rows", rows, Split, "a Split of a Dataset, such as data.test")
-    check_int("walks", walks)
-    images, stops = rows.images, _stops(rows, walks + 1)
-    ways = [model.interpolate(images[a], images[b], steps, labels=labels) for a, b in pairwise(stops)]
-    frames = [to_numpy(way) for way in ways]
+    check_type("split", split, Split, "a Split of a Dataset, such as data.test")
+    check_int("paths", paths)
+    images, rows = split.images, _representative_rows(split, paths + 1)
+    frames = [to_numpy(model.interpolate(images[a], images[b], steps, labels=labels)) for a, b in pairwise(rows)]
     return draw_interpolations(np.concatenate(frames), shape, steps, value_range_of(images))
 
 
-def draw_latent(model: Model, rows: Split, shape: Shape, labels: Any = None) -> Figure:
-    """The latent plane itself if it is one, of a VAE whose prior is N(0, I); else the codes of the rows, seen flat.
+def draw_latent(model: Model, split: Split, shape: Shape, labels: Any = None) -> Figure:
+    """Draw the decoded plane of a VAE with two latent dimensions and the prior N(0, I); otherwise the codes of `split`.
 
-    labels are the class of all that is seen, for a model that takes classes; of codes, one for each row will do too.
+    labels is the class of all images, for a model with labels; for codes, it may be one label per row.
     """
     check_type("model", model, Model, "a model")
-    check_type("rows", rows, Split, "a Split of a Dataset, such as data.test")
+    check_type("split", split, Split, "a Split of a Dataset, such as data.test")
     check_image_shape(shape, model.input_dim)
     if isinstance(model, VAE) and model.latent_dim == 2 and isinstance(model.prior, StandardNormal):
-        return draw_manifold(model, shape, value_range=value_range_of(rows.images), labels=labels)
-    labels = model.check_labels(labels, len(rows.images))
-    codes = model.embed(rows.images[:CODES], None if labels is None else labels[:CODES])
-    return draw_codes(codes, None if rows.labels is None else rows.labels[:CODES])
+        return draw_manifold(model, shape, value_range=value_range_of(split.images), labels=labels)
+    labels = model.check_labels(labels, len(split.images))
+    codes = model.embed(split.images[:MAX_CODES], None if labels is None else labels[:MAX_CODES])
+    return draw_codes(codes, None if split.labels is None else split.labels[:MAX_CODES])
 
 
-def _stops(rows: Split, count: int) -> list[int]:
-    """Of each label the first row, and once all labels have had their turn others that lie far apart."""
-    labels = np.zeros(len(rows.images)) if rows.labels is None else rows.labels
-    of_label = [np.flatnonzero(labels == name) for name in np.unique(labels)]
-    rounds = -(-count // len(of_label))
-    turns = (divmod(k, len(of_label)) for k in range(count))
-    return [int(own[turn * max(1, len(own) // rounds) % len(own)]) for turn, k in turns for own in [of_label[k]]]
+def _representative_rows(split: Split, count: int) -> list[int]:
+    """Return the indices of `count` rows that cycle through the labels; rows of the same label are spread apart."""
+    labels = np.zeros(len(split.images)) if split.labels is None else split.labels
+    rows_by_label = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    cycles = -(-count // len(rows_by_label))
+    indices = []
+    for k in range(count):
+        cycle, label_index = divmod(k, len(rows_by_label))
+        rows = rows_by_label[label_index]
+        indices.append(int(rows[cycle * max(1, len(rows) // cycles) % len(rows)]))
+    return indices

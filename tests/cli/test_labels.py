@@ -124,7 +124,7 @@ def test_classify_writes_probabilities_and_the_likeliest_class(folder, digits):
 def test_an_album_of_classes_is_drawn(folder):
     assert run("train --model conditional --epochs 1 --hidden 8 --latent 2 --quiet --out album") == 0
     drawn = {path.stem for path in (folder / "album").glob("*.png")}
-    assert drawn == {"reconstructions", "styles", "samples", "latent", "history"}
+    assert drawn == {"reconstructions", "class_swaps", "samples", "latent", "history"}
 
 
 REFUSED = {

@@ -11,7 +11,7 @@ import numpy as np
 import scratchvae as sv
 from scratchvae.cli import main
 from scratchvae.cli.outputs import reader_has_gone
-from scratchvae.plotting import ALBUM
+from scratchvae.plotting import REPORT_PICTURES
 
 QUICK = ["--epochs", "1", "--hidden", "16", "--latent", "3", "--quiet"]
 SCRATCHVAE = [sys.executable, "-m", "scratchvae"]
@@ -57,11 +57,11 @@ def test_data_is_found_again_from_another_folder(tmp_path, monkeypatch, capsys):
 def test_pictures_of_an_earlier_run_do_not_stay_beside_a_new_model(tmp_path):
     out = ["--out", str(tmp_path)]
     assert main(["train", *QUICK, *out]) == 0
-    assert {path.stem for path in tmp_path.glob("*.png")} == set(ALBUM) - {"styles"}
+    assert {path.stem for path in tmp_path.glob("*.png")} == set(REPORT_PICTURES) - {"class_swaps"}
     assert main(["train", *QUICK, *out, "--model", "conditional"]) == 0
-    assert {path.stem for path in tmp_path.glob("*.png")} == set(ALBUM) - {"interpolation"}
+    assert {path.stem for path in tmp_path.glob("*.png")} == set(REPORT_PICTURES) - {"interpolation"}
     assert main(["train", *QUICK, *out, "--model", "autoencoder"]) == 0
-    assert {path.stem for path in tmp_path.glob("*.png")} == set(ALBUM) - {"samples", "styles"}
+    assert {path.stem for path in tmp_path.glob("*.png")} == set(REPORT_PICTURES) - {"samples", "class_swaps"}
     assert main(["train", *QUICK, *out, "--no-pictures"]) == 0
     assert not list(tmp_path.glob("*.png"))
 

@@ -226,7 +226,7 @@ def test_walks_lead_from_label_to_label():
     digits, vae = datasets.load("digits"), VAE(64, 2, hidden=(), image_shape=(8, 8))
     firsts = [int(np.argmax(digits.test.labels == label)) for label in (0, 1, 2)]
     ends = vae.reconstruct(digits.test.images[firsts]).reshape(3, 8, 8)
-    shown = canvas(plotting.draw_all_traversals(vae, digits.test, (8, 8), walks=2, steps=3))
+    shown = canvas(plotting.draw_model_interpolations(vae, digits.test, (8, 8), paths=2, steps=3))
     assert shown.shape == (8 + 1 + 8, 8 + 1 + 8 + 1 + 8)
     corners = [shown[:8, :8], shown[:8, 18:], shown[9:, :8], shown[9:, 18:]]
     np.testing.assert_allclose(corners, ends[[0, 1, 1, 2]], atol=1e-6)
@@ -246,7 +246,7 @@ def test_walks_lead_from_label_to_label():
 def test_walks_with_few_labels_lead_all_over_the_rows(labels, stops):
     pictures, vae = images(30, 4), VAE(4, 2, hidden=())
     split = datasets.Split(pictures, None if labels is None else np.array(labels))
-    shown = canvas(plotting.draw_all_traversals(vae, split, (1, 4), walks=2, steps=2))
+    shown = canvas(plotting.draw_model_interpolations(vae, split, (1, 4), paths=2, steps=2))
     ends = vae.reconstruct(pictures[stops])
     got = [shown[0, :4], shown[0, 5:], shown[2, :4], shown[2, 5:]]
     np.testing.assert_allclose(got, ends[[0, 1, 1, 2]], atol=1e-6)
@@ -255,7 +255,7 @@ def test_walks_with_few_labels_lead_all_over_the_rows(labels, stops):
 @pytest.mark.parametrize("rows", [1, 2, 3])
 def test_walks_go_round_rows_that_are_fewer_than_their_stops(rows):
     pictures, vae = images(rows, 4), VAE(4, 2, hidden=())
-    shown = canvas(plotting.draw_all_traversals(vae, datasets.Split(pictures, None), (1, 4), walks=4, steps=2))
+    shown = canvas(plotting.draw_model_interpolations(vae, datasets.Split(pictures, None), (1, 4), paths=4, steps=2))
     np.testing.assert_allclose(shown[::2, :4], vae.reconstruct(pictures)[np.arange(4) % rows], atol=1e-6)
 
 
@@ -263,7 +263,7 @@ def test_walks_go_round_rows_that_are_fewer_than_their_stops(rows):
 def test_the_pictures_of_a_model_that_is_given_the_class_are_of_that_class(kind):
     pictures, model = images(20, 4), kind(4, 2, (8,), classes=3)
     split = datasets.Split(pictures, np.arange(20) % 3)
-    shown = canvas(plotting.draw_all_traversals(model, split, (1, 4), walks=2, steps=2, labels=1))
+    shown = canvas(plotting.draw_model_interpolations(model, split, (1, 4), paths=2, steps=2, labels=1))
     ends = model.reconstruct(pictures[[0, 1, 1, 2]], 1)
     np.testing.assert_allclose([shown[0, :4], shown[0, 5:], shown[2, :4], shown[2, 5:]], ends, atol=1e-6)
     for figure in (
@@ -273,7 +273,7 @@ def test_the_pictures_of_a_model_that_is_given_the_class_are_of_that_class(kind)
         side = 3 if canvas(figure).shape[0] == 5 else 20
         expected = mosaic(model.decode(prior_grid(side, side), 2), (1, 4), side)
         np.testing.assert_array_equal(canvas(figure), expected)
-    for draw in (plotting.draw_all_traversals, plotting.draw_latent):
+    for draw in (plotting.draw_model_interpolations, plotting.draw_latent):
         with pytest.raises(ConfigError, match="needs the class of each row"):
             draw(model, split, (1, 4))
 
@@ -295,7 +295,7 @@ def test_codes_of_a_model_that_is_given_the_class_are_those_of_their_own():
 def test_an_album_of_a_model_that_is_given_the_class_has_styles_in_place_of_interpolations(kind):
     digits = datasets.load("digits")
     album = plotting.draw_report(kind(64, 2, (8,)), history(30.0), digits)
-    assert set(album) == {"reconstructions", "styles", "samples", "latent", "history"}
+    assert set(album) == {"reconstructions", "class_swaps", "samples", "latent", "history"}
 
 
 def lines(axes):

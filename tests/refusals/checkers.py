@@ -96,7 +96,7 @@ def module_rows():
 def plotting_rows():
     any_numbers = data("images", INPUTS, support=None, missing=True)
     any_width = [w for w in any_numbers if w.label in ("of objects", "of dates", "a str", "ragged", "a set", "masked")]
-    yield from refuse_all("check_pictures", "images", any_width, lambda v: checks.check_pictures("images", v))
+    yield from refuse_all("check_images", "images", any_width, lambda v: checks.check_images("images", v))
     shapes = WrongValues(
         [
             *wrong(ConfigError, "expected a tuple of whole numbers", 2, 4.0, "22", {2}, np.array([2, 2])),

@@ -121,7 +121,7 @@ SPANS = wrong(
     ConfigError, "expected two numbers", None, 1.0, "01", (0.0,), (0.0, 1.0, 2.0), (1.0, 0.0), ("a", "b"),
     (np.nan, 1.0), {}, (0.0, np.inf), (None, 1.0),
 )  # fmt: skip
-TITLES = wrong(ConfigError, "expected a text", None, 3, b"title", ["title"])
+TITLES = wrong(ConfigError, "expected a string", None, 3, b"title", ["title"])
 PARTS = wrong(ConfigError, "expected a Split", None, 3, "train", X, (X,), [])
 HISTORIES = wrong(ConfigError, "expected a History", None, 3, [], {}, training.History)
 CODES = np.random.default_rng(2).standard_normal((6, 2))
@@ -165,12 +165,23 @@ def picture_rows():
     yield from refuse_one(function, "columns", COUNTS, lambda v: pair(columns=v))
 
     function = "plotting.draw_rows"
-    bands = lambda **v: P.draw_rows(**{"sets": (X, X), "shape": here, "columns": 3, "title": "", **v})  # noqa: E731
+    bands = lambda **v: P.draw_rows(**{"image_sets": (X, X), "shape": here, "columns": 3, "title": "", **v})  # noqa: E731
     yield from refuse_all(
-        function, "sets", wrong(ConfigError, "expected", None, 3, "rows", [], {}, X), lambda v: bands(sets=v)
+        function,
+        "image_sets",
+        wrong(ConfigError, "expected", None, 3, "rows", [], {}, X),
+        lambda v: bands(image_sets=v),
     )
-    yield from picture_list_rows(function, "sets[1]", lambda v: bands(sets=(X, v)))
-    yield row(function, "sets[1]", "of fewer rows", lambda: bands(sets=(X, X[1:])), ShapeError, "(5, 4)", "expected")
+    yield from picture_list_rows(function, "image_sets[1]", lambda v: bands(image_sets=(X, v)))
+    yield row(
+        function,
+        "image_sets[1]",
+        "of fewer rows",
+        lambda: bands(image_sets=(X, X[1:])),
+        ShapeError,
+        "(5, 4)",
+        "expected",
+    )
     names = wrong(ConfigError, "expected a name for each", None, 3, "ab", ("a",), ("a", 3), ("a", "b", "c"), {})
     yield from refuse_one(function, "names", names, lambda v: bands(names=v))
     yield from refuse_one(function, "shape", SHAPES, lambda v: bands(shape=v))
@@ -275,15 +286,15 @@ def model_picture_rows():
     yield from refuse_one("plotting.draw_codes", "labels", names, lambda v: P.draw_codes(CODES, v))
 
     yield from refuse_one("plotting.draw_latent", "model", NO_MODELS, lambda v: P.draw_latent(v, SPLIT, (2, 2)))
-    yield from refuse_one("plotting.draw_latent", "rows", PARTS, lambda v: P.draw_latent(model(), v, (2, 2)))
+    yield from refuse_one("plotting.draw_latent", "split", PARTS, lambda v: P.draw_latent(model(), v, (2, 2)))
     yield from refuse_one("plotting.draw_latent", "shape", SHAPES, lambda v: P.draw_latent(model(), SPLIT, v))
-    walks = lambda **v: P.draw_all_traversals(**{"model": model(), "rows": SPLIT, "shape": (2, 2), **v})  # noqa: E731
-    yield from refuse_one("plotting.draw_all_traversals", "model", NO_MODELS, lambda v: walks(model=v))
-    yield from refuse_one("plotting.draw_all_traversals", "rows", PARTS, lambda v: walks(rows=v))
-    yield from refuse_one("plotting.draw_all_traversals", "shape", SHAPES, lambda v: walks(shape=v))
-    yield from refuse_one("plotting.draw_all_traversals", "walks", COUNTS, lambda v: walks(walks=v))
+    walks = lambda **v: P.draw_model_interpolations(**{"model": model(), "split": SPLIT, "shape": (2, 2), **v})  # noqa: E731
+    yield from refuse_one("plotting.draw_model_interpolations", "model", NO_MODELS, lambda v: walks(model=v))
+    yield from refuse_one("plotting.draw_model_interpolations", "split", PARTS, lambda v: walks(split=v))
+    yield from refuse_one("plotting.draw_model_interpolations", "shape", SHAPES, lambda v: walks(shape=v))
+    yield from refuse_one("plotting.draw_model_interpolations", "paths", COUNTS, lambda v: walks(paths=v))
     steps = SIZES + wrong(ConfigError, "at least 2", 0, 1)
-    yield from refuse_one("plotting.draw_all_traversals", "steps", steps, lambda v: walks(steps=v))
+    yield from refuse_one("plotting.draw_model_interpolations", "steps", steps, lambda v: walks(steps=v))
 
     album = lambda **v: P.draw_report(**{"model": model(), "history": training.History(), "data": DATA, **v})  # noqa: E731
     yield from refuse_one("plotting.draw_report", "model", NO_MODELS, lambda v: album(model=v))
@@ -319,7 +330,7 @@ def model_picture_rows():
     yield from refuse_one(
         "plotting.save_picture",
         "figure",
-        wrong(ConfigError, "expected a figure", None, 3, "picture", X),
+        wrong(ConfigError, "expected a matplotlib figure", None, 3, "picture", X),
         lambda v: P.save_picture(v, place("a.png")),
     )
     yield from refuse_one("plotting.save_picture", "path", PATHS, lambda v: P.save_picture(figure(), v))
