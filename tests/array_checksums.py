@@ -1,4 +1,4 @@
-"""Arrays as the files of data sets hold them."""
+"""Checksums of arrays, as the data sets list them."""
 
 import hashlib
 
@@ -7,6 +7,6 @@ import numpy as np
 from scratchvae.datasets.checksums import ArrayChecksum
 
 
-def content_of(array):
+def checksum_of(array):
     digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
     return ArrayChecksum(array.dtype.name, array.shape, digest)

@@ -1,12 +1,12 @@
-"""An optimizer that cannot bear too high a rate."""
+"""An optimizer that diverges at too high a learning rate."""
 
 from math import nan
 
 from scratchvae.optim import SGD
 
 
-class Touchy(SGD):
-    """Makes a weight NaN in its update number `at`, if that has a learning rate above what is `bearable`."""
+class DivergingSGD(SGD):
+    """Makes a weight NaN in its update number `at`, if its learning rate is above `bearable`."""
 
     def __init__(self, lr, at, bearable):
         super().__init__(lr)

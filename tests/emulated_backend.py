@@ -45,7 +45,7 @@ class Module(fake_cupy.Module):
 EMULATED = Backend("emulated", Module, DeviceArray, np.empty, fake_cupy.Event, kernels=Module)
 
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler to make kernels with")
-EVERYWHERE = [
+ALL_BACKENDS = [
     "numpy",
     pytest.param("native", marks=needs_compiler),
     pytest.param(fake_cupy.FAKE_CUPY, id="fake_cupy"),
@@ -59,8 +59,8 @@ def covering(kinds, **rotating):
     Further arguments are lists of values, which are taken in turn. The full product would test the same code again.
     """
     kinds = list(kinds)
-    pairs, rows = [(kind, EVERYWHERE[0], ()) for kind in kinds], []
-    for k, backend in enumerate(EVERYWHERE[1:]):
+    pairs, rows = [(kind, ALL_BACKENDS[0], ()) for kind in kinds], []
+    for k, backend in enumerate(ALL_BACKENDS[1:]):
         pairs.append((kinds[-1 - 2 * k], backend.values[0], backend.marks))
     for k, (kind, backend, marks) in enumerate(pairs):
         values = [values[k % len(values)] for values in rotating.values()]

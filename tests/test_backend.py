@@ -7,8 +7,8 @@ import fake_cupy
 import numpy as np
 import pytest
 from fake_cupy import FAKE_CUPY, DeviceArray
-from steps import state_after
 from strategies import normal, uniform
+from trained_state import state_after
 
 import scratchvae as sv
 from scratchvae.backend import NUMPY, backend_of, get_backend, to_numpy

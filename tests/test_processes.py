@@ -9,8 +9,8 @@ import time
 
 import numpy as np
 import pytest
-from children import LIMIT, PYTHON, find_backend, go_on, in_child, train, use
-from emulated import COMPILER, needs_compiler
+from child_processes import LIMIT, PYTHON, find_backend, go_on, in_child, train, use
+from emulated_backend import COMPILER, needs_compiler
 from fake_cupy import FAKE_CUPY
 from strategies import uniform
 

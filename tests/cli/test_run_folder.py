@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from children import PYTHON
+from child_processes import PYTHON
 
 import scratchvae as sv
 from scratchvae.cli import main

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from contents import content_of
+from array_checksums import checksum_of
 from PIL import Image
 
 import scratchvae
@@ -317,7 +317,7 @@ def test_python_m_scratchvae_trains_from_a_shell_without_a_window_toolkit(folder
 def test_a_validation_part_is_watched_and_no_training_row_held_out(folder, monkeypatch, capsys, patience):
     rng = np.random.default_rng(0)
     bits = {part: rng.integers(0, 256, (n, 98), np.uint8) for part, n in (("train", 30), ("valid", 20), ("test", 10))}
-    monkeypatch.setattr(binarized_mnist, "PARTS", {part: content_of(array) for part, array in bits.items()})
+    monkeypatch.setattr(binarized_mnist, "PARTS", {part: checksum_of(array) for part, array in bits.items()})
     np.savez(binarized_mnist.FILE, **bits)
     fit, seen = Trainer.fit, []
     monkeypatch.setattr(

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from contents import content_of
+from array_checksums import checksum_of
 
 from scratchvae.datasets import binarized_mnist, load
 from scratchvae.errors import DataError
@@ -17,7 +17,7 @@ def bits():
 @pytest.fixture
 def folder(bits, tmp_path, monkeypatch):
     packed = {part: np.packbits(pixels, axis=1) for part, pixels in bits.items()}
-    monkeypatch.setattr(binarized_mnist, "PARTS", {part: content_of(array) for part, array in packed.items()})
+    monkeypatch.setattr(binarized_mnist, "PARTS", {part: checksum_of(array) for part, array in packed.items()})
     np.savez(tmp_path / binarized_mnist.FILE, **packed)
     return tmp_path
 

@@ -6,14 +6,14 @@ import zipfile
 
 import numpy as np
 import pytest
-from contents import content_of
+from array_checksums import checksum_of
 
 from scratchvae.datasets.checksums import check_digest, read_contents
 from scratchvae.errors import DataError
 
 A = np.random.default_rng(0).integers(0, 256, (30, 8), np.uint8)
 B = np.random.default_rng(1).integers(0, 256, (30, 8), np.uint8)
-PAIR = {"a": content_of(A), "b": content_of(B)}
+PAIR = {"a": checksum_of(A), "b": checksum_of(B)}
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_arrays_come_in_the_order_asked_for_however_they_were_saved(tmp_path, sa
 
 
 def test_the_array_of_a_npy_file_has_no_name(single):
-    (array,) = read_contents(single, {"": content_of(A)})
+    (array,) = read_contents(single, {"": checksum_of(A)})
     assert np.array_equal(array, A)
 
 
@@ -53,10 +53,10 @@ def test_every_kind_of_array_is_held_to_its_bits(tmp_path, dtype):
     array = A.astype(dtype)
     path = tmp_path / "array.npy"
     np.save(path, array)
-    read_contents(path, {"": content_of(array)})
+    read_contents(path, {"": checksum_of(array)})
     array[17, 3] = not array[17, 3]
     np.save(path, array)
-    assert_refused(path, {"": content_of(A.astype(dtype))}, "SHA-256", "damaged, or another file")
+    assert_refused(path, {"": checksum_of(A.astype(dtype))}, "SHA-256", "damaged, or another file")
 
 
 def test_members_that_were_swapped_are_refused_by_name(tmp_path):
@@ -83,13 +83,13 @@ def test_the_second_member_is_held_too(tmp_path):
 )
 def test_another_shape_or_type_is_refused_with_what_was_expected(tmp_path, array, words):
     np.save(tmp_path / "a.npy", array)
-    assert_refused(tmp_path / "a.npy", {"": content_of(A)}, words, "expected uint8 of shape (30, 8)", "another file")
+    assert_refused(tmp_path / "a.npy", {"": checksum_of(A)}, words, "expected uint8 of shape (30, 8)", "another file")
 
 
 def test_an_archive_of_other_arrays_is_refused_with_their_names(tmp_path, single):
     np.savez(tmp_path / "other.npz", b=B, c=A)
     assert_refused(tmp_path / "other.npz", PAIR, "holds the arrays b, c; expected the arrays a, b")
-    assert_refused(tmp_path / "other.npz", {"": content_of(A)}, "expected one array without a name")
+    assert_refused(tmp_path / "other.npz", {"": checksum_of(A)}, "expected one array without a name")
     assert_refused(single, PAIR, "holds one array without a name (.npy); expected the arrays a, b")
     with zipfile.ZipFile(tmp_path / "none.npz", "w"):
         pass
@@ -101,13 +101,13 @@ def test_an_archive_of_other_arrays_is_refused_with_their_names(tmp_path, single
 def test_a_truncated_file_is_refused(request, kind, part):
     path = request.getfixturevalue(kind)
     path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
-    assert_refused(path, PAIR if kind == "pair" else {"": content_of(A)}, "fetch it anew")
+    assert_refused(path, PAIR if kind == "pair" else {"": checksum_of(A)}, "fetch it anew")
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"1,2,3\n4,5,6\n"])
 def test_what_is_no_file_of_arrays_is_refused(single, content):
     single.write_bytes(content)
-    assert_refused(single, {"": content_of(A)}, "neither a .npy nor an .npz file")
+    assert_refused(single, {"": checksum_of(A)}, "neither a .npy nor an .npz file")
 
 
 class Bomb:
@@ -124,13 +124,13 @@ def test_nothing_is_unpickled(tmp_path):
     np.savez(tmp_path / "pair.npz", a=objects, b=objects)
     np.save(tmp_path / "single.npy", objects)
     (tmp_path / "bare.npy").write_bytes(pickle.dumps(bomb))
-    for path, contents in (("pair.npz", PAIR), ("single.npy", {"": content_of(A)}), ("bare.npy", {"": content_of(A)})):
+    for path, contents in (("pair.npz", PAIR), ("single.npy", {"": checksum_of(A)}), ("bare.npy", {"": checksum_of(A)})):
         assert_refused(tmp_path / path, contents)
     assert not (tmp_path / "boom").exists()
 
 
 def test_a_digest_is_of_all_the_bytes():
-    sha256 = content_of(A).sha256
+    sha256 = checksum_of(A).sha256
     check_digest("here", A.tobytes(), sha256)
     with pytest.raises(DataError, match=f"here.*expected {sha256[:8]}"):
         check_digest("here", A.tobytes()[:-1], sha256)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from contents import content_of
+from array_checksums import checksum_of
 
 from scratchvae.datasets import faces, load
 from scratchvae.errors import DataError
@@ -15,7 +15,7 @@ def pixels(*shape):
 @pytest.fixture
 def frey(tmp_path, monkeypatch):
     film = pixels(1610, 28, 20)
-    monkeypatch.setattr(faces, "FREY_FACES", content_of(film))
+    monkeypatch.setattr(faces, "FREY_FACES", checksum_of(film))
     np.save(tmp_path / "frey_faces.npy", film)
     return film
 
@@ -23,7 +23,7 @@ def frey(tmp_path, monkeypatch):
 @pytest.fixture
 def olivetti(tmp_path, monkeypatch):
     pictures = pixels(400, 64, 64)
-    monkeypatch.setattr(faces, "OLIVETTI", content_of(pictures))
+    monkeypatch.setattr(faces, "OLIVETTI", checksum_of(pictures))
     np.save(tmp_path / "olivetti_faces.npy", pictures)
     return pictures
 

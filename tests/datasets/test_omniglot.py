@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from contents import content_of
+from array_checksums import checksum_of
 from hypothesis import given
 from strategies import seeds, uniform
 
@@ -16,7 +16,7 @@ def papers(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     papers = {part: rng.random((n, 20, 105, 105)) < 0.9 for part, n in (("background", 3), ("evaluation", 2))}
     for part, paper in papers.items():
-        monkeypatch.setattr(omniglot, part.upper(), content_of(paper))
+        monkeypatch.setattr(omniglot, part.upper(), checksum_of(paper))
         np.savez(tmp_path / f"images_{part}.npz", images=paper, labels=np.zeros(len(paper)))
     return papers
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from children import PYTHON
+from child_processes import PYTHON
 
 from scratchvae.disk import lock, locked
 from scratchvae.errors import FileError, LockedError, UnlockedWarning

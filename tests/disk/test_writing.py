@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from children import PYTHON
+from child_processes import PYTHON
 
 from scratchvae.disk import atomic_write, check_writable, writing
 from scratchvae.errors import FileError

@@ -2,10 +2,10 @@
 GPU (`pytest -m gpu`); and what `fused` makes of a part.
 """
 
-import emulated
+import emulated_backend
 import numpy as np
 import pytest
-from emulated import EMULATED
+from emulated_backend import EMULATED
 from fake_cupy import FAKE_CUPY
 from hypothesis import given
 from strategies import batches, normal, seeds, uniform, widths
@@ -72,7 +72,7 @@ def arrays(elsewhere, seed, count, *shape, dtype):
 def elsewhere(request):
     if request.param == "cupy":
         return request.getfixturevalue("gpu")
-    if emulated.COMPILER is None:
+    if emulated_backend.COMPILER is None:
         pytest.skip("no C++ compiler to run the kernels with")
     return EMULATED if request.param == "emulated" else sv.get_backend("native")
 

@@ -1,4 +1,4 @@
-"""Cases that hypothesis makes: headers of all kinds, with checksums and digests that are right."""
+"""Cases that hypothesis generates: headers of all kinds, with correct checksums and digests."""
 
 import gzip
 import hashlib
@@ -181,7 +181,7 @@ def settings_files(draw: Any) -> bytes:
     return json.dumps({"command": held} if draw(st.booleans()) else held).encode()
 
 
-def made(name: str, whole: list[Case]) -> st.SearchStrategy[tuple[int, Case]]:
+def generated(name: str, whole: list[Case]) -> st.SearchStrategy[tuple[int, Case]]:
     """Which of the whole cases, and the files of it that are made."""
     k = st.integers(0, len(whole) - 1)
     if name in ("model", "old model", "encoder", "checkpoint"):

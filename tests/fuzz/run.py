@@ -75,9 +75,9 @@ def read_shard(name: str, seed: int, first: int, count: int, keep: Path) -> dict
     """Damage and read `count` files from the first-th; what came of them."""
     import hypothesis
     from cases import damaged
+    from generated import generated
     from hypothesis import HealthCheck, Phase
     from judge import SECONDS, Bench, memory_is_limited
-    from made import made
     from readers import READERS
 
     warnings.simplefilter("error")
@@ -115,7 +115,7 @@ def read_shard(name: str, seed: int, first: int, count: int, keep: Path) -> dict
             max_examples=max(1, by_hypothesis), database=None, deadline=None, phases=[Phase.generate],
             suppress_health_check=list(HealthCheck)
         )  # fmt: skip
-        @hypothesis.given(made(name, bench.cases))
+        @hypothesis.given(generated(name, bench.cases))
         def judge_made(case: tuple[int, dict[str, bytes]]) -> None:
             judge(*case, f"made-{first}-{next(numbers)}", True)
 

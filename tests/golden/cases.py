@@ -22,7 +22,7 @@ from itertools import cycle
 from pathlib import Path
 
 import numpy as np
-from diverging_sgd import Touchy
+from diverging_sgd import DivergingSGD
 
 import scratchvae as sv
 from scratchvae.errors import BackendError, DivergedError, DivergenceWarning
@@ -139,8 +139,8 @@ def told_of_history(history, prefix=""):
     if history.validation[:1] != [None]:
         numbers["validation"] = history.validation
     told = {f"{prefix}history: {name}": np.array(number, float) for name, number in numbers.items()}
-    for name in ("stopped", "best_epoch", "halvings"):
-        told[f"{prefix}history: {name}"] = getattr(history, name)
+    summary = {"stopped": history.stopped, "best_epoch": history.best_epoch, "halvings": history.lr_halvings}
+    told |= {f"{prefix}history: {name}": value for name, value in summary.items()}
     return told
 
 
@@ -393,7 +393,7 @@ def same(told, other):
 def retried(*of, at, bearable, epochs=3, how=None, **settings):
     """Training that goes back when its update `at` has made a weight NaN, for its rate was not bearable."""
     it = Study(*of, **settings)
-    trainer = it.trainer(partial(Touchy, 0.1, at, bearable))
+    trainer = it.trainer(partial(DivergingSGD, 0.1, at, bearable))
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always", DivergenceWarning)
         told = told_of_history(it.fit(trainer, epochs, retries=5, **(how or {})))

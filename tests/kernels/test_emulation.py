@@ -1,18 +1,18 @@
 """How many launches a step takes, and whether it waits; and that the machine this is counted on is strict."""
 
-import emulated
+import emulated_backend
 import fake_cupy
 import numpy as np
 import pytest
-from emulated import EMULATED
+from emulated_backend import EMULATED
 from fake_cupy import FAKE_CUPY, DeviceArray
-from steps import state_after
 from strategies import uniform
+from trained_state import state_after
 
 import scratchvae as sv
 from scratchvae.backend import to_numpy
 
-pytestmark = pytest.mark.skipif(emulated.COMPILER is None, reason="no C++ compiler to run the kernels with")
+pytestmark = pytest.mark.skipif(emulated_backend.COMPILER is None, reason="no C++ compiler to run the kernels with")
 
 
 # What a step of training adds to forward, backward and update are the sums of the epoch: those of the objective's terms
@@ -69,7 +69,7 @@ def test_what_is_fused_is_one_launch_where_its_plain_class_takes_several():
 
 
 def test_the_emulation_refuses_what_a_device_refuses():
-    kernel = emulated.ElementwiseKernel("T x, T k", "T y", "y = k * x", "scratchvae_test")
+    kernel = emulated_backend.ElementwiseKernel("T x, T k", "T y", "y = k * x", "scratchvae_test")
     x, y = EMULATED.upload(np.ones(3)), EMULATED.upload(np.zeros(3))
     kernel(x, 2.0, y)
     assert to_numpy(y).tolist() == [2, 2, 2]

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from fake_cupy import FAKE_CUPY
-from steps import state_after
 from strategies import normal, uniform
+from trained_state import state_after
 
 import scratchvae as sv
 from scratchvae.backend import to_numpy

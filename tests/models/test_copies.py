@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from emulated import needs_compiler
+from emulated_backend import needs_compiler
 from fake_cupy import FAKE_CUPY
 from strategies import uniform
 

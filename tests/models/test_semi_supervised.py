@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from steps import state_after
 from strategies import normal, uniform
+from trained_state import state_after
 
 import scratchvae as sv
 from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError

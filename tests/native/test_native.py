@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from emulated import needs_compiler
+from emulated_backend import needs_compiler
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import normal, seeds, uniform

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from importlib import import_module
 
-from moments import FULL, Moments
+from disk_full_scenarios import FULL, DiskFullScenarios
 
 import scratchvae as sv
 from scratchvae.errors import FileError
@@ -16,7 +16,7 @@ KEPT = ["--checkpoint", "--every", "4", "--no-pictures"]
 CHECKPOINT, OUTPUTS = 80_000, 200_000  # bytes of one and of all, about
 
 
-class MoreMoments(Moments):
+class CommandScenarios(DiskFullScenarios):
     """Those of `fit`, and those of the command line."""
 
     def command(self):

@@ -4,7 +4,7 @@ import traceback
 from collections import Counter
 from contextlib import contextmanager
 
-from endured import BATCH, EVERY, KEEP, content, differences, fit, outcome, updates_of
+from resumable_run import BATCH, EVERY, KEEP, content, differences, fit, outcome, updates_of
 from small_disk import PAGE, no_file_longer_than, set_limit
 
 from scratchvae.errors import FileError
@@ -36,7 +36,7 @@ def at_update(number, happen):
         Trainer._train_step = step
 
 
-class Moments:
+class DiskFullScenarios:
     """Moments at which the disk runs full while `fit` runs in this process, by the way that it comes about."""
 
     def __init__(self, disk, rows, rng):

@@ -25,8 +25,8 @@ import sys
 import time
 from importlib.util import find_spec
 
-from commanded import MoreMoments
-from endured import real_rows
+from command_scenarios import CommandScenarios
+from resumable_run import real_rows
 from small_disk import INODES, in_a_room_of_its_own, small_disk
 
 WAYS = {"room": 0.3, "growing": 0.15, "inodes": 0.15, "limit": 0.15, "command": 0.15, "outputs": 0.1}
@@ -49,7 +49,7 @@ def main(words=None):
     name, *rows = real_rows(args.rows)
     options = f"size={16 if name == 'mnist' else 4}m,nr_inodes={INODES}"
     with small_disk(args.mounts, options) as disk:
-        moments = MoreMoments(disk, rows, rng)
+        moments = CommandScenarios(disk, rows, rng)
         kind = f"a tmpfs of {options}" if args.mounts else "no tmpfs can be mounted: RLIMIT_FSIZE alone"
         print(f"{name}, {moments.updates} updates, checkpoints of {moments.size} bytes; {kind}; seed {args.seed}")
         ways = WAYS if args.mounts else {"limit": 1.0}

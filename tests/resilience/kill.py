@@ -35,9 +35,9 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from endured import content, differences, real_rows, save_rows, updates_of
-from launched import Launch, Reference
-from watched import BEGIN, LETTERS, WRITING
+from resumable_run import content, differences, real_rows, save_rows, updates_of
+from train_and_report import BEGIN, LETTERS, WRITING
+from training_process import Reference, TrainingProcess
 
 from scratchvae.disk.writing import STALE
 from scratchvae.errors import ScratchVAEError
@@ -64,14 +64,14 @@ class Journey:
         while self.died.total() < self.kills and len(self.faults) < 3:
             way = self.rng.choices(list(WAYS), WAYS.values())[0]
             try:
-                launch = self._launch(way)
-                finished = launch.wait() is not None
+                process = self._launch(way)
+                finished = process.wait() is not None
                 if finished:  # it came to its end before
-                    self._compare(self.path, launch.result)
+                    self._compare(self.path, process.result)
                     self._begin()
                     continue
-                self.died[way, launch.at] += 1
-                self._look(launch)
+                self.died[way, process.at] += 1
+                self._look(process)
                 self._resume_a_copy()
             except Exception as error:
                 self.died[way, "?"] += 1
@@ -90,13 +90,15 @@ class Journey:
         if way == "any":
             start_up = self.reference.start_up
             rest = left * (self.reference.seconds - start_up)
-            return Launch(*start).kill_after(self.rng.uniform(0, start_up + rest))
+            return TrainingProcess(*start).kill_after(self.rng.uniform(0, start_up + rest))
         letters = [letter for letter in LETTERS if self._comes(letter)]
         letter = self.rng.choices(letters, [3 if letter in WRITING else 1 for letter in letters])[0]
         count = self.rng.randint(1, max(1, int(left * self.reference.counts[letter])))
         if way == "aimed":
-            return Launch(*start).kill_at(letter, count, self.rng.uniform(0, self.reference.lasts.get(letter, 0.002)))
-        return Launch(*start, "--die", f"{letter}:{count}")
+            return TrainingProcess(*start).kill_at(
+                letter, count, self.rng.uniform(0, self.reference.lasts.get(letter, 0.002))
+            )
+        return TrainingProcess(*start, "--die", f"{letter}:{count}")
 
     def _comes(self, letter):
         """Whether a process of this run tells that letter."""
@@ -106,13 +108,13 @@ class Journey:
             return (letter == "c") == self.without_links
         return letter != BEGIN
 
-    def _look(self, launch):
+    def _look(self, process):
         """Whether what a killed process left is as it may be."""
         names = {file.name for file in self.folder.iterdir()}
         parts = {name for name in names if PART.fullmatch(name)}
         if odd := names - parts - CHECKPOINTS - {LOCK}:
-            self._fault(f"left {', '.join(sorted(odd))} after {launch.told[-20:]}")
-        if "w" in launch.told and (stale := {name for name in self.left & parts if not name.startswith(".run.1.")}):
+            self._fault(f"left {', '.join(sorted(odd))} after {process.told[-20:]}")
+        if "w" in process.told and (stale := {name for name in self.left & parts if not name.startswith(".run.1.")}):
             self._fault(f"the next writing did not clear away {', '.join(sorted(stale))}")
         for name in sorted(names & CHECKPOINTS):
             self.seen["files read"] += 1
@@ -120,7 +122,7 @@ class Journey:
                 content(self.folder / name)
             except ScratchVAEError as error:
                 self.seen["unreadable"] += 1
-                self._fault(f"died at {launch.at!r}: {error}")
+                self._fault(f"died at {process.at!r}: {error}")
         newest = updates_of(self.path) if self.path.exists() else -1
         if newest < self.newest:
             self._fault(f"the newest checkpoint was at update {self.newest}, and is at {newest}")
@@ -136,8 +138,8 @@ class Journey:
         copy = self.folder.with_name(f"{self.folder.name}-copy")
         shutil.copytree(self.folder, copy)
         try:
-            launch = Launch(copy / "run.npz", self.reference.rows, *self.options)
-            result = launch.wait()
+            process = TrainingProcess(copy / "run.npz", self.reference.rows, *self.options)
+            result = process.wait()
             if result is None:
                 self._fault("a resumed run was not over in time")
             elif self._compare(copy / "run.npz", result):

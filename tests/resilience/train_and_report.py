@@ -1,6 +1,6 @@
 """A process that trains and tells, by a letter on standard output, what it is about to do; in the end, its result.
 
-    python watched.py CHECKPOINT ROWS [--die LETTER:N] [--every STEPS] [--without-links]
+    python train_and_report.py CHECKPOINT ROWS [--die LETTER:N] [--every STEPS] [--without-links]
 
 The letter is written before the work is done, so that the last one tells what a killed process was at. With --die it
 kills itself when it comes to a letter for the Nth time, and so between the system call before and the one after; with
@@ -14,7 +14,7 @@ import signal
 import stat
 from pathlib import Path
 
-from endured import EVERY, KEEP, fit, load_rows, outcome
+from resumable_run import EVERY, KEEP, fit, load_rows, outcome
 
 from scratchvae.disk import rotation
 from scratchvae.io import archive

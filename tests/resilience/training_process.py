@@ -11,17 +11,17 @@ from collections import Counter
 from pathlib import Path
 from statistics import median
 
-from endured import content, differences
-from watched import BEGIN
+from resumable_run import content, differences
+from train_and_report import BEGIN
 
 LIMIT = 300  # seconds, of a machine that is busy with other work
 
 
-class Launch:
+class TrainingProcess:
     """A process that trains, what it told, and when."""
 
     def __init__(self, path, rows, *options):
-        command = [sys.executable, str(Path(__file__).with_name("watched.py")), str(path), str(rows), *options]
+        command = [sys.executable, str(Path(__file__).with_name("train_and_report.py")), str(path), str(rows), *options]
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - it outlives this call
         self.began = time.perf_counter()
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.errors, bufsize=0)
@@ -81,14 +81,14 @@ class Reference:
 
     def __init__(self, folder, rows):
         self.rows = rows
-        self.launches = [Launch(folder / f"whole{number}" / "run.npz", rows) for number in range(2)]
-        for launch in self.launches:
-            launch.wait()
+        self.launches = [TrainingProcess(folder / f"whole{number}" / "run.npz", rows) for number in range(2)]
+        for process in self.launches:
+            process.wait()
         one, other = self.launches
         if one.result is None or differences(one.result, other.result):
             sys.exit("training gives other bits each time, killed or not: there is nothing to compare with")
         self.result, self.content = one.result, content(folder / "whole0" / "run.npz")
-        self.seconds = median(launch.seconds for launch in self.launches)
+        self.seconds = median(process.seconds for process in self.launches)
         self.counts = Counter(BEGIN + one.told)
         self.updates = self.counts["t"]
         self.start_up = one.times[one.told.index("t")]

@@ -6,7 +6,7 @@ from math import inf, isfinite, isnan, nan
 
 import numpy as np
 import pytest
-from emulated import EVERYWHERE, covering
+from emulated_backend import ALL_BACKENDS, covering
 from strategies import normal, uniform
 
 import scratchvae as sv
@@ -57,7 +57,7 @@ KINDS = {
     "own prior": lambda **more: sv.VAE(D, Z, (4,), prior=Shifted(Z), **more),
 }
 LIKELIHOODS = ("bernoulli", "continuous_bernoulli", "gaussian", "gaussian_learned", "gaussian_heteroscedastic")
-BACKENDS = pytest.mark.parametrize("backend", EVERYWHERE)
+BACKENDS = pytest.mark.parametrize("backend", ALL_BACKENDS)
 EACH_KIND = pytest.mark.parametrize("kind", KINDS)
 
 

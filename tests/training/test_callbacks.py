@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from diverging_sgd import Touchy
+from diverging_sgd import DivergingSGD
 from strategies import uniform
 
 import scratchvae as sv
@@ -926,20 +926,20 @@ def test_the_next_fit_goes_on_with_the_reduced_rate():
 
 def test_it_goes_together_with_retries(tmp_path):
     def trained(**how):
-        trainer = trainer_of(lr=None, optimizer=Touchy(0.5, 8, 0.3))
+        trainer = trainer_of(lr=None, optimizer=DivergingSGD(0.5, 8, 0.3))
         return fitted(
             ReduceLROnPlateau(0.5, 1, min_delta=1e3), Kill(how.pop("at", None)), trainer=trainer, retries=3, **how
         )
 
     with pytest.warns(DivergenceWarning):
         whole = trained()
-    assert (whole.history.halvings, whole.optimizer.schedule(0)) == (1, 0.5 / 2 / 4)
+    assert (whole.history.lr_halvings, whole.optimizer.schedule(0)) == (1, 0.5 / 2 / 4)
     kept = {"checkpoint": tmp_path / "run.npz", "every": 1}
     with pytest.warns(DivergenceWarning), pytest.raises(Killed):
         trained(at=12, **kept)
     again = trained(**kept, resume=True)
     assert_same(whole, again)
-    assert again.history.halvings == 1
+    assert again.history.lr_halvings == 1
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from diverging_sgd import Touchy
+from diverging_sgd import DivergingSGD
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import examples, seeds, uniform
@@ -336,7 +336,7 @@ def test_when_training_diverges_the_checkpoint_is_from_before(tmp_path):
     path = tmp_path / "run.npz"
 
     def trainer():
-        return sv.Trainer(model_of(sv.VAE), optimizer=Touchy(0.1, at=8, bearable=0.01), batch_size=8)
+        return sv.Trainer(model_of(sv.VAE), optimizer=DivergingSGD(0.1, at=8, bearable=0.01), batch_size=8)
 
     first = trainer()
     with pytest.raises(DivergedError, match="go on from it with resume=True and retries=5") as error:

@@ -5,8 +5,8 @@ from math import inf, nan
 import fake_cupy
 import numpy as np
 import pytest
-from diverging_sgd import Touchy
-from emulated import EVERYWHERE
+from diverging_sgd import DivergingSGD
+from emulated_backend import ALL_BACKENDS
 from strategies import normal, uniform
 
 import scratchvae as sv
@@ -27,7 +27,7 @@ ROWS = uniform(0, 40, 6).astype("float32")  # five steps an epoch
 # --- what is looked at, and when
 
 
-@pytest.fixture(params=EVERYWHERE)
+@pytest.fixture(params=ALL_BACKENDS)
 def trainer(request):
     return warm_trainer(request.param)
 
@@ -149,7 +149,7 @@ def test_how_often_it_looks_changes_no_bit(every):
 
 @pytest.mark.parametrize("every", [1, 2, 128])
 def test_however_seldom_it_looks_the_step_is_found(every):
-    trainer = trainer_of(Touchy(0.5, 8, 0.0))
+    trainer = trainer_of(DivergingSGD(0.5, 8, 0.0))
     with pytest.raises(DivergedError, match="step 8, epoch 2"):
         trainer.fit(ROWS, 3, callbacks=[FiniteCheck(every=every)])
     assert trainer.optimizer.t == 7 and np.isfinite(trainer.model.theta).all()
@@ -184,7 +184,7 @@ def trainer_of(optimizer, **more):
 
 def trained(at, bearable, epochs=3, retries=5, **more):
     """A trainer whose update number `at` goes wrong above that rate, of 0.5; and what was warned of."""
-    trainer = trainer_of(Touchy(0.5, at, bearable))
+    trainer = trainer_of(DivergingSGD(0.5, at, bearable))
     with pytest.warns(DivergenceWarning) as warned:
         trainer.fit(ROWS, epochs, retries=retries, **more)
     assert all(each.filename == __file__ for each in warned)
@@ -198,7 +198,7 @@ def falling(*rates):
 
 def test_it_goes_back_to_where_the_epoch_began_and_on_with_half_the_rate():
     trainer, told = trained(at=8, bearable=0.3)
-    assert len(told) == trainer.history.halvings == 1
+    assert len(told) == trainer.history.lr_halvings == 1
     assert "in step 8, epoch 2" in told[0]
     assert "Went back to epoch 2, after update 5, with a learning rate of 0.5 times" in told[0]
     plain = trainer_of(falling(0.5, 0.25, 0.25))
@@ -220,7 +220,7 @@ def test_it_goes_back_to_where_the_epoch_began_and_on_with_half_the_rate():
 )
 def test_when_that_does_not_help_it_goes_back_one_epoch_more(bearable, back_to, rates):
     trainer, told = trained(at=12, bearable=bearable)
-    assert len(told) == trainer.history.halvings == len(back_to)
+    assert len(told) == trainer.history.lr_halvings == len(back_to)
     for epoch, line in zip(back_to, told, strict=True):
         assert f"Went back to epoch {epoch}, after update {5 * (epoch - 1)}" in line
     plain = trainer_of(falling(*rates))
@@ -238,24 +238,24 @@ def test_in_the_first_epoch_it_goes_back_to_the_beginning_each_time():
 
 
 def test_it_gives_up_after_so_many_retries_and_is_as_it_was_before_the_step():
-    trainer = trainer_of(Touchy(0.5, 8, 0.0))
+    trainer = trainer_of(DivergingSGD(0.5, 8, 0.0))
     with pytest.warns(DivergenceWarning) as warned, pytest.raises(DivergedError, match="step 8, epoch 2"):
         trainer.fit(ROWS, 4, retries=3)
-    assert len(warned) == trainer.history.halvings == 3
+    assert len(warned) == trainer.history.lr_halvings == 3
     assert trainer.optimizer.t == 7 and np.isfinite(trainer.model.theta).all()
 
 
 def test_the_next_fit_goes_on_with_the_rate_that_was_borne_and_counts_anew():
     trainer, _ = trained(at=8, bearable=0.3)
     trainer.fit(ROWS, 1)
-    assert trainer.history.halvings == 0 and trainer.optimizer.schedule(20) == 0.25
+    assert trainer.history.lr_halvings == 0 and trainer.optimizer.schedule(20) == 0.25
 
 
 def test_a_callback_does_what_the_argument_does():
     trainer, _ = trained(at=8, bearable=0.3)
     again, _ = trained(at=8, bearable=0.3, retries=0, callbacks=[FiniteCheck(retries=5)])
     assert np.array_equal(trainer.model.theta, again.model.theta)
-    assert again.history.halvings == 1
+    assert again.history.lr_halvings == 1
 
 
 def test_two_of_them_go_together():
@@ -263,7 +263,7 @@ def test_two_of_them_go_together():
     again, _ = trained(
         at=8, bearable=0.3, retries=0, callbacks=[FiniteCheck(every=1000), FiniteCheck(retries=3, every=1)]
     )
-    assert again.history.halvings == 1 and again.history.stopped == "finished"
+    assert again.history.lr_halvings == 1 and again.history.stopped == "finished"
     assert np.array_equal(trainer.model.theta, again.model.theta)
 
 
@@ -274,7 +274,7 @@ def test_a_validation_loss_that_is_not_finite_is_found_and_gone_back_from():
     far = np.full((4, 6), 1e30)  # finite, and so large that its square is not
     with pytest.warns(DivergenceWarning) as warned, pytest.raises(DivergedError, match="likelihood") as raised:
         trainer.fit(ROWS, 3, validation=far, retries=2)
-    assert (raised.value.step, raised.value.epoch, trainer.history.halvings) == (None, 1, 2)
+    assert (raised.value.step, raised.value.epoch, trainer.history.lr_halvings) == (None, 1, 2)
     assert len(warned) == 2 and all("Went back to epoch 1, after update 0" in str(each.message) for each in warned)
     assert (trainer.optimizer.t, trainer.history.epochs, trainer.history.stopped) == (0, [], "diverged")
 
@@ -321,7 +321,7 @@ def test_a_halved_rate_is_kept_in_the_checkpoint(tmp_path):
         return 1.0
 
     def go(**more):
-        trainer = trainer_of(Touchy(0.5, 8, 0.3), kl_weight=weight)
+        trainer = trainer_of(DivergingSGD(0.5, 8, 0.3), kl_weight=weight)
         trainer.fit(ROWS, 4, retries=5, **more)
         return trainer
 
@@ -334,4 +334,4 @@ def test_a_halved_rate_is_kept_in_the_checkpoint(tmp_path):
     again = go(**kept, resume=True)  # with no warning: it need not find out anew
     assert np.array_equal(again.model.theta, whole.model.theta)
     assert again.optimizer.schedule(7) == whole.optimizer.schedule(7) == 0.25
-    assert again.history.halvings == 1
+    assert again.history.lr_halvings == 1

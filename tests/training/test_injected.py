@@ -4,7 +4,7 @@ from math import inf, nan
 
 import numpy as np
 import pytest
-from emulated import EVERYWHERE, covering, needs_compiler
+from emulated_backend import ALL_BACKENDS, covering, needs_compiler
 from strategies import uniform
 
 import scratchvae as sv
@@ -106,7 +106,7 @@ def test_a_number_of_the_data_is_found_in_the_step_that_meets_it_by_row_and_colu
             assert error.epoch == 2
 
 
-@pytest.mark.parametrize("backend", EVERYWHERE)
+@pytest.mark.parametrize("backend", ALL_BACKENDS)
 def test_an_update_that_overflows_is_found_in_its_step(backend):
     model = sv.VAE(D, 2, (4,), backend=backend)
     trainer = sv.Trainer(model, lr=lambda t: 1e39 if t == 6 else 1e-3, batch_size=BATCH)

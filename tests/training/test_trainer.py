@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from emulated import needs_compiler
+from emulated_backend import needs_compiler
 from strategies import uniform
 
 import scratchvae as sv
