@@ -1,11 +1,11 @@
 # %% [markdown]
-# # Does it work on this GPU, and how fast?
-# About six minutes on a machine with a CUDA device and CuPy; PyTorch and JAX are timed beside it where they are
-# installed. Each check is a process with a limit of its own, so that one that hangs or crashes takes no other with it.
-# Those that measure no time run side by side, those that do run alone.
+# # Results and speed on a GPU
+# Five to six minutes on a machine with a CUDA device and CuPy. PyTorch and JAX are timed too, if they are installed.
+# Each check is a process with its own time limit, so a check that hangs or crashes does not affect the others. Checks
+# that measure time run alone; the others run at the same time.
 #
-#     python demos/gpu_check.py                          all checks, then a table
-#     python demos/gpu_check.py --json gpu.json          and everything that was found, as JSON
+#     python demos/gpu_check.py                          all checks, with a table
+#     python demos/gpu_check.py --json gpu.json          also write all results as JSON
 #     python demos/gpu_check.py --only gradient graph    some of them
 
 # %%
@@ -41,14 +41,13 @@ EPS = np.random.default_rng(1).standard_normal((4096, 20), np.float32)
 
 
 # %% [markdown]
-# ## What is right
-# Each check returns what it found, as JSON can hold it: `ok` says whether that is right, `summary` is its row of the
-# table.
+# ## Correctness
+# Each check returns its results as JSON values: `ok` is True if they are right, `summary` is the text of its table row.
 
 
 # %%
 def device():
-    """The card, the versions, and whether CuPy is imported without a warning."""
+    """The card and the versions; CuPy must be imported without a warning."""
     backend = sv.get_backend("cupy")
     cupy = backend.xp
     properties = cupy.cuda.runtime.getDeviceProperties(0)
@@ -70,7 +69,7 @@ def device():
 
 
 def tests():
-    """The tests marked gpu; none may be skipped."""
+    """The tests marked gpu; a skipped test is an error."""
     command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "--durations=10", "-p", "no:cacheprovider"]
     environment = {**os.environ, "SCRATCHVAE_REQUIRE_GPU": "1", "CI": "1"}
     run = subprocess.run(
@@ -83,7 +82,7 @@ def tests():
 
 
 def gradient():
-    """The gradient in float32 on the GPU against float64 on the CPU: rounding alone, so about 1e-6; TF32 shows 3e-4."""
+    """The float32 gradient on the GPU against float64 on the CPU: about 1e-6 from rounding; with TF32, 3e-4."""
     found = {}
     for batch in (128, 2048):
         gradients = []
@@ -98,7 +97,7 @@ def gradient():
 
 
 def same_bits():
-    """An epoch twice as it is and once with each launch waited for: a race would give other bits."""
+    """The same epoch twice as usual and once waiting for each launch: a race would change the bits."""
     code = "import gpu_check; print(gpu_check.weights_after_an_epoch())"
     hashes = []
     for blocking in ("", "", "1"):
@@ -117,7 +116,7 @@ def weights_after_an_epoch():
 
 
 def copies():
-    """Host arrays that change, and buffers that die, while the GPU is still busy with what came before."""
+    """Host arrays that change, and buffers that are freed, while the GPU is still busy with earlier work."""
     backend = sv.get_backend("cupy")
     cupy = backend.xp
     big = cupy.ones((8192, 8192), np.float32)
@@ -147,7 +146,7 @@ def copies():
     keep_busy()
     room.set(stage)
     stage[...] = 2
-    unguarded = bool((room == 1).all())  # what happens without any wait: here the race is real if this is False
+    unguarded = bool((room == 1).all())  # without any wait; False shows that the race is real
     kept = f"{overwritten + died} of 2 uploads kept"
     race = "kept too, so this shows little" if unguarded else "lost, so the danger is real"
     return {
@@ -176,7 +175,7 @@ def digits():
 
 
 def failures():
-    """Out of memory, then again; and a forked child, which is refused the GPU."""
+    """Training continues after an out-of-memory error; a forked child gets an error."""
     found = {}
     vae = sv.VAE(backend="cupy")
     pool = vae.backend.xp.get_default_memory_pool()
@@ -213,7 +212,7 @@ def run_forked(vae):
 
 
 def memcheck():
-    """Three steps under NVIDIA's compute-sanitizer: no access outside an array."""
+    """Three steps under NVIDIA's compute-sanitizer, which reports any access outside an array."""
     code = "import gpu_check; gpu_check.three_steps()"
     command = ["compute-sanitizer", "--error-exitcode", "9", sys.executable, "-c", code]
     try:
@@ -236,14 +235,14 @@ def three_steps():
 
 
 # %% [markdown]
-# ## What it costs
-# Host time is what Python takes to put a step in the queue; step time is what passes between two events on the GPU,
-# many steps apart, when nothing waits.
+# ## Speed
+# The host time is the time that Python takes to queue a step. The step time is measured between two events on the GPU,
+# many steps apart, without waiting.
 
 
 # %%
 class Steps:
-    """Steps of a trainer on one batch that is on the GPU, with noise drawn and uploaded as `fit` does."""
+    """Training steps on one batch on the GPU, with noise drawn and uploaded as in `fit`."""
 
     def __init__(self, kind=sv.VAE, batch=128, **settings):
         self.model = kind(backend="cupy", **settings)
@@ -290,7 +289,7 @@ class Steps:
 
 
 def step_times():
-    """Microseconds a step of the reference network, by batch, and of `fit`."""
+    """Microseconds per step of the reference network, for several batch sizes, and of `fit`."""
     found = {}
     for batch in (128, 512, 2048):
         steps = Steps(batch=batch)
@@ -314,7 +313,7 @@ def step_times():
 
 
 def variants():
-    """Microseconds a step at batch 128: each activation, each likelihood, each model without labels."""
+    """Microseconds per step at batch 128, for each activation, each likelihood and each model without labels."""
     found = {}
     cases = {f"activation {name}": (sv.VAE, {"activation": name}) for name in ACTIVATIONS}
     cases |= {f"likelihood {name}": (sv.VAE, {"likelihood": name}) for name in LIKELIHOODS}
@@ -330,7 +329,7 @@ def in_microseconds(key, found):
 
 
 def profile():
-    """Ten steps under PyTorch's profiler, which sees every kernel of the process: how long the GPU works."""
+    """The busy time of the GPU in ten steps, by PyTorch's profiler, which records every kernel of the process."""
     try:
         import torch
         from torch.profiler import ProfilerActivity
@@ -341,7 +340,7 @@ def profile():
     found = {}
     for batch in (128, 2048):
         steps = Steps(batch=batch)
-        for _ in range(2):  # the first time the profiler itself warms up
+        for _ in range(2):  # the first run warms up the profiler
             with torch.profiler.profile(activities=[ProfilerActivity.CUDA]) as profiler:
                 for _ in range(10):
                     steps.step()
@@ -370,13 +369,14 @@ def profile():
 
 # %% [markdown]
 # ## A step as one CUDA graph
-# CuPy refuses cuBLAS while a stream records. The product is asked of cuBLAS itself here, on CuPy's own handle; all else
-# is recorded as it is. The noise lies in a fixed buffer, and Adam's rates are those of the step that was recorded.
+# CuPy cannot call cuBLAS while a stream is recorded. Here the products call cuBLAS directly, with CuPy's handle;
+# everything else is recorded unchanged. The noise is in a fixed buffer, and Adam's learning rates are those of the
+# recorded step.
 
 
 # %%
 class Products:
-    """C-contiguous products of float32 matrices by cublasGemmEx, which may be recorded."""
+    """Products of C-contiguous float32 matrices by cublasGemmEx, which can be recorded."""
 
     FLOAT32, COMPUTE_FLOAT32, DEFAULT = 0, 68, -1
 
@@ -399,7 +399,7 @@ class Products:
             raise RuntimeError(f"{function.__name__} returned {status}")
 
     def side(self, array):
-        """Pointer, leading dimension and whether it is transposed, of array.T as cuBLAS sees it, by columns."""
+        """Pointer, leading dimension and transposition (0 or 1) of array.T, in the column-major layout of cuBLAS."""
         rows, columns = (stride // array.itemsize for stride in array.strides)
         if columns == 1 or array.shape[1] == 1:
             return ctypes.c_void_p(array.data.ptr), max(rows, array.shape[1]), 0
@@ -425,7 +425,7 @@ def loaded_libraries():
 
 
 def graph():
-    """Recording: refused as it is; by ctypes, replayed: the same bits as without, and its time."""
+    """Recording with CuPy alone fails; recorded through ctypes and replayed, a step has the same bits. Its time."""
     found = {}
     steps = Steps()
     cupy, model = steps.backend.xp, steps.model
@@ -490,7 +490,7 @@ def graph():
 
 
 def benchmark():
-    """`demos/benchmark.py` on the GPU, against the products alone, PyTorch and JAX."""
+    """`demos/benchmark.py` on the GPU: compared with the products alone, PyTorch and JAX."""
     with tempfile.TemporaryDirectory() as folder:
         kept = Path(folder) / "benchmark.json"
         options = ["--backend", "cupy", "--batch", "128", "2048", "--rounds", "5", "--seconds", "0.2"]
@@ -508,8 +508,8 @@ def benchmark():
 
 
 # %% [markdown]
-# ## All of them
-# A check is given in seconds what it may take, and whether it has to be alone.
+# ## All checks
+# The time limit of each check in seconds, and the checks that may run at the same time.
 
 # %%
 LIMITS = {
@@ -573,7 +573,7 @@ def run_all(names, path):
 
 
 def line(name, found):
-    """One row of the table."""
+    """One row of the table of results."""
     verdict = {True: "right", False: "WRONG", None: "measured"}[found.get("ok")]
     if "skipped" in found:
         verdict = "skipped"
@@ -601,4 +601,4 @@ def main(arguments=None):
 
 # %%
 if __name__ == "__main__":
-    main([] if "get_ipython" in globals() else None)  # the words after a notebook's name are not ours
+    main([] if "get_ipython" in globals() else None)  # a notebook's own arguments are not for this parser

@@ -1,1 +1,1 @@
-"""What the demos that measure have in common: what was measured on, and the pictures of what was found."""
+"""Modules shared by the demos that measure time: the machine, operation counts, tables and pictures."""
