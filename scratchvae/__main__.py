@@ -1,4 +1,4 @@
-"""`python -m scratchvae` is the command `scratchvae`."""
+"""Run the command `scratchvae` as `python -m scratchvae`."""
 
 import sys
 

@@ -1,9 +1,8 @@
 """The command `scratchvae`.
 
-Exit codes: 0 done; 1 a check of `gradcheck` failed; 2 wrong usage or input, or a machine that cannot do it, with one
-line that says what and how to mend it; 3 training has diverged, with a line that says where; 70 a bug of scratchvae
-itself, with one line to report; 130 after Ctrl-C.
-With --debug the traceback stands above that line, and the code is the same.
+Exit codes: 0 success; 1 a failed comparison of `gradcheck`; 2 a mistake in the usage or the input, or a lack of memory,
+disk space or hardware; 3 training diverged; 70 a bug of scratchvae; 130 Ctrl-C.
+Each error is one line of at most 200 characters on standard error, below the traceback with --debug.
 """
 
 from __future__ import annotations
@@ -12,7 +11,8 @@ import io
 import sys
 from collections.abc import Sequence
 
-from scratchvae.cli.outputs import forget_stdout, reader_has_gone
+from scratchvae.cli.messages import shorten
+from scratchvae.cli.outputs import discard_stdout, is_broken_pipe
 from scratchvae.cli.parser import make_parser
 from scratchvae.errors import DivergedError, ScratchVAEError
 
@@ -20,29 +20,32 @@ BUG, DIVERGED, INTERRUPTED = 70, 3, 130  # the first is EX_SOFTWARE of sysexits.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code."""
+    """Run one command; return its exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that knows no ± gets a question mark
-    args = make_parser().parse_args(argv)
-    debug: bool = vars(args).pop("debug")  # how to tell of errors is no setting of a command
+            stream.reconfigure(errors="replace")  # a terminal without ± prints a question mark
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    debug: bool = vars(args).pop("debug")  # no setting of a run
     try:
         code = int(args.run(args))
         sys.stdout.flush()
         return code
     except (Exception, KeyboardInterrupt) as error:
-        if reader_has_gone(error):
-            forget_stdout()
+        if is_broken_pipe(error):
+            discard_stdout()
             return 0
         if debug:
-            print(traceback_of(error), end="", file=sys.stderr)
-        code, line = verdict(error)
-        print(f"scratchvae {args.command}: {' '.join(line.split())}", file=sys.stderr)
+            print(format_traceback(error), end="", file=sys.stderr)
+        code, message = code_and_message(error)
+        message = parser.commands[args.command].with_option_names(message)
+        typed = sys.argv[1:] if argv is None else argv
+        print(shorten(f"scratchvae {args.command}: {message}", typed), file=sys.stderr)
         return code
 
 
-def verdict(error: BaseException) -> tuple[int, str]:
-    """The exit code for an error, and the line that tells of it."""
+def code_and_message(error: BaseException) -> tuple[int, str]:
+    """The exit code for an error, and its message."""
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED, "interrupted"
     if isinstance(error, DivergedError):
@@ -51,17 +54,17 @@ def verdict(error: BaseException) -> tuple[int, str]:
         return 2, str(error)
     if isinstance(error, MemoryError):
         return 2, f"not enough memory ({error}); choose smaller sizes"
-    if isinstance(error, OSError) and error.errno is not None:  # a full disk, a file that another program holds
-        _forget_what_cannot_be_printed()
-        return 2, f"the system refused: {error}; see that it can do this, and try again"
+    if isinstance(error, OSError) and error.errno is not None:  # a full disk, a file that another program uses
+        _flush_or_discard_stdout()
+        return 2, f"the operating system reports: {error}; check the file or the disk, and try again"
     return BUG, (
-        f"this is a bug of scratchvae, not a mistake of yours: {type(error).__name__}: {error}; the same command with "
-        "--debug shows where, please report what that prints"
+        "this is a bug of scratchvae; please report it with the output of the same command with --debug: "
+        f"{type(error).__name__}: {error}"
     )
 
 
-def traceback_of(error: BaseException) -> str:
-    """Where an error came from, and what brought it about, also where the message was to stand without that."""
+def format_traceback(error: BaseException) -> str:
+    """The traceback of an error and its causes, including causes suppressed by `raise … from None`."""
     import traceback
 
     cause: BaseException | None = error
@@ -71,9 +74,9 @@ def traceback_of(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))
 
 
-def _forget_what_cannot_be_printed() -> None:
-    """Lest Python complain at its end, where it is standard output that cannot be written to."""
+def _flush_or_discard_stdout() -> None:
+    """Discard the output that cannot be written, so that Python does not report it again at exit."""
     try:
         sys.stdout.flush()
     except OSError:
-        forget_stdout()
+        discard_stdout()

@@ -6,75 +6,78 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from scratchvae.cli.messages import suggestion
 from scratchvae.cli.options import Option
 from scratchvae.errors import ConfigError
 
 CONFIG = "config.json"  # in the folder of a run
 LARGEST = 1 << 20  # bytes
-SEE = "; see scratchvae train --help"
-SHOWN = 60  # characters of what was given, in a message
-KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
+LONGEST_VALUE = 60  # characters of a value in a message
+OPTION_TYPES: dict[Any, tuple[tuple[type, ...], str]] = {
     bool: ((bool,), "true or false"),
     int: ((int,), "a whole number"),
     float: ((int, float), "a number"),
     str: ((str,), "a text"),
-}  # by the type of an option: what it may be in JSON
-OPTION = Option(
+}  # of each type of an option: the types of its value in JSON, and their name in a message
+CONFIG_OPTION = Option(
     "config",
-    "take settings from here, and what is typed before them: the config.json that train wrote, or its folder, but for "
-    'where it wrote and how; or any JSON object of option names, such as {"latent": 20, "hidden": [512, 256]}',
+    "take the settings of an earlier run, from its config.json or its folder",
     metavar="FILE",
+    details="Options that are typed take precedence. --out, --checkpoint and --quiet of the earlier run are ignored. "
+    "Any JSON object of option names will do, "
+    'such as {"latent": 20, "hidden": [512, 256]}',
 )
 
 
 def read_settings(path: str, options: Iterable[Option]) -> dict[str, Any]:
-    """The settings in a JSON file by the names that argparse has for them, once each fits its option.
+    """The settings in a JSON file by their names in the namespace, each checked against its option.
 
-    They stand under "command", as `train` writes them, or else are all of the file. Raises ConfigError.
+    The settings are the value of "command" in a file that `train` wrote, else the whole file. Raises ConfigError.
     """
     known = {option.dest: option for option in options}
     settings: dict[str, Any] = {}
-    for name, value in _settings_of(path, known).items():
+    for name, value in _read_object(path, known).items():
         dest = name.replace("-", "_")
         if dest not in known:
-            raise ConfigError(f"{path} sets {_shown(name)}, which train does not know{nearest(dest, known) or SEE}")
+            hint = suggestion(dest, known) or "; see scratchvae train --help-all"
+            raise ConfigError(f"{path} sets {_short(name)}, which is no option of train{hint}")
         if dest in settings:
-            raise ConfigError(f"{path} sets {_shown(name)} twice")
+            raise ConfigError(f"{path} sets {_short(name)} twice")
         settings[dest] = _checked(f"{path} sets {name}", value, known[dest])
     return settings
 
 
-def _settings_of(path: str, known: dict[str, Option]) -> dict[str, Any]:
+def _read_object(path: str, known: dict[str, Option]) -> dict[str, Any]:
     import json
 
     try:
         content = json.loads(
-            _read(path), parse_int=_whole, parse_constant=_refuse_constant, object_pairs_hook=_without_twins
+            _read_text(path),
+            parse_int=_parse_int,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_refuse_duplicates,
         )
     except ConfigError:
         raise
     except RecursionError:
         raise ConfigError(f"{path} is no file of settings: it is nested too deep") from None
     except ValueError as error:
-        raise ConfigError(
-            f"{path} holds no settings in JSON: {error}; expected the config.json that train wrote"
-        ) from None
-    if isinstance(content, dict):
-        recorded = content.get("command")
-        content = content if recorded is None else recorded
-        if recorded is not None and isinstance(recorded, dict):
-            of_its_run = {name for name, option in known.items() if not option.kept}
-            content = {name: value for name, value in recorded.items() if name not in of_its_run}
+        raise ConfigError(f"{path} is no valid JSON: {error}; expected the config.json that train wrote") from None
+    if isinstance(content, dict) and content.get("command") is not None:
+        content = content["command"]
+        if isinstance(content, dict):
+            ignored = {name for name, option in known.items() if not option.reusable}
+            content = {name: value for name, value in content.items() if name not in ignored}
     if not isinstance(content, dict):
-        raise ConfigError(f"{path} holds {_shown(content)}; expected a JSON object of option names")
+        raise ConfigError(f"{path} holds {_short(content)}; expected a JSON object of option names")
     return content
 
 
-def _read(path: str) -> str:
+def _read_text(path: str) -> str:
     try:
         file = Path(path)
         file = file / CONFIG if file.is_dir() else file
-        if not file.is_file():  # a pipe would be waited for
+        if not file.is_file():  # reading from a pipe would block
             raise FileNotFoundError(f"there is no file {file}")
         with file.open("rb") as opened:
             content = opened.read(LARGEST + 1)
@@ -87,49 +90,42 @@ def _read(path: str) -> str:
         raise ConfigError(f"{path} cannot be read: {error}; expected the config.json that train wrote") from None
 
 
-def _whole(digits: str) -> int:
+def _parse_int(digits: str) -> int:
     if len(digits) > 19 or abs(int(digits)) >= 1 << 63:
         raise ValueError(f"the number {digits[:20]}… is too large" if len(digits) > 20 else f"{digits} is too large")
     return int(digits)
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON's")
+    raise ValueError(f"{name} is no number in JSON")
 
 
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"{_shown(max(names, key=names.count))} stands there twice")
+        raise ValueError(f"{_short(max(names, key=names.count))} is set twice")
     return content
 
 
-def _checked(what: str, value: Any, option: Option) -> Any:
-    """`value`, once it is what the option takes."""
+def _checked(subject: str, value: Any, option: Option) -> Any:
+    """`value`, if the option accepts it."""
     several = option.nargs == "*"
     values = value if several and isinstance(value, list) else [value]
-    types, expected = KINDS[option.type]
+    types, expected = OPTION_TYPES[option.type]
     if several:
-        expected = f"a list of which each is {expected}"
-    fits = all(isinstance(each, types) and (bool in types or not isinstance(each, bool)) for each in values)
+        expected = f"a list, each element {expected}"
+    fits = all(isinstance(item, types) and (bool in types or not isinstance(item, bool)) for item in values)
     if several != isinstance(value, list) or not fits:
-        raise ConfigError(f"{what} to {_shown(value)}; expected {expected}")
+        raise ConfigError(f"{subject} to {_short(value)}; expected {expected}")
     if option.choices is not None and value not in option.choices:
-        raise ConfigError(f"{what} to {_shown(value)}; choose one of {', '.join(option.choices)}")
+        hint = suggestion(str(value), option.choices) or f"; choose one of {', '.join(option.choices)}"
+        raise ConfigError(f"{subject} to {_short(value)}{hint}")
     return float(value) if option.type is float else value
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A question after the one of the `known` names that looks most like that; "" if none does."""
-    from difflib import get_close_matches
-
-    near = get_close_matches(name[:SHOWN], known, 1)
-    return f"; did you mean {near[0]}?" if near else ""
-
-
-def _shown(value: Any) -> str:
+def _short(value: Any) -> str:
     if isinstance(value, list | dict):
         return f"{'a list' if isinstance(value, list) else 'an object'} of {len(value)}"
     text = str(value).lower() if isinstance(value, bool) else "null" if value is None else repr(value)
-    return text if len(text) <= SHOWN else text[:SHOWN] + "…"
+    return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"

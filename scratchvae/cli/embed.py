@@ -7,7 +7,7 @@ import argparse
 from scratchvae.backend import to_numpy
 from scratchvae.cli.arguments import Commands, add_command, read_model, read_rows, rows_options
 from scratchvae.cli.labels import labels_of
-from scratchvae.cli.options import add_options
+from scratchvae.cli.options import Option
 from scratchvae.cli.outputs import ARRAY_SUFFIXES, check_out, write_array
 
 
@@ -17,20 +17,21 @@ def add_commands(commands: Commands) -> None:
         commands,
         "embed",
         run,
-        "turn each row of data into its code, the posterior mean",
+        "encode each row of data as its code, the mean of q(z|x)",
         "scratchvae embed runs/digits mydata.npy --out codes.csv",
     )
-    add_options(parser, rows_options("all"))
-    parser.add_argument(
-        "--out",
+    out = Option(
+        "out",
+        "a .npy file, or a .csv file with a header row and the labels, if there are any",
         default="embedding.npy",
         metavar="FILE",
-        help="ends in .npy, or in .csv for a table with a label column if there are labels",
+        common=True,
     )
+    parser.add_options((*rows_options("all"), out))
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the codes, one row for each row of the data, in its order."""
+    """Write the codes, one row for each row of the data, in the same order."""
     check_out(args.out, ARRAY_SUFFIXES)
     model = read_model(args)
     rows = read_rows(args, model)

@@ -32,7 +32,7 @@ def add_commands(commands: Commands) -> None:
         commands,
         "evaluate",
         run,
-        "compute the ELBO, the KL and the active units of a model on data",
+        "compute the ELBO, the KL and the active units on data",
         "scratchvae evaluate runs/digits --part test --json",
     )
     binarize = Option(

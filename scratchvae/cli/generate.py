@@ -16,7 +16,7 @@ from scratchvae.cli.arguments import (
     seed_option,
 )
 from scratchvae.cli.labels import LABEL, label_of, labels_of
-from scratchvae.cli.options import Option, add_options
+from scratchvae.cli.options import Option
 from scratchvae.cli.outputs import SUFFIXES, check_out, out_option, write_rows
 from scratchvae.datasets import Split
 from scratchvae.validation import check_int
@@ -29,10 +29,10 @@ def add_commands(commands: Commands) -> None:
         "sample",
         run_sample,
         "draw new images from a trained VAE",
-        "scratchvae sample runs/digits --count 100 --seed 1 --out samples.png",
+        "scratchvae sample runs/digits --count 100 --out samples.png",
     )
-    count = Option("count", "how many", int, 64, metavar="N")
-    add_options(sample, (*MODEL, count, seed_option("the draws from the prior"), LABEL, out_option("samples.png")))
+    count = Option("count", "number of images", int, 64, metavar="N", common=True)
+    sample.add_options((*MODEL, count, seed_option("the draws of z"), LABEL, out_option("samples.png")))
 
     reconstruct = add_command(
         commands,
@@ -41,8 +41,8 @@ def add_commands(commands: Commands) -> None:
         "encode images and decode them again",
         "scratchvae reconstruct runs/digits --count 24 --out reconstructions.png",
     )
-    count = Option("count", "how many rows, from the first", int, 36, metavar="N")
-    add_options(reconstruct, (*rows_options("test"), count, out_option("reconstructions.png")))
+    count = Option("count", "number of rows, from the first", int, 36, metavar="N", common=True)
+    reconstruct.add_options((*rows_options("test"), count, out_option("reconstructions.png")))
 
 
 def run_sample(args: argparse.Namespace) -> int:
@@ -59,10 +59,10 @@ def run_sample(args: argparse.Namespace) -> int:
 
 
 def run_reconstruct(args: argparse.Namespace) -> int:
-    """Decode codes."""
+    """Encode and decode the first rows."""
     check_out(args.out, SUFFIXES)
     model = read_model(args)
-    count = check_int("--count", args.count)
+    count = check_int("count", args.count)
     images, labels = read_rows(args, model)
     rows = Split(images[:count], None if labels is None else labels[:count])
     originals = rows.images

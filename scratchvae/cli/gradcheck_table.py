@@ -7,14 +7,14 @@ from typing import Any
 from scratchvae.verification import CHECKED_MODULES, CHECKS, Check, Comparison, Measurement
 from scratchvae.verification.checks import failure_messages
 
-Findings = dict[str, Comparison | None]  # by oracle; None where there is nothing to compare
+Comparisons = dict[str, Comparison | None]  # by oracle; None if there is no gradient to compare
 WIDTH = max(map(len, (*CHECKED_MODULES, *CHECKS)))
 CELL = 17
 NOTHING = "–"
 
 
 class Table:
-    """Prints a line as soon as it is known, and keeps what was found."""
+    """Prints a line for each result at once, and collects the results."""
 
     def __init__(self, oracles: list[str], silent: bool) -> None:
         self.silent = silent
@@ -24,43 +24,43 @@ class Table:
         self.count = 0
         self.oracles = oracles
 
-    def add(self, name: str, findings: Findings) -> None:
-        """What each oracle found of one piece."""
+    def add(self, name: str, comparisons: Comparisons) -> None:
+        """Add the comparisons of one unit with each oracle."""
         if not self.units:
             self._line("largest relative error", *self.oracles)
-        self.units[name] = {of: finding and finding._asdict() for of, finding in findings.items()}
-        self._line(name, *map(_error, findings.values()))
-        for of, finding in findings.items():
-            if finding is not None:
-                self.count += len(finding.errors)
-                self.failures += [f"{name} by {of}: {which} {said}" for which, said in finding.failures.items()]
+        self.units[name] = {oracle: result and result._asdict() for oracle, result in comparisons.items()}
+        self._line(name, *map(_error, comparisons.values()))
+        for oracle, result in comparisons.items():
+            if result is not None:
+                self.count += len(result.errors)
+                self.failures += [f"{name} by {oracle}: {which} {reason}" for which, reason in result.failures.items()]
 
-    def add_check(self, check: Check, found: dict[str, Measurement]) -> None:
-        """What a check measured; its line tells what is closest to its limit, or beyond."""
+    def add_check(self, check: Check, measurements: dict[str, Measurement]) -> None:
+        """Add the measurements of a check; its line has the one closest to its limit, or beyond it."""
         if not self.checks:
             self._line("")
-            self._line("besides", "measured", "allowed")
-        self.checks[check.name] = {of: m._asdict() for of, m in found.items()}
-        worst = max(found.values(), key=lambda m: (not m.passed, m.value / (m.allowed or 1.0)))
+            self._line("other checks", "measured", "allowed")
+        self.checks[check.name] = {name: measurement._asdict() for name, measurement in measurements.items()}
+        worst = max(measurements.values(), key=lambda m: (not m.passed, m.value / (m.allowed or 1.0)))
         self._line(check.name, f"{worst.value:.2g}", f"{worst.allowed:.2g}", note=check.unit)
-        self.count += len(found)
-        self.failures += [f"{check.name}, {message}" for message in failure_messages(found)]
+        self.count += len(measurements)
+        self.failures += [f"{check.name}, {message}" for message in failure_messages(measurements)]
 
     def conclude(self, absent: dict[str, str], policy: str) -> None:
-        """Print the verdict, after each failure and each oracle that is not installed."""
+        """Print each failure, each oracle that is not installed, and the verdict."""
         print()
         for failure in self.failures:
             print(f"FAILED  {failure}")
         for name, reason in absent.items():
-            print(f"not held against {name}: {reason}")
-        if any(found is None for unit in self.units.values() for found in unit.values()):
-            print(f"{NOTHING} has no gradient to compare")
+            print(f"not compared with {name}: {reason}")
+        if any(result is None for unit in self.units.values() for result in unit.values()):
+            print(f"{NOTHING} no gradient to compare")
         print(policy)
         failed = f"{len(self.failures)} of {self.count} comparisons FAILED"
         print(failed if self.failures else f"all {self.count} comparisons agree")
 
     def as_json(self) -> dict[str, Any]:
-        """Everything that was found."""
+        """All results as JSON can hold them."""
         return {
             "passed": not self.failures,
             "comparisons": self.count,
@@ -75,7 +75,7 @@ class Table:
             print(text.rstrip(), flush=True)
 
 
-def _error(finding: Comparison | None) -> str:
-    if finding is None:
+def _error(result: Comparison | None) -> str:
+    if result is None:
         return NOTHING
-    return f"{'FAILED ' if finding.failures else ''}{finding.worst:.1e}"
+    return f"{'FAILED ' if result.failures else ''}{result.worst:.1e}"

@@ -12,7 +12,6 @@ import numpy as np
 import scratchvae
 from scratchvae.backend import get_backend, to_numpy
 from scratchvae.cli.arguments import JSON, MODEL, Commands, add_command, print_json, read_model
-from scratchvae.cli.options import add_options
 from scratchvae.errors import BackendError
 from scratchvae.io import describe_file
 
@@ -23,16 +22,21 @@ def add_commands(commands: Commands) -> None:
         commands,
         "info",
         run,
-        "show the backends, libraries and versions in use, or what a model file holds",
+        "show versions and backends, or the contents of a model file",
         "scratchvae info runs/digits",
     )
     model, *others = MODEL
-    add_options(parser, (model._replace(nargs="?"), *others, JSON._replace(help="print it as JSON")))
+    model = model._replace(nargs="?", help=f"{model.help} (default: show the installation)")
+    parser.add_options((model, *others, JSON))
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the installation, or one model."""
-    content = {**describe_file(args.model), **model_facts(read_model(args))} if args.model else installation()
+    """Print the facts on the installation or on a model."""
+    if args.model:
+        facts = model_facts(read_model(args))
+        content = {**describe_file(args.model), **facts}
+    else:
+        content = installation()
     if args.json:
         print_json(content)
     else:
@@ -42,13 +46,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def installation() -> dict[str, Any]:
-    """What this installation computes with."""
+    """The versions and the backends of this installation."""
     blas = np.show_config(mode="dicts")["Build Dependencies"].get("blas", {})
     return {
         "scratchvae": scratchvae.__version__,
         "python": f"{platform.python_version()} on {platform.platform()}",
         "numpy": np.__version__,
-        "BLAS": f"{blas.get('name', 'none that NumPy knows of')} {blas.get('version', '')}".strip(),
+        "BLAS": f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip(),
         "CPU": _working("numpy"),
         "CPU, compiled": _working("native"),
         "GPU": _working("cupy"),
@@ -65,16 +69,16 @@ def _working(backend: str) -> str:
 
 
 def model_facts(model: Any) -> dict[str, Any]:
-    """What one model is."""
+    """The class, the configuration and the parameters of a model."""
     logvar = model.params.get("likelihood.logvar")
-    learnt = {} if logvar is None else {"sigma, learnt": float(np.exp(to_numpy(logvar)[0] / 2))}
+    sigma = {} if logvar is None else {"learned sigma": float(np.exp(to_numpy(logvar)[0] / 2))}
     return {
         "model": type(model).__name__,
         **model.to_config(),
-        **learnt,
-        "notes": model.metadata,
+        **sigma,
+        "metadata": model.metadata,
         "parameters": {name: list(array.shape) for name, array in model.params.items()},
-        "parameters in all": int(model.theta.size),
+        "number of parameters": int(model.theta.size),
     }
 
 
@@ -88,12 +92,12 @@ def _version(name: str) -> str:
 def _print_fact(name: str, fact: Any) -> None:
     if isinstance(fact, dict):
         for inner, value in fact.items():
-            print(f"{f'{name}: {inner}':<28} {_plain(value)}")
+            print(f"{f'{name}: {inner}':<28} {_readable(value)}")
     else:
-        print(f"{name:<28} {_plain(fact)}")
+        print(f"{name:<28} {_readable(fact)}")
 
 
-def _plain(value: Any) -> str:
+def _readable(value: Any) -> str:
     if value is None:
         return "–"
     return " × ".join(str(n) for n in value) if isinstance(value, list) else str(value)

@@ -1,4 +1,4 @@
-"""The model, the optimizer and the rows that `train` was asked for."""
+"""The model, the optimizer and the rows of a training."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from scratchvae.validation import check_int
 
 
 def make_model(args: argparse.Namespace, data: Dataset) -> Model:
-    """A fresh model, once it is known that it can learn from `data`."""
-    kind = MODELS[args.model]
-    if kind is Autoencoder:
-        why = "for an autoencoder, which has no KL: leave it out"
-        refuse(args, why, "free-bits", "kl-warmup", "kl-cycles")
-    if kind is not IWAE:
-        refuse(args, f"for --model {args.model}: leave it out, or take iwae", "importance-samples")
-    model = kind(
+    """A new model, after a check that it accepts `data`. Raises ConfigError or RangeError."""
+    model_class = MODELS[args.model]
+    if model_class is Autoencoder:
+        refuse(args, "with --model autoencoder, which has no KL: leave it out", "free-bits", "kl-warmup", "kl-cycles")
+    if model_class is not IWAE:
+        reason = f"with --model {args.model}: leave it out, or add --model iwae"
+        refuse(args, reason, "importance-samples")
+    model = model_class(
         input_dim=data.train.images.shape[1],
         image_shape=data.image_shape,
         **arguments(args, OPTIONS, "model"),
@@ -35,33 +35,37 @@ def make_model(args: argparse.Namespace, data: Dataset) -> Model:
 
 
 def has_kl(model: Model) -> bool:
-    """Whether the history has a KL of each latent dimension."""
-    return isinstance(model, VAE) and model.kl_by_row
+    """True if the history has the KL of each latent dimension."""
+    return isinstance(model, VAE) and model.kl_per_row
 
 
-def parts(data: Dataset, hold_out: bool) -> tuple[Split, Split, str]:
-    """The rows to train on, those to watch, and in words which those are."""
+def training_and_validation(data: Dataset, hold_out: bool) -> tuple[Split, Split, str]:
+    """The rows to train on, the rows to validate on, and a description of the latter.
+
+    hold_out   validate on every tenth training row, in place of the test rows, if the data has no validation part
+    """
     if data.validation is not None:
-        return data.train, data.validation, f"{len(data.validation.images)} to validate on"
+        return data.train, data.validation, f"{len(data.validation.images)} validation rows"
     if not hold_out:
-        return data.train, data.test, "the test rows are watched as validation"
+        return data.train, data.test, "validation on the test rows"
     images, labels = data.train
     tenth = np.arange(len(images)) % 10 == 9
     train, validation = (
         Split(images[chosen], None if labels is None else labels[chosen]) for chosen in (~tenth, tenth)
     )
-    return train, validation, f"{len(validation.images)} held out to validate on"
+    return train, validation, f"{len(validation.images)} training rows held out for validation"
 
 
 def make_optimizer(args: argparse.Namespace, rows: int) -> Optimizer:
-    """An optimizer whose schedule ends with the last step over `rows` rows."""
+    """An optimizer whose schedule ends with the last step of a training on `rows` rows. Raises ConfigError."""
     for option, optimizer in (("momentum", "sgd"), ("weight-decay", "adamw")):
         if args.optimizer != optimizer:
-            refuse(args, f"for {args.optimizer}: leave it out, or add --optimizer {optimizer}", option)
-    steps = steps_an_epoch(args, rows)
-    warm_up = check_int("--warm-up", args.warm_up, least=0) * steps
-    left = max(1, check_int("--epochs", args.epochs) * steps - warm_up)
-    lr: Schedule = Cosine(args.lr, left) if args.schedule == "cosine" else Constant(args.lr)
+            reason = f"with --optimizer {args.optimizer}: leave it out, or add --optimizer {optimizer}"
+            refuse(args, reason, option)
+    steps = steps_per_epoch(args, rows)
+    warm_up = check_int("warm_up", args.warm_up, minimum=0) * steps
+    remaining = max(1, check_int("epochs", args.epochs) * steps - warm_up)
+    lr: Schedule = Cosine(args.lr, remaining) if args.schedule == "cosine" else Constant(args.lr)
     lr = WarmUp(warm_up, lr) if warm_up else lr
     settings = arguments(args, OPTIONS, args.optimizer)
     if args.optimizer == "sgd":
@@ -69,6 +73,6 @@ def make_optimizer(args: argparse.Namespace, rows: int) -> Optimizer:
     return Adam(lr) if args.optimizer == "adam" else AdamW(lr, **settings)
 
 
-def steps_an_epoch(args: argparse.Namespace, rows: int) -> int:
-    """How many batches make up `rows` rows."""
-    return -(-rows // check_int("--batch-size", args.batch_size))
+def steps_per_epoch(args: argparse.Namespace, rows: int) -> int:
+    """The number of batches in `rows` rows. Raises ConfigError."""
+    return -(-rows // check_int("batch_size", args.batch_size))

@@ -1,4 +1,4 @@
-"""An option of a command, written once: for argparse and its help, for `train --config`, and for the Python call."""
+"""Options of the commands: one table for argparse, the help, `train --config` and the Python calls."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ from typing import Any, NamedTuple
 
 from scratchvae.errors import ConfigError
 
-Arguments = argparse.ArgumentParser | argparse._ArgumentGroup
-UNSET = argparse.SUPPRESS  # a default of none: what is not typed is not among the settings
+UNSET = argparse.SUPPRESS  # the default of an option that is absent from the namespace unless it is typed
+LISTED = 120  # characters of a list of choices in the short help
 
 
 class Option(NamedTuple):
-    """How an option is typed, what it takes, and what it is for.
+    """An option or a positional argument of a command.
 
     name         as it is typed, without the dashes
-    type         of what it takes; bool for a switch
-    positional   whether it is typed without its name
-    kept         whether `train --config` takes it from the record of an earlier run
-    argument     of the Python call that it stands for, such as "model.latent_dim"; "" for none
-    The others are those of argparse.
+    help         one line for `--help`, without choices and default, which `help_text` adds
+    type         of the value: str, int, float, or bool for a switch
+    positional   True if it is typed without its name
+    repeated     True if it may be typed several times
+    common       True if `--help` shows it; `--help-all` shows every option
+    details      a longer text, for `--help-all` alone
+    reusable     False if `train --config` does not take it from the record of an earlier run
+    argument     the argument of a Python call that it sets, such as "model.latent_dim"; "" for none
+    The other fields are those of `argparse.ArgumentParser.add_argument`.
     """
 
     name: str
@@ -31,56 +35,98 @@ class Option(NamedTuple):
     metavar: str | None = None
     nargs: str | None = None
     const: str | None = None
+    required: bool = False
     positional: bool = False
-    kept: bool = True
+    repeated: bool = False
+    common: bool = False
+    details: str = ""
+    reusable: bool = True
     argument: str = ""
 
     @property
     def dest(self) -> str:
-        """Its name among the settings."""
+        """The name in the namespace."""
         return self.name.replace("-", "_")
 
+    @property
+    def flag(self) -> str:
+        """The option as it is typed; the metavar of a positional argument."""
+        return (self.metavar or self.name) if self.positional else flag(self.name)
 
-def switch(name: str, help: str, *, kept: bool = True, argument: str = "") -> Option:
-    """An option that is off unless it is typed."""
-    return Option(name, help, bool, False, kept=kept, argument=argument)
+    @property
+    def python_name(self) -> str:
+        """The name of the argument in the Python call."""
+        return self.argument.rpartition(".")[2] or self.dest
 
 
-def add_options(parser: Arguments, options: Iterable[Option]) -> None:
-    """Let a command take the options."""
+def switch(
+    name: str, help: str, *, common: bool = False, details: str = "", reusable: bool = True, argument: str = ""
+) -> Option:
+    """An option without a value, off by default."""
+    return Option(name, help, bool, False, common=common, details=details, reusable=reusable, argument=argument)
+
+
+def add_options(parser: argparse._ActionsContainer, options: Iterable[Option]) -> None:
+    """Add the options to an argparse parser or group."""
     for option in options:
         name = option.name if option.positional else flag(option.name)
         if option.type is bool:
             parser.add_argument(name, action="store_true", default=option.default, help=option.help)
+            continue
+        settings: dict[str, Any] = {
+            "type": option.type,
+            "default": option.default,
+            "choices": option.choices,
+            "metavar": option.metavar or ("NAME" if option.choices else None),
+            "help": option.help,
+        }
+        if option.repeated:
+            settings["action"] = "append"
         else:
-            parser.add_argument(
-                name,
-                type=option.type,
-                default=option.default,
-                choices=option.choices,
-                metavar=option.metavar,
-                nargs=option.nargs,
-                const=option.const,
-                help=option.help,
-            )
+            settings |= {"nargs": option.nargs, "const": option.const}
+        if option.required:
+            settings["required"] = True
+        parser.add_argument(name, **settings)
+
+
+def help_text(option: Option, everything: bool) -> str:
+    """The help of an option with its choices and its default; with the details if `everything`."""
+    text, note, default = option.help.partition(" (default:")
+    choices = ", ".join(option.choices or ())
+    if choices and (everything or len(choices) <= LISTED):
+        text += f": {choices}"
+    text += note + default
+    if not (option.positional or option.default is UNSET or option.default is None or option.default is False):
+        values = option.default if isinstance(option.default, list) else [option.default]
+        text += f" (default: {' '.join(map(str, values))})"
+    if everything and option.details:
+        text += f". {option.details}"
+    return text
 
 
 def arguments(args: argparse.Namespace, options: Iterable[Option], callee: str) -> dict[str, Any]:
-    """The arguments that the options stand for in the call of `callee`, without those that are not set, or "none"."""
-    found = {}
+    """The arguments of the Python call `callee` that are set by options, without those that are unset or "none"."""
+    settings = {}
     for option in options:
-        of, _, name = option.argument.partition(".")
+        call, _, name = option.argument.partition(".")
         value = getattr(args, option.dest, "none")
-        if of == callee and value != "none":
-            found[name] = value
-    return found
+        if call == callee and value != "none":
+            settings[name] = value
+    return settings
 
 
-def refuse(args: argparse.Namespace, why: str, *names: str) -> None:
-    """Raises ConfigError where an option of one of these names is set, which does nothing, for that reason."""
+def refuse(args: argparse.Namespace, reason: str, *names: str) -> None:
+    """Raise ConfigError if an option of these names is set, which has no effect for that reason."""
     for name in names:
         if hasattr(args, name.replace("-", "_")):
-            raise ConfigError(f"{flag(name)} does nothing {why}")
+            raise ConfigError(f"{flag(name)} has no effect {reason}")
+
+
+def refuse_together(args: argparse.Namespace, *names: str) -> None:
+    """Raise ConfigError if more than one of these options is set."""
+    both = [flag(name) for name in names if hasattr(args, name.replace("-", "_"))]
+    if len(both) > 1:
+        raise ConfigError(f"{' and '.join(both)} exclude each other: choose one")
 
 
 def flag(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Where results go."""
+"""Results on standard output, and in files."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from scratchvae.backend import Array, to_numpy
+from scratchvae.cli.messages import shorten
 from scratchvae.cli.options import Option
 from scratchvae.disk import atomic_write, check_writable
 from scratchvae.errors import ConfigError
@@ -22,10 +23,11 @@ from scratchvae.plotting.figures import PICTURE_SUFFIXES, Figure
 
 ARRAY_SUFFIXES = (".npy", ".csv")
 SUFFIXES = PICTURE_SUFFIXES + ARRAY_SUFFIXES
+NO_MATPLOTLIB = "pictures need matplotlib; install it with  pip install 'scratchvae[cli]'"
 
 
 class Printer:
-    """Prints lines for a person, or none; goes on without a word when whoever listened has gone (`| head`)."""
+    """Print lines unless `silent`; a closed pipe, as of `| head`, makes it silent."""
 
     def __init__(self, silent: bool) -> None:
         self.silent = silent
@@ -36,23 +38,23 @@ class Printer:
             try:
                 print(line, flush=True)
             except OSError as error:
-                if not reader_has_gone(error):
+                if not is_broken_pipe(error):
                     raise
                 self.silent = True
-                forget_stdout()
+                discard_stdout()
 
 
 @contextmanager
-def collect_warnings_of(tell: Callable[[str], None], *categories: type[Warning]) -> Iterator[None]:
-    """Hands what is warned of in these categories to `tell`, when it comes."""
+def redirect_warnings(write: Callable[[str], None], *categories: type[Warning]) -> Iterator[None]:
+    """Call `write` with the message of each warning of these categories."""
     with warnings.catch_warnings():
-        shown = warnings.showwarning
+        show_others = warnings.showwarning
 
-        def show(message: Warning | str, kind: type[Warning], *where: Any) -> None:
-            if issubclass(kind, categories):
-                tell(str(message))
+        def show(message: Warning | str, category: type[Warning], *position: Any) -> None:
+            if issubclass(category, categories):
+                write(str(message))
             else:
-                shown(message, kind, *where)
+                show_others(message, category, *position)
 
         warnings.showwarning = show  # type: ignore[assignment]
         for category in categories:
@@ -62,52 +64,62 @@ def collect_warnings_of(tell: Callable[[str], None], *categories: type[Warning])
 
 @contextmanager
 def collect_warnings(*categories: type[Warning]) -> Iterator[list[str]]:
-    """Collects what is warned of in these categories, to be told when a bar or a table does not stand in the way."""
-    held: list[str] = []
-    with collect_warnings_of(held.append, *categories):
-        yield held
+    """Collect the messages of warnings of these categories, to be printed after a progress bar or a table."""
+    messages: list[str] = []
+    with redirect_warnings(messages.append, *categories):
+        yield messages
 
 
 def print_warning(message: str) -> None:
     """Print a warning of `train` on standard error, in one line."""
-    print(f"scratchvae train: warning: {message}", file=sys.stderr, flush=True)
+    print(shorten(f"scratchvae train: warning: {message}"), file=sys.stderr, flush=True)
 
 
-def reader_has_gone(error: BaseException) -> bool:
-    """Whether it tells that nobody reads what is printed; Windows says no more of that than "Invalid argument"."""
-    unsaid = sys.platform == "win32" and isinstance(error, OSError) and (error.errno, error.filename) == (EINVAL, None)
-    return unsaid or isinstance(error, BrokenPipeError)
+def is_broken_pipe(error: BaseException) -> bool:
+    """True if the reader of standard output has closed it, which Windows reports as "Invalid argument"."""
+    if sys.platform == "win32" and isinstance(error, OSError) and (error.errno, error.filename) == (EINVAL, None):
+        return True
+    return isinstance(error, BrokenPipeError)
 
 
-def forget_stdout() -> None:
-    """Let what is still to be printed go nowhere, for nobody reads it."""
+def discard_stdout() -> None:
+    """Discard everything that is printed from now on."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def out_option(default: str) -> Option:
-    """Where rows go, as a picture or as numbers."""
-    return Option("out", f"ends in {', '.join(SUFFIXES)}", default=default, metavar="FILE")
+    """The file for rows, as a picture or as numbers."""
+    return Option(
+        "out", f"file to write, ending in {', '.join(SUFFIXES)}", default=default, metavar="FILE", common=True
+    )
+
+
+def picture_option(name: str, default: str, content: str) -> Option:
+    """The file for a picture."""
+    return Option(
+        name, f"{content}, ending in {', '.join(PICTURE_SUFFIXES)}", default=default, metavar="FILE", common=True
+    )
 
 
 def check_out(out: str, suffixes: tuple[str, ...], option: str = "--out") -> None:
-    """Raises ConfigError or FileError if nothing could be written to `out`: before the work, not after it."""
+    """Check, before the work, that `out` can be written. Raises ConfigError or FileError."""
     if Path(out).suffix not in suffixes:
-        raise ConfigError(f"{option} {out}: expected a name that ends in {', '.join(suffixes)}")
+        raise ConfigError(f"{option} {out or repr(out)}: expected a name that ends in {', '.join(suffixes)}")
     check_writable(Path(out).parent)
 
 
 def write_rows(rows: Any, out: str, draw: Callable[[], Figure]) -> None:
-    """Rows (N, D) to a .npy or .csv file, or as what `draw` makes of them to a picture."""
+    """Write rows (N, D) to a .npy or .csv file, or the figure of `draw` to a picture."""
     if Path(out).suffix in PICTURE_SUFFIXES:
         save_picture(draw(), out)
     else:
-        host = to_numpy(rows)
-        write_array(host, out, [f"x{k}" for k in range(host.shape[1])])
+        array = to_numpy(rows)
+        write_array(array, out, [f"x{k}" for k in range(array.shape[1])])
     print(f"wrote {out}")
 
 
 def write_array(rows: Array, out: str, names: list[str], labels: Array | None = None) -> None:
-    """Rows (N, Z) to a .npy file, or to a .csv file under a line of names, with a column of labels if there are any."""
+    """Write rows (N, Z) to a .npy file, or to a .csv file with a header row and, if there are labels, their column."""
     with atomic_write(out) as file:
         if Path(out).suffix == ".npy":
             np.save(file, rows)
@@ -120,6 +132,6 @@ def write_array(rows: Array, out: str, names: list[str], labels: Array | None = 
 
 
 def write_text(text: str, path: Path) -> None:
-    """`text` to a file."""
+    """Write `text` to a file."""
     with atomic_write(path) as file:
         file.write((text + "\n").encode())

@@ -1,63 +1,51 @@
-"""What can be typed after `scratchvae`."""
+"""The parser of the command line, with every command."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any, NoReturn
+from functools import partial
 
 import scratchvae
 from scratchvae.cli import classify, denoise, embed, evaluate, generate, gradcheck, impute, info, latent_space, train
-from scratchvae.cli.arguments import DEBUG
-from scratchvae.cli.config_file import nearest, read_settings
-from scratchvae.cli.options import add_options
-from scratchvae.cli.train_options import OPTIONS
-from scratchvae.errors import ConfigError
+from scratchvae.cli.argument_parser import Parser
+from scratchvae.cli.arguments import DEBUG, add_command
+from scratchvae.cli.options import Option, switch
+
+MODULES = (train, evaluate, generate, latent_space, embed, classify, denoise, impute, gradcheck, info)
 
 
-class Parser(argparse.ArgumentParser):
-    """An argument parser that answers a mistake with one line, and lets options stand between MODEL and DATA."""
-
-    _mixing = False
-
-    def error(self, message: str) -> NoReturn:
-        """Exit with 2."""
-        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As argparse's, with positionals and options in any order wherever argparse can do so."""
-        if self._mixing or self._subparsers is not None:
-            return super().parse_known_args(args, namespace)
-        self._mixing = True
-        try:
-            typed, rest = self.parse_known_intermixed_args(args, namespace)
-            if hasattr(typed, "config"):
-                self.set_defaults(**self._settings(typed.config))
-                typed, rest = self.parse_known_intermixed_args(args, namespace)
-                del typed.config  # an earlier run's; what it said is among the settings now
-            if rest:
-                meant = nearest(rest[0].partition("=")[0], self._option_string_actions)
-                self.error(f"it takes no {rest[0]}{meant}")
-            return typed, rest
-        finally:
-            self._mixing = False
-
-    def _settings(self, path: str) -> dict[str, Any]:
-        try:
-            return read_settings(path, (DEBUG, *OPTIONS))
-        except ConfigError as error:
-            self.error(" ".join(str(error).split()))
-
-
-def make_parser() -> argparse.ArgumentParser:
+def make_parser() -> Parser:
     """The parser of every command."""
     parser = Parser(
         prog="scratchvae",
-        description="Train a variational autoencoder and use it. Without data of your own, it learns 8×8 digits.",
+        description="Train a variational autoencoder and use it. For help on a command, type "
+        "scratchvae COMMAND --help.",
         epilog="example: scratchvae train && scratchvae sample runs/digits --out more.png",
     )
-    parser.add_argument("--version", action="version", version=f"scratchvae {scratchvae.__version__}")
-    add_options(parser, [DEBUG])
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (train, generate, latent_space, denoise, impute, embed, classify, evaluate, gradcheck, info):
+    version = f"scratchvae {scratchvae.__version__}"
+    parser.add_argument("--version", action="version", version=version, help="show the version")
+    parser.add_options([DEBUG._replace(common=True)])
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
+    for module in MODULES:
         module.add_commands(commands)
+    parser.commands = commands.choices
+
+    show = partial(_show_help, parser)
+    topic = Option(
+        "topic",
+        "a command",
+        default=None,
+        choices=(*commands.choices, "help"),
+        metavar="COMMAND",
+        nargs="?",
+        positional=True,
+    )
+    show_help = add_command(commands, "help", show, "show the help of a command", "scratchvae help train")
+    show_help.add_options((topic, switch("all", "show every option", common=True)))
     return parser
+
+
+def _show_help(parser: Parser, args: argparse.Namespace) -> int:
+    command = parser if args.topic is None else parser.commands[args.topic]
+    print(command.format_help(everything=args.all), end="")
+    return 0

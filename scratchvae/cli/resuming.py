@@ -1,4 +1,4 @@
-"""Training that is interrupted and goes on, on the command line."""
+"""Checkpoints and the last finite weights of a training, on the command line."""
 
 from __future__ import annotations
 
@@ -18,36 +18,38 @@ LAST_FINITE = "last-finite.npz"
 
 
 def make_checkpoint(args: argparse.Namespace, out: Path) -> Checkpoint | None:
-    """The callback that writes checkpoints while training; None unless it is asked for."""
+    """The callback that writes checkpoints; None without --checkpoint and --resume. Raises ConfigError."""
     if not hasattr(args, "checkpoint") and not args.resume:
         refuse(args, "without checkpoints: leave it out, or add --checkpoint", "every", "keep")
         return None
     path = getattr(args, "checkpoint", None) or str(out / CHECKPOINT)
     if not path.endswith(".npz"):
-        raise ConfigError(f"--checkpoint {path}: expected a name that ends in .npz; DATA is named before --checkpoint")
+        raise ConfigError(f"--checkpoint {path}: expected a name that ends in .npz; DATA stands before --checkpoint")
     return Checkpoint(path, **arguments(args, OPTIONS, "checkpoint"))
 
 
 def report_resume(say: Printer, checkpoint: Checkpoint | None) -> None:
-    """Say from where training goes on, if that is wished for."""
-    if checkpoint is not None and checkpoint.resume:
-        for path in (found := versions(checkpoint.path)):
-            with suppress(FileError):  # one that is damaged gives way to the one before, or is told of when it is read
-                facts = describe_file(path)
-                say(f"going on from {path}: {facts['epochs']} epochs, {facts['updates']} updates, {facts['training']}")
-                return
-        if not found:
-            say(f"there is no {checkpoint.path} to go on from: training begins anew")
+    """With --resume, print the checkpoint that training continues from."""
+    if checkpoint is None or not checkpoint.resume:
+        return
+    paths = versions(checkpoint.path)
+    for path in paths:
+        with suppress(FileError):  # of a damaged one; the checkpoint before is read in its place
+            facts = describe_file(path)
+            say(f"continuing from {path}: {facts['epochs']} epochs, {facts['updates']} steps, {facts['training']}")
+            return
+    if not paths:
+        say(f"there is no checkpoint {checkpoint.path}: training starts from the beginning")
 
 
 class LastFinite(Callback):
-    """Write the model into the folder `out` if training diverges, as it was before that step."""
+    """Save the model in the folder `out` if training diverges, with the weights before the step that diverged."""
 
     def __init__(self, out: Path) -> None:
         self.path = out / LAST_FINITE
 
     def on_fit_end(self, state: TrainingState) -> None:
-        """Write it, and tell where it is."""
+        """Save the model, and add its path to the error."""
         if isinstance(state.error, DivergedError):
             save(state.model, self.path)
-            state.error.args = (f"{state.error}; the model as it was before that step is in {self.path}",)
+            state.error.args = (f"{state.error}; the model before that step is in {self.path}",)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
-from scratchvae.cli import config_file
 from scratchvae.cli.arguments import Commands, add_command, data_source, describe_score, print_json, read_data
 from scratchvae.cli.kl_options import make_corruption, make_kl_weight
 from scratchvae.cli.labels import accuracy_of, label_arguments, labels_of
-from scratchvae.cli.model_options import has_kl, make_model, make_optimizer, parts
-from scratchvae.cli.options import add_options, arguments
-from scratchvae.cli.outputs import Printer, collect_warnings, collect_warnings_of, print_warning
+from scratchvae.cli.model_options import has_kl, make_model, make_optimizer, training_and_validation
+from scratchvae.cli.options import arguments
+from scratchvae.cli.outputs import NO_MATPLOTLIB, Printer, collect_warnings, print_warning, redirect_warnings
 from scratchvae.cli.resuming import LastFinite, make_checkpoint, report_resume
-from scratchvae.cli.run_folder import Beforehand, run_folder, write_config, write_run
-from scratchvae.cli.train_options import GROUPS, OPTIONS, PLACE
+from scratchvae.cli.run_folder import WriteConfig, run_folder, write_config, write_run
+from scratchvae.cli.train_options import FILES, GROUPS, OPTIONS
 from scratchvae.errors import CheckpointWarning, CollapseWarning, DivergenceWarning
+from scratchvae.models import VAE, Model
 from scratchvae.plotting import UNIT_RANGE, value_range_of
 from scratchvae.training import Callback, Trainer, score
 from scratchvae.training.corruption import describe
@@ -30,28 +32,26 @@ def add_commands(commands: Commands) -> None:
         commands,
         "train",
         run,
-        "train a model; write its weights, its history and pictures",
-        "scratchvae train mnist --latent 20 --epochs 20 --binarize dynamic --out runs/mnist",
+        "train a model; write its weights, history and pictures",
+        "scratchvae train mnist --latent 20 --epochs 20 --binarize dynamic",
     )
-    add_options(parser, PLACE)
+    parser.add_options(FILES)
     for title, options in GROUPS.items():
-        add_options(parser.add_argument_group(title), options)
-    add_options(parser, [config_file.OPTION])
+        parser.add_options(options, title)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, then write."""
+    """Train a model and write it."""
     say = Printer(silent=args.quiet or args.json)
     data = read_data(args)
     model = make_model(args, data)
-    learning, validating, watched = parts(data, hold_out=hasattr(args, "patience"))
-    train, validation = learning.images, validating.images
+    train, validation, validation_text = training_and_validation(data, hold_out=hasattr(args, "patience"))
     corrupt = make_corruption(args)
     trainer = Trainer(
         model,
         seed=args.seed,
-        optimizer=make_optimizer(args, len(train)),
-        kl_weight=make_kl_weight(args, len(train)),
+        optimizer=make_optimizer(args, len(train.images)),
+        kl_weight=make_kl_weight(args, len(train.images)),
         corrupt=corrupt,
         **arguments(args, OPTIONS, "trainer"),
     )
@@ -61,50 +61,63 @@ def run(args: argparse.Namespace) -> int:
     if corrupt is not None:
         model.metadata["corrupt"] = describe(corrupt)
     with run_folder(args, data, model) as out:
-        rows = f"{len(train)} rows of {model.input_dim} numbers to train on, {len(data.test.images)} to test on"
-        say(f"{data.name}: {rows}; {watched}")
+        rows = f"{len(train.images)} training rows of {model.input_dim} numbers, {len(data.test.images)} test rows"
+        say(f"{data.name}: {rows}; {validation_text}")
         say(str(model).strip("<>"))
-        told = label_arguments(args, model, learning, validating)
+        labels = label_arguments(args, model, train, validation)
         checkpoint = make_checkpoint(args, out)
-        beforehand = Beforehand(partial(write_config, out, args, model, None))
-        callbacks: list[Callback] = [LastFinite(out)] if checkpoint is None else [beforehand, checkpoint]
+        early_config = WriteConfig(partial(write_config, out, args, model, None))
+        callbacks: list[Callback] = [LastFinite(out)] if checkpoint is None else [early_config, checkpoint]
         report_resume(say, checkpoint)
-        at_once = collect_warnings_of(
-            print_warning, DivergenceWarning, CheckpointWarning
-        )  # training may go on for hours
-        asked = arguments(args, OPTIONS, "fit")
-        with collect_warnings(CollapseWarning) as warned, at_once:
+        settings = arguments(args, OPTIONS, "fit")
+        immediate = redirect_warnings(print_warning, DivergenceWarning, CheckpointWarning)  # the rest may take hours
+        with collect_warnings(CollapseWarning) as collapse_warnings, immediate:
             history = trainer.fit(
-                train, validation=validation, progress=not args.quiet, callbacks=callbacks, **told, **asked
+                train.images,
+                validation=validation.images,
+                progress=not args.quiet,
+                callbacks=callbacks,
+                **labels,
+                **settings,
             )
-        for warning in () if args.quiet else warned:
+        for warning in () if args.quiet else collapse_warnings:
             print_warning(warning)
-        labels = labels_of(model, data.test, data.name)
-        test = score(model, data.test.images, binarize=trainer.binarize, labels=labels)
+        test_labels = labels_of(model, data.test, data.name)
+        test = score(model, data.test.images, binarize=trainer.binarize, labels=test_labels)
 
         result: dict[str, Any] = {
             "test": test._asdict(),
             "epochs": len(history.epochs),
             "stopped": history.stopped,
             "best_epoch": history.best_epoch,
-            "halvings": history.halvings,
+            "halvings": history.lr_halvings,
             "active_units": history.active_units[-1] if history.epochs and has_kl(model) else None,
             "seconds": sum(history.seconds),
             **accuracy_of(model, data.test),
         }
-        written = write_run(out, args, model, history, data, result)
+        files = write_run(out, args, model, history, data, result)
     if history.stopped == "early":
-        say(f"stopped early: epoch {history.best_epoch} had the best validation loss, and its weights are back")
-    say(f"test {describe_score(model, test)}, {sum(history.seconds):.1f} s of training")
+        say(f"stopped early: epoch {history.best_epoch} had the best validation score, and its weights are restored")
+    say(f"test {describe_score(model, test)}, after {sum(history.seconds):.1f} s of training")
     if "accuracy" in result:
-        say(f"{100 * result['accuracy']:.2f} % of the test rows are classified right")
-    say(f"wrote {', '.join(written)} to {out}")
-    if not args.no_pictures and not find_spec("matplotlib"):
-        say("no pictures: they need matplotlib; install it with  pip install 'scratchvae[cli]'")
+        say(f"test accuracy of the classifier {100 * result['accuracy']:.2f} %")
+    say(f"wrote {', '.join(files)} to {out}")
+    say_next_steps(say, args, out, model, files)
     if args.json:
-        print_json({**result, "out": str(out), "files": written})
+        print_json({**result, "out": str(out), "files": files})
     if history.stopped == "interrupted":
-        go_on = "; go on from the checkpoint by --resume" if checkpoint else ""
-        print(f"scratchvae train: interrupted; {out} has what was learnt so far{go_on}", file=sys.stderr)
+        hint = "; continue with --resume" if checkpoint else ""
+        print(f"scratchvae train: interrupted; the model so far is in {out}{hint}", file=sys.stderr)
         return 130
     return 0
+
+
+def say_next_steps(say: Printer, args: argparse.Namespace, out: Path, model: Model, files: list[str]) -> None:
+    """Print what to look at, and a command to run next."""
+    pictures = [name for name in ("reconstructions.png", "samples.png", "history.png") if name in files]
+    if pictures:
+        say(f"see {', '.join(str(out / name) for name in pictures)}")
+    elif not args.no_pictures and not find_spec("matplotlib"):
+        say(f"no pictures: {NO_MATPLOTLIB}")
+    command = "sample" if isinstance(model, VAE) else "reconstruct"
+    say(f"next, for example: scratchvae {command} {shlex.quote(str(out))}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from scratchvae.cli.arguments import BACKEND, JSON, data_options, seed_option
-from scratchvae.cli.labels import KINDS
+from scratchvae.cli.config_file import CONFIG_OPTION
+from scratchvae.cli.labels import LABELLED_MODELS
 from scratchvae.cli.options import Option, switch
 from scratchvae.layers.initializers import INITIALIZERS
 from scratchvae.models import IWAE, VAE, Autoencoder, Model
@@ -11,202 +12,287 @@ from scratchvae.models.network import ACTIVATIONS
 from scratchvae.models.parts import LIKELIHOODS
 from scratchvae.training import corruption
 
-MODELS: dict[str, type[Model]] = {"vae": VAE, "iwae": IWAE, "autoencoder": Autoencoder, **KINDS}
-CHECKPOINT, LEVEL = "checkpoint.npz", 0.3  # of corruption
+MODELS: dict[str, type[Model]] = {"vae": VAE, "iwae": IWAE, "autoencoder": Autoencoder, **LABELLED_MODELS}
+CHECKPOINT, CORRUPTION_LEVEL = "checkpoint.npz", 0.3
 
-PLACE = (
-    *data_options("digits", "digits needs nothing"),
-    Option("out", "where to write, one run at a time; runs/DATA without it", metavar="DIR", kept=False),
+FILES = (
+    *data_options("digits", "(default: digits, included)"),
+    Option(
+        "out",
+        "folder for the results (default: runs/DATA)",
+        metavar="DIR",
+        reusable=False,
+        common=True,
+        details="Two runs cannot use one folder at the same time",
+    ),
+    CONFIG_OPTION,
 )
-NETWORK = (
+MODEL = (
     Option(
         "model",
-        "what to train; iwae: a VAE, by the bound of several draws together; conditional and semi-supervised ones take "
-        "labels too",
+        "model",
         choices=tuple(MODELS),
         default="vae",
+        common=True,
+        details="iwae maximises the importance weighted bound of several draws; conditional and semi-supervised models "
+        "also learn from labels",
     ),
     Option(
-        "importance-samples",
-        "draws of iwae; 20 without it",
+        "latent",
+        "number of latent dimensions",
         type=int,
-        metavar="K",
-        argument="model.importance_samples",
+        default=10,
+        metavar="Z",
+        argument="model.latent_dim",
+        common=True,
     ),
-    switch("missing", "NaN in the data marks what is missing, and the rest is learnt from", argument="model.missing"),
-    Option("latent", "size of the latent space", type=int, default=10, metavar="Z", argument="model.latent_dim"),
     Option(
         "hidden",
-        "the encoder's hidden widths; name DATA before",
+        "widths of the encoder's hidden layers",
         type=int,
         nargs="*",
         default=[512],
         metavar="H",
         argument="model.hidden",
+        common=True,
+        details="The decoder has them in reverse order. DATA stands before --hidden",
+    ),
+    Option(
+        "likelihood",
+        "distribution p(x|z) of the data",
+        choices=tuple(LIKELIHOODS),
+        default="bernoulli",
+        argument="model.likelihood",
+        common=True,
+        details="bernoulli: pixels that are 0 or 1, or grey values as probabilities; continuous_bernoulli: a density "
+        "of grey values in [0, 1]; the gaussian ones: any numbers. gaussian has the standard deviation "
+        "--sigma, gaussian_learned learns one for all numbers, gaussian_heteroscedastic decodes one for each number",
+    ),
+    Option(
+        "beta",
+        "weight of the KL; 1 gives the ELBO",
+        type=float,
+        default=1.0,
+        metavar="B",
+        argument="model.beta",
+        common=True,
+    ),
+    Option(
+        "sigma",
+        "standard deviation of the gaussian likelihood, initial one of gaussian_learned (default: 1)",
+        type=float,
+        metavar="S",
+        argument="model.sigma",
     ),
     Option(
         "activation",
-        "between the layers",
+        "activation function of the hidden layers",
         choices=tuple(ACTIVATIONS),
         default="relu",
         argument="model.activation",
     ),
     Option(
         "init",
-        "how all weights begin; without it: He before a rectifier, else Glorot",
+        "initialisation of the weights (default: He before relu-like activations, else Glorot)",
         choices=tuple(INITIALIZERS),
         argument="model.init",
     ),
+    switch("missing", "treat NaN in the data as missing values", argument="model.missing"),
     Option(
-        "likelihood",
-        "of the data given its code: bernoulli for pixels that are on or off, continuous_bernoulli for grey ones from "
-        "0 to 1; the gaussian ones for any numbers, with one width that is given or learnt, or a width for each that "
-        "the decoder puts out",
-        choices=tuple(LIKELIHOODS),
-        default="bernoulli",
-        argument="model.likelihood",
+        "importance-samples",
+        "draws per row in the bound of --model iwae (default: 20)",
+        type=int,
+        metavar="K",
+        argument="model.importance_samples",
     ),
-    Option(
-        "sigma",
-        "width of the gaussian likelihood, and of gaussian_learned at first; 1 without it",
-        type=float,
-        metavar="S",
-        argument="model.sigma",
-    ),
-    Option("beta", "weight of the KL", type=float, default=1.0, argument="model.beta"),
 )
-STEPS = (
-    Option("epochs", "runs through the data", type=int, default=50, argument="fit.epochs"),
-    Option("batch-size", "rows a step", type=int, default=128, metavar="B", argument="trainer.batch_size"),
-    Option("optimizer", "how to step", choices=("adam", "adamw", "sgd"), default="adam"),
-    Option("lr", "learning rate, at its highest", type=float, default=1e-3),
-    Option("schedule", "the rate over time", choices=("cosine", "constant"), default="cosine"),
-    Option("warm-up", "epochs over which the rate rises", type=int, default=0, metavar="EPOCHS"),
-    Option("momentum", "of sgd; 0.9 without it", type=float, metavar="M", argument="sgd.momentum"),
-    Option("weight-decay", "of adamw; 0.01 without it", type=float, metavar="D", argument="adamw.weight_decay"),
-    Option("clip-norm", "largest norm of a gradient", type=float, metavar="N", argument="trainer.clip_norm"),
+TRAINING = (
+    Option(
+        "epochs",
+        "passes over the training rows",
+        type=int,
+        default=50,
+        metavar="N",
+        argument="fit.epochs",
+        common=True,
+    ),
+    Option(
+        "batch-size",
+        "rows per training step",
+        type=int,
+        default=128,
+        metavar="B",
+        argument="trainer.batch_size",
+        common=True,
+    ),
+    Option("lr", "learning rate", type=float, default=1e-3, metavar="RATE", common=True),
+    Option("optimizer", "optimizer", choices=("adam", "adamw", "sgd"), default="adam", common=True),
     Option(
         "binarize",
-        "take grey values as they are, or draw each pixel anew at each step, on with the probability they say",
+        "binarisation of grey pixels",
         choices=("none", "dynamic"),
         default="none",
         argument="trainer.binarize",
+        common=True,
+        details="dynamic draws each pixel in each step as 1 with the probability of its grey value, else as 0",
     ),
-)
-BALANCE = (
     Option(
-        "free-bits",
-        "KL that each latent dimension has for nothing, on the mean of a batch; 0 without it",
-        type=float,
-        metavar="NATS",
-        argument="model.free_bits",
-    ),
-    Option("kl-warmup", "let the weight of the KL rise from 0 to beta over so many epochs", type=int, metavar="EPOCHS"),
-    Option(
-        "kl-cycles",
-        "let it rise so many times, each time over half of a cycle, and stay at beta for the other half",
+        "patience",
+        "stop after N epochs without a better validation ELBO",
         type=int,
         metavar="N",
+        argument="fit.patience",
+        common=True,
+        details="The best weights are restored. Every tenth training row is held out for validation, unless the data "
+        "has a validation part",
     ),
     Option(
-        "corrupt",
-        "learn to denoise: put noise into what the encoder sees, and ask for the rows without it",
-        choices=("none", *corruption.KINDS),
-        default="none",
+        "schedule",
+        "learning rate schedule",
+        choices=("cosine", "constant"),
+        default="cosine",
+        details="cosine decreases from --lr to 0 over the run",
     ),
+    Option("warm-up", "epochs in which the learning rate rises from 0 to --lr", type=int, default=0, metavar="N"),
+    Option("momentum", "momentum of --optimizer sgd (default: 0.9)", type=float, metavar="M", argument="sgd.momentum"),
     Option(
-        "corrupt-level",
-        f"standard deviation of gaussian, probability of the others; {LEVEL} without it",
+        "weight-decay",
+        "weight decay of --optimizer adamw (default: 0.01)",
         type=float,
-        metavar="L",
-    ),
-)
-LABELS = (
-    Option(
-        "labels",
-        "of a semi-supervised model: keep N labels, as many of each class, and learn from all other rows without "
-        "theirs; all labels without it",
-        type=int,
-        metavar="N",
+        metavar="D",
+        argument="adamw.weight_decay",
     ),
     Option(
-        "alpha",
-        "of a semi-supervised model: weight of the classifier on labelled rows; without it 0.1 over their share",
+        "clip-norm",
+        "largest norm of the gradient; a longer one is scaled down to it (default: no limit)",
         type=float,
-        metavar="A",
-        argument="model.alpha",
-    ),
-    Option(
-        "labelled-share",
-        "of a semi-supervised model: share of labelled rows in a batch; as in the data without it",
-        type=float,
-        metavar="S",
-        argument="fit.labelled_share",
-    ),
-)
-PATIENCE = Option(
-    "patience",
-    "hold out a tenth of the training rows unless the data has a validation part, stop when their loss has not fallen "
-    "for so long, and go back to the best weights",
-    type=int,
-    metavar="EPOCHS",
-    argument="fit.patience",
-)
-CHECKPOINTS = (
-    Option(
-        "checkpoint",
-        f"keep all that is needed to go on, after each epoch, in a .npz file, {CHECKPOINT} in the folder of --out "
-        "unless named; name DATA before",
-        nargs="?",
-        const="",
-        metavar="FILE",
-        kept=False,
-    ),
-    Option(
-        "every",
-        "checkpoints after so many steps instead",
-        type=int,
-        metavar="STEPS",
-        kept=False,
-        argument="checkpoint.every",
-    ),
-    Option(
-        "keep",
-        "how many checkpoints to keep; 2 without it",
-        type=int,
-        metavar="N",
-        kept=False,
-        argument="checkpoint.keep",
-    ),
-    switch(
-        "resume",
-        "go on from the checkpoint, if there is one, with the same settings, to the same bits as without a break; keep "
-        "checkpoints too",
-        kept=False,
-        argument="checkpoint.resume",
+        metavar="NORM",
+        argument="trainer.clip_norm",
     ),
     Option(
         "retries",
-        "when numbers are finite no longer, go back to where the epoch began and halve the learning rate, N times",
+        "after a number that is not finite, restart the epoch with half the learning rate, up to N times",
         type=int,
         default=0,
         metavar="N",
         argument="fit.retries",
     ),
 )
+KL = (
+    Option("kl-warmup", "epochs in which the weight of the KL rises linearly from 0 to --beta", type=int, metavar="N"),
+    Option(
+        "kl-cycles",
+        "number of cycles of the KL weight: it rises in the first half of each, and stays at --beta in the second",
+        type=int,
+        metavar="N",
+    ),
+    Option(
+        "free-bits",
+        "KL per latent dimension that is not penalised, in nats, as a batch mean (default: 0)",
+        type=float,
+        metavar="NATS",
+        argument="model.free_bits",
+    ),
+)
+DENOISING = (
+    Option(
+        "corrupt",
+        "noise added to the encoder's input; the decoder learns the rows without it",
+        choices=("none", *corruption.CORRUPTIONS),
+        default="none",
+    ),
+    Option(
+        "corrupt-level",
+        "standard deviation of gaussian noise, probability per number of the other kinds "
+        f"(default: {CORRUPTION_LEVEL})",
+        type=float,
+        metavar="LEVEL",
+        argument="corruption.level",
+    ),
+)
+LABELS = (
+    Option(
+        "labels",
+        "number of labels to use, the same number of each class; the other rows are unlabelled (default: all)",
+        type=int,
+        metavar="N",
+    ),
+    Option(
+        "alpha",
+        "weight of the classification loss of labelled rows (default: 0.1 times rows over labelled rows)",
+        type=float,
+        metavar="A",
+        argument="model.alpha",
+    ),
+    Option(
+        "labelled-share",
+        "share of labelled rows in each batch, between 0 and 1 (default: their share in the data)",
+        type=float,
+        metavar="S",
+        argument="fit.labelled_share",
+    ),
+)
+CHECKPOINTS = (
+    Option(
+        "checkpoint",
+        "save a checkpoint after each epoch, for --resume",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        reusable=False,
+        common=True,
+        details=f"FILE ends in .npz (default: {CHECKPOINT} in the folder of the run). DATA stands before --checkpoint",
+    ),
+    switch(
+        "resume",
+        "continue from the last checkpoint, if there is one",
+        reusable=False,
+        argument="checkpoint.resume",
+        common=True,
+        details="The settings must be the same; the result is the same to the bit as without an interruption. Implies "
+        "--checkpoint",
+    ),
+    Option(
+        "every",
+        "steps between checkpoints (default: one epoch)",
+        type=int,
+        metavar="STEPS",
+        reusable=False,
+        argument="checkpoint.every",
+    ),
+    Option(
+        "keep",
+        "number of checkpoints to keep (default: 2)",
+        type=int,
+        metavar="N",
+        reusable=False,
+        argument="checkpoint.keep",
+    ),
+)
 MACHINE = (
-    seed_option("weights, order, noise, binarisation and corruption")._replace(argument="model.seed"),
+    seed_option("all random numbers")._replace(
+        argument="model.seed",
+        details="It determines the initial weights, the order of the rows, the draws of z, binarisation and corruption",
+    ),
     BACKEND._replace(argument="model.backend"),
     Option("dtype", "precision", choices=("float32", "float64"), default="float32", argument="model.dtype"),
 )
 OUTPUT = (
     switch("no-pictures", "write no pictures"),
-    switch("quiet", "print nothing but errors", kept=False),
-    JSON._replace(kept=False),
+    switch("quiet", "print errors and warnings only", reusable=False, common=True),
+    JSON._replace(reusable=False, common=False),
 )
 GROUPS = {
-    "the network": NETWORK,
-    "training": (*STEPS, *BALANCE, *LABELS, PATIENCE, *CHECKPOINTS, *MACHINE),
+    "model": MODEL,
+    "training": TRAINING,
+    "weight of the KL": KL,
+    "denoising": DENOISING,
+    "semi-supervised models": LABELS,
+    "checkpoints": CHECKPOINTS,
+    "computation": MACHINE,
     "output": OUTPUT,
 }
-OPTIONS: tuple[Option, ...] = (*PLACE, *(option for group in GROUPS.values() for option in group))
+OPTIONS: tuple[Option, ...] = (
+    *(option for option in FILES if option != CONFIG_OPTION),
+    *(option for group in GROUPS.values() for option in group),
+)

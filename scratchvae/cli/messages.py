@@ -1,0 +1,76 @@
+"""The wording of error messages: options instead of Python arguments, suggestions, a limited length."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+
+LONGEST_MESSAGE = 200  # characters of a line on standard error
+LONGEST_WORD = 40  # characters of a word in a message that would be longer
+COMPARED = 60  # characters of a word that is compared with known names
+VALUE = r"""'[^']*'|"[^"]*"|\([^)]*\)|[^\s:;,)]*"""
+ASSIGNMENT = re.compile(rf"(?<![\w.'-])(--[a-z][\w-]*|[a-z]\w*)(?:\[\d+\])?=({VALUE})", re.IGNORECASE)
+PATH = re.compile(r"(?<![\w.'-])(?:\w+\.)*([a-z]\w*)(?= was )")
+NAME = re.compile(r"(?<![\w.'=-])[a-z]+(?:_[a-z]+)+(?![\w.'=])")
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The most similar of the `known` names, ignoring case; None if none is similar."""
+    names = {candidate.casefold(): candidate for candidate in known}
+    close = get_close_matches(name[:COMPARED].casefold(), names, 1)
+    return names[close[0]] if close else None
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """The question "; did you mean …?" with the nearest of the `known` names; "" if none is similar."""
+    near = nearest(name, known)
+    return f"; did you mean {near}?" if near else ""
+
+
+def in_option_names(message: str, options: Mapping[str, str]) -> str:
+    """Write options in place of Python arguments: "latent_dim=0: …" becomes "--latent 0: …".
+
+    options   the option of each Python argument, such as {"latent_dim": "--latent"}
+    """
+
+    def as_typed(match: re.Match[str]) -> str:
+        name, value = match[1], match[2]
+        option = name if name.startswith("--") else options.get(name)
+        if option is None:
+            return match[0]
+        if value in ("True", ""):
+            return option
+        return f"without {option}" if value == "False" else f"{option} {value.strip(chr(39))}"
+
+    message = ASSIGNMENT.sub(as_typed, message)
+    for pattern in (PATH, NAME):
+        message = pattern.sub(lambda match: options.get(match[match.lastindex or 0], match[0]), message)
+    return message
+
+
+def shorten(message: str, words: Iterable[str] = (), limit: int = LONGEST_MESSAGE) -> str:
+    """`message` in one line of at most `limit` characters.
+
+    If it is too long, the `words`, which a user has typed, are shortened first, then other long words, then its end.
+    """
+    if len(message) > limit:
+        for word in sorted(words, key=len, reverse=True):
+            for form in (word, repr(word)[1:-1]):
+                if len(form) > LONGEST_WORD:
+                    message = message.replace(form, shorten_word(form))
+    line = " ".join(message.split())
+    if len(line) > limit:
+        line = " ".join(map(shorten_word, line.split(" ")))
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def shorten_word(word: str) -> str:
+    """The beginning and the end of a word of more than 40 characters."""
+    half = LONGEST_WORD // 2
+    return word if len(word) <= LONGEST_WORD else f"{word[: half - 1]}…{word[-half:]}"
+
+
+def as_typed(text: str) -> str:
+    """What was typed, in quotes if it is empty or has spaces."""
+    return text if text and not text.isspace() and " " not in text else repr(text)
