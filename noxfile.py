@@ -38,10 +38,17 @@ def oldest(session: nox.Session) -> None:
 
 
 @nox.session
-def oracles(session: nox.Session) -> None:
-    """The test suite with PyTorch, JAX (gradient oracles) and scikit-learn (needed by some demos)."""
-    session.install("-e", ".[test,oracles]", "scikit-learn")
-    run_tests(session)
+def verification(session: nox.Session) -> None:
+    """The whole of tests/verification, with PyTorch and JAX as oracles and with more examples of each property."""
+    session.install("-e", ".[test,oracles]", "pytest-xdist")
+    run_tests(session, "-n", "auto", "-m", "", "--hypothesis-profile=thorough", "tests/verification")
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """All other tests that are left out by default, and the property tests with more examples."""
+    session.install("-e", ".[test,oracles]", "scikit-learn", "pytest-xdist")
+    run_tests(session, "-n", "auto", "-m", "", "--hypothesis-profile=thorough", "--ignore=tests/verification")
 
 
 @nox.session
@@ -84,12 +91,12 @@ def audit(session: nox.Session) -> None:
     session.run("pip-audit", "--local", "--strict", "--progress-spinner", "off")
 
 
-def run_tests(session: nox.Session) -> None:
+def run_tests(session: nox.Session, *arguments: str) -> None:
     """Print the versions of Python and NumPy, then run the test suite."""
     session.run(
         "python", "-c", "import sys, numpy; print('Python', sys.version.split()[0], 'NumPy', numpy.__version__)"
     )
-    session.run("python", "-m", "pytest", *session.posargs)
+    session.run("python", "-m", "pytest", *arguments, *session.posargs)
 
 
 def oldest_of(python: str) -> list[str]:
