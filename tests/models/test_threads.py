@@ -58,7 +58,7 @@ CALLS = {
 }
 # What is for one thread, or computes nothing, or is asked by whoever makes the model.
 RAW = {
-    *("forward", "backward", "backward_to_inputs", "chunks", "draw_codes", "to_config"),
+    *("forward", "backward", "backward_to_inputs", "chunks", "draw_codes", "to_config", "summary"),
     *(
         "bind",
         "ensure_capacity",
