@@ -66,6 +66,11 @@ def test_a_model_loads_what_it_computes_with_and_nothing_else():
     assert not (loaded - modules_after("import numpy.random")) & COSTLY
 
 
+def test_a_data_set_that_is_shipped_loads_no_network_code():
+    loaded = modules_after("import scratchvae; scratchvae.datasets.load('digits')")
+    assert not {"http.client", "urllib.request", "ssl", "PIL"} & loaded
+
+
 @pytest.mark.parametrize("module", [sv, models], ids=lambda module: module.__name__)
 def test_every_name_that_is_listed_loads_and_is_imported_for_type_checkers(module):
     tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))

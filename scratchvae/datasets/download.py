@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import http.client
 import sys
 import time
-import urllib.request
 import zlib
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -38,6 +36,8 @@ def download(
     The file takes its name only when it is whole and its digest is right. Raises DataError, or FileError where its
     folder cannot be written.
     """
+    from http.client import HTTPException  # slow to import
+
     reasons: dict[str, None] = {}
     with atomic_write(to) as file:
         for attempt in range(rounds):
@@ -45,7 +45,7 @@ def download(
                 try:
                     _fetch(url, file, to.name, timeout, largest + largest // 1000 + 1024)  # where nothing is won
                     _check(file, sha256, largest)
-                except (OSError, http.client.HTTPException, EOFError, ValueError, zlib.error) as error:
+                except (OSError, HTTPException, EOFError, ValueError, zlib.error) as error:
                     reasons[f"{url}: {str(error) or type(error).__name__}"] = None
                 else:
                     return
@@ -58,9 +58,11 @@ def download(
 
 
 def _fetch(url: str, file: BinaryIO, label: str, timeout: float, most: int) -> None:
+    from urllib.request import urlopen
+
     file.seek(0)
     file.truncate()
-    with urllib.request.urlopen(url, timeout=timeout) as answer:
+    with urlopen(url, timeout=timeout) as answer:
         promised = int(answer.headers.get("Content-Length") or 0)
         if promised > most:
             raise OSError(f"the answer is of {promised} bytes, expected no more than {most}: it is another file")
