@@ -15,8 +15,8 @@ KINK = "kink"
 UNRESOLVED = "unresolved"
 NOT_FINITE = "not finite"
 
-SHOWN = 8  # inputs in the table of `repr`
-NAME = 30  # characters of an input's name in it
+MAX_TABLE_ROWS = 8  # of the table that `repr` prints
+MAX_NAME_LENGTH = 30  # of an input in that table, in characters
 
 _EXPLANATIONS = {
     AGREES: "",
@@ -106,7 +106,7 @@ class Report:
 
     def __repr__(self) -> str:
         rows = table_lines(self._table(), left=2)
-        reasons = [f"{shorten(a.name, NAME)}: {a.explanation}" for a in self._shown() if a.explanation]
+        reasons = [f"{shorten(a.name, MAX_NAME_LENGTH)}: {a.explanation}" for a in self._shown() if a.explanation]
         return fit_lines("\n".join([*rows, *map(wrap, [*reasons, self._summary(), *self.notes])]))
 
     def _repr_html_(self) -> str:
@@ -135,12 +135,12 @@ class Report:
 
     def _shown(self) -> list[Argument]:
         """The first inputs, those whose gradients do not agree before the others if not all fit."""
-        if len(self.arguments) <= SHOWN:
+        if len(self.arguments) <= MAX_TABLE_ROWS:
             return list(self.arguments)
-        return sorted(self.arguments, key=lambda argument: argument.verdict == AGREES)[:SHOWN]
+        return sorted(self.arguments, key=lambda argument: argument.verdict == AGREES)[:MAX_TABLE_ROWS]
 
     def _table(self) -> list[tuple[str, ...]]:
         rows: list[tuple[str, ...]] = [("input", "shape", "error", "verdict")]
-        rows += [(shorten(a.name, NAME), str(a.shape), f"{a.error:.1e}", a.verdict) for a in self._shown()]
+        rows += [(shorten(a.name, MAX_NAME_LENGTH), str(a.shape), f"{a.error:.1e}", a.verdict) for a in self._shown()]
         hidden = len(self.arguments) - len(rows) + 1
         return [*rows, (f"… {hidden} more", "", "", "")] if hidden else rows

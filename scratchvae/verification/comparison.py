@@ -129,7 +129,7 @@ def _errors_against_oracle(problem: Problem, oracle: Oracle, seed: int, dtype: n
     inputs = [x.astype(dtype) for x in problem.inputs.values()]
     oracle_inputs = [x.astype(np.float64) for x in inputs]  # the same numbers, rounded to dtype
     if not isinstance(problem, GradientProblem):
-        actual, expected = problem.ours(*inputs), problem.published(oracle, dtype, *oracle_inputs)
+        actual, expected = problem.update(*inputs), problem.published_update(oracle, dtype, *oracle_inputs)
         return relative_errors({"value": actual}, {"value": expected})
     formula = problem.formula(oracle)
     value = np.array(problem.forward(*inputs))

@@ -36,14 +36,14 @@ class GradientProblem(NamedTuple):
 class StepProblem(NamedTuple):
     """An update rule: an optimizer, gradient clipping or a training step.
 
-    inputs                             float64 arrays by name
-    ours(*inputs)                      the package's result, in the dtype of the inputs
-    published(oracle, dtype, *inputs)  the result of the published rule, in float64, with noise drawn in `dtype`
+    inputs                                    float64 arrays by name
+    update(*inputs)                           the package's result, in the dtype of the inputs
+    published_update(oracle, dtype, *inputs)  the result of the published rule, in float64, with noise drawn in `dtype`
     """
 
     inputs: dict[str, Array]
-    ours: Callable[..., Array]
-    published: Callable[..., Array]
+    update: Callable[..., Array]
+    published_update: Callable[..., Array]
 
     def __repr__(self) -> str:
         return fields_repr(self)

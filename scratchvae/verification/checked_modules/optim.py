@@ -17,12 +17,12 @@ STEPS = 50
 
 
 def _optimizer_problem(
-    rng: np.random.Generator, make: Callable[[], Optimizer], published: Callable[[Oracle, list[Array], Array], Array]
+    rng: np.random.Generator, make: Callable[[], Optimizer], algorithm: Callable[[Oracle, list[Array], Array], Array]
 ) -> StepProblem:
     (size,) = random_sizes(rng, 1)
     gradients = {f"gradient {t}": rng.standard_normal(size) * 10.0 ** (t % 5 - 2) for t in range(STEPS)}
 
-    def ours(theta: Array, *gradients: Array) -> Array:
+    def update(theta: Array, *gradients: Array) -> Array:
         theta, optimizer = theta.copy(), make()
         optimizer.bind(np, theta)
         for gradient in gradients:
@@ -31,8 +31,8 @@ def _optimizer_problem(
 
     return StepProblem(
         {"theta": rng.standard_normal(size), **gradients},
-        ours,
-        lambda oracle, dtype, theta, *gradients: published(oracle, list(gradients), theta),
+        update,
+        lambda oracle, dtype, theta, *gradients: algorithm(oracle, list(gradients), theta),
     )
 
 
@@ -59,18 +59,18 @@ def _adamw(rng: np.random.Generator) -> StepProblem:
 def _clipping(rng: np.random.Generator) -> StepProblem:
     max_norm = float(rng.choice([0.1, 100.0]))
 
-    def ours(gradient: Array) -> Array:
+    def update(gradient: Array) -> Array:
         gradient = gradient.copy()
         clip_by_global_norm(np, gradient, max_norm)
         return gradient
 
-    def published(oracle: Oracle, dtype: np.dtype[Any], gradient: Array) -> Array:
+    def published_update(oracle: Oracle, dtype: np.dtype[Any], gradient: Array) -> Array:
         def clip(g: Any) -> Any:
             return g / (g**2).sum() ** 0.5 * max_norm if (g**2).sum() > max_norm**2 else g
 
         return oracle.value(clip, gradient)
 
-    return StepProblem({"gradient": rng.standard_normal(random_sizes(rng, 1))}, ours, published)
+    return StepProblem({"gradient": rng.standard_normal(random_sizes(rng, 1))}, update, published_update)
 
 
 OPTIMIZERS = (

@@ -57,16 +57,16 @@ def _step(rng: np.random.Generator) -> StepProblem:
     seed = int(rng.integers(1000))
     batches = {f"batch {rows}": rng.random((rows, model.input_dim)) for rows in (5, 3)}
 
-    def ours(theta: Array, *batches: Array) -> Array:
+    def update(theta: Array, *batches: Array) -> Array:
         trainer = _trainer(model, theta, seed)
         for x in batches:
             trainer.step(x)
         return trainer.model.theta
 
-    def published(oracle: Oracle, dtype: np.dtype[Any], theta: Array, *batches: Array) -> Array:
+    def published_update(oracle: Oracle, dtype: np.dtype[Any], theta: Array, *batches: Array) -> Array:
         return _gradient_descent(oracle, model, dtype, theta, batches, seed)
 
-    return StepProblem({"theta": model.theta.copy(), **batches}, ours, published)
+    return StepProblem({"theta": model.theta.copy(), **batches}, update, published_update)
 
 
 # Two epochs of five rows in batches of three and two, with a KL weight that increases.
@@ -74,18 +74,20 @@ def _fit(rng: np.random.Generator) -> StepProblem:
     model, _, _ = random_model(rng, VAE)
     seed, epochs, batch_size = int(rng.integers(1000)), 2, 3
 
-    def ours(theta: Array, images: Array) -> Array:
+    def update(theta: Array, images: Array) -> Array:
         trainer = _trainer(model, theta, seed, batch_size=batch_size, kl_weight=_increasing_kl_weight)
         trainer.fit(images, epochs)
         return trainer.model.theta
 
-    def published(oracle: Oracle, dtype: np.dtype[Any], theta: Array, images: Array) -> Array:
+    def published_update(oracle: Oracle, dtype: np.dtype[Any], theta: Array, images: Array) -> Array:
         order = generator(seed, "training order")
         shuffled = (images[order.permutation(len(images))] for _ in range(epochs))
         batches = [x[start : start + batch_size] for x in shuffled for start in range(0, len(x), batch_size)]
         return _gradient_descent(oracle, model, dtype, theta, batches, seed, _increasing_kl_weight)
 
-    return StepProblem({"theta": model.theta.copy(), "images": rng.random((5, model.input_dim))}, ours, published)
+    return StepProblem(
+        {"theta": model.theta.copy(), "images": rng.random((5, model.input_dim))}, update, published_update
+    )
 
 
 def _increasing_kl_weight(updates: int) -> float:

@@ -1,7 +1,7 @@
-"""Independent implementations to hold ours against: the formulas, differentiated by somebody else's library.
+"""Oracles: independent implementations of the formulas, differentiated by an automatic differentiation library.
 
-`autograd` writes each formula out; `torch` and `jax` use the functions that those libraries have for it, so that three
-implementations by other hands must agree with ours.
+The `autograd` oracle writes out each formula; `torch` and `jax` use the functions of those libraries. The package must
+agree with all three.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ORACLES = ("autograd", "torch", "jax")
 
 
 def install_hint(name: str) -> str | None:
-    """What to do for an oracle whose library is not installed; None if it is."""
+    """Return how to install the library of an oracle; None if it is installed. Raises ConfigError."""
     check_choice("oracle", name, ORACLES)
     if find_spec(name) is not None:
         return None
@@ -27,7 +27,7 @@ def install_hint(name: str) -> str | None:
 
 
 def get_oracle(name: str) -> Oracle:
-    """The oracle of that name. Raises ConfigError."""
+    """Return the oracle of that name. Raises ConfigError."""
     reason = install_hint(name)
     if reason is not None:
         raise ConfigError(f"oracle={name!r}: {reason}")

@@ -1,4 +1,4 @@
-"""HIPS autograd: every formula written out."""
+"""The HIPS autograd oracle: every formula is written out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JAX: the functions of `jax.nn`."""
+"""The JAX oracle, on the functions of `jax.nn`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from scratchvae.backend import Array
 from scratchvae.verification.oracles.oracle import UNIT_POINTS, UNIT_WEIGHTS, Oracle
 
 
-def _in_float64() -> Any:
-    """JAX computes in float32 unless asked; asked here for the time of a call, so that nobody else's arrays change."""
+def _float64_enabled() -> Any:
+    """Return a context in which JAX computes in float64; its default, float32, remains in force elsewhere."""
     if hasattr(jax, "enable_x64"):
         return jax.enable_x64(True)
     return jax.experimental.enable_x64()  # before JAX 0.8
@@ -55,11 +55,11 @@ class _Jax(Oracle):
         return jax.scipy.stats.norm.logpdf(x, mu, jnp.exp(logvar / 2)).sum(axis=1)
 
     def value(self, f: Callable[..., Any], *inputs: Array) -> Array:
-        with _in_float64():
+        with _float64_enabled():
             return np.asarray(f(*map(jnp.asarray, inputs)))
 
     def vjp(self, f: Callable[..., Any], dy: Array, *inputs: Array) -> list[Array]:
-        with _in_float64():
+        with _float64_enabled():
             pull_back = jax.jit(lambda dy, *xs: jax.vjp(f, *xs)[1](dy))
             return [np.asarray(gradient) for gradient in pull_back(*map(jnp.asarray, (dy, *inputs)))]
 

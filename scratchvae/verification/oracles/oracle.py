@@ -1,4 +1,4 @@
-"""What every oracle answers."""
+"""The interface of all oracles."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scratchvae.backend import Array
 
 
 class AdamSettings(NamedTuple):
-    """The numbers of Adam, and of AdamW if the weights decay."""
+    """The settings of Adam, or of AdamW if weight_decay is not 0."""
 
     lr: float
     beta1: float
@@ -20,17 +20,18 @@ class AdamSettings(NamedTuple):
     weight_decay: float = 0.0
 
 
-# exp(x t) integrated over x from 0 to 1 by Gauss and Legendre's rule, which is exact to the last digit for |t| < 100.
+# Gauss-Legendre quadrature on [0, 1]: the integral of exp(x t) over x is exact to the last digit for |t| < 100.
 _POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(64)
 UNIT_POINTS, UNIT_WEIGHTS = (_POINTS + 1) / 2, _WEIGHTS / 2
 
 
 class Oracle:
-    """Formulas over a library's own arrays, and that library's derivative of them.
+    """Formulas on the arrays of a library, and their derivatives by that library.
 
-    Activations take a (B, I); `affine` x (B, I), W (I, O), b (O,); `bernoulli` and `continuous_bernoulli` give
-    log p(x | logits), `gaussian` log N(x; μ, σ²) and `gaussian_kl` KL(N(μ, σ²) ‖ N(0, 1)), each (B,), summed over the
-    dimensions of a row. `softmax` and its logarithm take logits (B, K) and give (B, K).
+    Activations map (B, I) to (B, I). `affine` maps x (B, I), W (I, O) and b (O,) to (B, O). `bernoulli` and
+    `continuous_bernoulli` are log p(x | logits), `gaussian` is log N(x; μ, σ²) and `gaussian_kl` is
+    KL(N(μ, σ²) ‖ N(0, 1)), each summed over the dimensions of a row, (B,). `softmax` and `log_softmax` map logits
+    (B, K) to (B, K).
     """
 
     name: str
@@ -47,26 +48,26 @@ class Oracle:
     gaussian_kl: Callable[[Any, Any], Any]
     bernoulli: Callable[[Any, Any], Any]
     continuous_bernoulli: Callable[[Any, Any], Any]
-    gaussian: Callable[[Any, Any, Any], Any]  # of mu, logvar, x
+    gaussian: Callable[[Any, Any, Any], Any]  # arguments: mu, logvar, x
     softmax: Callable[[Any], Any]
     log_softmax: Callable[[Any], Any]
 
     def constant(self, x: Array) -> Any:
-        """x as an array of the library, not differentiated."""
+        """Return x as an array of the library, without a gradient."""
         return x
 
     def value(self, f: Callable[..., Any], *inputs: Array) -> Array:
-        """f(*inputs), in float64."""
+        """Return f(*inputs), in float64."""
         raise NotImplementedError
 
     def vjp(self, f: Callable[..., Any], dy: Array, *inputs: Array) -> list[Array]:
-        """∂⟨dy, f(*inputs)⟩/∂input for each input, in float64."""
+        """Return ∂⟨dy, f(*inputs)⟩/∂input for each input, in float64."""
         raise NotImplementedError
 
-    # The algorithms as published, on the library's arithmetic; a library that has its own puts it in their place.
+    # The published algorithms, in the arithmetic of the library. A library with its own optimizers overrides them.
 
     def sgd(self, gradients: Sequence[Array], theta: Array, lr: float, momentum: float) -> Array:
-        """θ after one step for each gradient. Sutskever et al. 2013, eq. 1 and 2."""
+        """Return θ after one step for each gradient. Sutskever et al. 2013, eq. 1 and 2."""
 
         def descend(theta: Any, *gradients: Any) -> Any:
             v = 0.0
@@ -78,7 +79,7 @@ class Oracle:
         return self.value(descend, theta, *gradients)
 
     def adam(self, gradients: Sequence[Array], theta: Array, settings: AdamSettings) -> Array:
-        """θ after one step for each gradient. Kingma and Ba 2015, alg. 1; Loshchilov and Hutter 2019, alg. 2."""
+        """Return θ after one step for each gradient. Kingma and Ba 2015, alg. 1; Loshchilov and Hutter 2019, alg. 2."""
 
         lr, beta1, beta2, eps, weight_decay = settings
 

@@ -1,4 +1,4 @@
-"""PyTorch: its own functions, distributions and optimizers, but where they round more than 1e-12 away."""
+"""The PyTorch oracle, on its functions, distributions and optimizers, except where their rounding exceeds 1e-12."""
 
 from __future__ import annotations
 
@@ -37,13 +37,14 @@ class _Torch(Oracle):
     def bernoulli(logits: Any, x: Any) -> Any:
         return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(dim=1)
 
-    # Close to 0 and far from it, torch's own loses digits: there it is the integral, and 1 stands in for the logit.
+    # torch.distributions loses digits for logits near 0 and far from 0. There the integral is used, and log_prob is
+    # computed at a logit of 1 and discarded.
     @staticmethod
     def continuous_bernoulli(logits: Any, x: Any) -> Any:
-        inside = (logits.abs() > 0.5) & (logits.abs() < 4)
-        own = ContinuousBernoulli(logits=torch.where(inside, logits, 1.0), validate_args=False).log_prob(x)
+        accurate = (logits.abs() > 0.5) & (logits.abs() < 4)
+        log_prob = ContinuousBernoulli(logits=torch.where(accurate, logits, 1.0), validate_args=False).log_prob(x)
         integral = torch.exp(logits[..., None] * torch.tensor(UNIT_POINTS)) @ torch.tensor(UNIT_WEIGHTS)
-        return torch.where(inside, own, x * logits - torch.log(integral)).sum(dim=1)
+        return torch.where(accurate, log_prob, x * logits - torch.log(integral)).sum(dim=1)
 
     @staticmethod
     def gaussian(mu: Any, logvar: Any, x: Any) -> Any:
@@ -66,13 +67,13 @@ class _Torch(Oracle):
 
     def adam(self, gradients: Sequence[Array], theta: Array, settings: AdamSettings) -> Array:
         lr, *betas, eps, decay = settings
-        kind = torch.optim.AdamW if decay else torch.optim.Adam
-        return self._descend(kind, gradients, theta, lr=lr, betas=tuple(betas), eps=eps, weight_decay=decay)
+        optimizer_class = torch.optim.AdamW if decay else torch.optim.Adam
+        return self._descend(optimizer_class, gradients, theta, lr=lr, betas=tuple(betas), eps=eps, weight_decay=decay)
 
     @staticmethod
-    def _descend(kind: Any, gradients: Sequence[Array], theta: Array, **settings: Any) -> Array:
+    def _descend(optimizer_class: Any, gradients: Sequence[Array], theta: Array, **settings: Any) -> Array:
         parameter = torch.tensor(theta, requires_grad=True)
-        optimizer = kind([parameter], **settings)
+        optimizer = optimizer_class([parameter], **settings)
         for gradient in gradients:
             parameter.grad = torch.tensor(gradient)
             optimizer.step()
