@@ -56,7 +56,7 @@ def compare(
     a StepProblem without an oracle: it has no gradient, so finite differences do not apply. Raises ConfigError.
     """
     check_type(
-        "problem", problem, (GradientProblem, StepProblem), "a problem, such as CHECKED_MODULES['Linear'].draw makes"
+        "problem", problem, (GradientProblem, StepProblem), "a problem, such as CHECKED_MODULES['Linear'].draw returns"
     )
     _check_oracle_and_seed(oracle, seed)
     check_choice("dtype", dtype, tuple(AUTODIFF))
