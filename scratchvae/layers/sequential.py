@@ -27,10 +27,8 @@ class Sequential(Layer):
         for k, layer in enumerate(self.layers):
             first = self.layers.index(layer)
             if first != k:  # its second forward would overwrite what the first one saved for backward
-                raise ConfigError(
-                    f"layers[{k}] and layers[{first}] are the same {shorten(type(layer).__name__)}; "
-                    "make a layer of its own for each"
-                )
+                name = shorten(type(layer).__name__)
+                raise ConfigError(f"layers[{k}] and layers[{first}] are the same {name}; make a new one for each")
 
     def config(self) -> dict[str, Any]:
         """The layers, as {"layers": (…)}."""

@@ -86,7 +86,7 @@ class VAE(Model):
             self.kl = fused(self.prior.kl(self.posterior, self.objective.exact_kl), self.backend)
             self.draws = Draws(self.objective.draws)
             self.chunk_rows = max(1, type(self).chunk_rows // self.objective.draws)
-            exact = self.objective.exact_kl and self.kl.by_dimension
+            exact = self.objective.exact_kl and self.kl.has_per_dimension
             if self.objective.kl_per_dimension and not exact:
                 raise ConfigError(
                     "free_bits need the KL of each latent dimension in closed form; this posterior and prior have none "

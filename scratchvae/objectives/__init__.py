@@ -1,4 +1,4 @@
-"""Objectives: from the terms of each row to the loss, and back."""
+"""Objectives: the loss from the terms of each row, and its gradients."""
 
 from scratchvae.objectives.elbo import ELBO
 from scratchvae.objectives.importance_weighted import ImportanceWeighted

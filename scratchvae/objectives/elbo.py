@@ -10,16 +10,16 @@ from scratchvae.validation import check_float
 
 
 class ELBO(Objective):
-    """L = −(1/B) Σ_n (ℓ_n − w β KL_n), the negative ELBO. Kingma and Welling 2013; with β, Higgins et al. 2017.
+    """The negative ELBO, L = −(1/B) Σ_n (ℓ_n − w β KL_n). Kingma and Welling 2013; with β, Higgins et al. 2017.
 
     shapes   log_likelihood ℓ, kl, value (B,)   kl_per_dimension (B, Z)
-    keeps    nothing
+    saves    nothing
     writes   value | dlog_likelihood, dkl
 
     beta        β; 1 gives the ELBO
-    free_bits   nats of KL that each latent dimension has for nothing, on the mean of a batch: then what `FreeBits`
-                makes of the KL stands for KL_n in L and in `value`, and `kl` stays what it is
-    w is the weight of the KL in training, which may rise from 0. Raises ConfigError.
+    free_bits   nats of KL per latent dimension that are not penalized, on the batch mean: KL_n in L and in `value` is
+                then the output of `FreeBits`; `kl` in the terms stays the KL
+    w is the weight of the KL in training, which may be annealed from 0. Raises ConfigError.
     """
 
     def __init__(self, beta: float = 1.0, free_bits: float = 0.0) -> None:
@@ -29,10 +29,10 @@ class ELBO(Objective):
         self.kl_per_dimension = self.free is not None
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Room for both gradients besides."""
+        """Allocate the value and both gradients."""
         super().allocate(buffers)
         self._dlog_likelihood, self._dkl = buffers.column(), buffers.column()
-        self._filled: tuple[int, float] | None = None
+        self._filled_for: tuple[int, float] | None = None  # rows and factor of the gradients in the buffers
         if self.free is not None and self.input_shape:
             self.free.bind(buffers, self.input_shape)
 
@@ -46,18 +46,18 @@ class ELBO(Objective):
     ) -> ELBOTerms:
         """The terms of each row (B,)."""
         self.rows, self.weight = self.check_inputs(log_likelihood=log_likelihood, kl=kl), kl_weight
-        charged = kl if self.free is None or kl_per_dimension is None else self.free.forward(kl_per_dimension)
+        penalized_kl = kl if self.free is None or kl_per_dimension is None else self.free.forward(kl_per_dimension)
         value = self._value[: self.rows]
-        self.add_kl(log_likelihood, charged, value)
+        self.add_kl(log_likelihood, penalized_kl, value)
         return ELBOTerms(value, log_likelihood, kl)
 
-    def add_kl(self, log_likelihood: Array, charged: Array, value: Array) -> None:
-        """ℓ − w β KL into `value` (B,)."""
-        self.xp.multiply(charged, -self.factor, out=value)
+    def add_kl(self, log_likelihood: Array, penalized_kl: Array, value: Array) -> None:
+        """Write ℓ − w β KL into `value` (B,)."""
+        self.xp.multiply(penalized_kl, -self.factor, out=value)
         value += log_likelihood
 
     def unweighted(self, terms: ELBOTerms) -> ELBOTerms:
-        """`terms`, with its value set to ℓ − β KL, whatever the weight in training, and without free bits."""
+        """The terms with value ℓ − β KL, overwritten in place: with w = 1 and without free bits."""
         self.xp.multiply(terms.kl, -self.beta, out=terms.value)
         self.xp.add(terms.value, terms.reconstruction, out=terms.value)
         return terms
@@ -66,11 +66,11 @@ class ELBO(Objective):
     #   ∂L/∂ℓ_n  = −1/B
     #   ∂L/∂KL_n = w β/B
     def backward(self) -> tuple[Array, Array]:
-        """dlog_likelihood (B,), and dkl (B,) or, with free bits, (B, Z); the former are rewritten when they change."""
+        """dlog_likelihood (B,), and dkl (B,) or, with free bits, (B, Z)."""
         rows = self.check_forward()
         dlog_likelihood, dkl = self._dlog_likelihood[:rows], self._dkl[:rows]
-        if self._filled != (rows, self.factor):
-            self._filled = rows, self.factor
+        if self._filled_for != (rows, self.factor):  # they are constants, rewritten only when they change
+            self._filled_for = rows, self.factor
             dlog_likelihood.fill(-1.0 / rows)
             dkl.fill(self.factor / rows)
         return dlog_likelihood, dkl if self.free is None else self.free.backward(dkl)

@@ -1,4 +1,4 @@
-"""The bound of several draws together."""
+"""The importance-weighted bound."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from scratchvae.validation import check_int
 
 
 class ImportanceWeighted(Objective):
-    """L = −(1/B) Σ_n log (1/K) Σ_k w_nk: the bound of K draws together. Burda, Grosse and Salakhutdinov 2016.
+    """The negative bound of K draws, L = −(1/B) Σ_n log (1/K) Σ_k w_nk. Burda, Grosse and Salakhutdinov 2016.
 
     shapes   log_likelihood, kl (B·K,)   value, reconstruction, kl of the terms (B,)
-    keeps    the share that each draw has in its row's weights, its own
+    saves    the normalized weight of each draw
     writes   value, reconstruction, kl | dlog_likelihood, dkl
 
-    `kl` comes in as log q(z_k | x) − log p(z_k) of each draw. In the terms, value is the bound, reconstruction the mean
-    of log p(x | z_k) by the weights, and kl what lies between the two.
+    The input kl is log q(z_k | x) − log p(z_k) of each draw. In the terms, value is the bound, reconstruction the
+    weighted mean of log p(x | z_k), and kl the difference of the two.
     """
 
     exact_kl: ClassVar[bool] = False
@@ -29,16 +29,16 @@ class ImportanceWeighted(Objective):
         self.importance_bound = ImportanceBound()
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Room for three numbers a row besides, and for four a draw."""
+        """Allocate four numbers per row, two per draw, and the buffers of the bound."""
         super().allocate(buffers)
         self.importance_bound.bind(buffers, (self.draws,))
-        tall = buffers.resized(buffers.rows * self.draws)
+        draw_buffers = buffers.resized(buffers.rows * self.draws)
         self._reconstruction, self._kl, self._dbound = (buffers.column() for _ in range(3))
-        self._log_w, self._dkl = tall.column(), tall.column()
-        self._filled = 0
+        self._log_w, self._dkl = draw_buffers.column(), draw_buffers.column()
+        self._filled_for = 0  # rows of the gradients in _dbound
 
     def check_inputs(self, **inputs: Array) -> int:
-        """The number of rows that the `inputs` (B·K,) are draws of. Raises as `Module.check_inputs`."""
+        """Check that each input is (B·K,), and return the number of rows B. Raises as `Module.check_inputs`."""
         name, first = next(iter(inputs.items()))
         buffers = self._buffers or self._bind_to_input(name, first)
         rows = (len(first) if getattr(first, "shape", ()) else 0) // self.draws
@@ -47,13 +47,14 @@ class ImportanceWeighted(Objective):
             self.bind(buffers.resized(rows), self.input_shape)
         return rows
 
-    # With z_k ~ q(z | x), E[p(x, z_k)/q(z_k | x)] = p(x), and so is that of the mean of K weights; log being concave,
+    # With z_k ~ q(z | x), E[p(x, z_k)/q(z_k | x)] = p(x), which is also the expectation of the mean of K weights. By
+    # Jensen's inequality,
     #   E log (1/K) Σ_k w_k ≤ log E (1/K) Σ_k w_k = log p(x)
-    #   log w_k = log p(x | z_k) − w (log q(z_k | x) − log p(z_k)),   w = 1, the weight of the KL in training
+    #   log w_k = log p(x | z_k) − w (log q(z_k | x) − log p(z_k)),   w = 1 or the weight of the KL in training
     def forward(
         self, log_likelihood: Array, kl: Array, kl_weight: float = 1.0, kl_per_dimension: Array | None = None
     ) -> ELBOTerms:
-        """The terms of each row (B,), from K draws of it (B·K,)."""
+        """The terms of each row (B,), from its K draws (B·K,)."""
         rows, K = self.check_inputs(log_likelihood=log_likelihood, kl=kl), self.draws
         xp, self.rows, self._kl_weight = self.xp, rows, kl_weight
         log_w = self._log_w[: rows * K]
@@ -61,22 +62,22 @@ class ImportanceWeighted(Objective):
         log_w += log_likelihood
         bound = self.importance_bound.forward(log_w.reshape(rows, K))
 
-        reconstruction, between, value = self._reconstruction[:rows], self._kl[:rows], self._value[:rows]
-        weighed = log_w.reshape(rows, K)
-        xp.multiply(self.importance_bound.normalized_weights, log_likelihood.reshape(rows, K), out=weighed)
-        xp.sum(weighed, axis=1, out=reconstruction)
-        xp.subtract(reconstruction, bound, out=between)
-        xp.subtract(reconstruction, between, out=value)
-        return ELBOTerms(value, reconstruction, between)
+        reconstruction, gap, value = self._reconstruction[:rows], self._kl[:rows], self._value[:rows]
+        weighted = log_w.reshape(rows, K)
+        xp.multiply(self.importance_bound.normalized_weights, log_likelihood.reshape(rows, K), out=weighted)
+        xp.sum(weighted, axis=1, out=reconstruction)
+        xp.subtract(reconstruction, bound, out=gap)
+        xp.subtract(reconstruction, gap, out=value)
+        return ELBOTerms(value, reconstruction, gap)
 
-    # ∂L/∂bound_n = −1/B, whatever the two terms are that make it up; and through log w_k
+    # ∂L/∂bound_n = −1/B, and through log w_k
     #   dlog_likelihood = dlog w_k,   dkl = −w dlog w_k
     def backward(self) -> tuple[Array, Array]:
         """dlog_likelihood and dkl (B·K,)."""
         rows = self.check_forward()
         dbound = self._dbound[:rows]
-        if self._filled != rows:
-            self._filled = rows
+        if self._filled_for != rows:
+            self._filled_for = rows
             dbound.fill(-1.0 / rows)
         dlog_w = self.importance_bound.backward(dbound).reshape(-1)
         dkl = self._dkl[: len(dlog_w)]

@@ -1,4 +1,4 @@
-"""The interface of an objective: the one place where rows become a loss."""
+"""The interface of an objective, which computes the loss from the terms of each row."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scratchvae.representation import fields_repr
 class ELBOTerms(NamedTuple):
     """The objective of each row, in nats: value = reconstruction − beta · kl, each (B,).
 
-    For a VAE the value is the evidence lower bound (ELBO), estimated with one ε a row: reconstruction is
+    For a VAE the value is the evidence lower bound (ELBO), estimated with one ε per row: reconstruction is
     log p(x | z), kl is KL(q(z | x) ‖ p(z)). Kingma and Welling 2013, eq. 3; with beta, Higgins et al. 2017, eq. 4.
     """
 
@@ -28,14 +28,14 @@ class ELBOTerms(NamedTuple):
 
 
 class Objective(Module):
-    """L = −(1/B) Σ_n value_n: the batch mean of the negative objective, in nats a row.
+    """The loss L = −(1/B) Σ_n value_n: the batch mean of the negative objective, in nats per row.
 
-    The gradients that `backward` gives are those of L: the sign and the 1/B are in them. Validation, `score` and `elbo`
-    show the value of `unweighted`, which is that of `forward` with the KL at its full weight.
+    `backward` returns the gradients of L, including the sign and the 1/B. Validation, `score` and `elbo` report the
+    value of `unweighted`: that of `forward` with the full weight of the KL.
 
-    draws              K, how many draws of z it asks for, for each row of x
-    exact_kl           whether it takes the KL in closed form, where there is one; else it is that of each draw
-    kl_per_dimension   whether it asks for the KL of each latent dimension as well
+    draws              K, the number of draws of z for each row of x
+    exact_kl           True: use the KL in closed form if there is one; False: estimate it for each draw
+    kl_per_dimension   True: `forward` also needs the KL of each latent dimension
     beta               the weight of the KL in `ELBOTerms`
     """
 
@@ -48,12 +48,12 @@ class Objective(Module):
     rows: int = 0  # of the last forward
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """One number a row."""
+        """(): one number per row."""
         return ()
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Room for a value a row."""
-        self._input_row_shape = ()  # a term is one number a row, whatever the shape of a code
+        """Allocate one value per row."""
+        self._input_row_shape = ()  # the terms are one number per row, whatever the shape of a code
         self._value = buffers.column()
         self._wide = np.promote_types(buffers.dtype, np.float64)
 
@@ -61,40 +61,40 @@ class Objective(Module):
     def forward(
         self, log_likelihood: Array, kl: Array, kl_weight: float = 1.0, kl_per_dimension: Array | None = None
     ) -> ELBOTerms:
-        """The terms of each row, from log_likelihood and kl (B·K,), K draws of a row after each other.
+        """The terms of each row (B,), from log_likelihood and kl (B·K,), the K draws of a row in succession.
 
-        `kl_weight` multiplies the weight of the KL; kl_per_dimension is (B·K, Z), where it is asked for.
+        `kl_weight` multiplies the weight of the KL; kl_per_dimension is (B·K, Z), if the objective needs it.
         """
         raise NotImplementedError
 
     @required
     def backward(self) -> tuple[Array, Array]:
-        """∂L/∂log_likelihood (B·K,), and ∂L/∂kl (B·K,) or, where `kl_per_dimension` is set, (B·K, Z)."""
+        """∂L/∂log_likelihood (B·K,), and ∂L/∂kl (B·K,) or, if `kl_per_dimension` is True, (B·K, Z)."""
         raise NotImplementedError
 
     def loss(self, terms: ELBOTerms) -> Any:
-        """L, a single number still on the device."""
+        """L, a scalar array on the device."""
         return -self.xp.mean(terms.value)
 
     def unweighted(self, terms: ELBOTerms) -> ELBOTerms:
-        """The terms of a forward at the full weight of the KL, without what training alone asks for."""
+        """The terms of a forward with the full weight of the KL, without changes for training such as free bits."""
         return terms
 
     def zeros(self, rows: int) -> ELBOTerms:
-        """Room for sums over batches of up to `rows` rows: one number for each term, or several that make it up."""
+        """Allocate zeros for sums over batches of up to `rows` rows: one number per term, or several that sum to it."""
         return ELBOTerms(*(self.xp.zeros((), self._wide) for _ in ELBOTerms._fields))
 
     def accumulate(self, terms: ELBOTerms, sums: ELBOTerms) -> None:
-        """Add each of the terms, over all rows, to the `sums` that `zeros` made."""
+        """Add the sum over all rows of each term to the `sums` allocated by `zeros`."""
         for total, term in zip(sums, terms, strict=True):
             total += term.sum()
 
     def invalidate(self) -> None:
-        """Forget the last forward: other rows are about to pass through the model, and no backward may follow."""
+        """Invalidate the last forward, because the model is about to process other rows: backward then raises."""
         self.rows = 0
 
     def check_forward(self) -> int:
-        """The number of rows of the last forward. Raises ShapeError without one."""
+        """Return the number of rows of the last forward. Raises ShapeError if there is none."""
         if not self.rows:
             raise ShapeError("backward was called without a forward just before; call forward first")
         return self.rows

@@ -1,4 +1,4 @@
-"""Densities and draws, each with its derivation: the sampler, the KL, free bits, the likelihoods, the classes."""
+"""Densities and samplers, each with its derivation: posterior, prior, KL, likelihoods, free bits, classes."""
 
 from scratchvae.probability.bernoulli import Bernoulli
 from scratchvae.probability.categorical import LogSoftmax

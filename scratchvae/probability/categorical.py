@@ -1,4 +1,4 @@
-"""Which of K classes a row belongs to."""
+"""The log-probabilities of K classes."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from scratchvae.memory import BatchBuffers, Module, Shape
 
 
 class LogSoftmax(Module):
-    """The log-probabilities of K classes from their logits: log q_k = t_k − log Σ_j exp t_j, in nats.
+    """Log-probabilities of K classes from their logits: log q_k = t_k − log Σ_j exp t_j, in nats.
 
     shapes   logits t, log_q (B, K)
-    keeps    q, its own
+    saves    q
     writes   log_q | dlogits
 
-    Cross-entropy with the class y of a row is −log q_y: the one number of its row.
+    The cross-entropy of a row of class y is −log q_y.
     """
 
-    # With m = max_j t_j no exponential exceeds 1, and one of them is 1, so that the sum is in [1, K]:
+    # With m = max_j t_j no exponential exceeds 1, and one of them is 1, so the sum is in [1, K]:
     #   log Σ_j exp t_j = m + log Σ_j exp(t_j − m)
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """That of the input."""
+        """The shape of the input."""
         return input_shape
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Room for the log-probabilities, the probabilities, the gradient, and a number a row."""
+        """Allocate log q, q, dlogits and one number per row."""
         self._log_q = buffers.matrix(self.input_width)
         self._q = buffers.matrix(self.input_width)
         self._dlogits = buffers.matrix(self.input_width)
@@ -32,7 +32,7 @@ class LogSoftmax(Module):
         self._ones = buffers.vector(self.input_width, 1.0)
 
     def forward(self, logits: Array) -> Array:
-        """log_q (B, K) from logits (B, K); leaves q in `q`, on the same loan."""
+        """log_q (B, K) from logits (B, K); sets `q`, valid until the next forward."""
         rows = self.check_inputs(logits=logits)
         log_q, q, column = self._log_q[:rows], self._q[:rows], self._column[:rows]
         self.xp.max(logits, axis=1, out=column)

@@ -1,4 +1,4 @@
-"""KL(q(z | x) ‖ p(z)) of each row: in closed form, or estimated at the draw."""
+"""KL(q(z | x) ‖ p(z)) of each row, in closed form or estimated from the draw of z."""
 
 from __future__ import annotations
 
@@ -11,30 +11,31 @@ from scratchvae.probability.log_density_ratio import LogDensityRatio
 
 
 class Divergence(Module):
-    """The term between a posterior q and a prior p.
+    """The KL term between a posterior q and a prior p.
 
     shapes   z (B, Z)   kl (B,)
 
-    `backward(dkl, dz)` adds to dz what the divergence asks of z, and returns the arguments of the posterior's backward.
+    `backward(dkl, dz)` adds the gradient of the KL with respect to z to dz, and returns the arguments of
+    `Posterior.backward`.
     """
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """One number a row."""
+        """(): one number per row."""
         return ()
 
     def children(self) -> dict[str, Module]:
-        """None: the posterior and the prior are the model's."""
+        """None, because the posterior and the prior are children of the model."""
         return {}
 
     def forward(self, z: Array) -> Array:
-        """kl (B,) in nats, of the posterior's last draw z (B, Z)."""
+        """kl (B,) in nats, for the posterior's last draw z (B, Z)."""
         raise NotImplementedError
 
     def backward(self, dkl: Array, dz: Array) -> tuple[Any, ...]:
         """The arguments of `Posterior.backward`, from dkl (B,) and dz (B, Z)."""
         raise NotImplementedError
 
-    by_dimension: ClassVar[bool] = False  # whether the KL of each latent dimension is known
+    has_per_dimension: ClassVar[bool] = False  # True if `per_dimension` and `accumulate` are implemented
 
     @property
     def per_dimension(self) -> Array:
@@ -42,19 +43,19 @@ class Divergence(Module):
         raise NotImplementedError
 
     def accumulate(self, sums: Array, draws: int) -> None:
-        """Add to sums (B, Z) the exact KL of each row and latent dimension; a row has so many `draws`."""
+        """Add the closed-form KL of each row and latent dimension to sums (B, Z); z has `draws` draws for each row."""
         raise NotImplementedError
 
 
-# With q known in closed form, KL needs no draw: z is not looked at, and μ and log σ² get their own gradient.
+# In closed form, the KL does not depend on z, and its gradients go directly to μ and log σ².
 class ExactKL(Divergence):
-    """The closed form `kl` of a posterior whose `mu` and `logvar` it takes."""
+    """The KL in closed form, `kl`, of a posterior with `mu` and `logvar`."""
 
     def __init__(self, posterior: Any, kl: GaussianKL) -> None:
         self.posterior, self.kl = posterior, kl
 
     def children(self) -> dict[str, Module]:
-        """The closed form, under the same name."""
+        """The closed form, without a prefix for the names of its parameters."""
         return {"": self.kl}
 
     def allocate(self, buffers: BatchBuffers) -> None:
@@ -66,10 +67,10 @@ class ExactKL(Divergence):
         return self.kl.forward(self.posterior.mu, self.posterior.logvar)
 
     def backward(self, dkl: Array, dz: Array) -> tuple[Any, ...]:
-        """dz as it is, no dlog_q, and the gradients of mu and logvar from dkl, (B,) or (B, Z) per dimension."""
+        """dz unchanged, no dlog_q, and the gradients of mu and logvar, from dkl (B,), or (B, Z) per dimension."""
         return dz, None, self.kl.backward(dkl)
 
-    by_dimension: ClassVar[bool] = True
+    has_per_dimension: ClassVar[bool] = True
 
     @property
     def per_dimension(self) -> Array:
@@ -77,21 +78,21 @@ class ExactKL(Divergence):
         return self.kl.per_dimension
 
     def accumulate(self, sums: Array, draws: int) -> None:
-        """Add to sums (B, Z) the KL of each row and dimension of the last forward."""
+        """Add the KL of each row and dimension of the last forward to sums (B, Z)."""
         self.kl.accumulate(sums)
 
 
-# KL = E_q[log q(z | x) − log p(z)], of which one draw z ~ q gives an estimate without bias. It depends on z, and on
-# q's own parameters through log q:
+# KL = E_q[log q(z | x) − log p(z)], of which one draw z ~ q is an unbiased estimate. It depends on z, and on the
+# parameters of q through log q:
 #   →  dlog_q = dkl,  dlog_p = −dkl,  dz += ∂ log p/∂z · dlog_p
 class MonteCarloKL(Divergence):
-    """log q(z | x) − log p(z) at the draw, for any posterior with a `log_prob` and any prior."""
+    """The estimate log q(z | x) − log p(z) at the draw, for any posterior with `log_prob` and any prior."""
 
     def __init__(self, posterior: Any, prior: Any) -> None:
         self.posterior, self.prior = posterior, prior
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Room for two numbers a row."""
+        """Allocate two numbers per row."""
         self._kl, self._dlog_p = buffers.column(), buffers.column()
 
     def forward(self, z: Array) -> Array:
@@ -102,7 +103,7 @@ class MonteCarloKL(Divergence):
         return kl
 
     def backward(self, dkl: Array, dz: Array) -> tuple[Any, ...]:
-        """dz with what p asks of it, and dlog_q."""
+        """dz with the gradient of −log p added, and dlog_q."""
         rows = self.check_gradients(dkl=dkl)
         dlog_p = self._dlog_p[:rows]
         self.xp.negative(dkl, out=dlog_p)
@@ -111,19 +112,19 @@ class MonteCarloKL(Divergence):
 
 
 class GaussianDrawKL(Divergence):
-    """`MonteCarloKL` of a diagonal Gaussian and N(0, I), by `LogDensityRatio`, from which the constants are gone."""
+    """`MonteCarloKL` of a diagonal Gaussian and N(0, I), by `LogDensityRatio`, in which the constants cancel."""
 
-    by_dimension: ClassVar[bool] = True
+    has_per_dimension: ClassVar[bool] = True
 
     def __init__(self, posterior: Any) -> None:
         self.posterior, self.log_ratio, self.exact = posterior, LogDensityRatio(), GaussianKL()
 
     def children(self) -> dict[str, Module]:
-        """The log-ratio, and the closed form that the history shows."""
+        """The log-ratio, and the closed form for the KL per dimension."""
         return {"log_ratio": self.log_ratio, "exact": self.exact}
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Bind both; room for a number a row and for what is added to dz."""
+        """Bind both children; allocate one number per row and the gradient that is added to dz."""
         self.log_ratio.bind(buffers, self.input_shape)
         self.exact.bind(buffers, self.input_shape)
         self._kl, self._scratch = buffers.column(), buffers.matrix(self.input_width)
@@ -137,7 +138,7 @@ class GaussianDrawKL(Divergence):
 
     # −log p(z) = ½ z² + …           →  dz += dkl · z
     def backward(self, dkl: Array, dz: Array) -> tuple[Any, ...]:
-        """dz with what p asks of it, and dlog_q."""
+        """dz with the gradient of −log p added, and dlog_q."""
         rows = self.check_gradients(dkl=dkl)
         scratch = self._scratch[:rows]
         self.xp.multiply(self.z, dkl[:, None], out=scratch)
@@ -145,6 +146,6 @@ class GaussianDrawKL(Divergence):
         return dz, dkl
 
     def accumulate(self, sums: Array, draws: int) -> None:
-        """Add to sums (B, Z) the closed form of each row and dimension, whose draws are `draws` rows each."""
+        """Add the closed-form KL of each row and dimension to sums (B, Z); z has `draws` draws for each row."""
         self.exact.forward(self.posterior.mu[::draws], self.posterior.logvar[::draws])
         self.exact.accumulate(sums)

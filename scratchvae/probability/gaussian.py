@@ -1,31 +1,32 @@
-"""How far the posterior is from the prior."""
+"""The KL divergence of a diagonal Gaussian from the standard normal."""
 
 from __future__ import annotations
 
 from scratchvae.backend import Array
 from scratchvae.errors import DTypeError, ShapeError
 from scratchvae.memory import BatchBuffers, Module, Shape, check_writable
+from scratchvae.validation import shorten
 
 
 class GaussianKL(Module):
-    """KL(N(μ, σ² I) ‖ N(0, I)) in nats, a row at a time. Kingma and Welling 2013, appendix B.
+    """KL(N(μ, σ² I) ‖ N(0, I)) of each row, in nats. Kingma and Welling 2013, appendix B.
 
     shapes   mu, logvar (B, Z)   kl (B,)   per_dimension (B, Z)
-    keeps    mu, borrowed until backward returns; σ² − 1, its own
+    saves    mu, by reference; σ² − 1
     writes   kl, per_dimension | dmu, dlogvar
     """
 
     # For one dimension, with q = N(μ, σ²) and p = N(0, 1), and ℓ = log σ²:
     #   KL = E_q[log q − log p] = E_q[−½ ℓ − (z − μ)²/(2σ²) + z²/2]
     #      = ½ (−ℓ − 1 + E_q z²) = ½ (μ² + σ² − 1 − ℓ)        since E_q z² = μ² + σ²
-    # σ² − 1 is expm1(ℓ), which keeps its digits where the posterior is close to the prior.
+    # σ² − 1 is computed as expm1(ℓ), which is accurate where the posterior is close to the prior.
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """One number a row."""
+        """(): one number per row."""
         return ()
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Room for the KL of every row and dimension, and for both gradients."""
+        """Allocate the KL per row, and per row and dimension, σ² − 1 and both gradients."""
         self._kl = buffers.column()
         self._per_dimension = buffers.matrix(self.input_width)
         self._excess = buffers.matrix(self.input_width)
@@ -34,7 +35,7 @@ class GaussianKL(Module):
         self._ones = buffers.vector(self.input_width, 1.0)
 
     def forward(self, mu: Array, logvar: Array) -> Array:
-        """kl (B,) from mu and logvar (B, Z); leaves that of each dimension in `per_dimension`."""
+        """kl (B,) from mu and logvar (B, Z); sets `per_dimension` (B, Z)."""
         rows = self.check_inputs(mu=mu, logvar=logvar)
         kl, per_dimension, excess = self._kl[:rows], self._per_dimension[:rows], self._excess[:rows]
         self.xp.expm1(logvar, out=excess)
@@ -47,37 +48,36 @@ class GaussianKL(Module):
         return kl
 
     def accumulate(self, sums: Array) -> None:
-        """Add to sums (B, Z) the KL of each row and dimension of the last forward."""
+        """Add the KL of each row and dimension of the last forward to sums (B, Z)."""
         self.check_sums(sums)
         sums += self.per_dimension
 
     def check_sums(self, sums: Array) -> None:
-        """Check what the KL of the last forward is added to.
-
-        Raises DeviceError, DTypeError, ShapeError or ReadOnlyError.
-        """
+        """Check the argument of `accumulate`. Raises DeviceError, DTypeError, ShapeError or ReadOnlyError."""
         if self._buffers is None or not self._rows:
             raise ShapeError("GaussianKL.accumulate was called before forward; call forward first")
         self._buffers.backend.check_array(sums, "sums")
         if sums.dtype.kind != "f":
-            raise DTypeError(f"sums has dtype {sums.dtype}; convert it with .astype('float64')")
+            raise DTypeError(
+                f"sums has dtype {shorten(sums.dtype, 40)}; expected floats: convert it with .astype('float64')"
+            )
         if sums.shape != (self._rows, self.input_width):
-            raise ShapeError(f"sums has shape {sums.shape}; expected {(self._rows, self.input_width)}")
+            raise ShapeError(f"sums has shape {shorten(sums.shape)}; expected {(self._rows, self.input_width)}")
         check_writable(sums=sums)
 
     # ∂KL/∂μ = μ                     →  dμ = dkl · μ
     # ∂KL/∂ℓ = ½ (σ² − 1)            →  dℓ = dkl · ½ (σ² − 1)
     def backward(self, dkl: Array) -> tuple[Array, Array]:
         """dmu and dlogvar (B, Z) from dkl: (B,), or (B, Z) with respect to `per_dimension`."""
-        slope, rows = self.check_dkl(dkl), self._rows
+        dkl, rows = self.check_dkl(dkl), self._rows
         dmu, dlogvar = self._dmu[:rows], self._dlogvar[:rows]
-        self.xp.multiply(self.mu, slope, out=dmu)
-        self.xp.multiply(self.excess, slope, out=dlogvar)
+        self.xp.multiply(self.mu, dkl, out=dmu)
+        self.xp.multiply(self.excess, dkl, out=dlogvar)
         dlogvar *= 0.5
         return dmu, dlogvar
 
     def check_dkl(self, dkl: Array) -> Array:
-        """dkl as (B, 1) or (B, Z), once it is known to fit. Raises DeviceError, DTypeError or ShapeError."""
+        """Return dkl as (B, 1) or (B, Z). Raises DeviceError, DTypeError or ShapeError if it does not fit."""
         if getattr(dkl, "ndim", 1) == 2 and self._rows:
             self.check_width(self.input_width, dkl=dkl)
             return dkl

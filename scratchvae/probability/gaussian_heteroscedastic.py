@@ -1,4 +1,4 @@
-"""Numbers of any size, off by Gaussian noise whose width the decoder tells."""
+"""The Gaussian likelihood with a standard deviation predicted by the decoder."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from scratchvae.kernels.bounded import bounded_logvar
 from scratchvae.memory import BatchBuffers
 from scratchvae.probability.likelihood import GAUSSIAN_OUTPUT_SCALE, Likelihood
 
-LOWEST = -12.0  # of log σ²: σ stays above 0.0025
+MIN_LOGVAR = -12.0  # lower bound of log σ²: σ > 0.0025
 
 
 class GaussianHeteroscedastic(Likelihood):
-    """x ~ N(μ, σ²) with a σ for each dimension, both of z: log p(x | z) in nats. Kingma and Welling 2013, C.2.
+    """x ~ N(μ, σ²) with μ and σ of each dimension from the decoder: log p(x | z) in nats. Kingma and Welling 2013, C.2.
 
     shapes   parameters [μ, r] (B, 2D)   x (B, D)   log_likelihood (B,)
-    keeps    ∂ log p/∂μ and ∂ log p/∂r, its own
+    saves    ∂ log p/∂μ and ∂ log p/∂r
     writes   log_likelihood | dparameters, dx
 
-    For the data of `Gaussian`, scaled so that it spreads by about 1, where some of it is noisier than the rest: tables,
-    spectra. σ(z) weighs each error by what can be expected of it, and so tells which parts of x are known. But what is
-    exact is worth any price: σ collapses where pixels hardly change, the ELBO is all about these, codes are driven far
-    apart for them, and what is decoded between codes is grainy; elsewhere a large σ excuses every error, and means stay
-    blurred. For images one learnt σ is the safer choice (Rybkin, Daniilidis and Levine 2021). Here
-    log σ² = L + softplus(r − L) with L = −12: σ is above 0.0025, no output of a decoder overflows, and there is a slope
-    below the bound too, to come back by.
+    For data as of `Gaussian`, scaled to a standard deviation of about 1, with parts that are noisier than others:
+    tables, spectra. σ(z) weights each error by its expected size, and so shows which parts of x are known. But the
+    density is unbounded where x can be predicted exactly: where pixels hardly change, σ collapses, these pixels
+    dominate the ELBO, codes are driven far apart for them, and images decoded between codes are grainy; elsewhere a
+    large σ excuses every error, and means stay blurred. For images one learned σ is safer (Rybkin, Daniilidis and
+    Levine 2021). Here log σ² = L + softplus(r − L) with L = −12: σ > 0.0025, no output of a decoder overflows, and the
+    derivative with respect to r is positive everywhere, so that a collapsed σ can grow again.
     """
 
     outputs_per_dimension = 2
@@ -37,10 +37,10 @@ class GaussianHeteroscedastic(Likelihood):
     #   log p(x) = −½ Σ (e² exp(−ℓ) + ℓ + log 2π)
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Room for both slopes, for what is between, the sum of a row's terms, and the gradients."""
+        """Allocate the sums, both derivatives, work arrays and the gradients."""
         self._log_likelihood = buffers.column()
-        self._mu_slope = buffers.matrix(self.input_width)
-        self._r_slope = buffers.matrix(self.input_width)
+        self._mu_derivative = buffers.matrix(self.input_width)
+        self._r_derivative = buffers.matrix(self.input_width)
         self._logvar = buffers.matrix(self.input_width)
         self._square = buffers.matrix(self.input_width)
         self._dx = buffers.matrix(self.input_width)
@@ -52,20 +52,20 @@ class GaussianHeteroscedastic(Likelihood):
         rows, width = self.check_inputs(x=x), self.input_width
         self.check_width(2 * width, parameters=parameters)
         log_likelihood, logvar, error = self._log_likelihood[:rows], self._logvar[:rows], self._dx[:rows]
-        square, mu_slope, r_slope = self._square[:rows], self._mu_slope[:rows], self._r_slope[:rows]
-        precision = mu_slope
-        bounded_logvar(self.xp, parameters[:, width:], LOWEST, logvar, precision, r_slope, scratch=square)
+        square, mu_derivative, r_derivative = self._square[:rows], self._mu_derivative[:rows], self._r_derivative[:rows]
+        precision = mu_derivative
+        bounded_logvar(self.xp, parameters[:, width:], MIN_LOGVAR, logvar, precision, r_derivative, scratch=square)
         self.xp.subtract(x, parameters[:, :width], out=error)
-        mu_slope *= error
-        self.xp.multiply(error, mu_slope, out=square)
+        mu_derivative *= error
+        self.xp.multiply(error, mu_derivative, out=square)
         logvar += square
         self.xp.matmul(logvar, self._ones, out=log_likelihood)
         log_likelihood += width * log(2.0 * pi)
         log_likelihood *= -0.5
         square -= 1.0
         square *= 0.5
-        r_slope *= square
-        self.mu_slope, self.r_slope = mu_slope, r_slope
+        r_derivative *= square
+        self.mu_derivative, self.r_derivative = mu_derivative, r_derivative
         return log_likelihood
 
     # ∂ log p/∂μ = e exp(−ℓ)                                 →  dμ = dlog_likelihood · e exp(−ℓ)
@@ -74,9 +74,9 @@ class GaussianHeteroscedastic(Likelihood):
         """dparameters (B, 2D) from dlog_likelihood (B,)."""
         rows, width = self.check_gradients(dlog_likelihood=dlog_likelihood), self.input_width
         dparameters, half = self._dparameters[:rows], self._square[:rows]
-        for slope, columns in ((self.mu_slope, slice(None, width)), (self.r_slope, slice(width, None))):
-            self.xp.multiply(slope, dlog_likelihood[:, None], out=half)
-            dparameters[:, columns] = half  # into a half of each row, NumPy would compute by way of a buffer
+        for derivative, columns in ((self.mu_derivative, slice(None, width)), (self.r_derivative, slice(width, None))):
+            self.xp.multiply(derivative, dlog_likelihood[:, None], out=half)
+            dparameters[:, columns] = half  # with out=dparameters[:, columns], NumPy would allocate a temporary array
         return dparameters
 
     # ∂ log p/∂x = −e exp(−ℓ)                                →  dx = −dlog_likelihood · e exp(−ℓ)
@@ -84,12 +84,12 @@ class GaussianHeteroscedastic(Likelihood):
         """dx (B, D) from dlog_likelihood (B,)."""
         rows = self.check_gradients(dlog_likelihood=dlog_likelihood)
         dx = self._dx[:rows]
-        self.xp.multiply(self.mu_slope, dlog_likelihood[:, None], out=dx)
+        self.xp.multiply(self.mu_derivative, dlog_likelihood[:, None], out=dx)
         self.xp.negative(dx, out=dx)
         return dx
 
     def mean(self, parameters: Array, out: Array) -> Array:
-        """E x = μ."""
+        """E x = μ (B, D), written into `out`."""
         self.check_outputs("parameters", parameters, out=out)
         out[...] = parameters[:, : out.shape[1]]
         return out
@@ -100,8 +100,8 @@ class GaussianHeteroscedastic(Likelihood):
         self.check_outputs("parameters", parameters, out=out, noise=noise)
         rows, width = self.check_inputs(noise=noise), self.input_width
         self.check_width(2 * width, parameters=parameters)
-        sigma, room = self._logvar[:rows], (self._square[:rows], out, self._dx[:rows])
-        bounded_logvar(self.xp, parameters[:, width:], LOWEST, sigma, *room)
+        sigma, scratch = self._logvar[:rows], (self._square[:rows], out, self._dx[:rows])
+        bounded_logvar(self.xp, parameters[:, width:], MIN_LOGVAR, sigma, *scratch)
         sigma *= 0.5
         self.xp.exp(sigma, out=sigma)
         self.xp.multiply(noise, sigma, out=out)
@@ -109,6 +109,6 @@ class GaussianHeteroscedastic(Likelihood):
         return out
 
     def output_bias(self, mean: Array) -> Array:
-        """The mean itself, and r = 0: σ begins at 1."""
+        """The mean for μ, and 0 for r, so that σ is 1 at the start."""
         mean = self.check_mean(mean)
         return np.concatenate([mean, np.zeros_like(mean)])

@@ -1,4 +1,4 @@
-"""Numbers of any size, off by Gaussian noise of one width."""
+"""The Gaussian likelihood with one standard deviation, fixed or learned."""
 
 from __future__ import annotations
 
@@ -14,38 +14,37 @@ from scratchvae.memory.flat import Shapes
 from scratchvae.probability.likelihood import GAUSSIAN_OUTPUT_SCALE, Likelihood
 from scratchvae.validation import check_positive, short_repr
 
-SIGMAS = (1e-15, 1e15)  # 1/σ² has room in float32
+SIGMA_RANGE = (1e-15, 1e15)  # 1/σ² fits into float32
 
 
 class Gaussian(Likelihood):
-    """x ~ N(μ, σ² I) with one σ, the same for all, that is given: log p(x | μ) in nats. Kingma and Welling 2013, C.2.
+    """x ~ N(μ, σ² I) with one fixed σ for all dimensions: log p(x | μ) in nats. Kingma and Welling 2013, C.2.
 
     shapes   mu, x (B, D)   log_likelihood (B,)
-    keeps    x − μ, its own
+    saves    x − μ
     writes   log_likelihood | dmu, dx
 
-    For any finite numbers: standardised tables, grey values, spectra. It is squared error with its proper constant, so
-    that it is a log-density; in other units of x it is another number. Of everything that z leaves open, the best μ is
-    the average, and the average of sharp pictures is a blurred one. How much is left open is for σ to say: the KL costs
-    what it costs, and an error e is worth ½ e²/σ² nats. With σ = 1 a pixel in [0, 1] is worth half a nat at most, and
-    z ends up telling little or nothing; a small σ pays for telling pictures apart. Raises ConfigError.
+    For any finite data: standardized tables, grey values, spectra. It is squared error with the normalizing constant,
+    so a log-density, which depends on the unit of x. The best μ is the mean of all x that z leaves possible, and the
+    mean of sharp images is blurred. σ decides how much z leaves open: an error e costs ½ e²/σ² nats, which training
+    weighs against the KL. With σ = 1 a pixel in [0, 1] costs half a nat at most, and z carries little or no
+    information; a small σ makes it worthwhile to tell images apart. Raises ConfigError.
     """
 
     output_scale = GAUSSIAN_OUTPUT_SCALE
 
     def __init__(self, sigma: float = 1.0) -> None:
         self.sigma = check_positive("sigma", sigma)
-        if not SIGMAS[0] <= sigma <= SIGMAS[1]:
-            raise ConfigError(
-                f"sigma={short_repr(sigma)}: expected {SIGMAS[0]:g} to {SIGMAS[1]:g}; scale the data by its spread"
-            )
+        low, high = SIGMA_RANGE
+        if not low <= sigma <= high:
+            raise ConfigError(f"sigma={short_repr(sigma)}: expected {low:g} to {high:g}; scale the data to a std of 1")
 
     # With e = x − μ, for one dimension:
-    #   p(x) = exp(−½ (e/σ)²) / (σ √(2π)),  so that, for the D of a row,
+    #   p(x) = exp(−½ (e/σ)²) / (σ √(2π)),  so that, for the D dimensions of a row,
     #   log p(x) = −½ Σ e²/σ² − D (log σ + ½ log 2π)
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Room for every error, its square, the sum of a row's, and the gradients."""
+        """Allocate the sums, the errors, work arrays and the gradients."""
         self._log_likelihood = buffers.column()
         self._error = buffers.matrix(self.input_width)
         self._dmu = buffers.matrix(self.input_width)
@@ -61,7 +60,7 @@ class Gaussian(Likelihood):
         return log_likelihood
 
     def squared_error(self, mu: Array, x: Array) -> Array:
-        """Σ e² (B,), on loan; keeps e."""
+        """Σ e² (B,), valid until the next call; saves e."""
         rows = self.check_inputs(mu=mu, x=x)
         total, error, square = self._log_likelihood[:rows], self._error[:rows], self._dmu[:rows]
         self.xp.subtract(x, mu, out=error)
@@ -88,13 +87,13 @@ class Gaussian(Likelihood):
         return dx
 
     def scale_by_precision(self, dlog_likelihood: Array) -> Array:
-        """dlog_likelihood / σ² (B,), on loan."""
+        """dlog_likelihood / σ² (B,), valid until the next call."""
         weight = self._weight[: len(dlog_likelihood)]
         self.xp.multiply(dlog_likelihood, self.sigma**-2, out=weight)
         return weight
 
     def mean(self, mu: Array, out: Array) -> Array:
-        """E x = μ, in [0, 1] or not."""
+        """E x = μ (B, D), written into `out`; it is not clipped to [0, 1]."""
         self.check_outputs("mu", mu, out=out)
         out[...] = mu
         return out
@@ -118,17 +117,17 @@ class Gaussian(Likelihood):
 
 
 class GaussianLearned(Gaussian):
-    """x ~ N(μ, σ² I) with one σ, the same for all, that is learnt. Rybkin, Daniilidis and Levine 2021.
+    """x ~ N(μ, σ² I) with one learned σ for all dimensions. Rybkin, Daniilidis and Levine 2021.
 
     shapes   mu, x (B, D)   log_likelihood (B,)   logvar (1,)
-    keeps    x − μ and Σ (x − μ)²/σ², its own
+    saves    x − μ and Σ (x − μ)²/σ²
     writes   log_likelihood | dmu, dx, dlogvar
 
-    For the data of `Gaussian`. What is learnt is log σ², from that of `sigma` on: it settles where σ² is the mean of
-    (x − μ)², so that reconstruction and KL balance themselves, whatever the units of x, and no beta need be searched
-    for. As errors become small so does σ, and smaller ones begin to count: pictures are sharper than with σ = 1, while
-    what z leaves open is averaged as ever. Adam moves log σ² by about its learning rate a step, so begin with a `sigma`
-    not far off, such as 0.2 for pixels in [0, 1]. Raises ConfigError.
+    For data as of `Gaussian`. The parameter is log σ², initially log sigma². At the optimum σ² is the mean of (x − μ)²,
+    which balances reconstruction and KL in any unit of x, so no beta has to be searched for. As errors become smaller,
+    so does σ, and smaller errors count: images are sharper than with σ = 1, although what z does not determine is still
+    averaged. Adam changes log σ² by about its learning rate per step, so start with a `sigma` near the optimum, such as
+    0.2 for pixels in [0, 1]. Raises ConfigError.
     """
 
     logvar: Array
@@ -143,7 +142,7 @@ class GaussianLearned(Gaussian):
         return {"logvar": np.full(1, 2.0 * log(self.sigma))}
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Room for what one number holds and for the scaled errors besides."""
+        """Allocate the buffers of `Gaussian`, two single numbers and the scaled squared errors."""
         self._precision, self._constant = buffers.vector(1, 1.0), buffers.vector(1, 0.0)
         self._scaled = buffers.column()
         super().allocate(buffers)
@@ -163,28 +162,28 @@ class GaussianLearned(Gaussian):
         return log_likelihood
 
     def backward(self, dlog_likelihood: Array) -> Array:
-        """dmu (B, D) from dlog_likelihood (B,); sets dlogvar."""
+        """dmu (B, D) from dlog_likelihood (B,); writes dlogvar."""
         dmu = super().backward(dlog_likelihood)
         self.backward_logvar(dlog_likelihood)
         return dmu
 
     # ∂ log p/∂ℓ = ½ (s − D)         →  dℓ = Σ_n dlog_likelihood_n · ½ (s_n − D)
     def backward_logvar(self, dlog_likelihood: Array) -> None:
-        """Set dlogvar."""
+        """Write dlogvar (1,)."""
         half_excess = self._weight[: len(dlog_likelihood)]
         self.xp.subtract(self.scaled, float(self.input_width), out=half_excess)
         half_excess *= 0.5
         self.xp.matmul(dlog_likelihood, half_excess[:, None], out=self.dlogvar)
 
     def scale_by_precision(self, dlog_likelihood: Array) -> Array:
-        """dlog_likelihood / σ² (B,), on loan."""
+        """dlog_likelihood / σ² (B,), valid until the next call."""
         weight = self._weight[: len(dlog_likelihood)]
         self.xp.multiply(dlog_likelihood, self._precision, out=weight)
         return weight
 
     def std(self) -> Any:
-        """exp(½ logvar) (1,), on loan."""
-        spread = self._constant
-        self.xp.multiply(self.logvar, 0.5, out=spread)
-        self.xp.exp(spread, out=spread)
-        return spread
+        """exp(½ logvar) (1,), valid until the next call."""
+        sigma = self._constant
+        self.xp.multiply(self.logvar, 0.5, out=sigma)
+        self.xp.exp(sigma, out=sigma)
+        return sigma

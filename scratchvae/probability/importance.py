@@ -1,4 +1,4 @@
-"""The bound that several draws give together."""
+"""The importance-weighted bound of several draws."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from scratchvae.memory import BatchBuffers, Module, Shape
 
 
 class ImportanceBound(Module):
-    """log (1/K) Σ_k w_k in nats, from K log-weights a row. Burda, Grosse and Salakhutdinov 2016, eq. 8.
+    """log (1/K) Σ_k w_k in nats, from K log-weights per row. Burda, Grosse and Salakhutdinov 2016, eq. 8.
 
-    shapes   log_w (B, K)   bound (B,)   share (B, K)
-    keeps    share, its own
-    writes   bound | dlog_w
+    shapes   log_w, normalized_weights w̃ (B, K)   bound (B,)
+    saves    normalized_weights
+    writes   bound, normalized_weights | dlog_w
 
-    With w_k = p(x, z_k) / q(z_k | x) and z_k drawn from q, its mean is a lower bound of log p(x), that of K = 1 the
-    ELBO, and none that has more draws is lower. `normalized_weights` (B, K), valid until the next
-    call, are the weights divided by their sum over each row.
+    With w_k = p(x, z_k) / q(z_k | x) and z_k drawn from q, its mean is a lower bound of log p(x): the ELBO for K = 1,
+    and never lower for more draws. `normalized_weights` are the weights divided by their sum over each row, valid until
+    the next forward.
     """
 
-    # With m = max_k log w_k no exponential exceeds 1, and one of them is 1, so that their sum s is in [1, K]:
+    # With m = max_k log w_k no exponential exceeds 1, and one of them is 1, so their sum s is in [1, K]:
     #   log (1/K) Σ_k w_k = m + log s − log K,    s = Σ_k exp(log w_k − m)
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """One number a row."""
+        """(): one number per row."""
         return ()
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Room for two numbers a row, and for two of each weight."""
+        """Allocate two numbers per row, and two arrays of the shape of log_w."""
         self._bound, self._sum = buffers.column(), buffers.column()
-        self._share, self._dlog_w = buffers.matrix(self.input_width), buffers.matrix(self.input_width)
+        self._normalized_weights, self._dlog_w = buffers.matrix(self.input_width), buffers.matrix(self.input_width)
         self._ones = buffers.vector(self.input_width, 1.0)
 
     def forward(self, log_w: Array) -> Array:
         """bound (B,) from log_w (B, K)."""
         rows = self.check_inputs(log_w=log_w)
-        bound, total, normalized_weights = self._bound[:rows], self._sum[:rows], self._share[:rows]
+        bound, total, normalized_weights = self._bound[:rows], self._sum[:rows], self._normalized_weights[:rows]
         self.xp.max(log_w, axis=1, out=bound)
         self.xp.subtract(log_w, bound[:, None], out=normalized_weights)
         self.xp.exp(normalized_weights, out=normalized_weights)
@@ -48,8 +48,8 @@ class ImportanceBound(Module):
         self.normalized_weights = normalized_weights
         return bound
 
-    # ∂/∂(log w_k) log Σ_j w_j = w_k / Σ_j w_j, its share: the best draw weighs most
-    #   →  dlog_w_k = dbound · share_k
+    # ∂/∂(log w_k) log Σ_j w_j = w_k / Σ_j w_j = w̃_k: the best draw has the largest weight
+    #   →  dlog_w_k = dbound · w̃_k
     def backward(self, dbound: Array) -> Array:
         """dlog_w (B, K) from dbound (B,)."""
         rows = self.check_gradients(dbound=dbound)

@@ -1,4 +1,4 @@
-"""Densities of pixels that are given by their logits: what they have in common is their derivative."""
+"""The backward of likelihoods on logits, which is the same for all of them."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ class LogitLikelihood(Likelihood):
     """An exponential family in its logits t, log p(x | t) = x t − A(t), for each pixel x in [0, 1].
 
     shapes   logits t, x (B, D)   log_likelihood (B,)
-    keeps    x − A′(t), its own; t, borrowed until backward returns
+    saves    x − A′(t); t, by reference
     writes   log_likelihood | dlogits, dx
 
-    A subclass writes `forward`, which leaves t in `logits` and x − A′(t) in `slope`.
+    A subclass implements `forward`, which sets `logits` to t and `derivative` to x − A′(t).
     """
 
     support = (0.0, 1.0)
     noise = "random"
     logits: Array
-    slope: Array
+    derivative: Array
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Room for the term and the slope of every pixel, the sum of a row's terms, and the gradients."""
+        """Allocate the sums, the terms and derivatives of every pixel, and the gradients."""
         self._log_likelihood = buffers.column()
         self._terms = buffers.matrix(self.input_width)
-        self._slope = buffers.matrix(self.input_width)
+        self._derivative = buffers.matrix(self.input_width)
         self._dlogits = buffers.matrix(self.input_width)
         self._dx = buffers.matrix(self.input_width)
         self._ones = buffers.vector(self.input_width, 1.0)
@@ -37,7 +37,7 @@ class LogitLikelihood(Likelihood):
         """dlogits (B, D) from dlog_likelihood (B,)."""
         rows = self.check_gradients(dlog_likelihood=dlog_likelihood)
         dlogits = self._dlogits[:rows]
-        self.xp.multiply(self.slope, dlog_likelihood[:, None], out=dlogits)
+        self.xp.multiply(self.derivative, dlog_likelihood[:, None], out=dlogits)
         return dlogits
 
     #   ∂ log p/∂x = t               →  dx = dlog_likelihood · t

@@ -1,4 +1,4 @@
-"""The bound of a row whose class is known, or is summed out."""
+"""The bound of a row with a known class, or with its class summed out."""
 
 from __future__ import annotations
 
@@ -9,32 +9,33 @@ from scratchvae.memory import BatchBuffers, Module, Shape
 
 
 class MarginalBound(Module):
-    """Both bounds of Kingma, Rezende, Mohamed and Welling 2014, eq. 6 to 9, in nats, the prior p(y) being uniform.
+    """The two bounds of Kingma, Rezende, Mohamed and Welling 2014, eq. 6 to 9, in nats, with a uniform prior p(y).
 
     shapes   log_q, targets c (B, K)   log_likelihood, kl (K·B,), class after class   evidence, divergence (B,)
-    keeps    q, w, u, its own; all inputs, borrowed until backward returns
+    saves    u q and w; all inputs, by reference
     writes   evidence, divergence | dlog_q, dlog_likelihood, dkl
 
-    The row of `targets` is one-hot where the class is known, and 0 where it is not. Of each row and class,
-    log_likelihood is log p(x | y, z) and kl is KL(q(z | x, y) ‖ p(z)). The bound is evidence − divergence:
+    A row of `targets` is one-hot if the class is known, and 0 otherwise. For each row and class, log_likelihood is
+    log p(x | y, z) and kl is KL(q(z | x, y) ‖ p(z)). The bound is evidence − divergence:
 
-        class known     log p(x | y, z) + α log q(y | x)        KL(q(z | x, y) ‖ p(z)) − log p(y)
-        not known       Σ_y q(y | x) log p(x | y, z)            KL(q(y, z | x) ‖ p(y) p(z))
+        class         evidence                              divergence
+        known         log p(x | y, z) + α log q(y | x)      KL(q(z | x, y) ‖ p(z)) − log p(y)
+        unknown       Σ_y q(y | x) log p(x | y, z)          KL(q(y, z | x) ‖ p(y) p(z))
 
     alpha is the weight of the classifier on rows of known class.
     """
 
-    # With u = 1 − Σ_k c_k, which is 0 where the class is known and else 1, and w_k = c_k + u q_k, both cases are
+    # With u = 1 − Σ_k c_k, which is 0 if the class is known and else 1, and w_k = c_k + u q_k, both cases are
     #   evidence   E = Σ_k w_k ℓ_k + α Σ_k c_k log q_k
     #   divergence D = Σ_k w_k KL_k + u Σ_k q_k log q_k + log K         since −log p(y) = log K
-    # of which u (log K + Σ q log q) = u (log K − H(q)) is KL(q(y | x) ‖ p(y)).
+    # in which u (log K + Σ q log q) = u (log K − H(q)) is KL(q(y | x) ‖ p(y)) of a row without a class.
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """One number a row."""
+        """(): one number per row."""
         return ()
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Room for a number a row, and a few for each class of a row."""
+        """Allocate the outputs, the gradients and work arrays."""
         self._evidence, self._divergence, self._u = (buffers.column() for _ in range(3))
         self._q, self._w, self._terms, self._dlog_q = (buffers.matrix(self.input_width) for _ in range(4))
         self._dlog_likelihood, self._dkl = (buffers.matrix(self.input_width) for _ in range(2))
@@ -48,7 +49,7 @@ class MarginalBound(Module):
         assert self._buffers is not None
         self._check_arrays(self._buffers, {"log_likelihood": log_likelihood, "kl": kl}, (self.input_width * rows,))
         self.c, self.log_q, self.alpha = targets, log_q, alpha
-        self.log_likelihood, self.kl = (self._per_row(tall, rows) for tall in (log_likelihood, kl))
+        self.log_likelihood, self.kl = self._per_row(log_likelihood, rows), self._per_row(kl, rows)
         evidence, divergence, u = self._evidence[:rows], self._divergence[:rows], self._u[:rows]
         q, w, terms = self._q[:rows], self._w[:rows], self._terms[:rows]
 
@@ -75,7 +76,7 @@ class MarginalBound(Module):
     #   ∂E/∂log q_k = u q_k ℓ_k + α c_k
     #   ∂D/∂log q_k = u q_k (KL_k + log q_k + 1)
     #                                →  dlog q_k = u q_k (dE ℓ_k + dD (KL_k + log q_k + 1)) + dE α c_k
-    # Here log q_k stands for a number of its own: that the q_k sum to 1 is what LogSoftmax knows.
+    # Here the log q_k are independent variables; that the q_k sum to 1 is taken into account by LogSoftmax.
     def backward(self, devidence: Array, ddivergence: Array) -> tuple[Array, Array, Array]:
         """dlog_q (B, K), dlog_likelihood and dkl (K·B,) from devidence and ddivergence (B,)."""
         rows = self.check_gradients(devidence=devidence, ddivergence=ddivergence)
@@ -91,19 +92,19 @@ class MarginalBound(Module):
         terms *= dE
         dlog_q += terms
 
-        return dlog_q, self._weigh(dE, self._dlog_likelihood), self._weigh(dD, self._dkl)
+        return dlog_q, self._times_w(dE, self._dlog_likelihood), self._times_w(dD, self._dkl)
 
-    def _weigh(self, slope: Array, room: Array) -> Array:
-        """w · slope of each row and class, as (K·B,)."""
-        tall = room[: len(slope)].reshape(len(slope) * self.input_width)
-        self.xp.multiply(self.w, slope, out=self._per_row(tall, len(slope)))
-        return tall
+    def _times_w(self, gradient: Array, buffer: Array) -> Array:
+        """Write w · gradient (B, 1) of each row and class into `buffer`, and return it as (K·B,)."""
+        by_class = buffer[: len(gradient)].reshape(len(gradient) * self.input_width)
+        self.xp.multiply(self.w, gradient, out=self._per_row(by_class, len(gradient)))
+        return by_class
 
-    def _per_row(self, tall: Array, rows: int) -> Array:
-        """The numbers (K·B,), class after class, as (B, K)."""
-        return tall.reshape(self.input_width, rows).T
+    def _per_row(self, by_class: Array, rows: int) -> Array:
+        """Return a view (B, K) of (K·B,), class after class."""
+        return by_class.reshape(self.input_width, rows).T
 
-    def _add_product(self, a: Array, b: Array, to: Array) -> None:
+    def _add_product(self, a: Array, b: Array, total: Array) -> None:
         scratch = self._dlog_q[: len(a)]
         self.xp.multiply(a, b, out=scratch)
-        to += scratch
+        total += scratch

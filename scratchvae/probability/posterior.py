@@ -1,4 +1,4 @@
-"""The posterior q(z | x): what an encoder's output means, and how a code is drawn from it."""
+"""The posterior q(z | x): its parameters, from the output of the encoder, and draws of z."""
 
 from __future__ import annotations
 
@@ -13,67 +13,67 @@ from scratchvae.probability.split import Split
 
 
 class Posterior(Module):
-    """q(z | x), given by the numbers h (B, O) that an encoder puts out for x.
+    """q(z | x), with parameters from the output h (B, O) of the encoder.
 
-    outputs_per_latent   numbers that the encoder puts out for each latent dimension
-    noise_per_latent     numbers of standard normal noise that a draw takes for each latent dimension
+    outputs_per_latent   outputs of the encoder for each latent dimension
+    noise_per_latent     standard normal numbers that a draw needs for each latent dimension
 
-    A subclass writes `forward` and `backward`, and `log_prob` unless its prior knows a closed form of their KL. z and
-    log q are functions of h and of eps: `backward` takes the gradient of both at fixed eps.
+    A subclass implements `forward` and `backward`, and `log_prob` unless the prior has a closed form of the KL. z and
+    log q are functions of h and eps; `backward` differentiates both with respect to h, at fixed eps.
     """
 
     outputs_per_latent: ClassVar[int] = 2
     noise_per_latent: ClassVar[int] = 1
 
     def outputs(self, latent_dim: int) -> int:
-        """O, the number of columns of h for so many latent dimensions."""
+        """O, the number of columns of h for `latent_dim` dimensions."""
         return self.outputs_per_latent * latent_dim
 
     def noise(self, latent_dim: int) -> int:
-        """The number of columns of eps for so many latent dimensions."""
+        """The number of columns of eps for `latent_dim` dimensions."""
         return self.noise_per_latent * latent_dim
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """(Z,), the shape of a code. Raises ShapeError."""
-        width, each = prod(input_shape), self.outputs_per_latent
-        if width % each:
+        width, per_latent = prod(input_shape), self.outputs_per_latent
+        if width % per_latent:
             raise ShapeError(
-                f"{type(self).__name__} was given rows of width {width}; expected {each} numbers for each latent "
+                f"{self._class_name()} was given rows of width {width}; expected {per_latent} numbers for each latent "
                 "dimension"
             )
-        return (width // each,)
+        return (width // per_latent,)
 
     @required
     def forward(self, h: Array, eps: Array) -> Array:
-        """z (B, Z) from the encoder's output h (B, O), a function of its noise eps (B, noise)."""
+        """z (B, Z) from the encoder's output h (B, O) and noise eps (B, noise)."""
         raise NotImplementedError
 
     @required
     def backward(self, dz: Array, dlog_q: Array | None = None) -> Array:
-        """dh (B, O) from dz (B, Z) and, where `log_prob` was asked for, from dlog_q (B,)."""
+        """dh (B, O) from dz (B, Z) and, if `log_prob` was used, dlog_q (B,)."""
         raise NotImplementedError
 
     def log_prob(self) -> Array:
-        """log q(z | x) (B,) of the last forward's draw, in nats."""
+        """log q(z | x) (B,) in nats, at the draw of the last forward."""
         raise ConfigError(
-            f"{type(self).__name__} has no log_prob(), and no closed form of its KL is known: write it in the class"
+            f"{self._class_name()} has no log_prob(), and no closed form of its KL is known: write it in the class"
         )
 
     def backward_noise(self, dz: Array, dlog_q: Array | None = None) -> Array:
         """deps (B, noise) from the same gradients as `backward`."""
-        raise ConfigError(f"{type(self).__name__} has no backward_noise(dz, dlog_q): write it in the class")
+        raise ConfigError(f"{self._class_name()} has no backward_noise(dz, dlog_q): write it in the class")
 
     def mean(self, h: Array) -> Array:
-        """The code (B, Z) that stands for a row: the draw whose noise is 0, unless the subclass says otherwise."""
+        """The code (B, Z) of a row: by default, the draw with noise 0."""
         noise = self.noise(self.output_shape((h.shape[1],))[0])
         return self.forward(h, self.xp.zeros((len(h), noise), h.dtype))
 
     def parameters(self, h: Array) -> tuple[Array, ...]:
-        """The parameters of q that `encode` returns: h itself, unless the subclass says otherwise."""
+        """The parameters of q that `encode` returns: by default, h."""
         return (h,)
 
     def draw(self, parameters: tuple[Array, ...], eps: Array) -> Array:
-        """z (B, Z) from `parameters` that were kept, and noise eps."""
+        """z (B, Z) from the result of `parameters` and noise eps (B, noise)."""
         (h,) = parameters
         return self.forward(h, eps)
 
@@ -82,7 +82,7 @@ class DiagonalGaussian(Posterior):
     """q(z | x) = N(μ, σ² I), with h = [μ, log σ²]. Kingma and Welling 2013, sec. 2.4 and appendix C.2.
 
     shapes   h (B, 2Z)   eps, z (B, Z)   log_q (B,)
-    keeps    σ, mu and logvar, its own; eps, borrowed until backward returns
+    saves    σ, mu and logvar; eps, by reference
     writes   z, log_q | dh, deps
     """
 
@@ -90,7 +90,7 @@ class DiagonalGaussian(Posterior):
         self.split, self.reparameterize = Split(), Reparameterize()
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Bind both children; room for log q and for what it asks of log σ² and of ε."""
+        """Bind both children; allocate log q and work arrays."""
         latent = self.split.bind(buffers, self.input_shape)
         self.reparameterize.bind(buffers, latent)
         self._log_q, self._half = buffers.column(), buffers.column()
@@ -114,7 +114,7 @@ class DiagonalGaussian(Posterior):
         return self.parameters(h)[0]
 
     def draw(self, parameters: tuple[Array, ...], eps: Array) -> Array:
-        """μ + σ ⊙ ε (B, Z), in memory of its own."""
+        """μ + σ ⊙ ε (B, Z), in a new array."""
         mu, logvar = parameters
         z: Array = mu + self.xp.exp(logvar * 0.5) * eps
         return z
@@ -131,11 +131,11 @@ class DiagonalGaussian(Posterior):
         log_q -= 0.5 * log(2.0 * pi) * terms.shape[1]
         return log_q
 
-    # h reaches the loss through z, through log q, and through what a closed form took of μ and ℓ:
-    #   dμ = ∂L/∂z ∂z/∂μ + ∂L/∂μ,   and so for ℓ, where ∂ log q/∂ℓ = −½ besides
-    # (z is a variable of its own: that it moves with μ and ℓ at fixed ε is in dz, and log q depends on ε and ℓ alone.)
+    # h reaches the loss through z, through log q, and through μ and ℓ in a closed-form KL:
+    #   dμ = ∂L/∂z ∂z/∂μ + ∂L/∂μ,   likewise for ℓ, plus dlog_q ∂ log q/∂ℓ with ∂ log q/∂ℓ = −½
+    # (At fixed ε, log q depends on ε and ℓ only.)
     def backward(self, dz: Array, dlog_q: Array | None = None, dparameters: tuple[Array, Array] | None = None) -> Array:
-        """dh (B, 2Z) from dz (B, Z), dlog_q (B,) and dparameters, those of mu and logvar (B, Z)."""
+        """dh (B, 2Z) from dz (B, Z), dlog_q (B,) and dparameters, the gradients of mu and logvar (B, Z)."""
         return self.split.backward(*self.backward_parameters(dz, dlog_q, dparameters))
 
     def backward_parameters(

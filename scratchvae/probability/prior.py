@@ -13,21 +13,21 @@ from scratchvae.probability.posterior import DiagonalGaussian, Posterior
 
 
 class Prior(Module):
-    """p(z), the density of the codes before any x is seen.
+    """p(z), the prior density of the codes.
 
-    noise_per_latent   numbers of standard normal noise that `draw` takes for each latent dimension
+    noise_per_latent   standard normal numbers that `draw` needs for each latent dimension
 
-    A subclass writes `forward`, `backward` and `draw`; `exact_kl` where it knows a closed form.
+    A subclass implements `forward`, `backward` and `draw`, and `exact_kl` if there is a closed form of the KL.
     """
 
     noise_per_latent: ClassVar[int] = 1
 
     def noise(self, latent_dim: int) -> int:
-        """The number of columns of noise that `draw` takes for so many latent dimensions."""
+        """The number of columns of noise that `draw` needs for `latent_dim` dimensions."""
         return self.noise_per_latent * latent_dim
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """One number a row."""
+        """(): one number per row."""
         return ()
 
     @required
@@ -37,20 +37,20 @@ class Prior(Module):
 
     @required
     def backward(self, dlog_p: Array) -> Array:
-        """dz (B, Z) from dlog_p (B,); sets the gradients of parameters of its own too."""
+        """dz (B, Z) from dlog_p (B,); also writes the gradients of its own parameters."""
         raise NotImplementedError
 
     @required
     def draw(self, noise: Array) -> Array:
-        """z (B, Z), a draw from p(z), as a function of its standard normal noise (B, noise)."""
+        """z (B, Z), a draw from p(z), as a function of standard normal noise (B, noise)."""
         raise NotImplementedError
 
     def kl(self, posterior: Posterior, exact: bool) -> Divergence:
-        """The term between this prior and a posterior: `exact` if that is asked for and known, else estimated."""
+        """The KL term with a posterior: in closed form if `exact` and there is one, else estimated."""
         return (self.exact_kl(posterior) if exact else None) or self.estimated_kl(posterior)
 
     def exact_kl(self, posterior: Posterior) -> Divergence | None:
-        """KL(q(z | x) ‖ p(z)) in closed form, for a posterior that this prior knows; None for any other."""
+        """KL(q(z | x) ‖ p(z)) in closed form; None if there is none for this posterior."""
         return None
 
     def estimated_kl(self, posterior: Posterior) -> Divergence:
@@ -62,12 +62,12 @@ class StandardNormal(Prior):
     """p(z) = N(0, I). Kingma and Welling 2013.
 
     shapes   z (B, Z)   log_p (B,)
-    keeps    z, borrowed until backward returns
+    saves    z, by reference
     writes   log_p | dz
     """
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Room for a number a row, the squares, and dz."""
+        """Allocate log p, the terms of each dimension, and dz."""
         self._log_p, self._terms, self._dz = (
             buffers.column(),
             buffers.matrix(self.input_width),
@@ -96,13 +96,13 @@ class StandardNormal(Prior):
         return dz
 
     def draw(self, noise: Array) -> Array:
-        """The noise itself."""
+        """z (B, Z), the noise itself."""
         return noise
 
     def exact_kl(self, posterior: Posterior) -> Divergence | None:
-        """`GaussianKL`, for a diagonal Gaussian."""
+        """The closed form `GaussianKL` for a diagonal Gaussian; None for any other posterior."""
         return ExactKL(posterior, GaussianKL()) if isinstance(posterior, DiagonalGaussian) else None
 
     def estimated_kl(self, posterior: Posterior) -> Divergence:
-        """For a diagonal Gaussian, the difference of both log-densities without the constants that cancel."""
+        """The difference of the log-densities at the draw; for a diagonal Gaussian, without cancelling constants."""
         return GaussianDrawKL(posterior) if isinstance(posterior, DiagonalGaussian) else super().estimated_kl(posterior)

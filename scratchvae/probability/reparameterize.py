@@ -1,4 +1,4 @@
-"""The draw from the posterior, written so that a gradient can pass through it."""
+"""The reparameterization trick: a draw from the posterior that is differentiable in its parameters."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ class Reparameterize(Module):
     """A draw z ~ N(μ, σ² I) as a function of its noise, z = μ + σ ⊙ ε. Kingma and Welling 2013, sec. 2.4.
 
     shapes   mu, logvar, eps, z (B, Z)
-    keeps    σ and eps, the latter borrowed until backward returns
+    saves    σ; eps, by reference
     writes   z | dmu, dlogvar, deps
 
-    The network gives log σ², so σ = exp(½ log σ²). The noise is an argument: with ε ~ N(0, I), one row of it for each
-    row of x, z has mean μ and standard deviation σ; with ε held fixed, z is an ordinary function to differentiate.
+    The network outputs log σ², so σ = exp(½ log σ²). The noise is an argument: with ε ~ N(0, I), one row for each row
+    of x, z has mean μ and standard deviation σ; at fixed ε, z is a differentiable function of μ and log σ².
     """
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """That of the input."""
+        """The shape of the input."""
         return input_shape
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Room for z, σ and three gradients."""
+        """Allocate z, σ and three gradients."""
         self._z = buffers.matrix(self.input_width)
         self._sigma = buffers.matrix(self.input_width)
         self._dmu = buffers.matrix(self.input_width)

@@ -1,4 +1,4 @@
-"""One row cut into two halves."""
+"""Split of a row into two halves."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from scratchvae.memory import BatchBuffers, Module, Shape
 
 
 class Split(Module):
-    """Two halves of a row: left, right = x[:, :Z], x[:, Z:].
+    """The two halves of a row: left, right = x[:, :Z], x[:, Z:].
 
     shapes   x (B, 2Z)   left, right (B, Z)
-    keeps    nothing
+    saves    nothing
     writes   left, right | dx
 
-    The halves are copied out, so that whatever follows works on contiguous rows.
+    The halves are copies, so that the following layers compute on contiguous rows.
     """
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """(Z,), of an even width. Raises ShapeError."""
+        """(Z,), from an even width 2Z. Raises ShapeError."""
         width = prod(input_shape)
         if width % 2:
             raise ShapeError(f"Split was given rows of width {width}; expected an even width")
         return (width // 2,)
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Room for both halves and for dx."""
+        """Allocate both halves and dx."""
         self._left, self._right = (buffers.matrix(self.input_width // 2) for _ in range(2))
         self._dx = buffers.matrix(self.input_width)
 
@@ -39,7 +39,7 @@ class Split(Module):
         right[...] = x[:, half:]
         return left, right
 
-    # Each x_ni is one number of one half, so its gradient is that number's
+    # Each x_ni is one element of one half, so its gradient is that of the element
     #   →  dx = [dleft, dright]
     def backward(self, dleft: Array, dright: Array) -> Array:
         """dx (B, 2Z) from dleft and dright (B, Z)."""

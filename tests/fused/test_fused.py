@@ -179,9 +179,9 @@ def test_the_kl_between_the_posterior_and_the_prior_and_its_gradient(elsewhere, 
 @sizes
 def test_free_bits(elsewhere, dtype, seed, rows, width):
     host, device = both(elsewhere, lambda: FreeBits(0.5), width, rows, dtype)
-    per_dimension, dcharged = uniform(seed, rows, width).astype(dtype), normal(seed, rows).astype(dtype)
+    per_dimension, dpenalized = uniform(seed, rows, width).astype(dtype), normal(seed, rows).astype(dtype)
     agree(device.forward(elsewhere.upload(per_dimension)), host.forward(per_dimension), dtype)
-    agree(device.backward(elsewhere.upload(dcharged)), host.backward(dcharged), dtype)
+    agree(device.backward(elsewhere.upload(dpenalized)), host.backward(dpenalized), dtype)
 
 
 @precisions

@@ -71,7 +71,7 @@ def test_what_does_not_fit_is_refused_by_its_name():
     with pytest.raises(ShapeError, match="call forward first"):
         free_bits.backward(np.ones(4))
     free_bits.forward(uniform(0, 4, 3))
-    with pytest.raises(ShapeError, match=r"dcharged of shape \(4, 3\); expected \(4,\)"):
+    with pytest.raises(ShapeError, match=r"dpenalized of shape \(4, 3\); expected \(4,\)"):
         free_bits.backward(np.ones((4, 3)))
 
 

@@ -8,11 +8,11 @@ from strategies import batches, normal, seeds, widths
 
 import scratchvae as sv
 from scratchvae.probability import GaussianHeteroscedastic
-from scratchvae.probability.gaussian_heteroscedastic import LOWEST
+from scratchvae.probability.gaussian_heteroscedastic import MIN_LOGVAR
 
 
 def logvar_of(r):
-    return LOWEST + np.logaddexp(0, r - LOWEST)
+    return MIN_LOGVAR + np.logaddexp(0, r - MIN_LOGVAR)
 
 
 @given(seed=seeds, rows=batches, width=widths)
@@ -22,7 +22,7 @@ def test_it_is_the_log_density_of_independent_normals(seed, rows, width):
     np.testing.assert_allclose(GaussianHeteroscedastic().forward(np.hstack([mu, r]), x), exact, rtol=1e-10)
 
 
-@pytest.mark.parametrize("r", [-100.0, LOWEST - 3, LOWEST, LOWEST + 1, 0.0, 3.0])
+@pytest.mark.parametrize("r", [-100.0, MIN_LOGVAR - 3, MIN_LOGVAR, MIN_LOGVAR + 1, 0.0, 3.0])
 def test_the_density_integrates_to_one_wherever_its_log_variance_is(r):
     likelihood, outputs = GaussianHeteroscedastic(), np.array([[0.4, r]])
     ends = 0.4 + 12 * np.exp(logvar_of(r) / 2) * np.array([-1, 1])
@@ -32,7 +32,7 @@ def test_the_density_integrates_to_one_wherever_its_log_variance_is(r):
 
 
 # the gradient of what is computed, at the bound and on either side of it
-@pytest.mark.parametrize("r", [LOWEST - 20, LOWEST - 2, LOWEST, LOWEST + 2, 0.0])
+@pytest.mark.parametrize("r", [MIN_LOGVAR - 20, MIN_LOGVAR - 2, MIN_LOGVAR, MIN_LOGVAR + 2, 0.0])
 def test_bug08_the_gradient_is_that_of_the_bounded_log_variance(r):
     likelihood, x = GaussianHeteroscedastic(), np.array([[0.4 + np.exp(logvar_of(r) / 2) * 1.5]])
     step = 1e-4
@@ -50,7 +50,7 @@ def test_nothing_overflows_however_far_out_the_decoder_is(dtype):
     r = np.array([[-1e6], [-1000.0], [1000.0], [1e6]], dtype)
     outputs = np.hstack([np.zeros_like(r), r])
     likelihood, x = GaussianHeteroscedastic(), np.ones_like(r)
-    logvar = np.array([LOWEST, LOWEST, 1000.0, 1e6])
+    logvar = np.array([MIN_LOGVAR, MIN_LOGVAR, 1000.0, 1e6])
     exact = -0.5 * (np.exp(-logvar) + logvar + np.log(2 * np.pi))
     eps = np.finfo(dtype).eps
     np.testing.assert_allclose(likelihood.forward(outputs, x), exact, rtol=8 * eps)
@@ -61,7 +61,7 @@ def test_nothing_overflows_however_far_out_the_decoder_is(dtype):
 
 def test_below_the_bound_there_is_a_slope_to_come_back_by():
     likelihood = GaussianHeteroscedastic()
-    likelihood.forward(np.array([[0.0, LOWEST - 5]]), np.ones((1, 1)))
+    likelihood.forward(np.array([[0.0, MIN_LOGVAR - 5]]), np.ones((1, 1)))
     assert likelihood.backward(np.ones(1))[0, 1] > 100
 
 

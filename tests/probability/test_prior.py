@@ -72,7 +72,7 @@ def test_which_kl_it_is_goes_by_what_is_asked_for_and_what_is_known():
         (Laplace(), other, False, MonteCarloKL),
     ):
         kl = prior.kl(posterior, exact)
-        assert type(kl) is kind and kl.by_dimension is (kind is not MonteCarloKL)
+        assert type(kl) is kind and kl.has_per_dimension is (kind is not MonteCarloKL)
         assert kl.parameter_shapes() == {}  # those of the posterior and the prior are the model's
 
 

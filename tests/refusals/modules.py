@@ -54,7 +54,7 @@ PIECES = {
     ),
     "probability.StandardNormal": Piece(pr.StandardNormal, {"z": D}, {"backward": {"dlog_p": 0}}),
     "probability.GaussianKL": Piece(pr.GaussianKL, {"mu": D, "logvar": D}, {"backward": {"dkl": 0}}),
-    "probability.FreeBits": Piece(lambda: pr.FreeBits(0.5), {"per_dimension": D}, {"backward": {"dcharged": 0}}),
+    "probability.FreeBits": Piece(lambda: pr.FreeBits(0.5), {"per_dimension": D}, {"backward": {"dpenalized": 0}}),
     "probability.LogDensityRatio": Piece(
         pr.LogDensityRatio, {"z": D, "eps": D, "logvar": D}, {"backward": {"dlog_ratio": 0}}
     ),
@@ -159,7 +159,7 @@ def constructor_rows():
         lambda: ls.Sequential(twice, ls.Tanh(), twice),
         ConfigError,
         "layers[0]",
-        "make one of its own",
+        "make a new one",
     )
     width = lambda layer, w: layer.forward(array(w))  # noqa: E731
     yield row(
@@ -198,7 +198,7 @@ def constructor_rows():
         "expected 2 numbers for each latent dimension",
     )
     yield from refuse_one(
-        "probability.FreeBits", "free", REALS + wrong(ConfigError, "leave FreeBits away", 0, 0.0), pr.FreeBits
+        "probability.FreeBits", "free", REALS + wrong(ConfigError, "leave FreeBits out", 0, 0.0), pr.FreeBits
     )
     for kind in ("Gaussian", "GaussianLearned"):
         sigmas = POSITIVES + wrong(ConfigError, "scale the data", 1e-200, 1e200)

@@ -28,7 +28,7 @@ from scratchvae.probability import (
     Reparameterize,
     StandardNormal,
 )
-from scratchvae.probability.gaussian_heteroscedastic import LOWEST
+from scratchvae.probability.gaussian_heteroscedastic import MIN_LOGVAR
 from scratchvae.verification.checks.check import Check, Measurement
 from scratchvae.verification.model_problem import model_gradient_problem
 from scratchvae.verification.oracles import get_oracle, install_hint
@@ -80,7 +80,7 @@ def _gaussians(dtype: str) -> Results:
             yield likelihood.backward(one), [[4 * residual]], max(4 * abs(residual), 1.0)
             if isinstance(likelihood, GaussianLearned):
                 yield likelihood.dlogvar, [2 * residual**2 - 0.5], size
-        for r, logvar, dlogvar_dr in ((1000.0, 1000.0, 1.0), (50.0, 50.0, 1.0), (-1000.0, LOWEST, 0.0)):
+        for r, logvar, dlogvar_dr in ((1000.0, 1000.0, 1.0), (50.0, 50.0, 1.0), (-1000.0, MIN_LOGVAR, 0.0)):
             heteroscedastic, square = GaussianHeteroscedastic(), residual**2 * float(np.exp(-logvar))
             size = max(square, abs(logvar))
             yield heteroscedastic.forward(np.array([[0.0, r]], dtype), x), [-(square + logvar + constant) / 2], size
