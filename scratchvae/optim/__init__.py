@@ -1,4 +1,4 @@
-"""Optimizers over the flat vector of parameters: one loop over a vector, whatever the network."""
+"""Optimizers of a flat vector of parameters, with learning-rate schedules and gradient clipping."""
 
 from scratchvae.optim.adam import Adam, AdamW
 from scratchvae.optim.clipping import clip_by_global_norm

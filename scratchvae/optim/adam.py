@@ -1,4 +1,4 @@
-"""Adaptive moments."""
+"""Adam and AdamW."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Adam(Optimizer):
         self.eps = check_positive("eps", eps)
 
     def bind(self, xp: Any, theta: Array) -> None:
-        """Receive θ; m and v begin at 0."""
+        """Set θ, and m = v = 0. Raises as `Optimizer.bind`."""
         super().bind(xp, theta)
         self.m, self.v = (aligned(xp.zeros, theta.shape, theta.dtype) for _ in range(2))
         self.state = {"m": self.m, "v": self.v}
@@ -43,7 +43,7 @@ class Adam(Optimizer):
         xp, m, v, scratch = self.xp, self.m, self.v, self._scratch
         self.t += 1
 
-        # Kept are the sums without their factors, m / (1 − β₁) and v / (1 − β₂): two passes over memory less.
+        # The state is m / (1 − β₁) and v / (1 − β₂), which saves two passes over memory.
         m *= self.beta1
         m += dtheta
 
@@ -51,7 +51,7 @@ class Adam(Optimizer):
         xp.multiply(dtheta, dtheta, out=scratch)
         v += scratch
 
-        # The corrections are numbers, so they need no pass either: with c₁, c₂ as below, and m, v as they are kept,
+        # The bias corrections are scalars, so they need no pass either: with c₁, c₂ as below, and m, v as in the state,
         #   m̂ / (√v̂ + ε) = (m / c₁) / (√v / c₂ + ε) = (c₂ / c₁) · m / (√v + c₂ ε)
         c1, c2 = self.corrections()
         xp.sqrt(v, out=scratch)
@@ -61,7 +61,7 @@ class Adam(Optimizer):
         self.theta -= scratch
 
     def corrections(self) -> tuple[float, float]:
-        """c₁ = (1 − β₁ᵗ) / (1 − β₁), and c₂, the root of the same for β₂."""
+        """Return the bias corrections c₁ = (1 − β₁ᵗ) / (1 − β₁) and c₂ = √((1 − β₂ᵗ) / (1 − β₂))."""
         c1 = (1.0 - self.beta1**self.t) / (1.0 - self.beta1)
         c2 = sqrt((1.0 - self.beta2**self.t) / (1.0 - self.beta2))
         return c1, c2
@@ -70,8 +70,8 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay, θ ← θ − lr · λ · θ before Adam's step. Loshchilov and Hutter 2019, algorithm 2.
 
-    Their learning rate is the schedule times a base rate α, and only the schedule scales the decay; here, as in the
-    common libraries, `lr` is their product, so λ = `weight_decay` is theirs divided by α.
+    In the paper the learning rate is a schedule times a base rate α, and only the schedule scales the decay. Here, as
+    in PyTorch, `lr` is the product of the two, so λ = `weight_decay` is the paper's λ divided by α.
     """
 
     @suggest_arguments

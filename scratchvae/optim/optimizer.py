@@ -1,4 +1,4 @@
-"""What every optimizer promises."""
+"""The interface of an optimizer."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from scratchvae.errors import ConfigError, CopyError, ShapeError
 from scratchvae.memory import arguments_of, check_vector, check_writable, required
 from scratchvae.optim.schedules import Constant, Schedule, make_schedule
 from scratchvae.representation import call_repr
-from scratchvae.validation import check_float
+from scratchvae.validation import check_float, shorten
 
 OptimizerT = TypeVar("OptimizerT", bound="Optimizer")
 
 
 class Optimizer:
-    """Moves a flat vector θ (P,) against its gradient dθ (P,), in place.
+    """Updates of a flat vector θ (P,) from its gradient dθ (P,), in place.
 
-    `lr` is a number or a schedule; `t` counts the updates made; `state` holds, by name, what is remembered of the
-    gradients, each (P,).
+    lr       the learning rate, a number or a schedule
+    t        the number of updates so far
+    state    moments or velocity, by name, each (P,)
 
-    It can be copied, or sent to another process, until it is bound: then a copy would move another θ than the model's.
+    It can be copied or pickled only until it is bound, because a copy would update another θ than the model's.
     """
 
     xp: Any
     theta: Array
-    _owned = False  # by a trainer, which moves the weights by a fused variant of it
+    _owned = False  # True if a trainer uses a fused variant of it
 
     def __init__(self, lr: float | Schedule) -> None:
         self.schedule: Schedule = make_schedule(lr)
@@ -34,30 +35,30 @@ class Optimizer:
         self.state: dict[str, Array] = {}
 
     def bind(self, xp: Any, theta: Array) -> None:
-        """Receive θ (P,), once and for all.
+        """Set θ (P,), which may be done once.
 
-        Raises ConfigError where there is one already, DTypeError, ShapeError or ReadOnlyError.
+        Raises ConfigError if it is set already, DTypeError, ShapeError or ReadOnlyError.
         """
-        self.require_free()
+        self.check_unbound()
         check_vector("theta", theta)
         check_writable(theta=theta)
         self.xp = xp
         self.theta = theta
 
-    def require_free(self) -> None:
-        """Raises ConfigError where it belongs to a trainer already."""
+    def check_unbound(self) -> None:
+        """Raise ConfigError if the optimizer is bound or belongs to a trainer."""
         if hasattr(self, "theta") or self._owned:
-            raise ConfigError(f"this {type(self).__name__} belongs to another trainer; make one of its own for each")
+            raise ConfigError(f"this {self._class_name()} belongs to another trainer; make a new one for each trainer")
 
     __repr__ = call_repr
 
     def config(self) -> dict[str, Any]:
-        """The arguments that make an optimizer of this kind again, not bound."""
+        """Return the arguments of `__init__` of this optimizer. Raises ConfigError."""
         return arguments_of(self)
 
     @classmethod
     def from_config(cls: type[OptimizerT], config: dict[str, Any]) -> OptimizerT:
-        """The optimizer that `config` was taken from."""
+        """Construct an optimizer, not bound, from a `config()`."""
         return cls(**config)
 
     @property
@@ -71,29 +72,31 @@ class Optimizer:
 
     def __getstate__(self) -> dict[str, Any]:
         if hasattr(self, "theta"):
-            kind = type(self).__name__
             raise CopyError(
-                f"this {kind} belongs to a trainer, whose weights a copy could not move; make a new {kind} for each one"
+                f"this {self._class_name()} belongs to a trainer and cannot be copied; make a new one for each trainer"
             )
         return vars(self)
 
     def learning_rate(self, dtheta: Array) -> float:
-        """The learning rate of the update from dθ, once that is known to fit θ.
+        """Check dθ, and return the learning rate of the next update.
 
-        Raises ConfigError, of an optimizer without θ or a schedule that answers no rate, DTypeError or ShapeError.
+        Raises ConfigError if θ is not set or the schedule returns an invalid rate, DTypeError or ShapeError.
         """
         try:
             theta = self.theta
         except AttributeError:
-            raise ConfigError(f"this {type(self).__name__} has no theta yet: call bind(xp, theta) first") from None
+            raise ConfigError(f"this {self._class_name()} has no theta yet: call bind(xp, theta) first") from None
         if getattr(dtheta, "shape", None) != theta.shape or dtheta.dtype is not theta.dtype:
             check_vector("dtheta", dtheta)
             if dtheta.shape != theta.shape:
-                raise ShapeError(f"dtheta has shape {dtheta.shape}; expected {theta.shape}, that of theta")
+                raise ShapeError(f"dtheta has shape {dtheta.shape}; expected {theta.shape}, the shape of theta")
         lr = self.schedule(self.t)
         return lr if type(lr) is float and 0.0 <= lr < inf else check_float("lr", lr)
 
     @required
     def step(self, dtheta: Array) -> None:
-        """One update from dθ, which is left as it is."""
+        """One update from dθ, which is not changed."""
         raise NotImplementedError
+
+    def _class_name(self) -> str:
+        return shorten(type(self).__name__, 40)

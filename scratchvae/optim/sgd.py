@@ -1,4 +1,4 @@
-"""Gradient descent, with momentum if wished."""
+"""Stochastic gradient descent, with optional momentum."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scratchvae.validation import check_fraction, suggest_arguments
 
 
 class SGD(Optimizer):
-    """Gradient descent with momentum. Polyak 1964, in the form of Sutskever, Martens, Dahl, Hinton 2013, eq. 1 and 2.
+    """SGD with momentum. Polyak 1964, in the form of Sutskever, Martens, Dahl, Hinton 2013, eq. 1 and 2.
 
     v ← momentum · v − lr · g          θ ← θ + v
     """
@@ -22,7 +22,7 @@ class SGD(Optimizer):
         self.momentum = check_fraction("momentum", momentum)
 
     def bind(self, xp: Any, theta: Array) -> None:
-        """Receive θ; v begins at 0."""
+        """Set θ, and v = 0. Raises as `Optimizer.bind`."""
         super().bind(xp, theta)
         self.v = xp.zeros_like(theta)
         self.state = {"v": self.v}

@@ -600,7 +600,7 @@ def test_a_model_takes_the_variant_of_each_of_its_parts_where_there_is_one(elsew
 def test_an_optimizer_of_another_trainer_is_refused_there_too(elsewhere):
     optimizer = Adam(1e-2)
     sv.Trainer(sv.VAE(9, 2, (8,), backend=elsewhere), optimizer=optimizer)
-    with pytest.raises(ConfigError, match="this Adam belongs to another trainer; make one of its own for each"):
+    with pytest.raises(ConfigError, match="this Adam belongs to another trainer; make a new one for each trainer"):
         sv.Trainer(sv.VAE(9, 2, (8,), backend=elsewhere), optimizer=optimizer)
 
 

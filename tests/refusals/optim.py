@@ -67,7 +67,7 @@ def schedule_rows():
     )
     yield from refuse_one("optim.WarmUp", "steps", SIZES, lambda v: optim.WarmUp(v, optim.Constant(1e-3)))
     yield from refuse_one(
-        "optim.WarmUp", "then", wrong(ConfigError, "expected a schedule", None, 1e-3, "cosine", [], optim.Cosine),
+        "optim.WarmUp", "after", wrong(ConfigError, "expected a schedule", None, 1e-3, "cosine", [], optim.Cosine),
         lambda v: optim.WarmUp(3, v),
     )  # fmt: skip
 

@@ -32,7 +32,7 @@ INSIDE = [
     "own_parameters",
     "mark_gradients",
     "check_network",
-    "require_free",
+    "check_unbound",
     "output_shape",
     "children",
     "config",
