@@ -104,7 +104,7 @@ def step_rows():
             "copy",
         )
         twice = lambda k=kind: bound(k).bind(np, np.zeros(3))  # noqa: E731
-        yield row(f"optim.{kind}.bind", "trainer", "another", twice, ConfigError, "make one of its own")
+        yield row(f"optim.{kind}.bind", "trainer", "another", twice, ConfigError, "make a new one")
     function, clip = "optim.clip_by_global_norm", optim.clip_by_global_norm
     wrongs, closed = gradients("dtheta")
     yield from refuse_one(function, "dtheta", wrongs, lambda v: clip(np, v, 1.0))

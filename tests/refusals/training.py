@@ -35,7 +35,7 @@ from scratchvae.errors import BackendError, ConfigError, FileError, RangeError, 
 
 NO_MODELS = wrong(ConfigError, "expected a", None, 3, "vae", "vae.npz", {}, sv.VAE, np.ones(3), object())
 HOW = wrong(ConfigError, "expected 'dynamic'", 3, True, "often", "", b"dynamic", ["dynamic"], {}, np.ones(2))
-NOISE = wrong(ConfigError, "expected GaussianNoise", 3, 0.3, True, "masking", [], training.Masking, np.ones(2))
+NOISE = wrong(ConfigError, "expected one of GaussianNoise", 3, 0.3, True, "masking", [], training.Masking, np.ones(2))
 
 
 def trainer(kind="VAE", **settings):
@@ -53,7 +53,7 @@ def trainer_rows():
     )
     yield row("Trainer", "lr", "a class", lambda: trainer(lr=optim.Cosine), ConfigError, "Cosine", "make one")
     both = lambda: trainer(lr=1e-3, optimizer=optim.Adam())  # noqa: E731
-    yield row("Trainer", "lr", "beside an optimizer", both, ConfigError, "optimizer", "give the rate to the optimizer")
+    yield row("Trainer", "lr", "beside an optimizer", both, ConfigError, "optimizer", "pass the learning rate to the optimizer")
     yield from refuse_one("Trainer", "batch_size", COUNTS, lambda v: trainer(batch_size=v))
     yield from refuse_one("Trainer", "seed", SEEDS, lambda v: trainer(seed=v))
     no_optimizer = wrong(
@@ -61,7 +61,7 @@ def trainer_rows():
     )
     yield from refuse_one("Trainer", "optimizer", no_optimizer, lambda v: trainer(optimizer=v))
     taken = lambda: [sv.Trainer(make("VAE"), optimizer=ours) for ours in [optim.Adam()] * 2]  # noqa: E731
-    yield row("Trainer", "trainer", "another's optimizer", taken, ConfigError, "make one of its own")
+    yield row("Trainer", "trainer", "another's optimizer", taken, ConfigError, "make a new one")
     yield from refuse_one("Trainer", "clip_norm", without_none(POSITIVES), lambda v: trainer(clip_norm=v))
     yield from refuse_all("Trainer", "binarize", HOW, lambda v: trainer(binarize=v))
     grey = lambda: sv.Trainer(make("VAE", likelihood="gaussian"), binarize="dynamic")  # noqa: E731
@@ -72,7 +72,7 @@ def trainer_rows():
     yield row("Trainer", "kl_weight", "of no KL", no_kl, ConfigError, "Autoencoder", "leave it out")
     yield from refuse_one("Trainer", "corrupt", NOISE, lambda v: trainer(corrupt=v))
     above = lambda: trainer(corrupt=training.SaltAndPepper(0.1, high=2.0))  # noqa: E731
-    yield row("Trainer", "SaltAndPepper", "beyond the support", above, ConfigError, "writes 2", "choose")
+    yield row("Trainer", "SaltAndPepper", "beyond the support", above, ConfigError, "writes 2", "use another")
 
 
 def attribute_rows():
@@ -92,7 +92,7 @@ def attribute_rows():
     yield from refuse_one("Trainer.binarize", "binarize", HOW, later("binarize"))
     yield from refuse_one("Trainer.corrupt", "corrupt", NOISE, later("corrupt"))
     above = lambda: later("corrupt")(training.SaltAndPepper(0.1, high=2.0))  # noqa: E731
-    yield row("Trainer.corrupt", "SaltAndPepper", "beyond the support", above, ConfigError, "writes 2", "choose")
+    yield row("Trainer.corrupt", "SaltAndPepper", "beyond the support", above, ConfigError, "writes 2", "use another")
 
 
 def callback_rows():
@@ -111,7 +111,7 @@ def callback_rows():
     }
     for name, (value, make_one) in shorthands.items():
         both = lambda n=name, v=value, m=make_one: fit(m(), **{n: v}, validation=X)  # noqa: E731
-        yield row(function, name, "beside such a callback", both, ConfigError, "both given", "leave one out")
+        yield row(function, name, "beside such a callback", both, ConfigError, "exclude each other", "leave one out")
     yield row(
         function,
         "patience",
@@ -145,7 +145,7 @@ def callback_rows():
 
     factor = lambda v: fit(Asking(lambda state: state.scale_lr("mine", v)))  # noqa: E731
     yield from refuse_one("training.TrainingState.scale_lr", "factor", POSITIVES, factor)
-    reasons = wrong(ConfigError, "expected a word or a few", None, "", 3, True, b"enough", [], {})
+    reasons = wrong(ConfigError, "expected a short text", None, "", 3, True, b"enough", [], {})
     stop = lambda v: fit(Asking(lambda state: state.stop(v)))  # noqa: E731
     yield from refuse_all("training.TrainingState.stop", "reason", reasons, stop)
 
@@ -181,7 +181,7 @@ def step_rows():
         )
         yield row("Trainer.step", "lr", said, lambda r=rate: trainer(lr=r).step(X), ConfigError, "expected a finite")
         yield row("Trainer.fit", "lr", said, lambda r=rate: trainer(lr=r).fit(X, 1), ConfigError, "expected a finite")
-    yield row("Trainer.step", "labels", "of a VAE", lambda: trainer().step(X, Y), ConfigError, "VAE", "takes none")
+    yield row("Trainer.step", "labels", "of a VAE", lambda: trainer().step(X, Y), ConfigError, "VAE", "takes no ")
 
 
 def fit_rows():
@@ -196,9 +196,9 @@ def fit_rows():
     yield row(function, "patience", "without validation", alone, ConfigError, "pass validation=")
     alone = lambda: trainer("ConditionalVAE").fit(X, 1, labels=Y, validation_labels=Y)  # noqa: E731
     yield row(function, "validation_labels", "without validation", alone, ConfigError, "pass validation=")
-    yield row(function, "labels", "of a VAE", lambda: trainer().fit(X, 1, labels=Y), ConfigError, "VAE", "takes none")
+    yield row(function, "labels", "of a VAE", lambda: trainer().fit(X, 1, labels=Y), ConfigError, "VAE", "takes no ")
     of_vae = lambda: trainer().fit(X, 1, X, validation_labels=Y)  # noqa: E731
-    yield row(function, "validation_labels", "of a VAE", of_vae, ConfigError, "VAE", "takes none")
+    yield row(function, "validation_labels", "of a VAE", of_vae, ConfigError, "VAE", "takes no ")
     for name, value in {"labelled_share": 0.5, "input_std": np.ones_like(X)}.items():
         yield row(
             function,
@@ -206,7 +206,7 @@ def fit_rows():
             "of a VAE",
             lambda n=name, v=value: trainer().fit(X, 1, **{n: v}),
             ConfigError,
-            "takes labels",
+            "with labels",
             "leave",
         )
     for kind in ("ConditionalVAE", "SemiSupervisedVAE"):
@@ -281,7 +281,7 @@ def score_rows():
     yield from refuse_one(
         "score", "labels", labels(6, CLASSES), lambda v: sv.score(model("ConditionalVAE"), X, labels=v)
     )
-    yield row("score", "labels", "of a VAE", lambda: sv.score(model(), X, labels=Y), ConfigError, "takes none")
+    yield row("score", "labels", "of a VAE", lambda: sv.score(model(), X, labels=Y), ConfigError, "takes no ")
     yield row("score", "labels", "left out", lambda: sv.score(model("ConditionalVAE"), X), ConfigError, "pass labels=")
 
 
@@ -438,7 +438,7 @@ def corruption_rows():
                 "beyond the support",
                 lambda n=noise: n(0.5).check((0.5, 0.7)),
                 ConfigError,
-                "choose",
+                "use another",
             )
     for name in ("low", "high"):
         ends = wrong(
@@ -448,7 +448,7 @@ def corruption_rows():
             "training.SaltAndPepper", name, ends, lambda v, n=name: training.SaltAndPepper(0.1, **{n: v})
         )
     swapped = lambda: training.SaltAndPepper(0.1, 1.0, 0.0)  # noqa: E731
-    yield row("training.SaltAndPepper", "low", "above high", swapped, ConfigError, "high=0.0", "the first the smaller")
+    yield row("training.SaltAndPepper", "low", "above high", swapped, ConfigError, "high=0.0", "low < high")
     yield from refuse_one("training.KLWarmUp", "steps", COUNTS, training.KLWarmUp)
     yield from refuse_one("training.KLCycles", "steps", COUNTS, training.KLCycles)
     yield from refuse_one("training.KLCycles", "cycles", COUNTS, lambda v: training.KLCycles(10, v))
