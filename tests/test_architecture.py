@@ -1,4 +1,4 @@
-"""What the house promises as a whole."""
+"""What the package promises as a whole."""
 
 import ast
 import subprocess
@@ -39,7 +39,7 @@ def test_the_package_imports_numpy_the_standard_library_and_its_extras_only():
     assert {name for path in oracles.glob("*.py") for name in imported(path)} <= {*allowed, "autograd", "torch", "jax"}
 
 
-def test_import_brings_in_little_beyond_numpy_and_the_models():
+def test_import_loads_little_beside_numpy_and_the_models():
     def loaded(module):
         return set(python(f"import sys, {module}; print(*sys.modules)").split())
 
@@ -49,7 +49,7 @@ def test_import_brings_in_little_beyond_numpy_and_the_models():
     assert beyond <= {"__future__"}
 
 
-def test_rooms_have_names_that_mean_something():
+def test_no_module_has_a_vague_name():
     vague = {"util", "utils", "helper", "helpers", "common", "misc"}
     assert not vague & {part.removesuffix(".py") for path in SOURCES for part in path.relative_to(PACKAGE).parts}
 
@@ -60,10 +60,10 @@ def test_it_is_typed_and_has_a_version():
 
 
 @pytest.mark.parametrize("name", sv.__all__)
-def test_every_name_at_the_front_door_is_there(name):
+def test_every_public_name_exists(name):
     assert getattr(sv, name) is not None
 
 
-def test_a_name_that_is_not_there_is_an_attribute_error():
+def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'GAN'"):
         _ = sv.GAN

@@ -114,17 +114,17 @@ def part_rows(kind):
         lambda v, k=kind: make(k, likelihood=v),
     )
     both = lambda k=kind: make(k, likelihood=probability.Gaussian(), sigma=0.5)  # noqa: E731
-    yield row(kind, "sigma", "beside a likelihood", both, ConfigError, "give sigma to the likelihood")
+    yield row(kind, "sigma", "beside a likelihood", both, ConfigError, "pass sigma to the likelihood")
     if kind in ("VAE", "Autoencoder"):
         for name, wide in {"encoder": 4, "decoder": 2}.items():
             narrow = lambda n=name, w=wide, k=kind: make(k, **{n: layers.Linear(w, 3)})  # noqa: E731
-            yield row(kind, name, "that puts out another width", narrow, ConfigError, "rows of 3 numbers", "expected")
+            yield row(kind, name, "that puts out another width", narrow, ConfigError, "3 outputs", "expected")
             other = lambda n=name, k=kind: make(k, **{n: layers.Linear(7, 4)})  # noqa: E731
             yield row(kind, name, "that takes another width", other, ConfigError, "Linear(7, 4)", "expected 7")
         for name, value in {"hidden": (7,), "activation": "tanh", "init": "he_normal"}.items():
             own = {"encoder": layers.Linear(4, 4 if kind == "VAE" else 2), "decoder": layers.Linear(2, 4)}
             unused = lambda n=name, v=value, o=own, k=kind: getattr(sv, k)(4, 2, **o, **{n: v})  # noqa: E731
-            yield row(kind, name, "beside networks of one's own", unused, ConfigError, "does nothing", "leave it out")
+            yield row(kind, name, "beside networks of one's own", unused, ConfigError, "has no effect", "leave it out")
     one = lambda k=kind, **v: getattr(sv, k)(4, 2, **({"classes": 3} if k in LABELLED else {}), **v)  # noqa: E731
     conditional = lambda classes=3: layers.ConditionalSequential(layers.ConditionalLinear(4, classes, 4))  # noqa: E731
     for name in ("encoder", "decoder"):
@@ -133,11 +133,11 @@ def part_rows(kind):
             yield row(kind, name, "that takes no class", plain, ConfigError, "expected a ConditionalSequential")
             fewer = lambda n=name, o=one: o(**{n: conditional(2)})  # noqa: E731
             yield row(
-                kind, name, "of fewer classes", fewer, ConfigError, "2 classes", "classes=3", "make both the same"
+                kind, name, "of fewer classes", fewer, ConfigError, "2 classes", "classes=3", "make them equal"
             )
         else:
             labelled = lambda n=name, o=one: o(**{n: conditional()})  # noqa: E731
-            yield row(kind, name, "that takes a class", labelled, ConfigError, "take a ConditionalVAE")
+            yield row(kind, name, "that takes a class", labelled, ConfigError, "use it in a ConditionalVAE")
     shared = {
         "encoder": lambda k=kind: conditional() if k in LABELLED else layers.Linear(4, 2 if k == "Autoencoder" else 4),
         "likelihood": Careful,
@@ -145,13 +145,13 @@ def part_rows(kind):
     }
     for name, make_part in shared.items():
         taken = lambda n=name, m=make_part, o=one: [o(**{n: part}) for part in [m()] * 2]  # noqa: E731
-        yield row(kind, name, "of another model", taken, ConfigError, "belongs to another model", "make one of its own")
+        yield row(kind, name, "of another model", taken, ConfigError, "belongs to another model", "make a new one")
     if kind == "VAE":
         lacking = lambda: make("VAE", prior=Lacking())  # noqa: E731
         yield row(kind, "prior", "that lacks methods", lacking, ConfigError, "Lacking", "backward and draw", "write it")
         for name, value in {"beta": 2.0, "free_bits": 0.1}.items():
             objective = lambda n=name, v=value: make("VAE", objective=sv.objectives.ELBO(), **{n: v})  # noqa: E731
-            yield row(kind, name, "beside an objective", objective, ConfigError, "does nothing", "leave it out")
+            yield row(kind, name, "beside an objective", objective, ConfigError, "has no effect", "leave it out")
 
 
 def setting_rows():
@@ -419,7 +419,7 @@ def denoise_and_impute_rows():
             "of classes",
             lambda k=kind: model(k).impute(X),
             ConfigError,
-            "given no class",
+            "without labels",
             kind,
         )
 

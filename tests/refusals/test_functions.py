@@ -194,7 +194,6 @@ NOTHING_TO_GET_WRONG = {
     "training.KLWeight": "a type",
     "verification.Problem": "a type",
     "verification.Comparison.only": "a name that was not looked at is answered by None",
-    "training.AnomalyDetector.written": "nothing",
     "training.GaussianNoise.check": "it writes nothing beyond any support",
     "VAE.forward": "looked at by each piece in turn: see the rows of pieces",
     "IWAE.forward": "the same",
