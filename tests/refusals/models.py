@@ -132,9 +132,7 @@ def part_rows(kind):
             plain = lambda n=name, o=one: o(**{n: layers.Linear(4, 4)})  # noqa: E731
             yield row(kind, name, "that takes no class", plain, ConfigError, "expected a ConditionalSequential")
             fewer = lambda n=name, o=one: o(**{n: conditional(2)})  # noqa: E731
-            yield row(
-                kind, name, "of fewer classes", fewer, ConfigError, "2 classes", "classes=3", "make them equal"
-            )
+            yield row(kind, name, "of fewer classes", fewer, ConfigError, "2 classes", "classes=3", "make them equal")
         else:
             labelled = lambda n=name, o=one: o(**{n: conditional()})  # noqa: E731
             yield row(kind, name, "that takes a class", labelled, ConfigError, "use it in a ConditionalVAE")

@@ -39,7 +39,8 @@ from scratchvae.errors import ConfigError, DTypeError, RangeError, ScratchVAEErr
 
 # a message says what to do in one of these words
 WHAT_TO_DO = re.compile(
-    r"expected|choose|take|leave|pass|use|convert|make|give|try|name|set|call|fetch|install|divide|shift|fill|drop|write|keep|save|return only"
+    r"expected|choose|take|leave|pass|use|convert|make|give|try|name|set|call|fetch|install|divide|shift|fill|drop"
+    r"|write|keep|save|return only"
 )
 
 

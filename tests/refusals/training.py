@@ -53,7 +53,15 @@ def trainer_rows():
     )
     yield row("Trainer", "lr", "a class", lambda: trainer(lr=optim.Cosine), ConfigError, "Cosine", "make one")
     both = lambda: trainer(lr=1e-3, optimizer=optim.Adam())  # noqa: E731
-    yield row("Trainer", "lr", "beside an optimizer", both, ConfigError, "optimizer", "pass the learning rate to the optimizer")
+    yield row(
+        "Trainer",
+        "lr",
+        "beside an optimizer",
+        both,
+        ConfigError,
+        "optimizer",
+        "pass the learning rate to the optimizer",
+    )
     yield from refuse_one("Trainer", "batch_size", COUNTS, lambda v: trainer(batch_size=v))
     yield from refuse_one("Trainer", "seed", SEEDS, lambda v: trainer(seed=v))
     no_optimizer = wrong(
