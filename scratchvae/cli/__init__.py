@@ -2,7 +2,8 @@
 
 Exit codes: 0 success; 1 a failed comparison of `gradcheck`; 2 a mistake in the usage or the input, or a lack of memory,
 disk space or hardware; 3 training diverged; 70 a bug of scratchvae; 130 Ctrl-C.
-Each error is one line of at most 200 characters on standard error, below the traceback with --debug.
+Each error is one line of at most 200 characters on standard error, below the traceback with --debug; where training
+diverged is told in several such lines.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import io
 import sys
 from collections.abc import Sequence
 
-from scratchvae.cli.messages import shorten
+from scratchvae.cli.messages import shorten, split_clauses
 from scratchvae.cli.outputs import discard_stdout, is_broken_pipe
 from scratchvae.cli.parser import make_parser
 from scratchvae.errors import DivergedError, ScratchVAEError
@@ -38,9 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             print(format_traceback(error), end="", file=sys.stderr)
         code, message = code_and_message(error)
-        message = parser.commands[args.command].with_option_names(message)
+        line = f"scratchvae {args.command}: {parser.commands[args.command].with_option_names(message)}"
         typed = sys.argv[1:] if argv is None else argv
-        print(shorten(f"scratchvae {args.command}: {message}", typed), file=sys.stderr)
+        print(split_clauses(line) if code == DIVERGED else shorten(line, typed), file=sys.stderr)
         return code
 
 

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from scratchvae.cli.config_file import CONFIG_OPTION, OPTION_TYPES, read_settings
 from scratchvae.cli.messages import LONGEST_MESSAGE, as_typed, in_option_names, nearest, shorten, suggestion
-from scratchvae.cli.options import Option, add_options, help_text
+from scratchvae.cli.options import Option, add_options, help_text, option_names
 from scratchvae.errors import ConfigError
 
 LISTED = 110  # characters of a list of choices in a message
@@ -67,9 +67,7 @@ class Parser(argparse.ArgumentParser):
 
     def add_help_action(self, *flags: str, help: str) -> None:
         """Add an option that shows the help."""
-        self.add_argument(
-            *flags, action=ShowHelp, nargs=0, dest=argparse.SUPPRESS, default=argparse.SUPPRESS, help=help
-        )
+        self.add_argument(*flags, action=ShowHelp, nargs=0, dest="help", default=argparse.SUPPRESS, help=help)
 
     def add_options(self, options: Iterable[Option], title: str | None = None) -> None:
         """Add options, in a group of their own if there is a title."""
@@ -79,7 +77,7 @@ class Parser(argparse.ArgumentParser):
 
     def with_option_names(self, message: str) -> str:
         """A message of the package, with the options of this command in place of Python arguments."""
-        return in_option_names(message, {option.python_name: option.flag for option in self.options.values()})
+        return in_option_names(message, option_names(self.options.values()))
 
     def format_usage(self) -> str:
         """One line: the positional arguments and the required options."""

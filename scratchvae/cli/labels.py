@@ -85,9 +85,13 @@ def needs_labels(model: Model) -> bool:
     return isinstance(model, ConditionalVAE) and not isinstance(model, SemiSupervisedVAE)
 
 
-def label_of(args: argparse.Namespace, model: Model) -> int | None:
-    """The class of --label; None without it. Raises ConfigError."""
+def label_of(args: argparse.Namespace, model: Any, required: bool = False) -> int | None:
+    """The class of --label; None without it. Raises ConfigError, also if it is `required` and the model needs it."""
     if not hasattr(args, "label"):
+        if required and needs_labels(model):
+            raise ConfigError(
+                f"{args.model} is a ConditionalVAE: add --label with the class to decode, 0 to {model.classes - 1}"
+            )
         return None
     if not isinstance(model, ConditionalVAE):
         raise ConfigError(

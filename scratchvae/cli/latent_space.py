@@ -10,7 +10,7 @@ import numpy as np
 from scratchvae import plotting
 from scratchvae.backend import to_numpy
 from scratchvae.cli.arguments import Commands, add_command, read_model, read_rows, read_vae, rows_options
-from scratchvae.cli.labels import LABEL, label_of
+from scratchvae.cli.labels import LABEL, label_of, needs_labels
 from scratchvae.cli.options import Option, switch
 from scratchvae.cli.outputs import SUFFIXES, check_out, out_option, write_rows
 from scratchvae.datasets import Split
@@ -91,7 +91,7 @@ def run_interpolate(args: argparse.Namespace) -> int:
     model = read_model(args)
     images = read_rows(args, model).images
     (start,), (end,) = (_rows(args, images, f"--{name}", [getattr(args, name)]) for name in ("from", "to"))
-    frames = to_numpy(model.interpolate(start, end, args.steps, args.kind, label_of(args, model)))
+    frames = to_numpy(model.interpolate(start, end, args.steps, args.kind, label_of(args, model, required=True)))
     pictures = np.concatenate([start[None], frames, end[None]])
     title = f"Originals at both ends; between them {PATH_NAMES[args.kind]} from code to code"
     value_range = plotting.value_range_of(images)
@@ -107,6 +107,8 @@ def run_analogy(args: argparse.Namespace) -> int:
     """Decode sums of codes; a picture also shows each decoded term."""
     check_out(args.out, SUFFIXES)
     model = read_model(args)
+    if needs_labels(model):
+        raise ConfigError(f"{args.model} is a ConditionalVAE, whose codes have no class; choose a model without labels")
     rows = read_rows(args, model)
     a, b = (_group(args, rows, option, numbers) for option, numbers in (("--a", args.a), ("--b", args.b)))
     c = _rows(args, rows.images, "--c", args.c)
@@ -130,7 +132,7 @@ def run_traverse(args: argparse.Namespace) -> int:
     images = read_rows(args, vae).images
     reach, steps = check_positive("reach", args.reach), check_int("steps", args.steps)
     x = _rows(args, images, "--row", [args.row])[0] if hasattr(args, "row") else None
-    label = label_of(args, vae)
+    label = label_of(args, vae, required=True)
     kl = active_units(vae, images, label).kl
     dimensions = getattr(args, "dimensions", np.argsort(-kl, kind="stable").tolist())
     values = np.linspace(-reach, reach, steps)

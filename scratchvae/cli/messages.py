@@ -11,6 +11,7 @@ LONGEST_WORD = 40  # characters of a word in a message that would be longer
 COMPARED = 60  # characters of a word that is compared with known names
 VALUE = r"""'[^']*'|"[^"]*"|\([^)]*\)|[^\s:;,)]*"""
 ASSIGNMENT = re.compile(rf"(?<![\w.'-])(--[a-z][\w-]*|[a-z]\w*)(?:\[\d+\])?=({VALUE})", re.IGNORECASE)
+BOTH = re.compile(r"(?<![\w.'-])\w+=([^\s(]+(?:\([^)]*\))?) \((--[a-z][\w-]*)\)")
 PATH = re.compile(r"(?<![\w.'-])(?:\w+\.)*([a-z]\w*)(?= was )")
 NAME = re.compile(r"(?<![\w.'=-])[a-z]+(?:_[a-z]+)+(?![\w.'=])")
 
@@ -43,6 +44,7 @@ def in_option_names(message: str, options: Mapping[str, str]) -> str:
             return option
         return f"without {option}" if value == "False" else f"{option} {value.strip(chr(39))}"
 
+    message = BOTH.sub(lambda match: f"{match[2]} {match[1]}" if match[1][0].isdigit() else match[2], message)
     message = ASSIGNMENT.sub(as_typed, message)
     for pattern in (PATH, NAME):
         message = pattern.sub(lambda match: options.get(match[match.lastindex or 0], match[0]), message)
@@ -52,7 +54,8 @@ def in_option_names(message: str, options: Mapping[str, str]) -> str:
 def shorten(message: str, words: Iterable[str] = (), limit: int = LONGEST_MESSAGE) -> str:
     """`message` in one line of at most `limit` characters.
 
-    If it is too long, the `words`, which a user has typed, are shortened first, then other long words, then its end.
+    If it is too long, the `words`, which a user has typed, are shortened first, then other long words, then the text
+    before the last "; ", after which a message says what to do.
     """
     if len(message) > limit:
         for word in sorted(words, key=len, reverse=True):
@@ -62,7 +65,17 @@ def shorten(message: str, words: Iterable[str] = (), limit: int = LONGEST_MESSAG
     line = " ".join(message.split())
     if len(line) > limit:
         line = " ".join(map(shorten_word, line.split(" ")))
-    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+    if len(line) <= limit:
+        return line
+    text, separator, hint = line.rpartition("; ")
+    end = f"…{separator}{hint}" if separator and len(hint) < limit // 2 else "…"
+    return (text if len(end) > 1 else line)[: limit - len(end)] + end
+
+
+def split_clauses(message: str) -> str:
+    """A long message with a line for each clause and sentence, each of at most 200 characters."""
+    line = " ".join(message.split())
+    return line if len(line) <= LONGEST_MESSAGE else "\n  ".join(map(shorten, re.split("; |(?<=[.]) (?=[A-Z])", line)))
 
 
 def shorten_word(word: str) -> str:

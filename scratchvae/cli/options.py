@@ -129,6 +129,11 @@ def refuse_together(args: argparse.Namespace, *names: str) -> None:
         raise ConfigError(f"{' and '.join(both)} exclude each other: choose one")
 
 
+def option_names(options: Iterable[Option]) -> dict[str, str]:
+    """The option of each argument of a Python call."""
+    return {option.python_name: option.flag for option in options}
+
+
 def flag(name: str) -> str:
     """An option as it is typed."""
     return f"--{name}"

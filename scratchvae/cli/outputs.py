@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from scratchvae.backend import Array, to_numpy
-from scratchvae.cli.messages import shorten
-from scratchvae.cli.options import Option
+from scratchvae.cli.messages import in_option_names, split_clauses
+from scratchvae.cli.options import Option, option_names
+from scratchvae.cli.train_options import OPTIONS
 from scratchvae.disk import atomic_write, check_writable
 from scratchvae.errors import ConfigError
 from scratchvae.plotting import save_picture
@@ -71,8 +72,9 @@ def collect_warnings(*categories: type[Warning]) -> Iterator[list[str]]:
 
 
 def print_warning(message: str) -> None:
-    """Print a warning of `train` on standard error, in one line."""
-    print(shorten(f"scratchvae train: warning: {message}"), file=sys.stderr, flush=True)
+    """Print a warning of `train` on standard error."""
+    line = f"scratchvae train: warning: {in_option_names(message, option_names(OPTIONS))}"
+    print(split_clauses(line), file=sys.stderr, flush=True)
 
 
 def is_broken_pipe(error: BaseException) -> bool:

@@ -82,7 +82,7 @@ def test_rows_that_are_noisy_already_are_taken_as_they_are_with_or_without_what_
     np.save("clean.npy", CLEAN)
     got, told = denoised("plain noisy.npy --noise none --part all", capsys)
     np.testing.assert_array_equal(got, scratchvae.load("plain").denoise(noisy))
-    assert "noisy as they are" in told and "PSNR" not in told
+    assert "without added noise" in told and "PSNR" not in told
     alone = (folder / "denoised.png").read_bytes()
     again, told = denoised("plain noisy.npy --noise none --part all --clean clean.npy", capsys)
     np.testing.assert_array_equal(again, got)

@@ -29,7 +29,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def exhibit(number):
+def bug(number):
     return inject_bug(next(exhibit for exhibit in KNOWN_BUGS if exhibit.number == number))
 
 
@@ -45,7 +45,7 @@ def test_every_unit_and_every_check_has_a_line_and_all_agree(capsys):
 
 
 def test_a_bug_is_a_line_that_says_failed_and_an_exit_code_of_1(capsys):
-    with exhibit(19):
+    with bug(19):
         assert run("gradcheck --unit Linear --unit ReLU --oracle finite-difference") == 1
     text = capsys.readouterr().out
     assert "FAILED  Linear by finite-difference: dx wrong" in text
@@ -55,7 +55,7 @@ def test_a_bug_is_a_line_that_says_failed_and_an_exit_code_of_1(capsys):
 
 @pytest.mark.slow
 def test_a_bug_that_no_gradient_shows_fails_too(capsys):
-    with exhibit(7):
+    with bug(7):
         assert run("gradcheck --oracle autograd") == 1
     assert "FAILED  draws: rows independent, Trainer.step" in capsys.readouterr().out
 
@@ -66,7 +66,7 @@ def test_json_has_every_error_by_name(capsys):
     assert result["passed"] and result["failures"] == []
     assert set(result["units"]["Linear"]["finite-difference"]["errors"]) == {"dx", "d0.W", "d0.b"}
     assert result["units"]["Adam"] == {"finite-difference": None}
-    with exhibit(19):
+    with bug(19):
         assert run("gradcheck --unit Linear --json --oracle autograd") == 1
     assert "dx" in json.loads(capsys.readouterr().out)["units"]["Linear"]["autograd"]["failures"]
 
@@ -85,7 +85,7 @@ def test_a_model_may_be_checked_on_other_rows_and_shows_a_bug(folder, capsys):
     np.save("more.npy", np.random.default_rng(1).random((20, 6)))
     assert run("gradcheck --model vae more.npy --rows 2 --part all --oracle autograd") == 0
     assert "2 rows of more.npy (all)" in capsys.readouterr().out
-    with exhibit(9):
+    with bug(9):
         assert run("gradcheck --model vae --oracle autograd") == 1
     assert "FAILED  ddecoder.2.b by autograd" in capsys.readouterr().out
 
@@ -99,17 +99,17 @@ def test_an_oracle_that_is_absent_is_named_and_is_no_failure(monkeypatch, capsys
     monkeypatch.setattr(oracles, "find_spec", lambda name: None)
     assert run("gradcheck --unit ReLU") == 0
     text = capsys.readouterr().out
-    assert all(f"not held against {name}: {name} is not installed" in text for name in ORACLES)
+    assert all(f"not compared with {name}: {name} is not installed" in text for name in ORACLES)
 
 
 @pytest.mark.parametrize(
     ("words", "answer"),
     [
-        ("--unit Foo", "choose from"),
-        ("--oracle tensorflow", "choose from"),
-        ("--trials 0", "trials=0"),
-        ("--rows 0 --model vae", "rows=0"),
-        ("--seed -1 --unit ReLU", "seed=-1"),
+        ("--unit Foo", "expected one of"),
+        ("--oracle tensorflow", "expected one of"),
+        ("--trials 0", "--trials 0: expected"),
+        ("--rows 0 --model vae", "--rows 0: expected"),
+        ("--seed -1 --unit ReLU", "--seed -1: expected"),
         ("table.npy", "--model"),
         ("--model vae --unit ReLU", "--unit"),
         ("--model nowhere", "nowhere"),

@@ -53,16 +53,15 @@ def test_nan_in_a_file_is_completed_and_the_rest_stays(capsys):
     model = scratchvae.load("table")
     assert type(model) is scratchvae.IWAE and model.importance_samples == 3 and model.config["missing"]
     assert np.array_equal(given, model.impute(holes, method="importance", samples=10, seed=3))
-    told = capsys.readouterr().out
-    lacking = np.isnan(holes)
-    assert f"40 rows, of which {lacking.any(axis=1).sum()} lacked {lacking.sum()} numbers: importance" in told
-    assert "squared error" not in told
+    out, missing = capsys.readouterr().out, np.isnan(holes)
+    assert f"40 rows: {missing.sum()} missing numbers in {missing.any(axis=1).sum()} rows, imputed by importance" in out
+    assert "squared error" not in out
 
 
 def test_the_bound_of_several_draws_is_called_what_it_is(capsys):
     assert run("evaluate table") == 0
-    told = capsys.readouterr().out
-    assert "bound of 3 draws" in told and "ELBO" not in told and "one draw of z" not in told
+    out = capsys.readouterr().out
+    assert "bound of 3 draws" in out and "ELBO" not in out and "one draw of z" not in out
 
 
 def test_a_mask_file_says_what_is_there(folder):
@@ -82,10 +81,10 @@ def test_a_hidden_half_is_completed_and_its_error_told(half, folder, capsys):
     assert observed[rows.get(half, np.s_[..., :4])].all() and not observed.all()
     hidden = np.ones((5, 8, 8), bool)
     hidden[rows.get(half, np.s_[..., :4])] = False
-    told = capsys.readouterr().out
+    out = capsys.readouterr().out
     error = np.mean((given - images)[hidden.reshape(5, -1)] ** 2)
     assert (
-        f"mean squared error of what was hidden: {error:.4f} ±" in told and "of the mean of the training rows" in told
+        f"mean squared error of the hidden numbers: {error:.4f} ±" in out and "of the mean of the training rows" in out
     )
     assert (folder / "imputed.png").stat().st_size > 5000
 
@@ -94,8 +93,8 @@ def test_a_hidden_fraction_is_of_all_numbers_and_draws_are_written_each(capsys):
     assert run("impute digits --hide-fraction 0.25 --count 50 --samples 4 --draws 3 --values mean") == 0
     given = np.load("imputed.npy")
     assert given.shape == (3, 50, 64)
-    lacked = int(capsys.readouterr().out.split("lacked ")[1].split()[0])
-    assert abs(lacked - 800) < 5 * np.sqrt(3200 * 0.25 * 0.75)
+    missing = int(capsys.readouterr().out.split(" missing numbers")[0].split()[-1])
+    assert abs(missing - 800) < 5 * np.sqrt(3200 * 0.25 * 0.75)
 
 
 def test_a_table_may_be_written_as_csv():
@@ -108,24 +107,24 @@ def test_a_table_may_be_written_as_csv():
     ("line", "message"),
     [
         ("impute plain --hide lower-half", "plain is an Autoencoder; impute needs a VAE"),
-        ("impute table --hide lower-half", "knows no pictures, but rows; take --hide-fraction"),
-        ("impute digits --hide-fraction 1", "--hide-fraction=1.0: expected a number from 0 up to, not including, 1"),
-        ("impute table whole.npy --mask digits/model.npz", "expected one, of booleans"),
+        ("impute table --hide lower-half", "table was not trained on images; use --hide-fraction"),
+        ("impute digits --hide-fraction 1", "--hide-fraction 1.0: expected a number from 0 up to, not including, 1"),
+        ("impute table whole.npy --mask digits/model.npz", "expected one array of booleans"),
         ("impute table whole.npy --mask empty.npz", "holds the arrays none"),
         ("impute table whole.npy --mask whole.npy", "observed has dtype float32; expected booleans"),
         ("impute table --mask mask.npy --part test", "observed has shape (40, 6) and x (4, 6)"),
         ("impute table --mask nowhere.npy", "nowhere.npy cannot be read"),
-        ("impute digits --mask mask.npy --hide lower-half", "not allowed with argument"),
-        ("impute digits holes.npy", "has 6 numbers a row"),
-        ("impute table --samples 0", "samples=0"),
+        ("impute digits --mask mask.npy --hide lower-half", "--mask and --hide exclude each other: choose one"),
+        ("impute digits holes.npy", "has 6 numbers per row"),
+        ("impute table --samples 0", "--samples 0: expected"),
         ("impute table --draws 2 --out got.csv", "--out got.csv: expected a name that ends in .npy"),
         ("impute table --picture got.txt", "--picture got.txt: expected a name that ends in .png"),
         ("train holes.npy", "NaN or infinite values"),
-        ("train holes.npy --importance-samples 3", "--importance-samples does nothing for --model vae"),
+        ("train holes.npy --importance-samples 3", "--importance-samples has no effect with --model vae"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_one_line(line, message, capsys, folder):
     assert run(line) == 2
-    told = capsys.readouterr().err
-    assert message in told and told.count("\n") == 1
+    err = capsys.readouterr().err
+    assert message in err and err.count("\n") == 1
     assert not (folder / "imputed.npy").exists() and not (folder / "got.csv").exists()

@@ -20,13 +20,14 @@ CALLEES = {
     "checkpoint": [Checkpoint],
     "sgd": [sv.optim.SGD],
     "adamw": [sv.optim.AdamW],
+    "corruption": [sv.training.Masking],
 }
 SOME = (
     Option("some-width", "how wide", int, metavar="W", argument="model.width"),
-    Option("kind", "of what", choices=("none", "a"), default="none", argument="model.kind"),
+    Option("kind", "a kind", choices=("none", "a"), default="none", argument="model.kind"),
     Option("rate", "how fast", float, 0.5, argument="fit.rate"),
     switch("loud", "say more", argument="model.loud"),
-    Option("sizes", "of all", int, nargs="*", default=[1]),
+    Option("sizes", "the sizes", int, nargs="*", default=[1]),
 )
 
 
@@ -71,5 +72,5 @@ def test_what_is_typed_is_handed_to_the_call_and_what_is_not_is_left_out():
 
 def test_an_option_that_does_nothing_is_refused_by_its_name():
     refuse(parsed(""), "here: leave it out", "some-width")
-    with pytest.raises(ConfigError, match=r"^--some-width does nothing here: leave it out$"):
+    with pytest.raises(ConfigError, match=r"^--some-width has no effect here: leave it out$"):
         refuse(parsed("--some-width 3"), "here: leave it out", "kinds", "some-width")

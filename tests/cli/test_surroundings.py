@@ -10,14 +10,14 @@ import numpy as np
 
 import scratchvae as sv
 from scratchvae.cli import main
-from scratchvae.cli.outputs import reader_has_gone
+from scratchvae.cli.outputs import is_broken_pipe
 from scratchvae.plotting import REPORT_PICTURES
 
 QUICK = ["--epochs", "1", "--hidden", "16", "--latent", "3", "--quiet"]
 SCRATCHVAE = [sys.executable, "-m", "scratchvae"]
 
 
-def test_a_reader_that_has_gone_does_not_cost_the_run(tmp_path):
+def test_a_closed_pipe_does_not_end_the_run(tmp_path):
     read, write = os.pipe()
     os.close(read)
     command = [*SCRATCHVAE, "train", "--epochs", "1", "--hidden", "16", "--no-pictures", "--out", str(tmp_path / "run")]
@@ -28,12 +28,12 @@ def test_a_reader_that_has_gone_does_not_cost_the_run(tmp_path):
     assert (tmp_path / "run" / "config.json").exists()
 
 
-def test_windows_does_not_say_that_it_is_the_reader_that_has_gone(monkeypatch):
-    gone, unsaid = BrokenPipeError(errno.EPIPE, "Broken pipe"), OSError(errno.EINVAL, "Invalid argument")
-    of_a_file = OSError(errno.EINVAL, "Invalid argument", "a.npy")
-    for platform, told in (("linux", [True, False, False]), ("win32", [True, True, False])):
+def test_on_windows_a_closed_pipe_is_an_invalid_argument(monkeypatch):
+    closed, unspecific = BrokenPipeError(errno.EPIPE, "Broken pipe"), OSError(errno.EINVAL, "Invalid argument")
+    file_error = OSError(errno.EINVAL, "Invalid argument", "a.npy")
+    for platform, expected in (("linux", [True, False, False]), ("win32", [True, True, False])):
         monkeypatch.setattr(sys, "platform", platform)
-        assert [reader_has_gone(error) for error in (gone, unsaid, of_a_file)] == told
+        assert [is_broken_pipe(error) for error in (closed, unspecific, file_error)] == expected
 
 
 def test_a_terminal_that_knows_no_greek_gets_question_marks():

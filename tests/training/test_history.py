@@ -52,20 +52,58 @@ def test_the_kl_of_each_dimension_is_the_mean_over_the_rows_of_the_epoch_whateve
     assert sv.Trainer(sv.Autoencoder(4, 3, (3,))).fit(images, 1).kl_per_dimension == [()]
 
 
-def test_without_a_terminal_progress_is_a_line_an_epoch_on_standard_error(capsys):
+def test_without_a_terminal_progress_is_lines_on_standard_error(capsys):
     images = uniform(0, 20, 4).astype("float32")
     sv.Trainer(sv.VAE(4, 2, (3,))).fit(images, 3, validation=images, progress=True)
     out, err = capsys.readouterr()
     assert out == ""
-    assert [line.split()[:2] for line in err.splitlines()] == [["epoch", "1"], ["epoch", "2"], ["epoch", "3"]]
-    assert all(word in err for word in ("loss", "validation", "reconstruction", "KL"))
+    assert [line.split()[:2] for line in err.splitlines()] == [["epoch", "1/3"], ["epoch", "2/3"], ["epoch", "3/3"]]
+    assert all(word in err for word in ("ELBO -", "validation -", "reconstruction -", "KL "))
 
 
-def test_progress_tells_the_weight_while_it_is_on_its_way(capsys):
+@pytest.mark.parametrize("epochs", [1, 20, 21, 500])
+def test_progress_prints_at_most_about_20_lines_among_them_the_first_and_the_last(capsys, epochs):
+    images = uniform(0, 2, 4).astype("float32")
+    sv.Trainer(sv.VAE(4, 2, ())).fit(images, epochs, progress=True)
+    numbers = [int(line.split()[1].split("/")[0]) for line in capsys.readouterr().err.splitlines()]
+    assert len(numbers) <= 21 and len(set(numbers)) == len(numbers)
+    assert (numbers[0], numbers[-1]) == (1, epochs)
+
+
+def test_progress_prints_the_last_epoch_of_a_training_that_ends_early(capsys):
+    images = uniform(0, 2, 4).astype("float32")
+
+    class Stop(sv.training.Callback):
+        def on_epoch_end(self, state):
+            if state.record.epoch == 7:
+                state.stop()
+
+    sv.Trainer(sv.VAE(4, 2, ())).fit(images, 500, progress=True, callbacks=[Stop()])
+    assert [line.split()[1] for line in capsys.readouterr().err.splitlines()] == ["1/500", "7/500"]
+
+
+def test_progress_shows_the_objective_with_the_sign_and_the_name_that_a_score_has(capsys):
+    images = uniform(0, 20, 4).astype("float32")
+    for model, name in (
+        (sv.VAE(4, 2, (3,)), "ELBO"),
+        (sv.VAE(4, 2, (3,), beta=4), "objective"),
+        (sv.VAE(4, 2, (3,), free_bits=9), "ELBO"),
+        (sv.IWAE(4, 2, (3,)), "bound"),
+        (sv.Autoencoder(4, 2, (3,)), "log-likelihood"),
+    ):
+        trainer = sv.Trainer(model, optimizer=sv.optim.SGD(1e-30), batch_size=20)
+        history = trainer.fit(images, 1, validation=images, progress=True)
+        line = capsys.readouterr().err
+        value, validation = (float(line.split(f"{word} ")[1].split()[0]) for word in (name, "validation"))
+        assert value == pytest.approx(validation, abs=0.5) and value < 0
+        assert validation == pytest.approx(-history.validation[0], abs=0.01)
+
+
+def test_progress_shows_the_weight_of_the_kl_while_it_rises(capsys):
     images = uniform(0, 20, 4).astype("float32")
     sv.Trainer(sv.VAE(4, 2, (3,)), kl_weight=lambda t: t / 2).fit(images, 3, progress=True)
     first, second, third = capsys.readouterr().err.splitlines()
-    assert " × 0.00" in first and " × 0.50" in second and "×" not in third
+    assert "(weight 0.00)" in first and "(weight 0.50)" in second and "weight" not in third
 
 
 def test_without_progress_nothing_is_printed(capsys):
@@ -76,7 +114,8 @@ def test_without_progress_nothing_is_printed(capsys):
 
 def test_on_a_terminal_progress_is_a_bar(capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    state = SimpleNamespace(epochs=2, batches=range(3), batches_done=0, record=EPOCHS[0])
+    model = sv.VAE(4, 2, (3,))
+    state = SimpleNamespace(epochs=2, first_epoch=0, batches=range(3), batches_done=0, record=EPOCHS[0], model=model)
     bar = Progress()
     bar.on_fit_begin(state)
     bar.on_epoch_begin(state)
@@ -85,7 +124,9 @@ def test_on_a_terminal_progress_is_a_bar(capsys, monkeypatch):
     bar.on_epoch_end(state)
     bar.on_fit_end(state)
     err = capsys.readouterr().err
-    assert "3/6" in err and "epoch 1" in err and "validation 5.75" in err
+    last = err.strip().rpartition("\r")[2]
+    assert "epoch 1/2  50%" in last and "left, ELBO -5.50, validation -5.75" in last
+    assert max(len(line) for line in err.strip().split("\r")) <= 80
 
 
 @pytest.mark.parametrize("rows", [1, 700])
