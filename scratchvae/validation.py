@@ -39,7 +39,7 @@ def short_repr(value: Any) -> str:
     try:
         text = repr(value)
     except Exception:  # an int of more than 4300 digits, or a user's own __repr__
-        text = f"<{type(value).__qualname__} without a repr>"
+        text = f"<{type(value).__qualname__} that cannot be printed>"
     return shorten(text)
 
 

@@ -12,7 +12,7 @@ from scratchvae.layers.initializers import INITIALIZERS, check_initializer
 from scratchvae.layers.layer import Layer
 from scratchvae.memory import BatchBuffers, Shape
 from scratchvae.memory.flat import Shapes
-from scratchvae.validation import MAX_WIDTH, check_int, check_seed
+from scratchvae.validation import MAX_WIDTH, check_int, check_seed, short_repr
 
 
 class ConditionalLinear(Layer):
@@ -48,7 +48,8 @@ class ConditionalLinear(Layer):
         if prod(input_shape) != self.inputs:
             sizes = f"{self.inputs}, {self.classes}, {self.outputs}"
             raise ShapeError(
-                f"ConditionalLinear({sizes}) was given rows of width {prod(input_shape)}; expected {self.inputs}"
+                f"ConditionalLinear({sizes}) was given rows of width {short_repr(prod(input_shape))}; "
+                f"expected {self.inputs}"
             )
         return (self.outputs,)
 

@@ -12,7 +12,7 @@ from scratchvae.layers.initializers import INITIALIZERS, check_initializer
 from scratchvae.layers.layer import Layer
 from scratchvae.memory import BatchBuffers, Shape
 from scratchvae.memory.flat import Shapes
-from scratchvae.validation import MAX_WIDTH, check_int, check_seed
+from scratchvae.validation import MAX_WIDTH, check_int, check_seed, short_repr
 
 
 class Linear(Layer):
@@ -41,7 +41,7 @@ class Linear(Layer):
         """(O,), from (I,) or any shape of I numbers. Raises ShapeError."""
         if prod(input_shape) != self.inputs:
             raise ShapeError(
-                f"Linear({self.inputs}, {self.outputs}) was given rows of width {prod(input_shape)}; "
+                f"Linear({self.inputs}, {self.outputs}) was given rows of width {short_repr(prod(input_shape))}; "
                 f"expected {self.inputs}"
             )
         return (self.outputs,)

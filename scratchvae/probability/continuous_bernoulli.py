@@ -55,9 +55,9 @@ class ContinuousBernoulli(LogitLikelihood):
         scratch = self._scratch(self.check_inputs(logits=logits))
         return continuous_bernoulli_mean(self.xp, logits, out, scratch)
 
-    # Inverse transform: the CDF of x, (exp(x t) − 1)/(exp(t) − 1), is uniform. With a = |t| it equals u at
-    #   x = y if t < 0, and at 1 − u it equals x = 1 − y if t ≥ 0,  y = log(1 + u (exp(−a) − 1))/(−a)
-    # where 1 − u is uniform as well.
+    # Inverse transform: the CDF at a draw x, (exp(x t) − 1)/(exp(t) − 1), is uniform on [0, 1). With a = |t| and
+    # y = log(1 + u (exp(−a) − 1))/(−a) it equals
+    #   u at x = y if t < 0,   and 1 − u, which is uniform as well, at x = 1 − y if t ≥ 0
     def draw(self, logits: Array, noise: Array, out: Array) -> Array:
         """x (B, D) from logits and uniform noise (B, D)."""
         self.check_outputs("logits", logits, out=out, noise=noise)

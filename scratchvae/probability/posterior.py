@@ -10,6 +10,7 @@ from scratchvae.errors import ConfigError, ShapeError
 from scratchvae.memory import BatchBuffers, Module, Shape, required
 from scratchvae.probability.reparameterize import Reparameterize
 from scratchvae.probability.split import Split
+from scratchvae.validation import short_repr
 
 
 class Posterior(Module):
@@ -38,8 +39,8 @@ class Posterior(Module):
         width, per_latent = prod(input_shape), self.outputs_per_latent
         if width % per_latent:
             raise ShapeError(
-                f"{self._class_name()} was given rows of width {width}; expected {per_latent} numbers for each latent "
-                "dimension"
+                f"{self._class_name()} was given rows of width {short_repr(width)}; expected {per_latent} numbers for "
+                "each latent dimension"
             )
         return (width // per_latent,)
 

@@ -7,6 +7,7 @@ from math import prod
 from scratchvae.backend import Array
 from scratchvae.errors import ShapeError
 from scratchvae.memory import BatchBuffers, Module, Shape
+from scratchvae.validation import short_repr
 
 
 class Split(Module):
@@ -23,7 +24,7 @@ class Split(Module):
         """(Z,), from an even width 2Z. Raises ShapeError."""
         width = prod(input_shape)
         if width % 2:
-            raise ShapeError(f"Split was given rows of width {width}; expected an even width")
+            raise ShapeError(f"Split was given rows of width {short_repr(width)}; expected an even width")
         return (width // 2,)
 
     def allocate(self, buffers: BatchBuffers) -> None:
