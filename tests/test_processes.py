@@ -291,6 +291,7 @@ exec {compiler} "$@"
 """
 
 
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.skipif(sys.platform == "win32", reason="the compiler that waits is a shell script")
 def test_two_processes_that_compile_the_same_kernels_at_once_both_compute(tmp_path):

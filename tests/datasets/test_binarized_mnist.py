@@ -43,6 +43,7 @@ def test_parts_in_each_others_place_are_refused(folder, bits):
         load("binarized-mnist", folder=folder)
 
 
+@pytest.mark.slow
 def test_the_real_bits_are_zeros_and_ones_as_many_as_known(real_set):
     data = real_set("binarized-mnist")
     shares = []

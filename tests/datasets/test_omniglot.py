@@ -56,6 +56,7 @@ def test_one_part_in_place_of_the_other_is_refused(papers, tmp_path):
         load("omniglot", folder=tmp_path)
 
 
+@pytest.mark.slow
 def test_the_real_characters_are_thin_lines_on_paper(real_set):
     data = real_set("omniglot")
     assert data.train.images.shape == (19280, 784)

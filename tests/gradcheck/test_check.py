@@ -206,11 +206,11 @@ def test_one_wrong_number_among_many_is_found_with_few_calls():
 
     def slip(dy, x):
         dx = dy * (1 - np.tanh(x) ** 2)
-        dx[123_456] *= 1.01
+        dx[12_345] *= 1.01
         return dx
 
-    report = check(counted, slip, normal(0, 200_000), directions=1)
-    assert report["x"].coordinate == (123_456,)
+    report = check(counted, slip, normal(0, 20_000), directions=1)
+    assert report["x"].coordinate == (12_345,)
     assert len(calls) < 400
 
 

@@ -20,11 +20,13 @@ def script(name, *words):
     return told.stdout
 
 
+@pytest.mark.slow
 def test_training_that_is_killed_and_resumed_ends_in_the_same_bits():
     told = script("kill.py", "--kills", "5", "--rows", "digits", "--jobs", "2")
     assert "5 kills of 2 runs" in told and "5 of 5 end in the same bits" in told and " 0 unreadable" in told
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not find_spec("resource"), reason="no way to fill a disk on this platform")
 def test_a_full_disk_is_told_and_costs_nothing_that_was_there():
     told = script("full_disk.py", "--moments", "6", "--rows", "digits")

@@ -177,6 +177,7 @@ for name, _ in everything(images):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives pages back at once, and tells of megabytes")
+@pytest.mark.slow
 def test_a_map_is_read_in_a_room_much_smaller_than_it_is(tmp_path):
     done = run(PEAK, tmp_path / "zeros")
     assert done.returncode == 0, done.stderr
