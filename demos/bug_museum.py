@@ -1,8 +1,8 @@
 # %% [markdown]
 # # The bug museum
 # Eight real bugs of published VAEs, each injected into this package while it is shown: the wrong lines, the training
-# curve compared with the correct one, the checks that miss the bug, and the messages of those that find it. All twenty
-# bugs, with their checks, are in `scratchvae/verification/museum`.
+# curve compared with the correct one, the checks that miss the bug, and the messages of those that find it. All
+# twenty bugs, with their checks, are in `scratchvae/verification/museum`.
 #
 #     python demos/bug_museum.py                          a minute
 #     python demos/bug_museum.py --only 4 --out bug.png    one of them, with a picture of its curve
@@ -81,7 +81,7 @@ def main(arguments=None):
         with inject_bug(bug):
             curves.append((bug, train(args.epochs)))
         print_bug(bug, correct, curves[-1][1])
-    print(f"\n{len(curves)} of the museum's {len(KNOWN_BUGS)}; the others are in scratchvae/verification/museum")
+    print(f"\n{len(curves)} of the museum's {len({bug.number for bug in KNOWN_BUGS})} bugs; the others are in scratchvae/verification/museum")
     if args.out:
         save_picture(draw(curves, correct), args.out)
         print(f"wrote {args.out}")
