@@ -81,7 +81,8 @@ def main(arguments=None):
         with inject_bug(bug):
             curves.append((bug, train(args.epochs)))
         print_bug(bug, correct, curves[-1][1])
-    print(f"\n{len(curves)} of the museum's {len({bug.number for bug in KNOWN_BUGS})} bugs; the others are in scratchvae/verification/museum")
+    count = len({bug.number for bug in KNOWN_BUGS})  # some have several variants
+    print(f"\n{len(curves)} of the museum's {count} bugs; the others are in scratchvae/verification/museum")
     if args.out:
         save_picture(draw(curves, correct), args.out)
         print(f"wrote {args.out}")
