@@ -49,7 +49,7 @@ def fused_variants(backend: Backend) -> Mapping[type[Any], type[Any]]:
 def fused(part: P, backend: Backend) -> P:
     """Return the fused variant of `part`, constructed from its `config()`; `part` itself if there is none.
 
-    Modules inside a part are replaced as well. Classes of the user are left as they are.
+    Modules inside a part are replaced as well. User-defined classes are left as they are.
     """
     variants = fused_variants(backend)
     return _fused(part, variants, backend) if variants else part

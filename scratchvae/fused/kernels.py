@@ -98,9 +98,9 @@ ACCUMULATE_TERMS = ElementwiseKernelSource(
 )
 
 ADAM = ElementwiseKernelSource(
-    "T g, T beta1, T beta2, T epsilon, T rate, T decay",
+    "T g, T beta1, T beta2, T epsilon, T step_size, T decay",
     "T theta, T m, T v",
-    "m = beta1 * m + g; v = beta2 * v + g * g; theta = decay * theta - rate * (m / (sqrt(v) + epsilon))",
+    "m = beta1 * m + g; v = beta2 * v + g * g; theta = decay * theta - step_size * (m / (sqrt(v) + epsilon))",
     "scratchvae_adam",
 )
 

@@ -78,7 +78,7 @@ class Kernel:
             row_steps.append(row_step)
         function = compile_function(self.write_source(self.name, real, operands, self.operation), self.name)
         function.restype = None
-        function.argtypes = [c_longlong] * 2 + [kind for operand in operands for kind in operand.ctypes(real)]
+        function.argtypes = [c_longlong] * 2 + [kind for operand in operands for kind in operand.argument_types(real)]
         if len(self._plans) >= MAX_PLANS:
             self._plans.clear()
         rows, columns = shape if len(shape) == 2 else (1, *shape)

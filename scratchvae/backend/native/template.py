@@ -63,7 +63,7 @@ class Operand(NamedTuple):
         kind = f"{kind}&" if self.parameter.written else f"const {kind}"
         return f"{kind} {name} = {name}_[_row * {name}_row + _column * {self.step}];"
 
-    def ctypes(self, real: str) -> list[Any]:
+    def argument_types(self, real: str) -> list[Any]:
         """Return the ctypes of its C++ arguments."""
         if self.step is None:
             return [C_TYPES[self.parameter.type_for(real)]]
