@@ -102,8 +102,8 @@ def _arguments_of(kind: type, method: str) -> list[str]:
     """The named arguments of a method, in `kind` and its bases."""
     import inspect
 
-    found = [vars(base)[method] for base in kind.__mro__ if base is not object and method in vars(base)]
-    parameters = [parameter for function in found for parameter in inspect.signature(function).parameters.values()]
+    methods = [vars(base)[method] for base in kind.__mro__ if base is not object and method in vars(base)]
+    parameters = [parameter for function in methods for parameter in inspect.signature(function).parameters.values()]
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return [parameter.name for parameter in parameters if parameter.kind in named and parameter.name != "self"]
 

@@ -1,4 +1,4 @@
-"""The same code on NumPy (CPU) or CuPy (GPU), chosen per model at run time.
+"""Backends: the same code on NumPy (CPU) or CuPy (GPU), chosen per model at run time.
 
 Code computes with the array module `xp` of a `Backend`: `xp.exp`, `xp.matmul`, …. `Backend.upload` copies an array to
 the device, `to_numpy` copies it back. The backend "native" is NumPy with kernels that the local C++ compiler builds:

@@ -67,8 +67,8 @@ class Likelihood(Module):
         backend.check_array(parameters, name)
         if parameters.dtype.kind != "f" or (self._buffers and parameters.dtype != self._buffers.dtype):
             dtype = self._buffers.dtype if self._buffers else "float64"
-            given = shorten(parameters.dtype, 40)
-            raise DTypeError(f"{name} has dtype {given}; expected {dtype}: convert it with .astype('{dtype}')")
+            actual = shorten(parameters.dtype, 40)
+            raise DTypeError(f"{name} has dtype {actual}; expected {dtype}: convert it with .astype('{dtype}')")
         k = self.outputs_per_dimension
         width = k * self.input_width if self._buffers else parameters.shape[-1] if parameters.ndim else 0
         if parameters.ndim != 2 or not parameters.size or parameters.shape[1] != width or width % k:
