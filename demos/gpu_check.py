@@ -353,12 +353,12 @@ def profile():
         for event in work:
             count, duration = totals.get(event["name"][:80], (0, 0.0))
             totals[event["name"][:80]] = count + 1, duration + event["dur"]
-        value_range = max(e["ts"] + e["dur"] for e in work) - min(e["ts"] for e in work)
+        span = max(e["ts"] + e["dur"] for e in work) - min(e["ts"] for e in work)
         busy = sum(e["dur"] for e in work)
         found[str(batch)] = {
             "kernels_a_step": sum(e["cat"] == "kernel" for e in work) / 10,
             "busy_us_a_step": busy / 10,
-            "share_busy": busy / value_range,
+            "share_busy": busy / span,
             "by_time": {
                 name: {"count": count / 10, "us": total / 10}
                 for name, (count, total) in sorted(totals.items(), key=lambda item: -item[1][1])[:20]
