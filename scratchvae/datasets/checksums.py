@@ -32,7 +32,7 @@ def read_contents(path: Path, contents: Mapping[str, ArrayChecksum]) -> list[Arr
     """
     try:
         with open_arrays(path) as file:
-            names = list(file.described)
+            names = list(file.headers)
             if not set(contents) <= set(names):
                 held, wanted = (join_names(filter(None, some)) for some in (names, contents))
                 raise DataError(f"{path} holds {_arrays(held)}; expected {_arrays(wanted)}: it is another file")
@@ -42,7 +42,7 @@ def read_contents(path: Path, contents: Mapping[str, ArrayChecksum]) -> list[Arr
 
 
 def _read_checked(path: Path, file: ArrayFile, member: str, expected: ArrayChecksum) -> Array:
-    claimed, where = file.described[member], f"{path}, {member}" if member else str(path)
+    claimed, where = file.headers[member], f"{path}, {member}" if member else str(path)
     if (claimed.dtype, claimed.shape) != (np.dtype(expected.dtype), expected.shape):
         raise DataError(
             f"{where}: {claimed.dtype} of shape {claimed.shape}; expected {expected.dtype} of shape {expected.shape}: "

@@ -83,7 +83,7 @@ def hold_out_every_tenth(
     """
     if len(images) < 10:
         raise DataError(
-            f"{name} holds {len(images)} rows; expected at least 10, of which a tenth is kept for test_mask"
+            f"{name} holds {len(images)} rows; expected at least 10, every tenth of which is a test row"
         )
     test_mask = np.zeros(len(images), bool)
     test_mask[9::10] = True

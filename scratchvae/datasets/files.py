@@ -51,9 +51,8 @@ def _from_array(path: Path, array: Array) -> Dataset:
         low, high = int(rows.min()), int(rows.max())
         if low < 0 or high > (255 if rows.dtype == np.uint8 else 1):
             raise DataError(
-                f"{path} holds {rows.dtype} from {low} to {high}; expected uint8 (0 to 255), only 0 and 1, or floats "
-                "in [0, 1]: divide by the largest possible value and save again; floats of any size are for a Gaussian "
-                "likelihood"
+                f"{path} holds {rows.dtype} from {low} to {high}; expected uint8 (0 to 255), only 0 and 1, or floats: "
+                "divide by the largest possible value, or save floats for a gaussian likelihood"
             )
         rows = np.divide(rows, np.float32(255 if high > 1 else 1), dtype=np.float32, casting="unsafe", order="C")
     elif rows.dtype.kind == "f":

@@ -64,13 +64,13 @@ class ArrayFile:
             self._members, sizes = _members(file, size)
         else:
             raise FileError("it is neither a .npy nor an .npz file")
-        self.described: dict[str, ArrayHeader] = {}
+        self.headers: dict[str, ArrayHeader] = {}
         for name, opened in self._members.items():
-            self.described[name] = _describe(name, opened(), sizes[name])
+            self.headers[name] = _describe(name, opened(), sizes[name])
 
     def read(self, name: str) -> Array:
         """The array of that name."""
-        described, member = self.described[name], self._members[name]()
+        described, member = self.headers[name], self._members[name]()
         _header(name, member)
         shape = described.shape[::-1] if described.fortran else described.shape
         array = np.empty(shape, described.dtype)
@@ -116,7 +116,7 @@ def read_arrays(path: Path, choose: Callable[[list[str]], Iterable[str]]) -> dic
     Nothing is unpickled. Raises FileError for what is no such file, or is damaged.
     """
     with open_arrays(path) as file:
-        return {name: file.read(name) for name in choose(list(file.described))}
+        return {name: file.read(name) for name in choose(list(file.headers))}
 
 
 def join_names(names: Iterable[str]) -> str:

@@ -30,7 +30,7 @@ class Archive:
 
     def __init__(self, file: ArrayFile) -> None:
         self._file = file
-        if HEADER not in file.described:
+        if HEADER not in file.headers:
             raise FileError("it is no file of scratchvae")
         text = _text(file, HEADER, LONGEST_TEXT)
         self.header = _parsed(text)
@@ -40,8 +40,8 @@ class Archive:
                 f"it is of format {self.format!r:.40}, and this version of scratchvae reads 1 to {FORMAT}: read it "
                 "with the version that wrote it, or a newer one"
             )
-        members = {name: kept for name, kept in file.described.items() if name not in (HEADER, DIGEST)}
-        self.described = {name: kept._replace(dtype=kept.dtype.newbyteorder("=")) for name, kept in members.items()}
+        members = {name: kept for name, kept in file.headers.items() if name not in (HEADER, DIGEST)}
+        self.headers = {name: kept._replace(dtype=kept.dtype.newbyteorder("=")) for name, kept in members.items()}
         self._promised: dict[str, Any] = {}
         if self.format != WITHOUT_DIGESTS:
             if _text(file, DIGEST, 64) != _sha256(text.encode()):
@@ -57,7 +57,7 @@ class Archive:
         array = self._file.read(name)
         if self.format != WITHOUT_DIGESTS and _digest(array) != self._promised[name]["sha256"]:
             raise FileError(f"{name} is damaged: it does not have the digest that it was written with")
-        return array.astype(self.described[name].dtype, copy=False)
+        return array.astype(self.headers[name].dtype, copy=False)
 
 
 @contextmanager
@@ -81,7 +81,7 @@ def write_archive(file: IO[bytes], header: Mapping[str, Any], arrays: Mapping[st
     file.flush()
     file.seek(0)
     written = Archive(ArrayFile(file))
-    for name in written.described:
+    for name in written.headers:
         written.read(name)
 
 
@@ -113,7 +113,7 @@ def as_text(name: str, value: Any) -> str:
 
 
 def _text(file: ArrayFile, name: str, longest: int) -> str:
-    described = file.described.get(name)
+    described = file.headers.get(name)
     if described is None or described.dtype.kind != "U" or described.shape != ():
         raise FileError(f"it has no text {name!r}")
     if described.nbytes > 4 * longest:

@@ -136,7 +136,7 @@ def _planned(archive: Archive, classes: Iterable[type]) -> Model:
             f"it holds the model {kind!r:.40}, and this version knows {', '.join(MODELS)}: read it with the version of "
             "scratchvae that wrote it, or name the class in load(path, classes=[…])"
         )
-    held = {name: (array.shape, array.dtype) for name, array in archive.described.items()}
+    held = {name: (array.shape, array.dtype) for name, array in archive.headers.items()}
     if header.get("content") == "checkpoint":
         held = {name: array for name, array in held.items() if name.startswith("params/")}
     if lacking := sorted(set(custom_class_names(config)) - set(own)):

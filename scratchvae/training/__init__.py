@@ -1,4 +1,4 @@
-"""The training loop, the callbacks that hang on it, and what it remembers."""
+"""Training: the loop, its callbacks, the history, and what rows are preprocessed with."""
 
 from scratchvae.training.anomaly import AnomalyDetector
 from scratchvae.training.callback import Callback

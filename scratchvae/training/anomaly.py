@@ -1,4 +1,4 @@
-"""Where numbers stop being finite: each tensor of a step, looked at in the order in which they come to be."""
+"""Anomaly detection: find the first tensor of a training step that is not finite."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scratchvae.models import ELBOTerms, Model
 from scratchvae.objectives import Objective
 from scratchvae.optim import Optimizer
 from scratchvae.probability import MaskedLikelihood
-from scratchvae.training.hints import BETWEEN, SOURCES, WRITTEN, on_arithmetic, on_update
+from scratchvae.training.hints import CLIPPING_HINT, DATA_HINTS, WEIGHTS_HINT, arithmetic_hint, update_hint
 from scratchvae.training.nonfinite import NonFiniteTensor, diverged, find_nonfinite, largest
 from scratchvae.training.tensor_names import kind_of, layer_of, modules_of, results, title
 
@@ -27,23 +27,23 @@ Call = Callable[..., Any]
 
 
 class AnomalyDetector:
-    """While it is entered, a step raises DivergedError at its first tensor that is not finite, and says which.
+    """A context in which the first tensor that is not finite raises DivergedError, which names the tensor.
 
-        with Traced(model, optimizer):
+        with AnomalyDetector(model, optimizer):
             …  # any number of steps: model.forward, model.backward, optimizer.step
 
-    Looked at are, in this order: what comes in, x first; the parameters, and what the optimizer remembers; on the way
-    forward what each piece is given and what it puts out; on the way back each gradient that is handed on, and each
-    parameter's; the gradient as it comes to the optimizer, clipped or not; what that then remembers, and the
-    parameters. In the data of a model of missing=True, NaN is as it should be.
+    Tensors are checked in the order of a step: the inputs, x first; the parameters and the state of the optimizer; in
+    forward, the inputs and outputs of each module; in backward, each gradient, that of the parameters included; the
+    gradient that the optimizer receives, after clipping; the new state of the optimizer and the new parameters. With
+    missing=True, NaN in the data is allowed.
 
-    When it raises, the parameters, and what the optimizer remembers, are those before the step.
+    If it raises, the parameters and the state of the optimizer are those before the step.
 
-    epoch     what the error is to tell, counted from 1
-    batches   the `Minibatches` that a step is given, whose `chosen` tells which rows of the data these are
+    epoch     number of the epoch for the error message, counted from 1
+    batches   the `Minibatches` of the steps; their `indices` map rows of a batch to rows of the data
 
-    A step has the same bits, whether it is looked at or not. Each look waits for the device: this is for finding out,
-    once it is known that something is wrong.
+    The checks do not change the results of a step. Each one waits for the device, which is slow: use the detector to
+    locate a known problem, as `torch.autograd.detect_anomaly`.
     """
 
     def __init__(
@@ -54,145 +54,154 @@ class AnomalyDetector:
         self.epoch = epoch
         self.batches = batches
         self._missing = bool(model.config["missing"])
-        self._number: int | None = None  # of the update that is to be made
+        self._step: int | None = None  # number of the next update
 
     def __enter__(self) -> AnomalyDetector:
-        """Stand between each piece and whoever calls it."""
+        """Wrap the methods of the model, of its modules and of the optimizer."""
         self._undo = ExitStack()
         self._undo.enter_context(np.errstate(over="ignore", invalid="ignore", divide="ignore"))
-        for name, piece in modules_of(self.model):
-            for method in dir(piece):
-                if method.startswith(("forward", "backward")) or method == "product":
-                    self._replace(piece, method, self._watched(name, piece, method))
-        self._replace(self.model, "forward", self._watched_forward(self.model.forward))
+        for name, module in modules_of(self.model):
+            for method in dir(module):
+                if method.startswith(("forward", "backward")) or method == "matmul":
+                    self._replace(module, method, self._checked_method(name, module, method))
+        self._replace(self.model, "forward", self._checked_forward(self.model.forward))
         if self.optimizer is not None:
-            self._replace(self.optimizer, "step", self._watched_step(self.optimizer, self.optimizer.step))
+            self._replace(self.optimizer, "step", self._checked_step(self.optimizer, self.optimizer.step))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Step aside."""
+        """Restore the wrapped methods."""
         self._undo.close()
 
-    def written(self, **data: Array | None) -> DivergedError | None:
-        """The error that tells of what a step would begin with: its `data`, named as in `forward`, and what is kept.
+    def check_inputs(self, **data: Array | None) -> DivergedError | None:
+        """The error for the inputs of a step: `data`, named as in `forward`, parameters and optimizer state.
 
-        None if it is finite. To be asked as soon as something is wrong: what somebody else wrote into the parameters or
-        the data is not written again where steps are made again.
+        None if all are finite. Call it before the steps are replayed: what other code wrote into the parameters or the
+        data is not reproduced by the replay.
         """
         try:
-            self._begin(**data)
+            self._check_inputs(**data)
         except DivergedError as error:
             return error
         return None
 
-    def _replace(self, of: Any, method: str, call: Call) -> None:
-        own = vars(of)
-        if method in own:
-            self._undo.callback(setattr, of, method, own[method])
+    def _replace(self, owner: Any, method: str, call: Call) -> None:
+        attributes = vars(owner)
+        if method in attributes:
+            self._undo.callback(setattr, owner, method, attributes[method])
         else:
-            self._undo.callback(delattr, of, method)
-        setattr(of, method, call)
+            self._undo.callback(delattr, owner, method)
+        setattr(owner, method, call)
 
-    def _watched_forward(self, call: Call) -> Call:
+    def _checked_forward(self, call: Call) -> Call:
         parameters = list(inspect.signature(call).parameters)
 
-        def forward(*given: Any, **named: Any) -> ELBOTerms:
-            self._begin(**{**dict(zip(parameters, given, strict=False)), **named})
-            terms: ELBOTerms = call(*given, **named)
+        def forward(*args: Any, **kwargs: Any) -> ELBOTerms:
+            self._check_inputs(**{**dict(zip(parameters, args, strict=False)), **kwargs})
+            terms: ELBOTerms = call(*args, **kwargs)
             return terms
 
         return forward
 
-    def _watched(self, name: str, piece: Any, method: str) -> Call:
-        call: Call = getattr(piece, method)
-        parameters, kind, who = list(inspect.signature(call).parameters), kind_of(piece, method), title(name, piece)
-        own = [f"{name}.{of}" for of in piece.parameter_shapes()] if isinstance(piece, Module) else []
-        own = [of for of in own if of in self.model.params]
-        rows = (
+    def _checked_method(self, name: str, module: Any, method: str) -> Call:
+        call: Call = getattr(module, method)
+        parameters, kind, owner = list(inspect.signature(call).parameters), kind_of(module, method), title(name, module)
+        weights = [f"{name}.{weight}" for weight in module.parameter_shapes()] if isinstance(module, Module) else []
+        weights = [weight for weight in weights if weight in self.model.params]
+        nan_allowed = (
             method == "forward"
             and self._missing
-            and (isinstance(piece, NaNToZero | MaskedLikelihood) or name == "repeat_x")
+            and (isinstance(module, NaNToZero | MaskedLikelihood) or name == "repeat_x")
         )
 
-        def watched(*given: Any, **named: Any) -> Any:
-            arrays = {**dict(zip(parameters, given, strict=False)), **named}
+        def checked(*args: Any, **kwargs: Any) -> Any:
+            arrays = {**dict(zip(parameters, args, strict=False)), **kwargs}
             arrays = {of: array for of, array in arrays.items() if isinstance(array, self.model.backend.array_type)}
 
             def advice() -> str:
-                weights = largest(*(self.model.params[of] for of in own))
-                return on_arithmetic(self.model, self.optimizer, piece, largest(*arrays.values()), weights)
+                largest_weight = largest(*(self.model.params[weight] for weight in weights))
+                return arithmetic_hint(self.model, self.optimizer, module, largest(*arrays.values()), largest_weight)
 
-            for of, array in arrays.items():
-                self._look(array, kind, name, f"{of}, given to {who}", advice, rows and of == "x")
-            given_back = call(*given, **named)
-            for of in own if kind == "gradient" else ():
-                self._look(self.model.grads[of], kind, layer_of(of), f"d {of}", advice)
-            if given_back is not None:
-                for of, array in results(name, piece, method, given_back):
-                    self._look(array, kind, name, of, advice, rows and name == "repeat_x")
-            if isinstance(piece, Objective) and method == "forward":  # sums can overflow where their terms do not
-                for number in (*(term.sum() for term in given_back), piece.loss(given_back)):
-                    self._look(np.array(float(number)), kind, name, "the loss", advice)
-            return given_back
+            for argument, array in arrays.items():
+                tensor = f"{argument}, given to {owner}"
+                self._check(array, kind, name, tensor, advice, nan_allowed and argument == "x")
+            returned = call(*args, **kwargs)
+            for weight in weights if kind == "gradient" else ():
+                self._check(self.model.grads[weight], kind, layer_of(weight), f"d {weight}", advice)
+            if returned is not None:
+                for result, array in results(name, module, method, returned):
+                    self._check(array, kind, name, result, advice, nan_allowed and name == "repeat_x")
+            if isinstance(module, Objective) and method == "forward":  # sums can overflow where their terms do not
+                for number in (*(term.sum() for term in returned), module.loss(returned)):
+                    self._check(np.array(float(number)), kind, name, "the loss", advice)
+            return returned
 
-        return watched
+        return checked
 
-    def _watched_step(self, optimizer: Optimizer, call: Call) -> Call:
+    def _checked_step(self, optimizer: Optimizer, call: Call) -> Call:
         def step(dtheta: Array) -> None:
-            self._number = optimizer.t + 1
-            for name, array in self._cut(dtheta):
-                self._look(array, "gradient", layer_of(name), f"d {name}, as it came to the optimizer", BETWEEN)
+            self._step = optimizer.t + 1
+            for name, array in self._by_parameter(dtheta):
+                self._check(array, "gradient", layer_of(name), f"d {name}, given to the optimizer", CLIPPING_HINT)
             state, t = [self.model.theta, *optimizer.state.values()], optimizer.t
-            kept = [array.copy() for array in state]
+            copies = [array.copy() for array in state]
             call(dtheta)
             try:
-                for name, array in (*self._memory(), *self.model.params.items()):
-                    advice = partial(on_update, self.model, optimizer, t, name)
-                    self._look(array, "update", layer_of(name), name, advice)
+                for name, array in (*self._optimizer_state(), *self.model.params.items()):
+                    advice = partial(update_hint, self.model, optimizer, t, name)
+                    self._check(array, "update", layer_of(name), name, advice)
             except DivergedError:
                 optimizer.t = t
-                for array, before in zip(state, kept, strict=True):
+                for array, before in zip(state, copies, strict=True):
                     array[...] = before
                 raise
 
         return step
 
-    def _begin(self, **data: Any) -> None:
-        self._number = None if self.optimizer is None else self.optimizer.t + 1
+    def _check_inputs(self, **data: Any) -> None:
+        self._step = None if self.optimizer is None else self.optimizer.t + 1
         for name, array in data.items():
-            if name in SOURCES and array is not None:
-                nan = self._missing and name in ("x", "corrupted")
-                self._look(array, "data", "batch", name, SOURCES[name], nan)
-        for name, array in (*self.model.params.items(), *self._memory()):
-            self._look(array, "weights", layer_of(name), name, partial(self._written, name))
+            if name in DATA_HINTS and array is not None:
+                nan_allowed = self._missing and name in ("x", "corrupted")
+                self._check(array, "data", "batch", name, DATA_HINTS[name], nan_allowed)
+        for name, array in (*self.model.params.items(), *self._optimizer_state()):
+            self._check(array, "weights", layer_of(name), name, partial(self._weights_hint, name))
 
-    def _written(self, first: str) -> str:
-        others = [name for name, array in (*self.model.params.items(), *self._memory()) if find_nonfinite(array)]
+    def _weights_hint(self, first: str) -> str:
+        state = (*self.model.params.items(), *self._optimizer_state())
+        others = [name for name, array in state if find_nonfinite(array)]
         others.remove(first)
-        spread = f"; so are {len(others)} other tensors, of which any may have been the first" if others else ""
-        return WRITTEN + spread
+        addition = f"; {len(others)} other tensors are not finite either" if others else ""
+        return WEIGHTS_HINT + addition
 
-    def _memory(self) -> Iterator[tuple[str, Array]]:
+    def _optimizer_state(self) -> Iterator[tuple[str, Array]]:
         for name, array in {} if self.optimizer is None else self.optimizer.state.items():
-            yield from ((f"{name} of {of}", part) for of, part in self._cut(array))
+            yield from ((f"{name} of {parameter}", part) for parameter, part in self._by_parameter(array))
 
-    def _cut(self, vector: Array) -> Iterator[tuple[str, Array]]:
+    def _by_parameter(self, vector: Array) -> Iterator[tuple[str, Array]]:
         start = 0
-        for name, view in self.model.params.items():  # in the order in which they lie in theta
+        for name, view in self.model.params.items():  # in their order in theta
             yield name, vector[start : start + view.size].reshape(view.shape)
             start += view.size
 
-    def _look(
-        self, array: Array, kind: str, layer: str, tensor: str, advice: str | Callable[[], str], nan: bool = False
+    def _check(
+        self,
+        array: Array,
+        kind: str,
+        layer: str,
+        tensor: str,
+        advice: str | Callable[[], str],
+        nan_allowed: bool = False,
     ) -> None:
-        bad = find_nonfinite(array, nan)
-        if bad is None:
+        found = find_nonfinite(array, nan_allowed)
+        if found is None:
             return
         row = None
         if kind == "data" and self.batches is not None:
-            row = int(self.batches.indices[bad.place[0]])
-        told = advice if isinstance(advice, str) else advice()
-        finding = NonFiniteTensor(kind, layer, tensor, bad.numbers, int(array.size), bad.place, bad.value, row, told)
-        raise diverged(finding, self._number, self.epoch)
+            row = int(self.batches.indices[found.position[0]])
+        text = advice if isinstance(advice, str) else advice()
+        size = int(array.size)
+        finding = NonFiniteTensor(kind, layer, tensor, found.nonfinite, size, found.position, found.value, row, text)
+        raise diverged(finding, self._step, self.epoch)

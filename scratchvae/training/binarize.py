@@ -1,4 +1,4 @@
-"""Grey pixels as the chance of being on."""
+"""Dynamic binarization: grey values as probabilities of 1."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from scratchvae.validation import short_repr
 
 
 class Binarizer:
-    """Draws each pixel anew, 1 with probability x and 0 otherwise, on the host.
+    """Draws binary pixels on the host: 1 with probability x, otherwise 0.
 
-    A fresh draw at each step ("dynamic") keeps a network from learning the noise of a single one. Salakhutdinov and
-    Murray 2008; Burda, Grosse and Salakhutdinov 2016. With `missing`, NaN stays.
+    A new draw at each step ("dynamic") prevents the network from overfitting the noise of a single one. Salakhutdinov
+    and Murray 2008; Burda, Grosse and Salakhutdinov 2016. With `missing`, NaN is left unchanged.
     """
 
     def __init__(self, rng: np.random.Generator, dtype: np.dtype[Any], missing: bool = False) -> None:
@@ -26,12 +26,12 @@ class Binarizer:
         self.dtype = dtype
         self._drawn: Array = np.empty((0, 0), dtype)
 
-    # Sixteen random bits a pixel are drawn four times as fast as a float. For u uniform on 0 … 65535 and any whole t,
+    # Drawing 16 random bits is four times as fast as drawing a float. For u uniform on 0 … 65535 and an integer t,
     #   P(u < t) = t / 65536
-    # so t = ⌊65535 x + ½⌋ puts the chance within 2⁻¹⁶ of x. Where u is 65535 it becomes 65534: t = 65535 then always
-    # wins, as t = 0 never does, and a pixel that is 0 or 1 stays so.
+    # so t = ⌊65535 x + ½⌋ gives a probability within 2⁻¹⁶ of x. u = 65535 is replaced by 65534, so that u < t always
+    # holds for t = 65535 and never for t = 0: pixels that are 0 or 1 do not change.
     def __call__(self, x: Array) -> Array:
-        """Zeros and ones (n, D) from x (n, D) in [0, 1]; a loan until the next call."""
+        """Zeros and ones (n, D) from x (n, D) in [0, 1]; valid until the next call."""
         if len(x) > len(self._drawn):
             self._drawn = np.empty(x.shape, self.dtype)
             self._u, self._t = np.empty((2, *x.shape), np.uint16)
@@ -39,7 +39,7 @@ class Binarizer:
         np.multiply(x, 65535.0, out=drawn)
         drawn += 0.5
         if self.missing:
-            np.fmax(drawn, 0.0, out=drawn)  # NaN is nothing that a whole number could hold
+            np.fmax(drawn, 0.0, out=drawn)  # an integer cannot represent NaN
         np.copyto(t, drawn, casting="unsafe")
         fill_random_bits(u, self.rng)
         np.minimum(u, 65534, out=u)
@@ -50,14 +50,14 @@ class Binarizer:
 
 
 def check_binarize(binarize: str | None, model: Model) -> str | None:
-    """`binarize`, if it is None, or "dynamic" for a model of pixels that are on or off; else raises ConfigError."""
+    """Check `binarize`, None or "dynamic", against the model's likelihood; return it. Raises ConfigError."""
     if binarize is not None and not (isinstance(binarize, str) and binarize == "dynamic"):
         raise ConfigError(
-            f"binarize={short_repr(binarize)}: expected 'dynamic' (afresh at each step) or None (as it is); choose one"
+            f"binarize={short_repr(binarize)}: expected 'dynamic' (drawn at each step) or None (no binarization)"
         )
     if binarize is not None and model.config["likelihood"] != "bernoulli":
         raise ConfigError(
-            f"binarize={binarize!r} makes zeros and ones, of which likelihood={model.config['likelihood']!r} is no "
-            "distribution: leave it out, or take likelihood='bernoulli'"
+            f"binarize={binarize!r} gives zeros and ones, but likelihood={model.config['likelihood']!r} is continuous: "
+            "leave it out, or use likelihood='bernoulli'"
         )
     return binarize

@@ -1,4 +1,4 @@
-"""The one interface by which everything else hangs on the training loop."""
+"""The callback interface of the training loop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SKIP, RESTART_EPOCH = "skip", "restart epoch"
 
 
 class Callback:
-    """What happens beside the steps of a training: each method is called at its moment, with the loop's state.
+    """Base class of callbacks: methods that the training loop calls at fixed points, with its state.
 
         class PrintLoss(Callback):
             def on_epoch_end(self, state):
@@ -19,32 +19,31 @@ class Callback:
 
         trainer.fit(images, 10, callbacks=[PrintLoss()])
 
-    A method may end training after the step at hand, by `state.stop("a reason")`. Callbacks are called in the order in
-    which they are given, on_fit_end in reverse. One that raises ends training: what was learnt stays, and so does the
-    last checkpoint.
+    A method may end training after the current step by `state.stop("a reason")`. Callbacks are called in the order of
+    the list, and `on_fit_end` in reverse order. If a callback raises an exception, training ends; the model keeps its
+    current weights, and the last checkpoint remains.
 
-    `state_dict` is what a checkpoint keeps of a callback, by name: numbers, strings, lists, dicts, and arrays whose
-    names and shapes are those of the begin. So training that is resumed goes on with the same bits. `on_fit_begin` sets
-    it to where a new training begins. What a callback has set elsewhere, such as `state.optimizer.lr`, it sets again in
-    `load_state_dict`; what it asked for by `state.scale_lr` is kept.
+    `state_dict` returns the state that a checkpoint saves, so that resumed training gives the same bits: numbers,
+    strings, lists, dicts, and arrays. The names and shapes of the arrays must not change during training.
+    `on_fit_begin` initializes this state. If a callback sets attributes of other objects, such as
+    `state.optimizer.lr`, its `load_state_dict` must set them again; factors set by `state.scale_lr` are saved anyway.
     """
 
-    rolled_back: ClassVar[bool] = True  # whether its state goes back with training, where an epoch is run again
+    rolled_back: ClassVar[bool] = True  # False: the state is kept when an epoch is restarted
 
     __repr__ = call_repr
 
     def on_fit_begin(self, state: TrainingState) -> None:
-        """Called before anything is changed; what raises here leaves the model as it was."""
+        """Called before training changes anything; an exception here leaves the model unchanged."""
 
     def on_epoch_begin(self, state: TrainingState) -> None:
-        """Called before the first step of an epoch, and where a training is resumed."""
+        """Called before the first step of an epoch, and when training is resumed within an epoch."""
 
     def on_before_update(self, state: TrainingState) -> str | None:
-        """Called after backward, with the gradient, clipped if so set, in `state.model.dtheta`.
+        """Called between backward and the update, with the gradient (after clipping) in `state.model.dtheta`.
 
-        No other thread uses the model meanwhile.
-
-        "skip" leaves this update out; "restart epoch" goes back to where the epoch began. None goes on.
+        Return None to do the update, "skip" to leave it out, or "restart epoch" to restore the state at the begin of
+        the epoch. No other thread uses the model during the call.
         """
         return None
 
@@ -52,19 +51,20 @@ class Callback:
         """Called after each step."""
 
     def on_epoch_end(self, state: TrainingState) -> None:
-        """Called after each epoch, with its figures in `state.record`."""
+        """Called after each epoch, with its record in `state.record`."""
 
     def on_fit_end(self, state: TrainingState) -> None:
-        """Called when training ends, however it does: `state.stop_reason` says why, `state.error` is what ended it."""
+        """Called when training ends, also after an exception: see `state.stop_reason` and `state.error`."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What has to be kept, so that training can be resumed; arrays by reference."""
+        """The state to save in a checkpoint; arrays by reference, not copied."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
+        """Restore a state that `state_dict` returned."""
 
 
 def overridden(callbacks: list[Callback], method: str) -> list[Callback]:
-    """The callbacks whose class has written that method."""
-    return [each for each in callbacks if getattr(type(each), method) is not getattr(Callback, method)]
+    """The callbacks whose class overrides this method."""
+    base = getattr(Callback, method)
+    return [callback for callback in callbacks if getattr(type(callback), method) is not base]

@@ -1,4 +1,4 @@
-"""What training remembers of each epoch."""
+"""The history of training: one record per epoch."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from scratchvae.errors import DivergedError
 from scratchvae.representation import fields_repr, html_table, join_lines, table_lines
 from scratchvae.validation import check_path, shorten
 
-UNUSED_BELOW = 0.01  # nats: of a KL at least ½ Var μ, so that a unit which is active by Var μ > 0.02 is above it
+UNUSED_BELOW = 0.01  # nats; since KL ≥ ½ Var μ, a unit with Var μ > 0.02 counts as active
 FULL_WEIGHT = 0.99
 SHOWN = 5  # epochs in the table of a history
 
 
 class Epoch(NamedTuple):
-    """One run through the data; means over its rows, in nats.
+    """The record of one epoch. Losses are means over rows, in nats.
 
-    loss             −reconstruction + beta · kl, the function that was differentiated, at the weights of each step:
-                     with the KL weighed by kl_weight, and charged by free bits, if that was asked for
+    loss             −reconstruction + beta · kl of the training rows, each at the weights of its step. This is the
+                     function that was differentiated: it includes kl_weight and free bits
     reconstruction   log p(x | z)
-    kl               KL(q(z | x) ‖ p(z)), whatever of it was charged
-    validation       −reconstruction + beta · kl of the validation rows, at the weights of the epoch's end, with
-                     neither kl_weight nor free bits: one scale for all epochs. None without such rows
-    seconds          training and validation together
-    kl_weight        what beta was multiplied by, the mean over the steps
-    kl_per_dimension the KL of each latent dimension, which sum to `kl`; () for a model that has none
+    kl               KL(q(z | x) ‖ p(z)), without kl_weight and free bits
+    validation       −reconstruction + beta · kl of the validation rows at the end of the epoch, without kl_weight and
+                     free bits, so that epochs can be compared. None without validation rows
+    seconds          duration of training and validation
+    kl_weight        mean of kl_weight, the factor of beta, over the steps
+    kl_per_dimension KL of each latent dimension; the sum is `kl`. () if unknown
     """
 
     epoch: int
@@ -47,41 +47,42 @@ class Epoch(NamedTuple):
 
     @property
     def at_full_weight(self) -> bool:
-        """Whether it was trained on the objective itself, and not on the way to it."""
+        """True if the KL had its full weight (at least 99 %) in this epoch."""
         return self.kl_weight >= FULL_WEIGHT
 
     @property
     def active_units(self) -> int:
-        """How many latent dimensions have a KL above 0.01 nats; see `active_units` for those whose mean varies."""
+        """The number of latent dimensions with a KL above 0.01 nats; `active_units` counts those whose mean varies."""
         return sum(kl > UNUSED_BELOW for kl in self.kl_per_dimension)
 
 
 def _column(name: str, doc: str) -> Any:
-    """A property of `History`: the field of that name, of every epoch."""
+    """A property of `History`: the values of this field of all epochs."""
     return property(lambda history: [getattr(epoch, name) for epoch in history.epochs], doc=doc)
 
 
 def stop_reason_of(error: BaseException) -> str:
-    """The word for a training that an exception ended."""
+    """The stop reason for an exception: "diverged", "interrupted" or "failed"."""
     if isinstance(error, DivergedError):
         return "diverged"
     return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
 
 
 class History:
-    """The epochs so far, counted from 1, and why training stopped.
+    """The epochs so far, and the reason why training stopped.
 
-    stopped      "finished", "early" (no progress in validation), "interrupted" (Ctrl-C), "diverged", "failed" (by an
-                 error), or the reason of a callback that ended it; "" while it runs
-    best_epoch   the epoch whose weights the model has, if early stopping restored them
-    halvings     how often the learning rate was halved, for numbers were finite no longer
+    epochs       a list of `Epoch`, numbered from 1
+    stopped      "finished", "early" (no progress in validation), "interrupted" (Ctrl-C), "diverged", "failed" (an
+                 exception), or the reason that a callback gave; "" while training runs
+    best_epoch   the epoch whose weights early stopping restored, or None
+    lr_halvings  the number of times the learning rate was halved because a number was not finite
     """
 
     def __init__(self) -> None:
         self.epochs: list[Epoch] = []
         self.stopped = ""
         self.best_epoch: int | None = None
-        self.halvings = 0
+        self.lr_halvings = 0
 
     def __repr__(self) -> str:
         return "\n".join([self._caption(), *(table_lines(self._table(), left=0) if self.epochs else [])])
@@ -122,8 +123,8 @@ class History:
 
     @contextmanager
     def recording(self) -> Iterator[None]:
-        """Training begins; if an exception ends it, say so in `stopped`."""
-        self.stopped, self.best_epoch, self.halvings = "", None, 0
+        """A context for one training run: reset the summary, and set `stopped` if an exception ends the run."""
+        self.stopped, self.best_epoch, self.lr_halvings = "", None, 0
         try:
             yield
         except BaseException as error:
@@ -133,18 +134,18 @@ class History:
     loss = _column("loss", "The loss of each epoch.")
     reconstruction = _column("reconstruction", "The reconstruction term of each epoch.")
     kl = _column("kl", "The KL of each epoch.")
-    validation = _column("validation", "The validation loss of each epoch; None where there were no such rows.")
-    seconds = _column("seconds", "How long each epoch took.")
-    kl_weight = _column("kl_weight", "The weight of the KL in each epoch.")
+    validation = _column("validation", "The validation loss of each epoch; None without validation rows.")
+    seconds = _column("seconds", "The duration of each epoch.")
+    kl_weight = _column("kl_weight", "The mean weight of the KL in each epoch.")
     kl_per_dimension = _column("kl_per_dimension", "The KL of each latent dimension, (Z,) for each epoch.")
-    active_units = _column("active_units", "How many latent dimensions had a KL above 0.01 nats in each epoch.")
+    active_units = _column("active_units", "The number of latent dimensions with a KL above 0.01 nats in each epoch.")
 
     def to_csv(self, path: str | PathLike[str]) -> None:
-        """Write one line an epoch, under a line of names: all but what `kl_to_csv` writes. Raises FileError."""
+        """Write a CSV file: a header, and a line per epoch with its losses and seconds. Raises FileError."""
         _write(path, Epoch._fields[:COLUMNS], (epoch[:COLUMNS] for epoch in self.epochs))
 
     def kl_to_csv(self, path: str | PathLike[str]) -> None:
-        """Write each epoch's kl_weight, its active units and the KL of each latent dimension. Raises FileError."""
+        """Write a CSV file: per epoch the kl_weight, the active units and the KL per dimension. Raises FileError."""
         latent_dim = max((len(kl) for kl in self.kl_per_dimension), default=0)
         names = ("epoch", "kl_weight", "active_units", *(f"z{j}" for j in range(latent_dim)))
         lines = ((e.epoch, e.kl_weight, e.active_units, *e.kl_per_dimension) for e in self.epochs)

@@ -1,4 +1,4 @@
-"""The callbacks of one fit, and the order in which each moment calls them."""
+"""The callbacks of one fit, and the order in which they are called."""
 
 from __future__ import annotations
 
@@ -16,55 +16,60 @@ from scratchvae.validation import check_type, short_repr
 
 
 class Hooks:
-    """The callbacks that are given, those that `fit` always has, and those that its arguments stand for.
+    """All callbacks of a fit: the user's, those of the arguments of `fit` (`shorthands`), and those `always` present.
 
-    The history is recorded first, and checkpoints are written last; between them all are called in the order in which
-    they are given, but that finite numbers are kept once all others have done their part. Raises ConfigError.
+    The history is recorded first, and checkpoints are written last. The others are called in the order of the list,
+    except that FiniteCheck takes its snapshots after all of them. Raises ConfigError.
     """
 
     def __init__(
         self,
-        given: Sequence[Callback],
+        callbacks: Sequence[Callback],
         shorthands: Mapping[type[Callback], Callback | None],
         always: Sequence[type[Callback]],
     ) -> None:
-        if not isinstance(given, list | tuple):
+        if not isinstance(callbacks, list | tuple):
             raise ConfigError(
-                f"callbacks={short_repr(given)}: expected a list of callbacks, such as [EarlyStopping(5)]"
+                f"callbacks={short_repr(callbacks)}: expected a list of callbacks, such as [EarlyStopping(5)]"
             )
-        for k, callback in enumerate(given):
+        for k, callback in enumerate(callbacks):
             check_type(f"callbacks[{k}]", callback, Callback, "a callback, such as EarlyStopping(5)")
             for name in dir(type(callback)):
                 if name.startswith("on_") and not hasattr(Callback, name):
                     hooks = ", ".join(hook for hook in dir(Callback) if hook.startswith("on_"))
-                    raise ConfigError(f"{type(callback).__name__}.{name} is never called; write one of {hooks}")
-        for kind, short in shorthands.items():
-            if short is not None and any(isinstance(callback, kind) for callback in given):
+                    raise ConfigError(f"{type(callback).__name__}.{name} is never called; the hooks are {hooks}")
+        for kind, shorthand in shorthands.items():
+            if shorthand is not None and any(isinstance(callback, kind) for callback in callbacks):
                 name = {"EarlyStopping": "patience", "FiniteCheck": "retries"}.get(kind.__name__, kind.__name__.lower())
-                raise ConfigError(f"{name}= and a {kind.__name__} among the callbacks were both given: leave one out")
-        made = [callback for callback in shorthands.values() if callback is not None]
-        missing = [kind() for kind in always if not any(isinstance(each, kind) for each in (*given, *made))]
-        self.callbacks = sorted((*missing, *made, *given), key=_place)
-        late = sorted(self.callbacks, key=_late_place)
-        self._begin_epoch, self._end_step = overridden(late, "on_epoch_begin"), overridden(late, "on_step_end")
+                raise ConfigError(
+                    f"{name}= and {kind.__name__} among the callbacks exclude each other; leave one out"
+                )
+        from_arguments = [callback for callback in shorthands.values() if callback is not None]
+        present = (*callbacks, *from_arguments)
+        missing = [kind() for kind in always if not any(isinstance(callback, kind) for callback in present)]
+        self.callbacks = sorted((*missing, *from_arguments, *callbacks), key=_call_order)
+        finite_check_late = sorted(self.callbacks, key=_late_call_order)
+        self._begin_epoch = overridden(finite_check_late, "on_epoch_begin")
+        self._end_step = overridden(finite_check_late, "on_step_end")
         self._before_update = overridden(self.callbacks, "on_before_update")
         self._may_restart = any(
-            each.retries if isinstance(each, FiniteCheck) else not isinstance(each, HistoryRecorder)
-            for each in self._before_update
+            callback.retries if isinstance(callback, FiniteCheck) else not isinstance(callback, HistoryRecorder)
+            for callback in self._before_update
         )
 
     def find(self, kind: type[Callback]) -> Any:
-        """The callback of that kind; None without."""
+        """The first callback of this class, or None."""
         return next((callback for callback in self.callbacks if isinstance(callback, kind)), None)
 
     def weight_changing_callbacks(self) -> dict[str, Any]:
-        """The callbacks that a resumed training has to have as well, by name: the kind of each, and how it is set."""
+        """The callbacks that change the weights: class and settings by name. Resumed training must have the same."""
         kinds = (EarlyStopping, ReduceLROnPlateau)
-        acting = [each for each in self.callbacks if isinstance(each, kinds) or each in self._before_update[2:]]
+        own_updates = self._before_update[2:]  # the first two are HistoryRecorder and FiniteCheck
+        acting = [callback for callback in self.callbacks if isinstance(callback, kinds) or callback in own_updates]
         return {name: _settings_of(callback) for name, callback in name_callbacks(acting).items()}
 
     def begin_fit(self, state: TrainingState) -> None:
-        """Training is about to begin; where a callback refuses it, it ends for those that were called before."""
+        """Call `on_fit_begin`. If a callback raises, call `on_fit_end` of those that were called before it."""
         begun: list[Callback] = []
         try:
             for callback in self.callbacks:
@@ -77,7 +82,7 @@ class Hooks:
 
     @contextmanager
     def running(self, state: TrainingState) -> Iterator[None]:
-        """While training runs; at its end, however it comes, each callback is called."""
+        """A context for the run: when it ends, normally or by an exception, call `on_fit_end` of all callbacks."""
         try:
             yield
         except BaseException as error:
@@ -98,7 +103,7 @@ class Hooks:
                 self._end(begun, state)
 
     def begin_epoch(self, state: TrainingState) -> None:
-        """A new epoch begins; keep where, if training may go back there."""
+        """Call `on_epoch_begin`; take a snapshot if a callback may restart the epoch."""
         for callback in self._begin_epoch:
             callback.on_epoch_begin(state)
         if self._may_restart:
@@ -108,25 +113,25 @@ class Hooks:
                 state.epoch_start.save()
 
     def before_update(self, state: TrainingState) -> str | None:
-        """The first answer of a callback that is not None. Raises ConfigError for an answer that is none."""
+        """Call `on_before_update` until a callback returns an action, and return that. Raises ConfigError."""
         for callback in self._before_update:
-            answer = callback.on_before_update(state)
-            if answer is not None:
-                if not isinstance(answer, str) or answer not in (SKIP, RESTART_EPOCH):
+            action = callback.on_before_update(state)
+            if action is not None:
+                if not isinstance(action, str) or action not in (SKIP, RESTART_EPOCH):
                     raise ConfigError(
-                        f"{type(callback).__name__}.on_before_update answered {short_repr(answer)}; "
+                        f"{type(callback).__name__}.on_before_update returned {short_repr(action)}; "
                         f"expected None, {SKIP!r} or {RESTART_EPOCH!r}"
                     )
-                return answer
+                return action
         return None
 
     def end_step(self, state: TrainingState) -> None:
-        """A step was made."""
+        """Call `on_step_end`."""
         for callback in self._end_step:
             callback.on_step_end(state)
 
     def end_epoch(self, state: TrainingState) -> None:
-        """An epoch was run to its end."""
+        """Call `on_epoch_end`, until a callback requests a restart of the epoch."""
         for callback in self.callbacks:
             callback.on_epoch_end(state)
             if state.restart_requested:
@@ -134,16 +139,16 @@ class Hooks:
 
 
 def _settings_of(callback: Callback) -> dict[str, Any]:
-    """The arguments that it was made with, and not what it has come to since."""
+    """The class and the constructor arguments of a callback, without its training state."""
     arguments = inspect.signature(type(callback).__init__).parameters
     settings = {name: value for name, value in vars(callback).items() if name in arguments}
     return {"kind": type(callback).__qualname__, **settings}
 
 
-def _place(callback: Callback) -> int:
-    order = (HistoryRecorder, FiniteCheck)
-    return next((k for k, kind in enumerate(order) if isinstance(callback, kind)), 3 + isinstance(callback, Checkpoint))
+def _call_order(callback: Callback) -> int:
+    first = (HistoryRecorder, FiniteCheck)
+    return next((k for k, kind in enumerate(first) if isinstance(callback, kind)), 3 + isinstance(callback, Checkpoint))
 
 
-def _late_place(callback: Callback) -> float:
-    return 3.5 if isinstance(callback, FiniteCheck) else _place(callback)
+def _late_call_order(callback: Callback) -> float:
+    return 3.5 if isinstance(callback, FiniteCheck) else _call_order(callback)

@@ -9,10 +9,10 @@ from types import FrameType, TracebackType
 
 
 class DeferredInterrupt:
-    """While it is entered, a first Ctrl-C calls `stop("interrupted")`; a second one raises KeyboardInterrupt at once.
+    """A context in which a first Ctrl-C calls `stop("interrupted")`, and a second one raises KeyboardInterrupt.
 
-    So that no step is cut in half, with some weights updated and others not. Outside the main thread, and where
-    SIGINT is ignored, nothing changes.
+    No step is interrupted in the middle, with only some weights updated. Outside the main thread, and if SIGINT is
+    ignored, the context has no effect.
     """
 
     def __init__(self, stop: Callable[[str], None]) -> None:
@@ -20,24 +20,22 @@ class DeferredInterrupt:
         self._requested = False
 
     def __enter__(self) -> DeferredInterrupt:
-        """Take SIGINT over."""
+        """Install the handler of SIGINT."""
         self._previous = signal.getsignal(signal.SIGINT)
-        self._taken = threading.current_thread() is threading.main_thread() and self._previous not in (
-            None,
-            signal.SIG_IGN,
-        )
-        if self._taken:
-            signal.signal(signal.SIGINT, self._ask)
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        self._installed = in_main_thread and self._previous not in (None, signal.SIG_IGN)
+        if self._installed:
+            signal.signal(signal.SIGINT, self._handle)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Give SIGINT back."""
-        if self._taken:
+        """Restore the previous handler of SIGINT."""
+        if self._installed:
             signal.signal(signal.SIGINT, self._previous)
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._requested:
             raise KeyboardInterrupt
         self._requested = True

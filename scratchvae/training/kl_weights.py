@@ -1,4 +1,4 @@
-"""The weight of the KL over time: each schedule answers what multiplies beta in update t, counted from 0."""
+"""Schedules of the KL weight: functions from the update t, counted from 0, to a factor of beta."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Callable
 
 from scratchvae.errors import ConfigError
 from scratchvae.representation import call_repr
-from scratchvae.validation import check_int, check_positive
+from scratchvae.validation import check_int, check_positive, short_repr
 
 KLWeight = Callable[[int], float]
 
 
 class KLWarmUp:
-    """A straight rise from 0 to 1 over `steps` updates, 1 after. Bowman et al. 2016, sec. 3.1; Sønderby et al. 2016.
+    """A linear rise from 0 to 1 over `steps` updates, then 1. Bowman et al. 2016, sec. 3.1; Sønderby et al. 2016.
 
-    While the KL weighs little, the decoder learns to make use of z; at full weight from the start it may learn to do
-    without, for the posterior is then pulled to the prior before z has anything to tell.
+    While the KL weight is small, the decoder learns to use z. At full weight from the start, the posterior may be
+    pulled to the prior before z carries information, and the decoder learns to ignore z.
     """
 
     def __init__(self, steps: int) -> None:
@@ -24,15 +24,15 @@ class KLWarmUp:
     __repr__ = call_repr
 
     def __call__(self, t: int) -> float:
-        """The weight in update t."""
+        """The factor of beta in update t."""
         return min(t / self.steps, 1.0)
 
 
 class KLCycles:
-    """`cycles` times in `steps` updates a straight rise from 0 to 1, then 1 to the cycle's end, and after all of them.
+    """`cycles` cycles within `steps` updates: a linear rise from 0 to 1, then 1 until the cycle ends. 1 after them all.
 
-    `rise` is the share of a cycle in which the weight rises. Each cycle begins with the codes that the one before has
-    left. Fu et al. 2019, whose choice is four cycles and a rise of one half. Raises ConfigError.
+    `rise` is the share of a cycle in which the weight rises. Each cycle starts from the codes that the previous one has
+    learned. Fu et al. 2019, who choose four cycles and a rise of one half. Raises ConfigError.
     """
 
     def __init__(self, steps: int, cycles: int = 4, rise: float = 0.5) -> None:
@@ -42,13 +42,13 @@ class KLCycles:
         if self.cycles > self.steps:
             raise ConfigError(f"KLCycles({steps}, cycles={cycles}): expected no more cycles than steps")
         if self.rise > 1:
-            raise ConfigError(f"rise={rise!r}: expected a share of a cycle, more than 0 and at most 1")
+            raise ConfigError(f"rise={short_repr(rise)}: expected a share of a cycle, more than 0 and at most 1")
 
     __repr__ = call_repr
 
     def __call__(self, t: int) -> float:
-        """The weight in update t."""
+        """The factor of beta in update t."""
         if t >= self.steps:
             return 1.0
-        passed = t * self.cycles % self.steps / self.steps  # of the cycle at hand, a share of it
-        return min(passed / self.rise, 1.0)
+        progress = t * self.cycles % self.steps / self.steps  # within the current cycle, from 0 to 1
+        return min(progress / self.rise, 1.0)

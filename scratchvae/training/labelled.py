@@ -1,4 +1,4 @@
-"""Minibatches of rows some of which have a label."""
+"""Minibatches for semi-supervised and class-conditional models."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from scratchvae.memory import HostToDeviceBuffer, RowReader
 from scratchvae.models.labels import UNLABELLED, one_hot
 from scratchvae.rng import fill_random
 from scratchvae.training.minibatches import Minibatches, MinibatchSource
-from scratchvae.validation import check_positive
+from scratchvae.validation import check_positive, short_repr
 
 
 class LabelledMinibatches(Minibatches):
-    """As `Minibatches`, with `targets`, (B, K) one-hot rows, of each batch at hand: zeros for a row without a label.
+    """`Minibatches` with one-hot `targets` (B, K) of the last batch; the rows of unlabelled rows are zeros.
 
-    Labelled rows are spread evenly: each batch has as many as any other, to within one. `share` of all rows that are
-    given out are labelled; where labelled rows are fewer than that in the data, they come several times in one run,
-    while every other row comes once. None: as many as there are, once each.
+    Labelled rows are distributed evenly: the numbers of labelled rows in two batches differ by at most one. `share` is
+    the share of labelled rows in a batch. If the data has fewer, labelled rows occur several times in an epoch, and the
+    other rows once. None: each row occurs once.
 
-    input_std   standard deviations (N, D) and where to draw from: see `NoiseAugmenter`
+    input_std   standard deviations (N, D) and a generator: see `NoiseAugmenter`
     """
 
     labels: Array
@@ -46,64 +46,64 @@ class LabelledMinibatches(Minibatches):
         self.batch_size = min(source.batch_size, self.rows)
         self._targets_buffer = HostToDeviceBuffer(source.model.backend)
         self._targets = np.empty((len(self._host), classes), source.model.dtype)
-        self._spread = input_std and NoiseAugmenter(*input_std, self._host)
+        self._augmenter = input_std and NoiseAugmenter(*input_std, self._host)
 
     @property
     def share(self) -> float:
-        """Of the rows that are given out, those that are labelled."""
+        """The share of labelled rows in an epoch."""
         return self._draws / self.rows
 
     def _draws_for(self, share: float) -> int:
         if not check_positive("labelled_share", share) < 1:
-            raise ConfigError(f"labelled_share={share!r}: expected a number above 0 and below 1")
+            raise ConfigError(f"labelled_share={short_repr(share)}: expected a number above 0 and below 1")
         draws = round(share / (1 - share) * len(self._unlabelled))
         if not len(self._labelled) <= draws:
             raise ConfigError(
-                f"labelled_share={share!r}: {len(self._labelled)} of {len(self.labels)} rows have a label, which is "
-                "more; leave it out"
+                f"labelled_share={short_repr(share)} is less than the share in the data: {len(self._labelled)} of "
+                f"{len(self.labels)} rows have a label; leave it out"
             )
         return draws
 
-    # The j-th of n rows stands at (j + ½)/n of the way: sorted by that, rows of both kinds are spread evenly.
+    # Row j of n has position (j + ½)/n. Sorting both kinds of rows by position distributes them evenly.
     def order(self) -> Array:
-        """The numbers of the rows of one run, labelled and other rows in random order each, evenly mixed."""
+        """The row indices of one epoch: labelled and unlabelled rows, each in random order, evenly mixed."""
         n = len(self._labelled)
-        runs = [self.rng.permutation(self._labelled) for _ in range(-(-self._draws // n))] if n else []
-        kinds = np.concatenate([*runs, self._labelled[:0]])[: self._draws], self.rng.permutation(self._unlabelled)
-        places = np.concatenate([(np.arange(len(kind)) + 0.5) / max(1, len(kind)) for kind in kinds])
-        mixed: Array = np.concatenate(kinds)[np.argsort(places, kind="stable")]
+        repeats = [self.rng.permutation(self._labelled) for _ in range(-(-self._draws // n))] if n else []
+        kinds = np.concatenate([*repeats, self._labelled[:0]])[: self._draws], self.rng.permutation(self._unlabelled)
+        positions = np.concatenate([(np.arange(len(kind)) + 0.5) / max(1, len(kind)) for kind in kinds])
+        mixed: Array = np.concatenate(kinds)[np.argsort(positions, kind="stable")]
         return mixed
 
-    def after(self, passed: int) -> Iterator[Array]:
-        """As `Minibatches.after`; `targets` are those of the batch."""
-        for x in super().after(passed):
+    def after(self, batches: int) -> Iterator[Array]:
+        """See `Minibatches.after`; sets `targets` for each batch."""
+        for x in super().after(batches):
             targets = one_hot(self.labels[self.indices], self._targets[: len(x)])
             self.targets = self._targets_buffer.to_device(targets)
             yield x
 
     def augment(self, x: Array) -> Array:
-        """The rows x (B, D), drawn anew from around them, if they have a input_std."""
-        return self._spread(x, self.indices) if self._spread else x
+        """The rows x (B, D), with noise if `input_std` is set."""
+        return self._augmenter(x, self.indices) if self._augmenter else x
 
 
 class NoiseAugmenter:
-    """Draws rows anew each time from N(x, spread²): rows that are known no better than that.
+    """Draws uncertain rows from N(x, input_std²) each time they are used.
 
-    So the second of two models learns from the codes of the first, its posterior N(μ(x), σ²(x)) being what is known of
-    them. Kingma, Rezende, Mohamed and Welling 2014, sec. 2.1 and 4.
+    For example, x and input_std are the posterior mean and standard deviation of another VAE, so that the second model
+    is trained on samples of the first one's codes. Kingma, Rezende, Mohamed and Welling 2014, sec. 2.1 and 4.
     """
 
     def __init__(self, input_std: Array, rng: np.random.Generator, like: Array) -> None:
         self.rng = rng
         self._rows = RowReader(input_std, "input_std")
-        self._noise, self._deviation = np.empty_like(like), np.empty(like.shape, input_std.dtype)
+        self._noise, self._std = np.empty_like(like), np.empty(like.shape, input_std.dtype)
 
     def __call__(self, x: Array, indices: Array) -> Array:
-        """x (B, D), the rows of those numbers, with input_std · ε added in place."""
-        noise, deviation = self._noise[: len(x)], self._deviation[: len(x)]
-        self._rows.gather(indices, out=deviation)
+        """Add input_std · ε in place to x (B, D), the rows with these indices; return x."""
+        noise, std = self._noise[: len(x)], self._std[: len(x)]
+        self._rows.gather(indices, out=std)
         fill_random(noise, self.rng.standard_normal)
-        noise *= deviation
+        noise *= std
         x += noise
         return x
 
@@ -111,15 +111,17 @@ class NoiseAugmenter:
 def labelled_minibatches(
     source: MinibatchSource, labels: Array, share: float | None, input_std: Any, rng: np.random.Generator
 ) -> LabelledMinibatches:
-    """The minibatches for a model that takes labels; `input_std` draws from `rng`.
+    """The minibatches for a model with labels; noise for `input_std` is drawn from `rng`.
 
     Raises ConfigError, DTypeError, ShapeError or RangeError.
     """
     model = source.model
-    drawn = None
+    std_and_rng = None
     if input_std is not None:
         input_std = model.validator.check_rows(input_std, "input_std", model.input_dim, (0.0, inf))
         if len(input_std) != len(labels):
-            raise ShapeError(f"input_std has {len(input_std)} rows and images has {len(labels)}; expected one for each")
-        drawn = to_numpy(input_std), rng
-    return LabelledMinibatches(source, labels, model.classes, share, drawn)
+            raise ShapeError(
+                f"input_std has {len(input_std)} rows and images has {len(labels)}; expected the same number"
+            )
+        std_and_rng = to_numpy(input_std), rng
+    return LabelledMinibatches(source, labels, model.classes, share, std_and_rng)

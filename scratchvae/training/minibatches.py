@@ -1,4 +1,4 @@
-"""The data, a few rows at a time."""
+"""Minibatches of the training data in random order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scratchvae.training.preprocess import Preprocessor
 
 
 class MinibatchSource(NamedTuple):
-    """What minibatches are made of: rows (N, D) for a model, in an order that `rng` draws, after `preprocess`."""
+    """The arguments of minibatches: rows (N, D) for a model, shuffled by `rng`, after `preprocess`."""
 
     model: Model
     images: Array
@@ -24,17 +24,17 @@ class MinibatchSource(NamedTuple):
 
 
 class Minibatches:
-    """All rows of `images` (N, D) in a new random order each time it is run through, in batches of `batch_size`.
+    """All rows of `images` (N, D) in batches of `batch_size`, in a new random order for each epoch.
 
-    The last batch has the N mod batch_size rows that are left, if any are: every row is seen once. Rows are gathered
-    into one buffer, made once, and brought to the device: each batch is valid until the next.
+    The last batch of an epoch has the remaining N mod batch_size rows, if any, so that each row occurs once. Rows are
+    gathered into one buffer and copied to the device: a batch is valid until the next one.
 
-    corrupted   the last batch with the noise that training takes away, if there is any, valid as long
-    targets     the one-hot classes of the last batch, where there are any
-    chosen      the numbers of the last batch's rows
+    corrupted   the last batch with noise for denoising training, or None; valid until the next batch
+    targets     the one-hot labels of the last batch, or None
+    indices     the row indices of the last batch
     """
 
-    labels: Array | None = None  # of all rows, where there are any
+    labels: Array | None = None  # of all rows
     corrupted: Array | None = None
     targets: Array | None = None
     indices: Array
@@ -42,7 +42,7 @@ class Minibatches:
     def __init__(self, source: MinibatchSource) -> None:
         model, images = source.model, source.images
         self.images = images
-        self.rows = len(images)  # in one run through the data
+        self.rows = len(images)  # per epoch
         self.batch_size = min(source.batch_size, self.rows)
         self.rng = source.rng
         self.preprocess = source.preprocess
@@ -55,21 +55,21 @@ class Minibatches:
         self._gathered = self._host if images.dtype == model.dtype else np.empty(self._host.shape, images.dtype)
 
     def __len__(self) -> int:
-        """The number of batches in one run through the data."""
+        """The number of batches per epoch."""
         return -(-self.rows // self.batch_size)
 
     def order(self) -> Array:
-        """The numbers of the rows of one run, each once."""
+        """The row indices of one epoch, each once, in random order."""
         return self.rng.permutation(len(self.images))
 
     def __iter__(self) -> Iterator[Array]:
-        """Batches (B, D) on the device."""
+        """Yield the batches (B, D) of one epoch, on the device."""
         return self.after(0)
 
-    def after(self, passed: int) -> Iterator[Array]:
-        """Those that are left of a run once the first `passed` were given out."""
+    def after(self, batches: int) -> Iterator[Array]:
+        """Yield the batches of one epoch, without the first `batches` ones."""
         order = self.order()
-        for start in range(passed * self.batch_size, len(order), self.batch_size):
+        for start in range(batches * self.batch_size, len(order), self.batch_size):
             self.indices = indices = order[start : start + self.batch_size]
             x = self._host[: len(indices)]
             gathered = self._gathered[: len(indices)]
@@ -82,5 +82,5 @@ class Minibatches:
             yield self._noise_buffer.to_device(x)
 
     def augment(self, x: Array) -> Array:
-        """The rows x (B, D) of `images`, as they are."""
+        """The rows x (B, D), unchanged."""
         return x

@@ -1,4 +1,4 @@
-"""What is done to rows before a step: binarisation, and the noise that a denoising model takes away."""
+"""Preprocessing of rows before a step: dynamic binarization, and corruption for denoising."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from scratchvae.training.corruption import Corruption, Corruptor
 
 
 class Preprocessor:
-    """Binarises rows, if that is asked for, and makes a corrupted copy of them, if that is.
+    """Binarizes rows if `binarize`, then makes a corrupted copy of them if `corrupt` is not None.
 
-    `pixels` and `noise` are the generators that each draws from.
+    `pixels` is the random generator of the binarization, `noise` that of the corruption.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class Preprocessor:
         self.corruptor = None if corrupt is None else Corruptor(corrupt, noise, model.dtype, model.support)
 
     def __call__(self, x: Array) -> tuple[Array, Array | None]:
-        """The rows (n, D) and their corrupted copy, made on the host and valid until the next call; x where it is x."""
+        """The rows (n, D), binarized or x itself, and a corrupted copy or None. Both are valid until the next call."""
         if self.binarizer:
             x = self.binarizer(to_numpy(x))
         return x, self.corruptor(to_numpy(x)) if self.corruptor else None

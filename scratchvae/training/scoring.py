@@ -1,4 +1,4 @@
-"""The objective over a whole data set: the same function that training differentiates."""
+"""The objective over a whole data set."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from scratchvae.training.preprocess import Preprocessor
 
 
 class Score(NamedTuple):
-    """Means over rows, in nats: value = reconstruction − beta · kl; with beta = 1, for a VAE, value is the ELBO.
+    """Means over rows, in nats: value = reconstruction − beta · kl. For a VAE with beta = 1, value is the ELBO.
 
-    standard_error is that of `value`, over rows and draws; NaN for a single row.
+    standard_error is the standard error of `value`, from the variation over rows and draws; NaN for a single row.
     """
 
     value: float
@@ -43,11 +43,11 @@ def score(
     corrupt: Corruption | None = None,
     labels: Any = None,
 ) -> Score:
-    """The mean of `model.terms` over images (N, D), with the same ε, one a row, that `seed` stands for there.
+    """The mean of `model.terms` over images (N, D), with one draw of z per row, from the same `seed`.
 
-    With binarize="dynamic" the images are binarised once, from `seed` too, so that two scores with the same seed differ
-    by the model alone. With `corrupt` the encoder sees them, then, with noise that is drawn from `seed` as well.
-    labels (N,) are for a model that takes them. Raises ConfigError, DTypeError, ShapeError or RangeError.
+    binarize="dynamic" binarizes the images once, and `corrupt` adds noise to the encoder's input; both draw from
+    `seed`, so that scores of two models with the same seed differ only by the models. labels (N,) are for
+    class-conditional models. Raises ConfigError, DTypeError, ShapeError or RangeError.
     """
     check_binarize(binarize, check_model(model))
     images = model.check_data(images, "images")

@@ -1,4 +1,4 @@
-"""Where a training is: what its callbacks may read and ask for, and a snapshot that it can be put back to."""
+"""The state of a training run, which callbacks read and change, and snapshots of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from scratchvae.training.minibatches import Minibatches
 from scratchvae.training.totals import EpochTotals
 from scratchvae.validation import check_float, check_int, check_positive, short_repr
 
-Record = dict[str, Any]  # plain values, as JSON can hold them
+Record = dict[str, Any]  # JSON values
 Streams = dict[str, np.random.Generator]
 COUNTS = ("updates", "epochs", "first_epoch", "batch")
 
@@ -26,19 +26,19 @@ COUNTS = ("updates", "epochs", "first_epoch", "batch")
 class TrainingState:
     """The state of one call of `fit`.
 
-    model, optimizer, history, batches   what is trained, by what, on what
-    epochs        asked for in this call
-    settings      how the training was set up, as JSON can hold it; what a resumed one has to equal
-    validate      the loss of the validation rows; None without such rows
-    epoch         the number of the epoch at hand, counted from 1; in `on_epoch_end` that of the next, and
-                  `record.epoch` is that of the one that has ended
-    batch         batches of the epoch at hand that are done
-    updates       updates that the optimizer has made
-    terms         `ELBOTerms` of the last step, valid until the next
-    totals        `EpochTotals` of the epoch at hand
+    model, optimizer, history, batches   the objects of this run
+    epochs        the number of epochs of this call
+    settings      the settings that a resumed training must share, as JSON values; see `fingerprint`
+    validate      a function that computes the validation loss; None without validation rows
+    epoch         number of the current epoch, counted from 1. In `on_epoch_end` it is that of the next epoch;
+                  `record.epoch` is that of the epoch that has ended
+    batch         number of finished batches of the current epoch
+    updates       number of updates of the optimizer
+    terms         `ELBOTerms` of the last step, valid until the next step
+    totals        `EpochTotals` of the current epoch
     record        the `Epoch` that has just ended
-    stop_reason   why training ends; "" while it goes on
-    error         the exception that ended it
+    stop_reason   the reason why training ends; "" while it continues
+    error         the exception that ended training, or None
     """
 
     def __init__(
@@ -62,58 +62,58 @@ class TrainingState:
         self.record: Epoch | None = None
         self.stop_reason = ""
         self.error: BaseException | None = None
-        self.train_step: Callable[[Array], Any]  # one step from a batch, as the loop makes it
-        self.epoch_start: Snapshot | None = None  # where "restart epoch" goes back to
+        self.train_step: Callable[[Array], Any]  # one step of the loop on a batch
+        self.epoch_start: Snapshot | None = None  # the state that "restart epoch" restores
         self.restart_requested = False
-        self.resume_from: Callable[[], None] | None = None  # what a checkpoint asks for, once all is set up
-        self.resume_at = -1  # updates that it has behind it: of several, the one that came furthest
+        self.resume_from: Callable[[], None] | None = None  # restores the checkpoint to resume from
+        self.resume_at = -1  # the number of updates of that checkpoint; of several, the latest is taken
         self._lr_factors: dict[str, float] = {}
         self._schedule = self._scaled = optimizer.schedule
         self.reset_epoch()
 
     @property
     def epoch(self) -> int:
-        """The number of the epoch at hand, counted from 1."""
+        """The number of the current epoch, counted from 1."""
         return len(self.history.epochs) + 1
 
     @property
     def updates(self) -> int:
-        """How many updates the optimizer has made."""
+        """The number of updates of the optimizer."""
         return self.optimizer.t
 
     @property
     def batches_done(self) -> int:
-        """How many batches of this call are done."""
+        """The number of finished batches of this call."""
         return (len(self.history.epochs) - self.first_epoch) * len(self.batches) + self.batch
 
     @property
     def last_batch(self) -> bool:
-        """Whether the step that was just made is the last one of its epoch."""
+        """True if the last step was the last one of its epoch."""
         return self.batch >= len(self.batches)
 
     def stop(self, reason: str = "callback") -> None:
-        """Let training end after the step at hand. Raises ConfigError."""
+        """End training after the current step. Raises ConfigError."""
         if not isinstance(reason, str) or not reason:
-            raise ConfigError(f"reason={short_repr(reason)}: expected a word or a few, such as 'enough'")
+            raise ConfigError(f"reason={short_repr(reason)}: expected a short text, such as 'enough'")
         if self.stop_reason in ("", "interrupted"):
             self.stop_reason = reason
 
-    def scale_lr(self, by: str, factor: float) -> None:
-        """Multiply the learning rate that was asked for by `factor`, which replaces the last one of the same `by`.
+    def scale_lr(self, name: str, factor: float) -> None:
+        """Multiply the learning rate by `factor`, which replaces an earlier factor of the same `name`.
 
-        Raises ConfigError.
+        The factors of different names are multiplied. Raises ConfigError.
         """
-        self._set_lr_factors({**self._lr_factors, by: check_positive("factor", factor)})
+        self._set_lr_factors({**self._lr_factors, name: check_positive("factor", factor)})
 
     def _set_lr_factors(self, factors: dict[str, float]) -> None:
-        if self.optimizer.schedule is not self._scaled:  # somebody has set another one
+        if self.optimizer.schedule is not self._scaled:  # the user has set another schedule
             self._schedule = self.optimizer.schedule
         self._lr_factors, factor = factors, prod(factors.values())
         self._scaled = self._schedule if factor == 1 else ScaledSchedule(self._schedule, factor)
         self.optimizer.schedule = self._scaled
 
     def restart_epoch(self) -> None:
-        """Go back to where the epoch began, with the learning rate as it is now."""
+        """Restore the state at the begin of the epoch, except the learning-rate factors."""
         assert self.epoch_start is not None
         factors = self._lr_factors
         with self.model.write_lock():
@@ -124,33 +124,33 @@ class TrainingState:
 
     @property
     def finished(self) -> bool:
-        """Whether all epochs that were asked for have ended."""
+        """True if all epochs of this call have ended."""
         return len(self.history.epochs) - self.first_epoch >= self.epochs
 
     def reset_epoch(self) -> None:
-        """Let an epoch begin."""
-        self.order = self.streams["training order"].bit_generator.state  # from which the rest of it can be had again
+        """Reset the counters at the begin of an epoch."""
+        self.order = self.streams["training order"].bit_generator.state  # from it, the order can be drawn again
         self.batch = 0
-        self.seconds = 0.0  # that the epoch's steps took
+        self.seconds = 0.0
 
     def start_clock(self) -> None:
-        """Count the seconds of the epoch from now on."""
-        self._began = time.perf_counter() - self.seconds
+        """Start or continue the clock of the epoch."""
+        self._start_time = time.perf_counter() - self.seconds
 
     def stop_clock(self) -> float:
-        """The seconds of the epoch so far."""
-        self.seconds = time.perf_counter() - self._began
+        """Read the clock: the seconds of the epoch so far."""
+        self.seconds = time.perf_counter() - self._start_time
         return self.seconds
 
     def arrays(self) -> dict[str, Array]:
-        """The weights and what the optimizer remembers, which change in place."""
-        memory = {f"optimizer/{name}": array for name, array in self.optimizer.state.items()}
-        return {"theta": self.model.theta, **memory}
+        """The weights and the state of the optimizer, by reference."""
+        optimizer = {f"optimizer/{name}": array for name, array in self.optimizer.state.items()}
+        return {"theta": self.model.theta, **optimizer}
 
     def state_dict(self) -> Record:
-        """How many updates were made, where each random stream is, and where in the epoch we are.
+        """The counters, the states of the random streams and the learning-rate factors, as JSON values.
 
-        The stream of the order is where it was when the epoch began: so the rest of the order can be had again.
+        The stream of the row order has its state at the begin of the epoch, from which the order can be drawn again.
         """
         return {
             "updates": self.optimizer.t,
@@ -163,14 +163,14 @@ class TrainingState:
         }
 
     def load_state_dict(self, record: Record) -> None:
-        """Go on from what `state_dict` gave."""
-        count = {name: check_int(name, record[name], minimum=0) for name in COUNTS}
-        factors = {str(by): check_float(str(by), factor) for by, factor in record["lr_factors"].items()}
+        """Restore what `state_dict` returned."""
+        counts = {name: check_int(name, record[name], minimum=0) for name in COUNTS}
+        factors = {str(name): check_float(str(name), factor) for name, factor in record["lr_factors"].items()}
         set_states(self.streams, record["streams"])
         self.order = record["streams"]["training order"]
-        self.optimizer.t = count["updates"]
-        del self.history.epochs[count["epochs"] :]
-        self.first_epoch, self.batch = count["first_epoch"], count["batch"]
+        self.optimizer.t = counts["updates"]
+        del self.history.epochs[counts["epochs"] :]
+        self.first_epoch, self.batch = counts["first_epoch"], counts["batch"]
         self.seconds = check_float("seconds", record["seconds"])
         self._set_lr_factors(factors)
 
@@ -180,7 +180,7 @@ class TrainingState:
 
 
 def name_callbacks(callbacks: list[Any]) -> dict[str, Any]:
-    """Each callback by the name of its class, with a number where there are several."""
+    """The callbacks by the names of their classes, with a number from the second of a class on."""
     named: dict[str, Any] = {}
     for callback in callbacks:
         name, number = type(callback).__name__, 1
@@ -191,48 +191,48 @@ def name_callbacks(callbacks: list[Any]) -> dict[str, Any]:
 
 
 class Snapshot:
-    """A copy in memory of where a training is, that it can be put back to."""
+    """A copy of a training state in memory, which can be restored."""
 
     def __init__(self, state: TrainingState) -> None:
         self._state = state
-        self._kept: dict[str, Any] = {}
+        self._copies: dict[str, Any] = {}  # of the arrays under "", and of the states of the callbacks by name
         self.save()
 
     def save(self) -> None:
-        """Copy where the training is now."""
+        """Copy the current state of training."""
         state = self._state
         self._record = state.state_dict()
-        states = {name: each.state_dict() for name, each in state.named_callbacks().items() if each.rolled_back}
-        self._kept = copy_into(self._kept, {"": state.arrays(), **states})
+        callbacks = {name: each.state_dict() for name, each in state.named_callbacks().items() if each.rolled_back}
+        self._copies = copy_into(self._copies, {"": state.arrays(), **callbacks})
 
     def restore(self) -> None:
-        """Put the training back to where it was."""
+        """Restore the copied state."""
         state = self._state
         for name, array in state.arrays().items():
-            array[...] = self._kept[""][name]
+            array[...] = self._copies[""][name]
         state.load_state_dict(self._record)
         for name, callback in state.named_callbacks().items():
-            if self._kept.get(name):
-                callback.load_state_dict(copy_into({}, self._kept[name]))  # what it may go on in is not ours
+            if self._copies.get(name):
+                callback.load_state_dict(copy_into({}, self._copies[name]))  # a copy, which the callback may change
 
 
-def copy_into(kept: Any, new: Any) -> Any:
-    """A copy of a tree of dicts, lists, arrays and plain values, in the memory of the one that was `kept` before."""
-    if isinstance(new, dict):
-        kept = kept if isinstance(kept, dict) else {}
-        return {name: copy_into(kept.get(name), value) for name, value in new.items()}
-    if isinstance(new, list | tuple):
-        return type(new)(copy_into(None, value) for value in new)
-    if not is_array(new):
-        return new
-    if is_array(kept) and kept.shape == new.shape and kept.dtype == new.dtype:
-        kept[...] = new
-        return kept
-    return new.copy()
+def copy_into(buffers: Any, source: Any) -> Any:
+    """Copy a tree of dicts, lists, arrays and plain values; reuse the arrays of `buffers`, an earlier copy."""
+    if isinstance(source, dict):
+        buffers = buffers if isinstance(buffers, dict) else {}
+        return {name: copy_into(buffers.get(name), value) for name, value in source.items()}
+    if isinstance(source, list | tuple):
+        return type(source)(copy_into(None, value) for value in source)
+    if not is_array(source):
+        return source
+    if is_array(buffers) and buffers.shape == source.shape and buffers.dtype == source.dtype:
+        buffers[...] = source
+        return buffers
+    return source.copy()
 
 
 def is_array(value: Any) -> bool:
-    """Whether it is an array, on the host or on a device; NumPy's numbers are none."""
+    """True for arrays on the host or on a device, but not for NumPy scalars."""
     return (
         not isinstance(value, np.generic)
         and isinstance(getattr(value, "shape", None), tuple)
@@ -242,11 +242,11 @@ def is_array(value: Any) -> bool:
 
 
 def states_of(streams: Streams) -> Record:
-    """Where each stream is, as JSON can hold it."""
-    return {purpose: rng.bit_generator.state for purpose, rng in streams.items()}
+    """The state of each random stream, as JSON values."""
+    return {name: rng.bit_generator.state for name, rng in streams.items()}
 
 
 def set_states(streams: Streams, states: Record) -> None:
-    """Let each stream go on from there."""
-    for purpose, rng in streams.items():
-        rng.bit_generator.state = states[purpose]
+    """Set the state of each random stream."""
+    for name, rng in streams.items():
+        rng.bit_generator.state = states[name]

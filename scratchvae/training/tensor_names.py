@@ -20,9 +20,9 @@ from scratchvae.probability import (
     MarginalBound,
 )
 
-BESIDE = ("kl", "log_softmax", "bound")  # what stands between the parts of a model
-TERMS = (Likelihood, Divergence, GaussianKL, FreeBits, LogDensityRatio, ImportanceBound, MarginalBound, Objective)
-RESULTS = {  # what is returned, where that is not "the output" on the way forward, or "dx" on the way back
+CONNECTING_MODULES = ("kl", "log_softmax", "bound")  # attributes of a model that are modules but not parts
+LOSS_TERMS = (Likelihood, Divergence, GaussianKL, FreeBits, LogDensityRatio, ImportanceBound, MarginalBound, Objective)
+RESULTS = {  # names of results, unless forward returns "the output" and backward "dx"
     ("Split", "forward"): ("mu", "logvar"),
     ("Reparameterize", "forward"): ("z",),
     ("Reparameterize", "backward"): ("dmu", "dlogvar"),
@@ -30,7 +30,7 @@ RESULTS = {  # what is returned, where that is not "the output" on the way forwa
     ("Likelihood", "backward"): ("dparameters",),
     ("GaussianKL", "forward"): ("the KL",),
     ("GaussianKL", "backward"): ("dmu", "dlogvar"),
-    ("FreeBits", "forward"): ("the charged KL",),
+    ("FreeBits", "forward"): ("the penalized KL",),
     ("FreeBits", "backward"): ("dper_dimension",),
     ("LogSoftmax", "forward"): ("log_q",),
     ("LogSoftmax", "backward"): ("dlogits",),
@@ -52,11 +52,11 @@ RESULTS = {  # what is returned, where that is not "the output" on the way forwa
 
 
 def modules_of(model: Any) -> Iterator[tuple[str, Module]]:
-    """Every module that computes for a model, by name; the layers of a network as `model.params` counts them.
+    """Yield the modules of a model by name; the layers of a network have the names that `model.params` uses.
 
-    Of a module that only hands on to those inside it, these are enough.
+    A posterior or a divergence that only calls its children is left out; its children are yielded.
     """
-    parts = {**model.parts, **{name: vars(model)[name] for name in BESIDE if name in vars(model)}}
+    parts = {**model.parts, **{name: vars(model)[name] for name in CONNECTING_MODULES if name in vars(model)}}
     if (draws := vars(model).get("draws")) is not None and draws.draws > 1:
         parts |= {"repeat_h": draws.repeat_h, "repeat_x": draws.repeat_x}
     for name, part in parts.items():
@@ -65,29 +65,29 @@ def modules_of(model: Any) -> Iterator[tuple[str, Module]]:
                 yield full, module
 
 
-def title(name: str, piece: Any) -> str:
-    """Such as "encoder.0 (Linear)", also where its compiled twin computes."""
-    return f"{name} ({type(piece).__name__.removeprefix('Fused')})"
+def title(name: str, module: Any) -> str:
+    """The name and the class of a module, such as "encoder.0 (Linear)", also for a fused variant."""
+    return f"{name} ({type(module).__name__.removeprefix('Fused')})"
 
 
 def layer_of(parameter: str) -> str:
-    """The piece that a parameter belongs to: of "encoder.0.W", as of "m of encoder.0.W", "encoder.0"."""
+    """The layer of a parameter: "encoder.0" for "encoder.0.W" and for "m of encoder.0.W"."""
     return parameter.rpartition(" of ")[2].rpartition(".")[0]
 
 
-def kind_of(piece: Any, method: str) -> str:
-    """The kind of a finding in what `method` of `piece` puts out."""
+def kind_of(module: Any, method: str) -> str:
+    """The kind of tensor that a method of a module returns: "gradient", "loss" or "activation"."""
     if "backward" in method:
         return "gradient"
-    return "loss" if isinstance(piece, TERMS) else "activation"
+    return "loss" if isinstance(module, LOSS_TERMS) else "activation"
 
 
-def results(name: str, piece: Any, method: str, given_back: Any) -> Iterator[tuple[str, Any]]:
-    """What `method` has returned, array by array, each under a name."""
-    arrays = given_back if isinstance(given_back, tuple) else (given_back,)
-    way = "backward" if "backward" in method else "forward"
-    known = (RESULTS.get((kind.__name__, way)) for kind in type(piece).__mro__)
-    default = ("dx",) if way == "backward" else ("x W" if method == "product" else "the output",)
+def results(name: str, module: Any, method: str, returned: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the arrays that a method has returned, each with a name."""
+    arrays = returned if isinstance(returned, tuple) else (returned,)
+    direction = "backward" if "backward" in method else "forward"
+    known = (RESULTS.get((kind.__name__, direction)) for kind in type(module).__mro__)
+    default = ("dx",) if direction == "backward" else ("x W" if method == "matmul" else "the output",)
     names = next((names for names in known if names), default)
-    for array, of in zip_longest(arrays, names[: len(arrays)], fillvalue="a result"):
-        yield f"{of} of {title(name, piece)}", array
+    for array, result in zip_longest(arrays, names[: len(arrays)], fillvalue="a result"):
+        yield f"{result} of {title(name, module)}", array

@@ -1,4 +1,4 @@
-"""The sums of an epoch."""
+"""Sums over the batches of an epoch."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from scratchvae.models import ELBOTerms, Model
 
 
 class EpochTotals:
-    """Sums over the batches of an epoch, of up to `rows` rows each: of the objective's terms, of the KL's weight and,
-    where it is known, of the KL of each latent dimension.
+    """Sums over the batches of an epoch: the terms of the objective, the KL weight and the KL of each latent dimension.
 
-    They are on the model's device, some of them one for each row of a batch, so that a step is one addition in place;
-    they are added up, and read, when they are asked for.
+    The sums stay on the model's device, with an entry for each of up to `rows` rows of a batch, so that a step needs
+    only additions in place. They are summed over the rows and copied to the host on request.
     """
 
     def __init__(self, model: Model, rows: int) -> None:
@@ -24,7 +23,7 @@ class EpochTotals:
         self.steps = 0
         self.weights = 0.0
         kl: Any = getattr(model, "kl", None)
-        self._kl = kl if kl is not None and kl.by_dimension and model.kl_per_row else None
+        self._kl = kl if kl is not None and kl.has_per_dimension and model.kl_per_row else None
         self._per_dimension = model.backend.xp.zeros(
             (rows, model.latent_dim), np.promote_types(model.dtype, np.float64)
         )
@@ -35,13 +34,13 @@ class EpochTotals:
         return {**self.terms._asdict(), "kl_per_dimension": self._per_dimension}
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Set all sums to zero."""
         self.steps, self.weights = 0, 0.0
         for sums in self.arrays.values():
             sums.fill(0.0)
 
     def add(self, terms: ELBOTerms) -> None:
-        """Count the terms of the model's last forward in."""
+        """Add the terms of the model's last forward."""
         self.objective.accumulate(terms, self.terms)
         self.steps += 1
         self.weights += self.objective.weight
@@ -54,11 +53,11 @@ class EpochTotals:
         return value, reconstruction, kl
 
     def kl_weight(self) -> float:
-        """The mean weight of a step."""
+        """The mean KL weight of the steps."""
         return self.weights / self.steps
 
     def kl_per_dimension(self, rows: int) -> tuple[float, ...]:
-        """The mean KL of each dimension, in nats, over so many rows in all; () if it is not known."""
+        """The mean KL of each dimension over `rows` rows, in nats; () if unknown."""
         if self._kl is None:
             return ()
         return tuple(float(total) / rows for total in to_numpy(self._per_dimension.sum(axis=0)))

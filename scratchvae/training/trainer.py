@@ -53,31 +53,33 @@ from scratchvae.validation import (
     suggest_arguments,
 )
 
-PURPOSES = ("training order", "training noise", "training pixels", "training corruption", "training input std")
+STREAMS = ("training order", "training noise", "training pixels", "training corruption", "training input std")
 
 
 class Trainer:
     """Trains a model on minibatches: draw noise, forward, backward, update.
 
-    lr           learning rate, a number or a schedule, of Adam (Kingma and Ba 2015); 1e-3 unless given
-    batch_size   rows a step; where the data has fewer, a step takes them all
-    seed         of the order of the rows, of the noise, of the binarisation and of the corruption, each a stream of its
-                 own: on NumPy the same seed gives the same bits, in each child of a process too
-    optimizer    another one than Adam, not bound yet; it has a learning rate of its own, so `lr` stays away
-    clip_norm    largest Euclidean norm of the whole gradient; a longer one is scaled down to it; None for any
-    binarize     "dynamic" draws each pixel anew at each step, 1 with the probability that its grey value says; for
-                 likelihood="bernoulli"
-    kl_weight    what multiplies the model's beta in each update: `KLWarmUp`, `KLCycles`, or any function of the number
-                 of updates before; None for 1
-    corrupt      the denoising criterion: the encoder sees each batch with this noise (`Masking`, `GaussianNoise`,
-                 `SaltAndPepper`), drawn anew and after any binarisation, and what is scored is the batch without it
+    lr           learning rate of Adam (Kingma and Ba 2015), a number or a schedule; None: 1e-3
+    batch_size   rows per step, at most the rows of the data
+    seed         seed of the row order, the noise, the binarization and the corruption, each with a random stream of its
+                 own; on NumPy the same seed gives the same bits, in child processes too
+    optimizer    an unbound optimizer in place of Adam; it has its own learning rate, so leave `lr` out
+    clip_norm    maximum Euclidean norm of the gradient; a larger gradient is scaled down to it. None: no clipping
+    binarize     "dynamic": at each step, each pixel is drawn as 1 with a probability equal to its grey value, else 0.
+                 For likelihood="bernoulli"
+    kl_weight    factor of the model's beta in each update: `KLWarmUp`, `KLCycles`, or a function of the number of
+                 updates so far. None: 1
+    corrupt      denoising: the encoder reads each batch with this noise (`Masking`, `GaussianNoise`, `SaltAndPepper`),
+                 drawn at each step after any binarization; the likelihood scores the clean batch
 
-    All but the model, the seed and the optimizer can be set later, and take effect at the next step or fit; `lr` is
-    that of the optimizer. Where the backend compiles kernels, `optimizer` is the fused variant of the one that was
-    given.
+    All attributes except the model, the seed and the optimizer can be changed later; the change takes effect at the
+    next step or fit. `lr` is the learning rate of the optimizer. On backends with compiled kernels, `optimizer` is the
+    fused variant of the given one.
 
-    While `fit` runs, other threads may use the model; a second fit of it, or their `step`, raises BusyError. A copy of
-    a trainer, or one that was pickled, has a copy of the model, and goes on with the same bits. Raises ConfigError.
+    While `fit` runs, other threads may use the model, but a second fit of it, or a `step` by another thread, raises
+    BusyError. A copied or pickled trainer has a copy of the model, and continues with the same bits.
+
+    Raises ConfigError.
     """
 
     __slots__ = (
@@ -115,9 +117,9 @@ class Trainer:
         self._model = check_model(model)
         check_optimizer(optimizer, lr)
         self._seed = check_seed(seed)
-        self._streams = {purpose: generator(seed, purpose) for purpose in PURPOSES}
+        self._streams = {name: generator(seed, name) for name in STREAMS}
         self._binarize, self._corrupt = check_binarize(binarize, model), corrupt
-        self._prepare()
+        self._build_preprocessor()
         self.batch_size, self.clip_norm, self.kl_weight = batch_size, clip_norm, kl_weight
         self.history = History()
         self._eps = np.empty((0, model.noise_dim), model.dtype)
@@ -126,19 +128,19 @@ class Trainer:
             HostToDeviceBuffer(model.backend),
         )
         self._label_settings: dict[str, Any] | None = None
-        given = Adam(1e-3 if lr is None else lr) if optimizer is None else optimizer
-        self._optimizer = fused(given, model.backend)
+        optimizer = Adam(1e-3 if lr is None else lr) if optimizer is None else optimizer
+        self._optimizer = fused(optimizer, model.backend)
         self._optimizer.bind(model.backend.xp, model.theta)
-        given._owned = True
+        optimizer._owned = True
 
     # --- training
 
     def step(self, x: Any, labels: Any = None) -> float:
-        """One update from the batch x (B, D), binarised if so set; returns its loss before the update, in nats a row.
+        """Do one update on the batch x (B, D); return the loss before the update, the mean over the rows in nats.
 
-        labels (B,) are for a model that takes them. Raises ConfigError, DTypeError, ShapeError or RangeError; and
-        DivergedError, before anything is changed, when the loss is not finite, with the first tensor that is not: where
-        that is a weight, the step before has made it so.
+        labels (B,) are for class-conditional models. Raises ConfigError, DTypeError, ShapeError or RangeError. If the
+        loss is not finite, raises DivergedError before anything is changed; the error names the first tensor that is
+        not finite. If that is a weight, the previous step caused it.
         """
         model = self.model
         with model.lock, translate_device_errors():
@@ -181,36 +183,43 @@ class Trainer:
         retries: int = 0,
         callbacks: Sequence[Callback] = (),
     ) -> History:
-        """Run through images (N, D) `epochs` times; returns the history of all epochs this trainer has run.
+        """Train on images (N, D) for `epochs` epochs; return the history of all epochs of this trainer.
 
-        validation   rows (M, D) that are scored after each epoch, each time with the same noise, binarisation and
-                     corruption, and always with the whole beta: a KL weight on its way there changes the weights of the
-                     network, not the measure
-        progress     show how it goes on standard error: `Progress`
-        patience     stop when this many epochs in a row brought no lower validation loss: `EarlyStopping`
-        labels       (N,) of a model that takes them: whole numbers from 0; of `SemiSupervisedVAE`, or −1 for none
-        validation_labels   (M,) likewise
-        labelled_share      of labelled rows in each batch, and input_std (N, D), of rows that are drawn anew from
-                     N(images, spread²) at each step, such as another VAE's codes: see `LabelledMinibatches`
-        checkpoint   file, ending in .npz, that all of training is kept in, `every` so many updates (None: at the end of
-                     each epoch), and when training begins and ends; the last `keep` are kept: `Checkpoint`
-        resume       go on from there, if the file is there: training that was ended anyhow and is resumed gives the
-                     same bits, on NumPy, as training that was not. Make model and trainer as they were made before:
-                     another data, setting or schedule is refused; `every`, `keep`, `retries` and, with a constant
-                     rate, a larger `epochs` are not
-        retries      when numbers are finite no longer, go back to where the epoch began, and on with half the learning
-                     rate, up to so many times in this call: `FiniteCheck`. Each is told in a DivergenceWarning, and
-                     `history.halvings` counts them
-        callbacks    whatever else is to happen beside the steps: see `Callback`
+        validation   rows (M, D) that are scored after each epoch, with the same noise, binarization and corruption each
+                     time. The validation loss always has the full beta, without `kl_weight`
+        progress     show the progress on standard error: see `Progress`
+        patience     stop after this many epochs in a row without a lower validation loss, and restore the weights of
+                     the best epoch: see `EarlyStopping`
+        labels       (N,) for class-conditional models: integers from 0. `SemiSupervisedVAE` accepts −1 for rows without
+                     a label
+        validation_labels   (M,), the labels of `validation`
+        labelled_share      share of labelled rows in each batch: see `LabelledMinibatches`
+        input_std    (N, D): at each step, rows are drawn from N(images, input_std²). Use it for uncertain inputs, such
+                     as the codes of another VAE: see `LabelledMinibatches`
+        checkpoint   an .npz file for the complete state of training. It is written when training begins and ends and
+                     after each epoch or, if `every` is not None, after each `every` updates. The last `keep` versions
+                     remain: see `Checkpoint`
+        resume       continue from the checkpoint, if the file exists. On NumPy, interrupted and resumed training gives
+                     the same bits as uninterrupted training. Construct model and trainer as before, and pass the same
+                     data: differences raise ConfigError, except in `every`, `keep`, `retries` and, with a constant
+                     learning rate, a larger `epochs`
+        retries      when a number is not finite, restart the epoch with half the learning rate, at most this many times
+                     in this call. Each restart issues a DivergenceWarning, and `history.lr_halvings` counts them: see
+                     `FiniteCheck`
+        callbacks    further callbacks: see `Callback`
 
-        Rows may be an np.memmap of more than fits in memory: what was read of it is given back as training goes on.
-        Before the first step of an untrained model, the bias of the output becomes such that it decodes to the mean.
-        A CollapseWarning tells, once, that the posterior has stayed at the prior though the KL had its full weight.
-        Ctrl-C ends training after the step at hand; what was learnt so far stays, and `history.stopped` says so.
-        Raises ConfigError, DTypeError, ShapeError, RangeError or, of checkpoints, FileError before anything is changed;
-        DivergedError when a number is not finite, telling which was the first, with everything as it was before that
-        step, and the checkpoints as they were; DataError when the file of a map was cut; FileError when a checkpoint
-        cannot be written.
+        images may be an np.memmap larger than memory; pages that have been read are released. Before the first step of
+        an untrained model, the bias of the decoder's output is set so that it decodes to the mean of the data.
+
+        Ctrl-C ends training after the current step: fit returns, `history.stopped` is "interrupted", and the model has
+        the weights of that step. A CollapseWarning is issued, once, if the posterior stays at the prior although the KL
+        has its full weight.
+
+        Raises ConfigError, DTypeError, ShapeError, RangeError or, for checkpoints, FileError before anything is
+        changed. Raises DivergedError when a number is not finite. The error names the first tensor that is not finite;
+        model and optimizer are restored to their state before that step, and the checkpoint is not overwritten. Raises
+        DataError if the file of an np.memmap is truncated during training, and FileError if a checkpoint cannot be
+        written.
         """
         with self.model.locks.exclusive_fit(), translate_device_errors():
             shorthands = {
@@ -222,9 +231,12 @@ class Trainer:
             hooks = Hooks(callbacks, shorthands, always=(HistoryRecorder, FiniteCheck, CollapseDetector))
             mean = np.empty(self.model.input_dim)
             images = self.model.check_data(to_numpy(images) if self._on_device(images) else images, "images", mean)
-            watched = self._check_validation(validation, validation_labels)
+            checked_validation = self._check_validation(validation, validation_labels)
             batches = self._minibatches(images, labels, labelled_share, input_std)
-            as_now = {"binarize": self.binarize, "corrupt": self.corrupt}  # whatever is set before the next fit
+            validate = None
+            if validation is not None:
+                preprocessing = {"binarize": self.binarize, "corrupt": self.corrupt}  # fixed for this fit
+                validate = partial(self._validation_loss, *checked_validation, **preprocessing)
             state = TrainingState(
                 model=self.model,
                 optimizer=self.optimizer,
@@ -232,13 +244,13 @@ class Trainer:
                 batches=batches,
                 streams=self._streams,
                 epochs=check_int("epochs", epochs),
-                validate=None if validation is None else partial(self._validation_loss, *watched, **as_now),
+                validate=validate,
                 callbacks=hooks.callbacks,
-                settings=self._settings(hooks, images, batches.labels, input_std, labelled_share, *watched),
+                settings=self._settings(hooks, images, batches.labels, input_std, labelled_share, *checked_validation),
             )
             state.train_step = partial(self._train_step, state, hooks)
             hooks.begin_fit(state)
-            # what overflows shows in the loss, which is looked at: NumPy need not warn of it line by line
+            # the loss is checked for overflow, so NumPy need not warn of it
             with self.history.recording(), np.errstate(over="ignore", invalid="ignore"), hooks.running(state):
                 state.totals = EpochTotals(self.model, batches.batch_size)
                 if state.resume_from is None:
@@ -247,17 +259,17 @@ class Trainer:
                     with self.model.write_lock():
                         state.resume_from()
                 with DeferredInterrupt(state.stop):
-                    begins = True
+                    new_epoch = True
                     while not (state.stop_reason or state.finished):
-                        if begins:
+                        if new_epoch:
                             hooks.begin_epoch(state)
                         if not state.stop_reason:
-                            begins = self._run_epoch(state, hooks)
+                            new_epoch = self._run_epoch(state, hooks)
                 self.history.stopped = state.stop_reason = state.stop_reason or "finished"
         return self.history
 
     def _run_epoch(self, state: TrainingState, hooks: Hooks) -> bool:
-        """The rest of an epoch; whether it came to its end."""
+        """Run the remaining steps of an epoch; return True unless it was stopped or is to be restarted."""
         state.start_clock()
         for x in state.batches.after(state.batch):
             if self._train_step(state, hooks, x) != RESTART_EPOCH:
@@ -275,16 +287,16 @@ class Trainer:
         return True
 
     def _train_step(self, state: TrainingState, hooks: Hooks, x: Array) -> str | None:
-        """One step from the batch x (B, D); what the callbacks answered."""
+        """Do one step on the batch x (B, D); return what `on_before_update` of the callbacks returned."""
         model, batches = self.model, state.batches
         with model.lock:
             self._draw_noise(len(x))
             state.terms = self._forward(x, batches.corrupted, batches.targets, self._label_settings)
-            looked_at = bool(model.custom_parts) and state.batches_done == 0
-            if looked_at:
+            check_written = bool(model.custom_parts) and state.batches_done == 0
+            if check_written:
                 model.mark_gradients()
             model.backward()
-            if looked_at:
+            if check_written:
                 model.check_gradients_written()
             self._clip()
             answer = hooks.before_update(state)
@@ -305,34 +317,34 @@ class Trainer:
     def _forward(
         self, x: Array, corrupted: Array | None, targets: Array | None, settings: dict[str, Any] | None
     ) -> ELBOTerms:
-        """The terms of the batch x (B, D) on the device, with the noise that was drawn last."""
-        asked = dict(settings or {})  # a forward that knows x and eps alone will do where no more is asked of it
+        """The terms of the batch x (B, D), an array on the device, with the noise that was drawn last."""
+        arguments = dict(settings or {})  # only those in use, so that a custom forward need not accept the others
         if corrupted is not None:
-            asked["corrupted"] = corrupted
+            arguments["corrupted"] = corrupted
         if targets is not None:
-            asked["targets"] = targets
+            arguments["targets"] = targets
         if self.kl_weight is not None:
-            asked["kl_weight"] = check_float("kl_weight", self.kl_weight(self.optimizer.t))
-        return self.model.forward(x, self._noise_buffer.to_device(self._eps[: len(x)]), **asked)
+            arguments["kl_weight"] = check_float("kl_weight", self.kl_weight(self.optimizer.t))
+        return self.model.forward(x, self._noise_buffer.to_device(self._eps[: len(x)]), **arguments)
 
     def _clip(self) -> None:
         if self.clip_norm is not None:
             clip_by_global_norm(self.model.backend.xp, self.model.dtheta, self.clip_norm)
 
-    # --- what a fit is given
+    # --- arguments of fit
 
     def _on_device(self, images: Any) -> bool:
         return isinstance(images, self.model.backend.array_type) and not self.model.backend.on_host
 
     def _checkpoint(self, path: Any, every: int | None, keep: int, resume: bool) -> Checkpoint | None:
         if path is None and (every is not None or check_bool("resume", resume)):
-            raise ConfigError("every and resume are for training with checkpoints: pass checkpoint=, a file's name")
+            raise ConfigError("every and resume need a checkpoint: pass checkpoint=, the name of a file")
         return None if path is None else Checkpoint(path, every, keep, resume)
 
     def _check_validation(self, rows: Any, labels: Any) -> tuple[Any, Any]:
         if rows is None:
             if labels is not None:
-                raise ConfigError("validation_labels were given without the rows that they are of: pass validation=")
+                raise ConfigError("validation_labels need validation rows: pass validation=")
             return None, None
         rows = self.model.check_data(rows, "validation")
         return rows, self.model.check_labels(labels, len(rows), "validation_labels")
@@ -347,33 +359,40 @@ class Trainer:
             return batches
         if input_std is not None or share is not None:
             raise ConfigError(
-                "input_std and labelled_share are for a model that takes labels, such as ConditionalVAE: leave them out"
+                "input_std and labelled_share are for models with labels, such as ConditionalVAE: leave them out"
             )
         return Minibatches(source)
 
-    def _validation_loss(self, rows: Any, labels: Any, **asked: Any) -> float:
-        return -score(self.model, rows, labels=labels, **asked).value
+    def _validation_loss(self, rows: Any, labels: Any, **preprocessing: Any) -> float:
+        return -score(self.model, rows, labels=labels, **preprocessing).value
 
     def _settings(
-        self, hooks: Hooks, images: Any, labels: Any, input_std: Any, share: float | None, validation: Any, watched: Any
+        self,
+        hooks: Hooks,
+        images: Any,
+        labels: Any,
+        input_std: Any,
+        share: float | None,
+        validation: Any,
+        validation_labels: Any,
     ) -> dict[str, Any]:
-        """What a resumed training has to equal, as JSON can hold it; nothing where no checkpoint is written."""
+        """The settings that a resumed training must share, as JSON values; {} without a checkpoint."""
         if hooks.find(Checkpoint) is None:
             return {}
-        own = ("batch_size", "seed", "clip_norm", "binarize", "optimizer", "kl_weight", "corrupt")
+        names = ("batch_size", "seed", "clip_norm", "binarize", "optimizer", "kl_weight", "corrupt")
         callbacks: dict[str, Any] = dict(hooks.weight_changing_callbacks())
         if len(callbacks) > 1:
             callbacks["order"] = ", ".join(callbacks)
-        settings = {name: getattr(self, name) for name in own}
+        settings = {name: getattr(self, name) for name in names}
         data = {"images": images, "labels": labels, "input_std": input_std}
-        data |= {"validation": validation, "validation_labels": watched}
+        data |= {"validation": validation, "validation_labels": validation_labels}
         return fingerprint(self.model, {**settings, "labelled_share": share, "callbacks": callbacks}, data)
 
     # --- settings
 
     @property
     def model(self) -> Model:
-        """The model that is trained."""
+        """The trained model."""
         return self._model
 
     @property
@@ -397,7 +416,7 @@ class Trainer:
 
     @property
     def batch_size(self) -> int:
-        """Rows a step."""
+        """Rows per step."""
         return self._batch_size
 
     @batch_size.setter
@@ -406,7 +425,7 @@ class Trainer:
 
     @property
     def clip_norm(self) -> float | None:
-        """The largest norm of the gradient; None for any."""
+        """The maximum norm of the gradient; None: no clipping."""
         return self._clip_norm
 
     @clip_norm.setter
@@ -415,7 +434,7 @@ class Trainer:
 
     @property
     def kl_weight(self) -> KLWeight | None:
-        """What multiplies the model's beta in each update; None for 1."""
+        """The factor of the model's beta as a function of the number of updates so far; None: 1."""
         return self._kl_weight
 
     @kl_weight.setter
@@ -424,29 +443,29 @@ class Trainer:
 
     @property
     def binarize(self) -> str | None:
-        """Whether pixels are drawn anew at each step: "dynamic" or None."""
+        """The binarization of pixels: "dynamic" (drawn at each step) or None."""
         return self._binarize
 
     @binarize.setter
     def binarize(self, value: str | None) -> None:
         self._binarize = check_binarize(value, self._model)
-        self._prepare()
+        self._build_preprocessor()
 
     @property
     def corrupt(self) -> Corruption | None:
-        """The noise that the encoder sees; None without."""
+        """The noise on the input of the encoder, or None."""
         return self._corrupt
 
     @corrupt.setter
     def corrupt(self, value: Corruption | None) -> None:
-        before, self._corrupt = self._corrupt, value
+        previous, self._corrupt = self._corrupt, value
         try:
-            self._prepare()
+            self._build_preprocessor()
         except ConfigError:
-            self._corrupt = before
+            self._corrupt = previous
             raise
 
-    def _prepare(self) -> None:
+    def _build_preprocessor(self) -> None:
         pixels, noise = self._streams["training pixels"], self._streams["training corruption"]
         self._preprocess = Preprocessor(self._model, self._binarize is not None, self._corrupt, pixels, noise)
 
@@ -469,26 +488,25 @@ class Trainer:
             settings = {name: getattr(self, name) for name in ("batch_size", "seed", "clip_norm", "binarize")}
             settings |= {"kl_weight": self.kl_weight, "corrupt": self.corrupt}
             settings["optimizer"] = plain.from_config(optimizer.config())
-            memory = {name: to_numpy(array).copy() for name, array in optimizer.state.items()}
             state = {
                 "updates": optimizer.t,
-                "memory": memory,
+                "optimizer": {name: to_numpy(array).copy() for name, array in optimizer.state.items()},
                 "streams": states_of(self._streams),
                 "label_settings": self._label_settings,
             }
-            model = copy.copy(self.model)  # of the same moment as the rest
+            model = copy.copy(self.model)  # inside the lock, so that it fits the optimizer's state
             return _rebuild, (type(self), model, settings, state, self.history)
 
 
 def _rebuild(
     kind: type[Trainer], model: Model, settings: dict[str, Any], state: dict[str, Any], history: History
 ) -> Trainer:
-    """The trainer of that model, where it was."""
+    """A trainer of this model, in the given state."""
     trainer = kind(model, **settings)
     optimizer = trainer.optimizer
     optimizer.t = state["updates"]
     for name, array in optimizer.state.items():
-        model.backend.copy_from_host(array, state["memory"][name])
+        model.backend.copy_from_host(array, state["optimizer"][name])
     set_states(trainer._streams, state["streams"])
     trainer._label_settings = state["label_settings"]
     trainer.history = history

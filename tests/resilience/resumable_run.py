@@ -62,7 +62,7 @@ def content(path):
     """All of a checkpoint but for the seconds, likewise. Raises FileError where it cannot be read, or only in part."""
     sv.load(path)
     with open_archive(path) as archive:
-        arrays = {name: archive.read(name) for name in archive.described}
+        arrays = {name: archive.read(name) for name in archive.headers}
         run = {name: value for name, value in archive.header["run"].items() if name != "seconds"}
         told = {name: str(archive.header[name]) for name in ("model", "config", "settings", "callbacks", "stopped")}
     arrays["history/epochs"][:, -2] = 0  # seconds

@@ -121,7 +121,7 @@ def test_nothing_is_found_where_all_is_finite_and_a_step_has_the_same_bits(kind,
         np.testing.assert_array_equal(traced, plain)
     for owner in (steps[0].model, steps[0].optimizer, *(piece for _, piece in modules_of(steps[0].model))):
         assert not {name for name in vars(owner) if name.startswith(("forward", "backward"))} | (
-            {"product", "step"} & set(vars(owner))
+            {"matmul", "step"} & set(vars(owner))
         )
 
 
@@ -168,7 +168,7 @@ def test_a_parameter_that_was_written_into_is_named_with_its_place(kind, backend
         assert (error.tensor, error.layer) == (name, name.rpartition(".")[0])
         assert (error.step, error.epoch) == (1, 2)
         found = error.finding
-        assert found.kind == "weights" and found.bad == 1 and found.size == view.size and found.place == place
+        assert found.kind == "weights" and found.nonfinite == 1 and found.size == view.size and found.position == place
         assert isnan(found.value) if isnan(value) else found.value == value
         assert f"in step 1, epoch 2: 1 of {view.size} numbers of {name} is {value}" in str(error)
         step.model.theta[...] = before
@@ -185,7 +185,7 @@ def test_so_is_what_the_optimizer_remembers_of_it(make, backend):
         put(vector, inf, (D * 4,))  # behind encoder.0.W, of (D, 4)
         error = step.error()
         assert (error.tensor, error.layer, error.finding.kind) == (f"{name} of encoder.0.b", "encoder.0", "weights")
-        assert error.step == 2 and error.epoch is None and error.finding.place == (0,)
+        assert error.step == 2 and error.epoch is None and error.finding.position == (0,)
         vector[...] = before
 
 
@@ -208,7 +208,7 @@ def test_data_is_named_with_its_row_and_column(kind, backend, value):
             assert error is None  # it marks what is missing
             continue
         assert (error.tensor, error.layer, error.finding.kind) == (name, "batch", "data")
-        assert error.finding.place == (3, 1) and error.finding.row is None
+        assert error.finding.position == (3, 1) and error.finding.row is None
 
 
 def test_a_row_of_the_data_is_told_by_its_number():
@@ -222,8 +222,8 @@ def test_a_row_of_the_data_is_told_by_its_number():
         error = step.error(1, batches)
         found += [error] if error else []
     (error,) = found
-    assert error.finding.row == 7 and error.finding.place[1] == 2
-    assert f"at {list(error.finding.place)}, row 7 of the data" in str(error)
+    assert error.finding.row == 7 and error.finding.position[1] == 2
+    assert f"at {list(error.finding.position)}, row 7 of the data" in str(error)
 
 
 class Broken(Corruption):
@@ -236,7 +236,7 @@ def test_a_corruption_that_goes_wrong_is_told_from_the_data():
     trainer = sv.Trainer(sv.VAE(D, Z, (4,)), batch_size=ROWS, corrupt=Broken(0.1))
     with AnomalyDetector(trainer.model, trainer.optimizer), pytest.raises(DivergedError, match="lower level") as raised:
         trainer.fit(rows("vae"), 1)
-    assert raised.value.tensor == "corrupted" and raised.value.finding.place == (2, 3)
+    assert raised.value.tensor == "corrupted" and raised.value.finding.position == (2, 3)
 
 
 # In each method that a step calls, of each piece, a number is spoilt on its way out. Everything after it is spoilt too.
@@ -264,7 +264,7 @@ def test_a_piece_that_computes_what_is_not_finite_is_named_and_none_that_it_spre
         for method in dir(piece):
             if method.startswith("backward_parameters") and not hasattr(piece, "dW"):
                 continue  # it leaves that to those within
-            if not method.startswith(("forward", "backward")) and method != "product":
+            if not method.startswith(("forward", "backward")) and method != "matmul":
                 continue
             step, calls = Step(kind, backend, likelihood=likelihood), []
             value = inf if name == "repeat_x" else nan  # of the data, NaN would be missing
@@ -276,7 +276,7 @@ def test_a_piece_that_computes_what_is_not_finite_is_named_and_none_that_it_spre
             spoilt.add((name, method))
             assert error.layer == name, method
             assert error.finding.kind == ("gradient" if "backward" in method else error.finding.kind)
-            assert error.finding.bad == 1 and not isfinite(error.finding.value)
+            assert error.finding.nonfinite == 1 and not isfinite(error.finding.value)
             if method == "backward_parameters":
                 assert error.tensor == f"d {name}.W"
     assert len(spoilt) > 12
@@ -313,7 +313,7 @@ def test_what_is_done_between_the_pieces_is_named_where_it_comes_in():
 def test_a_clipping_that_goes_wrong_is_told_from_the_gradient(monkeypatch):
     monkeypatch.setitem(globals(), "clip_by_global_norm", lambda xp, dtheta, norm: put(dtheta, nan))
     error = Step(clip_norm=1.0).error()
-    assert error.tensor == "d encoder.0.W, as it came to the optimizer" and "clipped" in str(error)
+    assert error.tensor == "d encoder.0.W, given to the optimizer" and "clipping" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -348,7 +348,7 @@ def test_a_sum_that_overflows_though_none_of_its_terms_does_is_the_loss():
     step = Step("autoencoder", likelihood="gaussian", sigma=1e-15)
     step.x[...] = 5e3  # −½ e²/σ² is −7.5e37 a row
     error = step.error()
-    assert (error.tensor, error.layer) == ("the loss", "objective") and error.finding.place == ()
+    assert (error.tensor, error.layer) == ("the loss", "objective") and error.finding.position == ()
     assert "the loss is " in str(error)
 
 
@@ -377,7 +377,7 @@ def test_the_step_is_that_of_the_optimizer():
     put(step.x, nan)
     error = step.error(epoch=3)
     assert (error.step, error.epoch) == (5, 3)
-    assert str(error).startswith("training diverged in step 5, epoch 3: 1 of 30 numbers of x is nan (at [0, 0]) as it")
+    assert str(error).startswith("training diverged in step 5, epoch 3: 1 of 30 numbers of x is nan (at [0, 0]) in the")
 
 
 def test_an_error_travels_between_processes():
@@ -416,13 +416,13 @@ def test_without_an_optimizer_the_model_alone_is_traced():
 def test_what_somebody_wrote_is_told_as_it_is_without_a_step(backend):
     step = Step(backend=backend)
     traced = AnomalyDetector(step.model, step.optimizer, 2)
-    assert traced.written() is None and traced.written(x=step.x, corrupted=None) is None
+    assert traced.check_inputs() is None and traced.check_inputs(x=step.x, corrupted=None) is None
     put(step.x, nan, (2, 1))
-    error = traced.written(x=step.x, eps=step.eps)
-    assert (error.tensor, error.finding.place, error.step, error.epoch) == ("x", (2, 1), 1, 2)
+    error = traced.check_inputs(x=step.x, eps=step.eps)
+    assert (error.tensor, error.finding.position, error.step, error.epoch) == ("x", (2, 1), 1, 2)
     put(step.model.params["decoder.2.b"], inf, (3,))
-    error = traced.written()
-    assert (error.tensor, error.finding.place, error.finding.kind) == ("decoder.2.b", (3,), "weights")
+    error = traced.check_inputs()
+    assert (error.tensor, error.finding.position, error.finding.kind) == ("decoder.2.b", (3,), "weights")
     assert "other tensors" not in str(error)
     step.model.theta[...] = nan
-    assert "so are 7 other tensors" in str(traced.written())
+    assert "7 other tensors are not finite either" in str(traced.check_inputs())

@@ -489,7 +489,7 @@ def test_the_state_of_others_goes_back_as_well():
 )
 def test_another_answer_is_refused(answer):
     trainer = trainer_of()
-    said = r"Asking\.on_before_update answered .*; expected None, 'skip' or 'restart epoch'"
+    said = r"Asking\.on_before_update returned .*; expected None, 'skip' or 'restart epoch'"
     with pytest.raises(ConfigError, match=said):
         fitted(asking("on_before_update", lambda state: answer), trainer=trainer)
     assert (trainer.history.stopped, trainer.optimizer.t) == ("failed", 0)
@@ -705,7 +705,7 @@ def test_the_state_is_kept_by_name_and_in_plain_arrays(tmp_path):
         kept = archive.header["callbacks"]["Mean"]
         assert kept["count"] == 15 and kept["kept"]["last"] == [15, None, "text", [1.5, True]]
         assert archive.read("callbacks/Mean/theta").shape == sv.load(tmp_path / "run.npz").theta.shape
-        assert archive.described["callbacks/Mean/kept/arrays/1/one"].shape == (0, 3)
+        assert archive.headers["callbacks/Mean/kept/arrays/1/one"].shape == (0, 3)
     with np.load(tmp_path / "run.npz", allow_pickle=False) as members:
         assert json.loads(str(members["scratchvae"]))["callbacks"]["Mean"] == kept
 
@@ -793,7 +793,7 @@ def test_a_checkpoint_that_keeps_the_state_of_others_is_refused(tmp_path, first,
     killed_into(path, *first)
     before, trainer = path.read_bytes(), trainer_of()
     theta = trainer.model.theta.copy()
-    with pytest.raises(FileError, match=r"it does not hold what this training keeps: see callbacks/(Mean|Counter)"):
+    with pytest.raises(FileError, match=r"it does not match the state of this training: see callbacks/(Mean|Counter)"):
         fitted(*then, Kill(None), trainer=trainer, checkpoint=path, resume=True)
     assert path.read_bytes() == before and np.array_equal(trainer.model.theta, theta)
 
@@ -1036,15 +1036,15 @@ def test_a_checkpoint_is_what_the_argument_is(tmp_path):
 @pytest.mark.parametrize(
     ("how", "callback", "name"),
     [
-        ({"patience": 3, "validation": HELD_OUT}, EarlyStopping(3), "patience= and a EarlyStopping"),
-        ({"retries": 1}, FiniteCheck(1), "retries= and a FiniteCheck"),
-        ({"progress": True}, Progress(), "progress= and a Progress"),
-        ({"checkpoint": "a.npz"}, Checkpoint("b.npz"), "checkpoint= and a Checkpoint"),
+        ({"patience": 3, "validation": HELD_OUT}, EarlyStopping(3), "patience= and EarlyStopping"),
+        ({"retries": 1}, FiniteCheck(1), "retries= and FiniteCheck"),
+        ({"progress": True}, Progress(), "progress= and Progress"),
+        ({"checkpoint": "a.npz"}, Checkpoint("b.npz"), "checkpoint= and Checkpoint"),
     ],
 )
 def test_an_argument_and_a_callback_of_the_same_kind_are_refused(tmp_path, monkeypatch, how, callback, name):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match=f"{name} among the callbacks were both given: leave one out"):
+    with pytest.raises(ConfigError, match=f"{name} among the callbacks exclude each other; leave one out"):
         fitted(callback, **how)
     assert not list(tmp_path.iterdir())
 
@@ -1082,14 +1082,14 @@ def test_a_hook_that_nothing_calls_is_refused_with_those_that_there_are():
             raise AssertionError("this is never called")
 
     with pytest.raises(
-        ConfigError, match=r"Keras.on_batch_end is never called; write one of on_before_update, .*on_step_end"
+        ConfigError, match=r"Keras.on_batch_end is never called; the hooks are on_before_update, .*on_step_end"
     ):
         fitted(Keras())
 
 
 @pytest.mark.parametrize(
     ("state", "says"),
-    [([1], r"returned \[1\]; expected a dict"), ({"a": {"b": object()}}, r"Odd/a/b of a callback's state is <object")],
+    [([1], r"returned \[1\]; expected a dict"), ({"a": {"b": object()}}, r"Odd/a/b in the state of a callback is <object")],
 )
 def test_a_state_that_no_file_can_hold_is_refused_with_the_callback_and_the_key(tmp_path, state, says):
     class Odd(Callback):

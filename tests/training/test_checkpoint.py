@@ -182,7 +182,7 @@ def test_one_that_is_damaged_gives_way_to_the_one_before_with_a_warning(tmp_path
     path = tmp_path / "run.npz"
     fitted(checkpoint=path, every=1, killed=13)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.warns(CheckpointWarning, match=r"run\.1\.npz, was taken"):
+    with pytest.warns(CheckpointWarning, match=r"run\.1\.npz, is used instead"):
         again = fitted(checkpoint=path, every=1, resume=True)
     assert_same(fitted(), again)
 
@@ -193,7 +193,7 @@ def test_without_one_that_can_be_read_it_says_so(tmp_path):
     with pytest.raises(FileError, match=r"run\.npz"):
         fitted(checkpoint=path, resume=True)
     sv.save(model_of(sv.VAE), path)
-    with pytest.raises(FileError, match="no checkpoint"):
+    with pytest.raises(FileError, match="not a checkpoint"):
         fitted(checkpoint=path, resume=True)
 
 
@@ -304,7 +304,7 @@ def test_a_disk_that_fails_at_any_moment_is_told_and_the_one_before_can_be_read(
         fitted(checkpoint=path, every=1, keep=3)
     except FileError as error:
         assert "No space left" in str(error) and "run.npz" in str(error)
-        assert ("go on from the last checkpoint by resume=True" in str(error)) == path.exists()
+        assert ("continue from the last checkpoint by resume=True" in str(error)) == path.exists()
     else:
         assert name == "link"  # where a file can have no second name, it is copied
     monkeypatch.undo()
@@ -339,7 +339,7 @@ def test_when_training_diverges_the_checkpoint_is_from_before(tmp_path):
         return sv.Trainer(model_of(sv.VAE), optimizer=DivergingSGD(0.1, at=8, bearable=0.01), batch_size=8)
 
     first = trainer()
-    with pytest.raises(DivergedError, match="go on from it with resume=True and retries=5") as error:
+    with pytest.raises(DivergedError, match="continue from it with resume=True and retries=5") as error:
         first.fit(ROWS, 4, checkpoint=path)
     assert error.value.step == 8
     assert first.optimizer.t == 7 and np.isfinite(first.model.theta).all()
@@ -368,7 +368,7 @@ def test_a_history_of_other_numbers_than_floats_is_refused(tmp_path, name):
     path = tmp_path / "run.npz"
     fitted(checkpoint=path, every=1, killed=9, keep=1)
     with open_archive(path) as kept:
-        header, arrays = kept.header, {of: kept.read(of) for of in kept.described}
+        header, arrays = kept.header, {of: kept.read(of) for of in kept.headers}
     with path.open("w+b") as file:
         write_archive(file, header, {**arrays, name: arrays[name].astype(complex)})
     with pytest.raises(FileError, match="complex128"):

@@ -37,7 +37,7 @@ def test_a_beta_of_50_collapses_and_is_told_of_once_where_fit_was_called():
 
 def test_a_gaussian_as_wide_as_the_data_collapses_and_is_told_to_be_narrower():
     (warning,), _ = caught(45, likelihood="gaussian")
-    assert "Try a sigma below 1 or likelihood='gaussian_learned', a beta below 1, a KL warm-up" in str(warning.message)
+    assert "Try a sigma below 1 or likelihood='gaussian_learned', a beta below 1, kl_weight=KLWarmUp" in str(warning.message)
     assert caught(45, likelihood="gaussian", sigma=0.2)[0] == []
 
 

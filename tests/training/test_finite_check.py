@@ -53,7 +53,7 @@ class Looking(FiniteCheck):
         self.on_fit_begin(self.at)
         self.on_epoch_begin(self.at)
 
-    def _go_back(self, state, validation=False):
+    def _roll_back(self, state, validation=False):
         self.seen += 1
         return RESTART_EPOCH
 
@@ -163,13 +163,13 @@ def test_sums_that_overflow_are_no_finding(dtype):
     most[1, 2] = nan
     assert not all_finite(most) and not all_finite(np.ones(2), most)
     found = find_nonfinite(most)
-    assert (found.numbers, found.place) == (1, (1, 2)) and np.isnan(found.value)
+    assert (found.nonfinite, found.position) == (1, (1, 2)) and np.isnan(found.value)
 
 
 def test_what_cancels_is_seen_and_what_is_missing_is_passed_over():
     x = np.array([[1.0, inf, -inf], [nan, 2.0, 3.0]])
-    assert find_nonfinite(x)[:2] == (3, (0, 1)) and find_nonfinite(x, nan=True)[:2] == (2, (0, 1))
-    assert find_nonfinite(x[1:], nan=True) is None and not all_finite(x[:1])
+    assert find_nonfinite(x)[:2] == (3, (0, 1)) and find_nonfinite(x, nan_allowed=True)[:2] == (2, (0, 1))
+    assert find_nonfinite(x[1:], nan_allowed=True) is None and not all_finite(x[:1])
     assert largest(x) == 3.0 and largest() == 0.0 and largest(np.array([nan])) == 0.0
     assert find_nonfinite(np.empty((3, 0))) is None and find_nonfinite(np.array(inf)) == (1, (), inf)
     assert to_numpy(x) is x
@@ -200,7 +200,7 @@ def test_it_goes_back_to_where_the_epoch_began_and_on_with_half_the_rate():
     trainer, told = trained(at=8, bearable=0.3)
     assert len(told) == trainer.history.lr_halvings == 1
     assert "in step 8, epoch 2" in told[0]
-    assert "Went back to epoch 2, after update 5, with a learning rate of 0.5 times" in told[0]
+    assert "Restarted epoch 2 after update 5 with the learning rate multiplied by 0.5" in told[0]
     plain = trainer_of(falling(0.5, 0.25, 0.25))
     plain.fit(ROWS, 3)
     assert np.array_equal(trainer.model.theta, plain.model.theta)
@@ -222,7 +222,7 @@ def test_when_that_does_not_help_it_goes_back_one_epoch_more(bearable, back_to, 
     trainer, told = trained(at=12, bearable=bearable)
     assert len(told) == trainer.history.lr_halvings == len(back_to)
     for epoch, line in zip(back_to, told, strict=True):
-        assert f"Went back to epoch {epoch}, after update {5 * (epoch - 1)}" in line
+        assert f"Restarted epoch {epoch} after update {5 * (epoch - 1)}" in line
     plain = trainer_of(falling(*rates))
     plain.fit(ROWS, 3)
     assert np.array_equal(trainer.model.theta, plain.model.theta)
@@ -231,7 +231,7 @@ def test_when_that_does_not_help_it_goes_back_one_epoch_more(bearable, back_to, 
 
 def test_in_the_first_epoch_it_goes_back_to_the_beginning_each_time():
     trainer, told = trained(at=3, bearable=0.1)
-    assert all("Went back to epoch 1, after update 0" in line for line in told) and len(told) == 3
+    assert all("Restarted epoch 1 after update 0" in line for line in told) and len(told) == 3
     plain = trainer_of(SGD(0.5**4))
     plain.fit(ROWS, 3)
     assert np.array_equal(trainer.model.theta, plain.model.theta)
@@ -275,7 +275,7 @@ def test_a_validation_loss_that_is_not_finite_is_found_and_gone_back_from():
     with pytest.warns(DivergenceWarning) as warned, pytest.raises(DivergedError, match="likelihood") as raised:
         trainer.fit(ROWS, 3, validation=far, retries=2)
     assert (raised.value.step, raised.value.epoch, trainer.history.lr_halvings) == (None, 1, 2)
-    assert len(warned) == 2 and all("Went back to epoch 1, after update 0" in str(each.message) for each in warned)
+    assert len(warned) == 2 and all("Restarted epoch 1 after update 0" in str(each.message) for each in warned)
     assert (trainer.optimizer.t, trainer.history.epochs, trainer.history.stopped) == (0, [], "diverged")
 
 

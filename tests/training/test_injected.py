@@ -67,7 +67,7 @@ def test_a_number_that_an_update_spoils_is_found_in_that_update(kind, backend, v
         shape = model.params[name].shape
         assert (error.tensor, error.finding.kind, error.step) == (name, "update", at)
         assert error.epoch == (at - 1) // 5 + 1
-        assert error.finding.place == tuple(size - 1 for size in shape) and error.finding.bad == 1
+        assert error.finding.position == tuple(size - 1 for size in shape) and error.finding.nonfinite == 1
         assert trainer.optimizer.t == at - 1
 
 
@@ -83,7 +83,7 @@ def test_what_is_written_once_from_outside_is_named_before_it_spreads(kind, back
         at = 3 + number
         _, _, error = train(kind, deed, at, once=True, backend=backend)
         assert (error.tensor, error.finding.kind, error.step) == (name, "weights", at + 1)
-        assert error.finding.bad == 1 and "other tensors" not in str(error)
+        assert error.finding.nonfinite == 1 and "other tensors" not in str(error)
 
 
 @pytest.mark.parametrize(("kind", "backend"), covering(KINDS))
@@ -97,11 +97,11 @@ def test_a_number_of_the_data_is_found_in_the_step_that_meets_it_by_row_and_colu
         _, _, error = train(kind, deed, 1, backend=backend)
         found = error.finding
         assert (error.tensor, error.layer, found.kind) == ("x", "batch", "data")
-        assert (found.row, found.place[1]) == (row, column)
+        assert (found.row, found.position[1]) == (row, column)
         assert f"row {row} of the data" in str(error)
         place = int(np.flatnonzero(order == row)[0])
         if place >= BATCH:  # else its batch had passed already, and it comes again in the second epoch
-            assert (error.step, error.epoch, found.place[0]) == (place // BATCH + 1, 1, place % BATCH)
+            assert (error.step, error.epoch, found.position[0]) == (place // BATCH + 1, 1, place % BATCH)
         else:
             assert error.epoch == 2
 

@@ -51,7 +51,7 @@ def test_a_share_that_makes_no_sense_is_refused():
     for share in (0, 1, 1.5, -0.1, "a tenth"):
         with pytest.raises(ConfigError, match="labelled_share"):
             batches_of(labels, 2, share)
-    with pytest.raises(ConfigError, match="3 of 4 rows have a label, which is more; leave it out"):
+    with pytest.raises(ConfigError, match="3 of 4 rows have a label; leave it out"):
         batches_of(labels, 2, 0.5)
 
 

@@ -1,4 +1,4 @@
-"""What hangs on the training loop: see `scratchvae.training.Callback`."""
+"""The callbacks of this package. For custom callbacks, see `scratchvae.training.Callback`."""
 
 from scratchvae.training.callbacks.checkpoint import Checkpoint
 from scratchvae.training.callbacks.collapse_warning import CollapseDetector

@@ -1,6 +1,6 @@
-"""Training in files: all that it depends on, so that it can be resumed and give the same bits.
+"""Checkpoints: files with the complete state of training, from which it can be resumed with the same bits.
 
-The format stands in `scratchvae.io`; the model in a checkpoint can be had by `scratchvae.load`.
+`scratchvae.io` describes the format. `scratchvae.load` reads the model in a checkpoint.
 """
 
 from __future__ import annotations
@@ -24,45 +24,46 @@ from scratchvae.io.model_file import arrays_of, header_of
 from scratchvae.training.callback import Callback
 from scratchvae.training.history import Epoch
 from scratchvae.training.state import Record, Snapshot, TrainingState, is_array
-from scratchvae.validation import check_bool, check_int, check_path, short_repr
+from scratchvae.validation import check_bool, check_int, check_path, short_repr, shorten
 
-OVER = ("finished", "early")
+COMPLETED = ("finished", "early")
 HISTORY = ("history/epochs", "history/kl")
-ARRAY = "array at"  # in place of an array, in the plain part of a callback's state
+ARRAY_KEY = "array at"  # {"array at": name} replaces an array in the JSON part of a callback's state
 
 
 class Checkpoint(Callback):
-    """Keeps all of a training in the file `path`, of which the last `keep` stay: path, then with .1, .2, … in the name.
+    """Writes the complete state of training to the file `path`, and keeps the last `keep` versions of it.
 
-    path       ends in .npz
-    every      updates from one to the next; None for one at the end of each epoch; there is one at the begin and at the
-               end, too
-    keep       how many stay
-    resume     go on from the file, if it is there: training that was ended anyhow and is resumed gives the same bits,
-               on NumPy, as training that was not
+    path       a file name that ends in .npz; older versions have .1, .2, … before the suffix
+    every      number of updates between two checkpoints; None: one at the end of each epoch. One is also written when
+               training begins and when it ends
+    keep       number of versions
+    resume     continue from the file, if it exists. On NumPy, interrupted and resumed training gives the same bits as
+               uninterrupted training
 
-    It runs after all other callbacks. Where training diverges, the last checkpoint stays as it was. Raises ConfigError.
+    It is called after all other callbacks. If training diverges, the last checkpoint is not overwritten. Raises
+    ConfigError.
     """
 
     def __init__(
         self, path: str | PathLike[str], every: int | None = None, keep: int = 2, resume: bool = False
     ) -> None:
-        self.path = Path(check_path("checkpoint", path, "kept.npz"))
+        self.path = Path(check_path("checkpoint", path, "checkpoint.npz"))
         try:
-            named = self.path.suffix == ".npz" and not self.path.is_dir()
-        except OSError as error:  # a name that no file can have
-            raise FileError(f"cannot write {self.path}: {error.strerror}; choose another place") from None
-        if not named:
-            raise ConfigError(f"checkpoint={short_repr(path)}: expected the name of a file that ends in .npz")
+            valid = self.path.suffix == ".npz" and not self.path.is_dir()
+        except OSError as error:  # an invalid file name
+            raise FileError(f"cannot write {shorten(self.path)}: {error.strerror}; choose another path") from None
+        if not valid:
+            raise ConfigError(f"checkpoint={short_repr(path)}: expected a file name that ends in .npz")
         self.every = None if every is None else check_int("every", every)
         self.keep = check_int("keep", keep)
         self.resume = check_bool("resume", resume)
 
     def on_fit_begin(self, state: TrainingState) -> None:
-        """Take the path, so that no other process trains into it, and find what to go on from.
+        """Lock the path against other processes, and read the checkpoint to resume from.
 
-        Raises ConfigError where there is an unfinished training that is not to be gone on with, or one that trained in
-        another way; FileError where there are checkpoints and none can be read.
+        Raises ConfigError if the file is a checkpoint of unfinished training and `resume` is False, or if the settings
+        differ; FileError if no existing checkpoint can be read.
         """
         self._written = False
         self._stack = ExitStack()
@@ -78,12 +79,12 @@ class Checkpoint(Callback):
                 state.resume_at, state.resume_from = found.updates, partial(found.restore_into, state)
 
     def on_epoch_begin(self, state: TrainingState) -> None:
-        """Write before the first step, so that what cannot be written is told before hours of training."""
+        """Write before the first step, so that a file that cannot be written is reported before training."""
         if not self._written:
             self.write(state)
 
     def on_step_end(self, state: TrainingState) -> None:
-        """Write within an epoch, if it is time."""
+        """Write within an epoch, after each `every` updates."""
         if (
             self.every is not None
             and not state.last_batch
@@ -93,211 +94,218 @@ class Checkpoint(Callback):
             self.write(state)
 
     def on_epoch_end(self, state: TrainingState) -> None:
-        """Write between two epochs, unless `every` says when."""
+        """Write between two epochs, if `every` is None."""
         if self.every is None and not state.finished and not state.stop_reason:
             self.write(state)
 
     def on_fit_end(self, state: TrainingState) -> None:
-        """Write how training ended, unless an error ended it; give the path free."""
+        """Write the final state, unless an exception ended training; release the lock."""
         try:
             if state.error is None:
                 self.write(state, state.stop_reason)
             elif isinstance(state.error, DivergedError):
                 state.error.args = (
-                    f"{state.error}; the last checkpoint, {self.path}, is from before: go on from it with resume=True "
-                    "and retries=5 (on the command line --resume --retries 5)",
+                    f"{state.error}; the last checkpoint, {self.path}, is not affected: continue from it with "
+                    "resume=True and retries=5 (on the command line --resume --retries 5)",
                 )
         finally:
             self._stack.close()
 
     def write(self, state: TrainingState, stopped: str = "") -> None:
-        """Write where the training is. The file before is replaced once this one was read again. Raises FileError."""
-        plain, arrays = _callbacks_of(state)
+        """Write the state of training. The old file is replaced after the new one was verified. Raises FileError."""
+        plain, arrays = _callback_states(state)
         header = {
             "content": "checkpoint",
             **header_of(state.model),
             "settings": state.settings,
             "run": state.state_dict(),
             "callbacks": plain,
-            "stopped": stopped if stopped in OVER else "",
+            "stopped": stopped if stopped in COMPLETED else "",
         }
-        on_host = {name: to_numpy(array) for name, array in {**_places(state), **arrays}.items()}
+        on_host = {name: to_numpy(array) for name, array in {**_state_arrays(state), **arrays}.items()}
         try:
             with atomic_write(self.path, partial(rotate, self.path, self.keep)) as file:
-                write_archive(file, header, {**on_host, **_table(state.history.epochs)})
+                write_archive(file, header, {**on_host, **_history_arrays(state.history.epochs)})
         except FileError as error:
             if not versions(self.path):
                 raise
-            go_on = "then go on from the last checkpoint by resume=True (on the command line --resume)"
-            raise FileError(f"{error}; {go_on}") from None
+            resume_hint = "then continue from the last checkpoint by resume=True (on the command line --resume)"
+            raise FileError(f"{error}; {resume_hint}") from None
         self._written = True
 
 
 def latest_checkpoint(path: Path, resume: bool, settings: Record) -> LoadedCheckpoint | None:
-    """What to go on from, if that is asked for and there is something. Raises as `Checkpoint.on_fit_begin`."""
-    unread: list[str] = []
-    for at in versions(path):
+    """The latest readable checkpoint if `resume`, else None. Raises as `Checkpoint.on_fit_begin`."""
+    unreadable: list[str] = []
+    for version in versions(path):
         try:
-            found = LoadedCheckpoint(at)
+            checkpoint = LoadedCheckpoint(version)
         except FileError as error:
-            unread.append(str(error))
+            unreadable.append(str(error))
             continue
-        for reason in unread:
-            warn(f"{reason}; the one before it, {at}, was taken", CheckpointWarning)
+        for reason in unreadable:
+            warn(f"{reason}; the previous checkpoint, {version}, is used instead", CheckpointWarning)
         if resume:
-            found.require(settings)
-            return found
-        if not found.header.get("stopped"):
-            require_resumable(at, found.format)
+            checkpoint.require(settings)
+            return checkpoint
+        if not checkpoint.header.get("stopped"):
+            require_resumable(version, checkpoint.format)
             raise ConfigError(
-                f"checkpoint={str(path)!r} is of a run that has not ended: go on with it by resume=True (on "
-                "the command line --resume), take another name, or remove the file to begin anew"
+                f"checkpoint={short_repr(str(path))} is of a run that has not ended: continue it by resume=True (on "
+                "the command line --resume), choose another name, or remove the file to start again"
             )
         return None
-    if unread:
-        raise FileError(f"{'; '.join(unread)}; take copies of them, or begin anew with another checkpoint")
+    if unreadable:
+        raise FileError(f"{'; '.join(unreadable)}; restore them from a backup, or start again with another checkpoint")
     return None
 
 
 class LoadedCheckpoint:
-    """A checkpoint that was read, whole, and has not been put to use yet. Raises FileError."""
+    """The complete contents of a checkpoint file. Raises FileError."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         with open_archive(path) as archive:
             self.header = archive.header
             if self.header.get("content") != "checkpoint" or not isinstance(self.header.get("settings"), dict):
-                raise FileError("it is no checkpoint; expected what training with checkpoints wrote")
+                raise FileError("it is not a checkpoint; expected a file written by Checkpoint")
             self.format = archive.format
-            self.arrays = {name: archive.read(name) for name in archive.described}
+            self.arrays = {name: archive.read(name) for name in archive.headers}
 
     @property
     def updates(self) -> int:
-        """How many updates it has behind it; 0 where it does not say."""
+        """The number of updates at that time; 0 if unknown."""
         run = self.header.get("run")
         updates = run.get("updates") if isinstance(run, dict) else None
         return updates if isinstance(updates, int) else 0
 
     def require(self, settings: Record) -> None:
-        """Raises ConfigError unless the training was set up in the way that `settings` tell; FileError for 0.1.0."""
+        """Raises ConfigError if the checkpoint has other settings than `settings`; FileError for version 0.1.0."""
         require_resumable(self.path, self.format)
-        held, wanted = dict(_leaves(self.header["settings"])), dict(_leaves(settings))
-        odd = [name for name in {**wanted, **held} if held.get(name) != wanted.get(name)]  # in the order of settings
-        if odd:
-            differ = "; ".join(f"{name} was {held.get(name)!r} and is {wanted.get(name)!r}" for name in odd)
-            why = " (the number of epochs and of batches makes the length of a schedule)"
+        before, now = dict(_flatten(self.header["settings"])), dict(_flatten(settings))
+        changed = [name for name in {**now, **before} if before.get(name) != now.get(name)]  # in the order of settings
+        if changed:
+            changes = "; ".join(
+                f"{name} was {short_repr(before.get(name))} and is {short_repr(now.get(name))}" for name in changed
+            )
+            reason = " (the length of a schedule follows from the number of epochs and of batches)"
             raise ConfigError(
-                f"{self.path} cannot be resumed in another way than it was begun: {differ}"
-                f"{why if any(name.endswith('.steps') for name in odd) else ''}; set it as it was, or begin anew with "
-                "another checkpoint"
+                f"{self.path} cannot be resumed with other settings: {changes}"
+                f"{reason if any(name.endswith('.steps') for name in changed) else ''}; restore these settings, or "
+                "start again with another checkpoint"
             )
 
     def restore_into(self, state: TrainingState) -> None:
-        """Let the training be where the checkpoint was. Raises FileError, and then leaves it where it is."""
-        places = _places(state)
-        plain, expected = _callbacks_of(state)
-        held = {name: array for name, array in self.arrays.items() if name not in HISTORY}
+        """Restore the state of the checkpoint. Raises FileError, and then leaves `state` unchanged."""
+        targets = _state_arrays(state)
+        plain, callback_arrays = _callback_states(state)
+        arrays = {name: array for name, array in self.arrays.items() if name not in HISTORY}
         before = Snapshot(state)
         try:
-            there = {**_forms(held), **_names(self.header["callbacks"])}
-            if odd := diff_keys(there, {**_forms({**places, **expected}), **_names(plain)}):
-                raise FileError(f"it does not hold what this training keeps: see {join_names(odd)}")
-            epochs = _epochs(*(self.arrays[name] for name in HISTORY))
+            found = {**_shapes_and_dtypes(arrays), **_callback_keys(self.header["callbacks"])}
+            expected = {**_shapes_and_dtypes({**targets, **callback_arrays}), **_callback_keys(plain)}
+            if different := diff_keys(found, expected):
+                raise FileError(f"it does not match the state of this training: see {join_names(different)}")
+            epochs = _epochs_from(*(self.arrays[name] for name in HISTORY))
             state.load_state_dict(self.header["run"])
             backend = state.model.backend
-            for name, place in places.items():
-                backend.copy_from_host(place, held[name])
+            for name, target in targets.items():
+                backend.copy_from_host(target, arrays[name])
             for name, callback in state.named_callbacks().items():
-                kept = _joined(self.header["callbacks"].get(name, {}), {of: held[of] for of in expected})
-                if kept:
-                    callback.load_state_dict(_uploaded(kept, state))
-        except Exception as error:  # whatever a made-up header can bring about
+                tree = self.header["callbacks"].get(name, {})
+                callback_state = _insert_arrays(tree, {key: arrays[key] for key in callback_arrays})
+                if callback_state:
+                    callback.load_state_dict(_upload_arrays(callback_state, state))
+        except Exception as error:  # a forged header may cause any exception
             before.restore()
             raise FileError(f"{self.path} cannot be resumed: {error}") from None
         state.history.epochs[:] = epochs
 
 
-def _leaves(settings: Record, within: str = "") -> Iterator[tuple[str, Any]]:
+def _flatten(settings: Record, prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in settings.items():
         if isinstance(value, dict):
-            yield from _leaves(value, f"{within}{name}.")
+            yield from _flatten(value, f"{prefix}{name}.")
         else:
-            yield within + name, value
+            yield prefix + name, value
 
 
-def _places(state: TrainingState) -> dict[str, Array]:
-    """The arrays of model and optimizer, by the names that a checkpoint has for them; θ is cut into parameters."""
+def _state_arrays(state: TrainingState) -> dict[str, Array]:
+    """The parameters, and the arrays of the optimizer, by their names in a checkpoint."""
     return {**arrays_of(state.model), **{name: array for name, array in state.arrays().items() if name != "theta"}}
 
 
-def _callbacks_of(state: TrainingState) -> tuple[dict[str, Any], dict[str, Array]]:
-    """The states of the callbacks, plain, and the arrays in them by the names that a checkpoint has for them."""
+def _callback_states(state: TrainingState) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The JSON part of the callbacks' states, and the arrays in them by their names in a checkpoint."""
     arrays: dict[str, Array] = {}
     plain = {}
     for name, callback in state.named_callbacks().items():
-        kept = callback.state_dict()
-        if not isinstance(kept, dict):
-            raise ConfigError(f"{name}.state_dict returned {short_repr(kept)}; expected a dict")
-        if kept:
-            plain[name] = _split(kept, f"callbacks/{name}", arrays)
+        callback_state = callback.state_dict()
+        if not isinstance(callback_state, dict):
+            raise ConfigError(f"{name}.state_dict returned {short_repr(callback_state)}; expected a dict")
+        if callback_state:
+            plain[name] = _extract_arrays(callback_state, f"callbacks/{name}", arrays)
     return plain, arrays
 
 
-def _split(tree: Any, name: str, arrays: dict[str, Array]) -> Any:
+def _extract_arrays(tree: Any, name: str, arrays: dict[str, Array]) -> Any:
     if isinstance(tree, dict):
-        return {key: _split(value, f"{name}/{key}", arrays) for key, value in tree.items()}
+        return {key: _extract_arrays(value, f"{name}/{key}", arrays) for key, value in tree.items()}
     if isinstance(tree, list | tuple):
-        return [_split(value, f"{name}/{k}", arrays) for k, value in enumerate(tree)]
+        return [_extract_arrays(value, f"{name}/{k}", arrays) for k, value in enumerate(tree)]
     if is_array(tree):
         arrays[name] = tree
-        return {ARRAY: name}
+        return {ARRAY_KEY: name}
     if isinstance(tree, np.generic):
         return tree.item()
     if tree is None or isinstance(tree, bool | int | float | str):
         return tree
     raise ConfigError(
-        f"{name.removeprefix('callbacks/')} of a callback's state is {short_repr(tree)}; keep numbers, strings, lists, "
-        "dicts and arrays"
+        f"{name.removeprefix('callbacks/')} in the state of a callback is {short_repr(tree)}; expected numbers, "
+        "strings, lists, dicts and arrays"
     )
 
 
-def _joined(tree: Any, arrays: dict[str, Array]) -> Any:
+def _insert_arrays(tree: Any, arrays: dict[str, Array]) -> Any:
     if isinstance(tree, dict):
-        return arrays[tree[ARRAY]] if ARRAY in tree else {key: _joined(value, arrays) for key, value in tree.items()}
-    return [_joined(value, arrays) for value in tree] if isinstance(tree, list) else tree
+        if ARRAY_KEY in tree:
+            return arrays[tree[ARRAY_KEY]]
+        return {key: _insert_arrays(value, arrays) for key, value in tree.items()}
+    return [_insert_arrays(value, arrays) for value in tree] if isinstance(tree, list) else tree
 
 
-def _uploaded(tree: Any, state: TrainingState) -> Any:
+def _upload_arrays(tree: Any, state: TrainingState) -> Any:
     if isinstance(tree, dict):
-        return {key: _uploaded(value, state) for key, value in tree.items()}
+        return {key: _upload_arrays(value, state) for key, value in tree.items()}
     if isinstance(tree, list):
-        return [_uploaded(value, state) for value in tree]
+        return [_upload_arrays(value, state) for value in tree]
     return state.model.backend.upload(tree) if is_array(tree) else tree
 
 
-def _names(callbacks: dict[str, Any]) -> dict[str, Any]:
+def _callback_keys(callbacks: dict[str, Any]) -> dict[str, Any]:
     return {f"callbacks/{name}": "a state" for name in callbacks}
 
 
-def _forms(arrays: dict[str, Array]) -> dict[str, Any]:
+def _shapes_and_dtypes(arrays: dict[str, Array]) -> dict[str, Any]:
     return {name: (array.shape, array.dtype) for name, array in arrays.items()}
 
 
-def _table(epochs: list[Epoch]) -> dict[str, Array]:
+def _history_arrays(epochs: list[Epoch]) -> dict[str, Array]:
     numbers = [[np.nan if number is None else number for number in epoch[:-1]] for epoch in epochs]
     kl = [epoch.kl_per_dimension for epoch in epochs]
-    wide = len(epochs), len(Epoch._fields) - 1
-    tables = np.array(numbers, np.float64).reshape(wide), np.array(kl, np.float64).reshape(len(epochs), -1 if kl else 0)
-    return dict(zip(HISTORY, tables, strict=True))
+    shape = len(epochs), len(Epoch._fields) - 1
+    numbers_array = np.array(numbers, np.float64).reshape(shape)
+    kl_array = np.array(kl, np.float64).reshape(len(epochs), -1 if kl else 0)
+    return dict(zip(HISTORY, (numbers_array, kl_array), strict=True))
 
 
-def _epochs(numbers: Array, kl: Array) -> list[Epoch]:
+def _epochs_from(numbers: Array, kl: Array) -> list[Epoch]:
     if numbers.dtype.kind != "f" or kl.dtype.kind != "f":
-        raise FileError(f"its history is of {numbers.dtype} and {kl.dtype}; expected floats")
+        raise FileError(f"its history has dtypes {numbers.dtype} and {kl.dtype}; expected floats")
     epochs = []
-    for (number, loss, reconstruction, mean, watched, seconds, weight), each in zip(
-        numbers.tolist(), kl.tolist(), strict=True
-    ):
-        validation = None if isnan(watched) else watched
-        epochs.append(Epoch(int(number), loss, reconstruction, mean, validation, seconds, weight, tuple(each)))
+    for row, kl_per_dimension in zip(numbers.tolist(), kl.tolist(), strict=True):
+        number, loss, reconstruction, mean_kl, validation, seconds, kl_weight = row
+        validation = None if isnan(validation) else validation
+        record = (int(number), loss, reconstruction, mean_kl, validation, seconds, kl_weight, tuple(kl_per_dimension))
+        epochs.append(Epoch(*record))
     return epochs

@@ -1,4 +1,4 @@
-"""A warning when a VAE has stopped using its latent space."""
+"""A warning of posterior collapse: the model no longer uses its latent space."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from scratchvae.training.history import UNUSED_BELOW, Epoch
 from scratchvae.training.state import TrainingState
 from scratchvae.validation import check_bool
 
-EPOCHS, UPDATES = 5, 300  # in a row, at full weight: a posterior may be close to the prior at first, and leave it later
+EPOCHS, UPDATES = 5, 300  # in a row at full weight: early in training, a posterior close to the prior is normal
 
 
 def collapsed(record: Epoch) -> bool:
-    """Whether, the KL at its full weight, at most one dimension in ten, and at most two in all, had a KL worth a name.
+    """True if the KL had its full weight, and at most one dimension in ten, and at most two in all, were active.
 
-    A latent space that is larger than what there is to tell leaves dimensions unused, which harms nothing.
+    Some unused dimensions are harmless: the latent space is larger than the data needs.
     """
     latent_dim = len(record.kl_per_dimension)
     return latent_dim > 0 and record.at_full_weight and record.active_units <= min(2, latent_dim // 10)
 
 
 class CollapseDetector(Callback):
-    """Issues a CollapseWarning, once in a training, if `collapsed` holds for each of its last epochs."""
+    """Issues a CollapseWarning, once per training, if `collapsed` is true for at least 5 epochs and 300 updates."""
 
     _warned = False
 
     def on_fit_begin(self, state: TrainingState) -> None:
-        """Nothing was said yet."""
+        """Reset the flag."""
         self._warned = False
 
     def on_epoch_end(self, state: TrainingState) -> None:
-        """Warn, if `collapsed` held for enough epochs and updates."""
+        """Warn if `collapsed` was true for enough epochs and updates in a row."""
         epochs = state.history.epochs
         count = sum(1 for _ in takewhile(collapsed, reversed(epochs)))
         if not self._warned and count >= EPOCHS and count * len(state.batches) >= UPDATES:
@@ -43,22 +43,20 @@ class CollapseDetector(Callback):
             warn(describe(epochs[-1], state.model.objective.beta, sigma), CollapseWarning)
 
     def state_dict(self) -> dict[str, Any]:
-        """Whether it has warned."""
+        """The flag, in a dict."""
         return {"warned": self._warned}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Restore the flag."""
         self._warned = check_bool("warned", state["warned"])
 
 
 def describe(record: Epoch, beta: float, sigma: float | None) -> str:
-    """What was seen, and what to try; `sigma` is a Gaussian's that keeps it: smaller errors are worth no KL."""
+    """The warning: observations and remedies. `sigma` is that of a Gaussian likelihood with fixed σ, else None."""
     kl = record.kl_per_dimension
-    width = "" if sigma is None else f"a sigma below {sigma:g} or likelihood='gaussian_learned', "
+    smaller_sigma = "" if sigma is None else f"a sigma below {sigma:g} or likelihood='gaussian_learned', "
     return (
-        f"the posterior has collapsed: in epoch {record.epoch}, as in those before, {record.active_units} of "
-        f"{len(kl)} latent dimensions had a mean KL above {UNUSED_BELOW:g} nats (the largest {max(kl):.2g}, all "
-        f"together {sum(kl):.2g}), so that z says next to nothing about x. Try {width}a beta below "
-        f"{beta:g}, a KL warm-up (kl_weight=KLWarmUp(steps) of the Trainer, --kl-warmup EPOCHS), free bits "
-        "(free_bits=0.1 of the VAE, --free-bits 0.1), or a smaller decoder"
+        f"posterior collapse: {record.active_units} of {len(kl)} latent dimensions have a KL above {UNUSED_BELOW:g} "
+        f"nats in epoch {record.epoch} (largest {max(kl):.2g}, sum {sum(kl):.2g}). Try {smaller_sigma}a beta below "
+        f"{beta:g}, kl_weight=KLWarmUp(steps) (--kl-warmup), free_bits=0.1 (--free-bits) or a smaller decoder"
     )

@@ -1,4 +1,4 @@
-"""An end after so much time."""
+"""A time limit for training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scratchvae.validation import check_positive
 
 
 class MaxTime(Callback):
-    """Ends training after the step at which `seconds` have passed since it began; a resumed training has them anew."""
+    """Ends training after the first step that ends `seconds` or more after the begin; resuming restarts the clock."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = check_positive("seconds", seconds)
@@ -20,6 +20,6 @@ class MaxTime(Callback):
         self._end = time.monotonic() + self.seconds
 
     def on_step_end(self, state: TrainingState) -> None:
-        """Stop, if it is time."""
+        """Stop if the time limit is reached."""
         if time.monotonic() >= self._end:
             state.stop("max_time")

@@ -1,4 +1,4 @@
-"""The history: what is added up over an epoch, and the validation at its end."""
+"""The recorder of the history: sums over an epoch, and the validation at its end."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from scratchvae.validation import check_float, check_int
 
 
 class HistoryRecorder(Callback):
-    """Adds up the terms of each step, and appends an `Epoch` to the history at the end of each epoch."""
+    """Sums the terms of the steps, and appends an `Epoch` to the history at the end of each epoch."""
 
     def on_fit_begin(self, state: TrainingState) -> None:
-        """Remember where the sums are."""
-        self._training = state
+        """Store a reference to the state, which has the sums."""
+        self._state = state
 
     def on_before_update(self, state: TrainingState) -> str | None:
         """Add the terms of the step."""
@@ -31,7 +31,7 @@ class HistoryRecorder(Callback):
         state.reset_epoch()
 
     def summarize(self, state: TrainingState) -> Epoch:
-        """The figures of an epoch that has ended."""
+        """The record of the epoch that has ended."""
         rows, number, totals = state.batches.rows, state.epoch, state.totals
         value, reconstruction, kl = (total / rows for total in totals.sums())
         validation = None if state.validate is None else state.validate()
@@ -41,12 +41,12 @@ class HistoryRecorder(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """The sums so far."""
-        totals = self._training.totals
+        totals = self._state.totals
         return {"steps": totals.steps, "weights": totals.weights, **totals.arrays}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
-        totals = self._training.totals
+        """Restore the sums."""
+        totals = self._state.totals
         totals.steps, totals.weights = check_int("steps", state["steps"], 0), check_float("weights", state["weights"])
         for name, sums in totals.arrays.items():
             sums[...] = state[name]

@@ -1,4 +1,4 @@
-"""A smaller learning rate when validation makes no progress."""
+"""A smaller learning rate when the loss stops decreasing."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from scratchvae.validation import check_float, check_int, check_positive, short_
 
 
 class ReduceLROnPlateau(Callback):
-    """Multiplies the learning rate by `factor` each time that `patience` epochs in a row brought no progress.
+    """Multiplies the learning rate by `factor` after each `patience` epochs in a row without progress.
 
     factor      more than 0 and less than 1
-    patience    epochs
-    min_delta   nats by which a loss has to be lower than the lowest so far, to count as progress
-    min_lr      the rate that was asked for is multiplied no further once it would fall below this
+    patience    number of epochs
+    min_delta   nats by which a loss must be lower than the lowest so far to count as progress
+    min_lr      the learning rate is not reduced below this
 
-    What is watched is the validation loss, or the loss where there are no validation rows. Raises ConfigError.
+    Progress is measured by the validation loss or, without validation rows, by the training loss. Raises ConfigError.
     """
 
     def __init__(self, factor: float = 0.5, patience: int = 5, min_delta: float = 0.0, min_lr: float = 0.0) -> None:
@@ -31,11 +31,11 @@ class ReduceLROnPlateau(Callback):
         self.min_lr = check_float("min_lr", min_lr)
 
     def on_fit_begin(self, state: TrainingState) -> None:
-        """No epoch was seen yet."""
+        """Reset the counters."""
         self._lowest, self._waited, self._scale = inf, 0, 1.0
 
     def on_epoch_end(self, state: TrainingState) -> None:
-        """Count the epochs without progress, and reduce the rate."""
+        """Count the epochs without progress, and reduce the learning rate."""
         record = state.record
         assert record is not None
         loss = record.loss if record.validation is None else record.validation
@@ -51,10 +51,10 @@ class ReduceLROnPlateau(Callback):
                 state.scale_lr("plateau", self._scale)
 
     def state_dict(self) -> dict[str, Any]:
-        """The lowest loss, how long ago it was, and the factor so far."""
+        """The lowest loss, the number of epochs since, and the factor so far."""
         return {"lowest": self._lowest, "waited": self._waited, "scale": self._scale}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Restore the counters and the factor."""
         self._lowest, self._waited = float(state["lowest"]), check_int("waited", state["waited"], 0)
         self._scale = check_positive("scale", state["scale"])
