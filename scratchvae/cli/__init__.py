@@ -12,9 +12,11 @@ import io
 import sys
 from collections.abc import Sequence
 
-from scratchvae.cli.messages import shorten, split_clauses
+from scratchvae.cli.messages import in_option_names, shorten, split_clauses
+from scratchvae.cli.options import option_names
 from scratchvae.cli.outputs import discard_stdout, is_broken_pipe
 from scratchvae.cli.parser import make_parser
+from scratchvae.cli.train_options import OPTIONS
 from scratchvae.errors import DivergedError, ScratchVAEError
 
 BUG, DIVERGED, INTERRUPTED = 70, 3, 130  # the first is EX_SOFTWARE of sysexits.h
@@ -39,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             print(format_traceback(error), end="", file=sys.stderr)
         code, message = code_and_message(error)
-        line = f"scratchvae {args.command}: {parser.commands[args.command].with_option_names(message)}"
+        options = (*OPTIONS, *parser.commands[args.command].options.values())  # of the training, and of the command
+        line = f"scratchvae {args.command}: {in_option_names(message, option_names(options))}"
         typed = sys.argv[1:] if argv is None else argv
         print(split_clauses(line) if code == DIVERGED else shorten(line, typed), file=sys.stderr)
         return code

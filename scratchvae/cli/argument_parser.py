@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from scratchvae.cli.config_file import CONFIG_OPTION, OPTION_TYPES, read_settings
-from scratchvae.cli.messages import LONGEST_MESSAGE, as_typed, in_option_names, nearest, shorten, suggestion
-from scratchvae.cli.options import Option, add_options, help_text, option_names
+from scratchvae.cli.messages import LONGEST_MESSAGE, as_typed, nearest, shorten
+from scratchvae.cli.options import Option, add_options, help_text
 from scratchvae.errors import ConfigError
 
 LISTED = 110  # characters of a list of choices in a message
@@ -74,10 +74,6 @@ class Parser(argparse.ArgumentParser):
         options = tuple(options)
         self.options |= {option.dest: option for option in options}
         add_options(self if title is None else self.add_argument_group(title), options)
-
-    def with_option_names(self, message: str) -> str:
-        """A message of the package, with the options of this command in place of Python arguments."""
-        return in_option_names(message, option_names(self.options.values()))
 
     def format_usage(self) -> str:
         """One line: the positional arguments and the required options."""
@@ -160,8 +156,10 @@ class Parser(argparse.ArgumentParser):
     def _refuse_unknown(self, word: str) -> NoReturn:
         name = word.partition("=")[0]
         if word.startswith("-"):
-            known = [flag for flag in self._option_string_actions if flag.startswith("--")]
-            self.error(f"unknown option {as_typed(name)}{suggestion(name, known)}")
+            near = nearest(
+                name.lstrip("-"), [flag[2:] for flag in self._option_string_actions if flag.startswith("--")]
+            )
+            self.error(f"unknown option {as_typed(name)}{f'; did you mean --{near}?' if near else ''}")
         self.error(f"unexpected argument {as_typed(word)}")
 
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:

@@ -101,7 +101,7 @@ def read_data(args: argparse.Namespace) -> Dataset:
 def load_data(data: str, folder: str | None = None, key: str | None = None) -> Dataset:
     """`scratchvae.datasets.load`, which for an unknown name suggests one. Raises DataError."""
     if data not in NAMES and not exists(data):
-        near = nearest(data, NAMES) or nearest_path(data)
+        near = nearest(data, NAMES) or nearest_path(data, (".npy", ".npz", ".csv", ".tsv", ""))
         expected = (
             ": expected a data set such as digits or mnist (see scratchvae train --help-all), a .npy, .npz, .csv or "
             ".tsv file, or a folder of images"
@@ -112,8 +112,12 @@ def load_data(data: str, folder: str | None = None, key: str | None = None) -> D
 
 def read_model(args: argparse.Namespace) -> Any:
     """The model that the arguments name. Raises FileError."""
-    if not exists(args.model) and (near := nearest_path(args.model)):
-        raise FileError(f"there is no model {args.model}; did you mean {near}?")
+    if not exists(args.model):
+        near = nearest_path(args.model, (".npz", ""))
+        hint = (
+            f"; did you mean {near}?" if near else ": expected a model file, or the folder of a run of scratchvae train"
+        )
+        raise FileError(f"there is no model {as_typed(args.model)}{hint}")
     return load_model(args.model, args.backend)
 
 
@@ -125,11 +129,11 @@ def exists(path: str) -> bool:
         return False
 
 
-def nearest_path(path: str) -> str | None:
-    """The most similar file or folder beside `path`, which does not exist; None if none is similar."""
+def nearest_path(path: str, suffixes: tuple[str, ...]) -> str | None:
+    """The most similar file or folder beside `path` that has one of the suffixes; None if none is similar."""
     try:
         folder = Path(path).parent
-        names = [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]
+        names = [entry.name for entry in folder.iterdir() if entry.suffix in suffixes and entry.name[0] != "."]
     except (OSError, ValueError):
         return None
     near = nearest(Path(path).name, names)

@@ -39,8 +39,7 @@ def read_settings(path: str, options: Iterable[Option]) -> dict[str, Any]:
     for name, value in _read_object(path, known).items():
         dest = name.replace("-", "_")
         if dest not in known:
-            hint = suggestion(dest, known) or "; see scratchvae train --help-all"
-            raise ConfigError(f"{path} sets {_short(name)}, which is no option of train{hint}")
+            raise ConfigError(f"{path} sets {_short(name)}, which is no option of train{suggestion(dest, known)}")
         if dest in settings:
             raise ConfigError(f"{path} sets {_short(name)} twice")
         settings[dest] = _checked(f"{path} sets {name}", value, known[dest])
@@ -84,6 +83,8 @@ def _read_text(path: str) -> str:
         if len(content) > LARGEST:
             raise ConfigError(f"{path} is larger than {LARGEST} bytes: it is no file of settings")
         return content.decode("utf-8-sig")
+    except ConfigError:
+        raise
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is no text in UTF-8: {error.reason} at byte {error.start}") from None
     except (OSError, ValueError) as error:

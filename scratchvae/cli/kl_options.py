@@ -7,6 +7,7 @@ import argparse
 from scratchvae.cli.model_options import steps_per_epoch
 from scratchvae.cli.options import refuse, refuse_together
 from scratchvae.cli.train_options import CORRUPTION_LEVEL
+from scratchvae.errors import ConfigError
 from scratchvae.training import Corruption, KLCycles, KLWarmUp, KLWeight
 from scratchvae.training.corruption import corruption
 from scratchvae.validation import check_int
@@ -19,7 +20,10 @@ def make_kl_weight(args: argparse.Namespace, rows: int) -> KLWeight | None:
     if hasattr(args, "kl_warmup"):
         return KLWarmUp(check_int("kl_warmup", args.kl_warmup) * steps)
     if hasattr(args, "kl_cycles"):
-        return KLCycles(check_int("epochs", args.epochs) * steps, check_int("kl_cycles", args.kl_cycles))
+        total, cycles = check_int("epochs", args.epochs) * steps, check_int("kl_cycles", args.kl_cycles)
+        if cycles > total:
+            raise ConfigError(f"--kl-cycles {cycles}: expected at most {total}, the number of training steps")
+        return KLCycles(total, cycles)
     return None
 
 

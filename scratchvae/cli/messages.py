@@ -11,7 +11,7 @@ LONGEST_WORD = 40  # characters of a word in a message that would be longer
 COMPARED = 60  # characters of a word that is compared with known names
 VALUE = r"""'[^']*'|"[^"]*"|\([^)]*\)|[^\s:;,)]*"""
 ASSIGNMENT = re.compile(rf"(?<![\w.'-])(--[a-z][\w-]*|[a-z]\w*)(?:\[\d+\])?=({VALUE})", re.IGNORECASE)
-BOTH = re.compile(r"(?<![\w.'-])\w+=([^\s(]+(?:\([^)]*\))?) \((--[a-z][\w-]*)\)")
+BOTH = re.compile(r"(?<![\w.'-])\w+=([^\s(]*(?:\([^)]*\))?) \((--[a-z][\w-]*)\)")
 PATH = re.compile(r"(?<![\w.'-])(?:\w+\.)*([a-z]\w*)(?= was )")
 NAME = re.compile(r"(?<![\w.'=-])[a-z]+(?:_[a-z]+)+(?![\w.'=])")
 
@@ -44,7 +44,7 @@ def in_option_names(message: str, options: Mapping[str, str]) -> str:
             return option
         return f"without {option}" if value == "False" else f"{option} {value.strip(chr(39))}"
 
-    message = BOTH.sub(lambda match: f"{match[2]} {match[1]}" if match[1][0].isdigit() else match[2], message)
+    message = BOTH.sub(lambda match: f"{match[2]} {match[1]}" if match[1][:1].isdigit() else match[2], message)
     message = ASSIGNMENT.sub(as_typed, message)
     for pattern in (PATH, NAME):
         message = pattern.sub(lambda match: options.get(match[match.lastindex or 0], match[0]), message)

@@ -127,7 +127,7 @@ def test_each_retry_is_told_in_a_line(capsys):
         (("--checkpoint", "digits"), "DATA stands before --checkpoint"),
         (("--resume", "--batch-size", "7"), "--batch-size was 128 and is 7"),
         (("--resume", "--lr", "0.1"), "--lr was 0.001 and is 0.1"),
-        (("--resume", "--patience", "2"), "EarlyStopping"),
+        (("--resume", "--patience", "2"), "cannot be resumed with other settings"),
         (("--resume", "--seed", "1"), "--seed was 0 and is 1"),
         (("--checkpoint",), "--resume"),
         (("--retries", "-1"), "--retries -1: expected"),
