@@ -42,7 +42,7 @@ def in_option_names(message: str, options: Mapping[str, str]) -> str:
             return match[0]
         if value in ("True", ""):
             return option
-        return f"without {option}" if value == "False" else f"{option} {value.strip(chr(39))}"
+        return f"no {option}" if value == "False" else f"{option} {value.strip(chr(39))}"
 
     message = BOTH.sub(lambda match: f"{match[2]} {match[1]}" if match[1][:1].isdigit() else match[2], message)
     message = ASSIGNMENT.sub(as_typed, message)
@@ -75,7 +75,11 @@ def shorten(message: str, words: Iterable[str] = (), limit: int = LONGEST_MESSAG
 def split_clauses(message: str) -> str:
     """A long message with a line for each clause and sentence, each of at most 200 characters."""
     line = " ".join(message.split())
-    return line if len(line) <= LONGEST_MESSAGE else "\n  ".join(map(shorten, re.split("; |(?<=[.]) (?=[A-Z])", line)))
+    return (
+        line
+        if len(line) <= LONGEST_MESSAGE
+        else "\n  ".join(shorten(part, limit=LONGEST_MESSAGE - 2) for part in re.split("; |(?<=[.]) (?=[A-Z])", line))
+    )
 
 
 def shorten_word(word: str) -> str:

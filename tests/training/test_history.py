@@ -1,4 +1,5 @@
 import csv
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -104,6 +105,22 @@ def test_progress_shows_the_weight_of_the_kl_while_it_rises(capsys):
     sv.Trainer(sv.VAE(4, 2, (3,)), kl_weight=lambda t: t / 2).fit(images, 3, progress=True)
     first, second, third = capsys.readouterr().err.splitlines()
     assert "(weight 0.00)" in first and "(weight 0.50)" in second and "weight" not in third
+
+
+def test_without_tqdm_progress_is_lines_on_a_terminal_too(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    images = uniform(0, 20, 4).astype("float32")
+    sv.Trainer(sv.VAE(4, 2, (3,))).fit(images, 1, progress=True)
+    assert capsys.readouterr().err.startswith("epoch 1/1  ELBO -")
+
+
+def test_in_a_notebook_progress_is_a_bar(capsys, monkeypatch):
+    shell = SimpleNamespace(config={"IPKernelApp": {}})
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    images = uniform(0, 20, 4).astype("float32")
+    sv.Trainer(sv.VAE(4, 2, (3,))).fit(images, 2, progress=True)
+    assert "epoch 2/2 100%|" in capsys.readouterr().err
 
 
 def test_without_progress_nothing_is_printed(capsys):

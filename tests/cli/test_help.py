@@ -1,0 +1,92 @@
+"""The help of the command line: short, complete, and with an example that works."""
+
+import shlex
+
+import pytest
+
+import scratchvae
+from scratchvae.cli import main
+from scratchvae.cli.parser import make_parser
+
+COMMANDS = list(make_parser().commands)
+
+
+@pytest.fixture(autouse=True)
+def terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.fixture
+def output(capsys):
+    def run(line):
+        try:
+            code = main(line.split())
+        except SystemExit as leaving:
+            code = leaving.code
+        out, err = capsys.readouterr()
+        assert (code, err) == (0, "")
+        return out
+
+    return run
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_has_at_most_40_lines_of_80_columns(output, command):
+    lines = output(f"{command} --help").splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 80
+    assert "{" not in lines[0]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_all_help_has_every_option_with_its_choices_and_its_default(output, command):
+    text = output(f"{command} --help-all")
+    assert max(map(len, text.splitlines())) <= 80
+    flat = " ".join(text.split())
+    for option in make_parser().commands[command].options.values():
+        assert option.flag in flat
+        if option.choices:
+            assert ", ".join(option.choices) in flat
+        if isinstance(option.default, int | float) and not isinstance(option.default, bool):
+            assert f"(default: {option.default})" in flat
+
+
+def test_the_common_options_of_train_are_in_its_short_help_and_the_others_are_not(output):
+    text = output("train --help")
+    for flag in (
+        "--help-all",
+        "--out",
+        "--model",
+        "--latent",
+        "--epochs",
+        "--lr",
+        "--seed",
+        "--checkpoint",
+        "--resume",
+    ):
+        assert f"  {flag} " in text
+    for flag in ("--free-bits", "--corrupt-level", "--momentum", "--debug"):
+        assert flag not in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_example_stands_below_the_help_and_is_understood(output, command):
+    _, example = output(f"{command} --help").split("\nexample: scratchvae ")
+    assert make_parser().parse_args(shlex.split(example)).command == command
+
+
+def test_the_help_of_all_commands_has_a_line_for_each(output):
+    lines = output("--help").splitlines()
+    for command in COMMANDS:
+        (line,) = (line for line in lines if line.startswith(f"  {command} "))
+        assert len(line.split()) > 3
+
+
+def test_help_is_a_command_too(output):
+    assert output("help") == output("--help")
+    assert output("help train") == output("train --help")
+    assert output("help train --all") == output("train --help-all")
+
+
+def test_the_version_is_printed(output):
+    assert output("--version") == f"scratchvae {scratchvae.__version__}\n"

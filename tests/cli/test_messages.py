@@ -1,0 +1,62 @@
+"""The wording of error messages."""
+
+import pytest
+
+from scratchvae.cli.messages import in_option_names, nearest, shorten, split_clauses, suggestion
+
+OPTIONS = {"latent_dim": "--latent", "hidden": "--hidden", "likelihood": "--likelihood", "lr": "--lr", "seed": "--seed"}
+OPTIONS |= {"free_bits": "--free-bits", "missing": "--missing", "key": "--key", "batch_size": "--batch-size"}
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("latent_dim=0: expected more", "--latent 0: expected more"),
+        ("hidden[1]=-3: expected more", "--hidden -3: expected more"),
+        ("lr=-1e-30: expected", "--lr -1e-30: expected"),
+        (
+            "sigma has no effect for likelihood='bernoulli': leave",
+            "sigma has no effect for --likelihood bernoulli: leave",
+        ),
+        ("missing=True is for a VAE", "--missing is for a VAE"),
+        ("train with missing=False", "train with no --missing"),
+        ("pass key=, or nothing", "pass --key, or nothing"),
+        ("free_bits are for a VAE", "--free-bits are for a VAE"),
+        ("name one with key= (--key)", "name one with --key"),
+        (
+            "try free_bits=0.1 (--free-bits) or kl_weight=KLWarmUp(9) (--kl-warmup)",
+            "try --free-bits 0.1 or --kl-warmup",
+        ),
+        ("optimizer.schedule.lr was 1 and is 2; batch_size was 3", "--lr was 1 and is 2; --batch-size was 3"),
+        ("classes=3 of a seed", "classes=3 of a seed"),
+        ("--retries=-1: expected", "--retries -1: expected"),
+        ("x=seed.npy, my_lr=2, a.seed=3, 'latent_dim'", "x=seed.npy, my_lr=2, a.seed=3, 'latent_dim'"),
+    ],
+)
+def test_python_arguments_become_options(message, expected):
+    assert in_option_names(message, OPTIONS) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("trian", "train"), ("Adam", "adam"), ("gausian", "Gaussian"), ("xyzzy", None), ("", None)]
+)
+def test_a_similar_name_is_suggested_in_any_case(name, expected):
+    known = ["train", "adam", "adamw", "Gaussian"]
+    assert nearest(name, known) == expected
+    assert suggestion(name, known) == (f"; did you mean {expected}?" if expected else "")
+
+
+def test_a_short_message_stays_and_a_long_one_keeps_its_hint():
+    assert shorten("a b\n  c") == "a b c"
+    long = shorten(f"{'x' * 500}/name.npz cannot be read: {'very ' * 90}long; name another file")
+    assert len(long) == 200 and long.endswith("…; name another file") and long.startswith("xxx") and "name.npz" in long
+    assert len(shorten("word " * 900)) == 200
+    typed = "a b " * 900
+    assert shorten(f"{typed}: unknown; choose another", [typed]).endswith(": unknown; choose another")
+
+
+def test_a_report_in_several_clauses_has_a_line_for_each():
+    assert split_clauses("one; two") == "one; two"
+    lines = split_clauses(f"diverged in {'a' * 20}; {'b ' * 150}; try c. Restarted epoch 1").splitlines()
+    assert len(lines) == 4 and max(map(len, lines)) <= 200
+    assert lines[-2:] == ["  try c.", "  Restarted epoch 1"]
