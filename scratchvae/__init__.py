@@ -78,8 +78,11 @@ _PACKAGE_OF = {
     "score": "training",
     "to_numpy": "backend",
 }
-_INTERNAL = "arrays backend cli disk fused kernels memory models representation rng validation".split()
-_SUBPACKAGES = {*__all__, *_INTERNAL} - _PACKAGE_OF.keys()
+_INTERNAL = {
+    *("arrays", "backend", "cli", "disk", "fused", "kernels", "memory", "models", "representation", "rng"),
+    "validation",
+}
+_SUBPACKAGES = ({*__all__} | _INTERNAL) - _PACKAGE_OF.keys()
 
 if not TYPE_CHECKING:  # a type checker reports names that do not exist
 

@@ -47,12 +47,15 @@ FIXED = {*CHECKS, *PART_TYPES, "config", "parts", "classes", "alpha", "importanc
 UNWRITTEN = 2.0**100  # so large that adding an ordinary gradient does not change it, in float32 or float64
 
 # Names that the package and subclasses use; `dir(model)`, which completion at a prompt shows, leaves them out.
-INTERNAL = frozenset(
-    "allocate bind bound check_data check_gradients_written check_labels check_network check_noise chunk_rows chunks "
-    "compose connect custom_parts decoder_labels draw_codes draws encoder_labels ensure_capacity extra_config "
-    "for_imputation from_config initialize initialize_output_bias kl kl_per_row label_settings locks log_softmax "
-    "mark_gradients network one_hot part_names targets to_config validator was_corrupted weights_lock".split()
-)
+INTERNAL = {
+    *("allocate", "bind", "check_network", "compose", "connect", "ensure_capacity", "extra_config", "for_imputation"),
+    *("from_config", "initialize", "initialize_output_bias", "network", "to_config"),
+    *("bound", "custom_parts", "draws", "kl", "log_softmax", "validator", "was_corrupted"),
+    *("chunk_rows", "chunks", "draw_codes", "kl_per_row", "part_names"),
+    *("check_data", "check_gradients_written", "check_labels", "check_noise", "mark_gradients"),
+    *("decoder_labels", "encoder_labels", "label_settings", "one_hot", "targets"),
+    *("locks", "weights_lock"),
+}
 
 M = TypeVar("M", bound="Model")
 
@@ -363,7 +366,8 @@ class Model:
         return Summary(self)
 
     def __dir__(self) -> list[str]:
-        return sorted(name for name in super().__dir__() if name[:1] != "_" or name[:2] == "__" if name not in INTERNAL)
+        private = {name for name in super().__dir__() if name.startswith("_") and not name.startswith("__")}
+        return sorted({*super().__dir__()} - INTERNAL - private)
 
     # --- the computation
 

@@ -53,7 +53,8 @@ class Summary:
                 if isinstance(module, Sequential):
                     continue
                 shape = _output(module)
-                output: tuple[int | str, ...] = () if shape is None else ("B" if repeats == 1 else f"{repeats}·B", *shape)
+                rows = "B" if repeats == 1 else f"{repeats}·B"
+                output: tuple[int | str, ...] = () if shape is None else (rows, *shape)
                 numbers += 0 if shape is None else repeats * prod(shape)
                 self.rows.append(SummaryRow(path, _kind(module), output, _parameters(module)))
         self.activations = numbers * model.dtype.itemsize
