@@ -116,17 +116,19 @@ def fits(text):
 
 @pytest.mark.parametrize("call", objects())
 def test_a_simple_object_prints_as_the_call_that_makes_it(call):
-    made = objects()[call]
-    assert repr(made) == str(made) == call
+    instance = objects()[call]
+    assert repr(instance) == str(instance) == call
     names = {**vars(layers), **vars(probability), **vars(objectives), **vars(optim), **vars(training)}
     again = eval(call, names)
-    assert type(again) is type(made) and repr(again) == call
+    assert type(again) is type(instance) and repr(again) == call
 
 
-@pytest.mark.parametrize("room", [layers, probability, objectives, optim, training], ids=lambda room: room.__name__)
-def test_no_class_of_a_part_prints_as_an_address(room):
-    for name in room.__all__:
-        kind = getattr(room, name)
+@pytest.mark.parametrize(
+    "package", [layers, probability, objectives, optim, training], ids=lambda package: package.__name__
+)
+def test_no_class_of_a_part_prints_as_an_address(package):
+    for name in package.__all__:
+        kind = getattr(package, name)
         if inspect.isclass(kind) and issubclass(
             kind, Module | optim.Optimizer | training.Callback | training.Corruption
         ):
