@@ -13,24 +13,24 @@ STARTS = {".png": b"\x89PNG\r\n\x1a\n", ".pdf": b"%PDF-", ".svg": b"<?xml"}
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory):
+def examples(tmp_path_factory):
     """A table of 40 rows, and models: of digits, of the table, an autoencoder, one trained on binarised digits."""
-    shelf = tmp_path_factory.mktemp("shelf")
-    np.save(shelf / "table.npy", np.random.default_rng(0).random((40, 6), np.float32))
+    examples = tmp_path_factory.mktemp("examples")
+    np.save(examples / "table.npy", np.random.default_rng(0).random((40, 6), np.float32))
     for out, words in {
         "digits": [],
-        "table": [str(shelf / "table.npy")],
+        "table": [str(examples / "table.npy")],
         "plain": ["--model", "autoencoder"],
         "binary": ["--binarize", "dynamic"],
     }.items():
-        assert main(["train", *words, *QUICK, "--out", str(shelf / out)]) == 0
-    return shelf
+        assert main(["train", *words, *QUICK, "--out", str(examples / out)]) == 0
+    return examples
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch, shelf):
+def folder(tmp_path, monkeypatch, examples):
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(shelf, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(examples, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -47,8 +47,8 @@ def vae():
 def run(line):
     try:
         return main(line.split())
-    except SystemExit as leaving:
-        return leaving.code
+    except SystemExit as error:
+        return error.code
 
 
 def array_from(line):
@@ -56,10 +56,10 @@ def array_from(line):
     return np.load("got.npy")
 
 
-def test_sample_writes_what_the_model_decodes_from_that_seed(vae):
-    given = array_from("sample digits --count 5 --seed 3")
-    assert np.array_equal(given, vae.sample(5, seed=3))
-    assert not np.array_equal(given, array_from("sample digits --count 5 --seed 4"))
+def test_sample_writes_the_images_of_that_seed(vae):
+    images = array_from("sample digits --count 5 --seed 3")
+    assert np.array_equal(images, vae.sample(5, seed=3))
+    assert not np.array_equal(images, array_from("sample digits --count 5 --seed 4"))
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_sample_writes_what_the_model_decodes_from_that_seed(vae):
     ],
 )
 @pytest.mark.parametrize("suffix", STARTS)
-def test_pictures_are_written_in_the_format_that_the_name_says(folder, capsys, command, suffix):
+def test_the_suffix_is_the_format_of_a_picture(folder, capsys, command, suffix):
     assert run(f"{command} --out new/picture{suffix}") == 0
     assert (folder / f"new/picture{suffix}").read_bytes().startswith(STARTS[suffix])
     assert f"picture{suffix}" in capsys.readouterr().out
@@ -100,14 +100,14 @@ def test_reconstruct_takes_the_first_rows_of_the_test_part(vae, digits):
     assert len(array_from("reconstruct digits --count 999")) == 297
 
 
-def test_interpolate_walks_from_one_reconstruction_to_another(vae, digits):
+def test_interpolate_goes_from_one_reconstruction_to_another(vae, digits):
     frames = array_from("interpolate digits --from 3 --to 8 --steps 6")
     assert np.array_equal(frames, vae.interpolate(digits.test.images[3], digits.test.images[8], 6))
     ends = vae.reconstruct(digits.test.images[[3, 8]])
     np.testing.assert_allclose(frames[[0, -1]], ends, atol=1e-6)
 
 
-def test_interpolate_takes_the_arc_if_asked_to(vae, digits):
+def test_interpolate_takes_the_arc_with_kind_spherical(vae, digits):
     a, b = digits.test.images[[3, 8]]
     straight, arc = (
         array_from(f"interpolate digits --from 3 --to 8 --kind {kind}") for kind in ("linear", "spherical")
@@ -127,16 +127,16 @@ def test_analogy_answers_each_row_of_c_by_rows_or_by_all_rows_of_a_label(vae, di
     assert np.array_equal(train, vae.analogy(*(digits.train.images[[k]] for k in (3, 8, 1))))
 
 
-def test_walk_takes_the_dimensions_from_the_highest_kl_to_the_lowest(vae, digits, capsys):
+def test_traverse_takes_the_dimensions_from_the_highest_kl_to_the_lowest(vae, digits, capsys):
     order = np.argsort(-active_units(vae, digits.test.images).kl)
     frames = array_from("traverse digits --reach 2 --steps 5")
     expected = [vae.traverse(None, int(k), np.linspace(-2, 2, 5)) for k in order]
     assert np.array_equal(frames, np.concatenate(expected))
-    told = capsys.readouterr().out
-    assert [told.index(f"z{k} ") for k in order] == sorted(told.index(f"z{k} ") for k in order)
+    out = capsys.readouterr().out
+    assert [out.index(f"z{k} ") for k in order] == sorted(out.index(f"z{k} ") for k in order)
 
 
-def test_walk_stays_at_the_code_of_a_row_and_takes_the_dimensions_asked_for(vae, digits):
+def test_traverse_starts_from_the_code_of_a_row_and_takes_the_chosen_dimensions(vae, digits):
     frames = array_from("traverse digits --row 7 --dimensions 2 0")
     assert np.array_equal(frames, np.concatenate([vae.traverse(digits.test.images[7], k) for k in (2, 0)]))
 
@@ -156,7 +156,7 @@ def test_embed_keeps_the_order_of_the_rows_of_a_file():
 
 
 @pytest.mark.parametrize(("part", "count"), [("train", 1500), ("test", 297), ("all", 1797)])
-def test_embed_takes_the_part_asked_for(vae, digits, part, count):
+def test_embed_takes_the_chosen_part(vae, digits, part, count):
     codes = array_from(f"embed digits --part {part}")
     assert len(codes) == count and np.array_equal(codes, vae.embed(digits.part(part).images))
 
@@ -191,7 +191,7 @@ def write_idx(folder, count):
 
 
 @pytest.mark.parametrize("data", ["digits", "table.npy", "two.npz --key b", "sets/idx"])
-def test_a_model_finds_again_what_it_learnt_from(folder, data):
+def test_a_model_finds_its_training_data_again(folder, data):
     np.savez("two.npz", a=np.zeros((10, 3)), b=np.ones((10, 4)))
     write_idx(folder / "sets" / "idx", 12)
     assert main(["train", *data.split(), *QUICK, "--out", "run"]) == 0
@@ -203,7 +203,7 @@ def test_options_may_stand_before_between_and_after_model_and_data(line):
     assert run(line) == 0
 
 
-def test_evaluate_says_what_score_and_latent_use_say(capsys, vae, digits):
+def test_evaluate_prints_score_and_active_units(capsys, vae, digits):
     assert run("evaluate digits --json --seed 4") == 0
     result = json.loads(capsys.readouterr().out)
     use = active_units(vae, digits.test.images)
@@ -216,7 +216,7 @@ def test_evaluate_says_what_score_and_latent_use_say(capsys, vae, digits):
 
 
 @pytest.mark.parametrize(("option", "binarize"), [("", "dynamic"), (" --binarize none", None)])
-def test_evaluate_binarises_as_in_training_unless_told_otherwise(capsys, digits, option, binarize):
+def test_evaluate_binarises_as_in_training_by_default(capsys, digits, option, binarize):
     assert run(f"evaluate binary --json{option}") == 0
     result = json.loads(capsys.readouterr().out)
     expected = scratchvae.score(scratchvae.load("binary/model.npz"), digits.test.images, binarize=binarize)
@@ -231,17 +231,17 @@ def test_evaluate_agrees_with_what_training_reported(folder, capsys, model):
     assert reported.items() <= result.items()
 
 
-def test_evaluate_speaks_of_an_elbo_for_a_vae_only(capsys):
+def test_evaluate_prints_an_elbo_for_a_vae_only(capsys):
     assert run("evaluate digits") == 0
-    told = capsys.readouterr().out
-    assert "ELBO" in told and "297 rows" in told and "active units" in told
+    out = capsys.readouterr().out
+    assert "ELBO" in out and "297 rows" in out and "active units" in out
     assert run("evaluate plain") == 0
-    told = capsys.readouterr().out
-    assert "ELBO" not in told and "active units" not in told
+    out = capsys.readouterr().out
+    assert "ELBO" not in out and "active units" not in out
 
 
 @pytest.mark.parametrize("name", ["digits", "digits/model.npz"])
-def test_info_says_what_a_model_is_by_its_folder_or_its_file(capsys, vae, name):
+def test_info_describes_a_model_by_its_folder_or_its_file(capsys, vae, name):
     assert run(f"info {name} --json") == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["model"] == "VAE" and vae.to_config().items() <= facts.items()
@@ -249,18 +249,18 @@ def test_info_says_what_a_model_is_by_its_folder_or_its_file(capsys, vae, name):
     assert facts["parameters"]["encoder.0.W"] == [64, 16]
 
 
-def test_a_bound_of_several_draws_is_called_so_and_its_objective_is_told(capsys):
+def test_a_bound_of_several_draws_and_its_objective_have_their_names(capsys):
     vae = scratchvae.VAE(64, 3, (8,), objective=scratchvae.objectives.ImportanceWeighted(4))
     scratchvae.save(vae, "own.npz")
     assert run("evaluate own.npz digits") == 0
-    told = capsys.readouterr().out
-    assert "bound of 4 draws" in told and "ELBO" not in told and "one draw" not in told
+    out = capsys.readouterr().out
+    assert "bound of 4 draws" in out and "ELBO" not in out and "one draw" not in out
     assert run("info own.npz --json") == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["objective"] == {"class": "ImportanceWeighted", "config": {"draws": 4}}
 
 
-def test_info_says_what_is_installed(capsys):
+def test_info_describes_the_installation(capsys):
     assert run("info --json") == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["scratchvae"] == scratchvae.__version__ and facts["numpy"] == np.__version__
@@ -270,14 +270,14 @@ def test_info_says_what_is_installed(capsys):
 
 
 @pytest.mark.parametrize(
-    ("line", "says"),
+    ("line", "words"),
     [
         ("train --chekpoint", "scratchvae train: unknown option --chekpoint; did you mean --checkpoint?"),
         ("train digits --xyzzy=3", "scratchvae train: unknown option --xyzzy (see scratchvae train --help)"),
         ("embed run digits --outt x", "did you mean --out?"),
     ],
 )
-def test_an_option_that_is_none_is_told_by_its_command_with_what_was_meant(capsys, line, says):
+def test_an_unknown_option_is_refused_with_a_suggestion(capsys, line, words):
     with pytest.raises(SystemExit, match="2"):
         main(line.split())
-    assert says in capsys.readouterr().err
+    assert words in capsys.readouterr().err

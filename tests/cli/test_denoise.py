@@ -15,23 +15,23 @@ CLEAN = scratchvae.datasets.load("digits").test.images
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory):
-    """Models: one that learnt without noise, one to take Gaussian noise away, one on bits, and an autoencoder."""
-    shelf = tmp_path_factory.mktemp("shelf")
+def examples(tmp_path_factory):
+    """Models: one that trained without noise, one to remove Gaussian noise, one on bits, and an autoencoder."""
+    examples = tmp_path_factory.mktemp("examples")
     for out, words in {
         "plain": [],
         "gaussian": ["--corrupt", "gaussian", "--corrupt-level", "0.2"],
         "binary": ["--binarize", "dynamic", "--corrupt", "masking"],
         "auto": ["--model", "autoencoder", "--corrupt", "masking"],
     }.items():
-        assert main(["train", *words, *QUICK, "--out", str(shelf / out)]) == 0
-    return shelf
+        assert main(["train", *words, *QUICK, "--out", str(examples / out)]) == 0
+    return examples
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch, shelf):
+def folder(tmp_path, monkeypatch, examples):
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(shelf, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(examples, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -53,12 +53,12 @@ def denoised(line, capsys):
     ],
 )
 def test_noise_is_put_in_and_taken_away_and_both_are_measured(line, noise, capsys, folder):
-    got, told = denoised(f"{line} --seed 3", capsys)
+    got, out = denoised(f"{line} --seed 3", capsys)
     model, noisy = scratchvae.load(line.split()[0]), noise(CLEAN, seed=3)
     np.testing.assert_array_equal(got, model.denoise(noisy))
     before, after = psnr(noisy, CLEAN), psnr(got, CLEAN)
-    assert f"PSNR before {before:.2f} dB, after {after:.2f} dB: {after - before:+.2f} dB" in told
-    assert "297 rows" in told and f"level {noise.level:g}" in told
+    assert f"PSNR before {before:.2f} dB, after {after:.2f} dB: {after - before:+.2f} dB" in out
+    assert "297 rows" in out and f"level {noise.level:g}" in out
     assert (folder / "denoised.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -68,36 +68,36 @@ def test_draws_are_averaged(capsys):
     np.testing.assert_array_equal(got, vae.denoise(GaussianNoise(0.2)(CLEAN, seed=2), draws=4, seed=2))
 
 
-def test_rows_of_a_model_that_learnt_bits_are_binarised_first(capsys):
-    got, told = denoised("binary --seed 3", capsys)
+def test_rows_of_a_model_that_was_trained_on_bits_are_binarised_first(capsys):
+    got, out = denoised("binary --seed 3", capsys)
     bits = Binarizer(generator(3, "pixels"), np.dtype("float32"))(CLEAN)
     noisy = Masking(0.3)(bits, seed=3)
     np.testing.assert_array_equal(got, scratchvae.load("binary").denoise(noisy))
-    assert f"before {psnr(noisy, bits):.2f} dB" in told
+    assert f"before {psnr(noisy, bits):.2f} dB" in out
 
 
-def test_rows_that_are_noisy_already_are_taken_as_they_are_with_or_without_what_they_should_be(capsys, folder):
+def test_rows_that_are_noisy_already_are_taken_as_they_are_with_or_without_clean_rows(capsys, folder):
     noisy = Masking(0.3)(CLEAN)
     np.save("noisy.npy", noisy)
     np.save("clean.npy", CLEAN)
-    got, told = denoised("plain noisy.npy --noise none --part all", capsys)
+    got, out = denoised("plain noisy.npy --noise none --part all", capsys)
     np.testing.assert_array_equal(got, scratchvae.load("plain").denoise(noisy))
-    assert "without added noise" in told and "PSNR" not in told
+    assert "without added noise" in out and "PSNR" not in out
     alone = (folder / "denoised.png").read_bytes()
-    again, told = denoised("plain noisy.npy --noise none --part all --clean clean.npy", capsys)
-    np.testing.assert_array_equal(again, got)
-    assert f"before {psnr(noisy, CLEAN):.2f} dB, after {psnr(got, CLEAN):.2f} dB" in told
+    compared, out = denoised("plain noisy.npy --noise none --part all --clean clean.npy", capsys)
+    np.testing.assert_array_equal(compared, got)
+    assert f"before {psnr(noisy, CLEAN):.2f} dB, after {psnr(got, CLEAN):.2f} dB" in out
     assert (folder / "denoised.png").read_bytes() != alone
 
 
 def test_a_table_and_a_vector_picture_can_be_asked_for(folder):
-    assert main(["denoise", "plain", "--out", "rows.csv", "--picture", "seen.svg"]) == 0
+    assert main(["denoise", "plain", "--out", "rows.csv", "--picture", "rows.svg"]) == 0
     table = np.loadtxt("rows.csv", delimiter=",", skiprows=1)
     np.testing.assert_allclose(table, scratchvae.load("plain").denoise(Masking(0.3)(CLEAN)), rtol=1e-6)
-    assert (folder / "seen.svg").read_bytes().startswith(b"<?xml")
+    assert (folder / "rows.svg").read_bytes().startswith(b"<?xml")
 
 
 def test_without_matplotlib_the_rows_are_written_all_the_same(capsys, folder, monkeypatch):
     monkeypatch.setattr("scratchvae.cli.denoise.find_spec", lambda name: None)
-    _, told = denoised("plain", capsys)
-    assert "pip install 'scratchvae[cli]'" in told and not (folder / "denoised.png").exists()
+    _, out = denoised("plain", capsys)
+    assert "pip install 'scratchvae[cli]'" in out and not (folder / "denoised.png").exists()

@@ -1,4 +1,4 @@
-"""scratchvae gradcheck: what it prints, what it says of a bug, what it refuses."""
+"""scratchvae gradcheck: its table, its report of a bug, its refusals."""
 
 import json
 
@@ -14,8 +14,8 @@ from scratchvae.verification.museum import KNOWN_BUGS, inject_bug
 def run(line):
     try:
         return main(line.split())
-    except SystemExit as leaving:
-        return leaving.code
+    except SystemExit as error:
+        return error.code
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def bug(number):
-    return inject_bug(next(exhibit for exhibit in KNOWN_BUGS if exhibit.number == number))
+    return inject_bug(next(bug for bug in KNOWN_BUGS if bug.number == number))
 
 
 @pytest.mark.slow
@@ -91,8 +91,8 @@ def test_a_model_may_be_checked_on_other_rows_and_shows_a_bug(folder, capsys):
 
 
 def test_an_oracle_that_is_absent_is_named_and_is_no_failure(monkeypatch, capsys):
-    there = {name for name in ("autograd", "torch") if not oracles.install_hint(name)}
-    monkeypatch.setattr(oracles, "find_spec", lambda name: name if name in there else None)
+    installed = {name for name in ("autograd", "torch") if not oracles.install_hint(name)}
+    monkeypatch.setattr(oracles, "find_spec", lambda name: name if name in installed else None)
     assert run("gradcheck --unit ReLU --json") == 0
     assert run("gradcheck --unit ReLU --oracle jax") == 2
     assert "pip install 'scratchvae[oracles]'" in capsys.readouterr().err
@@ -117,7 +117,7 @@ def test_an_oracle_that_is_absent_is_named_and_is_no_failure(monkeypatch, capsys
         ("--model vae nowhere.npy", "nowhere.npy"),
     ],
 )
-def test_what_cannot_be_done_is_refused_in_one_line(folder, words, answer, capsys):
+def test_a_mistake_is_refused_in_one_line(folder, words, answer, capsys):
     capsys.readouterr()
     assert run(f"gradcheck {words}") == 2
     out, err = capsys.readouterr()

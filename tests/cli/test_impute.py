@@ -1,4 +1,4 @@
-"""scratchvae impute: what it takes, what it writes, and what it says."""
+"""scratchvae impute: its input, its files, and its messages."""
 
 import shutil
 from pathlib import Path
@@ -13,28 +13,28 @@ QUICK = ("--epochs", "1", "--hidden", "16", "--latent", "3", "--quiet", "--no-pi
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory):
+def examples(tmp_path_factory):
     """A table with holes, a mask of it, and models: of digits, of the table, an autoencoder."""
-    shelf = tmp_path_factory.mktemp("shelf")
+    examples = tmp_path_factory.mktemp("examples")
     rng = np.random.default_rng(0)
     whole = rng.random((40, 6), np.float32)
-    np.save(shelf / "whole.npy", whole)
-    np.save(shelf / "mask.npy", rng.random((40, 6)) < 0.6)
-    np.save(shelf / "holes.npy", np.where(np.load(shelf / "mask.npy"), whole, np.nan))
-    holes = str(shelf / "holes.npy")
+    np.save(examples / "whole.npy", whole)
+    np.save(examples / "mask.npy", rng.random((40, 6)) < 0.6)
+    np.save(examples / "holes.npy", np.where(np.load(examples / "mask.npy"), whole, np.nan))
+    holes = str(examples / "holes.npy")
     for out, words in {
         "digits": [],
         "table": [holes, "--missing", "--model", "iwae", "--importance-samples", "3", "--likelihood", "gaussian"],
         "plain": ["--model", "autoencoder"],
     }.items():
-        assert main(["train", *words, *QUICK, "--out", str(shelf / out)]) == 0
-    return shelf
+        assert main(["train", *words, *QUICK, "--out", str(examples / out)]) == 0
+    return examples
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch, shelf):
+def folder(tmp_path, monkeypatch, examples):
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(shelf, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(examples, tmp_path, dirs_exist_ok=True)
     np.savez(tmp_path / "empty.npz")
     return tmp_path
 
@@ -42,29 +42,29 @@ def folder(tmp_path, monkeypatch, shelf):
 def run(line):
     try:
         return main(line.split())
-    except SystemExit as leaving:
-        return leaving.code
+    except SystemExit as error:
+        return error.code
 
 
-def test_nan_in_a_file_is_completed_and_the_rest_stays(capsys):
-    assert run("impute table --samples 10 --method importance --seed 3") == 0  # of the data that it learnt from
-    holes, given = np.load("holes.npy"), np.load("imputed.npy")
-    assert np.array_equal(given[~np.isnan(holes)], holes[~np.isnan(holes)]) and np.isfinite(given).all()
+def test_nan_in_a_file_is_imputed_and_the_rest_stays(capsys):
+    assert run("impute table --samples 10 --method importance --seed 3") == 0  # its training data
+    holes, imputed = np.load("holes.npy"), np.load("imputed.npy")
+    assert np.array_equal(imputed[~np.isnan(holes)], holes[~np.isnan(holes)]) and np.isfinite(imputed).all()
     model = scratchvae.load("table")
     assert type(model) is scratchvae.IWAE and model.importance_samples == 3 and model.config["missing"]
-    assert np.array_equal(given, model.impute(holes, method="importance", samples=10, seed=3))
+    assert np.array_equal(imputed, model.impute(holes, method="importance", samples=10, seed=3))
     out, missing = capsys.readouterr().out, np.isnan(holes)
     assert f"40 rows: {missing.sum()} missing numbers in {missing.any(axis=1).sum()} rows, imputed by importance" in out
     assert "squared error" not in out
 
 
-def test_the_bound_of_several_draws_is_called_what_it_is(capsys):
+def test_the_bound_of_several_draws_has_its_name(capsys):
     assert run("evaluate table") == 0
     out = capsys.readouterr().out
     assert "bound of 3 draws" in out and "ELBO" not in out and "one draw of z" not in out
 
 
-def test_a_mask_file_says_what_is_there(folder):
+def test_a_mask_file_marks_the_observed_numbers(folder):
     assert run("impute table whole.npy --mask mask.npy --samples 10 --out new/a.npy --picture new/a.pdf") == 0
     assert run("impute table holes.npy --samples 10 --out b.npy") == 0
     assert np.array_equal(np.load("new/a.npy"), np.load("b.npy"))
@@ -72,17 +72,17 @@ def test_a_mask_file_says_what_is_there(folder):
 
 
 @pytest.mark.parametrize("half", ["lower-half", "upper-half", "left-half", "right-half"])
-def test_a_hidden_half_is_completed_and_its_error_told(half, folder, capsys):
+def test_a_hidden_half_is_imputed_and_its_error_printed(half, folder, capsys):
     assert run(f"impute digits --hide {half} --count 5 --samples 6") == 0
     images = scratchvae.datasets.load("digits").test.images[:5]
-    given = np.load("imputed.npy")
-    observed = (given == images).reshape(5, 8, 8)
+    imputed = np.load("imputed.npy")
+    observed = (imputed == images).reshape(5, 8, 8)
     rows = {"lower-half": np.s_[:, :4], "upper-half": np.s_[:, 4:], "left-half": np.s_[..., 4:]}
     assert observed[rows.get(half, np.s_[..., :4])].all() and not observed.all()
     hidden = np.ones((5, 8, 8), bool)
     hidden[rows.get(half, np.s_[..., :4])] = False
     out = capsys.readouterr().out
-    error = np.mean((given - images)[hidden.reshape(5, -1)] ** 2)
+    error = np.mean((imputed - images)[hidden.reshape(5, -1)] ** 2)
     assert (
         f"mean squared error of the hidden numbers: {error:.4f} ±" in out and "of the mean of the training rows" in out
     )
@@ -91,8 +91,8 @@ def test_a_hidden_half_is_completed_and_its_error_told(half, folder, capsys):
 
 def test_a_hidden_fraction_is_of_all_numbers_and_draws_are_written_each(capsys):
     assert run("impute digits --hide-fraction 0.25 --count 50 --samples 4 --draws 3 --values mean") == 0
-    given = np.load("imputed.npy")
-    assert given.shape == (3, 50, 64)
+    imputed = np.load("imputed.npy")
+    assert imputed.shape == (3, 50, 64)
     missing = int(capsys.readouterr().out.split(" missing numbers")[0].split()[-1])
     assert abs(missing - 800) < 5 * np.sqrt(3200 * 0.25 * 0.75)
 
@@ -123,7 +123,7 @@ def test_a_table_may_be_written_as_csv():
         ("train holes.npy --importance-samples 3", "--importance-samples has no effect with --model vae"),
     ],
 )
-def test_what_makes_no_sense_is_refused_in_one_line(line, message, capsys, folder):
+def test_a_mistake_is_refused_in_one_line(line, message, capsys, folder):
     assert run(line) == 2
     err = capsys.readouterr().err
     assert message in err and err.count("\n") == 1

@@ -1,4 +1,4 @@
-"""Models that take labels, from the command line: trained, sampled, classified with, and what is refused."""
+"""Models that take labels, from the command line: trained, sampled, classified with, and the refusals."""
 
 import json
 
@@ -13,26 +13,26 @@ QUICK = ("--epochs", "2", "--hidden", "16", "--latent", "3", "--quiet", "--no-pi
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory):
-    shelf = tmp_path_factory.mktemp("labels")
+def examples(tmp_path_factory):
+    examples = tmp_path_factory.mktemp("labels")
     semi = ("--model", "semi-supervised", "--labels", "40", "--labelled-share", "0.2")
-    assert main(["train", "--model", "conditional", *QUICK, "--out", str(shelf / "told")]) == 0
-    assert main(["train", *semi, *QUICK, "--out", str(shelf / "semi")]) == 0
-    assert main(["train", *QUICK, "--out", str(shelf / "vae")]) == 0
-    return shelf
+    assert main(["train", "--model", "conditional", *QUICK, "--out", str(examples / "conditional")]) == 0
+    assert main(["train", *semi, *QUICK, "--out", str(examples / "semi")]) == 0
+    assert main(["train", *QUICK, "--out", str(examples / "vae")]) == 0
+    return examples
 
 
 @pytest.fixture(autouse=True)
-def folder(shelf, monkeypatch):
-    monkeypatch.chdir(shelf)
-    return shelf
+def folder(examples, monkeypatch):
+    monkeypatch.chdir(examples)
+    return examples
 
 
 def run(line):
     try:
         return main(line.split())
-    except SystemExit as leaving:
-        return leaving.code
+    except SystemExit as error:
+        return error.code
 
 
 @pytest.fixture
@@ -40,73 +40,73 @@ def digits():
     return sv.datasets.load("digits")
 
 
-def test_what_is_trained_is_what_the_options_say(folder):
-    told, semi = sv.load("told"), sv.load("semi")
-    assert type(told) is sv.ConditionalVAE and told.classes == 10
+def test_the_options_choose_the_model(folder):
+    conditional, semi = sv.load("conditional"), sv.load("semi")
+    assert type(conditional) is sv.ConditionalVAE and conditional.classes == 10
     assert type(semi) is sv.SemiSupervisedVAE and semi.config["alpha"] is None
     result = json.loads((folder / "semi" / "config.json").read_text(encoding="utf-8"))["result"]
-    assert 0 < result["accuracy"] < 1 and "accuracy" not in (folder / "told" / "config.json").read_text(
+    assert 0 < result["accuracy"] < 1 and "accuracy" not in (folder / "conditional" / "config.json").read_text(
         encoding="utf-8"
     )
 
 
-def test_of_the_labels_as_many_of_each_class_are_kept():
+def test_the_labels_to_learn_are_the_same_number_of_each_class():
     from argparse import Namespace
 
     from scratchvae.cli.labels import labels_to_learn
 
     data, model = sv.datasets.load("digits"), sv.load("semi")
-    given = labels_to_learn(Namespace(labels=40, seed=3), model, data.train)
-    known = given >= 0
-    assert np.array_equal(np.bincount(given[known]), [4] * 10)
-    assert np.array_equal(given[known], data.train.labels[known])
-    assert np.array_equal(given, labels_to_learn(Namespace(labels=40, seed=3), model, data.train))
-    assert not np.array_equal(given, labels_to_learn(Namespace(labels=40, seed=4), model, data.train))
+    labels = labels_to_learn(Namespace(labels=40, seed=3), model, data.train)
+    known = labels >= 0
+    assert np.array_equal(np.bincount(labels[known]), [4] * 10)
+    assert np.array_equal(labels[known], data.train.labels[known])
+    assert np.array_equal(labels, labels_to_learn(Namespace(labels=40, seed=3), model, data.train))
+    assert not np.array_equal(labels, labels_to_learn(Namespace(labels=40, seed=4), model, data.train))
     assert np.array_equal(labels_to_learn(Namespace(seed=3), model, data.train), data.train.labels)
 
 
-def test_sample_draws_the_class_that_is_asked_for(folder):
-    assert run("sample told --label 3 --count 5 --seed 2 --out three.npy") == 0
-    assert np.array_equal(np.load("three.npy"), sv.load("told").sample(5, seed=2, labels=3))
-    assert run("sample told --count 5 --seed 2 --out any.npy") == 0
-    assert np.array_equal(np.load("any.npy"), sv.load("told").sample(5, seed=2))
+def test_sample_draws_the_class_of_the_option(folder):
+    assert run("sample conditional --label 3 --count 5 --seed 2 --out three.npy") == 0
+    assert np.array_equal(np.load("three.npy"), sv.load("conditional").sample(5, seed=2, labels=3))
+    assert run("sample conditional --count 5 --seed 2 --out any.npy") == 0
+    assert np.array_equal(np.load("any.npy"), sv.load("conditional").sample(5, seed=2))
 
 
-@pytest.mark.parametrize("model", ["told", "semi"])
+@pytest.mark.parametrize("model", ["conditional", "semi"])
 def test_rows_are_embedded_reconstructed_and_scored_with_their_labels(model, digits, capsys):
     assert (
         run(f"embed {model} --part test --out codes.npy") == run(f"reconstruct {model} --count 5 --out rows.npy") == 0
     )
-    it, x, y = sv.load(model), digits.test.images, digits.test.labels if model == "told" else None
-    assert np.array_equal(np.load("codes.npy"), it.embed(x, y))
-    assert np.array_equal(np.load("rows.npy"), it.reconstruct(x[:5], None if y is None else y[:5]))
+    trained, x, y = sv.load(model), digits.test.images, digits.test.labels if model == "conditional" else None
+    assert np.array_equal(np.load("codes.npy"), trained.embed(x, y))
+    assert np.array_equal(np.load("rows.npy"), trained.reconstruct(x[:5], None if y is None else y[:5]))
     capsys.readouterr()
     assert run(f"evaluate {model} --json") == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["value"] == pytest.approx(sv.score(it, x, labels=y).value)
+    result = json.loads(capsys.readouterr().out)
+    assert result["value"] == pytest.approx(sv.score(trained, x, labels=y).value)
     if model == "semi":
-        figures = classification(it, x, digits.test.labels)
-        assert found["accuracy"] == figures.accuracy and found["confusion"] == figures.confusion.tolist()
+        figures = classification(trained, x, digits.test.labels)
+        assert result["accuracy"] == figures.accuracy and result["confusion"] == figures.confusion.tolist()
         assert run("evaluate semi") == 0
         assert f"accuracy {100 * figures.accuracy:.2f}" in capsys.readouterr().out
 
 
-def test_ways_through_the_latent_space_are_of_one_class():
-    told, x = sv.load("told"), sv.datasets.load("digits").test.images
-    assert run("interpolate told --label 2 --from 0 --to 1 --steps 3 --out way.npy") == 0
-    assert np.array_equal(np.load("way.npy"), told.interpolate(x[0], x[1], 3, labels=2))
-    assert run("traverse told --label 5 --dimensions 1 --steps 3 --out traversal.npy") == 0
+def test_interpolate_and_traverse_decode_one_class():
+    conditional, x = sv.load("conditional"), sv.datasets.load("digits").test.images
+    assert run("interpolate conditional --label 2 --from 0 --to 1 --steps 3 --out way.npy") == 0
+    assert np.array_equal(np.load("way.npy"), conditional.interpolate(x[0], x[1], 3, labels=2))
+    assert run("traverse conditional --label 5 --dimensions 1 --steps 3 --out traversal.npy") == 0
     values = np.linspace(-3, 3, 3)
-    assert np.array_equal(np.load("traversal.npy"), told.traverse(dimension=1, values=values, labels=5))
+    assert np.array_equal(np.load("traversal.npy"), conditional.traverse(dimension=1, values=values, labels=5))
 
 
 @pytest.mark.parametrize("draws", [0, 2])
-@pytest.mark.parametrize("model", ["told", "semi"])
+@pytest.mark.parametrize("model", ["conditional", "semi"])
 def test_rows_are_denoised_with_their_labels(model, draws, digits):
     line = f"denoise {model} --noise masking --level 0.3 --draws {draws} --seed 4"
     assert run(f"{line} --out denoised.npy --picture denoised.png") == 0
     noisy = sv.training.Masking(0.3)(digits.test.images, seed=4)
-    labels = digits.test.labels if model == "told" else None
+    labels = digits.test.labels if model == "conditional" else None
     assert np.array_equal(np.load("denoised.npy"), sv.load(model).denoise(noisy, draws, 4, labels))
 
 
@@ -121,18 +121,18 @@ def test_classify_writes_probabilities_and_the_likeliest_class(folder, digits):
     assert np.array_equal(rows[:, 10], q.argmax(axis=1))
 
 
-def test_an_album_of_classes_is_drawn(folder):
+def test_the_pictures_of_a_conditional_model_are_drawn(folder):
     assert run("train --model conditional --epochs 1 --hidden 8 --latent 2 --quiet --out album") == 0
     drawn = {path.stem for path in (folder / "album").glob("*.png")}
     assert drawn == {"reconstructions", "class_swaps", "samples", "latent", "history"}
 
 
 REFUSED = {
-    "sample told --label 10": "--label 10: expected a class from 0 to 9",
+    "sample conditional --label 10": "--label 10: expected a class from 0 to 9",
     "sample vae --label 3": "vae is a VAE, which has no classes",
     "classify vae": "vae is a VAE, which has no classifier: train one with --model semi-supervised",
-    "interpolate told": "told is a ConditionalVAE: add --label with the class to decode, 0 to 9",
-    "analogy told --a 1 --b 2 --c 3": "choose a model without labels",
+    "interpolate conditional": "conditional is a ConditionalVAE: add --label with the class to decode, 0 to 9",
+    "analogy conditional --a 1 --b 2 --c 3": "choose a model without labels",
     "train --labels 20": "--labels has no effect with --model vae: leave it out, or add --model semi-supervised",
     "train --model conditional --alpha 2": "--alpha has no effect with --model conditional",
     "train --model semi-supervised --labels 33": "--labels 33: expected a multiple of 10, the number of classes",
@@ -141,14 +141,14 @@ REFUSED = {
     "train table.npy --model conditional": "table.npy has no class labels",
     "train --model conditional --missing": "--missing is for models without labels",
     "train --model semi-supervised --free-bits 0.1": "--free-bits are not available for a SemiSupervisedVAE",
-    "embed told table.npy": "has no labels, but a ConditionalVAE needs the class of each row",
+    "embed conditional table.npy": "has no labels, but a ConditionalVAE needs the class of each row",
 }
 
 
 @pytest.mark.parametrize("line", REFUSED)
-def test_mistakes_are_answered_in_a_line(folder, line, capsys):
+def test_a_mistake_is_refused_in_one_line(folder, line, capsys):
     np.save("table.npy", np.random.default_rng(0).random((40, 64), np.float32))
     command = f"{line} --epochs 1 --quiet --out refused" if line.startswith("train") else line
     assert run(command) == 2
-    said = capsys.readouterr().err
-    assert REFUSED[line] in said and said.count("\n") == 1 and "Traceback" not in said
+    err = capsys.readouterr().err
+    assert REFUSED[line] in err and err.count("\n") == 1 and "Traceback" not in err

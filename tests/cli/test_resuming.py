@@ -1,4 +1,4 @@
-"""Training that is broken off and gone on with, as it is typed."""
+"""Interrupted and resumed training on the command line."""
 
 import json
 import subprocess
@@ -30,8 +30,8 @@ class Killed(BaseException):
 def train(*words):
     try:
         return main([*QUICK, *words])
-    except SystemExit as leaving:
-        return leaving.code
+    except SystemExit as error:
+        return error.code
 
 
 def killed_after(updates, monkeypatch, *words):
@@ -56,19 +56,19 @@ def weights(out):
     [("--checkpoint",), ("--checkpoint", "--every", "5"), ("--checkpoint", "elsewhere/run.npz", "--keep", "3")],
     ids=" ".join,
 )
-def test_a_run_that_is_gone_on_with_writes_what_it_would_have_written(folder, monkeypatch, more):
+def test_a_resumed_run_writes_the_same_files_as_an_uninterrupted_one(folder, monkeypatch, more):
     assert train("--epochs", "3", "--out", "whole") == 0
     killed_after(20, monkeypatch, "--epochs", "3", "--out", "broken", *more)
     assert not (folder / "broken" / "model.npz").exists()
     assert train("--epochs", "3", "--out", "broken", "--resume", *more) == 0
     assert weights("broken") == weights("whole")
-    told = [(folder / out / "kl.csv").read_text(encoding="utf-8") for out in ("whole", "broken")]
-    assert told[0] == told[1]
+    tables = [(folder / out / "kl.csv").read_text(encoding="utf-8") for out in ("whole", "broken")]
+    assert tables[0] == tables[1]
     assert not list(folder.rglob(".*"))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-def test_a_run_that_is_killed_for_good_is_gone_on_with(folder):
+def test_a_killed_run_is_resumed(folder):
     words = ["--epochs", "40", "--out", "run", "--checkpoint", "--every", "3"]
     with subprocess.Popen([sys.executable, "-m", "scratchvae", *QUICK, *words]) as process:
         deadline = time.monotonic() + 60
@@ -81,12 +81,12 @@ def test_a_run_that_is_killed_for_good_is_gone_on_with(folder):
     assert weights("run") == weights("whole")
 
 
-def aloud(*words):
+def train_verbose(*words):
     return main([*(word for word in QUICK if word != "--quiet"), *words])
 
 
-def test_resume_begins_where_there_is_nothing_to_go_on_from(folder, capsys):
-    assert aloud("--epochs", "1", "--out", "run", "--resume") == 0
+def test_resume_without_a_checkpoint_starts_from_the_beginning(folder, capsys):
+    assert train_verbose("--epochs", "1", "--out", "run", "--resume") == 0
     assert "training starts from the beginning" in capsys.readouterr().out
     assert {path.name for path in (folder / "run").iterdir()} == {
         "checkpoint.npz",
@@ -99,7 +99,7 @@ def test_resume_begins_where_there_is_nothing_to_go_on_from(folder, capsys):
 
 
 @pytest.mark.parametrize("more", ["", "--batch-size 1500", "--batch-size 1500 --patience 1"])
-def test_a_model_that_diverges_is_kept_as_it_was_before(folder, capsys, more):
+def test_the_model_before_a_divergence_is_saved(folder, capsys, more):
     assert train("--epochs", "2", "--lr", "1e30", "--out", "run", *more.split()) == 3
     lines = capsys.readouterr().err.splitlines()
     assert "diverged in " in lines[0] and str(Path("run", "last-finite.npz")) in lines[-1]
@@ -108,7 +108,7 @@ def test_a_model_that_diverges_is_kept_as_it_was_before(folder, capsys, more):
     assert [file.name for file in (folder / "run").iterdir()] == ["last-finite.npz"]
 
 
-def test_each_retry_is_told_in_a_line(capsys):
+def test_each_retry_is_reported(capsys):
     words = "--optimizer", "sgd", "--lr", "1e7", "--momentum", "0", "--retries", "60"
     assert train("--epochs", "1", "--out", "run", *words) == 0
     err = capsys.readouterr().err
@@ -118,7 +118,7 @@ def test_each_retry_is_told_in_a_line(capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "message"),
     [
         (("--every", "5"), "--every has no effect without checkpoints"),
         (("--keep", "5"), "--keep has no effect without checkpoints"),
@@ -134,13 +134,13 @@ def test_each_retry_is_told_in_a_line(capsys):
     ],
     ids=" ".join,
 )
-def test_what_cannot_be_is_refused_in_one_line(folder, monkeypatch, capsys, words, says):
+def test_a_mistake_is_refused_in_one_line(folder, monkeypatch, capsys, words, message):
     killed_after(20, monkeypatch, "--epochs", "3", "--out", "run", "--checkpoint")
     capsys.readouterr()
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert train("--epochs", "3", "--out", "run", *words) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("scratchvae train: ") and said.count("\n") == 1 and says in said
+    err = capsys.readouterr().err
+    assert err.startswith("scratchvae train: ") and err.count("\n") == 1 and message in err
     assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -148,16 +148,16 @@ def test_the_settings_of_a_run_with_checkpoints_can_be_taken_for_another(folder)
     assert train("--epochs", "1", "--out", "one", "--checkpoint", "--every", "5") == 0
     assert main(["train", "--config", "one", "--out", "two"]) == 0
     assert weights("one") == weights("two")
-    assert not (folder / "two" / "checkpoint.npz").exists()  # that is for the run that asked for it
+    assert not (folder / "two" / "checkpoint.npz").exists()  # --checkpoint is not reusable
     assert main(["train", "--config", "one", "--seed", "1"]) == 0
     assert weights("one") == weights("two") != weights("runs/digits")
 
 
-def test_info_tells_how_far_a_checkpoint_had_come(monkeypatch, capsys):
+def test_info_describes_a_checkpoint(monkeypatch, capsys):
     killed_after(20, monkeypatch, "--epochs", "3", "--out", "run", "--checkpoint")
     assert main(["info", "run/checkpoint.npz"]) == 0
-    told = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
-    facts = {name: fact.strip() for name, fact in told.items()}
+    facts = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
+    facts = {name: fact.strip() for name, fact in facts.items()}
     assert (facts["file"], facts["updates"], facts["epochs"]) == ("checkpoint, format 3", "12", "1")
     assert facts["training"].startswith("not ended") and facts["model"] == "VAE"
     assert train("--epochs", "3", "--out", "run", "--resume") == 0
@@ -166,18 +166,18 @@ def test_info_tells_how_far_a_checkpoint_had_come(monkeypatch, capsys):
     assert "finished" in out and "model, format 3" in out
 
 
-def test_a_run_that_diverged_can_be_gone_on_with_at_half_the_rate(folder, capsys):
+def test_a_diverged_run_is_resumed_at_half_the_learning_rate(folder, capsys):
     words = "--epochs", "3", "--out", "run", "--optimizer", "sgd", "--lr", "1e7", "--momentum", "0"
     assert train(*words, "--checkpoint") == 3
-    said = capsys.readouterr().err
-    assert "the last checkpoint" in said and "--resume --retries 5" in said
+    err = capsys.readouterr().err
+    assert "the last checkpoint" in err and "--resume --retries 5" in err
     assert {file.name for file in (folder / "run").iterdir()} == {"checkpoint.npz", "config.json"}
     assert train(*words, "--resume") == 3
     assert train(*words, "--resume", "--retries", "3") == 3
     assert train(*words, "--resume", "--retries", "60") == 0
 
 
-def test_a_killed_run_tells_what_it_was_and_where_to_look(folder, monkeypatch, capsys):
+def test_a_killed_run_leaves_its_settings_and_its_checkpoint(folder, monkeypatch, capsys):
     killed_after(20, monkeypatch, "--epochs", "3", "--out", "run", "--checkpoint")
     assert json.loads((folder / "run" / "config.json").read_text(encoding="utf-8"))["result"] is None
     assert main(["sample", "run"]) == 2
@@ -188,12 +188,12 @@ def test_a_killed_run_tells_what_it_was_and_where_to_look(folder, monkeypatch, c
     assert weights("run") == weights("whole")
 
 
-def test_a_damaged_checkpoint_gives_way_to_the_one_before_with_a_line(folder, monkeypatch, capsys):
+def test_the_checkpoint_before_a_damaged_one_is_resumed_with_a_warning(folder, monkeypatch, capsys):
     killed_after(30, monkeypatch, "--epochs", "3", "--out", "run", "--checkpoint")
     newest = folder / "run" / "checkpoint.npz"
     newest.write_bytes(newest.read_bytes()[:-100])
     capsys.readouterr()
-    assert aloud("--epochs", "3", "--out", "run", "--resume") == 0
+    assert train_verbose("--epochs", "3", "--out", "run", "--resume") == 0
     out, err = capsys.readouterr()
     before = Path("run", "checkpoint.1.npz")
     assert f"continuing from {before}: 1 epochs, 12 steps" in out

@@ -39,16 +39,16 @@ def test_a_second_run_is_refused_before_it_trains_while_the_first_goes_on(folder
     assert sv.load(out).latent_dim == 2
 
 
-def test_a_folder_is_held_from_before_the_training_until_all_is_written(folder, monkeypatch):
-    seen, fit = [], Trainer.fit
+def test_a_folder_is_locked_from_before_the_training_until_all_is_written(folder, monkeypatch):
+    files, fit = [], Trainer.fit
 
-    def fit_and_tell(*args, **named):
-        seen.extend(file.name for file in (folder / "run").iterdir())
+    def list_files_and_fit(*args, **named):
+        files.extend(file.name for file in (folder / "run").iterdir())
         return fit(*args, **named)
 
-    monkeypatch.setattr(Trainer, "fit", fit_and_tell)
+    monkeypatch.setattr(Trainer, "fit", list_files_and_fit)
     assert main([*TRAIN, "--epochs", "1", "--quiet", "--out", "run"]) == 0
-    assert seen == [".lock"]
+    assert files == [".lock"]
 
 
 def test_a_run_that_fails_leaves_no_folder(folder, monkeypatch):

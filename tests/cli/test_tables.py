@@ -31,19 +31,19 @@ def table(tmp_path, monkeypatch):
 def test_a_conditional_model_learns_from_the_label_column_and_embed_writes_it_back(capsys):
     assert main(["train", "table.csv", "--model", "conditional", *QUICK, "--out", "a"]) == 0
     assert main(["embed", "a", "--out", "codes.csv"]) == 0
-    codes, given = load("codes.csv").part("all"), load("table.csv").part("all")
-    assert np.array_equal(codes.labels, given.labels) and np.array_equal(given.labels, np.arange(60) % 3)
+    codes, rows = load("codes.csv").part("all"), load("table.csv").part("all")
+    assert np.array_equal(codes.labels, rows.labels) and np.array_equal(rows.labels, np.arange(60) % 3)
     model = scratchvae.load("a")
-    assert np.array_equal(codes.images.astype(np.float32), model.embed(given.images, given.labels))
+    assert np.array_equal(codes.images.astype(np.float32), model.embed(rows.images, rows.labels))
 
 
-def test_what_is_missing_is_completed_by_a_model_that_takes_it_and_refused_by_another(table, capsys):
+def test_missing_values_are_imputed_with_the_option_missing_and_refused_without(table, capsys):
     assert main(["train", "holes.tsv", "--missing", *QUICK, "--out", "a"]) == 0
     assert main(["impute", "a", "--samples", "10", "--out", "whole.csv"]) == 0
     whole, holes = (load(name).part("all").images for name in ("whole.csv", "holes.tsv"))
-    there = ~np.isnan(holes)
-    assert 0 < (~there).sum() < 40
-    assert np.array_equal(whole[there].astype(np.float32), table[there].astype(np.float32))
+    observed = ~np.isnan(holes)
+    assert 0 < (~observed).sum() < 40
+    assert np.array_equal(whole[observed].astype(np.float32), table[observed].astype(np.float32))
     assert np.isfinite(whole).all()
     assert main(["train", "holes.tsv", *QUICK, "--out", "b"]) == 2
     err = capsys.readouterr().err

@@ -2,6 +2,7 @@ import csv
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,8 +30,8 @@ def folder(tmp_path, monkeypatch):
 def train(*words):
     try:
         return main(["train", *QUICK, *map(str, words)])
-    except SystemExit as leaving:
-        return leaving.code
+    except SystemExit as error:
+        return error.code
 
 
 def trained(*words):
@@ -58,7 +59,7 @@ def rows(count, *shape, seed=0):
         ("", "bernoulli", None),
     ],
 )
-def test_the_likelihood_and_its_sigma_are_those_asked_for(words, name, sigma):
+def test_the_likelihood_and_its_sigma_are_those_of_the_options(words, name, sigma):
     model = trained(*words.split())
     assert (model.to_config()["likelihood"], model.to_config()["sigma"]) == (name, sigma)
 
@@ -125,13 +126,13 @@ def test_cycles_fill_the_run(folder):
     assert weights[0] == weights[2] < 0.5 and weights[1] == weights[3] == 1
 
 
-def test_what_was_put_into_the_rows_is_kept_with_the_model():
-    noted = trained("--corrupt", "gaussian", "--corrupt-level", 0.25).metadata["corrupt"]
-    assert noted == {"kind": "gaussian", "level": 0.25}
+def test_the_corruption_is_recorded_in_the_metadata():
+    corrupt = trained("--corrupt", "gaussian", "--corrupt-level", 0.25).metadata["corrupt"]
+    assert corrupt == {"kind": "gaussian", "level": 0.25}
     assert "corrupt" not in trained().metadata
 
 
-def test_a_collapse_is_told_of_in_one_line_after_the_epochs(capsys):
+def test_a_collapse_is_reported_after_the_epochs(capsys):
     assert train("--epochs", 50, "--beta", 50, "--no-pictures") == 0
     err = capsys.readouterr().err
     epochs, warning = err.splitlines()[:11], " ".join(err.splitlines()[11:])
@@ -141,11 +142,11 @@ def test_a_collapse_is_told_of_in_one_line_after_the_epochs(capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_the_record_of_a_run_says_what_was_asked_and_what_came_of_it(folder):
+def test_the_record_of_a_run_has_its_settings_and_its_result(folder):
     model = trained("--seed", 7, "--lr", 0.01)
     record = json.loads((folder / "run/config.json").read_text(encoding="utf-8"))
-    asked = {"data": "digits", "epochs": 1, "hidden": [16], "latent": 3, "seed": 7, "lr": 0.01, "out": "run"}
-    assert asked.items() <= record["command"].items()
+    settings = {"data": "digits", "epochs": 1, "hidden": [16], "latent": 3, "seed": 7, "lr": 0.01, "out": "run"}
+    assert settings.items() <= record["command"].items()
     assert record["model"] == model.to_config()
     assert record["versions"] == {"scratchvae": scratchvae.__version__, "numpy": np.__version__}
     test = scratchvae.score(model, scratchvae.datasets.load("digits").test.images)
@@ -176,11 +177,24 @@ def test_a_quiet_run_prints_nothing(capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_run_tells_of_each_epoch_and_where_it_wrote(capsys):
+def test_a_run_prints_its_epochs_its_folder_and_a_next_step(capsys):
     assert train("--epochs", 2, "--no-pictures") == 0
     out, err = capsys.readouterr()
     assert [line.split()[:2] for line in err.splitlines()] == [["epoch", "1/2"], ["epoch", "2/2"]]
-    assert "1500 training rows" in out and "VAE 64-16-3" in out and "runs" in out.splitlines()[-1]
+    assert all("ELBO -" in line and "validation -" in line and line.endswith(" s") for line in err.splitlines())
+    assert "1500 training rows" in out and "VAE 64-16-3" in out and "\ntest ELBO -" in out
+    assert out.splitlines()[-2].endswith(f" to {Path('runs/digits')}")
+    assert out.splitlines()[-1] == f"next, for example: scratchvae sample {Path('runs/digits')}"
+
+
+def test_a_run_names_its_pictures_and_an_autoencoder_is_not_sampled(capsys):
+    assert train("--model", "autoencoder") == 0
+    out, err = capsys.readouterr()
+    assert err.startswith("epoch 1/1  log-likelihood -") and "KL" not in err
+    assert "\ntest log-likelihood -" in out
+    *_, pictures, command = out.splitlines()
+    assert pictures == f"see {Path('runs/digits/reconstructions.png')}, {Path('runs/digits/history.png')}"
+    assert command == f"next, for example: scratchvae reconstruct {Path('runs/digits')}"
 
 
 def test_the_same_seed_gives_the_same_model_to_the_bit_and_another_seed_another():
@@ -251,13 +265,13 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize(("options", "without"), OPTIONS)
-def test_each_option_reaches_training_and_changes_what_is_learnt(options, without):
+def test_each_option_reaches_training_and_changes_the_weights(options, without):
     model, plain = trained(*options.split()), trained(*without.split())
     assert np.isfinite(model.theta).all()
     assert model.theta.tobytes() != plain.theta.tobytes()
 
 
-def test_the_precision_asked_for_is_that_of_the_weights():
+def test_dtype_is_the_precision_of_the_weights():
     assert trained("--dtype", "float64").theta.dtype == np.float64
 
 
@@ -297,7 +311,7 @@ def test_without_matplotlib_it_trains_all_the_same_and_says_how_to_get_pictures(
     assert "pip install 'scratchvae[cli]'" in capsys.readouterr().out
 
 
-def test_no_pictures_means_none_and_is_not_complained_of(folder, capsys):
+def test_no_pictures_means_none_and_prints_no_hint(folder, capsys):
     assert train("--no-pictures") == 0
     assert written(folder / "runs/digits") == RECORDS
     assert "matplotlib" not in capsys.readouterr().out
@@ -306,27 +320,27 @@ def test_no_pictures_means_none_and_is_not_complained_of(folder, capsys):
 def test_python_m_scratchvae_trains_from_a_shell_without_a_window_toolkit(folder):
     command = [sys.executable, "-X", "importtime", "-m", "scratchvae", "train", *QUICK]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60)
-    told = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
     assert done.returncode == 0
-    assert len(told) == 1 and told[0].startswith("epoch 1")
+    assert len(lines) == 1 and lines[0].startswith("epoch 1")
     assert "matplotlib.figure" in done.stderr and "matplotlib.pyplot" not in done.stderr
     assert written(folder / "runs/digits") == RECORDS | PICTURES
 
 
 @pytest.mark.parametrize("patience", [(), ("--patience", 3)])
-def test_a_validation_part_is_watched_and_no_training_row_held_out(folder, monkeypatch, capsys, patience):
+def test_a_validation_part_is_used_and_no_training_row_held_out(folder, monkeypatch, capsys, patience):
     rng = np.random.default_rng(0)
     bits = {part: rng.integers(0, 256, (n, 98), np.uint8) for part, n in (("train", 30), ("valid", 20), ("test", 10))}
     monkeypatch.setattr(binarized_mnist, "PARTS", {part: checksum_of(array) for part, array in bits.items()})
     np.savez(binarized_mnist.FILE, **bits)
-    fit, seen = Trainer.fit, []
+    fit, calls = Trainer.fit, []
     monkeypatch.setattr(
-        Trainer, "fit", lambda *words, **named: seen.append((words[1], named["validation"])) or fit(*words, **named)
+        Trainer, "fit", lambda *words, **named: calls.append((words[1], named["validation"])) or fit(*words, **named)
     )
     assert train("binarized-mnist", "--data-dir", ".", *patience, "--no-pictures") == 0
     assert "30 training rows of 784 numbers, 10 test rows; 20 validation rows" in capsys.readouterr().out
     data = scratchvae.datasets.load("binarized-mnist", folder=".")
-    ((rows, validation),) = seen
+    ((rows, validation),) = calls
     assert np.array_equal(rows, data.train.images)
     assert np.array_equal(validation, data.validation.images)
     assert main(["evaluate", "runs/binarized-mnist", "--part", "validation", "--json"]) == 0

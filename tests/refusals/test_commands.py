@@ -16,42 +16,42 @@ from scratchvae.cli.parser import make_parser
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory):
-    """Data that no model can learn from, files that are no models, and three models."""
-    shelf = tmp_path_factory.mktemp("shelf")
+def examples(tmp_path_factory):
+    """Unusable data, files that are no models, and five models."""
+    examples = tmp_path_factory.mktemp("examples")
     table = np.random.default_rng(0).random((40, 6), np.float32)
     for name, value in {"nan": np.nan, "infinite": np.inf, "minus": -0.1, "two": 2.0}.items():
-        spoilt = table.copy()
-        spoilt[12, 3] = value
-        np.save(shelf / f"{name}.npy", spoilt)
-    np.save(shelf / "table.npy", table)
-    np.save(shelf / "unlabelled.npy", np.random.default_rng(1).random((40, 64), np.float32))
-    np.save(shelf / "counts.npy", np.arange(680).reshape(40, 17) % 17)
-    np.save(shelf / "empty.npy", table[:0])
-    np.save(shelf / "nine.npy", table[:9])
-    np.save(shelf / "line.npy", table[:, 0])
-    np.save(shelf / "words.npy", np.full((40, 6), "a"))
-    np.savez(shelf / "several.npz", a=table, b=table)
-    np.save(shelf / "mask.npy", table > 0.5)
+        invalid = table.copy()
+        invalid[12, 3] = value
+        np.save(examples / f"{name}.npy", invalid)
+    np.save(examples / "table.npy", table)
+    np.save(examples / "unlabelled.npy", np.random.default_rng(1).random((40, 64), np.float32))
+    np.save(examples / "counts.npy", np.arange(680).reshape(40, 17) % 17)
+    np.save(examples / "empty.npy", table[:0])
+    np.save(examples / "nine.npy", table[:9])
+    np.save(examples / "line.npy", table[:, 0])
+    np.save(examples / "words.npy", np.full((40, 6), "a"))
+    np.savez(examples / "several.npz", a=table, b=table)
+    np.save(examples / "mask.npy", table > 0.5)
     for name in ("text.npy", "text.npz", "text.csv", "text.json", "file"):
-        (shelf / name).write_text("no numbers\n", encoding="utf-8")
+        (examples / name).write_text("no numbers\n", encoding="utf-8")
     for name, settings in {"list": "[1, 2]", "unknown": '{"colour": 1}', "latent": '{"latent": 0}'}.items():
-        (shelf / f"{name}.json").write_text(settings, encoding="utf-8")
-    (shelf / "empty.npz").write_bytes(b"")
-    (shelf / "bare").mkdir()
+        (examples / f"{name}.json").write_text(settings, encoding="utf-8")
+    (examples / "empty.npz").write_bytes(b"")
+    (examples / "bare").mkdir()
     for out, data, kind in (
         ("vae", "digits", "vae"), ("plain", "digits", "autoencoder"), ("ten", "table.npy", "vae"),
-        ("told", "digits", "conditional"), ("semi", "digits", "semi-supervised"),
+        ("conditional", "digits", "conditional"), ("semi", "digits", "semi-supervised"),
     ):  # fmt: skip
-        source = data if data == "digits" else str(shelf / data)
+        source = data if data == "digits" else str(examples / data)
         words = f"--model {kind} --epochs 1 --hidden 8 --latent 3 --quiet --no-pictures".split()
-        assert main(["train", source, *words, "--out", str(shelf / out)]) == 0
-    return shelf
+        assert main(["train", source, *words, "--out", str(examples / out)]) == 0
+    return examples
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch, shelf):
-    shutil.copytree(shelf, tmp_path, dirs_exist_ok=True)
+def folder(tmp_path, monkeypatch, examples):
+    shutil.copytree(examples, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -185,12 +185,12 @@ MISTAKES = [
     ("train --model semi-supervised --labels 13", "--labels 13: expected a multiple of 10"),
     ("train --model semi-supervised --labels 100000", "--labels 100000 needs 10000 rows of each class"),
     ("sample vae --label 3", "--label 3: vae is a VAE"),
-    ("sample told --label 10", "--label 10: expected a class from 0 to 9"),
-    ("interpolate told", "add --label"),
-    ("traverse told", "add --label"),
-    ("analogy told --a 1 --b 2 --c 3", "told is a ConditionalVAE"),
-    ("impute told", "ConditionalVAE"),
-    ("embed told unlabelled.npy", "no labels"),
+    ("sample conditional --label 10", "--label 10: expected a class from 0 to 9"),
+    ("interpolate conditional", "add --label"),
+    ("traverse conditional", "add --label"),
+    ("analogy conditional --a 1 --b 2 --c 3", "conditional is a ConditionalVAE"),
+    ("impute conditional", "ConditionalVAE"),
+    ("embed conditional unlabelled.npy", "no labels"),
     pytest.param("train --backend cupy", "CuPy", marks=NO_CUPY),
 ]
 
@@ -260,8 +260,8 @@ def wrong_values(command):
 def run(words):
     try:
         return main(words)
-    except SystemExit as leaving:
-        return leaving.code
+    except SystemExit as error:
+        return error.code
 
 
 def check_refusal(folder, capsys, line, words):
