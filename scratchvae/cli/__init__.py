@@ -2,8 +2,8 @@
 
 Exit codes: 0 success; 1 a failed comparison of `gradcheck`; 2 a mistake in the usage or the input, or a lack of memory,
 disk space or hardware; 3 training diverged; 70 a bug of scratchvae; 130 Ctrl-C.
-Each error is one line of at most 200 characters on standard error, below the traceback with --debug; where training
-diverged is told in several such lines.
+Each error is one line of at most 200 characters on standard error, below the traceback with --debug; the report of a
+training that diverged has several such lines.
 """
 
 from __future__ import annotations

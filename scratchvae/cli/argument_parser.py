@@ -130,7 +130,7 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{line}{end}\n")
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
-        """As in argparse, with options and positional arguments in any order."""
+        """Parse options and positional arguments in any order, after the settings of --config."""
         if self._intermixed or self._subparsers is not None:
             self._typed = self._typed or list(sys.argv[1:] if args is None else args)
             return super().parse_known_args(args, namespace)

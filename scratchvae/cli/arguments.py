@@ -33,7 +33,13 @@ BACKEND = Option(
     "cupy: GPU; auto: GPU if one works, else CPU",
 )
 MODEL = (
-    Option("model", "a model file, or the folder of a run of train", default=None, metavar="MODEL", positional=True),
+    Option(
+        "model",
+        "a model file, or the folder that train wrote, such as runs/digits",
+        default=None,
+        metavar="MODEL",
+        positional=True,
+    ),
     BACKEND,
 )
 
@@ -85,7 +91,7 @@ def part_option(default: str) -> Option:
 
 def rows_options(part: str) -> tuple[Option, ...]:
     """The model, and the rows: by default a part of its training data set."""
-    return (*MODEL, *data_options(None, "(default: the data set of its training)"), part_option(part))
+    return (*MODEL, *data_options(None, "(default: the training data of the model)"), part_option(part))
 
 
 def seed_option(purpose: str) -> Option:

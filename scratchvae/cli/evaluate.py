@@ -37,9 +37,10 @@ def add_commands(commands: Commands) -> None:
     )
     binarize = Option(
         "binarize",
-        "dynamic: draw each pixel once as 0 or 1; none: take grey values as they are (default: as in training)",
-        choices=("dynamic", "none"),
+        "binarisation of grey pixels (default: as in training)",
+        choices=("none", "dynamic"),
         common=True,
+        details="dynamic draws each pixel once as 1 with the probability of its grey value, else as 0",
     )
     parser.add_options((*rows_options("test"), binarize, seed_option("the draws of z and the binarisation"), JSON))
 

@@ -46,10 +46,10 @@ def _unit_name(text: str) -> str:
 
 
 OPTIONS = (
-    *data_options(None, "(needs --model; default: the data set of its training)"),
+    *data_options(None, "(needs --model; default: its training data)"),
     Option(
         "oracle",
-        "gradients to compare with; all: each one that is installed",
+        "gradients to compare with, all: each that is installed",
         choices=(FINITE_DIFFERENCE, *ORACLES, "all"),
         default="all",
         common=True,

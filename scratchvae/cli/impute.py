@@ -35,7 +35,7 @@ TEST_ROWS, DRAWN = 100, 12
 
 OPTIONS = (
     *MODEL,
-    *data_options(None, "in which NaN is missing (default: the data set of the model's training)"),
+    *data_options(None, "with NaN for missing values (default: the training data of the model)"),
     Option(
         "part",
         "part of the data (default: test with --hide and --hide-fraction, else all)",
@@ -57,13 +57,13 @@ OPTIONS = (
     ),
     Option(
         "hide",
-        "a test: hide this half of each image, impute it, and print the error",
+        "a test: hide this half of each image, and print the error of its imputation",
         choices=HALVES,
         common=True,
     ),
     Option(
         "hide-fraction",
-        "a test: hide this fraction of all numbers at random, impute them, and print the error",
+        "a test: hide this fraction of all numbers at random, and print the error of their imputation",
         type=float,
         metavar="F",
         common=True,

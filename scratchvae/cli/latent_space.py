@@ -27,10 +27,11 @@ INTERPOLATE = (
     Option("steps", "number of images, both ends included", int, 12, metavar="N", common=True),
     Option(
         "kind",
-        "path between the two codes: a straight line or an arc",
+        "path between the two codes",
         choices=tuple(PATHS),
         default="linear",
         common=True,
+        details="linear is a straight line, spherical an arc",
     ),
 )
 ANALOGY = (
@@ -50,7 +51,7 @@ TRAVERSE = (
         argument="traverse.dimension",
         common=True,
     ),
-    Option("reach", "values from -R to R", float, 3.0, metavar="R", common=True),
+    Option("reach", "values of z from -R to R", float, 3.0, metavar="R", common=True),
     Option("steps", "number of images per dimension, both ends included", int, 11, metavar="N", common=True),
 )
 

@@ -54,7 +54,7 @@ def in_option_names(message: str, options: Mapping[str, str]) -> str:
 def shorten(message: str, words: Iterable[str] = (), limit: int = LONGEST_MESSAGE) -> str:
     """`message` in one line of at most `limit` characters.
 
-    If it is too long, the `words`, which a user has typed, are shortened first, then other long words, then the text
+    If it is too long, the `words` that a user typed are shortened first, then other long words, then the text
     before the last "; ", after which a message says what to do.
     """
     if len(message) > limit:
@@ -75,11 +75,10 @@ def shorten(message: str, words: Iterable[str] = (), limit: int = LONGEST_MESSAG
 def split_clauses(message: str) -> str:
     """A long message with a line for each clause and sentence, each of at most 200 characters."""
     line = " ".join(message.split())
-    return (
-        line
-        if len(line) <= LONGEST_MESSAGE
-        else "\n  ".join(shorten(part, limit=LONGEST_MESSAGE - 2) for part in re.split("; |(?<=[.]) (?=[A-Z])", line))
-    )
+    if len(line) <= LONGEST_MESSAGE:
+        return line
+    clauses = re.split("; |(?<=[.]) (?=[A-Z])", line)
+    return "\n  ".join(shorten(clause, limit=LONGEST_MESSAGE - 2) for clause in clauses)
 
 
 def shorten_word(word: str) -> str:
@@ -89,5 +88,5 @@ def shorten_word(word: str) -> str:
 
 
 def as_typed(text: str) -> str:
-    """What was typed, in quotes if it is empty or has spaces."""
+    """`text` as a user typed it, in quotes if it is empty or has spaces."""
     return text if text and not text.isspace() and " " not in text else repr(text)
