@@ -1,4 +1,8 @@
 import os
+
+# Before NumPy is imported: on matrices as small as these, more threads only take the cores of other processes.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from pathlib import Path
 
 import pytest
