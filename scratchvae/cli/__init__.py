@@ -41,8 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             print(format_traceback(error), end="", file=sys.stderr)
         code, message = code_and_message(error)
-        options = (*OPTIONS, *parser.commands[args.command].options.values())  # of the training, and of the command
-        line = f"scratchvae {args.command}: {in_option_names(message, option_names(options))}"
+        options = parser.commands[args.command].options.values()
+        names = [str(getattr(args, option.dest, "")) for option in options if option.type is str and not option.choices]
+        message = in_option_names(message, option_names((*OPTIONS, *options)), names)
+        line = f"scratchvae {args.command}: {message}"
         typed = sys.argv[1:] if argv is None else argv
         print(split_clauses(line) if code == DIVERGED else shorten(line, typed), file=sys.stderr)
         return code

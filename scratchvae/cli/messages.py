@@ -29,12 +29,18 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {near}?" if near else ""
 
 
-def in_option_names(message: str, options: Mapping[str, str]) -> str:
+def in_option_names(message: str, options: Mapping[str, str], names: Iterable[str] = ()) -> str:
     """Write options in place of Python arguments: "latent_dim=0: …" becomes "--latent 0: …".
 
     options   the option of each Python argument, such as {"latent_dim": "--latent"}
+    names     names of files, such as "runs/lr=0.1", which stay as they are
     """
+    verbatim = [re.escape(name) for name in names if re.search("[=_]", name)]
+    parts = re.split(f"({'|'.join(sorted(verbatim, key=len, reverse=True))})", message) if verbatim else [message]
+    return "".join(part if k % 2 else _in_option_names(part, options) for k, part in enumerate(parts))
 
+
+def _in_option_names(message: str, options: Mapping[str, str]) -> str:
     def as_typed(match: re.Match[str]) -> str:
         name, value = match[1], match[2]
         option = name if name.startswith("--") else options.get(name)

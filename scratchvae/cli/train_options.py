@@ -279,7 +279,7 @@ MACHINE = (
 )
 OUTPUT = (
     switch("no-pictures", "write no pictures"),
-    switch("quiet", "print errors and warnings only", reusable=False, common=True),
+    switch("quiet", "print no progress and no results", reusable=False, common=True),
     JSON._replace(reusable=False, common=False),
 )
 GROUPS = {

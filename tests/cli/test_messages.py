@@ -37,6 +37,12 @@ def test_python_arguments_become_options(message, expected):
     assert in_option_names(message, OPTIONS) == expected
 
 
+def test_the_name_of_a_file_stays():
+    for name in ("runs/lr=0.1", "lr=0.1", "batch_size", "seed=1/model.npz"):
+        message = f"{name} cannot be read, with lr=2"
+        assert in_option_names(message, OPTIONS, ["x", "", name]) == f"{name} cannot be read, with --lr 2"
+
+
 @pytest.mark.parametrize(
     ("name", "expected"), [("trian", "train"), ("Adam", "adam"), ("gausian", "Gaussian"), ("xyzzy", None), ("", None)]
 )
