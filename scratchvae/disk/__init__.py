@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, by one process at a time, and read without running anything."""
+"""Files on disk: atomic writes, locks between processes, and safe reading of arrays."""
 
 from scratchvae.disk.arrays import Array, ArrayFile, join_names, open_arrays, read_arrays
 from scratchvae.disk.folders import cache_folder, check_writable

@@ -1,4 +1,4 @@
-"""Folders that files may go into."""
+"""Folders: the cache, permissions, creation and removal."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import TypeVar
 from scratchvae.errors import FileError
 
 T = TypeVar("T")
-NOT_FLUSHED = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # what a file system says that has no way to flush a folder
+NOT_FLUSHED = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # errors of file systems that cannot flush a folder
 TRIES = 5
 LONGEST_REASON = 500  # characters
 
 
 def cache_folder() -> Path:
-    """Where is kept what can be had again: $XDG_CACHE_HOME/scratchvae, or what the platform has in its place."""
+    """The cache folder: $XDG_CACHE_HOME/scratchvae, or the platform's default."""
     if os.environ.get("XDG_CACHE_HOME"):
         return Path(os.environ["XDG_CACHE_HOME"]) / "scratchvae"
     if sys.platform == "win32":
@@ -31,49 +31,49 @@ def cache_folder() -> Path:
 
 
 def check_writable(folder: str | PathLike[str]) -> None:
-    """Raises FileError where files could not be written into `folder`, or it could not be made; makes nothing."""
+    """Raises FileError if files cannot be written into `folder`, or it cannot be created. Creates nothing."""
     folder = Path(folder).absolute()
     try:
-        standing = next(place for place in (folder, *folder.parents) if place.exists())
+        existing = next(place for place in (folder, *folder.parents) if place.exists())
     except (OSError, ValueError) as error:
         raise FileError(f"cannot write into {folder}: {error}; choose another place") from None
-    if not standing.is_dir():
-        raise FileError(f"cannot write into {folder}: {standing} is no folder; choose another place")
-    if not os.access(standing, os.W_OK | os.X_OK):
-        raise FileError(f"cannot write into {folder}: no permission to write to {standing}; choose another place")
+    if not existing.is_dir():
+        raise FileError(f"cannot write into {folder}: {existing} is not a folder; choose another place")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise FileError(f"cannot write into {folder}: no permission to write to {existing}; choose another place")
 
 
-def open_in_folder(path: Path, opened: Callable[[], T]) -> tuple[T, list[Path]]:
-    """What `opened` opens in the folder of `path`, which is made if need be, and the folders that were made.
+def open_in_folder(path: Path, open_file: Callable[[], T]) -> tuple[T, list[Path]]:
+    """Create the folder of `path` if necessary, and call `open_file`; return its result and the created folders.
 
-    Raises FileNotFoundError only if the folder goes away again each time: another process takes those away that it
-    made and left empty.
+    Another process may remove a folder that it created and left empty, in between. Then the call is repeated; raises
+    FileNotFoundError if that happens each time.
     """
-    tried = 0
+    attempts = 0
     while True:
-        made = [folder for folder in path.absolute().parents if not folder.exists()]
+        created = [folder for folder in path.absolute().parents if not folder.exists()]
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            return opened(), made
+            return open_file(), created
         except BaseException as error:
-            remove_empty(made)
-            tried += 1
-            if not isinstance(error, FileNotFoundError) or tried == TRIES:
+            remove_empty(created)
+            attempts += 1
+            if not isinstance(error, FileNotFoundError) or attempts == TRIES:
                 raise
 
 
 def remove_empty(folders: Iterable[Path]) -> None:
-    """Take away those of `folders`, inner ones first, that are there and hold nothing."""
+    """Remove those of `folders`, inner ones first, that exist and are empty."""
     for folder in folders:
-        with suppress(OSError):  # others may have put something there meanwhile
+        with suppress(OSError):  # other processes may have written files into it
             folder.rmdir()
 
 
 def flush_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk, where a platform can: a file is safe once its name is."""
+    """Flush the names in a folder to the disk, if the platform supports it: a new file is safe only after that."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:  # Windows opens no folders, and writes names through by itself
+    except OSError:  # Windows cannot open folders; it writes names through
         return
     try:
         os.fsync(descriptor)
@@ -84,8 +84,8 @@ def flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def reason_of(error: Exception) -> str:
-    """What an error says, in as few words as it can be said; it may quote a file at length."""
+def short_reason(error: Exception) -> str:
+    """The message of an error without a path, truncated, because it may quote the contents of a file."""
     text = error.strerror if isinstance(error, OSError) else None
     text = text or str(error) or type(error).__name__
     return text if len(text) <= LONGEST_REASON else text[:LONGEST_REASON] + "…"

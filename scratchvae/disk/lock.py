@@ -1,12 +1,12 @@
-"""Locks that one process holds and that go with it, however it ends: two trainings never write into one folder.
+"""File locks between processes, so that two trainings never write into the same folder.
 
-`with locked("runs/digits/.lock"):` holds the lock of that file for this process, and never waits: where another process
-holds it, or this one does elsewhere, LockedError says which. The system keeps the lock with the open file, so that it
-is free again once its holder has ended, killed or not: a lock file that a killed process left behind blocks nobody.
+`with locked("runs/digits/.lock"):` acquires the lock of this file for the process, without waiting. If another process
+holds it, or this process elsewhere, it raises LockedError, which names the process. The operating system releases the
+lock when the process ends, even if it is killed: a lock file that a killed process left behind does not block others.
 
-A child that this process forks does not inherit the lock: it neither keeps it beyond the end of its parent, nor gives
-it back. On a network's disk, it holds among machines where the disk's own locks do. Where a file system knows none,
-an UnlockedWarning says so, and work goes on unguarded.
+A forked child does not inherit the lock: it neither holds it after its parent has ended, nor releases it. On a network
+file system, the lock works between machines if the file system supports that. If a file system has no locks, an
+UnlockedWarning is issued, and the block runs without a lock.
 """
 
 from __future__ import annotations
@@ -19,39 +19,39 @@ from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
 
-from scratchvae.disk.folders import open_in_folder, reason_of, remove_empty
+from scratchvae.disk.folders import open_in_folder, remove_empty, short_reason
 from scratchvae.errors import FileError, LockedError, UnlockedWarning, warn
 
-TAKEN = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
-FAR = 2**30  # on Windows a locked byte can be read by nobody else: one far behind all that is written
+ALREADY_LOCKED = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+LOCKED_BYTE = 2**30  # Windows locks bytes, which others cannot read then: choose one behind the end of the file
 
-_held: set[int] = set()  # the open files that this process's locks are on
+_descriptors: set[int] = set()  # of the lock files of this process
 
 
 @contextmanager
 def locked(path: str | PathLike[str]) -> Iterator[None]:
-    """Hold the lock of the file `path`, made for that if need be, as is its folder; both go again in the end.
+    """A context that holds the lock of the file `path`. File and folder are created, and removed at the end.
 
-    Raises LockedError where it is held already, and FileError where there can be no such file.
+    Raises LockedError if it is locked already, and FileError if the file cannot be created.
     """
     path = Path(path)
-    descriptor, made = _take(path)
+    descriptor, created = _acquire(path)
     owner = os.getpid()
     try:
         yield
     finally:
         if os.getpid() == owner:
-            _give_back(path, descriptor)
-            remove_empty(made)
+            _release(path, descriptor)
+            remove_empty(created)
 
 
 def try_lock(descriptor: int) -> bool | None:
-    """Whether an open file's lock is ours from now on, until the file is closed; None if its disk knows no locks."""
+    """Lock an open file until it is closed; return True on success, None if the file system has no locks."""
     try:
         if sys.platform == "win32":
             import msvcrt
 
-            os.lseek(descriptor, FAR, os.SEEK_SET)
+            os.lseek(descriptor, LOCKED_BYTE, os.SEEK_SET)
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
             os.lseek(descriptor, 0, os.SEEK_SET)
         else:
@@ -61,48 +61,48 @@ def try_lock(descriptor: int) -> bool | None:
     except ImportError:
         return None
     except OSError as error:
-        return False if error.errno in TAKEN else None
+        return False if error.errno in ALREADY_LOCKED else None
     return True
 
 
-# Whoever gives a lock back removes its file, and between another's opening of that file and its locking it may be gone,
-# or be another one of the same name, which somebody else locks. So a lock counts only if its file is still the one that
-# has the name; and no file loses its name but to the holder of its lock.
-def _take(path: Path) -> tuple[int, list[Path]]:
+# The holder of a lock removes the file when it releases the lock. Between our opening and locking of the file, the file
+# may therefore have been removed, or replaced by a new one that another process locks. So a lock is valid only if its
+# file is still the one at `path`. Only the holder of the lock removes the file.
+def _acquire(path: Path) -> tuple[int, list[Path]]:
     while True:
         try:
-            descriptor, made = open_in_folder(path, lambda: os.open(path, os.O_RDWR | os.O_CREAT, 0o666))
+            descriptor, created = open_in_folder(path, lambda: os.open(path, os.O_RDWR | os.O_CREAT, 0o666))
         except (OSError, ValueError) as error:
-            raise FileError(f"cannot lock {path}: {reason_of(error)}; choose another place") from None
-        _held.add(descriptor)
-        ours = try_lock(descriptor)
-        if ours is None:
-            warn(f"{path} cannot be locked on this disk: see that no other process writes there", UnlockedWarning)
-        if ours is False:
+            raise FileError(f"cannot lock {path}: {short_reason(error)}; choose another place") from None
+        _descriptors.add(descriptor)
+        acquired = try_lock(descriptor)
+        if acquired is None:
+            warn(f"{path} cannot be locked on this disk: make sure that no other process writes there", UnlockedWarning)
+        if acquired is False:
             holder = _holder(path)
             _close(descriptor)
             raise LockedError(f"{path} is locked by {holder}; wait until that has ended, or choose another place")
         if _is_at(path, descriptor):
-            with suppress(OSError):  # on a full disk the lock holds, and does not say whose it is
+            with suppress(OSError):  # on a full disk the lock is valid, without the number of its process
                 os.ftruncate(descriptor, 0)
                 os.write(descriptor, f"{os.getpid()}\n".encode())
-            return descriptor, made
+            return descriptor, created
         _close(descriptor)
 
 
-def _give_back(path: Path, descriptor: int) -> None:
-    ours = _is_at(path, descriptor)
-    if sys.platform == "win32":  # which removes no file that is open, and none that another has opened meanwhile
+def _release(path: Path, descriptor: int) -> None:
+    valid = _is_at(path, descriptor)
+    if sys.platform == "win32":  # it cannot remove a file that is open
         _close(descriptor)
     with suppress(OSError):
-        if ours:
+        if valid:
             path.unlink()
-    if descriptor in _held:
+    if descriptor in _descriptors:
         _close(descriptor)
 
 
 def _is_at(path: Path, descriptor: int) -> bool:
-    if sys.platform == "win32":  # where no open file loses its name
+    if sys.platform == "win32":  # an open file cannot be removed
         return True
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
@@ -113,21 +113,21 @@ def _is_at(path: Path, descriptor: int) -> bool:
 def _holder(path: Path) -> str:
     try:
         number = int(path.read_text("ascii"))
-    except (OSError, ValueError):  # it has not said who it is yet
+    except (OSError, ValueError):  # it has not written its number yet
         return "another process"
-    return f"process {number}" if number != os.getpid() else "this very process, which uses it elsewhere"
+    return f"process {number}" if number != os.getpid() else "this process, which uses it elsewhere"
 
 
 def _close(descriptor: int) -> None:
-    _held.discard(descriptor)
+    _descriptors.discard(descriptor)
     os.close(descriptor)
 
 
-# A lock goes with the last copy of the open file, of which a forked child has one.
+# A lock is released when the last copy of the open file is closed, and a forked child has a copy.
 def _close_all() -> None:
-    while _held:
+    while _descriptors:
         with suppress(OSError):
-            os.close(_held.pop())
+            os.close(_descriptors.pop())
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,4 +1,4 @@
-"""Archives: arrays under a header that says what they are, with digests. The format stands in `scratchvae.io`."""
+"""Archives: .npz files with a header and digests of the arrays. `scratchvae.io` describes the format."""
 
 from __future__ import annotations
 
@@ -12,70 +12,70 @@ import numpy as np
 
 from scratchvae.disk.arrays import Array, ArrayFile, join_names, open_arrays
 from scratchvae.errors import ConfigError, FileError
-from scratchvae.validation import short_repr
+from scratchvae.validation import short_repr, shorten
 
 FORMAT = 3
-WITHOUT_DIGESTS = 1  # the one format that had none
+WITHOUT_DIGESTS = 1  # the only format without digests
 LONGEST_TEXT = 2**20  # characters
-LONGEST_NUMBER = 400  # digits: a float has up to 309 before the point, the state of a generator 39
+LONGEST_NUMBER = 400  # digits: a float has up to 309 before the point, the state of a random generator 39
 HEADER, DIGEST = "scratchvae", "sha256"
 
 
 class Archive:
-    """An open file of ours: its `header`, and the arrays that it says it has.
+    """An open scratchvae file: its `header`, and its arrays.
 
-    `described` knows them by dtype and shape before any is read. Raises FileError for another file, an unknown format,
-    or a damaged header.
+    `headers` has the dtype and shape of each array before any is read. Raises FileError for another kind of file, an
+    unknown format, or a damaged header.
     """
 
     def __init__(self, file: ArrayFile) -> None:
         self._file = file
         if HEADER not in file.headers:
-            raise FileError("it is no file of scratchvae")
-        text = _text(file, HEADER, LONGEST_TEXT)
-        self.header = _parsed(text)
+            raise FileError("it is not a scratchvae file")
+        text = _read_text(file, HEADER, LONGEST_TEXT)
+        self.header = _parse_header(text)
         self.format: Any = self.header.get("format")
         if isinstance(self.format, bool) or self.format not in range(1, FORMAT + 1):
             raise FileError(
-                f"it is of format {self.format!r:.40}, and this version of scratchvae reads 1 to {FORMAT}: read it "
-                "with the version that wrote it, or a newer one"
+                f"it has format {self.format!r:.40}, and this version of scratchvae reads formats 1 to {FORMAT}: use "
+                "the version that wrote it, or a newer one"
             )
-        members = {name: kept for name, kept in file.headers.items() if name not in (HEADER, DIGEST)}
-        self.headers = {name: kept._replace(dtype=kept.dtype.newbyteorder("=")) for name, kept in members.items()}
-        self._promised: dict[str, Any] = {}
+        members = {name: member for name, member in file.headers.items() if name not in (HEADER, DIGEST)}
+        self.headers = {name: member._replace(dtype=member.dtype.newbyteorder("=")) for name, member in members.items()}
+        self._declared: dict[str, Any] = {}  # the header's "arrays"
         if self.format != WITHOUT_DIGESTS:
-            if _text(file, DIGEST, 64) != _sha256(text.encode()):
-                raise FileError("its header is damaged: it does not have the digest that it was written with")
-            self._promised = self.header.get("arrays", {})
-            held = {name: {"dtype": kept.dtype.str, "shape": list(kept.shape)} for name, kept in members.items()}
-            told = {name: {key: of[key] for key in ("dtype", "shape")} for name, of in self._promised.items()}
-            if odd := diff_keys(held, told):
-                raise FileError(f"it does not hold the arrays that its header tells of: see {join_names(odd)}")
+            if _read_text(file, DIGEST, 64) != _sha256(text.encode()):
+                raise FileError("its header is damaged: the digest differs")
+            self._declared = self.header.get("arrays", {})
+            found = {name: {"dtype": member.dtype.str, "shape": list(member.shape)} for name, member in members.items()}
+            declared = {name: {key: item[key] for key in ("dtype", "shape")} for name, item in self._declared.items()}
+            if different := diff_keys(found, declared):
+                raise FileError(f"its arrays are not those of its header: see {join_names(different)}")
 
     def read(self, name: str) -> Array:
-        """The array of that name, in this machine's byte order, if its digest is the one that was written."""
+        """Read the array of this name in native byte order. Raises FileError if its digest differs."""
         array = self._file.read(name)
-        if self.format != WITHOUT_DIGESTS and _digest(array) != self._promised[name]["sha256"]:
-            raise FileError(f"{name} is damaged: it does not have the digest that it was written with")
+        if self.format != WITHOUT_DIGESTS and _digest(array) != self._declared[name]["sha256"]:
+            raise FileError(f"{name} is damaged: the digest differs")
         return array.astype(self.headers[name].dtype, copy=False)
 
 
 @contextmanager
 def open_archive(path: Path) -> Iterator[Archive]:
-    """The file of ours at `path`; whatever goes wrong in the block is a FileError that names the file."""
+    """A context with the archive at `path`. Errors inside the block become FileErrors that name the file."""
     with open_arrays(path) as file:
         yield Archive(file)
 
 
-def diff_keys(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """The names under which the two have not the same."""
-    return sorted(name for name in held.keys() | wanted.keys() if held.get(name) != wanted.get(name))
+def diff_keys(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    """The sorted keys for which a and b have different values, or which only one of them has."""
+    return sorted(name for name in a.keys() | b.keys() if a.get(name) != b.get(name))
 
 
 def write_archive(file: IO[bytes], header: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-    """Write header and arrays to `file`, and prove that they can be read again. Raises FileError."""
-    told = {name: {"dtype": a.dtype.str, "shape": a.shape, "sha256": _digest(a)} for name, a in arrays.items()}
-    text = as_text("the header", {"format": FORMAT, **header, "arrays": told})
+    """Write header and arrays to `file`, and verify them by reading them again. Raises FileError."""
+    declared = {name: {"dtype": a.dtype.str, "shape": a.shape, "sha256": _digest(a)} for name, a in arrays.items()}
+    text = as_text("the header", {"format": FORMAT, **header, "arrays": declared})
     members = {HEADER: np.array(text), DIGEST: np.array(_sha256(text.encode())), **arrays}
     write_arrays(file, members)
     file.flush()
@@ -85,9 +85,9 @@ def write_archive(file: IO[bytes], header: Mapping[str, Any], arrays: Mapping[st
         written.read(name)
 
 
-# numpy.savez of NumPy 2.0 and 2.1 leaves its archive open where a disk fails, and that complains once it is collected.
+# numpy.savez of NumPy 2.0 and 2.1 leaves its ZipFile open when a write fails, which warns at garbage collection.
 def write_arrays(file: IO[bytes], members: Mapping[str, Array]) -> None:
-    """The members of an .npz, as `numpy.savez` writes them, to the byte."""
+    """Write the members of an .npz file, byte for byte as `numpy.savez` does."""
     with ZipFile(file, "w") as archive:
         for name, array in members.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
@@ -95,42 +95,40 @@ def write_arrays(file: IO[bytes], members: Mapping[str, Array]) -> None:
 
 
 def as_text(name: str, value: Any) -> str:
-    """`value` as JSON that can be read again, as part of a header. Raises ConfigError, by that name."""
+    """`value` as JSON text for a header, checked by parsing it. Raises ConfigError, whose message names `name`."""
     import json
 
     try:
         text = json.dumps({name: value})
-        _parsed(text)
+        _parse_header(text)
     except (TypeError, ValueError, RecursionError) as error:
         raise ConfigError(
-            f"{name}={short_repr(value)} cannot be written as JSON ({error}); keep plain values"
+            f"{name}={short_repr(value)} cannot be written as JSON ({shorten(error)}); use plain values"
         ) from None
     if len(text) > LONGEST_TEXT:
-        raise ConfigError(
-            f"{name} would be of {len(text)} characters; expected at most {LONGEST_TEXT}: keep less in it"
-        )
+        raise ConfigError(f"{name} would have {len(text)} characters as JSON; expected at most {LONGEST_TEXT}")
     return json.dumps(value)
 
 
-def _text(file: ArrayFile, name: str, longest: int) -> str:
-    described = file.headers.get(name)
-    if described is None or described.dtype.kind != "U" or described.shape != ():
+def _read_text(file: ArrayFile, name: str, longest: int) -> str:
+    header = file.headers.get(name)
+    if header is None or header.dtype.kind != "U" or header.shape != ():
         raise FileError(f"it has no text {name!r}")
-    if described.nbytes > 4 * longest:
-        raise FileError(f"its text {name!r} is of {described.nbytes // 4} characters; expected at most {longest}")
+    if header.nbytes > 4 * longest:
+        raise FileError(f"its text {name!r} has {header.nbytes // 4} characters; expected at most {longest}")
     return str(file.read(name))
 
 
-def _parsed(text: str) -> dict[str, Any]:
+def _parse_header(text: str) -> dict[str, Any]:
     import json
 
-    header = json.loads(text, parse_int=_short(int), parse_float=_short(float))
+    header = json.loads(text, parse_int=_bounded(int), parse_float=_bounded(float))
     if not isinstance(header, dict):
-        raise FileError(f"its header is no object but {type(header).__name__}")
+        raise FileError(f"its header is not an object but {type(header).__name__}")
     return header
 
 
-def _short(kind: Callable[[str], Any]) -> Callable[[str], Any]:
+def _bounded(kind: Callable[[str], Any]) -> Callable[[str], Any]:
     def read(digits: str) -> Any:
         if len(digits) > LONGEST_NUMBER:
             raise ValueError(f"a number of {len(digits)} digits")

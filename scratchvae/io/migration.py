@@ -1,4 +1,4 @@
-"""The one place where old names stay: headers of earlier formats, as the present one writes them."""
+"""Migration of headers of earlier formats to the names of the current format."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import Any
 
 from scratchvae.errors import FileError
 
-# Of 0.1.0: a name in its configurations, and what stands for it now.
-LIKELIHOODS_0_1 = {"gaussian_learnt": "gaussian_learned", "gaussian_decoded": "gaussian_heteroscedastic"}
-FIRST_OF_CHECKPOINTS = 3
+LIKELIHOODS_0_1 = {"gaussian_learnt": "gaussian_learned", "gaussian_decoded": "gaussian_heteroscedastic"}  # 0.1.0: now
+FIRST_RESUMABLE_FORMAT = 3
 
 
 def migrate(header: dict[str, Any], version: int) -> dict[str, Any]:
-    """The header of a file of format `version`, in the names of the present format. Raises FileError."""
-    if version >= FIRST_OF_CHECKPOINTS:
+    """The header of a file of format `version`, with the names of the current format."""
+    if version >= FIRST_RESUMABLE_FORMAT:
         return header
     config = header.get("config")
     if isinstance(config, dict) and isinstance(config.get("likelihood"), str):
@@ -24,14 +23,14 @@ def migrate(header: dict[str, Any], version: int) -> dict[str, Any]:
 
 
 def resume_command(version: int) -> str:
-    """By what the training of a checkpoint of that format can go on."""
-    return "--resume" if version >= FIRST_OF_CHECKPOINTS else "scratchvae 0.1.0"
+    """The option or the version that resumes a checkpoint of this format."""
+    return "--resume" if version >= FIRST_RESUMABLE_FORMAT else "scratchvae 0.1.0"
 
 
 def require_resumable(path: Path, version: int) -> None:
-    """Raises FileError for a checkpoint whose training cannot go on in this version."""
-    if version < FIRST_OF_CHECKPOINTS:
+    """Raises FileError for a checkpoint of a format that this version cannot resume."""
+    if version < FIRST_RESUMABLE_FORMAT:
         raise FileError(
-            f"{path} is a checkpoint of scratchvae 0.1.0, whose training this version cannot resume: load its model "
-            "and train that on, or resume it with 0.1.0"
+            f"{path} is a checkpoint of scratchvae 0.1.0, which this version cannot resume: load its model and train "
+            "that further, or resume it with 0.1.0"
         )

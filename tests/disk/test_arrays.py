@@ -161,7 +161,7 @@ def test_members_that_share_their_bytes_are_refused(tmp_path):
     second = content.rindex(b"PK\1\2")
     content[second + 42 : second + 46] = struct.pack("<I", 0)  # where its local header is
     path.write_bytes(content)
-    assert_refused_in_little_room(path, "lies over another")
+    assert_refused_in_little_room(path, "overlaps another")
 
 
 def test_two_members_of_one_name_are_refused(tmp_path):

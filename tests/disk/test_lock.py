@@ -97,7 +97,7 @@ def test_what_another_process_holds_is_refused_at_once_by_its_number_until_it_en
 def test_what_this_process_holds_elsewhere_is_refused_too_and_stays_held(path):
     with locked(path):
         for _ in range(2):
-            with pytest.raises(LockedError, match="this very process"), locked(path):
+            with pytest.raises(LockedError, match="this process"), locked(path):
                 pass
         assert path.exists()
 
@@ -171,7 +171,7 @@ def test_open_files_do_not_add_up(path):
     for _ in range(3):
         with locked(path), pytest.raises(LockedError), locked(path):
             pass
-    assert lock._held == set()
+    assert lock._descriptors == set()
     assert sorted(OPEN.iterdir()) == before
 
 

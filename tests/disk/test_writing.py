@@ -147,13 +147,13 @@ def test_a_relative_place_is_judged_from_the_working_folder(tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     check_writable("new/newer")
     (tmp_path / "new").write_bytes(b"")
-    with pytest.raises(FileError, match="no folder"):
+    with pytest.raises(FileError, match="not a folder"):
         check_writable("new/newer")
 
 
 @pytest.mark.parametrize("below", [".", "folder", "folder/deeper"])
 def test_a_place_at_or_below_a_regular_file_is_named_and_refused(regular, below):
-    with pytest.raises(FileError, match="regular is no folder; choose another place"):
+    with pytest.raises(FileError, match="regular is not a folder; choose another place"):
         check_writable(regular / below)
 
 

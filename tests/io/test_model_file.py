@@ -203,7 +203,7 @@ def test_a_header_that_describes_another_file_is_refused(file, field, value, ver
 
 def test_a_newer_format_is_refused_with_the_way_forward(file):
     seal(file, header_with(format=4), version=1)
-    assert_refused(file, "format 4", "reads 1 to 3", "a newer one")
+    assert_refused(file, "format 4", "reads formats 1 to 3", "a newer one")
 
 
 @pytest.mark.parametrize(
@@ -489,10 +489,10 @@ def test_what_a_checkpoint_is_described_as_tells_how_to_go_on_with_it(tmp_path):
     path, members = tmp_path / "run.npz", members_of(CHECKPOINT_2)
     assert describe_file(CHECKPOINT_2)["training"] == "finished"
     seal(path, {**json.loads(str(members["scratchvae"])), "stopped": ""}, members, version=2)
-    assert describe_file(path)["training"] == "not ended; go on with it by scratchvae 0.1.0"
+    assert describe_file(path)["training"] == "not ended; resume it by scratchvae 0.1.0"
     with pytest.raises(KeyError):
         Trainer(VAE(6, 2, (4,)), batch_size=4, kl_weight=raising_at(2)).fit(X_2, 2, checkpoint=tmp_path / "kept.npz")
-    assert describe_file(tmp_path / "kept.npz")["training"] == "not ended; go on with it by --resume"
+    assert describe_file(tmp_path / "kept.npz")["training"] == "not ended; resume it by --resume"
 
 
 def raising_at(updates):
@@ -521,8 +521,8 @@ def test_the_training_of_a_checkpoint_of_format_2_is_refused_in_one_true_sentenc
     with pytest.raises(FileError) as refusal:
         trainer.fit(X_2, 3, checkpoint=path, resume=resume)
     assert str(refusal.value) == (
-        f"{path} is a checkpoint of scratchvae 0.1.0, whose training this version cannot resume: load its model and "
-        "train that on, or resume it with 0.1.0"
+        f"{path} is a checkpoint of scratchvae 0.1.0, which this version cannot resume: load its model and "
+        "train that further, or resume it with 0.1.0"
     )
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
     assert np.array_equal(trainer.model.theta, theta)

@@ -12,7 +12,7 @@ from scratchvae.training import Trainer
 
 FULL = "No space left on device", "File too large"
 STAGES = {  # by the function that an error came through
-    "_take": "taking the lock",
+    "_acquire": "taking the lock",
     "rotate": "keeping the one before",
     "write_arrays": "writing the arrays",
     "open_in_folder": "making the part",
