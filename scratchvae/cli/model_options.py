@@ -53,7 +53,7 @@ def training_and_validation(data: Dataset, hold_out: bool) -> tuple[Split, Split
     train, validation = (
         Split(images[chosen], None if labels is None else labels[chosen]) for chosen in (~tenth, tenth)
     )
-    return train, validation, f"{len(validation.images)} training rows held out for validation"
+    return train, validation, f"{len(validation.images)} rows held out for validation"
 
 
 def make_optimizer(args: argparse.Namespace, rows: int) -> Optimizer:
