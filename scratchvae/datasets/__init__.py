@@ -1,4 +1,4 @@
-"""Data in: sets known by name, and whatever lies in a file or a folder."""
+"""Data sets: standard ones by name, and a user's own files and folders."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from scratchvae.validation import MAX_MESSAGE, check_path, join_choices, short_r
 
 __all__ = ["NAMES", "SHAPES", "Dataset", "Split", "draw_factors", "factor_grid", "load", "render_sprites"]
 
-_ON_SHELVES: dict[str, Callable[[Folder], Dataset]] = {
+_LOADERS: dict[str, Callable[[Folder], Dataset]] = {
     **{name: partial(load_named_idx, name) for name in SETS},
     "binarized-mnist": load_binarized_mnist,
     "omniglot": load_omniglot,
@@ -34,38 +34,38 @@ _ON_SHELVES: dict[str, Callable[[Folder], Dataset]] = {
     "olivetti-32": partial(load_olivetti, side=32),
     **{name: partial(load_table, name) for name in TABLES},
 }
-NAMES = ("digits", *_ON_SHELVES, "sprites")
+NAMES = ("digits", *_LOADERS, "sprites")
 
 
 def load(source: str | PathLike[str], folder: Folder = None, key: str | None = None) -> Dataset:
-    """The data set `source`, as rows of float32 (tables: float64), cut into train and test.
+    """Load the data set `source` as rows of float32 (tables: float64), split into train and test.
 
-    source   "digits"                    8×8 digits, shipped with the package: see `load_digits`
-             "mnist", "fashion-mnist"    28×28, read from a folder or downloaded: see `load_named_idx`
-             "binarized-mnist"           28×28, 0 or 1, with a validation part: see `load_binarized_mnist`
+    source   "digits"                    8×8 digits, part of the package: see `load_digits`
+             "mnist", "fashion-mnist"    28×28, from a folder or by download: see `load_named_idx`
+             "binarized-mnist"           28×28, 0 or 1, with a validation split: see `load_binarized_mnist`
              "omniglot"                  28×28 characters of 50 alphabets: see `load_omniglot`
              "frey-faces"                28×20, a film of one face: see `load_frey_faces`
              "olivetti", "olivetti-32"   64×64 or 32×32 faces of 40 persons: see `load_olivetti`
              "uci/concrete", …           tables of numbers: see `load_table`
-             "sprites"                   32×32 shapes of known factors, rendered on the spot: see `load_sprites`
-             a .npy or .npz file, a table in a .csv or .tsv file, or a folder of grey images or of idx files: see
-             `load_file`, `load_csv`, `load_folder`
-    folder   where to look for a set known by name; without it, in $SCRATCHVAE_DATA and then in the cache
-    key      which array of an .npz file
+             "sprites"                   32×32 shapes with known factors, rendered when loaded: see `load_sprites`
+             or the path of a .npy or .npz file, of a .csv or .tsv table, or of a folder of grey images or idx files:
+             see `load_file`, `load_csv`, `load_folder`
+    folder   the folder to search for a named data set; None: $SCRATCHVAE_DATA, then the cache folder
+    key      the name of an array in an .npz file
 
-    Raises DataError for what cannot be found, fetched or read.
+    Raises DataError if the data cannot be found, downloaded or read.
     """
-    name = _text("source", source, "a name, or a path")
-    folder = None if folder is None else _text("folder", folder, "a folder, a path")
-    key = None if key is None else _text("key", key, "the name of an array")
+    name = _check_text("source", source, "a name, or a path")
+    folder = None if folder is None else _check_text("folder", folder, "a folder, a path")
+    key = None if key is None else _check_text("key", key, "the name of an array")
     if key is not None and not name.endswith(".npz"):
-        raise DataError(f"key={key!r} chooses an array of an .npz file, and {name!r} is none: leave it out")
+        raise DataError(f"key={short_repr(key)} is only for .npz files, and {shorten(name)!r} is not one: leave it out")
     if name == "digits":
         return load_digits()
     if name == "sprites":
         return load_sprites()
-    if name in _ON_SHELVES:
-        return _ON_SHELVES[name](folder)
+    if name in _LOADERS:
+        return _LOADERS[name](folder)
     path, reason = Path(name), ""
     try:
         if name and path.is_dir():
@@ -75,16 +75,16 @@ def load(source: str | PathLike[str], folder: Folder = None, key: str | None = N
     except DataError:
         raise
     except MemoryError as error:
-        raise DataError(f"{name} does not fit into memory ({error}); take fewer rows, or smaller ones") from None
-    except (OSError, ValueError) as error:  # a path that may not be looked at, or that none can have
+        raise DataError(f"{name} does not fit into memory ({error}); use fewer or smaller rows") from None
+    except (OSError, ValueError) as error:  # an invalid path, or one without permission to read
         reason = f" ({shorten(getattr(error, 'strerror', None) or error, 25)})"
     text = f"no data {shorten(name, 90)!r}{reason}: expected "
     end = f", or a .npy, .npz, .csv or .tsv file, or an image folder{suggestion(name, NAMES)}"
     raise DataError(text + join_choices(NAMES, MAX_MESSAGE - len(text) - len(end)) + end)
 
 
-def _text(name: str, value: object, what: str) -> str:
+def _check_text(name: str, value: object, expected: str) -> str:
     try:
         return check_path(name, value, "data.npy")
     except ConfigError:
-        raise DataError(f"{name}={short_repr(value)}: expected {what}, as text") from None
+        raise DataError(f"{name}={short_repr(value)}: expected {expected}, as text") from None

@@ -1,4 +1,4 @@
-"""MNIST in black and white, as log-likelihoods are compared on it."""
+"""The statically binarized MNIST, on which log-likelihoods are commonly compared."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ PARTS = {
 
 
 def load_binarized_mnist(folder: Folder = None) -> Dataset:
-    """50,000 + 10,000 + 10,000 digits of 28×28 pixels that are 0 or 1: train, validation, test. No labels.
+    """Binary digits of 28×28 pixels, 0 or 1: 50,000 train, 10,000 validation, 10,000 test rows. No labels.
 
-    Each pixel was drawn once and for all, on with the probability that its grey value says (R. Salakhutdinov,
-    I. Murray, "On the Quantitative Analysis of Deep Belief Networks", ICML 2008); the draw is H. Larochelle's, of "The
-    Neural Autoregressive Distribution Estimator" (with I. Murray, AISTATS 2011).
+    Each pixel was drawn once, as 1 with a probability equal to its grey value (R. Salakhutdinov, I. Murray, "On the
+    Quantitative Analysis of Deep Belief Networks", ICML 2008). This draw is by H. Larochelle, for "The Neural
+    Autoregressive Distribution Estimator" (with I. Murray, AISTATS 2011).
 
-    The file bmnist_fixed_packbits.npz has arrays train, valid and test, each `numpy.packbits(pixels, axis=1)`. It is
-    looked for as `find_file` says, and its content is checked. Raises DataError.
+    The file bmnist_fixed_packbits.npz has the arrays train, valid and test, each `numpy.packbits(pixels, axis=1)`.
+    `find_file` describes where it is searched. Its contents are verified. Raises DataError.
     """
     packed = read_contents(find_file("binarized-mnist", FILE, folder), PARTS)
     train, validation, test = (Split(np.unpackbits(rows, axis=1).astype(np.float32), None) for rows in packed)

@@ -1,4 +1,4 @@
-"""Files whose content is known beforehand, number by number."""
+"""Reading of arrays with known checksums."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from scratchvae.errors import DataError, FileError
 
 
 class ArrayChecksum(NamedTuple):
-    """What an array must be: its dtype, its shape, and the SHA-256 of its bytes in C order.
+    """The expected dtype, shape and SHA-256 (of the bytes in C order) of an array.
 
-    The digest is of the numbers, not of the file: the same numbers saved by another NumPy, or compressed, are right; a
-    True is 1, whatever byte other than 0 the file has for it.
+    The digest is of the numbers, not of the file, so that it does not depend on the NumPy version or the compression.
+    Boolean True counts as byte 1.
     """
 
     dtype: str
@@ -26,26 +26,28 @@ class ArrayChecksum(NamedTuple):
 
 
 def read_contents(path: Path, contents: Mapping[str, ArrayChecksum]) -> list[Array]:
-    """Those arrays of an .npz file, or the one array "" of a .npy file; none is read that claims to be another one.
+    """Read and verify these arrays of an .npz file, or the array "" of a .npy file.
 
-    Nothing is unpickled. Raises DataError.
+    An array with another dtype or shape is not read. Nothing is unpickled. Raises DataError.
     """
     try:
         with open_arrays(path) as file:
             names = list(file.headers)
             if not set(contents) <= set(names):
-                held, wanted = (join_names(filter(None, some)) for some in (names, contents))
-                raise DataError(f"{path} holds {_arrays(held)}; expected {_arrays(wanted)}: it is another file")
+                found, expected_names = (join_names(filter(None, group)) for group in (names, contents))
+                raise DataError(
+                    f"{path} holds {_arrays(found)}; expected {_arrays(expected_names)}: it is another file"
+                )
             return [_read_checked(path, file, member, expected) for member, expected in contents.items()]
     except FileError as error:
-        raise DataError(f"{error}; fetch it anew") from None
+        raise DataError(f"{error}; download it again") from None
 
 
 def _read_checked(path: Path, file: ArrayFile, member: str, expected: ArrayChecksum) -> Array:
-    claimed, where = file.headers[member], f"{path}, {member}" if member else str(path)
-    if (claimed.dtype, claimed.shape) != (np.dtype(expected.dtype), expected.shape):
+    header, where = file.headers[member], f"{path}, {member}" if member else str(path)
+    if (header.dtype, header.shape) != (np.dtype(expected.dtype), expected.shape):
         raise DataError(
-            f"{where}: {claimed.dtype} of shape {claimed.shape}; expected {expected.dtype} of shape {expected.shape}: "
+            f"{where}: {header.dtype} of shape {header.shape}; expected {expected.dtype} of shape {expected.shape}: "
             "it is another file"
         )
     array = file.read(member)
@@ -54,12 +56,12 @@ def _read_checked(path: Path, file: ArrayFile, member: str, expected: ArrayCheck
 
 
 def check_digest(where: str, content: bytes | memoryview, sha256: str) -> None:
-    """Raises DataError unless `content`, which was found at `where`, has that SHA-256."""
+    """Raises DataError unless `content` has this SHA-256; `where` is the path for the message."""
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise DataError(
             f"{where}: the content has SHA-256 {found[:8]}…, expected {sha256[:8]}…; it is damaged, or another file: "
-            "fetch it anew"
+            "download it again"
         )
 
 

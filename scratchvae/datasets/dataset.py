@@ -1,4 +1,4 @@
-"""What a data set is."""
+"""The `Dataset` type: train and test splits of rows."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from scratchvae.validation import short_repr
 
 
 class Split(NamedTuple):
-    """Rows of data (N, D), and their labels (N,), whole numbers, if there are any.
+    """Rows of data (N, D), and their integer labels (N,) or None.
 
-    Pixels are float32 in [0, 1]; the rows of a table are float64, as they are.
+    Pixels are float32 in [0, 1]. The numbers of a table are float64, unscaled.
     """
 
     images: Array
@@ -26,11 +26,12 @@ class Split(NamedTuple):
 
 
 class Dataset(NamedTuple):
-    """A training part, a test part, and the (height, width) that makes a row a picture, if one does.
+    """A data set with a training split and a test split.
 
-    test_mask    (N,) marks the rows of the source that went into the test part; None for a set that comes split
-    validation   a third part, of a set that comes with one
-    factors      what the pictures were drawn from, where known: (N,) numbers by name, in the order of part "all"
+    image_shape  (height, width) of a row, if rows are images
+    test_mask    (N,) True for the rows of the source that are in the test split; None if the source has its own split
+    validation   a validation split, if the source has one
+    factors      generative factors of the images, if known: arrays (N,) by name, in the order of part("all")
     """
 
     name: str
@@ -49,26 +50,26 @@ class Dataset(NamedTuple):
         return join_lines(f"<Dataset {short_repr(self.name)}: ", items, ">")
 
     def part(self, name: str) -> Split:
-        """The part "train", "validation", "test", or "all": every row, in the order of the source if we cut it.
+        """The split "train", "validation" or "test", or all rows: "all".
 
-        All rows of a set that comes cut are those of train, validation and test, one after the other.
+        "all" has the order of the source or, if the source has its own split, train, validation and test rows in turn.
         Raises DataError.
         """
-        parts = {"train": self.train, "validation": self.validation, "test": self.test}
-        held = {name: part for name, part in parts.items() if part is not None}
+        splits = {"train": self.train, "validation": self.validation, "test": self.test}
+        present = {name: split for name, split in splits.items() if split is not None}
         if name == "all":
-            return _joined(list(held.values()), self.test_mask)
-        if not isinstance(name, str) or name not in held:
+            return _joined(list(present.values()), self.test_mask)
+        if not isinstance(name, str) or name not in present:
             raise DataError(
-                f"{self.name} has no part {short_repr(name)}: expected {', '.join(map(repr, held))} or 'all'"
+                f"{self.name} has no part {short_repr(name)}: expected {', '.join(map(repr, present))} or 'all'"
             )
-        return held[name]
+        return present[name]
 
 
 def split_by_mask(name: str, rows: Split, test_mask: Array, image_shape: tuple[int, int] | None) -> Dataset:
-    """Rows in two: those that `test_mask` (N,) marks, and the others, on which to train."""
+    """Split rows into a test split, where `test_mask` (N,) is True, and a training split."""
     train, test = (
-        Split(rows.images[some], None if rows.labels is None else rows.labels[some]) for some in (~test_mask, test_mask)
+        Split(rows.images[mask], None if rows.labels is None else rows.labels[mask]) for mask in (~test_mask, test_mask)
     )
     return Dataset(name, train, test, image_shape, test_mask)
 
@@ -76,29 +77,27 @@ def split_by_mask(name: str, rows: Split, test_mask: Array, image_shape: tuple[i
 def hold_out_every_tenth(
     name: str, images: Array, image_shape: tuple[int, int] | None, labels: Array | None = None
 ) -> Dataset:
-    """Rows (N, D) and their labels (N,), if any, cut in two: every tenth row, counted from the tenth, is for test_mask.
+    """Split rows (N, D) and their labels (N,) or None: every tenth row, starting with the tenth, is a test row.
 
-    The others move up in `images` itself, which is used up, so that large data is in memory once.
+    The training rows are moved to the front of `images`, in place, so that large data is in memory only once.
     Raises DataError for fewer than 10 rows.
     """
     if len(images) < 10:
-        raise DataError(
-            f"{name} holds {len(images)} rows; expected at least 10, every tenth of which is a test row"
-        )
+        raise DataError(f"{name} holds {len(images)} rows; expected at least 10, every tenth of which is a test row")
     test_mask = np.zeros(len(images), bool)
     test_mask[9::10] = True
     test = images[test_mask]
     for start in range(10, len(images), 10):
-        nine = images[start : start + 9]
-        moved = start - start // 10
-        images[moved : moved + len(nine)] = nine
+        block = images[start : start + 9]
+        target = start - start // 10
+        images[target : target + len(block)] = block
     train = images[: len(images) - len(test)]
-    of_train, of_test = (None, None) if labels is None else (labels[~test_mask], labels[test_mask])
-    return Dataset(name, Split(train, of_train), Split(test, of_test), image_shape, test_mask)
+    train_labels, test_labels = (None, None) if labels is None else (labels[~test_mask], labels[test_mask])
+    return Dataset(name, Split(train, train_labels), Split(test, test_labels), image_shape, test_mask)
 
 
 def square(pixels: int) -> tuple[int, int] | None:
-    """The (height, width) of rows of so many pixels, if they fill a square."""
+    """The (height, width) of square images with this number of pixels, or None."""
     side = round(pixels**0.5)
     return (side, side) if side * side == pixels and side > 1 else None
 
@@ -113,12 +112,12 @@ def _classes(*splits: Split) -> str:
     return f"{len(np.unique(np.concatenate(labels)))} classes" if labels else "no labels"
 
 
-def _joined(parts: list[Split], test_mask: Array | None) -> Split:
+def _joined(splits: list[Split], test_mask: Array | None) -> Split:
     def join(arrays: list[Array]) -> Array:
-        whole = np.concatenate(arrays)
+        joined = np.concatenate(arrays)
         if test_mask is not None:
-            whole[~test_mask], whole[test_mask] = arrays
-        return whole
+            joined[~test_mask], joined[test_mask] = arrays
+        return joined
 
-    labels = [part.labels for part in parts if part.labels is not None]
-    return Split(join([part.images for part in parts]), join(labels) if len(labels) == len(parts) else None)
+    labels = [split.labels for split in splits if split.labels is not None]
+    return Split(join([split.images for split in splits]), join(labels) if len(labels) == len(splits) else None)

@@ -1,4 +1,4 @@
-"""Fetching a gzipped file so that it is either there, whole and right, or not there."""
+"""Download of gzipped files with a known checksum."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from scratchvae.errors import DataError
 
 def download(
     urls: Sequence[str],
-    to: Path,
+    path: Path,
     sha256: str,
     *,
     largest: int = 1 << 26,
@@ -26,24 +26,26 @@ def download(
     pause: float = 1.0,
     timeout: float = 30.0,
 ) -> None:
-    """Fetch a gzipped file from the first of `urls` that gives it, to `to`.
+    """Download a gzipped file to `path`, from the first of `urls` that delivers it.
 
-    sha256    of the content once it is uncompressed
-    largest   bytes of that content: no more is unpacked, and of an answer little more is written to the disk
-    rounds    how often all of the urls are tried, waiting `pause` seconds after the first round, twice that after the
-              second, and so on; a server has `timeout` seconds to say something
+    sha256    digest of the uncompressed content
+    largest   maximum number of bytes of that content; it also limits what is downloaded
+    rounds    how often all urls are tried, with a pause of `pause` seconds after the first round, twice that after the
+              second, and so on
+    timeout   seconds to wait for a response of a server
 
-    The file takes its name only when it is whole and its digest is right. Raises DataError, or FileError where its
-    folder cannot be written.
+    The file gets its name only after it is complete and verified. Raises DataError, or FileError if the file cannot be
+    written.
     """
     from http.client import HTTPException  # slow to import
 
     reasons: dict[str, None] = {}
-    with atomic_write(to) as file:
+    largest_gzip = largest + largest // 1000 + 1024  # of content that cannot be compressed
+    with atomic_write(path) as file:
         for attempt in range(rounds):
             for url in urls:
                 try:
-                    _fetch(url, file, to.name, timeout, largest + largest // 1000 + 1024)  # where nothing is won
+                    _fetch(url, file, path.name, timeout, largest_gzip)
                     _check(file, sha256, largest)
                 except (OSError, HTTPException, EOFError, ValueError, zlib.error) as error:
                     reasons[f"{url}: {str(error) or type(error).__name__}"] = None
@@ -52,29 +54,29 @@ def download(
             if attempt + 1 < rounds:
                 time.sleep(pause * 2**attempt)
         raise DataError(
-            f"could not download {to.name} ({'; '.join(reasons)}); put it into {to.parent} by hand, or set "
+            f"could not download {path.name} ({'; '.join(reasons)}); put it into {path.parent} by hand, or set "
             "SCRATCHVAE_DATA to a folder that has it"
         )
 
 
-def _fetch(url: str, file: BinaryIO, label: str, timeout: float, most: int) -> None:
+def _fetch(url: str, file: BinaryIO, label: str, timeout: float, largest: int) -> None:
     from urllib.request import urlopen
 
     file.seek(0)
     file.truncate()
-    with urlopen(url, timeout=timeout) as answer:
-        promised = int(answer.headers.get("Content-Length") or 0)
-        if promised > most:
-            raise OSError(f"the answer is of {promised} bytes, expected no more than {most}: it is another file")
-        with _progress_bar(label, promised) as bar:
-            while block := answer.read(1 << 16):
-                if file.tell() + len(block) > most:
-                    raise OSError(f"the answer goes on after {most} bytes: it is another file")
+    with urlopen(url, timeout=timeout) as response:
+        size = int(response.headers.get("Content-Length") or 0)
+        if size > largest:
+            raise OSError(f"the response has {size} bytes, expected at most {largest}: it is another file")
+        with _progress_bar(label, size) as bar:
+            while block := response.read(1 << 16):
+                if file.tell() + len(block) > largest:
+                    raise OSError(f"the response has more than {largest} bytes: it is another file")
                 file.write(block)
                 if bar is not None:
                     bar.update(len(block))
-    if promised and file.tell() != promised:
-        raise OSError(f"the answer broke off after {file.tell()} of {promised} bytes")
+    if size and file.tell() != size:
+        raise OSError(f"the response ended after {file.tell()} of {size} bytes")
     file.flush()
 
 
@@ -85,7 +87,7 @@ def _check(file: BinaryIO, sha256: str, largest: int) -> None:
         while block := content.read(1 << 20):
             digest.update(block)
             if content.tell() > largest:
-                raise OSError(f"the content goes on after {largest} bytes: it is another file")
+                raise OSError(f"the content has more than {largest} bytes: it is another file")
     if digest.hexdigest() != sha256:
         raise OSError(f"the content has SHA-256 {digest.hexdigest()[:8]}…, expected {sha256[:8]}…")
 

@@ -1,4 +1,4 @@
-"""Grey pictures of faces."""
+"""Grey images of faces: Frey faces and Olivetti."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ OLIVETTI = ArrayChecksum("uint8", (400, 64, 64), "a3f75007cc103363b61a63e06bec8e
 
 
 def load_frey_faces(folder: Folder = None) -> Dataset:
-    """1965 frames of a film of one face, 28 high and 20 wide, pixels / 255: the first 1600 to train on. No labels.
+    """1965 frames of a film of one face, height 28, width 20, pixels / 255: the first 1600 for training. No labels.
 
-    The last 365 are for test_mask, in one piece, for frames that were filmed together resemble each other: the nearest
-    training frame is at a squared distance of 3.3 on average, and would be at 1.2 with every tenth frame for test_mask.
+    The last 365 frames, which are consecutive, are for testing, because neighbouring frames are similar: the mean
+    squared distance from a test frame to the nearest training frame is 3.3. It would be 1.2 with every tenth frame for
+    testing.
 
-    The film is of B. Frey, from S. Roweis's page of data; the faces of D. Kingma, M. Welling, "Auto-Encoding
-    Variational Bayes", ICLR 2014. The file frey_faces.npy, (1965, 28, 20) uint8, is looked for as `find_file`
-    says, and its content is checked. Raises DataError.
+    The film is by B. Frey, from S. Roweis's data page, and was used by D. Kingma, M. Welling, "Auto-Encoding
+    Variational Bayes", ICLR 2014. `find_file` describes where the file frey_faces.npy, (1965, 28, 20) uint8, is
+    searched. Its contents are verified. Raises DataError.
     """
     (pixels,) = read_contents(find_file("frey-faces", "frey_faces.npy", folder), {"": FREY_FACES})
     rows = Split(pixels.reshape(len(pixels), -1).astype(np.float32) / np.float32(255), None)
@@ -28,15 +29,15 @@ def load_frey_faces(folder: Folder = None) -> Dataset:
 
 
 def load_olivetti(folder: Folder = None, side: int = 64) -> Dataset:
-    """10 pictures of each of 40 persons, in order, 64×64 or 32×32, pixels / 255; labels are the persons, 0 to 39.
+    """10 images of each of 40 persons, in order, 64×64 or 32×32, pixels / 255. Labels are the persons, 0 to 39.
 
-    The first 8 pictures of each person are to train on, the last 2 for test_mask: 320 and 80, of the same persons. At
-    `side` 32 a pixel is the mean of four.
+    The first 8 images of each person are for training, the last 2 for testing: 320 and 80 images of the same persons.
+    With `side` 32, a pixel is the mean of four.
 
-    F. Samaria, A. Harter, "Parameterisation of a Stochastic Model for Human Face Identification", WACV 1994; pictures
-    of AT&T Laboratories Cambridge. The file olivetti_faces.npy, (400, 64, 64) uint8, is looked for as `find_file`
-    says, and its content is checked. The brightest pixel is 242; those that scikit-learn gives are divided by that.
-    Raises DataError.
+    F. Samaria, A. Harter, "Parameterisation of a Stochastic Model for Human Face Identification", WACV 1994; images by
+    AT&T Laboratories Cambridge. `find_file` describes where the file olivetti_faces.npy, (400, 64, 64) uint8, is
+    searched. Its contents are verified. The brightest pixel is 242; scikit-learn's copy is divided by that. Raises
+    DataError.
     """
     (pixels,) = read_contents(find_file("olivetti", "olivetti_faces.npy", folder), {"": OLIVETTI})
     block = 64 // side

@@ -1,4 +1,4 @@
-"""A user's own data in one file: an array, or a table of text."""
+"""Data in a user's file: an array, or a table as text."""
 
 from __future__ import annotations
 
@@ -10,37 +10,38 @@ from scratchvae.datasets.dataset import Dataset, hold_out_every_tenth, square
 from scratchvae.datasets.tables import SUFFIXES, load_csv
 from scratchvae.disk import Array, join_names, read_arrays
 from scratchvae.errors import DataError, FileError
+from scratchvae.validation import short_repr
 
 
 def load_file(path: Path, key: str | None = None) -> Dataset:
-    """The array of a .npy file, or of an .npz file that holds one array or one named `key`; or a .csv or .tsv table.
+    """Load an array from a .npy or .npz file, or a table from a .csv or .tsv file (see `load_csv`).
 
-    A table is read as `load_csv` says. An array's shape is (N, D), or (N, H, W) for pictures. Its rows are divided by
-    255 if they are uint8 and brighter than 1, and taken as they are if they hold 0 and 1 only, or are floats. Each
-    tenth row is kept for test_mask.
-    Raises DataError.
+    key   name of the array in an .npz file with several arrays
+
+    The shape of the array is (N, D), or (N, H, W) for images. uint8 arrays with values above 1 are divided by 255.
+    Arrays of 0 and 1, and floats, are not scaled. Every tenth row is for testing. Raises DataError.
     """
     if path.suffix.lower() in SUFFIXES:
         return load_csv(path)
     if path.suffix not in (".npy", ".npz"):
-        raise DataError(f"{path} ends in none of .npy, .npz, {', '.join(SUFFIXES)}; save an array with numpy.save")
+        raise DataError(f"{path} does not end in .npy, .npz, {' or '.join(SUFFIXES)}; save an array with numpy.save")
     try:
-        (array,) = read_arrays(path, lambda names: [_member(path, names, key)]).values()
+        (array,) = read_arrays(path, lambda names: [_choose_member(path, names, key)]).values()
     except FileError as error:
-        raise DataError(f"{error}; fetch it anew, or save an array with numpy.save") from None
-    return _from_array(path, array)
+        raise DataError(f"{error}; obtain it again, or save an array with numpy.save") from None
+    return _dataset_from_array(path, array)
 
 
-def _member(path: Path, names: list[str], key: str | None) -> str:
+def _choose_member(path: Path, names: list[str], key: str | None) -> str:
     if key is None and len(names) == 1:
         return names[0]
     if key not in names:
-        asked = "" if key is None else f" and no {key!r}"
-        raise DataError(f"{path} holds the arrays {join_names(names) or 'none'}{asked}; name one with --key (key=)")
+        missing = "" if key is None else f" and no {short_repr(key)}"
+        raise DataError(f"{path} holds the arrays {join_names(names) or 'none'}{missing}; name one with --key (key=)")
     return key
 
 
-def _from_array(path: Path, array: Array) -> Dataset:
+def _dataset_from_array(path: Path, array: Array) -> Dataset:
     if array.ndim == 4 and array.shape[-1] == 1:
         array = array[..., 0]
     if array.ndim not in (2, 3) or not array.size:
@@ -56,8 +57,8 @@ def _from_array(path: Path, array: Array) -> Dataset:
             )
         rows = np.divide(rows, np.float32(255 if high > 1 else 1), dtype=np.float32, casting="unsafe", order="C")
     elif rows.dtype.kind == "f":
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and a model refuses it
-            rows = np.ascontiguousarray(rows, np.float32)  # itself, if it is that already
+        with np.errstate(over="ignore"):  # an overflow becomes infinite, which a model rejects
+            rows = np.ascontiguousarray(rows, np.float32)  # no copy if it is that already
     else:
         raise DataError(f"{path} holds {rows.dtype}; expected real numbers")
     return hold_out_every_tenth(str(path), rows, shape)

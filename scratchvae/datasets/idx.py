@@ -1,7 +1,7 @@
 """The idx format of the MNIST family.
 
-A file is a header of big-endian 32-bit words, then the bytes. The first word is 0x0000_08_nn: 08 says unsigned bytes,
-nn how many axes; one word for each axis follows.
+A file has a header of big-endian 32-bit words, then the data. The first word is 0x0000_08_nn, where 08 means unsigned
+bytes and nn is the number of axes. The length of each axis follows as one word.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ BLOCK = 1 << 20
 
 
 def find_idx(folder: Path, file: str) -> Path | None:
-    """Where `folder` has that file, plain or gzipped."""
+    """The path of this file in `folder`, plain or gzipped, or None."""
     return first_file((folder / file, folder / f"{file}.gz"))
 
 
 def holds_idx(folder: Path) -> bool:
-    """Whether all four files are there."""
+    """True if `folder` has all four files."""
     return all(find_idx(folder, file) for file in FILES)
 
 
 def load_idx_folder(folder: Path, name: str | None = None) -> Dataset:
-    """The four files of an MNIST-like set: pixels divided by 255, labels as they are. Raises DataError."""
+    """Load the four files of an MNIST-like data set, with pixels divided by 255. Raises DataError."""
     paths = [find_idx(folder, file) for file in FILES]
     if not all(paths):
         missing = [file for file, path in zip(FILES, paths, strict=True) if not path]
@@ -52,10 +52,10 @@ def load_idx_folder(folder: Path, name: str | None = None) -> Dataset:
     splits = []
     for images, labels in ((train_images, train_labels), (test_images, test_labels)):
         if len(images) != len(labels):
-            raise DataError(f"{folder} holds {len(images)} images and {len(labels)} labels of the same part")
+            raise DataError(f"{folder} holds {len(images)} images and {len(labels)} labels of the same split")
         if images.shape[1:] != train_images.shape[1:] or not images.size:
             raise DataError(
-                f"{folder} holds images of shapes {train_images.shape} and {images.shape}; expected some, of one size"
+                f"{folder} holds images of shapes {train_images.shape} and {images.shape}; expected one size, not empty"
             )
         rows = np.divide(images.reshape(len(images), -1), np.float32(255), dtype=np.float32)
         splits.append(Split(rows, labels.astype(np.int64)))
@@ -64,49 +64,48 @@ def load_idx_folder(folder: Path, name: str | None = None) -> Dataset:
 
 
 def read_idx(path: Path, axes: int) -> Array:
-    """The uint8 array of that many axes in one idx file, gzipped if its name ends in .gz. Raises DataError.
+    """The uint8 array with this number of axes in an idx file, gzipped if its name ends in .gz. Raises DataError.
 
-    What the header promises is held against the size of the file before anything is made room for, and no more than
-    that is unpacked.
+    The shape in the header is compared with the file size before memory is allocated, and no more is decompressed.
     """
-    packed = path.suffix == ".gz"
+    gzipped = path.suffix == ".gz"
     try:
         size = path.stat().st_size
-        with gzip.open(path) if packed else path.open("rb") as file:
+        with gzip.open(path) if gzipped else path.open("rb") as file:
             header = bytes(_read(file, 4 * (axes + 1)))
-            shape = _shape(path, header, axes)
-            promised = prod(shape)
-            if promised > (_most_unpacked(size) if packed else size - len(header)):
-                raise DataError(f"{path} promises {promised} bytes, shape {shape}, and is of {size}: it is damaged")
-            content = _read(file, promised + 1)
+            shape = _parse_shape(path, header, axes)
+            claimed = prod(shape)
+            if claimed > (_largest_content(size) if gzipped else size - len(header)):
+                raise DataError(f"{path} claims {claimed} bytes, shape {shape}, and has {size}: it is damaged")
+            content = _read(file, claimed + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read ({error}); fetch it anew") from None
-    if len(content) != promised:
-        held = f"holds {len(content)}" if len(content) < promised else "goes on after them"
-        raise DataError(f"{path} promises {promised} bytes, shape {shape}, and {held}")
+        raise DataError(f"{path} cannot be read ({error}); download it again") from None
+    if len(content) != claimed:
+        found = len(content) if len(content) < claimed else "more"
+        raise DataError(f"{path} claims {claimed} bytes, shape {shape}, and has {found}")
     try:
         return np.frombuffer(content, np.uint8).reshape(shape)
-    except ValueError as error:  # no bytes, and axes that are too long all the same
-        raise DataError(f"{path} promises shape {shape}: {error}") from None
+    except ValueError as error:  # an axis of 0, and another that is too long
+        raise DataError(f"{path} claims shape {shape}: {error}") from None
 
 
-def _most_unpacked(size: int) -> int:
-    """What deflate can make of so many bytes, or, of what is no small file, a bomb."""
+def _largest_content(size: int) -> int:
+    """The maximum number of bytes in a gzip file of this size that is not a zip bomb."""
     return min(DEFLATE_RATIO * size, max(BOMB, BOMB_RATIO * size))
 
 
 def _read(file: BinaryIO | gzip.GzipFile, size: int) -> bytearray:
-    """So many bytes, or those that are left: in blocks, so that what is made room for is there."""
+    """Read `size` bytes, or fewer at the end of the file, in blocks, so that memory is allocated only for real data."""
     content = bytearray()
     while block := file.read(min(BLOCK, size - len(content))):
         content += block
     return content
 
 
-def _shape(path: Path, header: bytes, axes: int) -> tuple[int, ...]:
+def _parse_shape(path: Path, header: bytes, axes: int) -> tuple[int, ...]:
     if len(header) < 4 * (axes + 1):
-        raise DataError(f"{path} is no idx file with {axes} axes: its {len(header)} bytes do not fill the header")
+        raise DataError(f"{path} is not an idx file with {axes} axes: it has {len(header)} bytes, too few for a header")
     first, *shape = struct.unpack(f">{axes + 1}I", header)
     if first != 0x0800 + axes:
-        raise DataError(f"{path} is no idx file of unsigned bytes with {axes} axes: its header is {header[:4].hex()}")
+        raise DataError(f"{path} is not an idx file of bytes with {axes} axes: its header is {header[:4].hex()}")
     return tuple(shape)

@@ -1,4 +1,4 @@
-"""A folder of grey images."""
+"""Data in a folder of grey images."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from scratchvae.datasets.dataset import Dataset, hold_out_every_tenth
 from scratchvae.errors import DataError
 
 LARGEST_PIXEL = {"1": 1, "L": 255, "I;16": 65535}  # by Pillow's name for the mode of a grey image
-FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF")  # no other of Pillow's readers is let near a file
+FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF")  # Pillow's other readers are not used
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff"}
 MOST_PIXELS = 1 << 22
 LARGEST_FILE = 1 << 25  # bytes
 
 
 def load_folder(path: Path) -> Dataset:
-    """The grey images of one folder, all of one size, in the order of their names; needs Pillow.
+    """Load the grey images of a folder, all of one size, in the order of their names. Needs Pillow.
 
-    8-bit values are divided by 255, 16-bit values by 65535. Each tenth image is kept for test_mask. An image may have
-    4,194,304 pixels, as 2048 × 2048 has; what all of them say in their headers is held against each other before the
-    first is decoded. Raises DataError.
+    8-bit values are divided by 255, 16-bit values by 65535. Every tenth image is for testing. An image may have at most
+    4,194,304 pixels (2048 × 2048). The sizes in all headers are compared before the first image is decoded. Raises
+    DataError.
     """
     try:
         import PIL.Image  # noqa: F401
@@ -42,17 +42,17 @@ def load_folder(path: Path) -> Dataset:
     width, height = first
     rows = np.empty((len(paths), height, width), np.float32)
     for row, file in zip(rows, paths, strict=True):
-        with _opened(file) as image:
-            # the header is read anew: a file that another process changed meanwhile does not fit, and says so
+        with _open_image(file) as image:
+            # np.divide raises if another process has changed the size of the image since
             np.divide(np.asarray(image), np.float32(LARGEST_PIXEL[image.mode]), out=row, dtype=np.float32)
     return hold_out_every_tenth(str(path), rows.reshape(len(rows), -1), (height, width))
 
 
 def _size(file: Path) -> tuple[int, int]:
-    """The (width, height) of an image, as its header says, once it is known that we can take it."""
-    with _opened(file) as image:
+    """The (width, height) of an image from its header, after a check of its mode and size."""
+    with _open_image(file) as image:
         if image.mode not in LARGEST_PIXEL:
-            raise DataError(f"{file} is no grey image but of mode {image.mode}; convert it to 8-bit grey first")
+            raise DataError(f"{file} is not a grey image, its mode is {image.mode}; convert it to 8-bit grey first")
         width, height = image.size
         if width * height > MOST_PIXELS:
             raise DataError(
@@ -62,23 +62,23 @@ def _size(file: Path) -> tuple[int, int]:
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[Any]:
-    """An image of which only the header is read as yet. Raises DataError for whatever goes wrong with it."""
+def _open_image(file: Path) -> Iterator[Any]:
+    """A context with an image of which only the header has been read. Errors inside the block become DataErrors."""
     from PIL import Image
 
     try:
         if not file.is_file():
-            raise OSError("it is no file")  # a pipe would be waited for
+            raise OSError("it is not a file")  # opening a pipe would wait for a writer
         if file.stat().st_size > LARGEST_FILE:
             raise OSError(f"it has {file.stat().st_size} bytes; expected {LARGEST_FILE} at most")
-        content = BytesIO(file.read_bytes())  # to read from a file takes room for what a chunk claims, from here not
+        content = BytesIO(file.read_bytes())  # from a file, Pillow would allocate the size that a chunk claims
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's on sizes, which we bound, and on metadata, which we do not read
+            warnings.simplefilter("ignore")  # Pillow's about large sizes, checked here, and about unused metadata
             with Image.open(content, formats=FORMATS) as image:
                 yield image
     except DataError:
         raise
-    except Exception as error:  # each format of Pillow's has its own way to say that a file is damaged
+    except Exception as error:  # Pillow's readers raise many kinds of exceptions for damaged files
         raise DataError(f"{file} cannot be read as an image: {error}") from None
 
 

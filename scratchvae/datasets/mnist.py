@@ -1,4 +1,4 @@
-"""Sets of the MNIST family, known by name."""
+"""MNIST and Fashion-MNIST, from a folder or by download."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scratchvae.errors import DataError
 
 
 class DownloadSource(NamedTuple):
-    """Folders on the web that hold the four gzipped files, and the SHA-256 of each file's uncompressed content."""
+    """URLs of folders with the four gzipped files, and the SHA-256 of each file's uncompressed content."""
 
     mirrors: tuple[str, ...]
     sha256: tuple[str, ...]
@@ -50,17 +50,17 @@ SETS = {
 
 
 def load_named_idx(name: str, folder: Folder = None) -> Dataset:
-    """60,000 + 10,000 pictures of 28×28 pixels in [0, 1], with labels 0 to 9.
+    """60,000 training and 10,000 test images of 28×28 pixels in [0, 1], with labels 0 to 9.
 
     mnist          handwritten digits. LeCun, Bottou, Bengio, Haffner 1998
     fashion-mnist  clothes. Xiao, Rasul, Vollgraf 2017; MIT licence
 
-    The four idx files are looked for in `folder`, or else in $SCRATCHVAE_DATA and then in the cache folder, each time
-    also in a subfolder of the set's name; they may be gzipped. Found nowhere, and with no `folder` given, they are
-    downloaded into the cache. Raises DataError.
+    The four idx files, plain or gzipped, are searched in `folder` or, if that is None, in $SCRATCHVAE_DATA and in the
+    cache folder; in each of them also in a subfolder with the name of the data set. If they are not found and `folder`
+    is None, they are downloaded into the cache. Raises DataError.
     """
-    for shelf in search_paths(folder):
-        found = _within(shelf, name)
+    for directory in search_paths(folder):
+        found = _find_folder(directory, name)
         if found:
             return load_idx_folder(found, name)
     if folder is not None:
@@ -74,5 +74,5 @@ def load_named_idx(name: str, folder: Folder = None) -> Dataset:
     return load_idx_folder(cache / name, name)
 
 
-def _within(shelf: Path, name: str) -> Path | None:
-    return next((folder for folder in (shelf / name, shelf) if holds_idx(folder)), None)
+def _find_folder(directory: Path, name: str) -> Path | None:
+    return next((folder for folder in (directory / name, directory) if holds_idx(folder)), None)

@@ -1,4 +1,4 @@
-"""Characters of many alphabets, a few of each."""
+"""Omniglot: handwritten characters of 50 alphabets."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ EVALUATION = ArrayChecksum(
 
 
 def load_omniglot(folder: Folder = None) -> Dataset:
-    """Handwritten characters of 28×28 pixels, ink 1 and paper 0: 19,280 to train on, 13,180 of other alphabets to test.
+    """Handwritten characters of 28×28 pixels, 1 for ink: 19,280 for training, 13,180 of other alphabets for testing.
 
-    20 persons drew each of 964 characters of 30 alphabets, and of 659 characters of 20 further ones. A label is the
-    number of a character: 0 to 963 in the training part, 964 to 1622 in the test part, which has none of the former.
-    A pixel is the share of ink on its area: see `shrink`. These are not the pixels of the 28×28 version on which
-    log-likelihoods have been published, nor its parts.
+    20 persons drew each of 964 characters of 30 alphabets, and of 659 characters of 20 other alphabets. Labels are the
+    characters: 0 to 963 in the training split, 964 to 1622 in the test split, which has no character of the former.
+    A pixel is the fraction of its area that is ink: see `shrink`. The images and the split differ from those of the
+    28×28 version on which log-likelihoods have been published.
 
     B. Lake, R. Salakhutdinov, J. Tenenbaum, "Human-level concept learning through probabilistic program induction",
-    Science 350, 2015; MIT licence. The files images_background.npz and images_evaluation.npz, each with an array images
-    (characters, 20, 105, 105) bool that is False where there is ink, are looked for as `find_file` says, and
-    their content is checked. Raises DataError.
+    Science 350, 2015; MIT licence. The files images_background.npz and images_evaluation.npz have an array images
+    (characters, 20, 105, 105) bool each, False for ink. `find_file` describes where they are searched. Their contents
+    are verified. Raises DataError.
     """
     splits, characters = [], 0
     for part, content in (("background", BACKGROUND), ("evaluation", EVALUATION)):
         (paper,) = read_contents(find_file("omniglot", f"images_{part}.npz", folder), {"images": content})
-        images = np.concatenate([shrink(~twenty) for twenty in paper]).reshape(-1, 784)
+        images = np.concatenate([shrink(~drawings) for drawings in paper]).reshape(-1, 784)
         labels = np.repeat(np.arange(characters, characters + len(paper)), paper.shape[1])
         splits.append(Split(images, labels))
         characters += len(paper)
@@ -41,11 +41,11 @@ def load_omniglot(folder: Folder = None) -> Dataset:
     return Dataset("omniglot", train, test, (28, 28))
 
 
-# 105 = 28 · 3¾: with every pixel cut into 4×4 parts, a pixel of the smaller picture is made of 15×15 of them, and
+# 105 = 28 · 3¾: divide each pixel into 4×4 parts; a pixel of the smaller image then consists of 15×15 parts, and
 #   small_ij = Σ_kl W_ik ink_kl W_jl / 225,   W_ik = |[15 i, 15 (i + 1)) ∩ [4 k, 4 (k + 1))|
-# The sums are whole numbers that float32 holds, so that no share of ink is above 1.
+# The sums are integers that float32 represents exactly, so that no fraction is above 1.
 def shrink(ink: Array) -> Array:
-    """Pictures (N, 105, 105) bool as (N, 28, 28) float32: the share of each pixel's area, 3¾×3¾, that is ink."""
+    """Images (N, 105, 105) bool as (N, 28, 28) float32: the fraction of each pixel's area, 3¾×3¾, that is ink."""
     small, large = 15 * np.arange(28)[:, None], 4 * np.arange(105)
     W = np.maximum(0, np.minimum(small + 15, large + 4) - np.maximum(small, large)).astype(np.float32)
     shares: Array = W @ ink.astype(np.float32) @ W.T / np.float32(225)

@@ -1,4 +1,4 @@
-"""Where data that is known by name is looked for."""
+"""The folders in which data sets are searched."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Folder = str | PathLike[str] | None
 
 
 def search_paths(folder: Folder = None) -> list[Path]:
-    """The folders to search in turn: `folder` alone if it is given, else $SCRATCHVAE_DATA and then the cache."""
+    """The folders to search, in order: only `folder`, or if that is None $SCRATCHVAE_DATA and the cache folder."""
     if folder is not None:
         return [Path(folder)]
     named = os.environ.get("SCRATCHVAE_DATA")
@@ -22,9 +22,9 @@ def search_paths(folder: Folder = None) -> list[Path]:
 
 
 def find_file(name: str, file: str, folder: Folder = None) -> Path:
-    """Where a shelf has that file, in a subfolder `name` or right there. Raises DataError if none has."""
+    """The path of `file` in one of the `search_paths`, or in its subfolder `name`. Raises DataError if not found."""
     searched = search_paths(folder)
-    found = first_file(place / file for shelf in searched for place in (shelf / name, shelf))
+    found = first_file(place / file for directory in searched for place in (directory / name, directory))
     if found is None:
         raise DataError(
             f"no {name}: {Path(name, file)} is not in {' nor in '.join(map(str, searched))}, and it cannot be "
@@ -35,11 +35,11 @@ def find_file(name: str, file: str, folder: Folder = None) -> Path:
 
 
 def first_file(candidates: Iterable[Path]) -> Path | None:
-    """The first of the candidates that is a file. Raises DataError for one that may not be looked at."""
+    """The first candidate that is an existing file, or None. Raises DataError for a folder that cannot be read."""
     for path in candidates:
         try:
             if path.is_file():
                 return path
         except (OSError, ValueError) as error:
-            raise DataError(f"{path.parent} cannot be looked at: {error}") from None
+            raise DataError(f"{path.parent} cannot be read: {error}") from None
     return None

@@ -1,7 +1,8 @@
-"""Pictures of simple shapes, drawn from factors that are known, so that disentanglement can be measured.
+"""Images of simple shapes with known generative factors, for measures of disentanglement.
 
-After dSprites: L. Matthey, I. Higgins, D. Hassabis, A. Lerchner, "dSprites: Disentanglement test_mask Sprites dataset",
-2017. Unlike there, shapes of one scale have one area, so that how much is white does not tell the shape.
+Based on dSprites: L. Matthey, I. Higgins, D. Hassabis, A. Lerchner, "dSprites: Disentanglement testing Sprites
+dataset", 2017. Unlike there, all shapes of the same scale have the same area, so that the area does not reveal the
+shape.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from scratchvae.validation import check_int
 
 
 def load_sprites() -> Dataset:
-    """12,288 pictures of 32×32 pixels in [0, 1], rendered in a second: the grid of all factors' values.
+    """12,288 images of 32×32 pixels in [0, 1], rendered in about a second: one for each combination of factors.
 
-    3 shapes × 4 scales × 16 rotations × 8 x × 8 y: see `factor_grid`, `render_sprites`. A tenth, drawn at random once
-    and for all, is for test_mask; part "all" is the grid, its last factor changing fastest. Labels are the shapes.
+    3 shapes × 4 scales × 16 rotations × 8 x × 8 y: see `factor_grid` and `render_sprites`. A fixed random tenth is for
+    testing. part("all") is in grid order, where the last factor changes fastest. Labels are the shapes.
     """
     factors = factor_grid()
     count = len(factors["shape"])
@@ -34,17 +35,17 @@ def load_sprites() -> Dataset:
 
 
 def factor_grid(**values: Any) -> dict[str, Array]:
-    """Every combination of the values of each factor, as (N,) numbers by name; the last factor changes fastest.
+    """All combinations of the values of the factors, as arrays (N,) by name; the last factor changes fastest.
 
-    shape      of SHAPES, 0 to 2; all of them unless they are given
-    scale      1/2, 2/3, 5/6, 1 unless given
-    rotation   radians, counter-clockwise; 16 even steps of a turn unless given. A square looks the same after a quarter
-               of a turn, an ellipse after half of one
-    x, y       0 to 1: from left to right, and from top to bottom; each 8 even steps unless given
+    shape      indices into SHAPES, 0 to 2; default: all
+    scale      default: 1/2, 2/3, 5/6, 1
+    rotation   radians, counter-clockwise; default: 16 even steps of a full turn. A square looks the same after a
+               quarter turn, an ellipse after half a turn
+    x, y       0 to 1, from left to right and from top to bottom; default: 8 even steps each
 
-    Raises ConfigError for another name, or values that are no finite numbers.
+    Raises ConfigError for another name, or values that are not finite numbers.
     """
-    steps = {
+    defaults = {
         "shape": np.arange(len(SHAPES)),
         "scale": np.linspace(0.5, 1.0, 4),
         "rotation": np.arange(16) * (pi / 8),
@@ -53,13 +54,13 @@ def factor_grid(**values: Any) -> dict[str, Array]:
     }
     if not set(values) <= set(FACTORS):
         raise ConfigError(f"factors {', '.join(values)}: expected some of {', '.join(FACTORS)}")
-    chosen = {name: factor_values(name, values.get(name, steps[name])) for name in FACTORS}
-    grid = np.meshgrid(*chosen.values(), indexing="ij")
+    axes = [factor_values(name, values.get(name, defaults[name])) for name in FACTORS]
+    grid = np.meshgrid(*axes, indexing="ij")
     return dict(zip(FACTORS, (axis.reshape(-1) for axis in grid), strict=True))
 
 
 def draw_factors(count: int, seed: int = 0) -> dict[str, Array]:
-    """Independent draws, as (count,) numbers by name, each even over its range; of scale, from 1/2 to 1.
+    """Independent uniform draws of the factors, as arrays (count,) by name; scale is from 1/2 to 1.
 
     Raises ConfigError.
     """

@@ -101,7 +101,7 @@ def test_an_archive_of_other_arrays_is_refused_with_their_names(tmp_path, single
 def test_a_truncated_file_is_refused(request, kind, part):
     path = request.getfixturevalue(kind)
     path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
-    assert_refused(path, PAIR if kind == "pair" else {"": checksum_of(A)}, "fetch it anew")
+    assert_refused(path, PAIR if kind == "pair" else {"": checksum_of(A)}, "download it again")
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"1,2,3\n4,5,6\n"])

@@ -47,8 +47,8 @@ def test_grey_images_become_rows_from_0_to_1_in_the_order_of_their_names(tmp_pat
     ("change", "words"),
     [
         (lambda path, image: image.new("L", (5, 4)).save(path), ["5 × 4", "4 × 5", "expected one size"]),
-        (lambda path, image: image.new("RGB", (4, 5)).save(path), ["mode RGB", "grey"]),
-        (lambda path, image: image.new("LA", (4, 5)).save(path), ["mode LA", "grey"]),
+        (lambda path, image: image.new("RGB", (4, 5)).save(path), ["mode is RGB", "grey"]),
+        (lambda path, image: image.new("LA", (4, 5)).save(path), ["mode is LA", "grey"]),
         (lambda path, image: path.write_bytes(path.read_bytes()[:60]), ["cannot be read"]),
         (lambda path, image: path.write_bytes(b""), ["cannot be read"]),
         (lambda path, image: path.write_text("not an image", encoding="utf-8"), ["cannot be read"]),
@@ -115,7 +115,7 @@ def test_nothing_that_pillow_warns_of_is_seen(tmp_path, monkeypatch, recwarn):
 def test_a_pipe_is_not_waited_for(tmp_path):
     folder = save_images(tmp_path / "images", pictures())
     os.mkfifo(folder / "11.png")
-    assert_refused(folder, str(folder / "11.png"), "cannot be read", "no file")
+    assert_refused(folder, str(folder / "11.png"), "cannot be read", "not a file")
 
 
 def test_a_chunk_that_claims_much_costs_no_memory(tmp_path):

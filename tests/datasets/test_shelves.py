@@ -70,5 +70,5 @@ def test_a_folder_that_may_not_be_looked_at_is_refused(monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "is_file", refuse)
-    with pytest.raises(DataError, match=r"folder cannot be looked at.*Permission"):
+    with pytest.raises(DataError, match=r"folder cannot be read.*Permission"):
         first_file([Path("folder/a.npy")])

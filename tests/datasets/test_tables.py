@@ -117,7 +117,7 @@ def test_names_may_stand_in_quotes_over_two_lines_and_have_commas_in_them(write)
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (lines((4, "2,two,-2e-2")), ["line 4, column 2 ('b'): 'two' is no number", "NA", "label"]),
+        (lines((4, "2,two,-2e-2")), ["line 4, column 2 ('b'): 'two' is not a number", "NA", "label"]),
         (lines((3, "2,two,-2e-2"), first=LINES[0]), ["line 3, column 2: 'two'"]),
         (lines((5, "x,3,c"), first="b,label,a"), ["line 5, column 1 ('b'): 'x'"]),
         (lines((5, "3,c,x"), first="b,label,a"), ["line 5, column 3 ('a'): 'x'"]),
@@ -127,7 +127,7 @@ def test_names_may_stand_in_quotes_over_two_lines_and_have_commas_in_them(write)
         (lines((4, "2,2.5,1,1")), ["line 4: 4 cells, and 3"]),
         (lines((4, '2,"2.5,1')), ["line", "table.csv"]),
         (lines((4, '2,"2"5,1')), ["line 4"]),
-        ("a;b\n" + "1,5;1\n" * 12, ["line 2, column 1 ('a'): '1,5'", "after a point"]),
+        ("a;b\n" + "1,5;1\n" * 12, ["line 2, column 1 ('a'): '1,5'", "decimal point"]),
         (lines((4, "2,2.5\0,1")), ["line 4"]),
         (lines(first="label,label,c"), ["2 columns named 'label'"]),
         (lines(first="label,b,c").replace("3,3.5", "0.5,3.5"), ["label '0.5'", "whole numbers"]),
@@ -177,6 +177,6 @@ def test_a_table_is_in_memory_once(write):
 
 def test_a_first_row_with_a_typo_is_not_taken_for_names(write):
     text = "\n".join(["0.1,o.2,0.3", *LINES])
-    assert_refused(write(text), "line 1", "'o.2' is no number, and '0.1' is", "a name in words for each column")
+    assert_refused(write(text), "line 1", "'o.2' is not a number, and '0.1' is", "expected only names")
     assert len(load(write("\n".join(["NA,,0.3", *LINES]))).part("all").images) == len(LINES) + 1
     assert len(load(write("\n".join(["a,NA,c", *LINES]))).part("all").images) == len(LINES)

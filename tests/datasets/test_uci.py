@@ -17,7 +17,7 @@ SHA256 = hashlib.sha256(CELLS.encode()).hexdigest()
 @pytest.fixture
 def write(tmp_path, monkeypatch):
     """Writes a table in place of yeast's, whose cells are known, and says where."""
-    table = uci.Table("yeast.data", 1, slice(1, -1), -1, SHA256)
+    table = uci.UCITable("yeast.data", 1, slice(1, -1), -1, SHA256)
     monkeypatch.setitem(uci.TABLES, "uci/yeast", table)
 
     def write(content):
@@ -62,12 +62,12 @@ def test_other_cells_are_refused(write, change):
 
 
 def test_a_file_larger_than_any_table_is_not_read(write):
-    with pytest.raises(DataError, match=r"yeast.data cannot be read .*no table more than 1048576"):
+    with pytest.raises(DataError, match=r"yeast.data cannot be read .*expected at most 1048576"):
         load("uci/yeast", folder=write(b"1," * (1 << 20)))
 
 
 def test_what_is_no_text_is_refused(write):
-    with pytest.raises(DataError, match=r"yeast.data cannot be read.*fetch it anew"):
+    with pytest.raises(DataError, match=r"yeast.data cannot be read.*download it again"):
         load("uci/yeast", folder=write(b"\xff\xfe\x00"))
 
 

@@ -35,7 +35,7 @@ def test_the_mean_of_the_rows_is_numpys_to_the_bit(vae, dtype, rows):
 
 def test_the_mean_of_no_range_that_was_refused_is_asked_for(vae):
     x = uniform(0, ROWS, WIDTH)
-    x[3, 2], x[4, 2] = np.inf, -np.inf  # whose sum is no number, of which NumPy would warn
+    x[3, 2], x[4, 2] = np.inf, -np.inf  # whose sum is not a number, of which NumPy would warn
     with pytest.raises(RangeError, match="NaN or infinite"):
         vae.check_data(x, "x", np.empty(WIDTH))
 

@@ -357,7 +357,7 @@ def file_rows():
     wheres = wrong_rows("cannot write", *PLACES)
     yield from refuse_all("save", "cannot write", wheres, lambda v: sv.save(model(), place(v)))
     noted = lambda: sv.save(with_notes({"x": object()}), place("vae.npz"))  # noqa: E731
-    yield row("save", "model.notes", "no JSON", noted, ConfigError, "object", "keep plain values")
+    yield row("save", "model.metadata", "no JSON", noted, ConfigError, "object", "use plain values")
     for said, part in {"of a layer": Unsaid(3), "of an odd one": Odd({1, 2})}.items():
         function = lambda p=part: sv.VAE(INPUTS, 2, decoder=layers.Sequential(layers.Linear(2, INPUTS), p))  # noqa: E731
         argument = "secret" if said == "of a layer" else "config"
