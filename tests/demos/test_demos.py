@@ -91,6 +91,7 @@ def test_every_demo_runs_cell_by_cell_on_small_settings(name, tmp_path, monkeypa
         assert (tmp_path / "drawn" / "picture.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_the_pictures_of_the_readme_can_be_drawn_again(tmp_path):
     main = runpy.run_path(str(DEMOS / "readme_pictures.py"))["main"]
     main(["--only", "digits", "--epochs", "1", "--out", str(tmp_path)])
@@ -288,6 +289,7 @@ def scale(monkeypatch):
     return runpy.run_path(str(DEMOS / "scale.py"))
 
 
+@pytest.mark.slow
 def test_what_size_costs_is_told_drawn_and_kept(scale, tmp_path, capsys):
     kept, drawn = tmp_path / "scale.json", tmp_path / "scale.png"
     quick = ["--quick", "--rounds", "2", "--seconds", "0.001"]

@@ -12,7 +12,7 @@ READERS = (
     "npy", "npz", "npz of several", "known array", "idx", "images", "csv", "known table", "settings", "model",
     "old model", "checkpoint", "encoder",
 )  # fmt: skip
-QUICK = ("npz", "csv", "model")  # those that are tried by default, on a few files
+QUICK = ("csv", "model")  # those that are tried by default, on a few files
 QUICK_FILES, FILES = 40, 200
 
 

@@ -8,7 +8,9 @@ from scratchvae.training import binarize
 from scratchvae.training.binarize import Binarizer
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "longdouble"])
+@pytest.mark.parametrize(
+    "dtype", ["float32", *(pytest.param(d, marks=pytest.mark.slow) for d in ("float64", "longdouble"))]
+)
 def test_over_all_draws_that_there_are_a_pixel_is_on_as_often_as_its_grey_value_says(monkeypatch, dtype):
     draws = np.arange(2**16, dtype=np.uint16)
     monkeypatch.setattr(binarize, "fill_random_bits", lambda u, rng: np.copyto(u, draws[:, None]))
