@@ -17,7 +17,7 @@ from scratchvae.layers import Linear, ReLU
 from scratchvae.optim import Adam
 from scratchvae.plotting.figures import blank_figure
 from scratchvae.plotting.mosaic import mosaic
-from scratchvae.probability import Bernoulli, GaussianKL, Reparameterize, Split
+from scratchvae.probability import Bernoulli, GaussianKL, Reparameterize, SplitHalves
 
 data = sv.datasets.load("digits")
 images = data.train.images.astype(np.float64)
@@ -30,7 +30,7 @@ images = data.train.images.astype(np.float64)
 # %%
 encoder = [Linear(64, 256, "he_normal", seed=0), ReLU(), Linear(256, 4, seed=1)]  # 4 numbers: two μ, two log σ²
 decoder = [Linear(2, 256, "he_normal", seed=2), ReLU(), Linear(256, 64, seed=3)]
-split, reparameterize, kl, likelihood = Split(), Reparameterize(), GaussianKL(), Bernoulli()
+split, reparameterize, kl, likelihood = SplitHalves(), Reparameterize(), GaussianKL(), Bernoulli()
 
 
 # %% [markdown]

@@ -65,9 +65,9 @@ def try_lock(descriptor: int) -> bool | None:
     return True
 
 
-# The holder of a lock removes the file when it releases the lock. Between our opening and locking of the file, the file
-# may therefore have been removed, or replaced by a new one that another process locks. So a lock is valid only if its
-# file is still the one at `path`. Only the holder of the lock removes the file.
+# The holder of a lock removes the file when it releases the lock. A file may therefore be removed after another process
+# has opened it and before that process locks it, and a third process may create a new file. So a lock is valid only if
+# its file is still the one at `path`. Only the holder of the lock removes the file.
 def _acquire(path: Path) -> tuple[int, list[Path]]:
     while True:
         try:

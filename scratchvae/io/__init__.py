@@ -17,7 +17,7 @@ The header of every file has
     "notes"     `model.metadata`, entries of the user
 
 and its arrays are params/NAME, one for each of the model's parameters, with the names of `model.params`. The digests
-detect a flipped bit in a number or a setting. They are no signature: whoever can write the file can write the digests.
+detect a flipped bit in a number or a setting. They are not signatures: anyone who changes the file can change them.
 
 A checkpoint is a model file, which `load` reads, with further keys in the header
 

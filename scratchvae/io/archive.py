@@ -106,7 +106,9 @@ def as_text(name: str, value: Any) -> str:
             f"{name}={short_repr(value)} cannot be written as JSON ({shorten(error)}); use plain values"
         ) from None
     if len(text) > LONGEST_TEXT:
-        raise ConfigError(f"{name} would have {len(text)} characters as JSON; expected at most {LONGEST_TEXT}")
+        raise ConfigError(
+            f"{name} would have {len(text)} characters as JSON; expected at most {LONGEST_TEXT}: use less"
+        )
     return json.dumps(value)
 
 

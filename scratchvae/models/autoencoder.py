@@ -23,16 +23,16 @@ class Autoencoder(Model):
     prior or objective raises ConfigError.
     """
 
-    def compose(self, own: dict[str, Any]) -> dict[str, Any]:
-        """The parts by name: the custom ones in `own`, and the defaults for the others. Raises ConfigError."""
+    def compose(self, custom: dict[str, Any]) -> dict[str, Any]:
+        """The parts by name: those in `custom`, and defaults for the others. Raises ConfigError."""
         for name in ("posterior", "prior", "objective"):
-            if name in own:
+            if name in custom:
                 raise ConfigError(f"an Autoencoder has no {name}: leave it out, or use a VAE")
-        hidden, likelihood = self.config["hidden"], own["likelihood"]
+        hidden, likelihood = self.config["hidden"], custom["likelihood"]
         outputs = likelihood.outputs_per_dimension * self.input_dim
         return {
-            "encoder": own.get("encoder") or self.network(self.input_dim, hidden, self.latent_dim),
-            "decoder": own.get("decoder") or self.network(self.latent_dim, hidden[::-1], outputs),
+            "encoder": custom.get("encoder") or self.network(self.input_dim, hidden, self.latent_dim),
+            "decoder": custom.get("decoder") or self.network(self.latent_dim, hidden[::-1], outputs),
             "likelihood": likelihood,
             "objective": ELBO(),
         }

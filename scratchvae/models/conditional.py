@@ -44,11 +44,11 @@ class ConditionalVAE(VAE):
         widths = (inputs, *hidden, outputs)
         return conditional_mlp(widths, self.classes, self.config["activation"], self.config["init"])
 
-    def compose(self, own: dict[str, Any]) -> dict[str, Any]:
+    def compose(self, custom: dict[str, Any]) -> dict[str, Any]:
         """The parts of a VAE, with conditional networks. Raises ConfigError."""
         if self.config["missing"]:
             raise ConfigError(f"missing=True is for models without labels, not {type(self).__name__}: leave it out")
-        return super().compose(own)
+        return super().compose(custom)
 
     def check_network(self, name: str, network: Any) -> None:
         """Raises ConfigError unless `network` is a `ConditionalSequential` with the model's number of classes."""

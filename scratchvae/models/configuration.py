@@ -33,13 +33,13 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
 }
 
 
-def configuration(settings: Mapping[str, Any], own: Mapping[str, Any], **more: Any) -> Config:
+def configuration(settings: Mapping[str, Any], custom: Mapping[str, Any], **more: Any) -> Config:
     """Check the `settings`, and return them with `more` as a read-only mapping of JSON values.
 
-    A likelihood among the custom parts `own` is represented by the name of its class. The backend is not part of the
+    A likelihood among the `custom` parts is represented by the name of its class. The backend is not part of the
     configuration. Raises ConfigError.
     """
-    named = "likelihood" not in own
+    named = "likelihood" not in custom
     config = {
         name: settings[name] if name == "likelihood" and not named else check(name, settings[name])
         for name, check in CHECKS.items()

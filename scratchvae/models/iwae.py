@@ -37,13 +37,13 @@ class IWAE(VAE):
         """The number of draws K."""
         return {"importance_samples": self.importance_samples}
 
-    def compose(self, own: dict[str, Any]) -> dict[str, Any]:
+    def compose(self, custom: dict[str, Any]) -> dict[str, Any]:
         """The parts of a VAE, with the importance-weighted objective. Raises ConfigError."""
         for name, without in (("beta", 1.0), ("free_bits", 0.0)):
             if self.config[name] != without:
                 raise ConfigError(
                     f"{name}={self.config[name]} has no effect: the bound of an IWAE has no KL term; leave {name} out"
                 )
-        if "objective" in own:
+        if "objective" in custom:
             raise ConfigError("an IWAE has a fixed objective: for a custom one, use a VAE")
-        return super().compose({**own, "objective": ImportanceWeighted(self.importance_samples)})
+        return super().compose({**custom, "objective": ImportanceWeighted(self.importance_samples)})

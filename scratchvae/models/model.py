@@ -131,33 +131,33 @@ class Model:
     ) -> None:
         settings = dict(locals())
         self.locks = Locks()
-        own = {name: settings[name] for name in ("encoder", "decoder", "posterior", "prior", "objective")}
+        custom = {name: settings[name] for name in ("encoder", "decoder", "posterior", "prior", "objective")}
         if isinstance(likelihood, type) and issubclass(likelihood, Likelihood):
             raise ConfigError(
                 f"likelihood={short_repr(likelihood)} is a class: pass an instance, as {likelihood.__name__}(), or one "
                 f"of {', '.join(LIKELIHOODS)}"
             )
         if isinstance(likelihood, Likelihood):
-            settings["likelihood"], settings["sigma"] = self._name_of(likelihood, sigma, own)
-        own = {name: check_part(name, part) for name, part in own.items() if part is not None}
-        check_unowned(own)
-        for name in {"encoder", "decoder"} & own.keys():
-            self.check_network(name, own[name])
+            settings["likelihood"], settings["sigma"] = self._name_and_sigma(likelihood, sigma, custom)
+        custom = {name: check_part(name, part) for name, part in custom.items() if part is not None}
+        check_unowned(custom)
+        for name in {"encoder", "decoder"} & custom.keys():
+            self.check_network(name, custom[name])
         if input_dim is None:
-            kind = own.get("likelihood") or LIKELIHOODS.get(settings["likelihood"], Likelihood)
-            settings["input_dim"] = input_dim_of(own, kind.outputs_per_dimension)
-        self._refuse_unused(settings, own)
-        self._config = configuration(settings, own, **self.extra_config())
+            kind = custom.get("likelihood") or LIKELIHOODS.get(settings["likelihood"], Likelihood)
+            settings["input_dim"] = input_dim_of(custom, kind.outputs_per_dimension)
+        self._check_unused(settings, custom)
+        self._config = configuration(settings, custom, **self.extra_config())
         self.input_dim: int = self.config["input_dim"]
         self.latent_dim: int = self.config["latent_dim"]
         self.image_shape = None if image_shape is None else tuple(self.config["image_shape"])
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.metadata: dict[str, Any] = {}  # the user's own entries, saved with the model, such as the training data
 
-        self.custom_parts: dict[str, Module] = dict(own)
-        if "likelihood" not in own:
-            own["likelihood"] = make_likelihood(self.config["likelihood"], self.config["sigma"])
-        self.parts: dict[str, Any] = self.compose(own)
+        self.custom_parts: dict[str, Module] = dict(custom)
+        if "likelihood" not in custom:
+            custom["likelihood"] = make_likelihood(self.config["likelihood"], self.config["sigma"])
+        self.parts: dict[str, Any] = self.compose(custom)
         check_shapes(self.parts, self.input_dim, self.latent_dim)
         if self.config["missing"]:
             self.parts["encoder"] = NaNToZero(self.parts["encoder"])
@@ -192,8 +192,8 @@ class Model:
         """The settings that only this class of model has, for the configuration."""
         return {}
 
-    def compose(self, own: dict[str, Any]) -> dict[str, Any]:
-        """All parts by name, in the order of their parameters in theta, from the custom parts in `own`."""
+    def compose(self, custom: dict[str, Any]) -> dict[str, Any]:
+        """All parts by name, in the order of their parameters in theta: those in `custom`, and defaults."""
         raise NotImplementedError
 
     def network(self, inputs: int, hidden: Sequence[int], outputs: int) -> Sequential:
@@ -549,22 +549,24 @@ class Model:
 
     # --- settings
 
-    def _name_of(self, likelihood: Likelihood, sigma: float | None, own: dict[str, Any]) -> tuple[Any, float | None]:
-        """The name and sigma of a likelihood of this library; a custom one is added to `own`."""
+    def _name_and_sigma(
+        self, likelihood: Likelihood, sigma: float | None, custom: dict[str, Any]
+    ) -> tuple[Any, float | None]:
+        """The name and sigma of a likelihood object; adds it to `custom` unless it has a name in LIKELIHOODS."""
         if sigma is not None:
             raise ConfigError("sigma and a likelihood object exclude each other; pass sigma to the likelihood")
         for name, kind in LIKELIHOODS.items():
             if type(likelihood) is kind:
                 return name, likelihood.sigma if isinstance(likelihood, Gaussian) else None
-        own["likelihood"] = likelihood
+        custom["likelihood"] = likelihood
         return type(likelihood).__name__, None
 
-    def _refuse_unused(self, settings: dict[str, Any], own: Mapping[str, Any]) -> None:
+    def _check_unused(self, settings: dict[str, Any], custom: Mapping[str, Any]) -> None:
         """Raises ConfigError for a setting that has no effect because of a custom part."""
         unused: dict[str, Any] = {}
-        if "encoder" in own and "decoder" in own:
+        if "encoder" in custom and "decoder" in custom:
             unused = {"hidden": HIDDEN, "activation": "relu", "init": None}
-        if "objective" in own:
+        if "objective" in custom:
             unused |= {"beta": 1.0, "free_bits": 0.0}
         for name, default in unused.items():
             value = settings[name]

@@ -95,14 +95,14 @@ def modules_in(part: Module, name: str) -> Iterator[tuple[str, Module]]:
         yield from modules_in(module, f"{name}.{child}" if child else name)
 
 
-def input_dim_of(own: Mapping[str, Any], outputs_per_dimension: int) -> int:
+def input_dim_of(custom: Mapping[str, Any], outputs_per_dimension: int) -> int:
     """D, from the first layer of a custom encoder or the last layer of a custom decoder; otherwise 784."""
-    if "encoder" in own:
-        for _, module in modules_in(own["encoder"], ""):
+    if "encoder" in custom:
+        for _, module in modules_in(custom["encoder"], ""):
             if isinstance(inputs := vars(module).get("inputs"), int):
                 return inputs
-    if "decoder" in own:
-        for _, module in reversed(list(modules_in(own["decoder"], ""))):
+    if "decoder" in custom:
+        for _, module in reversed(list(modules_in(custom["decoder"], ""))):
             if isinstance(outputs := vars(module).get("outputs"), int):
                 return outputs // outputs_per_dimension
     return 784
@@ -115,9 +115,9 @@ def describe(part: Any) -> Any:
     """
     if isinstance(part, Module):
         kind = type(part)
-        own = {} if _library_class(kind.__name__) is kind else {"own": True}
+        mark = {} if _library_class(kind.__name__) is kind else {"own": True}
         config = {name: describe(value) for name, value in part.config().items()}
-        return {"class": kind.__name__, **own, "config": config}
+        return {"class": kind.__name__, **mark, "config": config}
     if isinstance(part, tuple | list):
         return [describe(item) for item in part]
     if part is None or isinstance(part, bool | int | float | str):

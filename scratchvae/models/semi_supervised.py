@@ -50,13 +50,13 @@ class SemiSupervisedVAE(ConditionalVAE):
         """The number of classes and α."""
         return {**super().extra_config(), "alpha": self.alpha}
 
-    def compose(self, own: dict[str, Any]) -> dict[str, Any]:
+    def compose(self, custom: dict[str, Any]) -> dict[str, Any]:
         """The parts of a conditional VAE, and a classifier with the hidden widths of `hidden`. Raises ConfigError."""
         if self.config["free_bits"]:
             raise ConfigError("free_bits are not available for a SemiSupervisedVAE: leave them out")
-        if "objective" in own:
+        if "objective" in custom:
             raise ConfigError("a SemiSupervisedVAE has a fixed objective: for a custom one, use a VAE")
-        parts = super().compose(own)
+        parts = super().compose(custom)
         widths = (self.input_dim, *self.config["hidden"], self.classes)
         classifier = mlp(widths, self.config["activation"], self.config["init"])
         networks = {"encoder": parts.pop("encoder"), "decoder": parts.pop("decoder")}

@@ -66,18 +66,19 @@ class VAE(Model):
     posterior: Any
     prior: Any
 
-    def compose(self, own: dict[str, Any]) -> dict[str, Any]:
-        """The parts by name: the custom ones in `own`, and the defaults for the others."""
-        config, likelihood = self.config, own["likelihood"]
-        posterior = own.get("posterior") or DiagonalGaussian()
+    def compose(self, custom: dict[str, Any]) -> dict[str, Any]:
+        """The parts by name: those in `custom`, and defaults for the others."""
+        config, likelihood = self.config, custom["likelihood"]
+        posterior = custom.get("posterior") or DiagonalGaussian()
         hidden, outputs = config["hidden"], likelihood.outputs_per_dimension * self.input_dim
         return {
-            "encoder": own.get("encoder") or self.network(self.input_dim, hidden, posterior.outputs(self.latent_dim)),
-            "decoder": own.get("decoder") or self.network(self.latent_dim, hidden[::-1], outputs),
+            "encoder": custom.get("encoder")
+            or self.network(self.input_dim, hidden, posterior.outputs(self.latent_dim)),
+            "decoder": custom.get("decoder") or self.network(self.latent_dim, hidden[::-1], outputs),
             "likelihood": likelihood,
             "posterior": posterior,
-            "prior": own.get("prior") or StandardNormal(),
-            "objective": own.get("objective") or ELBO(config["beta"], config["free_bits"]),
+            "prior": custom.get("prior") or StandardNormal(),
+            "objective": custom.get("objective") or ELBO(config["beta"], config["free_bits"]),
         }
 
     def connect(self) -> None:
@@ -271,9 +272,9 @@ class VAE(Model):
             )
         if type(self) is VAE and self.config["missing"] and self.objective.draws == 1:
             return self
-        own = {name: part for name, part in self.to_config().items() if name in (*CHECKS, *VAE.part_names)}
-        own.pop("objective", None)
-        vae = VAE.from_config({**own, "missing": True}, self.backend, custom_classes(self.custom_parts))
+        config = {name: value for name, value in self.to_config().items() if name in (*CHECKS, *VAE.part_names)}
+        config.pop("objective", None)
+        vae = VAE.from_config({**config, "missing": True}, self.backend, custom_classes(self.custom_parts))
         vae.theta[...] = self.theta
         return vae
 

@@ -16,7 +16,7 @@ from scratchvae.probability.masked_likelihood import MaskedLikelihood
 from scratchvae.probability.posterior import DiagonalGaussian, Posterior
 from scratchvae.probability.prior import Prior, StandardNormal
 from scratchvae.probability.reparameterize import Reparameterize
-from scratchvae.probability.split import Split
+from scratchvae.probability.split import SplitHalves
 
 __all__ = [
     "Bernoulli",
@@ -40,6 +40,6 @@ __all__ = [
     "Posterior",
     "Prior",
     "Reparameterize",
-    "Split",
+    "SplitHalves",
     "StandardNormal",
 ]

@@ -9,7 +9,7 @@ from scratchvae.backend import Array
 from scratchvae.errors import ConfigError, ShapeError
 from scratchvae.memory import BatchBuffers, Module, Shape, required
 from scratchvae.probability.reparameterize import Reparameterize
-from scratchvae.probability.split import Split
+from scratchvae.probability.split import SplitHalves
 from scratchvae.validation import short_repr
 
 
@@ -88,7 +88,7 @@ class DiagonalGaussian(Posterior):
     """
 
     def __init__(self) -> None:
-        self.split, self.reparameterize = Split(), Reparameterize()
+        self.split, self.reparameterize = SplitHalves(), Reparameterize()
 
     def allocate(self, buffers: BatchBuffers) -> None:
         """Bind both children; allocate log q and work arrays."""

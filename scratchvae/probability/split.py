@@ -10,7 +10,7 @@ from scratchvae.memory import BatchBuffers, Module, Shape
 from scratchvae.validation import short_repr
 
 
-class Split(Module):
+class SplitHalves(Module):
     """The two halves of a row: left, right = x[:, :Z], x[:, Z:].
 
     shapes   x (B, 2Z)   left, right (B, Z)
@@ -24,7 +24,7 @@ class Split(Module):
         """(Z,), from an even width 2Z. Raises ShapeError."""
         width = prod(input_shape)
         if width % 2:
-            raise ShapeError(f"Split was given rows of width {short_repr(width)}; expected an even width")
+            raise ShapeError(f"SplitHalves was given rows of width {short_repr(width)}; expected an even width")
         return (width // 2,)
 
     def allocate(self, buffers: BatchBuffers) -> None:

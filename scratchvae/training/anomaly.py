@@ -118,7 +118,8 @@ class AnomalyDetector:
 
         def checked(*args: Any, **kwargs: Any) -> Any:
             arrays = {**dict(zip(parameters, args, strict=False)), **kwargs}
-            arrays = {of: array for of, array in arrays.items() if isinstance(array, self.model.backend.array_type)}
+            array_type = self.model.backend.array_type
+            arrays = {name: value for name, value in arrays.items() if isinstance(value, array_type)}
 
             def advice() -> str:
                 largest_weight = largest(*(self.model.params[weight] for weight in weights))

@@ -41,9 +41,7 @@ class Hooks:
         for kind, shorthand in shorthands.items():
             if shorthand is not None and any(isinstance(callback, kind) for callback in callbacks):
                 name = {"EarlyStopping": "patience", "FiniteCheck": "retries"}.get(kind.__name__, kind.__name__.lower())
-                raise ConfigError(
-                    f"{name}= and {kind.__name__} among the callbacks exclude each other; leave one out"
-                )
+                raise ConfigError(f"{name}= and {kind.__name__} among the callbacks exclude each other; leave one out")
         from_arguments = [callback for callback in shorthands.values() if callback is not None]
         present = (*callbacks, *from_arguments)
         missing = [kind() for kind in always if not any(isinstance(callback, kind) for callback in present)]

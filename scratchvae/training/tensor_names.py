@@ -23,7 +23,7 @@ from scratchvae.probability import (
 CONNECTING_MODULES = ("kl", "log_softmax", "bound")  # attributes of a model that are modules but not parts
 LOSS_TERMS = (Likelihood, Divergence, GaussianKL, FreeBits, LogDensityRatio, ImportanceBound, MarginalBound, Objective)
 RESULTS = {  # names of results, unless forward returns "the output" and backward "dx"
-    ("Split", "forward"): ("mu", "logvar"),
+    ("SplitHalves", "forward"): ("mu", "logvar"),
     ("Reparameterize", "forward"): ("z",),
     ("Reparameterize", "backward"): ("dmu", "dlogvar"),
     ("Likelihood", "forward"): ("the log-likelihood",),

@@ -8,7 +8,7 @@ from scratchvae.errors import ReadOnlyError
 from scratchvae.layers import Linear, Sequential
 from scratchvae.models.network import ACTIVATIONS
 from scratchvae.optim import SGD, Adam, AdamW, clip_by_global_norm
-from scratchvae.probability import Bernoulli, GaussianKL, Reparameterize, Split
+from scratchvae.probability import Bernoulli, GaussianKL, Reparameterize, SplitHalves
 
 
 def locked(array):
@@ -73,7 +73,7 @@ def test_the_pieces_of_the_objective_take_what_may_only_be_read():
         (GaussianKL(), (mu, logvar), {"backward": (dn,)}),
         (GaussianKL(), (mu, logvar), {"backward": (dz,)}),  # by latent dimension
         (Bernoulli(), (mu, eps), {"backward": (dn,), "backward_data": (dn,)}),
-        (Split(), (mu,), {"backward": (dz[:, :2], dz[:, 2:])}),
+        (SplitHalves(), (mu,), {"backward": (dz[:, :2], dz[:, 2:])}),
     ):
         module.forward(*inputs)
         for name, gradients in backwards.items():

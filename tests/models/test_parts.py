@@ -597,7 +597,7 @@ def test_a_class_that_is_not_named_when_loading_is(tmp_path, missing):
     path = tmp_path / "vae.npz"
     sv.save(model_of(PARTS["all"]), path)
     name = missing.__name__
-    says = rf"it needs classes that are not scratchvae's; name them, as in load\(path, classes=\[{name}\]\)"
+    says = rf"it needs custom classes; pass them, as in load\(path, classes=\[{name}\]\)"
     for load in (sv.load, sv.load_encoder):
         with pytest.raises(FileError, match=says) as refusal:
             load(path, classes=[kind for kind in OWN if kind is not missing])
@@ -608,7 +608,7 @@ def test_without_classes_the_first_that_is_missing_is_named_and_our_own_need_not
     path = tmp_path / "vae.npz"
     sv.save(model_of(PARTS["encoder"]), path)
     with pytest.raises(
-        FileError, match=r"classes that are not scratchvae's; name them, as in load\(path, classes=\[Scale"
+        FileError, match=r"it needs custom classes; pass them, as in load\(path, classes=\[Scale"
     ):
         sv.load(path)
     sv.save(sv.VAE(9, 3, encoder=Sequential(Linear(9, 6)), prior=StandardNormal(), objective=ELBO(2.0)), path)
@@ -640,7 +640,7 @@ def test_a_kind_of_model_of_ones_own_is_copied_saved_and_loaded(tmp_path):
     again = sv.load(tmp_path / "own.npz", classes=[Own, Scale])
     assert type(again) is Own and again.temperature == 0.5
     assert_twin(model, again)
-    with pytest.raises(FileError, match=r"it holds the model 'Own'.*name the class in load\(path, classes="):
+    with pytest.raises(FileError, match=r"it holds a model 'Own'.*name the class in load\(path, classes="):
         sv.load(tmp_path / "own.npz", classes=[Scale])
 
 

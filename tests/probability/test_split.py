@@ -6,12 +6,12 @@ from hypothesis import given
 from strategies import batches, normal, seeds, widths
 
 from scratchvae.errors import ShapeError
-from scratchvae.probability import Split
+from scratchvae.probability import SplitHalves
 
 
 @given(batches, widths, seeds)
 def test_split_copies_both_halves_and_puts_their_gradients_back_in_place(batch, half, seed):
-    layer, x = Split(), normal(seed, batch, 2 * half)
+    layer, x = SplitHalves(), normal(seed, batch, 2 * half)
     left, right = layer.forward(x)
     assert np.array_equal(np.hstack([left, right]), x)
     assert left.flags.c_contiguous and right.flags.c_contiguous
@@ -21,4 +21,4 @@ def test_split_copies_both_halves_and_puts_their_gradients_back_in_place(batch, 
 
 def test_an_odd_number_of_columns_has_no_halves():
     with pytest.raises(ShapeError, match="rows of width 3; expected an even width"):
-        Split().forward(normal(0, 4, 3))
+        SplitHalves().forward(normal(0, 4, 3))

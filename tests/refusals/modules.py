@@ -43,7 +43,7 @@ PIECES = {
     ),
     "layers.NaNToZero": Piece(lambda: ls.NaNToZero(ls.Linear(D, 2)), {"x": D}, PARAMETERS),
     "layers.Repeat": Piece(lambda: ls.Repeat(2), {"x": D}, ELEMENTWISE, rows_back=2 * B),
-    "probability.Split": Piece(pr.Split, {"x": D}, {"backward": {"dleft": D // 2, "dright": D // 2}}),
+    "probability.SplitHalves": Piece(pr.SplitHalves, {"x": D}, {"backward": {"dleft": D // 2, "dright": D // 2}}),
     "probability.Reparameterize": Piece(
         pr.Reparameterize, {"mu": D, "logvar": D, "eps": D}, {"backward": {"dz": D}, "backward_noise": {"dz": D}}
     ),
@@ -182,10 +182,10 @@ def constructor_rows():
         "expected",
     )
     yield row(
-        "probability.Split.forward",
+        "probability.SplitHalves.forward",
         "width",
         "odd",
-        lambda: width(pr.Split(), 3),
+        lambda: width(pr.SplitHalves(), 3),
         ShapeError,
         "expected an even width",
     )
@@ -267,7 +267,7 @@ def posterior_rows():
     """What a posterior answers besides, and what stands between it and a prior."""
     function, right = "probability.DiagonalGaussian", array(2 * D)
     for method in ("mean", "parameters"):
-        wrongs = [w for w in not_arrays("x", right) if w.label != "too wide"]  # Split takes any even width
+        wrongs = [w for w in not_arrays("x", right) if w.label != "too wide"]  # SplitHalves takes any even width
         yield from refuse_one(
             f"{function}.{method}", "x", wrongs, lambda v, m=method: getattr(used(PIECES[function]), m)(v)
         )

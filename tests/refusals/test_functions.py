@@ -170,7 +170,7 @@ NOTHING_TO_GET_WRONG = {
             "probability.LogSoftmax",
             "probability.MarginalBound",
             "probability.Reparameterize",
-            "probability.Split",
+            "probability.SplitHalves",
             "probability.StandardNormal",
             "training.History",
             "training.Progress",

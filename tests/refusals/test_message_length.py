@@ -12,7 +12,7 @@ from scratchvae.errors import ScratchVAEError
 from scratchvae.layers import ConditionalLinear, Layer, LeakyReLU, Linear, Sequential
 from scratchvae.memory import check_methods, check_vector
 from scratchvae.optim import SGD, Adam, Cosine, WarmUp
-from scratchvae.probability import Bernoulli, FreeBits, Gaussian, Likelihood, MaskedLikelihood, Posterior, Split
+from scratchvae.probability import Bernoulli, FreeBits, Gaussian, Likelihood, MaskedLikelihood, Posterior, SplitHalves
 
 NAME = "A" * 400
 DEEP = np.ones((1,) * 64)
@@ -72,7 +72,7 @@ CALLS = {
     "methods": lambda: check_methods(NAME, named(Layer)),
     "width of Linear": lambda: Linear(10**12, 10**12).output_shape((10**300,)),
     "width of ConditionalLinear": lambda: ConditionalLinear(10**12, 10**12, 10**12).output_shape((10**300,)),
-    "width of Split": lambda: Split().output_shape((10**300 + 1,)),
+    "width of SplitHalves": lambda: SplitHalves().output_shape((10**300 + 1,)),
     "width of a posterior": lambda: named(Posterior).output_shape((10**300 + 1,)),
     "a number of 5000 digits": lambda: Linear(10**5000, 3),
     "slope": lambda: LeakyReLU(10**300),

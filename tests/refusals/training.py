@@ -339,7 +339,7 @@ def file_rows():
         refuse = refuse_all if name == "load" else refuse_one
         yield from refuse(name, "classes", no_classes, lambda v, r=read: r(saved(), classes=v))
         own = lambda r=read: r(saved(own=True))  # noqa: E731
-        yield row(name, "classes", "left out", own, FileError, "Square", "name them", "classes=[Square]")
+        yield row(name, "classes", "left out", own, FileError, "Square", "pass them", "classes=[Square]")
     for file in ("missing.npz", "arrays.npz"):
         yield row(
             "io.describe_file", file, "no model", lambda n=file: io.describe_file(place(n)), FileError, "expected"
@@ -353,7 +353,7 @@ def file_rows():
         for value in values if name == "as_text" else values[:1]:
             what = "notes" if name == "as_text" else "header"
             said = f"a {type(value).__name__}"
-            yield row(f"io.{name}", what, said, lambda c=call, v=value: c(v), ConfigError, "keep")
+            yield row(f"io.{name}", what, said, lambda c=call, v=value: c(v), ConfigError, "use")
     wheres = wrong_rows("cannot write", *PLACES)
     yield from refuse_all("save", "cannot write", wheres, lambda v: sv.save(model(), place(v)))
     noted = lambda: sv.save(with_notes({"x": object()}), place("vae.npz"))  # noqa: E731

@@ -18,7 +18,7 @@ from scratchvae.probability import (
     GaussianLearned,
     Likelihood,
     Reparameterize,
-    Split,
+    SplitHalves,
 )
 from scratchvae.verification import formulas
 from scratchvae.verification.checked_modules.random_inputs import random_sizes
@@ -29,7 +29,7 @@ from scratchvae.verification.problem import CheckedModule, GradientProblem, modu
 def _split(rng: np.random.Generator) -> GradientProblem:
     batch, half = random_sizes(rng, 2)
     problem = module_gradient_problem(
-        Split,
+        SplitHalves,
         lambda split, dy: [split.backward(dy[:, :half], dy[:, half:])],
         lambda oracle: lambda x: x * 1.0,
         x=rng.standard_normal((batch, 2 * half)),
@@ -174,7 +174,7 @@ def _gaussian_learned(rng: np.random.Generator) -> GradientProblem:
 
 
 DENSITIES = (
-    CheckedModule("Split", (Split,), _split),
+    CheckedModule("SplitHalves", (SplitHalves,), _split),
     CheckedModule("Reparameterize", (Reparameterize,), _reparameterize),
     CheckedModule("GaussianKL", (GaussianKL,), _gaussian_kl),
     CheckedModule("GaussianKL, per dimension", (GaussianKL,), _kl_per_dimension),
