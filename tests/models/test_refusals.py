@@ -75,7 +75,7 @@ def test_grey_values_beyond_0_and_1_are_refused_and_a_likelihood_for_them_is_nam
 def test_zeros_and_ones_are_drawn_for_a_bernoulli_alone(likelihood):
     vae, x = sv.VAE(4, 2, (3,), likelihood=likelihood), uniform(0, 3, 4)
     for call in (lambda: sv.Trainer(vae, binarize="dynamic"), lambda: sv.score(vae, x, binarize="dynamic")):
-        with pytest.raises(ConfigError, match=f"binarize='dynamic' .*likelihood='{likelihood}'.*take .*'bernoulli'"):
+        with pytest.raises(ConfigError, match=f"binarize='dynamic' .*likelihood='{likelihood}'.*use .*'bernoulli'"):
             call()
 
 
