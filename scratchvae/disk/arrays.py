@@ -27,12 +27,13 @@ import numpy as np
 from scratchvae.disk.directory import check_directory
 from scratchvae.disk.folders import short_reason
 from scratchvae.errors import FileError, ScratchVAEError
+from scratchvae.validation import short_repr, shorten
 
 Members = dict[str, Callable[[], IO[bytes]]]  # functions that open the members, by name
 Array = np.ndarray[Any, np.dtype[Any]]
 NPY, ZIP = b"\x93NUMPY", b"PK"  # the first bytes of a .npy and of an .npz file
 LONGEST_HEADER = 2**11  # bytes; NumPy writes 128 for an ordinary array, at most 1472 for 64 axes
-LONGEST_LIST = 500  # characters
+LONGEST_LIST = 100  # characters
 CHUNK_BYTES = 2**16  # bytes read at a time
 
 
@@ -101,7 +102,7 @@ def open_arrays(path: Path) -> Iterator[ArrayFile]:
             yield ArrayFile(file)
     except FileError as error:
         names_path = str(error).startswith(str(path))
-        raise FileError(str(error) if names_path else f"{path} cannot be read: {short_reason(error)}") from None
+        raise FileError(str(error) if names_path else f"{path} cannot be read: {error}") from None
     except (ScratchVAEError, MemoryError):
         raise
     except OSError as error:
@@ -140,11 +141,12 @@ def _check_header(name: str, member: IO[bytes], size: int) -> ArrayHeader:
     label = _label(name)
     shape, fortran, dtype, length = _read_header(name, member)
     if dtype.hasobject or dtype.kind == "V" or not dtype.itemsize:
-        raise FileError(f"{label} holds {dtype}; expected real numbers")
+        raise FileError(f"{label} holds {shorten(dtype)}; expected real numbers")
     header = ArrayHeader(dtype, shape, fortran)
     if min(shape, default=0) < 0 or length + header.nbytes != size:
         raise FileError(
-            f"{label} claims shape {shape} of {dtype}, which are {header.nbytes} bytes, and holds {size - length}"
+            f"{label} claims shape {short_repr(shape)} of {shorten(dtype)}, which are {header.nbytes} bytes, and holds "
+            f"{size - length}"
         )
     return header
 
@@ -170,4 +172,4 @@ def _read_header(name: str, member: IO[bytes]) -> tuple[tuple[int, ...], bool, n
 
 
 def _label(name: str) -> str:
-    return f"the array {name!r}" if name else "the array"
+    return f"the array {short_repr(name)}" if name else "the array"

@@ -6,6 +6,7 @@ from typing import IO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 from scratchvae.errors import FileError
+from scratchvae.validation import short_repr
 
 LARGEST_DIRECTORY = 2**20  # bytes, enough for about ten thousand arrays
 DEFLATE_RATIO = 1032  # the maximum of deflate: a match of 258 bytes takes two bits. RFC 1951, sec. 3.2.5
@@ -25,17 +26,18 @@ def check_directory(file: IO[bytes], size: int) -> tuple[ZipFile, dict[str, int]
     end, sizes = 0, {}  # end of the previous member
     compressed, uncompressed = 0, 0
     for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
+        name = short_repr(info.filename)
         if info.filename in sizes:
-            raise FileError(f"it has two members named {info.filename!r}")
+            raise FileError(f"it has two members named {name}")
         if info.flag_bits & ENCRYPTED or info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
-            raise FileError(f"its member {info.filename!r} is encrypted, or not compressed by deflate")
+            raise FileError(f"its member {name} is encrypted, or not compressed by deflate")
         begin = info.header_offset
         if begin < end or begin + LOCAL_HEADER + info.compress_size > size:
-            raise FileError(f"its member {info.filename!r} overlaps another one, or exceeds the end of the file")
+            raise FileError(f"its member {name} overlaps another one, or exceeds the end of the file")
         end = begin + LOCAL_HEADER + len(info.filename) + info.compress_size
         stored = info.compress_type == ZIP_STORED
         if info.file_size > info.compress_size * (1 if stored else DEFLATE_RATIO):
-            raise FileError(f"its member {info.filename!r} claims {info.file_size} bytes and has {info.compress_size}")
+            raise FileError(f"its member {name} claims {info.file_size} bytes and has {info.compress_size}")
         compressed += info.compress_size
         uncompressed += info.file_size
         sizes[info.filename] = info.file_size

@@ -16,7 +16,7 @@ from scratchvae.errors import FileError
 T = TypeVar("T")
 NOT_FLUSHED = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # errors of file systems that cannot flush a folder
 TRIES = 5
-LONGEST_REASON = 500  # characters
+LONGEST_REASON = 150  # characters
 
 
 def cache_folder() -> Path:

@@ -152,9 +152,9 @@ def _build_model(archive: Archive, classes: Iterable[type]) -> Model:
     except BackendError:
         raise
     except ConfigError as error:
-        raise FileError(f"its configuration is invalid: {error}") from None
+        raise FileError(f"its configuration is invalid: {shorten(error, 150)}") from None
     except Exception as error:  # a forged configuration may cause any exception
-        raise FileError(f"its configuration is invalid: {type(error).__name__}: {error}") from None
+        raise FileError(f"its configuration is invalid: {type(error).__name__}: {shorten(error, 120)}") from None
     expected = {f"params/{name}": (shape, model.dtype) for name, shape in shapes.items()}
     if different := diff_keys(found, expected):
         raise FileError(f"its parameters are not those of its configuration: see {join_names(different)}")

@@ -16,7 +16,7 @@ from scratchvae.models.network import conditional_mlp
 from scratchvae.models.vae import VAE
 from scratchvae.objectives import ELBOTerms
 from scratchvae.rng import generator
-from scratchvae.validation import check_int, check_type
+from scratchvae.validation import check_int, check_type, shorten
 
 
 class ConditionalVAE(VAE):
@@ -47,7 +47,9 @@ class ConditionalVAE(VAE):
     def compose(self, custom: dict[str, Any]) -> dict[str, Any]:
         """The parts of a VAE, with conditional networks. Raises ConfigError."""
         if self.config["missing"]:
-            raise ConfigError(f"missing=True is for models without labels, not {type(self).__name__}: leave it out")
+            raise ConfigError(
+                f"missing=True is for models without labels, not {shorten(type(self).__name__)}: leave it out"
+            )
         return super().compose(custom)
 
     def check_network(self, name: str, network: Any) -> None:
@@ -86,8 +88,8 @@ class ConditionalVAE(VAE):
         """
         if labels is None:
             raise ConfigError(
-                f"{type(self).__name__} needs the class of each row, 0 to {self.classes - 1}: pass {name}=, or --label "
-                "on the command line"
+                f"{shorten(type(self).__name__)} needs the class of each row, 0 to {self.classes - 1}: pass {name}= "
+                "(--label on the command line)"
             )
         return check_labels(labels, rows, self.classes, name)
 
@@ -107,7 +109,7 @@ class ConditionalVAE(VAE):
 
     def for_imputation(self) -> VAE:
         """Raises ConfigError: imputation needs a VAE without labels."""
-        raise ConfigError(f"impute is for models without labels, not {type(self).__name__}: use a VAE")
+        raise ConfigError(f"impute is for models without labels, not {shorten(type(self).__name__)}: use a VAE")
 
     @synchronized
     def sample(self, count: int, seed: int = 0, labels: Any = None) -> Array:

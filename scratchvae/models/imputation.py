@@ -11,7 +11,7 @@ from scratchvae.backend import Array, to_numpy
 from scratchvae.errors import DivergedError, DTypeError, ShapeError
 from scratchvae.models.conditional_sampler import ConditionalSampler
 from scratchvae.rng import fill_random, generator
-from scratchvae.validation import check_choice, check_int
+from scratchvae.validation import check_choice, check_int, short_repr, shorten
 
 METHODS = ("metropolis", "pseudo-gibbs", "importance", "encoder")
 VALUES = ("drawn", "mean")
@@ -48,11 +48,13 @@ def mask_missing(x: Array, observed: Array) -> Array:
     """x (N, D) with NaN wherever the mask `observed` (N, D) is False. Raises DTypeError or ShapeError."""
     if observed.dtype != bool:
         raise DTypeError(
-            f"observed has dtype {observed.dtype}; expected booleans, True where a value is observed: compare, as in "
-            "observed == 1"
+            f"observed has dtype {shorten(observed.dtype)}; expected booleans, True where a value is observed: "
+            "make them by a comparison, as in observed == 1"
         )
     if observed.shape != x.shape:
-        raise ShapeError(f"observed has shape {observed.shape} and x {x.shape}; expected the same shape")
+        raise ShapeError(
+            f"observed has shape {short_repr(observed.shape)} and x {short_repr(x.shape)}; expected the same shape"
+        )
     return np.where(observed, x, np.nan) if x.dtype.kind in "fiub" else x  # check_data rejects other dtypes
 
 

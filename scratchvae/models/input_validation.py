@@ -12,6 +12,7 @@ from scratchvae.backend import Array, Backend
 from scratchvae.errors import RangeError, ShapeError
 from scratchvae.kernels.missing import nan_to_zero
 from scratchvae.memory import RowReader
+from scratchvae.validation import short_repr
 
 CHUNK_BYTES = 2**22  # bytes of rows that are checked at once; they fit into a processor's cache
 
@@ -42,7 +43,9 @@ class InputValidator:
         """
         x = self.check_numbers(x, name)
         if x.ndim != 2 or x.shape[1] != width or not len(x):
-            raise ShapeError(f"{name} has shape {x.shape}; expected (B, {width}) with B ≥ 1{_hint(x, name, width)}")
+            raise ShapeError(
+                f"{name} has shape {short_repr(x.shape)}; expected (B, {width}) with B ≥ 1{_hint(x, name, width)}"
+            )
         if width:
             check_range(self._missing_as_zero(x) if missing else x, name, self.representable(support), mean, missing)
         array: Array = x

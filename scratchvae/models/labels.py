@@ -9,7 +9,7 @@ import numpy as np
 from scratchvae.arrays import to_host
 from scratchvae.backend import Array
 from scratchvae.errors import DTypeError, RangeError, ShapeError
-from scratchvae.validation import short_repr
+from scratchvae.validation import short_repr, shorten
 
 UNLABELLED = -1
 
@@ -22,12 +22,16 @@ def check_labels(labels: Any, rows: int, classes: int, name: str = "labels", *, 
     host = to_host(name, labels)
     allowed = f"0 to {classes - 1}" + (", or −1 for a row without a label" if some else "")
     if host.dtype.kind not in "iu":
-        found = f"have dtype {host.dtype}" if host.ndim else f"are {short_repr(labels)}, of dtype {host.dtype}"
+        found = (
+            f"have dtype {shorten(host.dtype)}"
+            if host.ndim
+            else f"are {short_repr(labels)}, of dtype {shorten(host.dtype, 20)}"
+        )
         raise DTypeError(f"{name} {found}; expected whole numbers, {allowed}: use .astype(int)")
     if host.ndim == 0:
         host = np.broadcast_to(host, (rows,))
     if host.shape != (rows,):
-        raise ShapeError(f"{name} have shape {host.shape}; expected ({rows},), one for each row")
+        raise ShapeError(f"{name} have shape {short_repr(host.shape)}; expected ({rows},), one for each row")
     low, high = int(host.min()), int(host.max())
     if low < (UNLABELLED if some else 0) or high >= classes:
         invalid = high if high >= classes else low

@@ -12,7 +12,7 @@ import numpy as np
 from scratchvae.arrays import as_real_array
 from scratchvae.backend import Array, to_numpy
 from scratchvae.errors import ConfigError, RangeError, ShapeError
-from scratchvae.validation import check_choice, check_int
+from scratchvae.validation import check_choice, check_int, short_repr
 
 
 def linear(a: Array, b: Array, t: Array) -> Any:
@@ -127,7 +127,7 @@ def _single_row(model: Any, x: Any, name: str) -> Array:
     """One row (D,) as (1, D)."""
     x = model.validator.check_numbers(x, name)
     if x.shape != (model.input_dim,):
-        raise ShapeError(f"{name} has shape {x.shape}; expected ({model.input_dim},), one row")
+        raise ShapeError(f"{name} has shape {short_repr(x.shape)}; expected ({model.input_dim},), one row")
     rows: Array = x[None, :]
     return rows
 
@@ -144,5 +144,7 @@ def _as_rows(x: Array) -> Array:
 def _check_values(values: Any) -> Array:
     array = as_real_array("values", values)
     if array.ndim != 1 or not len(array):
-        raise ShapeError(f"values has shape {array.shape}; expected (T,), such as numpy.linspace(-3, 3, 11)")
+        raise ShapeError(
+            f"values has shape {short_repr(array.shape)}; expected (T,), such as numpy.linspace(-3, 3, 11)"
+        )
     return array

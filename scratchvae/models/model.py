@@ -134,8 +134,7 @@ class Model:
         custom = {name: settings[name] for name in ("encoder", "decoder", "posterior", "prior", "objective")}
         if isinstance(likelihood, type) and issubclass(likelihood, Likelihood):
             raise ConfigError(
-                f"likelihood={short_repr(likelihood)} is a class: pass an instance, as {likelihood.__name__}(), or one "
-                f"of {', '.join(LIKELIHOODS)}"
+                f"likelihood={short_repr(likelihood)} is a class: pass an instance, or one of {', '.join(LIKELIHOODS)}"
             )
         if isinstance(likelihood, Likelihood):
             settings["likelihood"], settings["sigma"] = self._name_and_sigma(likelihood, sigma, custom)
@@ -285,9 +284,10 @@ class Model:
                     grad = self.grads.get(f"{path}.{parameter}")
                     if grad is getattr(module, f"d{parameter}") and not (to_numpy(grad) == UNWRITTEN).any():
                         continue
+                    kind, attribute = shorten(type(module).__name__, 30), f"self.d{shorten(parameter, 15)}"
                     raise ConfigError(
-                        f"{type(module).__name__}.backward did not write the gradient of {path}.{parameter} in place: "
-                        f"overwrite it by self.d{parameter}[...] = gradient or out=self.d{parameter}, without adding"
+                        f"{kind}.backward did not write the gradient of {shorten(f'{path}.{parameter}', 40)} in place: "
+                        f"overwrite it by {attribute}[...] = gradient or out={attribute}, without adding"
                     )
 
     @synchronized
@@ -512,7 +512,9 @@ class Model:
         Raises ConfigError, DTypeError, ShapeError or RangeError.
         """
         if labels is not None:
-            raise ConfigError(f"{type(self).__name__} takes no {name}: leave them out, or use a ConditionalVAE")
+            raise ConfigError(
+                f"{shorten(type(self).__name__)} takes no {name}: leave them out, or use a ConditionalVAE"
+            )
         return None
 
     def encoder_labels(self, x: Array, labels: Any) -> Array | None:

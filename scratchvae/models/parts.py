@@ -21,7 +21,7 @@ from scratchvae.probability import (
     Posterior,
     Prior,
 )
-from scratchvae.validation import check_type, short_repr
+from scratchvae.validation import check_type, short_repr, shorten
 
 LIKELIHOODS: dict[str, type[Likelihood]] = {
     "bernoulli": Bernoulli,
@@ -74,10 +74,12 @@ def check_unowned(parts: Mapping[str, Module]) -> None:
     for name, part in parts.items():
         for path, module in modules_in(part, name):
             if module.owned:
-                raise ConfigError(f"{path} is a {type(module).__name__} that belongs to another model; make a new one")
+                kind = shorten(type(module).__name__)
+                raise ConfigError(f"{shorten(path)} is a {kind} that belongs to another model; make a new one")
             if id(module) in places:
                 raise ConfigError(
-                    f"{path} is the same {type(module).__name__} as {places[id(module)]}; make one for each"
+                    f"{shorten(path, 50)} is the same {shorten(type(module).__name__, 40)} as "
+                    f"{shorten(places[id(module)], 50)}; make one for each"
                 )
             places[id(module)] = path
 
@@ -168,8 +170,8 @@ def custom_classes(parts: Mapping[str, Module]) -> dict[str, type]:
             kind = type(module)
             if _library_class(kind.__name__) is not kind and found.setdefault(kind.__name__, kind) is not kind:
                 raise ConfigError(
-                    f"{path} is of a class {kind.__name__}, and another part is of a different class of that name; "
-                    "rename one, because a file refers to classes by name"
+                    f"{shorten(path, 40)} is of a class {shorten(kind.__name__, 40)}, and another part is of a "
+                    "different class of that name; rename one, because a file refers to classes by name"
                 )
     return found
 
@@ -178,18 +180,20 @@ def check_shapes(parts: Mapping[str, Any], input_dim: int, latent_dim: int) -> N
     """Raises ConfigError if the output width of a part is not the input width of the next part."""
     posterior, likelihood = parts.get("posterior"), parts["likelihood"]
     outputs = latent_dim if posterior is None else posterior.outputs(latent_dim)
-    reader = "the code has" if posterior is None else f"{type(posterior).__name__} needs"
+    reader = "the code has" if posterior is None else f"{shorten(type(posterior).__name__)} needs"
     reason = f"the width that {reader} for latent_dim={latent_dim}"
     _check_width("encoder", parts["encoder"], input_dim, outputs, reason)
     outputs = likelihood.outputs_per_dimension * input_dim
-    _check_width("decoder", parts["decoder"], latent_dim, outputs, f"the width that {type(likelihood).__name__} needs")
+    _check_width(
+        "decoder", parts["decoder"], latent_dim, outputs, f"the width that {shorten(type(likelihood).__name__)} needs"
+    )
 
 
 def _check_width(name: str, part: Layer, inputs: int, outputs: int, reason: str) -> None:
     try:
         width = prod(part.output_shape((inputs,)))
     except ScratchVAEError as error:
-        raise ConfigError(f"{name} does not accept rows of {inputs} numbers: {error}") from None
+        raise ConfigError(f"{name} does not accept rows of {inputs} numbers: {shorten(error, 130)}") from None
     if width != outputs:
         raise ConfigError(
             f"{name} has {width} outputs; expected {outputs}, {reason}: give its last layer {outputs} outputs"

@@ -19,7 +19,7 @@ from scratchvae.models.parts import custom_classes
 from scratchvae.objectives import ELBO, ELBOTerms
 from scratchvae.probability import DiagonalGaussian, StandardNormal
 from scratchvae.rng import fill_random, generator
-from scratchvae.validation import check_int
+from scratchvae.validation import check_int, shorten
 
 
 class VAE(Model):
@@ -268,7 +268,7 @@ class VAE(Model):
         if not (isinstance(self.posterior, DiagonalGaussian) and isinstance(self.prior, StandardNormal)):
             raise ConfigError(
                 "impute needs a DiagonalGaussian posterior and a StandardNormal prior; this model has "
-                f"{type(self.posterior).__name__} and {type(self.prior).__name__}"
+                f"{shorten(type(self.posterior).__name__, 40)} and {shorten(type(self.prior).__name__, 40)}"
             )
         if type(self) is VAE and self.config["missing"] and self.objective.draws == 1:
             return self

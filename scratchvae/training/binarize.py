@@ -56,8 +56,9 @@ def check_binarize(binarize: str | None, model: Model) -> str | None:
             f"binarize={short_repr(binarize)}: expected 'dynamic' (drawn at each step) or None (no binarization)"
         )
     if binarize is not None and model.config["likelihood"] != "bernoulli":
+        likelihood = short_repr(model.config["likelihood"])
         raise ConfigError(
-            f"binarize={binarize!r} gives zeros and ones, but likelihood={model.config['likelihood']!r} is continuous: "
-            "leave it out, or use likelihood='bernoulli'"
+            f"binarize={binarize!r} gives zeros and ones, but likelihood={likelihood} is continuous: leave it out, or "
+            "use likelihood='bernoulli'"
         )
     return binarize

@@ -9,7 +9,7 @@ from scratchvae.memory import check_methods
 from scratchvae.models import Model
 from scratchvae.optim import Optimizer
 from scratchvae.training.kl_weights import KLWeight
-from scratchvae.validation import check_callable, check_type
+from scratchvae.validation import check_callable, check_type, shorten
 
 
 def check_model(model: Any) -> Model:
@@ -33,5 +33,7 @@ def check_kl_weight(kl_weight: Any, model: Model) -> KLWeight | None:
         return None
     check_callable("kl_weight", kl_weight, "a function of the number of updates so far, such as KLWarmUp(1000)")
     if not model.noise_dim:
-        raise ConfigError(f"kl_weight has no effect for an {type(model).__name__}, which has no KL: leave it out")
+        raise ConfigError(
+            f"kl_weight has no effect for an {shorten(type(model).__name__)}, which has no KL: leave it out"
+        )
     return kl_weight  # type: ignore[no-any-return]

@@ -118,7 +118,7 @@ def _check_rows(x: Any, support: Range) -> Array:
     rows = as_real_array("x", x)
     if rows.ndim != 2 or not rows.size:
         hint = "; for a single row, pass x[None, :]" if rows.ndim == 1 else "; flatten with x.reshape(len(x), -1)"
-        raise ShapeError(f"x has shape {rows.shape}; expected (N, D), not empty{hint if rows.ndim else ''}")
+        raise ShapeError(f"x has shape {short_repr(rows.shape)}; expected (N, D), not empty{hint if rows.ndim else ''}")
     low, high = float(np.nanmin(rows)), float(np.nanmax(rows))
     if not isfinite(low) or not isfinite(high):
         raise RangeError("x holds infinite values, or only NaN; drop those rows, or replace the values")

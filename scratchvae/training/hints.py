@@ -48,7 +48,7 @@ def _remedies(model: Model, optimizer: Optimizer | None, t: int | None = None) -
     rate = ""
     if optimizer is not None:
         rate = f" than {optimizer.schedule(optimizer.t if t is None else t):.3g}"
-    remedies = [f"a smaller learning rate{rate}", "a warm-up (optim.WarmUp)", "clip_norm=1"]
+    remedies = [f"a smaller learning rate{rate}", "optim.WarmUp", "clip_norm=1"]
     if model.support[1] == inf:
         remedies.append("data scaled to a std of about 1")
     if model.dtype == np.float32:

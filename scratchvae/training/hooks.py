@@ -12,7 +12,7 @@ from scratchvae.training.callback import RESTART_EPOCH, SKIP, Callback, overridd
 from scratchvae.training.callbacks import Checkpoint, EarlyStopping, FiniteCheck, HistoryRecorder, ReduceLROnPlateau
 from scratchvae.training.history import stop_reason_of
 from scratchvae.training.state import Snapshot, TrainingState, name_callbacks
-from scratchvae.validation import check_type, short_repr
+from scratchvae.validation import check_type, short_repr, shorten
 
 
 class Hooks:
@@ -37,7 +37,9 @@ class Hooks:
             for name in dir(type(callback)):
                 if name.startswith("on_") and not hasattr(Callback, name):
                     hooks = ", ".join(hook for hook in dir(Callback) if hook.startswith("on_"))
-                    raise ConfigError(f"{type(callback).__name__}.{name} is never called; the hooks are {hooks}")
+                    raise ConfigError(
+                        f"{shorten(f'{type(callback).__name__}.{name}')} is never called; the hooks are {hooks}"
+                    )
         for kind, shorthand in shorthands.items():
             if shorthand is not None and any(isinstance(callback, kind) for callback in callbacks):
                 name = {"EarlyStopping": "patience", "FiniteCheck": "retries"}.get(kind.__name__, kind.__name__.lower())
@@ -117,7 +119,7 @@ class Hooks:
             if action is not None:
                 if not isinstance(action, str) or action not in (SKIP, RESTART_EPOCH):
                     raise ConfigError(
-                        f"{type(callback).__name__}.on_before_update returned {short_repr(action)}; "
+                        f"{shorten(type(callback).__name__)}.on_before_update returned {short_repr(action)}; "
                         f"expected None, {SKIP!r} or {RESTART_EPOCH!r}"
                     )
                 return action

@@ -10,6 +10,7 @@ import numpy as np
 from scratchvae.backend import Array, to_numpy
 from scratchvae.errors import DivergedError
 from scratchvae.representation import fields_repr
+from scratchvae.validation import shorten
 
 WHEN = {  # the phase of a step, by kind, as an error message names it
     "data": "in the input of the step",
@@ -50,9 +51,9 @@ class NonFiniteTensor(NamedTuple):
 
     def __str__(self) -> str:
         verb = "is" if self.nonfinite == 1 else "are"
-        count, where = f"{self.nonfinite} of {self.size} numbers of {self.tensor} {verb}", ""
+        count, where = f"{self.nonfinite} of {self.size} numbers of {shorten(self.tensor)} {verb}", ""
         if not self.position:
-            count = f"{self.tensor} is"
+            count = f"{shorten(self.tensor)} is"
         else:
             row = "" if self.row is None else f", row {self.row} of the data"
             where = f" ({'the first ' if self.nonfinite > 1 else ''}at {list(self.position)}{row})"

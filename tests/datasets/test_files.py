@@ -133,7 +133,7 @@ def test_the_array_of_an_npz_is_found_alone_or_by_its_name(tmp_path):
     assert_refused(tmp_path / "two.npz", "arrays a, b and no 'c'", "--key", key="c")
     assert_refused(tmp_path / "one.npz", "no 'c'", key="c")
     np.savez(tmp_path / "many.npz", **{f"{'x' * 200}{k}": a for k in range(9)})
-    with pytest.raises(DataError, match=r"x{200}0, x{200}1, x+…; name one") as refusal:
+    with pytest.raises(DataError, match=r"x{100}…; name one") as refusal:
         load(tmp_path / "many.npz")
     assert len(str(refusal.value)) < 1000
 

@@ -607,9 +607,7 @@ def test_a_class_that_is_not_named_when_loading_is(tmp_path, missing):
 def test_without_classes_the_first_that_is_missing_is_named_and_our_own_need_not_be(tmp_path):
     path = tmp_path / "vae.npz"
     sv.save(model_of(PARTS["encoder"]), path)
-    with pytest.raises(
-        FileError, match=r"it needs custom classes; pass them, as in load\(path, classes=\[Scale"
-    ):
+    with pytest.raises(FileError, match=r"it needs custom classes; pass them, as in load\(path, classes=\[Scale"):
         sv.load(path)
     sv.save(sv.VAE(9, 3, encoder=Sequential(Linear(9, 6)), prior=StandardNormal(), objective=ELBO(2.0)), path)
     assert sv.load(path).objective.beta == 2.0
@@ -819,7 +817,7 @@ REFUSED = {
     "likelihood of another kind": ({"likelihood": ELBO()}, "likelihood=.*is unknown; choose one of bernoulli"),
     "likelihood that is a class": (
         {"likelihood": Gaussian},
-        r"likelihood=.*Gaussian.* is a class: pass an instance, as Gaussian\(\), or one of bernoulli",
+        r"likelihood=.*Gaussian.* is a class: pass an instance, or one of bernoulli",
     ),
     "likelihood of a file": (
         {"likelihood": {"class": "Gaussian", "config": {"sigma": 0.1}}},

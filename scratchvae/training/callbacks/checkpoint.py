@@ -151,7 +151,7 @@ def latest_checkpoint(path: Path, resume: bool, settings: Record) -> LoadedCheck
         if not checkpoint.header.get("stopped"):
             require_resumable(version, checkpoint.format)
             raise ConfigError(
-                f"checkpoint={short_repr(str(path))} is of a run that has not ended: continue it by resume=True (on "
+                f"checkpoint={str(path)!r} is of a run that has not ended: continue it by resume=True (on "
                 "the command line --resume), choose another name, or remove the file to start again"
             )
         return None
@@ -186,8 +186,10 @@ class LoadedCheckpoint:
         changed = [name for name in {**now, **before} if before.get(name) != now.get(name)]  # in the order of settings
         if changed:
             changes = "; ".join(
-                f"{name} was {short_repr(before.get(name))} and is {short_repr(now.get(name))}" for name in changed
+                f"{name} was {short_repr(before.get(name))} and is {short_repr(now.get(name))}" for name in changed[:3]
             )
+            if len(changed) > 3:
+                changes += f"; {len(changed) - 3} more changed"
             reason = " (the length of a schedule follows from the number of epochs and of batches)"
             raise ConfigError(
                 f"{self.path} cannot be resumed with other settings: {changes}"
@@ -242,7 +244,7 @@ def _callback_states(state: TrainingState) -> tuple[dict[str, Any], dict[str, Ar
     for name, callback in state.named_callbacks().items():
         callback_state = callback.state_dict()
         if not isinstance(callback_state, dict):
-            raise ConfigError(f"{name}.state_dict returned {short_repr(callback_state)}; expected a dict")
+            raise ConfigError(f"{shorten(name)}.state_dict returned {short_repr(callback_state)}; expected a dict")
         if callback_state:
             plain[name] = _extract_arrays(callback_state, f"callbacks/{name}", arrays)
     return plain, arrays
@@ -261,8 +263,8 @@ def _extract_arrays(tree: Any, name: str, arrays: dict[str, Array]) -> Any:
     if tree is None or isinstance(tree, bool | int | float | str):
         return tree
     raise ConfigError(
-        f"{name.removeprefix('callbacks/')} in the state of a callback is {short_repr(tree)}; expected numbers, "
-        "strings, lists, dicts and arrays"
+        f"{shorten(name.removeprefix('callbacks/'))} in the state of a callback is {short_repr(tree)}; expected "
+        "numbers, strings, lists, dicts and arrays"
     )
 
 
