@@ -70,11 +70,11 @@ class VAE(Model):
         """The parts by name: those in `custom`, and defaults for the others."""
         config, likelihood = self.config, custom["likelihood"]
         posterior = custom.get("posterior") or DiagonalGaussian()
-        hidden, outputs = config["hidden"], likelihood.outputs_per_dimension * self.input_dim
+        hidden, encoder_outputs = config["hidden"], posterior.outputs(self.latent_dim)
+        decoder_outputs = likelihood.outputs_per_dimension * self.input_dim
         return {
-            "encoder": custom.get("encoder")
-            or self.network(self.input_dim, hidden, posterior.outputs(self.latent_dim)),
-            "decoder": custom.get("decoder") or self.network(self.latent_dim, hidden[::-1], outputs),
+            "encoder": custom.get("encoder") or self.network(self.input_dim, hidden, encoder_outputs),
+            "decoder": custom.get("decoder") or self.network(self.latent_dim, hidden[::-1], decoder_outputs),
             "likelihood": likelihood,
             "posterior": posterior,
             "prior": custom.get("prior") or StandardNormal(),
@@ -127,7 +127,7 @@ class VAE(Model):
         """ELBO, log p(x | z) and KL of each row of x (B, D), with z drawn by means of the noise eps (B, noise_dim).
 
         With `corrupted` (B, D), the encoder reads `corrupted` and the likelihood scores x. In `value`, as in the loss,
-        the KL is weighted by kl_weight · beta and reduced by free bits; `kl` is the KL itself.
+        the KL has the weight kl_weight · beta and, with free bits, is the penalized KL of `FreeBits`. `kl` is the KL.
         """
         self.ensure_capacity(len(x))
         h = self.encoder.forward(x if corrupted is None else corrupted)

@@ -59,8 +59,8 @@ def offline(tmp_path, monkeypatch):
 @pytest.fixture
 def places(offline, tmp_path, monkeypatch):
     """A folder for each of the three places that are searched, none of them there yet."""
-    monkeypatch.setenv("SCRATCHVAE_DATA", str(tmp_path / "shelf"))
-    return {"folder": tmp_path / "folder", "shelf": tmp_path / "shelf", "cache": tmp_path / "xdg" / "scratchvae"}
+    monkeypatch.setenv("SCRATCHVAE_DATA", str(tmp_path / "environment"))
+    return {"folder": tmp_path / "folder", "environment": tmp_path / "environment", "cache": tmp_path / "xdg" / "scratchvae"}
 
 
 @given(seeds, st.tuples(sizes, sizes), sizes, sizes, st.tuples(*[st.booleans()] * 4))
@@ -182,13 +182,13 @@ def test_the_folder_goes_before_the_environment_and_that_before_the_cache(places
     for place, path in places.items():
         write_set(path / inside, arrays[place])
     assert_holds(load("mnist", folder=places["folder"]), arrays["folder"])
-    assert_holds(load("mnist"), arrays["shelf"])
-    (places["shelf"] / inside / FILES[1]).unlink()
+    assert_holds(load("mnist"), arrays["environment"])
+    (places["environment"] / inside / FILES[1]).unlink()
     assert_holds(load("mnist"), arrays["cache"])
 
 
 def test_a_folder_that_was_named_is_the_only_one_searched(places):
-    write_set(places["shelf"] / "mnist", make_set())
+    write_set(places["environment"] / "mnist", make_set())
     write_set(places["cache"] / "mnist", make_set())
     with pytest.raises(DataError, match=re.escape(str(places["folder"]))):
         load("mnist", folder=places["folder"])

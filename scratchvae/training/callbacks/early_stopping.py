@@ -19,8 +19,9 @@ class EarlyStopping(Callback):
     patience    number of epochs
     min_delta   nats by which a loss must be lower than the lowest so far to count as progress
 
-    Epochs with a KL weight below 1 do not count towards `patience`, but can be the best. Needs validation rows.
-    Raises ConfigError.
+    Epochs before the KL has its full weight do not count towards `patience`, but can be the best.
+
+    Needs validation rows. Raises ConfigError.
     """
 
     rolled_back: ClassVar[bool] = False  # the best weights remain the best when an epoch is restarted

@@ -1,0 +1,74 @@
+"""The folders in which data sets are searched."""
+
+from pathlib import Path
+
+import pytest
+
+from scratchvae.datasets import NAMES, load
+from scratchvae.datasets.search_paths import find_file, first_file
+from scratchvae.errors import DataError
+
+NEEDS_FILES = [name for name in NAMES if name not in ("digits", "sprites", "mnist", "fashion-mnist")]
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch):
+    """A folder for each of the three places that are searched."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setenv("SCRATCHVAE_DATA", str(tmp_path / "environment"))
+    return {"folder": tmp_path / "folder", "environment": tmp_path / "environment", "cache": tmp_path / "xdg" / "scratchvae"}
+
+
+def put(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
+
+
+@pytest.mark.parametrize("inside", ["faces", "."])
+def test_the_folder_goes_before_the_environment_and_that_before_the_cache(places, inside):
+    files = {place: put(path / inside / "a.npy") for place, path in places.items()}
+    assert find_file("faces", "a.npy", places["folder"]) == files["folder"]
+    assert find_file("faces", "a.npy") == files["environment"]
+    files["environment"].unlink()
+    assert find_file("faces", "a.npy") == files["cache"]
+
+
+def test_without_the_environment_the_cache_is_searched(places, monkeypatch):
+    monkeypatch.delenv("SCRATCHVAE_DATA")
+    put(places["environment"] / "a.npy")
+    cached = put(places["cache"] / "faces" / "a.npy")
+    assert find_file("faces", "a.npy") == cached
+
+
+def test_a_subfolder_of_the_sets_name_goes_before_the_folder_itself(places):
+    put(places["folder"] / "a.npy")
+    inner = put(places["folder"] / "faces" / "a.npy")
+    assert find_file("faces", "a.npy", places["folder"]) == inner
+
+
+def test_a_folder_that_was_named_is_the_only_one_searched(places):
+    for place in ("environment", "cache"):
+        put(places[place] / "faces" / "a.npy")
+    with pytest.raises(DataError) as refusal:
+        find_file("faces", "a.npy", places["folder"])
+    assert str(places["folder"]) in str(refusal.value)
+    assert str(places["environment"]) not in str(refusal.value)
+    assert str(places["cache"]) not in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", NEEDS_FILES)
+def test_a_set_that_is_not_there_is_refused_with_the_places_and_the_way_out(places, name):
+    with pytest.raises(DataError) as refusal:
+        load(name)
+    for words in (str(places["environment"]), str(places["cache"]), "by hand", "--data-dir", "SCRATCHVAE_DATA"):
+        assert words in str(refusal.value)
+
+
+def test_a_folder_that_may_not_be_looked_at_is_refused(monkeypatch):
+    def refuse(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    with pytest.raises(DataError, match=r"folder cannot be read.*Permission"):
+        first_file([Path("folder/a.npy")])
