@@ -1,4 +1,4 @@
-"""Files that are held to their content."""
+"""Files that are verified by checksums."""
 
 import os
 import pickle
@@ -124,7 +124,8 @@ def test_nothing_is_unpickled(tmp_path):
     np.savez(tmp_path / "pair.npz", a=objects, b=objects)
     np.save(tmp_path / "single.npy", objects)
     (tmp_path / "bare.npy").write_bytes(pickle.dumps(bomb))
-    for path, contents in (("pair.npz", PAIR), ("single.npy", {"": checksum_of(A)}), ("bare.npy", {"": checksum_of(A)})):
+    single = {"": checksum_of(A)}
+    for path, contents in (("pair.npz", PAIR), ("single.npy", single), ("bare.npy", single)):
         assert_refused(tmp_path / path, contents)
     assert not (tmp_path / "boom").exists()
 

@@ -60,7 +60,8 @@ def offline(tmp_path, monkeypatch):
 def places(offline, tmp_path, monkeypatch):
     """A folder for each of the three places that are searched, none of them there yet."""
     monkeypatch.setenv("SCRATCHVAE_DATA", str(tmp_path / "environment"))
-    return {"folder": tmp_path / "folder", "environment": tmp_path / "environment", "cache": tmp_path / "xdg" / "scratchvae"}
+    environment, cache = tmp_path / "environment", tmp_path / "xdg" / "scratchvae"
+    return {"folder": tmp_path / "folder", "environment": environment, "cache": cache}
 
 
 @given(seeds, st.tuples(sizes, sizes), sizes, sizes, st.tuples(*[st.booleans()] * 4))

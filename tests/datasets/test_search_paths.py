@@ -16,7 +16,8 @@ def places(tmp_path, monkeypatch):
     """A folder for each of the three places that are searched."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.setenv("SCRATCHVAE_DATA", str(tmp_path / "environment"))
-    return {"folder": tmp_path / "folder", "environment": tmp_path / "environment", "cache": tmp_path / "xdg" / "scratchvae"}
+    environment, cache = tmp_path / "environment", tmp_path / "xdg" / "scratchvae"
+    return {"folder": tmp_path / "folder", "environment": environment, "cache": cache}
 
 
 def put(path):
