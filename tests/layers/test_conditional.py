@@ -1,4 +1,4 @@
-"""The affine map of a row and its class: told one-hot rows, or every class at once."""
+"""Tests of the affine map of a row and its class, with one-hot targets and with all classes at once."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from scratchvae.layers import ConditionalLinear, ConditionalSequential, Linear, 
 
 
 @given(seed=seeds, rows=batches, inputs=widths, classes=widths, outputs=widths)
-def test_it_is_linear_on_the_row_with_one_hot_columns_beside_it(seed, rows, inputs, classes, outputs):
+def test_it_equals_a_linear_layer_on_rows_with_appended_one_hot_columns(seed, rows, inputs, classes, outputs):
     layer = ConditionalLinear(inputs, classes, outputs, seed=seed % 1000)
     x, labels = normal(seed, rows, inputs), np.random.default_rng(seed).integers(classes, size=rows)
     targets = np.eye(classes)[labels]
@@ -22,26 +22,26 @@ def test_it_is_linear_on_the_row_with_one_hot_columns_beside_it(seed, rows, inpu
 
 
 @given(seed=seeds, rows=batches, inputs=widths, classes=widths, outputs=widths)
-def test_every_class_at_once_is_class_after_class(seed, rows, inputs, classes, outputs):
-    once, layer = (ConditionalLinear(inputs, classes, outputs, seed=seed % 1000) for _ in range(2))
+def test_forward_without_targets_equals_one_forward_per_class(seed, rows, inputs, classes, outputs):
+    all_classes, layer = (ConditionalLinear(inputs, classes, outputs, seed=seed % 1000) for _ in range(2))
     x = normal(seed, rows, inputs)
-    y = once.forward(x).copy()
+    y = all_classes.forward(x).copy()
     dy = normal(seed + 1, *y.shape)
-    dx = once.backward(dy)
+    dx = all_classes.backward(dy)
     total = np.zeros_like(dx)
-    dW, dV = np.zeros_like(once.W), np.zeros_like(once.V)
+    dW, dV = np.zeros_like(all_classes.W), np.zeros_like(all_classes.V)
     for k in range(classes):
-        part = slice(k * rows, (k + 1) * rows)
+        rows_of_class = slice(k * rows, (k + 1) * rows)
         targets = np.eye(classes)[[k] * rows]
-        np.testing.assert_allclose(layer.forward(x, targets), y[part], rtol=1e-12, atol=1e-12)
-        total += layer.backward(dy[part])
+        np.testing.assert_allclose(layer.forward(x, targets), y[rows_of_class], rtol=1e-12, atol=1e-12)
+        total += layer.backward(dy[rows_of_class])
         dW += layer.dW
         dV += layer.dV
-    for given_, expected in ((dx, total), (once.dW, dW), (once.dV, dV)):
-        np.testing.assert_allclose(given_, expected, rtol=1e-9, atol=1e-10)
+    for actual, expected in ((dx, total), (all_classes.dW, dW), (all_classes.dV, dV)):
+        np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-10)
 
 
-def test_a_smaller_batch_after_a_larger_one_and_back():
+def test_the_batch_size_can_shrink_and_grow_again():
     layer, x = ConditionalLinear(3, 2, 4, seed=0), normal(0, 5, 3)
     whole = layer.forward(x).copy().reshape(2, 5, 4)
     assert np.array_equal(layer.forward(x[:2]).reshape(2, 2, 4), whole[:, :2])
@@ -49,7 +49,7 @@ def test_a_smaller_batch_after_a_larger_one_and_back():
     np.testing.assert_allclose(layer.forward(x).reshape(2, 5, 4), whole)
 
 
-def test_its_weights_begin_as_those_of_one_matrix():
+def test_its_initial_weights_equal_those_of_a_single_matrix():
     conditional, linear = ConditionalLinear(30, 10, 50, "he_normal", seed=3), Linear(40, 50, "he_normal", seed=3)
     conditional.forward(np.zeros((1, 30)))
     linear.forward(np.zeros((1, 40)))
@@ -57,11 +57,11 @@ def test_its_weights_begin_as_those_of_one_matrix():
 
 
 def chain(seed=3):
-    """Of two classes, 3 to 4 to 2."""
+    """A network for two classes, with widths 3, 4 and 2."""
     return ConditionalSequential(ConditionalLinear(3, 2, 4, seed=seed), Tanh(), Linear(4, 2, seed=seed))
 
 
-def test_a_chain_hands_the_class_to_its_first_layer_and_is_an_ordinary_chain_from_there_on():
+def test_a_chain_passes_the_targets_to_its_first_layer_only():
     network, x, targets = chain(), normal(0, 5, 3), np.eye(2)[[0, 1, 1, 0, 1]]
     first, *others = chain().layers
     y = network.forward(x, targets)
@@ -69,23 +69,25 @@ def test_a_chain_hands_the_class_to_its_first_layer_and_is_an_ordinary_chain_fro
     assert list(network.parameter_shapes()) == ["0.W", "0.V", "2.W", "2.b"]
     dy = normal(1, *y.shape)
     dx = network.backward(dy)
-    assert np.array_equal(dx, first.backward(Sequential(*others).backward(dy)))  # others keep what their forward saw
+    assert np.array_equal(
+        dx, first.backward(Sequential(*others).backward(dy))
+    )  # the other layers still hold their last forward
     network.backward_parameters(dy)
     for name in ("W", "V"):
         assert np.array_equal(getattr(network.layers[0], f"d{name}"), getattr(first, f"d{name}"))
 
 
-def test_a_chain_without_a_class_gives_every_class_one_after_the_other():
+def test_a_chain_without_targets_computes_all_classes_in_order():
     network, x = chain(), normal(0, 5, 3)
-    every = network.forward(x).copy().reshape(2, 5, 2)
+    all_classes = network.forward(x).copy().reshape(2, 5, 2)
     for k in range(2):
-        np.testing.assert_allclose(network.forward(x, np.eye(2)[[k] * 5]), every[k], rtol=1e-12)
+        np.testing.assert_allclose(network.forward(x, np.eye(2)[[k] * 5]), all_classes[k], rtol=1e-12)
     dy = normal(1, 10, 2)
     network.forward(x)
     assert network.backward(dy).shape == (5, 3)
 
 
-def test_nothing_is_remembered_from_one_forward_to_the_next():
+def test_a_forward_does_not_depend_on_earlier_targets():
     layer, x = ConditionalLinear(3, 2, 4, seed=0), normal(0, 4, 3)
     layer.forward(x, np.eye(2)[[0, 1, 1, 0]])
     assert layer.forward(x).shape == (8, 4)
@@ -94,12 +96,12 @@ def test_nothing_is_remembered_from_one_forward_to_the_next():
 
 
 @pytest.mark.parametrize("shape", [(4, 3), (3, 2), (4,)])
-def test_targets_of_another_shape_are_refused_by_their_name(shape):
+def test_targets_of_a_wrong_shape_are_refused_by_name(shape):
     with pytest.raises(ShapeError, match="ConditionalLinear was given targets of shape"):
         ConditionalLinear(3, 2, 4).forward(normal(0, 4, 3), np.ones(shape))
 
 
 @pytest.mark.parametrize("layers", [(), (Linear(3, 4), ReLU()), (ReLU(), ConditionalLinear(3, 2, 4))])
-def test_a_chain_whose_first_layer_takes_no_class_is_refused(layers):
+def test_a_chain_whose_first_layer_is_not_conditional_is_refused(layers):
     with pytest.raises(ConfigError, match=r"layers\[0\].*expected a ConditionalLinear, which takes the class"):
         ConditionalSequential(*layers)

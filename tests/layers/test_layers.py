@@ -1,4 +1,4 @@
-"""How layers are held: loans, first use, refusals, where weights begin."""
+"""Tests of layers: lifetime of outputs, first use, errors and initial weights."""
 
 import numpy as np
 import pytest
@@ -12,14 +12,14 @@ from scratchvae.memory import BatchBuffers
 from scratchvae.models.network import ACTIVATIONS
 
 
-def test_a_layer_alone_takes_three_lines():
+def test_an_unbound_layer_computes_outputs_and_gradients():
     layer = Linear(3, 2, seed=1)
     y = layer.forward(normal(0, 5, 3))
     dx = layer.backward(np.ones_like(y))
     assert (y.shape, dx.shape, layer.dW.shape, layer.db.shape) == ((5, 2), (5, 3), (3, 2), (2,))
 
 
-def test_an_output_is_a_loan_until_the_next_forward():
+def test_an_output_is_valid_until_the_next_forward():
     layer = ReLU()
     first = layer.forward(normal(0, 4, 3))
     second = layer.forward(normal(1, 4, 3))
@@ -27,18 +27,18 @@ def test_an_output_is_a_loan_until_the_next_forward():
 
 
 @pytest.mark.parametrize(
-    "make", [*ACTIVATIONS.values(), lambda: Linear(3, 3), lambda: Sequential(Linear(3, 3), Tanh())]
+    "make_layer", [*ACTIVATIONS.values(), lambda: Linear(3, 3), lambda: Sequential(Linear(3, 3), Tanh())]
 )
-def test_backward_spoils_nothing_so_that_two_calls_give_the_same_even_if_the_first_dx_was_written_into(make):
-    layer, x, dy = make(), normal(0, 5, 3), normal(1, 5, 3)
+def test_backward_leaves_its_inputs_unchanged_and_can_be_repeated(make_layer):
+    layer, x, dy = make_layer(), normal(0, 5, 3), normal(1, 5, 3)
     y = layer.forward(x)
-    kept = [array.copy() for array in (x, y, dy)]
+    copies = [array.copy() for array in (x, y, dy)]
     dx = layer.backward(dy)
-    assert all(map(np.array_equal, (x, y, dy), kept))
-    once, gradient = dx.copy(), getattr(layer, "dW", dx).copy()
+    assert all(map(np.array_equal, (x, y, dy), copies))
+    first_dx, first_dW = dx.copy(), getattr(layer, "dW", dx).copy()
     dx[...] = np.nan
     dx = layer.backward(dy)
-    assert np.array_equal(dx, once) and np.array_equal(getattr(layer, "dW", dx), gradient)
+    assert np.array_equal(dx, first_dx) and np.array_equal(getattr(layer, "dW", dx), first_dW)
 
 
 def test_a_larger_batch_keeps_the_weights():
@@ -49,14 +49,14 @@ def test_a_larger_batch_keeps_the_weights():
     assert np.array_equal(layer.W, W)
 
 
-def test_a_chain_refuses_in_its_own_name_and_says_how_wide_it_puts_out():
+def test_a_chain_returns_its_output_shape_and_names_itself_in_errors():
     chain = Sequential(Linear(3, 4), LeakyReLU(), Linear(4, 2))
     assert chain.bind(BatchBuffers(NUMPY, "float64", 5), (3,)) == (2,)
     with pytest.raises(ShapeError, match="Sequential"):
         chain.forward(normal(0, 5, 4))
 
 
-def test_a_refused_call_leaves_a_layer_as_it_was():
+def test_a_refused_call_leaves_the_layer_unchanged():
     layer = Linear(3, 2)
     for wrong in (normal(0, 5, 4), normal(0, 0, 3)):
         with pytest.raises(ShapeError):
@@ -68,22 +68,22 @@ def test_a_refused_call_leaves_a_layer_as_it_was():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "longdouble"])
-def test_a_layer_alone_keeps_its_parameters_in_the_dtype_of_its_data(dtype):
+def test_an_unbound_layer_takes_the_dtype_of_its_data(dtype):
     layer = Linear(3, 2)
     layer.forward(normal(0, 4, 3).astype(dtype))
     assert {array.dtype for array in (layer.W, layer.b, layer.dW, layer.db)} == {np.dtype(dtype)}
 
 
-def test_two_layers_alone_begin_with_different_weights_and_a_seed_with_the_same():
+def test_initial_weights_differ_between_layers_and_repeat_with_a_seed():
     x = normal(0, 2, 3)
-    first, second, one, again = Linear(3, 3), Linear(3, 3), Linear(3, 3, seed=4), Linear(3, 3, seed=4)
-    for layer in (first, second, one, again):
+    first, second, seeded, same_seed = Linear(3, 3), Linear(3, 3), Linear(3, 3, seed=4), Linear(3, 3, seed=4)
+    for layer in (first, second, seeded, same_seed):
         layer.forward(x)
     assert not np.array_equal(first.W, second.W)
-    assert np.array_equal(one.W, again.W)
+    assert np.array_equal(seeded.W, same_seed.W)
 
 
-def test_the_gradients_of_parameters_are_the_same_with_and_without_dx():
+def test_backward_parameters_gives_the_same_parameter_gradients_as_backward():
     chain = Sequential(Linear(3, 3), Linear(3, 3), Linear(3, 3))
     dy = np.ones_like(chain.forward(normal(0, 4, 3)))
     chain.backward(dy)
@@ -93,14 +93,14 @@ def test_the_gradients_of_parameters_are_the_same_with_and_without_dx():
     assert all(np.array_equal(layer.dW, dW) for layer, dW in zip(chain.layers, expected, strict=True))
 
 
-@pytest.mark.parametrize(("kind", "slope"), [(ReLU, 0.0), (lambda: LeakyReLU(0.25), 0.25)])
-def test_the_slope_at_a_kink_is_that_of_the_negative_side(kind, slope):
-    layer = kind()
+@pytest.mark.parametrize(("make_layer", "slope"), [(ReLU, 0.0), (lambda: LeakyReLU(0.25), 0.25)])
+def test_the_slope_at_a_kink_equals_that_of_the_negative_side(make_layer, slope):
+    layer = make_layer()
     layer.forward(np.array([[-1.0, -1e-300, -0.0, 0.0, 1e-300, 1.0]]))
     np.testing.assert_array_max_ulp(layer.backward(np.ones((1, 6))), np.array([[slope] * 4 + [1.0] * 2]))
 
 
-def test_a_layer_of_ones_own_that_knows_only_backward_may_stand_first():
+def test_a_custom_first_layer_needs_no_backward_parameters():
     class Scale(Layer):
         def parameter_shapes(self):
             return {"s": (1,)}
@@ -126,7 +126,7 @@ def test_a_layer_of_ones_own_that_knows_only_backward_may_stand_first():
     ("name", "variance"),
     [("he_normal", 2 / 300), ("he_uniform", 2 / 300), ("glorot_normal", 2 / 500), ("glorot_uniform", 2 / 500)],
 )
-def test_initializers_have_the_variance_of_their_paper(name, variance):
+def test_initializers_have_the_variance_of_their_papers(name, variance):
     W = INITIALIZERS[name](np.random.default_rng(0), (300, 200))
     # the sample variance of n draws with kurtosis κ has standard error var·√((κ − 1)/n), at most √(2/n) here
     assert abs(W.var() / variance - 1) < 5.5 * np.sqrt(2 / W.size)
@@ -135,8 +135,8 @@ def test_initializers_have_the_variance_of_their_paper(name, variance):
         assert np.abs(W).max() <= np.sqrt(3 * variance)
 
 
-def test_he_keeps_the_second_moment_level_through_many_rectifiers():
-    depth = [layer for _ in range(12) for layer in (Linear(400, 400, init="he_normal", seed=_), ReLU())]
+def test_he_initialization_preserves_the_second_moment_through_many_relu_layers():
+    layers = [layer for k in range(12) for layer in (Linear(400, 400, init="he_normal", seed=k), ReLU())]
     x = normal(0, 200, 400)
-    y = Sequential(*depth).forward(x)
+    y = Sequential(*layers).forward(x)
     assert 0.4 < (y**2).mean() / (x**2).mean() < 2.5

@@ -1,4 +1,4 @@
-"""Activations far out, in both precisions."""
+"""Tests of activations at large |x|, in both precisions."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from scratchvae.models.network import ACTIVATIONS
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_activations_are_right_at_saturation(name, dtype):
+def test_activations_and_their_slopes_are_exact_at_saturation(name, dtype):
     x = np.array([[-1000.0, -80.0, 0.0, 80.0, 1000.0]], dtype)
     layer = ACTIVATIONS[name]()
     y = layer.forward(x)

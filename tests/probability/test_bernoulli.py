@@ -1,4 +1,4 @@
-"""The Bernoulli likelihood on logits: what it sums to, and saturation."""
+"""Tests of the Bernoulli likelihood on logits: normalization and saturation."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from scratchvae.probability import Bernoulli
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_bug10_logits_of_1000_either_way_cost_what_they_should(dtype):
+def test_bug10_log_likelihood_and_gradient_are_exact_at_logits_of_plus_and_minus_1000(dtype):
     logits = np.array([[1000.0], [-1000.0], [1000.0], [-1000.0], [20.0], [-20.0]], dtype)
     x = np.array([[1.0], [0.0], [0.0], [1.0], [1.0], [0.0]], dtype)
     likelihood = Bernoulli()
@@ -35,7 +35,7 @@ def test_probabilities_of_all_binary_rows_sum_to_one():
     np.testing.assert_allclose(np.exp(log_p).sum(), 1.0)
 
 
-def test_the_mean_is_the_probability_of_a_one():
+def test_the_mean_equals_the_probability_of_a_one():
     logits = normal(0, 3, 4)
     likelihood = Bernoulli()
     likelihood.forward(logits, np.zeros_like(logits))

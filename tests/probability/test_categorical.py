@@ -1,4 +1,4 @@
-"""Log-probabilities of classes: they sum to one, and no logit is too large."""
+"""Tests of class log-probabilities: normalization and saturation."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from scratchvae.probability import LogSoftmax
 
 
 @given(seed=seeds, rows=batches, classes=widths)
-def test_probabilities_sum_to_one_and_are_those_of_scipy(seed, rows, classes):
+def test_probabilities_sum_to_one_and_equal_those_of_scipy(seed, rows, classes):
     module, logits = LogSoftmax(), 5 * normal(seed, rows, classes)
     log_q = module.forward(logits)
     np.testing.assert_allclose(log_q, log_softmax(logits, axis=1), rtol=1e-12, atol=1e-14)
@@ -19,7 +19,7 @@ def test_probabilities_sum_to_one_and_are_those_of_scipy(seed, rows, classes):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_at_saturation_nothing_overflows_and_a_shift_changes_nothing(dtype):
+def test_nothing_overflows_at_saturation_and_a_shift_changes_nothing(dtype):
     module, logits = LogSoftmax(), np.array([[1000.0, -1000.0, 0.0], [-1e4, -1e4, -1e4], [3e4, 3e4, 0.0]], dtype)
     log_q = module.forward(logits)
     np.testing.assert_allclose(
@@ -29,7 +29,7 @@ def test_at_saturation_nothing_overflows_and_a_shift_changes_nothing(dtype):
     np.testing.assert_allclose(dlogits, [[0, 0, 0], [-1 / 3, 2 / 3, -1 / 3], [-0.5, -0.5, 1]], atol=1e-6)
 
 
-def test_the_gradient_of_cross_entropy_is_the_probabilities_without_the_target():
+def test_the_gradient_of_cross_entropy_equals_probabilities_minus_targets():
     module, logits, targets = LogSoftmax(), normal(0, 4, 3), np.eye(3)[[0, 2, 1, 1]]
     module.forward(logits)
     np.testing.assert_allclose(module.backward(-targets), module.q - targets, rtol=1e-12, atol=1e-15)

@@ -1,4 +1,4 @@
-"""What each piece promises: it refuses by name what does not fit, and spoils nothing that it took or lent."""
+"""Tests that all modules share: errors name the argument, and backward leaves inputs and outputs unchanged."""
 
 import re
 
@@ -26,21 +26,21 @@ INPUTS = {
     GaussianKL: ("mu", "logvar"),
     Reparameterize: ("mu", "logvar", "eps"),
 }
-EACH = pytest.mark.parametrize("kind", LIKELIHOODS.values())
+EACH_LIKELIHOOD = pytest.mark.parametrize("kind", LIKELIHOODS.values())
 
 
 @pytest.mark.parametrize(("make", "name"), [(make, name) for make, names in INPUTS.items() for name in names])
-def test_an_input_of_another_shape_is_refused_by_its_name(make, name):
-    module, inputs = make(), {of: normal(0, 4, 3) for of in INPUTS[make]}
+def test_an_input_of_a_wrong_shape_is_refused_by_name(make, name):
+    module, inputs = make(), {argument: normal(0, 4, 3) for argument in INPUTS[make]}
     module.forward(**inputs)
-    # each would broadcast, were it let in; the first alone says how many rows there are
+    # each of these shapes would broadcast; only the first input sets the number of rows
     for shape in [(4, 1)] if name == INPUTS[make][0] else [(4, 1), (1, 3)]:
         with pytest.raises(ShapeError, match=f"{name} of shape"):
             module.forward(**{**inputs, name: np.ones(shape)})
 
 
-@EACH
-def test_a_gradient_of_another_shape_is_refused_by_its_name(kind):
+@EACH_LIKELIHOOD
+def test_a_gradient_of_a_wrong_shape_is_refused_by_name(kind):
     sampler, divergence, likelihood = Reparameterize(), GaussianKL(), kind()
     mu, logvar, eps, x = normal(0, 4, 3), normal(1, 4, 3), normal(2, 4, 3), normal(3, 4, 3)
     sampler.forward(mu, logvar, eps)
@@ -57,14 +57,14 @@ def test_a_gradient_of_another_shape_is_refused_by_its_name(kind):
             backward(np.ones((4, 3)))
 
 
-@EACH
-def test_backward_spoils_nothing_that_forward_took_or_lent(kind):
-    mu, logvar, eps, x, dz = given = [normal(seed, 4, 3) for seed in range(5)]
+@EACH_LIKELIHOOD
+def test_backward_leaves_the_inputs_and_outputs_of_forward_unchanged(kind):
+    mu, logvar, eps, x, dz = inputs = [normal(seed, 4, 3) for seed in range(5)]
     outputs, dn = normal(6, 4, 3 * kind.outputs_per_dimension), normal(5, 4)
     sampler, divergence, likelihood = Reparameterize(), GaussianKL(), kind()
-    lent = [sampler.forward(mu, logvar, eps), divergence.forward(mu, logvar), likelihood.forward(outputs, x)]
-    there = [*given, outputs, dn, *lent, divergence.per_dimension]
-    kept = [array.copy() for array in there]
+    values = [sampler.forward(mu, logvar, eps), divergence.forward(mu, logvar), likelihood.forward(outputs, x)]
+    arrays = [*inputs, outputs, dn, *values, divergence.per_dimension]
+    copies = [array.copy() for array in arrays]
 
     def backward():
         back = [
@@ -74,18 +74,18 @@ def test_backward_spoils_nothing_that_forward_took_or_lent(kind):
             likelihood.backward(dn),
             likelihood.backward_data(dn),
         ]
-        assert not any(np.shares_memory(a, b) for k, a in enumerate(back) for b in [*back[:k], *there])
+        assert not any(np.shares_memory(a, b) for k, a in enumerate(back) for b in [*back[:k], *arrays])
         return back
 
     first = backward()
-    once = [array.copy() for array in first]
+    first_copies = [array.copy() for array in first]
     for array in first:
-        array[...] = np.nan  # they are the caller's to write into
-    assert all(map(np.array_equal, there, kept))
-    assert all(map(np.array_equal, backward(), once))
+        array[...] = np.nan  # returned gradients are owned by the caller
+    assert all(map(np.array_equal, arrays, copies))
+    assert all(map(np.array_equal, backward(), first_copies))
 
 
-def test_a_decoders_output_that_is_not_twice_as_wide_is_refused():
+def test_decoder_outputs_that_are_not_twice_as_wide_as_x_are_refused():
     likelihood, x = GaussianHeteroscedastic(), normal(0, 4, 3)
     likelihood.forward(normal(1, 4, 6), x)
     for shape in [(4, 3), (4, 5), (3, 6), (1, 6)]:
@@ -95,8 +95,8 @@ def test_a_decoders_output_that_is_not_twice_as_wide_is_refused():
         likelihood.forward(normal(1, 4, 6), np.ones((4, 2)))
 
 
-@EACH
-def test_the_bias_that_is_asked_for_is_that_at_which_the_mean_is_decoded(kind):
+@EACH_LIKELIHOOD
+def test_the_mean_at_the_output_bias_equals_the_requested_mean(kind):
     low, high = (0.05, 0.95) if kind.support == (0.0, 1.0) else (-40.0, 40.0)
     mean = np.linspace(low, high, 7)
     likelihood = kind()

@@ -1,4 +1,4 @@
-"""The closed-form KL: against its integral, and far out."""
+"""Tests of the closed-form KL: against its integral and at large log-variances."""
 
 import numpy as np
 import pytest
@@ -8,22 +8,22 @@ from strategies import normal
 from scratchvae.probability import GaussianKL
 
 
-def test_a_gradient_of_each_row_and_dimension_is_weighed_by_its_own_number():
+def test_gradients_are_scaled_by_dkl_per_row_or_per_dimension():
     divergence, mu, logvar = GaussianKL(), normal(0, 3, 2), normal(1, 3, 2)
     divergence.forward(mu, logvar)
     for dkl in (normal(2, 3), normal(3, 3, 2)):
-        each = dkl[:, None] if dkl.ndim == 1 else dkl
+        scale = dkl[:, None] if dkl.ndim == 1 else dkl
         dmu, dlogvar = divergence.backward(dkl)
-        np.testing.assert_allclose(dmu, each * mu, rtol=1e-15)
-        np.testing.assert_allclose(dlogvar, each * np.expm1(logvar) / 2, rtol=1e-15)
+        np.testing.assert_allclose(dmu, scale * mu, rtol=1e-15)
+        np.testing.assert_allclose(dlogvar, scale * np.expm1(logvar) / 2, rtol=1e-15)
 
 
 @pytest.mark.parametrize(("mu", "logvar"), [(0.3, -1.2), (-2.0, 0.5), (1.0, 0.0)])
-def test_kl_is_the_integral_of_its_definition(mu, logvar):
+def test_kl_equals_the_integral_of_its_definition(mu, logvar):
     q, p = stats.norm(mu, np.exp(logvar / 2)), stats.norm()
     integral, _ = integrate.quad(lambda z: q.pdf(z) * (q.logpdf(z) - p.logpdf(z)), -15, 15, epsabs=1e-12)
-    given_ = GaussianKL().forward(np.array([[mu]]), np.array([[logvar]]))
-    np.testing.assert_allclose(given_, integral, rtol=1e-9)
+    kl = GaussianKL().forward(np.array([[mu]]), np.array([[logvar]]))
+    np.testing.assert_allclose(kl, integral, rtol=1e-9)
 
 
 def test_kl_per_dimension_sums_to_kl_and_is_never_negative():
@@ -45,11 +45,11 @@ def test_bug08_nothing_is_clipped_at_log_variances_of_50(dtype):
     np.testing.assert_allclose(dlogvar, np.expm1(logvar.astype("float64")) / 2, rtol=8 * eps)
 
 
-def test_close_to_the_prior_the_kl_keeps_its_digits():
+def test_the_kl_is_accurate_close_to_the_prior():
     logvar = np.array([[1e-6]])
     exact = logvar[0, 0] ** 2 / 4 * (1 + logvar[0, 0] / 3)
     np.testing.assert_allclose(GaussianKL().forward(np.zeros((1, 1)), logvar), exact, rtol=1e-9)
 
 
-def test_one_row_gives_one_number():
+def test_one_row_gives_one_value():
     assert GaussianKL().forward(np.zeros((1, 3)), np.zeros((1, 3))).shape == (1,)

@@ -1,4 +1,4 @@
-"""The Gaussian likelihoods: densities in nats, of any numbers, with one σ that is given or learnt."""
+"""Tests of the Gaussian likelihoods with one σ, fixed or learned."""
 
 from re import escape
 
@@ -12,18 +12,18 @@ import scratchvae as sv
 from scratchvae.errors import ConfigError
 from scratchvae.probability import Gaussian, GaussianLearned
 
-BOTH = pytest.mark.parametrize("kind", [Gaussian, GaussianLearned])
+BOTH_KINDS = pytest.mark.parametrize("kind", [Gaussian, GaussianLearned])
 
 
-@BOTH
+@BOTH_KINDS
 @given(seed=seeds, rows=batches, width=widths)
-def test_it_is_the_log_density_of_independent_normals(kind, seed, rows, width):
+def test_it_equals_the_log_density_of_independent_normals(kind, seed, rows, width):
     mu, x = 3 * normal(seed, 2, rows, width)
     exact = stats.norm(mu, 0.3).logpdf(x).sum(axis=1)
     np.testing.assert_allclose(kind(0.3).forward(mu, x), exact, rtol=1e-12)
 
 
-@BOTH
+@BOTH_KINDS
 @pytest.mark.parametrize("sigma", [0.05, 1.0, 7.0])
 def test_the_density_integrates_to_one_and_its_mean_is_mu(kind, sigma):
     likelihood, mu = kind(sigma), np.array([[0.4]])
@@ -37,9 +37,9 @@ def test_the_density_integrates_to_one_and_its_mean_is_mu(kind, sigma):
     assert likelihood.mean(mu, np.empty_like(mu))[0, 0] == pytest.approx(mean, abs=1e-9) == 0.4
 
 
-@BOTH
+@BOTH_KINDS
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_far_out_nothing_overflows_and_the_gradient_is_exact(kind, dtype):
+def test_large_errors_do_not_overflow_and_the_gradient_is_exact(kind, dtype):
     mu, x = np.array([[1000.0], [-1e6], [0.0]], dtype), np.array([[-1000.0], [1e6], [0.0]], dtype)
     likelihood, error = kind(0.5), (x.astype("float64") - mu)[:, 0]
     eps = np.finfo(dtype).eps
@@ -50,13 +50,13 @@ def test_far_out_nothing_overflows_and_the_gradient_is_exact(kind, dtype):
 
 
 @pytest.mark.parametrize("sigma", [0.0, -1.0, np.nan, np.inf, 1e-16, 1e16, True, "1", None])
-@BOTH
-def test_a_sigma_that_makes_no_sense_is_refused(kind, sigma):
+@BOTH_KINDS
+def test_an_invalid_sigma_is_refused(kind, sigma):
     with pytest.raises(ConfigError, match=escape(f"sigma={sigma!r}")):
         kind(sigma)
 
 
-def test_its_log_variance_is_a_parameter_of_the_model_saved_and_loaded_with_it(tmp_path):
+def test_the_learned_log_variance_is_a_parameter_that_is_saved_and_loaded(tmp_path):
     vae = sv.VAE(6, 2, (4,), likelihood="gaussian_learned", sigma=0.5, dtype="float64")
     assert vae.params["likelihood.logvar"].shape == (1,)
     np.testing.assert_allclose(vae.params["likelihood.logvar"], 2 * np.log(0.5))
@@ -64,12 +64,12 @@ def test_its_log_variance_is_a_parameter_of_the_model_saved_and_loaded_with_it(t
     x = 5 * normal(0, 40, 6)
     sv.Trainer(vae, lr=0.1).fit(x, 3)
     sv.save(vae, tmp_path / "vae.npz")
-    again = sv.load(tmp_path / "vae.npz")
-    assert again.config["sigma"] == 0.5 and again.params["likelihood.logvar"] != 2 * np.log(0.5)
-    assert np.array_equal(again.theta, vae.theta) and np.array_equal(again.elbo(x).value, vae.elbo(x).value)
+    loaded = sv.load(tmp_path / "vae.npz")
+    assert loaded.config["sigma"] == 0.5 and loaded.params["likelihood.logvar"] != 2 * np.log(0.5)
+    assert np.array_equal(loaded.theta, vae.theta) and np.array_equal(loaded.elbo(x).value, vae.elbo(x).value)
 
 
-def test_what_is_learnt_is_the_mean_square_of_the_errors():
+def test_the_learned_variance_equals_the_mean_squared_error():
     vae = sv.VAE(4, 1, (), likelihood="gaussian_learned", dtype="float64")
     for name in ("encoder.0.W", "encoder.0.b", "decoder.0.W"):
         vae.params[name][...] = 0.0
@@ -82,25 +82,25 @@ def test_what_is_learnt_is_the_mean_square_of_the_errors():
 
 @pytest.mark.parametrize("likelihood", ["gaussian", "gaussian_learned"])
 @pytest.mark.parametrize("kind", [sv.VAE, sv.Autoencoder])
-def test_a_model_takes_numbers_of_any_size_and_decodes_them(kind, likelihood):
+def test_a_model_reconstructs_values_outside_0_to_1(kind, likelihood):
     model = kind(5, 2, (8,), likelihood=likelihood)
     x = normal(0, 64, 5) + np.array([0.0, 3.0, -3.0, 0.0, 0.0])
     sv.Trainer(model).fit(x, 20)
     means = model.reconstruct(x)
     assert means[:, 1].min() > 1 and means[:, 2].max() < 0
     assert np.array_equal(means, model.decoder.forward(model.embed(x)))
-    again = model.astype("float64")
-    assert np.array_equal(again.theta, model.theta.astype("float64"))
+    converted = model.astype("float64")
+    assert np.array_equal(converted.theta, model.theta.astype("float64"))
 
 
 @pytest.mark.parametrize("likelihood", ["gaussian", "gaussian_learned"])
-def test_an_untrained_decoder_begins_at_the_mean_of_the_data(likelihood):
+def test_an_untrained_decoder_outputs_the_mean_of_the_data(likelihood):
     vae, mean = sv.VAE(5, 2, (8,), likelihood=likelihood, dtype="float64"), 100 * normal(0, 5)
     vae.initialize_output_bias(mean)
     assert np.array_equal(vae.decode(np.zeros((1, 2)))[0], mean)
 
 
-def test_squared_errors_of_an_autoencoder_are_the_classical_loss():
+def test_the_gaussian_autoencoder_loss_is_half_the_squared_error_plus_a_constant():
     model, x = sv.Autoencoder(5, 2, (8,), likelihood="gaussian", dtype="float64"), normal(0, 7, 5)
-    squares = ((model.reconstruct(x) - x) ** 2).sum(axis=1)
-    np.testing.assert_allclose(model.terms(x).value, -squares / 2 - 5 * np.log(2 * np.pi) / 2)
+    squared_error = ((model.reconstruct(x) - x) ** 2).sum(axis=1)
+    np.testing.assert_allclose(model.terms(x).value, -squared_error / 2 - 5 * np.log(2 * np.pi) / 2)

@@ -1,4 +1,4 @@
-"""The posterior: what an encoder's output means, how likely a draw is, and where its gradients go."""
+"""Tests of the posterior: its parameters, the log-density of a draw, and its gradients."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from scratchvae.probability import DiagonalGaussian, Posterior, Reparameterize
 
 
 @given(seed=seeds, rows=batches, width=widths)
-def test_a_diagonal_gaussian_draws_mu_plus_sigma_eps_and_knows_how_likely_that_was(seed, rows, width):
+def test_a_diagonal_gaussian_draws_mu_plus_sigma_eps_and_returns_its_log_density(seed, rows, width):
     h, eps = normal(seed, rows, 2 * width), normal(seed + 1, rows, width)
     mu, sigma = h[:, :width], np.exp(h[:, width:] / 2)
     posterior = DiagonalGaussian()
@@ -27,9 +27,9 @@ def test_its_parameters_are_mu_and_logvar_and_its_mean_is_mu():
     mu, logvar = posterior.parameters(h)
     assert np.array_equal(np.hstack([mu, logvar]), h) and np.array_equal(posterior.mean(h), h[:, :3])
     eps = normal(1, 4, 3)
-    drawn = posterior.draw((h[:, :3], h[:, 3:]), eps)
-    np.testing.assert_allclose(drawn, posterior.forward(h, eps), rtol=1e-14)
-    assert not np.shares_memory(drawn, posterior.forward(h, eps))
+    z = posterior.draw((h[:, :3], h[:, 3:]), eps)
+    np.testing.assert_allclose(z, posterior.forward(h, eps), rtol=1e-14)
+    assert not np.shares_memory(z, posterior.forward(h, eps))
     assert (posterior.outputs(3), posterior.noise(3), posterior.output_shape((6,))) == (6, 3, (3,))
     with pytest.raises(ShapeError, match="DiagonalGaussian was given rows of width 5; expected 2 numbers for each"):
         DiagonalGaussian().forward(normal(0, 4, 5), eps)
@@ -37,7 +37,7 @@ def test_its_parameters_are_mu_and_logvar_and_its_mean_is_mu():
 
 # ∂/∂h and ∂/∂ε of Σ dz·z + Σ dlog_q·log q + Σ dμ·μ + Σ dℓ·log σ², all at once
 @given(seed=seeds, rows=batches, width=widths)
-def test_all_that_its_backward_is_given_adds_up(seed, rows, width):
+def test_backward_sums_the_gradients_of_z_log_q_and_the_parameters(seed, rows, width):
     posterior = DiagonalGaussian()
 
     def forward(h, eps):
@@ -54,19 +54,19 @@ def test_all_that_its_backward_is_given_adds_up(seed, rows, width):
     assert check(forward, backward, h, eps), check(forward, backward, h, eps)
 
 
-def test_what_is_not_given_adds_nothing():
+def test_omitted_gradients_count_as_zero():
     posterior, h, eps, dz = DiagonalGaussian(), normal(0, 4, 6), normal(1, 4, 3), normal(2, 4, 3)
     posterior.forward(h, eps)
-    plain = posterior.backward(dz).copy()
+    expected = posterior.backward(dz).copy()
     draw = Reparameterize()
     draw.forward(h[:, :3].copy(), h[:, 3:].copy(), eps)
-    np.testing.assert_allclose(plain, np.hstack(draw.backward(dz)), rtol=1e-15)
+    np.testing.assert_allclose(expected, np.hstack(draw.backward(dz)), rtol=1e-15)
     zeros = np.zeros((4, 3))
-    assert np.array_equal(posterior.backward(dz, np.zeros(4), (zeros, zeros)), plain)
+    assert np.array_equal(posterior.backward(dz, np.zeros(4), (zeros, zeros)), expected)
     np.testing.assert_allclose(posterior.backward_noise(dz), draw.backward_noise(dz), rtol=1e-15)
 
 
-def test_what_does_not_fit_or_comes_too_early_is_refused():
+def test_wrong_shapes_and_calls_before_forward_are_refused():
     posterior, dz = DiagonalGaussian(), normal(2, 4, 3)
     with pytest.raises(ShapeError, match="log_prob was called before forward; call forward first"):
         posterior.log_prob()
@@ -82,7 +82,7 @@ def test_what_does_not_fit_or_comes_too_early_is_refused():
 
 
 class Shifted(Posterior):
-    """z = h + (ε₁ + ε₂)/√2: of one output and two numbers of noise for each dimension."""
+    """z = h + (ε₁ + ε₂)/√2, with one output and two noise values per dimension."""
 
     outputs_per_latent = 1
     noise_per_latent = 2
@@ -94,7 +94,7 @@ class Shifted(Posterior):
         return dz
 
 
-def test_a_posterior_of_ones_own_has_a_mean_parameters_and_draws_without_writing_them():
+def test_a_custom_posterior_inherits_mean_parameters_and_draw():
     posterior, h, eps = Shifted(), normal(0, 4, 3), normal(1, 4, 6)
     assert (posterior.outputs(3), posterior.noise(3), posterior.output_shape((3,))) == (3, 6, (3,))
     assert np.array_equal(posterior.mean(h), h)
@@ -105,13 +105,13 @@ def test_a_posterior_of_ones_own_has_a_mean_parameters_and_draws_without_writing
 
 
 @pytest.mark.parametrize(
-    ("ask", "method"),
+    ("call", "method"),
     [
         (lambda posterior: posterior.log_prob(), "log_prob()"),
         (lambda posterior: posterior.backward_noise(normal(0, 4, 3)), "backward_noise(dz, dlog_q)"),
     ],
 )
-def test_what_it_was_not_taught_it_names(ask, method):
+def test_a_method_that_a_custom_posterior_lacks_is_named_in_the_error(call, method):
     with pytest.raises(ConfigError) as refusal:
-        ask(Shifted())
+        call(Shifted())
     assert str(refusal.value).startswith(f"Shifted has no {method}") and "write it in the class" in str(refusal.value)

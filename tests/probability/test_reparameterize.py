@@ -1,4 +1,4 @@
-"""The draw, far out."""
+"""Tests of the reparameterized draw at large log-variances."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from scratchvae.probability import Reparameterize
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_log_variances_of_50_either_way_are_drawn_and_differentiated_exactly(dtype):
+def test_draws_and_gradients_are_exact_at_log_variances_of_plus_and_minus_50(dtype):
     mu, eps = np.zeros((1, 2), dtype), np.ones((1, 2), dtype)
     sampler = Reparameterize()
     z = sampler.forward(mu, np.array([[-50.0, 50.0]], dtype), eps)

@@ -1,4 +1,4 @@
-"""One row cut into two halves."""
+"""Tests of splitting a row into two halves."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from scratchvae.probability import SplitHalves
 
 
 @given(batches, widths, seeds)
-def test_split_copies_both_halves_and_puts_their_gradients_back_in_place(batch, half, seed):
+def test_split_copies_both_halves_and_joins_their_gradients(batch, half, seed):
     layer, x = SplitHalves(), normal(seed, batch, 2 * half)
     left, right = layer.forward(x)
     assert np.array_equal(np.hstack([left, right]), x)
@@ -19,6 +19,6 @@ def test_split_copies_both_halves_and_puts_their_gradients_back_in_place(batch, 
     assert np.array_equal(dx, x)
 
 
-def test_an_odd_number_of_columns_has_no_halves():
+def test_an_odd_number_of_columns_is_refused():
     with pytest.raises(ShapeError, match="rows of width 3; expected an even width"):
         SplitHalves().forward(normal(0, 4, 3))
