@@ -1,4 +1,4 @@
-"""A VAE that is given the class: what it takes, gives and refuses; and that z then holds no class."""
+"""Conditional VAE: labels in every method, refusals, and a code that is independent of the class."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def model():
     return sv.ConditionalVAE(6, 2, (5,), classes=3, dtype="float64", seed=1)
 
 
-def test_the_class_changes_what_is_encoded_and_decoded(model):
+def test_the_class_changes_codes_and_reconstructions(model):
     z = normal(0, 4, 2)
     assert not np.allclose(model.decode(z, 0), model.decode(z, 1))
     assert not np.allclose(model.encode(X, 0)[0], model.encode(X, 1)[0])
@@ -26,14 +26,14 @@ def test_the_class_changes_what_is_encoded_and_decoded(model):
     assert np.array_equal(model.reconstruct(X, Y), model.decode(model.embed(X, Y), Y))
 
 
-def test_rows_are_computed_in_parts_with_the_labels_of_the_same_part(model):
+def test_chunks_of_rows_use_their_own_labels(model):
     x, y = np.tile(X, (200, 1)), np.tile(Y, 200)
     assert len(x) > model.chunk_rows
     np.testing.assert_allclose(model.embed(x, y), np.tile(model.embed(X, Y), (200, 1)))
     np.testing.assert_allclose(model.elbo(x, labels=y).kl, np.tile(model.elbo(X, labels=Y).kl, 200))
 
 
-def test_samples_are_of_the_class_that_is_asked_for_and_of_any_without(model):
+def test_samples_have_the_requested_class_or_a_random_one(model):
     one, drawn = model.sample(9, seed=4, labels=2), model.sample(9, seed=4)
     assert one.shape == drawn.shape == (9, 6) and not np.allclose(one, drawn)
     assert np.array_equal(one, model.sample(9, seed=4, labels=[2] * 9))
@@ -41,7 +41,7 @@ def test_samples_are_of_the_class_that_is_asked_for_and_of_any_without(model):
     assert all(mixed)
 
 
-def test_one_style_in_every_class_is_the_same_code_decoded_for_each(model):
+def test_swap_class_decodes_one_code_with_every_class(model):
     styles = model.swap_class(X, Y)
     assert styles.shape == (7, 3, 6)
     for k in range(3):
@@ -49,7 +49,7 @@ def test_one_style_in_every_class_is_the_same_code_decoded_for_each(model):
     assert np.array_equal(styles[np.arange(7), Y], model.reconstruct(X, Y))
 
 
-def test_style_and_class_are_told_apart_where_they_are_independent():
+def test_training_separates_independent_style_and_class():
     rng = np.random.default_rng(0)
     y, style = rng.integers(3, size=600), rng.standard_normal((600, 1))
     x = np.hstack([np.eye(3)[y] * 4, style, -style, 2 * style]) + 0.1 * rng.standard_normal((600, 6))
@@ -68,7 +68,7 @@ def test_style_and_class_are_told_apart_where_they_are_independent():
     assert np.abs(transferred[:, 2, 2] - 4).mean() < 0.3
 
 
-def test_every_method_takes_the_class_of_its_rows_or_one_for_all_of_them(model):
+def test_every_method_takes_one_label_per_row_or_one_for_all_rows(model):
     path = model.interpolate(X[0], X[1], 4, labels=2)
     assert np.array_equal(path[[0, -1]], model.reconstruct(X[:2], 2))
     assert np.array_equal(model.traverse(dimension=1, values=[0.5], labels=2), model.decode([[0.0, 0.5]], 2))
@@ -84,8 +84,8 @@ def test_every_method_takes_the_class_of_its_rows_or_one_for_all_of_them(model):
     assert np.array_equal(model.decode(normal(0, 3, 2), labels=[2, 2, 2]), model.decode(normal(0, 3, 2), 2))
 
 
-def test_every_method_asks_for_the_class(model):
-    for ask in (
+def test_every_method_without_labels_is_refused(model):
+    for call in (
         lambda: model.encode(X),
         lambda: model.embed(X),
         lambda: model.decode(normal(0, 3, 2)),
@@ -104,10 +104,10 @@ def test_every_method_asks_for_the_class(model):
         lambda: sv.score(model, X),
     ):
         with pytest.raises(ConfigError, match="ConditionalVAE needs the class of each row, 0 to 2: pass labels="):
-            ask()
+            call()
 
 
-def test_what_one_call_was_told_the_next_one_is_not(model):
+def test_labels_of_one_call_do_not_affect_the_next(model):
     model.embed(X, 1)
     with pytest.raises(ConfigError, match="needs the class"):
         model.embed(X)
@@ -121,28 +121,28 @@ def test_what_one_call_was_told_the_next_one_is_not(model):
     assert np.array_equal(model.terms(X, eps, labels=Y).value, first)
 
 
-def test_labels_that_make_no_sense_are_refused_before_a_weight_moves(model):
+def test_invalid_labels_are_refused_before_weights_change(model):
     before, trainer, wrong = model.theta.copy(), sv.Trainer(model), [0, 1, 2, 3, 0, 0, 0]
-    for ask in (
+    for call in (
         lambda: trainer.fit(X, 1, labels=wrong),
         lambda: trainer.step(X, wrong),
         lambda: sv.score(model, X, labels=wrong),
         lambda: trainer.fit(X, 1, X, labels=Y, validation_labels=wrong),
     ):
         with pytest.raises(RangeError, match="hold 3, and there are 3 classes"):
-            ask()
+            call()
     assert np.array_equal(model.theta, before)
 
 
-def test_a_class_without_a_row_is_refused_by_name(model):
+def test_a_class_without_rows_is_refused_by_number(model):
     with pytest.raises(RangeError, match="no row is labelled 0, 2, and there are 3 classes"):
         sv.Trainer(model).fit(X, 1, labels=np.ones(7, int))
 
 
-def test_a_model_without_classes_takes_no_labels():
+def test_a_model_without_classes_refuses_labels():
     vae = sv.VAE(6, 2, (4,))
     trainer = sv.Trainer(vae)
-    for ask in (
+    for call in (
         lambda: trainer.fit(X, 1, labels=Y),
         lambda: trainer.step(X, Y),
         lambda: sv.score(vae, X, labels=Y),
@@ -150,33 +150,33 @@ def test_a_model_without_classes_takes_no_labels():
         lambda: trainer.fit(X, 1, labelled_share=0.5),
     ):
         with pytest.raises(ConfigError, match="leave them out"):
-            ask()
+            call()
     with pytest.raises(ConfigError, match="classes=1: expected a whole number of at least 2"):
         sv.ConditionalVAE(6, 2, classes=1)
 
 
 @pytest.mark.parametrize("kind", [sv.ConditionalVAE, sv.SemiSupervisedVAE])
-def test_it_is_saved_and_loaded_bit_for_bit_and_turned_to_another_dtype(kind, tmp_path):
+def test_conditional_models_are_saved_loaded_and_converted(kind, tmp_path):
     model = kind(6, 2, (5, 4), "tanh", classes=3, image_shape=(2, 3))
     sv.Trainer(model).fit(X, 2, labels=Y)
     sv.save(model, tmp_path / "model.npz")
-    again = sv.load(tmp_path / "model.npz")
-    assert type(again) is kind and again.config == model.config and again.classes == 3
-    assert np.array_equal(again.theta, model.theta)
-    assert np.array_equal(again.sample(3, labels=1), model.sample(3, labels=1))
+    loaded = sv.load(tmp_path / "model.npz")
+    assert type(loaded) is kind and loaded.config == model.config and loaded.classes == 3
+    assert np.array_equal(loaded.theta, model.theta)
+    assert np.array_equal(loaded.sample(3, labels=1), model.sample(3, labels=1))
     assert np.allclose(model.astype("float64").embed(X, Y), model.embed(X, Y), atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", [sv.ConditionalVAE, sv.SemiSupervisedVAE])
-def test_on_a_device_it_computes_the_same_and_reads_nothing_back_in_a_step(kind):
+def test_a_device_gives_the_same_numbers_and_no_read_per_step(kind):
     import fake_cupy
 
-    here, there = (kind(6, 2, (5,), classes=3, backend=backend) for backend in ("numpy", FAKE_CUPY))
-    trainers = [sv.Trainer(model, batch_size=3) for model in (here, there)]
+    host, device = (kind(6, 2, (5,), classes=3, backend=backend) for backend in ("numpy", FAKE_CUPY))
+    trainers = [sv.Trainer(model, batch_size=3) for model in (host, device)]
     for trainer in trainers:
         trainer.fit(X, 3, labels=Y)
-    np.testing.assert_allclose(to_numpy(there.theta), here.theta, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(to_numpy(there.swap_class(X, Y)), here.swap_class(X, Y), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(to_numpy(device.theta), host.theta, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(to_numpy(device.swap_class(X, Y)), host.swap_class(X, Y), rtol=1e-4, atol=1e-6)
     state = state_after(trainers[1], X, labels=Y)
     batches = [(x, state.train_step(x)) for x in state.batches]
     reads = fake_cupy.reads

@@ -1,4 +1,4 @@
-"""Copies of a model, by `copy` and by pickle: the same bits, and memory of their own."""
+"""Copies of models, trainers and optimizers by `copy` and pickle: equal bits, separate memory."""
 
 import copy
 import pickle
@@ -33,8 +33,8 @@ COPIES = {
 X = uniform(0, 5, 9)
 
 
-def used(make, **settings):
-    """A model that has been trained for a step, and has something written on it."""
+def trained_model(make, **settings):
+    """A model after one training step, with metadata."""
     model = make(seed=3, **settings)
     labels = {"labels": 1} if model.classes else {}
     sv.Trainer(model, batch_size=4).step(X, **labels)
@@ -54,47 +54,47 @@ def answers(model):
 @pytest.mark.parametrize("dtype", ["float32", "float64", "longdouble"])
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
 def test_a_copy_gives_the_same_bits_and_shares_nothing(make, dtype, copied):
-    model = used(make, dtype=dtype)
-    twin = copied(model)
-    assert type(twin) is type(model) and repr(twin) == repr(model)
-    assert (twin.config, twin.metadata, twin.backend) == (model.config, model.metadata, model.backend)
-    assert np.array_equal(twin.theta, model.theta)
-    for one, other in zip(*(answers(m)[0] for m in (model, twin)), strict=True):
+    model = trained_model(make, dtype=dtype)
+    duplicate = copied(model)
+    assert type(duplicate) is type(model) and repr(duplicate) == repr(model)
+    assert (duplicate.config, duplicate.metadata, duplicate.backend) == (model.config, model.metadata, model.backend)
+    assert np.array_equal(duplicate.theta, model.theta)
+    for one, other in zip(*(answers(m)[0] for m in (model, duplicate)), strict=True):
         assert np.array_equal(one, other)
-    assert answers(model)[1] == answers(twin)[1]
+    assert answers(model)[1] == answers(duplicate)[1]
 
-    before = twin.theta.copy()
+    before = duplicate.theta.copy()
     sv.Trainer(model, batch_size=4).step(X, **({"labels": 2} if model.classes else {}))
     model.metadata["data"] = "there"
-    assert np.array_equal(twin.theta, before)
-    assert twin.metadata["data"] == "here" and twin.config is not model.config
-    assert twin.lock is not model.lock and twin.weights_lock is not model.weights_lock
+    assert np.array_equal(duplicate.theta, before)
+    assert duplicate.metadata["data"] == "here" and duplicate.config is not model.config
+    assert duplicate.lock is not model.lock and duplicate.weights_lock is not model.weights_lock
 
 
 @pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
-def test_a_copy_is_whole_its_parameters_are_views_of_its_vector(copied):
-    twin = copied(used(MODELS["VAE"]))
-    assert all(np.shares_memory(view, twin.theta) for view in twin.params.values())
-    before = twin.decode(np.zeros((1, 3))).copy()
-    twin.theta[...] += 0.1
-    assert not np.array_equal(twin.decode(np.zeros((1, 3))), before)
-    sv.Trainer(twin).step(X)
+def test_parameters_of_a_copy_are_views_of_its_own_vector(copied):
+    duplicate = copied(trained_model(MODELS["VAE"]))
+    assert all(np.shares_memory(view, duplicate.theta) for view in duplicate.params.values())
+    before = duplicate.decode(np.zeros((1, 3))).copy()
+    duplicate.theta[...] += 0.1
+    assert not np.array_equal(duplicate.decode(np.zeros((1, 3))), before)
+    sv.Trainer(duplicate).step(X)
 
 
-def test_a_copy_in_memory_does_not_know_what_is_written_in_the_others_notes_deep_down():
-    model = used(MODELS["VAE"])
-    twin = copy.deepcopy(model)
+def test_a_deep_copy_has_its_own_nested_metadata():
+    model = trained_model(MODELS["VAE"])
+    duplicate = copy.deepcopy(model)
     model.metadata["of"]["more"].append(2)
-    assert twin.metadata["of"]["more"] == [1]
+    assert duplicate.metadata["of"]["more"] == [1]
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy], ids=["copy", "deepcopy"])
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
-def test_a_model_on_a_device_is_copied_by_way_of_the_host(make, copied):
-    model = used(make, backend=FAKE_CUPY)
-    twin = copied(model)
-    assert twin.backend is FAKE_CUPY
-    for one, other in zip(*(answers(m)[0] for m in (model, twin)), strict=True):
+def test_a_model_on_a_device_is_copied_through_the_host(make, copied):
+    model = trained_model(make, backend=FAKE_CUPY)
+    duplicate = copied(model)
+    assert duplicate.backend is FAKE_CUPY
+    for one, other in zip(*(answers(m)[0] for m in (model, duplicate)), strict=True):
         assert np.array_equal(one, other)
     (weights,) = (part for part in model.__reduce__()[1] if hasattr(part, "dtype"))
     assert type(weights) is np.ndarray
@@ -102,34 +102,34 @@ def test_a_model_on_a_device_is_copied_by_way_of_the_host(make, copied):
 
 @pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
-def test_an_encoder_alone_is_copied_as_a_whole_model_is(make, copied, tmp_path):
-    model = used(make)
+def test_a_loaded_encoder_can_be_copied(make, copied, tmp_path):
+    model = trained_model(make)
     sv.save(model, tmp_path / "model.npz")
     encoder = sv.load_encoder(tmp_path / "model.npz")
-    twin = copied(encoder)
+    duplicate = copied(encoder)
     labels = {"labels": [0, 1, 2, 3, 0]} if model.classes else {}
-    assert np.array_equal(twin.embed(X, **labels), model.embed(X, **labels))
-    assert (repr(twin), twin.config, twin.metadata) == (repr(encoder), encoder.config, encoder.metadata)
+    assert np.array_equal(duplicate.embed(X, **labels), model.embed(X, **labels))
+    assert (repr(duplicate), duplicate.config, duplicate.metadata) == (repr(encoder), encoder.config, encoder.metadata)
     for name, view in encoder.params.items():
         view[...] = 0.0
-        assert name in twin.params
-    assert np.array_equal(twin.embed(X, **labels), model.embed(X, **labels))
+        assert name in duplicate.params
+    assert np.array_equal(duplicate.embed(X, **labels), model.embed(X, **labels))
 
 
-def test_a_backend_is_found_by_its_name():
+def test_a_copied_backend_is_the_same_object():
     assert copy.deepcopy(NUMPY) is NUMPY is pickle.loads(pickle.dumps(NUMPY)) is get_backend("numpy")
     assert copy.deepcopy(FAKE_CUPY) is FAKE_CUPY
 
 
 def test_weights_are_copied_under_the_lock(monkeypatch):
-    """Or another thread's update might come halfway through."""
-    model = used(MODELS["VAE"])
-    held = []
+    """Without the lock, another thread's update could change the weights during the copy."""
+    model = trained_model(MODELS["VAE"])
+    lock_owned = []
     monkeypatch.setattr(
-        type(model), "theta", property(lambda self: (held.append(self.lock._is_owned()), self._params.data)[1])
+        type(model), "theta", property(lambda self: (lock_owned.append(self.lock._is_owned()), self._params.data)[1])
     )
     model.__reduce__()
-    assert held and all(held)
+    assert lock_owned and all(lock_owned)
     assert isinstance(model.locks, Locks)
 
 
@@ -142,55 +142,58 @@ def weights_after(trainer, steps=2):
 @pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
 @pytest.mark.parametrize("backend", ["numpy", pytest.param("native", marks=needs_compiler)])
 @pytest.mark.parametrize("kind", [Adam, AdamW, SGD])
-def test_a_trainer_is_copied_with_its_model_and_both_go_on_with_the_same_bits(kind, backend, copied):
+def test_a_copied_trainer_continues_with_the_same_bits(kind, backend, copied):
     optimizer, rest = kind(Cosine(0.1, 100)), {"batch_size": 4, "seed": 7, "clip_norm": 5.0, "corrupt": Masking(0.2)}
     trainer = sv.Trainer(MODELS["VAE"](backend=backend), optimizer=optimizer, kl_weight=KLWarmUp(9), **rest)
     trainer.fit(X, 2)
     before = to_numpy(trainer.model.theta).copy()
-    twin = copied(trainer)
-    assert type(twin) is sv.Trainer and twin.model is not trainer.model
-    assert type(twin.optimizer) is type(trainer.optimizer) and twin.optimizer is not trainer.optimizer
-    assert (twin.optimizer.t, twin.optimizer.config().keys()) == (trainer.optimizer.t, optimizer.config().keys())
-    assert (twin.batch_size, twin.seed, twin.clip_norm) == (4, 7, 5.0)
-    assert [epoch._replace(seconds=0) for epoch in twin.history.epochs] == [
+    duplicate = copied(trainer)
+    assert type(duplicate) is sv.Trainer and duplicate.model is not trainer.model
+    assert type(duplicate.optimizer) is type(trainer.optimizer) and duplicate.optimizer is not trainer.optimizer
+    assert (duplicate.optimizer.t, duplicate.optimizer.config().keys()) == (
+        trainer.optimizer.t,
+        optimizer.config().keys(),
+    )
+    assert (duplicate.batch_size, duplicate.seed, duplicate.clip_norm) == (4, 7, 5.0)
+    assert [epoch._replace(seconds=0) for epoch in duplicate.history.epochs] == [
         epoch._replace(seconds=0) for epoch in trainer.history.epochs
     ]
-    assert np.array_equal(twin.model.theta, before)
+    assert np.array_equal(duplicate.model.theta, before)
     moved = weights_after(trainer).copy()
-    assert np.array_equal(to_numpy(twin.model.theta), before) and not np.array_equal(moved, before)
-    assert np.array_equal(weights_after(twin), moved)
-    assert trainer.fit(X, 1).loss[-1] == twin.fit(X, 1).loss[-1]
-    assert np.array_equal(to_numpy(trainer.model.theta), to_numpy(twin.model.theta))
+    assert np.array_equal(to_numpy(duplicate.model.theta), before) and not np.array_equal(moved, before)
+    assert np.array_equal(weights_after(duplicate), moved)
+    assert trainer.fit(X, 1).loss[-1] == duplicate.fit(X, 1).loss[-1]
+    assert np.array_equal(to_numpy(trainer.model.theta), to_numpy(duplicate.model.theta))
 
 
 @pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
-def test_a_trainer_of_any_model_is_copied_before_its_first_step_and_after(make, copied):
+def test_trainers_can_be_copied_before_and_after_fit(make, copied):
     trainer = sv.Trainer(make(seed=3), batch_size=4, seed=1)
     labels = {"labels": [0, 1, 2, 3, 0]} if trainer.model.classes else {}
     for _ in range(2):
-        twin = copied(trainer)
-        histories = [each.fit(X, 2, **labels) for each in (trainer, twin)]
+        duplicate = copied(trainer)
+        histories = [each.fit(X, 2, **labels) for each in (trainer, duplicate)]
         assert histories[0].loss == histories[1].loss
-        assert np.array_equal(trainer.model.theta, twin.model.theta)
+        assert np.array_equal(trainer.model.theta, duplicate.model.theta)
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy], ids=["copy", "deepcopy"])
-def test_a_trainer_on_a_device_is_copied_by_way_of_the_host(copied):
+def test_a_trainer_on_a_device_is_copied_through_the_host(copied):
     trainer = sv.Trainer(MODELS["VAE"](backend=FAKE_CUPY), batch_size=4)
     trainer.fit(X, 1)
-    twin = copied(trainer)
-    assert twin.model.backend is FAKE_CUPY
-    assert np.array_equal(weights_after(trainer), weights_after(twin))
+    duplicate = copied(trainer)
+    assert duplicate.model.backend is FAKE_CUPY
+    assert np.array_equal(weights_after(trainer), weights_after(duplicate))
 
 
 @pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
 @pytest.mark.parametrize("kind", [Adam, AdamW, SGD])
-def test_an_optimizer_can_be_copied_until_it_has_a_trainer(kind, copied):
+def test_an_optimizer_can_be_copied_until_it_belongs_to_a_trainer(kind, copied):
     optimizer = kind(Cosine(0.1, 100))
-    twins = [copied(optimizer) for _ in range(2)]
+    duplicates = [copied(optimizer) for _ in range(2)]
     thetas = []
-    for one in (optimizer, *twins):
+    for one in (optimizer, *duplicates):
         model = MODELS["VAE"]()
         sv.Trainer(model, optimizer=one, batch_size=4).step(X)
         thetas.append(model.theta)

@@ -1,4 +1,4 @@
-"""Rows without their noise."""
+"""`denoise`: the reconstruction, or the mean of decoded posterior draws."""
 
 import numpy as np
 import pytest
@@ -13,25 +13,25 @@ X = uniform(0, 7, 9)
 
 
 @pytest.mark.parametrize("kind", [sv.VAE, sv.Autoencoder])
-def test_it_is_the_reconstruction_of_what_is_given(kind):
+def test_denoise_without_draws_is_the_reconstruction(kind):
     model = kind(9, 2, (8,))
     assert np.array_equal(model.denoise(X), model.reconstruct(X))
     with pytest.raises(RangeError, match="x holds values"):
         model.denoise(X - 1)
 
 
-def test_or_the_average_of_what_draws_from_the_posterior_are_decoded_to():
+def test_denoise_with_draws_is_the_mean_of_decoded_draws():
     vae = sv.VAE(9, 2, (8,), dtype="float64")
     mu, logvar = vae.encode(X)
     eps = sv.rng.generator(3, "noise").standard_normal((2, 7, 2))
-    expected = sum(vae.decode(mu + np.exp(logvar / 2) * of) for of in eps) / 2
+    expected = sum(vae.decode(mu + np.exp(logvar / 2) * noise) for noise in eps) / 2
     np.testing.assert_allclose(vae.denoise(X, draws=2, seed=3), expected, rtol=1e-12)
     assert np.array_equal(vae.denoise(X, 2, 3), vae.denoise(X, 2, 3))
     assert not np.array_equal(vae.denoise(X, 2, 3), vae.denoise(X, 2, 4))
 
 
-# With z one number that is the logit of the one pixel, the mean over draws is E σ(μ + σ ε), and not σ(μ).
-def test_many_draws_come_to_the_mean_over_the_posterior():
+# If z is a scalar and the logit of the only pixel, the mean over draws is E σ(μ + σ ε), which differs from σ(μ).
+def test_the_mean_of_many_draws_converges_to_the_posterior_mean():
     vae = sv.VAE(1, 1, (), dtype="float64")
     vae.theta[...] = 0
     vae.params["encoder.0.b"][...] = [1.5, 2 * np.log(2.0)]
@@ -48,13 +48,13 @@ def test_the_result_has_the_dtype_of_the_model(dtype):
     assert sv.VAE(9, 2, (8,), dtype=dtype).denoise(X, draws=2).dtype == dtype
 
 
-def test_it_is_the_same_on_a_device():
+def test_denoise_gives_the_same_on_a_device():
     host, device = (sv.VAE(9, 2, (8,), dtype="float64", backend=backend) for backend in ("numpy", FAKE_CUPY))
     for draws in (0, 3):
         np.testing.assert_allclose(to_numpy(device.denoise(X, draws)), host.denoise(X, draws), rtol=1e-12)
 
 
 @pytest.mark.parametrize("draws", [-1, 1.5])
-def test_draws_are_counted_in_whole_numbers(draws):
+def test_draws_that_are_no_whole_number_are_refused(draws):
     with pytest.raises(ConfigError, match="draws="):
         sv.VAE(9, 2, (8,)).denoise(X, draws)

@@ -1,4 +1,4 @@
-"""Several draws of a row, as rows of their own."""
+"""`Draws`: several latent draws of one row as separate rows."""
 
 import numpy as np
 from fake_cupy import FAKE_CUPY
@@ -9,15 +9,15 @@ from scratchvae.memory import BatchBuffers
 from scratchvae.models.draws import Draws
 
 
-def bound(count, backend=NUMPY, rows=5, classes=2):
+def bound_draws(count, backend=NUMPY, rows=5, classes=2):
     draws = Draws(count)
     draws.bind(BatchBuffers(backend, "float64", rows), 4, 9, classes)
     return draws
 
 
-def test_with_one_draw_everything_passes_as_it_is():
-    draws, arrays = bound(1), (normal(0, 5, 4), normal(1, 5, 9), normal(2, 5, 3))
-    assert all(given is taken for given, taken in zip(arrays, draws.forward(*arrays), strict=True))
+def test_one_draw_returns_its_arguments_unchanged():
+    draws, arrays = bound_draws(1), (normal(0, 5, 4), normal(1, 5, 9), normal(2, 5, 3))
+    assert all(array is result for array, result in zip(arrays, draws.forward(*arrays), strict=True))
     targets = np.eye(2)[[0, 1, 1, 0, 1]]
     assert draws.repeat(targets) is targets and draws.repeat(None) is None
     assert draws.backward(arrays[0]) is arrays[0]
@@ -25,28 +25,28 @@ def test_with_one_draw_everything_passes_as_it_is():
     assert not any(hasattr(repeat, "input_shape") for repeat in (draws.repeat_h, draws.repeat_x, draws.repeat_targets))
 
 
-def test_with_several_each_row_comes_so_often_with_noise_of_its_own_and_its_gradients_are_added():
+def test_several_draws_repeat_rows_and_sum_their_gradients():
     for count in (2, 3):
-        draws, h, x, eps = bound(count), normal(0, 5, 4), normal(1, 5, 9), normal(2, 5, 3 * count)
-        h_tall, x_tall, eps_tall = draws.forward(h, x, eps)
-        assert np.array_equal(h_tall, np.repeat(h, count, axis=0)) and np.array_equal(
-            x_tall, np.repeat(x, count, axis=0)
+        draws, h, x, eps = bound_draws(count), normal(0, 5, 4), normal(1, 5, 9), normal(2, 5, 3 * count)
+        h_repeated, x_repeated, eps_repeated = draws.forward(h, x, eps)
+        assert np.array_equal(h_repeated, np.repeat(h, count, axis=0)) and np.array_equal(
+            x_repeated, np.repeat(x, count, axis=0)
         )
-        assert np.array_equal(eps_tall, eps.reshape(5 * count, 3)) and np.shares_memory(eps_tall, eps)
+        assert np.array_equal(eps_repeated, eps.reshape(5 * count, 3)) and np.shares_memory(eps_repeated, eps)
         targets = np.eye(2)[[0, 1, 1, 0, 1]]
         assert np.array_equal(draws.repeat(targets), np.repeat(targets, count, axis=0)) and draws.repeat(None) is None
         dh, dx, deps = normal(3, 5 * count, 4), normal(4, 5 * count, 9), normal(5, 5 * count, 3)
         np.testing.assert_allclose(draws.backward(dh), dh.reshape(5, count, 4).sum(axis=1), rtol=1e-14)
-        given_dx, given_deps = draws.backward_inputs(dx, deps)
-        np.testing.assert_allclose(given_dx, dx.reshape(5, count, 9).sum(axis=1), rtol=1e-14)
-        assert np.array_equal(given_deps, deps.reshape(5, 3 * count))
+        summed_dx, reshaped_deps = draws.backward_inputs(dx, deps)
+        np.testing.assert_allclose(summed_dx, dx.reshape(5, count, 9).sum(axis=1), rtol=1e-14)
+        assert np.array_equal(reshaped_deps, deps.reshape(5, 3 * count))
 
 
-def test_on_a_device_it_is_the_same():
-    here, there = bound(3), bound(3, FAKE_CUPY)
+def test_draws_give_the_same_on_a_device():
+    host, device = bound_draws(3), bound_draws(3, FAKE_CUPY)
     arrays, targets = (normal(0, 5, 4), normal(1, 5, 9), normal(2, 5, 9)), np.eye(2)[[0, 1, 1, 0, 1]]
-    for ours, theirs in zip(here.forward(*arrays), there.forward(*map(FAKE_CUPY.upload, arrays)), strict=True):
+    for ours, theirs in zip(host.forward(*arrays), device.forward(*map(FAKE_CUPY.upload, arrays)), strict=True):
         assert np.array_equal(to_numpy(theirs), ours)
-    assert np.array_equal(to_numpy(there.repeat(FAKE_CUPY.upload(targets))), here.repeat(targets))
+    assert np.array_equal(to_numpy(device.repeat(FAKE_CUPY.upload(targets))), host.repeat(targets))
     dh = normal(3, 15, 4)
-    assert np.array_equal(to_numpy(there.backward(FAKE_CUPY.upload(dh))), here.backward(dh))
+    assert np.array_equal(to_numpy(device.backward(FAKE_CUPY.upload(dh))), host.backward(dh))

@@ -1,4 +1,4 @@
-"""What is missing of a row: the conditional that it is drawn from, what comes back as it was, and what is refused."""
+"""Imputation: draws from the conditional distribution, unchanged observed values, and refusals."""
 
 import warnings
 
@@ -16,14 +16,14 @@ from scratchvae.models.parts import LIKELIHOODS
 
 ROWS, SIGMAS = 6000, 5.5
 W = np.array([[1.2, -0.8, 0.5, 0.9], [0.4, 0.9, -0.6, 0.6]])  # (Z, D)
-W[1] -= W[1] @ W[0] / (W[0] @ W[0]) * W[0]  # rows at right angles: the posterior has no correlation for q to miss
+W[1] -= W[1] @ W[0] / (W[0] @ W[0]) * W[0]  # orthogonal rows: the posterior is diagonal, as q is
 b, sigma = np.array([0.3, -0.2, 0.1, 0.5]), 0.5
 X = np.array([0.9, -1.1, np.nan, np.nan])
-there = ~np.isnan(X)
+OBSERVED = ~np.isnan(X)
 
 
 def linear(exact, missing=False):
-    """x = z W + b + σ ε; with N(0, I) for z, q(z | x) is N((x − b) Wᵀ/σ² S, S) with S = (I + W Wᵀ/σ²)⁻¹, or is not."""
+    """x = z W + b + σ ε, z ~ N(0, I); `exact`: q(z | x) is the posterior N((x − b) Wᵀ/σ² S, S), S = (I + W Wᵀ/σ²)⁻¹."""
     vae = sv.VAE(4, 2, (), likelihood="gaussian", sigma=sigma, dtype="float64", missing=missing)
     S = 1 / (1 + (W**2).sum(axis=1) / sigma**2)
     to_mu = W.T / sigma**2 * S
@@ -36,12 +36,12 @@ def linear(exact, missing=False):
 def conditional():
     """The mean and the covariance of x_m given x_o under N(b, Wᵀ W + σ² I)."""
     C = W.T @ W + sigma**2 * np.eye(4)
-    gain = C[~there][:, there] @ np.linalg.inv(C[there][:, there])
-    return b[~there] + gain @ (X - b)[there], C[~there][:, ~there] - gain @ C[there][:, ~there]
+    gain = C[~OBSERVED][:, OBSERVED] @ np.linalg.inv(C[OBSERVED][:, OBSERVED])
+    return b[~OBSERVED] + gain @ (X - b)[OBSERVED], C[~OBSERVED][:, ~OBSERVED] - gain @ C[OBSERVED][:, ~OBSERVED]
 
 
 def distance(drawn):
-    """How far draws (n, 2) are from the conditional, in standard errors, by mean and by covariance."""
+    """Distance of draws (n, 2) from the conditional, in standard errors: of the mean and of the covariance."""
     mean, C = conditional()
     n, errors = len(drawn), np.sqrt(np.diag(C))
     off_mean = np.abs(drawn.mean(axis=0) - mean) / errors * np.sqrt(n)
@@ -59,39 +59,39 @@ def distance(drawn):
         ("importance", False, 400),
     ],
 )
-def test_draws_are_of_the_conditional_that_a_linear_gaussian_model_has_in_closed_form(method, exact, samples):
+def test_draws_follow_the_closed_form_conditional_of_a_linear_gaussian_model(method, exact, samples):
     x = np.tile(X, (ROWS, 1))
     (drawn,) = linear(exact).impute(x, method=method, samples=samples, draws=1)
-    off_mean, off_covariance = distance(drawn[:, ~there])
+    off_mean, off_covariance = distance(drawn[:, ~OBSERVED])
     assert off_mean < SIGMAS and off_covariance < SIGMAS
 
 
-def test_pseudo_gibbs_draws_of_another_distribution_where_the_encoder_is_not_the_posterior():
+def test_pseudo_gibbs_is_biased_where_the_encoder_is_not_the_posterior():
     (drawn,) = linear(exact=False).impute(np.tile(X, (ROWS, 1)), method="pseudo-gibbs", samples=120, draws=1)
-    assert max(distance(drawn[:, ~there])) > 3 * SIGMAS
+    assert max(distance(drawn[:, ~OBSERVED])) > 3 * SIGMAS
 
 
 @pytest.mark.parametrize("method", ["metropolis", "pseudo-gibbs", "importance"])
-def test_without_draws_it_is_the_mean_given_what_is_observed(method):
+def test_impute_without_draws_gives_the_conditional_mean(method):
     x = np.tile(X, (400, 1))
-    found = linear(exact=method == "pseudo-gibbs").impute(x, method=method, samples=200)[:, ~there]
+    imputed = linear(exact=method == "pseudo-gibbs").impute(x, method=method, samples=200)[:, ~OBSERVED]
     mean, C = conditional()
-    # a row averages 100 states that hang together, so that it scatters less than a draw, and its mean is the aim
-    assert (found.std(axis=0) < 0.5 * np.sqrt(np.diag(C))).all()
-    assert (np.abs(found.mean(axis=0) - mean) < SIGMAS * found.std(axis=0) / np.sqrt(400) + 0.003).all()
+    # a row averages 100 correlated states, so it varies less than a draw around the same mean
+    assert (imputed.std(axis=0) < 0.5 * np.sqrt(np.diag(C))).all()
+    assert (np.abs(imputed.mean(axis=0) - mean) < SIGMAS * imputed.std(axis=0) / np.sqrt(400) + 0.003).all()
 
 
-def test_the_encoders_own_draws_are_of_what_it_says_of_the_row_with_0_for_what_is_missing():
+def test_encoder_draws_use_zeros_for_missing_values():
     vae, x = linear(exact=False), np.tile(X, (ROWS, 1))
     mu, logvar = vae.encode(np.nan_to_num(X)[None])
     (drawn,) = vae.impute(x, method="encoder", draws=1)
-    found = vae.impute(x[:50], method="encoder", samples=2000)
+    imputed = vae.impute(x[:50], method="encoder", samples=2000)
     C = (W.T * np.exp(logvar[0])) @ W + sigma**2 * np.eye(4)
     expected = (mu @ W + b)[0]
-    assert (np.abs(drawn.mean(axis=0) - expected) < SIGMAS * np.sqrt(np.diag(C) / ROWS))[~there].all()
-    assert (np.abs(found.mean(axis=0) - expected) < SIGMAS * np.sqrt(np.diag(C) / 1e5))[~there].all()
+    assert (np.abs(drawn.mean(axis=0) - expected) < SIGMAS * np.sqrt(np.diag(C) / ROWS))[~OBSERVED].all()
+    assert (np.abs(imputed.mean(axis=0) - expected) < SIGMAS * np.sqrt(np.diag(C) / 1e5))[~OBSERVED].all()
     spread = np.sqrt((np.outer(np.diag(C), np.diag(C)) + C**2) / ROWS)
-    assert (np.abs(np.cov(drawn.T) - C) < SIGMAS * spread)[np.ix_(~there, ~there)].all()
+    assert (np.abs(np.cov(drawn.T) - C) < SIGMAS * spread)[np.ix_(~OBSERVED, ~OBSERVED)].all()
 
 
 @pytest.fixture(scope="module")
@@ -100,27 +100,27 @@ def vae():
 
 
 MASK = uniform(5, 9, 6) < 0.6
-MASK[2], MASK[3] = False, True  # a row with nothing, and one with all
+MASK[2], MASK[3] = False, True  # a row with nothing observed, and one with everything
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("draws", [None, 3])
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "longdouble"])
-def test_what_is_observed_comes_back_bit_for_bit_in_a_type_that_holds_it(vae, method, draws, dtype):
+def test_observed_values_are_returned_bit_for_bit(vae, method, draws, dtype):
     x = uniform(1, 9, 6).astype(dtype)
     x[0], x[3, 0] = 0.0, -0.0
-    kept = x.copy()
+    before = x.copy()
     y = vae.impute(x, MASK, method, draws, samples=6)
     assert y.shape == ((9, 6) if draws is None else (3, 9, 6))
     assert y.dtype == np.promote_types(dtype, "float32")
-    for answer in np.reshape(y, (-1, 9, 6)):
-        assert np.array_equal(answer[MASK], x[MASK]) and np.array_equal(np.signbit(answer[MASK]), np.signbit(x[MASK]))
-        assert ((answer >= 0) & (answer <= 1)).all()
-    assert np.array_equal(x, kept)
+    for rows in np.reshape(y, (-1, 9, 6)):
+        assert np.array_equal(rows[MASK], x[MASK]) and np.array_equal(np.signbit(rows[MASK]), np.signbit(x[MASK]))
+        assert ((rows >= 0) & (rows <= 1)).all()
+    assert np.array_equal(x, before)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_nan_and_a_mask_say_the_same_and_under_a_mask_lies_anything(vae, method):
+def test_nan_and_a_mask_are_equivalent_and_masked_values_are_ignored(vae, method):
     x = uniform(1, 9, 6)
     expected = vae.impute(np.where(MASK, x, np.nan), method=method, samples=6)
     for hidden in (x, np.where(MASK, x, -999.0), np.where(MASK, x, np.inf), np.where(MASK, x, np.nan)):
@@ -130,7 +130,7 @@ def test_nan_and_a_mask_say_the_same_and_under_a_mask_lies_anything(vae, method)
     assert np.array_equal(vae.impute(both, MASK, method, samples=6), vae.impute(x, together, method, samples=6))
 
 
-def test_whole_numbers_and_booleans_are_completed_as_numbers(vae):
+def test_integers_and_booleans_are_imputed_as_floats(vae):
     ones = uniform(1, 9, 6) < 0.5
     for x in (ones, ones.astype(np.uint8), ones.astype(np.int64), ones.tolist()):
         y = vae.impute(x, MASK, samples=4)
@@ -139,7 +139,7 @@ def test_whole_numbers_and_booleans_are_completed_as_numbers(vae):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_row_with_nothing_observed_is_drawn_from_the_prior(method):
-    vae = linear(exact=False)  # whose encoder says of an empty row something else than the prior
+    vae = linear(exact=False)  # its encoder maps an empty row to another distribution than the prior
     (drawn,) = vae.impute(np.full((ROWS, 4), np.nan), method=method, samples=20, draws=1)
     C = W.T @ W + sigma**2 * np.eye(4)
     assert (np.abs(drawn.mean(axis=0) - b) < SIGMAS * np.sqrt(np.diag(C) / ROWS)).all()
@@ -148,7 +148,7 @@ def test_a_row_with_nothing_observed_is_drawn_from_the_prior(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_seed_brings_back_the_same_and_another_one_does_not(vae, method):
+def test_equal_seeds_give_equal_imputations_and_other_seeds_differ(vae, method):
     x = uniform(1, 9, 6)
     for draws in (None, 2):
         first, again, other = (vae.impute(x, MASK, method, draws, 6, seed=seed) for seed in (4, 4, 5))
@@ -157,7 +157,7 @@ def test_a_seed_brings_back_the_same_and_another_one_does_not(vae, method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_draws_are_zeros_and_ones_or_if_asked_for_the_means_that_pictures_show(vae, method):
+def test_draws_are_binary_or_on_request_means(vae, method):
     x = uniform(1, 9, 6)
     drawn, means = (vae.impute(x, MASK, method, 2, 6, values)[:, ~MASK] for values in ("drawn", "mean"))
     assert np.isin(drawn, (0.0, 1.0)).all()
@@ -167,22 +167,22 @@ def test_draws_are_zeros_and_ones_or_if_asked_for_the_means_that_pictures_show(v
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("kind", [sv.VAE, sv.IWAE])
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
-def test_on_a_device_it_is_the_same(method, kind, likelihood):
+def test_impute_gives_the_same_on_a_device(method, kind, likelihood):
     x = np.where(MASK, uniform(1, 9, 6), np.nan)
     answers = []
     for backend in ("numpy", FAKE_CUPY):
         vae = kind(6, 2, (8,), likelihood=likelihood, missing=kind is sv.IWAE, dtype="float64", backend=backend)
-        vae.theta[...] = vae.theta * 0.3  # lest a chain that was never trained run away
-        given = x if backend == "numpy" else DeviceArray(x)
+        vae.theta[...] = vae.theta * 0.3  # otherwise the chain of an untrained model may diverge
+        rows = x if backend == "numpy" else DeviceArray(x)
         mask = MASK if backend == "numpy" else DeviceArray(MASK)
-        answers += [vae.impute(given, None, method, draws, 6) for draws in (None, 2)]
-        answers += [vae.impute(given, mask, method, samples=6)]
-    for here, there in zip(answers[:3], answers[3:], strict=True):
-        assert isinstance(there, DeviceArray)
-        np.testing.assert_allclose(to_numpy(there), here, rtol=1e-12)
+        answers += [vae.impute(rows, None, method, draws, 6) for draws in (None, 2)]
+        answers += [vae.impute(rows, mask, method, samples=6)]
+    for host, device in zip(answers[:3], answers[3:], strict=True):
+        assert isinstance(device, DeviceArray)
+        np.testing.assert_allclose(to_numpy(device), host, rtol=1e-12)
 
 
-def test_a_chain_that_runs_away_is_told_and_metropolis_does_not_run():
+def test_a_diverging_chain_raises_and_metropolis_does_not_diverge():
     vae = sv.VAE(2, 1, (), likelihood="gaussian", dtype="float64")
     vae.theta[...] = 4.0
     x = np.array([[1.0, np.nan], [np.nan, np.nan]])
@@ -191,18 +191,20 @@ def test_a_chain_that_runs_away_is_told_and_metropolis_does_not_run():
     assert np.isfinite(vae.impute(x, samples=2000)).all()
 
 
-def test_what_a_model_was_and_is_set_to_does_not_change(vae):
+def test_impute_changes_neither_weights_nor_configuration(vae):
     before, config = vae.theta.copy(), dict(vae.config)
     vae.impute(uniform(1, 9, 6), MASK, samples=4)
     assert np.array_equal(vae.theta, before) and vae.config == config
 
 
-def test_rows_are_completed_a_few_at_a_time(vae, monkeypatch):
-    seen = []
+def test_rows_are_imputed_in_chunks(vae, monkeypatch):
+    sizes = []
     monkeypatch.setattr(sv.VAE, "chunk_rows", 4)
-    monkeypatch.setattr(ConditionalSampler, "mean", lambda self, *_: (seen.append(len(self.x)), [self.observed_values])[1])
+    monkeypatch.setattr(
+        ConditionalSampler, "mean", lambda self, *_: (sizes.append(len(self.x)), [self.observed_values])[1]
+    )
     x = uniform(1, 9, 6)
-    assert np.array_equal(vae.impute(x, MASK), np.where(MASK, x, 0.0)) and seen == [4, 4, 1]
+    assert np.array_equal(vae.impute(x, MASK), np.where(MASK, x, 0.0)) and sizes == [4, 4, 1]
 
 
 @pytest.mark.parametrize(
@@ -229,21 +231,23 @@ def test_rows_are_completed_a_few_at_a_time(vae, monkeypatch):
         ({"seed": -1}, ConfigError, "seed=-1"),
     ],
 )
-def test_what_makes_no_sense_is_refused_with_what_to_do(vae, arguments, error, message):
+def test_invalid_arguments_are_refused(vae, arguments, error, message):
     with pytest.raises(error, match=message):
         vae.impute(**{"x": uniform(1, 9, 6), "samples": 2, **arguments})
 
 
-def test_tables_are_learnt_from_what_is_there_of_them():
+def test_a_model_learns_from_incomplete_tables():
     z = normal(0, 2000, 1)
-    whole = z * [1.0, -0.8, 0.9, 0.7] + 0.3 * normal(1, 2000, 4)
+    complete = z * [1.0, -0.8, 0.9, 0.7] + 0.3 * normal(1, 2000, 4)
     observed = uniform(2, 2000, 4) < 0.6
-    given = np.where(observed, whole, np.nan)
+    incomplete = np.where(observed, complete, np.nan)
     vae = sv.IWAE(4, 1, (16,), "tanh", "gaussian_learned", sigma=0.7, missing=True, importance_samples=5)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        sv.Trainer(vae, lr=1e-2, batch_size=64).fit(given, 8)
-    # of a row with two others the least squared error there is, the conditional variance, is about 0.15
-    error = sv.evaluation.imputation_error(whole, vae.impute(given, method="importance", samples=50), observed)
-    mean = sv.evaluation.imputation_error(whole, np.broadcast_to(np.nanmean(given, axis=0), whole.shape), observed)
+        sv.Trainer(vae, lr=1e-2, batch_size=64).fit(incomplete, 8)
+    # given two observed values, the least squared error, the conditional variance, is about 0.15
+    error = sv.evaluation.imputation_error(complete, vae.impute(incomplete, method="importance", samples=50), observed)
+    mean = sv.evaluation.imputation_error(
+        complete, np.broadcast_to(np.nanmean(incomplete, axis=0), complete.shape), observed
+    )
     assert error.value < 0.5 * mean.value

@@ -1,4 +1,4 @@
-"""The importance-weighted autoencoder: its bound, against the ELBO and against a likelihood that is known."""
+"""IWAE: its bound compared with the ELBO and with a known likelihood."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from scratchvae.errors import ConfigError
 from scratchvae.probability import ImportanceBound
 
 
-def test_bug17_with_one_draw_the_bound_is_an_elbo_whose_kl_is_that_of_the_draw():
+def test_bug17_with_one_draw_the_bound_is_the_elbo_with_the_kl_of_the_draw():
     vae, iwae = sv.VAE(6, 2, (5,), dtype="float64"), sv.IWAE(6, 2, (5,), dtype="float64", importance_samples=1)
     iwae.theta[...] = vae.theta
     x, eps = uniform(0, 4, 6), normal(1, 4, 2)
@@ -20,7 +20,7 @@ def test_bug17_with_one_draw_the_bound_is_an_elbo_whose_kl_is_that_of_the_draw()
     np.testing.assert_allclose(bound.kl, ((z**2 - eps**2 - logvar) / 2).sum(axis=1), rtol=1e-10)
 
 
-# x = z W + b + σ ε, q(z | x) is not the posterior: bounds rise with K, towards log N(x; b, W Wᵀ + σ² I).
+# For x = z W + b + σ ε and q(z | x) other than the posterior, bounds rise with K towards log N(x; b, W Wᵀ + σ² I).
 def test_bug16_bounds_rise_towards_the_likelihood_of_a_linear_gaussian_model():
     x, W, sigma = normal(0, 3, 4), normal(1, 2, 4), 0.8
     C = W.T @ W + sigma**2 * np.eye(4)
@@ -36,7 +36,7 @@ def test_bug16_bounds_rise_towards_the_likelihood_of_a_linear_gaussian_model():
     np.testing.assert_allclose(bounds[2], exact, atol=0.05)
 
 
-def test_far_from_one_another_or_from_zero_weights_neither_overflow_nor_vanish():
+def test_extreme_log_weights_neither_overflow_nor_vanish():
     for dtype in ("float32", "float64"):
         log_w = np.array([[-1e4, -1e4], [1e4, 0.0], [-3e4, -2e4]], dtype)
         bound = ImportanceBound()
@@ -44,7 +44,7 @@ def test_far_from_one_another_or_from_zero_weights_neither_overflow_nor_vanish()
         np.testing.assert_array_equal(bound.backward(np.ones(3, dtype)), [[0.5, 0.5], [1, 0], [0, 1]])
 
 
-def test_more_rows_than_are_held_at_once_are_computed_in_parts():
+def test_many_rows_are_computed_in_chunks():
     iwae = sv.IWAE(6, 2, (5,), dtype="float64", importance_samples=100)
     assert iwae.chunk_rows == 5 and iwae.noise_dim == 200
     x, eps = uniform(0, 12, 6), normal(1, 12, 200)
@@ -52,7 +52,7 @@ def test_more_rows_than_are_held_at_once_are_computed_in_parts():
     np.testing.assert_allclose(iwae.elbo(x, eps).value, alone, rtol=1e-12)
 
 
-def test_its_history_tells_the_kl_of_each_dimension_and_a_kl_weight_is_of_the_ratio():
+def test_the_kl_weight_scales_the_log_ratio_and_history_has_the_kl_per_dimension():
     iwae = sv.IWAE(6, 2, (5,), dtype="float64", importance_samples=4)
     x, eps = uniform(0, 4, 6), normal(1, 4, 8)
     value = iwae.forward(x, eps, kl_weight=0.0).value.copy()
@@ -66,6 +66,6 @@ def test_its_history_tells_the_kl_of_each_dimension_and_a_kl_weight_is_of_the_ra
 
 
 @pytest.mark.parametrize("settings", [{"beta": 2.0}, {"free_bits": 0.1}, {"importance_samples": 0}])
-def test_settings_that_its_bound_does_not_have_are_refused(settings):
+def test_settings_without_effect_on_the_bound_are_refused(settings):
     with pytest.raises(ConfigError, match=next(iter(settings))):
         sv.IWAE(6, 2, **settings)

@@ -1,4 +1,4 @@
-"""A model of rows that are not all there: NaN marks what is missing, and nothing is learnt of it."""
+"""A model of incomplete rows: NaN marks missing values, which have no effect on training."""
 
 import numpy as np
 import pytest
@@ -18,52 +18,54 @@ KINDS = pytest.mark.parametrize("kind", [sv.VAE, sv.IWAE, sv.Autoencoder])
 
 @KINDS
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
-def test_with_nothing_missing_it_is_the_same_model(kind, likelihood):
-    whole = kind(6, 2, (5,), likelihood=likelihood, dtype="float64")
-    other = kind(**{**whole.config, "missing": True})
-    other.theta[...] = whole.theta
-    x, eps = uniform(3, 4, 6), normal(0, 4, whole.noise_dim)
-    for ours, plain in zip(other.terms(x, eps), whole.terms(x, eps), strict=True):
+def test_complete_rows_give_the_same_numbers_with_missing(kind, likelihood):
+    plain_model = kind(6, 2, (5,), likelihood=likelihood, dtype="float64")
+    other = kind(**{**plain_model.config, "missing": True})
+    other.theta[...] = plain_model.theta
+    x, eps = uniform(3, 4, 6), normal(0, 4, plain_model.noise_dim)
+    for ours, plain in zip(other.terms(x, eps), plain_model.terms(x, eps), strict=True):
         np.testing.assert_allclose(ours, plain, rtol=1e-13, atol=1e-13)
-    (loss, grads), (plain_loss, plain_grads) = (model.loss_and_grads(x, eps) for model in (other, whole))
+    (loss, grads), (plain_loss, plain_grads) = (model.loss_and_grads(x, eps) for model in (other, plain_model))
     assert loss == pytest.approx(plain_loss, rel=1e-13)
     for name, grad in plain_grads.items():
         np.testing.assert_allclose(grads[name], grad, rtol=1e-10, atol=1e-14)
-    np.testing.assert_array_equal(other.reconstruct(x), whole.reconstruct(x))
-    assert not whole.config["missing"] and other.config["missing"]
+    np.testing.assert_array_equal(other.reconstruct(x), plain_model.reconstruct(x))
+    assert not plain_model.config["missing"] and other.config["missing"]
 
 
 @KINDS
-def test_what_is_missing_is_learnt_from_neither_its_value_nor_its_weights(kind):
+def test_missing_values_have_no_gradient(kind):
     model = kind(6, 2, (), missing=True, dtype="float64")
     x = X[:8].copy()
-    x[:, 4] = np.nan  # a column that no row has
+    x[:, 4] = np.nan  # a column without observed values
     x[:, 0] = 0.5
     _, grads = model.loss_and_grads(x)
     assert not grads["decoder.0.W"][:, 4].any() and not grads["decoder.0.b"][4] and not grads["encoder.0.W"][4].any()
     assert grads["decoder.0.W"][:, 0].all() and grads["encoder.0.W"][0].all()
 
 
-def test_the_terms_of_a_row_are_those_of_what_is_there_alone():
+def test_the_terms_of_a_row_are_those_of_its_observed_values():
     vae = sv.VAE(6, 2, (), missing=True, dtype="float64")
-    few = sv.VAE(3, 2, (), dtype="float64")
-    for name, view in few.params.items():
-        given = vae.params[name]
-        view[...] = given[:3] if name == "encoder.0.W" else given[..., :3] if name.startswith("dec") else given
+    narrow = sv.VAE(3, 2, (), dtype="float64")
+    for name, view in narrow.params.items():
+        parameter = vae.params[name]
+        view[...] = (
+            parameter[:3] if name == "encoder.0.W" else parameter[..., :3] if name.startswith("dec") else parameter
+        )
     x, eps = uniform(1, 5, 6), normal(2, 5, 2)
     x[:, 3:] = np.nan
-    for ours, theirs in zip(vae.elbo(x, eps), few.elbo(x[:, :3], eps), strict=True):
+    for ours, theirs in zip(vae.elbo(x, eps), narrow.elbo(x[:, :3], eps), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-13)
 
 
-def test_a_row_with_nothing_in_it_has_a_likelihood_of_one():
+def test_a_row_without_observed_values_has_log_likelihood_zero():
     terms = sv.VAE(6, 2, (5,), missing=True).elbo(np.full((2, 6), np.nan))
     assert not terms.reconstruction.any()
 
 
 @KINDS
 @pytest.mark.parametrize("binarize", [None, "dynamic"])
-def test_it_trains_and_is_scored_on_rows_that_are_not_all_there_on_any_device(kind, binarize):
+def test_training_and_score_on_incomplete_rows_agree_on_every_backend(kind, binarize):
     losses, thetas = [], []
     for backend in ("numpy", FAKE_CUPY):
         model = kind(6, 2, (5,), missing=True, dtype="float64", backend=backend)
@@ -77,7 +79,7 @@ def test_it_trains_and_is_scored_on_rows_that_are_not_all_there_on_any_device(ki
     np.testing.assert_allclose(thetas[1], thetas[0], atol=1e-9)
 
 
-def test_the_output_begins_at_the_mean_of_what_is_there(monkeypatch):
+def test_the_mean_of_the_data_ignores_missing_values(monkeypatch):
     monkeypatch.setattr(input_validation, "CHUNK_BYTES", 13 * 8 * 6)
     mean = np.empty(6)
     model = sv.VAE(6, 2, (), missing=True)
@@ -85,7 +87,7 @@ def test_the_output_begins_at_the_mean_of_what_is_there(monkeypatch):
     np.testing.assert_allclose(mean, np.nanmean(X, axis=0), rtol=1e-13)
 
 
-def test_nan_is_let_in_only_where_it_was_said_that_it_marks_something():
+def test_nan_is_accepted_only_with_missing():
     vae = sv.VAE(6, 2, (4,), missing=True)
     for refused in (np.where(HIDDEN, np.inf, X), np.where(HIDDEN, -1.0, X), np.where(HIDDEN, 1.5, X)):
         with pytest.raises(RangeError):
@@ -100,9 +102,9 @@ def test_nan_is_let_in_only_where_it_was_said_that_it_marks_something():
         sv.VAE(6, 2, missing=1)
 
 
-def test_it_is_saved_and_read_with_what_it_is(tmp_path):
+def test_missing_is_saved_and_loaded(tmp_path):
     model = sv.IWAE(6, 2, (4,), missing=True, importance_samples=3)
     sv.save(model, tmp_path / "model.npz")
-    again = sv.load(tmp_path / "model.npz")
-    assert type(again) is sv.IWAE and again.config == model.config and again.importance_samples == 3
-    assert np.array_equal(again.elbo(X).value, model.elbo(X).value)
+    loaded = sv.load(tmp_path / "model.npz")
+    assert type(loaded) is sv.IWAE and loaded.config == model.config and loaded.importance_samples == 3
+    assert np.array_equal(loaded.elbo(X).value, model.elbo(X).value)

@@ -1,4 +1,4 @@
-"""What a model is made of: its settings, its parameters, its dtype, its noise."""
+"""A model's configuration, parameters, dtype and noise."""
 
 import numpy as np
 import pytest
@@ -15,16 +15,16 @@ BOTH = pytest.mark.parametrize("kind", [sv.VAE, sv.Autoencoder])
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64", "longdouble"])
 
 
-def test_a_model_describes_itself_in_a_line():
+def test_repr_is_one_line():
     assert repr(sv.VAE(6, 2, (5, 4), "tanh")) == "<VAE 6-5-4-2, tanh, 152 parameters, float32 on numpy>"
 
 
-def test_a_model_that_is_not_of_bernoulli_pixels_says_what_it_is_of():
+def test_repr_names_a_likelihood_other_than_bernoulli():
     assert repr(sv.VAE(6, 2, (5,), "tanh", "gaussian")).startswith("<VAE 6-5-2, tanh, gaussian, ")
 
 
 @BOTH
-def test_a_model_keeps_the_shape_of_its_pictures_and_room_for_notes(kind):
+def test_a_model_has_an_image_shape_and_metadata(kind):
     model = kind(6, 2, (4,), image_shape=[2, 3])
     assert model.image_shape == (2, 3) and model.config["image_shape"] == (2, 3)
     assert model.metadata == {}
@@ -32,7 +32,7 @@ def test_a_model_keeps_the_shape_of_its_pictures_and_room_for_notes(kind):
 
 
 @BOTH
-def test_the_configuration_is_the_settings_and_cannot_be_written(kind):
+def test_the_configuration_is_read_only_and_rebuilds_the_model(kind):
     model = kind(6, 2, (4,), beta=2.0, seed=3)
     before = dict(model.config)
     assert (before["hidden"], before["beta"], before["seed"], before["likelihood"]) == ((4,), 2.0, 3, "bernoulli")
@@ -48,14 +48,14 @@ def test_the_configuration_is_the_settings_and_cannot_be_written(kind):
     with pytest.raises(TypeError):
         model.config["beta"] = 1.0
     assert dict(model.config) == before
-    mine = dict(model.config)
-    mine["beta"] = 7.0
+    config = dict(model.config)
+    config["beta"] = 7.0
     assert model.config["beta"] == 2.0
-    again = kind(**model.config)
-    assert again.config == model.config and np.array_equal(again.theta, model.theta)
+    rebuilt = kind(**model.config)
+    assert rebuilt.config == model.config and np.array_equal(rebuilt.theta, model.theta)
 
 
-def test_without_an_initialiser_hidden_weights_begin_as_their_activation_asks_for():
+def test_the_default_initializer_depends_on_the_activation():
     relu, tanh = (sv.VAE(300, 20, (200,), activation=name).params["encoder.0.W"] for name in ("relu", "tanh"))
     assert relu.std() == pytest.approx(np.sqrt(2 / 300), rel=0.02)
     assert np.abs(tanh).max() <= np.sqrt(6 / 500)
@@ -63,7 +63,7 @@ def test_without_an_initialiser_hidden_weights_begin_as_their_activation_asks_fo
 
 @BOTH
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
-def test_the_means_of_a_gaussian_begin_close_together_and_logits_as_they_are_drawn(kind, likelihood):
+def test_the_initial_output_weights_of_a_gaussian_are_scaled_down(kind, likelihood):
     plain, model = (kind(6, 2, (5,), likelihood=name, seed=3) for name in ("bernoulli", likelihood))
     for name, W in plain.params.items():
         last = name == "decoder.2.W" and likelihood.startswith("gaussian")
@@ -75,7 +75,7 @@ def test_the_means_of_a_gaussian_begin_close_together_and_logits_as_they_are_dra
 
 
 @BOTH
-def test_an_initialiser_that_is_asked_for_is_kept_and_used_for_all_weights(kind):
+def test_a_custom_initializer_is_used_for_all_weights(kind):
     model = kind(400, 200, (300,), init="he_normal", activation="tanh")
     assert model.config["init"] == "he_normal"
     for name, W in model.params.items():
@@ -85,7 +85,7 @@ def test_an_initialiser_that_is_asked_for_is_kept_and_used_for_all_weights(kind)
 
 @BOTH
 @DTYPES
-def test_everything_that_comes_out_has_the_dtype_of_the_model(kind, dtype):
+def test_every_result_has_the_dtype_of_the_model(kind, dtype):
     model, x = kind(6, 2, (4,), dtype=dtype), uniform(0, 3, 6)
     out = [model.embed(x), model.decode(normal(0, 3, 2)), model.interpolate(*x[:2]), *model.terms(x), model.theta]
     out += [model.dtheta, *model.loss_and_grads(x)[1].values(), *model.grads.values()]
@@ -96,9 +96,9 @@ def test_everything_that_comes_out_has_the_dtype_of_the_model(kind, dtype):
 
 @BOTH
 @pytest.mark.parametrize("backend", [NUMPY, FAKE_CUPY])
-def test_the_same_model_in_another_dtype_is_one_of_its_own(kind, backend):
+def test_astype_gives_an_independent_model(kind, backend):
     model = kind(6, 2, (4, 3), "gelu", beta=2.0, seed=3, backend=backend, init="he_normal", image_shape=(2, 3))
-    model.theta[...] = model.theta * 3.0  # trained since
+    model.theta[...] = model.theta * 3.0  # as after training
     model.metadata["data"] = "digits"
     other = model.astype("float64")
     assert type(other) is kind and other.backend is backend
@@ -114,7 +114,7 @@ def test_the_same_model_in_another_dtype_is_one_of_its_own(kind, backend):
 
 
 @BOTH
-def test_long_doubles_are_for_the_host_alone(kind):
+def test_longdouble_is_refused_on_a_device(kind):
     model = kind(6, 2, (4,), backend=FAKE_CUPY)
     for make in (lambda: kind(6, 2, (4,), dtype="longdouble", backend=FAKE_CUPY), lambda: model.astype("longdouble")):
         with pytest.raises(BackendError, match="backend='numpy'; fake_cupy has float32 and float64"):
@@ -122,7 +122,7 @@ def test_long_doubles_are_for_the_host_alone(kind):
 
 
 @BOTH
-def test_long_doubles_give_what_doubles_give_but_for_its_rounding(kind):
+def test_longdouble_agrees_with_float64_up_to_rounding(kind):
     double = kind(6, 2, (4,), dtype="float64", activation="gelu")
     x, eps = uniform(0, 3, 6), normal(0, 3, double.noise_dim)
     (loss, grads), (exact, exact_grads) = (
@@ -134,7 +134,7 @@ def test_long_doubles_give_what_doubles_give_but_for_its_rounding(kind):
 
 
 @DTYPES
-def test_codes_are_let_in_as_far_as_the_dtype_goes(dtype):
+def test_codes_up_to_the_largest_number_of_the_dtype_are_accepted(dtype):
     vae = sv.VAE(6, 2, (), dtype=dtype)
     largest = float(min(np.finfo(dtype).max, np.finfo("float64").max))
     vae.theta[...] = 0.0
@@ -144,7 +144,7 @@ def test_codes_are_let_in_as_far_as_the_dtype_goes(dtype):
 
 
 @BOTH
-def test_the_gradients_by_name_are_views_and_those_that_are_returned_are_not(kind):
+def test_grads_are_views_and_returned_gradients_are_copies(kind):
     model, x = kind(6, 2, (4,)), uniform(0, 3, 6)
     _, returned = model.loss_and_grads(x)
     assert {name: grad.shape for name, grad in model.grads.items()} == {
@@ -159,7 +159,7 @@ def test_the_gradients_by_name_are_views_and_those_that_are_returned_are_not(kin
     assert len(model.grads) == len(model.params) == 8
 
 
-def test_noise_is_drawn_from_seed_0_in_the_dtype_of_the_model_unless_another_is_named():
+def test_noise_is_drawn_with_seed_0_by_default_in_the_dtype_of_the_model():
     vae, x = sv.VAE(6, 2, (4,)), uniform(0, 3, 6)
     eps = generator(0, "noise").standard_normal((3, 2), np.float32)
     assert vae.loss_and_grads(x)[0] == vae.loss_and_grads(x, eps)[0] == vae.loss_and_grads(x, seed=0)[0]
@@ -171,7 +171,7 @@ def test_noise_is_drawn_from_seed_0_in_the_dtype_of_the_model_unless_another_is_
 
 @pytest.mark.parametrize("draw", ["standard_normal", "random"])
 @DTYPES
-def test_long_doubles_are_drawn_as_doubles_and_the_others_as_themselves(draw, dtype):
+def test_longdouble_noise_is_drawn_as_float64(draw, dtype):
     out = np.zeros((5, 3), dtype)
     assert fill_random(out, getattr(generator(1, "pixels"), draw)) is out
     drawn_in = np.float32 if dtype == "float32" else np.float64

@@ -1,4 +1,4 @@
-"""A model of parts of one's own: what it computes, what does not fit, and that it is copied, saved and read."""
+"""Models with custom parts: numbers, refusals, copies and files."""
 
 import copy
 import pickle
@@ -33,7 +33,7 @@ from scratchvae.probability import (
 X, EPS = uniform(0, 7, 9), normal(0, 7, 3)
 
 
-# --- parts by the least that each has to write: a layer, a posterior, a prior, a likelihood and an objective
+# --- minimal custom parts: a layer, a posterior, a prior, a likelihood and an objective
 
 
 class Scale(Layer):
@@ -63,14 +63,14 @@ class Scale(Layer):
 
 
 class Interleaved(Posterior):
-    """N(μ, (exp(r) + floor)²), with h = [μ₁, r₁, μ₂, r₂, …]."""
+    """N(μ, (exp(r) + min_sigma)²), with h = [μ₁, r₁, μ₂, r₂, …]."""
 
-    def __init__(self, floor=0.1):
-        self.floor = floor
+    def __init__(self, min_sigma=0.1):
+        self.min_sigma = min_sigma
 
     def forward(self, h, eps):
         self.check_inputs(h=h)
-        self.sigma, self.eps = np.exp(h[:, 1::2]) + self.floor, eps
+        self.sigma, self.eps = np.exp(h[:, 1::2]) + self.min_sigma, eps
         self.slope = np.exp(h[:, 1::2])
         return h[:, ::2] + self.sigma * eps
 
@@ -91,7 +91,7 @@ class Interleaved(Posterior):
 
 
 class Wide(Prior):
-    """N(0, σ² I), with log σ learnt."""
+    """N(0, σ² I), with learned log σ."""
 
     def parameter_shapes(self):
         return {"log_sigma": (1,)}
@@ -151,7 +151,7 @@ def decoder(outputs=9):
     return Sequential(Linear(3, 5), ReLU(), Linear(5, outputs), Scale(outputs))
 
 
-OWN = [Scale, Interleaved, Wide, Cauchy, Halved]
+CUSTOM = [Scale, Interleaved, Wide, Cauchy, Halved]
 PARTS = {
     "encoder": lambda: {"encoder": encoder()},
     "decoder": lambda: {"decoder": decoder()},
@@ -181,11 +181,11 @@ def noise_for(model, rows=7, seed=0):
     return normal(seed, rows, model.noise_dim).astype(model.dtype)
 
 
-# --- what it computes
+# --- numbers
 
 
 @EACH
-def test_gradients_are_those_of_differences_with_respect_to_every_parameter_and_input(make):
+def test_gradients_of_every_parameter_and_input_agree_with_finite_differences(make):
     model = model_of(make)
     model.theta[...] += 0.2 * normal(1, model.theta.size)
     eps = noise_for(model)
@@ -195,8 +195,8 @@ def test_gradients_are_those_of_differences_with_respect_to_every_parameter_and_
         return float(model.objective.loss(model.forward(x, eps)))
 
     def gradients(dloss, theta, x, eps):
-        of = model.backward_to_inputs()
-        return dloss * model.dtheta, dloss * of.x, dloss * of.eps
+        inputs_gradient = model.backward_to_inputs()
+        return dloss * model.dtheta, dloss * inputs_gradient.x, dloss * inputs_gradient.eps
 
     inputs = model.theta.copy(), X, eps
     report = check(loss, gradients, *inputs, step=1e-3, tolerance=1e-7)
@@ -204,7 +204,7 @@ def test_gradients_are_those_of_differences_with_respect_to_every_parameter_and_
 
 
 @EACH
-def test_every_part_is_the_one_that_was_given_and_the_others_are_the_usual_ones(make):
+def test_custom_parts_are_used_and_the_others_are_the_defaults(make):
     own = make()
     model = model_of(lambda: own)
     for name, part in own.items():
@@ -216,7 +216,7 @@ def test_every_part_is_the_one_that_was_given_and_the_others_are_the_usual_ones(
 
 
 @EACH
-def test_parameters_of_own_parts_lie_in_theta_by_their_names(make):
+def test_parameters_of_custom_parts_are_named_views_of_theta(make):
     model = model_of(make)
     names = {
         "encoder": "encoder.0.s",
@@ -232,7 +232,7 @@ def test_parameters_of_own_parts_lie_in_theta_by_their_names(make):
 
 
 @EACH
-def test_every_method_works(make):
+def test_every_method_works_with_custom_parts(make):
     model = model_of(make)
     codes = model.embed(X)
     assert codes.shape == (7, 3) and model.decode(codes).shape == (7, 9)
@@ -244,7 +244,7 @@ def test_every_method_works(make):
     terms = model.elbo(X, noise_for(model))
     share = 0.5 if isinstance(model.objective, Halved) else 1.0
     np.testing.assert_allclose(terms.value, share * (terms.reconstruction - terms.kl), rtol=1e-12)
-    tall = np.tile(X, (200, 1))  # more than is computed at once
+    tall = np.tile(X, (200, 1))  # more than one chunk
     np.testing.assert_allclose(model.embed(tall), np.tile(codes, (200, 1)), rtol=1e-12)
     score = sv.score(model, X)
     assert score.value == pytest.approx(share * (score.reconstruction - score.kl), rel=1e-9)
@@ -252,7 +252,7 @@ def test_every_method_works(make):
 
 @EACH
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_it_trains_and_its_history_tells_what_is_known(make, dtype):
+def test_custom_parts_train_and_history_has_the_known_kl(make, dtype):
     model = model_of(make, dtype=dtype)
     before = model.theta.copy()
     history = sv.Trainer(model, lr=1e-3, batch_size=3, seed=1).fit(X, 3, validation=X)
@@ -264,7 +264,7 @@ def test_it_trains_and_its_history_tells_what_is_known(make, dtype):
 
 @EACH
 @pytest.mark.parametrize("backend", ["numpy", pytest.param("native", marks=needs_compiler)])
-def test_on_either_backend_of_the_host_it_is_the_same(make, backend):
+def test_custom_parts_give_the_same_on_numpy_and_native(make, backend):
     model, plain = model_of(make, backend=backend), model_of(make)
     eps = noise_for(plain)
     assert np.array_equal(model.theta, plain.theta)
@@ -277,7 +277,7 @@ def test_on_either_backend_of_the_host_it_is_the_same(make, backend):
 
 
 @pytest.mark.parametrize("missing", [False, True])
-def test_the_usual_parts_given_by_hand_are_the_usual_model(missing):
+def test_the_default_parts_as_objects_give_the_default_model(missing):
     usual = sv.VAE(9, 3, (5,), dtype="float64", seed=4, beta=2.0, missing=missing)
     given = sv.VAE(
         9,
@@ -302,7 +302,7 @@ def test_the_usual_parts_given_by_hand_are_the_usual_model(missing):
         assert np.array_equal(one, other)
 
 
-def test_an_iwae_is_a_vae_with_the_objective_of_several_draws():
+def test_an_iwae_is_a_vae_with_an_importance_weighted_objective():
     iwae = sv.IWAE(9, 3, (5,), dtype="float64", importance_samples=4)
     vae = sv.VAE(9, 3, (5,), dtype="float64", objective=ImportanceWeighted(4))
     eps = normal(1, 7, 12)
@@ -314,14 +314,14 @@ def test_an_iwae_is_a_vae_with_the_objective_of_several_draws():
 
 
 @pytest.mark.parametrize("draws", [1, 100, 5000])
-def test_so_many_draws_of_so_many_rows_are_computed_at_once_that_they_take_the_room_of_as_many_rows(draws):
+def test_a_chunk_has_fewer_rows_with_more_draws(draws):
     vae = sv.VAE(9, 3, (5,), objective=ImportanceWeighted(draws))
     assert vae.chunk_rows == sv.IWAE(9, 3, (5,), importance_samples=draws).chunk_rows
     assert vae.chunk_rows * draws <= max(draws, sv.VAE.chunk_rows)
 
 
-# With σ = 1 the prior of one's own is N(0, I), so that both estimate the same at the same draw.
-def test_a_prior_without_a_closed_form_is_estimated_at_the_draw():
+# With σ = 1 the custom prior is N(0, I), so both give the same estimate for the same draw.
+def test_the_kl_of_a_prior_without_closed_form_is_estimated_at_the_draw():
     own, usual = model_of(lambda: {"prior": Wide()}, hidden=(5,)), model_of(dict, hidden=(5,))
     iwae = sv.IWAE(9, 3, (5,), dtype="float64", importance_samples=1)
     for model in (own, iwae):
@@ -333,14 +333,14 @@ def test_a_prior_without_a_closed_form_is_estimated_at_the_draw():
     np.testing.assert_allclose(kl, usual.terms(X, EPS).kl, atol=0.15)
 
 
-def test_an_encoders_inputs_say_how_wide_the_rows_are():
+def test_input_dim_is_inferred_from_the_encoder():
     assert sv.VAE(latent_dim=3, encoder=encoder()).input_dim == 9
     assert sv.VAE(latent_dim=3, encoder=Sequential(Tanh(), Linear(12, 6))).input_dim == 12
     assert sv.VAE(latent_dim=2, encoder=Sequential(Linear(784, 4))).input_dim == 784
     assert sv.VAE(9, 3, encoder=encoder()).config["input_dim"] == 9
 
 
-def test_what_is_set_beside_one_network_of_ones_own_goes_for_the_other():
+def test_settings_beside_one_custom_network_apply_to_the_other():
     one = sv.VAE(9, 3, (4,), "tanh", encoder=encoder(), init="he_normal")
     assert [type(layer) for layer in one.decoder.layers] == [Linear, Tanh, Linear]
     assert one.params["decoder.0.W"].shape == (3, 4)
@@ -348,12 +348,12 @@ def test_what_is_set_beside_one_network_of_ones_own_goes_for_the_other():
     assert other.params["encoder.0.W"].shape == (9, 4) and "encoder.2.W" in other.params
 
 
-def test_an_autoencoder_takes_networks_and_a_likelihood():
+def test_an_autoencoder_takes_custom_networks_and_a_likelihood():
     model = sv.Autoencoder(9, 3, dtype="float64", encoder=encoder(3), decoder=decoder(), likelihood=Cauchy(0.3))
     assert model.embed(X).shape == (7, 3) and "encoder.0.s" in model.params
     sv.Trainer(model, batch_size=3).fit(X, 2)
-    again = copy.copy(model)
-    assert np.array_equal(again.embed(X), model.embed(X)) and type(again.likelihood) is Cauchy
+    loaded = copy.copy(model)
+    assert np.array_equal(loaded.embed(X), model.embed(X)) and type(loaded.likelihood) is Cauchy
 
 
 def conditional_networks(classes=4):
@@ -364,7 +364,7 @@ def conditional_networks(classes=4):
 
 
 @pytest.mark.parametrize("kind", [sv.ConditionalVAE, sv.SemiSupervisedVAE])
-def test_a_model_that_takes_classes_takes_networks_that_do(kind):
+def test_conditional_models_take_conditional_networks(kind):
     labels = {"labels": np.arange(7) % 4}
     more = {"prior": Wide(), "likelihood": Cauchy(0.3), "posterior": Interleaved(0.2)}
     model = kind(9, 3, classes=4, dtype="float64", **conditional_networks(), **more)
@@ -377,34 +377,34 @@ def test_a_model_that_takes_classes_takes_networks_that_do(kind):
         return float(model.objective.loss(model.forward(x, eps, **targets)))
 
     def gradients(dloss, theta, x, eps):
-        of = model.backward_to_inputs()
-        return dloss * model.dtheta, dloss * of.x, dloss * of.eps
+        input_gradients = model.backward_to_inputs()
+        return dloss * model.dtheta, dloss * input_gradients.x, dloss * input_gradients.eps
 
     report = check(loss, gradients, model.theta.copy(), X, eps, step=1e-3, tolerance=1e-7)
     assert report, report
     sv.Trainer(model, batch_size=3).fit(X, 2, **labels)
     assert model.swap_class(X, **labels).shape == (7, 4, 9)
-    twin = copy.deepcopy(model)
-    assert np.array_equal(twin.embed(X, **labels), model.embed(X, **labels))
+    duplicate = copy.deepcopy(model)
+    assert np.array_equal(duplicate.embed(X, **labels), model.embed(X, **labels))
 
 
-def test_a_conditional_model_of_several_draws():
+def test_a_conditional_model_takes_several_draws():
     model = sv.ConditionalVAE(9, 3, (5,), classes=4, dtype="float64", objective=ImportanceWeighted(3))
     labels = np.arange(7) % 4
     eps = noise_for(model)
     value = model.terms(X, eps, labels=labels).value
     single = sv.ConditionalVAE(9, 3, (5,), classes=4, dtype="float64", objective=ImportanceWeighted(1))
     single.theta[...] = model.theta
-    each = [single.terms(X, eps[:, 3 * k : 3 * k + 3], labels=labels).value for k in range(3)]
-    np.testing.assert_allclose(value, np.log(np.mean(np.exp(each), axis=0)), rtol=1e-12)
-    there = sv.ConditionalVAE(
+    draw_values = [single.terms(X, eps[:, 3 * k : 3 * k + 3], labels=labels).value for k in range(3)]
+    np.testing.assert_allclose(value, np.log(np.mean(np.exp(draw_values), axis=0)), rtol=1e-12)
+    device = sv.ConditionalVAE(
         9, 3, (5,), classes=4, dtype="float64", objective=ImportanceWeighted(3), backend=FAKE_CUPY
     )
-    np.testing.assert_allclose(to_numpy(there.terms(X, eps, labels=labels).value), value, rtol=1e-12)
+    np.testing.assert_allclose(to_numpy(device.terms(X, eps, labels=labels).value), value, rtol=1e-12)
 
 
 class Noisy(Posterior):
-    """z = h + (ε₁ + ε₂)/√2, that is N(h, I), by two numbers of noise for each dimension."""
+    """z = h + (ε₁ + ε₂)/√2, so N(h, I), with two noise values per dimension."""
 
     outputs_per_latent = 1
     noise_per_latent = 2
@@ -422,8 +422,8 @@ class Noisy(Posterior):
         return (-(self.drawn**2) / 2 - np.log(2 * np.pi) / 2).sum(axis=1)
 
     def backward_noise(self, dz, dlog_q=None):
-        of = dz if dlog_q is None else dz - dlog_q[:, None] * self.drawn
-        return np.hstack([of, of]) / 2**0.5
+        deps = dz if dlog_q is None else dz - dlog_q[:, None] * self.drawn
+        return np.hstack([deps, deps]) / 2**0.5
 
 
 @pytest.mark.parametrize(
@@ -436,7 +436,7 @@ class Noisy(Posterior):
     ],
     ids=["VAE", "IWAE", "ConditionalVAE", "SemiSupervisedVAE"],
 )
-def test_a_posterior_may_take_more_noise_and_fewer_outputs_than_usual(make):
+def test_a_posterior_may_need_more_noise_and_fewer_outputs(make):
     model = make(posterior=Noisy())
     labels = {"labels": np.arange(7) % 2} if model.classes else {}
     draws = 2 if isinstance(model, sv.IWAE) else 1
@@ -447,7 +447,7 @@ def test_a_posterior_may_take_more_noise_and_fewer_outputs_than_usual(make):
     assert model.denoise(X, draws=2, **labels).shape == (7, 9)
 
 
-# --- a likelihood by its name or as an object
+# --- a likelihood as a name or as an object
 
 
 @pytest.mark.parametrize(
@@ -462,26 +462,30 @@ def test_a_posterior_may_take_more_noise_and_fewer_outputs_than_usual(make):
     ],
 )
 @pytest.mark.parametrize("kind", [sv.VAE, sv.Autoencoder])
-def test_one_of_ours_given_as_an_object_is_the_model_of_its_name(tmp_path, kind, likelihood, settings):
-    given, named = kind(9, 3, (5,), likelihood=likelihood()), kind(9, 3, (5,), **settings)
-    assert given.config == named.config and given.to_config() == named.to_config() and not given.custom_parts
-    assert np.array_equal(given.theta, named.theta) and repr(given) == repr(named)
-    assert given.loss_and_grads(X)[0] == named.loss_and_grads(X)[0]
-    sv.save(given, tmp_path / "given.npz")
-    again = sv.load(tmp_path / "given.npz")  # without classes
-    assert again.config == named.config
+def test_a_built_in_likelihood_object_is_equivalent_to_its_name(tmp_path, kind, likelihood, settings):
+    from_object, from_name = kind(9, 3, (5,), likelihood=likelihood()), kind(9, 3, (5,), **settings)
+    assert (
+        from_object.config == from_name.config
+        and from_object.to_config() == from_name.to_config()
+        and not from_object.custom_parts
+    )
+    assert np.array_equal(from_object.theta, from_name.theta) and repr(from_object) == repr(from_name)
+    assert from_object.loss_and_grads(X)[0] == from_name.loss_and_grads(X)[0]
+    sv.save(from_object, tmp_path / "given.npz")
+    loaded = sv.load(tmp_path / "given.npz")  # without classes
+    assert loaded.config == from_name.config
 
 
-def test_a_kind_of_our_likelihoods_that_is_a_users_own_is_kept_as_it_is(tmp_path):
-    class Careful(Gaussian):
+def test_a_subclass_of_a_built_in_likelihood_is_copied_and_saved(tmp_path):
+    class Clipped(Gaussian):
         def mean(self, mu, out):
             return np.clip(super().mean(mu, out), 0.0, 1.0)
 
-    vae = sv.VAE(9, 3, (5,), likelihood=Careful(0.2))
-    assert type(vae.likelihood) is Careful and vae.config["likelihood"] == "Careful" and vae.config["sigma"] is None
-    assert type(copy.copy(vae).likelihood) is Careful and copy.copy(vae).likelihood.sigma == 0.2
+    vae = sv.VAE(9, 3, (5,), likelihood=Clipped(0.2))
+    assert type(vae.likelihood) is Clipped and vae.config["likelihood"] == "Clipped" and vae.config["sigma"] is None
+    assert type(copy.copy(vae).likelihood) is Clipped and copy.copy(vae).likelihood.sigma == 0.2
     sv.save(vae, tmp_path / "vae.npz")
-    assert type(sv.load(tmp_path / "vae.npz", classes=[Careful]).likelihood) is Careful
+    assert type(sv.load(tmp_path / "vae.npz", classes=[Clipped]).likelihood) is Clipped
 
 
 # --- copies and files
@@ -497,24 +501,28 @@ def same(one, other):
     return all(np.array_equal(a, b) for a, b in zip(answers(one), answers(other), strict=True))
 
 
-def assert_twin(model, twin):
-    assert type(twin) is type(model) and twin is not model
-    assert twin.config == model.config and twin.to_config() == model.to_config() and repr(twin) == repr(model)
-    assert twin.custom_parts.keys() == model.custom_parts.keys()
+def assert_copy(model, duplicate):
+    assert type(duplicate) is type(model) and duplicate is not model
+    assert (
+        duplicate.config == model.config
+        and duplicate.to_config() == model.to_config()
+        and repr(duplicate) == repr(model)
+    )
+    assert duplicate.custom_parts.keys() == model.custom_parts.keys()
     for name, part in model.custom_parts.items():
-        assert type(twin.custom_parts[name]) is type(part) and twin.custom_parts[name] is not part
-    assert np.array_equal(twin.theta, model.theta) and not np.shares_memory(twin.theta, model.theta)
-    assert same(twin, model)
-    before = twin.theta.copy()
+        assert type(duplicate.custom_parts[name]) is type(part) and duplicate.custom_parts[name] is not part
+    assert np.array_equal(duplicate.theta, model.theta) and not np.shares_memory(duplicate.theta, model.theta)
+    assert same(duplicate, model)
+    before = duplicate.theta.copy()
     model.theta[...] += 1.0
-    assert np.array_equal(twin.theta, before)
+    assert np.array_equal(duplicate.theta, before)
 
 
 COPIES = {
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,
     "pickle": lambda model: pickle.loads(pickle.dumps(model)),
-    "config": lambda model: given_weights(model, sv.VAE.from_config(model.to_config(), model.backend, by_name(OWN))),
+    "config": lambda model: with_weights(model, sv.VAE.from_config(model.to_config(), model.backend, by_name(CUSTOM))),
 }
 
 
@@ -522,22 +530,22 @@ def by_name(classes):
     return {kind.__name__: kind for kind in classes}
 
 
-def given_weights(model, twin):
-    twin.theta[...] = model.theta
-    return twin
+def with_weights(model, duplicate):
+    duplicate.theta[...] = model.theta
+    return duplicate
 
 
 @EACH
 @pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
 @pytest.mark.parametrize("backend", ["numpy", pytest.param("native", marks=needs_compiler)])
-def test_a_copy_is_made_of_parts_of_its_own_of_the_same_classes(make, copied, backend):
+def test_a_copy_has_new_parts_of_the_same_classes(make, copied, backend):
     model = model_of(make, backend=backend)
     sv.Trainer(model, batch_size=4).step(X)
-    assert_twin(model, copied(model))
+    assert_copy(model, copied(model))
 
 
 @EACH
-def test_the_same_model_in_another_dtype(make):
+def test_astype_works_with_custom_parts(make):
     model = model_of(make, dtype="float32")
     wide = model.astype("float64")
     assert wide.theta.dtype == np.float64 and np.array_equal(wide.theta, model.theta)
@@ -549,25 +557,25 @@ def test_the_same_model_in_another_dtype(make):
 
 @EACH
 @pytest.mark.parametrize("backend", ["numpy", pytest.param("native", marks=needs_compiler)])
-def test_it_is_saved_and_loaded_bit_for_bit(tmp_path, make, backend):
+def test_custom_parts_are_saved_and_loaded_bit_for_bit(tmp_path, make, backend):
     model, path = model_of(make, backend=backend), tmp_path / "vae.npz"
     sv.Trainer(model, batch_size=4).step(X)
     model.metadata = {"of": "mine"}
     sv.save(model, path)
-    again = sv.load(path, backend=backend, classes=OWN)
-    assert again.metadata == {"of": "mine"}
-    assert_twin(model, again)
-    sv.save(again, path)  # and again
-    assert same(sv.load(path, backend=backend, classes=OWN), again)
+    loaded = sv.load(path, backend=backend, classes=CUSTOM)
+    assert loaded.metadata == {"of": "mine"}
+    assert_copy(model, loaded)
+    sv.save(loaded, path)
+    assert same(sv.load(path, backend=backend, classes=CUSTOM), loaded)
 
 
 @EACH
-def test_its_encoder_is_loaded_alone(tmp_path, make):
+def test_a_custom_encoder_is_loaded_alone(tmp_path, make):
     model = model_of(make)
     sv.save(model, tmp_path / "vae.npz")
     for encoder_alone in (
-        sv.load_encoder(tmp_path / "vae.npz", classes=OWN),
-        copy.deepcopy(sv.load_encoder(tmp_path / "vae.npz", classes=OWN)),
+        sv.load_encoder(tmp_path / "vae.npz", classes=CUSTOM),
+        copy.deepcopy(sv.load_encoder(tmp_path / "vae.npz", classes=CUSTOM)),
     ):
         assert np.array_equal(encoder_alone.embed(X), model.embed(X))
         assert all(map(np.array_equal, encoder_alone.encode(X), model.encode(X)))
@@ -576,35 +584,37 @@ def test_its_encoder_is_loaded_alone(tmp_path, make):
 
 
 @EACH
-def test_a_training_with_checkpoints_is_resumed_to_the_same_bits(tmp_path, make):
-    whole, parted = model_of(make), model_of(make)
-    sv.Trainer(whole, batch_size=3, seed=2).fit(X, 4)
+def test_training_of_custom_parts_is_resumed_with_the_same_bits(tmp_path, make):
+    uninterrupted, interrupted = model_of(make), model_of(make)
+    sv.Trainer(uninterrupted, batch_size=3, seed=2).fit(X, 4)
     path = tmp_path / "run.npz"
 
-    class Cut(sv.training.Callback):
+    class StopEarly(sv.training.Callback):
         def on_step_end(self, state):
             if state.updates == 5:
                 state.stop("cut")
 
-    sv.Trainer(parted, batch_size=3, seed=2).fit(X, 4, checkpoint=path, callbacks=[Cut()])
+    sv.Trainer(interrupted, batch_size=3, seed=2).fit(X, 4, checkpoint=path, callbacks=[StopEarly()])
     resumed = model_of(make)
     sv.Trainer(resumed, batch_size=3, seed=2).fit(X, 4, checkpoint=path, resume=True)
-    assert np.array_equal(resumed.theta, whole.theta) and not np.array_equal(parted.theta, whole.theta)
+    assert np.array_equal(resumed.theta, uninterrupted.theta) and not np.array_equal(
+        interrupted.theta, uninterrupted.theta
+    )
 
 
-@pytest.mark.parametrize("missing", OWN)
-def test_a_class_that_is_not_named_when_loading_is(tmp_path, missing):
+@pytest.mark.parametrize("missing", CUSTOM)
+def test_a_class_missing_in_load_is_named(tmp_path, missing):
     path = tmp_path / "vae.npz"
     sv.save(model_of(PARTS["all"]), path)
     name = missing.__name__
     says = rf"it needs custom classes; pass them, as in load\(path, classes=\[{name}\]\)"
     for load in (sv.load, sv.load_encoder):
         with pytest.raises(FileError, match=says) as refusal:
-            load(path, classes=[kind for kind in OWN if kind is not missing])
+            load(path, classes=[kind for kind in CUSTOM if kind is not missing])
         assert str(path) in str(refusal.value)
 
 
-def test_without_classes_the_first_that_is_missing_is_named_and_our_own_need_not_be(tmp_path):
+def test_load_needs_custom_classes_but_no_built_in_ones(tmp_path):
     path = tmp_path / "vae.npz"
     sv.save(model_of(PARTS["encoder"]), path)
     with pytest.raises(FileError, match=r"it needs custom classes; pass them, as in load\(path, classes=\[Scale"):
@@ -620,8 +630,8 @@ def test_classes_are_a_list_of_classes(tmp_path, classes):
         sv.load(tmp_path / "vae.npz", classes=classes)
 
 
-class Own(sv.VAE):
-    """A kind of model of a user's own, with a setting of its own."""
+class TemperedVAE(sv.VAE):
+    """A custom model class with an additional setting."""
 
     def __init__(self, *settings, temperature=1.0, **named):
         self.temperature = temperature
@@ -631,19 +641,19 @@ class Own(sv.VAE):
         return {"temperature": self.temperature}
 
 
-def test_a_kind_of_model_of_ones_own_is_copied_saved_and_loaded(tmp_path):
-    model = Own(9, 3, temperature=0.5, dtype="float64", encoder=encoder())
-    assert_twin(model, copy.deepcopy(model))
+def test_a_custom_model_class_is_copied_saved_and_loaded(tmp_path):
+    model = TemperedVAE(9, 3, temperature=0.5, dtype="float64", encoder=encoder())
+    assert_copy(model, copy.deepcopy(model))
     sv.save(model, tmp_path / "own.npz")
-    again = sv.load(tmp_path / "own.npz", classes=[Own, Scale])
-    assert type(again) is Own and again.temperature == 0.5
-    assert_twin(model, again)
-    with pytest.raises(FileError, match=r"it holds a model 'Own'.*name the class in load\(path, classes="):
+    loaded = sv.load(tmp_path / "own.npz", classes=[TemperedVAE, Scale])
+    assert type(loaded) is TemperedVAE and loaded.temperature == 0.5
+    assert_copy(model, loaded)
+    with pytest.raises(FileError, match=r"it holds a model 'TemperedVAE'.*name the class in load\(path, classes="):
         sv.load(tmp_path / "own.npz", classes=[Scale])
 
 
 @pytest.mark.parametrize("value", [np.arange(3), {"a": 1}, len, object()])
-def test_what_a_file_cannot_hold_is_refused_with_what_to_do_and_nothing_is_written(tmp_path, value):
+def test_settings_a_file_cannot_store_are_refused_and_nothing_is_written(tmp_path, value):
     class Odd(Scale):
         def __init__(self, inputs, odd):
             super().__init__(inputs)
@@ -656,7 +666,7 @@ def test_what_a_file_cannot_hold_is_refused_with_what_to_do_and_nothing_is_writt
 
 
 @pytest.mark.parametrize("name", ["Mine", "ReLU", "Linear"])
-def test_two_classes_of_one_name_are_told_apart_or_refused(name):
+def test_two_classes_of_one_name_are_distinguished_or_refused(name):
     def times(factor):
         body = {
             "output_shape": lambda self, input_shape: input_shape,
@@ -667,14 +677,14 @@ def test_two_classes_of_one_name_are_told_apart_or_refused(name):
 
     model = sv.VAE(9, 3, encoder=Sequential(times(2.0), Linear(9, 5), ReLU(), times(-1.0), Linear(5, 6)))
     try:
-        twin = copy.copy(model)
+        duplicate = copy.copy(model)
     except ConfigError:
         return
-    assert np.array_equal(twin.embed(X), model.embed(X))
+    assert np.array_equal(duplicate.embed(X), model.embed(X))
 
 
-class Same(Layer):
-    """y = x, without anything to learn."""
+class Identity(Layer):
+    """y = x, without parameters."""
 
     def output_shape(self, input_shape):
         return input_shape
@@ -687,16 +697,16 @@ class Same(Layer):
         return dy.copy()
 
 
-def test_a_model_without_anything_to_learn_is_saved_and_loaded(tmp_path):
-    own = {"encoder": Same(), "decoder": Same(), "posterior": Noisy(), "likelihood": "gaussian"}
+def test_a_model_without_parameters_is_saved_and_loaded(tmp_path):
+    own = {"encoder": Identity(), "decoder": Identity(), "posterior": Noisy(), "likelihood": "gaussian"}
     model = sv.VAE(9, 9, **own)
     assert model.theta.size == 0
     sv.save(model, tmp_path / "vae.npz")
-    again = sv.load(tmp_path / "vae.npz", classes=[Same, Noisy])
-    assert np.array_equal(again.reconstruct(X), model.reconstruct(X))
+    loaded = sv.load(tmp_path / "vae.npz", classes=[Identity, Noisy])
+    assert np.array_equal(loaded.reconstruct(X), model.reconstruct(X))
 
 
-def test_a_decoder_may_keep_what_it_likes_under_any_name(tmp_path):
+def test_a_decoder_may_have_an_attribute_named_layers(tmp_path):
     class Deep(Layer):
         def __init__(self, layers):
             self.layers, self.inside = layers, Sequential(*(Linear(3, 3) for _ in range(layers)), Linear(3, 9))
@@ -718,7 +728,7 @@ def test_a_decoder_may_keep_what_it_likes_under_any_name(tmp_path):
     assert same(copy.copy(model), model)
 
 
-def test_an_objective_need_say_no_more_than_its_terms_and_gradients():
+def test_an_objective_needs_only_its_terms_and_gradients():
     class Plain(Objective):
         def forward(self, log_likelihood, kl, kl_weight=1.0, kl_per_dimension=None):
             self.each = np.full(len(kl), 1.0 / len(kl))
@@ -734,13 +744,13 @@ def test_an_objective_need_say_no_more_than_its_terms_and_gradients():
     assert np.array_equal(plain.theta, usual.theta)
 
 
-def test_own_parameters_beside_those_of_a_layer_inside_are_all_there_or_it_is_said_what_is_missing():
-    class Gained(Layer):
+def test_parameters_of_a_wrapping_layer_are_complete_or_refused():
+    class Wrapped(Layer):
         def __init__(self, inside):
             self.inside = inside
 
         def parameter_shapes(self):
-            return {"gain": (1,)}  # without those of the layer inside
+            return {"gain": (1,)}  # without those of the inner layer
 
         def output_shape(self, input_shape):
             return self.inside.output_shape(input_shape)
@@ -755,13 +765,13 @@ def test_own_parameters_beside_those_of_a_layer_inside_are_all_there_or_it_is_sa
             return self.inside.backward(dy * self.gain)
 
     try:
-        model = sv.VAE(9, 3, encoder=Gained(Linear(9, 6)))
+        model = sv.VAE(9, 3, encoder=Wrapped(Linear(9, 6)))
     except ConfigError:
         return
     assert {"encoder.gain", "encoder.inside.W", "encoder.inside.b"} <= model.params.keys()
 
 
-# --- what does not fit
+# --- refusals
 
 
 class Silent(Layer):
@@ -880,7 +890,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_does_not_fit_is_refused_with_what_to_do(case):
+def test_parts_that_do_not_fit_are_refused_with_a_hint(case):
     settings, says = REFUSED[case]
     with pytest.raises(ConfigError, match=says):
         sv.VAE(9, 3, **settings)
@@ -889,7 +899,7 @@ def test_what_does_not_fit_is_refused_with_what_to_do(case):
 @pytest.mark.parametrize(
     "settings", [{"hidden": (5,)}, {"hidden": [5, 4]}, {"hidden": ()}, {"activation": "tanh"}, {"init": "he_normal"}]
 )
-def test_what_is_set_of_networks_beside_both_of_ones_own_is_refused(settings):
+def test_network_settings_beside_two_custom_networks_are_refused(settings):
     (name,) = settings
     with pytest.raises(ConfigError, match=rf"{name}=.*has no effect with a custom encoder and decoder: leave it"):
         sv.VAE(9, 3, encoder=encoder(), decoder=decoder(), **settings)
@@ -904,14 +914,14 @@ def test_an_autoencoder_has_no_posterior_prior_or_objective(name, part):
 
 
 @pytest.mark.parametrize("kind", [sv.IWAE, sv.SemiSupervisedVAE])
-def test_an_objective_beside_a_bound_is_refused(kind):
+def test_an_objective_for_a_model_with_a_fixed_one_is_refused(kind):
     with pytest.raises(ConfigError, match=rf"{kind.__name__} has a fixed objective: for a custom one, use a VAE"):
         kind(9, 3, objective=ELBO())
 
 
 @pytest.mark.parametrize("kind", [sv.ConditionalVAE, sv.SemiSupervisedVAE])
 @pytest.mark.parametrize("name", ["encoder", "decoder"])
-def test_a_network_that_takes_no_class_is_refused_by_a_model_that_does(kind, name):
+def test_a_plain_network_is_refused_by_a_conditional_model(kind, name):
     plain = Sequential(Linear(9, 6)) if name == "encoder" else Sequential(Linear(3, 9))
     with pytest.raises(ConfigError, match=f"{name}=.*expected a ConditionalSequential, which also reads the class"):
         kind(9, 3, classes=4, **{name: plain})
@@ -919,7 +929,7 @@ def test_a_network_that_takes_no_class_is_refused_by_a_model_that_does(kind, nam
 
 @pytest.mark.parametrize("kind", [sv.VAE, sv.IWAE, sv.Autoencoder])
 @pytest.mark.parametrize("name", ["encoder", "decoder"])
-def test_a_network_that_takes_a_class_is_refused_by_a_model_that_does_not(kind, name):
+def test_a_conditional_network_is_refused_by_a_plain_model(kind, name):
     outputs = {"encoder": 3 if kind is sv.Autoencoder else 6, "decoder": 9}[name]
     network = ConditionalSequential(ConditionalLinear(9 if name == "encoder" else 3, 4, outputs))
     with pytest.raises(ConfigError, match=name):
@@ -927,12 +937,12 @@ def test_a_network_that_takes_a_class_is_refused_by_a_model_that_does_not(kind, 
 
 
 @pytest.mark.parametrize("name", ["encoder", "decoder"])
-def test_a_network_of_another_number_of_classes_is_refused(name):
+def test_a_network_with_another_number_of_classes_is_refused(name):
     with pytest.raises(ConfigError, match=name):
         sv.ConditionalVAE(9, 3, classes=4, **{name: conditional_networks(3)[name]})
 
 
-def test_a_model_of_whole_rows_is_completed_and_one_of_other_densities_is_refused():
+def test_impute_works_with_custom_networks_and_refuses_other_densities():
     model = model_of(lambda: {"encoder": encoder(), "objective": ELBO(2.0), "likelihood": Gaussian(0.2)})
     x = np.where(uniform(5, 7, 9) < 0.3, np.nan, X)
     y = model.impute(x, samples=5)
@@ -942,7 +952,7 @@ def test_a_model_of_whole_rows_is_completed_and_one_of_other_densities_is_refuse
             model_of(own).impute(x)
 
 
-# --- whose part it is
+# --- ownership
 
 
 @pytest.mark.parametrize("name", ["encoder", "decoder", "posterior", "prior", "likelihood", "objective"])
@@ -955,7 +965,7 @@ def test_a_part_belongs_to_one_model(name):
     assert all(np.array_equal(a, b) for a, b in zip(answers(first), before, strict=True))
 
 
-def test_a_layer_inside_a_part_belongs_to_that_model_too():
+def test_a_layer_inside_a_part_belongs_to_that_model():
     layer = Linear(9, 6)
     sv.VAE(9, 3, encoder=Sequential(layer))
     with pytest.raises(ConfigError, match=r"encoder\.0 is a Linear that belongs to another model"):
@@ -963,21 +973,21 @@ def test_a_layer_inside_a_part_belongs_to_that_model_too():
 
 
 @pytest.mark.parametrize("wrong", [{"latent_dim": 4}, {"prior": HalfPrior()}, {"beta": -1.0}, {"backend": "torch"}])
-def test_a_part_of_a_model_that_was_refused_is_free(wrong):
+def test_a_part_of_a_refused_model_can_be_used_again(wrong):
     part = encoder()
     with pytest.raises(sv.errors.ScratchVAEError):
         sv.VAE(**{"input_dim": 9, "latent_dim": 3, "encoder": part, **wrong})
     assert sv.VAE(9, 3, encoder=part).encoder is part
 
 
-def test_one_part_in_two_places_of_a_model_is_refused():
+def test_one_part_used_twice_in_a_model_is_refused():
     network = Sequential(Linear(4, 4))
     with pytest.raises(ConfigError, match="coder"):
         sv.VAE(4, 4, likelihood="gaussian", posterior=Noisy(), encoder=network, decoder=network)
 
 
 @pytest.mark.parametrize("backend", ["numpy", pytest.param("native", marks=needs_compiler)])
-def test_the_usual_parts_of_a_model_belong_to_it_as_well(backend):
+def test_default_parts_belong_to_their_model(backend):
     first = sv.VAE(9, 3, (5,), backend=backend)
     before = first.embed(X)
     with pytest.raises(ConfigError, match=r"encoder is a \w+ that belongs to another model"):
@@ -985,20 +995,20 @@ def test_the_usual_parts_of_a_model_belong_to_it_as_well(backend):
     assert np.array_equal(first.embed(X), before)
 
 
-def test_a_model_says_which_parts_are_its_users_own():
+def test_repr_names_custom_networks():
     assert repr(model_of(PARTS["encoder"])).startswith("<VAE 9-512-3, relu, own encoder, ")
     assert "own" not in repr(model_of(dict))
     assert re.search("Cauchy.*own encoder, own decoder", repr(model_of(PARTS["all"])))
 
 
-def test_there_is_a_test_of_every_kind_of_part():
+def test_every_kind_of_part_has_a_test():
     own = PARTS["all"]()
     assert own.keys() == set(sv.VAE.part_names)
     assert not {type(part) for part in own.values()} & set(LIKELIHOODS.values())
 
 
 class Gain(Layer):
-    """y = g ⊙ x, with a backward that is right, or wrong in a way that is easily made."""
+    """y = g ⊙ x, with a backward that is right, or wrong in a common way."""
 
     def __init__(self, size, how="right"):
         self.size, self.how = size, how
@@ -1029,20 +1039,20 @@ class Gain(Layer):
 
 @pytest.mark.parametrize("how", ["replaced", "added", "left out"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_gradient_that_is_not_written_in_place_is_told_by_name(how, dtype):
-    def made(how):
+def test_a_gradient_not_written_in_place_is_refused_by_name(how, dtype):
+    def model_with_gain(how):
         return sv.VAE(9, 3, (5,), encoder=Sequential(Gain(9, how), Linear(9, 6)), dtype=dtype)
 
     for train in (lambda model: sv.Trainer(model).fit(X, 1), lambda model: model.loss_and_grads(X)):
         with pytest.raises(ConfigError, match=r"Gain.backward did not write the gradient of encoder.0.g in place"):
-            train(made(how))
-        train(made("right"))
+            train(model_with_gain(how))
+        train(model_with_gain("right"))
 
 
 @pytest.mark.parametrize(
     "name", ["beta", "latent_dim", "encoder", "prior", "objective", "likelihood", "config", "parts"]
 )
-def test_what_a_model_was_made_of_cannot_be_set_afterwards(name):
+def test_settings_of_a_model_cannot_be_set_after_construction(name):
     model = sv.VAE(9, 3, (5,))
     before = getattr(model, name, None)
     with pytest.raises(ConfigError, match=f"{name} of a model is fixed"):
@@ -1050,14 +1060,14 @@ def test_what_a_model_was_made_of_cannot_be_set_afterwards(name):
     model.remark = "anything else may be"
 
 
-def test_the_width_of_the_data_is_what_an_encoder_takes_or_a_decoder_puts_out():
+def test_input_dim_is_inferred_from_encoder_or_decoder():
     assert sv.VAE(encoder=Sequential(Linear(9, 6)), latent_dim=3).input_dim == 9
     assert sv.VAE(decoder=Linear(3, 9), latent_dim=3).input_dim == 9
     assert sv.VAE(decoder=Linear(3, 18), latent_dim=3, likelihood="gaussian_heteroscedastic").input_dim == 9
     assert sv.VAE(encoder=Linear(784, 6), latent_dim=3).input_dim == sv.VAE(latent_dim=3).input_dim == 784
 
 
-def test_a_layer_of_ones_own_may_have_a_seed_of_its_own():
+def test_a_layer_may_have_its_own_seed():
     models = [
         sv.VAE(9, 3, encoder=Linear(9, 6, seed=own), decoder=Linear(3, 9), seed=seed)
         for own, seed in ((5, 0), (5, 1), (None, 0), (None, 1))
@@ -1068,12 +1078,12 @@ def test_a_layer_of_ones_own_may_have_a_seed_of_its_own():
 
 
 class OneDraw(ELBO):
-    """The bound with the KL of the draw, where the closed form is known too."""
+    """The ELBO with the KL of the draw instead of the closed form."""
 
     exact_kl = False
 
 
-def test_free_bits_of_a_drawn_kl_are_refused():
+def test_free_bits_with_an_estimated_kl_are_refused():
     with pytest.raises(ConfigError, match="free_bits need the KL of each latent dimension"):
         sv.VAE(6, 2, (4,), objective=OneDraw(free_bits=0.1))
 

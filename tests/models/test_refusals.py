@@ -1,4 +1,4 @@
-"""What the front door does not let in, and how it says so."""
+"""Data and settings that models refuse."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def vae():
 WITH_NAN = uniform(0, 3, 4)
 WITH_NAN[1, 2] = np.nan
 
-BAD_DATA = {  # what each is told is in tests/refusals
+BAD_DATA = {  # the messages are tested in tests/refusals
     "nan": (WITH_NAN, RangeError),
     "infinite": (np.full((2, 4), np.inf), RangeError),
     "one infinite": (np.array([[0.0, 1.0, 0.0, np.inf]]), RangeError),
@@ -32,7 +32,7 @@ BAD_DATA = {  # what each is told is in tests/refusals
 
 @pytest.mark.parametrize("case", BAD_DATA)
 @pytest.mark.parametrize("method", ["encode", "elbo", "loss_and_grads", "step", "fit"])
-def test_bad_data_is_refused_before_a_weight_moves(case, method):
+def test_bad_data_is_refused_before_weights_change(case, method):
     x, error = BAD_DATA[case]
     vae = sv.VAE(4, 2, (3,))
     trainer, before = sv.Trainer(vae), vae.theta.copy()
@@ -52,7 +52,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("case", REFUSED)
 @pytest.mark.parametrize("likelihood", ["gaussian", "gaussian_learned", "gaussian_heteroscedastic"])
-def test_a_gaussian_takes_any_finite_numbers_and_no_others(likelihood, case):
+def test_a_gaussian_takes_finite_numbers_only(likelihood, case):
     vae = sv.VAE(4, 2, (3,), likelihood=likelihood)
     for x in ("too large", "bytes", "negative"):
         assert np.isfinite(vae.elbo(BAD_DATA[x][0]).value).all()
@@ -62,7 +62,7 @@ def test_a_gaussian_takes_any_finite_numbers_and_no_others(likelihood, case):
 
 
 @pytest.mark.parametrize("likelihood", ["bernoulli", "continuous_bernoulli"])
-def test_grey_values_beyond_0_and_1_are_refused_and_a_likelihood_for_them_is_named(likelihood):
+def test_values_outside_0_to_1_are_refused_and_gaussian_is_suggested(likelihood):
     vae = sv.VAE(4, 2, (3,), likelihood=likelihood)
     for value in (-1e-3, 1.001):
         with pytest.raises(RangeError, match=r"expected 0 to 1.*, or use likelihood='gaussian'"):
@@ -72,14 +72,14 @@ def test_grey_values_beyond_0_and_1_are_refused_and_a_likelihood_for_them_is_nam
 @pytest.mark.parametrize(
     "likelihood", ["continuous_bernoulli", "gaussian", "gaussian_learned", "gaussian_heteroscedastic"]
 )
-def test_zeros_and_ones_are_drawn_for_a_bernoulli_alone(likelihood):
+def test_binarize_is_refused_except_for_bernoulli(likelihood):
     vae, x = sv.VAE(4, 2, (3,), likelihood=likelihood), uniform(0, 3, 4)
     for call in (lambda: sv.Trainer(vae, binarize="dynamic"), lambda: sv.score(vae, x, binarize="dynamic")):
         with pytest.raises(ConfigError, match=f"binarize='dynamic' .*likelihood='{likelihood}'.*use .*'bernoulli'"):
             call()
 
 
-def test_accepted_are_lists_booleans_and_zeros_and_ones_of_any_type(vae):
+def test_lists_booleans_and_integers_are_accepted(vae):
     ones = np.eye(4)
     expected = vae.encode(ones)[0]
     for x in (ones.tolist(), ones.astype(bool), ones.astype(np.uint8), ones.astype(np.int64), ones.astype(np.float16)):

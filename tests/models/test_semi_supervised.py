@@ -1,4 +1,4 @@
-"""M2: its bound class by class, what it predicts, and that rows without a label teach it."""
+"""The semi-supervised model M2: bound, predictions, and training on rows without labels."""
 
 import numpy as np
 import pytest
@@ -20,8 +20,8 @@ def make(**settings):
     return sv.SemiSupervisedVAE(6, 2, (5,), "tanh", classes=3, dtype="float64", seed=1, **settings)
 
 
-def conditional(model):
-    """The conditional VAE that is in it."""
+def conditional_vae(model):
+    """The conditional VAE with the weights of `model`."""
     other = sv.ConditionalVAE(6, 2, (5,), "tanh", classes=3, dtype="float64")
     for name, view in other.params.items():
         view[...] = model.params[name]
@@ -29,12 +29,15 @@ def conditional(model):
 
 
 @given(beta=st.sampled_from([0.5, 1.0, 4.0]), rows=st.integers(1, 7))
-def test_its_bound_is_that_of_the_conditional_vae_summed_over_classes(beta, rows):
+def test_the_bound_is_that_of_the_conditional_vae_summed_over_classes(beta, rows):
     model = make(beta=beta)
     x, labels, eps = X[:rows], Y[:rows], EPS[:rows]
     terms, q = model.terms(x, eps, labels=labels), model.predict_proba(x)
-    each = [conditional(model).elbo(x, eps, labels=k) for k in range(3)]
-    reconstruction, kl = (np.stack([getattr(of, name) for of in each], axis=1) for name in ("reconstruction", "kl"))
+    per_class = [conditional_vae(model).elbo(x, eps, labels=k) for k in range(3)]
+    reconstruction, kl = (
+        np.stack([getattr(terms_of_class, name) for terms_of_class in per_class], axis=1)
+        for name in ("reconstruction", "kl")
+    )
     w = np.where(labels[:, None] < 0, q, np.eye(3)[labels])
     np.testing.assert_allclose(terms.reconstruction, (w * reconstruction).sum(axis=1), rtol=1e-10)
     entropy = np.where(labels < 0, -(q * np.log(q)).sum(axis=1), 0.0)
@@ -42,14 +45,14 @@ def test_its_bound_is_that_of_the_conditional_vae_summed_over_classes(beta, rows
     np.testing.assert_allclose(terms.value, terms.reconstruction - beta * terms.kl, rtol=1e-12)
 
 
-def test_the_bound_is_below_the_marginal_of_its_own_classes():
-    model, each = make(), [conditional(make()).elbo(X, EPS, labels=k).value for k in range(3)]
-    exact = np.log(np.mean(np.exp(each), axis=0))
+def test_the_bound_is_below_the_marginal_over_classes():
+    model, per_class = make(), [conditional_vae(make()).elbo(X, EPS, labels=k).value for k in range(3)]
+    exact = np.log(np.mean(np.exp(per_class), axis=0))
     assert (model.terms(X, EPS).value <= exact + 1e-12).all()
     assert np.array_equal(model.terms(X, EPS).value, model.terms(X, EPS, labels=-1).value)
 
 
-def test_the_loss_weighs_the_classifier_and_the_terms_do_not():
+def test_alpha_weights_the_classifier_in_the_loss_and_not_in_the_terms():
     model = make(alpha=5.0)
     known = Y >= 0
     q = model.predict_proba(X)
@@ -58,33 +61,33 @@ def test_the_loss_weighs_the_classifier_and_the_terms_do_not():
     value = model.terms(X, EPS, labels=Y).value
     extra = 5.0 * np.log(q[known, Y[known]]).sum() / len(X)
     assert loss == pytest.approx(-value.mean() - extra, rel=1e-12)
-    given_none = make().loss_and_grads(X, EPS, labels=Y)[0]
-    assert given_none == pytest.approx(-value.mean() - extra / 5.0 * 0.1 * 7 / 4, rel=1e-12)
+    default_loss = make().loss_and_grads(X, EPS, labels=Y)[0]
+    assert default_loss == pytest.approx(-value.mean() - extra / 5.0 * 0.1 * 7 / 4, rel=1e-12)
     assert make().loss_and_grads(X, EPS)[0] == pytest.approx(-model.terms(X, EPS).value.mean(), rel=1e-12)
 
 
-def test_the_weight_of_the_classifier_goes_by_the_share_of_labelled_rows_unless_it_was_set():
+def test_alpha_follows_the_share_of_labelled_rows_by_default():
     assert make(alpha=5.0).label_settings(Y, None) == make(alpha=5.0).label_settings(Y, 0.2) == {"alpha": 5.0}
     assert make(alpha=0.0).label_settings(Y, 0.2) == {"alpha": 0.0}
     assert make().label_settings(Y, None)["alpha"] == pytest.approx(0.1 * 7 / 4)
     assert make().label_settings(Y, 0.2)["alpha"] == pytest.approx(0.5)
     assert make().label_settings(np.full(7, -1), None) == {"alpha": 0.0}
     assert make().label_settings(None, None) == {"alpha": 0.0}
-    assert conditional(make()).label_settings(np.array([0, 1, 2]), 1.0) == {}
+    assert conditional_vae(make()).label_settings(np.array([0, 1, 2]), 1.0) == {}
 
 
-def test_nothing_is_remembered_from_one_call_to_the_next():
+def test_forward_does_not_depend_on_earlier_calls():
     model, targets = make(), np.eye(3)[np.maximum(Y, 0)] * (Y >= 0)[:, None]
     plain = model.forward(X, EPS, targets=targets).value.copy()
-    weighed = model.forward(X, EPS, targets=targets, alpha=5.0).value.copy()
-    assert not np.allclose(weighed, plain)
+    weighted = model.forward(X, EPS, targets=targets, alpha=5.0).value.copy()
+    assert not np.allclose(weighted, plain)
     assert np.array_equal(model.forward(X, EPS, targets=targets).value, plain)
     model.loss_and_grads(X, EPS, labels=Y)
     assert np.array_equal(model.forward(X, EPS, targets=targets).value, plain)
     assert np.array_equal(model.forward(X, EPS, targets=np.zeros((7, 3))).value, model.terms(X, EPS).value)
 
 
-def test_it_predicts_probabilities_and_takes_the_likeliest_class_where_none_is_given():
+def test_missing_labels_are_replaced_by_the_most_likely_class():
     model, x = make(), uniform(1, 300, 6)
     q = model.predict_proba(x)
     assert q.shape == (300, 3) and len(x) > model.chunk_rows
@@ -95,7 +98,7 @@ def test_it_predicts_probabilities_and_takes_the_likeliest_class_where_none_is_g
     assert model.swap_class(X).shape == (7, 3, 6)
 
 
-def test_bad_labels_are_refused_with_what_to_do():
+def test_invalid_labels_are_refused_with_a_hint():
     model = make()
     for labels, error, message in (
         ([3] * 7, RangeError, "hold 3, and there are 3 classes; expected 0 to 2, or −1 for a row without a label"),
@@ -103,9 +106,9 @@ def test_bad_labels_are_refused_with_what_to_do():
         ([np.nan] * 7, DTypeError, "float64; expected whole numbers"),
         ([0] * 6, ShapeError, r"\(7,\)"),
     ):
-        for ask in (model.terms, model.loss_and_grads, model.encode):
+        for method in (model.terms, model.loss_and_grads, model.encode):
             with pytest.raises(error, match=message):
-                ask(X, labels=labels)
+                method(X, labels=labels)
         with pytest.raises(error, match=message):
             sv.Trainer(model).fit(X, 1, labels=labels)
     with pytest.raises(RangeError, match="no row is labelled 1, 2"):
@@ -120,24 +123,26 @@ def test_bad_labels_are_refused_with_what_to_do():
         make(alpha=-1.0)
 
 
-def test_rows_without_a_label_teach_the_classifier():
+def test_unlabelled_rows_improve_the_classifier():
     rng = np.random.default_rng(0)
     labels = rng.integers(3, size=900)
     centres = np.array([[0.0, 0.0], [4.0, 0.0], [2.0, 3.5]])
     x = centres[labels] + rng.standard_normal((900, 2)) @ [[0.6, 0.3], [-0.2, 0.6]]
-    given = np.full(900, -1)
-    few = [np.flatnonzero(labels == k)[:2] for k in range(3)]
-    for k, rows in enumerate(few):
-        given[rows] = k
+    partial_labels = np.full(900, -1)
+    labelled_rows = [np.flatnonzero(labels == k)[:2] for k in range(3)]
+    for k, rows in enumerate(labelled_rows):
+        partial_labels[rows] = k
     model = sv.SemiSupervisedVAE(2, 1, (32,), "tanh", "gaussian_learned", classes=3, seed=0)
     weights = set()
 
-    class Watched(Callback):
+    class AlphaRecorder(Callback):
         def on_step_end(self, state):
             weights.add(model.bound.alpha)
 
-    trainer, watched = sv.Trainer(model, lr=1e-2, batch_size=60), {"validation_labels": labels[:100]}
-    history = trainer.fit(x, 40, x[:100], labels=given, labelled_share=0.1, callbacks=[Watched()], **watched)
+    trainer, validation = sv.Trainer(model, lr=1e-2, batch_size=60), {"validation_labels": labels[:100]}
+    history = trainer.fit(
+        x, 40, x[:100], labels=partial_labels, labelled_share=0.1, callbacks=[AlphaRecorder()], **validation
+    )
     figures = classification(model, x, labels)
     assert figures.accuracy > 0.97
     assert history.validation[-1] < history.validation[0]

@@ -1,4 +1,4 @@
-"""Several threads and one model: each gets what it would get alone."""
+"""Several threads use one model: each gets the same results as alone."""
 
 import inspect
 import sys
@@ -14,7 +14,7 @@ import scratchvae as sv
 from scratchvae.errors import BusyError, ConfigError
 from scratchvae.models import Model
 
-LIMIT = 60  # seconds, of a machine that is busy with other work
+LIMIT = 60  # seconds, on a busy machine
 THREADS = 4
 MODELS = {
     "VAE": lambda: sv.VAE(9, 3, (16,)),
@@ -27,7 +27,7 @@ MODELS = {
 
 
 def rows(k):
-    """Data of another size for each k, some of it more than a model computes at once."""
+    """Data (B, 9) whose size depends on k; some sizes need several chunks."""
     return uniform(k, (5, 700, 31, 1100)[k % 4], 9).astype("float32")
 
 
@@ -35,7 +35,7 @@ def labelled(model, k, x):
     return {"labels": np.arange(len(x)) * (k + 1) % 4} if model.classes else {}
 
 
-# Every public method that computes, as a call that is another one for each k.
+# Every public method that computes, as a call that depends on k.
 CALLS = {
     "encode": lambda m, k: m.encode(rows(k), **labelled(m, k, rows(k))),
     "embed": lambda m, k: m.embed(rows(k), **labelled(m, k, rows(k))),
@@ -56,7 +56,7 @@ CALLS = {
     "astype": lambda m, k: m.astype("float64").theta,
     "for_imputation": lambda m, k: m.for_imputation().theta,
 }
-# What is for one thread, or computes nothing, or is asked by whoever makes the model.
+# Methods for a single thread, without computation, or called during construction.
 RAW = {
     *("forward", "backward", "backward_to_inputs", "chunks", "draw_codes", "to_config", "summary"),
     *(
@@ -101,8 +101,8 @@ EACH = [(kind, name) for kind, make in MODELS.items() for name in calls_of(make(
 
 
 @contextmanager
-def impatient_threads():
-    """Python hands over from thread to thread as often as it can."""
+def frequent_thread_switches():
+    """Make Python switch between threads as often as it can."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
@@ -111,19 +111,19 @@ def impatient_threads():
         sys.setswitchinterval(before)
 
 
-def together(*works):
-    """What each of `works` returns, of which each has a thread of its own; they begin together."""
-    start, answers, errors = threading.Barrier(len(works)), {}, []
+def together(*functions):
+    """Run each of `functions` in its own thread, all started at once, and return their results."""
+    start, answers, errors = threading.Barrier(len(functions)), {}, []
 
-    def run(number, work):
+    def run(number, function):
         try:
             start.wait(LIMIT)
-            answers[number] = work()
+            answers[number] = function()
         except BaseException as error:
             errors.append(error)
 
-    threads = [threading.Thread(target=run, args=each, daemon=True) for each in enumerate(works)]
-    with impatient_threads():
+    threads = [threading.Thread(target=run, args=numbered, daemon=True) for numbered in enumerate(functions)]
+    with frequent_thread_switches():
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -131,7 +131,7 @@ def together(*works):
     if errors:
         raise errors[0]
     assert not any(thread.is_alive() for thread in threads), "a thread waits for ever"
-    return [answers[number] for number in range(len(works))]
+    return [answers[number] for number in range(len(functions))]
 
 
 def same(one, other):
@@ -140,34 +140,34 @@ def same(one, other):
 
 
 @pytest.mark.parametrize(("kind", "name"), EACH)
-def test_a_method_gives_each_thread_what_it_would_get_alone(kind, name):
+def test_a_method_called_in_threads_gives_the_same_as_alone(kind, name):
     model, call = MODELS[kind](), CALLS[name]
     alone = [call(MODELS[kind](), k) for k in range(THREADS)]
 
-    def several(k):
+    def repeated(k):
         return lambda: [call(model, k) for _ in range(6)]
 
-    for wanted, given in zip(alone, together(*map(several, range(THREADS))), strict=True):
-        assert all(same(wanted, answer) for answer in given)
+    for expected, results in zip(alone, together(*map(repeated, range(THREADS))), strict=True):
+        assert all(same(expected, result) for result in results)
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_different_methods_at_once_do_not_meet_either(kind):
+def test_different_methods_in_threads_give_the_same_as_alone(kind):
     names = calls_of(MODELS[kind]())
     alone = [CALLS[name](MODELS[kind](), k) for k, name in enumerate(names)]
     model = MODELS[kind]()
-    given = together(*(lambda k=k, name=name: CALLS[name](model, k) for k, name in enumerate(names)))
-    assert [name for name, *both in zip(names, alone, given, strict=True) if not same(*both)] == []
+    results = together(*(lambda k=k, name=name: CALLS[name](model, k) for k, name in enumerate(names)))
+    assert [name for name, *pair in zip(names, alone, results, strict=True) if not same(*pair)] == []
 
 
 class Recorder:
-    """A lock that knows how deep it is held, and how often it was taken from outside."""
+    """A lock that counts its depth and its outermost acquisitions."""
 
     def __init__(self):
-        self.depth = self.taken = 0
+        self.depth = self.acquired = 0
 
     def __enter__(self):
-        self.taken += not self.depth
+        self.acquired += not self.depth
         self.depth += 1
 
     def __exit__(self, *_):
@@ -175,8 +175,8 @@ class Recorder:
 
 
 @pytest.mark.parametrize(("kind", "name"), EACH)
-def test_a_method_computes_under_the_lock_which_it_takes_once(kind, name):
-    """Twice would be weights of two moments, where another thread trains."""
+def test_a_method_acquires_the_lock_once_and_computes_under_it(kind, name):
+    """Two acquisitions could read different weights while another thread trains."""
     model = MODELS[kind]()
     model.locks.lock = lock = Recorder()
     free = []
@@ -185,19 +185,19 @@ def test_a_method_computes_under_the_lock_which_it_takes_once(kind, name):
         net.forward = lambda *args, forward=forward: (free.append(not lock.depth), forward(*args))[1]
     CALLS[name](model, 2)
     assert not any(free)
-    assert lock.taken == (2 if (kind, name) == ("missing", "impute") else 1)
+    assert lock.acquired == (2 if (kind, name) == ("missing", "impute") else 1)
     assert lock.depth == 0
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_every_public_method_is_known_here(kind):
+def test_every_public_method_is_covered(kind):
     model = MODELS[kind]()
     public = {name for name, _ in inspect.getmembers(type(model), inspect.isfunction) if not name.startswith("_")}
     assert public <= CALLS.keys() | RAW
     assert isinstance(model, Model)
 
 
-def test_the_lock_lets_its_own_thread_in_again_and_no_other():
+def test_the_lock_is_reentrant_and_blocks_other_threads():
     model = MODELS["VAE"]()
     waiting, answers = threading.Event(), []
 
@@ -217,7 +217,7 @@ def test_the_lock_lets_its_own_thread_in_again_and_no_other():
     assert same(answers[0], model.encode(rows(0)))
 
 
-def test_a_refusal_lets_go_of_the_lock():
+def test_a_refusal_releases_the_lock():
     model = MODELS["VAE"]()
     for _ in range(2):
         with pytest.raises(ValueError):
@@ -226,25 +226,25 @@ def test_a_refusal_lets_go_of_the_lock():
     assert same(codes, model.encode(rows(0)))
 
 
-def test_several_threads_with_several_labels_at_once_get_each_its_own():
+def test_threads_with_different_labels_get_their_own_results():
     model = MODELS["ConditionalVAE"]()
     codes = np.linspace(-3, 3, 11)[:, None] * [1, 0, 0]
-    given = together(*(lambda k=k: [model.traverse(labels=k) for _ in range(50)] for k in range(THREADS)))
-    for k, walks in enumerate(given):
+    results = together(*(lambda k=k: [model.traverse(labels=k) for _ in range(50)] for k in range(THREADS)))
+    for k, traversals in enumerate(results):
         expected = model.decode(codes, k)
-        assert all(same(walk, expected) for walk in walks)
+        assert all(same(traversal, expected) for traversal in traversals)
         assert not any(same(expected, model.decode(codes, other)) for other in range(THREADS) if other != k)
 
 
 @pytest.mark.parametrize("kind", ["ConditionalVAE", "SemiSupervisedVAE"])
-def test_one_thread_without_labels_among_others_with_them_is_told_none_of_theirs(kind):
+def test_a_thread_without_labels_uses_no_labels_of_other_threads(kind):
     model, x = MODELS[kind](), rows(2)
     alone = MODELS[kind]()
 
     def labelled_calls():
         return [model.terms(x, labels=1).value for _ in range(20)]
 
-    def without():
+    def unlabelled_calls():
         for _ in range(20):
             with pytest.raises(ConfigError, match="needs the class"):
                 model.decode(np.zeros((3, 3)))
@@ -257,12 +257,12 @@ def test_one_thread_without_labels_among_others_with_them_is_told_none_of_theirs
 
     unlabelled = None if kind == "ConditionalVAE" else alone.terms(x).value
     expected = alone.terms(x, labels=1).value
-    given, _, _ = together(labelled_calls, without, without)
-    assert all(same(value, expected) for value in given)
+    values, _, _ = together(labelled_calls, unlabelled_calls, unlabelled_calls)
+    assert all(same(value, expected) for value in values)
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_steps_of_several_threads_follow_each_other(kind):
+def test_steps_of_several_threads_are_serialized(kind):
     model, single = MODELS[kind](), MODELS[kind]()
     x = rows(2)
     labels = labelled(model, 0, x)
@@ -271,61 +271,64 @@ def test_steps_of_several_threads_follow_each_other(kind):
     losses = [alone.step(x, **labels) for _ in range(10 * THREADS)]
     assert trainer.optimizer.t == 10 * THREADS
     assert np.array_equal(model.theta, single.theta)
-    assert sorted(loss for each in per_thread for loss in each) == sorted(losses)
+    assert sorted(loss for thread_losses in per_thread for loss in thread_losses) == sorted(losses)
 
 
 @pytest.mark.parametrize("settings", [{}, {"patience": 2}], ids=["to the end", "with patience"])
 @pytest.mark.parametrize("kind", MODELS)
-def test_training_has_the_same_bits_while_others_encode_and_they_get_theirs(kind, settings):
+def test_training_gives_the_same_bits_while_other_threads_use_the_model(kind, settings):
     x, some = rows(3), rows(0)
     labels = labelled(MODELS[kind](), 0, x)
-    watched = {"validation_labels": labels["labels"][:40]} if labels else {}
+    validation_labels = {"validation_labels": labels["labels"][:40]} if labels else {}
     results = []
     for disturbed in (False, True):
         model = MODELS[kind]()
         trainer = sv.Trainer(model, batch_size=40, seed=1)
-        over = threading.Event()
+        finished = threading.Event()
 
-        def fit(trainer=trainer, over=over):
+        def fit(trainer=trainer, finished=finished):
             try:
-                return trainer.fit(x, 3, validation=x[:40], **labels, **watched, **settings)
+                return trainer.fit(x, 3, validation=x[:40], **labels, **validation_labels, **settings)
             finally:
-                over.set()
+                finished.set()
 
-        def use(k, model=model, over=over):
-            """Goes on until training is over, and tells whether each answer was of weights of one moment."""
-            names, right = [name for name in calls_of(model) if name != "impute"], []
-            while not over.is_set():
+        def use(k, model=model, finished=finished):
+            """Use the model until training ends; return for each answer whether it came from consistent weights."""
+            names, consistent = [name for name in calls_of(model) if name != "impute"], []
+            while not finished.is_set():
                 for name in names:
                     CALLS[name](model, k)
                 with model.lock:
-                    twin = model.astype(str(model.dtype))
-                    right.append(
-                        same(model.embed(some, **labelled(model, k, some)), twin.embed(some, **labelled(twin, k, some)))
+                    snapshot = model.astype(str(model.dtype))
+                    consistent.append(
+                        same(
+                            model.embed(some, **labelled(model, k, some)),
+                            snapshot.embed(some, **labelled(snapshot, k, some)),
+                        )
                     )
-            return right
+            return consistent
 
-        works = [fit, *([lambda: use(0), lambda: use(2)] if disturbed else [])]
-        history, *used = together(*works)
-        assert all(right and all(right) for right in used)
+        functions = [fit, *([lambda: use(0), lambda: use(2)] if disturbed else [])]
+        history, *used = together(*functions)
+        assert all(consistent and all(consistent) for consistent in used)
         results.append((model.theta, [epoch._replace(seconds=0) for epoch in history.epochs]))
     assert np.array_equal(results[0][0], results[1][0])
     assert results[0][1] == results[1][1]
 
 
-class Enough(Exception):
+class StopTraining(Exception):
     pass
 
 
 @contextmanager
 def training(model, **settings):
-    """A thread that trains `model` for as long as the block lasts; gives what is called there before each update."""
-    begun, enough, error = threading.Event(), threading.Event(), []
+    """Train `model` in a thread while the block runs; yield the trainer."""
+    started, stop, error = threading.Event(), threading.Event(), []
 
     def rate(_):
-        begun.set()
-        if enough.is_set():
-            raise Enough
+        started.set()
+        if stop.is_set():
+            raise StopTraining
         return 1e-3
 
     trainer = sv.Trainer(model, lr=rate, batch_size=4, **settings)
@@ -339,24 +342,24 @@ def training(model, **settings):
     thread = threading.Thread(target=fit, daemon=True)
     thread.start()
     try:
-        assert begun.wait(LIMIT)
+        assert started.wait(LIMIT)
         yield trainer
     finally:
-        enough.set()
+        stop.set()
         thread.join(LIMIT)
-    assert isinstance(error[0], Enough)
+    assert isinstance(error[0], StopTraining)
 
 
-def test_a_long_training_lets_others_in_between_two_steps():
+def test_other_threads_can_use_the_model_during_training():
     model = MODELS["VAE"]()
     with training(model) as trainer:
         first, deadline = trainer.optimizer.t, time.monotonic() + LIMIT
         while trainer.optimizer.t < first + 3 and time.monotonic() < deadline:
             model.encode(rows(0))
-        assert trainer.optimizer.t >= first + 3  # it went on meanwhile
+        assert trainer.optimizer.t >= first + 3  # training continued meanwhile
 
 
-def test_a_second_fit_or_step_is_refused_while_another_thread_trains_and_is_right_afterwards():
+def test_a_second_fit_or_step_is_refused_during_training_and_works_afterwards():
     model = MODELS["VAE"]()
     other = sv.Trainer(model)
     with training(model) as trainer:
@@ -369,7 +372,7 @@ def test_a_second_fit_or_step_is_refused_while_another_thread_trains_and_is_righ
     other.step(rows(0))
 
 
-def test_a_fit_within_a_fit_is_refused_a_step_is_not():
+def test_a_fit_within_a_fit_is_refused_and_a_step_is_not():
     model, losses = MODELS["VAE"](), []
     other = sv.Trainer(model)
 
@@ -384,15 +387,15 @@ def test_a_fit_within_a_fit_is_refused_a_step_is_not():
     assert len(losses) == 1
 
 
-def test_a_score_is_of_weights_of_one_moment():
+def test_a_score_acquires_the_lock_once():
     model = MODELS["VAE"]()
     model.locks.lock = lock = Recorder()
     sv.score(model, rows(3))
-    assert lock.taken == 1
+    assert lock.acquired == 1
 
 
-def test_a_file_has_weights_of_one_moment(tmp_path):
+def test_save_acquires_the_lock_once(tmp_path):
     model = MODELS["VAE"]()
     model.locks.lock = lock = Recorder()
     sv.save(model, tmp_path / "vae.npz")
-    assert lock.taken == 1
+    assert lock.acquired == 1

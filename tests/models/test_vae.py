@@ -1,4 +1,4 @@
-"""The front door: what it returns, and that it is deterministic where it should be."""
+"""The VAE: results, memory and determinism."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def vae():
     return sv.VAE(12, 3, (8,), dtype="float64", seed=1, beta=2.0)
 
 
-def test_without_arguments_it_is_the_reference_network():
+def test_a_vae_without_arguments_is_the_reference_network():
     vae = sv.VAE()
     assert {name: view.shape for name, view in vae.params.items()} == {
         "encoder.0.W": (784, 512),
@@ -39,7 +39,7 @@ def test_parameters_are_views_of_one_vector_and_gradients_of_another(vae):
     assert all((view == 0).all() for view in vae.params.values())
 
 
-def test_a_seed_gives_the_same_weights_in_either_precision_and_another_seed_others():
+def test_equal_seeds_give_equal_weights_in_both_precisions():
     single, double = (sv.VAE(12, 3, (8,), seed=5, dtype=dtype).theta for dtype in ("float32", "float64"))
     assert np.array_equal(single, double.astype("float32"))
     assert not np.array_equal(double, sv.VAE(12, 3, (8,), seed=6, dtype="float64").theta)
@@ -63,12 +63,12 @@ def test_reconstruct_decodes_the_mean_and_decode_gives_probabilities(vae):
     np.testing.assert_allclose(means, 1 / (1 + np.exp(-hidden @ vae.params["decoder.2.W"])))
 
 
-def test_what_is_returned_is_kept_when_the_model_goes_on(vae):
+def test_results_do_not_change_with_later_calls(vae):
     mu, _ = vae.encode(uniform(0, 5, 12))
-    kept = mu.copy()
+    before = mu.copy()
     vae.encode(uniform(1, 5, 12))
     vae.sample(7)
-    assert np.array_equal(mu, kept)
+    assert np.array_equal(mu, before)
 
 
 def test_samples_decode_draws_from_the_prior(vae):
@@ -98,7 +98,7 @@ def test_bug14_the_loss_is_minus_the_mean_of_the_rows_of_elbo(vae):
     np.testing.assert_allclose(vae.loss_and_grads(x, seed=9)[0], -vae.elbo(x, seed=9).value.mean(), rtol=1e-13)
 
 
-def test_backward_asks_for_a_forward_just_before_it(vae):
+def test_backward_needs_a_forward_just_before_it(vae):
     x, eps = uniform(0, 5, 12), normal(0, 5, 3)
     with pytest.raises(ShapeError, match="call forward first"):
         vae.backward()
@@ -119,20 +119,22 @@ SEVERAL = {
 
 
 @pytest.mark.parametrize("make", SEVERAL.values(), ids=SEVERAL)
-def test_the_gradient_of_what_is_scored_and_that_of_what_the_encoder_saw_are_told_apart(make):
-    model, x, seen = make(), uniform(0, 5, 12), uniform(1, 5, 12)
+def test_gradients_of_target_and_corrupted_input_are_separate(make):
+    model, x, corrupted = make(), uniform(0, 5, 12), uniform(1, 5, 12)
     eps = normal(0, 5, model.noise_dim)
     targets = {"targets": np.eye(2)[[0, 1, 1, 0, 1]]} if model.classes else {}
 
-    def loss(x, seen, *noise):
-        return float(model.objective.loss(model.forward(x, *noise or (eps,), seen, **targets)))
+    def loss(x, corrupted, *noise):
+        return float(model.objective.loss(model.forward(x, *noise or (eps,), corrupted, **targets)))
 
-    def gradients(dloss, _x, _seen, *noise):
-        of = model.backward(to_inputs=True)
-        return [dloss * gradient for gradient in (of.x, of.corrupted, of.eps)][: 2 + len(noise)]
+    def gradients(dloss, _x, _corrupted, *noise):
+        input_gradients = model.backward(to_inputs=True)
+        return [dloss * gradient for gradient in (input_gradients.x, input_gradients.corrupted, input_gradients.eps)][
+            : 2 + len(noise)
+        ]
 
     noise = (eps,) if model.noise_dim else ()
-    assert check(loss, gradients, x, seen, *noise), check(loss, gradients, x, seen, *noise)
+    assert check(loss, gradients, x, corrupted, *noise), check(loss, gradients, x, corrupted, *noise)
     loss(x, x.copy(), *noise)
     apart = [gradient.copy() for gradient in model.backward(to_inputs=True)]
     model.forward(x, eps, **targets)
@@ -146,28 +148,28 @@ def test_the_gradient_of_what_is_scored_and_that_of_what_the_encoder_saw_are_tol
     assert np.array_equal(model.dtheta, dtheta)
 
 
-def test_no_two_purposes_draw_the_same_numbers_from_one_seed():
+def test_streams_of_one_seed_differ_between_purposes():
     draws = [generator(0, purpose).standard_normal(100) for purpose in PURPOSES]
     assert len({number for draw in draws for number in draw}) == 100 * len(PURPOSES)
 
 
-def test_many_rows_are_computed_a_chunk_at_a_time_with_the_same_result(vae):
+def test_chunks_do_not_change_the_result(vae):
     x, eps = uniform(0, 1300, 12), normal(0, 1300, 3)
-    whole = vae.elbo(x, eps).value
+    expected = vae.elbo(x, eps).value
     vae.chunk_rows = 100
-    np.testing.assert_allclose(vae.elbo(x, eps).value, whole, rtol=1e-12)
+    np.testing.assert_allclose(vae.elbo(x, eps).value, expected, rtol=1e-12)
     np.testing.assert_allclose(vae.encode(x)[0][1234], vae.encode(x[1234:1235])[0][0], rtol=1e-12)
 
 
-def test_chunks_cut_the_rows_without_overlap(vae):
+def test_chunks_split_the_rows_without_overlap(vae):
     vae.chunk_rows = 4
-    parts = [(part, len(rows), told) for part, rows, told in vae.chunks(uniform(0, 10, 12))]
+    parts = [(rows_slice, len(rows), labels) for rows_slice, rows, labels in vae.chunks(uniform(0, 10, 12))]
     assert parts == [(slice(0, 4), 4, ()), (slice(4, 8), 4, ()), (slice(8, 10), 2, ())]
 
 
 def test_a_linear_gaussian_posterior_gives_the_elbo_known_in_closed_form():
     vae = sv.VAE(1, 1, (), dtype="float64")
-    vae.theta[...] = 0  # logits 0, q = prior: log p(x) = −log 2 whatever x and z, and the bound is tight
+    vae.theta[...] = 0  # logits 0, q = prior: log p(x) = −log 2 for all x and z, and the bound is tight
     terms = vae.elbo(np.array([[0.0], [1.0]]))
     np.testing.assert_allclose(terms.value, -np.log(2.0))
     np.testing.assert_allclose(terms.kl, 0.0)
@@ -181,7 +183,7 @@ def test_the_output_bias_starts_at_the_logit_of_the_mean_image_once(vae):
     np.testing.assert_allclose(vae.decode(np.zeros((1, 3)))[0], np.clip(mean, 0.001, 0.999))
 
 
-def test_the_output_bias_is_computed_in_double_precision_and_refuses_what_is_no_mean(vae):
+def test_the_output_bias_is_computed_in_float64_and_an_invalid_mean_is_refused(vae):
     mean = np.linspace(0.1, 0.9, 12).astype(np.float32)
     p = mean.astype(np.float64)
     with pytest.raises(RangeError, match="mean"):
