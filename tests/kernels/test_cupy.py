@@ -1,7 +1,7 @@
-"""What can be asked of the real CuPy on a machine without a GPU: that it has what we call, and compiles our kernels.
+"""Tests against the real CuPy without a GPU: it has the functions that we call, and it compiles our kernels.
 
-The compiler is NVIDIA's own, from the wheels nvidia-cuda-nvrtc-cu12 and nvidia-cuda-runtime-cu12. That a kernel is
-made into source, and how, CuPy keeps to itself: the first part of this file follows CuPy 14.
+The compiler is NVIDIA's own, from the wheels nvidia-cuda-nvrtc-cu12 and nvidia-cuda-runtime-cu12. CuPy generates the
+source of a kernel in private functions: the first part of this file follows those of CuPy 14.
 """
 
 import inspect
@@ -19,18 +19,18 @@ ARRAY, INDEXER, SCALAR = 1, 2, 3
 SCALARS = ("beta", "beta1", "beta2", "epsilon", "rate", "decay")
 
 
-def source_of(kernel, of_type, axes):
-    """The C++ that CuPy makes of a kernel whose T is `of_type`, for arrays that it sees as contiguous or as 2-D."""
+def generate_source(kernel, dtype_name, axes):
+    """Return the C++ that CuPy generates for a kernel with T = `dtype_name`; axes=1 means contiguous arrays."""
     from cupy._core import _kernel, _reduction
     from cupy._core._carray import Indexer
     from cupy._core._scalar import CScalar
 
-    fixed = {"double": "f8", "long long": "i8"}
+    fixed_types = {"double": "f8", "long long": "i8"}
     reduction = isinstance(kernel, cupy.ReductionKernel)
     inputs, outputs = kernel.in_params, kernel.out_params
 
     def dtype(p):
-        return np.dtype(fixed.get(p.ctype, of_type))
+        return np.dtype(fixed_types.get(p.ctype, dtype_name))
 
     def array(p, axes):
         return _kernel._ArgInfo(ARRAY, cupy.ndarray, dtype(p), 1 if p.raw else axes, p.raw or axes == 1, True)
@@ -44,7 +44,7 @@ def source_of(kernel, of_type, axes):
     arguments = [scalar(dtype(p)) if p.name in SCALARS else array(p, axes) for p in inputs]
     arguments += [array(p, 1 if reduction else axes) for p in outputs]
     if reduction:
-        types = _kernel._TypeMap((("T", np.dtype(of_type)), ("IndexT", np.dtype("i4"))))
+        types = _kernel._TypeMap((("T", np.dtype(dtype_name)), ("IndexT", np.dtype("i4"))))
         return _reduction._ReductionKernel_get_cached_function_code(
             kernel.nin,
             kernel.nout,
@@ -61,7 +61,7 @@ def source_of(kernel, of_type, axes):
             kernel.preamble,
             kernel.options,
         )
-    types = _kernel._TypeMap((("T", np.dtype(of_type)),))
+    types = _kernel._TypeMap((("T", np.dtype(dtype_name)),))
     return _kernel._get_elementwise_kernel_code(
         (*arguments, indexer(axes)),
         types,
@@ -83,7 +83,8 @@ def compile_source(code):
 
 
 needs_nvrtc = pytest.mark.skipif(
-    find_spec("nvidia") is None or find_spec("nvidia.cuda_nvrtc") is None, reason="nvidia-cuda-nvrtc-cu12 is not there"
+    find_spec("nvidia") is None or find_spec("nvidia.cuda_nvrtc") is None,
+    reason="nvidia-cuda-nvrtc-cu12 is not installed",
 )
 
 
@@ -92,17 +93,17 @@ needs_nvrtc = pytest.mark.skipif(
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("source", KERNEL_SOURCES, ids=lambda source: source.name)
 def test_every_kernel_compiles_for_a_device(source, dtype, axes):
-    binary, _ = compile_source(source_of(compile_kernel(cupy, source), dtype, axes))
+    binary, _ = compile_source(generate_source(compile_kernel(cupy, source), dtype, axes))
     assert len(binary) > 1000
 
 
 @needs_nvrtc
-def test_a_kernel_with_a_mistake_does_not():
+def test_a_kernel_with_a_mistake_does_not_compile():
     from cupy.cuda.compiler import CompileException
 
     wrong = ElementwiseKernelSource("T x", "T y", "y = x + nowhere", "scratchvae_mistake")
     with pytest.raises(CompileException, match="nowhere"):
-        compile_source(source_of(compile_kernel(cupy, wrong), "float32", 1))
+        compile_source(generate_source(compile_kernel(cupy, wrong), "float32", 1))
 
 
 UFUNCS = fake_cupy.UFUNCS.split()
@@ -115,27 +116,29 @@ def parameters(function):
 
 
 @pytest.mark.parametrize("name", UFUNCS)
-def test_each_ufunc_of_the_stand_in_is_one_of_cupys(name):
+def test_each_ufunc_of_the_fake_is_a_ufunc_of_cupy(name):
     assert isinstance(getattr(cupy, name), cupy.ufunc)
     assert (getattr(cupy, name).nin, getattr(cupy, name).nout) == (getattr(np, name).nin, 1)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_each_function_of_the_stand_in_is_in_cupy_with_its_arguments(name):
-    theirs = getattr(cupy, name)
-    theirs = theirs if inspect.isfunction(theirs) else type(theirs).__call__  # matmul is an object
-    assert parameters(getattr(fake_cupy.Module, name)) - {"a", "b"} <= parameters(theirs)
+def test_each_function_of_the_fake_exists_in_cupy_with_the_same_arguments(name):
+    cupy_function = getattr(cupy, name)
+    cupy_function = (
+        cupy_function if inspect.isfunction(cupy_function) else type(cupy_function).__call__
+    )  # matmul is an object
+    assert parameters(getattr(fake_cupy.Module, name)) - {"a", "b"} <= parameters(cupy_function)
 
 
 @pytest.mark.parametrize("name", [*METHODS.split(), "T", "dtype", "ndim", "shape", "size"])
-def test_each_method_of_the_stand_ins_arrays_is_one_of_cupys(name):
+def test_each_array_method_of_the_fake_exists_in_cupy(name):
     assert hasattr(cupy.ndarray, name)
     assert hasattr(fake_cupy.DeviceArray, name)
 
 
 @pytest.mark.parametrize("source", KERNEL_SOURCES, ids=lambda source: source.name)
-def test_cupy_reads_the_parameters_of_a_kernel_as_they_are_meant(source):
+def test_cupy_parses_the_parameters_of_each_kernel_in_order(source):
     kernel = compile_kernel(cupy, source)
-    wanted = [text.split()[-1] for text in ", ".join(source[:2]).split(", ")]
-    assert [p.name for p in (*kernel.in_params, *kernel.out_params)] == wanted
+    expected = [text.split()[-1] for text in ", ".join(source[:2]).split(", ")]
+    assert [p.name for p in (*kernel.in_params, *kernel.out_params)] == expected
     assert kernel.name == source.name

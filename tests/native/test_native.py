@@ -1,4 +1,4 @@
-"""NumPy with compiled kernels: what a kernel computes, what it refuses, and what is said where nothing compiles."""
+"""Tests of the native backend: results and errors of compiled kernels, and errors of the compiler."""
 
 import sys
 
@@ -18,11 +18,11 @@ from scratchvae.errors import BackendError
 sizes = st.integers(1, 40)
 
 
-def scale():
+def scale_kernel():
     return ElementwiseKernel("T x, T k, T row, T column", "T y", "y = k * x + row * column", "scratchvae_test_scale")
 
 
-def total():
+def sum_kernel():
     return ReductionKernel("T x, T y", "T out", "x * y", "a + b", "out = a", "0", "scratchvae_test_total")
 
 
@@ -33,24 +33,24 @@ def test_inputs_broadcast_and_halves_of_rows_are_read_and_written_in_place(rows,
     whole = normal(seed, rows, 2 * columns).astype(dtype)
     left, right = whole[:, :columns], whole[:, columns:]
     row, column = normal(seed + 1, columns).astype(dtype), normal(seed + 2, rows, 1).astype(dtype)
-    wanted = left * 2 + row * column
-    untouched = left.copy()
-    scale()(left, 2.0, row, column, right)
-    np.testing.assert_allclose(right, wanted, rtol=4 * np.finfo(dtype).eps, atol=16 * np.finfo(dtype).eps)
-    np.testing.assert_array_equal(left, untouched)
+    expected = left * 2 + row * column
+    left_before = left.copy()
+    scale_kernel()(left, 2.0, row, column, right)
+    np.testing.assert_allclose(right, expected, rtol=4 * np.finfo(dtype).eps, atol=16 * np.finfo(dtype).eps)
+    np.testing.assert_array_equal(left, left_before)
 
 
 @needs_compiler
 @given(rows=sizes, columns=sizes, seed=seeds)
-def test_a_sum_is_over_each_row(rows, columns, seed):
+def test_a_reduction_sums_each_row(rows, columns, seed):
     x, y = normal(seed, 2, rows, columns)
     out = np.full(rows, np.nan)
-    total()(x, y, out, axis=1)
+    sum_kernel()(x, y, out, axis=1)
     np.testing.assert_allclose(out, (x * y).sum(axis=1), rtol=1e-13, atol=1e-13)
 
 
 @needs_compiler
-def test_a_vector_of_any_length_is_gone_through_whole():
+def test_every_element_of_a_vector_of_any_length_is_computed():
     for size in (1, 63, 64, 65, 10_001):
         y = np.zeros(size)
         ElementwiseKernel("T x", "T y", "y = x + T(1)", "scratchvae_test_next")(np.arange(float(size)), y)
@@ -58,13 +58,13 @@ def test_a_vector_of_any_length_is_gone_through_whole():
 
 
 @needs_compiler
-def test_what_does_not_fit_is_refused():
+def test_invalid_kernel_arguments_are_refused():
     x, k, row, column, y = normal(0, 3, 4), 2.0, normal(1, 4), normal(2, 3, 1), np.zeros((3, 4))
-    kernel = scale()
+    kernel = scale_kernel()
     kernel(x, k, row, column, y)
     locked = y.copy()
     locked.flags.writeable = False
-    for arguments, why in (
+    for arguments, message in (
         ((x, k, row, y), "takes 5"),
         ((x.astype("float32"), k, row, column, y), "arrays of T have dtypes"),
         ((x.astype("int64"), k, row, column, y), "arrays of T have dtypes"),
@@ -76,16 +76,16 @@ def test_what_does_not_fit_is_refused():
         ((x, k, row, column, locked), "read-only"),
         ((normal(0, 2, 3, 4), k, row, column, np.zeros((2, 3, 4))), "one or two axes"),
     ):
-        with pytest.raises((TypeError, ValueError), match=why):
+        with pytest.raises((TypeError, ValueError), match=message):
             kernel(*arguments)
     with pytest.raises(NotImplementedError, match="axis 0"):
-        total()(x, x, np.zeros(3), axis=0)
+        sum_kernel()(x, x, np.zeros(3), axis=0)
     with pytest.raises(NotImplementedError, match="does not sum"):
         ReductionKernel("T x", "T y", "x", "max(a, b)", "y = a", "0", "scratchvae_test_max")
 
 
 @needs_compiler
-def test_it_is_numpy_with_kernels_beside_it():
+def test_the_backend_is_numpy_plus_kernels():
     backend = get_backend("native")
     assert backend.xp is np and backend.array_type is np.ndarray and backend.kernels is native
     assert NUMPY.kernels is None and NUMPY.xp is np
@@ -94,7 +94,7 @@ def test_it_is_numpy_with_kernels_beside_it():
 
 
 @needs_compiler
-def test_a_model_learns_there_what_it_learns_on_numpy():
+def test_a_model_trains_to_the_same_weights_as_with_numpy():
     thetas = []
     for backend in ("numpy", "native"):
         vae = sv.VAE(9, 2, (8, 7), dtype="float64", backend=backend)
@@ -105,17 +105,17 @@ def test_a_model_learns_there_what_it_learns_on_numpy():
 
 
 @needs_compiler
-def test_a_library_is_kept_and_made_anew_where_it_was_deleted(tmp_path, monkeypatch):
+def test_a_compiled_library_is_cached(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    page = 'extern "C" int scratchvae_test_seven() { return 7; }'
+    source = 'extern "C" int scratchvae_test_seven() { return 7; }'
     for _ in range(2):
         compiler.compile_function.cache_clear()
-        assert compiler.compile_function(page, "scratchvae_test_seven")() == 7
+        assert compiler.compile_function(source, "scratchvae_test_seven")() == 7
     assert len(list((cache_folder() / "native").iterdir())) == 1
 
 
 @needs_compiler
-def test_a_library_that_cannot_be_used_is_named(tmp_path, monkeypatch):
+def test_a_library_that_cannot_be_loaded_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "damaged").write_bytes(b"no library")
     monkeypatch.setattr(compiler, "_compile", lambda *_: tmp_path / "damaged")
@@ -124,7 +124,7 @@ def test_a_library_that_cannot_be_used_is_named(tmp_path, monkeypatch):
 
 
 @needs_compiler
-def test_what_does_not_compile_is_told_in_a_line(tmp_path, monkeypatch):
+def test_a_compile_error_is_reported_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(BackendError, match=r"cannot compile a kernel \(.*nowhere"):
         compiler.compile_function("int f() { return nowhere; }", "scratchvae_test_wrong")
@@ -132,15 +132,15 @@ def test_what_does_not_compile_is_told_in_a_line(tmp_path, monkeypatch):
 
 
 @needs_compiler
-def test_flags_that_a_compiler_does_not_know_are_left_out(tmp_path, monkeypatch):
+def test_flags_that_the_compiler_does_not_know_are_omitted(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(compiler, "FAST", ("--no-such-flag",))
     compiler.compile_function.cache_clear()
     assert compiler.compile_function('extern "C" int f() { return 3; }', "f")() == 3
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="on Windows no compiler is looked for")
-def test_a_missing_compiler_is_named_with_what_to_do(monkeypatch):
+@pytest.mark.skipif(sys.platform == "win32", reason="the backend does not search for a compiler on Windows")
+def test_a_missing_compiler_is_named_with_advice(monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler -O9")
     with pytest.raises(BackendError, match=r"no no-such-compiler.*\$CXX"):
         compiler.find_compiler()
@@ -151,7 +151,7 @@ def test_a_missing_compiler_is_named_with_what_to_do(monkeypatch):
     assert get_backend("numpy") is NUMPY
 
 
-def test_windows_is_refused_whatever_compilers_it_has(monkeypatch):
+def test_windows_is_refused(monkeypatch):
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(BackendError, match="'native' is for Linux and macOS; on Windows, use backend='numpy'"):
         compiler.find_compiler()
