@@ -1,4 +1,4 @@
-"""Batches on their way to a device."""
+"""Tests of the transfer of batches to a device."""
 
 import fake_cupy
 import numpy as np
@@ -9,29 +9,29 @@ from scratchvae.backend import NUMPY, Backend, to_numpy
 from scratchvae.memory import HostToDeviceBuffer
 
 
-class Late:
-    """A device that fetches a batch only when it is waited for, and looks whether that is still there."""
+class SlowDevice:
+    """A device that reads a buffer only when the host waits for it, and checks that the batch is still in it."""
 
     def __init__(self):
-        self.stages, self.under_way, self.now = [], [], None
-        self.landing = HostToDeviceBuffer(
-            Backend("late", fake_cupy.Module, fake_cupy.DeviceArray, self.pinned, lambda: Event(self))
+        self.buffers, self.pending, self.current_batch = [], [], None
+        self.transfer_buffer = HostToDeviceBuffer(
+            Backend("slow", fake_cupy.Module, fake_cupy.DeviceArray, self.pinned, lambda: Event(self))
         )
 
     def pinned(self, shape, dtype):
-        for earlier in self.stages:
-            earlier.fill(np.nan)  # what nobody holds any more may be handed out again
-        self.stages.append(np.zeros(shape, dtype))
-        return self.stages[-1]
+        for buffer in self.buffers:
+            buffer.fill(np.nan)  # an allocator may reuse a buffer that was released
+        self.buffers.append(np.zeros(shape, dtype))
+        return self.buffers[-1]
 
-    def to_device(self, rows):
-        self.now = rows
-        assert np.array_equal(to_numpy(self.landing.to_device(rows)), rows)
+    def to_device(self, batch):
+        self.current_batch = batch
+        assert np.array_equal(to_numpy(self.transfer_buffer.to_device(batch)), batch)
 
-    def fetch(self, flight):
-        _, stage, rows = flight
-        self.under_way.remove(flight)
-        assert np.array_equal(stage[: len(rows)], rows), "overwritten before it was fetched"
+    def transfer_now(self, transfer):
+        _, buffer, batch = transfer
+        self.pending.remove(transfer)
+        assert np.array_equal(buffer[: len(batch)], batch), "overwritten before it was transferred"
 
 
 class Event:
@@ -39,43 +39,43 @@ class Event:
         self.device = device
 
     def record(self):
-        rows = self.device.now
-        stage = next(stage for stage in self.device.stages if np.array_equal(stage[: len(rows)], rows))
-        self.device.under_way.append((self, stage, rows))
+        batch = self.device.current_batch
+        buffer = next(buffer for buffer in self.device.buffers if np.array_equal(buffer[: len(batch)], batch))
+        self.device.pending.append((self, buffer, batch))
 
     def synchronize(self):
-        for flight in [flight for flight in self.device.under_way if flight[0] is self]:
-            self.device.fetch(flight)
+        for transfer in [transfer for transfer in self.device.pending if transfer[0] is self]:
+            self.device.transfer_now(transfer)
 
 
-@pytest.mark.parametrize("heights", [(4, 4, 4, 4, 4), (4, 2, 4, 3, 1), (2, 4, 5, 1, 5)])
-def test_what_is_under_way_is_not_overwritten(heights):
-    device = Late()
-    for k, rows in enumerate(heights):
+@pytest.mark.parametrize("batch_sizes", [(4, 4, 4, 4, 4), (4, 2, 4, 3, 1), (2, 4, 5, 1, 5)])
+def test_a_buffer_is_not_overwritten_before_it_is_transferred(batch_sizes):
+    device = SlowDevice()
+    for k, rows in enumerate(batch_sizes):
         device.to_device(normal(k, rows, 3))
-    for flight in list(device.under_way):
-        device.fetch(flight)
+    for transfer in list(device.pending):
+        device.transfer_now(transfer)
 
 
-def test_two_batches_may_be_under_way_at_once():
-    device = Late()
+def test_two_batches_can_be_in_transfer_at_once():
+    device = SlowDevice()
     for k in range(2):
         device.to_device(normal(k, 4, 3))
-    assert len(device.under_way) == 2
+    assert len(device.pending) == 2
 
 
-def test_one_that_is_deleted_waits_for_what_is_under_way():
-    device = Late()
+def test_deletion_waits_for_pending_transfers():
+    device = SlowDevice()
     for k in range(2):
         device.to_device(normal(k, 4, 3))
-    del device.landing
-    assert device.under_way == []
+    del device.transfer_buffer
+    assert device.pending == []
 
 
-def test_room_is_made_once_and_nothing_is_copied_where_the_host_is_the_device():
+def test_buffers_are_allocated_once_and_the_host_backend_copies_nothing():
     host = normal(0, 4, 3)
     assert HostToDeviceBuffer(NUMPY).to_device(host) is host
-    device = Late()
+    device = SlowDevice()
     for k in range(5):
         device.to_device(normal(k, 4 - k % 2, 3))
-    assert len(device.stages) == 2
+    assert len(device.buffers) == 2

@@ -1,3 +1,5 @@
+"""Tests of flat vectors, batch buffers and modules that bind themselves."""
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,7 +18,7 @@ shapes = st.dictionaries(
 
 
 @given(shapes, seeds)
-def test_views_and_vector_are_the_same_memory_in_the_order_of_the_names(shapes, seed):
+def test_views_share_the_memory_of_the_vector_in_the_order_of_the_names(shapes, seed):
     flat = FlatVector(np, shapes, "float64")
     assert {name: view.shape for name, view in flat.views.items()} == shapes
     rng = np.random.default_rng(seed)
@@ -26,24 +28,24 @@ def test_views_and_vector_are_the_same_memory_in_the_order_of_the_names(shapes, 
     assert np.array_equal(flat.data, np.concatenate(joined) if joined else np.empty(0))
 
 
-def test_a_part_has_the_views_under_its_name_only():
+def test_with_prefix_returns_the_views_of_one_part_only():
     flat = FlatVector(np, {"a.0.W": (2, 3), "ab.0.W": (1,), "a.1.b": (4,)}, "float32")
     assert list(flat.with_prefix("a")) == ["0.W", "1.b"]
     assert np.shares_memory(flat.with_prefix("a")["1.b"], flat.data)
 
 
-def test_buffers_are_cut_by_rows_without_losing_contiguity():
+def test_row_slices_of_a_buffer_are_contiguous():
     matrix = BatchBuffers(NUMPY, "float32", 8).matrix(5)
     assert matrix.shape == (8, 5)
     assert matrix[:3].flags.c_contiguous
 
 
-def test_a_module_that_does_not_know_the_shape_of_its_output_says_so():
+def test_a_module_without_output_shape_is_refused():
     with pytest.raises(NotImplementedError, match=r"Module lacks output_shape\(input_shape\)"):
         Module().bind(BatchBuffers(NUMPY, "float32", 1), (1,))
 
 
-def test_a_backward_before_any_forward_says_so_whether_bound_or_not():
+def test_backward_before_forward_is_refused_for_bound_and_unbound_modules():
     bound = ReLU()
     bound.bind(BatchBuffers(NUMPY, "float64", 3), (2,))
     for module in (bound, ReLU()):
@@ -52,13 +54,13 @@ def test_a_backward_before_any_forward_says_so_whether_bound_or_not():
 
 
 @pytest.mark.parametrize("shape", [(3,), (0, 2), (2, 2, 2)])
-def test_a_module_that_binds_itself_asks_for_rows(shape):
+def test_a_module_that_binds_itself_refuses_inputs_that_are_not_rows(shape):
     with pytest.raises(ShapeError, match="one row per sample"):
         ReLU().forward(np.ones(shape))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "longdouble"])
-def test_on_the_host_vectors_and_buffers_begin_where_a_cache_line_does(dtype):
+def test_vectors_and_buffers_on_the_host_are_aligned_to_cache_lines(dtype):
     vae = sv.VAE(9, 2, (8,), dtype=dtype)
     trainer = sv.Trainer(vae)
     trainer.step(uniform(0, 3, 9))

@@ -1,4 +1,4 @@
-"""What a module is: its children, its parameters and how they begin, and the arguments that make it again."""
+"""Tests of modules: children, parameters and their initial values, binding, and the config."""
 
 import copy
 import inspect
@@ -19,7 +19,7 @@ from scratchvae.probability import Gaussian, GaussianLearned, MaskedLikelihood
 
 
 class Scale(Layer):
-    """y = s x, s (I,), by the least that a layer has to write."""
+    """y = s x, s (I,), with only the required methods of a layer."""
 
     def __init__(self, width):
         self.width = width
@@ -44,33 +44,33 @@ class Scale(Layer):
 class Residual(Layer):
     """y = x + Σ_k a_k f_k(x), with a parameter of its own, a (K,), beside those of its children."""
 
-    def __init__(self, first, rest):
-        self.first, self.rest = first, list(rest)
-        self.note = {"first": first}  # in a dict nothing is looked for
+    def __init__(self, first, others):
+        self.first, self.others = first, list(others)
+        self.in_a_dict = {"first": first}  # a module in a dict is not a child
 
     def output_shape(self, input_shape):
         return input_shape
 
     def parameter_shapes(self):
-        return {**super().parameter_shapes(), "a": (1 + len(self.rest),)}
+        return {**super().parameter_shapes(), "a": (1 + len(self.others),)}
 
     def allocate(self, buffers):
-        for child in (self.first, *self.rest):
+        for child in (self.first, *self.others):
             child.bind(buffers, self.input_shape)
 
     def initial_values(self, rng):
-        return {"a": rng.random(1 + len(self.rest))}
+        return {"a": rng.random(1 + len(self.others))}
 
     def forward(self, x):
         self.check_inputs(x=x)
-        self.ys = [child.forward(x).copy() for child in (self.first, *self.rest)]
+        self.ys = [child.forward(x).copy() for child in (self.first, *self.others)]
         return x + sum(a * y for a, y in zip(self.a, self.ys, strict=True))
 
     def backward(self, dy):
         self.check_gradients(dy=dy)
         self.da[...] = [(y * dy).sum() for y in self.ys]
-        each = [child.backward(a * dy) for a, child in zip(self.a, (self.first, *self.rest), strict=True)]
-        return dy + sum(each)
+        dx = [child.backward(a * dy) for a, child in zip(self.a, (self.first, *self.others), strict=True)]
+        return dy + sum(dx)
 
 
 def residual(*seeds):
@@ -79,7 +79,7 @@ def residual(*seeds):
 
 
 def bound_to_vectors(module, input_shape, rows=5, dtype="float64"):
-    """The vectors of the parameters and the gradients that a model would lend the module, by name."""
+    """Bind the module to flat vectors, as a model does; return those of the parameters and the gradients."""
     shapes = module.parameter_shapes()
     params, grads = (FlatVector(np, shapes, dtype) for _ in range(2))
     module.bind_parameters(params.views, grads.views)
@@ -88,39 +88,41 @@ def bound_to_vectors(module, input_shape, rows=5, dtype="float64"):
     return params, grads
 
 
-def test_children_are_the_modules_among_the_attributes_and_in_their_lists_and_tuples():
+def test_children_are_the_modules_in_attributes_and_in_lists_and_tuples():
     module = residual()
-    assert module.children() == {"first": module.first, "rest.0": module.rest[0], "rest.1": module.rest[1]}
+    assert module.children() == {"first": module.first, "others.0": module.others[0], "others.1": module.others[1]}
     assert Scale(3).children() == {}
     chain = Sequential(Linear(4, 4), ReLU())
     assert chain.children() == {"0": chain.layers[0], "1": chain.layers[1]}
 
 
-def test_parameters_are_named_by_the_way_to_them_and_own_ones_by_themselves():
+def test_parameters_are_named_by_the_path_to_their_module():
     assert residual().parameter_shapes() == {
         "first.W": (4, 4),
         "first.b": (4,),
-        "rest.0.0.W": (4, 4),
-        "rest.0.0.b": (4,),
-        "rest.1.s": (4,),
+        "others.0.0.W": (4, 4),
+        "others.0.0.b": (4,),
+        "others.1.s": (4,),
         "a": (3,),
     }
     assert Sequential(Linear(4, 4), ReLU(), Scale(4)).parameter_shapes() == {"0.W": (4, 4), "0.b": (4,), "2.s": (4,)}
-    assert MaskedLikelihood(GaussianLearned()).parameter_shapes() == {"logvar": (1,)}  # a child without a name
+    assert MaskedLikelihood(GaussianLearned()).parameter_shapes() == {
+        "logvar": (1,)
+    }  # the name of this child is not part of the path
 
 
-def test_parameters_and_gradients_become_attributes_which_are_views_of_what_was_lent():
+def test_bound_parameters_and_gradients_become_attributes_that_share_memory():
     module = residual()
     params, grads = bound_to_vectors(module, (4,))
-    for at, name in (
+    for owner, name in (
         (module, "a"),
         (module.first, "W"),
         (module.first, "b"),
-        (module.rest[0].layers[0], "W"),
-        (module.rest[1], "s"),
+        (module.others[0].layers[0], "W"),
+        (module.others[1], "s"),
     ):
-        assert np.shares_memory(getattr(at, name), params.data)
-        assert np.shares_memory(getattr(at, f"d{name}"), grads.data)
+        assert np.shares_memory(getattr(owner, name), params.data)
+        assert np.shares_memory(getattr(owner, f"d{name}"), grads.data)
     params.data[...] = normal(2, params.data.size)
     assert module.first.W[0, 1] == params.data[1] and np.array_equal(module.a, params.views["a"])
     dy = normal(1, 5, 4)
@@ -129,32 +131,32 @@ def test_parameters_and_gradients_become_attributes_which_are_views_of_what_was_
     assert all(view.any() for view in grads.views.values())
 
 
-def test_a_parameter_that_may_only_be_read_is_refused_by_its_name():
+def test_a_read_only_parameter_is_refused_by_name():
     module = Scale(3)
     locked = np.zeros(3)
     locked.flags.writeable = False
-    for lent, name in (((locked, np.zeros(3)), "s"), ((np.zeros(3), locked), "ds")):
+    for arrays, name in (((locked, np.zeros(3)), "s"), ((np.zeros(3), locked), "ds")):
         with pytest.raises(ReadOnlyError, match=f"{name} is read-only"):
-            module.bind_parameters({"s": lent[0]}, {"s": lent[1]})
+            module.bind_parameters({"s": arrays[0]}, {"s": arrays[1]})
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "longdouble"])
-def test_a_module_alone_binds_itself_to_its_first_rows_and_to_more_when_more_come(dtype):
+def test_an_unbound_module_binds_itself_and_grows_with_the_batch(dtype):
     module = residual()
     y = module.forward(normal(0, 2, 4).astype(dtype))
     assert module.input_shape == (4,) and y.shape == (2, 4)
-    assert {array.dtype for array in (module.a, module.da, module.first.W, module.rest[1].s)} == {np.dtype(dtype)}
-    kept = module.first.W.copy(), module.a.copy()
+    assert {array.dtype for array in (module.a, module.da, module.first.W, module.others[1].s)} == {np.dtype(dtype)}
+    before = module.first.W.copy(), module.a.copy()
     x = normal(1, 9, 4).astype(dtype)
     module.forward(x)
-    assert np.array_equal(module.first.W, kept[0]) and np.array_equal(module.a, kept[1])
+    assert np.array_equal(module.first.W, before[0]) and np.array_equal(module.a, before[1])
     assert module.backward(x).shape == (9, 4)
     for wrong, error in ((x[:, :3], ShapeError), (x.astype("float16"), DTypeError), (x.astype(int), DTypeError)):
         with pytest.raises(error):
             module.forward(wrong)
 
 
-def test_a_module_that_a_model_bound_does_not_bind_itself_elsewhere():
+def test_a_module_bound_by_a_model_does_not_bind_itself_again():
     vae = sv.VAE(4, 4, (), dtype="float64", encoder=Sequential(Linear(4, 8)), likelihood="gaussian")
     layer = vae.encoder.layers[0]
     vae.encode(uniform(0, 700, 4))
@@ -163,7 +165,7 @@ def test_a_module_that_a_model_bound_does_not_bind_itself_elsewhere():
         layer.forward(uniform(0, 3, 4).astype("float32"))
 
 
-def test_an_input_of_several_axes_comes_flat_and_is_told_by_its_shape():
+def test_an_input_of_several_axes_arrives_flat_and_input_shape_gives_the_axes():
     class Corners(Layer):
         def output_shape(self, input_shape):
             if len(input_shape) != 2:
@@ -192,18 +194,18 @@ def test_an_input_of_several_axes_comes_flat_and_is_told_by_its_shape():
         Corners().bind(BatchBuffers(NUMPY, "float64", 3), (15,))
 
 
-def test_matrices_begin_uniform_by_glorot_and_vectors_at_0_unless_a_module_says_otherwise():
-    class Own(Module):
+def test_default_initial_values_are_glorot_uniform_for_matrices_and_0_for_vectors():
+    class Custom(Module):
         def parameter_shapes(self):
             return {"W": (300, 200), "b": (200,), "K": (10, 3, 90)}
 
-    values = Own().initial_values(np.random.default_rng(0))
+    values = Custom().initial_values(np.random.default_rng(0))
     assert {name: (value.shape, value.dtype) for name, value in values.items()} == {
-        name: (shape, np.dtype("float64")) for name, shape in Own().parameter_shapes().items()
+        name: (shape, np.dtype("float64")) for name, shape in Custom().parameter_shapes().items()
     }
     assert not values["b"].any()
-    for name, ends in (("W", 500), ("K", 100)):
-        a = np.sqrt(6 / ends)
+    for name, fans in (("W", 500), ("K", 100)):
+        a = np.sqrt(6 / fans)
         assert 0.99 * a < np.abs(values[name]).max() <= a
         assert abs(values[name].mean()) < 5.5 * a / np.sqrt(3 * values[name].size)
     module = residual()
@@ -211,62 +213,67 @@ def test_matrices_begin_uniform_by_glorot_and_vectors_at_0_unless_a_module_says_
     assert ((module.a > 0) & (module.a < 1)).all() and not module.first.b.any()
 
 
-def test_a_module_sets_its_own_parameters_first_and_then_those_of_its_children_in_turn():
+def test_a_module_initializes_its_own_parameters_before_those_of_its_children():
     module = residual()
     params, _ = bound_to_vectors(module, (4,))
     rng = np.random.default_rng(3)
     expected = {"a": rng.random(3)}
-    for name, linear in (("first", module.first), ("rest.0.0", module.rest[0].layers[0])):
+    for name, linear in (("first", module.first), ("others.0.0", module.others[0].layers[0])):
         expected |= {f"{name}.{key}": value for key, value in linear.initial_values(rng).items()}
-    expected["rest.1.s"] = np.zeros(4)
+    expected["others.1.s"] = np.zeros(4)
     assert expected.keys() == params.views.keys()
     for name, value in expected.items():
         assert np.array_equal(params.views[name], value), name
 
 
-def test_values_are_drawn_in_double_precision_whatever_is_computed_in():
+def test_initial_values_are_drawn_in_double_precision_for_every_dtype():
     double, single = residual(), residual()
-    (of_double, _), (of_single, _) = bound_to_vectors(double, (4,)), bound_to_vectors(single, (4,), dtype="float32")
-    assert np.array_equal(of_double.data.astype("float32"), of_single.data)
+    (double_params, _), (single_params, _) = (
+        bound_to_vectors(double, (4,)),
+        bound_to_vectors(single, (4,), dtype="float32"),
+    )
+    assert np.array_equal(double_params.data.astype("float32"), single_params.data)
 
 
-def test_a_module_that_has_a_seed_is_drawn_by_that_alone_in_a_model_or_out_of_it():
+def test_the_seed_of_a_module_alone_determines_its_initial_values():
     x = normal(0, 2, 4)
-    one, again, other = Linear(4, 4, seed=5), Linear(4, 4, seed=5), Linear(4, 4, seed=6)
-    for layer in (one, again, other):
+    seeded, same_seed, other_seed = Linear(4, 4, seed=5), Linear(4, 4, seed=5), Linear(4, 4, seed=6)
+    for layer in (seeded, same_seed, other_seed):
         layer.forward(x)
-    assert np.array_equal(one.W, again.W) and not np.array_equal(one.W, other.W)
+    assert np.array_equal(seeded.W, same_seed.W) and not np.array_equal(seeded.W, other_seed.W)
 
     def model(layer_seed, seed):
         return sv.VAE(4, 2, (), "tanh", encoder=Sequential(Linear(4, 4, seed=layer_seed)), seed=seed, dtype="float64")
 
     for seed in (1, 2):
         params = model(5, seed).params
-        assert np.array_equal(params["encoder.0.W"], one.W)
+        assert np.array_equal(params["encoder.0.W"], seeded.W)
         assert np.array_equal(params["decoder.0.W"], model(6, seed).params["decoder.0.W"])
     assert not np.array_equal(model(5, 1).params["decoder.0.W"], model(5, 2).params["decoder.0.W"])
     assert not np.array_equal(model(None, 1).params["encoder.0.W"], model(None, 2).params["encoder.0.W"])
     assert np.array_equal(model(None, 1).theta, model(None, 1).theta)
 
 
-def test_the_seed_of_one_module_moves_no_other():
-    alone, among = residual(7, None), residual(None, None)
-    (of_alone, _), (of_among, _) = bound_to_vectors(alone, (4,)), bound_to_vectors(among, (4,))
+def test_the_seed_of_one_module_does_not_change_the_others():
+    seeded, unseeded = residual(7, None), residual(None, None)
+    (seeded_params, _), (unseeded_params, _) = bound_to_vectors(seeded, (4,)), bound_to_vectors(unseeded, (4,))
     expected = Linear(4, 4, seed=7)
     expected.forward(normal(0, 1, 4))
-    assert np.array_equal(of_alone.views["first.W"], expected.W)
-    assert np.array_equal(of_alone.views["a"], of_among.views["a"])  # drawn before it
-    assert np.array_equal(of_alone.views["rest.0.0.W"], of_among.views["first.W"])  # which is drawn in its place
+    assert np.array_equal(seeded_params.views["first.W"], expected.W)
+    assert np.array_equal(seeded_params.views["a"], unseeded_params.views["a"])  # drawn before first.W
+    assert np.array_equal(
+        seeded_params.views["others.0.0.W"], unseeded_params.views["first.W"]
+    )  # drawn in the place of first.W
 
 
-def test_a_module_on_a_device_has_its_parameters_there():
+def test_the_parameters_of_a_module_on_a_device_are_device_arrays():
     module = Scale(4)
     module.bind(BatchBuffers(FAKE_CUPY, "float64", 3), (4,))
     assert type(module.s) is type(module.ds) is FAKE_CUPY.array_type
     assert to_numpy(module.forward(FAKE_CUPY.upload(normal(0, 3, 4)))).tolist() == np.zeros((3, 4)).tolist()
 
 
-ARGUMENTS = {  # of what is made with any, or is to be made with others than by default
+ARGUMENTS = {  # constructor arguments that differ from the defaults
     "Linear": (3, 2, "he_normal", 7),
     "ConditionalLinear": (3, 2, 4, "he_uniform", 7),
     "LeakyReLU": (0.2,),
@@ -281,66 +288,68 @@ ARGUMENTS = {  # of what is made with any, or is to be made with others than by 
     "ELBO": (4.0, 0.2),
     "ImportanceWeighted": (7,),
 }
-# what is made by another part, and what is written by whoever has one of their own
+# classes that another module constructs, and abstract ones
 NO_ARGUMENTS = {"Divergence", "ExactKL", "GaussianDrawKL", "MonteCarloKL"}
 KINDS = {
     name: kind
-    for of in (layers, probability, objectives)
-    for name, kind in ((name, getattr(of, name)) for name in of.__all__)
+    for package in (layers, probability, objectives)
+    for name, kind in ((name, getattr(package, name)) for name in package.__all__)
     if inspect.isclass(kind) and issubclass(kind, Module) and name not in NO_ARGUMENTS
 }
 
 
-def described(module):
-    """Everything that made a module, down to its children."""
+def constructor_tree(module):
+    """Return the class and the config of a module, with those of its children."""
     if isinstance(module, list | tuple):
-        return [described(each) for each in module]
+        return [constructor_tree(item) for item in module]
     if not isinstance(module, Module):
         return module
-    return type(module), {name: described(value) for name, value in module.config().items()}
+    return type(module), {name: constructor_tree(value) for name, value in module.config().items()}
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_the_arguments_that_made_a_module_make_it_again(name):
+def test_a_module_can_be_rebuilt_from_its_config(name):
     module = KINDS[name](*ARGUMENTS.get(name, ()))
-    again = KINDS[name].from_config(module.config())
-    assert type(again) is KINDS[name] and again is not module
-    assert described(again) == described(module)
-    flat = [value for value in module.config().values() if not isinstance(value, Module | tuple)]
+    rebuilt = KINDS[name].from_config(module.config())
+    assert type(rebuilt) is KINDS[name] and rebuilt is not module
+    assert constructor_tree(rebuilt) == constructor_tree(module)
+    plain_values = [value for value in module.config().values() if not isinstance(value, Module | tuple)]
     if name not in ("Sequential", "ConditionalSequential"):
-        assert flat == [value for value in ARGUMENTS.get(name, ()) if not isinstance(value, Module)]
+        assert plain_values == [value for value in ARGUMENTS.get(name, ()) if not isinstance(value, Module)]
 
 
-def test_a_config_has_the_arguments_by_name_as_they_are_now():
+def test_a_config_maps_argument_names_to_current_values():
     assert Linear(3, 2).config() == {"inputs": 3, "outputs": 2, "init": "glorot_uniform", "seed": None}
     assert Scale(3).config() == {"width": 3}
     assert ReLU().config() == {}
     module = residual()
-    assert module.config() == {"first": module.first, "rest": module.rest}
+    assert module.config() == {"first": module.first, "others": module.others}
 
 
-def test_an_argument_that_is_not_kept_is_named_with_what_to_do(tmp_path):
-    class Forgetful(Scale):
+def test_an_argument_without_an_attribute_is_named_with_advice(tmp_path):
+    class MissingAttribute(Scale):
         def __init__(self, width, depth):
             super().__init__(width * depth)
 
-    made = Forgetful(2, 3)
-    vae = sv.VAE(6, 2, (), encoder=Sequential(made, Linear(6, 4)))
-    for ask in (
-        made.config,
-        lambda: arguments_of(made),
+    layer = MissingAttribute(2, 3)
+    vae = sv.VAE(6, 2, (), encoder=Sequential(layer, Linear(6, 4)))
+    for call in (
+        layer.config,
+        lambda: arguments_of(layer),
         lambda: copy.deepcopy(vae),
         lambda: pickle.dumps(vae),
         lambda: vae.astype("float64"),
         lambda: sv.save(vae, tmp_path / "vae.npz"),
     ):
-        with pytest.raises(ConfigError, match=r"Forgetful has no attribute 'depth'.*self\.depth = depth.*config\(\)"):
-            ask()
+        with pytest.raises(
+            ConfigError, match=r"MissingAttribute has no attribute 'depth'.*self\.depth = depth.*config\(\)"
+        ):
+            call()
     assert not list(tmp_path.iterdir())
-    assert vae.encode(uniform(0, 3, 6))[0].shape == (3, 2)  # all else works
+    assert vae.encode(uniform(0, 3, 6))[0].shape == (3, 2)  # the model still works
 
 
-def test_a_config_that_is_written_stands_in_the_place_of_the_arguments():
+def test_a_custom_config_replaces_the_arguments():
     class Wide(Scale):
         def __init__(self, halves):
             super().__init__(2 * halves)
@@ -351,29 +360,31 @@ def test_a_config_that_is_written_stands_in_the_place_of_the_arguments():
     assert Wide.from_config(Wide(3).config()).width == 6
 
 
-def test_what_a_base_asks_for_and_a_class_has_not_written_is_named():
-    class Silent(Layer):
+def test_required_methods_that_a_class_lacks_are_named():
+    class NoMethods(Layer):
         def output_shape(self, input_shape):
             return input_shape
 
-    class Half(Silent):
+    class NoBackward(NoMethods):
         def forward(self, x):
             return x
 
-    class Whole(Half):
+    class Complete(NoBackward):
         def backward(self, dy):
             return dy
 
-    with pytest.raises(ConfigError, match=r"^it is a Silent, which lacks backward and forward: write it in the class$"):
-        check_methods("it", Silent())
-    with pytest.raises(ConfigError, match="it is a Half, which lacks backward: write it"):
-        check_methods("it", Half())
-    check_methods("it", Whole())
-    with pytest.raises(ConfigError, match=r"layers\[1\] is a Half, which lacks backward"):
-        Sequential(ReLU(), Half())
+    with pytest.raises(
+        ConfigError, match=r"^it is a NoMethods, which lacks backward and forward: write it in the class$"
+    ):
+        check_methods("it", NoMethods())
+    with pytest.raises(ConfigError, match="it is a NoBackward, which lacks backward: write it"):
+        check_methods("it", NoBackward())
+    check_methods("it", Complete())
+    with pytest.raises(ConfigError, match=r"layers\[1\] is a NoBackward, which lacks backward"):
+        Sequential(ReLU(), NoBackward())
 
 
-def test_a_method_is_required_until_a_subclass_writes_it_and_may_be_again():
+def test_a_required_method_is_satisfied_by_a_subclass_that_defines_it():
     class Base(Module):
         @required
         def output_shape(self, input_shape):
@@ -381,7 +392,7 @@ def test_a_method_is_required_until_a_subclass_writes_it_and_may_be_again():
 
         @required
         def measure(self):
-            """What a subclass is to write."""
+            """Return a number."""
 
     class Measured(Base):
         def output_shape(self, input_shape):
@@ -395,13 +406,13 @@ def test_a_method_is_required_until_a_subclass_writes_it_and_may_be_again():
     check_methods("it", Measured())
 
 
-def test_a_lone_layer_has_its_parameters_before_its_first_forward_and_casts_them_for_it():
+def test_an_unbound_layer_has_parameters_before_forward_and_forward_casts_them():
     for dtype in ("float64", "float32"):
-        asked, plain = Linear(3, 2, seed=4), Linear(3, 2, seed=4)
-        assert asked.W.shape == (3, 2) and asked.dW.shape == (3, 2)
-        asked.b[...] = 1.0
+        changed, unchanged = Linear(3, 2, seed=4), Linear(3, 2, seed=4)
+        assert changed.W.shape == (3, 2) and changed.dW.shape == (3, 2)
+        changed.b[...] = 1.0
         x = normal(0, 5, 3).astype(dtype)
-        np.testing.assert_allclose(asked.forward(x), plain.forward(x) + 1.0, rtol=1e-6)
-        assert asked.W.dtype == dtype == asked.dW.dtype
+        np.testing.assert_allclose(changed.forward(x), unchanged.forward(x) + 1.0, rtol=1e-6)
+        assert changed.W.dtype == dtype == changed.dW.dtype
     with pytest.raises(AttributeError, match="'Linear' object has no attribute 'V'"):
         _ = Linear(3, 2).V

@@ -1,4 +1,4 @@
-"""Rows of a file: the same numbers as in memory, only what was asked for, and nothing that was written is lost."""
+"""Tests of reading rows of a memory-mapped file: values, memory use, page advice and truncated files."""
 
 import mmap
 import re
@@ -39,43 +39,43 @@ def path(tmp_path):
     return tmp_path / "data.npy"
 
 
-def opened(path, mode="r"):
+def open_map(path, mode="r"):
     return np.load(path, mmap_mode=mode)
 
 
 @pytest.mark.parametrize("mode", ["r", "r+", "c"])
 @pytest.mark.parametrize("view", VIEWS)
-@given(seed=seeds, count=st.integers(1, 80), at_once=st.integers(1, 70))
-def test_a_view_of_a_map_is_read_as_the_same_view_in_memory(path, view, mode, seed, count, at_once):
-    array, expected = VIEWS[view](opened(path, mode)), VIEWS[view](DATA)
-    chosen = np.random.default_rng(seed).integers(0, len(expected), count)
+@given(seed=seeds, count=st.integers(1, 80), slice_rows=st.integers(1, 70))
+def test_a_view_of_a_memory_map_reads_the_same_rows_as_in_memory(path, view, mode, seed, count, slice_rows):
+    array, expected = VIEWS[view](open_map(path, mode)), VIEWS[view](DATA)
+    indices = np.random.default_rng(seed).integers(0, len(expected), count)
     for source in (array, expected):
         out = np.empty((count, expected.shape[1]))
-        RowReader(source).gather(chosen, out)
-        assert np.array_equal(out, expected[chosen])
-        parts = list(RowReader(source).slices(at_once))
-        assert np.array_equal(np.concatenate([source[part] for part in parts]), expected)
-        assert {part.stop - part.start for part in parts[:-1]} <= {at_once}
+        RowReader(source).gather(indices, out)
+        assert np.array_equal(out, expected[indices])
+        slices = list(RowReader(source).slices(slice_rows))
+        assert np.array_equal(np.concatenate([source[rows] for rows in slices]), expected)
+        assert {rows.stop - rows.start for rows in slices[:-1]} <= {slice_rows}
 
 
 @pytest.mark.parametrize(
     ("dtype", "skipped"), [("f4", 0), (">f4", 0), ("f8", 3), ("f4", 5 + mmap.ALLOCATIONGRANULARITY)]
 )
-def test_a_map_of_any_dtype_that_begins_anywhere_in_its_file_is_gathered(tmp_path, dtype, skipped):
+def test_a_memory_map_of_any_dtype_and_offset_is_gathered(tmp_path, dtype, skipped):
     (tmp_path / "raw").write_bytes(bytes(skipped) + DATA.astype(dtype).tobytes())
     mapped = np.memmap(tmp_path / "raw", dtype, "r", skipped, DATA.shape)
-    chosen, out = np.arange(59, -1, -1), np.empty(DATA.shape, dtype)
-    RowReader(mapped).gather(chosen, out)
-    assert np.array_equal(out, DATA.astype(dtype)[chosen])
+    indices, out = np.arange(59, -1, -1), np.empty(DATA.shape, dtype)
+    RowReader(mapped).gather(indices, out)
+    assert np.array_equal(out, DATA.astype(dtype)[indices])
 
 
 @pytest.mark.parametrize("skipped", [0, 3])
-def test_no_gather_copies_more_than_the_rows_it_is_asked_for(tmp_path, skipped):
+def test_gather_copies_only_the_requested_rows(tmp_path, skipped):
     (tmp_path / "raw").write_bytes(bytes(skipped) + DATA.tobytes())
-    rows, out = RowReader(np.memmap(tmp_path / "raw", "f8", "r", skipped, DATA.shape)), np.empty((6, 700))
+    reader, out = RowReader(np.memmap(tmp_path / "raw", "f8", "r", skipped, DATA.shape)), np.empty((6, 700))
     tracemalloc.start()
     try:
-        rows.gather(np.arange(6), out)
+        reader.gather(np.arange(6), out)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -83,106 +83,106 @@ def test_no_gather_copies_more_than_the_rows_it_is_asked_for(tmp_path, skipped):
 
 
 class Recorder:
-    """A map that writes down what it is advised of, and may say that its file was cut."""
+    """A memory map that records calls of `madvise`, and can report another file size or fail."""
 
-    def __init__(self, rows):
-        self.length = rows._map.size()
-        self.announced = []
-        self.given_back = 0
+    def __init__(self, reader):
+        self.length = reader._map.size()
+        self.advised_ranges = []
+        self.releases = 0
         self.failing = False
-        rows._map = self
+        reader._map = self
 
     def size(self):
         return self.length
 
-    def madvise(self, advice, *place):
+    def madvise(self, advice, *page_range):
         if self.failing:
             raise OSError(22, "Invalid argument")
         if advice == mmap.MADV_WILLNEED:
-            self.announced.append(place)
-        self.given_back += advice == mmap.MADV_DONTNEED
+            self.advised_ranges.append(page_range)
+        self.releases += advice == mmap.MADV_DONTNEED
 
 
-advised = pytest.mark.skipif(not hasattr(mmap, "MADV_WILLNEED"), reason="this system takes no advice")
+needs_madvise = pytest.mark.skipif(not hasattr(mmap, "MADV_WILLNEED"), reason="this system has no madvise")
 
 
-@advised
+@needs_madvise
 @pytest.mark.parametrize("skipped", [0, 24 + 3 * mmap.ALLOCATIONGRANULARITY])
 @pytest.mark.parametrize("view", sorted(VIEWS.keys() - {"transposed", "columns backwards"}))
-def test_what_is_announced_are_the_pages_of_the_chosen_rows(tmp_path, view, skipped):
+def test_gather_advises_the_pages_of_the_requested_rows(tmp_path, view, skipped):
     (tmp_path / "raw").write_bytes(bytes(skipped) + DATA.tobytes())
     array = VIEWS[view](np.memmap(tmp_path / "raw", "f8", "r", skipped, DATA.shape))
-    rows, chosen = RowReader(array), np.array([17, 3, 17, 28])
-    recorder = Recorder(rows)
-    rows.gather(chosen, np.empty((4, array.shape[1])))
+    reader, indices = RowReader(array), np.array([17, 3, 17, 28])
+    recorder = Recorder(reader)
+    reader.gather(indices, np.empty((4, array.shape[1])))
     content = (tmp_path / "raw").read_bytes()[skipped - skipped % mmap.ALLOCATIONGRANULARITY :]
-    assert len(recorder.announced) == 4
-    for row, (begin, length) in zip(array[chosen], recorder.announced, strict=True):
+    assert len(recorder.advised_ranges) == 4
+    for row, (begin, length) in zip(array[indices], recorder.advised_ranges, strict=True):
         assert begin % mmap.PAGESIZE == 0
         assert content[begin : begin + length].endswith(row.tobytes())
         assert length < row.nbytes + mmap.PAGESIZE
 
 
-def test_rows_that_are_not_whole_in_the_file_are_not_announced(path):
-    rows = RowReader(opened(path).T)
-    recorder = Recorder(rows)
-    rows.gather(np.arange(5), np.empty((5, 60)))
-    assert recorder.announced == []
+def test_rows_that_are_not_contiguous_in_the_file_are_not_advised(path):
+    reader = RowReader(open_map(path).T)
+    recorder = Recorder(reader)
+    reader.gather(np.arange(5), np.empty((5, 60)))
+    assert recorder.advised_ranges == []
 
 
-@advised
-@pytest.mark.parametrize(("held", "times"), [(0, 7), (3, 3), (3 - 1e-9, 4), (7, 1)])
-def test_as_many_rows_stay_mapped_as_are_held_each_with_a_huge_page(path, monkeypatch, held, times):
-    monkeypatch.setattr("scratchvae.memory.row_reader.MAX_MAPPED", int(held * (2**21 + 8 * 700)))
-    rows = RowReader(opened(path))
-    recorder = Recorder(rows)
-    rows.gather(np.arange(7), np.empty((7, 700)))
-    assert recorder.given_back == times
+@needs_madvise
+@pytest.mark.parametrize(("max_rows", "releases"), [(0, 7), (3, 3), (3 - 1e-9, 4), (7, 1)])
+def test_pages_are_released_after_max_mapped_bytes_with_a_huge_page_per_row(path, monkeypatch, max_rows, releases):
+    monkeypatch.setattr("scratchvae.memory.row_reader.MAX_MAPPED", int(max_rows * (2**21 + 8 * 700)))
+    reader = RowReader(open_map(path))
+    recorder = Recorder(reader)
+    reader.gather(np.arange(7), np.empty((7, 700)))
+    assert recorder.releases == releases
 
 
 @pytest.mark.parametrize("mode", ["r", "c"])
-def test_advice_that_the_system_does_not_take_changes_nothing(path, mode):
-    rows, out = RowReader(opened(path, mode)), np.empty((7, 700))
-    Recorder(rows).failing = True
-    rows.gather(np.arange(7), out)
+def test_a_failing_madvise_changes_nothing(path, mode):
+    reader, out = RowReader(open_map(path, mode)), np.empty((7, 700))
+    Recorder(reader).failing = True
+    reader.gather(np.arange(7), out)
     assert np.array_equal(out, DATA[:7])
-    assert len(list(rows.slices(20))) == 3
+    assert len(list(reader.slices(20))) == 3
 
 
-def test_a_map_of_one_axis_is_read_in_parts(path):
-    assert np.array_equal(np.concatenate([DATA[3][part] for part in RowReader(opened(path)[3]).slices(30)]), DATA[3])
+def test_a_memory_map_of_one_axis_is_read_in_slices(path):
+    assert np.array_equal(np.concatenate([DATA[3][rows] for rows in RowReader(open_map(path)[3]).slices(30)]), DATA[3])
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="counts pages as Linux tells them")
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
 @pytest.mark.parametrize("read", ["slices", "gather"])
-def test_pages_are_given_back_once_they_were_read(tmp_path, read):
-    mapped = np.memmap(tmp_path / "zeros", "f4", "w+", shape=(40_000, 512))  # 80 MB, none of them on the disk
-    rows, before = RowReader(mapped), resident()
+def test_pages_are_released_after_reading(tmp_path, read):
+    mapped = np.memmap(tmp_path / "zeros", "f4", "w+", shape=(40_000, 512))  # 80 MB of zeros in a sparse file
+    reader, before = RowReader(mapped), resident_kilobytes()
     if read == "gather":
-        rows.gather(np.arange(0, 40_000, 7), np.empty((5715, 512), "f4"))
+        reader.gather(np.arange(0, 40_000, 7), np.empty((5715, 512), "f4"))
     else:
-        for part in rows.slices(1000):
-            mapped[part].sum()
-    given_back = resident() - before
+        for rows in reader.slices(1000):
+            mapped[rows].sum()
+    growth = resident_kilobytes() - before
     mapped.sum()
-    assert given_back < 10_000 < 70_000 < resident() - before
+    assert growth < 10_000 < 70_000 < resident_kilobytes() - before
 
 
-def resident():
-    """Kilobytes of files that are in this process' memory."""
+def resident_kilobytes():
+    """Return the kilobytes of mapped files in the memory of this process."""
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith(("RssFile", "RssShmem")))
 
 
 @pytest.mark.parametrize("mode", ["c", "r+"])
-def test_what_was_written_into_a_map_is_still_there(path, mode):
-    mapped = opened(path, mode)
+def test_reading_preserves_values_written_into_a_memory_map(path, mode):
+    mapped = open_map(path, mode)
     mapped[::2] = 0.25
     expected = np.array(mapped)
-    rows = RowReader(mapped[1:])
-    for part in rows.slices(7):
-        assert np.array_equal(mapped[1:][part], expected[1:][part])
-    rows.gather(np.arange(59), np.empty((59, 700)))
+    reader = RowReader(mapped[1:])
+    for rows in reader.slices(7):
+        assert np.array_equal(mapped[1:][rows], expected[1:][rows])
+    reader.gather(np.arange(59), np.empty((59, 700)))
     assert np.array_equal(mapped, expected)
     if mode == "r+":
         mapped.flush()
@@ -191,23 +191,23 @@ def test_what_was_written_into_a_map_is_still_there(path, mode):
         assert np.array_equal(np.load(path), DATA)
 
 
-def test_the_length_of_the_file_is_looked_at_before_each_part_and_each_gather(path):
-    rows, out = RowReader(opened(path)[:50], "images"), np.zeros((4, 700))
-    recorder, parts = Recorder(rows), rows.slices(10)
-    assert next(parts) == slice(0, 10)
+def test_each_slice_and_each_gather_checks_the_file_size(path):
+    reader, out = RowReader(open_map(path)[:50], "images"), np.zeros((4, 700))
+    recorder, slices = Recorder(reader), reader.slices(10)
+    assert next(slices) == slice(0, 10)
     recorder.length -= 1
     message = (
         f"images is in {re.escape(str(path))}, which was truncated to {recorder.length} bytes "
         f".* {recorder.length + 1}: "
     )
     with pytest.raises(DataError, match=message):
-        next(parts)
+        next(slices)
     with pytest.raises(DataError, match=message):
-        rows.gather(np.arange(4), out)
+        reader.gather(np.arange(4), out)
     assert not out.any()
 
 
-CUT = """
+READ_TRUNCATED = """
 import os, sys, numpy as np
 from scratchvae.memory import RowReader
 mapped = np.load(sys.argv[1], mmap_mode="r")
@@ -223,27 +223,27 @@ for read in (lambda: next(rows.slices(3)), lambda: rows.gather(np.arange(4), np.
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows cuts no file that is mapped")
-@pytest.mark.parametrize("left", [0, 4096, DATA.nbytes - 1])
-def test_a_file_that_was_cut_after_it_was_mapped_is_refused_before_it_is_touched(path, left):
-    command = [sys.executable, "-c", CUT, str(path), str(left)]  # a process of its own, for to touch it would end it
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60)
-    assert done.returncode == 0, done.stderr
-    for line in done.stdout.splitlines():
-        assert line.startswith(f"DataError images is in {path}, which was truncated to {128 + left} bytes")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not truncate a mapped file")
+@pytest.mark.parametrize("remaining", [0, 4096, DATA.nbytes - 1])
+def test_a_file_truncated_after_mapping_is_refused_before_it_is_read(path, remaining):
+    command = [sys.executable, "-c", READ_TRUNCATED, str(path), str(remaining)]  # reading it would kill the process
+    result = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60)
+    assert result.returncode == 0, result.stderr
+    for line in result.stdout.splitlines():
+        assert line.startswith(f"DataError images is in {path}, which was truncated to {128 + remaining} bytes")
         assert f"expected at least {128 + DATA.nbytes}: " in line
-    assert len(done.stdout.splitlines()) == 2
+    assert len(result.stdout.splitlines()) == 2
 
 
 def test_a_file_that_grew_is_read(path):
-    mapped = opened(path)
+    mapped = open_map(path)
     with path.open("ab") as file:
         file.write(bytes(100))
     assert len(list(RowReader(mapped).slices(60))) == 1
 
 
-def test_a_copy_of_a_map_is_no_map(path):
-    for copy in (opened(path).copy(), opened(path)[[0, 1]], opened(path) + 1):
+def test_a_copy_of_a_memory_map_is_an_ordinary_array(path):
+    for copy in (open_map(path).copy(), open_map(path)[[0, 1]], open_map(path) + 1):
         assert RowReader(copy)._map is None
     with pytest.raises(StopIteration):
-        next(RowReader(opened(path)[:0]).slices(1))
+        next(RowReader(open_map(path)[:0]).slices(1))

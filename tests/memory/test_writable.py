@@ -1,4 +1,4 @@
-"""A locked array is read wherever it is only read, and refused by name where something would be written into it."""
+"""Tests that read-only arrays are accepted as inputs and refused by name as outputs."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def locked(array):
     return array
 
 
-def test_the_kl_refuses_to_add_to_sums_that_may_only_be_read(tmp_path):
+def test_the_kl_refuses_read_only_sums(tmp_path):
     divergence, zeros = GaussianKL(), np.zeros((4, 3))
     divergence.forward(normal(0, 4, 3), normal(1, 4, 3))
     np.save(tmp_path / "zeros.npy", zeros)
@@ -29,19 +29,19 @@ def test_the_kl_refuses_to_add_to_sums_that_may_only_be_read(tmp_path):
 
 @pytest.mark.parametrize("name", ["W", "b", "dW", "db"])
 @pytest.mark.parametrize("kind", [Linear, lambda i, o: Sequential(Linear(i, o))])
-def test_a_layer_refuses_parameters_that_may_only_be_read(kind, name):
+def test_a_layer_refuses_read_only_parameters(kind, name):
     layer = kind(3, 2)
     shapes = layer.parameter_shapes()
     params, grads = ({key: np.zeros(shape) for key, shape in shapes.items()} for _ in range(2))
-    of = grads if name.startswith("d") else params
+    arrays = grads if name.startswith("d") else params
     (key,) = (key for key in shapes if key.endswith(name[-1]))
-    of[key] = locked(of[key])
+    arrays[key] = locked(arrays[key])
     with pytest.raises(ReadOnlyError, match=f"{name} is read-only"):
         layer.bind_parameters(params, grads)
 
 
 @pytest.mark.parametrize("kind", [Adam, AdamW, SGD])
-def test_an_optimizer_refuses_parameters_that_may_only_be_read_and_takes_such_gradients(kind):
+def test_an_optimizer_refuses_read_only_parameters_and_accepts_read_only_gradients(kind):
     optimizer = kind(0.1)
     with pytest.raises(ReadOnlyError, match="theta is read-only"):
         optimizer.bind(np, locked(np.ones(5)))
@@ -51,21 +51,21 @@ def test_an_optimizer_refuses_parameters_that_may_only_be_read_and_takes_such_gr
     assert (theta < 1).all()
 
 
-def test_a_gradient_that_may_only_be_read_is_not_clipped():
+def test_clipping_refuses_a_read_only_gradient():
     with pytest.raises(ReadOnlyError, match="dtheta is read-only"):
         clip_by_global_norm(np, locked(np.ones(5)), 1.0)
 
 
-@pytest.mark.parametrize("make", [*ACTIVATIONS.values(), lambda: Linear(4, 4), lambda: Sequential(Linear(4, 4))])
-def test_layers_take_what_may_only_be_read(make):
-    layer, x, dy = make(), normal(0, 5, 4), normal(1, 5, 4)
+@pytest.mark.parametrize("make_layer", [*ACTIVATIONS.values(), lambda: Linear(4, 4), lambda: Sequential(Linear(4, 4))])
+def test_layers_accept_read_only_inputs_and_gradients(make_layer):
+    layer, x, dy = make_layer(), normal(0, 5, 4), normal(1, 5, 4)
     y = layer.forward(x).copy()
     dx = layer.backward(dy).copy()
     assert np.array_equal(layer.forward(locked(x)), y)
     assert np.array_equal(layer.backward(locked(dy)), dx)
 
 
-def test_the_pieces_of_the_objective_take_what_may_only_be_read():
+def test_densities_accept_read_only_inputs_and_gradients():
     mu, logvar, eps, dz = (locked(normal(seed, 5, 4)) for seed in range(4))
     dn = locked(normal(4, 5))
     for module, inputs, backwards in (
