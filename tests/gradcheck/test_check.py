@@ -1,4 +1,4 @@
-"""The checker: right gradients pass, wrong ones are found, and rounding is not taken for an error."""
+"""Tests of the checker: right gradients pass, wrong ones fail, and rounding is not reported as an error."""
 
 from functools import wraps
 
@@ -23,7 +23,7 @@ def layer_vjp(dy, x, W, b):
     return da @ W.T, x.T @ da, da.sum(axis=0)
 
 
-def drawn(seed, batch, width):
+def random_inputs(seed, batch, width):
     return normal(seed, batch, 3), normal(seed + 1, 3, width), normal(seed + 2, width)
 
 
@@ -37,50 +37,54 @@ def in_double(f):
 
 @given(batches, widths, seeds, st.booleans())
 def test_right_gradients_agree(batch, width, seed, coordinates):
-    report = check(layer, layer_vjp, *drawn(seed, batch, width), seed=seed, coordinates=coordinates)
+    report = check(layer, layer_vjp, *random_inputs(seed, batch, width), seed=seed, coordinates=coordinates)
     assert report.passed, str(report)
     assert report.worst <= (1e-11 if WIDE else 1e-9)
     assert report.long_double == WIDE
 
 
 @given(batches, widths, seeds)
-def test_right_gradients_agree_where_f_computes_in_double(batch, width, seed):
-    report = check(in_double(layer), layer_vjp, *drawn(seed, batch, width), seed=seed)
+def test_right_gradients_agree_if_f_computes_in_double(batch, width, seed):
+    report = check(in_double(layer), layer_vjp, *random_inputs(seed, batch, width), seed=seed)
     assert report.passed, str(report)
     assert not report.long_double
 
 
 @given(batches, widths, seeds, st.integers(0, 2))
-def test_one_percent_more_in_any_whole_gradient_is_found_wrong_and_the_others_agree(batch, width, seed, which):
+def test_an_error_of_one_percent_in_a_whole_gradient_is_found(batch, width, seed, argument):
     def vjp(*args):
-        return [1.01 * g if k == which else g for k, g in enumerate(layer_vjp(*args))]
+        return [1.01 * g if k == argument else g for k, g in enumerate(layer_vjp(*args))]
 
-    report = check(layer, vjp, *drawn(seed, batch, width), seed=seed)
-    assert [a.verdict for a in report.arguments] == ["wrong" if k == which else "agrees" for k in range(3)], str(report)
-    found = report.arguments[which]
-    assert found.error == pytest.approx(0.01 / 1.01, rel=1e-6)
-    assert found.analytic == pytest.approx(1.01 * found.numeric)
+    report = check(layer, vjp, *random_inputs(seed, batch, width), seed=seed)
+    assert [a.verdict for a in report.arguments] == ["wrong" if k == argument else "agrees" for k in range(3)], str(
+        report
+    )
+    result = report.arguments[argument]
+    assert result.error == pytest.approx(0.01 / 1.01, rel=1e-6)
+    assert result.analytic == pytest.approx(1.01 * result.numeric)
     assert not report
 
 
 @given(batches, widths, seeds, st.integers(0, 2), st.integers(0, 10**6), st.booleans())
-def test_one_percent_more_in_a_single_coordinate_is_found_wrong_and_that_coordinate_is_named(
-    batch, width, seed, which, place, coordinates
+def test_an_error_of_one_percent_in_one_coordinate_is_found_and_located(
+    batch, width, seed, argument, position, coordinates
 ):
-    inputs = drawn(seed, batch, width)
-    index = np.unravel_index(place % inputs[which].size, inputs[which].shape)
+    inputs = random_inputs(seed, batch, width)
+    index = np.unravel_index(position % inputs[argument].size, inputs[argument].shape)
 
     def vjp(*args):
         gradients = layer_vjp(*args)
-        gradients[which][index] *= 1.01
+        gradients[argument][index] *= 1.01
         return gradients
 
     report = check(layer, vjp, *inputs, seed=seed, coordinates=coordinates)
-    assert [a.verdict for a in report.arguments] == ["wrong" if k == which else "agrees" for k in range(3)], str(report)
-    assert report.arguments[which].coordinate == tuple(map(int, index))
+    assert [a.verdict for a in report.arguments] == ["wrong" if k == argument else "agrees" for k in range(3)], str(
+        report
+    )
+    assert report.arguments[argument].coordinate == tuple(map(int, index))
 
 
-def test_every_coordinate_is_looked_at_on_demand_so_that_an_error_in_a_tiny_one_is_found_too():
+def test_an_error_in_a_tiny_coordinate_is_found_if_every_coordinate_is_checked():
     scale = np.array([1.0, 1e-9, 1.0])
     wrong = scale * [1.0, 1.01, 1.0]
     x = normal(0, 3)
@@ -90,12 +94,12 @@ def test_every_coordinate_is_looked_at_on_demand_so_that_an_error_in_a_tiny_one_
 
 
 @given(widths, seeds)
-def test_a_gradient_of_zero_where_there_is_one_is_an_error_of_one(width, seed):
+def test_a_zero_gradient_of_a_varying_function_is_an_error_of_one(width, seed):
     report = check(lambda x: x**2, lambda dy, x: 0 * x, normal(seed, width), seed=seed)
     assert (report["x"].verdict, report.worst) == ("wrong", pytest.approx(1.0))
 
 
-def test_a_gradient_where_there_is_none_is_an_error_of_one():
+def test_a_nonzero_gradient_of_a_constant_is_an_error_of_one():
     report = check(lambda x: np.ones(2), lambda dy, x: x, normal(0, 3))
     assert (report["x"].verdict, report.worst) == ("wrong", pytest.approx(1.0))
 
@@ -132,7 +136,7 @@ def test_a_tiny_gradient_beside_large_values_passes_only_if_it_is_right(factor, 
     assert report["y"].verdict == "agrees"
 
 
-def test_a_gradient_that_drowns_in_rounding_is_unresolved_whether_right_or_not():
+def test_a_gradient_smaller_than_rounding_is_unresolved():
     for factor in (1.0, 1.01):
         report = check(in_double(lambda x: 1e10 + 1e-7 * x), lambda dy, x, g=factor * 1e-7: g * dy, normal(0, 3))
         assert report["x"].verdict == "unresolved"
@@ -140,20 +144,20 @@ def test_a_gradient_that_drowns_in_rounding_is_unresolved_whether_right_or_not()
 
 
 @pytest.mark.parametrize("scale", [1e-200, 1e-30, 1e30, 1e200])
-def test_the_unit_in_which_f_is_measured_does_not_matter(scale):
+def test_the_verdict_does_not_depend_on_the_scale_of_f(scale):
     x = normal(0, 3)
     assert check(lambda x: scale * np.sin(x), lambda dy, x: scale * dy * np.cos(x), x).passed
     assert check(lambda x: scale * np.sin(x), lambda dy, x: 1.01 * scale * dy * np.cos(x), x)["x"].verdict == "wrong"
 
 
 @pytest.mark.parametrize("scale", [1e-100, 1e-10, 1e10, 1e100])
-def test_the_unit_in_which_an_input_is_measured_does_not_matter(scale):
+def test_the_verdict_does_not_depend_on_the_scale_of_an_input(scale):
     x = normal(0, 3) * scale
     assert check(lambda x: np.sin(x / scale), lambda dy, x: dy * np.cos(x / scale) / scale, x).passed
 
 
-@given(st.integers(2, 7), seeds)  # of one coordinate alone, all directions may be right by luck
-def test_an_f_that_returns_float32_is_unresolved_and_passes_with_a_tolerance_of_its_own(width, seed):
+@given(st.integers(2, 7), seeds)  # with one coordinate, all directions can agree by chance
+def test_an_f_that_returns_float32_is_unresolved_and_passes_with_a_larger_tolerance(width, seed):
     def f(x):
         return np.tanh(x.astype(np.float32))
 
@@ -169,11 +173,13 @@ def test_an_f_that_returns_float32_is_unresolved_and_passes_with_a_tolerance_of_
 
 
 @given(st.sampled_from([2, 30, 1000]), seeds)
-def test_an_f_that_computes_in_float32_unseen_is_unresolved_and_never_wrong(width, seed):
+def test_an_f_with_hidden_float32_arithmetic_is_unresolved(width, seed):
     x = normal(seed, width)
-    y = check(lambda x: np.tanh(x.astype(np.float32)) + 0.0, lambda dy, x: dy * (1 - np.tanh(x) ** 2), x, seed=seed)
-    loss = check_gradient(lambda x: float(np.sum(x.astype(np.float32) ** 2)), lambda x: 2 * x, x, seed=seed)
-    assert [y["x"].verdict, loss["x"].verdict] == ["unresolved", "unresolved"]
+    array_report = check(
+        lambda x: np.tanh(x.astype(np.float32)) + 0.0, lambda dy, x: dy * (1 - np.tanh(x) ** 2), x, seed=seed
+    )
+    number_report = check_gradient(lambda x: float(np.sum(x.astype(np.float32) ** 2)), lambda x: 2 * x, x, seed=seed)
+    assert [array_report["x"].verdict, number_report["x"].verdict] == ["unresolved", "unresolved"]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -190,32 +196,32 @@ def test_a_gradient_that_is_not_finite_is_named_with_its_coordinate(value, coord
     assert "[1, 2]" in str(report)
 
 
-def test_where_long_double_is_no_wider_than_double_it_is_not_claimed(monkeypatch):
+def test_long_double_is_not_reported_if_it_is_no_wider_than_double(monkeypatch):
     monkeypatch.setattr(gradcheck_checks, "LONG_DOUBLE_IS_WIDER", False)
-    report = check(layer, layer_vjp, *drawn(0, 2, 2))
+    report = check(layer, layer_vjp, *random_inputs(0, 2, 2))
     assert report.passed
     assert not report.long_double
 
 
-def test_one_wrong_number_among_many_is_found_with_few_calls():
+def test_one_wrong_coordinate_among_many_is_located_with_few_calls():
     calls = []
 
     def counted(x):
         calls.append(0)
         return np.tanh(x)
 
-    def slip(dy, x):
+    def wrong_vjp(dy, x):
         dx = dy * (1 - np.tanh(x) ** 2)
         dx[12_345] *= 1.01
         return dx
 
-    report = check(counted, slip, normal(0, 20_000), directions=1)
+    report = check(counted, wrong_vjp, normal(0, 20_000), directions=1)
     assert report["x"].coordinate == (12_345,)
     assert len(calls) < 400
 
 
 @given(seeds)
-def test_a_forgotten_gradient_does_not_pass_because_f_is_large_and_in_float32(seed):
+def test_a_zero_gradient_does_not_pass_if_f_is_large_and_in_float32(seed):
     def f(x):
         return np.float32(1e5) + np.sum(np.sin(x.astype(np.float32)))
 

@@ -1,4 +1,4 @@
-"""What f, its vjp and their inputs may be; what cannot be checked is refused, in words that help."""
+"""Tests of the accepted functions, gradients and inputs, and of the errors for all others."""
 
 import math
 
@@ -43,7 +43,7 @@ def vjp(dy, x, W):
     ],
 )
 @pytest.mark.parametrize("coordinates", [False, True])
-def test_functions_of_and_to_arrays_and_numbers_are_checked(function, gradient, inputs, coordinates):
+def test_functions_of_arrays_and_of_numbers_are_checked(function, gradient, inputs, coordinates):
     report = check(function, gradient, *inputs, coordinates=coordinates)
     assert report.passed, str(report)
     assert report.worst <= 1e-11
@@ -54,8 +54,8 @@ def test_an_error_in_the_gradient_of_a_number_is_found():
     assert (report["x"].verdict, report["x"].shape, report["x"].coordinate) == ("wrong", (), ())
 
 
-class Loans:
-    """A unit whose result and gradients are its own, and overwritten by its next forward."""
+class ReusedBuffers:
+    """A layer whose next forward overwrites its result and its gradients."""
 
     def __init__(self):
         self.y, self.dx, self.dW = np.empty(2), np.empty(3), np.empty((3, 2))
@@ -71,15 +71,15 @@ class Loans:
         return self.dx[:], self.dW[:]
 
 
-def test_results_and_gradients_may_be_loans_that_the_next_call_overwrites():
-    unit = Loans()
+def test_results_and_gradients_may_be_overwritten_by_the_next_call():
+    unit = ReusedBuffers()
     for settings in ({}, {"coordinates": True}, {"directions": 1}):
         assert check(unit.forward, unit.backward, X, W, **settings).passed
     wrong = check(unit.forward, lambda *args: [1.01 * g for g in unit.backward(*args)], X, W)
     assert [a.verdict for a in wrong.arguments] == ["wrong", "wrong"]
 
 
-def test_changes_in_place_of_what_f_and_vjp_are_given_do_no_harm():
+def test_in_place_changes_by_f_and_vjp_are_noted_and_harmless():
     def destructive_f(x, W):
         y = f(x, W)
         x *= 2
@@ -96,7 +96,7 @@ def test_changes_in_place_of_what_f_and_vjp_are_given_do_no_harm():
     report = check(destructive_f, destructive_vjp, x, w, coordinates=True)
     assert report.passed
     assert [note.partition(":")[2].partition(":")[0] for note in report.notes] == [
-        f" {of} changes {name} in place" for of in ("f", "vjp") for name in ("x", "W")
+        f" {function} changes {name} in place" for function in ("f", "vjp") for name in ("x", "W")
     ]
     assert str(report).splitlines()[-4:] == list(report.notes)
     assert np.array_equal(x, X)
@@ -142,7 +142,7 @@ def test_inputs_other_than_finite_float64_are_refused(kind):
         check_gradient(lambda x: np.sum(x), lambda x: x, x)
 
 
-def test_no_inputs_at_all_are_refused():
+def test_a_check_without_inputs_is_refused():
     for checker in (check, check_gradient):
         with pytest.raises(ConfigError, match="no inputs were given; pass the arrays"):
             checker(lambda: 1.0, lambda *dy: ())
@@ -166,13 +166,13 @@ REFUSED_OUTPUTS = {
 
 
 @pytest.mark.parametrize("kind", REFUSED_OUTPUTS)
-def test_what_f_returns_is_refused_unless_it_is_an_array_of_finite_numbers(kind):
+def test_an_f_that_does_not_return_an_array_of_finite_numbers_is_refused(kind):
     function, error, message = REFUSED_OUTPUTS[kind]
     with pytest.raises(error, match=message):
         check(function, lambda dy, x: x, X)
 
 
-def test_an_f_that_draws_noise_or_keeps_count_is_refused():
+def test_an_f_that_is_not_deterministic_is_refused():
     rng, calls = np.random.default_rng(0), []
     for function in (
         lambda x: x + rng.standard_normal(3),
@@ -206,14 +206,14 @@ REFUSED_GRADIENTS = {
 
 
 @pytest.mark.parametrize("kind", REFUSED_GRADIENTS)
-def test_what_vjp_returns_is_refused_unless_it_is_one_gradient_for_each_input(kind):
+def test_a_vjp_that_does_not_return_one_gradient_per_input_is_refused(kind):
     gradients, error, message = REFUSED_GRADIENTS[kind]
     with pytest.raises(error, match=message):
         check(f, lambda dy, x, W: gradients, X, W)
 
 
 @pytest.mark.parametrize("gradients", [None, [None], "x", [np.arange(3)], [[1.0, [2.0]]], [X, X], X[:2], 3])
-def test_what_gradient_returns_is_refused_just_so(gradients):
+def test_a_gradient_that_does_not_return_one_array_per_input_is_refused(gradients):
     with pytest.raises((ShapeError, DTypeError), match=r" returned .* expected "):
         check_gradient(lambda x: np.sum(x), lambda x: gradients, X)
 
@@ -225,7 +225,7 @@ def test_check_gradient_refuses_an_f_of_more_than_one_number():
         check_gradient(lambda x: x[:1], lambda x: x, X)
 
 
-def test_what_f_and_vjp_raise_of_their_own_is_left_as_it_is():
+def test_exceptions_of_f_and_vjp_are_not_changed():
     def failing(*args):
         raise ZeroDivisionError("of my own")
 
@@ -261,7 +261,7 @@ def test_names_must_be_one_different_string_for_each_input(names):
         check_gradient(lambda x: np.sum(x), lambda x: x, X, names=names if names != ["x"] else [])
 
 
-def test_a_layer_that_keeps_what_its_backward_needs_is_checked_at_the_inputs():
+def test_a_layer_that_stores_its_input_is_checked_at_the_inputs():
     class Square:
         def forward(self, x):
             self.x = x
@@ -274,7 +274,7 @@ def test_a_layer_that_keeps_what_its_backward_needs_is_checked_at_the_inputs():
     assert check(layer.forward, lambda dy, x: layer.backward(dy), X, directions=5, coordinates=True).passed
 
 
-def test_a_gradient_that_is_added_up_is_named_as_such():
+def test_a_vjp_that_accumulates_is_refused():
     total = np.zeros(3)
 
     def adding(dy, x):
@@ -287,7 +287,7 @@ def test_a_gradient_that_is_added_up_is_named_as_such():
         check(lambda x: x**2, adding, X)
 
 
-def test_a_function_that_cannot_be_called_as_it_will_be_is_refused_with_the_call():
+def test_a_function_with_a_wrong_signature_is_refused_with_the_expected_call():
     with pytest.raises(ConfigError, match=r"vjp cannot be called as vjp\(dy, x\): .*wrap it"):
         check(lambda x: x, lambda dy: dy, X)
     with pytest.raises(ConfigError, match=r"f cannot be called as f\(input 0, input 1\)"):
@@ -296,7 +296,7 @@ def test_a_function_that_cannot_be_called_as_it_will_be_is_refused_with_the_call
         check_gradient(lambda x: np.sum(x), lambda dy, x: x, X)
 
 
-def test_what_has_no_gradient_is_told_to_stay_inside():
+def test_an_input_without_a_gradient_is_refused_with_advice():
     with pytest.raises(DTypeError, match="bind inputs without a gradient, such as labels, in f"):
         check(lambda x, t: x[t], lambda dy, x, t: (x, None), X, np.array([0, 2]))
     with pytest.raises(DTypeError, match="bind inputs without a gradient, such as labels, in f"):

@@ -1,4 +1,4 @@
-"""Where f has no derivative, or none close by: told from an error at the point, and harmless elsewhere."""
+"""Tests of kinks, cusps and the edges of the domain, at the point and near it."""
 
 import math
 
@@ -25,18 +25,16 @@ KINKED = {
 @pytest.mark.parametrize("name", KINKED)
 @pytest.mark.parametrize("coordinates", [False, True])
 @pytest.mark.parametrize("double", [False, True])
-def test_a_kink_at_the_point_is_told_from_an_error_though_vjp_gives_one_of_the_slopes_or_their_mean(
-    name, coordinates, double
-):
+def test_a_kink_at_the_point_is_reported_as_a_kink_and_not_as_wrong(name, coordinates, double):
     f, vjp = KINKED[name]
     for x in (0.0, np.zeros(3), np.array([1.3, 0.0, -0.7])):
-        found = check(lambda x: f(np.asarray(x, float) if double else x), vjp, x, coordinates=coordinates)["x"]
-        assert found.verdict == "kink"
-        assert found.kink > 0
+        result = check(lambda x: f(np.asarray(x, float) if double else x), vjp, x, coordinates=coordinates)["x"]
+        assert result.verdict == "kink"
+        assert result.kink > 0
 
 
 @pytest.mark.parametrize("coordinates", [False, True])
-def test_the_largest_of_equals_has_a_kink_and_the_largest_of_others_has_none(coordinates):
+def test_the_maximum_has_a_kink_only_if_it_is_attained_twice(coordinates):
     def vjp(dy, x):
         return dy * (x == x.max()) / np.sum(x == x.max())
 
@@ -46,7 +44,7 @@ def test_the_largest_of_equals_has_a_kink_and_the_largest_of_others_has_none(coo
 
 @pytest.mark.parametrize("distance", [1e-1, 1e-2, 1e-3])
 @pytest.mark.parametrize("name", KINKED)
-def test_a_kink_close_by_does_no_harm(name, distance):
+def test_a_kink_near_the_point_does_not_change_the_verdict(name, distance):
     for x in (np.array([1.3, distance, -0.7]), np.array([1.3, -distance, -0.7])):
         report = check(*KINKED[name], x, coordinates=True)
         assert report.passed, str(report)
@@ -68,17 +66,17 @@ def test_relu_networks_agree_at_random_points(batch, width, seed):
     assert report.passed, str(report)
 
 
-SMOOTH_PIECES = {
+CONTINUOUS_SLOPES = {
     "elu": (lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))), lambda dy, x: dy * np.exp(np.minimum(x, 0))),
     "relu²": (lambda x: np.maximum(x, 0) ** 2, lambda dy, x: 2 * dy * np.maximum(x, 0)),
     "x|x|": (lambda x: x * np.abs(x), lambda dy, x: 2 * dy * np.abs(x)),
 }
 
 
-@pytest.mark.parametrize("name", SMOOTH_PIECES)
-def test_where_only_the_second_derivative_jumps_there_is_no_kink(name):
+@pytest.mark.parametrize("name", CONTINUOUS_SLOPES)
+def test_a_jump_of_the_second_derivative_is_not_a_kink(name):
     tolerance = 1e-9 if np.finfo(np.longdouble).eps < np.finfo(np.float64).eps else 1e-6  # differences err by φ″ h
-    report = check(*SMOOTH_PIECES[name], np.array([0.0, 0.4, -0.3]), coordinates=True, tolerance=tolerance)
+    report = check(*CONTINUOUS_SLOPES[name], np.array([0.0, 0.4, -0.3]), coordinates=True, tolerance=tolerance)
     assert report.passed, str(report)
 
 
@@ -99,7 +97,7 @@ def test_cusps_vertical_tangents_and_jumps_never_pass(cusp, slope):
         assert report["x"].verdict in ("kink", "unresolved", "wrong")
 
 
-def test_steps_out_of_the_domain_do_no_harm():
+def test_steps_outside_the_domain_are_ignored():
     x = np.array([1e-3, 1.0, 5.0])
     assert check(np.log, lambda dy, x: dy / x, x, coordinates=True).passed
     assert check(np.log, lambda dy, x: dy / x, np.array([0.1, 1.0, 5.0]), step=10.0).passed
@@ -107,14 +105,14 @@ def test_steps_out_of_the_domain_do_no_harm():
     assert check(math.log, lambda dy, x: dy / x, 1e-3).passed
 
 
-def test_an_f_that_raises_out_of_its_domain_does_no_harm():
+def test_exceptions_outside_the_domain_are_ignored():
     def f(x):
         return np.array([math.log(t) for t in x])
 
     assert check(f, lambda dy, x: dy / x, np.array([1e-3, 1.0, 5.0])).passed
 
 
-def test_an_f_that_is_finite_on_one_side_or_nowhere_else_does_not_pass():
+def test_an_f_that_is_finite_only_on_one_side_or_at_the_point_does_not_pass():
     for f in (lambda x: x * np.sqrt(x), lambda x: np.where(x == 0, x, np.nan)):
         for slope in (0.0, 1.0):
             for coordinates in (False, True):
@@ -122,7 +120,7 @@ def test_an_f_that_is_finite_on_one_side_or_nowhere_else_does_not_pass():
                 assert report["x"].verdict in ("not finite", "unresolved")
 
 
-def test_infinite_values_at_a_step_do_no_harm():
+def test_infinite_values_at_a_step_are_ignored():
     def f(x):
         return np.where(np.abs(x - 1) > 0.01, np.copysign(np.inf, x - 1), x**2)
 

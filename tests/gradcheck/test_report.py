@@ -1,4 +1,4 @@
-"""What a check says: the numbers, which anyone can compute again, and the table."""
+"""Tests of the report of a check: its numbers and its table."""
 
 import math
 import re
@@ -25,25 +25,25 @@ X, W = normal(0, 2, 3), normal(1, 3, 4)
 WRONG = partial(vjp, factor=1.01)
 
 
-def same(one, other):
-    return str(one) == str(other) and all(
+def reports_are_equal(first, second):
+    return str(first) == str(second) and all(
         np.array_equal(a.direction, b.direction) and np.array_equal(a.dy, b.dy) and a.numeric == b.numeric
-        for a, b in zip(one.arguments, other.arguments, strict=True)
+        for a, b in zip(first.arguments, second.arguments, strict=True)
     )
 
 
 @settings(max_examples=8)
 @given(seeds)
-def test_the_seed_is_all_that_a_report_depends_on(seed):
-    for checked in (vjp, WRONG):
-        report = check(f, checked, X, W, seed=seed)
+def test_a_report_depends_only_on_the_seed(seed):
+    for gradient in (vjp, WRONG):
+        report = check(f, gradient, X, W, seed=seed)
         np.random.default_rng(seed).standard_normal()
-        assert same(report, check(f, checked, X, W, seed=report.seed))
-        assert not same(report, check(f, checked, X, W, seed=seed + 1))
+        assert reports_are_equal(report, check(f, gradient, X, W, seed=report.seed))
+        assert not reports_are_equal(report, check(f, gradient, X, W, seed=seed + 1))
 
 
 @given(batches, widths, seeds)
-def test_numeric_and_analytic_can_be_computed_again_from_dy_and_direction(batch, width, seed):
+def test_numeric_and_analytic_can_be_reproduced_from_dy_and_direction(batch, width, seed):
     x, w = normal(seed, batch, 3), normal(seed + 1, 3, width)
     for factor in (1.0, 1.01):
         report = check(f, partial(vjp, factor=factor), x, w, seed=seed)
@@ -52,14 +52,14 @@ def test_numeric_and_analytic_can_be_computed_again_from_dy_and_direction(batch,
             assert u.shape == argument.shape == (x, w)[k].shape
             assert dy.shape == (batch, width)
             assert np.linalg.norm(u) == pytest.approx(1.0)
-            given_gradient = vjp(dy, x, w, factor=factor)[k]
-            assert argument.analytic == pytest.approx(float(np.sum(given_gradient * u)), rel=1e-12, abs=1e-13)
+            gradient = vjp(dy, x, w, factor=factor)[k]
+            assert argument.analytic == pytest.approx(float(np.sum(gradient * u)), rel=1e-12, abs=1e-13)
             h = 1e-5
             above, below = (f(x + s * u, w) if k == 0 else f(x, w + s * u) for s in (h, -h))
             assert argument.numeric == pytest.approx(float(np.sum(dy * (above - below))) / (2 * h), abs=1e-6)
 
 
-def test_a_report_is_true_where_every_gradient_agrees_and_gives_the_inputs_by_name():
+def test_a_report_is_true_if_every_gradient_agrees_and_is_indexed_by_input_name():
     report = check(f, vjp, X, W)
     assert isinstance(report, Report)
     assert bool(report) is report.passed is True
@@ -72,11 +72,11 @@ def test_a_report_is_true_where_every_gradient_agrees_and_gives_the_inputs_by_na
     assert (wrong["W"].verdict, wrong["x"].verdict) == ("wrong", "agrees")
 
 
-def method_of(owner):
+def bound_method(owner):
     return owner.forward
 
 
-class Unit:
+class ImageFilter:
     def forward(self, image, kernel, *, stride=1):
         return f(image, kernel)
 
@@ -85,14 +85,14 @@ class Unit:
     ("function", "names", "expected"),
     [
         (f, None, ("x", "W")),
-        (method_of(Unit()), None, ("image", "kernel")),
+        (bound_method(ImageFilter()), None, ("image", "kernel")),
         (lambda a, b, scale=1.0: f(a, b), None, ("a", "b")),
         (lambda *arrays: f(*arrays), None, ("input 0", "input 1")),
         (f, ["pixels", "weights"], ("pixels", "weights")),
         (lambda *arrays: f(*arrays), ("x", "W"), ("x", "W")),
     ],
 )
-def test_inputs_are_called_what_f_calls_them_unless_names_are_given(function, names, expected):
+def test_inputs_have_the_argument_names_of_f_unless_names_are_passed(function, names, expected):
     report = check(function, vjp, X, W, names=names)
     assert tuple(argument.name for argument in report.arguments) == expected
     assert all(name in str(report) for name in expected)
@@ -115,15 +115,15 @@ REPORTS = {
 
 
 @pytest.mark.parametrize("kind", REPORTS)
-def test_a_report_prints_as_a_table_of_a_line_for_each_input_and_a_summary(kind):
+def test_a_report_prints_a_table_with_one_line_per_input_and_a_summary(kind):
     report = REPORTS[kind]()
     header, *rows, summary = str(report).split("\n")
     assert header.split() == ["input", "shape", "error", "verdict"]
     assert len(rows) == len(report.arguments)
     for row, argument in zip(rows, report.arguments, strict=True):
         cells = (argument.name, str(argument.shape), f"{argument.error:.1e}", argument.verdict)
-        places = [row.index(cell, header.index(title)) for cell, title in zip(cells, header.split(), strict=True)]
-        assert places == [header.index(title) for title in header.split()]
+        columns = [row.index(cell, header.index(title)) for cell, title in zip(cells, header.split(), strict=True)]
+        assert columns == [header.index(title) for title in header.split()]
         assert bool(argument.explanation) == (argument.verdict != "agrees")
         assert row.endswith(argument.explanation)
     assert all(line == line.rstrip() for line in (header, *rows, summary))
@@ -135,26 +135,26 @@ def test_a_report_prints_as_a_table_of_a_line_for_each_input_and_a_summary(kind)
 
 
 def test_explanations_name_the_coordinate_and_both_numbers():
-    found = check(f, WRONG, X, W)["W"]
-    assert found.explanation.startswith(f"at [{found.coordinate[0]}, {found.coordinate[1]}]: ")
-    assert f"{found.numeric:.6g} by finite differences" in found.explanation
-    assert f"{found.analytic:.6g} by vjp" in found.explanation
+    argument = check(f, WRONG, X, W)["W"]
+    assert argument.explanation.startswith(f"at [{argument.coordinate[0]}, {argument.coordinate[1]}]: ")
+    assert f"{argument.numeric:.6g} by finite differences" in argument.explanation
+    assert f"{argument.analytic:.6g} by vjp" in argument.explanation
     assert "the slope of f jumps" in REPORTS["kink"]()["x"].explanation
     assert "finite differences" in REPORTS["unresolved"]()["x"].explanation
     assert "nan by vjp" in REPORTS["not finite"]()["W"].explanation
 
 
 def test_the_two_numbers_of_a_wrong_gradient_differ_as_printed():
-    found = check(f, partial(vjp, factor=1 + 1e-8), X, W)["W"]
-    assert found.verdict == "wrong"
-    assert len(set(re.findall(r"-?\d+\.\d+(?:e-?\d+)?", found.explanation))) == 2
+    argument = check(f, partial(vjp, factor=1 + 1e-8), X, W)["W"]
+    assert argument.verdict == "wrong"
+    assert len(set(re.findall(r"-?\d+\.\d+(?:e-?\d+)?", argument.explanation))) == 2
 
 
-def test_a_number_has_no_coordinate_to_print():
+def test_no_coordinate_is_printed_for_a_number():
     assert "[]" not in str(REPORTS["a number"]())
 
 
-def test_settings_are_kept_in_the_report():
+def test_a_report_contains_its_settings():
     report = check(f, vjp, X, W, tolerance=1e-3, seed=5, directions=1)
     assert (report.tolerance, report.seed, report.directions) == (1e-3, 5, 1)
     assert math.isfinite(report.worst)
