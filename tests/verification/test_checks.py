@@ -1,4 +1,4 @@
-"""Checks of properties that gradients cannot show: the package passes, and each check can fail."""
+"""Tests of the checks beyond gradients: the package passes, and each check can fail."""
 
 from math import erfc, exp, sqrt
 
@@ -31,7 +31,7 @@ def test_the_package_passes_slow_checks(name):
     assert measurements and all(measurement.passed for measurement in measurements.values()), measurements
 
 
-def test_a_run_raises_a_false_alarm_less_than_once_in_a_million():
+def test_the_probability_of_a_false_alarm_is_below_one_in_a_million():
     sigmas, chi2, distance = statistics.MAX_STANDARD_ERRORS, statistics._CHI2_EXPONENT, statistics._MAX_CDF_DISTANCE
     rates = (erfc(sigmas / sqrt(2)), 2 * exp(-chi2), 2 * exp(-2 * distance**2))
     assert max(rates) <= statistics.FALSE_ALARM_RATE * (1 + 1e-12)
@@ -43,8 +43,8 @@ def test_a_run_raises_a_false_alarm_less_than_once_in_a_million():
     assert 50 < comparisons < 100 < 1e-6 / statistics.FALSE_ALARM_RATE
 
 
-# By statistic: a change of the draws that it must detect.
-SPOILED = {
+# For each statistic, a change of the draws that it must detect.
+CHANGED_DRAWS = {
     "mean": lambda zeta: zeta + 0.07,
     "variance": lambda zeta: zeta * 1.1,
     "covariance": lambda zeta: zeta + 0.1 * np.roll(zeta, 1, axis=1),
@@ -53,22 +53,22 @@ SPOILED = {
 }
 
 
-@pytest.mark.parametrize("name", SPOILED)
-def test_a_statistic_sees_what_it_is_there_for(name):
+@pytest.mark.parametrize("name", CHANGED_DRAWS)
+def test_each_statistic_detects_its_change_of_the_draws(name):
     zeta = np.random.default_rng(0).standard_normal((10_000, 3))
     statistic = getattr(statistics, f"_{name}")
-    assert max(statistic(zeta)) <= 1 < max(statistic(SPOILED[name](zeta)))
+    assert max(statistic(zeta)) <= 1 < max(statistic(CHANGED_DRAWS[name](zeta)))
 
 
-def test_a_nan_in_the_last_column_is_seen_by_every_statistic(monkeypatch):
+def test_every_statistic_detects_a_nan_in_the_last_column(monkeypatch):
     forward = sv.probability.Reparameterize.forward
 
-    def spoiled(self, mu, logvar, eps):
+    def forward_with_nan(self, mu, logvar, eps):
         z = forward(self, mu, logvar, eps)
         z[:, -1] = np.nan
         return z
 
-    monkeypatch.setattr(sv.probability.Reparameterize, "forward", spoiled)
+    monkeypatch.setattr(sv.probability.Reparameterize, "forward", forward_with_nan)
     for name, check in CHECKS.items():
         if name.startswith("draws"):
             assert not check.measure(0)["Reparameterize"].passed, name
@@ -77,7 +77,7 @@ def test_a_nan_in_the_last_column_is_seen_by_every_statistic(monkeypatch):
 @pytest.mark.parametrize(
     ("owner", "method"), [(sv.probability.StandardNormal, "forward"), (sv.probability.DiagonalGaussian, "log_prob")]
 )
-def test_a_constant_that_a_density_of_codes_lacks_is_seen_though_no_gradient_shows_it(owner, method):
+def test_a_missing_constant_of_a_density_is_detected_by_values_and_not_by_gradients(owner, method):
     bug = KnownBug(0, "", "", (Patch(owner, method, "0.5 * log(2.0 * pi)", "0.5 * log(2.0)"),), ())
     by_difference = f"{owner.__name__} by finite-difference"
     with inject_bug(bug):
@@ -86,7 +86,7 @@ def test_a_constant_that_a_density_of_codes_lacks_is_seen_though_no_gradient_sho
     assert not failure_message("densities: sum and mean") and not failure_message("saturation")
 
 
-def test_the_table_of_tolerances_is_the_one_that_is_held():
+def test_the_documented_tolerances_are_those_in_use():
     rows = {
         line.split("  ")[2]: line.split()[-2:]
         for line in sv.gradcheck.__doc__.splitlines()

@@ -1,4 +1,4 @@
-"""How far is far: the arithmetic of the verdict."""
+"""Tests of the comparison with an oracle: relative errors and verdicts."""
 
 from math import inf, isnan, nan
 
@@ -8,19 +8,19 @@ import pytest
 import scratchvae as sv
 from scratchvae.errors import ConfigError
 from scratchvae.verification import (
-    CHECKED_MODULES,
+    CASES,
     Comparison,
     GradientProblem,
     compare,
     get_oracle,
     model_gradient_problem,
 )
-from scratchvae.verification.checked_modules.custom_parts import TanhGaussian, TwoComponentMixture, tanh_gaussian_draw
+from scratchvae.verification.cases.custom_parts import TanhGaussian, TwoComponentMixture, tanh_gaussian_draw
 from scratchvae.verification.comparison import relative_errors
 from scratchvae.verification.formulas import gaussian_draw
 
 
-def test_an_error_is_relative_to_the_array_or_to_a_hundredth_of_all():
+def test_an_error_is_relative_to_its_array_or_to_a_fraction_of_all_arrays():
     expected = {"long": np.full(4, 1e3), "short": np.full(1, 1.0)}
     assert relative_errors({"long": expected["long"] * 1.01, "short": expected["short"]}, expected) == {
         "long": pytest.approx(0.01),
@@ -32,41 +32,41 @@ def test_an_error_is_relative_to_the_array_or_to_a_hundredth_of_all():
     assert relative_errors({"a": np.full(1, 1.01)}, {"a": np.ones(1)})["a"] == pytest.approx(0.01)
 
 
-def test_units_that_are_dead_close_by_and_live_far_out_have_no_gradient_and_differences_see_it():
-    problem = CHECKED_MODULES["VAE after training steps"].draw(np.random.default_rng(10417))
+def test_finite_differences_agree_on_the_zero_gradients_of_dead_units():
+    problem = CASES["VAE after training steps"].draw(np.random.default_rng(10417))
     _, *grads = problem.vjp(np.ones(()), *problem.inputs.values())
     assert sum(not grad.any() for grad in grads) > 10
     assert compare(problem, None, 10417).failures == {}
 
 
-def test_a_loss_near_zero_is_as_exact_as_its_terms_not_as_itself():
-    given, expected = {"value": np.full((), 5e-4 + 1e-7)}, {"value": np.full((), 5e-4)}
-    assert relative_errors(given, expected)["value"] == pytest.approx(2e-4)
-    assert relative_errors(given, expected, min_scale=0.01)["value"] == pytest.approx(1e-5)
-    problem = CHECKED_MODULES["IWAE-incomplete"].draw(np.random.default_rng(248))  # whose loss is -5.5e-4 nats
-    found = compare(problem, get_oracle("autograd"), 248, "float32")
-    assert abs(problem.forward(*problem.inputs.values())) < 1e-3 and found.failures == {}
+def test_the_error_of_a_loss_near_zero_is_relative_to_its_terms():
+    actual, expected = {"value": np.full((), 5e-4 + 1e-7)}, {"value": np.full((), 5e-4)}
+    assert relative_errors(actual, expected)["value"] == pytest.approx(2e-4)
+    assert relative_errors(actual, expected, min_scale=0.01)["value"] == pytest.approx(1e-5)
+    problem = CASES["IWAE-incomplete"].draw(np.random.default_rng(248))  # its loss is -5.5e-4 nats
+    comparison = compare(problem, get_oracle("autograd"), 248, "float32")
+    assert abs(problem.forward(*problem.inputs.values())) < 1e-3 and comparison.failures == {}
 
 
-@pytest.mark.parametrize("given", [np.ones((1, 3)), np.ones(1), np.ones(())])
-def test_another_shape_is_infinitely_off_though_it_would_broadcast(given):
-    assert relative_errors({"db": given}, {"db": np.ones(3)})["db"] == inf
+@pytest.mark.parametrize("gradient", [np.ones((1, 3)), np.ones(1), np.ones(())])
+def test_the_error_of_a_wrong_shape_is_infinite_even_if_it_broadcasts(gradient):
+    assert relative_errors({"db": gradient}, {"db": np.ones(3)})["db"] == inf
 
 
-def test_what_should_be_nothing_and_is_something_is_infinitely_off():
+def test_the_error_of_a_nonzero_array_is_infinite_if_zero_is_expected():
     assert relative_errors({"dx": np.ones(2)}, {"dx": np.zeros(2)})["dx"] == inf
     assert relative_errors({"dx": np.zeros(2)}, {"dx": np.zeros(2)})["dx"] == 0.0
 
 
-def test_nan_is_never_the_smaller_error():
+def test_nan_is_the_worst_error():
     assert isnan(Comparison({"value": 1e-15, "dx": nan}, {}).worst)
-    problem = CHECKED_MODULES["ReLU"].draw(np.random.default_rng(0))
+    problem = CASES["ReLU"].draw(np.random.default_rng(0))
     broken = problem._replace(vjp=lambda dy, x: [np.full_like(x, nan)])
     for oracle in (None, get_oracle("autograd")):
         assert "dx" in compare(broken, oracle).failures
 
 
-def test_a_wrong_gradient_stays_wrong_beside_much_larger_ones():
+def test_a_wrong_gradient_is_found_beside_much_larger_ones():
     def problem(factor):
         return GradientProblem(
             {"x": np.full(3, 0.3), "y": np.full(3, 0.4)},
@@ -80,7 +80,7 @@ def test_a_wrong_gradient_stays_wrong_beside_much_larger_ones():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_model_keeps_its_weights_while_it_is_examined(dtype):
+def test_a_comparison_does_not_change_the_weights_of_a_model(dtype):
     vae = sv.VAE(5, 2, (3,), dtype=dtype)
     before, rng = vae.theta.copy(), np.random.default_rng(0)
     problem = model_gradient_problem(vae, rng.random((4, 5)), rng.standard_normal((4, 2)))
@@ -88,23 +88,23 @@ def test_a_model_keeps_its_weights_while_it_is_examined(dtype):
     assert np.array_equal(vae.theta, before)
 
 
-class Own(sv.objectives.ELBO):
+class CustomELBO(sv.objectives.ELBO):
     def forward(self, log_likelihood, kl, kl_weight=1.0, kl_per_dimension=None):
         return super().forward(log_likelihood, kl, 2 * kl_weight, kl_per_dimension)
 
 
-OWN = {
+CUSTOM_PARTS = {
     "encoder": lambda: {"encoder": sv.layers.Repeat(1), "input_dim": 4},
     "posterior": lambda: {"posterior": TanhGaussian()},
     "prior": lambda: {"prior": TwoComponentMixture(2)},
     "likelihood": lambda: {"likelihood": sv.probability.MaskedLikelihood(sv.probability.Bernoulli())},
-    "objective": lambda: {"objective": Own()},
+    "objective": lambda: {"objective": CustomELBO()},
 }
 
 
-@pytest.mark.parametrize("name", OWN)
-def test_a_part_of_ones_own_has_no_formula_and_says_so_and_differences_need_none(name):
-    vae = sv.VAE(**{"input_dim": 5, "latent_dim": 2, "hidden": (3,), "dtype": "float64", **OWN[name]()})
+@pytest.mark.parametrize("name", CUSTOM_PARTS)
+def test_a_custom_part_without_a_formula_is_refused_except_for_finite_differences(name):
+    vae = sv.VAE(**{"input_dim": 5, "latent_dim": 2, "hidden": (3,), "dtype": "float64", **CUSTOM_PARTS[name]()})
     rng = np.random.default_rng(0)
     problem = model_gradient_problem(vae, rng.random((4, vae.input_dim)), rng.standard_normal((4, 2)))
     assert compare(problem, None).failures == {}
@@ -114,7 +114,7 @@ def test_a_part_of_ones_own_has_no_formula_and_says_so_and_differences_need_none
         compare(problem, get_oracle("autograd"))
 
 
-def test_a_posterior_and_a_prior_of_ones_own_are_held_by_the_formula_that_comes_with_them():
+def test_a_custom_posterior_and_prior_are_compared_with_their_formulas():
     vae, rng = (
         sv.VAE(5, 2, (3,), dtype="float64", posterior=TanhGaussian(), prior=TwoComponentMixture(2)),
         np.random.default_rng(0),
@@ -126,7 +126,7 @@ def test_a_posterior_and_a_prior_of_ones_own_are_held_by_the_formula_that_comes_
 
 
 @pytest.mark.parametrize("kind", [sv.ConditionalVAE, sv.SemiSupervisedVAE])
-def test_a_model_that_takes_labels_is_given_each_class_in_turn(kind):
+def test_a_model_with_labels_is_compared_with_the_classes_in_turn(kind):
     model, rng = kind(5, 2, (3,), classes=3, dtype="float64"), np.random.default_rng(0)
     x, eps = rng.random((7, 5)), rng.standard_normal((7, 2))
     classes = [0, 1, 2, 0, 1, 2, 0] if kind is sv.ConditionalVAE else [-1, 0, 1, 2, -1, 0, 1]

@@ -5,7 +5,7 @@ import pytest
 
 import scratchvae as sv
 from scratchvae.errors import ConfigError
-from scratchvae.verification import CHECKED_MODULES, CHECKS, compare_many
+from scratchvae.verification import CASES, CHECKS, compare_many
 from scratchvae.verification.museum import KNOWN_BUGS, NOT_APPLICABLE, KnownBug, Patch, failure_message, inject_bug
 
 CAUGHT = [(bug, name) for bug in KNOWN_BUGS for name in bug.caught_by]
@@ -61,7 +61,7 @@ def test_the_code_is_restored_after_an_error():
         assert vars(sv.layers.Linear)["backward"] is not before
         _ = 1 / 0
     assert vars(sv.layers.Linear)["backward"] is before
-    assert compare_many(CHECKED_MODULES["Linear"], None).failures == {}
+    assert compare_many(CASES["Linear"], None).failures == {}
 
 
 def test_a_bug_that_does_not_match_the_source_is_an_error():
@@ -76,7 +76,7 @@ def test_a_bug_that_does_not_match_the_source_is_an_error():
 def test_every_listed_check_exists():
     for _, name in CAUGHT + MISSED:
         module, _, oracle = name.partition(" by ")
-        assert name in CHECKS or (module in CHECKED_MODULES and oracle in ("finite-difference", "autograd"))
+        assert name in CHECKS or (module in CASES and oracle in ("finite-difference", "autograd"))
 
 
 def test_the_loss_decreases_in_training_with_a_bug():

@@ -1,4 +1,4 @@
-"""The oracles agree with each other, and say what is missing."""
+"""Tests of the oracles: their formulas, and the error if one is not installed."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ ACTIVATIONS = ["relu", "leaky_relu", "tanh", "sigmoid", "softplus", "silu", "gel
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_each_activation_is_its_published_formula(name):
+def test_each_activation_equals_its_published_formula(name):
     x = np.linspace(-3, 3, 12)
     from scipy.special import expit, ndtr
 
@@ -23,11 +23,11 @@ def test_each_activation_is_its_published_formula(name):
         "silu": x * expit(x),
         "gelu": x * ndtr(x),
     }[name]
-    for oracle in (get_oracle(of) for of in ORACLES if not oracles.install_hint(of)):
+    for oracle in (get_oracle(oracle_name) for oracle_name in ORACLES if not oracles.install_hint(oracle_name)):
         np.testing.assert_allclose(oracle.value(getattr(oracle, name), x), exact, rtol=1e-13)
 
 
-def test_the_kl_is_scipys_and_the_likelihood_too():
+def test_the_kl_and_the_bernoulli_likelihood_equal_those_of_scipy():
     from scipy import stats
 
     rng = np.random.default_rng(0)
@@ -35,19 +35,19 @@ def test_the_kl_is_scipys_and_the_likelihood_too():
     x = (x > 0).astype(float)
     entropy = stats.norm(mu, np.exp(logvar / 2)).entropy()
     kl = (-entropy + 0.5 * (np.log(2 * np.pi) + mu**2 + np.exp(logvar))).sum(axis=1)
-    for oracle in (get_oracle(of) for of in ORACLES if not oracles.install_hint(of)):
+    for oracle in (get_oracle(oracle_name) for oracle_name in ORACLES if not oracles.install_hint(oracle_name)):
         np.testing.assert_allclose(oracle.value(oracle.gaussian_kl, mu, logvar), kl, rtol=1e-12)
         log_p = stats.bernoulli(1 / (1 + np.exp(-logits))).logpmf(x).sum(axis=1)
         np.testing.assert_allclose(oracle.value(oracle.bernoulli, logits, x), log_p, rtol=1e-12)
 
 
-def test_the_gaussian_and_the_continuous_bernoulli_are_scipys():
+def test_the_gaussian_and_the_continuous_bernoulli_equal_those_of_scipy():
     from scipy import stats
 
     rng = np.random.default_rng(0)
     mu, logvar, x = rng.standard_normal((3, 5, 3))
     logits, grey = -rng.uniform(0.1, 20, (5, 3)), rng.random((5, 3))
-    for oracle in (get_oracle(of) for of in ORACLES if not oracles.install_hint(of)):
+    for oracle in (get_oracle(oracle_name) for oracle_name in ORACLES if not oracles.install_hint(oracle_name)):
         log_p = stats.norm(mu, np.exp(logvar / 2)).logpdf(x).sum(axis=1)
         np.testing.assert_allclose(oracle.value(oracle.gaussian, mu, logvar, x), log_p, rtol=1e-12)
         log_p = stats.truncexpon(b=-logits, scale=-1 / logits).logpdf(grey).sum(axis=1)
@@ -55,7 +55,7 @@ def test_the_gaussian_and_the_continuous_bernoulli_are_scipys():
         np.testing.assert_allclose(oracle.value(oracle.continuous_bernoulli, -logits, 1 - grey), log_p, rtol=1e-11)
 
 
-def test_an_oracle_that_is_not_installed_says_how_to_get_it(monkeypatch):
+def test_an_oracle_that_is_not_installed_is_refused_with_its_install_command(monkeypatch):
     monkeypatch.setattr(oracles, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"torch is not installed; pip install 'scratchvae\[oracles\]'"):
         get_oracle("torch")
@@ -68,7 +68,7 @@ def test_an_unknown_oracle_is_refused():
         get_oracle("tensorflow")
 
 
-def test_jax_is_left_in_its_own_precision():
+def test_the_default_precision_of_jax_is_not_changed():
     if oracles.install_hint("jax"):
         pytest.skip(oracles.install_hint("jax"))
     import jax.numpy as jnp
