@@ -69,9 +69,8 @@ def test_a_chain_passes_the_targets_to_its_first_layer_only():
     assert list(network.parameter_shapes()) == ["0.W", "0.V", "2.W", "2.b"]
     dy = normal(1, *y.shape)
     dx = network.backward(dy)
-    assert np.array_equal(
-        dx, first.backward(Sequential(*others).backward(dy))
-    )  # the other layers still hold their last forward
+    # `others` still hold their last forward
+    assert np.array_equal(dx, first.backward(Sequential(*others).backward(dy)))
     network.backward_parameters(dy)
     for name in ("W", "V"):
         assert np.array_equal(getattr(network.layers[0], f"d{name}"), getattr(first, f"d{name}"))
