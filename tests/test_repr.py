@@ -17,7 +17,7 @@ from scratchvae.models.parts import modules_in
 from scratchvae.representation import LINES, WIDTH, fit_lines, join_lines, value_repr
 from scratchvae.training import EarlyStopping, Epoch, History, KLWarmUp, Masking
 from scratchvae.validation import check_choice, nearest
-from scratchvae.verification import CHECKED_MODULES, CHECKS, compare
+from scratchvae.verification import CASES, CHECKS, compare
 
 X = np.random.default_rng(0).random((20, 9), np.float32)
 LABELS = np.arange(20) % 3
@@ -135,10 +135,10 @@ def test_no_class_of_a_part_prints_as_an_address(package):
             assert kind.__repr__ is not object.__repr__
 
 
-@pytest.mark.parametrize("name", CHECKED_MODULES)
+@pytest.mark.parametrize("name", CASES)
 def test_whatever_is_checked_fits_a_screen(name):
-    problem = CHECKED_MODULES[name].draw(np.random.default_rng(0))
-    assert fits(repr(problem)) and fits(repr(CHECKED_MODULES[name]))
+    problem = CASES[name].draw(np.random.default_rng(0))
+    assert fits(repr(problem)) and fits(repr(CASES[name]))
 
 
 def test_a_network_is_broken_into_lines_and_a_deep_one_is_cut_in_the_middle():
@@ -387,7 +387,7 @@ def test_results_show_no_long_arrays():
         sv.evaluation.classification(classifier, x[:20], LABELS),
         sv.evaluation.imputation_error(x, x, x > 0.5),
         sv.evaluation.mutual_information_gap(x, {"first": x[:, 0] > 0.5, "second": x[:, 1]}),
-        compare(CHECKED_MODULES["Linear"].draw(np.random.default_rng(0)), None),
+        compare(CASES["Linear"].draw(np.random.default_rng(0)), None),
         next(iter(CHECKS.values())),
     ]
     for result in results:

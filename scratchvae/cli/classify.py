@@ -9,7 +9,7 @@ import numpy as np
 from scratchvae.backend import to_numpy
 from scratchvae.cli.arguments import Commands, add_command, read_model, read_rows, rows_options
 from scratchvae.cli.options import Option
-from scratchvae.cli.outputs import ARRAY_SUFFIXES, check_out, write_array
+from scratchvae.cli.outputs import ARRAY_SUFFIXES, check_output_path, write_array
 from scratchvae.errors import ConfigError
 from scratchvae.models import SemiSupervisedVAE
 
@@ -36,7 +36,7 @@ def add_commands(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write q(y | x), one row for each row of the data, in the same order."""
-    check_out(args.out, ARRAY_SUFFIXES)
+    check_output_path(args.out, ARRAY_SUFFIXES)
     model = read_model(args)
     if not isinstance(model, SemiSupervisedVAE):
         raise ConfigError(

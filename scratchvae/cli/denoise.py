@@ -12,7 +12,7 @@ from scratchvae.backend import Array, to_numpy
 from scratchvae.cli.arguments import Commands, add_command, load_data, read_model, read_rows, rows_options, seed_option
 from scratchvae.cli.labels import labels_of
 from scratchvae.cli.options import Option, refuse
-from scratchvae.cli.outputs import ARRAY_SUFFIXES, NO_MATPLOTLIB, check_out, picture_option, write_array
+from scratchvae.cli.outputs import ARRAY_SUFFIXES, NO_MATPLOTLIB, check_output_path, picture_option, write_array
 from scratchvae.cli.train_options import CORRUPTION_LEVEL
 from scratchvae.errors import ConfigError
 from scratchvae.evaluation import psnr
@@ -63,8 +63,8 @@ def add_commands(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the denoised rows and a picture; print the PSNR before and after."""
-    check_out(args.out, ARRAY_SUFFIXES)
-    check_out(args.picture, PICTURE_SUFFIXES, "--picture")
+    check_output_path(args.out, ARRAY_SUFFIXES)
+    check_output_path(args.picture, PICTURE_SUFFIXES, "--picture")
     model = read_model(args)
     split = read_rows(args, model)
     rows = split.images

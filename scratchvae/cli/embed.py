@@ -8,7 +8,7 @@ from scratchvae.backend import to_numpy
 from scratchvae.cli.arguments import Commands, add_command, read_model, read_rows, rows_options
 from scratchvae.cli.labels import labels_of
 from scratchvae.cli.options import Option
-from scratchvae.cli.outputs import ARRAY_SUFFIXES, check_out, write_array
+from scratchvae.cli.outputs import ARRAY_SUFFIXES, check_output_path, write_array
 
 
 def add_commands(commands: Commands) -> None:
@@ -32,7 +32,7 @@ def add_commands(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the codes, one row for each row of the data, in the same order."""
-    check_out(args.out, ARRAY_SUFFIXES)
+    check_output_path(args.out, ARRAY_SUFFIXES)
     model = read_model(args)
     rows = read_rows(args, model)
     codes = to_numpy(model.embed(rows.images, labels_of(model, rows, args.data)))

@@ -17,7 +17,7 @@ from scratchvae.cli.arguments import (
 )
 from scratchvae.cli.labels import LABEL, label_of, labels_of
 from scratchvae.cli.options import Option
-from scratchvae.cli.outputs import SUFFIXES, check_out, out_option, write_rows
+from scratchvae.cli.outputs import SUFFIXES, check_output_path, output_option, write_rows
 from scratchvae.datasets import Split
 from scratchvae.validation import check_int
 
@@ -32,7 +32,7 @@ def add_commands(commands: Commands) -> None:
         "scratchvae sample runs/digits --count 100 --out samples.png",
     )
     count = Option("count", "number of images", int, 64, metavar="N", common=True)
-    sample.add_options((*MODEL, count, seed_option("the draws of z"), LABEL, out_option("samples.png")))
+    sample.add_options((*MODEL, count, seed_option("the draws of z"), LABEL, output_option("samples.png")))
 
     reconstruct = add_command(
         commands,
@@ -42,12 +42,12 @@ def add_commands(commands: Commands) -> None:
         "scratchvae reconstruct runs/digits --count 24 --out reconstructions.png",
     )
     count = Option("count", "number of rows, from the first", int, 36, metavar="N", common=True)
-    reconstruct.add_options((*rows_options("test"), count, out_option("reconstructions.png")))
+    reconstruct.add_options((*rows_options("test"), count, output_option("reconstructions.png")))
 
 
 def run_sample(args: argparse.Namespace) -> int:
     """Decode draws from the prior."""
-    check_out(args.out, SUFFIXES)
+    check_output_path(args.out, SUFFIXES)
     vae = read_vae(args)
     images = vae.sample(args.count, args.seed, label_of(args, vae))
     columns = max(1, min(args.count, round(args.count**0.5)))
@@ -60,7 +60,7 @@ def run_sample(args: argparse.Namespace) -> int:
 
 def run_reconstruct(args: argparse.Namespace) -> int:
     """Encode and decode the first rows."""
-    check_out(args.out, SUFFIXES)
+    check_output_path(args.out, SUFFIXES)
     model = read_model(args)
     count = check_int("count", args.count)
     images, labels = read_rows(args, model)

@@ -24,7 +24,7 @@ from scratchvae.errors import ConfigError
 from scratchvae.gradcheck.tolerance import AUTODIFF, FINITE_DIFFERENCES
 from scratchvae.validation import check_int, check_seed
 from scratchvae.verification import (
-    CHECKED_MODULES,
+    CASES,
     CHECKS,
     ORACLES,
     GradientProblem,
@@ -42,7 +42,7 @@ FAILED = 1
 
 def _unit_name(text: str) -> str:
     """The name of a unit, in any case."""
-    return {name.lower(): name for name in CHECKED_MODULES}.get(text.lower(), text)
+    return {name.lower(): name for name in CASES}.get(text.lower(), text)
 
 
 OPTIONS = (
@@ -58,7 +58,7 @@ OPTIONS = (
         "unit",
         "check this unit alone; may be repeated; --help-all lists them",
         type=_unit_name,
-        choices=tuple(CHECKED_MODULES),
+        choices=tuple(CASES),
         metavar="NAME",
         repeated=True,
         common=True,
@@ -126,12 +126,12 @@ def _oracles(name: str) -> tuple[dict[str, Oracle | None], dict[str, str]]:
 
 
 def _unit_results(args: argparse.Namespace, oracles: dict[str, Oracle | None]) -> Iterator[tuple[str, Comparisons]]:
-    names = list(getattr(args, "unit", CHECKED_MODULES))
-    problems = (CHECKED_MODULES[name].draw(np.random.default_rng(args.seed)) for name in names)
+    names = list(getattr(args, "unit", CASES))
+    problems = (CASES[name].draw(np.random.default_rng(args.seed)) for name in names)
     if set(oracles) == {FINITE_DIFFERENCE} and not any(isinstance(problem, GradientProblem) for problem in problems):
         raise ConfigError(f"{', '.join(names)} has no gradient for finite differences: choose another --oracle")
     for name in names:
-        unit = CHECKED_MODULES[name]
+        unit = CASES[name]
         yield name, {key: compare_many(unit, oracle, args.seed, args.trials) for key, oracle in oracles.items()}
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from scratchvae.verification import CHECKED_MODULES, CHECKS, Check, Comparison, Measurement
+from scratchvae.verification import CASES, CHECKS, Check, Comparison, Measurement
 from scratchvae.verification.checks import failure_messages
 
 Comparisons = dict[str, Comparison | None]  # by oracle; None if there is no gradient to compare
-WIDTH = max(map(len, (*CHECKED_MODULES, *CHECKS)))
+WIDTH = max(map(len, (*CASES, *CHECKS)))
 CELL = 17
 NOTHING = "–"
 

@@ -21,7 +21,7 @@ from scratchvae.cli.arguments import (
     seed_option,
 )
 from scratchvae.cli.options import Option, refuse_together
-from scratchvae.cli.outputs import ARRAY_SUFFIXES, NO_MATPLOTLIB, check_out, picture_option, write_array
+from scratchvae.cli.outputs import ARRAY_SUFFIXES, NO_MATPLOTLIB, check_output_path, picture_option, write_array
 from scratchvae.disk import join_names, read_arrays
 from scratchvae.errors import ConfigError, FileError
 from scratchvae.evaluation import imputation_error
@@ -105,8 +105,8 @@ def run(args: argparse.Namespace) -> int:
     """Write the imputed rows, and a picture of the first."""
     refuse_together(args, "mask", "hide", "hide-fraction")
     draws = getattr(args, "draws", None)
-    check_out(args.out, ARRAY_SUFFIXES if draws is None else (".npy",))
-    check_out(args.picture, PICTURE_SUFFIXES, "--picture")
+    check_output_path(args.out, ARRAY_SUFFIXES if draws is None else (".npy",))
+    check_output_path(args.picture, PICTURE_SUFFIXES, "--picture")
     vae = read_vae(args)
     is_test = hasattr(args, "hide") or hasattr(args, "hide_fraction")
     args.part = getattr(args, "part", "test" if is_test else "all")

@@ -12,7 +12,7 @@ from scratchvae.backend import to_numpy
 from scratchvae.cli.arguments import Commands, add_command, read_model, read_rows, read_vae, rows_options
 from scratchvae.cli.labels import LABEL, label_of, needs_labels
 from scratchvae.cli.options import Option, switch
-from scratchvae.cli.outputs import SUFFIXES, check_out, out_option, write_rows
+from scratchvae.cli.outputs import SUFFIXES, check_output_path, output_option, write_rows
 from scratchvae.datasets import Split
 from scratchvae.errors import ConfigError
 from scratchvae.evaluation import active_units
@@ -65,7 +65,7 @@ def add_commands(commands: Commands) -> None:
         "decode the codes on a path between two images",
         "scratchvae interpolate runs/digits --from 3 --to 8 --steps 12",
     )
-    interpolate.add_options((*rows_options("test"), *INTERPOLATE, LABEL, out_option("interpolation.png")))
+    interpolate.add_options((*rows_options("test"), *INTERPOLATE, LABEL, output_option("interpolation.png")))
 
     analogy = add_command(
         commands,
@@ -74,7 +74,7 @@ def add_commands(commands: Commands) -> None:
         "decode the code A - B + C: an image that is to C as A is to B",
         "scratchvae analogy runs/digits --labels --a 8 --b 3 --c 13 31",
     )
-    analogy.add_options((*rows_options("test"), *ANALOGY, out_option("analogy.png")))
+    analogy.add_options((*rows_options("test"), *ANALOGY, output_option("analogy.png")))
 
     traverse = add_command(
         commands,
@@ -83,12 +83,12 @@ def add_commands(commands: Commands) -> None:
         "vary one latent dimension at a time and decode",
         "scratchvae traverse runs/digits --row 3 --reach 3 --steps 11",
     )
-    traverse.add_options((*rows_options("test"), *TRAVERSE, LABEL, out_option("traversal.png")))
+    traverse.add_options((*rows_options("test"), *TRAVERSE, LABEL, output_option("traversal.png")))
 
 
 def run_interpolate(args: argparse.Namespace) -> int:
     """Decode the codes on a path."""
-    check_out(args.out, SUFFIXES)
+    check_output_path(args.out, SUFFIXES)
     model = read_model(args)
     images = read_rows(args, model).images
     (start,), (end,) = (_rows(args, images, f"--{name}", [getattr(args, name)]) for name in ("from", "to"))
@@ -106,7 +106,7 @@ def run_interpolate(args: argparse.Namespace) -> int:
 
 def run_analogy(args: argparse.Namespace) -> int:
     """Decode sums of codes; a picture also shows each decoded term."""
-    check_out(args.out, SUFFIXES)
+    check_output_path(args.out, SUFFIXES)
     model = read_model(args)
     if needs_labels(model):
         raise ConfigError(f"{args.model} is a ConditionalVAE, whose codes have no class; choose a model without labels")
@@ -128,7 +128,7 @@ def run_analogy(args: argparse.Namespace) -> int:
 
 def run_traverse(args: argparse.Namespace) -> int:
     """Decode a range of values of each latent dimension, one dimension after the other."""
-    check_out(args.out, SUFFIXES)
+    check_output_path(args.out, SUFFIXES)
     vae = read_vae(args)
     images = read_rows(args, vae).images
     reach, steps = check_positive("reach", args.reach), check_int("steps", args.steps)

@@ -89,7 +89,7 @@ def discard_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def out_option(default: str) -> Option:
+def output_option(default: str) -> Option:
     """The file for rows, as a picture or as numbers."""
     return Option(
         "out", f"file to write, ending in {', '.join(SUFFIXES)}", default=default, metavar="FILE", common=True
@@ -103,7 +103,7 @@ def picture_option(name: str, default: str, content: str) -> Option:
     )
 
 
-def check_out(out: str, suffixes: tuple[str, ...], option: str = "--out") -> None:
+def check_output_path(out: str, suffixes: tuple[str, ...], option: str = "--out") -> None:
     """Check, before the work, that `out` can be written. Raises ConfigError or FileError."""
     if Path(out).suffix not in suffixes:
         raise ConfigError(f"{option} {out or repr(out)}: expected a name that ends in {', '.join(suffixes)}")

@@ -66,12 +66,12 @@ def run(args: argparse.Namespace) -> int:
         say(str(model).strip("<>"))
         labels = label_arguments(args, model, train, validation)
         checkpoint = make_checkpoint(args, out)
-        early_config = WriteConfig(partial(write_config, out, args, model, None))
-        callbacks: list[Callback] = [LastFinite(out)] if checkpoint is None else [early_config, checkpoint]
+        write_config_first = WriteConfig(partial(write_config, out, args, model, None))
+        callbacks: list[Callback] = [LastFinite(out)] if checkpoint is None else [write_config_first, checkpoint]
         report_resume(say, checkpoint)
         settings = arguments(args, OPTIONS, "fit")
-        immediate = redirect_warnings(print_warning, DivergenceWarning, CheckpointWarning)  # the rest may take hours
-        with collect_warnings(CollapseWarning) as collapse_warnings, immediate:
+        at_once = redirect_warnings(print_warning, DivergenceWarning, CheckpointWarning)  # training may go on for hours
+        with collect_warnings(CollapseWarning) as collapse_warnings, at_once:
             history = trainer.fit(
                 train.images,
                 validation=validation.images,

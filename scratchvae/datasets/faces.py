@@ -29,9 +29,9 @@ def load_frey_faces(folder: Folder = None) -> Dataset:
 
 
 def load_olivetti(folder: Folder = None, side: int = 64) -> Dataset:
-    """10 images of each of 40 persons, in order, 64×64 or 32×32, pixels / 255. Labels are the persons, 0 to 39.
+    """400 images, 10 of each of 40 people, person by person, 64×64 or 32×32, pixels / 255; labels 0 to 39.
 
-    The first 8 images of each person are for training, the last 2 for testing: 320 and 80 images of the same persons.
+    The first 8 images of each person are for training, the last 2 for testing: 320 and 80 images of the same people.
     With `side` 32, a pixel is the mean of four.
 
     F. Samaria, A. Harter, "Parameterisation of a Stochastic Model for Human Face Identification", WACV 1994; images by

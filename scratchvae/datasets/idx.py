@@ -16,7 +16,7 @@ from typing import BinaryIO
 import numpy as np
 
 from scratchvae.datasets.dataset import Dataset, Split
-from scratchvae.datasets.search_paths import first_file
+from scratchvae.datasets.search_paths import first_existing_file
 from scratchvae.disk import Array
 from scratchvae.disk.directory import BOMB, BOMB_RATIO, DEFLATE_RATIO
 from scratchvae.errors import DataError
@@ -32,7 +32,7 @@ BLOCK = 1 << 20
 
 def find_idx(folder: Path, file: str) -> Path | None:
     """The path of this file in `folder`, plain or gzipped, or None."""
-    return first_file((folder / file, folder / f"{file}.gz"))
+    return first_existing_file((folder / file, folder / f"{file}.gz"))
 
 
 def holds_idx(folder: Path) -> bool:

@@ -24,17 +24,16 @@ def search_paths(folder: Folder = None) -> list[Path]:
 def find_file(name: str, file: str, folder: Folder = None) -> Path:
     """The path of `file` in one of the `search_paths`, or in its subfolder `name`. Raises DataError if not found."""
     searched = search_paths(folder)
-    found = first_file(place / file for directory in searched for place in (directory / name, directory))
+    found = first_existing_file(place / file for directory in searched for place in (directory / name, directory))
     if found is None:
         raise DataError(
-            f"no {name}: {Path(name, file)} is not in {' nor in '.join(map(str, searched))}, and it cannot be "
-            "downloaded; put it there by hand, or name the folder that has it with --data-dir (folder=) or "
-            "SCRATCHVAE_DATA"
+            f"no {name}: {Path(name, file)} is not in {' nor in '.join(map(str, searched))}, and it is not "
+            "downloaded; copy it there, or name its folder with --data-dir (in Python, folder=) or SCRATCHVAE_DATA"
         )
     return found
 
 
-def first_file(candidates: Iterable[Path]) -> Path | None:
+def first_existing_file(candidates: Iterable[Path]) -> Path | None:
     """The first candidate that is an existing file, or None. Raises DataError for a folder that cannot be read."""
     for path in candidates:
         try:

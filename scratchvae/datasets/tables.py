@@ -17,7 +17,7 @@ from scratchvae.errors import DataError
 SUFFIXES = (".csv", ".tsv")
 LABEL = "label"
 MISSING = {"", "?", "#n/a", "n/a", "na", "nan", "null"}  # in lower case
-LONGEST = 1 << 22  # characters of a row, which may have several lines inside quotes
+MAX_ROW_CHARACTERS = 1 << 22  # characters of a row, which may have several lines inside quotes
 MOST_CLASSES = 1 << 16
 UNLABELLED = -1
 
@@ -48,7 +48,7 @@ class _TableReader:
 
     def __init__(self, path: Path, file: TextIO) -> None:
         self.path, self.file = path, file
-        self.characters_left = LONGEST  # of the current row
+        self.characters_left = MAX_ROW_CHARACTERS  # of the current row
         self.names: list[str] = []
         self.label_column: int | None = None
         self.numbers, self.labels = array("d"), _LabelReader()
@@ -58,7 +58,7 @@ class _TableReader:
         width, rows = 0, csv.reader(self.lines(), delimiter=self.delimiter(), skipinitialspace=True, strict=True)
         try:
             for row in rows:
-                self.characters_left = LONGEST
+                self.characters_left = MAX_ROW_CHARACTERS
                 if len(row) < 2 and not "".join(row).strip():
                     continue
                 if not width:
@@ -87,7 +87,7 @@ class _TableReader:
             return "\t"
         first = next((line for line in self.lines() if line.strip()), "")
         self.file.seek(0)
-        self.characters_left = LONGEST
+        self.characters_left = MAX_ROW_CHARACTERS
         unquoted = "".join(first.split('"')[::2])
         return max(",;\t", key=unquoted.count)
 
@@ -97,8 +97,8 @@ class _TableReader:
             self.characters_left -= len(line)
             if self.characters_left < 0:
                 raise DataError(
-                    f"{self.path} has a row of more than {LONGEST} characters: it is not a table, or a quote is not "
-                    "closed"
+                    f"{self.path} has a row of more than {MAX_ROW_CHARACTERS} characters: it is not a table, "
+                    "or a quote is not closed"
                 )
             yield line
 

@@ -3,7 +3,7 @@
 Nothing is unpickled, and no memory is allocated for sizes that a header claims but the file does not have:
 
     claim of the file                            refused if
-    length of a .npy header                      it is more than LONGEST_HEADER
+    length of a .npy header                      it is more than MAX_HEADER_BYTES
     dtype                                        it has objects, records, or an item size of 0
     shape                                        shape × itemsize is not the number of bytes in the file
     size of the zip directory                    it is more than LARGEST_DIRECTORY
@@ -31,9 +31,9 @@ from scratchvae.validation import short_repr, shorten
 
 Members = dict[str, Callable[[], IO[bytes]]]  # functions that open the members, by name
 Array = np.ndarray[Any, np.dtype[Any]]
-NPY, ZIP = b"\x93NUMPY", b"PK"  # the first bytes of a .npy and of an .npz file
-LONGEST_HEADER = 2**11  # bytes; NumPy writes 128 for an ordinary array, at most 1472 for 64 axes
-LONGEST_LIST = 100  # characters
+NPY_MAGIC, ZIP_MAGIC = b"\x93NUMPY", b"PK"  # the first bytes of a .npy and of an .npz file
+MAX_HEADER_BYTES = 2**11  # bytes; NumPy writes 128 for an ordinary array, at most 1472 for 64 axes
+MAX_LIST_CHARACTERS = 100  # characters
 CHUNK_BYTES = 2**16  # bytes read at a time
 
 
@@ -54,14 +54,14 @@ class ArrayFile:
     """The arrays of an open .npz file, or the array "" of a .npy file: `headers` by name, and `read`."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        start = file.read(len(NPY))
+        start = file.read(len(NPY_MAGIC))
         size = file.seek(0, 2)
         file.seek(0)
         self._members: Members
         sizes: dict[str, int]
-        if start == NPY:
+        if start == NPY_MAGIC:
             self._members, sizes = {"": partial(_from_start, file)}, {"": size}
-        elif start.startswith(ZIP):
+        elif start.startswith(ZIP_MAGIC):
             self._members, sizes = _members(file, size)
         else:
             raise FileError("it is neither a .npy nor an .npz file")
@@ -123,7 +123,7 @@ def read_arrays(path: Path, choose: Callable[[list[str]], Iterable[str]]) -> dic
 def join_names(names: Iterable[str]) -> str:
     """The sorted names with commas, truncated for an error message."""
     text = ", ".join(sorted(names))
-    return text if len(text) <= LONGEST_LIST else text[:LONGEST_LIST] + "…"
+    return text if len(text) <= MAX_LIST_CHARACTERS else text[:MAX_LIST_CHARACTERS] + "…"
 
 
 def _from_start(file: IO[bytes]) -> IO[bytes]:
@@ -153,16 +153,16 @@ def _check_header(name: str, member: IO[bytes], size: int) -> ArrayHeader:
 
 def _read_header(name: str, member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
     """Shape, order and dtype of an array, and the number of bytes of its header."""
-    start = member.read(len(NPY) + 2)
-    if start[:-2] != NPY or start[-2] not in (1, 2):
+    start = member.read(len(NPY_MAGIC) + 2)
+    if start[:-2] != NPY_MAGIC or start[-2] not in (1, 2):
         raise FileError(f"{_label(name)} is not in .npy format; expected a file written by numpy.save")
     width = 2 * start[-2]  # bytes of the length of the header
     length = int.from_bytes(word := member.read(width), "little")
-    if length > LONGEST_HEADER:
-        raise FileError(f"{_label(name)} has a header of {length} bytes; expected at most {LONGEST_HEADER}")
+    if length > MAX_HEADER_BYTES:
+        raise FileError(f"{_label(name)} has a header of {length} bytes; expected at most {MAX_HEADER_BYTES}")
     read = np.lib.format.read_array_header_1_0 if width == 2 else np.lib.format.read_array_header_2_0
     try:
-        parsed = read(BytesIO(word + member.read(length)), LONGEST_HEADER)
+        parsed = read(BytesIO(word + member.read(length)), MAX_HEADER_BYTES)
     except MemoryError:  # Python's parser raises it for deeply nested brackets
         parsed = None
     if parsed is None:

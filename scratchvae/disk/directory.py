@@ -14,7 +14,7 @@ BOMB, BOMB_RATIO = 2**24, 250  # uncompressed bytes, and their ratio to the comp
 ENCRYPTED = 0x1
 LOCAL_HEADER = 30  # bytes before a member's name
 
-END, END_LENGTH, LONGEST_COMMENT = b"PK\x05\x06", 22, 2**16
+END, END_LENGTH, MAX_COMMENT_BYTES = b"PK\x05\x06", 22, 2**16
 LOCATOR, LOCATOR_LENGTH = b"PK\x06\x07", 20  # of the end of a directory with 64-bit numbers (zip64)
 
 
@@ -51,7 +51,7 @@ def check_directory(file: IO[bytes], size: int) -> tuple[ZipFile, dict[str, int]
 
 def _directory_size(file: IO[bytes], size: int) -> int:
     """The size that the directory claims, which zipfile would read at once, with an object for each member."""
-    tail_length = min(size, END_LENGTH + LONGEST_COMMENT + LOCATOR_LENGTH)
+    tail_length = min(size, END_LENGTH + MAX_COMMENT_BYTES + LOCATOR_LENGTH)
     file.seek(size - tail_length)
     tail = file.read(tail_length)
     file.seek(0)

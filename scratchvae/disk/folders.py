@@ -16,7 +16,7 @@ from scratchvae.errors import FileError
 T = TypeVar("T")
 NOT_FLUSHED = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # errors of file systems that cannot flush a folder
 TRIES = 5
-LONGEST_REASON = 150  # characters
+MAX_REASON_CHARACTERS = 150  # characters
 
 
 def cache_folder() -> Path:
@@ -88,4 +88,4 @@ def short_reason(error: Exception) -> str:
     """The message of an error without a path, truncated, because it may quote the contents of a file."""
     text = error.strerror if isinstance(error, OSError) else None
     text = text or str(error) or type(error).__name__
-    return text if len(text) <= LONGEST_REASON else text[:LONGEST_REASON] + "…"
+    return text if len(text) <= MAX_REASON_CHARACTERS else text[:MAX_REASON_CHARACTERS] + "…"

@@ -16,7 +16,7 @@ from scratchvae.validation import short_repr, shorten
 
 FORMAT = 3
 WITHOUT_DIGESTS = 1  # the only format without digests
-LONGEST_TEXT = 2**20  # characters
+MAX_TEXT_CHARACTERS = 2**20  # characters
 LONGEST_NUMBER = 400  # digits: a float has up to 309 before the point, the state of a random generator 39
 HEADER, DIGEST = "scratchvae", "sha256"
 
@@ -32,7 +32,7 @@ class Archive:
         self._file = file
         if HEADER not in file.headers:
             raise FileError("it is not a scratchvae file")
-        text = _read_text(file, HEADER, LONGEST_TEXT)
+        text = _read_text(file, HEADER, MAX_TEXT_CHARACTERS)
         self.header = _parse_header(text)
         self.format: Any = self.header.get("format")
         if isinstance(self.format, bool) or self.format not in range(1, FORMAT + 1):
@@ -105,9 +105,9 @@ def as_text(name: str, value: Any) -> str:
         raise ConfigError(
             f"{name}={short_repr(value)} cannot be written as JSON ({shorten(error)}); use plain values"
         ) from None
-    if len(text) > LONGEST_TEXT:
+    if len(text) > MAX_TEXT_CHARACTERS:
         raise ConfigError(
-            f"{name} would have {len(text)} characters as JSON; expected at most {LONGEST_TEXT}: use less"
+            f"{name} would have {len(text)} characters as JSON; expected at most {MAX_TEXT_CHARACTERS}: use less"
         )
     return json.dumps(value)
 

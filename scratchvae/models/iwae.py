@@ -25,16 +25,16 @@ class IWAE(VAE):
     The other settings are those of `VAE`, except beta and free_bits: the bound has no KL term to weight. The model is
     equivalent to VAE(objective=ImportanceWeighted(K)).
 
-    In the result of `elbo`, value is the bound, reconstruction the mean of log p(x | z_k) with the normalized weights
-    w_k, and kl = reconstruction − value. eps is (B, K·Z).
+    In the result of `elbo`, value is the bound, reconstruction = Σ_k w̃_k log p(x | z_k) with the normalized weights
+    w̃_k = w_k / Σ_j w_j, and kl is the rest, reconstruction − value. eps is (B, K·Z), the K draws of a row side by side.
     """
 
-    def __init__(self, *settings: Any, importance_samples: int = 20, **named: Any) -> None:
+    def __init__(self, *args: Any, importance_samples: int = 20, **kwargs: Any) -> None:
         self.importance_samples = check_int("importance_samples", importance_samples)
-        super().__init__(*settings, **named)
+        super().__init__(*args, **kwargs)
 
     def extra_config(self) -> dict[str, Any]:
-        """The number of draws K."""
+        """The settings that an IWAE has beside those of a VAE: the number of draws K."""
         return {"importance_samples": self.importance_samples}
 
     def compose(self, custom: dict[str, Any]) -> dict[str, Any]:

@@ -465,7 +465,7 @@ class Model:
                 arguments["corrupted"] = self.validator.to_device(corrupted[rows])
             for array, term in zip(collected, self.forward(x_rows, eps_rows, **arguments), strict=True):
                 array[rows] = term
-        return self.objective.unweighted(collected)  # type: ignore[no-any-return]
+        return self.objective.with_unweighted_kl(collected)  # type: ignore[no-any-return]
 
     # --- the latent space
 

@@ -56,7 +56,7 @@ class ELBO(Objective):
         self.xp.multiply(penalized_kl, -self.factor, out=value)
         value += log_likelihood
 
-    def unweighted(self, terms: ELBOTerms) -> ELBOTerms:
+    def with_unweighted_kl(self, terms: ELBOTerms) -> ELBOTerms:
         """The terms with value ℓ − β KL, overwritten in place: with w = 1 and without free bits."""
         self.xp.multiply(terms.kl, -self.beta, out=terms.value)
         self.xp.add(terms.value, terms.reconstruction, out=terms.value)

@@ -31,7 +31,7 @@ class Objective(Module):
     """The loss L = −(1/B) Σ_n value_n: the batch mean of the negative objective, in nats per row.
 
     `backward` returns the gradients of L, including the sign and the 1/B. Validation, `score` and `elbo` report the
-    value of `unweighted`: that of `forward` with the full weight of the KL.
+    value of `with_unweighted_kl`: that of `forward` with the full weight of the KL.
 
     draws              K, the number of draws of z for each row of x
     exact_kl           True: use the KL in closed form if there is one; False: estimate it for each draw
@@ -76,7 +76,7 @@ class Objective(Module):
         """L, a scalar array on the device."""
         return -self.xp.mean(terms.value)
 
-    def unweighted(self, terms: ELBOTerms) -> ELBOTerms:
+    def with_unweighted_kl(self, terms: ELBOTerms) -> ELBOTerms:
         """The terms of a forward with the full weight of the KL, without changes for training such as free bits."""
         return terms
 

@@ -21,7 +21,7 @@ from scratchvae.optim import Optimizer
 from scratchvae.probability import MaskedLikelihood
 from scratchvae.training.hints import CLIPPING_HINT, DATA_HINTS, WEIGHTS_HINT, arithmetic_hint, update_hint
 from scratchvae.training.nonfinite import NonFiniteTensor, diverged, find_nonfinite, largest
-from scratchvae.training.tensor_names import kind_of, layer_of, modules_of, results, title
+from scratchvae.training.tensor_names import kind_of, layer_of, named_modules, results, title
 
 Call = Callable[..., Any]
 
@@ -60,7 +60,7 @@ class AnomalyDetector:
         """Wrap the methods of the model, of its modules and of the optimizer."""
         self._undo = ExitStack()
         self._undo.enter_context(np.errstate(over="ignore", invalid="ignore", divide="ignore"))
-        for name, module in modules_of(self.model):
+        for name, module in named_modules(self.model):
             for method in dir(module):
                 if method.startswith(("forward", "backward")) or method == "matmul":
                     self._replace(module, method, self._checked_method(name, module, method))

@@ -51,10 +51,10 @@ RESULTS = {  # names of results, unless forward returns "the output" and backwar
 }
 
 
-def modules_of(model: Any) -> Iterator[tuple[str, Module]]:
-    """Yield the modules of a model by name; the layers of a network have the names that `model.params` uses.
+def named_modules(model: Any) -> Iterator[tuple[str, Module]]:
+    """Yield (name, module) of the modules of a model; a layer has the name that begins its keys in `model.params`.
 
-    A posterior or a divergence that only calls its children is left out; its children are yielded.
+    A posterior or a divergence that only wraps other modules is skipped, and the modules that it wraps are yielded.
     """
     parts = {**model.parts, **{name: vars(model)[name] for name in CONNECTING_MODULES if name in vars(model)}}
     if (draws := vars(model).get("draws")) is not None and draws.draws > 1:

@@ -16,7 +16,7 @@ from scratchvae.gradcheck.tolerance import AUTODIFF, FINITE_DIFFERENCES
 from scratchvae.representation import fields_repr
 from scratchvae.validation import check_choice, check_int, check_seed, check_type
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import CheckedModule, GradientProblem, Problem, StepProblem
+from scratchvae.verification.problem import GradientProblem, Problem, StepProblem, VerificationCase
 
 FINITE_DIFFERENCE = "finite-difference"
 MIN_SCALE_RATIO = 1e-2  # of the norm of all gradients: an error is never relative to less than that
@@ -55,9 +55,7 @@ def compare(
     With oracle=None, compare with finite differences along `directions` random directions, in float64. Returns None for
     a StepProblem without an oracle: it has no gradient, so finite differences do not apply. Raises ConfigError.
     """
-    check_type(
-        "problem", problem, (GradientProblem, StepProblem), "a problem, such as CHECKED_MODULES['Linear'].draw returns"
-    )
+    check_type("problem", problem, (GradientProblem, StepProblem), "a problem, such as CASES['Linear'].draw returns")
     _check_oracle_and_seed(oracle, seed)
     check_choice("dtype", dtype, tuple(AUTODIFF))
     check_int("directions", directions)
@@ -104,16 +102,16 @@ def _error_relative_to_all(a: Argument, total_norm: float) -> float | None:
     return a.error / ratio if passes else None
 
 
-def compare_many(module: CheckedModule, oracle: Oracle | None, seed: int = 0, trials: int = 3) -> Comparison | None:
-    """`compare` on `trials` random problems of a checked module.
+def compare_many(case: VerificationCase, oracle: Oracle | None, seed: int = 0, trials: int = 3) -> Comparison | None:
+    """`compare` on `trials` random problems of a verification case.
 
     Returns the largest error of each name and the failures of all problems, or None if there is nothing to compare.
     Raises ConfigError.
     """
-    check_type("module", module, CheckedModule, "a checked module, such as CHECKED_MODULES['Linear']")
+    check_type("case", case, VerificationCase, "a verification case, such as CASES['Linear']")
     _check_oracle_and_seed(oracle, seed)
     check_int("trials", trials)
-    comparisons = [compare(module.draw(np.random.default_rng([seed, t])), oracle, seed + t) for t in range(trials)]
+    comparisons = [compare(case.draw(np.random.default_rng([seed, t])), oracle, seed + t) for t in range(trials)]
     errors: dict[str, float] = {}
     failures: dict[str, str] = {}
     for comparison in comparisons:
@@ -149,10 +147,10 @@ def relative_errors(
 ) -> dict[str, float]:
     """Return ‖actual − expected‖ / ‖expected‖ of each array.
 
-    The denominator is at least MIN_SCALE_RATIO of the norm of all expected arrays together, and at least `min_scale`:
-    an array may be a small difference of large terms and then has the rounding error of those terms. An example is a
-    loss of 5e-4 nats whose terms are of several nats. The error is infinite for an array of the wrong shape, and for
-    one that is not 0 although all expected arrays are.
+    The denominator is at least MIN_SCALE_RATIO times the norm of all expected arrays concatenated, and at least
+    `min_scale`, because an array computed by cancellation of large terms has their rounding error: a loss of 5e-4 nats
+    may be the difference of terms of several nats. The error is infinite if an array has the wrong shape, or if the
+    denominator is 0 and the array is not.
     """
     total_norm = np.sqrt(sum(float(np.linalg.norm(array)) ** 2 for array in expected.values()))
     errors = {}

@@ -52,11 +52,11 @@ class StepProblem(NamedTuple):
 Problem = GradientProblem | StepProblem
 
 
-class CheckedModule(NamedTuple):
-    """A module, model, optimizer or training step that is checked.
+class VerificationCase(NamedTuple):
+    """A module, model, optimizer or training step to verify against independent formulas.
 
-    covers       the classes or functions of the package that the check covers
-    draw(rng)    a random problem
+    covers       the classes or functions of the package that it verifies; every public one must be covered
+    draw(rng)    a randomly generated problem
     """
 
     name: str

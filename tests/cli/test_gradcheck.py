@@ -7,7 +7,7 @@ import pytest
 
 import scratchvae as sv
 from scratchvae.cli import main
-from scratchvae.verification import CHECKED_MODULES, CHECKS, ORACLES, oracles
+from scratchvae.verification import CASES, CHECKS, ORACLES, oracles
 from scratchvae.verification.museum import KNOWN_BUGS, inject_bug
 
 
@@ -38,7 +38,7 @@ def test_every_unit_and_every_check_has_a_line_and_all_agree(capsys):
     assert run("gradcheck --oracle autograd") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["largest", "relative", "error", "autograd"]
-    for name in (*CHECKED_MODULES, *CHECKS):
+    for name in (*CASES, *CHECKS):
         assert sum(line.startswith(f"{name}  ") for line in lines) == 1, name
     assert lines[-1].startswith("all ") and lines[-1].endswith(" comparisons agree")
     assert max(map(len, lines)) <= 120 and all(line == line.rstrip() for line in lines)

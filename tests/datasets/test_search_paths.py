@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from scratchvae.datasets import NAMES, load
-from scratchvae.datasets.search_paths import find_file, first_file
+from scratchvae.datasets.search_paths import find_file, first_existing_file
 from scratchvae.errors import DataError
 
 NEEDS_FILES = [name for name in NAMES if name not in ("digits", "sprites", "mnist", "fashion-mnist")]
@@ -62,7 +62,7 @@ def test_a_folder_that_was_named_is_the_only_one_searched(places):
 def test_a_set_that_is_not_there_is_refused_with_the_places_and_the_way_out(places, name):
     with pytest.raises(DataError) as refusal:
         load(name)
-    for words in (str(places["environment"]), str(places["cache"]), "by hand", "--data-dir", "SCRATCHVAE_DATA"):
+    for words in (str(places["environment"]), str(places["cache"]), "copy it there", "--data-dir", "SCRATCHVAE_DATA"):
         assert words in str(refusal.value)
 
 
@@ -72,4 +72,4 @@ def test_a_folder_that_may_not_be_looked_at_is_refused(monkeypatch):
 
     monkeypatch.setattr(Path, "is_file", refuse)
     with pytest.raises(DataError, match=r"folder cannot be read.*Permission"):
-        first_file([Path("folder/a.npy")])
+        first_existing_file([Path("folder/a.npy")])

@@ -1,4 +1,4 @@
-"""Locks that one process holds, and that go with it."""
+"""Lock files: held by one process, released when it ends."""
 
 import errno
 import os
@@ -14,14 +14,14 @@ from child_processes import PYTHON
 from scratchvae.disk import lock, locked
 from scratchvae.errors import FileError, LockedError, UnlockedWarning
 
-LIMIT = 60  # seconds, of a machine that is busy with other work
+LIMIT = 60  # seconds, on a busy machine
 
 HOLDER = """
 import os, sys
 from scratchvae.disk import locked
 with locked(sys.argv[1]):
-    print("held", flush=True)
-    {then}
+    print("locked", flush=True)
+    {action}
 """
 WAIT = "sys.stdin.read()"
 FORK = """
@@ -43,14 +43,14 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform d
 
 
 @contextmanager
-def holding(path, then=WAIT):
-    """Another process that holds the lock, and what it says afterwards."""
-    code = HOLDER.format(then=then.strip())
+def holding(path, action=WAIT):
+    """Start another process that holds the lock and then runs `action`."""
+    script = HOLDER.format(action=action.strip())
     with subprocess.Popen(
-        [PYTHON, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
+        [PYTHON, "-c", script, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
     ) as process:
         try:
-            assert process.stdout.readline() == "held\n"
+            assert process.stdout.readline() == "locked\n"
             yield process
         finally:
             process.kill()
@@ -61,26 +61,26 @@ def path(tmp_path):
     return tmp_path / "run" / ".lock"
 
 
-def test_it_is_there_while_it_is_held_and_gone_with_its_folder_afterwards(path):
+def test_the_lock_file_and_its_folder_exist_only_while_locked(path):
     with locked(str(path)):
         assert path.read_text(encoding="utf-8") == f"{os.getpid()}\n"
     assert not path.parent.exists()
 
 
-def test_a_folder_that_has_something_in_it_by_then_stays(path):
+def test_a_folder_with_other_files_is_not_removed(path):
     with locked(path):
         (path.parent / "model.npz").write_bytes(b"")
     assert [file.name for file in path.parent.iterdir()] == ["model.npz"]
 
 
-def test_it_is_free_again_after_an_error(path):
+def test_the_lock_is_released_after_an_error(path):
     with pytest.raises(KeyboardInterrupt), locked(path):
         raise KeyboardInterrupt
     with locked(path):
         pass
 
 
-def test_what_another_process_holds_is_refused_at_once_by_its_number_until_it_ends(path):
+def test_a_lock_of_another_process_is_refused_with_its_pid_until_it_ends(path):
     with holding(path) as other:
         for _ in range(2):
             with (
@@ -94,7 +94,7 @@ def test_what_another_process_holds_is_refused_at_once_by_its_number_until_it_en
             pass
 
 
-def test_what_this_process_holds_elsewhere_is_refused_too_and_stays_held(path):
+def test_a_second_lock_in_this_process_is_refused_and_the_first_remains(path):
     with locked(path):
         for _ in range(2):
             with pytest.raises(LockedError, match="this process"), locked(path):
@@ -102,7 +102,7 @@ def test_what_this_process_holds_elsewhere_is_refused_too_and_stays_held(path):
         assert path.exists()
 
 
-def test_a_killed_holder_leaves_its_file_which_blocks_nobody(path):
+def test_the_lock_file_of_a_killed_process_blocks_nobody(path):
     with holding(path) as other:
         other.kill()
         other.wait(LIMIT)
@@ -113,7 +113,7 @@ def test_a_killed_holder_leaves_its_file_which_blocks_nobody(path):
 
 
 @needs_fork
-def test_it_is_free_once_its_holder_is_killed_though_a_forked_child_lives_on(path):
+def test_the_lock_of_a_killed_process_is_released_despite_a_forked_child(path):
     with holding(path, FORK) as other:
         child = int(other.stdout.readline())
         try:
@@ -121,7 +121,7 @@ def test_it_is_free_once_its_holder_is_killed_though_a_forked_child_lives_on(pat
                 pass
             other.kill()
             other.wait(LIMIT)
-            os.kill(child, 0)  # it is still there
+            os.kill(child, 0)  # the child is still alive
             with locked(path):
                 pass
         finally:
@@ -129,7 +129,7 @@ def test_it_is_free_once_its_holder_is_killed_though_a_forked_child_lives_on(pat
 
 
 @needs_fork
-def test_a_forked_child_that_leaves_the_block_gives_nothing_back(path):
+def test_a_forked_child_that_leaves_the_block_releases_no_lock(path):
     with holding(path, LEAVE_IN_A_CHILD) as other:
         assert other.stdout.readline() == "child has left\n"
         assert path.exists()
@@ -138,24 +138,24 @@ def test_a_forked_child_that_leaves_the_block_gives_nothing_back(path):
 
 
 @can_unlink
-def test_a_file_that_its_holder_removed_before_we_locked_it_does_not_count(path, monkeypatch):
-    asked, hold = [], lock.try_lock
+def test_a_lock_on_a_removed_file_is_tried_again(path, monkeypatch):
+    attempts, try_lock = [], lock.try_lock
 
-    def hold_what_is_gone_at_first(descriptor):
-        if not asked:
+    def remove_then_lock(descriptor):
+        if not attempts:
             path.unlink()
-        asked.append(descriptor)
-        return hold(descriptor)
+        attempts.append(descriptor)
+        return try_lock(descriptor)
 
-    monkeypatch.setattr(lock, "try_lock", hold_what_is_gone_at_first)
+    monkeypatch.setattr(lock, "try_lock", remove_then_lock)
     with locked(path):
-        assert len(asked) == 2
+        assert len(attempts) == 2
         with pytest.raises(LockedError), locked(path):
             pass
 
 
 @can_unlink
-def test_a_file_that_another_made_anew_is_not_removed(path):
+def test_a_file_recreated_by_another_process_is_not_removed(path):
     with locked(path):
         path.unlink()
         path.write_text("another's", encoding="utf-8")
@@ -166,7 +166,7 @@ OPEN = Path("/dev/fd")
 
 
 @pytest.mark.skipif(not OPEN.is_dir(), reason="this platform does not list a process's open files")
-def test_open_files_do_not_add_up(path):
+def test_no_file_descriptor_is_leaked(path):
     before = sorted(OPEN.iterdir())
     for _ in range(3):
         with locked(path), pytest.raises(LockedError), locked(path):
@@ -177,7 +177,7 @@ def test_open_files_do_not_add_up(path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows locks otherwise")
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
-def test_a_disk_that_knows_no_locks_is_worked_on_with_a_warning(path, monkeypatch, number):
+def test_a_disk_without_locks_gives_a_warning(path, monkeypatch, number):
     import fcntl
 
     def refuse(*_):
@@ -189,18 +189,18 @@ def test_a_disk_that_knows_no_locks_is_worked_on_with_a_warning(path, monkeypatc
     assert not path.exists()
 
 
-def test_a_place_that_can_hold_no_lock_is_refused(tmp_path):
+def test_a_path_that_cannot_be_locked_is_refused(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     for place in (tmp_path, tmp_path / "file" / ".lock", tmp_path / "a\0b" / ".lock"):
         with pytest.raises(FileError, match="cannot lock"), locked(place):
             pass
 
 
-def test_on_a_full_disk_it_is_held_and_does_not_say_whose_it_is(path, monkeypatch):
-    def full(*_):
+def test_on_a_full_disk_the_lock_works_without_its_pid(path, monkeypatch):
+    def raise_disk_full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(os, "write", full)
+    monkeypatch.setattr(os, "write", raise_disk_full)
     for _ in range(2):
         with locked(path), pytest.raises(LockedError, match="locked by another process"), locked(path):
             pass

@@ -1,4 +1,4 @@
-"""Models in files."""
+"""Model files: saving, loading, refusals, and files of earlier formats."""
 
 import errno
 import hashlib
@@ -19,7 +19,7 @@ from scratchvae.errors import BackendError, ConfigError, FileError, ScratchVAEEr
 from scratchvae.io import archive, describe_file
 from scratchvae.models.network import ACTIVATIONS
 
-NOTES = {"data": "digits", "epochs": 3, "nested": {"é": [1.5, None, True]}}
+METADATA = {"data": "digits", "epochs": 3, "nested": {"é": [1.5, None, True]}}
 
 
 def sha256(content):
@@ -28,7 +28,7 @@ def sha256(content):
 
 def small_model():
     model = VAE(6, 2, hidden=(3,), image_shape=(2, 3), beta=0.5, seed=3)
-    model.metadata = NOTES
+    model.metadata = METADATA
     return model
 
 
@@ -59,27 +59,27 @@ architectures = st.fixed_dictionaries(
 
 
 @given(kind=st.sampled_from([VAE, Autoencoder]), config=architectures, seed=seeds)
-def test_a_model_comes_back_bit_for_bit_and_computes_the_same(tmp_path, kind, config, seed):
+def test_a_loaded_model_is_equal_bit_for_bit_and_computes_the_same(tmp_path, kind, config, seed):
     path = tmp_path / "model.npz"
     rng = np.random.default_rng(seed)
     model = kind(**config)
     model.theta[...] = rng.normal(size=model.theta.size)
     model.metadata = {"seed": seed}
     save(model, path)
-    again = load(path)
-    assert type(again) is kind
-    assert again.config == model.config
-    assert again.metadata == model.metadata
-    assert again.theta.dtype == model.theta.dtype
-    assert again.theta.tobytes() == model.theta.tobytes()
+    loaded = load(path)
+    assert type(loaded) is kind
+    assert loaded.config == model.config
+    assert loaded.metadata == model.metadata
+    assert loaded.theta.dtype == model.theta.dtype
+    assert loaded.theta.tobytes() == model.theta.tobytes()
     x = rng.random((4, config["input_dim"]))
-    for one, other in zip(again.terms(x, seed=1), model.terms(x, seed=1), strict=True):
+    for one, other in zip(loaded.terms(x, seed=1), model.terms(x, seed=1), strict=True):
         assert one.tobytes() == other.tobytes()
-    assert again.reconstruct(x).tobytes() == model.reconstruct(x).tobytes()
+    assert loaded.reconstruct(x).tobytes() == model.reconstruct(x).tobytes()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_numbers_that_no_training_should_reach_come_back_too(tmp_path, dtype):
+def test_nonfinite_and_subnormal_weights_are_saved_and_loaded(tmp_path, dtype):
     model = VAE(2, 1, hidden=(), dtype=dtype)
     odd = [np.nan, -np.nan, np.inf, -np.inf, -0.0, np.finfo(dtype).smallest_subnormal]
     model.theta[...] = np.resize(np.array(odd, dtype), model.theta.size)
@@ -87,13 +87,13 @@ def test_numbers_that_no_training_should_reach_come_back_too(tmp_path, dtype):
     assert load(tmp_path / "model.npz").theta.tobytes() == model.theta.tobytes()
 
 
-def test_the_file_holds_plain_arrays_and_json_and_no_pickle(file):
+def test_the_file_contains_plain_arrays_and_json_and_no_pickle(file):
     model, members = small_model(), members_of(file)
     text = str(members.pop("scratchvae"))
     assert str(members.pop("sha256")) == sha256(text.encode())
     header = json.loads(text)
     arrays = header.pop("arrays")
-    assert header == {"format": 3, "content": "model", "model": "VAE", "config": model.to_config(), "notes": NOTES}
+    assert header == {"format": 3, "content": "model", "model": "VAE", "config": model.to_config(), "notes": METADATA}
     for name, array in members.items():
         assert arrays[name] == {"dtype": "<f4", "shape": list(array.shape), "sha256": sha256(array.tobytes())}
     assert members.keys() == arrays.keys()
@@ -101,7 +101,7 @@ def test_the_file_holds_plain_arrays_and_json_and_no_pickle(file):
     assert all(np.array_equal(members[f"params/{name}"], array) for name, array in model.params.items())
 
 
-def test_a_loaded_model_shares_nothing_with_another_and_can_be_saved_again(file, tmp_path):
+def test_a_loaded_model_shares_no_memory_and_can_be_saved_again(file, tmp_path):
     first, second = load(file), load(str(file))
     first.theta[...] = 0
     assert second.theta.any()
@@ -109,21 +109,21 @@ def test_a_loaded_model_shares_nothing_with_another_and_can_be_saved_again(file,
     assert (tmp_path / "again.npz").read_bytes() == file.read_bytes()
 
 
-@pytest.mark.parametrize(("error", "seen"), [(OSError(errno.ENOSPC, "full"), FileError), (KeyboardInterrupt(), None)])
-def test_an_error_while_writing_leaves_the_old_file(file, monkeypatch, error, seen):
-    def write_a_little(to, _):
-        to.write(b"PK\x03\x04 half a file")
+@pytest.mark.parametrize(("error", "raised"), [(OSError(errno.ENOSPC, "full"), FileError), (KeyboardInterrupt(), None)])
+def test_an_error_during_writing_leaves_the_old_file(file, monkeypatch, error, raised):
+    def write_half(stream, _):
+        stream.write(b"PK\x03\x04 half a file")
         raise error
 
     before = file.read_bytes()
-    monkeypatch.setattr(archive, "write_arrays", write_a_little)
-    with pytest.raises(seen or type(error)):
+    monkeypatch.setattr(archive, "write_arrays", write_half)
+    with pytest.raises(raised or type(error)):
         save(VAE(6, 2, hidden=()), file)
     assert file.read_bytes() == before
     assert list(file.parent.iterdir()) == [file]
 
 
-def test_a_place_that_cannot_be_written_is_refused(file):
+def test_a_path_that_cannot_be_written_is_refused(file):
     with pytest.raises(FileError, match="cannot write"):
         save(small_model(), file / "model.npz")
     with pytest.raises(FileError, match="cannot write"):
@@ -138,7 +138,7 @@ def assert_refused(path, *words):
     return refusal.value
 
 
-def test_what_is_no_model_is_refused_by_name(tmp_path):
+def test_a_file_that_is_no_model_is_refused_by_path(tmp_path):
     (tmp_path / "text.npz").write_text("a text\n" * 100, encoding="utf-8")
     (tmp_path / "empty.npz").write_bytes(b"")
     np.save(tmp_path / "array.npy", np.zeros((20, 4)))
@@ -147,31 +147,31 @@ def test_what_is_no_model_is_refused_by_name(tmp_path):
         assert isinstance(assert_refused(tmp_path / name, str(tmp_path / name)), FileError)
 
 
-@given(part=st.floats(0, 1, exclude_max=True))
-def test_a_truncated_file_is_refused(file, part):
+@given(fraction=st.floats(0, 1, exclude_max=True))
+def test_a_truncated_file_is_refused(file, fraction):
     path = file.with_name("cut.npz")
-    path.write_bytes(file.read_bytes()[: int(part * file.stat().st_size)])
+    path.write_bytes(file.read_bytes()[: int(fraction * file.stat().st_size)])
     assert isinstance(assert_refused(path, str(path)), FileError)
 
 
-ITS_OWN = object()  # the format of the version that is written
+OWN_FORMAT = object()  # the format of the written version
 
 
 def header_with(**changes):
-    return {"format": ITS_OWN, "model": "VAE", "config": dict(small_model().config), "notes": {}, **changes}
+    return {"format": OWN_FORMAT, "model": "VAE", "config": dict(small_model().config), "notes": {}, **changes}
 
 
-def seal(file, header, members=None, version=3):
-    """Write the file anew as whoever can compute a digest would: what it holds must bear being wrong."""
+def write_with_checksums(file, header, members=None, version=3):
+    """Rewrite the file with valid checksums, so that only the content is wrong."""
     members = members_of(file) if members is None else members
     arrays = {name: array for name, array in members.items() if name not in ("scratchvae", "sha256")}
-    if isinstance(header, dict) and header["format"] is ITS_OWN:
+    if isinstance(header, dict) and header["format"] is OWN_FORMAT:
         header = {**header, "format": version}
     if version > 1 and isinstance(header, dict):
-        told = {
+        checksums = {
             name: {"dtype": a.dtype.str, "shape": a.shape, "sha256": sha256(a.tobytes())} for name, a in arrays.items()
         }
-        header = {"arrays": told, **header}
+        header = {"arrays": checksums, **header}
     text = header if isinstance(header, str) else json.dumps(header)
     digest = {"sha256": np.array(sha256(text.encode()))} if version > 1 else {}
     np.savez(file, scratchvae=np.array(text), **digest, **arrays)
@@ -182,8 +182,8 @@ versions = pytest.mark.parametrize("version", [1, 2, 3])
 
 @versions
 @pytest.mark.parametrize("header", ["", "{", "null", "5", "[]", "{}", "[" * 100_000], ids=lambda header: header[:5])
-def test_a_header_that_is_no_description_is_refused(file, header, version):
-    seal(file, header, version=version)
+def test_an_invalid_header_is_refused(file, header, version):
+    write_with_checksums(file, header, version=version)
     assert_refused(file, str(file))
 
 
@@ -196,13 +196,13 @@ def test_a_header_that_is_no_description_is_refused(file, header, version):
     ],
 )
 @versions
-def test_a_header_that_describes_another_file_is_refused(file, field, value, version):
-    seal(file, header_with(**{field: value}), version=version)
+def test_a_header_with_an_invalid_field_is_refused(file, field, value, version):
+    write_with_checksums(file, header_with(**{field: value}), version=version)
     assert_refused(file, str(file))
 
 
-def test_a_newer_format_is_refused_with_the_way_forward(file):
-    seal(file, header_with(format=4), version=1)
+def test_a_newer_format_is_refused_with_a_hint(file):
+    write_with_checksums(file, header_with(format=4), version=1)
     assert_refused(file, "format 4", "reads formats 1 to 3", "a newer one")
 
 
@@ -215,12 +215,12 @@ def test_a_newer_format_is_refused_with_the_way_forward(file):
     ids=lambda value: str(value)[:12],
 )
 @versions
-def test_a_configuration_that_makes_no_or_another_model_is_refused(file, argument, value, version):
-    seal(file, header_with(config={**small_model().config, argument: value}), version=version)
+def test_an_invalid_or_different_configuration_is_refused(file, argument, value, version):
+    write_with_checksums(file, header_with(config={**small_model().config, argument: value}), version=version)
     assert_refused(file)
 
 
-def nested(depth):
+def nested_part(depth):
     part = {"class": "Linear", "config": {"inputs": 6, "outputs": 4}}
     for _ in range(depth):
         part = {"class": "Sequential", "config": {"layers": [part]}}
@@ -232,8 +232,8 @@ def nested(depth):
     "part",
     [
         *(
-            {"class": of, "config": {}}
-            for of in ("os.system", "Trainer", "Layer", "Terms", "Divergence", "", None, ["VAE"])
+            {"class": name, "config": {}}
+            for name in ("os.system", "Trainer", "Layer", "Terms", "Divergence", "", None, ["VAE"])
         ),
         {"class": "Linear"},
         {"config": {}},
@@ -243,16 +243,16 @@ def nested(depth):
         {"class": "Linear", "config": [6, 4]},
         {"class": "Repeat", "config": {"times": 10**12}},
         {"class": "ImportanceWeighted", "config": {"draws": 10**12}},
-        nested(300),
+        nested_part(300),
         3,
         "relu",
         ["Linear"],
     ],
     ids=lambda part: str(part)[:40],
 )
-def test_a_part_that_is_none_or_another_is_refused(file, name, part):
+def test_an_invalid_or_different_part_is_refused(file, name, part):
     config = {**small_model().config, name: part}
-    seal(file, header_with(config=config))
+    write_with_checksums(file, header_with(config=config))
     tracemalloc.start()
     assert isinstance(assert_refused(file, str(file)), FileError)
     peak = tracemalloc.get_traced_memory()[1]
@@ -261,8 +261,8 @@ def test_a_part_that_is_none_or_another_is_refused(file, name, part):
 
 
 @pytest.mark.parametrize(("argument", "value"), [("latent_dim", 10**9), ("hidden", [2**24]), ("hidden", [1] * 100_000)])
-def test_a_configuration_of_more_than_the_file_holds_takes_no_room(file, argument, value):
-    seal(file, header_with(config={**small_model().config, argument: value}))
+def test_a_configuration_larger_than_the_file_is_refused_without_allocation(file, argument, value):
+    write_with_checksums(file, header_with(config={**small_model().config, argument: value}))
     tracemalloc.start()
     assert_refused(file, str(file))
     peak = tracemalloc.get_traced_memory()[1]
@@ -271,22 +271,22 @@ def test_a_configuration_of_more_than_the_file_holds_takes_no_room(file, argumen
 
 
 @versions
-def test_notes_that_are_no_notes_do_not_keep_a_model_from_loading(file, version):
-    seal(file, header_with(notes=[1]), version=version)
+def test_invalid_metadata_do_not_prevent_loading(file, version):
+    write_with_checksums(file, header_with(notes=[1]), version=version)
     assert load(file).metadata == {}
 
 
-@pytest.mark.parametrize("notes", [{"long": "x" * 2**20}, {"number": 10**500}, {"object": object()}, {1, 2}])
-def test_notes_that_could_not_be_read_again_are_refused_and_nothing_is_written(file, notes):
+@pytest.mark.parametrize("metadata", [{"long": "x" * 2**20}, {"number": 10**500}, {"object": object()}, {1, 2}])
+def test_unreadable_metadata_are_refused_and_nothing_is_written(file, metadata):
     before, model = file.read_bytes(), small_model()
-    model.metadata = notes
+    model.metadata = metadata
     with pytest.raises(ConfigError):
         save(model, file)
     assert file.read_bytes() == before
 
 
 @pytest.mark.parametrize("name", ["params/encoder.0.W", "scratchvae"])
-def test_a_change_under_a_right_checksum_of_zip_breaks_the_seal(file, name):
+def test_a_change_with_a_valid_zip_checksum_is_refused(file, name):
     members = members_of(file)
     if name == "scratchvae":
         members[name] = np.array(str(members[name]).replace('"beta": 0.5', '"beta": 0.6'))
@@ -310,23 +310,23 @@ def test_a_change_under_a_right_checksum_of_zip_breaks_the_seal(file, name):
     ],
     ids=["missing", "shorter", "transposed", "of more axes", "float64", "int32", "text", "object"],
 )
-@pytest.mark.parametrize("version", [1, 2, 3, "not sealed"])
+@pytest.mark.parametrize("version", [1, 2, 3, "no checksums"])
 def test_a_parameter_that_does_not_fit_is_refused_by_name(file, change, version):
     members = members_of(file)
     name = "encoder.0.W"
     array = change(members.pop(f"params/{name}"))
     if array is not None:
         members[f"params/{name}"] = array
-    if version == "not sealed" or (array is not None and array.dtype == object):
+    if version == "no checksums" or (array is not None and array.dtype == object):
         np.savez(file, **members)
     else:
-        seal(file, header_with(), members, version)
+        write_with_checksums(file, header_with(), members, version)
     refusal = assert_refused(file, str(file))
     assert name in str(refusal) or array.dtype == object
 
 
 @pytest.mark.parametrize("content", [b"no array", small_model().params["encoder.0.b"]], ids=["bytes", "array"])
-def test_a_parameter_too_many_is_refused_by_name(file, content):
+def test_an_additional_parameter_is_refused_by_name(file, content):
     if not isinstance(content, bytes):
         buffer = io.BytesIO()
         np.save(buffer, content)
@@ -341,7 +341,7 @@ def test_a_parameter_too_many_is_refused_by_name(file, content):
     [(6, 255), (8, 1), (8, 32), (8, 64), (10, 99)],
     ids=["a later zip", "encrypted", "patched data", "strong encryption", "an unknown compression"],
 )
-def test_a_zip_that_python_cannot_unpack_is_refused(file, offset, value):
+def test_a_zip_python_cannot_unpack_is_refused(file, offset, value):
     content = bytearray(file.read_bytes())
     content[content.index(b"PK\1\2") + offset] = value
     file.write_bytes(content)
@@ -350,7 +350,7 @@ def test_a_zip_that_python_cannot_unpack_is_refused(file, offset, value):
 
 @settings(max_examples=200)
 @given(flips=st.lists(st.tuples(st.integers(0, 2**32), st.integers(1, 255)), min_size=1, max_size=4))
-def test_a_file_with_damaged_bytes_is_refused_or_gives_the_very_model(file, flips):
+def test_a_file_with_damaged_bytes_is_refused_or_gives_the_same_model(file, flips):
     path = file.with_name("damaged.npz")
     content = bytearray(file.read_bytes())
     for place, flip in flips:
@@ -361,19 +361,19 @@ def test_a_file_with_damaged_bytes_is_refused_or_gives_the_very_model(file, flip
     except ScratchVAEError:
         return
     assert model.theta.tobytes() == small_model().theta.tobytes()
-    assert (model.config, model.metadata) == (small_model().config, NOTES)
+    assert (model.config, model.metadata) == (small_model().config, METADATA)
 
 
-def test_a_backend_that_is_none_is_refused(file):
+def test_an_unknown_backend_is_refused(file):
     with pytest.raises(BackendError, match="abacus"):
         load(file, backend="abacus")
 
 
-def test_a_model_is_kept_on_the_disk_only_once_it_was_read_again(file, monkeypatch):
+def test_save_replaces_the_old_file_only_after_verifying_the_new_one(file, monkeypatch):
     before, write = file.read_bytes(), archive.write_arrays
 
-    def write_wrongly(to, members):
-        write(to, {**members, "params/encoder.0.b": members["params/encoder.0.b"] + 1})
+    def write_wrongly(stream, members):
+        write(stream, {**members, "params/encoder.0.b": members["params/encoder.0.b"] + 1})
 
     monkeypatch.setattr(archive, "write_arrays", write_wrongly)
     with pytest.raises(FileError, match=r"encoder\.0\.b is damaged"):
@@ -392,14 +392,14 @@ MODELS = [
 
 
 @pytest.mark.parametrize("model", MODELS, ids=repr)
-def test_the_encoder_alone_gives_the_bits_of_the_whole_from_fewer_weights(tmp_path, model):
+def test_the_encoder_alone_gives_the_same_bits_with_fewer_weights(tmp_path, model):
     path = tmp_path / "model.npz"
     model.metadata = {"data": "digits"}
     save(model, path)
     encoder, x = load_encoder(path), np.random.default_rng(0).random((5, 6))
-    told = {"labels": [0, 1, 2, 0, 1]} if model.classes else {}
-    assert encoder.embed(x, **told).tobytes() == model.embed(x, **told).tobytes()
-    for one, other in zip(encoder.encode(x, **told), model.encode(x, **told), strict=True):
+    label_arguments = {"labels": [0, 1, 2, 0, 1]} if model.classes else {}
+    assert encoder.embed(x, **label_arguments).tobytes() == model.embed(x, **label_arguments).tobytes()
+    for one, other in zip(encoder.encode(x, **label_arguments), model.encode(x, **label_arguments), strict=True):
         assert one.tobytes() == other.tobytes()
     assert encoder.config == model.config
     assert encoder.metadata == model.metadata
@@ -407,24 +407,24 @@ def test_the_encoder_alone_gives_the_bits_of_the_whole_from_fewer_weights(tmp_pa
     assert "Encoder of " + type(model).__name__ in repr(encoder)
 
 
-def test_the_encoder_is_read_where_the_decoder_is_damaged(file):
-    seal_of = members_of(file)
-    seal_of["params/decoder.0.W"] = seal_of["params/decoder.0.W"] + 1
-    np.savez(file, **seal_of)
+def test_the_encoder_is_loaded_from_a_file_with_a_damaged_decoder(file):
+    members = members_of(file)
+    members["params/decoder.0.W"] = members["params/decoder.0.W"] + 1
+    np.savez(file, **members)
     assert_refused(file, "decoder.0.W is damaged")
     x = np.zeros((1, 6))
     assert load_encoder(file).embed(x).tobytes() == small_model().embed(x).tobytes()
 
 
-def test_labels_for_an_encoder_that_takes_none_are_refused(file):
+def test_labels_for_an_encoder_without_classes_are_refused(file):
     with pytest.raises(ConfigError, match="labels"):
         load_encoder(file).embed(np.zeros((1, 6)), labels=[1])
 
 
-# --- files that earlier versions wrote
+# --- files of earlier versions
 
 HERE = Path(__file__).parent
-FORMAT_2 = {  # written by the code that wrote no later one, of models that were trained for six steps
+FORMAT_2 = {  # written by the version of that format, after six training steps
     "format_2.npz": lambda: VAE(
         6, 2, (4,), "tanh", "gaussian_learned", beta=0.5, seed=3, sigma=0.5, free_bits=0.05, image_shape=(2, 3)
     ),
@@ -442,57 +442,57 @@ FORMAT_2 = {  # written by the code that wrote no later one, of models that were
 X_2 = np.linspace(0, 1, 72, dtype="float32").reshape(12, 6)[np.random.default_rng(7).permutation(12)]
 
 
-def test_a_model_of_format_1_is_read():
-    model, twin = load(HERE / "format_1.npz"), VAE(3, 1, hidden=(2,), seed=3)
-    assert model.theta.tobytes() == twin.theta.tobytes()
-    assert model.metadata == {"data": "digits"} and model.config == twin.config
+def test_a_model_of_format_1_is_loaded():
+    model, expected = load(HERE / "format_1.npz"), VAE(3, 1, hidden=(2,), seed=3)
+    assert model.theta.tobytes() == expected.theta.tobytes()
+    assert model.metadata == {"data": "digits"} and model.config == expected.config
     x = np.linspace(0, 1, 12).reshape(4, 3)
-    assert model.reconstruct(x).tobytes() == twin.reconstruct(x).tobytes()
-    assert load_encoder(HERE / "format_1.npz").embed(x).tobytes() == twin.embed(x).tobytes()
+    assert model.reconstruct(x).tobytes() == expected.reconstruct(x).tobytes()
+    assert load_encoder(HERE / "format_1.npz").embed(x).tobytes() == expected.embed(x).tobytes()
 
 
 @pytest.mark.parametrize("name", FORMAT_2)
-def test_a_model_of_format_2_is_read_with_its_weights_and_gives_what_it_gave(name):
-    model, made = load(HERE / name), FORMAT_2[name]()
-    assert type(model) is type(made) and model.config == made.config and repr(model) == repr(made)
+def test_a_model_of_format_2_is_loaded_with_the_same_results(name):
+    model, fresh = load(HERE / name), FORMAT_2[name]()
+    assert type(model) is type(fresh) and model.config == fresh.config and repr(model) == repr(fresh)
     expected = model.metadata
     assert sha256(model.theta.tobytes()) == expected["theta"]
-    told = {"labels": [0, 1]} if model.classes else {}
+    label_arguments = {"labels": [0, 1]} if model.classes else {}
     x = X_2[:2]
-    np.testing.assert_allclose(model.embed(x, **told), expected["embed"], atol=2e-6)
-    np.testing.assert_allclose(model.reconstruct(x, **told), expected["reconstruct"], atol=2e-6)
-    np.testing.assert_allclose(model.terms(x, seed=1, **told).value, expected["terms"], atol=5e-6)
-    np.testing.assert_allclose(load_encoder(HERE / name).embed(x, **told), expected["embed"], atol=2e-6)
+    np.testing.assert_allclose(model.embed(x, **label_arguments), expected["embed"], atol=2e-6)
+    np.testing.assert_allclose(model.reconstruct(x, **label_arguments), expected["reconstruct"], atol=2e-6)
+    np.testing.assert_allclose(model.terms(x, seed=1, **label_arguments).value, expected["terms"], atol=5e-6)
+    np.testing.assert_allclose(load_encoder(HERE / name).embed(x, **label_arguments), expected["embed"], atol=2e-6)
 
 
 @pytest.mark.parametrize("name", ["format_1.npz", *FORMAT_2, "format_2_checkpoint.npz"])
-def test_what_was_read_from_an_earlier_format_is_written_in_the_present_one(tmp_path, name):
+def test_a_model_of_an_earlier_format_is_saved_in_the_current_one(tmp_path, name):
     model = load(HERE / name)
     save(model, tmp_path / "again.npz")
     assert json.loads(str(members_of(tmp_path / "again.npz")["scratchvae"]))["format"] == 3
-    again = load(tmp_path / "again.npz")
-    assert again.theta.tobytes() == model.theta.tobytes()
-    assert (again.config, again.metadata) == (model.config, model.metadata)
+    loaded = load(tmp_path / "again.npz")
+    assert loaded.theta.tobytes() == model.theta.tobytes()
+    assert (loaded.config, loaded.metadata) == (model.config, model.metadata)
 
 
-CHECKPOINT_2 = HERE / "format_2_checkpoint.npz"  # of the very training that format_2.npz is the end of
+CHECKPOINT_2 = HERE / "format_2_checkpoint.npz"  # from the training run that wrote format_2.npz
 
 
-def test_the_model_of_a_checkpoint_of_format_2_is_read():
+def test_the_model_of_a_checkpoint_of_format_2_is_loaded():
     model = load(CHECKPOINT_2)
     assert model.theta.tobytes() == load(HERE / "format_2.npz").theta.tobytes()
     assert describe_file(CHECKPOINT_2)["file"] == "checkpoint, format 2"
     assert describe_file(CHECKPOINT_2)["updates"] == 6 and describe_file(CHECKPOINT_2)["epochs"] == 2
 
 
-def test_what_a_checkpoint_is_described_as_tells_how_to_go_on_with_it(tmp_path):
+def test_the_description_of_a_checkpoint_says_how_to_resume(tmp_path):
     path, members = tmp_path / "run.npz", members_of(CHECKPOINT_2)
     assert describe_file(CHECKPOINT_2)["training"] == "finished"
-    seal(path, {**json.loads(str(members["scratchvae"])), "stopped": ""}, members, version=2)
+    write_with_checksums(path, {**json.loads(str(members["scratchvae"])), "stopped": ""}, members, version=2)
     assert describe_file(path)["training"] == "not ended; resume it by scratchvae 0.1.0"
     with pytest.raises(KeyError):
-        Trainer(VAE(6, 2, (4,)), batch_size=4, kl_weight=raising_at(2)).fit(X_2, 2, checkpoint=tmp_path / "kept.npz")
-    assert describe_file(tmp_path / "kept.npz")["training"] == "not ended; resume it by --resume"
+        Trainer(VAE(6, 2, (4,)), batch_size=4, kl_weight=raising_at(2)).fit(X_2, 2, checkpoint=tmp_path / "run_2.npz")
+    assert describe_file(tmp_path / "run_2.npz")["training"] == "not ended; resume it by --resume"
 
 
 def raising_at(updates):
@@ -506,16 +506,16 @@ def raising_at(updates):
 
 @pytest.mark.parametrize("resume", [True, False])
 @pytest.mark.parametrize("ended", [True, False])
-def test_the_training_of_a_checkpoint_of_format_2_is_refused_in_one_true_sentence(tmp_path, resume, ended):
+def test_resuming_a_checkpoint_of_format_2_is_refused_with_a_valid_hint(tmp_path, resume, ended):
     path = tmp_path / "run.npz"
     members = members_of(CHECKPOINT_2)
     header = json.loads(str(members["scratchvae"]))
-    seal(path, {**header, "stopped": "finished" if ended else ""}, members, version=2)
+    write_with_checksums(path, {**header, "stopped": "finished" if ended else ""}, members, version=2)
     before = path.read_bytes()
     trainer = Trainer(FORMAT_2["format_2.npz"](), lr=1e-2, batch_size=4, seed=5)
     theta = trainer.model.theta.copy()
     if ended and not resume:
-        trainer.fit(X_2, 2, checkpoint=path)  # that training is over, and its file may go
+        trainer.fit(X_2, 2, checkpoint=path)  # the run has finished, so its file may be overwritten
         assert json.loads(str(members_of(path)["scratchvae"]))["format"] == 3
         return
     with pytest.raises(FileError) as refusal:
@@ -527,5 +527,5 @@ def test_the_training_of_a_checkpoint_of_format_2_is_refused_in_one_true_sentenc
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
     assert np.array_equal(trainer.model.theta, theta)
     model = load(path)
-    Trainer(model, lr=1e-2, batch_size=4).fit(X_2, 1)  # as the sentence says
+    Trainer(model, lr=1e-2, batch_size=4).fit(X_2, 1)  # the hint of the message
     assert not np.array_equal(model.theta, load(path).theta)

@@ -77,7 +77,7 @@ def test_the_emulation_refuses_arguments_that_a_device_refuses():
     for wrong, message in (
         ((np.ones(3), 2.0, y), "ndarray"),
         ((x, 2.0, EMULATED.upload(np.zeros(4))), "shape"),
-        ((x, 2.0, EMULATED.upload(np.zeros(3, "float32"))), "arrays of T"),
+        ((x, 2.0, EMULATED.upload(np.zeros(3, "float32"))), "the arrays have dtypes"),
         ((x, 2.0), "takes 3"),
     ):
         with pytest.raises((TypeError, ValueError), match=message):

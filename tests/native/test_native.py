@@ -66,8 +66,8 @@ def test_invalid_kernel_arguments_are_refused():
     locked.flags.writeable = False
     for arguments, message in (
         ((x, k, row, y), "takes 5"),
-        ((x.astype("float32"), k, row, column, y), "arrays of T have dtypes"),
-        ((x.astype("int64"), k, row, column, y), "arrays of T have dtypes"),
+        ((x.astype("float32"), k, row, column, y), "the arrays have dtypes"),
+        ((x.astype("int64"), k, row, column, y), "the arrays have dtypes"),
         ((x, "2", row, column, y), "given a str"),
         ((x, k, row, column, 0.0), "given a float"),
         ((x, k, row, column, np.zeros((4, 3))), "broadcast"),

@@ -127,7 +127,7 @@ def test_unweighted_terms_equal_the_bound_at_a_weight_of_1():
     objective = bound_objective(3, 4)
     terms = objective.forward(*random_terms(0, 4, 3), 1.0)
     value = terms.value.copy()
-    np.testing.assert_allclose(objective.unweighted(terms).value, value, rtol=1e-12)
+    np.testing.assert_allclose(objective.with_unweighted_kl(terms).value, value, rtol=1e-12)
 
 
 def test_sums_run_over_rows_and_not_over_draws():

@@ -130,7 +130,7 @@ def checker_rows():
 
 
 def verification_rows():
-    linear = v.CHECKED_MODULES["Linear"]
+    linear = v.CASES["Linear"]
     problem = linear.draw(np.random.default_rng(0))
     no_oracle = wrong(ConfigError, "expected an oracle", 3, "torch", "autograd", [], {}, v.Oracle)
     for name in ("compare_many", "compare"):

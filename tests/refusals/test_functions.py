@@ -58,7 +58,7 @@ INSIDE = [
     "accumulate",
     "zeros",
     "loss",
-    "unweighted",
+    "with_unweighted_kl",
     "invalidate",
     "add_kl",
     # of models
@@ -131,7 +131,7 @@ NOTHING_TO_GET_WRONG = {
             "verification.GradientProblem",
             "verification.Measurement",
             "verification.StepProblem",
-            "verification.CheckedModule",
+            "verification.VerificationCase",
         ],
         "a record",
     ),

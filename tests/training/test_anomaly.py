@@ -1,4 +1,4 @@
-"""The first tensor that is not finite is named, whatever it is, and no other; a step that is looked at is the same."""
+"""AnomalyDetector: it names the first nonfinite tensor of a step and changes no number of the step."""
 
 import pickle
 from functools import wraps
@@ -18,13 +18,13 @@ from scratchvae.probability import Prior
 from scratchvae.training import AnomalyDetector, Corruption, GaussianNoise, KLWarmUp, Masking
 from scratchvae.training.minibatches import Minibatches, MinibatchSource
 from scratchvae.training.preprocess import Preprocessor
-from scratchvae.training.tensor_names import modules_of
+from scratchvae.training.tensor_names import named_modules
 
 D, Z, ROWS, CLASSES = 6, 2, 5, 3
 
 
 class Shifted(Prior):
-    """N(m, I), where m is learnt; no closed form of a KL is known."""
+    """N(m, I) with learned m, without a closed form of the KL."""
 
     def __init__(self, latent):
         self.latent = latent
@@ -69,22 +69,22 @@ def rows(kind):
 
 
 class Step:
-    """A step of a model, taken by hand."""
+    """One training step of a model, without a trainer."""
 
     def __init__(self, kind="vae", backend="numpy", optimizer=None, clip_norm=None, **settings):
         self.model = KINDS[kind](backend=backend, **settings)
         self.optimizer = optimizer or Adam()
         self.optimizer.bind(self.model.backend.xp, self.model.theta)
         self.clip_norm = clip_norm
-        bring = self.model.validator.to_device
-        self.x, self.eps = bring(rows(kind)), bring(normal(2, ROWS, self.model.noise_dim))
-        self.targets = bring(np.eye(CLASSES)[[0, 1, 2, 0, 1]] * np.array([[1], [0], [1], [1], [0]]))
-        self.asked = {"targets": self.targets} if self.model.classes else {}
+        to_device = self.model.validator.to_device
+        self.x, self.eps = to_device(rows(kind)), to_device(normal(2, ROWS, self.model.noise_dim))
+        self.targets = to_device(np.eye(CLASSES)[[0, 1, 2, 0, 1]] * np.array([[1], [0], [1], [1], [0]]))
+        self.arguments = {"targets": self.targets} if self.model.classes else {}
         if kind == "conditional":
-            self.asked["targets"] = bring(np.eye(CLASSES)[[0, 1, 2, 0, 1]])
+            self.arguments["targets"] = to_device(np.eye(CLASSES)[[0, 1, 2, 0, 1]])
 
     def __call__(self):
-        self.model.forward(self.x, self.eps, **self.asked)
+        self.model.forward(self.x, self.eps, **self.arguments)
         self.model.backward()
         if self.clip_norm:
             clip_by_global_norm(self.model.backend.xp, self.model.dtheta, self.clip_norm)
@@ -94,7 +94,7 @@ class Step:
         return [to_numpy(a).copy() for a in (self.model.theta, *self.optimizer.state.values())]
 
     def error(self, epoch=None, batches=None):
-        """That of one step, which leaves everything as it was; None if nothing is found."""
+        """The error of one step, which restores the state before; None for a finite step."""
         before, t = self.state(), self.optimizer.t
         try:
             with AnomalyDetector(self.model, self.optimizer, epoch, batches):
@@ -107,19 +107,19 @@ class Step:
         return None
 
 
-def put(array, value, place=None):
+def set_number(array, value, place=None):
     array[place or (0,) * array.ndim] = value
 
 
 @pytest.mark.parametrize(("kind", "backend", "likelihood"), covering(KINDS, likelihood=LIKELIHOODS))
-def test_nothing_is_found_where_all_is_finite_and_a_step_has_the_same_bits(kind, backend, likelihood):
+def test_a_finite_step_gives_the_same_bits_and_no_error(kind, backend, likelihood):
     steps = [Step(kind, backend, clip_norm=1.0, likelihood=likelihood) for _ in range(2)]
     for _ in range(3):
         assert steps[0].error() is None
         steps[1]()
     for traced, plain in zip(*(step.state() for step in steps), strict=True):
         np.testing.assert_array_equal(traced, plain)
-    for owner in (steps[0].model, steps[0].optimizer, *(piece for _, piece in modules_of(steps[0].model))):
+    for owner in (steps[0].model, steps[0].optimizer, *(module for _, module in named_modules(steps[0].model))):
         assert not {name for name in vars(owner) if name.startswith(("forward", "backward"))} | (
             {"matmul", "step"} & set(vars(owner))
         )
@@ -135,7 +135,7 @@ def test_nothing_is_found_where_all_is_finite_and_a_step_has_the_same_bits(kind,
     ],
     ids=["masking and warm-up", "noise and AdamW", "binarised and SGD"],
 )
-def test_training_with_all_that_a_trainer_does_is_the_same_too(kind, training):
+def test_tracing_a_full_training_run_changes_no_bit(kind, training):
     training, ends = dict(training), []
     if kind == "autoencoder":
         training.pop("kl_weight", None)
@@ -145,25 +145,25 @@ def test_training_with_all_that_a_trainer_does_is_the_same_too(kind, training):
     for traced in (True, False):
         model, optimizer = KINDS[kind](), make()
         trainer = sv.Trainer(model, batch_size=8, optimizer=optimizer, **training)
-        told = {"labels": labels, "validation_labels": labels} if model.classes else {}
+        label_arguments = {"labels": labels, "validation_labels": labels} if model.classes else {}
         if traced:
             with AnomalyDetector(model, trainer.optimizer, 1):
-                trainer.fit(images, 2, validation=images, **told)
+                trainer.fit(images, 2, validation=images, **label_arguments)
         else:
-            trainer.fit(images, 2, validation=images, **told)
+            trainer.fit(images, 2, validation=images, **label_arguments)
         ends.append(model.theta)
     np.testing.assert_array_equal(*ends)
 
 
 @pytest.mark.parametrize(("kind", "backend", "value"), covering(KINDS, value=[nan, inf, -inf]))
-def test_a_parameter_that_was_written_into_is_named_with_its_place(kind, backend, value):
+def test_a_nonfinite_parameter_is_named_with_its_position(kind, backend, value):
     likelihood = "gaussian_learned" if kind in ("vae", "miwae") else "bernoulli"
     step = Step(kind, backend, likelihood=likelihood)
     assert len(step.model.params) >= 8
     for name, view in step.model.params.items():
         before = step.model.theta.copy()
         place = tuple(size - 1 for size in view.shape)
-        put(view, value, place)
+        set_number(view, value, place)
         error = step.error(epoch=2)
         assert (error.tensor, error.layer) == (name, name.rpartition(".")[0])
         assert (error.step, error.epoch) == (1, 2)
@@ -177,12 +177,12 @@ def test_a_parameter_that_was_written_into_is_named_with_its_place(kind, backend
 
 @pytest.mark.parametrize("make", [Adam, AdamW, lambda: SGD(1e-2, 0.9)])
 @BACKENDS
-def test_so_is_what_the_optimizer_remembers_of_it(make, backend):
+def test_nonfinite_optimizer_state_is_named(make, backend):
     step = Step(backend=backend, optimizer=make())
     step()
     for name, vector in step.optimizer.state.items():
         before = vector.copy()
-        put(vector, inf, (D * 4,))  # behind encoder.0.W, of (D, 4)
+        set_number(vector, inf, (D * 4,))  # just after encoder.0.W (D, 4)
         error = step.error()
         assert (error.tensor, error.layer, error.finding.kind) == (f"{name} of encoder.0.b", "encoder.0", "weights")
         assert error.step == 2 and error.epoch is None and error.finding.position == (0,)
@@ -190,28 +190,28 @@ def test_so_is_what_the_optimizer_remembers_of_it(make, backend):
 
 
 @pytest.mark.parametrize(("kind", "backend", "value"), covering(KINDS, value=[nan, inf]))
-def test_data_is_named_with_its_row_and_column(kind, backend, value):
+def test_nonfinite_data_is_named_with_row_and_column(kind, backend, value):
     for name in ("x", "eps", "corrupted", "targets"):
         step = Step(kind, backend)
         array = step.model.validator.to_device(rows(kind)) if name == "corrupted" else getattr(step, name)
         if name == "corrupted":
-            step.asked["corrupted"] = array
+            step.arguments["corrupted"] = array
         if name == "targets":
             if not step.model.classes:
                 continue
-            array = step.asked["targets"]
+            array = step.arguments["targets"]
         if 0 in array.shape:
             continue
-        put(array, value, (3, 1))
+        set_number(array, value, (3, 1))
         error = step.error()
         if isnan(value) and name in ("x", "corrupted") and kind in ("missing", "miwae"):
-            assert error is None  # it marks what is missing
+            assert error is None  # NaN marks a missing value
             continue
         assert (error.tensor, error.layer, error.finding.kind) == (name, "batch", "data")
         assert error.finding.position == (3, 1) and error.finding.row is None
 
 
-def test_a_row_of_the_data_is_told_by_its_number():
+def test_a_nonfinite_row_is_reported_by_its_index_in_the_data():
     step = Step()
     images = np.arange(10 * D, dtype="float32").reshape(10, D) / (10 * D)
     images[7, 2] = nan
@@ -227,91 +227,91 @@ def test_a_row_of_the_data_is_told_by_its_number():
 
 
 class Broken(Corruption):
-    def draw(self, x, rng, noisy, room, support):
+    def draw(self, x, rng, noisy, masks, support):
         noisy[...] = x
         noisy[2, 3] = inf
 
 
-def test_a_corruption_that_goes_wrong_is_told_from_the_data():
+def test_a_nonfinite_corruption_is_distinguished_from_the_data():
     trainer = sv.Trainer(sv.VAE(D, Z, (4,)), batch_size=ROWS, corrupt=Broken(0.1))
     with AnomalyDetector(trainer.model, trainer.optimizer), pytest.raises(DivergedError, match="lower level") as raised:
         trainer.fit(rows("vae"), 1)
     assert raised.value.tensor == "corrupted" and raised.value.finding.position == (2, 3)
 
 
-# In each method that a step calls, of each piece, a number is spoilt on its way out. Everything after it is spoilt too.
-def spoil(piece, method, value, calls):
-    call = getattr(piece, method)
+# One result of every method of every module that a step calls becomes nonfinite, and so does everything after it.
+def inject(module, method, value, calls):
+    call = getattr(module, method)
 
     @wraps(call)
-    def spoilt(*given, **named):
-        result = call(*given, **named)
+    def injected(*arguments, **named):
+        result = call(*arguments, **named)
         calls.append(method)
         if result is not None:
-            put(result[0] if isinstance(result, tuple) else result, value)
+            set_number(result[0] if isinstance(result, tuple) else result, value)
         else:
-            put(getattr(piece, f"d{next(iter(piece.parameter_shapes()))}"), value)
+            set_number(getattr(module, f"d{next(iter(module.parameter_shapes()))}"), value)
         return result
 
-    setattr(piece, method, spoilt)
+    setattr(module, method, injected)
 
 
 @pytest.mark.parametrize(("kind", "backend"), covering(KINDS))
-def test_a_piece_that_computes_what_is_not_finite_is_named_and_none_that_it_spreads_to(kind, backend):
+def test_the_first_module_with_a_nonfinite_result_is_named(kind, backend):
     likelihood = "gaussian_learned" if kind in ("vae", "miwae") else "bernoulli"
-    spoilt = set()
-    for number, (name, piece) in enumerate(modules_of(Step(kind, backend, likelihood=likelihood).model)):
-        for method in dir(piece):
-            if method.startswith("backward_parameters") and not hasattr(piece, "dW"):
-                continue  # it leaves that to those within
+    injected = set()
+    for number, (name, module) in enumerate(named_modules(Step(kind, backend, likelihood=likelihood).model)):
+        for method in dir(module):
+            if method.startswith("backward_parameters") and not hasattr(module, "dW"):
+                continue  # the inner layers compute them
             if not method.startswith(("forward", "backward")) and method != "matmul":
                 continue
             step, calls = Step(kind, backend, likelihood=likelihood), []
-            value = inf if name == "repeat_x" else nan  # of the data, NaN would be missing
-            spoil(list(modules_of(step.model))[number][1], method, value, calls)
+            value = inf if name == "repeat_x" else nan  # NaN in the data would mean a missing value
+            inject(list(named_modules(step.model))[number][1], method, value, calls)
             error = step.error()
             if not calls:
                 assert error is None
                 continue
-            spoilt.add((name, method))
+            injected.add((name, method))
             assert error.layer == name, method
             assert error.finding.kind == ("gradient" if "backward" in method else error.finding.kind)
             assert error.finding.nonfinite == 1 and not isfinite(error.finding.value)
             if method == "backward_parameters":
                 assert error.tensor == f"d {name}.W"
-    assert len(spoilt) > 12
+    assert len(injected) > 12
 
 
 @pytest.mark.parametrize("layer", ["encoder.0", "encoder.2", "decoder.0", "decoder.2"])
 @BACKENDS
-def test_a_gradient_that_one_layer_gets_wrong_is_named_alone(layer, backend, monkeypatch):
+def test_only_the_layer_with_a_wrong_gradient_is_named(layer, backend, monkeypatch):
     right = Linear.backward_parameters
-    for of in ("W", "b"):
+    for parameter in ("W", "b"):
         step = Step(backend=backend)
-        guilty = dict(modules_of(step.model))[layer]
+        guilty = dict(named_modules(step.model))[layer]
 
-        def wrong(self, dy, of=of, guilty=guilty):
+        def wrong(self, dy, parameter=parameter, guilty=guilty):
             right(self, dy)
             if self is guilty:
-                put(getattr(self, f"d{of}"), inf)
+                set_number(getattr(self, f"d{parameter}"), inf)
 
         monkeypatch.setattr(Linear, "backward_parameters", wrong)
         error = step.error()
-        assert (error.tensor, error.layer, error.finding.kind) == (f"d {layer}.{of}", layer, "gradient")
+        assert (error.tensor, error.layer, error.finding.kind) == (f"d {layer}.{parameter}", layer, "gradient")
         assert "scratchvae.gradcheck.check" in str(error)
 
 
-def test_what_is_done_between_the_pieces_is_named_where_it_comes_in():
+def test_nonfinite_values_between_modules_are_named_where_they_enter():
     step = Step("iwae")
-    step.asked["kl_weight"] = inf  # multiplies the log-ratio, between two pieces
+    step.arguments["kl_weight"] = inf  # multiplies the log-ratio, between two modules
     error = step.error()
     assert error.tensor == "log_w, given to objective.importance_bound (ImportanceBound)"
     assert error.finding.kind == "loss"
     assert error.finding.kind == "loss"
 
 
-def test_a_clipping_that_goes_wrong_is_told_from_the_gradient(monkeypatch):
-    monkeypatch.setitem(globals(), "clip_by_global_norm", lambda xp, dtheta, norm: put(dtheta, nan))
+def test_a_nonfinite_clipping_is_distinguished_from_the_gradient(monkeypatch):
+    monkeypatch.setitem(globals(), "clip_by_global_norm", lambda xp, dtheta, norm: set_number(dtheta, nan))
     error = Step(clip_norm=1.0).error()
     assert error.tensor == "d encoder.0.W, given to the optimizer" and "clipping" in str(error)
 
@@ -325,7 +325,7 @@ def test_a_clipping_that_goes_wrong_is_told_from_the_gradient(monkeypatch):
     ],
 )
 @BACKENDS
-def test_what_overflows_within_a_step_is_named_where_it_does(change, layer, kind, advice, backend):
+def test_an_overflow_within_a_step_is_named_where_it_occurs(change, layer, kind, advice, backend):
     step = Step(backend=backend)
     for name, value in change.items():
         step.model.params[name][...] = value
@@ -336,15 +336,15 @@ def test_what_overflows_within_a_step_is_named_where_it_does(change, layer, kind
 
 
 @pytest.mark.parametrize("likelihood", ["gaussian", "gaussian_learned", "gaussian_heteroscedastic"])
-def test_data_too_large_for_a_gaussian_is_told_to_be_scaled(likelihood):
+def test_the_error_for_data_too_large_for_a_gaussian_suggests_scaling(likelihood):
     step = Step(likelihood=likelihood)
     step.x[...] = 1e30
-    step.asked["corrupted"] = np.zeros_like(step.x)  # what the encoder sees is of any size
+    step.arguments["corrupted"] = np.zeros_like(step.x)  # the encoder's input may have any size
     error = step.error()
     assert error.layer == "likelihood" and error.finding.kind == "loss" and "data scaled" in str(error)
 
 
-def test_a_sum_that_overflows_though_none_of_its_terms_does_is_the_loss():
+def test_an_overflow_of_the_sum_alone_is_reported_as_the_loss():
     step = Step("autoencoder", likelihood="gaussian", sigma=1e-15)
     step.x[...] = 5e3  # −½ e²/σ² is −7.5e37 a row
     error = step.error()
@@ -356,7 +356,7 @@ def test_a_sum_that_overflows_though_none_of_its_terms_does_is_the_loss():
     "make", [lambda lr: SGD(lr), lambda lr: SGD(lr, 0.5), lambda lr: Adam(lr), lambda lr: AdamW(lr)]
 )
 @BACKENDS
-def test_an_update_that_overflows_is_named_and_taken_back(make, backend):
+def test_an_overflowing_update_is_named_and_undone(make, backend):
     step = Step(backend=backend, optimizer=make(1e39))
     error = step.error(epoch=1)
     assert error.finding.kind == "update" and error.tensor in ("encoder.0.W", "v of encoder.0.W")
@@ -364,25 +364,25 @@ def test_an_update_that_overflows_is_named_and_taken_back(make, backend):
     assert "a smaller learning rate than 1e+39" in str(error)
 
 
-def test_moments_that_overflow_are_named_though_the_weights_stay_finite():
+def test_overflowing_moments_are_named_even_if_the_weights_stay_finite():
     step = Step("autoencoder", likelihood="gaussian", sigma=1e-10)  # gradients of some 1e20, whose squares overflow
     error = step.error()
     assert error.finding.kind == "update" and error.tensor.startswith("v of ")
 
 
-def test_the_step_is_that_of_the_optimizer():
+def test_the_step_number_is_that_of_the_optimizer():
     step = Step()
     for _ in range(4):
         assert step.error() is None
-    put(step.x, nan)
+    set_number(step.x, nan)
     error = step.error(epoch=3)
     assert (error.step, error.epoch) == (5, 3)
     assert str(error).startswith("training diverged in step 5, epoch 3: 1 of 30 numbers of x is nan (at [0, 0]) in the")
 
 
-def test_an_error_travels_between_processes():
+def test_an_error_can_be_pickled():
     step = Step()
-    put(step.x, nan)
+    set_number(step.x, nan)
     error = step.error(epoch=3)
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is DivergedError and str(again) == str(error) and again.finding[:6] == error.finding[:6]
@@ -392,16 +392,16 @@ def test_an_error_travels_between_processes():
     assert str(alone) == "so" and alone.finding is alone.step is alone.layer is None
 
 
-def test_what_stood_on_an_instance_before_stands_there_after():
+def test_instance_attributes_are_restored_afterwards():
     step = Step()
-    linear = dict(modules_of(step.model))["encoder.0"]
-    mine = linear.forward
-    linear.forward = mine
+    linear = dict(named_modules(step.model))["encoder.0"]
+    patched = linear.forward
+    linear.forward = patched
     assert step.error() is None
-    assert vars(linear)["forward"] is mine
+    assert vars(linear)["forward"] is patched
 
 
-def test_without_an_optimizer_the_model_alone_is_traced():
+def test_tracing_works_without_an_optimizer():
     vae = sv.VAE(D, Z, (4,))
     vae.params["decoder.2.b"][1] = nan
     with (
@@ -413,14 +413,14 @@ def test_without_an_optimizer_the_model_alone_is_traced():
 
 
 @BACKENDS
-def test_what_somebody_wrote_is_told_as_it_is_without_a_step(backend):
+def test_a_nonfinite_weight_without_a_step_is_reported_without_step_number(backend):
     step = Step(backend=backend)
     traced = AnomalyDetector(step.model, step.optimizer, 2)
     assert traced.check_inputs() is None and traced.check_inputs(x=step.x, corrupted=None) is None
-    put(step.x, nan, (2, 1))
+    set_number(step.x, nan, (2, 1))
     error = traced.check_inputs(x=step.x, eps=step.eps)
     assert (error.tensor, error.finding.position, error.step, error.epoch) == ("x", (2, 1), 1, 2)
-    put(step.model.params["decoder.2.b"], inf, (3,))
+    set_number(step.model.params["decoder.2.b"], inf, (3,))
     error = traced.check_inputs()
     assert (error.tensor, error.finding.position, error.finding.kind) == ("decoder.2.b", (3,), "weights")
     assert "other tensors" not in str(error)

@@ -1,4 +1,4 @@
-"""Grey pixels as the chance of being on."""
+"""Binarization: a grey value is the probability of a one."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from scratchvae.training.binarize import Binarizer
 @pytest.mark.parametrize(
     "dtype", ["float32", *(pytest.param(d, marks=pytest.mark.slow) for d in ("float64", "longdouble"))]
 )
-def test_over_all_draws_that_there_are_a_pixel_is_on_as_often_as_its_grey_value_says(monkeypatch, dtype):
+def test_the_frequency_of_ones_over_all_draws_is_the_grey_value(monkeypatch, dtype):
     draws = np.arange(2**16, dtype=np.uint16)
     monkeypatch.setattr(binarize, "fill_random_bits", lambda u, rng: np.copyto(u, draws[:, None]))
     x = np.append(np.arange(256) / 255, [1e-9, 1 - 1e-7, 1e-4, 0.3]).astype(dtype)
@@ -25,7 +25,7 @@ def test_over_all_draws_that_there_are_a_pixel_is_on_as_often_as_its_grey_value_
 
 
 @pytest.mark.parametrize("size", [1, 7, BITS_AT_ONCE, 3 * BITS_AT_ONCE + 5])
-def test_random_bits_fill_whatever_there_is_and_are_not_repeated(size):
+def test_random_bits_fill_any_size_without_repetition(size):
     u, again = np.zeros((2, size), np.uint16)
     rng = np.random.default_rng(0)
     fill_random_bits(u, rng)
@@ -37,7 +37,7 @@ def test_random_bits_fill_whatever_there_is_and_are_not_repeated(size):
         assert np.mean(u[: size // 2] == u[size // 2 : 2 * (size // 2)]) < 0.01
 
 
-def test_a_shorter_batch_after_a_taller_one_is_drawn_afresh():
+def test_a_shorter_batch_after_a_longer_one_is_drawn_again():
     binarizer = Binarizer(np.random.default_rng(0), np.dtype("float32"))
     x = np.full((50, 40), 0.5, np.float32)
     first = binarizer(x).copy()

@@ -1,4 +1,4 @@
-"""Training that is put aside at any moment, and taken up again with the same bits."""
+"""Checkpoints: a run interrupted at any moment is resumed with the same bits."""
 
 import errno
 import os
@@ -25,7 +25,7 @@ CLASSES = np.resize([0, 1, 2], 37)
 
 
 class Killed(BaseException):
-    """Stands for the end of the process: nothing that training does may depend on its being told."""
+    """Simulates the end of the process; training code must not handle it."""
 
 
 def killed_at(updates):
@@ -34,7 +34,7 @@ def killed_at(updates):
             raise Killed
         return min(1.0, 0.2 + 0.1 * t)
 
-    weight.__qualname__ = "weight"  # as it is called in a run that nobody kills
+    weight.__qualname__ = "weight"  # the name in an uninterrupted run
     return weight
 
 
@@ -44,14 +44,14 @@ def model_of(kind, **settings):
     return kind(6, 2, (5,), seed=1, **{**more, **settings})
 
 
-def fitted(kind=sv.VAE, epochs=4, checkpoint=None, killed=None, model=None, trained=None, **how):
-    """A trainer that has run to its end, or as far as it came, and its model."""
+def fitted(kind=sv.VAE, epochs=4, checkpoint=None, killed=None, model=None, trained=None, **options):
+    """A trainer after `fit`, which ran to its end or until it was killed."""
     model = model_of(kind, **(model or {}))
     weight = {} if kind is sv.Autoencoder else {"kl_weight": killed_at(killed)}
     trainer = sv.Trainer(model, **{"batch_size": 8, "lr": 1e-2, "seed": 3, **weight, **(trained or {})})
     labels = {"labels": CLASSES} if model.classes else {}
     with suppress(Killed):
-        trainer.fit(ROWS, epochs, **labels, checkpoint=checkpoint, **how)
+        trainer.fit(ROWS, epochs, **labels, checkpoint=checkpoint, **options)
     return trainer
 
 
@@ -83,31 +83,33 @@ WAYS = {
 }
 
 
-def ready(way):
-    """A fresh copy of a way to train: an optimizer belongs to one trainer."""
-    how = {**WAYS[way]}
-    if make := how.get("trained", {}).get("optimizer"):
-        how["trained"] = {**how["trained"], "optimizer": make()}
-    return how
+def fresh(way):
+    """A fresh copy of a training configuration, since an optimizer belongs to one trainer."""
+    options = {**WAYS[way]}
+    if make := options.get("trained", {}).get("optimizer"):
+        options["trained"] = {**options["trained"], "optimizer": make()}
+    return options
 
 
 @pytest.mark.parametrize("way", WAYS)
 @examples(quick=2, thorough=8)
 @given(killed=st.integers(0, 19), every=st.sampled_from([None, 1, 2, 3, 7]))
-def test_a_run_that_is_killed_anywhere_and_resumed_gives_the_same_bits(tmp_path, way, killed, every):
+def test_a_killed_and_resumed_run_gives_the_same_bits(tmp_path, way, killed, every):
     path = tmp_path / "run.npz"
     for age in ("", ".1"):
         path.with_name(f"run{age}.npz").unlink(missing_ok=True)
-    whole = fitted(**ready(way))
-    fitted(**ready(way), checkpoint=path, every=every, killed=killed)
-    again = fitted(**ready(way), checkpoint=path, every=every, resume=True)
-    assert_same(whole, again)
-    assert_same(fitted(**ready(way)), fitted(**ready(way), checkpoint=path, every=every, resume=True))  # it is over
+    uninterrupted = fitted(**fresh(way))
+    fitted(**fresh(way), checkpoint=path, every=every, killed=killed)
+    resumed = fitted(**fresh(way), checkpoint=path, every=every, resume=True)
+    assert_same(uninterrupted, resumed)
+    assert_same(
+        fitted(**fresh(way)), fitted(**fresh(way), checkpoint=path, every=every, resume=True)
+    )  # the run has finished
 
 
 @examples(quick=3, thorough=30)
 @given(seed=seeds)
-def test_a_run_may_be_killed_many_times(tmp_path, seed):
+def test_a_run_killed_many_times_gives_the_same_bits(tmp_path, seed):
     path = tmp_path / f"{seed}.npz"
     at = 0
     for step in np.random.default_rng(seed).integers(1, 5, 4):
@@ -120,27 +122,27 @@ def test_checkpoints_change_no_bit_of_training(tmp_path):
     assert_same(fitted(), fitted(checkpoint=tmp_path / "run.npz", every=2))
 
 
-def test_more_epochs_may_be_asked_for_of_a_run_that_was_finished(tmp_path):
+def test_a_finished_run_can_be_resumed_with_more_epochs(tmp_path):
     path = tmp_path / "run.npz"
     fitted(epochs=2, checkpoint=path)
     assert_same(fitted(epochs=5), fitted(epochs=5, checkpoint=path, resume=True))
 
 
-def test_a_fit_that_follows_another_is_resumed_with_the_history_of_both(tmp_path):
+def test_a_second_fit_is_resumed_with_the_history_of_both(tmp_path):
     def twice(killed=None, checkpoint=None, resume=False):
         trainer = sv.Trainer(model_of(sv.VAE), batch_size=8, seed=3, kl_weight=killed_at(killed))
         if not resume:
             trainer.fit(ROWS, 1)
-        kept = {"checkpoint": checkpoint, "every": 1, "resume": resume} if checkpoint else {}
+        checkpointing = {"checkpoint": checkpoint, "every": 1, "resume": resume} if checkpoint else {}
         with suppress(Killed):
-            trainer.fit(ROWS, 3, **kept)
+            trainer.fit(ROWS, 3, **checkpointing)
         return trainer
 
     twice(killed=13, checkpoint=tmp_path / "run.npz")
     assert_same(twice(), twice(checkpoint=tmp_path / "run.npz", resume=True))
 
 
-def test_ctrl_c_keeps_where_it_was_and_the_run_goes_on_from_there(tmp_path):
+def test_a_run_interrupted_by_ctrl_c_is_resumed_with_the_same_bits(tmp_path):
     import signal
 
     def interrupting(t):
@@ -158,7 +160,7 @@ def test_ctrl_c_keeps_where_it_was_and_the_run_goes_on_from_there(tmp_path):
     assert_same(fitted(), fitted(checkpoint=tmp_path / "run.npz", resume=True))
 
 
-def test_the_model_of_a_checkpoint_can_be_had_alone(tmp_path):
+def test_the_model_of_a_checkpoint_can_be_loaded_alone(tmp_path):
     trainer = fitted(checkpoint=tmp_path / "run.npz")
     assert sv.load(tmp_path / "run.npz").theta.tobytes() == trainer.model.theta.tobytes()
     x = sv.load_encoder(tmp_path / "run.npz").embed(ROWS)
@@ -166,28 +168,28 @@ def test_the_model_of_a_checkpoint_can_be_had_alone(tmp_path):
 
 
 @pytest.mark.parametrize("keep", [1, 2, 3])
-def test_the_last_few_are_kept(tmp_path, keep):
+def test_the_last_checkpoints_are_retained(tmp_path, keep):
     path = tmp_path / "run.npz"
     fitted(epochs=5, checkpoint=path, keep=keep, every=1)
     names = ["run.npz", "run.1.npz", "run.2.npz"][:keep]
     assert {file.name for file in tmp_path.iterdir()} == set(names)
-    made = []
+    updates = []
     for name in names:
-        with open_archive(tmp_path / name) as kept:
-            made.append(kept.header["run"]["updates"])
-    assert made == [25, 24, 23][:keep]
+        with open_archive(tmp_path / name) as checkpoint:
+            updates.append(checkpoint.header["run"]["updates"])
+    assert updates == [25, 24, 23][:keep]
 
 
-def test_one_that_is_damaged_gives_way_to_the_one_before_with_a_warning(tmp_path):
+def test_a_damaged_checkpoint_is_replaced_by_the_previous_one_with_a_warning(tmp_path):
     path = tmp_path / "run.npz"
     fitted(checkpoint=path, every=1, killed=13)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.warns(CheckpointWarning, match=r"run\.1\.npz, is used instead"):
-        again = fitted(checkpoint=path, every=1, resume=True)
-    assert_same(fitted(), again)
+        resumed = fitted(checkpoint=path, every=1, resume=True)
+    assert_same(fitted(), resumed)
 
 
-def test_without_one_that_can_be_read_it_says_so(tmp_path):
+def test_resuming_without_a_readable_checkpoint_is_refused(tmp_path):
     path = tmp_path / "run.npz"
     path.write_bytes(b"PK nothing")
     with pytest.raises(FileError, match=r"run\.npz"):
@@ -197,7 +199,7 @@ def test_without_one_that_can_be_read_it_says_so(tmp_path):
         fitted(checkpoint=path, resume=True)
 
 
-def test_an_unfinished_run_is_not_begun_anew_by_mistake(tmp_path):
+def test_an_unfinished_run_is_not_overwritten_without_resume(tmp_path):
     path = tmp_path / "run.npz"
     fitted(checkpoint=path, every=1, killed=6)
     before = path.read_bytes()
@@ -205,7 +207,7 @@ def test_an_unfinished_run_is_not_begun_anew_by_mistake(tmp_path):
         fitted(checkpoint=path)
     assert path.read_bytes() == before
     fitted(checkpoint=path, resume=True)
-    fitted(checkpoint=path)  # the run is over, and its file may go
+    fitted(checkpoint=path)  # a finished run may be overwritten
 
 
 OTHER_WAYS = {
@@ -222,7 +224,7 @@ OTHER_WAYS = {
 
 
 @pytest.mark.parametrize("name", OTHER_WAYS)
-def test_another_way_to_train_is_refused_by_name_and_changes_nothing(tmp_path, name):
+def test_a_changed_setting_is_refused_by_name_and_changes_nothing(tmp_path, name):
     path = tmp_path / "run.npz"
     fitted(checkpoint=path, every=1, killed=6)
     before = path.read_bytes()
@@ -249,7 +251,7 @@ def test_other_data_is_refused(tmp_path, rows):
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "settings",
     [
         {"every": 3},
         {"resume": True},
@@ -264,14 +266,14 @@ def test_other_data_is_refused(tmp_path, rows):
     ],
     ids=str,
 )
-def test_settings_that_make_no_sense_are_refused_by_name(tmp_path, monkeypatch, asked):
+def test_invalid_checkpoint_settings_are_refused_by_name(tmp_path, monkeypatch, settings):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match=list(asked)[-1]):
-        sv.Trainer(model_of(sv.VAE)).fit(ROWS, 1, **asked)
+    with pytest.raises(ConfigError, match=list(settings)[-1]):
+        sv.Trainer(model_of(sv.VAE)).fit(ROWS, 1, **settings)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_second_run_on_one_checkpoint_is_refused_while_the_first_goes_on(tmp_path):
+def test_a_second_run_on_a_locked_checkpoint_is_refused(tmp_path):
     path, refusals = tmp_path / "run.npz", []
 
     def second(t):
@@ -287,36 +289,36 @@ def test_a_second_run_on_one_checkpoint_is_refused_while_the_first_goes_on(tmp_p
 
 @pytest.mark.parametrize("call", [0, 1, 4])
 @pytest.mark.parametrize(
-    ("of", "name"),
+    ("owner", "name"),
     [(archive, "write_arrays"), (os, "fsync"), (os, "link"), (Path, "replace")],
-    ids=lambda of: str(of)[-9:],
+    ids=lambda value: str(value)[-9:],
 )
-def test_a_disk_that_fails_at_any_moment_is_told_and_the_one_before_can_be_read(tmp_path, monkeypatch, of, name, call):
-    path, real, calls = tmp_path / "run.npz", getattr(of, name), iter(range(10_000))
+def test_a_disk_error_is_reported_and_the_previous_checkpoint_is_readable(tmp_path, monkeypatch, owner, name, call):
+    path, real, calls = tmp_path / "run.npz", getattr(owner, name), iter(range(10_000))
 
-    def failing(*given, **named):
+    def failing(*arguments, **keywords):
         if next(calls) == call:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return real(*given, **named)
+        return real(*arguments, **keywords)
 
-    monkeypatch.setattr(of, name, failing)
+    monkeypatch.setattr(owner, name, failing)
     try:
         fitted(checkpoint=path, every=1, keep=3)
     except FileError as error:
         assert "No space left" in str(error) and "run.npz" in str(error)
         assert ("continue from the last checkpoint by resume=True" in str(error)) == path.exists()
     else:
-        assert name == "link"  # where a file can have no second name, it is copied
+        assert name == "link"  # without hard links the file is copied
     monkeypatch.undo()
     if call > 3:
-        with open_archive(path) as kept:
-            assert kept.header["run"]["updates"] >= 1
+        with open_archive(path) as checkpoint:
+            assert checkpoint.header["run"]["updates"] >= 1
     assert_same(fitted(), fitted(checkpoint=path, every=1, resume=True))
     assert not [file for file in tmp_path.iterdir() if file.name.startswith(".")]
 
 
 @given(flips=st.lists(st.tuples(st.integers(0, 2**32), st.integers(1, 255)), min_size=1, max_size=3))
-def test_one_with_damaged_bytes_is_refused_or_gives_the_very_bits(tmp_path, flips):
+def test_a_checkpoint_with_damaged_bytes_is_refused_or_gives_the_same_bits(tmp_path, flips):
     path, damaged = tmp_path / "run.npz", tmp_path / "damaged.npz"
     if not path.exists():
         fitted(checkpoint=path, every=1, killed=9, keep=1)
@@ -326,13 +328,13 @@ def test_one_with_damaged_bytes_is_refused_or_gives_the_very_bits(tmp_path, flip
         content[place % len(content)] ^= flip
     damaged.write_bytes(content)
     try:
-        again = fitted(checkpoint=damaged, resume=True, keep=1)
+        resumed = fitted(checkpoint=damaged, resume=True, keep=1)
     except (FileError, ConfigError):
         return
-    assert sv.load(tmp_path / "whole.npz").theta.tobytes() == again.model.theta.tobytes()
+    assert sv.load(tmp_path / "whole.npz").theta.tobytes() == resumed.model.theta.tobytes()
 
 
-def test_when_training_diverges_the_checkpoint_is_from_before(tmp_path):
+def test_the_checkpoint_of_a_diverged_run_is_from_before_the_divergence(tmp_path):
     path = tmp_path / "run.npz"
 
     def trainer():
@@ -343,20 +345,20 @@ def test_when_training_diverges_the_checkpoint_is_from_before(tmp_path):
         first.fit(ROWS, 4, checkpoint=path)
     assert error.value.step == 8
     assert first.optimizer.t == 7 and np.isfinite(first.model.theta).all()
-    calm = trainer()
-    calm.fit(ROWS, 1)
-    assert np.array_equal(sv.load(path).theta, calm.model.theta)
+    converging = trainer()
+    converging.fit(ROWS, 1)
+    assert np.array_equal(sv.load(path).theta, converging.model.theta)
     for retries in (0, 2):
         with warnings.catch_warnings(), pytest.raises(DivergedError):
             warnings.simplefilter("ignore", DivergenceWarning)
             trainer().fit(ROWS, 4, checkpoint=path, resume=True, retries=retries)
-    again = trainer()
+    resumed = trainer()
     with pytest.warns(DivergenceWarning):
-        again.fit(ROWS, 4, checkpoint=path, resume=True, retries=4)
-    assert (again.history.stopped, again.history.lr_halvings) == ("finished", 4)
+        resumed.fit(ROWS, 4, checkpoint=path, resume=True, retries=4)
+    assert (resumed.history.stopped, resumed.history.lr_halvings) == ("finished", 4)
 
 
-def test_an_optimizer_of_another_kind_is_told_from_one_with_the_same_numbers(tmp_path):
+def test_an_optimizer_of_another_class_is_refused(tmp_path):
     path = tmp_path / "run.npz"
     fitted(checkpoint=path, every=1, killed=6, trained={"lr": None, "optimizer": Adam(1e-2)})
     with pytest.raises(ConfigError, match=r"optimizer\.kind was 'Adam' and is 'AdamW'"):
@@ -364,11 +366,11 @@ def test_an_optimizer_of_another_kind_is_told_from_one_with_the_same_numbers(tmp
 
 
 @pytest.mark.parametrize("name", ["history/epochs", "history/kl"])
-def test_a_history_of_other_numbers_than_floats_is_refused(tmp_path, name):
+def test_a_history_that_is_not_float_is_refused(tmp_path, name):
     path = tmp_path / "run.npz"
     fitted(checkpoint=path, every=1, killed=9, keep=1)
-    with open_archive(path) as kept:
-        header, arrays = kept.header, {of: kept.read(of) for of in kept.headers}
+    with open_archive(path) as checkpoint:
+        header, arrays = checkpoint.header, {key: checkpoint.read(key) for key in checkpoint.headers}
     with path.open("w+b") as file:
         write_archive(file, header, {**arrays, name: arrays[name].astype(complex)})
     with pytest.raises(FileError, match="complex128"):

@@ -1,4 +1,4 @@
-"""A posterior that has collapsed is told of, with the way out; a healthy one, or one on its way, is not."""
+"""CollapseDetector: it warns of a collapsed posterior with remedies, and not of a healthy one or during warm-up."""
 
 import warnings
 from types import SimpleNamespace
@@ -16,60 +16,62 @@ MODEL = sv.VAE(4, 2, (3,))
 DIGITS = sv.datasets.load("digits").train.images
 
 
-def caught(epochs, kl_weight=None, trainer=None, images=DIGITS, **settings):
+def fit_and_collect_warnings(epochs, kl_weight=None, trainer=None, images=DIGITS, **settings):
     trainer = trainer or sv.Trainer(sv.VAE(64, 10, (64,), **settings), lr=2e-3, kl_weight=kl_weight)
-    with warnings.catch_warnings(record=True) as kept:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         trainer.fit(images, epochs)
-    return kept, trainer.history
+    return caught, trainer.history
 
 
-def test_a_beta_of_50_collapses_and_is_told_of_once_where_fit_was_called():
-    (warning,), history = caught(45, beta=50.0)
+def test_a_beta_of_50_gives_one_warning_at_the_call_of_fit():
+    (warning,), history = fit_and_collect_warnings(45, beta=50.0)
     assert warning.category is CollapseWarning and warning.filename == __file__
     text = str(warning.message)
     assert "0 of 10 latent dimensions" in text and "0.01 nats" in text
-    for way_out in ("beta below 50", "KLWarmUp", "--kl-warmup", "free_bits", "smaller decoder"):
-        assert way_out in text
+    for remedy in ("beta below 50", "KLWarmUp", "--kl-warmup", "free_bits", "smaller decoder"):
+        assert remedy in text
     assert max(history.kl_per_dimension[-1]) < 0.01
     assert history.active_units[-1] == 0
 
 
-def test_a_gaussian_as_wide_as_the_data_collapses_and_is_told_to_be_narrower():
-    (warning,), _ = caught(45, likelihood="gaussian")
-    assert "Try a sigma below 1 or likelihood='gaussian_learned', a beta below 1, kl_weight=KLWarmUp" in str(warning.message)
-    assert caught(45, likelihood="gaussian", sigma=0.2)[0] == []
+def test_a_gaussian_as_wide_as_the_data_gives_a_warning_suggesting_a_smaller_sigma():
+    (warning,), _ = fit_and_collect_warnings(45, likelihood="gaussian")
+    assert "Try a sigma below 1 or likelihood='gaussian_learned', a beta below 1, kl_weight=KLWarmUp" in str(
+        warning.message
+    )
+    assert fit_and_collect_warnings(45, likelihood="gaussian", sigma=0.2)[0] == []
 
 
 @pytest.mark.parametrize(
     "settings",
     [{}, {"beta": 2.0}, {"beta": 50.0, "free_bits": 0.1}, {"latent_dim": 60}],
-    ids=["plain", "beta", "free bits", "more dimensions than there is to tell"],
+    ids=["plain", "beta", "free bits", "more dimensions than needed"],
 )
-def test_healthy_runs_are_left_in_peace(settings):
+def test_healthy_runs_give_no_warning(settings):
     trainer = sv.Trainer(sv.VAE(**{"input_dim": 64, "latent_dim": 10, "hidden": (64,), **settings}), lr=2e-3)
-    kept, history = caught(45, trainer=trainer)
-    assert kept == []
+    caught, history = fit_and_collect_warnings(45, trainer=trainer)
+    assert caught == []
     assert sum(history.kl_per_dimension[-1]) > 0.5
 
 
-def test_nothing_is_said_while_the_weight_is_on_its_way():
-    kept, history = caught(45, beta=50.0, kl_weight=KLWarmUp(10**9))
-    assert kept == []
-    kept, history = caught(45, beta=50.0, kl_weight=lambda t: 0.98)
-    assert kept == [] and history.active_units[-1] == 0
+def test_no_warning_is_given_while_the_kl_weight_rises():
+    caught, history = fit_and_collect_warnings(45, beta=50.0, kl_weight=KLWarmUp(10**9))
+    assert caught == []
+    caught, history = fit_and_collect_warnings(45, beta=50.0, kl_weight=lambda t: 0.98)
+    assert caught == [] and history.active_units[-1] == 0
 
 
-def test_the_front_door_trains_an_autoencoder_in_silence():
-    assert caught(30, trainer=sv.Trainer(sv.Autoencoder(64, 10, (64,)), lr=2e-3))[0] == []
+def test_an_autoencoder_gives_no_warning():
+    assert fit_and_collect_warnings(30, trainer=sv.Trainer(sv.Autoencoder(64, 10, (64,)), lr=2e-3))[0] == []
 
 
-def epoch(active, of=20, weight=1.0):
-    return Epoch(1, 0.0, 0.0, 0.0, None, 0.0, weight, (1.0,) * active + (0.001,) * (of - active))
+def epoch_with(active, dimensions=20, weight=1.0):
+    return Epoch(1, 0.0, 0.0, 0.0, None, 0.0, weight, (1.0,) * active + (0.001,) * (dimensions - active))
 
 
 @pytest.mark.parametrize(
-    ("active", "of", "weight", "is_so"),
+    ("active", "dimensions", "weight", "is_so"),
     [
         (0, 2, 1.0, True),
         (1, 2, 1.0, False),
@@ -81,28 +83,33 @@ def epoch(active, of=20, weight=1.0):
         (0, 0, 1.0, False),
     ],
 )
-def test_what_counts_is_how_many_dimensions_are_unused_at_full_weight(active, of, weight, is_so):
-    assert collapsed(epoch(active, of, weight)) is is_so
+def test_collapse_is_judged_by_the_share_of_active_dimensions_at_full_weight(active, dimensions, weight, is_so):
+    assert collapsed(epoch_with(active, dimensions, weight)) is is_so
 
 
-def test_it_takes_five_epochs_and_three_hundred_updates_in_a_row():
-    def told(epochs, steps):
-        with warnings.catch_warnings(record=True) as kept:
+def test_a_warning_needs_five_epochs_and_300_updates_in_a_row():
+    def warning_count(epochs, steps):
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             state = SimpleNamespace(model=MODEL, history=SimpleNamespace(epochs=epochs), batches=range(steps))
-            watch = CollapseDetector()
-            watch.on_fit_begin(state)
-            watch.on_epoch_end(state)
-            watch.on_epoch_end(state)
-        return len(kept)
+            detector = CollapseDetector()
+            detector.on_fit_begin(state)
+            detector.on_epoch_end(state)
+            detector.on_epoch_end(state)
+        return len(caught)
 
-    assert told([epoch(0)] * 5, 60) == 1
-    assert told([epoch(0)] * 5, 59) == told([epoch(0)] * 4, 1000) == told([], 1000) == 0
-    assert told([epoch(0)] * 4 + [epoch(9)] + [epoch(0)] * 4, 1000) == 0
-    assert told([epoch(9)] + [epoch(0)] * 5, 1000) == 1
+    assert warning_count([epoch_with(0)] * 5, 60) == 1
+    assert (
+        warning_count([epoch_with(0)] * 5, 59)
+        == warning_count([epoch_with(0)] * 4, 1000)
+        == warning_count([], 1000)
+        == 0
+    )
+    assert warning_count([epoch_with(0)] * 4 + [epoch_with(9)] + [epoch_with(0)] * 4, 1000) == 0
+    assert warning_count([epoch_with(9)] + [epoch_with(0)] * 5, 1000) == 1
 
 
-def test_a_warning_made_an_error_ends_training_as_an_error_does():
+def test_a_warning_turned_into_an_error_ends_training():
     trainer = sv.Trainer(sv.VAE(64, 4, (8,), beta=200.0), lr=1e-2)
     with warnings.catch_warnings(), pytest.raises(CollapseWarning):
         warnings.simplefilter("error")

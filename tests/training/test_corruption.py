@@ -1,4 +1,4 @@
-"""Noise that is put into rows: what it does, that it is drawn anew and again from a seed, and who sees it."""
+"""Corruption: its distributions, its seeds, and its use in training and scores."""
 
 import tracemalloc
 from math import erf, sqrt
@@ -17,10 +17,10 @@ from scratchvae.training.corruption import CORRUPTIONS, Corruptor, corruption, d
 IMAGES = uniform(0, 50, 9).astype("float32")
 HELD_OUT = uniform(1, 20, 9).astype("float32")
 GREY = np.full((400, 500), 0.25)
-ALARM = 6.2  # standard errors: once in 1e9
+ALARM = 6.2  # standard errors: a false alarm once in 1e9
 
 
-def share(mask, expected):
+def assert_share(mask, expected):
     allowed = ALARM * sqrt(expected * (1 - expected) / mask.size)
     assert abs(mask.mean() - expected) <= allowed
     columns, rows = np.abs(mask.mean(axis=0) - expected), np.abs(mask.mean(axis=1) - expected)
@@ -29,44 +29,44 @@ def share(mask, expected):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "longdouble"])
-def test_masking_puts_zeros_as_often_as_it_says_and_leaves_the_rest(dtype):
+def test_masking_writes_zeros_with_its_probability(dtype):
     noisy = Masking(0.3)(GREY.astype(dtype), seed=1)
     assert noisy.dtype == dtype and set(np.unique(noisy)) == {0.0, 0.25}
-    share(noisy == 0, 0.3)
+    assert_share(noisy == 0, 0.3)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "longdouble"])
-def test_salt_and_pepper_puts_as_much_of_each_and_leaves_the_rest(dtype):
+def test_salt_and_pepper_writes_both_values_equally_often(dtype):
     noisy = SaltAndPepper(0.3)(GREY.astype(dtype), seed=1)
     assert noisy.dtype == dtype and set(np.unique(noisy)) == {0.0, 0.25, 1.0}
-    share(noisy == 0, 0.15)
-    share(noisy == 1, 0.15)
+    assert_share(noisy == 0, 0.15)
+    assert_share(noisy == 1, 0.15)
     assert set(np.unique(SaltAndPepper(0.5, low=-1, high=2)(GREY, support=(-1, 2)))) == {-1.0, 0.25, 2.0}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "longdouble"])
-def test_gaussian_noise_has_its_deviation_and_is_clipped_to_the_support(dtype):
-    free = GaussianNoise(0.5)(GREY.astype(dtype), seed=1, support=(-np.inf, np.inf)).astype("float64") - 0.25
-    n = free.size
-    assert abs(free.mean()) < ALARM * 0.5 / sqrt(n)
-    assert abs(free.std() / 0.5 - 1) < ALARM / sqrt(2 * n)
+def test_gaussian_noise_has_its_standard_deviation_and_is_clipped(dtype):
+    unclipped = GaussianNoise(0.5)(GREY.astype(dtype), seed=1, support=(-np.inf, np.inf)).astype("float64") - 0.25
+    n = unclipped.size
+    assert abs(unclipped.mean()) < ALARM * 0.5 / sqrt(n)
+    assert abs(unclipped.std() / 0.5 - 1) < ALARM / sqrt(2 * n)
     clipped = GaussianNoise(0.5)(GREY.astype(dtype), seed=1)
     assert clipped.min() == 0 and clipped.max() == 1
-    share(clipped == 0, 0.5 * (1 + erf(-0.25 / 0.5 / sqrt(2))))
-    share(clipped == 1, 0.5 * (1 + erf(-0.75 / 0.5 / sqrt(2))))
+    assert_share(clipped == 0, 0.5 * (1 + erf(-0.25 / 0.5 / sqrt(2))))
+    assert_share(clipped == 1, 0.5 * (1 + erf(-0.75 / 0.5 / sqrt(2))))
 
 
 @pytest.mark.parametrize("kind", CORRUPTIONS.values())
 @given(seeds, batches, widths)
-def test_it_stays_within_what_an_encoder_accepts_and_leaves_the_rows_as_they_were(kind, seed, rows, width):
+def test_corrupted_rows_stay_in_range_and_the_input_is_unchanged(kind, seed, rows, width):
     x = uniform(seed, rows, width)
-    kept, noisy = x.copy(), kind(0.7)(x, seed=seed)
-    assert np.array_equal(x, kept) and not np.shares_memory(noisy, x)
+    before, noisy = x.copy(), kind(0.7)(x, seed=seed)
+    assert np.array_equal(x, before) and not np.shares_memory(noisy, x)
     sv.VAE(width, 2, (3,)).encode(noisy)
 
 
 @pytest.mark.parametrize("kind", CORRUPTIONS.values())
-def test_a_seed_brings_it_back_and_each_batch_has_noise_of_its_own(kind):
+def test_equal_seeds_give_equal_noise_and_batches_differ(kind):
     x = np.full((30, 40), 0.5, np.float32)
     assert np.array_equal(kind(0.5)(x, seed=3), kind(0.5)(x, seed=3))
     assert not np.array_equal(kind(0.5)(x, seed=3), kind(0.5)(x, seed=4))
@@ -77,7 +77,7 @@ def test_a_seed_brings_it_back_and_each_batch_has_noise_of_its_own(kind):
     assert not np.array_equal(second[0], second[1])
 
 
-def test_whole_numbers_and_bits_become_floats():
+def test_integers_and_booleans_become_floats():
     assert Masking(0.5)(np.eye(3, dtype=bool)).dtype == Masking(0.5)(np.eye(3, dtype=int)).dtype == np.float32
 
 
@@ -93,7 +93,7 @@ def test_a_warm_batch_is_corrupted_in_place(kind):
     assert peak < 64_000
 
 
-def test_a_name_makes_it_and_it_is_told_by_its_name():
+def test_corruptions_are_made_and_described_by_name():
     assert [repr(corruption(name, 0.25)) for name in CORRUPTIONS] == [
         "GaussianNoise(0.25)",
         "SaltAndPepper(0.25)",
@@ -104,7 +104,7 @@ def test_a_name_makes_it_and_it_is_told_by_its_name():
 
 
 @pytest.mark.parametrize(
-    ("make", "says"),
+    ("make", "message"),
     [
         (lambda: Masking(0.0), "level=0.0"),
         (lambda: Masking(1.5), "probability"),
@@ -117,56 +117,56 @@ def test_a_name_makes_it_and_it_is_told_by_its_name():
         (lambda: Masking(0.1)(IMAGES + 1, support=(1, 2)), "writes 0"),
     ],
 )
-def test_what_makes_no_sense_is_refused(make, says):
-    with pytest.raises(ConfigError, match=says):
+def test_invalid_settings_are_refused(make, message):
+    with pytest.raises(ConfigError, match=message):
         make()
 
 
-def watched(vae):
-    """A list of (what was scored, what the encoder saw) that grows with each forward."""
-    seen, forward = [], vae.forward
+def record_inputs(vae):
+    """A list of (target rows, encoder input), extended by each forward."""
+    inputs, forward = [], vae.forward
     vae.forward = lambda x, eps, corrupted=None: (
-        seen.append((x.copy(), corrupted.copy())),
+        inputs.append((x.copy(), corrupted.copy())),
         forward(x, eps, corrupted),
     )[1]
-    return seen
+    return inputs
 
 
-def test_training_encodes_the_corrupted_rows_and_scores_the_clean_ones_drawn_anew_at_each_epoch():
+def test_training_encodes_corrupted_rows_scores_clean_ones_and_redraws_each_epoch():
     vae = sv.VAE(9, 2, (8,))
-    seen = watched(vae)
+    inputs = record_inputs(vae)
     sv.Trainer(vae, batch_size=16, corrupt=Masking(0.4)).fit(IMAGES, 2)
-    assert [len(x) for x, _ in seen] == [16, 16, 16, 2] * 2
-    clean, noisy = (np.concatenate(parts) for parts in zip(*seen, strict=True))
+    assert [len(x) for x, _ in inputs] == [16, 16, 16, 2] * 2
+    clean, noisy = (np.concatenate(parts) for parts in zip(*inputs, strict=True))
     assert ((noisy == clean) | (noisy == 0)).all() and 0.3 < (noisy == 0).mean() < 0.5
-    order = [np.lexsort(part.T) for part in (clean[:50], clean[50:])]
+    order = [np.lexsort(epoch_rows.T) for epoch_rows in (clean[:50], clean[50:])]
     assert np.array_equal(clean[:50][order[0]], clean[50:][order[1]])
     assert not np.array_equal(noisy[:50][order[0]], noisy[50:][order[1]])
 
 
-def test_rows_are_binarised_first_and_corrupted_then():
+def test_rows_are_binarized_before_corruption():
     vae = sv.VAE(9, 2, (8,))
-    seen = watched(vae)
+    inputs = record_inputs(vae)
     trainer = sv.Trainer(vae, batch_size=16, binarize="dynamic", corrupt=Masking(0.4))
     trainer.fit(IMAGES, 3)
     trainer.step(IMAGES)
-    clean, noisy = (np.concatenate(parts) for parts in zip(*seen, strict=True))
+    clean, noisy = (np.concatenate(parts) for parts in zip(*inputs, strict=True))
     assert set(np.unique(clean)) == set(np.unique(noisy)) == {0.0, 1.0}
     assert (noisy <= clean).all() and 0.5 < noisy.sum() / clean.sum() < 0.7
 
 
-def test_bug14_a_step_follows_the_gradient_of_the_loss_it_returns_with_the_noise_it_drew():
-    vae, twin = sv.VAE(9, 2, (8,), dtype="float64"), sv.VAE(9, 2, (8,), dtype="float64")
-    seen = watched(vae)
+def test_bug14_a_step_descends_the_loss_it_returns_for_the_noise_it_drew():
+    vae, reference = sv.VAE(9, 2, (8,), dtype="float64"), sv.VAE(9, 2, (8,), dtype="float64")
+    inputs = record_inputs(vae)
     trainer = sv.Trainer(vae, optimizer=SGD(0.1), corrupt=GaussianNoise(0.3))
     loss = trainer.step(IMAGES[:5])
-    terms = twin.forward(seen[0][0], trainer._eps, seen[0][1])
+    terms = reference.forward(inputs[0][0], trainer._eps, inputs[0][1])
     assert loss == pytest.approx(-terms.value.mean(), rel=1e-12)
-    twin.backward()
-    np.testing.assert_allclose(vae.theta, twin.theta - 0.1 * twin.dtheta, rtol=1e-9, atol=1e-12)
+    reference.backward()
+    np.testing.assert_allclose(vae.theta, reference.theta - 0.1 * reference.dtheta, rtol=1e-9, atol=1e-12)
 
 
-def test_bug14_validation_is_corrupted_as_training_is_and_alike_each_time():
+def test_bug14_validation_is_corrupted_with_the_same_noise_every_epoch():
     vae = sv.VAE(9, 2, (8,))
     history = sv.Trainer(vae, optimizer=SGD(1e-30), corrupt=Masking(0.4)).fit(IMAGES, 2, validation=HELD_OUT)
     score = sv.score(vae, HELD_OUT, corrupt=Masking(0.4))
@@ -179,7 +179,7 @@ def test_bug14_validation_is_corrupted_as_training_is_and_alike_each_time():
     np.testing.assert_allclose(terms.kl, alone, rtol=1e-5)
 
 
-def test_what_an_encoder_would_not_accept_is_refused_by_its_name():
+def test_invalid_corrupted_rows_are_refused_by_name():
     vae = sv.VAE(9, 2, (8,))
     with pytest.raises(RangeError, match="corrupted holds values from"):
         vae.terms(IMAGES, corrupted=IMAGES - 1)
@@ -189,18 +189,18 @@ def test_what_an_encoder_would_not_accept_is_refused_by_its_name():
         vae.terms(IMAGES, corrupted=IMAGES[:7])
 
 
-def test_corruption_draws_from_a_stream_of_its_own():
-    vae, twin = sv.VAE(9, 2, (8,)), sv.VAE(9, 2, (8,))
-    seen, drawn = watched(vae), []
-    forward = twin.forward
-    twin.forward = lambda x, eps: (drawn.append(x.copy()), forward(x, eps))[1]
+def test_corruption_has_its_own_random_stream():
+    vae, plain = sv.VAE(9, 2, (8,)), sv.VAE(9, 2, (8,))
+    inputs, plain_inputs = record_inputs(vae), []
+    forward = plain.forward
+    plain.forward = lambda x, eps: (plain_inputs.append(x.copy()), forward(x, eps))[1]
     sv.Trainer(vae, batch_size=16, corrupt=Masking(1e-12)).fit(IMAGES, 1)
-    sv.Trainer(twin, batch_size=16).fit(IMAGES, 1)
-    assert all(np.array_equal(a, b) for (a, _), b in zip(seen, drawn, strict=True))
-    assert np.array_equal(vae.theta, twin.theta)  # where nothing is masked, nothing is otherwise
+    sv.Trainer(plain, batch_size=16).fit(IMAGES, 1)
+    assert all(np.array_equal(a, b) for (a, _), b in zip(inputs, plain_inputs, strict=True))
+    assert np.array_equal(vae.theta, plain.theta)  # nothing is masked, so nothing differs
 
 
-def test_a_denoiser_learns_to_denoise_better_than_a_model_that_saw_no_noise():
+def test_a_denoising_vae_denoises_better_than_one_trained_on_clean_rows():
     digits = sv.datasets.load("digits")
     clean, gains = digits.test.images, []
     noisy = Masking(0.3)(clean, seed=1)

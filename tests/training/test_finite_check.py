@@ -1,4 +1,4 @@
-"""Numbers that are not finite: when they are looked for, what that asks of a device, and going back."""
+"""FiniteCheck: when it checks, what it reads from a device, and restarts after divergence."""
 
 from math import inf, nan
 
@@ -24,7 +24,7 @@ X = uniform(0, 8, 6).astype("float32")
 ROWS = uniform(0, 40, 6).astype("float32")  # five steps an epoch
 
 
-# --- what is looked at, and when
+# --- the check
 
 
 @pytest.fixture(params=ALL_BACKENDS)
@@ -38,51 +38,51 @@ def warm_trainer(backend):
     return trainer
 
 
-class Looking(FiniteCheck):
-    """Tells what it sees, and leaves it."""
+class RecordingCheck(FiniteCheck):
+    """Counts nonfinite findings and restores nothing."""
 
     def __init__(self, trainer, every=1, rows=X):
         super().__init__(every=every)
         model = trainer.model
         batches = Minibatches(MinibatchSource(model, rows, 8, np.random.default_rng(0), trainer._preprocess))
-        self.at = TrainingState(
+        self.training_state = TrainingState(
             model, trainer.optimizer, trainer.history, batches, trainer._streams, 1, None, [], settings={}
         )
-        self.at.totals = EpochTotals(model, 8)
-        self.seen = 0
-        self.on_fit_begin(self.at)
-        self.on_epoch_begin(self.at)
+        self.training_state.totals = EpochTotals(model, 8)
+        self.findings = 0
+        self.on_fit_begin(self.training_state)
+        self.on_epoch_begin(self.training_state)
 
     def _roll_back(self, state, validation=False):
-        self.seen += 1
+        self.findings += 1
         return RESTART_EPOCH
 
     def loss(self):
-        """Whether the losses are found finite before an update."""
-        answer = self.on_before_update(self.at)
-        assert answer in (None, RESTART_EPOCH)
-        return answer is None
+        """True if the check before an update finds the losses finite."""
+        action = self.on_before_update(self.training_state)
+        assert action in (None, RESTART_EPOCH)
+        return action is None
 
     def state(self):
-        """Whether all is found finite after a step."""
-        seen = self.seen
-        self.on_step_end(self.at)
-        return self.seen == seen
+        """True if the check after a step finds everything finite."""
+        findings = self.findings
+        self.on_step_end(self.training_state)
+        return self.findings == findings
 
 
-def test_a_loss_that_is_not_finite_is_seen_until_the_sum_begins_anew(trainer):
-    model, check = trainer.model, Looking(trainer)
+def test_a_nonfinite_loss_is_found_until_the_sums_are_reset(trainer):
+    model, check = trainer.model, RecordingCheck(trainer)
     assert check.loss() and check.state()
     x, eps = model.validator.to_device(X), model.validator.to_device(normal(0, 8, 2))
-    totals = check.at.totals
+    totals = check.training_state.totals
     totals.add(model.forward(x, eps))
     assert check.loss() and check.state()
-    model.params["encoder.2.b"][...] = 200.0  # an infinite KL of finite weights
+    model.params["encoder.2.b"][...] = 200.0  # finite weights, infinite KL
     with np.errstate(over="ignore", invalid="ignore"):
         totals.add(model.forward(x, eps))
     model.params["encoder.2.b"][...] = 0.0
     for _ in range(2):
-        assert check.loss() == (not model.backend.on_host)  # a device is not waited for at each step
+        assert check.loss() == (not model.backend.on_host)  # a device is not synchronized at each step
         assert not check.state()
         with np.errstate(over="ignore", invalid="ignore"):
             totals.add(model.forward(x, eps))
@@ -91,8 +91,8 @@ def test_a_loss_that_is_not_finite_is_seen_until_the_sum_begins_anew(trainer):
 
 
 @pytest.mark.parametrize("value", [nan, inf, -inf])
-def test_one_number_of_the_parameters_or_of_any_moment_is_seen(trainer, value):
-    check = Looking(trainer)
+def test_one_nonfinite_number_of_weights_or_moments_is_found(trainer, value):
+    check = RecordingCheck(trainer)
     for array in (trainer.model.theta, *trainer.optimizer.state.values()):
         for place in (0, array.size // 2, array.size - 1):
             before = array.copy()
@@ -103,44 +103,46 @@ def test_one_number_of_the_parameters_or_of_any_moment_is_seen(trainer, value):
 
 
 def test_a_device_is_read_once_for_the_state_and_never_for_the_loss():
-    check = Looking(warm_trainer(fake_cupy.FAKE_CUPY))
+    check = RecordingCheck(warm_trainer(fake_cupy.FAKE_CUPY))
     reads = fake_cupy.reads
     assert check.loss() and fake_cupy.reads == reads
     assert check.state() and fake_cupy.reads == reads + 1
 
 
 @pytest.fixture
-def looks(monkeypatch):
-    """A list that grows with each look at the weights."""
-    made = []
+def checks(monkeypatch):
+    """A list, extended at each check of the weights."""
+    checked = []
 
     def counted(*arrays):
-        made.append(arrays)
+        checked.append(arrays)
         return all_finite(*arrays)
 
     monkeypatch.setattr(finite_check, "all_finite", counted)
-    return made
+    return checked
 
 
-def test_it_is_time_after_every_so_many_updates_and_after_the_last(looks):
-    check, asked = Looking(warm_trainer("numpy"), every=3, rows=ROWS), []
+def test_the_check_runs_every_so_many_updates_and_at_the_end_of_an_epoch(checks):
+    check, due_steps = RecordingCheck(warm_trainer("numpy"), every=3, rows=ROWS), []
     for k in range(12):
-        before = len(looks)
-        check.at.batch = len(check.at.batches) if k in (4, 9) else 1  # the last of its epoch, or not
-        check.on_step_end(check.at)
-        asked.append(len(looks) > before)
-    assert [k for k, due in enumerate(asked) if due] == [2, 4, 7, 9]
+        before = len(checks)
+        check.training_state.batch = (
+            len(check.training_state.batches) if k in (4, 9) else 1
+        )  # the last batch of its epoch, or not
+        check.on_step_end(check.training_state)
+        due_steps.append(len(checks) > before)
+    assert [k for k, due in enumerate(due_steps) if due] == [2, 4, 7, 9]
     assert FiniteCheck().every == finite_check.EVERY == 128
 
 
 @pytest.mark.parametrize(("every", "expected"), [(1, 10), (2, 6), (3, 4), (5, 2), (128, 2)])
-def test_fit_looks_as_often_as_it_is_told_to(looks, every, expected):
+def test_fit_checks_as_often_as_set(checks, every, expected):
     trainer_of(SGD(0.1)).fit(ROWS, 2, callbacks=[FiniteCheck(every=every)])
-    assert len(looks) == expected
+    assert len(checks) == expected
 
 
 @pytest.mark.parametrize("every", [1, 2, 128])
-def test_how_often_it_looks_changes_no_bit(every):
+def test_the_interval_of_checks_changes_no_bit(every):
     plain, checked = trainer_of(SGD(0.1)), trainer_of(SGD(0.1))
     plain.fit(ROWS, 3)
     checked.fit(ROWS, 3, callbacks=[FiniteCheck(retries=2, every=every)])
@@ -148,7 +150,7 @@ def test_how_often_it_looks_changes_no_bit(every):
 
 
 @pytest.mark.parametrize("every", [1, 2, 128])
-def test_however_seldom_it_looks_the_step_is_found(every):
+def test_the_diverged_step_is_found_for_any_interval(every):
     trainer = trainer_of(DivergingSGD(0.5, 8, 0.0))
     with pytest.raises(DivergedError, match="step 8, epoch 2"):
         trainer.fit(ROWS, 3, callbacks=[FiniteCheck(every=every)])
@@ -156,17 +158,17 @@ def test_however_seldom_it_looks_the_step_is_found(every):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "longdouble"])
-def test_sums_that_overflow_are_no_finding(dtype):
+def test_finite_arrays_with_overflowing_sums_are_finite(dtype):
     most = np.full((3, 5), np.finfo(dtype).max, dtype)
     assert all_finite(most) and all_finite(most, -most) and find_nonfinite(most) is None
     assert largest(most) == float(np.finfo(dtype).max)
     most[1, 2] = nan
     assert not all_finite(most) and not all_finite(np.ones(2), most)
-    found = find_nonfinite(most)
-    assert (found.nonfinite, found.position) == (1, (1, 2)) and np.isnan(found.value)
+    finding = find_nonfinite(most)
+    assert (finding.nonfinite, finding.position) == (1, (1, 2)) and np.isnan(finding.value)
 
 
-def test_what_cancels_is_seen_and_what_is_missing_is_passed_over():
+def test_opposite_infinities_are_found_and_missing_values_are_ignored():
     x = np.array([[1.0, inf, -inf], [nan, 2.0, 3.0]])
     assert find_nonfinite(x)[:2] == (3, (0, 1)) and find_nonfinite(x, nan_allowed=True)[:2] == (2, (0, 1))
     assert find_nonfinite(x[1:], nan_allowed=True) is None and not all_finite(x[:1])
@@ -175,7 +177,7 @@ def test_what_cancels_is_seen_and_what_is_missing_is_passed_over():
     assert to_numpy(x) is x
 
 
-# --- going back, and on with half the learning rate
+# --- restarts with half the learning rate
 
 
 def trainer_of(optimizer, **more):
@@ -183,25 +185,25 @@ def trainer_of(optimizer, **more):
 
 
 def trained(at, bearable, epochs=3, retries=5, **more):
-    """A trainer whose update number `at` goes wrong above that rate, of 0.5; and what was warned of."""
+    """Train with lr 0.5; update `at` diverges if lr > `bearable`. Return the trainer and the warnings."""
     trainer = trainer_of(DivergingSGD(0.5, at, bearable))
-    with pytest.warns(DivergenceWarning) as warned:
+    with pytest.warns(DivergenceWarning) as caught:
         trainer.fit(ROWS, epochs, retries=retries, **more)
-    assert all(each.filename == __file__ for each in warned)
-    return trainer, [str(each.message) for each in warned]
+    assert all(warning.filename == __file__ for warning in caught)
+    return trainer, [str(warning.message) for warning in caught]
 
 
-def falling(*rates):
-    """SGD with the rate of each epoch."""
+def sgd_with_epoch_rates(*rates):
+    """SGD with one learning rate per epoch."""
     return SGD(lambda t: rates[t // 5])
 
 
-def test_it_goes_back_to_where_the_epoch_began_and_on_with_half_the_rate():
-    trainer, told = trained(at=8, bearable=0.3)
-    assert len(told) == trainer.history.lr_halvings == 1
-    assert "in step 8, epoch 2" in told[0]
-    assert "Restarted epoch 2 after update 5 with the learning rate multiplied by 0.5" in told[0]
-    plain = trainer_of(falling(0.5, 0.25, 0.25))
+def test_a_diverged_epoch_is_restarted_with_half_the_learning_rate():
+    trainer, messages = trained(at=8, bearable=0.3)
+    assert len(messages) == trainer.history.lr_halvings == 1
+    assert "in step 8, epoch 2" in messages[0]
+    assert "Restarted epoch 2 after update 5 with the learning rate multiplied by 0.5" in messages[0]
+    plain = trainer_of(sgd_with_epoch_rates(0.5, 0.25, 0.25))
     plain.fit(ROWS, 3)
     assert np.array_equal(trainer.model.theta, plain.model.theta)
     assert [epoch._replace(seconds=0) for epoch in trainer.history.epochs] == [
@@ -214,105 +216,105 @@ def test_it_goes_back_to_where_the_epoch_began_and_on_with_half_the_rate():
     ("bearable", "back_to", "rates"),
     [
         (0.2, [3, 2], (0.5, 0.125, 0.125)),
-        (0.1, [3, 2, 3], (0.5, 0.125, 0.0625)),  # the second epoch was run to its end again, and is trusted again
+        (0.1, [3, 2, 3], (0.5, 0.125, 0.0625)),  # epoch 2 was completed again and is a valid restart again
         (0.05, [3, 2, 3, 2], (0.5, 0.03125, 0.03125)),
     ],
 )
-def test_when_that_does_not_help_it_goes_back_one_epoch_more(bearable, back_to, rates):
-    trainer, told = trained(at=12, bearable=bearable)
-    assert len(told) == trainer.history.lr_halvings == len(back_to)
-    for epoch, line in zip(back_to, told, strict=True):
+def test_repeated_divergence_restarts_the_epoch_before(bearable, back_to, rates):
+    trainer, messages = trained(at=12, bearable=bearable)
+    assert len(messages) == trainer.history.lr_halvings == len(back_to)
+    for epoch, line in zip(back_to, messages, strict=True):
         assert f"Restarted epoch {epoch} after update {5 * (epoch - 1)}" in line
-    plain = trainer_of(falling(*rates))
+    plain = trainer_of(sgd_with_epoch_rates(*rates))
     plain.fit(ROWS, 3)
     assert np.array_equal(trainer.model.theta, plain.model.theta)
     assert [epoch.epoch for epoch in trainer.history.epochs] == [1, 2, 3]
 
 
-def test_in_the_first_epoch_it_goes_back_to_the_beginning_each_time():
-    trainer, told = trained(at=3, bearable=0.1)
-    assert all("Restarted epoch 1 after update 0" in line for line in told) and len(told) == 3
+def test_divergence_in_the_first_epoch_restarts_from_the_beginning():
+    trainer, messages = trained(at=3, bearable=0.1)
+    assert all("Restarted epoch 1 after update 0" in line for line in messages) and len(messages) == 3
     plain = trainer_of(SGD(0.5**4))
     plain.fit(ROWS, 3)
     assert np.array_equal(trainer.model.theta, plain.model.theta)
 
 
-def test_it_gives_up_after_so_many_retries_and_is_as_it_was_before_the_step():
+def test_after_the_last_retry_the_state_before_the_step_is_restored():
     trainer = trainer_of(DivergingSGD(0.5, 8, 0.0))
-    with pytest.warns(DivergenceWarning) as warned, pytest.raises(DivergedError, match="step 8, epoch 2"):
+    with pytest.warns(DivergenceWarning) as caught, pytest.raises(DivergedError, match="step 8, epoch 2"):
         trainer.fit(ROWS, 4, retries=3)
-    assert len(warned) == trainer.history.lr_halvings == 3
+    assert len(caught) == trainer.history.lr_halvings == 3
     assert trainer.optimizer.t == 7 and np.isfinite(trainer.model.theta).all()
 
 
-def test_the_next_fit_goes_on_with_the_rate_that_was_borne_and_counts_anew():
+def test_the_next_fit_uses_the_halved_rate_and_resets_the_count():
     trainer, _ = trained(at=8, bearable=0.3)
     trainer.fit(ROWS, 1)
     assert trainer.history.lr_halvings == 0 and trainer.optimizer.schedule(20) == 0.25
 
 
-def test_a_callback_does_what_the_argument_does():
+def test_the_callback_is_equivalent_to_retries():
     trainer, _ = trained(at=8, bearable=0.3)
-    again, _ = trained(at=8, bearable=0.3, retries=0, callbacks=[FiniteCheck(retries=5)])
-    assert np.array_equal(trainer.model.theta, again.model.theta)
-    assert again.history.lr_halvings == 1
+    resumed, _ = trained(at=8, bearable=0.3, retries=0, callbacks=[FiniteCheck(retries=5)])
+    assert np.array_equal(trainer.model.theta, resumed.model.theta)
+    assert resumed.history.lr_halvings == 1
 
 
-def test_two_of_them_go_together():
+def test_two_finite_checks_work_together():
     trainer, _ = trained(at=8, bearable=0.3)
-    again, _ = trained(
+    resumed, _ = trained(
         at=8, bearable=0.3, retries=0, callbacks=[FiniteCheck(every=1000), FiniteCheck(retries=3, every=1)]
     )
-    assert again.history.lr_halvings == 1 and again.history.stopped == "finished"
-    assert np.array_equal(trainer.model.theta, again.model.theta)
+    assert resumed.history.lr_halvings == 1 and resumed.history.stopped == "finished"
+    assert np.array_equal(trainer.model.theta, resumed.model.theta)
 
 
-def test_a_validation_loss_that_is_not_finite_is_found_and_gone_back_from():
+def test_a_nonfinite_validation_loss_restarts_the_epoch():
     vae = sv.VAE(6, 2, (5,), likelihood="gaussian")
-    vae.params["encoder.0.W"][...] = 0.0  # so that the encoder does not see it
+    vae.params["encoder.0.W"][...] = 0.0  # so that the encoder ignores its input
     trainer = sv.Trainer(vae, lr=1e-3, batch_size=8)
-    far = np.full((4, 6), 1e30)  # finite, and so large that its square is not
-    with pytest.warns(DivergenceWarning) as warned, pytest.raises(DivergedError, match="likelihood") as raised:
+    far = np.full((4, 6), 1e30)  # finite, but the square is infinite
+    with pytest.warns(DivergenceWarning) as caught, pytest.raises(DivergedError, match="likelihood") as raised:
         trainer.fit(ROWS, 3, validation=far, retries=2)
     assert (raised.value.step, raised.value.epoch, trainer.history.lr_halvings) == (None, 1, 2)
-    assert len(warned) == 2 and all("Restarted epoch 1 after update 0" in str(each.message) for each in warned)
+    assert len(caught) == 2 and all("Restarted epoch 1 after update 0" in str(warning.message) for warning in caught)
     assert (trainer.optimizer.t, trainer.history.epochs, trainer.history.stopped) == (0, [], "diverged")
 
 
-class Counting(Callback):
-    """Adds up in an array, and in a number, in how many steps it was asked."""
+class StepCounter(Callback):
+    """Counts steps in an array and in a number."""
 
     def on_fit_begin(self, state):
-        self.steps, self.each = 0, np.zeros(2)
+        self.steps, self.counts = 0, np.zeros(2)
 
     def on_step_end(self, state):
         self.steps += 1
-        self.each += 1.0
+        self.counts += 1.0
 
     def state_dict(self):
-        return {"steps": self.steps, "each": self.each}
+        return {"steps": self.steps, "counts": self.counts}
 
     def load_state_dict(self, state):
-        self.steps, self.each = state["steps"], state["each"]  # and goes on in that very array
+        self.steps, self.counts = state["steps"], state["counts"]  # continues in the same array
 
 
-class Forward(Counting):
+class NotRolledBack(StepCounter):
     rolled_back = False
 
 
 @pytest.mark.parametrize("bearable", [0.3, 0.1, 0.05])
-def test_the_state_of_a_callback_goes_back_as_well_unless_it_says_no(bearable):
-    back, forward = Counting(), Forward()
+def test_the_state_of_a_callback_is_rolled_back_unless_disabled(bearable):
+    back, forward = StepCounter(), NotRolledBack()
     trained(at=8, bearable=bearable, callbacks=[back, forward])
-    assert back.steps == 15 and (back.each == 15.0).all()
-    assert forward.steps > 15 and (forward.each == forward.steps).all()
+    assert back.steps == 15 and (back.counts == 15.0).all()
+    assert forward.steps > 15 and (forward.counts == forward.steps).all()
 
 
 class Killed(BaseException):
-    """Stands for the end of the process."""
+    """Simulates the end of the process."""
 
 
-def test_a_halved_rate_is_kept_in_the_checkpoint(tmp_path):
+def test_a_halved_rate_is_saved_in_the_checkpoint(tmp_path):
     killed = [None]
 
     def weight(t):
@@ -320,18 +322,18 @@ def test_a_halved_rate_is_kept_in_the_checkpoint(tmp_path):
             raise Killed
         return 1.0
 
-    def go(**more):
+    def run(**more):
         trainer = trainer_of(DivergingSGD(0.5, 8, 0.3), kl_weight=weight)
         trainer.fit(ROWS, 4, retries=5, **more)
         return trainer
 
     with pytest.warns(DivergenceWarning):
-        whole = go()
-    killed[0], kept = 16, {"checkpoint": tmp_path / "run.npz", "every": 1}
+        uninterrupted = run()
+    killed[0], checkpointing = 16, {"checkpoint": tmp_path / "run.npz", "every": 1}
     with pytest.warns(DivergenceWarning), pytest.raises(Killed):
-        go(**kept)
+        run(**checkpointing)
     killed[0] = None
-    again = go(**kept, resume=True)  # with no warning: it need not find out anew
-    assert np.array_equal(again.model.theta, whole.model.theta)
-    assert again.optimizer.schedule(7) == whole.optimizer.schedule(7) == 0.25
-    assert again.history.lr_halvings == 1
+    resumed = run(**checkpointing, resume=True)  # without a warning: the halved rate was saved
+    assert np.array_equal(resumed.model.theta, uninterrupted.model.theta)
+    assert resumed.optimizer.schedule(7) == uninterrupted.optimizer.schedule(7) == 0.25
+    assert resumed.history.lr_halvings == 1

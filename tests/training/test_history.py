@@ -13,7 +13,7 @@ from scratchvae.training.history import Epoch, History
 EPOCHS = [Epoch(1, 5.5, -5.0, 0.5, 5.75, 0.125), Epoch(2, 5.25, -4.75, 0.5, None, 0.25)]
 
 
-def test_csv_has_a_line_of_names_and_a_line_an_epoch(tmp_path):
+def test_csv_has_a_header_and_one_row_per_epoch(tmp_path):
     history = History()
     history.epochs = EPOCHS
     history.to_csv(tmp_path / "history.csv")
@@ -22,11 +22,12 @@ def test_csv_has_a_line_of_names_and_a_line_an_epoch(tmp_path):
     assert rows[1:] == [["1", "5.5", "-5.0", "0.5", "5.75", "0.125"], ["2", "5.25", "-4.75", "0.5", "", "0.25"]]
 
 
-def test_the_kl_has_a_table_of_its_own(tmp_path):
+def test_the_kl_is_written_to_its_own_table(tmp_path):
     history = History()
     kl = [(0.25, 0.0078125, 0.5), (0.25, 0.0, 0.0)]
     history.epochs = [
-        e._replace(kl_weight=k / 4, kl_per_dimension=of) for k, (e, of) in enumerate(zip(EPOCHS, kl, strict=True))
+        e._replace(kl_weight=k / 4, kl_per_dimension=kl_of_epoch)
+        for k, (e, kl_of_epoch) in enumerate(zip(EPOCHS, kl, strict=True))
     ]
     assert history.active_units == [2, 1]
     assert history.kl_weight == [0, 0.25] and history.kl_per_dimension == kl
@@ -40,7 +41,7 @@ def test_the_kl_has_a_table_of_its_own(tmp_path):
     assert (tmp_path / "history.csv").read_text(encoding="utf-8").splitlines()[1] == "1,5.5,-5.0,0.5,5.75,0.125"
 
 
-def test_the_kl_of_each_dimension_is_the_mean_over_the_rows_of_the_epoch_whatever_the_last_batch():
+def test_the_kl_per_dimension_is_the_mean_over_all_rows_of_an_epoch():
     images = uniform(0, 50, 4).astype("float32")
     vae = sv.VAE(4, 3, (3,))
     vae.initialize_output_bias(images.mean(axis=0))
@@ -53,7 +54,7 @@ def test_the_kl_of_each_dimension_is_the_mean_over_the_rows_of_the_epoch_whateve
     assert sv.Trainer(sv.Autoencoder(4, 3, (3,))).fit(images, 1).kl_per_dimension == [()]
 
 
-def test_without_a_terminal_progress_is_lines_on_standard_error(capsys):
+def test_without_a_terminal_progress_prints_lines_to_stderr(capsys):
     images = uniform(0, 20, 4).astype("float32")
     sv.Trainer(sv.VAE(4, 2, (3,))).fit(images, 3, validation=images, progress=True)
     out, err = capsys.readouterr()
@@ -63,7 +64,7 @@ def test_without_a_terminal_progress_is_lines_on_standard_error(capsys):
 
 
 @pytest.mark.parametrize("epochs", [1, 20, 21, 500])
-def test_progress_prints_at_most_about_20_lines_among_them_the_first_and_the_last(capsys, epochs):
+def test_progress_prints_about_20_lines_with_the_first_and_last_epoch(capsys, epochs):
     images = uniform(0, 2, 4).astype("float32")
     sv.Trainer(sv.VAE(4, 2, ())).fit(images, epochs, progress=True)
     numbers = [int(line.split()[1].split("/")[0]) for line in capsys.readouterr().err.splitlines()]
@@ -71,7 +72,7 @@ def test_progress_prints_at_most_about_20_lines_among_them_the_first_and_the_las
     assert (numbers[0], numbers[-1]) == (1, epochs)
 
 
-def test_progress_prints_the_last_epoch_of_a_training_that_ends_early(capsys):
+def test_progress_prints_the_last_epoch_of_a_stopped_run(capsys):
     images = uniform(0, 2, 4).astype("float32")
 
     class Stop(sv.training.Callback):
@@ -83,7 +84,7 @@ def test_progress_prints_the_last_epoch_of_a_training_that_ends_early(capsys):
     assert [line.split()[1] for line in capsys.readouterr().err.splitlines()] == ["1/500", "7/500"]
 
 
-def test_progress_shows_the_objective_with_the_sign_and_the_name_that_a_score_has(capsys):
+def test_progress_shows_the_objective_with_the_name_and_sign_of_a_score(capsys):
     images = uniform(0, 20, 4).astype("float32")
     for model, name in (
         (sv.VAE(4, 2, (3,)), "ELBO"),
@@ -100,14 +101,14 @@ def test_progress_shows_the_objective_with_the_sign_and_the_name_that_a_score_ha
         assert validation == pytest.approx(-history.validation[0], abs=0.01)
 
 
-def test_progress_shows_the_weight_of_the_kl_while_it_rises(capsys):
+def test_progress_shows_the_kl_weight_while_it_rises(capsys):
     images = uniform(0, 20, 4).astype("float32")
     sv.Trainer(sv.VAE(4, 2, (3,)), kl_weight=lambda t: t / 2).fit(images, 3, progress=True)
     first, second, third = capsys.readouterr().err.splitlines()
     assert "(weight 0.00)" in first and "(weight 0.50)" in second and "weight" not in third
 
 
-def test_without_tqdm_progress_is_lines_on_a_terminal_too(capsys, monkeypatch):
+def test_without_tqdm_progress_prints_lines_on_a_terminal(capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     images = uniform(0, 20, 4).astype("float32")
@@ -115,7 +116,7 @@ def test_without_tqdm_progress_is_lines_on_a_terminal_too(capsys, monkeypatch):
     assert capsys.readouterr().err.startswith("epoch 1/1  ELBO -")
 
 
-def test_in_a_notebook_progress_is_a_bar(capsys, monkeypatch):
+def test_progress_is_a_bar_in_a_notebook(capsys, monkeypatch):
     shell = SimpleNamespace(config={"IPKernelApp": {}})
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     images = uniform(0, 20, 4).astype("float32")
@@ -129,7 +130,7 @@ def test_without_progress_nothing_is_printed(capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_on_a_terminal_progress_is_a_bar(capsys, monkeypatch):
+def test_progress_is_a_bar_on_a_terminal(capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     model = sv.VAE(4, 2, (3,))
     state = SimpleNamespace(epochs=2, first_epoch=0, batches=range(3), batches_done=0, record=EPOCHS[0], model=model)
@@ -147,7 +148,7 @@ def test_on_a_terminal_progress_is_a_bar(capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("rows", [1, 700])
-def test_a_score_is_the_mean_of_the_rows_with_its_standard_error(rows):
+def test_a_score_is_the_mean_over_rows_with_standard_error(rows):
     vae = sv.VAE(4, 2, (3,), dtype="float64")
     images = uniform(0, rows, 4)
     score = sv.score(vae, images, seed=3)
@@ -158,8 +159,8 @@ def test_a_score_is_the_mean_of_the_rows_with_its_standard_error(rows):
     assert score.rows == rows
 
 
-def test_a_binarised_score_is_the_same_each_time():
+def test_a_binarized_score_is_reproducible():
     vae, images = sv.VAE(4, 2, (3,)), uniform(0, 30, 4)
-    once, again = (sv.score(vae, images, binarize="dynamic") for _ in range(2))
-    assert once == again
-    assert once != sv.score(vae, images)
+    first, second = (sv.score(vae, images, binarize="dynamic") for _ in range(2))
+    assert first == second
+    assert first != sv.score(vae, images)

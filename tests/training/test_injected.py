@@ -1,4 +1,4 @@
-"""A number that is not finite, injected while a trainer trains, is found at the step where it began, by its name."""
+"""A nonfinite number injected during training is found by name at the step where it appeared."""
 
 from math import inf, nan
 
@@ -25,26 +25,26 @@ KINDS = {
 
 
 class Saboteur(Adam):
-    """Adam that does something besides in its update number `at`: each time that it makes it, or only once."""
+    """Adam that also calls `action` in update number `at`, every time or only `once`."""
 
-    def __init__(self, at, deed, once=False):
+    def __init__(self, at, action, once=False):
         super().__init__(1e-3)
-        self.at, self.deed, self.once, self.done = at, deed, once, 0
+        self.at, self.action, self.once, self.done = at, action, once, 0
 
     def step(self, dtheta):
         super().step(dtheta)
         if self.t == self.at and not (self.once and self.done):
             self.done += 1
-            self.deed()
+            self.action()
 
 
-def train(kind, deed, at, once=False, backend="numpy", epochs=3):
-    """The model, its trainer, and the error that training ended with."""
+def train(kind, action, at, once=False, backend="numpy", epochs=3):
+    """Train until the error; return the model, its trainer and the error."""
     images = uniform(0, N, D).astype("float32")
     if kind == "missing":
         images[uniform(1, N, D) < 0.2] = nan
     model = KINDS[kind](backend=backend)
-    optimizer = Saboteur(at, lambda: deed(model, images), once)
+    optimizer = Saboteur(at, lambda: action(model, images), once)
     trainer = sv.Trainer(model, batch_size=BATCH, optimizer=optimizer, seed=3)
     with pytest.raises(DivergedError) as raised:
         trainer.fit(images, epochs, labels=np.arange(N) % CLASSES if model.classes else None)
@@ -55,15 +55,15 @@ def train(kind, deed, at, once=False, backend="numpy", epochs=3):
 
 
 @pytest.mark.parametrize(("kind", "backend", "value"), covering(KINDS, value=[nan, inf, -inf]))
-def test_a_number_that_an_update_spoils_is_found_in_that_update(kind, backend, value):
+def test_a_nonfinite_number_written_by_an_update_is_found_in_that_update(kind, backend, value):
     for number, name in enumerate(KINDS[kind]().params):
 
-        def deed(model, images, name=name):
+        def action(model, images, name=name):
             view = model.params[name]
             view[tuple(size - 1 for size in view.shape)] = value
 
-        at = 3 + number  # in the midst of the first epoch, at its end, and in the second
-        model, trainer, error = train(kind, deed, at, backend=backend)
+        at = 3 + number  # in the first epoch, at its end, and in the second
+        model, trainer, error = train(kind, action, at, backend=backend)
         shape = model.params[name].shape
         assert (error.tensor, error.finding.kind, error.step) == (name, "update", at)
         assert error.epoch == (at - 1) // 5 + 1
@@ -74,40 +74,40 @@ def test_a_number_that_an_update_spoils_is_found_in_that_update(kind, backend, v
 @pytest.mark.parametrize(
     ("kind", "backend"), [*((kind, "numpy") for kind in KINDS), pytest.param("vae", "native", marks=needs_compiler)]
 )
-def test_what_is_written_once_from_outside_is_named_before_it_spreads(kind, backend):
+def test_a_nonfinite_number_written_once_is_named_before_it_spreads(kind, backend):
     for number, name in enumerate(KINDS[kind]().params):
 
-        def deed(model, images, name=name):
+        def action(model, images, name=name):
             model.params[name].reshape(-1)[0] = nan
 
         at = 3 + number
-        _, _, error = train(kind, deed, at, once=True, backend=backend)
+        _, _, error = train(kind, action, at, once=True, backend=backend)
         assert (error.tensor, error.finding.kind, error.step) == (name, "weights", at + 1)
         assert error.finding.nonfinite == 1 and "other tensors" not in str(error)
 
 
 @pytest.mark.parametrize(("kind", "backend"), covering(KINDS))
-def test_a_number_of_the_data_is_found_in_the_step_that_meets_it_by_row_and_column(kind, backend):
+def test_a_nonfinite_number_of_the_data_is_found_in_its_step_by_row_and_column(kind, backend):
     order = generator(3, "training order").permutation(N)
     for row, column in ((0, 0), (17, 3), (N - 1, D - 1)):
 
-        def deed(model, images, row=row, column=column):
+        def action(model, images, row=row, column=column):
             images[row, column] = inf
 
-        _, _, error = train(kind, deed, 1, backend=backend)
-        found = error.finding
-        assert (error.tensor, error.layer, found.kind) == ("x", "batch", "data")
-        assert (found.row, found.position[1]) == (row, column)
+        _, _, error = train(kind, action, 1, backend=backend)
+        finding = error.finding
+        assert (error.tensor, error.layer, finding.kind) == ("x", "batch", "data")
+        assert (finding.row, finding.position[1]) == (row, column)
         assert f"row {row} of the data" in str(error)
         place = int(np.flatnonzero(order == row)[0])
-        if place >= BATCH:  # else its batch had passed already, and it comes again in the second epoch
-            assert (error.step, error.epoch, found.position[0]) == (place // BATCH + 1, 1, place % BATCH)
+        if place >= BATCH:  # otherwise its batch has passed and comes again in the second epoch
+            assert (error.step, error.epoch, finding.position[0]) == (place // BATCH + 1, 1, place % BATCH)
         else:
             assert error.epoch == 2
 
 
 @pytest.mark.parametrize("backend", ALL_BACKENDS)
-def test_an_update_that_overflows_is_found_in_its_step(backend):
+def test_an_overflowing_update_is_found_in_its_step(backend):
     model = sv.VAE(D, 2, (4,), backend=backend)
     trainer = sv.Trainer(model, lr=lambda t: 1e39 if t == 6 else 1e-3, batch_size=BATCH)
     with pytest.raises(DivergedError, match="smaller learning rate") as raised:

@@ -1,4 +1,4 @@
-"""Ctrl-C ends training between two steps and keeps what was learnt."""
+"""Ctrl-C ends training between two steps and preserves the weights."""
 
 import signal
 import threading
@@ -15,7 +15,7 @@ IMAGES = uniform(0, 50, 9).astype("float32")
 
 @pytest.fixture(autouse=True)
 def signals():
-    """SIGINT is taken note of, even where this process was started to ignore it."""
+    """Handle SIGINT even if this process was started to ignore it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -28,28 +28,28 @@ def press_ctrl_c():
 def interrupt_at(vae, step):
     forward, count = vae.forward, iter(range(10**9))
 
-    def watched(x, eps):
+    def interrupting_forward(x, eps):
         if next(count) == step:
             press_ctrl_c()
         return forward(x, eps)
 
-    vae.forward = watched
+    vae.forward = interrupting_forward
 
 
-def test_ctrl_c_ends_after_the_step_at_hand_and_keeps_its_weights():
-    vae, twin = sv.VAE(9, 2, (8,)), sv.VAE(9, 2, (8,))
+def test_ctrl_c_ends_training_after_the_current_step():
+    vae, reference = sv.VAE(9, 2, (8,)), sv.VAE(9, 2, (8,))
     interrupt_at(vae, 5)
     trainer = sv.Trainer(vae, batch_size=25)
     history = trainer.fit(IMAGES, 100)
     assert history.stopped == "interrupted"
     assert trainer.optimizer.t == 6
-    assert len(history.epochs) == 3  # the step at hand was the last of its epoch
-    sv.Trainer(twin, batch_size=25).fit(IMAGES, 3)
-    assert np.array_equal(vae.theta, twin.theta)
+    assert len(history.epochs) == 3  # the current step was the last of its epoch
+    sv.Trainer(reference, batch_size=25).fit(IMAGES, 3)
+    assert np.array_equal(vae.theta, reference.theta)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_an_epoch_that_ctrl_c_cut_short_is_not_recorded():
+def test_an_epoch_interrupted_by_ctrl_c_is_not_recorded():
     vae = sv.VAE(9, 2, (8,))
     interrupt_at(vae, 4)
     trainer = sv.Trainer(vae, batch_size=25)
@@ -57,7 +57,7 @@ def test_an_epoch_that_ctrl_c_cut_short_is_not_recorded():
     assert (history.stopped, trainer.optimizer.t, len(history.epochs)) == ("interrupted", 5, 2)
 
 
-def test_ctrl_c_with_early_stopping_goes_back_to_the_best_weights_so_far():
+def test_ctrl_c_with_early_stopping_restores_the_best_weights():
     vae = sv.VAE(9, 2, (8,))
     interrupt_at(vae, 9)
     history = sv.Trainer(vae, batch_size=25).fit(IMAGES, 100, validation=IMAGES, patience=50)
@@ -65,17 +65,17 @@ def test_ctrl_c_with_early_stopping_goes_back_to_the_best_weights_so_far():
     assert -sv.score(vae, IMAGES).value == min(history.validation)
 
 
-def test_a_second_ctrl_c_does_not_wait():
-    asked = []
-    with pytest.raises(KeyboardInterrupt), DeferredInterrupt(asked.append):
+def test_a_second_ctrl_c_interrupts_at_once():
+    reasons = []
+    with pytest.raises(KeyboardInterrupt), DeferredInterrupt(reasons.append):
         press_ctrl_c()
-        assert asked == ["interrupted"]
+        assert reasons == ["interrupted"]
         press_ctrl_c()
-    assert asked == ["interrupted"]
+    assert reasons == ["interrupted"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_outside_the_main_thread_nothing_is_taken_over():
+def test_outside_the_main_thread_no_signal_handler_is_installed():
     result = []
 
     def fit():

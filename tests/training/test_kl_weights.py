@@ -1,4 +1,4 @@
-"""The KL's weight over time: what the schedules say, that training does so, and that nothing else is fooled."""
+"""KL weights: schedules, their use in training, and their effect on history and early stopping."""
 
 from itertools import pairwise
 from types import SimpleNamespace
@@ -19,17 +19,17 @@ IMAGES = uniform(0, 50, 9).astype("float32")
 HELD_OUT = uniform(1, 20, 9).astype("float32")
 
 
-def test_the_warm_up_rises_in_a_straight_line_from_0_to_1_and_stays():
+def test_warm_up_rises_linearly_from_0_to_1_and_stays():
     assert [KLWarmUp(4)(t) for t in range(7)] == [0, 0.25, 0.5, 0.75, 1, 1, 1]
 
 
-def test_each_cycle_rises_over_its_first_half_and_holds_over_its_second():
+def test_each_cycle_rises_in_its_first_half_and_stays_in_its_second():
     assert [KLCycles(16, 2)(t) for t in range(20)] == [0, 0.25, 0.5, 0.75, 1, 1, 1, 1] * 2 + [1] * 4
     assert [KLCycles(8, 2, rise=1.0)(t) for t in range(9)] == [0, 0.25, 0.5, 0.75] * 2 + [1]
 
 
 @given(steps=st.integers(1, 200), cycles=st.integers(1, 200), rise=st.floats(0.01, 1))
-def test_a_cycle_begins_as_often_as_was_asked_whatever_the_number_of_steps(steps, cycles, rise):
+def test_the_number_of_cycles_does_not_depend_on_the_number_of_steps(steps, cycles, rise):
     if cycles > steps:
         with pytest.raises(ConfigError, match="no more cycles than steps"):
             KLCycles(steps, cycles, rise)
@@ -42,7 +42,7 @@ def test_a_cycle_begins_as_often_as_was_asked_whatever_the_number_of_steps(steps
 
 
 @pytest.mark.parametrize(
-    ("make", "says"),
+    ("make", "message"),
     [
         (lambda: KLWarmUp(0), "steps=0"),
         (lambda: KLWarmUp(2.5), "steps=2.5"),
@@ -54,25 +54,25 @@ def test_a_cycle_begins_as_often_as_was_asked_whatever_the_number_of_steps(steps
         (lambda: sv.Trainer(sv.VAE(9, 2, (8,)), kl_weight=lambda t: float("nan")).fit(IMAGES, 1), "kl_weight=nan"),
     ],
 )
-def test_what_makes_no_sense_is_refused(make, says):
-    with pytest.raises(ConfigError, match=says):
+def test_invalid_settings_are_refused(make, message):
+    with pytest.raises(ConfigError, match=message):
         make()
 
 
-def test_bug14_each_step_follows_the_gradient_of_the_loss_it_returns_with_the_weight_of_its_turn():
+def test_bug14_each_step_descends_the_loss_it_returns_with_the_current_weight():
     vae = sv.VAE(9, 2, (8,), beta=3.0, dtype="float64")
     trainer = sv.Trainer(vae, optimizer=SGD(0.1), kl_weight=KLWarmUp(4))
     for t in range(6):
-        twin = sv.VAE(**{**vae.config, "beta": 3.0 * min(t / 4, 1)})
-        twin.theta[...] = vae.theta
+        reference = sv.VAE(**{**vae.config, "beta": 3.0 * min(t / 4, 1)})
+        reference.theta[...] = vae.theta
         loss = trainer.step(IMAGES[:5])
-        expected, grads = twin.loss_and_grads(IMAGES[:5], trainer._eps)
+        expected, grads = reference.loss_and_grads(IMAGES[:5], trainer._eps)
         assert loss == pytest.approx(expected, rel=1e-12)
         for name, grad in grads.items():
-            np.testing.assert_allclose(vae.params[name], twin.params[name] - 0.1 * grad, rtol=1e-9, atol=1e-12)
+            np.testing.assert_allclose(vae.params[name], reference.params[name] - 0.1 * grad, rtol=1e-9, atol=1e-12)
 
 
-def test_bug14_the_history_has_the_annealed_loss_and_a_validation_that_is_not_annealed():
+def test_bug14_the_history_has_the_annealed_loss_and_the_full_validation_loss():
     vae = sv.VAE(9, 2, (8,), beta=2.0)
     vae.initialize_output_bias(IMAGES.mean(axis=0))
     frozen = sv.Trainer(vae, optimizer=SGD(1e-30), batch_size=50, kl_weight=KLWarmUp(4))
@@ -84,7 +84,7 @@ def test_bug14_the_history_has_the_annealed_loss_and_a_validation_that_is_not_an
     assert sv.score(vae, HELD_OUT).value == pytest.approx(vae.elbo(HELD_OUT).value.mean(), rel=1e-6)
 
 
-def test_after_training_the_front_door_knows_nothing_of_the_weight():
+def test_the_kl_weight_of_training_does_not_affect_the_model():
     vae = sv.VAE(9, 2, (8,), dtype="float64")
     sv.Trainer(vae, kl_weight=lambda t: 0.0).fit(IMAGES, 2)
     loss, _ = vae.loss_and_grads(IMAGES)
@@ -93,21 +93,21 @@ def test_after_training_the_front_door_knows_nothing_of_the_weight():
 
 
 def test_a_weight_of_1_changes_no_bit():
-    plain, weighed = sv.VAE(9, 2, (8,)), sv.VAE(9, 2, (8,))
+    plain, weighted = sv.VAE(9, 2, (8,)), sv.VAE(9, 2, (8,))
     sv.Trainer(plain, batch_size=16).fit(IMAGES, 3)
-    sv.Trainer(weighed, batch_size=16, kl_weight=lambda t: 1.0).fit(IMAGES, 3)
-    assert np.array_equal(plain.theta, weighed.theta)
+    sv.Trainer(weighted, batch_size=16, kl_weight=lambda t: 1.0).fit(IMAGES, 3)
+    assert np.array_equal(plain.theta, weighted.theta)
 
 
-def test_training_that_goes_on_goes_on_in_its_warm_up():
+def test_a_second_fit_continues_the_warm_up():
     trainer = sv.Trainer(sv.VAE(9, 2, (8,)), batch_size=25, kl_weight=KLWarmUp(8))
     trainer.fit(IMAGES, 2)
     trainer.fit(IMAGES, 3)
     assert trainer.history.kl_weight == [1 / 16, 5 / 16, 9 / 16, 13 / 16, 1]
 
 
-# The objective itself gets worse while the weight is still on its way: that is no reason to stop, nor is it progress.
-def test_patience_begins_when_the_weight_has_arrived():
+# The objective gets worse while the weight rises: this neither ends training nor counts as an improvement.
+def test_patience_begins_when_the_weight_is_1():
     trainer = sv.Trainer(sv.VAE(1, 1, ()), optimizer=SGD(0.1))
     theta, optimizer = trainer.model.theta, trainer.optimizer
     batches = SimpleNamespace(batch_size=1)
@@ -117,25 +117,25 @@ def test_patience_begins_when_the_weight_has_arrived():
     best = EarlyStopping(patience=2)
     best.on_fit_begin(state)
 
-    def see(number, validation, weight):
+    def end_epoch(number, validation, weight):
         theta[...] = optimizer.t = number
         state.record = Epoch(number, 0.0, 0.0, 0.0, validation, 0.0, weight)
         best.on_epoch_end(state)
         return state.stop_reason
 
-    assert not any(see(number, 5.0 + number, number / 10) for number in range(1, 10))
-    assert [see(10, 14.0, 1.0), see(11, 13.0, 1.0)] == ["", "early"]
+    assert not any(end_epoch(number, 5.0 + number, number / 10) for number in range(1, 10))
+    assert [end_epoch(10, 14.0, 1.0), end_epoch(11, 13.0, 1.0)] == ["", "early"]
     best.on_fit_end(state)
-    # though trained at a tenth of the weight, the first is the best by the whole objective
+    # although trained with a tenth of the weight, the first epoch is the best by the full objective
     assert trainer.history.best_epoch == optimizer.t == 1
     assert (theta == 1.0).all()
 
 
-def test_a_warm_up_longer_than_the_patience_is_seen_through():
+def test_a_warm_up_longer_than_the_patience_is_completed():
     vae = sv.VAE(9, 2, (16,), beta=2.0)
     trainer = sv.Trainer(vae, lr=2e-2, batch_size=10, kl_weight=KLWarmUp(100))
     history = trainer.fit(IMAGES, 200, validation=HELD_OUT, patience=3)
-    assert min(history.validation[1:4]) > history.validation[0]  # which by itself would be the end
+    assert min(history.validation[1:4]) > history.validation[0]  # without warm-up this would end training
     assert history.stopped == "early" and len(history.epochs) >= 20 + 3
     assert min(history.validation) < history.validation[0] - 0.1
     assert -sv.score(vae, HELD_OUT).value == min(history.validation)

@@ -1,4 +1,4 @@
-"""Minibatches of rows some of which have a label: all rows, evenly mixed; and rows that are drawn anew."""
+"""Minibatches of partly labelled rows, and rows with added noise."""
 
 import numpy as np
 import pytest
@@ -19,34 +19,38 @@ def batches_of(labels, batch, share=None, seed=0):
     images = np.arange(len(labels), dtype="float32")[:, None]
     rng = np.random.default_rng(seed)
     source = MinibatchSource(MODEL, images, batch, rng, Preprocessor(MODEL, False, None, None, None))
-    made = LabelledMinibatches(source, labels, 3, share)
-    return made, [(x[:, 0].astype(int), made.targets.copy()) for x in made]
+    minibatches = LabelledMinibatches(source, labels, 3, share)
+    return minibatches, [(x[:, 0].astype(int), minibatches.targets.copy()) for x in minibatches]
 
 
 @given(seed=st.integers(0, 99), known=st.integers(1, 30), other=st.integers(0, 30), batch=st.integers(1, 20))
-def test_each_row_comes_once_with_its_target_and_labelled_ones_are_spread_evenly(seed, known, other, batch):
+def test_each_row_occurs_once_with_its_target_and_labelled_rows_are_spread_evenly(seed, known, other, batch):
     labels = np.random.default_rng(seed).permutation([*(np.arange(known) % 3), *[-1] * other])
-    made, given_out = batches_of(labels, batch, seed=seed)
-    rows = np.concatenate([x for x, _ in given_out])
-    assert len(given_out) == len(made) and sorted(rows) == list(range(len(labels))) and made.rows == len(labels)
-    for x, targets in given_out:
+    minibatches, batches = batches_of(labels, batch, seed=seed)
+    rows = np.concatenate([x for x, _ in batches])
+    assert (
+        len(batches) == len(minibatches)
+        and sorted(rows) == list(range(len(labels)))
+        and minibatches.rows == len(labels)
+    )
+    for x, targets in batches:
         assert np.array_equal(targets, np.where(labels[x, None] < 0, 0, np.eye(3)[labels[x]]))
-        assert abs((labels[x] >= 0).sum() - len(x) * made.share) <= 1
-    assert made.share == known / len(labels)
+        assert abs((labels[x] >= 0).sum() - len(x) * minibatches.share) <= 1
+    assert minibatches.share == known / len(labels)
 
 
-def test_rare_labels_come_as_often_as_their_share_asks_for():
+def test_labelled_rows_are_repeated_to_reach_their_share():
     labels = np.full(1000, -1)
     labels[:6] = np.arange(6) % 3
-    made, given_out = batches_of(labels, 50, share=0.2)
-    rows = np.concatenate([x for x, _ in given_out])
+    minibatches, batches = batches_of(labels, 50, share=0.2)
+    rows = np.concatenate([x for x, _ in batches])
     counts = np.bincount(rows, minlength=1000)
-    assert made.share == pytest.approx(0.2, abs=1e-3) and len(rows) == made.rows == 994 + 248
+    assert minibatches.share == pytest.approx(0.2, abs=1e-3) and len(rows) == minibatches.rows == 994 + 248
     assert (counts[6:] == 1).all() and set(counts[:6]) <= {41, 42}
-    assert {int((labels[x] >= 0).sum()) for x, _ in given_out[:-1]} <= {9, 10, 11}
+    assert {int((labels[x] >= 0).sum()) for x, _ in batches[:-1]} <= {9, 10, 11}
 
 
-def test_a_share_that_makes_no_sense_is_refused():
+def test_an_invalid_share_is_refused():
     labels = np.array([0, 1, 2, -1])
     for share in (0, 1, 1.5, -0.1, "a tenth"):
         with pytest.raises(ConfigError, match="labelled_share"):
@@ -55,25 +59,25 @@ def test_a_share_that_makes_no_sense_is_refused():
         batches_of(labels, 2, 0.5)
 
 
-def test_resampled_rows_have_the_mean_and_the_spread_that_they_were_given():
+def test_noisy_rows_have_the_given_mean_and_standard_deviation():
     rng, x = np.random.default_rng(0), np.tile([[1.0, -2.0, 5.0]], (4000, 1))
     input_std = np.tile([[0.5, 0.0, 2.0]], (4000, 1))
-    drawn = NoiseAugmenter(input_std, rng, x)(x.copy(), np.arange(4000))
-    np.testing.assert_allclose(drawn.mean(axis=0), x[0], atol=0.12)
-    np.testing.assert_allclose(drawn.std(axis=0), input_std[0], rtol=0.05, atol=1e-12)
-    few, again = NoiseAugmenter(input_std, rng, x)(x[:3].copy(), np.arange(3)), x[:3]
-    assert not np.array_equal(few, again) and np.array_equal(few[:, 1], again[:, 1])
+    noisy = NoiseAugmenter(input_std, rng, x)(x.copy(), np.arange(4000))
+    np.testing.assert_allclose(noisy.mean(axis=0), x[0], atol=0.12)
+    np.testing.assert_allclose(noisy.std(axis=0), input_std[0], rtol=0.05, atol=1e-12)
+    first_rows, clean_rows = NoiseAugmenter(input_std, rng, x)(x[:3].copy(), np.arange(3)), x[:3]
+    assert not np.array_equal(first_rows, clean_rows) and np.array_equal(first_rows[:, 1], clean_rows[:, 1])
 
 
-def test_training_on_codes_draws_them_anew_and_leaves_the_given_ones_alone():
+def test_training_with_input_std_draws_rows_and_leaves_the_data_unchanged():
     codes, input_std, labels = normal(0, 30, 4), uniform(1, 30, 4), np.arange(30) % 3
-    kept = codes.copy()
+    before = codes.copy()
     theta = []
-    for given_std in (None, input_std, input_std, 0 * input_std):
+    for std in (None, input_std, input_std, 0 * input_std):
         model = sv.SemiSupervisedVAE(4, 2, (5,), "tanh", "gaussian", classes=3)
-        sv.Trainer(model, batch_size=10).fit(codes, 2, labels=labels, input_std=given_std)
+        sv.Trainer(model, batch_size=10).fit(codes, 2, labels=labels, input_std=std)
         theta.append(model.theta)
-    assert np.array_equal(codes, kept)
+    assert np.array_equal(codes, before)
     assert np.array_equal(theta[1], theta[2]) and np.array_equal(theta[0], theta[3])
     assert not np.array_equal(theta[0], theta[1])
     trainer = sv.Trainer(model)

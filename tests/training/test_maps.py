@@ -1,4 +1,4 @@
-"""Data in a file that is mapped: trained on and scored as if it were in memory, in a room of steady size."""
+"""Memory-mapped data: training and scores are the same as in memory, with a constant amount of memory."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ def path(tmp_path):
     return tmp_path / "images.npy"
 
 
-def learnt(images, **settings):
+def train(images, **settings):
     vae = sv.VAE(9, 2, (8,))
     trainer = sv.Trainer(vae, batch_size=16, **settings)
     history = trainer.fit(images, 2, validation=images)
@@ -36,48 +36,48 @@ def learnt(images, **settings):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("mode", ["r", "r+", "c"])
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_map_gives_the_same_bits_as_its_copy_in_memory(path, view, mode, dtype):
+def test_mapped_data_give_the_same_bits_as_data_in_memory(path, view, mode, dtype):
     np.save(path, IMAGES.astype(dtype))
     mapped = VIEWS[view](np.load(path, mmap_mode=mode))
     copied = np.array(mapped)
     for settings in ({}, {"binarize": "dynamic"}):
-        (vae, history), (twin, expected) = learnt(mapped, **settings), learnt(copied, **settings)
-        assert vae.theta.tobytes() == twin.theta.tobytes()
+        (vae, history), (reference, expected) = train(mapped, **settings), train(copied, **settings)
+        assert vae.theta.tobytes() == reference.theta.tobytes()
         assert history == expected
         assert sv.score(vae, mapped, **settings) == sv.score(vae, copied, **settings)
     for method in ("embed", "reconstruct", "encode", "elbo", "loss_and_grads"):
         np.testing.assert_equal(getattr(vae, method)(mapped), getattr(vae, method)(copied))
 
 
-def test_what_was_written_into_a_copy_on_write_map_is_trained_on_and_stays(path):
+def test_changes_of_a_copy_on_write_map_are_used_and_preserved(path):
     mapped = np.load(path, mmap_mode="c")
     mapped[::3] = 0.25
     expected = np.array(mapped)
-    assert learnt(mapped)[0].theta.tobytes() == learnt(expected)[0].theta.tobytes()
+    assert train(mapped)[0].theta.tobytes() == train(expected)[0].theta.tobytes()
     assert np.array_equal(mapped, expected)
     assert np.array_equal(np.load(path), IMAGES)
 
 
 @pytest.mark.parametrize("method", ["embed", "encode", "elbo", "loss_and_grads", "reconstruct", "terms"])
-def test_arrays_that_may_only_be_read_are_read(method):
+def test_methods_accept_read_only_arrays(method):
     vae = sv.VAE(9, 2, (8,))
-    locked = IMAGES.copy()
-    locked.flags.writeable = False
-    np.testing.assert_equal(getattr(vae, method)(locked), getattr(vae, method)(IMAGES))
+    read_only = IMAGES.copy()
+    read_only.flags.writeable = False
+    np.testing.assert_equal(getattr(vae, method)(read_only), getattr(vae, method)(IMAGES))
 
 
-def test_arrays_that_may_only_be_read_are_trained_on():
-    locked = IMAGES.copy()
-    locked.flags.writeable = False
+def test_fit_accepts_read_only_arrays():
+    read_only = IMAGES.copy()
+    read_only.flags.writeable = False
     for settings in ({}, {"binarize": "dynamic"}, {"clip_norm": 0.1}):
-        assert learnt(locked, **settings)[0].theta.tobytes() == learnt(IMAGES, **settings)[0].theta.tobytes()
+        assert train(read_only, **settings)[0].theta.tobytes() == train(IMAGES, **settings)[0].theta.tobytes()
 
 
-CUT = """
+TRUNCATED = """
 import os, sys, numpy as np, scratchvae as sv
 from scratchvae.evaluation import active_units
 mapped = np.load(sys.argv[1], mmap_mode="r")
-kept = np.array(mapped)
+copied = np.array(mapped)
 vae = sv.VAE(9, 2, (8,))
 trainer = sv.Trainer(vae, batch_size=16)
 before = vae.theta.copy()
@@ -85,54 +85,54 @@ os.truncate(sys.argv[1], 200)
 calls = dict(
     step=lambda: trainer.step(mapped),
     fit=lambda: trainer.fit(mapped, 1),
-    validation=lambda: trainer.fit(kept, 1, validation=mapped[:20]),
+    validation=lambda: trainer.fit(copied, 1, validation=mapped[:20]),
     score=lambda: sv.score(vae, mapped),
     binarize=lambda: sv.score(vae, mapped, binarize="dynamic"),
     active_units=lambda: active_units(vae, mapped),
     interpolate=lambda: vae.interpolate(mapped[70], mapped[80]),
     decode=lambda: vae.decode(mapped[:, :2]),
-    eps=lambda: vae.elbo(kept, mapped[:, :2]),
+    eps=lambda: vae.elbo(copied, mapped[:, :2]),
     **{name: lambda name=name: getattr(vae, name)(mapped)
        for name in ("encode", "embed", "elbo", "reconstruct", "loss_and_grads", "terms")},
 )
 for name, call in calls.items():
     try:
         call()
-        print(name, "was let in")
+        print(name, "was accepted")
     except sv.errors.DataError as error:
         assert "was truncated to 200 bytes" in str(error), error
         assert np.array_equal(vae.theta, before) and not trainer.history.epochs
 print("done")
 """
 
-not_on_windows = pytest.mark.skipif(sys.platform == "win32", reason="Windows cuts no file that is mapped")
+not_on_windows = pytest.mark.skipif(sys.platform == "win32", reason="Windows truncates no mapped file")
 
 
-def run(code, *words):
-    # a process of its own: to touch what was cut off would end it, and what it had in memory at most is its own
+def run(code, *arguments):
+    # a separate process: access to truncated pages would end it, and its peak memory is measured
     return subprocess.run(
-        [sys.executable, "-c", code, *map(str, words)], capture_output=True, encoding="utf-8", timeout=120
+        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, encoding="utf-8", timeout=120
     )
 
 
 @not_on_windows
-def test_no_method_touches_a_file_that_was_cut_after_it_was_mapped(tmp_path):
-    np.save(tmp_path / "images.npy", uniform(0, 5000, 9).astype("float32"))  # of many pages
-    done = run(CUT, tmp_path / "images.npy")
+def test_every_method_refuses_a_file_truncated_after_mapping(tmp_path):
+    np.save(tmp_path / "images.npy", uniform(0, 5000, 9).astype("float32"))  # many pages
+    done = run(TRUNCATED, tmp_path / "images.npy")
     assert done.stdout == "done\n", done.stderr
 
 
-CUT_MEANWHILE = """
+TRUNCATED_DURING_FIT = """
 import os, sys, numpy as np, scratchvae as sv
 mapped = np.load(sys.argv[1], mmap_mode="r")
 vae = sv.VAE(9, 2, (8,))
 trainer = sv.Trainer(vae, batch_size=100)
 forward = vae.forward
-def watched(x, eps):
+def truncating_forward(x, eps):
     if trainer.optimizer.t == int(sys.argv[2]):
         os.truncate(sys.argv[1], 200)
     return forward(x, eps)
-vae.forward = watched
+vae.forward = truncating_forward
 try:
     trainer.fit(mapped, 3)
 except sv.errors.DataError as error:
@@ -141,11 +141,11 @@ except sv.errors.DataError as error:
 
 
 @not_on_windows
-@pytest.mark.parametrize(("cut_at", "epochs"), [(49, 1), (60, 1), (99, 2)])
-def test_a_file_that_is_cut_during_training_ends_it_at_the_next_batch(tmp_path, cut_at, epochs):
+@pytest.mark.parametrize(("updates", "epochs"), [(49, 1), (60, 1), (99, 2)])
+def test_a_file_truncated_during_training_ends_it_at_the_next_batch(tmp_path, updates, epochs):
     np.save(tmp_path / "images.npy", uniform(0, 5000, 9).astype("float32"))
-    done = run(CUT_MEANWHILE, tmp_path / "images.npy", cut_at)
-    assert done.stdout.startswith(f"{cut_at + 1} {epochs} True images is in "), done.stderr
+    done = run(TRUNCATED_DURING_FIT, tmp_path / "images.npy", updates)
+    assert done.stdout.startswith(f"{updates + 1} {epochs} True images is in "), done.stderr
 
 
 PEAK = """
@@ -155,10 +155,10 @@ def peak():
     return getrusage(RUSAGE_SELF).ru_maxrss / 1024
 images = np.memmap(sys.argv[1], "f4", "w+", shape=(60_000, 784))  # 188 MB of zeros, none of them on the disk
 vae = sv.VAE(784, 2, (4,))
-few = np.array(images[:4000])
+subset = np.array(images[:4000])
 def everything(x):
     yield "fit", sv.Trainer(vae, batch_size=1000).fit(x, 1)
-    yield "validation", sv.Trainer(vae, batch_size=1000).fit(few, 1, validation=x)
+    yield "validation", sv.Trainer(vae, batch_size=1000).fit(subset, 1, validation=x)
     yield "score", sv.score(vae, x)
     yield "binarize", sv.score(vae, x, binarize="dynamic")
     yield "every second", sv.Trainer(vae, batch_size=1000, binarize="dynamic").fit(x[::2], 1)
@@ -168,7 +168,7 @@ def everything(x):
     for start in range(0, len(x), 1000):
         trainer.step(x[start : start + 1000])
     yield "step", trainer
-for _ in everything(few):
+for _ in everything(subset):
     pass
 before = peak()
 for name, _ in everything(images):
@@ -176,9 +176,9 @@ for name, _ in everything(images):
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives pages back at once, and tells of megabytes")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux returns pages at once and reports enough detail")
 @pytest.mark.slow
-def test_a_map_is_read_in_a_room_much_smaller_than_it_is(tmp_path):
+def test_mapped_data_are_read_with_little_memory(tmp_path):
     done = run(PEAK, tmp_path / "zeros")
     assert done.returncode == 0, done.stderr
     grown = {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in done.stdout.splitlines()}

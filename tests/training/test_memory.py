@@ -1,4 +1,4 @@
-"""A warm step allocates nothing that grows with the batch."""
+"""A warm training step allocates no memory that grows with the batch."""
 
 import tracemalloc
 
@@ -12,7 +12,7 @@ from scratchvae.models.parts import LIKELIHOODS
 from scratchvae.training import Callback, Checkpoint, EarlyStopping, KLWarmUp, MaxTime, SaltAndPepper
 from scratchvae.training.minibatches import Minibatches, MinibatchSource
 
-ALLOWED = 8192 * 8 + 8_000  # the buffer of 8192 numbers through which NumPy casts and broadcasts, and Python objects
+ALLOWED = 8192 * 8 + 8_000  # NumPy's casting buffer of 8192 numbers, and Python objects
 
 
 def peak_of(run):
@@ -26,38 +26,38 @@ def peak_of(run):
         tracemalloc.stop()
 
 
-class Nobody:
-    """In the place of all callbacks."""
+class NoHooks:
+    """Replaces all callbacks."""
 
     def before_update(self, state):
         return None
 
 
-class Measured(sv.Trainer):
-    """Measures what a warm step within fit allocates, the second of the third epoch; `alone`, without its callbacks."""
+class MeasuredTrainer(sv.Trainer):
+    """Measures the allocation of a warm step in `fit`, the second of epoch 3; `alone` excludes the callbacks."""
 
     alone = True
 
     def _train_step(self, state, hooks, x):
         if (state.epoch, state.batch) != (3, 1):
             return super()._train_step(state, hooks, x)
-        asked = Nobody() if self.alone else hooks
-        answers = []
-        self.peak = peak_of(lambda: answers.append(super(Measured, self)._train_step(state, asked, x)))
-        return answers[0]
+        used_hooks = NoHooks() if self.alone else hooks
+        results = []
+        self.peak = peak_of(lambda: results.append(super(MeasuredTrainer, self)._train_step(state, used_hooks, x)))
+        return results[0]
 
     def peak_in_fit(self, rows):
-        """The peak, in a fit of three batches an epoch."""
+        """The peak in bytes, in a fit with three batches per epoch."""
         self.fit(rows, 3)
         return self.peak
 
 
-class Counted(Measured):
+class MeasuredTrainerWithCallbacks(MeasuredTrainer):
     alone = False
 
 
-class Turn(Callback):
-    """Measures what fit allocates from the end of that epoch's first step to the end of its second."""
+class MeasureLoop(Callback):
+    """Measures the allocation of `fit` between the ends of the first and second step of epoch 3."""
 
     def on_step_end(self, state):
         if (state.epoch, state.batch) == (3, 1):
@@ -69,16 +69,18 @@ class Turn(Callback):
             tracemalloc.stop()
 
 
-PIECES = [(activation, optimizer, "bernoulli") for activation in ACTIVATIONS for optimizer in ("Adam", "AdamW", "SGD")]
-PIECES += [("relu", "Adam", likelihood) for likelihood in LIKELIHOODS if likelihood != "bernoulli"]
+CONFIGURATIONS = [
+    (activation, optimizer, "bernoulli") for activation in ACTIVATIONS for optimizer in ("Adam", "AdamW", "SGD")
+]
+CONFIGURATIONS += [("relu", "Adam", likelihood) for likelihood in LIKELIHOODS if likelihood != "bernoulli"]
 
 
-@pytest.mark.parametrize(("activation", "optimizer", "likelihood"), PIECES)
+@pytest.mark.parametrize(("activation", "optimizer", "likelihood"), CONFIGURATIONS)
 def test_a_warm_training_step_allocates_no_arrays(activation, optimizer, likelihood):
     peaks = []
     for batch in (128, 512):
         vae = sv.VAE(200, 8, (64,), activation, likelihood)
-        trainer = Measured(vae, batch_size=batch, optimizer=getattr(sv.optim, optimizer)(), clip_norm=1.0)
+        trainer = MeasuredTrainer(vae, batch_size=batch, optimizer=getattr(sv.optim, optimizer)(), clip_norm=1.0)
         peaks.append(trainer.peak_in_fit(uniform(0, 3 * batch, 200).astype("float32")))
     assert max(peaks) < ALLOWED
     assert abs(peaks[1] - peaks[0]) < 1_000
@@ -89,29 +91,29 @@ def test_a_warm_training_step_allocates_no_arrays(activation, optimizer, likelih
     [({"free_bits": 0.1}, {}), ({}, {"kl_weight": KLWarmUp(10)}), ({}, {"corrupt": SaltAndPepper(0.3)})],
     ids=["free bits", "warm-up", "corruption"],
 )
-def test_neither_does_one_that_charges_weighs_corrupts_and_adds_up(settings, training):
+def test_a_warm_step_with_free_bits_warm_up_or_corruption_allocates_no_arrays(settings, training):
     peaks = []
-    for batch in (1024, 4096):  # at which NumPy's buffers are as large as they get
+    for batch in (1024, 4096):  # NumPy's buffers have their full size
         vae = sv.VAE(20, 8, (16,), **settings)
-        trainer = Counted(vae, batch_size=batch, **training)
+        trainer = MeasuredTrainerWithCallbacks(vae, batch_size=batch, **training)
         peaks.append(trainer.peak_in_fit(uniform(0, 3 * batch, 20).astype("float32")))
-    assert max(peaks) < ALLOWED + 8192  # numbers of eight bytes, those of the sums
+    assert max(peaks) < ALLOWED + 8192  # the sums use eight bytes per number
     assert abs(peaks[1] - peaks[0]) < 1_000
 
 
-def test_nor_does_the_loop_around_it_whatever_hangs_on_it(tmp_path):
+def test_the_training_loop_with_callbacks_allocates_no_arrays(tmp_path):
     peaks = []
     for batch in (2048, 4096):
         trainer = sv.Trainer(sv.VAE(20, 8, (16,)), batch_size=batch, clip_norm=1.0)
-        rows, turn = uniform(0, 3 * batch, 20).astype("float32"), Turn()
-        callbacks = [turn, Checkpoint(tmp_path / f"{batch}.npz"), EarlyStopping(5), MaxTime(600)]
+        rows, measure = uniform(0, 3 * batch, 20).astype("float32"), MeasureLoop()
+        callbacks = [measure, Checkpoint(tmp_path / f"{batch}.npz"), EarlyStopping(5), MaxTime(600)]
         trainer.fit(rows, 3, validation=rows, retries=3, callbacks=callbacks)
-        peaks.append(turn.peak)
-    assert max(peaks) < 2 * ALLOWED  # gathering has a buffer of its own
+        peaks.append(measure.peak)
+    assert max(peaks) < 2 * ALLOWED  # gathering rows has its own buffer
     assert abs(peaks[1] - peaks[0]) < 1_000
 
 
-def test_gathering_and_binarising_a_warm_minibatch_allocates_no_arrays():
+def test_gathering_and_binarizing_a_warm_minibatch_allocates_no_arrays():
     images = uniform(0, 2048, 200).astype("float32")
     trainer = sv.Trainer(sv.VAE(200, 8, (64,)), batch_size=512, binarize="dynamic")
     order = trainer._streams["training order"]
@@ -120,7 +122,7 @@ def test_gathering_and_binarising_a_warm_minibatch_allocates_no_arrays():
     assert peak_of(lambda: next(rows)) < ALLOWED
 
 
-def test_the_front_doors_step_allocates_no_arrays_either():
+def test_trainer_step_allocates_no_arrays():
     x = uniform(0, 512, 200).astype("float32")
     trainer = sv.Trainer(sv.VAE(200, 8, (64,)), batch_size=512)
     for _ in range(2):
@@ -129,12 +131,12 @@ def test_the_front_doors_step_allocates_no_arrays_either():
 
 
 @pytest.mark.parametrize("kind", [sv.VAE, sv.IWAE])
-def test_nor_does_a_warm_step_of_rows_that_are_not_all_there(kind):
+def test_a_warm_step_of_incomplete_rows_allocates_no_arrays(kind):
     peaks = []
     for batch in (128, 256):
         model = kind(100, 8, (32,), missing=True)
         x = uniform(0, 3 * batch, 100).astype("float32")
         x[uniform(1, 3 * batch, 100) < 0.3] = np.nan
-        peaks.append(Measured(model, batch_size=batch).peak_in_fit(x))
+        peaks.append(MeasuredTrainer(model, batch_size=batch).peak_in_fit(x))
     assert max(peaks) < ALLOWED
     assert abs(peaks[1] - peaks[0]) < 1_000

@@ -1,4 +1,4 @@
-"""The loop: what a step does, what an epoch records, when it stops, and that a seed means the same bits."""
+"""Trainer: steps, epochs, stopping, settings, copies and reproducibility."""
 
 import copy
 import inspect
@@ -27,10 +27,10 @@ def train(epochs=3, vae_seed=0, seed=0, images=IMAGES, **settings):
 
 
 @pytest.mark.parametrize("binarize", [None, "dynamic"])
-def test_the_same_seed_gives_the_same_bits_and_another_seed_others(binarize):
-    (first, history), (second, again), (other, _) = (train(seed=seed, binarize=binarize) for seed in (3, 3, 4))
+def test_equal_seeds_give_equal_bits_and_other_seeds_differ(binarize):
+    (first, history), (second, second_history), (other, _) = (train(seed=seed, binarize=binarize) for seed in (3, 3, 4))
     assert np.array_equal(first.theta, second.theta)
-    assert [epoch[:5] for epoch in history.epochs] == [epoch[:5] for epoch in again.epochs]
+    assert [epoch[:5] for epoch in history.epochs] == [epoch[:5] for epoch in second_history.epochs]
     assert not np.array_equal(first.theta, other.theta)
 
 
@@ -44,17 +44,17 @@ def test_training_lowers_the_loss_and_records_each_epoch():
     np.testing.assert_allclose(history.loss, -np.array(history.reconstruction) + np.array(history.kl), rtol=1e-5)
 
 
-def test_bug14_step_returns_the_loss_whose_gradient_it_follows():
-    vae, twin = sv.VAE(9, 2, (8,), dtype="float64"), sv.VAE(9, 2, (8,), dtype="float64")
+def test_bug14_step_descends_the_loss_it_returns():
+    vae, reference = sv.VAE(9, 2, (8,), dtype="float64"), sv.VAE(9, 2, (8,), dtype="float64")
     trainer = sv.Trainer(vae, batch_size=5, optimizer=SGD(0.1))
     loss = trainer.step(IMAGES[:5])
-    expected, grads = twin.loss_and_grads(IMAGES[:5], trainer._eps)
+    expected, grads = reference.loss_and_grads(IMAGES[:5], trainer._eps)
     assert loss == pytest.approx(expected, rel=1e-12)
     for name, grad in grads.items():
-        np.testing.assert_allclose(vae.params[name], twin.params[name] - 0.1 * grad, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(vae.params[name], reference.params[name] - 0.1 * grad, rtol=1e-9, atol=1e-12)
 
 
-def test_bug14_training_and_validation_are_on_one_scale():
+def test_bug14_training_and_validation_loss_have_the_same_scale():
     vae = sv.VAE(9, 2, (8,))
     vae.initialize_output_bias(IMAGES.mean(axis=0))
     frozen = sv.Trainer(vae, optimizer=SGD(1e-30), batch_size=7)
@@ -67,28 +67,28 @@ def test_bug14_training_and_validation_are_on_one_scale():
     np.testing.assert_allclose(score.value, score.reconstruction - score.kl, rtol=1e-6)
 
 
-def test_bug13_every_row_is_seen_once_an_epoch_and_the_last_batch_is_the_rest():
+def test_bug13_every_row_is_used_once_per_epoch_and_the_last_batch_is_shorter():
     vae = sv.VAE(9, 2, (8,))
     trainer = sv.Trainer(vae, batch_size=16)
-    seen, sizes = [], []
+    batches, sizes = [], []
     forward = vae.forward
 
-    def watched(x, eps):
-        seen.append(x.copy())
+    def recording_forward(x, eps):
+        batches.append(x.copy())
         sizes.append(len(x))
         assert len(eps) == len(x)
         return forward(x, eps)
 
-    vae.forward = watched
+    vae.forward = recording_forward
     trainer.fit(IMAGES, 2)
     assert sizes == [16, 16, 16, 2] * 2
-    epochs = [np.concatenate(seen[:4]), np.concatenate(seen[4:])]
+    epochs = [np.concatenate(batches[:4]), np.concatenate(batches[4:])]
     for rows in epochs:
         assert np.array_equal(rows[np.lexsort(rows.T)], IMAGES[np.lexsort(IMAGES.T)])
     assert not np.array_equal(*epochs)
 
 
-def test_bug07_bug02_each_row_of_each_step_has_noise_of_its_own():
+def test_bug07_bug02_every_row_of_every_step_has_its_own_noise():
     vae = sv.VAE(9, 2, (8,))
     drawn = []
     forward = vae.forward
@@ -100,7 +100,7 @@ def test_bug07_bug02_each_row_of_each_step_has_noise_of_its_own():
     assert abs(eps.std() - 1) < 5.5 / np.sqrt(2 * eps.size)
 
 
-def test_dynamic_binarisation_draws_zeros_and_ones_afresh_with_the_grey_value_as_probability():
+def test_dynamic_binarization_draws_new_bits_with_the_grey_value_as_probability():
     vae = sv.VAE(9, 2, (8,))
     drawn = []
     forward = vae.forward
@@ -114,14 +114,14 @@ def test_dynamic_binarisation_draws_zeros_and_ones_afresh_with_the_grey_value_as
     assert not np.array_equal(drawn[0], drawn[2])
 
 
-def test_a_batch_larger_than_the_data_takes_all_rows_in_one_step():
+def test_a_batch_larger_than_the_data_gives_one_step():
     vae = sv.VAE(9, 2, (8,))
     trainer = sv.Trainer(vae, batch_size=1000)
     trainer.fit(IMAGES, 3)
     assert trainer.optimizer.t == 3
 
 
-def test_early_stopping_goes_back_to_the_best_weights():
+def test_early_stopping_restores_the_best_weights():
     vae = sv.VAE(9, 2, (8,))
     trainer = sv.Trainer(vae, lr=0.05, batch_size=16)
     history = trainer.fit(IMAGES, 400, validation=HELD_OUT, patience=5)
@@ -132,23 +132,23 @@ def test_early_stopping_goes_back_to_the_best_weights():
     assert -sv.score(vae, HELD_OUT).value == history.validation[best]
 
 
-def test_without_patience_the_last_weights_stay():
+def test_without_patience_the_last_weights_are_used():
     vae, history = train(epochs=5)
     assert -sv.score(vae, HELD_OUT).value == history.validation[-1]
     assert history.best_epoch is None
 
 
-def test_fit_goes_on_where_it_was():
+def test_a_second_fit_continues_the_first():
     vae = sv.VAE(9, 2, (8,))
     trainer = sv.Trainer(vae, batch_size=16)
     trainer.fit(IMAGES, 2)
     trainer.fit(IMAGES, 3)
-    straight = train(epochs=5)[0]
+    uninterrupted = train(epochs=5)[0]
     assert len(trainer.history.epochs) == 5
-    assert np.array_equal(vae.theta, straight.theta)
+    assert np.array_equal(vae.theta, uninterrupted.theta)
 
 
-def test_the_output_bias_begins_at_the_mean_image():
+def test_the_output_bias_is_initialized_with_the_mean_image():
     vae = sv.VAE(9, 2, (8,))
     sv.Trainer(vae, optimizer=SGD(1e-30)).fit(IMAGES, 1)
     mean = IMAGES.mean(axis=0)
@@ -162,26 +162,26 @@ def test_clipping_bounds_each_update():
     assert np.linalg.norm(vae.theta - before) == pytest.approx(0.01, rel=1e-3)
 
 
-def test_a_schedule_decides_the_rate():
+def test_a_schedule_sets_the_learning_rate():
     vae = sv.VAE(9, 2, (8,))
     trainer = sv.Trainer(vae, lr=Cosine(1e-3, 4), batch_size=50)
     trainer.fit(IMAGES, 4)
-    settled = vae.theta.copy()
+    before = vae.theta.copy()
     trainer.step(IMAGES)
-    assert np.array_equal(vae.theta, settled)
+    assert np.array_equal(vae.theta, before)
 
 
-def test_training_that_diverges_says_so():
+def test_divergence_raises_diverged_error():
     with pytest.raises(DivergedError, match="smaller learning rate"), np.errstate(all="ignore"):
         train(optimizer=SGD(1e8), epochs=20)
 
 
-def test_weights_that_the_last_update_threw_away_are_noticed():
+def test_nonfinite_weights_after_the_last_update_are_found():
     with pytest.raises(DivergedError, match="epoch 1"):
         sv.Trainer(sv.VAE(9, 2, (8,)), optimizer=SGD(1e39), batch_size=50).fit(IMAGES, 1)
 
 
-def test_after_divergence_with_patience_weights_and_moments_are_those_of_the_best_epoch():
+def test_divergence_with_patience_restores_the_best_epoch():
     vae = sv.VAE(9, 2, (8,))
     trainer = sv.Trainer(vae, lr=lambda t: 1e-3 if t < 8 else 1e20, batch_size=16)
     with pytest.raises(DivergedError):
@@ -202,11 +202,11 @@ def test_an_optimizer_belongs_to_one_trainer():
 @pytest.mark.parametrize(
     "change", [np.asfortranarray, lambda x: np.repeat(x, 2, axis=0)[::2], lambda x: x.astype(float)]
 )
-def test_images_in_any_layout_train_to_the_same_bits(change):
+def test_the_memory_layout_of_images_changes_no_bit(change):
     assert np.array_equal(train(images=change(IMAGES))[0].theta, train()[0].theta)
 
 
-def test_images_of_other_types_and_memory_maps_train_as_well(tmp_path):
+def test_other_dtypes_and_memory_maps_are_accepted(tmp_path):
     np.save(tmp_path / "images.npy", IMAGES)
     mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
     expected = train()[0].theta
@@ -215,7 +215,7 @@ def test_images_of_other_types_and_memory_maps_train_as_well(tmp_path):
     assert np.isfinite(train(images=(IMAGES > 0.5))[0].theta).all()
 
 
-def test_an_autoencoder_trains_too():
+def test_an_autoencoder_can_be_trained():
     model = sv.Autoencoder(9, 2, (8,))
     history = sv.Trainer(model, lr=1e-2, batch_size=16).fit(IMAGES, 30)
     assert history.loss[-1] < history.loss[0]
@@ -240,7 +240,7 @@ def test_an_autoencoder_trains_too():
         lambda vae: sv.Trainer(vae).fit(IMAGES, 1, patience=3),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(make):
+def test_invalid_settings_are_refused(make):
     vae = sv.VAE(9, 2, (8,))
     before = vae.theta.copy()
     with pytest.raises(ConfigError):
@@ -248,15 +248,15 @@ def test_settings_that_make_no_sense_are_refused(make):
     assert np.array_equal(vae.theta, before)
 
 
-# --- settings that are set later
+# --- changed settings
 
 
 def trainer_of(model=None, **settings):
     return sv.Trainer(model or sv.VAE(9, 2, (8,)), **{"batch_size": 16, "seed": 3, **settings})
 
 
-def stand_where(trainer, other):
-    """Put the model, the optimizer and the random streams of `trainer` where those of the other one are."""
+def copy_state(trainer, other):
+    """Copy the state of model, optimizer and random streams of `other` to `trainer`."""
     trainer.model.theta[...] = other.model.theta
     trainer.optimizer.t = other.optimizer.t
     for name, moment in trainer.optimizer.state.items():
@@ -291,12 +291,12 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(
-    ("name", "before", "after"), CHANGES, ids=lambda of: getattr(of, "__name__", type(of).__name__)
+    ("name", "before", "after"), CHANGES, ids=lambda value: getattr(value, "__name__", type(value).__name__)
 )
-@pytest.mark.parametrize("how", ["fit", "step"])
-def test_a_setting_that_is_set_between_two_fits_takes_effect(name, before, after, how):
-    def go_on(trainer):
-        if how == "step":
+@pytest.mark.parametrize("method", ["fit", "step"])
+def test_a_setting_changed_between_two_fits_takes_effect(name, before, after, method):
+    def continue_training(trainer):
+        if method == "step":
             return [trainer.step(IMAGES[:20]) for _ in range(3)]
         return [epoch[:5] for epoch in trainer.fit(IMAGES, 2, validation=HELD_OUT).epochs[-2:]]
 
@@ -304,57 +304,63 @@ def test_a_setting_that_is_set_between_two_fits_takes_effect(name, before, after
     for trainer in (changed, unchanged):
         trainer.fit(IMAGES, 2, validation=HELD_OUT)
     assert_same(changed, unchanged)
-    stand_where(other, changed)
+    copy_state(other, changed)
     setattr(changed, name, after)
     assert getattr(changed, name) == after
-    told, expected, otherwise = go_on(changed), go_on(other), go_on(unchanged)
-    if how == "fit":
-        told, expected, otherwise = ([of[1:] for of in each] for each in (told, expected, otherwise))
-    assert told == expected
+    results, expected, unchanged_results = (
+        continue_training(changed),
+        continue_training(other),
+        continue_training(unchanged),
+    )
+    if method == "fit":
+        results, expected, unchanged_results = (
+            [result[1:] for result in run] for run in (results, expected, unchanged_results)
+        )
+    assert results == expected
     assert_same(changed, other)
-    if (name, how) != ("batch_size", "step"):  # whose batch is given
-        assert told != otherwise
+    if (name, method) != ("batch_size", "step"):  # a step takes its batch as an argument
+        assert results != unchanged_results
 
 
-class At(Callback):
-    """Does something once so many updates were made."""
+class AfterUpdates(Callback):
+    """Call `action` after `updates` updates."""
 
-    def __init__(self, at, deed):
-        self._at, self._deed = at, deed
+    def __init__(self, updates, action):
+        self._updates, self._action = updates, action
 
     def on_step_end(self, state):
-        if state.updates == self._at:
-            self._deed(state)
+        if state.updates == self._updates:
+            self._action(state)
 
 
-def test_the_rate_that_a_callback_sets_is_that_of_the_next_step():
+def test_a_learning_rate_set_by_a_callback_applies_to_the_next_step():
     trainer, other = trainer_of(lr=1e-2), trainer_of(lr=1e-2)
     scheduled = trainer_of(lr=lambda t: 1e-2 if t < 6 else 1e-3)
-    trainer.fit(IMAGES, 3, callbacks=[At(6, lambda state: setattr(trainer, "lr", 1e-3))])
-    other.fit(IMAGES, 3, callbacks=[At(6, lambda state: setattr(state.optimizer, "lr", 1e-3))])
+    trainer.fit(IMAGES, 3, callbacks=[AfterUpdates(6, lambda state: setattr(trainer, "lr", 1e-3))])
+    other.fit(IMAGES, 3, callbacks=[AfterUpdates(6, lambda state: setattr(state.optimizer, "lr", 1e-3))])
     scheduled.fit(IMAGES, 3)
     assert_same(trainer, scheduled)
     assert_same(other, scheduled)
     assert trainer.lr == other.lr == 1e-3
 
 
-def test_the_weight_of_the_kl_that_a_callback_sets_is_that_of_the_next_step():
+def test_a_kl_weight_set_by_a_callback_applies_to_the_next_step():
     trainer = trainer_of(kl_weight=lambda t: 0.5)
     scheduled = trainer_of(kl_weight=lambda t: 0.5 if t < 6 else 0.25)
-    trainer.fit(IMAGES, 3, callbacks=[At(6, lambda state: setattr(trainer, "kl_weight", lambda t: 0.25))])
+    trainer.fit(IMAGES, 3, callbacks=[AfterUpdates(6, lambda state: setattr(trainer, "kl_weight", lambda t: 0.25))])
     scheduled.fit(IMAGES, 3)
     assert_same(trainer, scheduled)
     assert trainer.history.kl_weight == scheduled.history.kl_weight
 
 
-def test_the_norm_that_a_callback_sets_clips_the_next_step():
+def test_a_clip_norm_set_by_a_callback_applies_to_the_next_step():
     class Clip(Callback):
         def on_before_update(self, state):
             if state.updates >= 6:
                 clip_by_global_norm(np, state.model.dtheta, 0.05)
 
     trainer, other = trainer_of(), trainer_of()
-    trainer.fit(IMAGES, 3, callbacks=[At(6, lambda state: setattr(trainer, "clip_norm", 0.05))])
+    trainer.fit(IMAGES, 3, callbacks=[AfterUpdates(6, lambda state: setattr(trainer, "clip_norm", 0.05))])
     other.fit(IMAGES, 3, callbacks=[Clip()])
     assert_same(trainer, other)
 
@@ -362,17 +368,17 @@ def test_the_norm_that_a_callback_sets_clips_the_next_step():
 @pytest.mark.parametrize(
     ("name", "value"), [("batch_size", 5), ("binarize", "dynamic"), ("corrupt", Masking(0.3))], ids=str
 )
-def test_what_the_rows_are_made_into_stays_for_the_fit_at_hand(name, value):
+def test_preprocessing_set_by_a_callback_applies_to_the_next_fit(name, value):
     trainer, plain = trainer_of(), trainer_of()
     history = trainer.fit(
-        IMAGES, 3, validation=HELD_OUT, callbacks=[At(6, lambda state: setattr(trainer, name, value))]
+        IMAGES, 3, validation=HELD_OUT, callbacks=[AfterUpdates(6, lambda state: setattr(trainer, name, value))]
     )
     expected = plain.fit(IMAGES, 3, validation=HELD_OUT)
     assert_same(trainer, plain)
     assert history.validation == expected.validation
     setattr(plain, name, value)
-    for each in (trainer, plain):
-        each.fit(IMAGES, 2, validation=HELD_OUT)
+    for either in (trainer, plain):
+        either.fit(IMAGES, 2, validation=HELD_OUT)
     assert_same(trainer, plain)
     assert getattr(trainer, name) == value
 
@@ -395,17 +401,17 @@ def test_what_the_rows_are_made_into_stays_for_the_fit_at_hand(name, value):
         ("corrupt", None, Masking),
     ],
 )
-def test_a_setting_that_makes_no_sense_is_refused_when_it_is_set_and_leaves_the_one_before(name, right, wrong):
+def test_an_invalid_new_setting_is_refused_and_the_old_one_remains(name, right, wrong):
     trainer, other = trainer_of(**{name: right}), trainer_of(**{name: right})
     with pytest.raises(ConfigError, match=f"{name}="):
         setattr(trainer, name, wrong)
     assert getattr(trainer, name) == right
-    for each in (trainer, other):
-        each.fit(IMAGES, 2)
+    for either in (trainer, other):
+        either.fit(IMAGES, 2)
     assert_same(trainer, other)
 
 
-def test_what_does_not_go_with_the_model_is_refused_when_it_is_set():
+def test_a_new_setting_that_does_not_fit_the_model_is_refused():
     gaussian, plain = trainer_of(sv.VAE(9, 2, (8,), likelihood="gaussian")), trainer_of(sv.Autoencoder(9, 2, (8,)))
     with pytest.raises(ConfigError, match="likelihood='gaussian'"):
         gaussian.binarize = "dynamic"
@@ -417,7 +423,7 @@ def test_what_does_not_go_with_the_model_is_refused_when_it_is_set():
 
 
 @pytest.mark.parametrize("name", ["model", "seed", "optimizer"])
-def test_what_a_trainer_is_of_cannot_be_set(name):
+def test_model_seed_and_optimizer_cannot_be_replaced(name):
     trainer = trainer_of()
     before = getattr(trainer, name)
     with pytest.raises(AttributeError, match=name):
@@ -426,7 +432,7 @@ def test_what_a_trainer_is_of_cannot_be_set(name):
 
 
 @pytest.mark.parametrize("name", ["learning_rate", "epochs", "batchsize", "patience", "steps"])
-def test_a_setting_that_there_is_not_is_refused(name):
+def test_an_unknown_setting_is_refused(name):
     trainer = trainer_of()
     with pytest.raises(AttributeError, match=name):
         setattr(trainer, name, 1)
@@ -465,73 +471,77 @@ def labels_for(model, rows=50):
 
 @WAY
 @pytest.mark.parametrize("way_to_copy", COPIES)
-def test_a_copy_of_a_trainer_goes_on_with_the_same_bits(way, way_to_copy):
+def test_a_copied_trainer_continues_with_the_same_bits(way, way_to_copy):
     trainer = WAYS[way]()
-    told = labels_for(trainer.model)
-    trainer.fit(IMAGES, 2, validation=IMAGES if not told else None, **told)
+    label_arguments = labels_for(trainer.model)
+    trainer.fit(IMAGES, 2, validation=IMAGES if not label_arguments else None, **label_arguments)
     trainer.model.metadata = {"data": "noise"}
-    again = COPIES[way_to_copy](trainer)
-    assert type(again) is sv.Trainer and type(again.optimizer) is type(trainer.optimizer)
-    assert again.model is not trainer.model and again.model.metadata == trainer.model.metadata
+    duplicate = COPIES[way_to_copy](trainer)
+    assert type(duplicate) is sv.Trainer and type(duplicate.optimizer) is type(trainer.optimizer)
+    assert duplicate.model is not trainer.model and duplicate.model.metadata == trainer.model.metadata
     for name in ("batch_size", "seed", "clip_norm", "binarize"):
-        assert getattr(again, name) == getattr(trainer, name)
+        assert getattr(duplicate, name) == getattr(trainer, name)
     for name in ("lr", "kl_weight", "corrupt"):
-        assert repr(type(getattr(again, name))) == repr(type(getattr(trainer, name)))
-    assert again.history.epochs == trainer.history.epochs and again.history.stopped == "finished"
-    assert_same(again, trainer)
+        assert repr(type(getattr(duplicate, name))) == repr(type(getattr(trainer, name)))
+    assert duplicate.history.epochs == trainer.history.epochs and duplicate.history.stopped == "finished"
+    assert_same(duplicate, trainer)
     theta = trainer.model.theta.copy()
-    few = labels_for(trainer.model, 20)
-    losses = [again.step(IMAGES[:20], **few)]
-    losses += again.fit(IMAGES, 2, **told).loss[-2:]
-    assert np.array_equal(trainer.model.theta, theta)  # which the copy has not moved
-    assert losses == [trainer.step(IMAGES[:20], **few), *trainer.fit(IMAGES, 2, **told).loss[-2:]]
-    assert_same(again, trainer)
+    step_labels = labels_for(trainer.model, 20)
+    losses = [duplicate.step(IMAGES[:20], **step_labels)]
+    losses += duplicate.fit(IMAGES, 2, **label_arguments).loss[-2:]
+    assert np.array_equal(trainer.model.theta, theta)  # the copy has not changed it
+    assert losses == [trainer.step(IMAGES[:20], **step_labels), *trainer.fit(IMAGES, 2, **label_arguments).loss[-2:]]
+    assert_same(duplicate, trainer)
 
 
-def test_a_copy_is_taken_in_the_midst_of_a_fit_too():
-    trainer, kept = trainer_of(), []
-    trainer.fit(IMAGES, 3, callbacks=[At(6, lambda state: kept.append((state.model.theta.copy(), copy.copy(trainer))))])
-    ((theta, again),) = kept
-    assert np.array_equal(again.model.theta, theta) and again.optimizer.t == 6
-    again.fit(IMAGES, 1)
-    assert again.history.stopped == "finished" and again.optimizer.t == 10
+def test_a_trainer_can_be_copied_during_fit():
+    trainer, copies = trainer_of(), []
+    trainer.fit(
+        IMAGES,
+        3,
+        callbacks=[AfterUpdates(6, lambda state: copies.append((state.model.theta.copy(), copy.copy(trainer))))],
+    )
+    ((theta, duplicate),) = copies
+    assert np.array_equal(duplicate.model.theta, theta) and duplicate.optimizer.t == 6
+    duplicate.fit(IMAGES, 1)
+    assert duplicate.history.stopped == "finished" and duplicate.optimizer.t == 10
 
 
-def test_a_copy_of_a_trainer_whose_rate_was_halved_has_that_rate():
+def test_a_copy_has_the_scaled_learning_rate():
     trainer = trainer_of(lr=1e-2)
-    trainer.fit(IMAGES, 1, callbacks=[At(2, lambda state: state.scale_lr("halve", 0.5))])
-    again = copy.deepcopy(trainer)
-    assert again.optimizer.schedule(0) == trainer.optimizer.schedule(0) == 5e-3
-    for each in (trainer, again):
-        each.fit(IMAGES, 2)
-    assert_same(trainer, again)
+    trainer.fit(IMAGES, 1, callbacks=[AfterUpdates(2, lambda state: state.scale_lr("halve", 0.5))])
+    duplicate = copy.deepcopy(trainer)
+    assert duplicate.optimizer.schedule(0) == trainer.optimizer.schedule(0) == 5e-3
+    for either in (trainer, duplicate):
+        either.fit(IMAGES, 2)
+    assert_same(trainer, duplicate)
 
 
-def test_a_trainer_of_a_subclass_is_copied_as_one():
-    class Mine(sv.Trainer):
+def test_a_copy_of_a_subclass_has_the_same_class():
+    class CustomTrainer(sv.Trainer):
         pass
 
-    mine = Mine(sv.VAE(9, 2, (8,)))
-    assert type(copy.deepcopy(mine)) is Mine
+    trainer = CustomTrainer(sv.VAE(9, 2, (8,)))
+    assert type(copy.deepcopy(trainer)) is CustomTrainer
 
 
-def test_what_cannot_be_made_again_is_told_by_its_name():
-    class Secretive(SGD):
+def test_an_optimizer_that_cannot_be_copied_is_named():
+    class SpeedSGD(SGD):
         def __init__(self, speed):
             super().__init__(speed)
 
-    with pytest.raises(ConfigError, match="Secretive has no attribute 'speed'"):
-        copy.deepcopy(trainer_of(optimizer=Secretive(1e-2)))
+    with pytest.raises(ConfigError, match="SpeedSGD has no attribute 'speed'"):
+        copy.deepcopy(trainer_of(optimizer=SpeedSGD(1e-2)))
 
 
-def test_a_trainer_is_told_by_its_model_and_how_far_it_came():
+def test_repr_names_model_optimizer_and_progress():
     trainer = trainer_of()
     trainer.step(IMAGES)
     assert repr(trainer).startswith("<Trainer of a VAE with ")
     assert "Adam(lr=0.001), batch_size=" in repr(trainer) and repr(trainer).endswith(" 0 epochs, 1 updates>")
 
 
-# --- how deep the loop is
+# --- depth of the training loop
 
 MODELS = {
     "vae": lambda: sv.VAE(9, 2, (8, 4)),
@@ -544,21 +554,23 @@ MODELS = {
 
 
 @pytest.mark.parametrize("kind", ["vae", "semi-supervised"])
-def test_from_fit_to_the_backward_of_a_layer_it_is_six_frames_in_four_files(kind, monkeypatch):
-    real, stacks = Linear.backward, []
+def test_the_call_stack_from_fit_to_a_layer_has_six_frames_in_four_files(kind, monkeypatch):
+    original, stacks = Linear.backward, []
 
-    def watched(self, dy):
+    def recording_backward(self, dy):
         stacks.append(inspect.stack()[1:])
-        return real(self, dy)
+        return original(self, dy)
 
-    monkeypatch.setattr(Linear, "backward", watched)
+    monkeypatch.setattr(Linear, "backward", recording_backward)
     model = MODELS[kind]()
-    trainer_of(model, clip_norm=1.0).fit(IMAGES, 1, callbacks=[At(3, lambda state: None)], **labels_for(model))
+    trainer_of(model, clip_norm=1.0).fit(
+        IMAGES, 1, callbacks=[AfterUpdates(3, lambda state: None)], **labels_for(model)
+    )
     assert stacks
     for stack in stacks:
         depth = next(k for k, frame in enumerate(stack) if frame.function == "fit")
         between = stack[: depth + 1]
         assert Path(between[-1].filename).name == "trainer.py"
         files = {frame.filename for frame in between} | {inspect.getfile(Linear)}
-        told = [f"{Path(frame.filename).name}: {frame.function}" for frame in between]
-        assert len(between) + 1 <= 6 and len(files) <= 4, told
+        call_stack = [f"{Path(frame.filename).name}: {frame.function}" for frame in between]
+        assert len(between) + 1 <= 6 and len(files) <= 4, call_stack

@@ -1,4 +1,4 @@
-"""Tests of every checked module against every oracle, with random shapes and random architectures of models."""
+"""Tests of every verification case against every oracle, with random shapes and random architectures of models."""
 
 import inspect
 import pkgutil

@@ -103,7 +103,8 @@ class Kernel:
         pairs = list(zip(self.parameters, arguments, strict=True))
         dtypes = {a.dtype.char for p, a in pairs if isinstance(a, np.ndarray) and p.kind == "T"}
         if len(dtypes) != 1 or not dtypes <= REALS.keys():
-            raise TypeError(f"{self.name}: arrays of T have dtypes {sorted(dtypes)}; expected one of {sorted(REALS)}")
+            names = ", ".join(np.dtype(char).name for char in sorted(dtypes))
+            raise TypeError(f"{self.name}: the arrays have dtypes {names}; expected one real dtype for all")
         real = REALS[dtypes.pop()]
         for parameter, argument in pairs:
             if isinstance(argument, np.ndarray):

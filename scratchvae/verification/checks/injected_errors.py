@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchvae.verification.checked_modules import CHECKED_MODULES
+from scratchvae.verification.cases import CASES
 from scratchvae.verification.checks.check import Check, Measurement
 from scratchvae.verification.comparison import compare
 from scratchvae.verification.oracles import Oracle, get_oracle, install_hint
@@ -43,7 +43,7 @@ def undetected_errors(oracle: Oracle | None, seed: int) -> list[str]:
     A gradient of 0 is skipped: 1 % of it is no error.
     """
     names = []
-    for module in CHECKED_MODULES.values():
+    for module in CASES.values():
         problem = module.draw(np.random.default_rng(seed))
         if not isinstance(problem, GradientProblem):
             continue

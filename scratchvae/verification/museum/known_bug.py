@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
-from scratchvae.verification.checked_modules import CHECKED_MODULES
+from scratchvae.verification.cases import CASES
 from scratchvae.verification.checks import CHECKS, failure_messages
 from scratchvae.verification.comparison import FINITE_DIFFERENCE, compare_many
 from scratchvae.verification.oracles import get_oracle
@@ -37,7 +37,7 @@ class KnownBug(NamedTuple):
     caught_by       names of the checks that must detect it
     missed_by       names of checks that cannot detect it
 
-    The name of a check is a key of CHECKS, such as "draws: variance", or a checked module and an oracle, such as
+    The name of a check is a key of CHECKS, such as "draws: variance", or a verification case and an oracle, such as
     "Linear by autograd".
     """
 
@@ -89,9 +89,7 @@ def _failure_message(name: str, seed: int) -> str:
     if name in CHECKS:
         return "; ".join(failure_messages(CHECKS[name].measure(seed)))
     module, _, oracle = name.partition(" by ")
-    comparison = compare_many(
-        CHECKED_MODULES[module], None if oracle == FINITE_DIFFERENCE else get_oracle(oracle), seed
-    )
+    comparison = compare_many(CASES[module], None if oracle == FINITE_DIFFERENCE else get_oracle(oracle), seed)
     if comparison is None:
         raise ConfigError(f"{module} has no gradient to compare with finite differences; name an oracle")
     return "; ".join(f"{quantity} {text}" for quantity, text in comparison.failures.items())

@@ -21,9 +21,9 @@ from scratchvae.probability import (
     SplitHalves,
 )
 from scratchvae.verification import formulas
-from scratchvae.verification.checked_modules.random_inputs import random_sizes
+from scratchvae.verification.cases.random_inputs import random_sizes
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import CheckedModule, GradientProblem, module_gradient_problem
+from scratchvae.verification.problem import GradientProblem, VerificationCase, module_gradient_problem
 
 
 def _split(rng: np.random.Generator) -> GradientProblem:
@@ -174,18 +174,18 @@ def _gaussian_learned(rng: np.random.Generator) -> GradientProblem:
 
 
 DENSITIES = (
-    CheckedModule("SplitHalves", (SplitHalves,), _split),
-    CheckedModule("Reparameterize", (Reparameterize,), _reparameterize),
-    CheckedModule("GaussianKL", (GaussianKL,), _gaussian_kl),
-    CheckedModule("GaussianKL, per dimension", (GaussianKL,), _kl_per_dimension),
-    CheckedModule("FreeBits", (FreeBits,), _free_bits),
-    CheckedModule("Bernoulli", (Bernoulli,), _logit_likelihood(Bernoulli, lambda oracle: oracle.bernoulli)),
-    CheckedModule(
+    VerificationCase("SplitHalves", (SplitHalves,), _split),
+    VerificationCase("Reparameterize", (Reparameterize,), _reparameterize),
+    VerificationCase("GaussianKL", (GaussianKL,), _gaussian_kl),
+    VerificationCase("GaussianKL, per dimension", (GaussianKL,), _kl_per_dimension),
+    VerificationCase("FreeBits", (FreeBits,), _free_bits),
+    VerificationCase("Bernoulli", (Bernoulli,), _logit_likelihood(Bernoulli, lambda oracle: oracle.bernoulli)),
+    VerificationCase(
         "ContinuousBernoulli",
         (ContinuousBernoulli,),
         _logit_likelihood(ContinuousBernoulli, lambda oracle: oracle.continuous_bernoulli),
     ),
-    CheckedModule("Gaussian", (Gaussian,), _gaussian),
-    CheckedModule("GaussianLearned", (GaussianLearned,), _gaussian_learned),
-    CheckedModule("GaussianHeteroscedastic", (GaussianHeteroscedastic,), _gaussian_heteroscedastic),
+    VerificationCase("Gaussian", (Gaussian,), _gaussian),
+    VerificationCase("GaussianLearned", (GaussianLearned,), _gaussian_learned),
+    VerificationCase("GaussianHeteroscedastic", (GaussianHeteroscedastic,), _gaussian_heteroscedastic),
 )

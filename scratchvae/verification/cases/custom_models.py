@@ -13,18 +13,18 @@ from scratchvae.models.draws import Draws
 from scratchvae.models.model import HIDDEN
 from scratchvae.objectives import ELBO, ImportanceWeighted
 from scratchvae.probability import GaussianDrawKL, MonteCarloKL
-from scratchvae.verification.checked_modules.custom_parts import (
+from scratchvae.verification.cases.custom_parts import (
     TanhGaussian,
     TwoComponentMixture,
     mixture_log_prob,
     tanh_gaussian_draw,
 )
-from scratchvae.verification.checked_modules.models import random_model, run_larger_batch
-from scratchvae.verification.checked_modules.random_inputs import random_one_hot
+from scratchvae.verification.cases.models import random_model, run_larger_batch
+from scratchvae.verification.cases.random_inputs import random_one_hot
 from scratchvae.verification.formulas import Draw, gaussian_draw
 from scratchvae.verification.model_problem import model_gradient_problem
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import CheckedModule, GradientProblem
+from scratchvae.verification.problem import GradientProblem, VerificationCase
 
 UNUSED_SETTINGS = {"hidden": HIDDEN, "activation": "relu"}  # defaults, as custom networks require
 
@@ -107,8 +107,8 @@ def _checked_model(
     make_parts: Callable[[Any], dict[str, Any]],
     draw: Draw | None = None,
     **settings: Any,
-) -> CheckedModule:
-    return CheckedModule(name, covers, lambda rng: _custom_model(rng, covers[0], make_parts, draw, **settings))
+) -> VerificationCase:
+    return VerificationCase(name, covers, lambda rng: _custom_model(rng, covers[0], make_parts, draw, **settings))
 
 
 CUSTOM_MODELS = (

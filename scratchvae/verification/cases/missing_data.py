@@ -11,11 +11,16 @@ from scratchvae.models import IWAE, VAE, Model
 from scratchvae.models.parts import LIKELIHOODS, check_sigma, make_likelihood
 from scratchvae.probability import ImportanceBound, LogDensityRatio, MaskedLikelihood
 from scratchvae.verification import formulas
-from scratchvae.verification.checked_modules.models import random_model
-from scratchvae.verification.checked_modules.random_inputs import random_sizes
+from scratchvae.verification.cases.models import random_model
+from scratchvae.verification.cases.random_inputs import random_sizes
 from scratchvae.verification.model_problem import model_gradient_problem
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import CheckedModule, GradientProblem, module_gradient_problem, with_missing_values
+from scratchvae.verification.problem import (
+    GradientProblem,
+    VerificationCase,
+    module_gradient_problem,
+    with_missing_values,
+)
 
 
 def _masked_likelihood(rng: np.random.Generator) -> GradientProblem:
@@ -91,10 +96,10 @@ def _importance_weighted(rng: np.random.Generator) -> GradientProblem:
 
 
 MISSING_DATA = (
-    CheckedModule("MaskedLikelihood", (MaskedLikelihood,), _masked_likelihood),
-    CheckedModule("LogDensityRatio", (LogDensityRatio,), _log_density_ratio),
-    CheckedModule("ImportanceBound", (ImportanceBound,), _importance_bound),
-    CheckedModule("VAE, missing data", (VAE,), _with_missing_data(VAE)),
-    CheckedModule("IWAE", (IWAE,), _importance_weighted),
-    CheckedModule("IWAE-incomplete", (IWAE,), _with_missing_data(IWAE)),
+    VerificationCase("MaskedLikelihood", (MaskedLikelihood,), _masked_likelihood),
+    VerificationCase("LogDensityRatio", (LogDensityRatio,), _log_density_ratio),
+    VerificationCase("ImportanceBound", (ImportanceBound,), _importance_bound),
+    VerificationCase("VAE, missing data", (VAE,), _with_missing_data(VAE)),
+    VerificationCase("IWAE", (IWAE,), _importance_weighted),
+    VerificationCase("IWAE-incomplete", (IWAE,), _with_missing_data(IWAE)),
 )

@@ -11,10 +11,10 @@ from scratchvae.backend import Array
 from scratchvae.models import IWAE, VAE, Autoencoder, Model
 from scratchvae.models.network import ACTIVATIONS
 from scratchvae.models.parts import LIKELIHOODS, check_sigma
-from scratchvae.verification.checked_modules.probability import random_free_bits
-from scratchvae.verification.checked_modules.random_inputs import random_sizes
+from scratchvae.verification.cases.probability import random_free_bits
+from scratchvae.verification.cases.random_inputs import random_sizes
 from scratchvae.verification.model_problem import model_gradient_problem
-from scratchvae.verification.problem import CheckedModule, GradientProblem
+from scratchvae.verification.problem import GradientProblem, VerificationCase
 
 
 def random_model(
@@ -79,10 +79,10 @@ def _denoising_autoencoder(rng: np.random.Generator) -> GradientProblem:
 
 
 MODELS = (
-    CheckedModule("VAE", (VAE,), _vae("bernoulli")),
-    *(CheckedModule(f"VAE-{name}", (VAE,), _vae(name)) for name in LIKELIHOODS if name != "bernoulli"),
-    CheckedModule("VAE with free bits", (VAE,), _with_free_bits),
-    CheckedModule("VAE, denoising", (VAE,), _denoising),
-    CheckedModule("Autoencoder", (Autoencoder,), _autoencoder),
-    CheckedModule("Autoencoder, denoising", (Autoencoder,), _denoising_autoencoder),
+    VerificationCase("VAE", (VAE,), _vae("bernoulli")),
+    *(VerificationCase(f"VAE-{name}", (VAE,), _vae(name)) for name in LIKELIHOODS if name != "bernoulli"),
+    VerificationCase("VAE with free bits", (VAE,), _with_free_bits),
+    VerificationCase("VAE, denoising", (VAE,), _denoising),
+    VerificationCase("Autoencoder", (Autoencoder,), _autoencoder),
+    VerificationCase("Autoencoder, denoising", (Autoencoder,), _denoising_autoencoder),
 )

@@ -12,12 +12,12 @@ from scratchvae.models import ConditionalVAE, SemiSupervisedVAE
 from scratchvae.models.network import conditional_mlp
 from scratchvae.probability import LogSoftmax, MarginalBound
 from scratchvae.verification import formulas
-from scratchvae.verification.checked_modules.layers import SMOOTH
-from scratchvae.verification.checked_modules.models import random_model
-from scratchvae.verification.checked_modules.random_inputs import random_one_hot, random_sizes
+from scratchvae.verification.cases.layers import SMOOTH
+from scratchvae.verification.cases.models import random_model
+from scratchvae.verification.cases.random_inputs import random_one_hot, random_sizes
 from scratchvae.verification.model_problem import model_gradient_problem
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import CheckedModule, GradientProblem, module_gradient_problem
+from scratchvae.verification.problem import GradientProblem, VerificationCase, module_gradient_problem
 
 
 class _ConditionalLinear(ConditionalLinear):
@@ -179,20 +179,22 @@ def _model(rng: np.random.Generator, model_class: type[ConditionalVAE], **settin
 
 
 LABELLED = (
-    CheckedModule("ConditionalLinear", (ConditionalLinear,), lambda rng: _conditional_linear(rng, all_classes=False)),
-    CheckedModule(
+    VerificationCase(
+        "ConditionalLinear", (ConditionalLinear,), lambda rng: _conditional_linear(rng, all_classes=False)
+    ),
+    VerificationCase(
         "ConditionalLinear, all classes", (ConditionalLinear,), lambda rng: _conditional_linear(rng, all_classes=True)
     ),
-    CheckedModule(
+    VerificationCase(
         "ConditionalSequential", (ConditionalSequential,), lambda rng: _conditional_sequential(rng, all_classes=False)
     ),
-    CheckedModule(
+    VerificationCase(
         "ConditionalSequential, all classes",
         (ConditionalSequential,),
         lambda rng: _conditional_sequential(rng, all_classes=True),
     ),
-    CheckedModule("LogSoftmax", (LogSoftmax,), _log_softmax),
-    CheckedModule("MarginalBound", (MarginalBound,), _marginal_bound),
-    CheckedModule("ConditionalVAE", (ConditionalVAE,), lambda rng: _model(rng, ConditionalVAE)),
-    CheckedModule("SemiSupervisedVAE", (SemiSupervisedVAE,), lambda rng: _model(rng, SemiSupervisedVAE, alpha=0.7)),
+    VerificationCase("LogSoftmax", (LogSoftmax,), _log_softmax),
+    VerificationCase("MarginalBound", (MarginalBound,), _marginal_bound),
+    VerificationCase("ConditionalVAE", (ConditionalVAE,), lambda rng: _model(rng, ConditionalVAE)),
+    VerificationCase("SemiSupervisedVAE", (SemiSupervisedVAE,), lambda rng: _model(rng, SemiSupervisedVAE, alpha=0.7)),
 )

@@ -12,10 +12,10 @@ from scratchvae.models import VAE
 from scratchvae.optim import SGD
 from scratchvae.rng import fill_random, generator
 from scratchvae.training import Trainer
-from scratchvae.verification.checked_modules.models import random_model
+from scratchvae.verification.cases.models import random_model
 from scratchvae.verification.model_problem import DTYPE_NAMES, loss_formula, model_gradient_problem
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import CheckedModule, GradientProblem, PerDtype, StepProblem
+from scratchvae.verification.problem import GradientProblem, PerDtype, StepProblem, VerificationCase
 
 LR = 0.01  # small enough for the loss of every random model to decrease
 
@@ -124,8 +124,8 @@ def _gradient_descent(
 
 
 TRAINING = (
-    CheckedModule("VAE.loss_and_grads", (VAE,), _loss_and_grads),
-    CheckedModule("VAE after training steps", (VAE,), _after_training_steps),
-    CheckedModule("Trainer.step", (Trainer,), _step),
-    CheckedModule("Trainer.fit", (Trainer,), _fit),
+    VerificationCase("VAE.loss_and_grads", (VAE,), _loss_and_grads),
+    VerificationCase("VAE after training steps", (VAE,), _after_training_steps),
+    VerificationCase("Trainer.step", (Trainer,), _step),
+    VerificationCase("Trainer.fit", (Trainer,), _fit),
 )

@@ -18,11 +18,11 @@ from scratchvae.probability import (
     Prior,
     StandardNormal,
 )
-from scratchvae.verification.checked_modules.custom_parts import TanhGaussian, TwoComponentMixture, tanh_gaussian_draw
-from scratchvae.verification.checked_modules.random_inputs import random_sizes
+from scratchvae.verification.cases.custom_parts import TanhGaussian, TwoComponentMixture, tanh_gaussian_draw
+from scratchvae.verification.cases.random_inputs import random_sizes
 from scratchvae.verification.formulas import Draw, gaussian_draw
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import CheckedModule, GradientProblem, module_gradient_problem
+from scratchvae.verification.problem import GradientProblem, VerificationCase, module_gradient_problem
 
 
 def _posterior_problem(
@@ -218,13 +218,13 @@ def _kl_per_dimension(rng: np.random.Generator) -> GradientProblem:
 
 
 DIVERGENCES = (
-    CheckedModule("DiagonalGaussian", (DiagonalGaussian,), _draw),
-    CheckedModule("DiagonalGaussian, log q", (DiagonalGaussian,), _log_prob),
-    CheckedModule("DiagonalGaussian, all gradients", (DiagonalGaussian,), _all_gradients),
-    CheckedModule("StandardNormal", (StandardNormal,), _prior),
-    CheckedModule("ExactKL", (ExactKL,), _exact),
-    CheckedModule("ExactKL, per dimension", (ExactKL,), _kl_per_dimension),
-    CheckedModule("MonteCarloKL", (MonteCarloKL,), _monte_carlo),
-    CheckedModule("MonteCarloKL, custom parts", (MonteCarloKL, TanhGaussian, TwoComponentMixture), _custom_parts),
-    CheckedModule("GaussianDrawKL", (GaussianDrawKL,), _gaussian_draw),
+    VerificationCase("DiagonalGaussian", (DiagonalGaussian,), _draw),
+    VerificationCase("DiagonalGaussian, log q", (DiagonalGaussian,), _log_prob),
+    VerificationCase("DiagonalGaussian, all gradients", (DiagonalGaussian,), _all_gradients),
+    VerificationCase("StandardNormal", (StandardNormal,), _prior),
+    VerificationCase("ExactKL", (ExactKL,), _exact),
+    VerificationCase("ExactKL, per dimension", (ExactKL,), _kl_per_dimension),
+    VerificationCase("MonteCarloKL", (MonteCarloKL,), _monte_carlo),
+    VerificationCase("MonteCarloKL, custom parts", (MonteCarloKL, TanhGaussian, TwoComponentMixture), _custom_parts),
+    VerificationCase("GaussianDrawKL", (GaussianDrawKL,), _gaussian_draw),
 )

@@ -10,14 +10,19 @@ from scratchvae import layers
 from scratchvae.backend import Array
 from scratchvae.models.network import ACTIVATIONS, mlp
 from scratchvae.verification import formulas
-from scratchvae.verification.checked_modules.random_inputs import away_from_zero, random_sizes
+from scratchvae.verification.cases.random_inputs import away_from_zero, random_sizes
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import CheckedModule, GradientProblem, module_gradient_problem, with_missing_values
+from scratchvae.verification.problem import (
+    GradientProblem,
+    VerificationCase,
+    module_gradient_problem,
+    with_missing_values,
+)
 
 SMOOTH = ("tanh", "sigmoid", "softplus", "silu", "gelu")
 
 
-def _checked_activation(name: str) -> CheckedModule:
+def _checked_activation(name: str) -> VerificationCase:
     activation = ACTIVATIONS[name]
 
     def draw(rng: np.random.Generator) -> GradientProblem:
@@ -28,7 +33,7 @@ def _checked_activation(name: str) -> CheckedModule:
             x=away_from_zero(rng.standard_normal(random_sizes(rng, 2))),
         )
 
-    return CheckedModule(activation.__name__, (activation,), draw)
+    return VerificationCase(activation.__name__, (activation,), draw)
 
 
 class _Network(layers.Sequential):
@@ -50,7 +55,7 @@ class _Network(layers.Sequential):
         return [getattr(layer, name) for layer in linear_layers for name in names]
 
 
-def _checked_network(name: str, covers: tuple[type, ...], depth: int) -> CheckedModule:
+def _checked_network(name: str, covers: tuple[type, ...], depth: int) -> VerificationCase:
     def draw(rng: np.random.Generator) -> GradientProblem:
         batch, *widths = random_sizes(rng, depth + 2)
         activation = str(rng.choice(SMOOTH))
@@ -71,7 +76,7 @@ def _checked_network(name: str, covers: tuple[type, ...], depth: int) -> Checked
             **{name: rng.standard_normal(shape) for name, shape in shapes.items()},
         )
 
-    return CheckedModule(name, covers, draw)
+    return VerificationCase(name, covers, draw)
 
 
 def _nan_to_zero(rng: np.random.Generator) -> GradientProblem:
@@ -100,6 +105,6 @@ LAYERS = (
     _checked_network("Linear", (layers.Linear,), 1),
     *map(_checked_activation, ACTIVATIONS),
     _checked_network("Sequential", (layers.Sequential,), 3),
-    CheckedModule("NaNToZero", (layers.NaNToZero,), _nan_to_zero),
-    CheckedModule("Repeat", (layers.Repeat,), _repeat),
+    VerificationCase("NaNToZero", (layers.NaNToZero,), _nan_to_zero),
+    VerificationCase("Repeat", (layers.Repeat,), _repeat),
 )

@@ -11,11 +11,11 @@ import numpy as np
 from scratchvae.backend import NUMPY, Array
 from scratchvae.memory import BatchBuffers
 from scratchvae.objectives import ELBO, ImportanceWeighted, Objective
-from scratchvae.verification.checked_modules.probability import random_free_bits
-from scratchvae.verification.checked_modules.random_inputs import random_sizes
+from scratchvae.verification.cases.probability import random_free_bits
+from scratchvae.verification.cases.random_inputs import random_sizes
 from scratchvae.verification.formulas import log_add
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import CheckedModule, GradientProblem, PerDtype
+from scratchvae.verification.problem import GradientProblem, PerDtype, VerificationCase
 
 
 def _objective_problem(
@@ -98,7 +98,7 @@ def _importance_weighted(rng: np.random.Generator) -> GradientProblem:
 
 
 OBJECTIVES = (
-    CheckedModule("ELBO", (ELBO,), _elbo),
-    CheckedModule("ELBO, free bits", (ELBO,), _with_free_bits),
-    CheckedModule("ImportanceWeighted", (ImportanceWeighted,), _importance_weighted),
+    VerificationCase("ELBO", (ELBO,), _elbo),
+    VerificationCase("ELBO, free bits", (ELBO,), _with_free_bits),
+    VerificationCase("ImportanceWeighted", (ImportanceWeighted,), _importance_weighted),
 )

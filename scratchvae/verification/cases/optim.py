@@ -9,9 +9,9 @@ import numpy as np
 
 from scratchvae.backend import Array
 from scratchvae.optim import SGD, Adam, AdamW, Optimizer, clip_by_global_norm
-from scratchvae.verification.checked_modules.random_inputs import random_sizes
+from scratchvae.verification.cases.random_inputs import random_sizes
 from scratchvae.verification.oracles import AdamSettings, Oracle
-from scratchvae.verification.problem import CheckedModule, StepProblem
+from scratchvae.verification.problem import StepProblem, VerificationCase
 
 STEPS = 50
 
@@ -74,8 +74,8 @@ def _clipping(rng: np.random.Generator) -> StepProblem:
 
 
 OPTIMIZERS = (
-    CheckedModule("SGD", (SGD,), _sgd),
-    CheckedModule("Adam", (Adam,), _adam),
-    CheckedModule("AdamW", (AdamW,), _adamw),
-    CheckedModule("clip_by_global_norm", (clip_by_global_norm,), _clipping),
+    VerificationCase("SGD", (SGD,), _sgd),
+    VerificationCase("Adam", (Adam,), _adam),
+    VerificationCase("AdamW", (AdamW,), _adamw),
+    VerificationCase("clip_by_global_norm", (clip_by_global_norm,), _clipping),
 )
