@@ -338,7 +338,7 @@ def test_the_checkpoint_of_a_diverged_run_is_from_before_the_divergence(tmp_path
     path = tmp_path / "run.npz"
 
     def trainer():
-        return sv.Trainer(model_of(sv.VAE), optimizer=DivergingSGD(0.1, at=8, bearable=0.01), batch_size=8)
+        return sv.Trainer(model_of(sv.VAE), optimizer=DivergingSGD(0.1, at=8, max_lr=0.01), batch_size=8)
 
     first = trainer()
     with pytest.raises(DivergedError, match="continue from it with resume=True and retries=5") as error:
