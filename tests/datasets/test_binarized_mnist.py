@@ -1,4 +1,4 @@
-"""The fixed binarisation of MNIST."""
+"""The fixed binarization of MNIST."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def folder(bits, tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_each_bit_is_a_pixel_of_its_part(folder, bits):
+def test_each_bit_is_a_pixel_of_its_split(folder, bits):
     data = load("binarized-mnist", folder=folder)
     assert (data.name, data.image_shape, data.test_mask) == ("binarized-mnist", (28, 28), None)
     for part, member in (("train", "train"), ("validation", "valid"), ("test", "test")):
@@ -31,10 +31,10 @@ def test_each_bit_is_a_pixel_of_its_part(folder, bits):
         assert np.array_equal(images, bits[member])
 
 
-def test_parts_in_each_others_place_are_refused(folder, bits):
+def test_exchanged_files_are_refused(folder, bits):
     path = folder / binarized_mnist.FILE
-    with np.load(path) as held:
-        arrays = dict(held)
+    with np.load(path) as archive:
+        arrays = dict(archive)
     np.savez(path, **{**arrays, "train": arrays["train"][::-1]})
     with pytest.raises(DataError, match=r"npz, train.*SHA-256"):
         load("binarized-mnist", folder=folder)
@@ -44,7 +44,7 @@ def test_parts_in_each_others_place_are_refused(folder, bits):
 
 
 @pytest.mark.slow
-def test_the_real_bits_are_zeros_and_ones_as_many_as_known(real_set):
+def test_the_real_bits_have_the_known_number_of_ones(real_set):
     data = real_set("binarized-mnist")
     shares = []
     for part, rows, ink in (("train", 50000, 5118041), ("validation", 10000, 1028036), ("test", 10000, 1038896)):

@@ -1,4 +1,4 @@
-"""Files that are verified by checksums."""
+"""Array files verified by checksums."""
 
 import os
 import pickle
@@ -37,7 +37,7 @@ def assert_refused(path, contents, *words):
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_arrays_come_in_the_order_asked_for_however_they_were_saved(tmp_path, save, order):
+def test_arrays_are_returned_in_the_requested_order(tmp_path, save, order):
     save(tmp_path / "pair.npz", other=np.zeros(3), b=np.asarray(B, order=order), a=np.asarray(A, order=order))
     a, b = read_contents(tmp_path / "pair.npz", PAIR)
     assert np.array_equal(a, A) and np.array_equal(b, B)
@@ -49,7 +49,7 @@ def test_the_array_of_a_npy_file_has_no_name(single):
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float64])
-def test_every_kind_of_array_is_held_to_its_bits(tmp_path, dtype):
+def test_a_changed_number_is_refused_for_every_dtype(tmp_path, dtype):
     array = A.astype(dtype)
     path = tmp_path / "array.npy"
     np.save(path, array)
@@ -59,12 +59,12 @@ def test_every_kind_of_array_is_held_to_its_bits(tmp_path, dtype):
     assert_refused(path, {"": checksum_of(A.astype(dtype))}, "SHA-256", "damaged, or another file")
 
 
-def test_members_that_were_swapped_are_refused_by_name(tmp_path):
+def test_swapped_members_are_refused_by_name(tmp_path):
     np.savez(tmp_path / "pair.npz", a=B, b=A)
     assert_refused(tmp_path / "pair.npz", PAIR, "pair.npz, a", "SHA-256")
 
 
-def test_the_second_member_is_held_too(tmp_path):
+def test_the_second_member_is_verified(tmp_path):
     np.savez(tmp_path / "pair.npz", a=A, b=A)
     assert_refused(tmp_path / "pair.npz", PAIR, "pair.npz, b", "SHA-256")
 
@@ -81,7 +81,7 @@ def test_the_second_member_is_held_too(tmp_path):
     ],
     ids=["a row less", "the other way round", "one axis more", "signed", "divided", "a number"],
 )
-def test_another_shape_or_type_is_refused_with_what_was_expected(tmp_path, array, words):
+def test_another_shape_or_dtype_is_refused_with_the_expected_one(tmp_path, array, words):
     np.save(tmp_path / "a.npy", array)
     assert_refused(tmp_path / "a.npy", {"": checksum_of(A)}, words, "expected uint8 of shape (30, 8)", "another file")
 
@@ -105,7 +105,7 @@ def test_a_truncated_file_is_refused(request, kind, part):
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"1,2,3\n4,5,6\n"])
-def test_what_is_no_file_of_arrays_is_refused(single, content):
+def test_a_file_without_arrays_is_refused(single, content):
     single.write_bytes(content)
     assert_refused(single, {"": checksum_of(A)}, "neither a .npy nor an .npz file")
 
@@ -130,7 +130,7 @@ def test_nothing_is_unpickled(tmp_path):
     assert not (tmp_path / "boom").exists()
 
 
-def test_a_digest_is_of_all_the_bytes():
+def test_a_digest_covers_all_bytes():
     sha256 = checksum_of(A).sha256
     check_digest("here", A.tobytes(), sha256)
     with pytest.raises(DataError, match=f"here.*expected {sha256[:8]}"):

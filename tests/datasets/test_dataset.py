@@ -1,4 +1,4 @@
-"""What a data set is made of."""
+"""Data sets and their splits."""
 
 import numpy as np
 import pytest
@@ -12,19 +12,19 @@ from scratchvae.errors import DataError
 
 
 @given(st.integers(1, 30), st.integers(1, 4), seeds, st.booleans())
-def test_a_cut_set_is_put_together_again_in_its_order(rows, width, seed, labelled):
+def test_part_all_restores_the_order_of_a_split_set(rows, width, seed, labelled):
     images, labels = uniform(seed, rows, width), np.arange(rows)
-    testing = uniform(seed + 1, rows) < 0.4
-    data = split_by_mask("mine", Split(images, labels if labelled else None), testing, None)
-    assert np.array_equal(data.test.images, images[testing])
-    assert np.array_equal(data.train.images, images[~testing])
-    again = data.part("all")
-    assert np.array_equal(again.images, images)
+    test_mask = uniform(seed + 1, rows) < 0.4
+    data = split_by_mask("mine", Split(images, labels if labelled else None), test_mask, None)
+    assert np.array_equal(data.test.images, images[test_mask])
+    assert np.array_equal(data.train.images, images[~test_mask])
+    whole = data.part("all")
+    assert np.array_equal(whole.images, images)
     if labelled:
-        assert np.array_equal(data.test.labels, labels[testing])
-        assert np.array_equal(again.labels, labels)
+        assert np.array_equal(data.test.labels, labels[test_mask])
+        assert np.array_equal(whole.labels, labels)
     else:
-        assert data.train.labels is data.test.labels is again.labels is None
+        assert data.train.labels is data.test.labels is whole.labels is None
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def parts():
     return [Split(uniform(k, 3 + k, 2), np.full(3 + k, k)) for k in range(3)]
 
 
-def test_a_set_that_comes_in_three_has_a_validation_part(parts):
+def test_a_set_of_three_splits_has_a_validation_part(parts):
     train, validation, test = parts
     data = Dataset("three", train, test, None, validation=validation)
     assert data.part("validation") is validation
@@ -43,13 +43,13 @@ def test_a_set_that_comes_in_three_has_a_validation_part(parts):
         data.part("valid")
 
 
-def test_a_set_in_two_has_none(parts):
+def test_a_set_of_two_splits_has_no_validation_part(parts):
     data = Dataset("two", parts[0], parts[1], None)
     with pytest.raises(DataError, match="two has no part 'validation': expected 'train', 'test' or 'all'"):
         data.part("validation")
 
 
-def test_all_rows_have_labels_only_if_all_parts_have(parts):
+def test_part_all_has_labels_only_if_every_split_has(parts):
     train, validation, test = parts
     assert Dataset("a", train, test._replace(labels=None), None).part("all").labels is None
     assert Dataset("b", train, test, None, validation=validation._replace(labels=None)).part("all").labels is None

@@ -1,4 +1,4 @@
-"""The digits that come with the package."""
+"""The digits data set of the package."""
 
 import hashlib
 
@@ -15,7 +15,7 @@ def digits():
     return load("digits")
 
 
-def test_there_are_1500_rows_to_train_on_and_297_to_test(digits):
+def test_digits_have_1500_training_and_297_test_rows(digits):
     assert digits.train.images.shape == (1500, 64)
     assert digits.test.images.shape == (297, 64)
     assert digits.train.labels.shape == (1500,)
@@ -34,7 +34,7 @@ def test_pixels_are_float32_sixteenths_from_0_to_1(digits, part):
 
 
 @pytest.mark.parametrize("part", ["train", "test", "all"])
-def test_every_class_comes_up_about_equally_often(digits, part):
+def test_the_classes_are_about_equally_frequent(digits, part):
     labels = digits.part(part).labels
     classes, counts = np.unique(labels, return_counts=True)
     assert np.issubdtype(labels.dtype, np.integer)
@@ -42,21 +42,21 @@ def test_every_class_comes_up_about_equally_often(digits, part):
     assert counts.min() > 0.085 * len(labels)
 
 
-def test_the_pixels_are_those_of_the_source_byte_for_byte(digits):
+def test_the_pixels_equal_the_source_byte_for_byte(digits):
     pixels = (np.concatenate([digits.train.images, digits.test.images]) * 16).astype(np.uint8)
     assert hashlib.sha256(pixels.tobytes()).hexdigest() == PIXELS
 
 
-def test_all_is_train_then_test(digits):
+def test_part_all_is_train_followed_by_test(digits):
     images, labels = digits.part("all")
     assert np.array_equal(images, np.concatenate([digits.train.images, digits.test.images]))
     assert np.array_equal(labels, np.concatenate([digits.train.labels, digits.test.labels]))
 
 
-def test_what_one_caller_does_to_the_data_does_not_reach_the_next(digits):
-    mine = load("digits")
-    mine.train.images[...] = 7
-    mine.train.labels[...] = 7
+def test_changes_of_loaded_data_do_not_affect_the_next_load(digits):
+    changed = load("digits")
+    changed.train.images[...] = 7
+    changed.train.labels[...] = 7
     again = load("digits")
     assert np.array_equal(again.train.images, digits.train.images)
     assert np.array_equal(again.train.labels, digits.train.labels)

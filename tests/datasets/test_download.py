@@ -1,4 +1,4 @@
-"""Fetching files, against a server on the loopback."""
+"""Downloads from a local server."""
 
 import gzip
 import hashlib
@@ -26,30 +26,30 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 PACKED = gzip.compress(CONTENT)
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     body: bytes = PACKED
     status: int = 200
-    length: object = ...  # what the header promises: by default the truth, with None no such header
+    length: object = ...  # Content-Length: by default the true length; None omits the header
     stall: bool = False
-    meet: threading.Barrier | None = None  # who else is to have asked before
+    meet: threading.Barrier | None = None  # wait until all parties have sent a request
 
 
-class Server(ThreadingMixIn, HTTPServer):
-    """Gives the answers that `script` lists for a path, one after the other, the last one for ever."""
+class LocalServer(ThreadingMixIn, HTTPServer):
+    """Sends the responses listed in `script` for a path in order and repeats the last one."""
 
     daemon_threads = True
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.script = {}
-        self.asked = []
+        self.requests = []
         self.ending = threading.Event()
 
     def url(self, path):
         return f"http://127.0.0.1:{self.server_port}/{path}"
 
     def handle_error(self, request, client_address):
-        pass  # a client that gave up waiting
+        pass  # the client timed out
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -57,18 +57,18 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         path = self.path.lstrip("/")
-        self.server.asked.append(path)
-        answers = self.server.script.get(path, [Answer(b"", 404)])
-        answer = answers.pop(0) if len(answers) > 1 else answers[0]
-        if answer.stall:
+        self.server.requests.append(path)
+        responses = self.server.script.get(path, [Response(b"", 404)])
+        response = responses.pop(0) if len(responses) > 1 else responses[0]
+        if response.stall:
             self.server.ending.wait(5)
-        if answer.meet:
-            answer.meet.wait(60)
-        self.send_response(answer.status)
-        if answer.length is not None:
-            self.send_header("Content-Length", len(answer.body) if answer.length is ... else answer.length)
+        if response.meet:
+            response.meet.wait(60)
+        self.send_response(response.status)
+        if response.length is not None:
+            self.send_header("Content-Length", len(response.body) if response.length is ... else response.length)
         self.end_headers()
-        self.wfile.write(answer.body)
+        self.wfile.write(response.body)
 
     def log_message(self, *_):
         pass
@@ -77,7 +77,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
-    with Server() as server:
+    with LocalServer() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         try:
@@ -95,101 +95,103 @@ def target(tmp_path):
 
 @pytest.fixture
 def pauses(monkeypatch):
-    asked = []
-    monkeypatch.setattr(time, "sleep", asked.append)
-    return asked
+    durations = []
+    monkeypatch.setattr(time, "sleep", durations.append)
+    return durations
 
 
 @pytest.mark.parametrize("length", [..., None], ids=["of known length", "of unknown length"])
 @pytest.mark.parametrize("terminal", [False, True], ids=["in a pipe", "on a terminal"])
-def test_the_file_is_kept_as_it_came_and_a_terminal_sees_its_name(server, target, monkeypatch, length, terminal):
+def test_the_file_is_saved_unchanged_and_its_name_is_shown_on_a_terminal(server, target, monkeypatch, length, terminal):
     stderr = io.StringIO()
     stderr.isatty = lambda: terminal
     monkeypatch.setattr(sys, "stderr", stderr)
-    server.script["a"] = [Answer(length=length)]
+    server.script["a"] = [Response(length=length)]
     download([server.url("a")], target, SHA256, pause=0)
     assert target.read_bytes() == PACKED
     assert list(target.parent.iterdir()) == [target]
-    assert server.asked == ["a"]
+    assert server.requests == ["a"]
     assert ("data.gz" in stderr.getvalue()) == terminal
 
 
-def test_the_second_mirror_is_asked_when_the_first_has_nothing(server, target, pauses):
-    server.script["b"] = [Answer()]
+def test_the_second_mirror_is_used_if_the_first_lacks_the_file(server, target, pauses):
+    server.script["b"] = [Response()]
     download([server.url("a"), server.url("b")], target, SHA256)
     assert target.read_bytes() == PACKED
-    assert server.asked == ["a", "b"]
+    assert server.requests == ["a", "b"]
     assert pauses == []
 
 
-@pytest.mark.parametrize("bad", [Answer(PACKED[:-9], length=len(PACKED)), Answer(b"busy", 503), Answer(b"<html>")])
-def test_a_bad_answer_is_asked_for_again_and_leaves_no_trace(server, target, bad):
-    server.script["a"] = [bad, Answer()]
+@pytest.mark.parametrize(
+    "bad", [Response(PACKED[:-9], length=len(PACKED)), Response(b"busy", 503), Response(b"<html>")]
+)
+def test_a_bad_response_is_retried_and_leaves_no_file(server, target, bad):
+    server.script["a"] = [bad, Response()]
     download([server.url("a")], target, SHA256, pause=0)
     assert target.read_bytes() == PACKED
     assert list(target.parent.iterdir()) == [target]
 
 
-def test_the_pause_doubles_from_round_to_round(server, target, pauses):
+def test_the_pause_doubles_in_each_round(server, target, pauses):
     with pytest.raises(DataError, match="404"):
         download([server.url("a"), server.url("b")], target, SHA256, rounds=4, pause=0.5)
     assert pauses == [0.5, 1.0, 2.0]
-    assert server.asked == ["a", "b"] * 4
+    assert server.requests == ["a", "b"] * 4
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("response", "reason"),
     [
         (
-            Answer(PACKED[: len(PACKED) // 2], length=len(PACKED)),
+            Response(PACKED[: len(PACKED) // 2], length=len(PACKED)),
             f"ended after .* of {len(PACKED)} bytes|Incomplete",
         ),
-        (Answer(gzip.compress(CONTENT[:-1])), f"SHA-256 .* expected {SHA256[:8]}"),
-        (Answer(b"<html>log in first</html>"), "[Gg]zip"),
-        (Answer(PACKED[:-20]), "end-of-stream"),
-        (Answer(PACKED[:-8] + bytes([PACKED[-8] ^ 1]) + PACKED[-7:]), "CRC"),
-        (Answer(PACKED[:30] + bytes(100) + PACKED[130:]), "decompressing|CRC|SHA-256"),
-        (Answer(b""), "SHA-256"),
-        (Answer(b"", 500), "500"),
-        (Answer(b"x", length="many"), "data.gz"),
-        (Answer(stall=True), "timed out"),
+        (Response(gzip.compress(CONTENT[:-1])), f"SHA-256 .* expected {SHA256[:8]}"),
+        (Response(b"<html>log in first</html>"), "[Gg]zip"),
+        (Response(PACKED[:-20]), "end-of-stream"),
+        (Response(PACKED[:-8] + bytes([PACKED[-8] ^ 1]) + PACKED[-7:]), "CRC"),
+        (Response(PACKED[:30] + bytes(100) + PACKED[130:]), "decompressing|CRC|SHA-256"),
+        (Response(b""), "SHA-256"),
+        (Response(b"", 500), "500"),
+        (Response(b"x", length="many"), "data.gz"),
+        (Response(stall=True), "timed out"),
     ],
     ids=["half", "other content", "a page", "cut gzip", "bad sum", "bad middle", "empty", "500", "nonsense", "silence"],
 )
-def test_what_never_comes_right_is_refused_with_the_reason_and_nothing_is_left(server, target, answer, reason):
-    rounds = 1 if answer.stall else 2
-    server.script["a"] = [answer]
+def test_a_download_that_always_fails_is_refused_with_the_reason_and_leaves_no_file(server, target, response, reason):
+    rounds = 1 if response.stall else 2
+    server.script["a"] = [response]
     with pytest.raises(DataError, match=reason) as refusal:
-        download([server.url("a")], target, SHA256, rounds=rounds, pause=0, timeout=0.2 if answer.stall else 5)
+        download([server.url("a")], target, SHA256, rounds=rounds, pause=0, timeout=0.2 if response.stall else 5)
     for help_given in (server.url("a"), "by hand", str(target.parent), "SCRATCHVAE_DATA"):
         assert help_given in str(refusal.value)
-    assert server.asked == ["a"] * rounds
+    assert server.requests == ["a"] * rounds
     assert not target.parent.exists()
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("response", "reason"),
     [
-        (Answer(length=1 << 40), "has 1099511627776 bytes, expected at most 201224"),
-        (Answer(PACKED + bytes(99_999), length=None), "has more than 201224 bytes"),
-        (Answer(gzip.compress(bytes(200_001))), "content has more than 200000 bytes"),
-        (Answer(gzip.compress(bytes(20_000_000))), "content has more than 200000 bytes"),
+        (Response(length=1 << 40), "has 1099511627776 bytes, expected at most 201224"),
+        (Response(PACKED + bytes(99_999), length=None), "has more than 201224 bytes"),
+        (Response(gzip.compress(bytes(200_001))), "content has more than 200000 bytes"),
+        (Response(gzip.compress(bytes(20_000_000))), "content has more than 200000 bytes"),
     ],
     ids=["promised", "unpromised", "a byte too many", "a bomb"],
 )
-def test_no_more_is_written_or_unpacked_than_the_file_can_have(server, target, monkeypatch, answer, reason):
+def test_no_more_than_the_known_size_is_written_or_unpacked(server, target, monkeypatch, response, reason):
     written = []
     monkeypatch.setattr("os.fsync", lambda number: written.append(number))
-    server.script["a"] = [answer]
+    server.script["a"] = [response]
     with pytest.raises(DataError, match=reason):
         download([server.url("a")], target, SHA256, largest=len(CONTENT), rounds=1)
     assert not target.parent.exists() and not written
-    server.script["a"] = [Answer()]
+    server.script["a"] = [Response()]
     download([server.url("a")], target, SHA256, largest=len(CONTENT), rounds=1)
     assert target.read_bytes() == PACKED
 
 
-def test_without_a_network_the_message_says_what_to_do(target, monkeypatch, pauses):
+def test_without_a_network_the_message_has_a_hint(target, monkeypatch, pauses):
     monkeypatch.setenv("no_proxy", "*")
     with socket.create_server(("127.0.0.1", 0)) as closed_soon:
         port = closed_soon.getsockname()[1]
@@ -199,23 +201,23 @@ def test_without_a_network_the_message_says_what_to_do(target, monkeypatch, paus
     assert len(pauses) == 2
 
 
-def test_a_folder_that_cannot_be_written_is_noticed_before_anything_is_asked(server, target):
+def test_an_unwritable_folder_is_refused_before_the_first_request(server, target):
     target.parent.write_bytes(b"a regular file")
     with pytest.raises(FileError, match="cannot write"):
         download([server.url("a")], target, SHA256)
-    assert server.asked == []
+    assert server.requests == []
 
 
 @pytest.fixture
 def small_mnist(server, monkeypatch, tmp_path, pauses):
-    """A set of four small files that the server has under the name of MNIST, and no other place has."""
+    """Four small files named as MNIST's, available only from the test server."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("SCRATCHVAE_DATA", raising=False)
     digests = []
     for file, shape in zip(FILES, [(12, 3, 2), (12,), (5, 3, 2), (5,)], strict=True):
         content = struct.pack(f">{len(shape) + 1}I", 0x0800 + len(shape), *shape) + bytes(range(np.prod(shape)))
         digests.append(hashlib.sha256(content).hexdigest())
-        server.script[f"m/{file}.gz"] = [Answer(gzip.compress(content))]
+        server.script[f"m/{file}.gz"] = [Response(gzip.compress(content))]
     source = mnist.DownloadSource((server.url("gone/"), server.url("m/")), tuple(digests))
     monkeypatch.setitem(mnist.SETS, "mnist", source)
     return tmp_path / "scratchvae" / "mnist"
@@ -227,19 +229,19 @@ def test_a_set_is_downloaded_once_and_then_read_from_the_cache(server, small_mni
     assert data.train.labels.tolist() == list(range(12))
     assert np.array_equal(np.rint(data.test.images * 255), np.arange(30).reshape(5, 6))
     assert sorted(path.name for path in small_mnist.iterdir()) == sorted(f"{file}.gz" for file in FILES)
-    asked = len(server.asked)
+    request_count = len(server.requests)
     assert np.array_equal(load("mnist").train.images, data.train.images)
-    assert len(server.asked) == asked
+    assert len(server.requests) == request_count
 
 
-def test_a_download_that_failed_is_taken_up_where_it_stopped(server, small_mnist):
-    kept = server.script.pop(f"m/{FILES[3]}.gz")
+def test_a_failed_download_is_resumed_at_the_missing_file(server, small_mnist):
+    responses = server.script.pop(f"m/{FILES[3]}.gz")
     with pytest.raises(DataError, match=f"could not download {FILES[3]}.gz"):
         load("mnist")
-    server.script[f"m/{FILES[3]}.gz"] = kept
-    server.asked.clear()
+    server.script[f"m/{FILES[3]}.gz"] = responses
+    server.requests.clear()
     assert len(load("mnist").test.labels) == 5
-    assert server.asked == [f"gone/{FILES[3]}.gz", f"m/{FILES[3]}.gz"]
+    assert server.requests == [f"gone/{FILES[3]}.gz", f"m/{FILES[3]}.gz"]
 
 
 DOWNLOADS = """
@@ -250,8 +252,8 @@ download([sys.argv[1]], Path(sys.argv[2]), sys.argv[3], rounds=1)
 """
 
 
-def test_two_processes_that_download_the_same_at_once_both_have_it(server, target):
-    server.script["a"] = [Answer(meet=threading.Barrier(2))]
+def test_two_processes_can_download_the_same_file_at_once(server, target):
+    server.script["a"] = [Response(meet=threading.Barrier(2))]
     command = [sys.executable, "-c", DOWNLOADS, server.url("a"), str(target), SHA256]
     processes = [subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8") for _ in range(2)]
     try:
@@ -261,6 +263,6 @@ def test_two_processes_that_download_the_same_at_once_both_have_it(server, targe
     finally:
         for process in processes:
             process.kill()
-    assert server.asked == ["a", "a"]
+    assert server.requests == ["a", "a"]
     assert target.read_bytes() == PACKED
     assert list(target.parent.iterdir()) == [target]

@@ -1,4 +1,4 @@
-"""Frey faces and Olivetti faces."""
+"""The Frey faces and the Olivetti faces."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def olivetti(tmp_path, monkeypatch):
     return pictures
 
 
-def test_the_film_is_cut_in_time(frey, tmp_path):
+def test_the_film_is_split_in_time(frey, tmp_path):
     data = load("frey-faces", folder=tmp_path)
     assert (data.name, data.image_shape, data.train.labels, data.test.labels) == ("frey-faces", (28, 20), None, None)
     assert data.train.images.dtype == np.float32
@@ -36,7 +36,7 @@ def test_the_film_is_cut_in_time(frey, tmp_path):
     np.testing.assert_allclose(data.test.images * 255, frey[1600:].reshape(10, -1), rtol=1e-6)
 
 
-def test_of_each_person_the_last_two_pictures_are_for_testing(olivetti, tmp_path):
+def test_the_last_two_pictures_of_each_person_are_test_rows(olivetti, tmp_path):
     data = load("olivetti", folder=tmp_path)
     assert (data.name, data.image_shape) == ("olivetti", (64, 64))
     assert data.train.labels.tolist() == np.repeat(np.arange(40), 8).tolist()
@@ -48,7 +48,7 @@ def test_of_each_person_the_last_two_pictures_are_for_testing(olivetti, tmp_path
     np.testing.assert_allclose(data.part("all").images * 255, olivetti.reshape(400, -1), rtol=1e-6)
 
 
-def test_a_pixel_of_a_smaller_picture_is_the_mean_of_four(olivetti, tmp_path):
+def test_a_pixel_of_a_reduced_picture_is_the_mean_of_four(olivetti, tmp_path):
     data = load("olivetti-32", folder=tmp_path)
     assert (data.name, data.image_shape) == ("olivetti-32", (32, 32))
     small = sum(olivetti[:, i::2, j::2].astype(float) for i in (0, 1) for j in (0, 1)) / 4
@@ -57,7 +57,7 @@ def test_a_pixel_of_a_smaller_picture_is_the_mean_of_four(olivetti, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "file"), [("frey-faces", "frey_faces.npy"), ("olivetti", "olivetti_faces.npy")])
-def test_the_faces_of_others_are_refused(frey, olivetti, tmp_path, name, file):
+def test_other_pictures_are_refused(frey, olivetti, tmp_path, name, file):
     np.save(tmp_path / file, np.load(tmp_path / file)[::-1])
     with pytest.raises(DataError, match=f"{file}.*SHA-256"):
         load(name, folder=tmp_path)
@@ -66,7 +66,7 @@ def test_the_faces_of_others_are_refused(frey, olivetti, tmp_path, name, file):
         load(name, folder=tmp_path)
 
 
-def test_the_real_frey_faces_are_1965_and_as_bright_as_known(real_set):
+def test_the_real_frey_faces_have_the_known_number_and_brightness(real_set):
     data = real_set("frey-faces")
     assert data.train.images.shape == (1600, 560)
     assert data.test.images.shape == (365, 560)
@@ -77,7 +77,7 @@ def test_the_real_frey_faces_are_1965_and_as_bright_as_known(real_set):
 
 
 @pytest.mark.parametrize(("name", "side"), [("olivetti", 64), ("olivetti-32", 32)])
-def test_the_real_olivetti_faces_are_of_40_persons_who_resemble_themselves(real_set, name, side):
+def test_the_real_olivetti_faces_of_one_person_are_similar(real_set, name, side):
     data = real_set(name)
     assert data.train.images.shape == (320, side**2)
     assert data.test.images.shape == (80, side**2)

@@ -1,4 +1,4 @@
-"""Arrays in files, and folders of images."""
+"""Data sets in .npy and .npz files."""
 
 import os
 import pickle
@@ -33,7 +33,7 @@ def assert_refused(source, *words, **arguments):
 
 
 @given(rows=st.integers(10, 130), pixels=st.integers(1, 17), seed=seeds)
-def test_every_tenth_row_is_held_out_and_all_is_the_source_again(tmp_path, rows, pixels, seed):
+def test_every_tenth_row_is_a_test_row_and_part_all_is_the_source(tmp_path, rows, pixels, seed):
     array = uniform(seed, rows, pixels).astype(np.float32)
     data = load(saved(tmp_path, array))
     assert np.array_equal(data.test.images, array[9::10])
@@ -42,7 +42,7 @@ def test_every_tenth_row_is_held_out_and_all_is_the_source_again(tmp_path, rows,
     assert data.train.labels is data.test.labels is data.part("all").labels is None
 
 
-def test_an_array_of_float32_is_in_memory_once(tmp_path):
+def test_a_float32_array_is_not_copied(tmp_path):
     path = saved(tmp_path, uniform(0, 1003, 500).astype(np.float32))
     tracemalloc.start()
     try:
@@ -55,7 +55,7 @@ def test_an_array_of_float32_is_in_memory_once(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8, bool])
-def test_each_row_lies_whole_in_memory_also_of_a_file_in_fortran_order(tmp_path, dtype):
+def test_rows_are_contiguous_even_for_files_in_fortran_order(tmp_path, dtype):
     array = np.round(uniform(0, 45, 7)).astype(np.float32)
     data = load(saved(tmp_path, np.asfortranarray(array.astype(dtype))))
     assert data.train.images.flags.c_contiguous and data.test.images.flags.c_contiguous
@@ -63,7 +63,7 @@ def test_each_row_lies_whole_in_memory_also_of_a_file_in_fortran_order(tmp_path,
 
 
 @given(st.tuples(st.integers(10, 20), st.integers(1, 5), st.integers(1, 5)), st.sampled_from([(), (1,)]), seeds)
-def test_pictures_become_rows_and_keep_their_shape(tmp_path, shape, end, seed):
+def test_pictures_become_rows_and_their_shape_is_recorded(tmp_path, shape, end, seed):
     array = uniform(seed, *shape).astype(np.float32)
     data = load(saved(tmp_path, array.reshape(shape + end)))
     assert data.image_shape == shape[1:]
@@ -71,7 +71,7 @@ def test_pictures_become_rows_and_keep_their_shape(tmp_path, shape, end, seed):
 
 
 @pytest.mark.parametrize(("pixels", "shape"), [(1, None), (4, (2, 2)), (6, None), (784, (28, 28))])
-def test_only_a_square_number_of_pixels_makes_rows_pictures(tmp_path, pixels, shape):
+def test_rows_are_pictures_only_if_the_number_of_pixels_is_a_square(tmp_path, pixels, shape):
     assert load(saved(tmp_path, np.zeros((10, pixels)))).image_shape == shape
 
 
@@ -85,7 +85,7 @@ def test_uint8_is_divided_by_255(tmp_path):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.uint64, np.int8, bool])
 @pytest.mark.parametrize("largest", [0, 1])
-def test_zeros_and_ones_are_taken_as_they_are(tmp_path, dtype, largest):
+def test_zeros_and_ones_are_unchanged(tmp_path, dtype, largest):
     array = (np.arange(60).reshape(20, 3) % 2 * largest).astype(dtype)
     rows = rows_of(saved(tmp_path, array))
     assert rows.dtype == np.float32
@@ -93,7 +93,7 @@ def test_zeros_and_ones_are_taken_as_they_are(tmp_path, dtype, largest):
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, ">f4", np.float64])
-def test_floats_are_taken_as_they_are(tmp_path, dtype):
+def test_floats_are_unchanged(tmp_path, dtype):
     array = np.random.default_rng(0).normal(scale=100, size=(20, 3)).astype(dtype)
     rows = rows_of(saved(tmp_path, array))
     assert rows.dtype == np.float32
@@ -119,11 +119,11 @@ def test_floats_are_taken_as_they_are(tmp_path, dtype):
     ],
     ids=lambda value: f"{value.dtype}{value.shape}" if isinstance(value, np.ndarray) else "",
 )
-def test_an_array_that_is_no_data_is_refused_with_what_was_expected(tmp_path, array, words):
+def test_an_invalid_array_is_refused_with_a_hint(tmp_path, array, words):
     assert_refused(saved(tmp_path, array), *words)
 
 
-def test_the_array_of_an_npz_is_found_alone_or_by_its_name(tmp_path):
+def test_the_array_of_an_npz_is_found_alone_or_by_name(tmp_path):
     a, b = np.zeros((10, 2)), np.ones((11, 3))
     np.savez(tmp_path / "one.npz", a=a)
     np.savez_compressed(tmp_path / "two.npz", a=a, b=b)
@@ -139,7 +139,7 @@ def test_the_array_of_an_npz_is_found_alone_or_by_its_name(tmp_path):
 
 
 @pytest.mark.parametrize("source", ["digits", "mnist", "data.npy", "folder"])
-def test_a_key_is_for_npz_files_only(source):
+def test_a_key_is_refused_except_for_npz_files(source):
     assert_refused(source, "key='a'", "leave it out", key="a")
 
 
@@ -201,7 +201,7 @@ def test_a_zip_without_arrays_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["nothing.npy", "nothing", "a" * 1000])
-def test_a_source_that_is_not_there_is_refused_with_what_there_is(name):
+def test_a_missing_source_is_refused_with_the_known_names(name):
     with pytest.raises(DataError, match=re.escape(f"no data '{name[:50]}")) as caught:
         load(name)
     assert "expected digits, " in str(caught.value) and ".npy" in str(caught.value)
@@ -209,6 +209,6 @@ def test_a_source_that_is_not_there_is_refused_with_what_there_is(name):
 
 
 @pytest.mark.parametrize("part", ["", "Train", "validation", None])
-def test_a_part_that_is_none_is_refused(tmp_path, part):
+def test_an_unknown_part_is_refused(tmp_path, part):
     with pytest.raises(DataError, match="'train', 'test' or 'all'"):
         load(saved(tmp_path, np.zeros((10, 4)))).part(part)

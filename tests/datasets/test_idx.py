@@ -1,4 +1,4 @@
-"""The idx format, and where its files are looked for."""
+"""The idx format and the search for its files."""
 
 import gzip
 import re
@@ -38,7 +38,7 @@ def write_set(folder, arrays, packed=(False,) * 4):
         (folder / (file + ".gz" * pack)).write_bytes(gzip.compress(content) if pack else content)
 
 
-def assert_holds(data, arrays):
+def assert_equal(data, arrays):
     for split, images, labels in ((data.train, *arrays[:2]), (data.test, *arrays[2:])):
         assert split.images.dtype == np.float32
         assert split.images.shape == (len(images), images[0].size)
@@ -58,19 +58,19 @@ def offline(tmp_path, monkeypatch):
 
 @pytest.fixture
 def places(offline, tmp_path, monkeypatch):
-    """A folder for each of the three places that are searched, none of them there yet."""
+    """The three searched folders; none exists yet."""
     monkeypatch.setenv("SCRATCHVAE_DATA", str(tmp_path / "environment"))
     environment, cache = tmp_path / "environment", tmp_path / "xdg" / "scratchvae"
     return {"folder": tmp_path / "folder", "environment": environment, "cache": cache}
 
 
 @given(seeds, st.tuples(sizes, sizes), sizes, sizes, st.tuples(*[st.booleans()] * 4))
-def test_what_was_written_is_read_plain_or_gzipped(tmp_path_factory, seed, rows, height, width, packed):
+def test_plain_and_gzipped_files_are_read(tmp_path_factory, seed, rows, height, width, packed):
     folder = tmp_path_factory.mktemp("idx")
     arrays = make_set(seed, rows, height, width)
     write_set(folder, arrays, packed)
     data = load(folder)
-    assert_holds(data, arrays)
+    assert_equal(data, arrays)
     assert data.name == folder.name
 
 
@@ -99,7 +99,7 @@ def test_a_damaged_file_is_refused_by_name(tmp_path, file, change):
 
 
 @pytest.mark.parametrize("length", range(16))
-def test_a_file_that_ends_in_its_header_is_refused_by_name(tmp_path, length):
+def test_a_file_truncated_in_its_header_is_refused_by_name(tmp_path, length):
     (tmp_path / FILES[0]).write_bytes(idx_bytes(np.zeros((1, 2, 2), np.uint8))[:length])
     with pytest.raises(DataError, match=FILES[0]):
         read_idx(tmp_path / FILES[0], 3)
@@ -126,7 +126,7 @@ def test_a_damaged_gz_is_refused_by_name(tmp_path, change):
 
 @pytest.mark.parametrize("name", [FILES[0], f"{FILES[0]}.gz"])
 @pytest.mark.parametrize("shape", [(1 << 30, 1 << 15, 1 << 15), (0, 2**32 - 1, 2**32 - 1), (2**32 - 1,) * 3])
-def test_what_a_header_promises_costs_no_memory(tmp_path, name, shape):
+def test_a_header_with_a_large_size_allocates_no_memory(tmp_path, name, shape):
     content = struct.pack(">4I", 0x0803, *shape) + bytes(1000)
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
     tracemalloc.start()
@@ -139,7 +139,7 @@ def test_what_a_header_promises_costs_no_memory(tmp_path, name, shape):
     assert peak < 1e6
 
 
-def test_no_more_of_a_gz_is_unpacked_than_its_header_promises(tmp_path):
+def test_no_more_than_the_size_in_the_header_is_unpacked(tmp_path):
     content = struct.pack(">4I", 0x0803, 10, 10, 10) + bytes(100_000_000)
     (tmp_path / "bomb.gz").write_bytes(gzip.compress(content))
     tracemalloc.start()
@@ -153,7 +153,7 @@ def test_no_more_of_a_gz_is_unpacked_than_its_header_promises(tmp_path):
 
 
 @pytest.mark.parametrize("part", [0, 2])
-def test_images_and_labels_must_be_as_many(tmp_path, part):
+def test_different_numbers_of_images_and_labels_are_refused(tmp_path, part):
     arrays = make_set()
     arrays[part] = arrays[part][:-1]
     write_set(tmp_path / "set", arrays)
@@ -161,7 +161,7 @@ def test_images_and_labels_must_be_as_many(tmp_path, part):
         load(tmp_path / "set")
 
 
-def test_both_parts_must_have_images_of_one_size_and_at_least_one(tmp_path):
+def test_splits_with_different_image_sizes_or_without_images_are_refused(tmp_path):
     arrays = make_set()
     for wrong in (arrays[2][:, :, :2], arrays[2][:0]):
         write_set(tmp_path / "set", [*arrays[:2], wrong, arrays[3][: len(wrong)]])
@@ -170,7 +170,7 @@ def test_both_parts_must_have_images_of_one_size_and_at_least_one(tmp_path):
 
 
 @pytest.mark.parametrize("missing", FILES)
-def test_a_folder_that_lacks_a_file_is_no_set(places, missing):
+def test_a_folder_with_a_missing_file_is_refused(places, missing):
     write_set(places["folder"] / "mnist", make_set())
     (places["folder"] / "mnist" / missing).unlink()
     with pytest.raises(DataError, match=r"does not hold mnist.*train-images-idx3-ubyte"):
@@ -178,34 +178,34 @@ def test_a_folder_that_lacks_a_file_is_no_set(places, missing):
 
 
 @pytest.mark.parametrize("inside", ["mnist", "."])
-def test_the_folder_goes_before_the_environment_and_that_before_the_cache(places, inside):
+def test_the_search_order_is_folder_environment_cache(places, inside):
     arrays = {place: make_set(seed) for seed, place in enumerate(places)}
     for place, path in places.items():
         write_set(path / inside, arrays[place])
-    assert_holds(load("mnist", folder=places["folder"]), arrays["folder"])
-    assert_holds(load("mnist"), arrays["environment"])
+    assert_equal(load("mnist", folder=places["folder"]), arrays["folder"])
+    assert_equal(load("mnist"), arrays["environment"])
     (places["environment"] / inside / FILES[1]).unlink()
-    assert_holds(load("mnist"), arrays["cache"])
+    assert_equal(load("mnist"), arrays["cache"])
 
 
-def test_a_folder_that_was_named_is_the_only_one_searched(places):
+def test_a_given_folder_is_the_only_one_searched(places):
     write_set(places["environment"] / "mnist", make_set())
     write_set(places["cache"] / "mnist", make_set())
     with pytest.raises(DataError, match=re.escape(str(places["folder"]))):
         load("mnist", folder=places["folder"])
 
 
-def test_a_subfolder_of_the_sets_name_goes_before_the_folder_itself(places):
+def test_a_subfolder_named_as_the_set_is_searched_first(places):
     arrays = {name: make_set(seed) for seed, name in enumerate((".", "mnist", "fashion-mnist"))}
     for name in arrays:
         write_set(places["folder"] / name, arrays[name])
     for name in ("mnist", "fashion-mnist"):
         data = load(name, folder=places["folder"])
-        assert_holds(data, arrays[name])
+        assert_equal(data, arrays[name])
         assert data.name == name
 
 
-def test_a_set_that_is_found_nowhere_is_asked_for(places, monkeypatch):
+def test_a_set_found_nowhere_is_downloaded(places, monkeypatch):
     monkeypatch.delenv("SCRATCHVAE_DATA")
     with pytest.raises(DataError, match="asked the network"):
         load("mnist")
@@ -220,7 +220,7 @@ def test_a_set_that_is_found_nowhere_is_asked_for(places, monkeypatch):
         ("darwin", "HOME", "Library/Caches/scratchvae"),
     ],
 )
-def test_the_cache_lies_where_the_platform_keeps_caches(monkeypatch, tmp_path, platform, variable, ending):
+def test_the_cache_folder_is_the_platforms(monkeypatch, tmp_path, platform, variable, ending):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     monkeypatch.setattr(sys, "platform", platform)
@@ -229,7 +229,7 @@ def test_the_cache_lies_where_the_platform_keeps_caches(monkeypatch, tmp_path, p
     assert cache_folder() == tmp_path / ending
 
 
-def test_the_real_mnist_has_the_known_size_mean_and_spread(real_data, offline):
+def test_the_real_mnist_has_the_known_size_mean_and_deviation(real_data, offline):
     try:
         data = load("mnist")
     except DataError:

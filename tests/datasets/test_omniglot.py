@@ -1,4 +1,4 @@
-"""Omniglot, and how its pictures are made smaller."""
+"""Omniglot and the reduction of its pictures."""
 
 import numpy as np
 import pytest
@@ -22,9 +22,9 @@ def papers(tmp_path, monkeypatch):
 
 
 @given(seeds)
-def test_a_pixel_is_the_share_of_ink_on_its_area(seed):
+def test_a_pixel_is_the_share_of_ink_in_its_area(seed):
     ink = uniform(seed, 2, 105, 105) < uniform(seed, 1)
-    quarters = ink.repeat(4, axis=1).repeat(4, axis=2)  # 420 = 28 · 15 to a side
+    quarters = ink.repeat(4, axis=1).repeat(4, axis=2)  # 420 = 28 · 15 pixels per side
     shares = quarters.reshape(2, 28, 15, 28, 15).mean(axis=(2, 4))
     small = shrink(ink)
     assert small.dtype == np.float32
@@ -32,11 +32,11 @@ def test_a_pixel_is_the_share_of_ink_on_its_area(seed):
 
 
 @pytest.mark.parametrize("ink", [0, 1])
-def test_what_is_all_ink_or_all_paper_stays_so_to_the_bit(ink):
+def test_pictures_of_only_ink_or_only_paper_are_exact(ink):
     assert np.array_equal(shrink(np.full((1, 105, 105), ink, bool)), np.full((1, 28, 28), ink))
 
 
-def test_characters_keep_their_numbers_and_ink_is_1(papers, tmp_path):
+def test_labels_are_character_numbers_and_ink_is_1(papers, tmp_path):
     data = load("omniglot", folder=tmp_path)
     assert (data.name, data.image_shape) == ("omniglot", (28, 28))
     assert data.train.labels.tolist() == np.repeat([0, 1, 2], 20).tolist()
@@ -46,7 +46,7 @@ def test_characters_keep_their_numbers_and_ink_is_1(papers, tmp_path):
         assert split.images.mean() < 0.2
 
 
-def test_one_part_in_place_of_the_other_is_refused(papers, tmp_path):
+def test_exchanged_files_are_refused(papers, tmp_path):
     background, evaluation = (tmp_path / f"images_{part}.npz" for part in papers)
     evaluation.write_bytes(background.read_bytes())
     with pytest.raises(DataError, match=r"images_evaluation.npz, images: bool of shape \(3, 20, 105, 105\)"):
@@ -57,7 +57,7 @@ def test_one_part_in_place_of_the_other_is_refused(papers, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_real_characters_are_thin_lines_on_paper(real_set):
+def test_the_real_characters_have_the_known_share_of_ink(real_set):
     data = real_set("omniglot")
     assert data.train.images.shape == (19280, 784)
     assert data.test.images.shape == (13180, 784)

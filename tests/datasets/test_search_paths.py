@@ -1,4 +1,4 @@
-"""The folders in which data sets are searched."""
+"""The search paths of data sets."""
 
 from pathlib import Path
 
@@ -13,22 +13,22 @@ NEEDS_FILES = [name for name in NAMES if name not in ("digits", "sprites", "mnis
 
 @pytest.fixture
 def places(tmp_path, monkeypatch):
-    """A folder for each of the three places that are searched."""
+    """The three searched folders."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.setenv("SCRATCHVAE_DATA", str(tmp_path / "environment"))
     environment, cache = tmp_path / "environment", tmp_path / "xdg" / "scratchvae"
     return {"folder": tmp_path / "folder", "environment": environment, "cache": cache}
 
 
-def put(path):
+def touch(path):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     return path
 
 
 @pytest.mark.parametrize("inside", ["faces", "."])
-def test_the_folder_goes_before_the_environment_and_that_before_the_cache(places, inside):
-    files = {place: put(path / inside / "a.npy") for place, path in places.items()}
+def test_the_search_order_is_folder_environment_cache(places, inside):
+    files = {place: touch(path / inside / "a.npy") for place, path in places.items()}
     assert find_file("faces", "a.npy", places["folder"]) == files["folder"]
     assert find_file("faces", "a.npy") == files["environment"]
     files["environment"].unlink()
@@ -37,20 +37,20 @@ def test_the_folder_goes_before_the_environment_and_that_before_the_cache(places
 
 def test_without_the_environment_the_cache_is_searched(places, monkeypatch):
     monkeypatch.delenv("SCRATCHVAE_DATA")
-    put(places["environment"] / "a.npy")
-    cached = put(places["cache"] / "faces" / "a.npy")
+    touch(places["environment"] / "a.npy")
+    cached = touch(places["cache"] / "faces" / "a.npy")
     assert find_file("faces", "a.npy") == cached
 
 
-def test_a_subfolder_of_the_sets_name_goes_before_the_folder_itself(places):
-    put(places["folder"] / "a.npy")
-    inner = put(places["folder"] / "faces" / "a.npy")
+def test_a_subfolder_named_as_the_set_is_searched_first(places):
+    touch(places["folder"] / "a.npy")
+    inner = touch(places["folder"] / "faces" / "a.npy")
     assert find_file("faces", "a.npy", places["folder"]) == inner
 
 
-def test_a_folder_that_was_named_is_the_only_one_searched(places):
+def test_a_given_folder_is_the_only_one_searched(places):
     for place in ("environment", "cache"):
-        put(places[place] / "faces" / "a.npy")
+        touch(places[place] / "faces" / "a.npy")
     with pytest.raises(DataError) as refusal:
         find_file("faces", "a.npy", places["folder"])
     assert str(places["folder"]) in str(refusal.value)
@@ -59,14 +59,14 @@ def test_a_folder_that_was_named_is_the_only_one_searched(places):
 
 
 @pytest.mark.parametrize("name", NEEDS_FILES)
-def test_a_set_that_is_not_there_is_refused_with_the_places_and_the_way_out(places, name):
+def test_a_missing_set_is_refused_with_the_paths_and_a_hint(places, name):
     with pytest.raises(DataError) as refusal:
         load(name)
     for words in (str(places["environment"]), str(places["cache"]), "copy it there", "--data-dir", "SCRATCHVAE_DATA"):
         assert words in str(refusal.value)
 
 
-def test_a_folder_that_may_not_be_looked_at_is_refused(monkeypatch):
+def test_an_unreadable_folder_is_refused(monkeypatch):
     def refuse(self):
         raise PermissionError(13, "Permission denied")
 

@@ -1,4 +1,4 @@
-"""Factors, and the set of sprites that is made from them."""
+"""Factors of variation and the sprites data set."""
 
 from itertools import product
 from math import pi
@@ -18,29 +18,29 @@ def sprites():
     return load("sprites")
 
 
-def test_the_set_is_the_whole_grid_each_picture_drawn_from_its_factors(sprites):
+def test_the_set_is_the_whole_grid_rendered_from_its_factors(sprites):
     assert (sprites.name, sprites.image_shape) == ("sprites", (32, 32))
     assert (len(sprites.train.images), len(sprites.test.images)) == (11060, 1228)
     images, labels = sprites.part("all")
     assert np.array_equal(labels, sprites.factors["shape"])
     grid = factor_grid()
     assert all(np.array_equal(sprites.factors[name], grid[name]) for name in FACTORS)
-    few = np.arange(5, len(images), 97)
-    assert np.array_equal(render_sprites({name: values[few] for name, values in grid.items()}), images[few])
+    chosen = np.arange(5, len(images), 97)
+    assert np.array_equal(render_sprites({name: values[chosen] for name, values in grid.items()}), images[chosen])
     assert len(np.unique(np.stack(list(grid.values())), axis=1).T) == len(images) == 3 * 4 * 16 * 8 * 8
 
 
-def test_every_value_of_every_factor_is_in_both_parts_alike(sprites):
+def test_every_factor_value_is_equally_frequent_in_both_splits(sprites):
     for values in sprites.factors.values():
         for value in np.unique(values):
             assert 0.05 < sprites.test_mask[values == value].mean() < 0.15
 
 
-def test_the_same_rows_test_each_time(sprites):
+def test_the_test_rows_are_reproducible(sprites):
     assert np.array_equal(load("sprites").test_mask, sprites.test_mask)
 
 
-def test_a_grid_has_every_combination_once_the_last_changing_fastest():
+def test_a_grid_has_every_combination_once_in_c_order():
     values = {"shape": [2, 0], "scale": [1.0, 0.5], "rotation": [0.0, 1.0], "x": [0.1, 0.2, 0.3], "y": 0.5}
     grid = factor_grid(**values)
     assert list(grid) == list(FACTORS)
@@ -48,7 +48,7 @@ def test_a_grid_has_every_combination_once_the_last_changing_fastest():
     assert list(zip(*grid.values(), strict=True)) == list(combinations)
 
 
-def test_a_turn_is_divided_evenly_and_its_end_is_not_drawn_twice():
+def test_rotations_are_even_and_exclude_the_full_turn():
     turns = np.unique(factor_grid()["rotation"])
     np.testing.assert_allclose(np.diff(turns), pi / 8)
     assert turns[0] == 0 and turns[-1] + pi / 8 == pytest.approx(2 * pi)
@@ -60,7 +60,7 @@ def test_a_grid_of_an_unknown_factor_is_refused():
 
 
 @given(seeds)
-def test_draws_come_again_from_their_seed_and_differ_from_the_next(seed):
+def test_equal_seeds_give_equal_draws_and_other_seeds_differ(seed):
     one, two, other = draw_factors(20, seed), draw_factors(20, seed), draw_factors(20, seed + 1)
     assert list(one) == list(FACTORS)
     for name in FACTORS:
@@ -68,7 +68,7 @@ def test_draws_come_again_from_their_seed_and_differ_from_the_next(seed):
         assert not np.array_equal(one[name], other[name])
 
 
-def test_draws_are_independent_and_even_over_their_ranges():
+def test_draws_are_independent_and_uniform():
     factors = draw_factors(20000, 0)
     ends = {"shape": (0, 2), "scale": (0.5, 1.0), "rotation": (0.0, 2 * pi), "x": (0.0, 1.0), "y": (0.0, 1.0)}
     for name, (low, high) in ends.items():
@@ -82,6 +82,6 @@ def test_draws_are_independent_and_even_over_their_ranges():
 
 
 @pytest.mark.parametrize("wrong", [{"count": 0}, {"count": 1.5}, {"count": 3, "seed": -1}])
-def test_no_draw_of_no_rows_or_from_no_seed(wrong):
+def test_an_invalid_count_or_seed_is_refused(wrong):
     with pytest.raises(ConfigError):
         draw_factors(**wrong)

@@ -1,4 +1,4 @@
-"""Tables of a user's own, in text."""
+"""Text tables: layouts, missing values, labels and refusals."""
 
 import csv
 import tracemalloc
@@ -27,11 +27,11 @@ def write(tmp_path):
 
 
 def lines(*changed, first="a,b,c"):
-    """The table, under a first line, with the k-th of its lines changed."""
-    held = [first, *LINES]
+    """The table with the header `first` and some lines replaced."""
+    rows = [first, *LINES]
     for k, line in changed:
-        held[k - 1] = line
-    return "\n".join(held)
+        rows[k - 1] = line
+    return "\n".join(rows)
 
 
 def assert_refused(path, *words):
@@ -46,8 +46,8 @@ def assert_refused(path, *words):
 @pytest.mark.parametrize("between", [",", ";", "\t", ", "])
 @pytest.mark.parametrize("names", [[], ["a,b,c"]], ids=["bare", "under names"])
 def test_the_same_numbers_are_read_from_any_layout(write, end, mark, between, names):
-    held = [between.join(line.split(",")) for line in names + LINES]
-    data = load(write(mark + end.join([*held, "", " ", ""])))
+    table_lines = [between.join(line.split(",")) for line in names + LINES]
+    data = load(write(mark + end.join([*table_lines, "", " ", ""])))
     assert (data.name.endswith("table.csv"), data.image_shape) == (True, None)
     rows = data.part("all")
     assert rows.labels is None
@@ -57,7 +57,7 @@ def test_the_same_numbers_are_read_from_any_layout(write, end, mark, between, na
 
 
 @given(st.integers(10, 40), st.integers(1, 9), st.sampled_from(["excel", "excel-tab", "unix"]), seeds)
-def test_what_the_csv_module_wrote_is_read_bit_for_bit(tmp_path_factory, rows, columns, dialect, seed):
+def test_files_of_the_csv_module_are_read_bit_for_bit(tmp_path_factory, rows, columns, dialect, seed):
     numbers = np.random.default_rng(seed).normal(size=(rows, columns)) * 10.0 ** np.arange(columns)
     path = tmp_path_factory.mktemp("csv") / f"table.{'tsv' if dialect == 'excel-tab' else 'csv'}"
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -66,7 +66,7 @@ def test_what_the_csv_module_wrote_is_read_bit_for_bit(tmp_path_factory, rows, c
 
 
 @given(st.integers(10, 30), st.integers(1, 5), st.booleans(), seeds)
-def test_what_embed_writes_is_read_again_with_its_labels(tmp_path_factory, rows, columns, labelled, seed):
+def test_files_of_embed_are_read_with_their_labels(tmp_path_factory, rows, columns, labelled, seed):
     rng = np.random.default_rng(seed)
     codes = rng.normal(size=(rows, columns)).astype(np.float32)
     labels = rng.integers(-1, 5, rows) if labelled else None
@@ -83,7 +83,7 @@ def test_what_embed_writes_is_read_again_with_its_labels(tmp_path_factory, rows,
 
 
 @pytest.mark.parametrize("cell", ["", " ", "NA", "N/A", "nan", "NaN", "?", "null", "#N/A"])
-def test_what_is_missing_becomes_nan(write, cell):
+def test_missing_cells_become_nan(write, cell):
     rows = load(write(lines((4, f"{cell},2.5,-2e-2"), (13, f"11,{cell},{cell}")))).part("all").images
     assert np.argwhere(np.isnan(rows)).tolist() == [[2, 0], [11, 1], [11, 2]]
     assert np.array_equal(np.where(np.isnan(rows), 0, rows), np.where(np.isnan(rows), 0, ROWS))
@@ -99,16 +99,16 @@ def test_what_is_missing_becomes_nan(write, cell):
 )
 @pytest.mark.parametrize("column", [0, 1, 3])
 @pytest.mark.parametrize("name", ["label", " Label "])
-def test_a_column_named_label_is_labels(write, labels, expected, column, name):
-    held = [["a", "b", "c"], *(line.split(",") for line in LINES)]
-    for row, cell in zip(held, [name, *labels], strict=True):
+def test_a_column_named_label_contains_the_labels(write, labels, expected, column, name):
+    cells = [["a", "b", "c"], *(line.split(",") for line in LINES)]
+    for row, cell in zip(cells, [name, *labels], strict=True):
         row.insert(column, str(cell))
-    rows = load(write("\n".join(map(",".join, held)))).part("all")
+    rows = load(write("\n".join(map(",".join, cells)))).part("all")
     assert np.array_equal(rows.images, ROWS)
     assert rows.labels.tolist() == expected
 
 
-def test_names_may_stand_in_quotes_over_two_lines_and_have_commas_in_them(write):
+def test_quoted_names_may_contain_commas_and_line_breaks(write):
     text = lines(first='"a, in\nwords","b;;;;;;",c')
     assert np.array_equal(load(write(text)).part("all").images, ROWS)
     assert_refused(write(text.replace("3,3.5", "3,x")), "line 6, column 2 ('b;;;;;;'): 'x'")
@@ -140,12 +140,12 @@ def test_names_may_stand_in_quotes_over_two_lines_and_have_commas_in_them(write)
         (b"1,2\n" * 99999 + b"\xff", ["UTF-8"]),
     ],
 )
-def test_what_is_no_table_is_refused_by_line_and_column(write, text, words):
+def test_an_invalid_table_is_refused_by_line_and_column(write, text, words):
     assert_refused(write(text), *words)
 
 
 @pytest.mark.parametrize("text", ["1" * (1 << 23), "1," * (1 << 22), '"' + "1\n" * (1 << 22), '"",' * (1 << 21)])
-def test_a_row_that_never_ends_is_given_up(write, text):
+def test_a_too_long_row_is_refused(write, text):
     path = write("a,b\n" + text)
     tracemalloc.start()
     try:
@@ -156,14 +156,14 @@ def test_a_row_that_never_ends_is_given_up(write, text):
     assert peak < 100e6
 
 
-def test_labels_that_are_no_classes_are_refused(write, monkeypatch):
+def test_invalid_labels_are_refused(write, monkeypatch):
     monkeypatch.setattr(tables, "MOST_CLASSES", 11)
     assert_refused(write(lines(first="label,b,c")), "more than 11 different labels")
     monkeypatch.setattr(tables, "MOST_CLASSES", 12)
     assert load(write(lines(first="label,b,c"))).part("all").labels.tolist() == list(range(12))
 
 
-def test_a_table_is_in_memory_once(write):
+def test_a_table_is_not_copied(write):
     path = write("0.25,0.5,0.75,1.25\n" * 50_000)
     tracemalloc.start()
     try:
@@ -175,7 +175,7 @@ def test_a_table_is_in_memory_once(write):
     assert peak < 1.4 * 50_000 * 4 * 8
 
 
-def test_a_first_row_with_a_typo_is_not_taken_for_names(write):
+def test_a_first_row_with_a_typo_is_not_a_header(write):
     text = "\n".join(["0.1,o.2,0.3", *LINES])
     assert_refused(write(text), "line 1", "'o.2' is not a number, and '0.1' is", "expected only names")
     assert len(load(write("\n".join(["NA,,0.3", *LINES]))).part("all").images) == len(LINES) + 1

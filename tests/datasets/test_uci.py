@@ -1,4 +1,4 @@
-"""Tables of numbers."""
+"""The UCI tables."""
 
 import hashlib
 
@@ -16,7 +16,7 @@ SHA256 = hashlib.sha256(CELLS.encode()).hexdigest()
 
 @pytest.fixture
 def write(tmp_path, monkeypatch):
-    """Writes a table in place of yeast's, whose cells are known, and says where."""
+    """Write a replacement for the yeast table with known cells; return its folder."""
     table = uci.UCITable("yeast.data", 1, slice(1, -1), -1, SHA256)
     monkeypatch.setitem(uci.TABLES, "uci/yeast", table)
 
@@ -61,12 +61,12 @@ def test_other_cells_are_refused(write, change):
         load("uci/yeast", folder=write(change("names\n" + CELLS).encode()))
 
 
-def test_a_file_larger_than_any_table_is_not_read(write):
+def test_a_too_large_file_is_refused_without_reading(write):
     with pytest.raises(DataError, match=r"yeast.data cannot be read .*expected at most 1048576"):
         load("uci/yeast", folder=write(b"1," * (1 << 20)))
 
 
-def test_what_is_no_text_is_refused(write):
+def test_a_binary_file_is_refused(write):
     with pytest.raises(DataError, match=r"yeast.data cannot be read.*download it again"):
         load("uci/yeast", folder=write(b"\xff\xfe\x00"))
 
@@ -81,7 +81,7 @@ def test_what_is_no_text_is_refused(write):
         ("uci/yeast", (1484, 8), 0, 0.500121, [463, 5, 35, 44, 51, 163, 244, 429, 20, 30]),
     ],
 )
-def test_the_real_tables_have_the_known_size_mean_and_classes(real_set, name, shape, column, mean, classes):
+def test_real_tables_have_the_known_size_mean_and_classes(real_set, name, shape, column, mean, classes):
     data = real_set(name)
     rows = data.part("all")
     assert rows.images.shape == shape
@@ -90,7 +90,7 @@ def test_the_real_tables_have_the_known_size_mean_and_classes(real_set, name, sh
     assert (rows.labels if classes is None else np.bincount(rows.labels).tolist()) == classes
 
 
-def test_a_model_of_pixels_refuses_a_table(write):
+def test_a_bernoulli_model_refuses_a_table(write):
     data = load("uci/yeast", folder=write(("names\n" + CELLS).encode()))
     with pytest.raises(ValueError, match="uci/yeast holds values from"):
         VAE(input_dim=2, latent_dim=1).check_data(data.train.images, data.name)
