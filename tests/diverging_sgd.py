@@ -6,14 +6,14 @@ from scratchvae.optim import SGD
 
 
 class DivergingSGD(SGD):
-    """Makes a weight NaN in its update number `at`, if its learning rate is above `bearable`."""
+    """SGD that sets a weight to NaN in update `at` if its learning rate is above `max_lr`."""
 
-    def __init__(self, lr, at, bearable):
+    def __init__(self, lr, at, max_lr):
         super().__init__(lr)
-        self.at, self.bearable = at, bearable
+        self.at, self.max_lr = at, max_lr
 
     def step(self, dtheta):
         rate = self.schedule(self.t)
         super().step(dtheta)
-        if self.t == self.at and rate > self.bearable:
+        if self.t == self.at and rate > self.max_lr:
             self.theta[0] = nan

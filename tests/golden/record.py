@@ -1,10 +1,10 @@
-"""Write `golden.npz` anew, from what this code computes on this machine.
+"""Write `golden.npz` again, with the numbers that this code computes on this machine.
 
     python tests/golden/record.py
 
-This is allowed only where a number is meant to change: where what was computed before was wrong, or where a case is
-added to `cases.py`. It never makes a failing test pass. Say in the commit which numbers change, and why: the command
-lists them. A change that only adds or moves code leaves all of them as they are.
+Do this only if a number is meant to change: because the old one was wrong, or because a case was added to `cases.py`.
+Never do it to make a failing test pass. The command lists the changed numbers: say in the commit which change, and
+why. A change that only adds or moves code changes none of them.
 """
 
 import json
@@ -19,81 +19,83 @@ import numpy as np
 
 import scratchvae as sv
 
-HERE = Path(__file__).parent
-GOLDEN = HERE / "golden.npz"
-LIMIT = 300  # seconds, of a machine that is busy with other work
+FOLDER = Path(__file__).parent
+GOLDEN = FOLDER / "golden.npz"
+TIMEOUT = 300  # seconds, on a busy machine
 THREADS = "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"
 TINY = np.finfo(np.float64).tiny
-NOT_THERE = object()
+ABSENT = object()
 
 
 class Numbers(NamedTuple):
-    """What was computed, where and of which cases: each has "arrays" and "facts", or "error", or "left out"."""
+    """The machine and the cases computed on it: each case has "arrays" and "facts", or "error", or "skipped"."""
 
     machine: dict[str, str]
     cases: dict[str, dict[str, Any]]
 
 
-def computed(path: Path) -> Numbers:
-    """All cases, computed by a process of its own, with one thread and this package, and kept in a file there."""
-    ours, tests = Path(sv.__file__).parents[1], HERE.parent
-    found = os.pathsep.join([str(ours), str(tests), *filter(None, [os.environ.get("PYTHONPATH")])])
-    surroundings = {**os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONPATH": found}
-    command = [sys.executable, str(HERE / "cases.py"), str(path)]
-    ended = subprocess.run(
-        command, env=surroundings, capture_output=True, encoding="utf-8", errors="replace", timeout=LIMIT
+def compute_all(path: Path) -> Numbers:
+    """Compute all cases with this package in a process with one thread, which writes them to `path`."""
+    package, tests = Path(sv.__file__).parents[1], FOLDER.parent
+    python_path = os.pathsep.join([str(package), str(tests), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONPATH": python_path}
+    command = [sys.executable, str(FOLDER / "cases.py"), str(path)]
+    result = subprocess.run(
+        command, env=environment, capture_output=True, encoding="utf-8", errors="replace", timeout=TIMEOUT
     )
-    if ended.returncode:
-        raise RuntimeError(f"the cases could not be computed:\n{ended.stdout}{ended.stderr}")
+    if result.returncode:
+        raise RuntimeError(f"the cases could not be computed:\n{result.stdout}{result.stderr}")
     return read(path)
 
 
 def read(path: Path) -> Numbers:
-    """What `cases` wrote."""
+    """Return the content of a file that `cases` wrote."""
     with np.load(path, allow_pickle=False) as file:
-        told = json.loads(file["told"].tobytes())
-        for name, case in told["cases"].items():
+        content = json.loads(file["told"].tobytes())
+        for name, case in content["cases"].items():
             if name in file.files:
-                case["arrays"] = dict(_unpacked(case["arrays"], file[name].tobytes()))
-    return Numbers(**told)
+                case["arrays"] = dict(_unpack(case["arrays"], file[name].tobytes()))
+    return Numbers(**content)
 
 
-def _unpacked(places, content):
-    at = 0
-    for name, dtype, shape in places:
-        array = np.frombuffer(content, dtype, int(np.prod(shape)), at).reshape(shape)
-        at += array.nbytes
+def _unpack(headers, content):
+    offset = 0
+    for name, dtype, shape in headers:
+        array = np.frombuffer(content, dtype, int(np.prod(shape)), offset).reshape(shape)
+        offset += array.nbytes
         yield name, array.astype(array.dtype.newbyteorder("="))
-    assert at == len(content)
+    assert offset == len(content)
 
 
 def errors(case, recorded):
-    """By name, how far each number of a case is from what was recorded: ‖a − b‖ / ‖b‖, or what is wrong with it.
+    """Return ‖a − b‖ / ‖b‖, or a description, by name for each number a that differs from its recorded value b.
 
-    Of what is the same to the bit there is nothing.
+    Numbers that are the same to the bit are left out.
     """
-    wrong = {}
+    differences = {}
     for kind in ("facts", "arrays"):
         for name in [*recorded[kind], *(name for name in case[kind] if name not in recorded[kind])]:
-            a, b = case[kind].get(name, NOT_THERE), recorded[kind].get(name, NOT_THERE)
-            if a is NOT_THERE or b is NOT_THERE:
-                wrong[name] = "is no longer there" if a is NOT_THERE else "is there, and was not"
+            actual, expected = case[kind].get(name, ABSENT), recorded[kind].get(name, ABSENT)
+            if actual is ABSENT or expected is ABSENT:
+                differences[name] = "is missing" if actual is ABSENT else "is new"
             elif kind == "facts":
-                if a != b:
-                    wrong[name] = f"is {a!r}, and was {b!r}"
-            elif a.dtype != b.dtype or a.shape != b.shape:
-                wrong[name] = f"is {a.dtype} of shape {a.shape}, and was {b.dtype} of shape {b.shape}"
-            elif a.tobytes() != b.tobytes():
-                wrong[name] = _distance(a, b)
-    return wrong
+                if actual != expected:
+                    differences[name] = f"is {actual!r}; recorded as {expected!r}"
+            elif actual.dtype != expected.dtype or actual.shape != expected.shape:
+                differences[name] = (
+                    f"is {actual.dtype} of shape {actual.shape}; recorded as {expected.dtype} of shape {expected.shape}"
+                )
+            elif actual.tobytes() != expected.tobytes():
+                differences[name] = _distance(actual, expected)
+    return differences
 
 
 def _distance(a, b):
     if b.dtype.kind != "f":
-        return f"differs in {int((a != b).sum())} places"
+        return f"differs in {int((a != b).sum())} entries"
     finite = np.isfinite(b)
     if not np.array_equal(np.isfinite(a), finite) or not np.array_equal(a[~finite], b[~finite], equal_nan=True):
-        return "is finite where it was not, or the other way round"
+        return "has other entries that are not finite"
     a, b = (x[finite].astype(np.float64) for x in (a, b))
     return float(np.linalg.norm(a - b) / max(np.linalg.norm(b), TINY))
 
@@ -102,19 +104,19 @@ def main():
     before = read(GOLDEN) if GOLDEN.exists() else Numbers({}, {})
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, GOLDEN.name)
-        after = computed(path)
-        missed = {name: case for name, case in after.cases.items() if "arrays" not in case}
-        if missed:
-            for name, case in missed.items():
-                print(f"{name}: {case.get('error') or case['left out']}", file=sys.stderr)
-            sys.exit("nothing was written, for these cases have no numbers")
+        after = compute_all(path)
+        without_numbers = {name: case for name, case in after.cases.items() if "arrays" not in case}
+        if without_numbers:
+            for name, case in without_numbers.items():
+                print(f"{name}: {case.get('error') or case['skipped']}", file=sys.stderr)
+            sys.exit("nothing was written: these cases have no numbers")
         GOLDEN.write_bytes(path.read_bytes())
     for name in [*before.cases, *(name for name in after.cases if name not in before.cases)]:
         if name not in after.cases or name not in before.cases:
-            print(f"{name}: {'is gone' if name in before.cases else 'is new'}")
+            print(f"{name}: {'is removed' if name in before.cases else 'is new'}")
             continue
-        for of, error in errors(after.cases[name], before.cases[name]).items():
-            print(f"{name}: {of} {error if isinstance(error, str) else f'differs by {error:.1e}'}")
+        for number, error in errors(after.cases[name], before.cases[name]).items():
+            print(f"{name}: {number} {error if isinstance(error, str) else f'differs by {error:.1e}'}")
     print(f"{len(after.cases)} cases, {GOLDEN.stat().st_size:,} bytes, computed by {Path(sv.__file__).parent}")
 
 
