@@ -1,4 +1,4 @@
-"""A run of training of which much could be lost, and all that is left of it at its end, to be compared bit by bit."""
+"""A training run with many kinds of state, and its complete result for comparison bit by bit."""
 
 import hashlib
 import os
@@ -16,7 +16,7 @@ LEARNING, VALIDATING = 1000, 200  # rows
 
 
 def real_rows(name=None):
-    """(name, learning, validating): of MNIST where it lies in $SCRATCHVAE_DATA, else of the digits in the package."""
+    """(name, learning, validating): MNIST if it is in $SCRATCHVAE_DATA, otherwise the digits of the package."""
     folder = os.environ.get("SCRATCHVAE_DATA")
     name = name or ("mnist" if folder and (Path(folder) / "mnist").is_dir() else "digits")
     images = sv.datasets.load(name).train.images[: LEARNING + VALIDATING]
@@ -26,7 +26,7 @@ def real_rows(name=None):
 def make_trainer(rows):
     model = sv.VAE(rows.shape[1], 8, (32,), seed=1)
     steps = EPOCHS * (len(rows) // BATCH)
-    rate = WarmUp(3 * steps // 4, Cosine(0.1, steps))  # so high in the end that an earlier epoch is the best
+    rate = WarmUp(3 * steps // 4, Cosine(0.1, steps))  # high at the end, so that an earlier epoch is the best
     return sv.Trainer(
         model,
         batch_size=BATCH,
@@ -40,45 +40,45 @@ def make_trainer(rows):
 
 
 def fit(learning, validating, **checkpoints):
-    """Train to the end, or go on; returns the trainer."""
+    """Train to the end, or resume; return the trainer."""
     trainer = make_trainer(learning)
     trainer.fit(learning, EPOCHS, validating, patience=2, **checkpoints)
     return trainer
 
 
 def outcome(trainer, rows):
-    """All of a trainer by name, as text that is equal only if every bit is; the last is what a further step gives."""
-    told = {"theta": trainer.model.theta.tobytes()}
-    told |= {name: moment.tobytes() for name, moment in trainer.optimizer.state.items()}
-    told = {name: hashlib.sha256(content).hexdigest() for name, content in told.items()}
+    """The state of a trainer as {name: text}, equal only if every bit is; includes the loss of one further step."""
+    state = {"theta": trainer.model.theta.tobytes()}
+    state |= {name: moment.tobytes() for name, moment in trainer.optimizer.state.items()}
+    state = {name: hashlib.sha256(content).hexdigest() for name, content in state.items()}
     history = trainer.history
-    told |= {"updates": str(trainer.optimizer.t), "stopped": f"{history.stopped}, best epoch {history.best_epoch}"}
-    told["history"] = str([epoch._replace(seconds=0) for epoch in history.epochs])
-    told["next step"] = trainer.step(rows[:BATCH]).hex()
-    return told
+    state |= {"updates": str(trainer.optimizer.t), "stopped": f"{history.stopped}, best epoch {history.best_epoch}"}
+    state["history"] = str([epoch._replace(seconds=0) for epoch in history.epochs])
+    state["next step"] = trainer.step(rows[:BATCH]).hex()
+    return state
 
 
 def content(path):
-    """All of a checkpoint but for the seconds, likewise. Raises FileError where it cannot be read, or only in part."""
+    """The content of a checkpoint without seconds, as {name: text}. Raises FileError if any part is unreadable."""
     sv.load(path)
     with open_archive(path) as archive:
         arrays = {name: archive.read(name) for name in archive.headers}
         run = {name: value for name, value in archive.header["run"].items() if name != "seconds"}
-        told = {name: str(archive.header[name]) for name in ("model", "config", "settings", "callbacks", "stopped")}
+        texts = {name: str(archive.header[name]) for name in ("model", "config", "settings", "callbacks", "stopped")}
     arrays["history/epochs"][:, -2] = 0  # seconds
-    told |= {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in arrays.items()}
-    return {**told, "run": str(run)}
+    texts |= {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in arrays.items()}
+    return {**texts, "run": str(run)}
 
 
 def updates_of(path):
-    """How many updates a checkpoint has behind it."""
+    """The number of updates of a checkpoint."""
     with open_archive(path) as archive:
         return archive.header["run"]["updates"]
 
 
-def differences(one, other):
-    """The names of what is not the same."""
-    return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
+def differences(first, second):
+    """The names of differing entries."""
+    return sorted(name for name in first.keys() | second.keys() if first.get(name) != second.get(name))
 
 
 def save_rows(path, learning, validating):

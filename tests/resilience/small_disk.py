@@ -1,4 +1,4 @@
-"""A disk that can be filled: a tmpfs that nobody else sees, and a limit to the length of files."""
+"""A disk that can be filled: a private tmpfs, and a limit of file sizes."""
 
 import os
 import shutil
@@ -15,14 +15,14 @@ INODES = 64
 
 
 class Disk:
-    """A folder whose disk can be filled, by a file beside it."""
+    """A folder whose disk can be filled by a second file."""
 
     def __init__(self, root):
         self.root, self.folder = root, root / "run"
         self.filler, self.others = root / "filler", root / "others"
-        self.anew()
+        self.reset()
 
-    def anew(self):
+    def reset(self):
         self.free()
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
@@ -31,13 +31,13 @@ class Disk:
         self.filler.unlink(missing_ok=True)
         shutil.rmtree(self.others, ignore_errors=True)
 
-    def left(self):
-        told = os.statvfs(self.root)
-        return told.f_bavail * told.f_frsize
+    def free_bytes(self):
+        status = os.statvfs(self.root)
+        return status.f_bavail * status.f_frsize
 
-    def leave(self, room):
+    def leave_free(self, free):
         with self.filler.open("ab") as file:
-            file.write(bytes(max(0, self.left() - room) // PAGE * PAGE))
+            file.write(bytes(max(0, self.free_bytes() - free) // PAGE * PAGE))
 
     def leave_inodes(self, number):
         self.others.mkdir()
@@ -45,14 +45,14 @@ class Disk:
             (self.others / str(name)).touch()
 
     @contextmanager
-    def growing(self, rng, room):
-        """From `room` bytes that are free, down to none."""
-        self.leave(room)
-        pause, over = rng.uniform(0.0, 0.01), threading.Event()
+    def growing(self, rng, free):
+        """Fill the disk gradually, starting with `free` free bytes."""
+        self.leave_free(free)
+        pause, finished = rng.uniform(0.0, 0.01), threading.Event()
 
         def grow():
             with self.filler.open("ab", buffering=0) as file:
-                while not over.wait(pause):
+                while not finished.wait(pause):
                     try:
                         file.write(bytes(8 * PAGE))
                     except OSError:
@@ -63,13 +63,13 @@ class Disk:
         try:
             yield
         finally:
-            over.set()
+            finished.set()
             thread.join()
 
 
 @contextmanager
-def no_file_longer_than(size):
-    """Lets this process write no longer file; the `size` may be changed on the way, by `set_limit`."""
+def file_size_limit(size):
+    """Limit the size of files that this process writes; `set_limit` changes the limit."""
     import resource
 
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -86,17 +86,17 @@ def set_limit(size):
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
 
-def in_a_room_of_its_own(script, words):
-    """Run the script again where it may mount a disk, if it may; returns its exit code, or None where it may not."""
+def rerun_in_mount_namespace(script, arguments):
+    """Run the script again in a mount namespace; return its exit code, or None if this is not permitted."""
     for more in ((), ("--user", "--map-root-user")):
-        around = ["unshare", *more, "--mount"]
+        unshare = ["unshare", *more, "--mount"]
         try:
             with tempfile.TemporaryDirectory() as folder:
                 mount = ["mount", "-t", "tmpfs", "tmpfs", folder]
-                subprocess.run([*around, *mount], check=True, capture_output=True, timeout=60)
+                subprocess.run([*unshare, *mount], check=True, capture_output=True, timeout=60)
         except (OSError, subprocess.SubprocessError):
             continue
-        return subprocess.run([*around, sys.executable, script, *words, "--mounts"]).returncode
+        return subprocess.run([*unshare, sys.executable, script, *arguments, "--mounts"]).returncode
     return None
 
 

@@ -1,10 +1,10 @@
-"""A process that trains and tells, by a letter on standard output, what it is about to do; in the end, its result.
+"""Train and write a letter to standard output before each stage; write the result at the end.
 
     python train_and_report.py CHECKPOINT ROWS [--die LETTER:N] [--every STEPS] [--without-links]
 
-The letter is written before the work is done, so that the last one tells what a killed process was at. With --die it
-kills itself when it comes to a letter for the Nth time, and so between the system call before and the one after; with
---every 0 checkpoints come with the epochs; with --without-links the disk knows no second names, and rotation copies.
+Each letter is written before its stage, so the last one names the stage in which a process was killed. With --die the
+process kills itself when it writes a letter for the Nth time, that is, between two system calls; with --every 0
+checkpoints are written at the end of each epoch; with --without-links hard links fail and the rotation copies.
 """
 
 import argparse
@@ -21,20 +21,20 @@ from scratchvae.io import archive
 from scratchvae.training import Trainer
 from scratchvae.training.callbacks import HistoryRecorder, checkpoint
 
-BEGIN = "-"  # is never written
+BEGIN = "-"  # never written
 LETTERS = {
     BEGIN: "start, imports",
     "m": "reading the rows, making the model",
     "f": "looking for a checkpoint",
-    "p": "putting it into the run",
+    "p": "restoring the run",
     "t": "a step",
     "e": "the end of an epoch, validation",
-    "w": "writing the part",
+    "w": "writing the temporary file",
     "v": "reading it again",
     "y": "flushing it",
-    "r": "making way for it",
-    "u": "the one before unlinked",
-    "c": "copying, where there are no links",
+    "r": "rotating the checkpoints",
+    "u": "previous checkpoint unlinked",
+    "c": "copying, without links",
     "l": "linked, not renamed",
     "n": "renamed, folder not flushed",
     "z": "the run is over",
@@ -42,7 +42,7 @@ LETTERS = {
 WRITING = "wvyrucln"
 
 
-class Teller:
+class LetterWriter:
     def __init__(self, die):
         self.letter, _, count = die.partition(":")
         self.left = int(count or 0)
@@ -51,31 +51,31 @@ class Teller:
         os.write(1, letter.encode())
         self.left -= letter == self.letter
         if letter == self.letter and not self.left:
-            os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))  # the latter ends it as hard on Windows
+            os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))  # SIGTERM ends it at once on Windows
 
 
-def watch(owner, name, before=None, after=None, when=lambda *given: True):
-    """Let `owner.name` tell a letter before it is called, or after it, or both."""
-    real = getattr(owner, name)
+def write_letters(owner, name, before=None, after=None, when=lambda *arguments: True):
+    """Patch `owner.name` to write a letter before or after each call, or both."""
+    original = getattr(owner, name)
 
-    def call(*given, **named):
-        told = when(*given)
-        if before and told:
-            TELL(before)
-        result = real(*given, **named)
-        if after and told:
-            TELL(after)
+    def call(*arguments, **keywords):
+        applies = when(*arguments)
+        if before and applies:
+            WRITE_LETTER(before)
+        result = original(*arguments, **keywords)
+        if after and applies:
+            WRITE_LETTER(after)
         return result
 
     setattr(owner, name, call)
 
 
 def refuse(*_):
-    raise PermissionError("this disk knows no links")
+    raise PermissionError("this disk has no hard links")
 
 
 def main():
-    global TELL
+    global WRITE_LETTER
     parser = argparse.ArgumentParser()
     parser.add_argument("path", type=Path)
     parser.add_argument("rows", type=Path)
@@ -83,26 +83,26 @@ def main():
     parser.add_argument("--every", type=int, default=EVERY)
     parser.add_argument("--without-links", action="store_true")
     args = parser.parse_args()
-    TELL = Teller(args.die)
-    TELL("m")
+    WRITE_LETTER = LetterWriter(args.die)
+    WRITE_LETTER("m")
     learning, validating = load_rows(args.rows)
 
     if args.without_links:
         os.link = refuse
-    watch(checkpoint, "latest_checkpoint", "f")
-    watch(checkpoint.LoadedCheckpoint, "restore_into", "p")
-    watch(Trainer, "_train_step", "t")
-    watch(HistoryRecorder, "summarize", "e")
-    watch(archive, "write_arrays", "w", "v")
-    watch(os, "fsync", "y", when=lambda descriptor: stat.S_ISREG(os.fstat(descriptor).st_mode))
-    watch(checkpoint, "rotate", "r")
-    watch(Path, "unlink", None, "u", when=lambda path, **_: path.suffix == ".npz")
-    watch(os, "link", None, "l")
-    watch(rotation.shutil, "copyfileobj", "c")
-    watch(Path, "replace", None, "n", when=lambda part, path: Path(path) == args.path)
+    write_letters(checkpoint, "latest_checkpoint", "f")
+    write_letters(checkpoint.LoadedCheckpoint, "restore_into", "p")
+    write_letters(Trainer, "_train_step", "t")
+    write_letters(HistoryRecorder, "summarize", "e")
+    write_letters(archive, "write_arrays", "w", "v")
+    write_letters(os, "fsync", "y", when=lambda descriptor: stat.S_ISREG(os.fstat(descriptor).st_mode))
+    write_letters(checkpoint, "rotate", "r")
+    write_letters(Path, "unlink", None, "u", when=lambda path, **_: path.suffix == ".npz")
+    write_letters(os, "link", None, "l")
+    write_letters(rotation.shutil, "copyfileobj", "c")
+    write_letters(Path, "replace", None, "n", when=lambda part, path: Path(path) == args.path)
 
     trainer = fit(learning, validating, checkpoint=args.path, every=args.every or None, keep=KEEP, resume=True)
-    TELL("z")
+    WRITE_LETTER("z")
     print(f"\n{json.dumps(outcome(trainer, learning))}", flush=True)
 
 

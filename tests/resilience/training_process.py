@@ -1,4 +1,4 @@
-"""Processes that train, and are killed or not."""
+"""Training processes that may be killed."""
 
 import json
 import os
@@ -14,18 +14,18 @@ from statistics import median
 from resumable_run import content, differences
 from train_and_report import BEGIN
 
-LIMIT = 300  # seconds, of a machine that is busy with other work
+LIMIT = 300  # seconds, on a busy machine
 
 
 class TrainingProcess:
-    """A process that trains, what it told, and when."""
+    """A training process, the letters it wrote, and their times."""
 
     def __init__(self, path, rows, *options):
         command = [sys.executable, str(Path(__file__).with_name("train_and_report.py")), str(path), str(rows), *options]
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - it outlives this call
         self.began = time.perf_counter()
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.errors, bufsize=0)
-        self.told, self.times, self.result = "", [0.0], None
+        self.letters, self.times, self.result = "", [0.0], None
         self._aim, self._reached = None, threading.Event()
         self._reader = threading.Thread(target=self._read)
 
@@ -44,7 +44,7 @@ class TrainingProcess:
         return self
 
     def wait(self):
-        """The result, or None of one that was killed `at` a letter. Raises RuntimeError if it ended in another way."""
+        """The result, or None if the process was killed `at` a letter. Raises RuntimeError for another end."""
         if self._reader.ident is None:
             self._reader.start()
         self._reader.join(LIMIT)
@@ -52,13 +52,13 @@ class TrainingProcess:
         code = self.process.wait()
         self._reader.join()
         self.process.stdout.close()
-        self.at = self.told[-1:] or BEGIN
+        self.at = self.letters[-1:] or BEGIN
         self.seconds = time.perf_counter() - self.began
         with self.errors:
             self.errors.seek(0)
-            said = self.errors.read().decode(errors="replace")
-        if said or (self.result is None and code > 0 and os.name == "posix"):
-            raise RuntimeError(f"a process ended by itself, with {code}: {said}")
+            message = self.errors.read().decode(errors="replace")
+        if message or (self.result is None and code > 0 and os.name == "posix"):
+            raise RuntimeError(f"a process ended by itself, with {code}: {message}")
         return self.result
 
     def _read(self):
@@ -67,9 +67,9 @@ class TrainingProcess:
             if read == b"\n":
                 line = b"".join(iter(lambda: self.process.stdout.read(2**16), b""))
                 break
-            self.told += read.decode()
+            self.letters += read.decode()
             self.times.append(time.perf_counter() - self.began)
-            if self._aim and self.told.count(self._aim[0]) == self._aim[1]:
+            if self._aim and self.letters.count(self._aim[0]) == self._aim[1]:
                 self._reached.set()
         if line.endswith(b"\n"):
             self.result = json.loads(line)
@@ -77,22 +77,22 @@ class TrainingProcess:
 
 
 class Reference:
-    """The run that is never killed: its result, its last checkpoint, and how long it is at what."""
+    """The uninterrupted run: its result, its last checkpoint, and the median duration of each stage."""
 
     def __init__(self, folder, rows):
         self.rows = rows
-        self.launches = [TrainingProcess(folder / f"whole{number}" / "run.npz", rows) for number in range(2)]
-        for process in self.launches:
+        self.processes = [TrainingProcess(folder / f"run{number}" / "run.npz", rows) for number in range(2)]
+        for process in self.processes:
             process.wait()
-        one, other = self.launches
-        if one.result is None or differences(one.result, other.result):
+        first, second = self.processes
+        if first.result is None or differences(first.result, second.result):
             sys.exit("training gives other bits each time, killed or not: there is nothing to compare with")
-        self.result, self.content = one.result, content(folder / "whole0" / "run.npz")
-        self.seconds = median(process.seconds for process in self.launches)
-        self.counts = Counter(BEGIN + one.told)
+        self.result, self.content = first.result, content(folder / "run0" / "run.npz")
+        self.seconds = median(process.seconds for process in self.processes)
+        self.counts = Counter(BEGIN + first.letters)
         self.updates = self.counts["t"]
-        self.start_up = one.times[one.told.index("t")]
-        lasts = {}
-        for letter, begin, end in zip(BEGIN + one.told, one.times, one.times[1:], strict=False):
-            lasts.setdefault(letter, []).append(end - begin)
-        self.lasts = {letter: median(times) for letter, times in lasts.items()}
+        self.start_up = first.times[first.letters.index("t")]
+        durations = {}
+        for letter, begin, end in zip(BEGIN + first.letters, first.times, first.times[1:], strict=False):
+            durations.setdefault(letter, []).append(end - begin)
+        self.durations = {letter: median(times) for letter, times in durations.items()}
