@@ -1,3 +1,5 @@
+"""Tests of mosaics, latent planes, histories and reports."""
+
 import subprocess
 import sys
 
@@ -16,98 +18,98 @@ def images(count, pixels, seed=0):
     return np.random.default_rng(seed).random((count, pixels))
 
 
-def canvas(figure):
+def image_of(figure):
     (axes,) = figure.axes
     (picture,) = axes.images
     return np.asarray(picture.get_array())
 
 
 def history(*validation):
-    past = History()
-    past.epochs = [Epoch(k + 1, 30.0 - k, -28.0 + k, 2.0, score, 0.1) for k, score in enumerate(validation)]
-    return past
+    result = History()
+    result.epochs = [Epoch(k + 1, 30.0 - k, -28.0 + k, 2.0, score, 0.1) for k, score in enumerate(validation)]
+    return result
 
 
-def test_a_mosaic_has_each_pixel_in_its_place_white_gaps_and_a_last_row_filled_up_with_white():
+def test_a_mosaic_places_each_image_with_white_gaps_and_a_padded_last_row():
     a, b, c = images(3, 6)
     expected = np.ones((2 + 1 + 2, 3 + 1 + 3))
     expected[:2, :3], expected[:2, 4:], expected[3:, :3] = (image.reshape(2, 3) for image in (a, b, c))
     assert np.array_equal(mosaic(np.stack([a, b, c]), (2, 3), 2), expected)
 
 
-def test_the_gaps_of_a_mosaic_grow_with_its_images():
+def test_the_gaps_of_a_mosaic_grow_with_the_image_size():
     assert mosaic(images(6, 784), (28, 28), 3).shape == (28 + 2 + 28, 28 + 2 + 28 + 2 + 28)
 
 
-def test_rows_that_are_no_pictures_become_strips_one_pixel_high():
+def test_rows_without_an_image_shape_become_strips_one_pixel_high():
     rows = images(2, 5)
     assert np.array_equal(mosaic(rows, None, 1), [rows[0], np.ones(5), rows[1]])
 
 
-def test_what_is_shown_is_the_mosaic_from_black_at_0_to_white_at_1():
+def test_draw_images_shows_the_mosaic_from_black_at_0_to_white_at_1():
     figure = plotting.draw_images(images(5, 4), (2, 2), 3, "a title")
-    assert np.array_equal(canvas(figure), mosaic(images(5, 4), (2, 2), 3))
+    assert np.array_equal(image_of(figure), mosaic(images(5, 4), (2, 2), 3))
     (picture,) = figure.axes[0].images
     assert picture.get_clim() == (0.0, 1.0)
     assert [round(float(picture.to_rgba(np.array([[shade]]))[0, 0, 0])) for shade in (0.0, 1.0)] == [0, 1]
     assert figure.axes[0].get_title() == "a title"
 
 
-def test_what_lies_beyond_black_and_white_is_drawn_as_these():
+def test_values_outside_the_range_are_drawn_black_or_white():
     rows = np.array([[-0.5, 0.25, 1.5, 1.0]])
-    assert np.array_equal(canvas(plotting.draw_images(rows, (2, 2), 1)), [[0.0, 0.25], [1.0, 1.0]])
+    assert np.array_equal(image_of(plotting.draw_images(rows, (2, 2), 1)), [[0.0, 0.25], [1.0, 1.0]])
     assert np.array_equal(
-        canvas(plotting.draw_images(rows, (2, 2), 1, value_range=(-0.5, 1.5))), [[0.0, 0.375], [1.0, 0.75]]
+        image_of(plotting.draw_images(rows, (2, 2), 1, value_range=(-0.5, 1.5))), [[0.0, 0.375], [1.0, 0.75]]
     )
 
 
-def test_data_that_is_not_from_0_to_1_is_drawn_from_its_smallest_number_to_its_largest():
+def test_data_outside_0_to_1_is_drawn_from_its_minimum_to_its_maximum():
     assert plotting.value_range_of(images(5, 4)) == (0.0, 1.0)
     rows = 10 * images(3, 4, seed=1) - 5
     value_range = plotting.value_range_of(rows)
     assert value_range == (rows.min(), rows.max())
-    shown = canvas(plotting.draw_reconstructions(rows, rows + 100, (2, 2), columns=4))
-    np.testing.assert_allclose(shown[:2, :2].ravel(), (rows[0] - value_range[0]) / (value_range[1] - value_range[0]))
-    assert (shown[3:] == 1.0).all() and (shown[:, 9:] == 1.0).all()  # reconstructions, and what is missing of a band
+    pixels = image_of(plotting.draw_reconstructions(rows, rows + 100, (2, 2), columns=4))
+    np.testing.assert_allclose(pixels[:2, :2].ravel(), (rows[0] - value_range[0]) / (value_range[1] - value_range[0]))
+    assert (pixels[3:] == 1.0).all() and (pixels[:, 9:] == 1.0).all()  # reconstructions, and the padding of the row
     assert np.array_equal(
-        canvas(plotting.draw_images(np.full((1, 4), 7.0), (2, 2), 1, value_range=(7.0, 7.0))), np.zeros((2, 2))
+        image_of(plotting.draw_images(np.full((1, 4), 7.0), (2, 2), 1, value_range=(7.0, 7.0))), np.zeros((2, 2))
     )
 
 
-def test_an_album_of_numbers_of_any_size_shows_each_picture_in_the_span_of_the_data():
+def test_a_report_draws_each_image_in_the_value_range_of_the_data():
     rows = 100 * images(20, 4) - 50
     data = datasets.Dataset("", datasets.Split(rows, None), datasets.Split(rows, None), (2, 2))
     vae = VAE(4, 2, hidden=(), likelihood="gaussian")
     vae.theta[...] = 0.0
-    album = plotting.draw_report(vae, History(), data)
+    report = plotting.draw_report(vae, History(), data)
     grey = -rows.min() / (rows.max() - rows.min())
     for name in ("samples", "interpolation", "latent"):  # a mean of 0 everywhere
-        np.testing.assert_allclose(np.unique(canvas(album[name])), [grey, 1.0], rtol=1e-6)
+        np.testing.assert_allclose(np.unique(image_of(report[name])), [grey, 1.0], rtol=1e-6)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 6])
-def test_each_reconstruction_stands_below_its_original(count):
-    originals, copies = images(count, 4, seed=1), images(count, 4, seed=2)
-    shown = canvas(plotting.draw_reconstructions(originals, copies, (2, 2), columns=3))
+def test_each_reconstruction_is_drawn_below_its_original(count):
+    originals, reconstructions = images(count, 4, seed=1), images(count, 4, seed=2)
+    pixels = image_of(plotting.draw_reconstructions(originals, reconstructions, (2, 2), columns=3))
     for k in range(count):
         top, left = 6 * (k // 3), 3 * (k % 3)
-        assert np.array_equal(shown[top : top + 2, left : left + 2], originals[k].reshape(2, 2))
-        assert np.array_equal(shown[top + 3 : top + 5, left : left + 2], copies[k].reshape(2, 2))
-    black = shown < 1.0
-    assert black.sum() == 2 * count * 4
+        assert np.array_equal(pixels[top : top + 2, left : left + 2], originals[k].reshape(2, 2))
+        assert np.array_equal(pixels[top + 3 : top + 5, left : left + 2], reconstructions[k].reshape(2, 2))
+    image_pixels = pixels < 1.0
+    assert image_pixels.sum() == 2 * count * 4
 
 
-def test_each_walk_is_a_row():
+def test_each_interpolation_is_a_row():
     frames = images(6, 4)
-    assert np.array_equal(canvas(plotting.draw_interpolations(frames, (2, 2), 3)), mosaic(frames, (2, 2), 3))
+    assert np.array_equal(image_of(plotting.draw_interpolations(frames, (2, 2), 3)), mosaic(frames, (2, 2), 3))
 
 
 @pytest.mark.parametrize("shape", [(2, 2), None, (28, 28)])
-def test_traversals_are_rows_of_frames_with_a_name_at_the_middle_of_each_and_values_below(shape):
+def test_traversals_are_labelled_rows_with_the_values_below(shape):
     height, width = shape or (1, 5)
     frames = images(6, height * width)
     figure = plotting.draw_traversals(frames, shape, ["z4", "z0"], [-3.0, 0.0, 3.0])
-    assert np.array_equal(canvas(figure), mosaic(frames, shape, 3))
+    assert np.array_equal(image_of(figure), mosaic(frames, shape, 3))
     (axes,) = figure.axes
     assert [text.get_text() for text in axes.get_yticklabels()] == ["z4", "z0"]
     assert [text.get_text() for text in axes.get_xticklabels()] == ["-3", "0", "3"]
@@ -116,24 +118,24 @@ def test_traversals_are_rows_of_frames_with_a_name_at_the_middle_of_each_and_val
     np.testing.assert_allclose(axes.get_xticks(), [(width - 1) / 2 + k * (width + gap) for k in range(3)])
 
 
-def test_an_analogy_shows_its_terms_before_its_answer():
-    a, b, *rest = images(6, 4)
-    c, answers = np.stack(rest[:2]), np.stack(rest[2:])
-    figure = plotting.draw_analogies(a, b, c, answers, (2, 2))
-    expected = np.stack([a, b, c[0], answers[0], a, b, c[1], answers[1]])
-    assert np.array_equal(canvas(figure), mosaic(expected, (2, 2), 4))
+def test_an_analogy_shows_its_terms_before_its_result():
+    a, b, *others = images(6, 4)
+    c, results = np.stack(others[:2]), np.stack(others[2:])
+    figure = plotting.draw_analogies(a, b, c, results, (2, 2))
+    expected = np.stack([a, b, c[0], results[0], a, b, c[1], results[1]])
+    assert np.array_equal(image_of(figure), mosaic(expected, (2, 2), 4))
     assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["A", "B", "C", "A − B + C"]
 
 
 @pytest.mark.parametrize(("shape", "count"), [((8, 8), 14), ((8, 8), 42), ((28, 28), 4), (None, 14)])
-def test_a_title_lies_within_the_picture_and_leaves_it_most_of_the_width(shape, count):
+def test_a_title_fits_the_figure_and_the_axes_take_most_of_the_width(shape, count):
     figure = plotting.draw_images(images(count, 64 if shape != (28, 28) else 784), shape, count, "A walk, end to end")
     figure.draw_without_rendering()
     (axes,) = figure.axes
-    whole = figure.bbox
+    figure_box = figure.bbox
     box = axes.title.get_window_extent()
-    assert whole.x0 <= box.x0 and box.x1 <= whole.x1 and whole.y0 <= box.y0 and box.y1 <= whole.y1
-    assert axes.get_window_extent().width > 0.7 * whole.width
+    assert figure_box.x0 <= box.x0 and box.x1 <= figure_box.x1 and figure_box.y0 <= box.y0 and box.y1 <= figure_box.y1
+    assert axes.get_window_extent().width > 0.7 * figure_box.width
 
 
 def test_codes_are_coloured_by_label_with_a_legend():
@@ -144,32 +146,33 @@ def test_codes_are_coloured_by_label_with_a_legend():
     assert len({tuple(dots.get_facecolor()[0]) for dots in axes.collections}) == 3
 
 
-def test_codes_without_labels_are_of_one_colour_without_a_legend():
+def test_codes_without_labels_have_one_colour_and_no_legend():
     (axes,) = plotting.draw_codes(images(6, 4), None).axes
     assert axes.get_legend() is None
     assert [len(dots.get_offsets()) for dots in axes.collections] == [6]
 
 
 @pytest.mark.parametrize("count", [20, 21])
-def test_more_labels_than_a_legend_can_hold_are_told_in_the_title(tmp_path, count):
+def test_more_than_20_labels_are_described_in_the_title(tmp_path, count):
     figure = plotting.draw_codes(images(count, 4), np.arange(964, 964 + count))
     (axes,) = figure.axes
     assert len(axes.collections) == count
     assert (axes.get_legend() is None) == (count > 20)
     assert (f"{count} labels, from 964 in black to {963 + count}" in axes.get_title()) == (count > 20)
-    plotting.save_picture(figure, tmp_path / "codes.png")  # what does not fit is a warning, and so an error
+    # text that does not fit raises a warning, which is an error in tests
+    plotting.save_picture(figure, tmp_path / "codes.png")
 
 
 @pytest.mark.parametrize(("rows", "width"), [(7, 1), (1, 4), (1, 1), (2, 3)])
 @pytest.mark.parametrize("labelled", [True, False])
-def test_codes_of_one_dimension_or_one_row_are_drawn_all_the_same(tmp_path, rows, width, labelled):
+def test_codes_of_one_dimension_or_one_row_can_be_drawn(tmp_path, rows, width, labelled):
     figure = plotting.draw_codes(images(rows, width), np.zeros(rows, int) if labelled else None)
     plotting.save_picture(figure, tmp_path / "codes.png")
     y = figure.axes[0].collections[0].get_offsets()[:, 1]
     assert len(y) == rows and (min(rows - 1, width) > 1 or np.allclose(y, 0.0))
 
 
-def test_the_principal_plane_keeps_the_two_longest_directions_and_their_share_of_the_variance():
+def test_the_principal_plane_has_the_largest_variances_and_returns_their_shares():
     rng = np.random.default_rng(0)
     axes = np.linalg.qr(rng.standard_normal((4, 4)))[0]
     codes = rng.standard_normal((400, 4)) * [5.0, 3.0, 0.2, 0.1] @ axes + 7.0
@@ -180,18 +183,18 @@ def test_the_principal_plane_keeps_the_two_longest_directions_and_their_share_of
     np.testing.assert_allclose(plane.mean(axis=0), 0.0, atol=1e-12)
 
 
-def test_a_manifold_has_the_first_dimension_to_the_right_the_second_upwards_and_equally_likely_steps():
+def test_a_manifold_has_the_prior_quantiles_of_z0_to_the_right_and_of_z1_upwards():
     vae = VAE(2, 2, hidden=(), dtype="float64")
     vae.params["decoder.0.W"][...] = np.eye(2)
-    shown = canvas(plotting.draw_manifold(vae, (1, 2), side=4))
-    assert shown.shape == (4 + 3, 4 * 2 + 3)
+    pixels = image_of(plotting.draw_manifold(vae, (1, 2), side=4))
+    assert pixels.shape == (4 + 3, 4 * 2 + 3)
     quartiles = np.array([-1.15034938, -0.31863936, 0.31863936, 1.15034938])
     expected = 1.0 / (1.0 + np.exp(-quartiles))
-    np.testing.assert_allclose(shown[::2, 0::3], np.tile(expected, (4, 1)))
-    np.testing.assert_allclose(shown[::2, 1::3], np.tile(expected[::-1, None], (1, 4)))
+    np.testing.assert_allclose(pixels[::2, 0::3], np.tile(expected, (4, 1)))
+    np.testing.assert_allclose(pixels[::2, 1::3], np.tile(expected[::-1, None], (1, 4)))
 
 
-def test_a_plane_with_another_prior_is_seen_by_its_codes():
+def test_a_latent_plane_with_a_custom_prior_is_drawn_by_its_codes():
     class Wide(Prior):
         def forward(self, z):
             self.z = z
@@ -209,31 +212,31 @@ def test_a_plane_with_another_prior_is_seen_by_its_codes():
     assert not plotting.draw_latent(vae, rows, (2, 2)).axes[0].images
 
 
-def test_a_grid_over_the_prior_has_as_many_columns_and_rows_as_asked_for_the_first_at_the_top():
+def test_a_prior_grid_has_the_requested_columns_and_rows_from_the_top():
     upper, lower = prior_grid(3, 2).reshape(2, 3, 2)
     np.testing.assert_allclose(upper, [[-0.96742157, 0.67448975], [0, 0.67448975], [0.96742157, 0.67448975]], atol=1e-8)
     np.testing.assert_allclose(lower, upper * [1, -1], atol=1e-12)
 
 
-def test_an_album_has_samples_of_a_vae_and_a_history_once_there_is_one():
+def test_a_report_contains_samples_of_a_vae_and_a_nonempty_history():
     digits = datasets.load("digits")
-    always = {"reconstructions", "interpolation", "latent"}
-    assert set(plotting.draw_report(VAE(64, 2, hidden=()), history(30.0), digits)) == always | {"samples", "history"}
-    assert set(plotting.draw_report(Autoencoder(64, 2, hidden=()), History(), digits)) == always
+    common = {"reconstructions", "interpolation", "latent"}
+    assert set(plotting.draw_report(VAE(64, 2, hidden=()), history(30.0), digits)) == common | {"samples", "history"}
+    assert set(plotting.draw_report(Autoencoder(64, 2, hidden=()), History(), digits)) == common
 
 
-def test_walks_lead_from_label_to_label():
+def test_interpolations_connect_the_first_rows_of_consecutive_labels():
     digits, vae = datasets.load("digits"), VAE(64, 2, hidden=(), image_shape=(8, 8))
-    firsts = [int(np.argmax(digits.test.labels == label)) for label in (0, 1, 2)]
-    ends = vae.reconstruct(digits.test.images[firsts]).reshape(3, 8, 8)
-    shown = canvas(plotting.draw_model_interpolations(vae, digits.test, (8, 8), paths=2, steps=3))
-    assert shown.shape == (8 + 1 + 8, 8 + 1 + 8 + 1 + 8)
-    corners = [shown[:8, :8], shown[:8, 18:], shown[9:, :8], shown[9:, 18:]]
-    np.testing.assert_allclose(corners, ends[[0, 1, 1, 2]], atol=1e-6)
+    first_rows = [int(np.argmax(digits.test.labels == label)) for label in (0, 1, 2)]
+    reconstructions = vae.reconstruct(digits.test.images[first_rows]).reshape(3, 8, 8)
+    pixels = image_of(plotting.draw_model_interpolations(vae, digits.test, (8, 8), paths=2, steps=3))
+    assert pixels.shape == (8 + 1 + 8, 8 + 1 + 8 + 1 + 8)
+    corners = [pixels[:8, :8], pixels[:8, 18:], pixels[9:, :8], pixels[9:, 18:]]
+    np.testing.assert_allclose(corners, reconstructions[[0, 1, 1, 2]], atol=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("labels", "stops"),
+    ("labels", "endpoints"),
     [
         (None, [0, 10, 20]),
         ([5] * 30, [0, 10, 20]),
@@ -243,113 +246,113 @@ def test_walks_lead_from_label_to_label():
     ],
     ids=["none", "one", "two", "three", "one of a kind"],
 )
-def test_walks_with_few_labels_lead_all_over_the_rows(labels, stops):
+def test_interpolations_with_few_labels_use_evenly_spaced_rows(labels, endpoints):
     pictures, vae = images(30, 4), VAE(4, 2, hidden=())
     split = datasets.Split(pictures, None if labels is None else np.array(labels))
-    shown = canvas(plotting.draw_model_interpolations(vae, split, (1, 4), paths=2, steps=2))
-    ends = vae.reconstruct(pictures[stops])
-    got = [shown[0, :4], shown[0, 5:], shown[2, :4], shown[2, 5:]]
-    np.testing.assert_allclose(got, ends[[0, 1, 1, 2]], atol=1e-6)
+    pixels = image_of(plotting.draw_model_interpolations(vae, split, (1, 4), paths=2, steps=2))
+    reconstructions = vae.reconstruct(pictures[endpoints])
+    corners = [pixels[0, :4], pixels[0, 5:], pixels[2, :4], pixels[2, 5:]]
+    np.testing.assert_allclose(corners, reconstructions[[0, 1, 1, 2]], atol=1e-6)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3])
-def test_walks_go_round_rows_that_are_fewer_than_their_stops(rows):
+def test_interpolations_reuse_rows_if_there_are_fewer_than_endpoints(rows):
     pictures, vae = images(rows, 4), VAE(4, 2, hidden=())
-    shown = canvas(plotting.draw_model_interpolations(vae, datasets.Split(pictures, None), (1, 4), paths=4, steps=2))
-    np.testing.assert_allclose(shown[::2, :4], vae.reconstruct(pictures)[np.arange(4) % rows], atol=1e-6)
+    pixels = image_of(plotting.draw_model_interpolations(vae, datasets.Split(pictures, None), (1, 4), paths=4, steps=2))
+    np.testing.assert_allclose(pixels[::2, :4], vae.reconstruct(pictures)[np.arange(4) % rows], atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", [ConditionalVAE, SemiSupervisedVAE])
-def test_the_pictures_of_a_model_that_is_given_the_class_are_of_that_class(kind):
+def test_images_of_a_model_with_classes_use_the_given_class(kind):
     pictures, model = images(20, 4), kind(4, 2, (8,), classes=3)
     split = datasets.Split(pictures, np.arange(20) % 3)
-    shown = canvas(plotting.draw_model_interpolations(model, split, (1, 4), paths=2, steps=2, labels=1))
-    ends = model.reconstruct(pictures[[0, 1, 1, 2]], 1)
-    np.testing.assert_allclose([shown[0, :4], shown[0, 5:], shown[2, :4], shown[2, 5:]], ends, atol=1e-6)
+    pixels = image_of(plotting.draw_model_interpolations(model, split, (1, 4), paths=2, steps=2, labels=1))
+    reconstructions = model.reconstruct(pictures[[0, 1, 1, 2]], 1)
+    np.testing.assert_allclose([pixels[0, :4], pixels[0, 5:], pixels[2, :4], pixels[2, 5:]], reconstructions, atol=1e-6)
     for figure in (
         plotting.draw_manifold(model, (1, 4), side=3, labels=2),
         plotting.draw_latent(model, split, (1, 4), 2),
     ):
-        side = 3 if canvas(figure).shape[0] == 5 else 20
+        side = 3 if image_of(figure).shape[0] == 5 else 20
         expected = mosaic(model.decode(prior_grid(side, side), 2), (1, 4), side)
-        np.testing.assert_array_equal(canvas(figure), expected)
+        np.testing.assert_array_equal(image_of(figure), expected)
     for draw in (plotting.draw_model_interpolations, plotting.draw_latent):
         with pytest.raises(ConfigError, match="needs the class of each row"):
             draw(model, split, (1, 4))
 
 
-def test_codes_of_a_model_that_is_given_the_class_are_those_of_their_own():
+def test_codes_of_a_conditional_model_use_the_class_of_each_row():
     pictures, labels, model = images(20, 4), np.arange(20) % 3, ConditionalVAE(4, 3, (8,), classes=3)
     split = datasets.Split(pictures, labels)
-    seen, expected = (
+    drawn, expected = (
         np.concatenate([dots.get_offsets() for dots in figure.axes[0].collections])
         for figure in (
             plotting.draw_latent(model, split, (1, 4), labels),
             plotting.draw_codes(model.embed(pictures, labels), labels),
         )
     )
-    np.testing.assert_array_equal(seen, expected)
+    np.testing.assert_array_equal(drawn, expected)
 
 
 @pytest.mark.parametrize("kind", [ConditionalVAE, SemiSupervisedVAE])
-def test_an_album_of_a_model_that_is_given_the_class_has_styles_in_place_of_interpolations(kind):
+def test_a_report_of_a_model_with_classes_has_class_swaps_and_no_interpolations(kind):
     digits = datasets.load("digits")
-    album = plotting.draw_report(kind(64, 2, (8,)), history(30.0), digits)
-    assert set(album) == {"reconstructions", "class_swaps", "samples", "latent", "history"}
+    report = plotting.draw_report(kind(64, 2, (8,)), history(30.0), digits)
+    assert set(report) == {"reconstructions", "class_swaps", "samples", "latent", "history"}
 
 
-def lines(axes):
+def line_values(axes):
     return {line.get_label(): tuple(line.get_ydata()) for line in axes.lines}
 
 
-def test_a_history_shows_the_losses_and_the_terms_with_their_signs():
-    past = history(31.0, 29.0, 30.0)
-    past.best_epoch = 2
-    left, right = plotting.draw_history(past).axes
-    assert lines(left) == {"training": (30, 29, 28), "validation": (31, 29, 30), "best, epoch 2": (0, 1)}
-    assert lines(right) == {"−reconstruction": (28, 27, 26), "KL": (2, 2, 2)}
+def test_a_history_plot_shows_the_losses_and_the_terms():
+    result = history(31.0, 29.0, 30.0)
+    result.best_epoch = 2
+    left, right = plotting.draw_history(result).axes
+    assert line_values(left) == {"training": (30, 29, 28), "validation": (31, 29, 30), "best, epoch 2": (0, 1)}
+    assert line_values(right) == {"−reconstruction": (28, 27, 26), "KL": (2, 2, 2)}
     assert left.lines[-1].get_xdata() == [2, 2]
 
 
-def test_a_history_without_validation_has_no_line_for_it():
+def test_a_history_plot_without_validation_has_no_validation_line():
     left, _ = plotting.draw_history(history(None, None)).axes
-    assert set(lines(left)) == {"training"}
+    assert set(line_values(left)) == {"training"}
 
 
-def test_a_history_of_a_density_above_1_is_seen_whole():
-    past = History()
-    past.epochs = [Epoch(k + 1, 0.0, 50.0 * k - 20.0, 2.0, None, 0.1) for k in range(3)]
-    _, right = plotting.draw_history(past).axes
+def test_the_axis_of_a_history_plot_includes_negative_terms():
+    result = History()
+    result.epochs = [Epoch(k + 1, 0.0, 50.0 * k - 20.0, 2.0, None, 0.1) for k in range(3)]
+    _, right = plotting.draw_history(result).axes
     assert right.get_ylim()[0] < -80.0
     assert plotting.draw_history(history(31.0)).axes[1].get_ylim()[0] == 0.0
 
 
-def test_a_history_of_one_epoch_can_be_seen():
+def test_a_history_plot_of_one_epoch_has_markers():
     for axes in plotting.draw_history(history(31.0)).axes:
         assert all(line.get_marker() not in ("None", "", None) for line in axes.lines)
 
 
 @pytest.mark.parametrize(("name", "start"), [("a.png", b"\x89PNG\r\n\x1a\n"), ("a.pdf", b"%PDF-"), ("a.svg", b"<?xml")])
-def test_a_picture_is_written_as_its_name_says(tmp_path, name, start):
+def test_an_image_is_written_in_the_format_of_its_suffix(tmp_path, name, start):
     plotting.save_picture(plotting.draw_images(images(4, 4), (2, 2), 2), tmp_path / name)
     assert (tmp_path / name).read_bytes().startswith(start)
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a", "a.png.txt"])
-def test_a_picture_of_another_format_is_refused_and_nothing_written(tmp_path, name):
+def test_an_unknown_image_format_is_refused_and_no_file_is_written(tmp_path, name):
     figure = plotting.draw_images(images(4, 4), (2, 2), 2)
     with pytest.raises(ConfigError, match=r"\.png, \.pdf, \.svg"):
         plotting.save_picture(figure, tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 
-def test_without_matplotlib_a_picture_says_how_to_install_it(monkeypatch):
+def test_a_missing_matplotlib_is_refused_with_the_install_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ConfigError, match=r"pip install 'scratchvae\[cli\]'"):
         plotting.draw_images(images(4, 4), (2, 2), 2)
 
 
-def test_matplotlib_waits_for_a_picture_and_pyplot_is_never_imported(tmp_path):
+def test_matplotlib_is_imported_with_the_first_figure_and_pyplot_never(tmp_path):
     script = """if True:
         import sys, numpy
         from scratchvae import plotting
@@ -360,13 +363,13 @@ def test_matplotlib_waits_for_a_picture_and_pyplot_is_never_imported(tmp_path):
                 plotting.save_picture(figure, "picture." + suffix)
         assert "matplotlib.pyplot" not in sys.modules
     """
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=60
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_bands_are_called_by_their_names_once_for_each_run_of_rows():
+def test_draw_rows_repeats_the_names_of_the_sets_for_each_block_of_rows():
     sets = [images(5, 6, k) for k in range(3)]
     figure = plotting.draw_rows(sets, (2, 3), 4, "title", ["a", "b", "c"])
     (axes,) = figure.axes
