@@ -1,4 +1,4 @@
-"""The script that measures the finite check measures it."""
+"""Tests of the script that measures the cost of the finite check."""
 
 import runpy
 from pathlib import Path
@@ -14,22 +14,26 @@ def finite_check():
 
 
 @pytest.mark.filterwarnings("ignore::scratchvae.errors.CollapseWarning")
-def test_it_takes_turns_and_tells_what_a_step_costs(finite_check, capsys):
+def test_the_script_prints_the_cost_of_a_step(finite_check, capsys):
     assert finite_check["main"](["--rounds", "2", "--epochs", "2", "--steps", "3", "--only", "small"]) in (0, 1)
-    told = capsys.readouterr().out
-    assert told.startswith("small") and "3 looks at the loss, 1 at the state in 3 steps" in told and "quartiles" in told
+    output = capsys.readouterr().out
+    assert (
+        output.startswith("small")
+        and "3 checks of the loss, 1 of the state in 3 steps" in output
+        and "quartiles" in output
+    )
 
 
 @pytest.mark.filterwarnings("ignore::scratchvae.errors.CollapseWarning")
-def test_it_refuses_to_measure_a_training_that_does_not_look(finite_check, monkeypatch):
+def test_a_training_without_checks_is_refused(finite_check, monkeypatch):
     monkeypatch.setattr(FiniteCheck, "on_before_update", lambda check, state: None)
     with pytest.raises(SystemExit, match="nothing to measure"):
         finite_check["main"](["--rounds", "2", "--steps", "3", "--only", "small"])
 
 
-def test_whoever_is_blind_for_a_turn_sees_again_after_it(finite_check):
+def test_the_checks_are_active_again_after_a_measurement(finite_check):
     run = finite_check["Run"](4, 8, 2, 1, 0, "numpy", width=9)
-    looks = run.looks()
-    assert looks == (2, 1)
+    checks = run.count_checks()
+    assert checks == (2, 1)
     finite_check["cost"](run, 2)
-    assert run.looks() == looks
+    assert run.count_checks() == checks
