@@ -1,4 +1,4 @@
-"""Models, likelihoods, activations, optimizers and options compute on a GPU what they compute on NumPy (`-m gpu`)."""
+"""Tests that models, likelihoods, optimizers and options give the same results on a GPU as on NumPy (`-m gpu`)."""
 
 import copy
 import pickle
@@ -22,25 +22,25 @@ X = RNG.random((50, 9)).astype("float32")
 INCOMPLETE = np.where(RNG.random(X.shape) < 0.3, np.nan, X).astype("float32")
 INCOMPLETE[np.isnan(INCOMPLETE).all(axis=1)] = 0.5
 LABELS = RNG.integers(0, 3, 50)
-PARTLY = np.where(RNG.random(50) < 0.4, LABELS, -1)
-PARTLY[:3] = 0, 1, 2
+PARTIAL_LABELS = np.where(RNG.random(50) < 0.4, LABELS, -1)
+PARTIAL_LABELS[:3] = 0, 1, 2
 
 
 @pytest.fixture
-def same(gpu):
-    """Asserts that a function of a backend's name returns the same arrays and numbers on the GPU as on NumPy."""
+def assert_same(gpu):
+    """Return a function that asserts that `compute(backend)` gives the same results on the GPU as on NumPy."""
 
     def check(compute, rounding=ROUNDING):
-        expected, given = compute("numpy"), compute(gpu.name)
-        assert len(expected) == len(given)
-        for k, (host, device) in enumerate(zip(expected, given, strict=True)):
+        expected, actual = compute("numpy"), compute(gpu.name)
+        assert len(expected) == len(actual)
+        for k, (host, device) in enumerate(zip(expected, actual, strict=True)):
             device = to_numpy(device) if hasattr(device, "dtype") else np.asarray(device)
             np.testing.assert_allclose(device, host, rtol=rounding, atol=rounding, err_msg=f"result {k}")
 
     return check
 
 
-def trained(kind, backend, data=X, fit=None, trainer=None, **settings):
+def train(kind, backend, data=X, fit=None, trainer=None, **settings):
     model = kind(9, 2, (8, 4), backend=backend, **{"dtype": "float64", "seed": 1, **settings})
     trainer = sv.Trainer(model, batch_size=16, seed=2, **(trainer or {}))
     history = trainer.fit(data, 3, validation=data[:20], **(fit or {}))
@@ -59,12 +59,12 @@ def curves(history):
 @pytest.mark.parametrize("missing", [False, True], ids=["whole", "missing"])
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 @pytest.mark.parametrize("kind", [sv.VAE, sv.Autoencoder, sv.IWAE])
-def test_models_and_likelihoods(same, kind, likelihood, missing):
+def test_models_agree_for_every_likelihood(assert_same, kind, likelihood, missing):
     data = INCOMPLETE if missing else X
-    more = {"importance_samples": 3} if kind is sv.IWAE else {}
+    settings = {"importance_samples": 3} if kind is sv.IWAE else {}
 
     def compute(backend):
-        model, results = trained(kind, backend, data, likelihood=likelihood, missing=missing, **more)
+        model, results = train(kind, backend, data, likelihood=likelihood, missing=missing, **settings)
         results += [model.embed(X), model.reconstruct(X), *model.terms(data)]
         if kind is not sv.Autoencoder:
             results += [model.sample(3), model.denoise(X, 2), model.interpolate(X[0], X[1], 4)]
@@ -72,86 +72,86 @@ def test_models_and_likelihoods(same, kind, likelihood, missing):
             results += [model.loss_and_grads(data)[0], *model.loss_and_grads(data)[1].values()]
         return results
 
-    same(compute)
+    assert_same(compute)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_activations(same, activation):
-    same(lambda backend: trained(sv.VAE, backend, activation=activation)[1])
+def test_activations_agree(assert_same, activation):
+    assert_same(lambda backend: train(sv.VAE, backend, activation=activation)[1])
 
 
 @pytest.mark.parametrize("kind", [SGD, Adam, AdamW])
-def test_optimizers_with_a_clipped_gradient(same, kind):
-    same(lambda backend: trained(sv.VAE, backend, trainer={"optimizer": kind(1e-2), "clip_norm": 1.0})[1])
+def test_optimizers_agree_with_gradient_clipping(assert_same, kind):
+    assert_same(lambda backend: train(sv.VAE, backend, trainer={"optimizer": kind(1e-2), "clip_norm": 1.0})[1])
 
 
 @pytest.mark.parametrize("corrupt", [Masking(0.2), SaltAndPepper(0.2), GaussianNoise(0.1)], ids=repr)
-def test_corruption(same, corrupt):
+def test_corruptions_agree(assert_same, corrupt):
     if isinstance(corrupt, GaussianNoise):
         settings, likelihood = {"corrupt": corrupt}, "gaussian"
     else:
         settings, likelihood = {"corrupt": corrupt, "binarize": "dynamic", "kl_weight": KLWarmUp(5)}, "bernoulli"
-    same(lambda backend: trained(sv.VAE, backend, trainer=settings, likelihood=likelihood)[1])
+    assert_same(lambda backend: train(sv.VAE, backend, trainer=settings, likelihood=likelihood)[1])
 
 
-def test_free_bits_and_early_stopping(same):
-    same(lambda backend: trained(sv.VAE, backend, fit={"patience": 1}, free_bits=0.1)[1])
+def test_free_bits_and_early_stopping_agree(assert_same):
+    assert_same(lambda backend: train(sv.VAE, backend, fit={"patience": 1}, free_bits=0.1)[1])
 
 
-def test_data_that_is_on_the_device(same, gpu):
-    same(lambda backend: trained(sv.VAE, backend, X if backend == "numpy" else gpu.upload(X))[1])
+def test_data_on_the_device_gives_the_same_results(assert_same, gpu):
+    assert_same(lambda backend: train(sv.VAE, backend, X if backend == "numpy" else gpu.upload(X))[1])
 
 
-def test_the_conditional_model(same):
+def test_the_conditional_model_agrees(assert_same):
     def compute(backend):
         fit = {"labels": LABELS, "validation_labels": LABELS[:20]}
-        model, results = trained(sv.ConditionalVAE, backend, classes=3, fit=fit)
+        model, results = train(sv.ConditionalVAE, backend, classes=3, fit=fit)
         results += [model.sample(4, labels=[0, 1, 2, 0]), model.swap_class(X[:4], LABELS[:4]), *model.encode(X, LABELS)]
         return [*results, *model.elbo(X, labels=LABELS), model.loss_and_grads(X, labels=LABELS)[0]]
 
-    same(compute)
+    assert_same(compute)
 
 
 @pytest.mark.parametrize("share", [None, 0.5])
-def test_the_semi_supervised_model(same, share):
+def test_the_semi_supervised_model_agrees(assert_same, share):
     def compute(backend):
-        fit = {"labels": PARTLY, "validation_labels": LABELS[:20], "labelled_share": share}
-        model, results = trained(sv.SemiSupervisedVAE, backend, classes=3, fit=fit)
-        return [*results, model.predict_proba(X), model.classify(X), *model.terms(X, labels=PARTLY)]
+        fit = {"labels": PARTIAL_LABELS, "validation_labels": LABELS[:20], "labelled_share": share}
+        model, results = train(sv.SemiSupervisedVAE, backend, classes=3, fit=fit)
+        return [*results, model.predict_proba(X), model.classify(X), *model.terms(X, labels=PARTIAL_LABELS)]
 
-    same(compute)
+    assert_same(compute)
 
 
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 @pytest.mark.parametrize("method", ["metropolis", "pseudo-gibbs", "importance", "encoder"])
-def test_imputation(same, method, likelihood):
-    gaps = INCOMPLETE.copy()
-    gaps[0] = np.nan
+def test_imputations_agree(assert_same, method, likelihood):
+    incomplete = INCOMPLETE.copy()
+    incomplete[0] = np.nan
 
     def compute(backend):
-        model, _ = trained(sv.VAE, backend, INCOMPLETE, likelihood=likelihood, missing=True)
+        model, _ = train(sv.VAE, backend, INCOMPLETE, likelihood=likelihood, missing=True)
         results = []
         for draws in ({}, {"draws": 2}):
             try:
-                results.append(model.impute(gaps, method=method, samples=6, **draws))
-            except DivergedError:  # pseudo-Gibbs may run away on a model this young, and then does so on both
-                results.append(np.full(gaps.shape, np.nan))
+                results.append(model.impute(incomplete, method=method, samples=6, **draws))
+            except DivergedError:  # after so little training pseudo-Gibbs may diverge, then on both backends
+                results.append(np.full(incomplete.shape, np.nan))
         return results
 
-    same(compute)
+    assert_same(compute)
 
 
-def test_copies_and_files(same, tmp_path):
+def test_copies_and_loaded_models_have_the_same_weights(assert_same, tmp_path):
     def compute(backend):
-        model, _ = trained(sv.VAE, backend)
+        model, _ = train(sv.VAE, backend)
         sv.save(model, tmp_path / "model.npz")
         loaded = sv.load(tmp_path / "model.npz", backend=backend)
         return [loaded.theta, copy.deepcopy(model).theta, pickle.loads(pickle.dumps(model)).theta]
 
-    same(compute)
+    assert_same(compute)
 
 
-def test_training_that_is_resumed_gives_the_same_bits(gpu, tmp_path):
+def test_resumed_training_gives_the_same_bits(gpu, tmp_path):
     def train(epochs, **fit):
         model = sv.VAE(9, 2, (8,), backend=gpu)
         sv.Trainer(model, batch_size=16).fit(X, epochs, validation=X[:20], **fit)
@@ -163,7 +163,7 @@ def test_training_that_is_resumed_gives_the_same_bits(gpu, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::scratchvae.errors.DivergenceWarning")
-def test_divergence_is_noticed(gpu):
+def test_divergence_is_detected(gpu):
     model = sv.VAE(9, 2, (8,), backend=gpu, likelihood="gaussian")
     with pytest.raises(DivergedError):
         sv.Trainer(model, optimizer=SGD(1e4), batch_size=16).fit(X * 100, 300, retries=2)
