@@ -1,4 +1,4 @@
-"""Checksums of arrays, as the data sets list them."""
+"""Checksums of arrays, in the format that the data sets list."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""What is done in other processes: a child that is spawned has to find it by the name of a module."""
+"""Functions that tests run in child processes; a spawned child imports them from this module."""
 
 import multiprocessing
 import os
@@ -9,32 +9,32 @@ import numpy as np
 
 import scratchvae as sv
 
-LIMIT = 120  # seconds, of a machine that is busy with other work
+TIMEOUT = 120  # seconds, on a busy machine
 PYTHON = sys.executable
 if sys.platform == "win32" and sys.prefix != sys.base_prefix:
-    # There the interpreter of a virtual environment does no more than start another, which has another number, and
-    # outlives it for a moment: children are started by that other one, told where the environment is.
+    # On Windows, the interpreter of a virtual environment only starts the base interpreter, which has another process
+    # id and may outlive it. Start children with the base interpreter, and pass it the location of the environment.
     PYTHON = sys._base_executable
     os.environ["__PYVENV_LAUNCHER__"] = sys.executable
 
 
 def in_child(method, work, *args):
-    """What `work(*args)` returns in a child process, that "fork" or "spawn" starts; raises what it raises there."""
+    """Return or raise the result of `work(*args)` in a child process, started by "fork" or "spawn"."""
     context = multiprocessing.get_context(method)
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_send, args=(theirs, work, args), daemon=True)
+    parent_end, child_end = context.Pipe()
+    process = context.Process(target=_send, args=(child_end, work, args), daemon=True)
     process.start()
-    theirs.close()
+    child_end.close()
     try:
-        if not ours.poll(LIMIT):
-            raise TimeoutError(f"a child that was started by {method} says nothing")
-        answer, error = ours.recv()
+        if not parent_end.poll(TIMEOUT):
+            raise TimeoutError(f"a child started by {method} sent no result")
+        result, error = parent_end.recv()
     finally:
         process.kill()
-        process.join(LIMIT)
+        process.join(TIMEOUT)
     if error is not None:
         raise error
-    return answer
+    return result
 
 
 def _send(connection, work, args):
@@ -43,10 +43,10 @@ def _send(connection, work, args):
     except BaseException as error:
         error.add_note(traceback.format_exc()) if hasattr(error, "add_note") else None
         connection.send((None, error))
-    connection.recv()  # the parent ends it
+    connection.recv()  # wait until the parent kills this process
 
 
-def use(model, x):
+def compute_outputs(model, x):
     labels = {"labels": np.arange(len(x)) % model.classes} if model.classes else {}
     loss, grads = model.loss_and_grads(x, seed=1, **labels)
     return [model.embed(x, **labels), *model.terms(x, **labels), *grads.values(), np.array(loss)]
@@ -57,8 +57,8 @@ def train(model, x, seed):
     return model.theta.copy()
 
 
-def go_on(trainer, x):
-    """The weights and losses after two more epochs."""
+def continue_training(trainer, x):
+    """Train for two more epochs; return the weights and the losses."""
     losses = trainer.fit(x, 2).loss
     return trainer.model.theta.copy(), losses
 

@@ -1,6 +1,6 @@
 import os
 
-# Before NumPy is imported: on matrices as small as these, more threads only take the cores of other processes.
+# Before NumPy is imported: more threads do not speed up small matrices, and take the cores of other processes.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from pathlib import Path
@@ -29,7 +29,7 @@ settings.load_profile("quick")
 
 @pytest.fixture(scope="session")
 def gpu():
-    """The CuPy backend; skips without a GPU, or fails where SCRATCHVAE_REQUIRE_GPU demands one."""
+    """The CuPy backend; without a GPU, skip the test, or fail it if SCRATCHVAE_REQUIRE_GPU is set."""
     try:
         return get_backend("cupy")
     except BackendError as error:
@@ -48,7 +48,7 @@ def real_data() -> Path:
 
 @pytest.fixture
 def real_set(real_data):
-    """Loads a set by its name, from its own folder of the real data; skips where that is missing."""
+    """A function that loads a data set from its folder of the real data, and skips the test if there is none."""
 
     def load_real(name):
         if not (real_data / name.partition("/")[0].removesuffix("-32")).is_dir():

@@ -1,6 +1,6 @@
-"""Kernels for devices, run on the host: those of the backend "native" behind the stand-in's arrays.
+"""A device backend with kernels, emulated on the host: kernels of the backend "native" on arrays of `fake_cupy`.
 
-What CuPy refuses is refused: an array of the host, an `out` of another shape, numbers of two types under one name.
+It refuses what CuPy refuses: host arrays, an `out` of another shape, two dtypes for one type parameter.
 """
 
 import fake_cupy
@@ -17,7 +17,7 @@ except BackendError:
     COMPILER = None
 
 
-def on_the_host(arguments):
+def to_host_arguments(arguments):
     fake_cupy._launch()
     for argument in arguments:
         if isinstance(argument, np.ndarray):
@@ -27,16 +27,16 @@ def on_the_host(arguments):
 
 class ElementwiseKernel(native.ElementwiseKernel):
     def __call__(self, *arguments):
-        super().__call__(*on_the_host(arguments))
+        super().__call__(*to_host_arguments(arguments))
 
 
 class ReductionKernel(native.ReductionKernel):
     def __call__(self, *arguments, axis):
-        super().__call__(*on_the_host(arguments), axis=axis)
+        super().__call__(*to_host_arguments(arguments), axis=axis)
 
 
 class Module(fake_cupy.Module):
-    """The stand-in with kernels."""
+    """The array module of `fake_cupy`, with kernels."""
 
     ElementwiseKernel = ElementwiseKernel
     ReductionKernel = ReductionKernel
@@ -44,26 +44,26 @@ class Module(fake_cupy.Module):
 
 EMULATED = Backend("emulated", Module, DeviceArray, np.empty, fake_cupy.Event, kernels=Module)
 
-needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler to make kernels with")
+needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler for the kernels")
 ALL_BACKENDS = [
     "numpy",
     pytest.param("native", marks=needs_compiler),
     pytest.param(fake_cupy.FAKE_CUPY, id="fake_cupy"),
     pytest.param(EMULATED, id="emulated", marks=needs_compiler),
-]  # what a model can compute on here
+]  # backends that work on this machine
 
 
-def covering(kinds, **rotating):
+def covering(kinds, **lists):
     """Parameters (kind, backend, ...) for a test: each kind on NumPy, and each other backend with one of the kinds.
 
-    Further arguments are lists of values, which are taken in turn. The full product would test the same code again.
+    Each further argument is a list, whose values are used in turn. The full product would test the same code again.
     """
     kinds = list(kinds)
     pairs, rows = [(kind, ALL_BACKENDS[0], ()) for kind in kinds], []
     for k, backend in enumerate(ALL_BACKENDS[1:]):
         pairs.append((kinds[-1 - 2 * k], backend.values[0], backend.marks))
     for k, (kind, backend, marks) in enumerate(pairs):
-        values = [values[k % len(values)] for values in rotating.values()]
+        values = [values[k % len(values)] for values in lists.values()]
         name = backend if isinstance(backend, str) else backend.name
         rows.append(pytest.param(kind, backend, *values, marks=marks, id="-".join(map(str, (kind, name, *values)))))
     return rows

@@ -1,8 +1,8 @@
-"""A stand-in for CuPy where there is no GPU: arrays that live "elsewhere", and a module that takes nothing else.
+"""A fake of CuPy for machines without a GPU: device arrays, and an array module that accepts only them.
 
-It refuses what CuPy refuses or, worse, computes on the host in silence: host arrays, keywords beyond out, dtype and
-casting, an `out` of the wrong shape, dtype or layout. It counts each value that is read back, for a read stops a GPU,
-and each launch, for each costs more than the arithmetic of a small array.
+It refuses what CuPy refuses or silently computes on the host: host arrays, keywords other than out, dtype and casting,
+and an `out` of the wrong shape, dtype or layout. It counts the values read back, because a read waits for the GPU, and
+the launches, because a launch costs more than the arithmetic of a small array.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ def _launch():
 
 
 class DeviceArray:
-    __array_ufunc__ = None  # NumPy's own arrays cannot take part in arithmetic with it
+    __array_ufunc__ = None  # disables arithmetic with NumPy arrays
 
     def __init__(self, host):
         assert isinstance(host, np.ndarray)
@@ -152,15 +152,15 @@ def _device_ufunc(ufunc):
             raise TypeError("no argument is on the device")
         if out is None:
             return DeviceArray(np.asarray(ufunc(*hosts, dtype=dtype)))
-        room = _destination(out, np.broadcast_shapes(*(np.shape(host) for host in hosts)))
-        ufunc(*hosts, out=room, dtype=dtype, casting=casting)
+        destination = _destination(out, np.broadcast_shapes(*(np.shape(host) for host in hosts)))
+        ufunc(*hosts, out=destination, dtype=dtype, casting=casting)
         return out
 
     return apply
 
 
 class Module:
-    """What the package may call on an array module, and nothing else."""
+    """The functions that the package may call on an array module."""
 
     zeros = staticmethod(lambda shape, dtype=float: DeviceArray(np.zeros(shape, dtype)))
     empty = staticmethod(lambda shape, dtype=float: DeviceArray(np.full(shape, np.nan, dtype)))
@@ -170,10 +170,10 @@ class Module:
     @staticmethod
     def matmul(a, b, out):
         _launch()
-        room = _destination(out, (*a.shape[:-1], *b.shape[1:]))
-        if not room.flags.c_contiguous or not a.dtype == b.dtype == out.dtype:
-            raise TypeError("matmul wants one dtype and a contiguous out")
-        np.matmul(a._host, b._host, out=room)
+        destination = _destination(out, (*a.shape[:-1], *b.shape[1:]))
+        if not destination.flags.c_contiguous or not a.dtype == b.dtype == out.dtype:
+            raise TypeError("matmul needs one dtype and a contiguous out")
+        np.matmul(a._host, b._host, out=destination)
         return out
 
     @staticmethod
@@ -216,7 +216,7 @@ for _name in UFUNCS.split():
 
 
 class Event:
-    """Of a device that is never behind."""
+    """An event of a device that has always finished."""
 
     def record(self):
         pass

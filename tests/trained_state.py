@@ -1,4 +1,4 @@
-"""The state of a training that has ended, from which single steps can be made."""
+"""The state at the end of a training, for tests of single steps."""
 
 from scratchvae.training import Callback
 
@@ -9,7 +9,7 @@ class StateRecorder(Callback):
 
 
 def state_after(trainer, x, epochs=1, **settings):
-    """The state of the training that `trainer` runs on x: `state.train_step(batch)` makes one step more."""
+    """Train on x and return the state at the end; `state.train_step(batch)` makes one more step."""
     recorder = StateRecorder()
     trainer.fit(x, epochs, callbacks=[recorder], **settings)
     return recorder.state
