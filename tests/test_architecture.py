@@ -1,4 +1,4 @@
-"""What the package promises as a whole."""
+"""Tests of the package as a whole: imports, public names and types."""
 
 import ast
 import subprocess
@@ -13,13 +13,13 @@ PACKAGE = Path(sv.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 
-def python(code):
+def run_python(code):
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True, timeout=60
     ).stdout
 
 
-def imported(source):
+def imported_packages(source):
     for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
@@ -27,26 +27,31 @@ def imported(source):
             yield (node.module or "").partition(".")[0]
 
 
-def test_cupy_is_imported_by_the_backend_only():
-    users = {path.relative_to(PACKAGE).parts[0] for path in SOURCES if {"cupy", "cupyx"} & set(imported(path))}
+def test_only_the_backend_imports_cupy():
+    users = {path.relative_to(PACKAGE).parts[0] for path in SOURCES if {"cupy", "cupyx"} & set(imported_packages(path))}
     assert users == {"backend"}
 
 
-def test_the_package_imports_numpy_the_standard_library_and_its_extras_only():
+def test_the_package_imports_only_numpy_the_standard_library_and_its_extras():
     allowed = {*sys.stdlib_module_names, "numpy", "scratchvae", "cupy", "cupyx", "matplotlib", "tqdm", "PIL"}
     oracles = PACKAGE / "verification" / "oracles"
-    assert {name for path in SOURCES if path.parent != oracles for name in imported(path)} <= allowed
-    assert {name for path in oracles.glob("*.py") for name in imported(path)} <= {*allowed, "autograd", "torch", "jax"}
+    assert {name for path in SOURCES if path.parent != oracles for name in imported_packages(path)} <= allowed
+    assert {name for path in oracles.glob("*.py") for name in imported_packages(path)} <= {
+        *allowed,
+        "autograd",
+        "torch",
+        "jax",
+    }
 
 
-def test_import_loads_little_beside_numpy_and_the_models():
+def test_the_import_loads_no_other_modules_than_numpy():
     def loaded(module):
-        return set(python(f"import sys, {module}; print(*sys.modules)").split())
+        return set(run_python(f"import sys, {module}; print(*sys.modules)").split())
 
-    ours = ("scratchvae", "importlib")  # the latter is in memory anyway, under the name of a frozen module
-    beyond = {name for name in loaded("scratchvae") - loaded("numpy") if not name.startswith(ours)}
-    # every one of these costs a user milliseconds at each start: a new one needs a reason
-    assert beyond <= {"__future__"}
+    expected = ("scratchvae", "importlib")  # importlib is always loaded, as a frozen module
+    unexpected = {name for name in loaded("scratchvae") - loaded("numpy") if not name.startswith(expected)}
+    # each additional module costs milliseconds at every start
+    assert unexpected <= {"__future__"}
 
 
 def test_no_module_has_a_vague_name():
@@ -54,7 +59,7 @@ def test_no_module_has_a_vague_name():
     assert not vague & {part.removesuffix(".py") for path in SOURCES for part in path.relative_to(PACKAGE).parts}
 
 
-def test_it_is_typed_and_has_a_version():
+def test_the_package_is_typed_and_has_a_version():
     assert (PACKAGE / "py.typed").exists()
     assert sv.__version__.count(".") == 2
 

@@ -1,4 +1,4 @@
-"""The switch: which backend, what it refuses, and that models compute the same through another array module."""
+"""Tests of the backends: selection, errors, and equal results with another array module."""
 
 import sys
 import types
@@ -29,21 +29,21 @@ def install_module(monkeypatch, **content):
     monkeypatch.setitem(sys.modules, "cupyx", types.ModuleType("cupyx"))
 
 
-def raises(error):
+def raising(error):
     def call(*_args, **_kwargs):
         raise error
 
     return call
 
 
-def test_numpy_is_there_and_unknown_names_are_not():
+def test_numpy_is_found_and_unknown_names_are_refused():
     assert get_backend("numpy") is NUMPY
     assert get_backend(FAKE_CUPY) is FAKE_CUPY
     with pytest.raises(BackendError, match="choose 'numpy', 'native', 'cupy' or 'auto'"):
         get_backend("torch")
 
 
-def test_cupy_that_is_not_installed_is_named_with_what_to_install(monkeypatch):
+def test_a_missing_cupy_is_refused_with_the_install_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
     with pytest.raises(BackendError, match=r"not installed.*pip install 'scratchvae\[cuda12x\]'"):
         sv.VAE(4, 2, backend="cupy")
@@ -51,34 +51,34 @@ def test_cupy_that_is_not_installed_is_named_with_what_to_install(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         ({"is_available": lambda: False}, "no working CUDA device"),
-        ({"is_available": raises(RuntimeError("cudaErrorNoDevice:\n no device"))}, "cudaErrorNoDevice: no device"),
-        ({"is_available": lambda: True, "ones": raises(ImportError("libcublas.so.12"))}, "libcublas.so.12"),
+        ({"is_available": raising(RuntimeError("cudaErrorNoDevice:\n no device"))}, "cudaErrorNoDevice: no device"),
+        ({"is_available": lambda: True, "ones": raising(ImportError("libcublas.so.12"))}, "libcublas.so.12"),
     ],
 )
-def test_cupy_that_cannot_work_gives_one_clear_line(monkeypatch, content, says):
+def test_a_cupy_that_does_not_work_is_refused_in_one_line(monkeypatch, content, message):
     install_module(monkeypatch, **content)
-    with pytest.raises(BackendError, match=says) as caught:
+    with pytest.raises(BackendError, match=message) as caught:
         get_backend("cupy")
     assert "\n" not in str(caught.value)
     assert get_backend("auto") is NUMPY
 
 
-def test_real_cupy_without_a_gpu_gives_that_error_too():
+def test_the_real_cupy_without_a_gpu_is_refused():
     cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
     try:
         working = cupy.is_available()
     except Exception:
         working = False
     if working:
-        pytest.skip("there is a GPU here")
+        pytest.skip("this machine has a GPU")
     with pytest.raises(BackendError, match="nvidia-smi"):
         get_backend("cupy")
 
 
-def test_arrays_come_home():
+def test_to_numpy_returns_host_arrays():
     x = normal(0, 3)
     assert to_numpy(x) is x
     assert np.array_equal(to_numpy(DeviceArray(x)), x)
@@ -86,7 +86,7 @@ def test_arrays_come_home():
         backend_of([1.0])
 
 
-def test_a_host_array_that_reaches_device_code_is_refused_and_the_other_way_round():
+def test_arrays_of_another_device_are_refused():
     vae = sv.VAE(9, 2, (8,), backend=FAKE_CUPY)
     host, device = IMAGES[:4], FAKE_CUPY.upload(IMAGES[:4])
     with pytest.raises(DeviceError, match=r"x, which is a numpy.ndarray.*fake_cupy"):
@@ -100,13 +100,13 @@ def test_a_host_array_that_reaches_device_code_is_refused_and_the_other_way_roun
         sv.VAE(9, 2, (8,)).encode(device)
 
 
-WAYS = [(activation, "bernoulli") for activation in ACTIVATIONS]
-WAYS += [("relu", likelihood) for likelihood in LIKELIHOODS if likelihood != "bernoulli"]
+COMBINATIONS = [(activation, "bernoulli") for activation in ACTIVATIONS]
+COMBINATIONS += [("relu", likelihood) for likelihood in LIKELIHOODS if likelihood != "bernoulli"]
 
 
-@pytest.mark.parametrize(("activation", "likelihood"), WAYS)
+@pytest.mark.parametrize(("activation", "likelihood"), COMBINATIONS)
 @pytest.mark.parametrize("kind", [sv.VAE, sv.Autoencoder])
-def test_a_model_trains_to_the_same_bits_through_another_array_module(kind, activation, likelihood):
+def test_a_model_trains_to_the_same_bits_with_another_array_module(kind, activation, likelihood):
     thetas = []
     for backend in ("numpy", FAKE_CUPY):
         model = kind(9, 2, (8, 4), activation, likelihood, seed=1, backend=backend)
@@ -119,7 +119,7 @@ def test_a_model_trains_to_the_same_bits_through_another_array_module(kind, acti
 
 
 @pytest.mark.parametrize("optimizer", [SGD, Adam, AdamW])
-def test_every_optimizer_steps_the_same_through_another_array_module(optimizer):
+def test_every_optimizer_gives_the_same_bits_with_another_array_module(optimizer):
     thetas = []
     for backend in ("numpy", FAKE_CUPY):
         vae = sv.VAE(9, 2, (8,), backend=backend)
@@ -130,29 +130,29 @@ def test_every_optimizer_steps_the_same_through_another_array_module(optimizer):
     assert np.array_equal(*thetas)
 
 
-def test_the_front_door_gives_the_same_through_another_array_module(tmp_path):
+def test_the_public_methods_give_the_same_bits_with_another_array_module(tmp_path):
     host, device = (sv.VAE(9, 2, (8,), backend=backend, dtype="float64") for backend in ("numpy", FAKE_CUPY))
     x = IMAGES[:5]
 
-    def answers(vae, x):
+    def results(vae, x):
         yield from vae.encode(x)
         yield from (vae.reconstruct(x), vae.sample(3), vae.interpolate(x[0], x[1], 4), *vae.elbo(x))
         yield from vae.loss_and_grads(x)[1].values()
         vae.forward(vae.validator.to_device(x), vae.validator.to_device(normal(0, 5, 2)))
         yield from vae.backward_to_inputs()[:2]
 
-    for expected, given_on_host, given_on_device in zip(
-        answers(host, x), answers(device, x), answers(device, FAKE_CUPY.upload(x)), strict=True
+    for expected, from_host, from_device in zip(
+        results(host, x), results(device, x), results(device, FAKE_CUPY.upload(x)), strict=True
     ):
-        assert type(given_on_host) is type(given_on_device) is DeviceArray
-        assert np.array_equal(to_numpy(given_on_host), expected)
-        assert np.array_equal(to_numpy(given_on_device), expected)
+        assert type(from_host) is type(from_device) is DeviceArray
+        assert np.array_equal(to_numpy(from_host), expected)
+        assert np.array_equal(to_numpy(from_device), expected)
     sv.save(device, tmp_path / "vae.npz")
     assert np.array_equal(sv.load(tmp_path / "vae.npz").theta, host.theta)
 
 
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
-def test_a_training_step_on_a_device_reads_nothing_back(likelihood):
+def test_a_training_step_on_a_device_reads_no_values_back(likelihood):
     vae = sv.VAE(9, 2, (8,), likelihood=likelihood, backend=FAKE_CUPY)
     state = state_after(sv.Trainer(vae, batch_size=16, clip_norm=1.0), IMAGES)
     before = fake_cupy.reads
@@ -160,23 +160,23 @@ def test_a_training_step_on_a_device_reads_nothing_back(likelihood):
     assert fake_cupy.reads == before
 
 
-def error_of_the_device(name, base):
+def device_error(name, base):
     return type(name, (base,), {"__module__": "cupy.cuda.somewhere"})("out of memory\nallocating 8 bytes")
 
 
 FATAL = [("OutOfMemoryError", MemoryError, "smaller batch_size"), ("CUDARuntimeError", RuntimeError, "nvidia-smi")]
 
 
-@pytest.mark.parametrize(("name", "base", "says"), FATAL)
+@pytest.mark.parametrize(("name", "base", "message"), FATAL)
 @pytest.mark.parametrize("call", ["fit", "step", "encode", "decode", "loss_and_grads", "elbo", "VAE"])
-def test_a_device_that_fails_gives_one_clear_line_wherever_it_happens(monkeypatch, tmp_path, name, base, says, call):
+def test_a_failing_device_is_reported_in_one_line_by_every_method(monkeypatch, tmp_path, name, base, message, call):
     vae = sv.VAE(9, 2, (8,), backend=FAKE_CUPY)
     trainer = sv.Trainer(vae, batch_size=16)
     trainer.fit(IMAGES, 1)
     sv.save(vae, tmp_path / "vae.npz")
     saved = (tmp_path / "vae.npz").read_bytes()
-    monkeypatch.setattr(fake_cupy.Module, "matmul", raises(error_of_the_device(name, base)))
-    monkeypatch.setattr(fake_cupy.Module, "zeros", raises(error_of_the_device(name, base)))
+    monkeypatch.setattr(fake_cupy.Module, "matmul", raising(device_error(name, base)))
+    monkeypatch.setattr(fake_cupy.Module, "zeros", raising(device_error(name, base)))
     calls = {
         "fit": lambda: trainer.fit(IMAGES, 2, validation=IMAGES, patience=1),
         "step": lambda: trainer.step(IMAGES),
@@ -186,15 +186,15 @@ def test_a_device_that_fails_gives_one_clear_line_wherever_it_happens(monkeypatc
         "elbo": lambda: vae.elbo(IMAGES),
         "VAE": lambda: sv.VAE(9, 2, (8,), backend=FAKE_CUPY),
     }
-    with pytest.raises(BackendError, match=says) as caught:
+    with pytest.raises(BackendError, match=message) as caught:
         calls[call]()
     assert "\n" not in str(caught.value)
     assert trainer.history.stopped == ("failed" if call == "fit" else "finished")
     assert (tmp_path / "vae.npz").read_bytes() == saved
 
 
-def test_a_failure_of_anything_else_is_left_as_it_is(monkeypatch):
+def test_other_exceptions_are_not_changed(monkeypatch):
     vae = sv.VAE(9, 2, (8,), backend=FAKE_CUPY)
-    monkeypatch.setattr(fake_cupy.Module, "matmul", raises(MemoryError("of the host")))
+    monkeypatch.setattr(fake_cupy.Module, "matmul", raising(MemoryError("of the host")))
     with pytest.raises(MemoryError, match="of the host"):
         vae.encode(IMAGES)

@@ -1,4 +1,4 @@
-"""What is shipped: a wheel and a source archive that hold what they should, and nothing else."""
+"""Tests of the wheel and the source archive: their files, their metadata, and that the wheel works."""
 
 import os
 import re
@@ -17,38 +17,38 @@ import scratchvae as sv
 
 ROOT = Path(__file__).parent.parent
 NAME = f"scratchvae-{sv.__version__}"
-# what of the repository is in neither archive, and whatever else a source archive needs to be built and tested
-LEFT_OUT = {".ci/run", ".gitattributes", ".github/workflows/tests.yml"}
-AT_THE_TOP = {".gitignore", "CHANGELOG.md", "LICENSE", "README.md", "noxfile.py", "pyproject.toml"}
+# files of the repository that are in neither archive, and top-level files that the source archive contains
+NOT_DISTRIBUTED = {".ci/run", ".gitattributes", ".github/workflows/tests.yml"}
+TOP_LEVEL_FILES = {".gitignore", "CHANGELOG.md", "LICENSE", "README.md", "noxfile.py", "pyproject.toml"}
 FOLDERS = ("scratchvae", "tests", "demos")
-# what a wheel holds besides Python
-DATA = {"scratchvae/py.typed", "scratchvae/datasets/digits.npz"}
+# files of the wheel that are not Python
+DATA_FILES = {"scratchvae/py.typed", "scratchvae/datasets/digits.npz"}
 
 
-def build(root, to):
-    """The wheel and the source archive that are built in the folder `root`."""
-    command = [sys.executable, "-m", "hatchling", "build", "--directory", str(to)]
+def build(root, target):
+    """Build in the folder `root`; return the paths of the wheel and of the source archive in `target`."""
+    command = [sys.executable, "-m", "hatchling", "build", "--directory", str(target)]
     subprocess.run(command, cwd=root, check=True, capture_output=True, timeout=120)
-    return to / f"{NAME}-py3-none-any.whl", to / f"{NAME}.tar.gz"
+    return target / f"{NAME}-py3-none-any.whl", target / f"{NAME}.tar.gz"
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
+def archives(tmp_path_factory):
     return build(ROOT, tmp_path_factory.mktemp("built"))
 
 
 @pytest.fixture(scope="module")
-def wheel(built):
+def wheel(archives):
     """The content of each file of the wheel, by name."""
-    with zipfile.ZipFile(built[0]) as archive:
+    with zipfile.ZipFile(archives[0]) as archive:
         return {member.filename: archive.read(member) for member in archive.infolist()}
 
 
 @pytest.fixture(scope="module")
-def unpacked(built, tmp_path_factory):
-    """Where the source archive was unpacked."""
+def unpacked(archives, tmp_path_factory):
+    """The folder of the unpacked source archive."""
     folder = tmp_path_factory.mktemp("unpacked")
-    with tarfile.open(built[1]) as archive:
+    with tarfile.open(archives[1]) as archive:
         for member in archive:
             assert member.isfile() and member.name.startswith(f"{NAME}/") and ".." not in member.name
             (folder / member.name).parent.mkdir(parents=True, exist_ok=True)
@@ -58,30 +58,30 @@ def unpacked(built, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tracked():
-    """Every file that the repository knows, as a path from its root."""
+    """The paths of all tracked files, relative to the root of the repository."""
     if not (ROOT / ".git").exists() or not shutil.which("git"):
-        pytest.skip("this is no git checkout, or there is no git: nothing says which files belong to the project")
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, encoding="utf-8")
-    return set(filter(None, listed.stdout.split("\0")))
+        pytest.skip("without git and a git checkout, the tracked files are unknown")
+    result = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, encoding="utf-8")
+    return set(filter(None, result.stdout.split("\0")))
 
 
 def files_under(folder):
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_wheel_holds_the_package_its_data_its_licence_and_what_describes_it(wheel, tracked):
+def test_the_wheel_contains_the_package_its_data_its_licence_and_its_metadata(wheel, tracked):
     python = {name for name in tracked if name.startswith("scratchvae/") and name.endswith(".py")}
-    described = {f"{NAME}.dist-info/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt")}
-    assert set(wheel) == python | DATA | described | {f"{NAME}.dist-info/licenses/LICENSE"}
+    metadata = {f"{NAME}.dist-info/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt")}
+    assert set(wheel) == python | DATA_FILES | metadata | {f"{NAME}.dist-info/licenses/LICENSE"}
 
 
-def test_the_source_archive_holds_what_builds_and_tests_it(unpacked, tracked):
-    belong = {name for name in tracked if name.partition("/")[0] in FOLDERS} | AT_THE_TOP
-    assert files_under(unpacked) == belong | {"PKG-INFO"}  # a file more? git add it, or delete it
-    assert tracked - belong == LEFT_OUT  # and each new one is to be on a list
+def test_the_source_archive_contains_the_files_to_build_and_test_it(unpacked, tracked):
+    expected = {name for name in tracked if name.partition("/")[0] in FOLDERS} | TOP_LEVEL_FILES
+    assert files_under(unpacked) == expected | {"PKG-INFO"}  # git add an additional file, or delete it
+    assert tracked - expected == NOT_DISTRIBUTED  # add each new file to one of the lists
 
 
-def test_what_is_shipped_is_what_lies_in_the_repository(wheel, unpacked):
+def test_distributed_files_equal_those_of_the_repository(wheel, unpacked):
     for name in files_under(unpacked) - {"PKG-INFO"}:
         assert (unpacked / name).read_bytes() == (ROOT / name).read_bytes(), name
     for name in wheel.keys() - {name for name in wheel if ".dist-info/" in name}:
@@ -89,59 +89,63 @@ def test_what_is_shipped_is_what_lies_in_the_repository(wheel, unpacked):
     assert wheel[f"{NAME}.dist-info/licenses/LICENSE"] == (ROOT / "LICENSE").read_bytes()
 
 
-def test_nothing_tells_of_the_machine_it_was_built_on(wheel, unpacked):
+def test_no_file_contains_a_path_of_the_build_machine(wheel, unpacked):
     contents = {**wheel, **{name: (unpacked / name).read_bytes() for name in files_under(unpacked)}}
-    for place in (str(ROOT), ROOT.as_posix(), sys.prefix):
-        assert [name for name, content in contents.items() if place.encode() in content] == []
+    for path in (str(ROOT), ROOT.as_posix(), sys.prefix):
+        assert [name for name, content in contents.items() if path.encode() in content] == []
 
 
-def test_its_metadata_promises_numpy_alone_and_the_pythons_that_are_tested(wheel, unpacked):
+def test_the_metadata_requires_only_numpy_and_lists_the_tested_pythons(wheel, unpacked):
     content = wheel[f"{NAME}.dist-info/METADATA"]
-    told = message_from_bytes(content)
+    metadata = message_from_bytes(content)
     assert content == (unpacked / "PKG-INFO").read_bytes()
-    assert (told["Name"], told["Version"], told["License-Expression"]) == ("scratchvae", sv.__version__, "MIT")
-    assert told["Requires-Python"] == ">=3.11"
-    needed = told.get_all("Requires-Dist")
-    always = [line for line in needed if "extra ==" not in line]
-    assert [line.partition(">=")[0] for line in always] == ["numpy"] * len(always)
-    assert not [line for line in needed if "@" in line or "://" in line]
+    assert (metadata["Name"], metadata["Version"], metadata["License-Expression"]) == (
+        "scratchvae",
+        sv.__version__,
+        "MIT",
+    )
+    assert metadata["Requires-Python"] == ">=3.11"
+    requirements = metadata.get_all("Requires-Dist")
+    required = [line for line in requirements if "extra ==" not in line]
+    assert [line.partition(">=")[0] for line in required] == ["numpy"] * len(required)
+    assert not [line for line in requirements if "@" in line or "://" in line]
     extras = {"cli", "cuda12x", "cuda13x", "dev", "docs", "mutation", "oracles", "test"}
-    assert set(told.get_all("Provides-Extra")) == extras
-    pythons = [line.rpartition(" ")[2] for line in told.get_all("Classifier") if ":: Python :: 3." in line]
+    assert set(metadata.get_all("Provides-Extra")) == extras
+    pythons = [line.rpartition(" ")[2] for line in metadata.get_all("Classifier") if ":: Python :: 3." in line]
     assert pythons == ["3.11", "3.12", "3.13", "3.14"]
     assert b"Tag: py3-none-any" in wheel[f"{NAME}.dist-info/WHEEL"]
     scripts = wheel[f"{NAME}.dist-info/entry_points.txt"].decode().split()
     assert scripts == ["[console_scripts]", "scratchvae", "=", "scratchvae.cli:main"]
 
 
-def test_it_is_built_to_the_same_bits_from_another_folder_and_from_the_source_archive(built, unpacked, tmp_path):
+def test_builds_from_another_folder_and_from_the_source_archive_are_identical(archives, unpacked, tmp_path):
     copy = tmp_path / "elsewhere"
     for name in files_under(unpacked) - {"PKG-INFO"}:
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, copy / name)
         os.utime(copy / name, (0, 1e9))
-    first = [path.read_bytes() for path in built]
+    first = [path.read_bytes() for path in archives]
     assert [path.read_bytes() for path in build(copy, tmp_path / "a")] == first
     assert [path.read_bytes() for path in build(unpacked, tmp_path / "b")] == first
 
 
-INSTALLED = """
+USE_INSTALLED_WHEEL = """
 import runpy, sys
 from importlib.machinery import BuiltinImporter, FrozenImporter, PathFinder
 from importlib.metadata import entry_points, version
 
 class NumPyAlone(PathFinder):
-    there = {*sys.stdlib_module_names, "numpy", "scratchvae"}
+    allowed = {*sys.stdlib_module_names, "numpy", "scratchvae"}
 
     @classmethod
     def find_spec(cls, name, path=None, target=None):
-        return super().find_spec(name, path, target) if name.partition(".")[0] in cls.there else None
+        return super().find_spec(name, path, target) if name.partition(".")[0] in cls.allowed else None
 
-place, out = sys.argv[1:]
+site, out = sys.argv[1:]
 sys.meta_path[:] = [BuiltinImporter, FrozenImporter, NumPyAlone]
-sys.path.insert(0, place)
+sys.path.insert(0, site)
 import numpy as np, scratchvae as sv
-assert sv.__file__.startswith(place), sv.__file__
+assert sv.__file__.startswith(site), sv.__file__
 assert version("scratchvae") == sv.__version__
 images = sv.datasets.load("digits").train.images
 vae = sv.VAE(64, 3, (16,))
@@ -157,27 +161,27 @@ runpy.run_module("scratchvae", run_name="__main__", alter_sys=True)
 """
 
 
-def test_the_wheel_works_with_numpy_alone_and_this_checkout_reads_what_it_wrote(built, tmp_path):
-    place, out = tmp_path / "site", tmp_path / "out"
-    with zipfile.ZipFile(built[0]) as archive:
-        archive.extractall(place)  # which is all that installing a wheel of pure Python is
+def test_the_wheel_works_with_numpy_alone_and_its_files_can_be_loaded(archives, tmp_path):
+    site, out = tmp_path / "site", tmp_path / "out"
+    with zipfile.ZipFile(archives[0]) as archive:
+        archive.extractall(site)  # the same as installing a pure Python wheel
     out.mkdir()
-    command = [sys.executable, "-I", "-c", INSTALLED, str(place), str(out)]
-    done = subprocess.run(command, cwd=out, capture_output=True, encoding="utf-8", errors="replace", timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert "usage: scratchvae" in done.stdout and "pip install 'scratchvae[cli]'" in done.stdout
+    command = [sys.executable, "-I", "-c", USE_INSTALLED_WHEEL, str(site), str(out)]
+    result = subprocess.run(command, cwd=out, capture_output=True, encoding="utf-8", errors="replace", timeout=120)
+    assert result.returncode == 0, result.stderr
+    assert "usage: scratchvae" in result.stdout and "pip install 'scratchvae[cli]'" in result.stdout
     vae, images = sv.load(out / "vae.npz"), sv.datasets.load("digits").train.images
     assert vae.embed(images).tobytes() == np.load(out / "codes.npy").tobytes()
     assert sv.load(out / "run").latent_dim == 2
 
 
-def test_the_workflow_runs_the_suite_on_each_python_that_is_promised_and_on_each_system(tracked):
+def test_the_workflow_tests_every_supported_python_and_system(tracked):
     workflow = (ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8")
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    promised = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', project)
-    (ran,) = re.findall(r"^ +python: \[(.*)\]$", workflow, re.M)
-    assert ran == ", ".join(f'"{python}"' for python in promised)
+    supported = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', project)
+    (tested,) = re.findall(r"^ +python: \[(.*)\]$", workflow, re.M)
+    assert tested == ", ".join(f'"{python}"' for python in supported)
     assert "os: [ubuntu-latest, macos-latest, windows-latest]" in workflow
-    assert set(re.findall(r"session: oldest-(\S+),", workflow)) == {promised[0], promised[-1]}
+    assert set(re.findall(r"session: oldest-(\S+),", workflow)) == {supported[0], supported[-1]}
     sessions = set(re.findall(r"^def (\w+)\(session", (ROOT / "noxfile.py").read_text(encoding="utf-8"), re.M))
     assert set(re.findall(r"session: ([a-z]+)", workflow)) == sessions - {"tests", "run_tests"}

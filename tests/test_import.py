@@ -1,4 +1,4 @@
-"""What an import loads: checked by the modules that are in memory afterwards, which do not depend on the machine."""
+"""Tests of the modules that an import loads."""
 
 import ast
 import pickle
@@ -14,7 +14,7 @@ import pytest
 import scratchvae as sv
 import scratchvae.models as models
 
-NOT_FOR_A_MODEL = {
+UNUSED_BY_A_VAE = {
     "scratchvae.cli",
     "scratchvae.datasets",
     "scratchvae.evaluation",
@@ -43,41 +43,41 @@ COSTLY = {
 
 
 def modules_after(code):
-    printed = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", f"import sys; {code}; print(*sys.modules)"],
         capture_output=True,
         encoding="utf-8",
         check=True,
         timeout=60,
     ).stdout
-    return set(printed.split())
+    return set(output.split())
 
 
-def test_import_alone_loads_no_other_module_of_the_package_and_not_numpy():
+def test_the_import_alone_loads_no_submodule_and_not_numpy():
     loaded = modules_after("import scratchvae")
     assert {name for name in loaded if name.startswith("scratchvae")} == {"scratchvae"}
     assert "numpy" not in loaded
 
 
-def test_a_model_loads_what_it_computes_with_and_nothing_else():
+def test_a_model_loads_only_the_modules_that_it_uses():
     loaded = modules_after("import scratchvae; scratchvae.VAE(9, 2, (4,))")
     assert "scratchvae.models.vae" in loaded
-    assert not loaded & NOT_FOR_A_MODEL
+    assert not loaded & UNUSED_BY_A_VAE
     assert not (loaded - modules_after("import numpy.random")) & COSTLY
 
 
-def test_a_data_set_that_is_shipped_loads_no_network_code():
+def test_an_included_data_set_loads_no_network_code():
     loaded = modules_after("import scratchvae; scratchvae.datasets.load('digits')")
     assert not {"http.client", "urllib.request", "ssl", "PIL"} & loaded
 
 
 @pytest.mark.parametrize("module", [sv, models], ids=lambda module: module.__name__)
-def test_every_name_that_is_listed_loads_and_is_imported_for_type_checkers(module):
+def test_every_public_name_loads_and_is_imported_for_type_checkers(module):
     tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
-    (checked,) = (
+    (type_checking,) = (
         node for node in tree.body if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
     )
-    assert {alias.name for node in checked.body for alias in node.names} == set(module.__all__)
+    assert {alias.name for node in type_checking.body for alias in node.names} == set(module.__all__)
     assert set(module.__all__) <= set(dir(module))
     for name in module.__all__:
         assert getattr(module, name) is getattr(module, name)

@@ -1,4 +1,4 @@
-"""Objects show themselves: as the call that makes them, on a screen, in a notebook, and by completion."""
+"""Tests of what objects print, of their HTML tables, of completion, and of suggestions for misspelt names."""
 
 import inspect
 import re
@@ -23,14 +23,14 @@ X = np.random.default_rng(0).random((20, 9), np.float32)
 LABELS = np.arange(20) % 3
 
 
-class Widths(layers.Layer):
-    """A layer of a user's own, that keeps one argument under another name."""
+class RenamedAttribute(layers.Layer):
+    """A custom layer that stores one argument under another name."""
 
     def __init__(self, size, table, *, scale=1.0):
         self.size, self.rows, self.scale = size, table, scale
 
 
-class Plain(layers.Layer):
+class TwoArguments(layers.Layer):
     def __init__(self, table, function):
         self.table, self.function = table, function
 
@@ -58,7 +58,7 @@ MODELS = models()
 
 
 def objects():
-    """One of each class that prints, by the call that makes it."""
+    """Return one object of each class with a repr, by its constructor call."""
     return {
         "Linear(784, 512)": Linear(784, 512),
         "Linear(3, 2, init='he_normal', seed=1)": Linear(3, 2, "he_normal", 1),
@@ -104,7 +104,7 @@ def words(text):
     return text.split()
 
 
-def fits(text):
+def fits_screen(text):
     lines = text.split("\n")
     assert text and len(lines) <= LINES and max(map(len, lines)) <= WIDTH, text
     assert " object at 0x" not in text
@@ -115,18 +115,18 @@ def fits(text):
 
 
 @pytest.mark.parametrize("call", objects())
-def test_a_simple_object_prints_as_the_call_that_makes_it(call):
+def test_the_repr_of_a_simple_object_is_its_constructor_call(call):
     instance = objects()[call]
     assert repr(instance) == str(instance) == call
     names = {**vars(layers), **vars(probability), **vars(objectives), **vars(optim), **vars(training)}
-    again = eval(call, names)
-    assert type(again) is type(instance) and repr(again) == call
+    rebuilt = eval(call, names)
+    assert type(rebuilt) is type(instance) and repr(rebuilt) == call
 
 
 @pytest.mark.parametrize(
     "package", [layers, probability, objectives, optim, training], ids=lambda package: package.__name__
 )
-def test_no_class_of_a_part_prints_as_an_address(package):
+def test_every_public_class_has_its_own_repr(package):
     for name in package.__all__:
         kind = getattr(package, name)
         if inspect.isclass(kind) and issubclass(
@@ -136,12 +136,12 @@ def test_no_class_of_a_part_prints_as_an_address(package):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_whatever_is_checked_fits_a_screen(name):
+def test_the_repr_of_every_checked_module_fits_a_screen(name):
     problem = CASES[name].draw(np.random.default_rng(0))
-    assert fits(repr(problem)) and fits(repr(CASES[name]))
+    assert fits_screen(repr(problem)) and fits_screen(repr(CASES[name]))
 
 
-def test_a_network_is_broken_into_lines_and_a_deep_one_is_cut_in_the_middle():
+def test_the_repr_of_a_network_has_a_line_per_layer_and_omits_the_middle_of_a_deep_one():
     assert repr(Sequential(*network(3).layers[:5], Linear(9, 1234, "he_normal"))).split("\n") == [
         "Sequential(",
         *["    Linear(9, 9),", "    ReLU(),"] * 2,
@@ -150,25 +150,27 @@ def test_a_network_is_broken_into_lines_and_a_deep_one_is_cut_in_the_middle():
         ")",
     ]
     deep = repr(network())
-    assert fits(deep) and re.search(r"\n    … \d+ more lines\n", deep) and deep.endswith("ReLU(),\n)")
+    assert fits_screen(deep) and re.search(r"\n    … \d+ more lines\n", deep) and deep.endswith("ReLU(),\n)")
     nested = Linear(3, 3)
     for _ in range(100):
         nested = Sequential(nested, ReLU())
-    assert fits(repr(nested))
+    assert fits_screen(repr(nested))
 
 
 def test_arrays_functions_and_missing_attributes_are_abbreviated():
     table = np.zeros((100, 100))
-    assert repr(Plain(table, np.sin)) == "Plain(<float64 array (100, 100)>, sin)"
-    assert "[1.5, 1.5, 1.5, " in repr(Plain([1.5] * 1000, {"a": table})) and "… 988 more]" in repr(Plain([1] * 1000, 0))
-    assert fits(repr(Plain([table] * 1000, dict.fromkeys(range(1000), table))))
-    assert repr(Widths(3, table)) == "Widths(3, …)"
-    assert repr(Widths(3, table, scale=2.0)) == "Widths(3, …, scale=2.0)"
-    assert fits(repr(Plain("x" * 10_000, 10**5000)))
+    assert repr(TwoArguments(table, np.sin)) == "TwoArguments(<float64 array (100, 100)>, sin)"
+    assert "[1.5, 1.5, 1.5, " in repr(TwoArguments([1.5] * 1000, {"a": table})) and "… 988 more]" in repr(
+        TwoArguments([1] * 1000, 0)
+    )
+    assert fits_screen(repr(TwoArguments([table] * 1000, dict.fromkeys(range(1000), table))))
+    assert repr(RenamedAttribute(3, table)) == "RenamedAttribute(3, …)"
+    assert repr(RenamedAttribute(3, table, scale=2.0)) == "RenamedAttribute(3, …, scale=2.0)"
+    assert fits_screen(repr(TwoArguments("x" * 10_000, 10**5000)))
     assert value_repr((1,)) == "(1,)" and value_repr([]) == "[]" and value_repr({}) == "{}"
 
 
-def test_a_part_prints_alike_before_and_after_a_model_uses_it():
+def test_the_repr_of_a_part_does_not_change_when_a_model_uses_it():
     encoder = Sequential(Linear(9, 4), ReLU(), Linear(4, 4))
     before = repr(encoder)
     model = sv.VAE(encoder=encoder, latent_dim=2, hidden=(4,))
@@ -177,8 +179,8 @@ def test_a_part_prints_alike_before_and_after_a_model_uses_it():
 
 def test_lines_are_broken_after_commas():
     text = join_lines("<", [str(k) * 30 for k in range(9)], ">")
-    assert fits(text) and text.replace("\n   ", "") == f"<{', '.join(str(k) * 30 for k in range(9))}>"
-    assert fits(fit_lines("\n".join("x" * 200 for _ in range(200))))
+    assert fits_screen(text) and text.replace("\n   ", "") == f"<{', '.join(str(k) * 30 for k in range(9))}>"
+    assert fits_screen(fit_lines("\n".join("x" * 200 for _ in range(200))))
 
 
 # --- models
@@ -187,15 +189,15 @@ def test_lines_are_broken_after_commas():
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_and_its_trainer_fit_a_screen(name):
     model = MODELS[name]
-    assert fits(repr(model)) and f"{model.theta.size:,} parameters" in repr(model)
+    assert fits_screen(repr(model)) and f"{model.theta.size:,} parameters" in repr(model)
     trainer = sv.Trainer(model, binarize=None, kl_weight=None if name == "Autoencoder" else KLWarmUp(10))
-    assert fits(repr(trainer)) and "Adam(lr=0.001)" in repr(trainer)
+    assert fits_screen(repr(trainer)) and "Adam(lr=0.001)" in repr(trainer)
     for part in model.parts.values():
-        assert fits(repr(part))
+        assert fits_screen(repr(part))
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_summary_counts_every_parameter_and_has_the_shapes_of_a_forward(name):
+def test_the_summary_counts_every_parameter_and_has_a_row_for_each_part(name):
     model = MODELS[name]
     summary = model.summary()
     assert sum(row.parameters for row in summary.rows) == summary.parameters == model.theta.size
@@ -210,7 +212,7 @@ def test_the_summary_counts_every_parameter_and_has_the_shapes_of_a_forward(name
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_summary_has_the_shapes_of_a_forward(name):
+def test_the_summary_shows_the_shapes_of_a_forward(name):
     model = models()[name]
     rows = {row.layer: row for row in model.summary().rows}
     shapes = {}
@@ -267,7 +269,7 @@ def test_the_summary_names_the_plain_classes_of_fused_layers():
     assert "Fused" not in repr(model.summary())
 
 
-def test_completion_offers_what_a_user_calls():
+def test_completion_offers_the_public_names():
     internal = {"allocate", "bind", "connect", "compose", "check_network", "ensure_capacity", "initialize", "validator"}
     for model in MODELS.values():
         names = dir(model)
@@ -292,12 +294,12 @@ def test_completion_offers_what_a_user_calls():
     assert "recording" not in dir(trainer.history) and "to_csv" in dir(trainer.history)
 
 
-def test_completion_offers_what_a_user_added():
-    class Mine(sv.VAE):
+def test_completion_offers_names_added_by_a_user():
+    class CustomVAE(sv.VAE):
         def frechet(self):
-            """Of a user's own."""
+            """A method of the user."""
 
-    model = Mine(9, 2, (4,))
+    model = CustomVAE(9, 2, (4,))
     model.note = 1
     assert {"frechet", "note"} <= set(dir(model))
 
@@ -305,7 +307,7 @@ def test_completion_offers_what_a_user_added():
 # --- results
 
 
-class Cells(HTMLParser):
+class TableParser(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.tags, self.cells = [], []
@@ -319,8 +321,8 @@ class Cells(HTMLParser):
         self.cells.append(data)
 
 
-def epoch(number, loss=100.0, validation=None, **more):
-    return Epoch(number, loss, -90.0, 10.0, validation, 0.5, **more)
+def epoch(number, loss=100.0, validation=None, **settings):
+    return Epoch(number, loss, -90.0, 10.0, validation, 0.5, **settings)
 
 
 def history_of(*epochs, stopped="finished"):
@@ -333,9 +335,9 @@ def test_a_history_shows_its_last_epochs_and_the_best_one():
     losses = [float(100 - k if k < 20 else 60 + k) for k in range(50)]
     history = history_of(*(epoch(k + 1, losses[k], losses[k] + 1, kl_per_dimension=(0.5,) * 500) for k in range(50)))
     text = repr(history)
-    assert fits(text) and text.startswith("History: 50 epochs, finished, lowest validation loss in epoch 21\n")
+    assert fits_screen(text) and text.startswith("History: 50 epochs, finished, lowest validation loss in epoch 21\n")
     assert re.findall(r"^ *(\d+) ", text, re.MULTILINE) == ["21", "46", "47", "48", "49", "50"]
-    parsed = Cells(history._repr_html_())
+    parsed = TableParser(history._repr_html_())
     assert set(parsed.tags) == {"table", "caption", "thead", "tbody", "tr", "th", "td"}
     assert {"epoch", "validation", "active units", "500", "81.00"} <= set(parsed.cells)
     assert "kl weight" not in parsed.cells
@@ -352,12 +354,12 @@ def test_a_history_shows_its_last_epochs_and_the_best_one():
     ],
 )
 def test_any_history_fits_a_screen_and_is_escaped(history):
-    assert fits(repr(history))
-    assert "script" not in Cells(history._repr_html_()).tags
-    assert all(fits(repr(each)) for each in history.epochs)
+    assert fits_screen(repr(history))
+    assert "script" not in TableParser(history._repr_html_()).tags
+    assert all(fits_screen(repr(epoch)) for epoch in history.epochs)
 
 
-def test_a_report_is_a_table_with_verdicts_and_what_does_not_agree_comes_first():
+def test_a_gradient_report_is_a_table_with_failures_first():
     def forward(*inputs):
         return sum(np.sin(x) for x in inputs)
 
@@ -367,17 +369,21 @@ def test_a_report_is_a_table_with_verdicts_and_what_does_not_agree_comes_first()
     names = [f"<b>{k}</b>" * (1 + 9 * (k == 28)) for k in range(30)]
     report = check(forward, vjp, *(np.full((2, 3), k / 9) for k in range(30)), names=names)
     text = repr(report)
-    assert fits(text) and "<b>28</b>" in text.split("\n")[1] and "wrong" in text.split("\n")[1]
+    assert fits_screen(text) and "<b>28</b>" in text.split("\n")[1] and "wrong" in text.split("\n")[1]
     assert "… 22 more" in text and "1 of 30 WRONG" in text
-    parsed = Cells(report._repr_html_())
+    parsed = TableParser(report._repr_html_())
     assert {"table", "tr", "td"} <= set(parsed.tags) and "b" not in parsed.tags
     assert {"verdict", "wrong", "agrees", "<b>0</b>"} <= set(parsed.cells)
-    assert all(fits(repr(argument)) for argument in report.arguments)
+    assert all(fits_screen(repr(argument)) for argument in report.arguments)
     small = check(forward, lambda dy, x: [dy * np.cos(x)], np.ones((2, 3)))
-    assert fits(repr(small)) and "every gradient agrees" in repr(small) and "agrees" in Cells(small._repr_html_()).cells
+    assert (
+        fits_screen(repr(small))
+        and "every gradient agrees" in repr(small)
+        and "agrees" in TableParser(small._repr_html_()).cells
+    )
 
 
-def test_results_show_no_long_arrays():
+def test_the_repr_of_a_result_abbreviates_long_arrays():
     vae, classifier = MODELS["VAE"], MODELS["SemiSupervisedVAE"]
     x = np.random.default_rng(1).random((1000, 9), np.float32)
     results = [
@@ -391,7 +397,7 @@ def test_results_show_no_long_arrays():
         next(iter(CHECKS.values())),
     ]
     for result in results:
-        assert fits(repr(result)) and repr(result).startswith(f"{type(result).__name__}(")
+        assert fits_screen(repr(result)) and repr(result).startswith(f"{type(result).__name__}(")
     assert repr(results[0]).startswith("ELBOTerms(value=<float32 array (1000,)>, ")
     assert "confusion=<int64 array (3, 3)>" in repr(results[3])
     assert re.fullmatch(r"Score\(value=-\d+\.\d+, .*, rows=1000\)", repr(results[1]))
@@ -402,9 +408,9 @@ def test_a_data_set_shows_its_name_rows_shape_and_classes():
     assert repr(digits) == "<Dataset 'digits': 1,500 train, 297 test rows of 64 float32 numbers (8×8), 10 classes>"
     assert repr(digits.train) == "<Split: 1,500 rows of 64 float32 numbers, 10 classes>"
     assert repr(digits._replace(name="x" * 999, image_shape=None).part("all")).startswith("<Split: 1,797 rows of 64")
-    assert fits(repr(digits._replace(name="x" * 999, factors={f"factor {k}": LABELS for k in range(99)})))
-    bare = digits._replace(train=digits.train._replace(labels=None), test=digits.test._replace(labels=None))
-    assert repr(bare).endswith("(8×8), no labels>") and repr(bare.train).endswith(", no labels>")
+    assert fits_screen(repr(digits._replace(name="x" * 999, factors={f"factor {k}": LABELS for k in range(99)})))
+    unlabelled = digits._replace(train=digits.train._replace(labels=None), test=digits.test._replace(labels=None))
+    assert repr(unlabelled).endswith("(8×8), no labels>") and repr(unlabelled.train).endswith(", no labels>")
 
 
 # --- near names
@@ -434,13 +440,13 @@ def test_a_data_set_shows_its_name_rows_shape_and_classes():
         "MODELS['VAE'].interpolate(X[0], X[1], kind='spheric')": "; did you mean 'spherical'?",
     }.items(),
 )
-def test_a_name_that_is_nearly_right_is_suggested(call, expected):
+def test_a_misspelt_name_gets_a_suggestion(call, expected):
     with pytest.raises(ConfigError) as caught:
         eval(call)
     assert expected in str(caught.value) and len(str(caught.value)) <= 200
 
 
-def test_backends_and_data_sets_are_suggested_too():
+def test_misspelt_backends_and_data_sets_get_a_suggestion():
     with pytest.raises(BackendError, match="did you mean 'numpy'"):
         sv.get_backend("NumPy")
     with pytest.raises(DataError, match="did you mean 'mnist'"):
