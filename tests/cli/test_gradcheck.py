@@ -71,7 +71,7 @@ def test_json_has_every_error_by_name(capsys):
     assert "dx" in json.loads(capsys.readouterr().out)["units"]["Linear"]["autograd"]["failures"]
 
 
-@pytest.mark.parametrize("model", ["vae", "plain"])
+@pytest.mark.parametrize("model", [pytest.param("vae", marks=pytest.mark.slow), "plain"])
 def test_a_trained_model_is_checked_gradient_by_gradient(folder, model, capsys):
     assert run(f"gradcheck --model {model}") == 0
     lines = capsys.readouterr().out.splitlines()

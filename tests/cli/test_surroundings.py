@@ -54,6 +54,7 @@ def test_data_is_found_again_from_another_folder(tmp_path, monkeypatch, capsys):
     assert "4 rows (test)" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_pictures_of_an_earlier_run_do_not_stay_beside_a_new_model(tmp_path):
     out = ["--out", str(tmp_path)]
     assert main(["train", *QUICK, *out]) == 0

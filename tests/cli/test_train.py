@@ -356,6 +356,7 @@ def test_sprites_are_trained_on_out_of_the_box_and_embedded_with_their_shapes(fo
     assert [int(line[-1]) for line in lines] == labels.tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "shape"), [("frey-faces", (28, 20)), ("olivetti-32", (32, 32))])
 def test_real_faces_are_drawn_in_their_own_shape(folder, real_set, name, shape):
     data = real_set(name)
