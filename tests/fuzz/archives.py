@@ -1,4 +1,4 @@
-"""Ways to damage .npy, .npz and .gz files by those who know how they are made: their checksums are right again."""
+"""Damage of .npy, .npz and .gz files according to their formats, with valid checksums."""
 
 import gzip
 import io
@@ -41,7 +41,7 @@ HEADERS = (
 
 
 def header(rng: Random, content: bytes, other: bytes) -> bytes:
-    """Another .npy header before the same numbers."""
+    """Replace the .npy header and leave the numbers."""
     text = "{'descr': %s, 'fortran_order': %s, 'shape': %s, }" % (  # noqa: UP031, for the braces
         rng.choice(DTYPES) if rng.random() < 0.6 else "'<f4'",
         rng.choice(("True", "False", "False", "1", "None", "'False'")),
@@ -53,7 +53,7 @@ def header(rng: Random, content: bytes, other: bytes) -> bytes:
 
 
 def npy(text: str, body: bytes, rng: Random | None = None) -> bytes:
-    """What begins as a .npy file does; with rng, at times of an odd version, or of a header of an odd length."""
+    """A .npy file; with `rng`, sometimes with an invalid version or header length."""
     raw = text.encode("utf-8", "surrogatepass")
     raw += b" " * (-(len(raw) + 11) % 64) + b"\n"
     odd = rng is not None and rng.random() < 0.25
@@ -64,36 +64,38 @@ def npy(text: str, body: bytes, rng: Random | None = None) -> bytes:
 
 
 def read_zip(content: bytes) -> list[tuple[str, bytes, int]]:
-    """The members of a whole zip: names, contents, methods; [] of a damaged one."""
+    """The members of a zip file: (name, content, method); [] for a damaged file."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return [
-                (of.filename, archive.read(of), of.compress_type) for of in archive.infolist() if of.file_size < 1 << 22
+                (info.filename, archive.read(info), info.compress_type)
+                for info in archive.infolist()
+                if info.file_size < 1 << 22
             ]
     except Exception:
         return []
 
 
 def write_zip(members: list[tuple[str, bytes, int]]) -> bytes:
-    """A zip of those members."""
+    """A zip file with the given members."""
     file = io.BytesIO()
     with warnings.catch_warnings(), zipfile.ZipFile(file, "w") as archive:
-        warnings.simplefilter("ignore")  # two of one name
+        warnings.simplefilter("ignore")  # duplicate names
         for name, content, method in members:
             archive.writestr(name.partition("\0")[0] or " ", content, method)  # zipfile writes no empty name
     return file.getvalue()
 
 
 def members(rng: Random, content: bytes, other: bytes) -> bytes:
-    """Members swapped, renamed, doubled, dropped, packed otherwise, or damaged in themselves."""
-    held = read_zip(content)
-    if not held:
+    """Swap, rename, duplicate, remove, recompress or damage members."""
+    entries = read_zip(content)
+    if not entries:
         return damage.flip(rng, content, other)
-    k, n = rng.randrange(len(held)), rng.randrange(len(held))
-    name, inside, method = held[k]
+    k, n = rng.randrange(len(entries)), rng.randrange(len(entries))
+    name, inside, method = entries[k]
     match rng.randrange(10):
         case 0:
-            held[k], held[n] = (name, held[n][1], method), (held[n][0], inside, held[n][2])
+            entries[k], entries[n] = (name, entries[n][1], method), (entries[n][0], inside, entries[n][2])
         case 1:
             names = (
                 " ",
@@ -105,30 +107,30 @@ def members(rng: Random, content: bytes, other: bytes) -> bytes:
                 "é",
                 "a" * 60000,
                 name[:-4],
-                held[n][0],
+                entries[n][0],
             )
-            held[k] = (rng.choice(names), inside, method)
+            entries[k] = (rng.choice(names), inside, method)
         case 2:
-            held.insert(n, held[k])
+            entries.insert(n, entries[k])
         case 3:
-            del held[k]
+            del entries[k]
         case 4:
-            held[k] = (name, inside, rng.choice(METHODS))
+            entries[k] = (name, inside, rng.choice(METHODS))
         case 5:
-            held[k] = (name, rng.choice((content, other, b"", write_zip(held[:1]))), method)
+            entries[k] = (name, rng.choice((content, other, b"", write_zip(entries[:1]))), method)
         case 6:
-            held[k] = (name, rng.choice(read_zip(other) or held)[1], method)
+            entries[k] = (name, rng.choice(read_zip(other) or entries)[1], method)
         case 7:
-            held[k] = (name, header(rng, inside, other), method)
+            entries[k] = (name, header(rng, inside, other), method)
         case 8 if name.startswith("scratchvae"):
-            held[k] = (name, text_array(edit_json(rng, array_text(inside))), method)
+            entries[k] = (name, text_array(edit_json(rng, array_text(inside))), method)
         case _:
-            held[k] = (name, rng.choice(damage.ANY)(rng, inside, other), method)
-    return write_zip(held)
+            entries[k] = (name, rng.choice(damage.ANY)(rng, inside, other), method)
+    return write_zip(entries)
 
 
 def array_text(content: bytes) -> str:
-    """The text in a .npy file of one; {} of a damaged one."""
+    """The text in a .npy file; "{}" for a damaged file."""
     try:
         return str(np.load(io.BytesIO(content), allow_pickle=False))
     except Exception:
@@ -136,30 +138,30 @@ def array_text(content: bytes) -> str:
 
 
 def text_array(text: str) -> bytes:
-    """A .npy file of a text."""
+    """A .npy file with a text."""
     file = io.BytesIO()
     np.save(file, np.array(text))
     return file.getvalue()
 
 
 def directory(rng: Random, content: bytes, other: bytes) -> bytes:
-    """A number in the zip's directory, or before a member."""
-    marks = [of.start() for of in re.finditer(b"PK(\1\2|\3\4|\5\6)", content)]
+    """Change a number in the zip's directory or in a local header."""
+    marks = [found.start() for found in re.finditer(b"PK(\1\2|\3\4|\5\6)", content)]
     if not marks:
         return damage.flip(rng, content, other)
     at = rng.choice(marks)
     places = {b"PK\1\2": (6, 8, 10, 16, 20, 24, 28, 30, 32, 34, 38, 42), b"PK\3\4": (4, 6, 8, 14, 18, 22, 26, 28)}
     at += rng.choice(places.get(content[at : at + 4], (4, 6, 8, 10, 12, 16, 20)))
     width = rng.choice((2, 4))
-    copied = content[(mark := rng.choice(marks)) + 16 : mark + 20]  # a field of another member's: they may overlap now
+    copied = content[(mark := rng.choice(marks)) + 16 : mark + 20]  # another member's field: members may overlap
     value = rng.choice((*damage.NUMBERS, rng.randrange(len(content)))) % 256**width
     return content[:at] + rng.choice((value.to_bytes(width, "little"), copied)) + content[at + width :]
 
 
 def zip_bomb(rng: Random, content: bytes, other: bytes) -> bytes:
-    """A member of zeros that are 1000 times as many as they take, and perhaps says that there are few of them."""
-    held, (size, bomb, _, crc) = read_zip(content), bomb_of(rng.choice(BOMBS))
-    name = rng.choice(held)[0].encode() if held else b"arr_0.npy"
+    """Write a member of zeros with a compression ratio of 1000, sometimes with a false small size."""
+    entries, (size, bomb, _, crc) = read_zip(content), bomb_of(rng.choice(BOMBS))
+    name = rng.choice(entries)[0].encode() if entries else b"arr_0.npy"
     fields = struct.pack("<HHHHHIIIHH", 20, 0, 8, 0, 33, crc, len(bomb), size, len(name), 0)
     claimed = struct.pack("<HHHHHIIIHH", 20, 0, 8, 0, 33, crc, len(bomb), rng.choice((size, 168)), len(name), 0)
     local = b"PK\3\4" + fields + name + bomb
@@ -168,7 +170,7 @@ def zip_bomb(rng: Random, content: bytes, other: bytes) -> bytes:
 
 
 def gzipped(rng: Random, content: bytes, other: bytes) -> bytes:
-    """What is in a .gz, damaged; or one that goes on for long, or twice."""
+    """Damage the content of a .gz file, or make it very long or double."""
     try:
         inside = zlib.decompressobj(31).decompress(content, 1 << 22)
     except zlib.error:
@@ -188,10 +190,10 @@ def gzipped(rng: Random, content: bytes, other: bytes) -> bytes:
 
 @lru_cache(maxsize=8)
 def bomb_of(zeros: int) -> tuple[int, bytes, bytes, int]:
-    """So many zeros after a .npy header, deflated, and after an idx header, gzipped; length and CRC of the first."""
+    """Compressed `zeros` zeros: length, deflated .npy, gzipped idx, and the CRC of the .npy."""
     block = bytes(MEBI)
     squeezed = zlib.compressobj(9, zlib.DEFLATED, -15)
-    again = squeezed.compress(block) + squeezed.flush(zlib.Z_FULL_FLUSH)  # which knows nothing of what was before it
+    zeros_block = squeezed.compress(block) + squeezed.flush(zlib.Z_FULL_FLUSH)  # independent of the data before it
     shape = (zeros >> 8, 16, 16)
     starts = (
         npy(f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}}}", b""),
@@ -202,7 +204,7 @@ def bomb_of(zeros: int) -> tuple[int, bytes, bytes, int]:
         packer = zlib.compressobj(9, zlib.DEFLATED, -15)
         first = packer.compress(start) + packer.flush(zlib.Z_FULL_FLUSH)
         last = zlib.compressobj(9, zlib.DEFLATED, -15).flush()
-        packed.append(first + again * (zeros // MEBI) + last)
+        packed.append(first + zeros_block * (zeros // MEBI) + last)
         crc = zlib.crc32(start)
         for _ in range(zeros // MEBI):
             crc = zlib.crc32(block, crc)

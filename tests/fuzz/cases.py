@@ -1,4 +1,4 @@
-"""The n-th damaged case of a reader, which is the same at every time and place."""
+"""The n-th damaged case of a reader; reproducible everywhere."""
 
 from random import Random
 
@@ -9,11 +9,11 @@ from readers import Case
 
 
 def damaged(cases: list[Case], name: str, seed: int, n: int) -> tuple[int, Case]:
-    """Which of the whole cases, and the files of it that are changed."""
+    """The index of a valid case, and its changed files."""
     rng = Random(f"{seed} {name} {n}")
     k = rng.randrange(len(cases))
     changed: Case = {}
-    for _ in range(rng.choice((1, 1, 1, 2))):  # files
+    for _ in range(rng.choice((1, 1, 1, 2))):  # number of files
         file = rng.choice(sorted(cases[k]))
         content = changed.get(file, cases[k][file])
         other = rng.choice(list(rng.choice(cases).values()))
@@ -24,7 +24,7 @@ def damaged(cases: list[Case], name: str, seed: int, n: int) -> tuple[int, Case]
 
 
 def _ways(file: str, content: bytes) -> tuple[damage.Damage, ...]:
-    """Those of any file, and as many of those who know how it is made."""
+    """General damage, and as much damage specific to the format."""
     if content.startswith(b"PK"):
         return (*damage.ANY, *(archives.members,) * 8, *(archives.directory,) * 5, archives.zip_bomb)
     if content.startswith(b"\x93NUMPY"):

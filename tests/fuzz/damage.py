@@ -1,4 +1,4 @@
-"""Ways to damage any file: (rng, content, other content) → content."""
+"""Damage of any file: (rng, content, other content) → content."""
 
 import re
 import struct
@@ -21,82 +21,82 @@ TEXTS = (
     b"True",
     b"\xd9\xa1",
 )
-LARGEST = 1 << 21  # bytes: so that a file that was damaged again and again does not become a large one
+LARGEST = 1 << 21  # bytes, to bound files that are damaged several times
 
 
 def flip(rng: Random, content: bytes, other: bytes) -> bytes:
-    """Some bits."""
-    held = bytearray(content or b"\0")
+    """Flip some bits."""
+    flipped = bytearray(content or b"\0")
     for _ in range(rng.choice((1, 1, 2, 8, 64))):
-        held[rng.randrange(len(held))] ^= 1 << rng.randrange(8)
-    return bytes(held)
+        flipped[rng.randrange(len(flipped))] ^= 1 << rng.randrange(8)
+    return bytes(flipped)
 
 
 def overwrite(rng: Random, content: bytes, other: bytes) -> bytes:
-    """Some bytes in a row."""
+    """Overwrite consecutive bytes."""
     count, at = rng.randint(1, 16), _place(rng, content)
     new = rng.randbytes(count) if rng.random() < 0.5 else bytes([rng.choice((0, 32, 127, 128, 255))]) * count
     return content[:at] + new + content[at + count :]
 
 
 def number(rng: Random, content: bytes, other: bytes) -> bytes:
-    """A binary number."""
+    """Overwrite a binary number."""
     width, at = rng.choice((1, 2, 4, 8)), _place(rng, content)
     value = rng.choice(NUMBERS) % (1 << 8 * width)
     return content[:at] + value.to_bytes(width, rng.choice(("little", "big"))) + content[at + width :]
 
 
 def text_number(rng: Random, content: bytes, other: bytes) -> bytes:
-    """A number in digits."""
-    found = list(re.finditer(rb"-?\d+(\.\d+)?", content[:4096]))
-    if not found:
+    """Replace a number in digits."""
+    matches = list(re.finditer(rb"-?\d+(\.\d+)?", content[:4096]))
+    if not matches:
         return flip(rng, content, other)
-    of = rng.choice(found)
-    return content[: of.start()] + rng.choice(TEXTS) + content[of.end() :]
+    chosen = rng.choice(matches)
+    return content[: chosen.start()] + rng.choice(TEXTS) + content[chosen.end() :]
 
 
 def truncate(rng: Random, content: bytes, other: bytes) -> bytes:
-    """The end."""
+    """Remove the end."""
     return content[: _place(rng, content)] if rng.random() < 0.7 else content[: -rng.randint(1, 8)]
 
 
 def behead(rng: Random, content: bytes, other: bytes) -> bytes:
-    """The beginning."""
+    """Remove the beginning."""
     return content[_place(rng, content) :]
 
 
 def extend(rng: Random, content: bytes, other: bytes) -> bytes:
-    """More of something after the end."""
+    """Append zeros, random bytes, the content itself or another file."""
     return content + rng.choice((bytes(rng.randint(1, 4096)), rng.randbytes(rng.randint(1, 64)), content, other))
 
 
 def remove(rng: Random, content: bytes, other: bytes) -> bytes:
-    """A block is gone."""
+    """Remove a block."""
     begin, end = _block(rng, content)
     return content[:begin] + content[end:]
 
 
 def repeat(rng: Random, content: bytes, other: bytes) -> bytes:
-    """A block is there again, right after itself or elsewhere."""
+    """Repeat a block, right after itself or elsewhere."""
     begin, end = _block(rng, content)
     at = end if rng.random() < 0.5 else _place(rng, content)
     return content[:at] + content[begin:end] * rng.choice((1, 1, 2, 50)) + content[at:]
 
 
 def exchange(rng: Random, content: bytes, other: bytes) -> bytes:
-    """Two blocks change places."""
+    """Exchange two blocks."""
     a, b, c = sorted(_place(rng, content) for _ in range(3))
     return content[:a] + content[b:c] + content[a:b] + content[c:]
 
 
 def splice(rng: Random, content: bytes, other: bytes) -> bytes:
-    """The beginning of one file and the end of another."""
+    """Join the beginning of one file and the end of another."""
     at = _place(rng, content)
     return content[:at] + other[at if rng.random() < 0.5 else _place(rng, other) :]
 
 
 def nothing(rng: Random, content: bytes, other: bytes) -> bytes:
-    """A file of nothing, or of another kind."""
+    """Replace the file by an empty one or another kind."""
     return rng.choice((b"", b"\0", b"\n", b"{}", b"PK\3\4", b"PK\5\6" + bytes(18), b"\x93NUMPY", b"\x1f\x8b", other))
 
 
@@ -107,7 +107,7 @@ ANY: tuple[Damage, ...] = (
 
 
 def word(rng: Random, content: bytes, other: bytes) -> bytes:
-    """One of the words of an idx header."""
+    """Replace one word of an idx header."""
     if len(content) < 8:
         return flip(rng, content, other)
     at = 4 * rng.randrange(min(4, len(content) // 4))
@@ -115,7 +115,7 @@ def word(rng: Random, content: bytes, other: bytes) -> bytes:
 
 
 def _place(rng: Random, content: bytes) -> int:
-    """Somewhere; near the beginning or the end, where headers and directories are, more often."""
+    """A random offset, more often near the beginning or the end (headers and directories)."""
     near = rng.random()
     if near < 0.3:
         return min(len(content), rng.randrange(160))

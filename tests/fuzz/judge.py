@@ -1,4 +1,4 @@
-"""Reading one case, and judging what came of it."""
+"""Reading one case and judging the result."""
 
 import signal
 import time
@@ -16,14 +16,14 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
-MEMORY = 200 << 20  # bytes that reading may take beyond what the process has
+MEMORY = 200 << 20  # bytes that reading may allocate
 SECONDS = 5.0
 LONGEST = 3000  # characters of a message
 RIGHT = "right"
 
 
 class Verdict(NamedTuple):
-    """What came of it: RIGHT, the name of an error of ours, or, where `allowed` is False, what must not be."""
+    """The outcome: RIGHT, the name of a ScratchVAEError, or, if `allowed` is False, a description of the fault."""
 
     outcome: str
     allowed: bool
@@ -32,33 +32,33 @@ class Verdict(NamedTuple):
 
 
 class TooSlowError(BaseException):
-    """Raised where a reader takes too long; no `except Exception` catches it."""
+    """Raised if a reader takes too long; not caught by `except Exception`."""
 
 
 class Bench:
-    """A folder with the whole cases of a reader, and what they are read as."""
+    """A folder with the valid cases of a reader, and the results of reading them."""
 
     def __init__(self, reader: Reader, folder: Path) -> None:
         self.reader, self.folder = reader, folder
         self.cases = reader.cases()
-        self.whole: list[Any] = []
+        self.expected: list[Any] = []
         for k, case in enumerate(self.cases):
             place = folder / str(k)
             place.mkdir()
             for name, content in case.items():
                 (place / name).write_bytes(content)
             result = reader.read(place)
-            self.whole.append(result)
-            if not reader.right(result, self.whole, place, False):
-                raise AssertionError(f"a whole case is not read right: {place}: {result}")
+            self.expected.append(result)
+            if not reader.right(result, self.expected, place, False):
+                raise AssertionError(f"a valid case is read incorrectly: {place}: {result}")
 
-    def judge(self, k: int, changed: Case, made: bool = False) -> Verdict:
-        """Of the k-th case, with some of its files changed for a while."""
+    def judge(self, k: int, changed: Case, valid_checksums: bool = False) -> Verdict:
+        """Judge the k-th case with some of its files temporarily changed."""
         place = self.folder / str(k)
         for name, content in changed.items():
             (place / name).write_bytes(content)
         try:
-            return self.judge_folder(place, made)
+            return self.judge_folder(place, valid_checksums)
         finally:
             for name in changed:
                 if name in self.cases[k]:
@@ -66,12 +66,12 @@ class Bench:
                 else:
                     (place / name).unlink()
 
-    def judge_folder(self, place: Path, made: bool = False) -> Verdict:
-        """Of whatever lies there."""
+    def judge_folder(self, place: Path, valid_checksums: bool = False) -> Verdict:
+        """Judge the files in a folder."""
         before, start = _reset_peak(), time.perf_counter()
         try:
             with _memory_limit(), _limit(SECONDS):
-                outcome, allowed = self._outcome(place, made)
+                outcome, allowed = self._outcome(place, valid_checksums)
         except TooSlowError:
             outcome, allowed = f"longer than {SECONDS:g} s", False
         memory = max(0, _peak() - before)
@@ -79,14 +79,14 @@ class Bench:
             outcome, allowed = f"{memory >> 20} MB of memory", False
         return Verdict(outcome, allowed, time.perf_counter() - start, memory)
 
-    def _outcome(self, place: Path, made: bool) -> tuple[str, bool]:
+    def _outcome(self, place: Path, valid_checksums: bool) -> tuple[str, bool]:
         try:
             result = self.reader.read(place)
         except ScratchVAEError as error:
             return _refusal(error, place)
         except Exception as error:
             return f"{type(error).__name__}: {error}"[:300], False
-        if not self.reader.right(result, self.whole, place, made):
+        if not self.reader.right(result, self.expected, place, valid_checksums):
             return f"a wrong result: {result!r}"[:300], False
         return RIGHT, True
 
@@ -94,9 +94,7 @@ class Bench:
 def _refusal(error: ScratchVAEError, place: Path) -> tuple[str, bool]:
     cause: BaseException | None = error
     while cause := cause.__cause__ or cause.__context__:
-        if isinstance(
-            cause, MemoryError
-        ):  # what was asked for is more than the process may have, though it was told well
+        if isinstance(cause, MemoryError):  # too much memory was requested, even if the message is good
             return f"asked for too much memory: {cause}", False
     if len(str(error)) > LONGEST or str(place) not in str(error):
         return f"a message that is too long, or does not name the file: {str(error)[:200]}", False
@@ -120,23 +118,23 @@ def _limit(seconds: float) -> Iterator[None]:
 
 
 def memory_is_limited() -> bool:
-    """Whether this system lets a process be held to so much memory."""
+    """True if this system can limit the memory of a process."""
     with _memory_limit():
         return resource is not None and resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
 
 
 @contextmanager
 def _memory_limit() -> Iterator[None]:
-    """Let the process have no more address space than it has, and MEMORY."""
+    """Limit the address space to the current size plus MEMORY."""
     try:
-        held = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
+        pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
     except OSError:
-        held = 0
-    if resource is None or not held:
+        pages = 0
+    if resource is None or not pages:
         yield
         return
     limits = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (held * resource.getpagesize() + MEMORY, limits[1]))
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, limits[1]))
     try:
         yield
     finally:
@@ -144,7 +142,7 @@ def _memory_limit() -> Iterator[None]:
 
 
 def _reset_peak() -> int:
-    """Memory in use, in bytes, from which the peak is measured anew; 0 where the system does not say."""
+    """Reset the peak and return the memory in use in bytes; 0 if the system does not report it."""
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     except OSError:

@@ -1,6 +1,6 @@
-"""Every reader of scratchvae: files that it reads, how it reads them, and what a right result is.
+"""Every reader of scratchvae: valid cases, the call that reads them, and the check of its result.
 
-A case is the files in one folder: {name: content}. To add a reader is to add an entry to READERS.
+A case is the files of one folder: {name: content}. A new reader needs an entry in READERS.
 """
 
 import gzip
@@ -33,10 +33,10 @@ Case = dict[str, bytes]
 
 
 class Reader(NamedTuple):
-    """`cases` makes whole cases; `read` reads one that lies in a folder; `right` judges what it read.
+    """`cases` makes valid cases; `read` reads one from a folder; `right` checks the result.
 
-    `right` is given the result, what the whole cases gave, the folder, and whether the case was made for its checksums
-    to be right: what bears a digest is right only if it is what a whole case gave.
+    `right(result, expected, folder, valid_checksums)`: `expected` are the results of the valid cases. A file with a
+    digest is right only if its result is expected, unless the case was generated with valid checksums.
     """
 
     cases: Callable[[], list[Case]]
@@ -56,8 +56,8 @@ def npz(packed: bool, **arrays: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def saved(write: Callable[[Path], Any]) -> bytes:
-    """What `write` puts into a file."""
+def written_bytes(write: Callable[[Path], Any]) -> bytes:
+    """The content of a file written by `write`."""
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder, "file.npz"))
         return Path(folder, "file.npz").read_bytes()
@@ -74,11 +74,11 @@ ARRAYS = (
 
 
 def is_dataset(data: Any, most: float = np.inf) -> bool:
-    """Whether it is what `load` promises: rows of floats, a tenth of them for testing, and labels that fit."""
+    """True for a data set as documented by `load`: rows of floats, every tenth a test row, and matching labels."""
     rows, labels = data.part("all")
     n, d = rows.shape
-    parts = [part.images for part in (data.train, data.test)]
-    if data.test_mask is not None:  # we cut it
+    splits = [split.images for split in (data.train, data.test)]
+    if data.test_mask is not None:  # split by scratchvae
         tenth = rows[9::10]
         if (
             n < 10
@@ -88,23 +88,23 @@ def is_dataset(data: Any, most: float = np.inf) -> bool:
             return False
     return (
         n * d > 0
-        and all(images.dtype in (np.float32, np.float64) and images.flags.c_contiguous for images in parts)
+        and all(images.dtype in (np.float32, np.float64) and images.flags.c_contiguous for images in splits)
         and (data.image_shape is None or np.prod(data.image_shape) == d)
         and (labels is None or (labels.dtype == np.int64 and labels.shape == (n,)))
         and (most == np.inf or bool(((rows >= 0) & (rows <= most)).all()))
     )
 
 
-def any_data(data: Any, whole: list[Any], folder: Path, made: bool) -> bool:
+def any_data(data: Any, expected: list[Any], folder: Path, valid_checksums: bool) -> bool:
     return is_dataset(data)
 
 
-def pixels(data: Any, whole: list[Any], folder: Path, made: bool) -> bool:
+def pixels(data: Any, expected: list[Any], folder: Path, valid_checksums: bool) -> bool:
     return is_dataset(data, 1.0)
 
 
-def one_of_the_whole(result: Any, whole: list[Any], folder: Path, made: bool) -> bool:
-    return result in whole
+def is_expected(result: Any, expected: list[Any], folder: Path, valid_checksums: bool) -> bool:
+    return result in expected
 
 
 def idx_cases() -> list[Case]:
@@ -119,19 +119,19 @@ def idx_cases() -> list[Case]:
     return [plain, packed, {**dict(list(plain.items())[:2]), **dict(list(packed.items())[2:])}]
 
 
-PACKINGS = (None, "tiff_lzw", "tiff_deflate", "packbits", "jpeg")
+COMPRESSIONS = (None, "tiff_lzw", "tiff_deflate", "packbits", "jpeg")
 
 
 def image_cases() -> list[Case]:
     from PIL import Image
 
-    def case(ending: str, array: np.ndarray, **how: Any) -> Case:
+    def case(ending: str, array: np.ndarray, **options: Any) -> Case:
         files = {}
         for k in range(10):
             file = io.BytesIO()
             image = Image.fromarray(np.roll(array, k))
-            (image.convert(how["mode"]) if "mode" in how else image).save(
-                file, how.get("format"), **how.get("more", {})
+            (image.convert(options["mode"]) if "mode" in options else image).save(
+                file, options.get("format"), **options.get("more", {})
             )
             files[f"{k}.{ending}"] = file.getvalue()
         return files
@@ -143,7 +143,7 @@ def image_cases() -> list[Case]:
         case("pgm", grey, format="PPM"), case("bmp", grey, format="BMP"),
         case("jpg", np.tile(grey, (2, 4)), format="JPEG"),
         case("jpg", grey, format="JPEG", more={"progressive": True}),
-        *(case("tif", grey, format="TIFF", more={"compression": of}) for of in PACKINGS),
+        *(case("tif", grey, format="TIFF", more={"compression": compression}) for compression in COMPRESSIONS),
         case("tif", grey, format="TIFF", mode="1", more={"compression": "group4"}), case("tif", deep, format="TIFF"),
     ]  # fmt: skip
 
@@ -178,16 +178,16 @@ def setting_cases() -> list[Case]:
     ]
 
 
-def are_settings(result: Any, whole: list[Any], folder: Path, made: bool) -> bool:
-    """Whether each is what its option would be if it were typed."""
+def are_settings(result: Any, expected: list[Any], folder: Path, valid_checksums: bool) -> bool:
+    """True if every value is valid for its option."""
     known = {option.dest: option for option in OPTIONS}
     for name, value in result.items():
         option = known[name]
         values = value if option.nargs == "*" else [value]
-        if type(values) is not list or any(type(each) is not option.type for each in values):
+        if type(values) is not list or any(type(item) is not option.type for item in values):
             return False
         if (option.choices and value not in option.choices) or (
-            option.type is int and any(abs(each) >= 2**63 for each in values)
+            option.type is int and any(abs(item) >= 2**63 for item in values)
         ):
             return False
     return True
@@ -207,18 +207,18 @@ def model_cases() -> list[Case]:
         sv.VAE(input_dim=4, **shape, objective=ImportanceWeighted(3)),
     ]  # fmt: skip
     models[0].metadata = {"data": "digits", "é": [1, 2.5, None]}
-    cases = [saved(lambda path, model=model: sv.save(model, path)) for model in models]
+    cases = [written_bytes(lambda path, model=model: sv.save(model, path)) for model in models]
     cases += [
-        path.read_bytes() for path in sorted(WRITTEN_BEFORE.glob("format_2*.npz")) if path.stem != "format_2_checkpoint"
+        path.read_bytes() for path in sorted(OLD_FILES.glob("format_2*.npz")) if path.stem != "format_2_checkpoint"
     ]
     return [{"model.npz": content} for content in cases]
 
 
-WRITTEN_BEFORE = Path(__file__).parents[1] / "io"
+OLD_FILES = Path(__file__).parents[1] / "io"
 
 
 def old_model_cases() -> list[Case]:
-    """Of format 1, as earlier versions wrote them."""
+    """Model files of format 1, as written by earlier versions."""
     import json
 
     cases = []
@@ -230,19 +230,19 @@ def old_model_cases() -> list[Case]:
 
 
 def weights(model: Any) -> tuple[Any, ...]:
-    """All that makes one model or encoder another."""
+    """The class, configuration, metadata and parameters of a model or encoder."""
     params = {name: (array.shape, array.dtype.str, array.tobytes()) for name, array in model.params.items()}
-    whole = getattr(model, "_model", model)  # that of an encoder
-    return type(model).__name__, whole.to_config(), model.metadata, params
+    whole_model = getattr(model, "_model", model)  # the model of an encoder
+    return type(model).__name__, whole_model.to_config(), model.metadata, params
 
 
-def right_model(result: Any, whole: list[Any], folder: Path, made: bool) -> bool:
-    """The model that was written; where it bore no digest, or another thing was written, a model."""
+def right_model(result: Any, expected: list[Any], folder: Path, valid_checksums: bool) -> bool:
+    """True for the saved model; without digests, or with valid ones, for any consistent model."""
     kind, _, _, params = result
-    if not made and format_in(folder) > 1:
-        return result in whole
+    if not valid_checksums and format_in(folder) > 1:
+        return result in expected
     return isinstance(kind, str) and all(
-        np.prod(shape) * np.dtype(of).itemsize == len(raw) for shape, of, raw in params.values()
+        np.prod(shape) * np.dtype(dtype).itemsize == len(raw) for shape, dtype, raw in params.values()
     )
 
 
@@ -252,7 +252,7 @@ def format_in(folder: Path) -> Any:
 
 
 def trainer() -> tuple[sv.Trainer, dict[str, Any]]:
-    """A trainer, and what it fits, of four updates an epoch."""
+    """A trainer and the arguments of its `fit`, with four updates per epoch."""
     model = sv.VAE(input_dim=4, latent_dim=2, hidden=(3,), likelihood="gaussian")
     rows = np.random.default_rng(1).normal(size=(28, 4)).astype(np.float32)
     return sv.Trainer(model, batch_size=6, seed=0), {
@@ -265,30 +265,30 @@ def trainer() -> tuple[sv.Trainer, dict[str, Any]]:
 
 
 def checkpoint_cases() -> list[Case]:
-    """The checkpoints after three updates and after the four of an epoch: each alone, and both."""
+    """The checkpoints after three and after four updates: each alone, and both."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "run.npz")
-        fitting, words = trainer()
-        fitting.fit(epochs=1, checkpoint=file, **words)
+        run, arguments = trainer()
+        run.fit(epochs=1, checkpoint=file, **arguments)
         written = {path.name: path.read_bytes() for path in Path(folder).glob("*.npz")}
     late, early = written.pop("run.npz"), *written.values()
     return [{"run.npz": late}, {"run.npz": early}, {"run.npz": late, next(iter(written)): early}]
 
 
 def resumed(folder: Path) -> bytes:
-    """The weights after a second epoch, of a run that is taken up where the checkpoints of the folder left it."""
+    """The weights after a second epoch of the run resumed from the checkpoints of a folder."""
     with tempfile.TemporaryDirectory(dir=folder) as place, warnings.catch_warnings():
-        warnings.simplefilter("ignore", CheckpointWarning)  # that the last one was damaged, and the one before is taken
+        warnings.simplefilter("ignore", CheckpointWarning)  # the last checkpoint is damaged, the previous one is used
         for path in folder.glob("*.npz"):
             Path(place, path.name).write_bytes(path.read_bytes())
-        fitting, words = trainer()
-        fitting.fit(epochs=2, checkpoint=Path(place, "run.npz"), resume=True, **words)
-        return fitting.model.theta.tobytes()
+        run, arguments = trainer()
+        run.fit(epochs=2, checkpoint=Path(place, "run.npz"), resume=True, **arguments)
+        return run.model.theta.tobytes()
 
 
-def same_bits(result: Any, whole: list[Any], folder: Path, made: bool) -> bool:
-    """Whether it is what training gives that was not interrupted; of another run that somebody wrote, anything."""
-    return made or {result} == set(whole)
+def same_bits(result: Any, expected: list[Any], folder: Path, valid_checksums: bool) -> bool:
+    """True for the bits of uninterrupted training; for files with valid checksums, any bits."""
+    return valid_checksums or {result} == set(expected)
 
 
 CONTENT = {"": ArrayChecksum("float32", (10, 4), hashlib.sha256(ROWS.tobytes()).hexdigest())}
@@ -330,12 +330,12 @@ READERS: dict[str, Reader] = {
     "known array": Reader(
         lambda: [{"data.npy": npy(ROWS)}, {"data.npy": npy(np.asfortranarray(ROWS))}],
         lambda folder: [array.tobytes() for array in read_contents(folder / "data.npy", CONTENT)],
-        one_of_the_whole,
+        is_expected,
     ),
     "idx": Reader(idx_cases, load, pixels),
     "images": Reader(image_cases, load, pixels),
     "csv": Reader(csv_cases, lambda folder: load(folder / "data.csv"), any_data),
-    "known table": Reader(known_table, numbers_of_table, one_of_the_whole),
+    "known table": Reader(known_table, numbers_of_table, is_expected),
     "settings": Reader(setting_cases, lambda folder: read_settings(str(folder / "config.json"), OPTIONS), are_settings),
     "model": Reader(model_cases, lambda folder: weights(sv.load(folder)), right_model),
     "old model": Reader(old_model_cases, lambda folder: weights(sv.load(folder / "model.npz")), right_model),

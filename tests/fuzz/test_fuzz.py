@@ -1,4 +1,4 @@
-"""Each reader, on files that are damaged: a right result or an error of ours, in little memory and time."""
+"""Each reader on damaged files: a right result or a ScratchVAEError, with little memory and time."""
 
 import re
 import subprocess
@@ -12,12 +12,12 @@ READERS = (
     "npy", "npz", "npz of several", "known array", "idx", "images", "csv", "known table", "settings", "model",
     "old model", "checkpoint", "encoder",
 )  # fmt: skip
-QUICK = ("csv", "model")  # those that are tried by default, on a few files
+QUICK = ("csv", "model")  # tested by default, with few files
 QUICK_FILES, FILES = 40, 200
 
 
-def run(*words):
-    return subprocess.run([sys.executable, str(RUN), *words], capture_output=True, encoding="utf-8", timeout=300)
+def run(*arguments):
+    return subprocess.run([sys.executable, str(RUN), *arguments], capture_output=True, encoding="utf-8", timeout=300)
 
 
 @pytest.mark.parametrize(
@@ -27,20 +27,22 @@ def run(*words):
         *(pytest.param(reader, FILES, marks=pytest.mark.slow) for reader in READERS),
     ],
 )
-def test_a_damaged_file_is_read_right_or_refused(tmp_path, reader, files):
+def test_a_damaged_file_is_read_correctly_or_refused(tmp_path, reader, files):
     if reader == "images":
         pytest.importorskip("PIL")
-    ended = run("--reader", reader, "--files", str(files), "--seed", "0", "--keep", str(tmp_path))
-    assert ended.returncode == 0, (
-        f"replay with  {RUN} --reader {reader!r} --replay FOLDER\n{ended.stdout}{ended.stderr}"
+    completed = run("--reader", reader, "--files", str(files), "--seed", "0", "--keep", str(tmp_path))
+    assert completed.returncode == 0, (
+        f"replay with  {RUN} --reader {reader!r} --replay FOLDER\n{completed.stdout}{completed.stderr}"
     )
-    read, right, refused, odd = map(int, re.search(r"^all +(\d+) +(\d+) +(\d+) +(\d+)", ended.stdout, re.M).groups())
+    read, right, refused, odd = map(
+        int, re.search(r"^all +(\d+) +(\d+) +(\d+) +(\d+)", completed.stdout, re.M).groups()
+    )
     assert files * 0.9 <= read == right + refused and odd == 0
     assert right and refused > read / 2
     assert not list(tmp_path.iterdir())
 
 
-def test_every_reader_is_tried():
+def test_every_reader_is_tested():
     assert tuple(run("--list").stdout.split("\n")[:-1]) == READERS
 
 
@@ -49,10 +51,10 @@ def slow(*values):
 
 
 @pytest.mark.skipif(
-    sys.platform != "linux", reason="only Linux holds a process to so much memory, and says how it ends"
+    sys.platform != "linux", reason="only Linux limits the memory of a process and reports how it ended"
 )
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         ("raise KeyError('a')", "KeyError"),
         slow("raise DataError(f'{folder}: a') from MemoryError()", "too much memory"),
@@ -63,7 +65,7 @@ def slow(*values):
         slow("os.abort()", "the process ended with -6"),
     ],
 )
-def test_whatever_else_a_reader_does_is_reported_and_the_file_is_kept(tmp_path, body, told):
+def test_any_other_outcome_is_reported_and_the_file_is_saved(tmp_path, body, message):
     lines = [
         "import os, sys, time, runpy",
         f"sys.argv[0] = {str(RUN)!r}",
@@ -74,16 +76,16 @@ def test_whatever_else_a_reader_does_is_reported_and_the_file_is_kept(tmp_path, 
         "    if (folder / 'a').read_text(encoding='utf-8') == 'a': return 'numbers'",
         f"    {body}",
         "    return 'numbers'",
-        "readers.READERS['csv'] = readers.Reader(lambda: [{'a': b'a'}], read, readers.one_of_the_whole)",
+        "readers.READERS['csv'] = readers.Reader(lambda: [{'a': b'a'}], read, readers.is_expected)",
         "run = runpy.run_path(sys.argv[0])",
-        "told = run['read_shard']('csv', 0, 0, 2, run['Path'](sys.argv[1]))",
-        "print(told['wrong'], told['outcomes'])",
+        "result = run['read_shard']('csv', 0, 0, 2, run['Path'](sys.argv[1]))",
+        "print(result['wrong'], result['outcomes'])",
     ]
-    ended = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", "\n".join(lines), str(tmp_path)], capture_output=True, encoding="utf-8", timeout=100
     )
     if "abort" in body:
-        assert ended.returncode == -6
+        assert completed.returncode == -6
         return
-    assert told in ended.stdout and "'wrong': 2" in ended.stdout.replace("Counter({", "")
+    assert message in completed.stdout and "'wrong': 2" in completed.stdout.replace("Counter({", "")
     assert [path.joinpath("a").exists() for path in tmp_path.iterdir()] == [True, True]

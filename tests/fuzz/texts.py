@@ -1,4 +1,4 @@
-"""Ways to damage JSON, tables and images by those who know how they are made."""
+"""Damage of JSON, tables and images according to their formats."""
 
 import json
 import struct
@@ -24,7 +24,7 @@ CELLS = (
 
 
 def edit_json(rng: Random, text: str) -> str:
-    """One place of a JSON text is another thing now."""
+    """Change one place of a JSON text."""
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
@@ -51,31 +51,31 @@ def edit_json(rng: Random, text: str) -> str:
         inside = inside[key]
     if not places:
         return json.dumps(rng.choice(VALUES))
-    held, key = rng.choice(places)
-    match rng.randrange(6) if isinstance(held, dict) else 5:
+    container, key = rng.choice(places)
+    match rng.randrange(6) if isinstance(container, dict) else 5:
         case 0:
-            del held[key]
+            del container[key]
         case 1:
-            held[rng.choice(("", "a", "é", "format", "config", "hidden", "lr", "x" * 5000, str(key).upper()))] = (
-                held.pop(key)
+            container[rng.choice(("", "a", "é", "format", "config", "hidden", "lr", "x" * 5000, str(key).upper()))] = (
+                container.pop(key)
             )
         case 2:
-            held[rng.choice(("a", "seed", "missing", "labels", "params/z", "classes"))] = rng.choice(VALUES)
+            container[rng.choice(("a", "seed", "missing", "labels", "params/z", "classes"))] = rng.choice(VALUES)
         case 3:
             return json.dumps(content).replace("{", "{" + json.dumps({str(key): rng.choice(VALUES)})[1:-1] + ", ", 1)
         case _:
-            held[key] = rng.choice(VALUES)
+            container[key] = rng.choice(VALUES)
     return json.dumps(content)
 
 
 def settings(rng: Random, content: bytes, other: bytes) -> bytes:
-    """A setting."""
+    """Change a setting."""
     text = edit_json(rng, content.decode("utf-8", "replace"))
     return text.encode(rng.choice(("utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16")), "surrogatepass")
 
 
 def table(rng: Random, content: bytes, other: bytes) -> bytes:
-    """A cell, a line or the whole of a table."""
+    """Change a cell, a row or the whole table."""
     lines = content.split(b"\n")
     k = rng.randrange(len(lines))
     between = rng.choice((b",", b";", b"\t"))
@@ -101,7 +101,7 @@ def table(rng: Random, content: bytes, other: bytes) -> bytes:
 
 
 def image(rng: Random, content: bytes, other: bytes) -> bytes:
-    """A chunk of a PNG, with its checksum right again; the text at the head of a PGM; else a number near the head."""
+    """Change a chunk of a PNG with a valid checksum, the text header of a PGM, or a number near the beginning."""
     if content.startswith(b"P5"):
         sizes = (
             b"5000 5000",
