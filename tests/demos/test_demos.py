@@ -18,7 +18,7 @@ from scratchvae.errors import BackendError
 
 DEMOS = Path(__file__).parent.parent.parent / "demos"
 EACH = pytest.mark.parametrize("name", sorted(path.stem for path in DEMOS.glob("*.py")))
-ELSEWHERE = ("benchmark", "bug_museum", "gpu_check", "readme_pictures", "scale")  # a test of their own runs their main
+TESTED_SEPARATELY = ("benchmark", "bug_museum", "gpu_check", "readme_pictures", "scale")  # other tests run their main
 # These take one to sixteen seconds each.
 SLOW = (
     "autoencoder_beside_vae", "conditional", "disentanglement", "embedding", "imputation",
@@ -30,13 +30,13 @@ NOTEBOOK_GUARD = """if __name__ == "__main__":
 
 
 def cells(name):
-    """The cells of a demo in percent format, as pairs of their kind and their text."""
+    """The cells of a demo in percent format: pairs (kind, text)."""
     before, *rest = re.split(r"^# %%(.*)\n", (DEMOS / f"{name}.py").read_text(encoding="utf-8"), flags=re.M)
     assert before == ""
     return list(zip(rest[::2], rest[1::2], strict=True))
 
 
-def test_every_demo_is_in_the_index_and_everything_in_the_index_is_there():
+def test_the_index_lists_every_demo_and_all_its_links_exist():
     index = re.sub(r"<!--.*?-->", "", (DEMOS / "README.md").read_text(encoding="utf-8"), flags=re.S)
     links = re.findall(r"\]\(([^):]+)\)", index)
     assert [link for link in links if not (DEMOS / link).exists()] == []
@@ -44,7 +44,7 @@ def test_every_demo_is_in_the_index_and_everything_in_the_index_is_there():
     assert sorted(listed) == sorted({*listed}) == sorted(path.name for path in DEMOS.glob("*.py"))
 
 
-def test_the_commands_of_the_recorded_runs_name_demos_and_options_that_are_there():
+def test_the_commands_of_the_recorded_figures_are_valid():
     text = (DEMOS / "guides" / "recorded-figures.md").read_text(encoding="utf-8")
     recorded = re.findall(r"`python demos/([a-z_]+)\.py([^`]*)`", text)
     assert recorded
@@ -54,7 +54,7 @@ def test_the_commands_of_the_recorded_runs_name_demos_and_options_that_are_there
 
 
 @EACH
-def test_every_demo_opens_as_a_notebook(name):
+def test_every_demo_is_a_valid_notebook(name):
     (kind, title), *rest = cells(name)
     assert kind == " [markdown]" and title.startswith("# # ")
     for kind, text in rest:
@@ -62,14 +62,14 @@ def test_every_demo_opens_as_a_notebook(name):
         if kind:
             assert all(line.startswith("#") for line in text.strip().splitlines())
         else:
-            ast.parse(text)  # by itself
+            ast.parse(text)
 
 
 @pytest.mark.parametrize(
     "name",
     [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in sorted(p.stem for p in DEMOS.glob("*.py"))],
 )
-def test_every_demo_runs_cell_by_cell_on_small_settings(name, tmp_path, monkeypatch, capsys):
+def test_every_demo_runs_cell_by_cell(name, tmp_path, monkeypatch, capsys):
     code = [text for kind, text in cells(name) if not kind]
     if any("sklearn" in text for text in code):
         pytest.importorskip("sklearn", reason="scikit-learn is not installed")
@@ -85,21 +85,21 @@ def test_every_demo_runs_cell_by_cell_on_small_settings(name, tmp_path, monkeypa
         assert capsys.readouterr().out
         return
     assert last.startswith(NOTEBOOK_GUARD)
-    if name not in ELSEWHERE:
+    if name not in TESTED_SEPARATELY:
         names["main"](["--quick", "--out", "drawn/picture.png"])
         assert str(Path("drawn/picture.png")) in capsys.readouterr().out
         assert (tmp_path / "drawn" / "picture.png").stat().st_size > 10_000
 
 
 @pytest.mark.slow
-def test_the_pictures_of_the_readme_can_be_drawn_again(tmp_path):
+def test_the_pictures_of_the_readme_can_be_drawn(tmp_path):
     main = runpy.run_path(str(DEMOS / "readme_pictures.py"))["main"]
     main(["--only", "digits", "--epochs", "1", "--out", str(tmp_path)])
     drawn = {path.name for path in tmp_path.iterdir()}
     assert drawn == {path.name for path in (DEMOS / "pictures").glob("digits-*.png")}
 
 
-def test_your_own_layer_is_checked_in_a_few_lines(capsys):
+def test_the_demo_of_layer_checks_reports_each_layer(capsys):
     runpy.run_path(str(DEMOS / "check_your_layer.py"))
     right, careless, slip, kink = capsys.readouterr().out.strip().split("\n\n")
     assert "every gradient agrees" in right
@@ -108,7 +108,7 @@ def test_your_own_layer_is_checked_in_a_few_lines(capsys):
     assert "kink" in kink and "1 of 1 NOT JUDGED" in kink
 
 
-def test_the_museum_shows_a_bug_its_curve_and_what_catches_it(tmp_path, capsys):
+def test_the_museum_shows_a_bug_its_curve_and_its_check(tmp_path, capsys):
     main = runpy.run_path(str(DEMOS / "bug_museum.py"))["main"]
     main(["--only", "4", "--epochs", "1", "--out", str(tmp_path / "museum.png")])
     text = capsys.readouterr().out
@@ -117,7 +117,7 @@ def test_the_museum_shows_a_bug_its_curve_and_what_catches_it(tmp_path, capsys):
     assert (tmp_path / "museum.png").stat().st_size > 10_000
 
 
-def test_the_balance_is_moved_in_six_ways_and_each_is_told(tmp_path, capsys):
+def test_the_balance_demo_reports_six_settings(tmp_path, capsys):
     main = runpy.run_path(str(DEMOS / "balance.py"))["main"]
     main(["--quick", "--out", str(tmp_path / "balance.png")])
     lines = capsys.readouterr().out.splitlines()
@@ -127,7 +127,7 @@ def test_the_balance_is_moved_in_six_ways_and_each_is_told(tmp_path, capsys):
     assert (tmp_path / "balance.png").stat().st_size > 10_000
 
 
-def test_noise_of_each_kind_is_taken_away_and_measured(tmp_path, capsys):
+def test_the_denoising_demo_reports_the_gain_for_each_corruption(tmp_path, capsys):
     main = runpy.run_path(str(DEMOS / "denoising.py"))["main"]
     main(["--quick", "--out", str(tmp_path / "denoising.png")])
     lines = capsys.readouterr().out.splitlines()[2:-1]
@@ -138,24 +138,24 @@ def test_noise_of_each_kind_is_taken_away_and_measured(tmp_path, capsys):
     assert (tmp_path / "denoising.png").stat().st_size > 10_000
 
 
-def test_faces_that_are_not_there_are_told_in_a_line_and_digits_take_their_place(tmp_path, monkeypatch, capsys):
+def test_the_faces_demo_reports_missing_faces_and_uses_digits(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("SCRATCHVAE_DATA", raising=False)
     main, out = runpy.run_path(str(DEMOS / "faces.py"))["main"], tmp_path / "faces.png"
-    nowhere = ["--data-dir", str(tmp_path), "--out", str(out)]
-    main([*nowhere, "--quick", "--latent", "3"])
-    missing, settings, *told, wrote = capsys.readouterr().out.splitlines()
+    arguments = ["--data-dir", str(tmp_path), "--out", str(out)]
+    main([*arguments, "--quick", "--latent", "3"])
+    missing, settings, *figures, wrote = capsys.readouterr().out.splitlines()
     assert missing.startswith("no frey-faces: ") and settings.startswith("digits, ") and str(out) in wrote
-    numbers = {line[2:29].strip(): float(line[29:].split()[0].rstrip(",")) for line in told[1:]}
+    numbers = {line[2:29].strip(): float(line[29:].split()[0].rstrip(",")) for line in figures[1:]}
     of_unit, of_bytes = numbers["ELBO, pixels in [0, 1]"], numbers["with pixels in 0 to 255"]
     assert of_unit - of_bytes == pytest.approx(64 * np.log(255), abs=0.11)
     assert 0.1 < numbers["σ"] < 0.16 and out.stat().st_size > 10_000
-    with pytest.raises(SystemExit, match="no olivetti: ") as stop:  # who asks for them by name is given nothing else
-        main([*nowhere, "--data", "olivetti"])
+    with pytest.raises(SystemExit, match="no olivetti: ") as stop:  # faces requested by name are not replaced
+        main([*arguments, "--data", "olivetti"])
     assert "\n" not in stop.value.code
 
 
 @pytest.mark.slow
-def test_what_each_latent_number_tells_of_each_factor_is_told(tmp_path, capsys):
+def test_the_disentanglement_demo_reports_mutual_information(tmp_path, capsys):
     main = runpy.run_path(str(DEMOS / "disentanglement.py"))["main"]
     main(["--quick", "--out", str(tmp_path / "disentanglement.png")])
     lines = capsys.readouterr().out.splitlines()[1:-1]
@@ -178,38 +178,38 @@ def benchmark(monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_benchmark_takes_turns_with_contenders_of_the_same_loss(benchmark, tmp_path, capsys):
-    kept, drawn = tmp_path / "grid.json", tmp_path / "grid.png"
+def test_the_benchmark_measures_contenders_and_redraws_its_table(benchmark, tmp_path, capsys):
+    json_file, picture = tmp_path / "grid.json", tmp_path / "grid.png"
     sizes = ["--batch", "4", "--hidden", "8", "--rounds", "2", "--seconds", "0.01"]
-    benchmark([*sizes, "--only", "products", "jax", "--json", str(kept)])
-    told = capsys.readouterr().out
-    record = json.loads(kept.read_text(encoding="utf-8"))
+    benchmark([*sizes, "--only", "products", "jax", "--json", str(json_file)])
+    output = capsys.readouterr().out
+    record = json.loads(json_file.read_text(encoding="utf-8"))
     (cell,) = record["cells"]
     assert set(cell["milliseconds"]) == {"step", "encode", "encode-one"}
     assert {"products", "scratchvae"} <= set(cell["milliseconds"]["step"])
-    assert all(time > 0 for of in cell["milliseconds"].values() for times in of.values() for time in times)
+    assert all(time > 0 for tasks in cell["milliseconds"].values() for times in tasks.values() for time in times)
     assert all(10 < peak < 5000 for peak in cell["peak_MB"].values())
-    assert record["versions"]["numpy"] in told and record["date"] in told and record["machine"]["cores"] >= 1
-    assert "step, batch 4, hidden 8" in told
-    benchmark(["--from", str(kept), "--picture", str(drawn)])
-    again = capsys.readouterr().out
-    assert again.startswith(told[told.index(record["date"]) :])
-    assert drawn.stat().st_size > 10_000
+    assert record["versions"]["numpy"] in output and record["date"] in output and record["machine"]["cores"] >= 1
+    assert "step, batch 4, hidden 8" in output
+    benchmark(["--from", str(json_file), "--picture", str(picture)])
+    second_output = capsys.readouterr().out
+    assert second_output.startswith(output[output.index(record["date"]) :])
+    assert picture.stat().st_size > 10_000
 
 
-def test_the_peak_told_of_a_process_is_not_that_of_whoever_started_it():
-    held = np.ones(2**25)  # 256 MB
-    told = subprocess.run(
+def test_the_peak_memory_of_a_process_excludes_its_parent():
+    array = np.ones(2**25)  # 256 MB
+    completed = subprocess.run(
         [sys.executable, "-c", "from measuring.machine import peak_MB; print(peak_MB())"],
         capture_output=True,
         encoding="utf-8",
         check=True,
         env={**os.environ, "PYTHONPATH": str(DEMOS)},
     )
-    assert held.nbytes / 2**20 > 200 > float(told.stdout) > 5
+    assert array.nbytes / 2**20 > 200 > float(completed.stdout) > 5
 
 
-def test_the_benchmark_refuses_in_one_line_what_it_cannot_do(benchmark, tmp_path):
+def test_the_benchmark_refuses_invalid_arguments_in_one_line(benchmark, tmp_path):
     (tmp_path / "old.json").write_text("[]", encoding="utf-8")
     refused = [
         ("--from", tmp_path / "old.json", "is not a file written by --json"),
@@ -222,11 +222,11 @@ def test_the_benchmark_refuses_in_one_line_what_it_cannot_do(benchmark, tmp_path
     for option, value, reason in refused:
         with pytest.raises(SystemExit, match=reason) as stop:
             benchmark([option, str(value)])
-        assert "\n" not in stop.value.code  # which, being words, is printed, and the exit code is 1
+        assert "\n" not in stop.value.code  # a text: it is printed, and the exit code is 1
 
 
 @pytest.mark.slow
-def test_pytorch_computes_the_loss_that_scratchvae_computes(monkeypatch):
+def test_pytorch_and_scratchvae_compute_the_same_loss(monkeypatch):
     pytest.importorskip("torch")
     monkeypatch.syspath_prepend(str(DEMOS))
     from contenders.contender import Problem
@@ -234,33 +234,33 @@ def test_pytorch_computes_the_loss_that_scratchvae_computes(monkeypatch):
     from contenders.pytorch import PyTorch, PyTorchFused
 
     problem = Problem(4, 8)
-    ours = Ours(problem)
+    scratchvae_contender = Ours(problem)
     for kind in (PyTorch, PyTorchFused):
-        theirs = kind(problem)
-        assert theirs.loss() == pytest.approx(ours.loss(), rel=1e-6)
-        theirs.step()
-        theirs.encode(1)
-        assert theirs.loss() != ours.loss()
+        torch_contender = kind(problem)
+        assert torch_contender.loss() == pytest.approx(scratchvae_contender.loss(), rel=1e-6)
+        torch_contender.step()
+        torch_contender.encode(1)
+        assert torch_contender.loss() != scratchvae_contender.loss()
 
 
-def test_a_step_on_a_gpu_waits_for_nothing_and_comes_to_the_same(monkeypatch):
+def test_a_step_on_a_gpu_reads_nothing_back_and_gives_the_same(monkeypatch):
     monkeypatch.syspath_prepend(str(DEMOS))
     from contenders.contender import Problem
     from contenders.on_gpu import OursOnGPU
     from contenders.ours import Ours
 
-    here, there = Ours(Problem(4, 8)), OursOnGPU(Problem(4, 8, backend=fake_cupy.FAKE_CUPY))
-    assert there.loss() == pytest.approx(here.loss(), rel=1e-6)
+    host, device = Ours(Problem(4, 8)), OursOnGPU(Problem(4, 8, backend=fake_cupy.FAKE_CUPY))
+    assert device.loss() == pytest.approx(host.loss(), rel=1e-6)
     reads = fake_cupy.reads
     for _ in range(2):
-        here.step()
-        there.step()
+        host.step()
+        device.step()
     assert fake_cupy.reads == reads
-    for name, view in here.vae.params.items():
-        np.testing.assert_allclose(there.vae.params[name].get(), view, rtol=1e-5, atol=1e-7)
+    for name, view in host.vae.params.items():
+        np.testing.assert_allclose(device.vae.params[name].get(), view, rtol=1e-5, atol=1e-7)
 
 
-def test_the_check_of_a_gpu_says_in_a_line_that_there_is_none(monkeypatch):
+def test_gpu_check_reports_a_missing_gpu_in_one_line(monkeypatch):
     monkeypatch.syspath_prepend(str(DEMOS))
     check = runpy.run_path(str(DEMOS / "gpu_check.py"))
     monkeypatch.setattr(sys, "argv", ["gpu_check.py", "--only", "gradient"])
@@ -273,14 +273,14 @@ def test_the_check_of_a_gpu_says_in_a_line_that_there_is_none(monkeypatch):
         pytest.skip("there is a GPU")
 
 
-def test_the_check_of_a_gpu_tells_of_a_check_that_crashes_and_one_that_hangs(monkeypatch, tmp_path):
+def test_gpu_check_reports_crashed_and_hanging_checks(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(DEMOS))
     check = runpy.run_path(str(DEMOS / "gpu_check.py"))
     crashes = subprocess.Popen([sys.executable, "-c", "raise OSError('no card')"], stderr=-2, stdout=-1, text=True)
     assert "no card" in check["collect"]("gradient", crashes, time.monotonic(), tmp_path)["error"]
     hangs = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], stdout=-1, text=True)
-    found = check["collect"]("gradient", hangs, time.monotonic() - 100, tmp_path)
-    assert "took longer" in check["line"]("gradient", found) and "WRONG" in check["line"]("gradient", found)
+    result = check["collect"]("gradient", hangs, time.monotonic() - 100, tmp_path)
+    assert "took longer" in check["line"]("gradient", result) and "WRONG" in check["line"]("gradient", result)
 
 
 @pytest.fixture
@@ -290,34 +290,34 @@ def scale(monkeypatch):
 
 
 @pytest.mark.slow
-def test_what_size_costs_is_told_drawn_and_kept(scale, tmp_path, capsys):
-    kept, drawn = tmp_path / "scale.json", tmp_path / "scale.png"
+def test_the_scale_demo_reports_draws_and_saves_its_figures(scale, tmp_path, capsys):
+    json_file, picture = tmp_path / "scale.json", tmp_path / "scale.png"
     quick = ["--quick", "--rounds", "2", "--seconds", "0.001"]
-    scale["main"]([*quick, "--json", str(kept), "--out", str(drawn)])
-    told = capsys.readouterr().out
-    record = json.loads(kept.read_text(encoding="utf-8"))
+    scale["main"]([*quick, "--json", str(json_file), "--out", str(picture)])
+    output = capsys.readouterr().out
+    record = json.loads(json_file.read_text(encoding="utf-8"))
     assert set(record["sweeps"]) == set(record["hundredfold"]) == {"batch", "width", "depth", "latent", "rows"}
-    for name, of in record["sweeps"].items():
-        assert len(of["sizes"]) == len(of["seconds"]) >= 5
-        assert f"time ∝ {name}^k with k = {of['k']:.2f}" in told
+    for name, sweep in record["sweeps"].items():
+        assert len(sweep["sizes"]) == len(sweep["seconds"]) >= 5
+        assert f"time ∝ {name}^k with k = {sweep['k']:.2f}" in output
     assert record["sweeps"]["rows"]["counted"] == pytest.approx(1)
     assert record["sweeps"]["width"]["counted"] == pytest.approx(1, abs=0.01)
-    assert drawn.stat().st_size > 10_000
+    assert picture.stat().st_size > 10_000
 
 
-def test_the_exponent_is_that_of_the_upper_half(scale):
+def test_the_exponent_is_fitted_to_the_upper_half(scale):
     sizes = [1, 2, 4, 8, 16, 32]
     k, error = scale["exponent"](sizes, [7, 7, 7, *(3 * size**1.5 for size in sizes[3:])])
     assert (k, error) == (pytest.approx(1.5), pytest.approx(0, abs=1e-9))
 
 
 @pytest.mark.parametrize("sizes", [{"width": 700}, {"batch": 1000, "depth": 3, "width": 64}, {"latent": 300}])
-def test_what_training_holds_is_what_was_counted(scale, sizes):
+def test_the_memory_of_training_equals_the_counted_memory(scale, sizes):
     sizes = scale["Sizes"](**sizes)
     tracemalloc.start()
     step = scale["Step"](sizes)
     step()
-    held = tracemalloc.get_traced_memory()[0]
+    allocated = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert step.vae.theta.size == sizes.parameters
-    assert held == pytest.approx(sizes.memory, rel=0.02)
+    assert allocated == pytest.approx(sizes.memory, rel=0.02)
