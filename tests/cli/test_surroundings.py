@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 import scratchvae as sv
 from scratchvae.cli import main
