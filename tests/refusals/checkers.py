@@ -1,4 +1,4 @@
-"""The checkers themselves, with every wrong value of their kind. `test_functions` shows where they are called."""
+"""Refusals of the checkers, with every wrong value of their kind. `test_functions` tests that they are called."""
 
 import numpy as np
 from refusals.modules import D, array, not_arrays

@@ -1,4 +1,4 @@
-"""Data sets and their factors, arrays that come home, backends."""
+"""Refusals of data sets, their factors, arrays and backends."""
 
 import numpy as np
 from refusals.table import COUNTS, FLAGS, SEEDS, X, refuse_all, refuse_one, row, wrong
@@ -17,10 +17,10 @@ NO_NUMBERS = wrong(
 def dataset_rows():
     sources = wrong(DataError, "expected a name, or a path", None, 3, b"digits", ["digits"], {}, X)
     yield from refuse_all("datasets.load", "source", sources, datasets.load)
-    for said, name in {"unknown": "digit", "": "", "NUL": "a\0b", "long": "a" * 300, "no array": "cifar-10"}.items():
-        yield row("datasets.load", "no data", said, lambda n=name: datasets.load(n), DataError, "expected", "digits")
-    for said, name in {"text": "text", "empty.npz": "empty.npz"}.items():
-        yield row("datasets.load", said, "no data", lambda n=name: datasets.load(place(n)), DataError)
+    for problem, name in {"unknown": "digit", "": "", "NUL": "a\0b", "long": "a" * 300, "no array": "cifar-10"}.items():
+        yield row("datasets.load", "no data", problem, lambda n=name: datasets.load(n), DataError, "expected", "digits")
+    for problem, name in {"text": "text", "empty.npz": "empty.npz"}.items():
+        yield row("datasets.load", problem, "no data", lambda n=name: datasets.load(place(n)), DataError)
     yield row(
         "datasets.load", "folder", "empty", lambda: datasets.load(place("folder")), DataError, "no images", "expected"
     )

@@ -1,4 +1,4 @@
-"""Figures of merit and pictures."""
+"""Refusals of evaluation and plotting."""
 
 import numpy as np
 from refusals.table import (
@@ -32,7 +32,7 @@ FACTORS = {"shape": Y}
 
 
 def numbers(name, axes="(N, D)", bare=("as one row", "of pictures", "of five axes", "too narrow", "too wide")):
-    """What is no array of numbers: rows of any width, and NaN, are let in."""
+    """Values that are not arrays of numbers; rows of any width, and NaN, are valid."""
     return [
         w._replace(words=(name, "expected") if w.error is ShapeError else w.words)
         for w in data(name, INPUTS, support=None, missing=True)
@@ -66,8 +66,10 @@ def evaluation_rows():
     error = lambda **v: evaluation.imputation_error(**{"truth": X, "completed": X, "observed": X > 0.5, **v})  # noqa: E731
     for name in ("truth", "completed"):
         yield from refuse_one(function, name, numbers(name), lambda v, n=name: error(**{n: v}))
-        for said, v in {"of fewer rows": X[1:], "a row": X[0]}.items():
-            yield row(function, name, said, lambda v=v, n=name: error(**{n: v}), ShapeError, str(v.shape), "expected")
+        for problem, v in {"of fewer rows": X[1:], "a row": X[0]}.items():
+            yield row(
+                function, name, problem, lambda v=v, n=name: error(**{n: v}), ShapeError, str(v.shape), "expected"
+            )
     masks = wrong_rows(
         "observed",
         ("of numbers", np.ones_like(X), DTypeError, "float64", "expected booleans"),
@@ -105,8 +107,8 @@ def evaluation_rows():
     for name in ("images", "clean"):
         pair = lambda v, n=name: psnr(**{"images": X, "clean": X, n: v})  # noqa: E731
         yield from refuse_one(function, name, numbers(name), pair)
-        for said, v in {"of fewer rows": X[1:], "a row": X[0]}.items():
-            yield row(function, name, said, lambda v=v, p=pair: p(v), ShapeError, str(v.shape), "expected the same")
+        for problem, v in {"of fewer rows": X[1:], "a row": X[0]}.items():
+            yield row(function, name, problem, lambda v=v, p=pair: p(v), ShapeError, str(v.shape), "expected the same")
     yield from refuse_one(function, "peak", POSITIVES, lambda v: psnr(X, X, v))
 
 
@@ -117,7 +119,7 @@ SHAPES = (
     *wrong(ConfigError, "expected (height, width)", (2,), (4, 1, 1), (3, 3), (), (4, 2)),
     *((w := wrong(ConfigError, "whole number", 0)[0])._replace(label="(0, 4)", value=(0, 4), words=("[0]=0",)),),
 )
-SPANS = wrong(
+RANGES = wrong(
     ConfigError, "expected two numbers", None, 1.0, "01", (0.0,), (0.0, 1.0, 2.0), (1.0, 0.0), ("a", "b"),
     (np.nan, 1.0), {}, (0.0, np.inf), (None, 1.0),
 )  # fmt: skip
@@ -128,16 +130,16 @@ CODES = np.random.default_rng(2).standard_normal((6, 2))
 
 
 def picture_list_rows(function, name, call):
-    """Rows for an argument that holds pictures (N, D), among others of D = 4 numbers."""
+    """Rows for an argument with pictures (N, D), beside other arguments with D = 4."""
     yield from refuse_one(function, name, numbers(name, bare=("too narrow", "too wide")), call)
 
 
 def picture_rows():
     P = plotting
-    here = (2, 2)
+    size = (2, 2)
     mosaics = {
-        "draw_images": lambda **v: P.draw_images(**{"images": X, "shape": here, "columns": 3, **v}),
-        "draw_interpolations": lambda **v: P.draw_interpolations(**{"frames": X, "shape": here, "steps": 3, **v}),
+        "draw_images": lambda **v: P.draw_images(**{"images": X, "shape": size, "columns": 3, **v}),
+        "draw_interpolations": lambda **v: P.draw_interpolations(**{"frames": X, "shape": size, "steps": 3, **v}),
     }
     for name, call in mosaics.items():
         function, first = f"plotting.{name}", "images" if name == "draw_images" else "frames"
@@ -145,11 +147,11 @@ def picture_rows():
         count = "columns" if name == "draw_images" else "steps"
         yield from refuse_one(function, count, COUNTS, lambda v, c=call, n=count: c(**{n: v}))
         yield from refuse_one(function, "shape", SHAPES, lambda v, c=call: c(shape=v))
-        yield from refuse_one(function, "value_range", SPANS, lambda v, c=call: c(value_range=v))
+        yield from refuse_one(function, "value_range", RANGES, lambda v, c=call: c(value_range=v))
     yield from refuse_one("plotting.draw_images", "title", TITLES, lambda v: mosaics["draw_images"](title=v))
 
     function = "plotting.draw_reconstructions"
-    pair = lambda **v: P.draw_reconstructions(**{"originals": X, "reconstructions": X, "shape": here, **v})  # noqa: E731
+    pair = lambda **v: P.draw_reconstructions(**{"originals": X, "reconstructions": X, "shape": size, **v})  # noqa: E731
     for name in ("originals", "reconstructions"):
         yield from picture_list_rows(function, name, lambda v, n=name: pair(**{n: v}))
         yield row(
@@ -165,37 +167,37 @@ def picture_rows():
     yield from refuse_one(function, "columns", COUNTS, lambda v: pair(columns=v))
 
     function = "plotting.draw_rows"
-    bands = lambda **v: P.draw_rows(**{"image_sets": (X, X), "shape": here, "columns": 3, "title": "", **v})  # noqa: E731
+    draw_rows = lambda **v: P.draw_rows(**{"image_sets": (X, X), "shape": size, "columns": 3, "title": "", **v})  # noqa: E731
     yield from refuse_all(
         function,
         "image_sets",
         wrong(ConfigError, "expected", None, 3, "rows", [], {}, X),
-        lambda v: bands(image_sets=v),
+        lambda v: draw_rows(image_sets=v),
     )
-    yield from picture_list_rows(function, "image_sets[1]", lambda v: bands(image_sets=(X, v)))
+    yield from picture_list_rows(function, "image_sets[1]", lambda v: draw_rows(image_sets=(X, v)))
     yield row(
         function,
         "image_sets[1]",
         "of fewer rows",
-        lambda: bands(image_sets=(X, X[1:])),
+        lambda: draw_rows(image_sets=(X, X[1:])),
         ShapeError,
         "(5, 4)",
         "expected",
     )
     names = wrong(ConfigError, "expected a name for each", None, 3, "ab", ("a",), ("a", 3), ("a", "b", "c"), {})
-    yield from refuse_one(function, "names", names, lambda v: bands(names=v))
-    yield from refuse_one(function, "shape", SHAPES, lambda v: bands(shape=v))
-    yield from refuse_one(function, "columns", COUNTS, lambda v: bands(columns=v))
-    yield from refuse_one(function, "title", TITLES, lambda v: bands(title=v))
-    yield from refuse_one(function, "value_range", SPANS, lambda v: bands(value_range=v))
+    yield from refuse_one(function, "names", names, lambda v: draw_rows(names=v))
+    yield from refuse_one(function, "shape", SHAPES, lambda v: draw_rows(shape=v))
+    yield from refuse_one(function, "columns", COUNTS, lambda v: draw_rows(columns=v))
+    yield from refuse_one(function, "title", TITLES, lambda v: draw_rows(title=v))
+    yield from refuse_one(function, "value_range", RANGES, lambda v: draw_rows(value_range=v))
 
     function = "plotting.draw_traversals"
-    walks = lambda **v: P.draw_traversals(  # noqa: E731
-        **{"frames": X, "shape": here, "names": ["a", "b"], "values": [-1.0, 0.0, 1.0], **v}
+    draw_traversals = lambda **v: P.draw_traversals(  # noqa: E731
+        **{"frames": X, "shape": size, "names": ["a", "b"], "values": [-1.0, 0.0, 1.0], **v}
     )
-    yield from picture_list_rows(function, "frames", lambda v: walks(frames=v))
+    yield from picture_list_rows(function, "frames", lambda v: draw_traversals(frames=v))
     names = wrong(ConfigError, "expected a name for each", None, 3, "ab", ["a"], ["a", 3], {})
-    yield from refuse_one(function, "names", names, lambda v: walks(names=v))
+    yield from refuse_one(function, "names", names, lambda v: draw_traversals(names=v))
     values = wrong_rows(
         "values", ("None", None, DTypeError, "expected"), ("a str", "far", DTypeError, "expected"),
         ("a number", 1.0, ShapeError, "()", "expected"), ("too few", [1.0], ConfigError, "expected"),
@@ -204,37 +206,37 @@ def picture_rows():
     values = [w if w.label != "too few" else w._replace(words=("expected",)) for w in values]
     for w in values:
         argument = "names" if w.label == "too few" else "values"
-        yield from refuse_one(function, argument, [w], lambda v: walks(values=v))
-    yield from refuse_one(function, "shape", SHAPES, lambda v: walks(shape=v))
-    yield from refuse_one(function, "value_range", SPANS, lambda v: walks(value_range=v))
+        yield from refuse_one(function, argument, [w], lambda v: draw_traversals(values=v))
+    yield from refuse_one(function, "shape", SHAPES, lambda v: draw_traversals(shape=v))
+    yield from refuse_one(function, "value_range", RANGES, lambda v: draw_traversals(value_range=v))
 
     function = "plotting.draw_analogies"
-    sums = lambda **v: P.draw_analogies(**{"a": X[0], "b": X[1], "c": X, "answers": X, "shape": here, **v})  # noqa: E731
+    draw_analogies = lambda **v: P.draw_analogies(**{"a": X[0], "b": X[1], "c": X, "answers": X, "shape": size, **v})  # noqa: E731
     for name in ("a", "b"):
         ends = wrong_rows(
             name, ("None", None, DTypeError, "expected"), ("a str", "far", DTypeError, "expected"),
             ("rows", X, ShapeError, "(6, 4)", "expected"), ("narrow", X[0, 1:], ShapeError, "(3,)", "expected"),
         )  # fmt: skip
-        yield from refuse_one(function, name, ends, lambda v, n=name: sums(**{n: v}))
+        yield from refuse_one(function, name, ends, lambda v, n=name: draw_analogies(**{n: v}))
     for name in ("c", "answers"):
-        yield from picture_list_rows(function, name, lambda v, n=name: sums(**{n: v}))
+        yield from picture_list_rows(function, name, lambda v, n=name: draw_analogies(**{n: v}))
         yield row(
             function,
             "answers",
             f"other than {name}",
-            lambda n=name: sums(**{n: X[1:]}),
+            lambda n=name: draw_analogies(**{n: X[1:]}),
             ShapeError,
             "(5, 4)",
             "expected",
         )
-    yield from refuse_one(function, "shape", SHAPES, lambda v: sums(shape=v))
-    yield from refuse_one(function, "value_range", SPANS, lambda v: sums(value_range=v))
+    yield from refuse_one(function, "shape", SHAPES, lambda v: draw_analogies(shape=v))
+    yield from refuse_one(function, "value_range", RANGES, lambda v: draw_analogies(value_range=v))
 
     no_data = [w for w in numbers("images") if w.error is DTypeError or "without" in w.label]
     yield from refuse_one("plotting.value_range_of", "images", no_data, P.value_range_of)
-    for said, value in {"NaN alone": X * np.nan, "infinite": X * np.inf}.items():
+    for problem, value in {"NaN alone": X * np.nan, "infinite": X * np.inf}.items():
         yield row(
-            "plotting.value_range_of", "images", said, lambda v=value: P.value_range_of(v), RangeError, "expected"
+            "plotting.value_range_of", "images", problem, lambda v=value: P.value_range_of(v), RangeError, "expected"
         )
 
 
@@ -249,14 +251,14 @@ def model_picture_rows():
         "plotting.draw_classes", "columns", COUNTS, lambda v: P.draw_classes(conditional(), None, columns=v)
     )
     yield from refuse_one(
-        "plotting.draw_classes", "value_range", SPANS, lambda v: P.draw_classes(conditional(), None, value_range=v)
+        "plotting.draw_classes", "value_range", RANGES, lambda v: P.draw_classes(conditional(), None, value_range=v)
     )
     styles = lambda **v: P.draw_class_swaps(**{"model": conditional(), "images": X, "labels": Y, "shape": (2, 2), **v})  # noqa: E731
     yield from refuse_one("plotting.draw_class_swaps", "model", no_labelled, lambda v: styles(model=v))
     yield from refuse_one("plotting.draw_class_swaps", "images", data("images", INPUTS), lambda v: styles(images=v))
     yield from refuse_one("plotting.draw_class_swaps", "labels", labels(6, CLASSES), lambda v: styles(labels=v))
     yield from refuse_one("plotting.draw_class_swaps", "shape", SHAPES, lambda v: styles(shape=v))
-    yield from refuse_one("plotting.draw_class_swaps", "value_range", SPANS, lambda v: styles(value_range=v))
+    yield from refuse_one("plotting.draw_class_swaps", "value_range", RANGES, lambda v: styles(value_range=v))
 
     yield from refuse_one("plotting.draw_manifold", "vae", NO_VAES, lambda v: P.draw_manifold(v, (2, 2)))
     yield row(
@@ -271,7 +273,7 @@ def model_picture_rows():
     yield from refuse_one("plotting.draw_manifold", "shape", SHAPES, lambda v: P.draw_manifold(model(), v))
     yield from refuse_one("plotting.draw_manifold", "side", COUNTS, lambda v: P.draw_manifold(model(), None, v))
     yield from refuse_one(
-        "plotting.draw_manifold", "value_range", SPANS, lambda v: P.draw_manifold(model(), None, value_range=v)
+        "plotting.draw_manifold", "value_range", RANGES, lambda v: P.draw_manifold(model(), None, value_range=v)
     )
 
     codes = [w for w in data("codes", INPUTS, support=None) if w.label not in ("too narrow", "too wide")]
@@ -288,30 +290,30 @@ def model_picture_rows():
     yield from refuse_one("plotting.draw_latent", "model", NO_MODELS, lambda v: P.draw_latent(v, SPLIT, (2, 2)))
     yield from refuse_one("plotting.draw_latent", "split", PARTS, lambda v: P.draw_latent(model(), v, (2, 2)))
     yield from refuse_one("plotting.draw_latent", "shape", SHAPES, lambda v: P.draw_latent(model(), SPLIT, v))
-    walks = lambda **v: P.draw_model_interpolations(**{"model": model(), "split": SPLIT, "shape": (2, 2), **v})  # noqa: E731
-    yield from refuse_one("plotting.draw_model_interpolations", "model", NO_MODELS, lambda v: walks(model=v))
-    yield from refuse_one("plotting.draw_model_interpolations", "split", PARTS, lambda v: walks(split=v))
-    yield from refuse_one("plotting.draw_model_interpolations", "shape", SHAPES, lambda v: walks(shape=v))
-    yield from refuse_one("plotting.draw_model_interpolations", "paths", COUNTS, lambda v: walks(paths=v))
+    draw_paths = lambda **v: P.draw_model_interpolations(**{"model": model(), "split": SPLIT, "shape": (2, 2), **v})  # noqa: E731
+    yield from refuse_one("plotting.draw_model_interpolations", "model", NO_MODELS, lambda v: draw_paths(model=v))
+    yield from refuse_one("plotting.draw_model_interpolations", "split", PARTS, lambda v: draw_paths(split=v))
+    yield from refuse_one("plotting.draw_model_interpolations", "shape", SHAPES, lambda v: draw_paths(shape=v))
+    yield from refuse_one("plotting.draw_model_interpolations", "paths", COUNTS, lambda v: draw_paths(paths=v))
     steps = SIZES + wrong(ConfigError, "at least 2", 0, 1)
-    yield from refuse_one("plotting.draw_model_interpolations", "steps", steps, lambda v: walks(steps=v))
+    yield from refuse_one("plotting.draw_model_interpolations", "steps", steps, lambda v: draw_paths(steps=v))
 
-    album = lambda **v: P.draw_report(**{"model": model(), "history": training.History(), "data": DATA, **v})  # noqa: E731
-    yield from refuse_one("plotting.draw_report", "model", NO_MODELS, lambda v: album(model=v))
-    yield from refuse_one("plotting.draw_report", "history", HISTORIES, lambda v: album(history=v))
+    draw_report = lambda **v: P.draw_report(**{"model": model(), "history": training.History(), "data": DATA, **v})  # noqa: E731
+    yield from refuse_one("plotting.draw_report", "model", NO_MODELS, lambda v: draw_report(model=v))
+    yield from refuse_one("plotting.draw_report", "history", HISTORIES, lambda v: draw_report(history=v))
     yield from refuse_one(
         "plotting.draw_report",
         "data",
         wrong(ConfigError, "expected a Dataset", None, "digits", X, SPLIT),
-        lambda v: album(data=v),
+        lambda v: draw_report(data=v),
     )
-    yield from refuse_one("plotting.draw_report", "seed", SEEDS, lambda v: album(seed=v))
+    yield from refuse_one("plotting.draw_report", "seed", SEEDS, lambda v: draw_report(seed=v))
     unlabelled = DATA._replace(test=datasets.Split(X, None))
     yield row(
         "plotting.draw_report",
         "data",
         "without labels",
-        lambda: album(model=conditional(), data=unlabelled),
+        lambda: draw_report(model=conditional(), data=unlabelled),
         ConfigError,
         "labels",
         "expected",
@@ -344,7 +346,7 @@ def model_picture_rows():
             ".png",
             "expected",
         )
-    (*places,) = ((said, f"{name}.png", *rest) for said, name, *rest in PLACES if said != "a folder")
+    (*places,) = ((problem, f"{name}.png", *rest) for problem, name, *rest in PLACES if problem != "a folder")
     yield from refuse_one(
         "plotting.save_picture",
         "cannot write",

@@ -1,4 +1,4 @@
-"""The gradient checker and the verification."""
+"""Refusals of the gradient checker and of the verification."""
 
 import numpy as np
 from refusals.table import (
@@ -62,16 +62,16 @@ def checker_rows():
         "ints": (np.arange(3), DTypeError),
         "complex": (A * 1j, DTypeError), "NaN": (A * np.nan, RangeError), "ragged": ([[1.0], [1.0, 2.0]], DTypeError),
     }  # fmt: skip
-    for said, (value, error) in outputs.items():
-        yield row(function, "f", f"that returns {said}", lambda w=value: check(f=lambda x: w), error)
+    for problem, (value, error) in outputs.items():
+        yield row(function, "f", f"that returns {problem}", lambda w=value: check(f=lambda x: w), error)
     backs = {
         "None": (None, ShapeError), "two": ((A, A), ShapeError), "a str": ("dx", ShapeError),
         "ints": (np.arange(3), DTypeError), "complex": (A * 1j, DTypeError), "another shape": (A[1:], ShapeError),
         "ragged": ([[[1.0], [1.0, 2.0]]], DTypeError),
         "objects": ([None], DTypeError),
     }  # fmt: skip
-    for said, (value, error) in backs.items():
-        yield row(function, "vjp", f"that returns {said}", lambda w=value: check(vjp=lambda dy, x: w), error)
+    for problem, (value, error) in backs.items():
+        yield row(function, "vjp", f"that returns {problem}", lambda w=value: check(vjp=lambda dy, x: w), error)
     rng = np.random.default_rng(0)
     yield row(
         function, "f", "that draws", lambda: check(f=lambda x: x + rng.random(3)), RangeError, "make noise an input"
@@ -138,12 +138,12 @@ def verification_rows():
         call = getattr(v, name)
         yield from refuse_one(f"verification.{name}", "oracle", no_oracle, lambda w, c=call, f=first: c(f, w))
         yield from refuse_one(f"verification.{name}", "seed", SEEDS, lambda w, c=call, f=first: c(f, None, w))
-    no_module = wrong(ConfigError, "expected a", None, 3, "Linear", [], {}, np.ones(2))
-    yield from refuse_one("verification.compare_many", "module", no_module, lambda w: v.compare_many(w, None))
+    no_case = wrong(ConfigError, "expected a", None, 3, "Linear", [], {}, np.ones(2))
+    yield from refuse_one("verification.compare_many", "case", no_case, lambda w: v.compare_many(w, None))
     yield from refuse_one(
         "verification.compare_many", "trials", COUNTS, lambda w: v.compare_many(linear, None, trials=w)
     )
-    yield from refuse_one("verification.compare", "problem", no_module, lambda w: v.compare(w, None))
+    yield from refuse_one("verification.compare", "problem", no_case, lambda w: v.compare(w, None))
     yield from refuse_one(
         "verification.compare", "directions", COUNTS, lambda w: v.compare(problem, None, directions=w)
     )

@@ -1,4 +1,4 @@
-"""Models: their settings, and each method that takes anything."""
+"""Refusals of models: settings and the arguments of methods."""
 
 import numpy as np
 from refusals.table import (
@@ -74,14 +74,14 @@ def settings(kind):
 
 
 class Lacking(probability.Prior):
-    """Writes one of three methods."""
+    """Defines one of three methods."""
 
     def forward(self, z):
         return z.sum(axis=1)
 
 
-class Careful(probability.Bernoulli):
-    """A likelihood of a user's own."""
+class CustomBernoulli(probability.Bernoulli):
+    """A custom likelihood."""
 
 
 PARTS = {
@@ -94,10 +94,10 @@ PARTS = {
 
 
 def part_rows(kind):
-    """Parts of a user's own, in the place of the usual ones."""
-    for name, said in PARTS.items():
+    """Custom parts."""
+    for name, instruction in PARTS.items():
         refused = {"Autoencoder": ("posterior", "prior", "objective"), "IWAE": ("objective",)}
-        odd = wrong(ConfigError, said, 3, "relu", [], {}, True, layers.ReLU, np.tanh, probability.Bernoulli())
+        odd = wrong(ConfigError, instruction, 3, "relu", [], {}, True, layers.ReLU, np.tanh, probability.Bernoulli())
         yield from refuse_one(kind, name, odd, lambda v, n=name, k=kind: make(k, **{n: v}))
         if name in refused.get(kind, ()) + ("objective",) * (kind == "SemiSupervisedVAE"):
             right = {
@@ -105,8 +105,8 @@ def part_rows(kind):
                 "prior": probability.StandardNormal,
                 "objective": sv.objectives.ELBO,
             }[name]
-            there = lambda n=name, r=right, k=kind: make(k, **{n: r()})  # noqa: E731
-            yield row(kind, name, "where there is none of one's own", there, ConfigError, "VAE")
+            unexpected = lambda n=name, r=right, k=kind: make(k, **{n: r()})  # noqa: E731
+            yield row(kind, name, "where there is none of one's own", unexpected, ConfigError, "VAE")
     yield from refuse_one(
         kind,
         "likelihood",
@@ -125,25 +125,27 @@ def part_rows(kind):
             own = {"encoder": layers.Linear(4, 4 if kind == "VAE" else 2), "decoder": layers.Linear(2, 4)}
             unused = lambda n=name, v=value, o=own, k=kind: getattr(sv, k)(4, 2, **o, **{n: v})  # noqa: E731
             yield row(kind, name, "beside networks of one's own", unused, ConfigError, "has no effect", "leave it out")
-    one = lambda k=kind, **v: getattr(sv, k)(4, 2, **({"classes": 3} if k in LABELLED else {}), **v)  # noqa: E731
+    make_model = lambda k=kind, **v: getattr(sv, k)(4, 2, **({"classes": 3} if k in LABELLED else {}), **v)  # noqa: E731
     conditional = lambda classes=3: layers.ConditionalSequential(layers.ConditionalLinear(4, classes, 4))  # noqa: E731
     for name in ("encoder", "decoder"):
         if kind in LABELLED:
-            plain = lambda n=name, o=one: o(**{n: layers.Linear(4, 4)})  # noqa: E731
+            plain = lambda n=name, o=make_model: o(**{n: layers.Linear(4, 4)})  # noqa: E731
             yield row(kind, name, "that takes no class", plain, ConfigError, "expected a ConditionalSequential")
-            fewer = lambda n=name, o=one: o(**{n: conditional(2)})  # noqa: E731
+            fewer = lambda n=name, o=make_model: o(**{n: conditional(2)})  # noqa: E731
             yield row(kind, name, "of fewer classes", fewer, ConfigError, "2 classes", "classes=3", "make them equal")
         else:
-            labelled = lambda n=name, o=one: o(**{n: conditional()})  # noqa: E731
+            labelled = lambda n=name, o=make_model: o(**{n: conditional()})  # noqa: E731
             yield row(kind, name, "that takes a class", labelled, ConfigError, "use it in a ConditionalVAE")
     shared = {
         "encoder": lambda k=kind: conditional() if k in LABELLED else layers.Linear(4, 2 if k == "Autoencoder" else 4),
-        "likelihood": Careful,
+        "likelihood": CustomBernoulli,
         **({} if kind == "Autoencoder" else {"prior": probability.StandardNormal}),
     }
     for name, make_part in shared.items():
-        taken = lambda n=name, m=make_part, o=one: [o(**{n: part}) for part in [m()] * 2]  # noqa: E731
-        yield row(kind, name, "of another model", taken, ConfigError, "belongs to another model", "make a new one")
+        shared_part = lambda n=name, m=make_part, o=make_model: [o(**{n: part}) for part in [m()] * 2]  # noqa: E731
+        yield row(
+            kind, name, "of another model", shared_part, ConfigError, "belongs to another model", "make a new one"
+        )
     if kind == "VAE":
         lacking = lambda: make("VAE", prior=Lacking())  # noqa: E731
         yield row(kind, "prior", "that lacks methods", lacking, ConfigError, "Lacking", "backward and draw", "write it")
@@ -185,7 +187,7 @@ def setting_rows():
 
 
 def labels_for(kind):
-    """What a model needs besides rows, to be asked of them."""
+    """Further arguments that the methods of a model need."""
     return {"labels": Y} if kind == "ConditionalVAE" else {}
 
 
@@ -205,10 +207,13 @@ TAKE_ROWS = {
 def data_rows():
     for kind, methods in TAKE_ROWS.items():
         for method in methods:
-            asked = {} if kind != "ConditionalVAE" else {"labels": 0}
+            label_arguments = {} if kind != "ConditionalVAE" else {"labels": 0}
             function = f"{kind}.{method}"
             yield from refuse_one(
-                function, "x", data("x", INPUTS), lambda x, k=kind, m=method, a=asked: getattr(model(k), m)(x, **a)
+                function,
+                "x",
+                data("x", INPUTS),
+                lambda x, k=kind, m=method, a=label_arguments: getattr(model(k), m)(x, **a),
             )
     gaussian = data("x", INPUTS, support=None)
     yield from refuse_one("VAE.encode", "x", gaussian, lambda x: model("VAE", likelihood="gaussian_learned").encode(x))
@@ -217,15 +222,15 @@ def data_rows():
     )
     for kind in KINDS:
         m = lambda kind=kind: model(kind)  # noqa: E731
-        asked = {"labels": 0} if kind == "ConditionalVAE" else {}
+        label_arguments = {"labels": 0} if kind == "ConditionalVAE" else {}
         z = data("z", LATENT, support=None)
-        yield from refuse_one(f"{kind}.decode", "z", z, lambda v, m=m, a=asked: m().decode(v, **a))
+        yield from refuse_one(f"{kind}.decode", "z", z, lambda v, m=m, a=label_arguments: m().decode(v, **a))
         huge = np.full((2, LATENT), 1e300)
         yield row(
             f"{kind}.decode",
             "z",
             "beyond float32",
-            lambda m=m, v=huge, a=asked: m().decode(v, **a),
+            lambda m=m, v=huge, a=label_arguments: m().decode(v, **a),
             RangeError,
             "1e+300",
         )
@@ -235,22 +240,22 @@ def noise_rows():
     for kind in ("VAE", "IWAE", "ConditionalVAE", "SemiSupervisedVAE"):
         noise = 20 * LATENT if kind == "IWAE" else LATENT
         for method in ("elbo", "terms", "loss_and_grads"):
-            asks = lambda m=method, kind=kind, **v: getattr(model(kind), m)(X, **v, **labels_for(kind))  # noqa: E731
+            compute = lambda m=method, kind=kind, **v: getattr(model(kind), m)(X, **v, **labels_for(kind))  # noqa: E731
             function = f"{kind}.{method}"
             wrong_eps = [w for w in data("eps", noise, support=None) if w.value is not None]
-            yield from refuse_one(function, "eps", wrong_eps, lambda v, a=asks: a(eps=v))
+            yield from refuse_one(function, "eps", wrong_eps, lambda v, a=compute: a(eps=v))
             short = np.zeros((5, noise))
             yield row(
                 function,
                 "eps",
                 "of fewer rows",
-                lambda a=asks, v=short: a(eps=v),
+                lambda a=compute, v=short: a(eps=v),
                 ShapeError,
                 "5 rows",
                 "6",
                 "one row of noise",
             )
-            yield from refuse_one(function, "seed", SEEDS, lambda v, a=asks: a(seed=v))
+            yield from refuse_one(function, "seed", SEEDS, lambda v, a=compute: a(seed=v))
     for kind in ("VAE", "Autoencoder", "ConditionalVAE", "SemiSupervisedVAE"):
         clean = [w for w in data("corrupted", INPUTS) if w.value is not None]
         function = f"{kind}.terms"
@@ -277,14 +282,14 @@ def label_rows():
     ):
         some = kind == "SemiSupervisedVAE"
         for method in methods:
-            asks = lambda v, k=kind, m=method: getattr(model(k), m)(X, labels=v)  # noqa: E731
-            yield from refuse_one(f"{kind}.{method}", "labels", labels(6, CLASSES, some), asks)
+            compute = lambda v, k=kind, m=method: getattr(model(k), m)(X, labels=v)  # noqa: E731
+            yield from refuse_one(f"{kind}.{method}", "labels", labels(6, CLASSES, some), compute)
             if not some:
                 yield row(
                     f"{kind}.{method}",
                     "labels",
                     "left out",
-                    lambda a=asks: a(None),
+                    lambda a=compute: a(None),
                     ConfigError,
                     "0 to 2: pass labels=",
                 )
@@ -298,8 +303,8 @@ def label_rows():
         yield row(
             f"{kind}.traverse", "labels", "left out", lambda k=kind: model(k).traverse(), ConfigError, "pass labels="
         )
-        walked = lambda v, k=kind: model(k).traverse(labels=v)  # noqa: E731
-        yield from refuse_one(f"{kind}.traverse", "labels", labels(11, CLASSES), walked)
+        traverse = lambda v, k=kind: model(k).traverse(labels=v)  # noqa: E731
+        yield from refuse_one(f"{kind}.traverse", "labels", labels(11, CLASSES), traverse)
         between = lambda v, k=kind: model(k).interpolate(X[0], X[1], labels=v)  # noqa: E731
         alike = lambda v, k=kind: model(k).analogy(X[:2], X[2:4], X[4:], labels=v)  # noqa: E731
         for name, call, rows in (("interpolate", between, 1), ("analogy", alike, 2)):
@@ -352,12 +357,12 @@ def latent_space_rows():
 
 
 def group(name):
-    """What is neither a row nor rows."""
+    """Values that are neither a row nor rows."""
     return [w for w in data(name, INPUTS) if w.label not in ("as one row", "an empty list")]
 
 
 def one_row(name):
-    """What is no row (D,)."""
+    """Values that are not a row (D,)."""
     wide = f"expected ({INPUTS},)"
     return (
         *(w for w in data(name, INPUTS) if w.error is DTypeError),
@@ -391,13 +396,13 @@ PATH = wrong_rows(
 def denoise_and_impute_rows():
     yield from refuse_one("VAE.denoise", "draws", SIZES, lambda v: model().denoise(X, draws=v))
     yield from refuse_one("VAE.denoise", "seed", SEEDS, lambda v: model().denoise(X, draws=1, seed=v))
-    function, asks = "VAE.impute", lambda **v: model().impute(**{"x": HIDDEN, "samples": 2, **v})
-    yield from refuse_one(function, "x", data("x", INPUTS, missing=True), lambda v: asks(x=v))
-    yield from refuse_one(function, "method", NAMES, lambda v: asks(method=v))
-    yield from refuse_one(function, "values", NAMES, lambda v: asks(values=v, draws=1))
-    yield from refuse_one(function, "draws", [w for w in COUNTS if w.value is not None], lambda v: asks(draws=v))
-    yield from refuse_one(function, "samples", COUNTS, lambda v: asks(samples=v))
-    yield from refuse_one(function, "seed", SEEDS, lambda v: asks(seed=v))
+    function, compute = "VAE.impute", lambda **v: model().impute(**{"x": HIDDEN, "samples": 2, **v})
+    yield from refuse_one(function, "x", data("x", INPUTS, missing=True), lambda v: compute(x=v))
+    yield from refuse_one(function, "method", NAMES, lambda v: compute(method=v))
+    yield from refuse_one(function, "values", NAMES, lambda v: compute(values=v, draws=1))
+    yield from refuse_one(function, "draws", [w for w in COUNTS if w.value is not None], lambda v: compute(draws=v))
+    yield from refuse_one(function, "samples", COUNTS, lambda v: compute(samples=v))
+    yield from refuse_one(function, "seed", SEEDS, lambda v: compute(seed=v))
     masks = wrong_rows(
         "observed",
         ("of numbers", np.ones_like(X), DTypeError, "float64", "expected booleans"),
@@ -409,7 +414,7 @@ def denoise_and_impute_rows():
         ("ragged", [[True], [True, False]], DTypeError, "expected"),
         ("a dict", {}, DTypeError, "expected booleans"),
     )
-    yield from refuse_all(function, "observed", masks, lambda v: asks(x=X, observed=v))
+    yield from refuse_all(function, "observed", masks, lambda v: compute(x=X, observed=v))
     for kind in LABELLED:
         yield row(
             f"{kind}.impute",
@@ -423,7 +428,7 @@ def denoise_and_impute_rows():
 
 
 def low_level_rows():
-    """What the methods above are made of, for those who train with a loop of their own."""
+    """Methods for custom training loops."""
     for kind in ("VAE", "IWAE", "Autoencoder", "ConditionalVAE", "SemiSupervisedVAE"):
         yield row(
             f"{kind}.backward",

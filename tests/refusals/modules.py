@@ -1,4 +1,4 @@
-"""Layers, densities and objectives: how they are made, and what their forward and backward are given."""
+"""Refusals of layers, densities and objectives: constructors, forward and backward."""
 
 from typing import Any, NamedTuple
 
@@ -13,8 +13,8 @@ from scratchvae.errors import ConfigError, DTypeError, ReadOnlyError, ShapeError
 B, D = 3, 4
 
 
-class Piece(NamedTuple):
-    """A unit by its public name; the widths of what comes in, and of the gradients that go back, 0 for one a row."""
+class ModuleCase(NamedTuple):
+    """A module with the widths of its inputs and of the gradients of `backward`; width 0 means one number per row."""
 
     make: Any
     inputs: dict[str, int]
@@ -27,45 +27,47 @@ DENSITY = {"backward": ROW, "backward_data": ROW}
 ACTIVATIONS = ("ReLU", "LeakyReLU", "Tanh", "Sigmoid", "Softplus", "SiLU", "GELU")
 ELEMENTWISE = {"backward": {"dy": D}, "backward_parameters": {"dy": D}}
 PARAMETERS = {"backward": {"dy": 2}, "backward_parameters": {"dy": 2}}
-PIECES = {
-    **{f"layers.{kind}": Piece(getattr(ls, kind), {"x": D}, ELEMENTWISE) for kind in ACTIVATIONS},
-    "layers.Linear": Piece(lambda: ls.Linear(D, 2, seed=0), {"x": D}, PARAMETERS),
-    "layers.ConditionalLinear": Piece(
+MODULES = {
+    **{f"layers.{kind}": ModuleCase(getattr(ls, kind), {"x": D}, ELEMENTWISE) for kind in ACTIVATIONS},
+    "layers.Linear": ModuleCase(lambda: ls.Linear(D, 2, seed=0), {"x": D}, PARAMETERS),
+    "layers.ConditionalLinear": ModuleCase(
         lambda: ls.ConditionalLinear(D, 2, 2, seed=0), {"x": D, "targets": 2}, PARAMETERS
     ),
-    "layers.ConditionalSequential": Piece(
+    "layers.ConditionalSequential": ModuleCase(
         lambda: ls.ConditionalSequential(ls.ConditionalLinear(D, 2, 3, seed=0), ls.Tanh(), ls.Linear(3, 2)),
         {"x": D, "targets": 2},
         PARAMETERS,
     ),
-    "layers.Sequential": Piece(
+    "layers.Sequential": ModuleCase(
         lambda: ls.Sequential(ls.Linear(D, 3), ls.Tanh(), ls.Linear(3, 2)), {"x": D}, PARAMETERS
     ),
-    "layers.NaNToZero": Piece(lambda: ls.NaNToZero(ls.Linear(D, 2)), {"x": D}, PARAMETERS),
-    "layers.Repeat": Piece(lambda: ls.Repeat(2), {"x": D}, ELEMENTWISE, rows_back=2 * B),
-    "probability.SplitHalves": Piece(pr.SplitHalves, {"x": D}, {"backward": {"dleft": D // 2, "dright": D // 2}}),
-    "probability.Reparameterize": Piece(
+    "layers.NaNToZero": ModuleCase(lambda: ls.NaNToZero(ls.Linear(D, 2)), {"x": D}, PARAMETERS),
+    "layers.Repeat": ModuleCase(lambda: ls.Repeat(2), {"x": D}, ELEMENTWISE, rows_back=2 * B),
+    "probability.SplitHalves": ModuleCase(pr.SplitHalves, {"x": D}, {"backward": {"dleft": D // 2, "dright": D // 2}}),
+    "probability.Reparameterize": ModuleCase(
         pr.Reparameterize, {"mu": D, "logvar": D, "eps": D}, {"backward": {"dz": D}, "backward_noise": {"dz": D}}
     ),
-    "probability.DiagonalGaussian": Piece(
+    "probability.DiagonalGaussian": ModuleCase(
         pr.DiagonalGaussian,
         {"h": 2 * D, "eps": D},
         {"backward": {"dz": D}, "backward_parameters": {"dz": D}, "backward_noise": {"dz": D}},
     ),
-    "probability.StandardNormal": Piece(pr.StandardNormal, {"z": D}, {"backward": {"dlog_p": 0}}),
-    "probability.GaussianKL": Piece(pr.GaussianKL, {"mu": D, "logvar": D}, {"backward": {"dkl": 0}}),
-    "probability.FreeBits": Piece(lambda: pr.FreeBits(0.5), {"per_dimension": D}, {"backward": {"dpenalized": 0}}),
-    "probability.LogDensityRatio": Piece(
+    "probability.StandardNormal": ModuleCase(pr.StandardNormal, {"z": D}, {"backward": {"dlog_p": 0}}),
+    "probability.GaussianKL": ModuleCase(pr.GaussianKL, {"mu": D, "logvar": D}, {"backward": {"dkl": 0}}),
+    "probability.FreeBits": ModuleCase(lambda: pr.FreeBits(0.5), {"per_dimension": D}, {"backward": {"dpenalized": 0}}),
+    "probability.LogDensityRatio": ModuleCase(
         pr.LogDensityRatio, {"z": D, "eps": D, "logvar": D}, {"backward": {"dlog_ratio": 0}}
     ),
-    "probability.LogSoftmax": Piece(pr.LogSoftmax, {"logits": D}, {"backward": {"dlog_q": D}}),
-    "probability.ImportanceBound": Piece(pr.ImportanceBound, {"log_w": D}, {"backward": {"dbound": 0}}),
-    "probability.Bernoulli": Piece(pr.Bernoulli, {"logits": D, "x": D}, DENSITY),
-    "probability.ContinuousBernoulli": Piece(pr.ContinuousBernoulli, {"logits": D, "x": D}, DENSITY),
-    "probability.Gaussian": Piece(pr.Gaussian, {"mu": D, "x": D}, DENSITY),
-    "probability.GaussianLearned": Piece(pr.GaussianLearned, {"mu": D, "x": D}, DENSITY),
-    "probability.GaussianHeteroscedastic": Piece(pr.GaussianHeteroscedastic, {"parameters": 2 * D, "x": D}, DENSITY),
-    "probability.MaskedLikelihood": Piece(
+    "probability.LogSoftmax": ModuleCase(pr.LogSoftmax, {"logits": D}, {"backward": {"dlog_q": D}}),
+    "probability.ImportanceBound": ModuleCase(pr.ImportanceBound, {"log_w": D}, {"backward": {"dbound": 0}}),
+    "probability.Bernoulli": ModuleCase(pr.Bernoulli, {"logits": D, "x": D}, DENSITY),
+    "probability.ContinuousBernoulli": ModuleCase(pr.ContinuousBernoulli, {"logits": D, "x": D}, DENSITY),
+    "probability.Gaussian": ModuleCase(pr.Gaussian, {"mu": D, "x": D}, DENSITY),
+    "probability.GaussianLearned": ModuleCase(pr.GaussianLearned, {"mu": D, "x": D}, DENSITY),
+    "probability.GaussianHeteroscedastic": ModuleCase(
+        pr.GaussianHeteroscedastic, {"parameters": 2 * D, "x": D}, DENSITY
+    ),
+    "probability.MaskedLikelihood": ModuleCase(
         lambda: pr.MaskedLikelihood(pr.Gaussian()), {"parameters": D, "x": D}, DENSITY
     ),
 }
@@ -75,15 +77,15 @@ def array(width, rows=B, dtype="float64"):
     return np.full((rows, width) if width else rows, 0.25, dtype)
 
 
-def used(piece):
-    """One that has computed already, and so is bound."""
-    unit = piece.make()
-    unit.forward(**{name: array(width) for name, width in piece.inputs.items()})
-    return unit
+def after_forward(case):
+    """The module after a forward, so bound."""
+    module = case.make()
+    module.forward(**{name: array(width) for name, width in case.inputs.items()})
+    return module
 
 
 def not_arrays(name, right):
-    """Values that are wrong in the place of an array like `right`."""
+    """Wrong values for an argument like the array `right`."""
     like = right.shape
     return wrong_rows(
         name,
@@ -105,24 +107,24 @@ def not_arrays(name, right):
 
 
 def forward_rows():
-    for function, piece in PIECES.items():
-        right = {key: array(width) for key, width in piece.inputs.items()}
-        for name, width in piece.inputs.items():
+    for function, case in MODULES.items():
+        right = {key: array(width) for key, width in case.inputs.items()}
+        for name, width in case.inputs.items():
 
-            def forward(v, piece=piece, name=name, right=right):
-                return used(piece).forward(**{**right, name: v})
+            def forward(v, case=case, name=name, right=right):
+                return after_forward(case).forward(**{**right, name: v})
 
             yield from refuse_one(f"{function}.forward", name, not_arrays(name, array(width)), forward)
 
 
 def backward_rows():
-    for function, piece in PIECES.items():
-        for method, gradients in piece.backward.items():
-            right = {key: array(w, piece.rows_back) for key, w in gradients.items()}
+    for function, case in MODULES.items():
+        for method, gradients in case.backward.items():
+            right = {key: array(w, case.rows_back) for key, w in gradients.items()}
             for name, value in right.items():
 
-                def backward(v, piece=piece, method=method, name=name, right=right):
-                    return getattr(used(piece), method)(**{**right, name: v})
+                def backward(v, case=case, method=method, name=name, right=right):
+                    return getattr(after_forward(case), method)(**{**right, name: v})
 
                 yield from refuse_one(f"{function}.{method}", name, not_arrays(name, value), backward)
 
@@ -211,12 +213,12 @@ def constructor_rows():
 
 
 def picture_rows():
-    """The mean, a draw, and where an output begins: what a likelihood answers besides."""
-    for function in (function for function, piece in PIECES.items() if piece.backward is DENSITY):
-        piece = PIECES[function]
-        (first, width), right = next(iter(piece.inputs.items())), array(D)
-        mean = lambda p=piece, w=width, **v: used(p).mean(**{"out": array(D), **v})  # noqa: E731
-        draw = lambda p=piece, **v: used(p).draw(**{"noise": array(D), "out": array(D), **v})  # noqa: E731
+    """The mean, the draw and the output bias of a likelihood."""
+    for function in (function for function, case in MODULES.items() if case.backward is DENSITY):
+        case = MODULES[function]
+        (first, width), right = next(iter(case.inputs.items())), array(D)
+        mean = lambda p=case, w=width, **v: after_forward(p).mean(**{"out": array(D), **v})  # noqa: E731
+        draw = lambda p=case, **v: after_forward(p).draw(**{"noise": array(D), "out": array(D), **v})  # noqa: E731
         for method, call in (("mean", mean), ("draw", draw)):
             for name, w in {first: width, **({"noise": D} if method == "draw" else {}), "out": D}.items():
                 others = {} if name == first else {first: array(width)}
@@ -244,58 +246,62 @@ def picture_rows():
             ("a number", 0.5, ShapeError, "()", "expected (D,)"),
             ("a table", right, ShapeError, f"({B}, {D})", "expected (D,)"),
         )
-        yield from refuse_one(f"{function}.output_bias", "mean", means, lambda v, p=piece: p.make().output_bias(v))
+        yield from refuse_one(f"{function}.output_bias", "mean", means, lambda v, p=case: p.make().output_bias(v))
 
 
 def kl_rows():
     function = "probability.GaussianKL.backward"
-    for name, right in {"dkl": array(D)}.items():  # of each dimension; that of a row is among the others
+    for name, right in {"dkl": array(D)}.items():  # per dimension; the gradient per row is tested with the others
         wrongs = [w for w in not_arrays(name, right) if getattr(w.value, "shape", None) != (B,)]
-        yield from refuse_one(function, name, wrongs, lambda v: used(PIECES["probability.GaussianKL"]).backward(v))
+        yield from refuse_one(
+            function, name, wrongs, lambda v: after_forward(MODULES["probability.GaussianKL"]).backward(v)
+        )
     function = "probability.GaussianKL.accumulate"
     early = lambda: pr.GaussianKL().accumulate(array(D))  # noqa: E731
     yield row(function, "forward", "not called", early, ShapeError, "call forward first")
     sums = [w for w in not_arrays("sums", array(D)) if "float32" not in w.label]
-    yield from refuse_one(function, "sums", sums, lambda v: used(PIECES["probability.GaussianKL"]).accumulate(v))
+    yield from refuse_one(
+        function, "sums", sums, lambda v: after_forward(MODULES["probability.GaussianKL"]).accumulate(v)
+    )
     closed = array(D)
     closed.flags.writeable = False
-    ours = lambda: used(PIECES["probability.GaussianKL"]).accumulate(closed)  # noqa: E731
-    yield row(function, "sums", "read-only", ours, ReadOnlyError, "sums.copy()")
+    accumulate = lambda: after_forward(MODULES["probability.GaussianKL"]).accumulate(closed)  # noqa: E731
+    yield row(function, "sums", "read-only", accumulate, ReadOnlyError, "sums.copy()")
 
 
 def posterior_rows():
-    """What a posterior answers besides, and what stands between it and a prior."""
+    """Further methods of a posterior, and divergences between posterior and prior."""
     function, right = "probability.DiagonalGaussian", array(2 * D)
     for method in ("mean", "parameters"):
         wrongs = [w for w in not_arrays("x", right) if w.label != "too wide"]  # SplitHalves takes any even width
         yield from refuse_one(
-            f"{function}.{method}", "x", wrongs, lambda v, m=method: getattr(used(PIECES[function]), m)(v)
+            f"{function}.{method}", "x", wrongs, lambda v, m=method: getattr(after_forward(MODULES[function]), m)(v)
         )
     early = lambda: pr.DiagonalGaussian().log_prob()  # noqa: E731
     yield row(f"{function}.log_prob", "forward", "not called", early, ShapeError, "call forward first")
     for method in ("backward", "backward_noise"):
-        asks = lambda v, m=method: getattr(used(PIECES[function]), m)(array(D), v)  # noqa: E731
+        call = lambda v, m=method: getattr(after_forward(MODULES[function]), m)(array(D), v)  # noqa: E731
         wrongs = [w for w in not_arrays("dlog_q", array(0)) if w.value is not None]
-        yield from refuse_one(f"{function}.{method}", "dlog_q", wrongs, asks)
+        yield from refuse_one(f"{function}.{method}", "dlog_q", wrongs, call)
     for kind, make in {
         "MonteCarloKL": lambda q: pr.MonteCarloKL(q, pr.StandardNormal()),
         "GaussianDrawKL": pr.GaussianDrawKL,
     }.items():
 
-        def between(make=make):
-            q = used(PIECES["probability.DiagonalGaussian"])
+        def divergence(make=make):
+            q = after_forward(MODULES["probability.DiagonalGaussian"])
             kl = make(q)
             kl.forward(array(D))
             return kl
 
         yield from refuse_one(
-            f"probability.{kind}.forward", "z", not_arrays("z", array(D)), lambda v, b=between: b().forward(v)
+            f"probability.{kind}.forward", "z", not_arrays("z", array(D)), lambda v, b=divergence: b().forward(v)
         )
         yield from refuse_one(
             f"probability.{kind}.backward",
             "dkl",
             not_arrays("dkl", array(0)),
-            lambda v, b=between: b().backward(v, array(D)),
+            lambda v, b=divergence: b().backward(v, array(D)),
         )
         early = lambda m=make: m(pr.DiagonalGaussian()).backward(array(0), array(D))  # noqa: E731
         yield row(f"probability.{kind}.backward", "forward", "not called", early, ShapeError, "call forward first")
@@ -305,7 +311,7 @@ def objective_rows():
     right = {"log_likelihood": array(0), "kl": array(0)}
     for function, make in {"ELBO": ob.ELBO, "ImportanceWeighted": lambda: ob.ImportanceWeighted(1)}.items():
 
-        def ready(make=make):
+        def objective_after_forward(make=make):
             objective = make()
             objective.forward(**right)
             return objective
@@ -316,17 +322,17 @@ def objective_rows():
                 name,
                 [
                     w for w in not_arrays(name, array(0)) if w.label != "too wide" or name == "kl"
-                ],  # else kl is too short
-                lambda v, n=name, r=ready: r().forward(**{**right, n: v}),
+                ],  # otherwise kl is too short
+                lambda v, n=name, r=objective_after_forward: r().forward(**{**right, n: v}),
             )
         early = lambda m=make: m().backward()  # noqa: E731
         yield row(
             f"objectives.{function}.backward", "backward", "before forward", early, ShapeError, "call forward first"
         )
     per_dimension = not_arrays("per_dimension", array(D))
-    charged = lambda v: elbo_with_free_bits().forward(array(0), array(0), 1.0, v)  # noqa: E731
+    penalized = lambda v: elbo_with_free_bits().forward(array(0), array(0), 1.0, v)  # noqa: E731
     wrongs = [w for w in per_dimension if w.value is not None]
-    yield from refuse_one("objectives.ELBO.forward", "per_dimension", wrongs, charged)
+    yield from refuse_one("objectives.ELBO.forward", "per_dimension", wrongs, penalized)
 
 
 def elbo_with_free_bits():
@@ -344,24 +350,24 @@ def marginal_bound_rows():
     }
     back = {"devidence": np.zeros(3), "ddivergence": np.zeros(3)}
 
-    def bound():
-        unit = pr.MarginalBound()
-        unit.forward(**right)
-        return unit
+    def bound_after_forward():
+        module = pr.MarginalBound()
+        module.forward(**right)
+        return module
 
     for name, value in right.items():
         yield from refuse_one(
             "probability.MarginalBound.forward",
             name,
             not_arrays(name, value),
-            lambda v, n=name: bound().forward(**{**right, n: v}),
+            lambda v, n=name: bound_after_forward().forward(**{**right, n: v}),
         )
     for name, value in back.items():
         yield from refuse_one(
             "probability.MarginalBound.backward",
             name,
             not_arrays(name, value),
-            lambda v, n=name: bound().backward(**{**back, n: v}),
+            lambda v, n=name: bound_after_forward().backward(**{**back, n: v}),
         )
     early = lambda: pr.MarginalBound().backward(**back)  # noqa: E731
     yield row("probability.MarginalBound.backward", "forward", "not called", early, ShapeError, "call forward first")

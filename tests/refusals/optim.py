@@ -1,4 +1,4 @@
-"""Optimizers and what they are given."""
+"""Refusals of optimizers and schedules."""
 
 import numpy as np
 from refusals.table import COUNTS, FRACTIONS, POSITIVES, REALS, SIZES, refuse_all, refuse_one, row, wrong, wrong_rows
@@ -11,7 +11,7 @@ RATES = [w for w in POSITIVES if "type" not in w.label]
 NO_RATES = (None, "fast", np.nan, np.inf, [], np.ones(2), {}, 1j, -1.0)
 
 
-def bound(kind, **settings):
+def bound_optimizer(kind, **settings):
     optimizer = getattr(optim, kind)(**settings)
     optimizer.bind(np, np.zeros(3))
     return optimizer
@@ -41,12 +41,12 @@ def learning_rate_rows():
         yield row(
             function, "lr", "a class of schedules", lambda m=make: m(optim.Cosine), ConfigError, "Cosine", "make one"
         )
-        later = lambda v, k=kind: setattr(getattr(optim, k)(), "lr", v)  # noqa: E731
-        yield from refuse_one(f"{function}.lr", "lr", RATES, later)
-        for nonsense in NO_RATES if kind == "SGD" else NO_RATES[-1:]:
-            step = lambda k=kind, v=nonsense: bound(k, lr=lambda t: v).step(np.ones(3))  # noqa: E731
+        set_lr = lambda v, k=kind: setattr(getattr(optim, k)(), "lr", v)  # noqa: E731
+        yield from refuse_one(f"{function}.lr", "lr", RATES, set_lr)
+        for value in NO_RATES if kind == "SGD" else NO_RATES[-1:]:
+            step = lambda k=kind, v=value: bound_optimizer(k, lr=lambda t: v).step(np.ones(3))  # noqa: E731
             yield row(
-                f"{function}.step", "lr", f"that answers {nonsense!r}", step, ConfigError, "expected a finite number"
+                f"{function}.step", "lr", f"that answers {value!r}", step, ConfigError, "expected a finite number"
             )
     yield from refuse_one("optim.SGD", "momentum", FRACTIONS, lambda v: optim.SGD(momentum=v))
     for kind in ("Adam", "AdamW"):
@@ -82,12 +82,12 @@ def step_rows():
     for kind in OPTIMIZERS:
         wrongs, closed = gradients("dtheta")
         refuse = refuse_all if kind == "SGD" else refuse_one
-        yield from refuse(f"optim.{kind}.step", "dtheta", wrongs, lambda v, k=kind: bound(k).step(v))
+        yield from refuse(f"optim.{kind}.step", "dtheta", wrongs, lambda v, k=kind: bound_optimizer(k).step(v))
         for size in (1, 2, 4) if kind == "SGD" else (4,):
             short = np.ones(size)
             yield row(
-                f"optim.{kind}.step", "dtheta", f"of {size}", lambda k=kind, v=short: bound(k).step(v), ShapeError,
-                f"({size},)", "expected (3,)",
+                f"optim.{kind}.step", "dtheta", f"of {size}", lambda k=kind, v=short: bound_optimizer(k).step(v),
+                ShapeError, f"({size},)", "expected (3,)",
             )  # fmt: skip
         early = lambda k=kind: getattr(optim, k)().step(np.ones(3))  # noqa: E731
         yield row(
@@ -103,7 +103,7 @@ def step_rows():
             ReadOnlyError,
             "copy",
         )
-        twice = lambda k=kind: bound(k).bind(np, np.zeros(3))  # noqa: E731
+        twice = lambda k=kind: bound_optimizer(k).bind(np, np.zeros(3))  # noqa: E731
         yield row(f"optim.{kind}.bind", "trainer", "another", twice, ConfigError, "make a new one")
     function, clip = "optim.clip_by_global_norm", optim.clip_by_global_norm
     wrongs, closed = gradients("dtheta")

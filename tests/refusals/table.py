@@ -1,26 +1,26 @@
-"""How a row of the table of refusals is written.
+"""The format of a row in the table of refusals.
 
 A row is one call with one wrong argument, and the error that it must raise:
 
     row("VAE.sample", "count", "too many", lambda: vae().sample(10**30), ConfigError, "expected a whole number")
 
-These are the public name as it is typed after `sv.`, the argument, what is wrong with it, the call, the class of the
-error, and words of its message. The message must name the argument and say what to do in any case.
+The arguments are the public name after `sv.`, the argument, the problem, the call, the class of the error, and words of
+its message. Every message must name the argument and say what to do.
 
-A refusal is tested in full where its checker is, with every wrong value, in `checkers.py`:
+`checkers.py` tests each checker with every wrong value:
 
     refuse_all("validation.check_int", "count", COUNTS, lambda v: check_int("count", v))
 
-and once for each public function and argument, to show that the checker is called there:
+Each public function and argument has one further row, which shows that it calls the checker:
 
     refuse_one("VAE.sample", "count", COUNTS, lambda v: vae().sample(v))
 
-`refuse_one` takes the last value of a list, which is the one that tells most: 0 for a count shows that the least is 1,
-and that the checker is called. Of lists that are added up, it takes the last of each.
+`refuse_one` takes the last and most specific value of a list: 0 for a count shows that the minimum is 1 and that the
+checker is called. Of a sum of lists, it takes the last value of each.
 
 A new public function or method needs a row for each argument, in the file of its package, or a line with the reason in
-`test_functions.py` if it takes nothing that can be wrong. A new command needs rows in `test_commands.py`. Tests there
-fail until it has.
+`test_functions.py` if it has no arguments that can be wrong. A new command needs rows in `test_commands.py`. The tests
+fail without them.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ import pytest
 import scratchvae as sv
 from scratchvae.errors import ConfigError, DTypeError, RangeError, ScratchVAEError, ShapeError
 
-# a message says what to do in one of these words
-WHAT_TO_DO = re.compile(
+# every message contains one of these words, which say what to do
+INSTRUCTION = re.compile(
     r"expected|choose|take|leave|pass|use|convert|make|give|try|name|set|call|fetch|install|divide|shift|fill|drop"
     r"|write|keep|save|return only"
 )
@@ -67,12 +67,12 @@ def assert_refused(row: Row) -> None:
     assert type(refusal.value) is row.error, message
     assert re.search(rf"(?<!\w){re.escape(row.argument)}(?!\w)", message), message
     assert [word for word in row.words if word not in message] == [], message
-    assert WHAT_TO_DO.search(message), message
+    assert INSTRUCTION.search(message), message
     assert len(message) < 1000 and "\n" not in message, message
 
 
 class Wrong(NamedTuple):
-    """A value that is wrong for any argument of its kind."""
+    """A wrong value for any argument of its kind."""
 
     label: str
     value: Any
@@ -81,14 +81,14 @@ class Wrong(NamedTuple):
 
 
 class WrongValues(tuple):
-    """Wrong values of one kind, the most telling last. A sum keeps its summands apart, in `kinds`."""
+    """Wrong values of one kind, the most specific last. A sum has its summands in `kinds`."""
 
     kinds: tuple[tuple[Wrong, ...], ...]
 
     def __new__(cls, values: Iterable[Wrong], kinds=None) -> WrongValues:
-        made = super().__new__(cls, values)
-        made.kinds = kinds or (made,)
-        return made
+        wrongs = super().__new__(cls, values)
+        wrongs.kinds = kinds or (wrongs,)
+        return wrongs
 
     def __add__(self, other):
         other = other if isinstance(other, WrongValues) else WrongValues(other)
@@ -96,13 +96,13 @@ class WrongValues(tuple):
 
 
 def refuse_all(function: str, argument: str, wrongs: Iterable[Wrong], call) -> Iterator[Row]:
-    """A row for each of the wrong values."""
+    """One row per wrong value."""
     for wrong in wrongs:
         yield Row(function, argument, wrong.label, lambda v=wrong.value: call(v), wrong.error, wrong.words)
 
 
 def refuse_one(function: str, argument: str, wrongs: Iterable[Wrong], call) -> Iterator[Row]:
-    """A row for the last of the wrong values, or the last of each kind of them."""
+    """One row for the last wrong value, or for the last of each kind."""
     wrongs = wrongs if isinstance(wrongs, WrongValues) else WrongValues(wrongs)
     yield from refuse_all(function, argument, [kind[-1] for kind in wrongs.kinds], call)
 
@@ -112,10 +112,10 @@ def wrong(error, instruction, *values):
 
 
 def text_of(value):
-    """A value as Python writes it; "" where it does not, or differently each time."""
+    """The repr of a value; "" if it fails or is not reproducible."""
     try:
         text = " ".join(repr(value).split())
-    except ValueError:  # of a whole number with more than 4300 digits
+    except ValueError:  # an int with more than 4300 digits
         return ""
     return "" if " at 0x" in text else text
 
@@ -126,12 +126,12 @@ def label(value):
 
 
 def start_of(value):
-    """The part of a value that a message must contain: as much as fits."""
+    """The part of the repr that a message must contain."""
     return tuple(filter(None, [text_of(value)[:16]]))
 
 
 def wrong_rows(name, *cases):
-    """Wrong values that differ in what is said of them, not in how Python writes them."""
+    """Wrong values with their own problem names and message words."""
     return WrongValues(Wrong(problem, value, error, (name, *words)) for problem, value, error, *words in cases)
 
 
@@ -171,8 +171,8 @@ FUNCTIONS = wrong(ConfigError, "expected", 3, [], {}, True, object(), np.ones(2)
 def data(name: str, width: int, support=(0.0, 1.0), missing=False):
     """Values that are not rows (B, width) of finite numbers within the support."""
     rows = np.full((2, width), 0.5)
-    spoilt = {key: rows.copy() for key in ("NaN", "inf")}
-    spoilt["NaN"][1, 0], spoilt["inf"][0, -1] = nan, inf
+    nonfinite = {key: rows.copy() for key in ("NaN", "inf")}
+    nonfinite["NaN"][1, 0], nonfinite["inf"][0, -1] = nan, inf
     expected = f"expected (B, {width})"
     cases = [
         ("all inf", -np.full((2, width), inf), RangeError, "infinite"),
@@ -202,8 +202,8 @@ def data(name: str, width: int, support=(0.0, 1.0), missing=False):
         ("a generator", (r for r in rows), DTypeError, "generator", "expected"),
         ("a module", np, DTypeError, "module", "expected"),
         ("masked", np.ma.masked_array(rows, rows > 0), DTypeError, "mask", "pass"),
-        ("with inf", spoilt["inf"], RangeError, "infinite"),
-        *([] if missing else [("with NaN", spoilt["NaN"], RangeError, "NaN")]),
+        ("with inf", nonfinite["inf"], RangeError, "infinite"),
+        *([] if missing else [("with NaN", nonfinite["NaN"], RangeError, "NaN")]),
     ]
     if support == (0.0, 1.0):
         cases += [
@@ -240,7 +240,7 @@ def labels(rows: int, classes: int, some=False):
     return WrongValues(Wrong(problem, value, error, tuple(words)) for problem, value, error, *words in cases)
 
 
-# --- small models, made once
+# --- small models, cached
 
 INPUTS, LATENT, CLASSES = 4, 2, 3
 X = np.random.default_rng(0).random((6, INPUTS))

@@ -1,4 +1,4 @@
-"""Each checker refuses every wrong value of its kind."""
+"""Every checker refuses every wrong value of its kind."""
 
 import pytest
 from refusals.checkers import ROWS

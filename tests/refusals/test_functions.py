@@ -1,4 +1,4 @@
-"""Every public function refuses wrong arguments, and the table of them is complete. To add a row, see `table`."""
+"""Every public function refuses wrong arguments, and the table of rows is complete. To add a row, see `table`."""
 
 import inspect
 
@@ -17,11 +17,11 @@ def test_a_wrong_argument_is_refused_by_name(row):
     assert_refused(row)
 
 
-# --- is the table complete?
+# --- completeness of the table
 
-# methods that only the package itself calls, with arguments that it has checked before
-INSIDE = [
-    # of modules
+# methods called only by the package, with checked arguments
+INTERNAL_METHODS = [
+    # modules
     "bind",
     "allocate",
     "bind_parameters",
@@ -61,7 +61,7 @@ INSIDE = [
     "with_unweighted_kl",
     "invalidate",
     "add_kl",
-    # of models
+    # models
     "chunks",
     "check_network",
     "compose",
@@ -83,10 +83,10 @@ INSIDE = [
     "write_lock",
     "check_gradients_written",
     "summary",
-    # of optimizers
+    # optimizers
     "corrections",
     "learning_rate",
-    # of training: the loop calls them
+    # training: called by the loop
     "on_fit_begin",
     "on_epoch_begin",
     "on_before_update",
@@ -103,15 +103,15 @@ INSIDE = [
     "restart_epoch",
     "start_clock",
     "stop_clock",
-    # of the gradient checker and the verification
+    # the gradient checker and the verification
     "value",
     "vjp",
     "constant",
     "sgd",
     "adam",
 ]
-NOTHING_TO_GET_WRONG = {
-    # records: they hold what they are given, and are given it by functions that have looked at it
+WITHOUT_ROWS = {
+    # records: made by functions from checked values
     **dict.fromkeys(
         [
             "datasets.Dataset",
@@ -135,7 +135,7 @@ NOTHING_TO_GET_WRONG = {
         ],
         "a record",
     ),
-    # what others are derived from: it promises, and takes nothing
+    # abstract base classes
     **dict.fromkeys(
         [
             "layers.Layer",
@@ -151,7 +151,7 @@ NOTHING_TO_GET_WRONG = {
         ],
         "a base",
     ),
-    # made without arguments
+    # classes without arguments
     **dict.fromkeys(
         [
             "layers.GELU",
@@ -178,24 +178,24 @@ NOTHING_TO_GET_WRONG = {
         ],
         "no argument",
     ),
-    # made by others, of what these have looked at
+    # made by other objects from checked values
     **dict.fromkeys(
         ["probability.ExactKL", "probability.MonteCarloKL", "probability.GaussianDrawKL"],
-        "a prior makes it, for the posterior of a model",
+        "made by a prior for the posterior of a model",
     ),
-    "probability.ExactKL.forward": "it looks at no z",
-    "probability.ExactKL.backward": "GaussianKL does, of which it is made",
-    "training.TrainingState": "fit makes it",
-    "io.Archive": "open_archive makes it, of a file that it has looked at",
-    "io.Archive.read": "a name that is in described",
-    "io.open_archive": "whoever calls it says what to do: see load",
+    "probability.ExactKL.forward": "it ignores z",
+    "probability.ExactKL.backward": "checked by its GaussianKL",
+    "training.TrainingState": "made by fit",
+    "io.Archive": "made by open_archive from a checked file",
+    "io.Archive.read": "a name in headers",
+    "io.open_archive": "the caller adds the instruction: see load",
     "io.diff_keys": "nothing",
     "optim.Schedule": "a type",
     "training.KLWeight": "a type",
     "verification.Problem": "a type",
-    "verification.Comparison.only": "a name that was not looked at is answered by None",
-    "training.GaussianNoise.check": "it writes nothing beyond any support",
-    "VAE.forward": "looked at by each piece in turn: see the rows of pieces",
+    "verification.Comparison.only": "None for an unknown name",
+    "training.GaussianNoise.check": "it never writes outside the support",
+    "VAE.forward": "checked by each module: see the rows of modules",
     "IWAE.forward": "the same",
     "Autoencoder.forward": "the same",
     "ConditionalVAE.forward": "the same",
@@ -203,10 +203,10 @@ NOTHING_TO_GET_WRONG = {
 }
 
 
-def public(room=sv, prefix=""):
-    """All that is public, as it is typed after `sv.`: functions, classes, methods, and attributes that can be set."""
-    for name in room.__all__:
-        thing, name = getattr(room, name), f"{prefix}{name}"
+def public(package=sv, prefix=""):
+    """All public functions, classes, methods and settable attributes, by their names after `sv.`."""
+    for name in package.__all__:
+        thing, name = getattr(package, name), f"{prefix}{name}"
         if inspect.ismodule(thing):
             yield from public(thing, f"{name}.") if hasattr(thing, "__all__") else ()
         elif isinstance(thing, type):
@@ -214,21 +214,21 @@ def public(room=sv, prefix=""):
             for method, function in inspect.getmembers(thing, inspect.isfunction):
                 if not method.startswith("_") and function.__module__.startswith("scratchvae"):
                     yield f"{name}.{method}", function
-            for setting, held in inspect.getmembers(thing, lambda held: isinstance(held, property) and held.fset):
-                yield f"{name}.{setting}", held
+            for setting, value in inspect.getmembers(thing, lambda v: isinstance(v, property) and v.fset):
+                yield f"{name}.{setting}", value
         elif callable(thing):
             yield name, thing
 
 
 PUBLIC = dict(public())
-BASES = tuple(f"{name}." for name, reason in NOTHING_TO_GET_WRONG.items() if reason == "a base")
+BASES = tuple(f"{name}." for name, reason in WITHOUT_ROWS.items() if reason == "a base")
 
 
-def test_the_search_finds_the_public_functions():
+def test_public_functions_are_found():
     assert len(PUBLIC) > 500
 
 
-def test_every_row_is_about_a_public_function():
+def test_every_row_names_a_public_function():
     assert sorted({row.function for row in ROWS} - set(PUBLIC)) == []
 
 
@@ -238,8 +238,8 @@ def test_every_public_function_class_and_method_has_a_row():
         name
         for name, thing in PUBLIC.items()
         if thing not in covered
-        and name not in NOTHING_TO_GET_WRONG
-        and name.rpartition(".")[2] not in INSIDE
+        and name not in WITHOUT_ROWS
+        and name.rpartition(".")[2] not in INTERNAL_METHODS
         and not name.startswith(BASES)
     ]
     assert left_out == []
@@ -247,7 +247,5 @@ def test_every_public_function_class_and_method_has_a_row():
 
 def test_every_exception_names_a_public_function():
     known = {name.rpartition(".")[2] for name in PUBLIC}
-    assert [
-        name for name in NOTHING_TO_GET_WRONG if name not in PUBLIC and "a type" not in NOTHING_TO_GET_WRONG[name]
-    ] == []
-    assert sorted(set(INSIDE) - known) == []
+    assert [name for name in WITHOUT_ROWS if name not in PUBLIC and "a type" not in WITHOUT_ROWS[name]] == []
+    assert sorted(set(INTERNAL_METHODS) - known) == []

@@ -27,7 +27,7 @@ class Unprintable:
         raise ValueError
 
 
-class Talkative:
+class LongRepr:
     dtype, ndim, shape = np.dtype("f8"), 2, (3, 2)
 
     def __len__(self):
@@ -37,20 +37,20 @@ class Talkative:
         return "x\n" * 1000
 
 
-for kind in (Unprintable, Talkative):
+for kind in (Unprintable, LongRepr):
     kind.__qualname__ = kind.__module__ = NAME
 
 
-def named(base, **methods):
+def with_long_name(base, **methods):
     return type(NAME, (base,), methods)()
 
 
 def checking_layer():
-    return named(Layer, output_shape=lambda self, shape: shape, forward=lambda self, x: self.check_inputs(x=x))
+    return with_long_name(Layer, output_shape=lambda self, shape: shape, forward=lambda self, x: self.check_inputs(x=x))
 
 
 def bound_optimizer():
-    optimizer = named(SGD)
+    optimizer = with_long_name(SGD)
     optimizer.bind(np, np.ones(3))
     return optimizer
 
@@ -64,23 +64,23 @@ def find_compiler(monkeypatch):
 CALLS = {
     "layer, shape": lambda: checking_layer().forward(DEEP),
     "layer, dtype": lambda: checking_layer().forward(RECORDS),
-    "layer, no array": lambda: checking_layer().forward(Talkative()),
+    "layer, no array": lambda: checking_layer().forward(LongRepr()),
     "layer, unprintable": lambda: checking_layer().forward(Unprintable()),
-    "layer, backward first": lambda: named(Layer).check_gradients(dy=DEEP),
-    "layer without methods": lambda: Sequential(named(Layer)),
+    "layer, backward first": lambda: with_long_name(Layer).check_gradients(dy=DEEP),
+    "layer without methods": lambda: Sequential(with_long_name(Layer)),
     "no layer": lambda: Sequential(Unprintable()),
-    "methods": lambda: check_methods(NAME, named(Layer)),
+    "methods": lambda: check_methods(NAME, with_long_name(Layer)),
     "width of Linear": lambda: Linear(10**12, 10**12).output_shape((10**300,)),
     "width of ConditionalLinear": lambda: ConditionalLinear(10**12, 10**12, 10**12).output_shape((10**300,)),
     "width of SplitHalves": lambda: SplitHalves().output_shape((10**300 + 1,)),
-    "width of a posterior": lambda: named(Posterior).output_shape((10**300 + 1,)),
+    "width of a posterior": lambda: with_long_name(Posterior).output_shape((10**300 + 1,)),
     "a number of 5000 digits": lambda: Linear(10**5000, 3),
     "slope": lambda: LeakyReLU(10**300),
     "sigma": lambda: Gaussian(1e-300),
     "free": lambda: FreeBits(Unprintable()),
     "inner": lambda: MaskedLikelihood(Unprintable()),
-    "log_prob": lambda: named(Posterior).log_prob(),
-    "backward_data": lambda: named(Likelihood).backward_data(np.ones(2)),
+    "log_prob": lambda: with_long_name(Posterior).log_prob(),
+    "backward_data": lambda: with_long_name(Likelihood).backward_data(np.ones(2)),
     "mean, shape": lambda: Bernoulli().mean(DEEP, DEEP),
     "mean, dtype": lambda: Bernoulli().mean(RECORDS, RECORDS),
     "out, shape": lambda: Bernoulli().mean(np.ones((3, 2)), DEEP),
@@ -93,13 +93,13 @@ CALLS = {
     "backend": lambda: get_backend("z" * 500),
     "backend, no name": lambda: get_backend(Unprintable()),
     "to_numpy": lambda: to_numpy(Unprintable()),
-    "device": lambda: NUMPY.check_array(Talkative(), "x"),
+    "device": lambda: NUMPY.check_array(LongRepr(), "x"),
     "vector, shape": lambda: check_vector("x", DEEP),
     "vector, dtype": lambda: check_vector("x", RECORDS),
     "lr": lambda: Adam(Unprintable()),
     "final": lambda: Cosine(1e-3, 10, 1e300),
     "after": lambda: WarmUp(3, Unprintable()),
-    "no theta": lambda: named(SGD).step(np.ones(3)),
+    "no theta": lambda: with_long_name(SGD).step(np.ones(3)),
     "bound twice": lambda: bound_optimizer().bind(np, np.ones(3)),
     "copied": lambda: copy.copy(bound_optimizer()),
     "dtheta": lambda: bound_optimizer().step(DEEP),

@@ -1,4 +1,4 @@
-"""The trainer, files of models, scores, noise on purpose, the history."""
+"""Refusals of the trainer, callbacks, model files, scores, corruptions and the history."""
 
 import functools
 import tempfile
@@ -34,8 +34,12 @@ from scratchvae import io, layers, optim, training
 from scratchvae.errors import BackendError, ConfigError, FileError, RangeError, ShapeError
 
 NO_MODELS = wrong(ConfigError, "expected a", None, 3, "vae", "vae.npz", {}, sv.VAE, np.ones(3), object())
-HOW = wrong(ConfigError, "expected 'dynamic'", 3, True, "often", "", b"dynamic", ["dynamic"], {}, np.ones(2))
-NOISE = wrong(ConfigError, "expected one of GaussianNoise", 3, 0.3, True, "masking", [], training.Masking, np.ones(2))
+NO_BINARIZATION = wrong(
+    ConfigError, "expected 'dynamic'", 3, True, "often", "", b"dynamic", ["dynamic"], {}, np.ones(2)
+)
+NO_CORRUPTION = wrong(
+    ConfigError, "expected one of GaussianNoise", 3, 0.3, True, "masking", [], training.Masking, np.ones(2)
+)
 
 
 def trainer(kind="VAE", **settings):
@@ -68,38 +72,40 @@ def trainer_rows():
         ConfigError, "expected an optimizer", 3, 0.0, "adam", optim.Adam, optim.Constant(1e-3), {}, [], False
     )
     yield from refuse_one("Trainer", "optimizer", no_optimizer, lambda v: trainer(optimizer=v))
-    taken = lambda: [sv.Trainer(make("VAE"), optimizer=ours) for ours in [optim.Adam()] * 2]  # noqa: E731
-    yield row("Trainer", "trainer", "another's optimizer", taken, ConfigError, "make a new one")
+    shared_optimizer = lambda: [sv.Trainer(make("VAE"), optimizer=ours) for ours in [optim.Adam()] * 2]  # noqa: E731
+    yield row("Trainer", "trainer", "another's optimizer", shared_optimizer, ConfigError, "make a new one")
     yield from refuse_one("Trainer", "clip_norm", without_none(POSITIVES), lambda v: trainer(clip_norm=v))
-    yield from refuse_all("Trainer", "binarize", HOW, lambda v: trainer(binarize=v))
+    yield from refuse_all("Trainer", "binarize", NO_BINARIZATION, lambda v: trainer(binarize=v))
     grey = lambda: sv.Trainer(make("VAE", likelihood="gaussian"), binarize="dynamic")  # noqa: E731
     yield row("Trainer", "binarize", "of a Gaussian", grey, ConfigError, "likelihood='gaussian'", "leave it out")
     no_weight = wrong(ConfigError, "expected a function", 3, 0.5, "warm up", True, training.KLWarmUp, {}, [])
     yield from refuse_one("Trainer", "kl_weight", no_weight, lambda v: trainer(kl_weight=v))
     no_kl = lambda: trainer("Autoencoder", kl_weight=training.KLWarmUp(3))  # noqa: E731
     yield row("Trainer", "kl_weight", "of no KL", no_kl, ConfigError, "Autoencoder", "leave it out")
-    yield from refuse_one("Trainer", "corrupt", NOISE, lambda v: trainer(corrupt=v))
+    yield from refuse_one("Trainer", "corrupt", NO_CORRUPTION, lambda v: trainer(corrupt=v))
     above = lambda: trainer(corrupt=training.SaltAndPepper(0.1, high=2.0))  # noqa: E731
     yield row("Trainer", "SaltAndPepper", "beyond the support", above, ConfigError, "writes 2", "use another")
 
 
 def attribute_rows():
-    """Each as where a trainer is made, and a trainer that is refused one keeps the one before."""
+    """The same refusals as in the constructor, for attributes of a trainer."""
 
-    def later(name, kind="VAE"):
+    def set_attribute(name, kind="VAE"):
         return lambda v: setattr(trainer(kind), name, v)
 
-    yield from refuse_one("Trainer.lr", "lr", [w for w in POSITIVES if "type" not in w.label], later("lr"))
-    yield row("Trainer.lr", "lr", "a class", lambda: later("lr")(optim.Cosine), ConfigError, "Cosine", "make one")
-    yield from refuse_one("Trainer.batch_size", "batch_size", COUNTS, later("batch_size"))
-    yield from refuse_one("Trainer.clip_norm", "clip_norm", without_none(POSITIVES), later("clip_norm"))
+    yield from refuse_one("Trainer.lr", "lr", [w for w in POSITIVES if "type" not in w.label], set_attribute("lr"))
+    yield row(
+        "Trainer.lr", "lr", "a class", lambda: set_attribute("lr")(optim.Cosine), ConfigError, "Cosine", "make one"
+    )
+    yield from refuse_one("Trainer.batch_size", "batch_size", COUNTS, set_attribute("batch_size"))
+    yield from refuse_one("Trainer.clip_norm", "clip_norm", without_none(POSITIVES), set_attribute("clip_norm"))
     no_weight = wrong(ConfigError, "expected a function", 3, 0.5, "warm up", True, training.KLWarmUp, {}, [])
-    yield from refuse_one("Trainer.kl_weight", "kl_weight", no_weight, later("kl_weight"))
-    no_kl = lambda: later("kl_weight", "Autoencoder")(training.KLWarmUp(3))  # noqa: E731
+    yield from refuse_one("Trainer.kl_weight", "kl_weight", no_weight, set_attribute("kl_weight"))
+    no_kl = lambda: set_attribute("kl_weight", "Autoencoder")(training.KLWarmUp(3))  # noqa: E731
     yield row("Trainer.kl_weight", "kl_weight", "of no KL", no_kl, ConfigError, "Autoencoder", "leave it out")
-    yield from refuse_one("Trainer.binarize", "binarize", HOW, later("binarize"))
-    yield from refuse_one("Trainer.corrupt", "corrupt", NOISE, later("corrupt"))
-    above = lambda: later("corrupt")(training.SaltAndPepper(0.1, high=2.0))  # noqa: E731
+    yield from refuse_one("Trainer.binarize", "binarize", NO_BINARIZATION, set_attribute("binarize"))
+    yield from refuse_one("Trainer.corrupt", "corrupt", NO_CORRUPTION, set_attribute("corrupt"))
+    above = lambda: set_attribute("corrupt")(training.SaltAndPepper(0.1, high=2.0))  # noqa: E731
     yield row("Trainer.corrupt", "SaltAndPepper", "beyond the support", above, ConfigError, "writes 2", "use another")
 
 
@@ -129,7 +135,7 @@ def callback_rows():
         "pass validation=",
     )
     yield row(
-        function, "on_before_update", "that answers otherwise", lambda: fit(Answering()), ConfigError, "expected None"
+        function, "on_before_update", "that answers otherwise", lambda: fit(ReturnsStop()), ConfigError, "expected None"
     )
 
     yield from refuse_one("training.EarlyStopping", "patience", COUNTS, training.EarlyStopping)
@@ -143,32 +149,34 @@ def callback_rows():
     yield from refuse_one("training.ReduceLROnPlateau", "patience", COUNTS, lambda v: plateau(patience=v))
     yield from refuse_one("training.ReduceLROnPlateau", "min_delta", REALS, lambda v: plateau(min_delta=v))
     yield from refuse_one("training.ReduceLROnPlateau", "min_lr", REALS, lambda v: plateau(min_lr=v))
-    function, kept = "training.Checkpoint", lambda **v: training.Checkpoint(**{"path": "kept.npz", **v})
-    yield from refuse_one(function, "checkpoint", PATHS, lambda v: kept(path=v))
+    function, checkpoint = "training.Checkpoint", lambda **v: training.Checkpoint(**{"path": "kept.npz", **v})
+    yield from refuse_one(function, "checkpoint", PATHS, lambda v: checkpoint(path=v))
     for name in ("kept", "kept.npy", "", "."):
-        yield row(function, "checkpoint", f"{name!r}", lambda n=name: kept(path=n), ConfigError, "expected", ".npz")
-    yield from refuse_one(function, "every", without_none(COUNTS), lambda v: kept(every=v))
-    yield from refuse_one(function, "keep", COUNTS, lambda v: kept(keep=v))
-    yield from refuse_one(function, "resume", FLAGS, lambda v: kept(resume=v))
+        yield row(
+            function, "checkpoint", f"{name!r}", lambda n=name: checkpoint(path=n), ConfigError, "expected", ".npz"
+        )
+    yield from refuse_one(function, "every", without_none(COUNTS), lambda v: checkpoint(every=v))
+    yield from refuse_one(function, "keep", COUNTS, lambda v: checkpoint(keep=v))
+    yield from refuse_one(function, "resume", FLAGS, lambda v: checkpoint(resume=v))
 
-    factor = lambda v: fit(Asking(lambda state: state.scale_lr("mine", v)))  # noqa: E731
+    factor = lambda v: fit(CallbackWithAction(lambda state: state.scale_lr("mine", v)))  # noqa: E731
     yield from refuse_one("training.TrainingState.scale_lr", "factor", POSITIVES, factor)
     reasons = wrong(ConfigError, "expected a short text", None, "", 3, True, b"enough", [], {})
-    stop = lambda v: fit(Asking(lambda state: state.stop(v)))  # noqa: E731
+    stop = lambda v: fit(CallbackWithAction(lambda state: state.stop(v)))  # noqa: E731
     yield from refuse_all("training.TrainingState.stop", "reason", reasons, stop)
 
 
-class Answering(training.Callback):
+class ReturnsStop(training.Callback):
     def on_before_update(self, state):
         return "stop"
 
 
-class Asking(training.Callback):
-    def __init__(self, deed):
-        self._deed = deed
+class CallbackWithAction(training.Callback):
+    def __init__(self, action):
+        self._action = action
 
     def on_step_end(self, state):
-        self._deed(state)
+        self._action(state)
 
 
 def step_rows():
@@ -176,19 +184,21 @@ def step_rows():
         yield from refuse_one(
             "Trainer.step", "x", data("x", INPUTS), lambda v, k=kind: trainer(k).step(v, 0 if k[0] == "C" else None)
         )
-    for answer in (None, -1.0):
-        weight, rate = (lambda t, v=answer: v for _ in range(2))
-        said = f"that answers {answer!r}"
+    for value in (None, -1.0):
+        weight, rate = (lambda t, v=value: v for _ in range(2))
+        problem = f"that answers {value!r}"
         yield row(
             "Trainer.step",
             "kl_weight",
-            said,
+            problem,
             lambda w=weight: trainer(kl_weight=w).step(X),
             ConfigError,
             "expected a finite",
         )
-        yield row("Trainer.step", "lr", said, lambda r=rate: trainer(lr=r).step(X), ConfigError, "expected a finite")
-        yield row("Trainer.fit", "lr", said, lambda r=rate: trainer(lr=r).fit(X, 1), ConfigError, "expected a finite")
+        yield row("Trainer.step", "lr", problem, lambda r=rate: trainer(lr=r).step(X), ConfigError, "expected a finite")
+        yield row(
+            "Trainer.fit", "lr", problem, lambda r=rate: trainer(lr=r).fit(X, 1), ConfigError, "expected a finite"
+        )
     yield row("Trainer.step", "labels", "of a VAE", lambda: trainer().step(X, Y), ConfigError, "VAE", "takes no ")
 
 
@@ -221,8 +231,8 @@ def fit_rows():
         some = kind[0] == "S"
         fit = lambda k=kind, **v: trainer(k).fit(**{"images": X, "epochs": 1, "labels": Y, **v})  # noqa: E731
         yield from refuse_one(function, "labels", labels(6, CLASSES, some), lambda v, f=fit: f(labels=v))
-        watched = lambda v, f=fit: f(validation=X, validation_labels=v)  # noqa: E731
-        yield from refuse_one(function, "validation_labels", labels(6, CLASSES, some), watched)
+        with_labels = lambda v, f=fit: f(validation=X, validation_labels=v)  # noqa: E731
+        yield from refuse_one(function, "validation_labels", labels(6, CLASSES, some), with_labels)
         yield from refuse_one(
             "Trainer.step", "labels", labels(6, CLASSES, some), lambda v, k=kind: trainer(k).step(X, v)
         )
@@ -267,10 +277,10 @@ def checkpoint_rows():
         yield row(
             function, "checkpoint", f"{name!r}", lambda n=name: fit(checkpoint=n), ConfigError, "expected", ".npz"
         )
-    for said, name, *_ in PLACES:
+    for problem, name, *_ in PLACES:
         path = name if name.endswith(".npz") else f"{name}.npz/."
-        if said != "a folder":
-            yield row(function, "cannot", said, lambda p=path: fit(checkpoint=place(p)), FileError, "choose")
+        if problem != "a folder":
+            yield row(function, "cannot", problem, lambda p=path: fit(checkpoint=place(p)), FileError, "choose")
     yield from refuse_one(function, "every", without_none(COUNTS), lambda v: fit(every=v))
     yield from refuse_one(function, "keep", COUNTS, lambda v: fit(keep=v))
     yield from refuse_one(function, "resume", FLAGS, lambda v: fit(resume=v))
@@ -284,8 +294,8 @@ def score_rows():
     yield from refuse_one("score", "model", NO_MODELS, lambda v: sv.score(v, X))
     yield from refuse_one("score", "images", data("images", INPUTS), lambda v: sv.score(model(), v))
     yield from refuse_one("score", "seed", SEEDS, lambda v: sv.score(model(), X, seed=v))
-    yield from refuse_one("score", "binarize", HOW, lambda v: sv.score(model(), X, binarize=v))
-    yield from refuse_one("score", "corrupt", NOISE, lambda v: sv.score(model(), X, corrupt=v))
+    yield from refuse_one("score", "binarize", NO_BINARIZATION, lambda v: sv.score(model(), X, binarize=v))
+    yield from refuse_one("score", "corrupt", NO_CORRUPTION, lambda v: sv.score(model(), X, corrupt=v))
     yield from refuse_one(
         "score", "labels", labels(6, CLASSES), lambda v: sv.score(model("ConditionalVAE"), X, labels=v)
     )
@@ -294,12 +304,12 @@ def score_rows():
 
 
 class Folder:
-    """What may lie where a model is looked for; made once."""
+    """A folder with files that are no models, created at first use."""
 
     @functools.cached_property
     def path(self):
-        self._held = tempfile.TemporaryDirectory()
-        path = Path(self._held.name)
+        self._temporary = tempfile.TemporaryDirectory()
+        path = Path(self._temporary.name)
         (path / "folder").mkdir()
         (path / "text").write_text("no numbers\n", encoding="utf-8")
         (path / "empty.npz").write_bytes(b"")
@@ -307,7 +317,7 @@ class Folder:
         return path
 
 
-HERE = Folder()
+FOLDER = Folder()
 PLACES = (
     ("under a file", "text/vae.npz", FileError, "choose another place"),
     ("a folder", "folder", FileError, "choose another place"),
@@ -317,7 +327,7 @@ PLACES = (
 
 
 def place(name):
-    return HERE.path / name
+    return FOLDER.path / name
 
 
 def file_rows():
@@ -338,8 +348,8 @@ def file_rows():
         )  # fmt: skip
         refuse = refuse_all if name == "load" else refuse_one
         yield from refuse(name, "classes", no_classes, lambda v, r=read: r(saved(), classes=v))
-        own = lambda r=read: r(saved(own=True))  # noqa: E731
-        yield row(name, "classes", "left out", own, FileError, "Square", "pass them", "classes=[Square]")
+        custom = lambda r=read: r(saved(custom=True))  # noqa: E731
+        yield row(name, "classes", "left out", custom, FileError, "Square", "pass them", "classes=[Square]")
     for file in ("missing.npz", "arrays.npz"):
         yield row(
             "io.describe_file", file, "no model", lambda n=file: io.describe_file(place(n)), FileError, "expected"
@@ -352,34 +362,34 @@ def file_rows():
         values = (object(), {1, 2}, 1j, np.ones(2), b"text", "x" * 2**20, {"of": np})
         for value in values if name == "as_text" else values[:1]:
             what = "notes" if name == "as_text" else "header"
-            said = f"a {type(value).__name__}"
-            yield row(f"io.{name}", what, said, lambda c=call, v=value: c(v), ConfigError, "use")
-    wheres = wrong_rows("cannot write", *PLACES)
-    yield from refuse_all("save", "cannot write", wheres, lambda v: sv.save(model(), place(v)))
-    noted = lambda: sv.save(with_notes({"x": object()}), place("vae.npz"))  # noqa: E731
-    yield row("save", "model.metadata", "no JSON", noted, ConfigError, "object", "use plain values")
-    for said, part in {"of a layer": Unsaid(3), "of an odd one": Odd({1, 2})}.items():
+            problem = f"a {type(value).__name__}"
+            yield row(f"io.{name}", what, problem, lambda c=call, v=value: c(v), ConfigError, "use")
+    paths = wrong_rows("cannot write", *PLACES)
+    yield from refuse_all("save", "cannot write", paths, lambda v: sv.save(model(), place(v)))
+    save_object = lambda: sv.save(with_metadata({"x": object()}), place("vae.npz"))  # noqa: E731
+    yield row("save", "model.metadata", "no JSON", save_object, ConfigError, "object", "use plain values")
+    for problem, part in {"of a layer": HiddenSetting(3), "of an odd one": UnwritableSetting({1, 2})}.items():
         function = lambda p=part: sv.VAE(INPUTS, 2, decoder=layers.Sequential(layers.Linear(2, INPUTS), p))  # noqa: E731
-        argument = "secret" if said == "of a layer" else "config"
+        argument = "secret" if problem == "of a layer" else "config"
         unwritable = lambda o=function: sv.save(o(), place("vae.npz"))  # noqa: E731
-        yield row("save", argument, f"{said} that cannot be written", unwritable, ConfigError)
+        yield row("save", argument, f"{problem} that cannot be written", unwritable, ConfigError)
     for method in ("to_csv", "kl_to_csv"):
         function = f"training.History.{method}"
         yield from refuse_one(function, "path", PATHS, lambda v, m=method: getattr(training.History(), m)(v))
-        wheres = wrong_rows("cannot write", *PLACES)
+        paths = wrong_rows("cannot write", *PLACES)
         yield from refuse_one(
-            function, "cannot write", wheres, lambda v, m=method: getattr(training.History(), m)(place(v))
+            function, "cannot write", paths, lambda v, m=method: getattr(training.History(), m)(place(v))
         )
 
 
-def with_notes(notes):
-    noted = make("VAE")
-    noted.metadata = notes
-    return noted
+def with_metadata(metadata):
+    labelled = make("VAE")
+    labelled.metadata = metadata
+    return labelled
 
 
-class Unsaid(layers.Layer):
-    """Does not keep what it was made with."""
+class HiddenSetting(layers.Layer):
+    """Has no attribute for its setting."""
 
     def __init__(self, secret):
         self._secret = secret
@@ -394,15 +404,15 @@ class Unsaid(layers.Layer):
         return dy
 
 
-class Odd(Unsaid):
-    """Keeps what it was made with, which is nothing for a file."""
+class UnwritableSetting(HiddenSetting):
+    """Has an attribute for its setting, which a file cannot store."""
 
     def __init__(self, secret):
         self.secret = secret
 
 
 class Square(layers.Layer):
-    """A layer of a user's own."""
+    """A custom layer."""
 
     def output_shape(self, input_shape):
         return input_shape
@@ -415,9 +425,9 @@ class Square(layers.Layer):
         return 2.0 * self.x * dy
 
 
-def saved(own=False):
+def saved(custom=False):
     path = place("vae.npz")
-    function = sv.VAE(INPUTS, 2, decoder=layers.Sequential(layers.Linear(2, INPUTS), Square())) if own else model()
+    function = sv.VAE(INPUTS, 2, decoder=layers.Sequential(layers.Linear(2, INPUTS), Square())) if custom else model()
     sv.save(function, path)
     return path
 
