@@ -10,7 +10,7 @@ from scratchvae.layers import ConditionalLinear, ConditionalSequential, Linear, 
 
 
 @given(seed=seeds, rows=batches, inputs=widths, classes=widths, outputs=widths)
-def test_it_equals_a_linear_layer_on_rows_with_appended_one_hot_columns(seed, rows, inputs, classes, outputs):
+def test_conditional_linear_equals_linear_on_rows_with_appended_one_hot_columns(seed, rows, inputs, classes, outputs):
     layer = ConditionalLinear(inputs, classes, outputs, seed=seed % 1000)
     x, labels = normal(seed, rows, inputs), np.random.default_rng(seed).integers(classes, size=rows)
     targets = np.eye(classes)[labels]
@@ -49,7 +49,7 @@ def test_the_batch_size_can_shrink_and_grow_again():
     np.testing.assert_allclose(layer.forward(x).reshape(2, 5, 4), whole)
 
 
-def test_its_initial_weights_equal_those_of_a_single_matrix():
+def test_the_initial_weights_equal_those_of_a_single_matrix():
     conditional, linear = ConditionalLinear(30, 10, 50, "he_normal", seed=3), Linear(40, 50, "he_normal", seed=3)
     conditional.forward(np.zeros((1, 30)))
     linear.forward(np.zeros((1, 40)))

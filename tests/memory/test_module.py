@@ -106,9 +106,8 @@ def test_parameters_are_named_by_the_path_to_their_module():
         "a": (3,),
     }
     assert Sequential(Linear(4, 4), ReLU(), Scale(4)).parameter_shapes() == {"0.W": (4, 4), "0.b": (4,), "2.s": (4,)}
-    assert MaskedLikelihood(GaussianLearned()).parameter_shapes() == {
-        "logvar": (1,)
-    }  # the name of this child is not part of the path
+    # MaskedLikelihood leaves the name of its child out of the path
+    assert MaskedLikelihood(GaussianLearned()).parameter_shapes() == {"logvar": (1,)}
 
 
 def test_bound_parameters_and_gradients_become_attributes_that_share_memory():
@@ -261,9 +260,8 @@ def test_the_seed_of_one_module_does_not_change_the_others():
     expected.forward(normal(0, 1, 4))
     assert np.array_equal(seeded_params.views["first.W"], expected.W)
     assert np.array_equal(seeded_params.views["a"], unseeded_params.views["a"])  # drawn before first.W
-    assert np.array_equal(
-        seeded_params.views["others.0.0.W"], unseeded_params.views["first.W"]
-    )  # drawn in the place of first.W
+    # without a draw for first.W, others.0.0.W takes the values that first.W has otherwise
+    assert np.array_equal(seeded_params.views["others.0.0.W"], unseeded_params.views["first.W"])
 
 
 def test_the_parameters_of_a_module_on_a_device_are_device_arrays():

@@ -85,7 +85,7 @@ def test_unweighted_terms_contain_the_whole_kl():
 
 @given(seed=seeds, rows=batches, width=widths, beta=st.sampled_from([0.0, 1.0, 4.0]), weight=st.floats(0.1, 1.0))
 @pytest.mark.parametrize("free_bits", [0.0, 0.3])
-def test_its_gradients_equal_the_finite_differences(seed, rows, width, beta, weight, free_bits):
+def test_the_gradients_equal_the_finite_differences(seed, rows, width, beta, weight, free_bits):
     objective = bound_elbo(beta, rows, free_bits)
     per_dimension = uniform(seed, rows, width)
     per_dimension += np.abs(per_dimension.mean(axis=0) - 0.3) < 0.05  # away from the kink
@@ -128,7 +128,7 @@ def test_forward_and_backward_do_not_change_the_sums():
     assert [float(total) for total in sums] == before
 
 
-def test_it_works_without_bind():
+def test_the_objective_works_without_bind():
     objective = ELBO(2.0)
     terms = objective.forward(np.array([-1.0, -2.0]), np.array([0.5, 0.25]))
     assert terms.value.tolist() == [-2.0, -2.5] and float(objective.loss(terms)) == 2.25
@@ -136,7 +136,7 @@ def test_it_works_without_bind():
     assert objective.forward(*normal(0, 2, 9)).value.shape == (9,)  # a larger batch than before
 
 
-def test_its_settings_and_the_need_for_the_kl_per_dimension_with_free_bits():
+def test_the_objective_needs_the_kl_per_dimension_only_with_free_bits():
     assert (ELBO().draws, ELBO().exact_kl, ELBO().kl_per_dimension, ELBO(free_bits=0.1).kl_per_dimension) == (
         1,
         True,

@@ -30,7 +30,7 @@ def random_terms(seed, rows, draws):
 
 
 @given(seed=seeds, rows=batches, draws=counts, weight=weights)
-def test_its_terms_equal_the_formula(seed, rows, draws, weight):
+def test_the_terms_equal_the_formula(seed, rows, draws, weight):
     objective, (log_likelihood, kl) = bound_objective(draws, rows + 2), random_terms(seed, rows, draws)
     inputs_before = log_likelihood.copy(), kl.copy()
     terms = objective.forward(log_likelihood, kl, weight)
@@ -47,7 +47,7 @@ def test_its_terms_equal_the_formula(seed, rows, draws, weight):
 
 # ∂L/∂log w_nk = −(1/B) w_nk / Σ_j w_nj, and log w = ℓ − weight · kl
 @given(seed=seeds, rows=batches, draws=counts, weight=weights)
-def test_its_gradients_equal_the_formula(seed, rows, draws, weight):
+def test_the_gradients_equal_the_formula(seed, rows, draws, weight):
     objective, (log_likelihood, kl) = bound_objective(draws, rows + 2), random_terms(seed, rows, draws)
     objective.forward(log_likelihood, kl, weight)
     dlog_likelihood, dkl = objective.backward()
@@ -58,7 +58,7 @@ def test_its_gradients_equal_the_formula(seed, rows, draws, weight):
 
 
 @given(seed=seeds, rows=batches, draws=counts)
-def test_its_gradients_equal_the_finite_differences(seed, rows, draws):
+def test_the_gradients_equal_the_finite_differences(seed, rows, draws):
     objective = bound_objective(draws, rows)
 
     def loss(log_likelihood, kl):
@@ -141,7 +141,7 @@ def test_sums_run_over_rows_and_not_over_draws():
     np.testing.assert_allclose([float(total.sum()) for total in sums], expected, rtol=1e-14)
 
 
-def test_it_works_without_bind():
+def test_the_objective_works_without_bind():
     objective, (log_likelihood, kl) = ImportanceWeighted(3), random_terms(0, 4, 3)
     expected = [term.copy() for term in bound_objective(3, 4).forward(log_likelihood, kl)]
     assert all(map(np.array_equal, objective.forward(log_likelihood, kl), expected))
@@ -185,7 +185,7 @@ def test_wrong_types_shapes_and_devices_are_refused_by_name():
                 objective.forward(*inputs)
 
 
-def test_it_needs_k_draws_and_the_kl_of_each():
+def test_the_objective_needs_k_draws_and_the_kl_of_each():
     objective = ImportanceWeighted(7)
     assert (objective.draws, objective.exact_kl, objective.kl_per_dimension, objective.beta) == (7, False, False, 1.0)
     assert ImportanceWeighted().draws == 20 and objective.config() == {"draws": 7}

@@ -22,7 +22,7 @@ def means(logits):
 
 # exp(x t) on [0, 1] is, for t < 0, an exponential of rate −t truncated at 1
 @given(seed=seeds, rows=batches, width=widths)
-def test_it_equals_the_log_density_of_a_truncated_exponential(seed, rows, width):
+def test_the_log_likelihood_equals_that_of_a_truncated_exponential(seed, rows, width):
     x, logits = uniform(seed, rows, width), -np.abs(5 * normal(seed, rows, width)) - 0.3
     exact = stats.truncexpon(b=-logits, scale=-1 / logits).logpdf(x).sum(axis=1)
     likelihood = ContinuousBernoulli()
@@ -75,8 +75,10 @@ def test_mean_and_density_are_accurate_to_the_last_digits_in_double_precision():
     tiny = t[near]
     series = 0.5 + tiny / 12 - tiny**3 / 720 + tiny**5 / 30240 - tiny**7 / 1209600
     np.testing.assert_allclose(single.mean(logits, np.empty_like(logits))[near], series.astype("float64"), rtol=3e-16)
-    ours = single.forward(logits, x)
-    np.testing.assert_allclose(ours, wide.forward(t, x.astype("longdouble")).astype("float64"), rtol=2e-15, atol=4e-16)
+    log_likelihood = single.forward(logits, x)
+    np.testing.assert_allclose(
+        log_likelihood, wide.forward(t, x.astype("longdouble")).astype("float64"), rtol=2e-15, atol=4e-16
+    )
 
 
 @pytest.mark.parametrize("pixel", [0.0, 1.0])

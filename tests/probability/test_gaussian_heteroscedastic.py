@@ -16,7 +16,7 @@ def bounded_logvar(r):
 
 
 @given(seed=seeds, rows=batches, width=widths)
-def test_it_equals_the_log_density_of_independent_normals(seed, rows, width):
+def test_the_log_likelihood_equals_that_of_independent_normals(seed, rows, width):
     mu, r, x = 3 * normal(seed, 3, rows, width)
     exact = stats.norm(mu, np.exp(bounded_logvar(r) / 2)).logpdf(x).sum(axis=1)
     np.testing.assert_allclose(GaussianHeteroscedastic().forward(np.hstack([mu, r]), x), exact, rtol=1e-10)

@@ -17,7 +17,7 @@ BOTH_KINDS = pytest.mark.parametrize("kind", [Gaussian, GaussianLearned])
 
 @BOTH_KINDS
 @given(seed=seeds, rows=batches, width=widths)
-def test_it_equals_the_log_density_of_independent_normals(kind, seed, rows, width):
+def test_the_log_likelihood_equals_that_of_independent_normals(kind, seed, rows, width):
     mu, x = 3 * normal(seed, 2, rows, width)
     exact = stats.norm(mu, 0.3).logpdf(x).sum(axis=1)
     np.testing.assert_allclose(kind(0.3).forward(mu, x), exact, rtol=1e-12)

@@ -22,7 +22,7 @@ def test_a_diagonal_gaussian_draws_mu_plus_sigma_eps_and_returns_its_log_density
     np.testing.assert_allclose(posterior.log_prob(), exact, rtol=1e-9, atol=1e-10)
 
 
-def test_its_parameters_are_mu_and_logvar_and_its_mean_is_mu():
+def test_the_parameters_are_mu_and_logvar_and_the_mean_is_mu():
     posterior, h = DiagonalGaussian(), normal(0, 4, 6)
     mu, logvar = posterior.parameters(h)
     assert np.array_equal(np.hstack([mu, logvar]), h) and np.array_equal(posterior.mean(h), h[:, :3])
