@@ -173,7 +173,7 @@ def test_trainers_can_be_copied_before_and_after_fit(make, copied):
     labels = {"labels": [0, 1, 2, 3, 0]} if trainer.model.classes else {}
     for _ in range(2):
         duplicate = copied(trainer)
-        histories = [each.fit(X, 2, **labels) for each in (trainer, duplicate)]
+        histories = [either.fit(X, 2, **labels) for either in (trainer, duplicate)]
         assert histories[0].loss == histories[1].loss
         assert np.array_equal(trainer.model.theta, duplicate.model.theta)
 

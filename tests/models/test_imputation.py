@@ -125,7 +125,7 @@ def test_nan_and_a_mask_are_equivalent_and_masked_values_are_ignored(vae, method
     expected = vae.impute(np.where(MASK, x, np.nan), method=method, samples=6)
     for hidden in (x, np.where(MASK, x, -999.0), np.where(MASK, x, np.inf), np.where(MASK, x, np.nan)):
         assert np.array_equal(vae.impute(hidden, MASK, method, samples=6), expected)
-    both = np.where(uniform(2, 9, 6) < 0.2, np.nan, x)  # NaN is missing, whatever the mask says
+    both = np.where(uniform(2, 9, 6) < 0.2, np.nan, x)  # NaN is missing even where the mask is True
     together = MASK & ~np.isnan(both)
     assert np.array_equal(vae.impute(both, MASK, method, samples=6), vae.impute(x, together, method, samples=6))
 

@@ -139,8 +139,8 @@ class Halved(Objective):
         return ELBOTerms((log_likelihood - kl_weight * kl) / 2, log_likelihood, kl)
 
     def backward(self):
-        each = np.full(self.check_forward(), -0.5 / self.rows, self._value.dtype)
-        return each, -self.weight * each
+        gradient = np.full(self.check_forward(), -0.5 / self.rows, self._value.dtype)
+        return gradient, -self.weight * gradient
 
 
 def encoder(outputs=6):
@@ -279,7 +279,7 @@ def test_custom_parts_give_the_same_on_numpy_and_native(make, backend):
 @pytest.mark.parametrize("missing", [False, True])
 def test_the_default_parts_as_objects_give_the_default_model(missing):
     usual = sv.VAE(9, 3, (5,), dtype="float64", seed=4, beta=2.0, missing=missing)
-    given = sv.VAE(
+    from_objects = sv.VAE(
         9,
         3,
         dtype="float64",
@@ -292,12 +292,12 @@ def test_the_default_parts_as_objects_give_the_default_model(missing):
         likelihood=Bernoulli(),
         objective=ELBO(beta=2.0),
     )
-    assert usual.shapes == given.shapes and np.array_equal(usual.theta, given.theta)
+    assert usual.shapes == from_objects.shapes and np.array_equal(usual.theta, from_objects.theta)
     x = np.where(uniform(5, 7, 9) < 0.3, np.nan, X) if missing else X
-    for one, other in zip(usual.terms(x, EPS), given.terms(x, EPS), strict=True):
+    for one, other in zip(usual.terms(x, EPS), from_objects.terms(x, EPS), strict=True):
         assert np.array_equal(one, other)
     for one, other in zip(
-        usual.loss_and_grads(x, EPS)[1].values(), given.loss_and_grads(x, EPS)[1].values(), strict=True
+        usual.loss_and_grads(x, EPS)[1].values(), from_objects.loss_and_grads(x, EPS)[1].values(), strict=True
     ):
         assert np.array_equal(one, other)
 

@@ -294,12 +294,12 @@ def label_rows():
                     "0 to 2: pass labels=",
                 )
     for kind in LABELLED:
-        every = labels(6, CLASSES)
-        yield from refuse_one(f"{kind}.decode", "labels", every, lambda v, k=kind: model(k).decode(Z, labels=v))
+        wrong_labels = labels(6, CLASSES)
+        yield from refuse_one(f"{kind}.decode", "labels", wrong_labels, lambda v, k=kind: model(k).decode(Z, labels=v))
         yield row(
             f"{kind}.decode", "labels", "left out", lambda k=kind: model(k).decode(Z), ConfigError, "pass labels="
         )
-        yield from refuse_one(f"{kind}.sample", "labels", every, lambda v, k=kind: model(k).sample(6, labels=v))
+        yield from refuse_one(f"{kind}.sample", "labels", wrong_labels, lambda v, k=kind: model(k).sample(6, labels=v))
         yield row(
             f"{kind}.traverse", "labels", "left out", lambda k=kind: model(k).traverse(), ConfigError, "pass labels="
         )

@@ -173,7 +173,7 @@ def show(killed_at, totals, faults, kills, runs, seconds):
     for letter, name in LETTERS.items():
         counts = [killed_at[way, letter] for way in WAYS]
         print(f"{name:<36}{''.join(f'{count:>9}' for count in (*counts, sum(counts)))}")
-    counts = [sum(count for (of, _), count in killed_at.items() if of == way) for way in WAYS]
+    counts = [sum(count for (kill_way, _), count in killed_at.items() if kill_way == way) for way in WAYS]
     print(f"{'all':<36}{''.join(f'{count:>9}' for count in (*counts, sum(counts)))}")
     print(
         f"{kills} kills of {runs} runs, {totals['begun anew']} before a first checkpoint: "

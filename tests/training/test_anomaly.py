@@ -167,9 +167,14 @@ def test_a_nonfinite_parameter_is_named_with_its_position(kind, backend, value):
         error = step.error(epoch=2)
         assert (error.tensor, error.layer) == (name, name.rpartition(".")[0])
         assert (error.step, error.epoch) == (1, 2)
-        found = error.finding
-        assert found.kind == "weights" and found.nonfinite == 1 and found.size == view.size and found.position == place
-        assert isnan(found.value) if isnan(value) else found.value == value
+        finding = error.finding
+        assert (
+            finding.kind == "weights"
+            and finding.nonfinite == 1
+            and finding.size == view.size
+            and finding.position == place
+        )
+        assert isnan(finding.value) if isnan(value) else finding.value == value
         assert f"in step 1, epoch 2: 1 of {view.size} numbers of {name} is {value}" in str(error)
         step.model.theta[...] = before
     assert step.error() is None
@@ -217,11 +222,11 @@ def test_a_nonfinite_row_is_reported_by_its_index_in_the_data():
     images[7, 2] = nan
     preprocess = Preprocessor(step.model, False, None, None, None)
     batches = Minibatches(MinibatchSource(step.model, images, ROWS, np.random.default_rng(0), preprocess))
-    found = []
+    errors = []
     for step.x in batches:
         error = step.error(1, batches)
-        found += [error] if error else []
-    (error,) = found
+        errors += [error] if error else []
+    (error,) = errors
     assert error.finding.row == 7 and error.finding.position[1] == 2
     assert f"at {list(error.finding.position)}, row 7 of the data" in str(error)
 

@@ -490,13 +490,13 @@ def test_a_restart_resets_the_state_of_other_callbacks():
 
 
 @pytest.mark.parametrize(
-    "answer", [True, False, 0, "Skip", "stop", "", b"skip", [], ("skip",), np.ones(2), sv], ids=id_of
+    "action", [True, False, 0, "Skip", "stop", "", b"skip", [], ("skip",), np.ones(2), sv], ids=id_of
 )
-def test_an_invalid_return_value_is_refused(answer):
+def test_an_invalid_return_value_is_refused(action):
     trainer = trainer_of()
     message = r"Custom\.on_before_update returned .*; expected None, 'skip' or 'restart epoch'"
     with pytest.raises(ConfigError, match=message):
-        fitted(callback_with("on_before_update", lambda state: answer), trainer=trainer)
+        fitted(callback_with("on_before_update", lambda state: action), trainer=trainer)
     assert (trainer.history.stopped, trainer.optimizer.t) == ("failed", 0)
 
 
