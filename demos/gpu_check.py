@@ -131,11 +131,11 @@ def copies():
     host[...] = 2
     overwritten = bool((uploaded == 1).all())
 
-    landing = HostToDeviceBuffer(backend)
-    landing.to_device(np.zeros((4096, 784), np.float32))
+    noise_buffer = HostToDeviceBuffer(backend)
+    noise_buffer.to_device(np.zeros((4096, 784), np.float32))
     keep_busy()
-    on_device = landing.to_device(np.ones((4096, 784), np.float32))
-    del landing
+    on_device = noise_buffer.to_device(np.ones((4096, 784), np.float32))
+    del noise_buffer
     gc.collect()
     for _ in range(4):
         backend.pinned((4096, 784), np.float32)[...] = 2
@@ -189,11 +189,11 @@ def failures():
     found["then"] = float(sv.Trainer(vae).step(ROWS[:128]))
     found["forked"] = run_forked(vae)
     refused = found["model"].startswith("BackendError")
-    told = refused and found["forked"].startswith("BackendError")
+    reported = refused and found["forked"].startswith("BackendError")
     return {
         **found,
-        "ok": told,
-        "summary": "out of memory is told and survived, a forked child is refused" if told else str(found),
+        "ok": reported,
+        "summary": "out of memory is reported and survived, a forked child is refused" if reported else str(found),
     }
 
 
@@ -249,7 +249,7 @@ class Steps:
         self.trainer = sv.Trainer(self.model, batch_size=batch)
         self.backend, self.batch = self.model.backend, batch
         self.x = self.backend.upload(ROWS[:batch])
-        self.landing, self.rng = HostToDeviceBuffer(self.backend), np.random.default_rng(2)
+        self.noise_buffer, self.rng = HostToDeviceBuffer(self.backend), np.random.default_rng(2)
         self.eps = np.empty((batch, self.model.noise_dim), self.model.dtype)
         for _ in range(5):
             self.step()
@@ -257,7 +257,7 @@ class Steps:
 
     def step(self):
         self.rng.standard_normal(out=self.eps, dtype=self.eps.dtype)
-        self.model.forward(self.x, self.landing.to_device(self.eps))
+        self.model.forward(self.x, self.noise_buffer.to_device(self.eps))
         self.model.backward()
         self.trainer.optimizer.step(self.model.dtheta)
 
@@ -577,8 +577,8 @@ def line(name, found):
     verdict = {True: "right", False: "WRONG", None: "measured"}[found.get("ok")]
     if "skipped" in found:
         verdict = "skipped"
-    told = next(found[key] for key in ("error", "skipped", "summary") if key in found)
-    return f"{name:<12}{verdict:<10}{found.get('seconds', 0):4.0f} s  {told}"
+    summary = next(found[key] for key in ("error", "skipped", "summary") if key in found)
+    return f"{name:<12}{verdict:<10}{found.get('seconds', 0):4.0f} s  {summary}"
 
 
 def main(arguments=None):

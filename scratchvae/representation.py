@@ -1,4 +1,4 @@
-"""How objects print: as the call that makes them, short enough for a screen.
+"""Printed forms of objects: the call that makes them, short enough for a screen.
 
     repr(Sequential(Linear(784, 512), ReLU(), Linear(512, 40)))  # Sequential(Linear(784, 512), ReLU(), Linear(512, 40))
 

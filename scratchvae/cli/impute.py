@@ -176,8 +176,8 @@ def _only(names: list[str]) -> list[str]:
 
 def _print_error(args: argparse.Namespace, rows: Array, imputed: Array, observed: Array) -> None:
     mean = np.broadcast_to(read_data(args).train.images.mean(axis=0), rows.shape)
-    ours, baseline = (imputation_error(rows, guess, observed) for guess in (imputed, mean))
+    model_error, baseline = (imputation_error(rows, guess, observed) for guess in (imputed, mean))
     print(
-        f"mean squared error of the hidden numbers: {ours.value:.4f} ± {ours.standard_error:.4f}; "
+        f"mean squared error of the hidden numbers: {model_error.value:.4f} ± {model_error.standard_error:.4f}; "
         f"of the mean of the training rows: {baseline.value:.4f} ± {baseline.standard_error:.4f}"
     )

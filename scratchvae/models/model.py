@@ -76,7 +76,7 @@ class InputGradients(NamedTuple):
 
     @classmethod
     def combine(cls, dx: Array, deps: Array, dencoder_input: Array, corrupted: bool) -> InputGradients:
-        """From dx through the likelihood and dencoder_input, which add up in `x` unless the input was corrupted."""
+        """Combine dx, through the likelihood, and dencoder_input: they add up in `x` unless the input was corrupted."""
         if corrupted:
             return cls(dx, deps, dencoder_input)
         dx += dencoder_input

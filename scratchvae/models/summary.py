@@ -88,7 +88,7 @@ class Summary:
 
 
 def _repeats(model: Any, part: str) -> int:
-    """How many rows a part computes for each row of a batch: one for each class, or for each draw of z."""
+    """The number of rows a part computes for each row of a batch: one for each class, or for each draw of z."""
     if part in ("classifier", "objective"):
         return 1
     if not model.kl_per_row:

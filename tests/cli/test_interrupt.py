@@ -13,7 +13,7 @@ LIMIT = 40.0  # seconds
 
 @pytest.fixture
 def signals():
-    """SIGINT is handed on to children, even where this process was started to ignore it."""
+    """Children receive SIGINT, even where this process was started to ignore it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

@@ -106,8 +106,8 @@ def test_the_kl_has_one_line_an_epoch_and_one_column_a_dimension(folder):
         by_dimension = [float(line[f"z{j}"]) for j in range(3)]
         assert sum(by_dimension) == pytest.approx(float(epoch["kl"]), rel=1e-5)
         assert int(line["active_units"]) == sum(kl > 0.01 for kl in by_dimension)
-        charged = float(line["kl_weight"]) * float(epoch["kl"])
-        assert float(epoch["loss"]) == pytest.approx(charged - float(epoch["reconstruction"]), rel=0.02)
+        weighted_kl = float(line["kl_weight"]) * float(epoch["kl"])
+        assert float(epoch["loss"]) == pytest.approx(weighted_kl - float(epoch["reconstruction"]), rel=0.02)
     assert json.loads((folder / "run/config.json").read_text(encoding="utf-8"))["result"]["active_units"] == 3
 
 

@@ -35,7 +35,7 @@ def pictures(largest=255, dtype=np.uint8, rows=11, size=(5, 4)):
 def test_grey_images_become_rows_from_0_to_1_in_name_order(tmp_path, ending, largest, dtype, mode):
     pixels = pictures(1, np.uint8).astype(bool) if dtype is bool else pictures(largest, dtype)
     folder = save_images(tmp_path / "images", pixels, mode, ending)
-    (folder / "README.txt").write_text("not looked at", encoding="utf-8")
+    (folder / "README.txt").write_text("not an image", encoding="utf-8")
     data = load(folder)
     assert data.image_shape == (5, 4)
     assert data.train.images.dtype == np.float32

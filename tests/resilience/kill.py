@@ -129,7 +129,7 @@ class KilledRun:
         self.newest, self.left = newest, parts
         self.totals["parts left"] += len(parts)
         self.totals["locks left"] += LOCK in names
-        self.totals["begun anew"] += newest < 0
+        self.totals["restarted"] += newest < 0
         for part in parts:
             old = time.time() - STALE - 1
             os.utime(self.folder / part, (old, old))
@@ -176,7 +176,7 @@ def show(killed_at, totals, faults, kills, runs, seconds):
     counts = [sum(count for (kill_way, _), count in killed_at.items() if kill_way == way) for way in WAYS]
     print(f"{'all':<36}{''.join(f'{count:>9}' for count in (*counts, sum(counts)))}")
     print(
-        f"{kills} kills of {runs} runs, {totals['begun anew']} before a first checkpoint: "
+        f"{kills} kills of {runs} runs, {totals['restarted']} before a first checkpoint: "
         f"{totals['same bits']} of {kills} end in the same bits; "
         f"of {totals['files read']} checkpoints {totals['unreadable']} unreadable; "
         f"{totals['parts left']} parts and {totals['locks left']} locks left and removed; {seconds:.0f} s"
