@@ -20,7 +20,8 @@ class FusedAdam(Adam):
 
     def update(self, dtheta: Array, decay: float) -> None:
         """Multiply θ by `decay`, then make Adam's update from dθ."""
-        lr = self.learning_rate(dtheta)
+        self.check_gradient(dtheta)
+        lr = self.learning_rate()
         self.t += 1
         c1, c2 = self.corrections()
         scalars = self.beta1, self.beta2, c2 * self.eps, lr * c2 / c1, decay
@@ -32,4 +33,4 @@ class FusedAdamW(AdamW, FusedAdam):
 
     def step(self, dtheta: Array) -> None:
         """One update from dθ."""
-        self.update(dtheta, decay=1.0 - self.learning_rate(dtheta) * self.weight_decay)
+        self.update(dtheta, decay=1.0 - self.learning_rate() * self.weight_decay)

@@ -38,7 +38,7 @@ class Linear(Layer):
         self.seed = None if seed is None else check_seed(seed)
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """(O,), from (I,) or any shape of I numbers. Raises ShapeError."""
+        """Return (O,). Raises ShapeError unless a row of the input has I numbers, in any shape."""
         if prod(input_shape) != self.inputs:
             raise ShapeError(
                 f"Linear({self.inputs}, {self.outputs}) was given rows of width {short_repr(prod(input_shape))}; "

@@ -39,7 +39,8 @@ class Adam(Optimizer):
 
     def step(self, dtheta: Array) -> None:
         """One update from dθ."""
-        lr = self.learning_rate(dtheta)
+        self.check_gradient(dtheta)
+        lr = self.learning_rate()
         xp, m, v, scratch = self.xp, self.m, self.v, self._scratch
         self.t += 1
 
@@ -88,6 +89,7 @@ class AdamW(Adam):
 
     def step(self, dtheta: Array) -> None:
         """One update from dθ."""
-        lr = self.learning_rate(dtheta)
+        self.check_gradient(dtheta)
+        lr = self.learning_rate()
         self.theta *= 1.0 - lr * self.weight_decay
         super().step(dtheta)

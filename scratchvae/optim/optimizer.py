@@ -77,11 +77,8 @@ class Optimizer:
             )
         return vars(self)
 
-    def learning_rate(self, dtheta: Array) -> float:
-        """Check dθ, and return the learning rate of the next update.
-
-        Raises ConfigError if θ is not set or the schedule returns an invalid rate, DTypeError or ShapeError.
-        """
+    def check_gradient(self, dtheta: Array) -> None:
+        """Check that dθ fits θ. Raises ConfigError if θ is not set, DTypeError or ShapeError."""
         try:
             theta = self.theta
         except AttributeError:
@@ -90,6 +87,9 @@ class Optimizer:
             check_vector("dtheta", dtheta)
             if dtheta.shape != theta.shape:
                 raise ShapeError(f"dtheta has shape {dtheta.shape}; expected {theta.shape}, the shape of theta")
+
+    def learning_rate(self) -> float:
+        """The learning rate of the next update. Raises ConfigError if the schedule returns an invalid one."""
         lr = self.schedule(self.t)
         return lr if type(lr) is float and 0.0 <= lr < inf else check_float("lr", lr)
 

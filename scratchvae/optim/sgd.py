@@ -30,7 +30,8 @@ class SGD(Optimizer):
 
     def step(self, dtheta: Array) -> None:
         """One update from dθ."""
-        lr = self.learning_rate(dtheta)
+        self.check_gradient(dtheta)
+        lr = self.learning_rate()
         self.t += 1
         self.xp.multiply(dtheta, lr, out=self._scratch)
         self.v *= self.momentum

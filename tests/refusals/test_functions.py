@@ -86,6 +86,7 @@ INTERNAL_METHODS = [
     # optimizers
     "corrections",
     "learning_rate",
+    "check_gradient",
     # training: called by the loop
     "on_fit_begin",
     "on_epoch_begin",

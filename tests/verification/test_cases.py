@@ -13,7 +13,7 @@ import scratchvae as sv
 from scratchvae.fused import FUSED_VARIANTS
 from scratchvae.verification import CASES, GradientProblem, compare, get_oracle
 from scratchvae.verification.cases.custom_parts import TanhGaussian, TwoComponentMixture
-from scratchvae.verification.cases.models import random_model
+from scratchvae.verification.cases.random_inputs import random_model
 from scratchvae.verification.checks.injected_errors import undetected_errors
 from scratchvae.verification.oracles import install_hint
 

@@ -29,12 +29,12 @@ class Progress(Callback):
     """
 
     _bar: Any = None
-    _printed: Epoch | None = None
+    _last_printed: Epoch | None = None
     _seconds = 0.0
 
     def on_fit_begin(self, state: TrainingState) -> None:
         """Show an empty bar."""
-        self._bar, self._printed, self._seconds = None, None, 0.0
+        self._bar, self._last_printed, self._seconds = None, None, 0.0
         notebook = in_notebook()
         if not (notebook or sys.stderr.isatty()):
             return
@@ -66,18 +66,18 @@ class Progress(Callback):
         if self._bar is not None:
             self._bar.set_description_str(f"epoch {record.epoch}/{last}", refresh=False)
             self._bar.set_postfix_str(", ".join(objective_figures(record, state.model)), refresh=False)
-        elif self._printed is None or record.epoch == last or record.epoch % interval(state.epochs) == 0:
+        elif self._last_printed is None or record.epoch == last or record.epoch % interval(state.epochs) == 0:
             self._print(record, state)
 
     def on_fit_end(self, state: TrainingState) -> None:
         """Close the bar, or print the line of the last epoch if training ended early."""
         if self._bar is not None:
             self._bar.close()
-        elif state.record is not None and state.record is not self._printed:
+        elif state.record is not None and state.record is not self._last_printed:
             self._print(state.record, state)
 
     def _print(self, record: Epoch, state: TrainingState) -> None:
-        self._printed, last = record, state.first_epoch + state.epochs
+        self._last_printed, last = record, state.first_epoch + state.epochs
         epoch = f"epoch {record.epoch:{len(str(last))}d}/{last}"
         print(f"{epoch}  {figures(record, state.model)}  {self._seconds:.1f} s", file=sys.stderr, flush=True)
 

@@ -19,8 +19,7 @@ from scratchvae.verification.cases.custom_parts import (
     mixture_log_prob,
     tanh_gaussian_draw,
 )
-from scratchvae.verification.cases.models import random_model, run_larger_batch
-from scratchvae.verification.cases.random_inputs import random_one_hot
+from scratchvae.verification.cases.random_inputs import random_model, random_one_hot, run_larger_batch
 from scratchvae.verification.formulas import Draw, gaussian_draw
 from scratchvae.verification.model_problem import model_gradient_problem
 from scratchvae.verification.oracles import Oracle

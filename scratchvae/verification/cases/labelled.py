@@ -13,8 +13,7 @@ from scratchvae.models.network import conditional_mlp
 from scratchvae.probability import LogSoftmax, MarginalBound
 from scratchvae.verification import formulas
 from scratchvae.verification.cases.layers import SMOOTH
-from scratchvae.verification.cases.models import random_model
-from scratchvae.verification.cases.random_inputs import random_one_hot, random_sizes
+from scratchvae.verification.cases.random_inputs import random_model, random_one_hot, random_sizes
 from scratchvae.verification.model_problem import model_gradient_problem
 from scratchvae.verification.oracles import Oracle
 from scratchvae.verification.problem import GradientProblem, VerificationCase, module_gradient_problem

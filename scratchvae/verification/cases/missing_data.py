@@ -11,8 +11,7 @@ from scratchvae.models import IWAE, VAE, Model
 from scratchvae.models.parts import LIKELIHOODS, check_sigma, make_likelihood
 from scratchvae.probability import ImportanceBound, LogDensityRatio, MaskedLikelihood
 from scratchvae.verification import formulas
-from scratchvae.verification.cases.models import random_model
-from scratchvae.verification.cases.random_inputs import random_sizes
+from scratchvae.verification.cases.random_inputs import random_model, random_sizes
 from scratchvae.verification.model_problem import model_gradient_problem
 from scratchvae.verification.oracles import Oracle
 from scratchvae.verification.problem import (

@@ -1,11 +1,16 @@
-"""Random shapes, numbers and labels."""
+"""Random shapes, labels and models."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from scratchvae.backend import Array
+from scratchvae.models import IWAE, Model
 from scratchvae.models.labels import one_hot
+from scratchvae.models.network import ACTIVATIONS
+from scratchvae.models.parts import LIKELIHOODS, check_sigma
 
 
 def random_sizes(rng: np.random.Generator, count: int) -> list[int]:
@@ -22,3 +27,36 @@ def away_from_zero(x: Array, margin: float = 0.05) -> Array:
 def random_one_hot(rng: np.random.Generator, rows: int, classes: int, unlabelled: bool) -> Array:
     """Return random one-hot rows (rows, classes); with `unlabelled`, some may be all zeros."""
     return one_hot(rng.integers(-1 if unlabelled else 0, classes, rows), np.empty((rows, classes)))
+
+
+def random_model(
+    rng: np.random.Generator, model_class: type[Model], likelihood: str | None = None, **settings: Any
+) -> tuple[Any, Array, Array]:
+    """Return a float64 model of random architecture, rows for it (B, D), and noise (B, noise_dim).
+
+    The likelihood is drawn at random if it is None.
+    """
+    batch, width, latent, depth = random_sizes(rng, 4)
+    likelihood = likelihood or str(rng.choice(list(LIKELIHOODS)))
+    sigma = check_sigma(None, likelihood)
+    model = model_class(
+        input_dim=width,
+        latent_dim=latent,
+        hidden=random_sizes(rng, depth % 4),
+        activation=str(rng.choice(list(ACTIVATIONS))),
+        likelihood=likelihood,
+        sigma=sigma and float(rng.choice([0.3, 1.0, 2.0])),
+        beta=1.0 if model_class is IWAE or "objective" in settings else float(rng.choice([0.0, 0.5, 1.0, 4.0])),
+        seed=int(rng.integers(1000)),
+        dtype="float64",
+        **settings,
+    )
+    model.theta[...] += 0.1 * rng.standard_normal(model.theta.size)  # also moves the biases, which start at 0
+    run_larger_batch(rng, model, batch)
+    return model, rng.random((batch, width)), rng.standard_normal((batch, model.noise_dim))
+
+
+def run_larger_batch(rng: np.random.Generator, model: Model, rows: int) -> None:
+    """Run forward and backward on 2 · rows rows, so that the buffers of the model exceed a batch of `rows`."""
+    x = rng.random((2 * rows, model.input_dim))
+    model.loss_and_grads(x, labels=rng.integers(model.classes, size=len(x)) if model.classes else None)

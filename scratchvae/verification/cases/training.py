@@ -12,7 +12,7 @@ from scratchvae.models import VAE
 from scratchvae.optim import SGD
 from scratchvae.rng import fill_random, generator
 from scratchvae.training import Trainer
-from scratchvae.verification.cases.models import random_model
+from scratchvae.verification.cases.random_inputs import random_model
 from scratchvae.verification.model_problem import DTYPE_NAMES, loss_formula, model_gradient_problem
 from scratchvae.verification.oracles import Oracle
 from scratchvae.verification.problem import GradientProblem, PerDtype, StepProblem, VerificationCase
@@ -33,7 +33,7 @@ def _loss_and_grads(rng: np.random.Generator) -> GradientProblem:
     model, x, eps = random_model(rng, VAE)
     models = PerDtype(lambda dtype: model.astype(DTYPE_NAMES[dtype]))
 
-    def model_with(*weights: Array) -> VAE:
+    def with_weights(*weights: Array) -> VAE:
         model_in_dtype: VAE = models[weights[0].dtype]
         for view, weight in zip(model_in_dtype.params.values(), weights, strict=True):
             view[...] = weight
@@ -45,8 +45,8 @@ def _loss_and_grads(rng: np.random.Generator) -> GradientProblem:
 
     return GradientProblem(
         {name: view.copy() for name, view in model.params.items()},
-        lambda *weights: -np.mean(model_with(*weights).elbo(x, eps).value),
-        lambda dloss, *weights: [dloss * grad for grad in model_with(*weights).loss_and_grads(x, eps)[1].values()],
+        lambda *weights: -np.mean(with_weights(*weights).elbo(x, eps).value),
+        lambda dloss, *weights: [dloss * grad for grad in with_weights(*weights).loss_and_grads(x, eps)[1].values()],
         formula,
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 from scratchvae.models import VAE
 from scratchvae.optim import SGD
 from scratchvae.training import Trainer, score
-from scratchvae.verification.cases.models import random_model
+from scratchvae.verification.cases.random_inputs import random_model
 from scratchvae.verification.checks.check import Check, Measurement
 
 
