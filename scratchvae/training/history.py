@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from math import floor, isfinite, log10
 from os import PathLike
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ import numpy as np
 from scratchvae.disk import atomic_write
 from scratchvae.errors import DivergedError
 from scratchvae.representation import fields_repr, html_table, join_lines, table_lines
-from scratchvae.validation import check_path, shorten
+from scratchvae.validation import check_path, shorten, suggest_arguments
 
 UNUSED_BELOW = 0.01  # nats; since KL ≥ ½ Var μ, a unit with Var μ > 0.02 counts as active
 FULL_WEIGHT = 0.99
@@ -109,17 +110,23 @@ class History:
         return epochs[int(np.nanargmin(losses))] if not np.isnan(losses).all() else None
 
     def _table(self) -> list[list[str]]:
-        """A header, the best epoch and the last few."""
+        """A header, the first and the best epoch and the last few, and a line "…" for omitted epochs."""
         best = self._best()
-        shown = [epoch for epoch in self.epochs[:-SHOWN] if epoch is best] + self.epochs[-SHOWN:]
+        earlier = [k for k, epoch in enumerate(self.epochs[:-SHOWN]) if k == 0 or epoch is best]
+        indices = [*earlier, *range(max(0, len(self.epochs) - SHOWN), len(self.epochs))]
+        shown = [self.epochs[k] for k in indices]
         columns = {name: [getattr(epoch, name) for epoch in shown] for name in (*Epoch._fields[:COLUMNS], "kl_weight")}
         columns["active units"] = [epoch.active_units for epoch in shown]
         if all(weight == 1 for weight in columns["kl_weight"]):
             del columns["kl_weight"]
         if not any(epoch.kl_per_dimension for epoch in shown):
             del columns["active units"]
-        cells = [[_cell(value) for value in values] for values in columns.values()]
-        return [[name.replace("_", " ") for name in columns], *map(list, zip(*cells, strict=True))]
+        table = [[name.replace("_", " ") for name in columns]]
+        for row, cells in enumerate(zip(*map(_cells, columns.values()), strict=True)):
+            if row > 0 and indices[row] > indices[row - 1] + 1:
+                table.append(["…", *[""] * (len(columns) - 1)])
+            table.append(list(cells))
+        return table
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -140,10 +147,12 @@ class History:
     kl_per_dimension = _column("kl_per_dimension", "The KL of each latent dimension, (Z,) for each epoch.")
     active_units = _column("active_units", "The number of latent dimensions with a KL above 0.01 nats in each epoch.")
 
+    @suggest_arguments
     def to_csv(self, path: str | PathLike[str]) -> None:
         """Write a CSV file: a header, and a line per epoch with its losses and seconds. Raises FileError."""
         _write(path, Epoch._fields[:COLUMNS], (epoch[:COLUMNS] for epoch in self.epochs))
 
+    @suggest_arguments
     def kl_to_csv(self, path: str | PathLike[str]) -> None:
         """Write a CSV file: per epoch the kl_weight, the active units and the KL per dimension. Raises FileError."""
         latent_dim = max((len(kl) for kl in self.kl_per_dimension), default=0)
@@ -155,12 +164,12 @@ class History:
 COLUMNS = Epoch._fields.index("seconds") + 1
 
 
-def _cell(value: float | None) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, int) or not 0.1 <= abs(value) < 1e6:
-        return f"{value:.3g}" if isinstance(value, float) else str(value)
-    return f"{value:.2f}"
+def _cells(values: list[Any]) -> list[str]:
+    """The values of a column as text; all floats have the same number of decimals, 2 to 5, or the form 1.23e-08."""
+    sizes = [abs(value) for value in values if isinstance(value, float) and value and isfinite(value)]
+    decimals = max(2, 1 - floor(log10(min(sizes)))) if sizes else 2
+    form = f".{decimals}f" if decimals <= 5 and max(sizes, default=0.0) < 1e6 else ".2e"
+    return [f"{value:{form}}" if isinstance(value, float) else "–" if value is None else str(value) for value in values]
 
 
 def _write(path: str | PathLike[str], names: Iterable[str], lines: Iterable[Iterable[object]]) -> None:

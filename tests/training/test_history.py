@@ -164,3 +164,34 @@ def test_a_binarized_score_is_reproducible():
     first, second = (sv.score(vae, images, binarize="dynamic") for _ in range(2))
     assert first == second
     assert first != sv.score(vae, images)
+
+
+def column_of(history, name):
+    header, *rows = [line.split() for line in repr(history).splitlines()[1:]]
+    return [row[header.index(name)] for row in rows if row[0] != "…"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    {
+        (0.00306, 0.0037, 0.0125): ["0.0031", "0.0037", "0.0125"],
+        (12.5, 0.25, 0.0): ["12.50", "0.25", "0.00"],
+        (1e-8, 1.0, np.nan): ["1.00e-08", "1.00e+00", "nan"],
+        (1e300, 1.0, np.inf): ["1.00e+300", "1.00e+00", "inf"],
+    }.items(),
+)
+def test_the_numbers_of_a_column_have_the_same_decimals(seconds, shown):
+    history = History()
+    history.epochs = [EPOCHS[0]._replace(epoch=k + 1, seconds=value) for k, value in enumerate(seconds)]
+    assert column_of(history, "seconds") == shown
+    assert column_of(history, "loss") == ["5.50"] * 3
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    {5: "1 2 3 4 5", 6: "1 2 3 4 5 6", 7: "1 … 3 4 5 6 7", 9: "1 … 5 6 7 8 9"}.items(),
+)
+def test_omitted_epochs_are_marked(count, shown):
+    history = History()
+    history.epochs = [Epoch(k + 1, 9.0 - k, -5.0, 0.5, None, 0.25) for k in range(count)]
+    assert [line.split()[0] for line in repr(history).splitlines()[2:]] == shown.split()
