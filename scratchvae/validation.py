@@ -17,7 +17,46 @@ MAX_COUNT = 2**40  # rows, steps, sizes: more than any machine can store or trai
 MAX_WIDTH = 8 * MAX_COUNT  # of a layer, which may put out several numbers for each latent dimension
 MAX_SEED = 2**128 - 1  # NumPy's generators use 128 bits of a seed
 MAX_REPR = 60  # characters of a value in an error message
+MAX_HINT = 90  # characters of the suggestion of an argument
 MAX_MESSAGE = 200  # characters of an error message that lists choices
+
+# Names of arguments in other libraries and in papers, and the names of the same arguments here.
+SYNONYMS = {
+    **dict.fromkeys(("z_dim", "latent", "latent_size", "latent_dims", "n_components"), "latent_dim"),
+    **dict.fromkeys(("in_features", "n_features", "x_dim"), "input_dim"),
+    **dict.fromkeys(("hidden_dim", "hidden_dims", "hidden_sizes", "hidden_layer_sizes"), "hidden"),
+    **dict.fromkeys(("learning_rate", "learning_rate_init", "step_size"), "lr"),
+    **dict.fromkeys(("n_epochs", "num_epochs", "max_epochs", "max_iter"), "epochs"),
+    **dict.fromkeys(("val", "x_val", "validation_data", "validation_set"), "validation"),
+    **dict.fromkeys(("n", "num", "n_samples", "num_samples", "size"), "count"),
+    **dict.fromkeys(("dim", "axis"), "dimension"),
+    **dict.fromkeys(("y", "label"), "labels"),
+    **dict.fromkeys(("random_state", "rng"), "seed"),
+    **dict.fromkeys(("atol", "rtol", "tol"), "tolerance"),
+    "verbose": "progress",
+    "early_stopping": "patience",
+    "mask": "observed",
+    "device": "backend",
+}
+
+# The constructor or method that has an argument, for an argument that is passed to another one.
+ARGUMENTS = {
+    "Trainer": ("lr", "batch_size", "optimizer", "clip_norm", "binarize", "kl_weight", "corrupt"),
+    "Trainer.fit": (
+        *("epochs", "validation", "progress", "patience", "labels", "validation_labels", "labelled_share", "input_std"),
+        *("checkpoint", "every", "keep", "resume", "retries", "callbacks"),
+    ),
+    "VAE": (
+        *("input_dim", "latent_dim", "hidden", "activation", "likelihood", "beta", "dtype", "backend", "init"),
+        *("image_shape", "free_bits", "sigma", "missing", "encoder", "decoder", "posterior", "prior", "objective"),
+    ),
+    "IWAE": ("importance_samples",),
+    "ConditionalVAE": ("classes",),
+    "SemiSupervisedVAE": ("alpha",),
+    "sv.optim.SGD": ("momentum",),
+    "sv.optim.Adam": ("beta1", "beta2"),
+    "sv.optim.AdamW": ("weight_decay",),
+}
 
 
 def shorten(text: Any, limit: int = MAX_REPR) -> str:
@@ -78,32 +117,63 @@ def _initials(name: str) -> str:
     return "".join(word[:1] for word in words) if len(words) > 1 else name
 
 
-def suggest_arguments(method: F) -> F:
-    """Decorate a method: a keyword argument that it does not have raises ConfigError with the nearest one that it has.
+def suggest_arguments(function: F) -> F:
+    """Decorate a function or method: a keyword argument that it does not have raises ConfigError with a suggestion.
 
-    For `__init__`, the arguments of the subclasses' `__init__` are suggested as well.
+    The suggestion is an argument of the function or, for a method, of the same method of a subclass. For models and
+    trainers it may also be the constructor or method that has the argument.
     """
-    code = method.__code__
+    plain: Any = function
+    while hasattr(plain, "__wrapped__"):
+        plain = plain.__wrapped__
+    code = plain.__code__
     accepted = frozenset(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
 
-    @wraps(method)
-    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        for name in kwargs.keys() - accepted:
-            owner = type(self).__name__ if method.__name__ == "__init__" else f"{type(self).__name__}.{method.__name__}"
-            near = nearest(name, _arguments_of(type(self), method.__name__))
-            hint = f"see help({owner})" if near is None else f"did you mean {near}?"
-            raise ConfigError(f"{shorten(owner, 40)} has no argument {shorten(name, 40)}: {shorten(hint, 90)}")
-        return method(self, *args, **kwargs)
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        unknown = kwargs.keys() - accepted
+        if unknown:
+            raise ConfigError(_unknown_argument(plain, args, min(unknown)))
+        return function(*args, **kwargs)
 
     return call  # type: ignore[return-value]
 
 
-def _arguments_of(kind: type, method: str) -> list[str]:
-    """The named arguments of a method, in `kind` and its bases."""
+def _unknown_argument(function: Any, args: tuple[Any, ...], name: str) -> str:
+    """The message for a call of a plain function with `args` and an argument `name` that it does not have."""
+    method, kind = function.__name__, type(args[0]) if args else None
+    if kind is not None and any(method in vars(base) for base in kind.__mro__):
+        caller = kind.__name__ if method == "__init__" else f"{kind.__name__}.{method}"
+        known = _arguments_of([vars(base)[method] for base in kind.__mro__[:-1] if method in vars(base)])
+    else:
+        caller, known = method, _arguments_of([function])
+    bases = {base.__name__ for base in kind.__mro__} if kind is not None else set()
+    anywhere = method in ("__init__", "fit") and not bases.isdisjoint(("Model", "Trainer"))
+    hint = _argument_hint(name, known, caller, anywhere)
+    return f"{shorten(caller, 40)} has no argument {shorten(name, 40)}: {shorten(hint, MAX_HINT)}"
+
+
+def _argument_hint(name: str, known: Sequence[str], caller: str, anywhere: bool) -> str:
+    """The known argument that `name` may mean or, with `anywhere`, the owner of such an argument in `ARGUMENTS`."""
+    synonym = SYNONYMS.get(_fold(name), name)
+    if synonym in known:
+        return f"did you mean {synonym}?"
+    owners = {argument: owner for owner, names in ARGUMENTS.items() for argument in names} if anywhere else {}
+    near = None if synonym in owners else nearest(name, known)
+    if near is not None:
+        return f"did you mean {near}?"
+    elsewhere = synonym if synonym in owners else nearest(name, owners)
+    if elsewhere is not None:
+        return f"{elsewhere} is an argument of {owners[elsewhere]}"
+    listed = f"expected {', '.join(known)}"
+    return listed if len(listed) <= MAX_HINT else f"see help({caller})"
+
+
+def _arguments_of(functions: Iterable[Callable[..., Any]]) -> list[str]:
+    """The named arguments of the functions."""
     import inspect
 
-    methods = [vars(base)[method] for base in kind.__mro__ if base is not object and method in vars(base)]
-    parameters = [parameter for function in methods for parameter in inspect.signature(function).parameters.values()]
+    parameters = [parameter for function in functions for parameter in inspect.signature(function).parameters.values()]
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return [parameter.name for parameter in parameters if parameter.kind in named and parameter.name != "self"]
 

@@ -21,7 +21,15 @@ from scratchvae.datasets.shapes import SHAPES, render_sprites
 from scratchvae.datasets.sprites import draw_factors, factor_grid, load_sprites
 from scratchvae.datasets.uci import TABLES, load_table
 from scratchvae.errors import ConfigError, DataError
-from scratchvae.validation import MAX_MESSAGE, check_path, join_choices, short_repr, shorten, suggestion
+from scratchvae.validation import (
+    MAX_MESSAGE,
+    check_path,
+    join_choices,
+    short_repr,
+    shorten,
+    suggest_arguments,
+    suggestion,
+)
 
 __all__ = ["NAMES", "SHAPES", "Dataset", "Split", "draw_factors", "factor_grid", "load", "render_sprites"]
 
@@ -37,6 +45,7 @@ _LOADERS: dict[str, Callable[[Folder], Dataset]] = {
 NAMES = ("digits", *_LOADERS, "sprites")
 
 
+@suggest_arguments
 def load(source: str | PathLike[str], folder: Folder = None, key: str | None = None) -> Dataset:
     """Load the data set `source` as rows of float32 (tables: float64), split into train and test.
 

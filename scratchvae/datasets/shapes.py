@@ -11,7 +11,7 @@ import numpy as np
 from scratchvae.arrays import as_real_array
 from scratchvae.disk import Array
 from scratchvae.errors import ConfigError, DTypeError
-from scratchvae.validation import check_bool, check_ints, short_repr
+from scratchvae.validation import check_bool, check_ints, short_repr, suggest_arguments
 
 FACTORS = ("shape", "scale", "rotation", "x", "y")
 SHAPES = ("square", "ellipse", "heart")
@@ -22,6 +22,7 @@ CHUNK_PIXELS = 2**16  # fits into a processor's cache
 
 # A shape is the set of points with signed distance d ≤ 0, in pixels. If the edge is parallel to the sides of a pixel,
 # at a distance d from its centre, the fraction ½ − d of the pixel is inside: clip(½ − d, 0, 1).
+@suggest_arguments
 def render_sprites(
     factors: Mapping[str, Any], image_shape: tuple[int, int] = (32, 32), antialias: bool = True
 ) -> Array:

@@ -17,7 +17,7 @@ from scratchvae.datasets.shapes import FACTORS, SHAPES, factor_values, render_sp
 from scratchvae.disk import Array
 from scratchvae.errors import ConfigError
 from scratchvae.rng import generator
-from scratchvae.validation import check_int
+from scratchvae.validation import check_int, suggest_arguments
 
 
 def load_sprites() -> Dataset:
@@ -59,6 +59,7 @@ def factor_grid(**values: Any) -> dict[str, Array]:
     return dict(zip(FACTORS, (axis.reshape(-1) for axis in grid), strict=True))
 
 
+@suggest_arguments
 def draw_factors(count: int, seed: int = 0) -> dict[str, Array]:
     """Independent uniform draws of the factors, as arrays (count,) by name; scale is from 1/2 to 1.
 

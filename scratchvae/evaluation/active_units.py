@@ -11,7 +11,7 @@ from scratchvae.errors import ConfigError
 from scratchvae.models import VAE
 from scratchvae.probability import DiagonalGaussian, GaussianKL, StandardNormal
 from scratchvae.representation import fields_repr
-from scratchvae.validation import check_type
+from scratchvae.validation import check_type, suggest_arguments
 
 MIN_ACTIVE_VARIANCE = 0.01
 
@@ -33,6 +33,7 @@ class ActiveUnits(NamedTuple):
         return fields_repr(self)
 
 
+@suggest_arguments
 def active_units(vae: VAE, images: Any, labels: Any = None) -> ActiveUnits:
     """Measure how much each latent dimension is used for images (N, D).
 

@@ -11,7 +11,7 @@ from scratchvae.backend import Array, to_numpy
 from scratchvae.models import SemiSupervisedVAE
 from scratchvae.models.labels import check_labels
 from scratchvae.representation import fields_repr
-from scratchvae.validation import check_type
+from scratchvae.validation import check_type, suggest_arguments
 
 
 class Classification(NamedTuple):
@@ -39,6 +39,7 @@ class Classification(NamedTuple):
         return 1.0 - self.accuracy
 
 
+@suggest_arguments
 def classification(model: SemiSupervisedVAE, images: Any, labels: Any) -> Classification:
     """Evaluate the classifier of `model` on images (N, D) with labels (N,).
 

@@ -10,6 +10,7 @@ import numpy as np
 from scratchvae.arrays import as_real_array, to_host
 from scratchvae.errors import DTypeError, ShapeError
 from scratchvae.representation import fields_repr
+from scratchvae.validation import suggest_arguments
 
 
 class ImputationError(NamedTuple):
@@ -29,6 +30,7 @@ class ImputationError(NamedTuple):
 
 # value = Σ_n s_n / Σ_n m_n, with s_n the squared error and m_n the number of missing entries of row n. This is a ratio
 # of two means; its standard error is that of the mean of s_n − value · m_n, divided by the mean of m_n.
+@suggest_arguments
 def imputation_error(truth: Any, completed: Any, observed: Any) -> ImputationError:
     """Compare completed (N, D) with truth (N, D) in the entries where the boolean mask observed (N, D) is False.
 

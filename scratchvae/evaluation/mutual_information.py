@@ -11,7 +11,7 @@ from scratchvae.arrays import as_real_array
 from scratchvae.backend import Array
 from scratchvae.errors import RangeError, ShapeError
 from scratchvae.representation import fields_repr
-from scratchvae.validation import check_int, check_type
+from scratchvae.validation import check_int, check_type, suggest_arguments
 
 
 class MutualInformationGap(NamedTuple):
@@ -36,6 +36,7 @@ class MutualInformationGap(NamedTuple):
         return fields_repr(self)
 
 
+@suggest_arguments
 def mutual_information_gap(codes: Any, factors: Mapping[str, Any], bins: int = 20) -> MutualInformationGap:
     """Compute the mutual information gap of codes (N, Z) and known factors, each (N,) numbers, by name.
 

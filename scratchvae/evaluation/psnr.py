@@ -9,9 +9,10 @@ import numpy as np
 
 from scratchvae.arrays import as_real_array
 from scratchvae.errors import ShapeError
-from scratchvae.validation import check_positive
+from scratchvae.validation import check_positive, suggest_arguments
 
 
+@suggest_arguments
 def psnr(images: Any, clean: Any, peak: float = 1.0) -> float:
     """Compute the peak signal-to-noise ratio of images (N, D) relative to clean (N, D), in dB; higher is better.
 

@@ -13,9 +13,10 @@ from scratchvae.gradcheck.finite_difference import Array
 from scratchvae.gradcheck.gradient_check import DirectionalDerivative, GradientCheck, worst_result
 from scratchvae.gradcheck.report import Argument, Report
 from scratchvae.gradcheck.tolerance import FINITE_DIFFERENCES
-from scratchvae.validation import check_bool, check_int, check_positive, check_seed
+from scratchvae.validation import check_bool, check_int, check_positive, check_seed, suggest_arguments
 
 
+@suggest_arguments
 def check(
     f: Callable[..., Any],
     vjp: Callable[..., Any],

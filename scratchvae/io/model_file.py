@@ -16,13 +16,14 @@ from scratchvae.io.migration import migrate, resume_command
 from scratchvae.models import IWAE, VAE, Autoencoder, ConditionalVAE, Encoder, Model, SemiSupervisedVAE
 from scratchvae.models.model import META
 from scratchvae.models.parts import custom_class_names
-from scratchvae.validation import check_path, check_type, short_repr, shorten
+from scratchvae.validation import check_path, check_type, short_repr, shorten, suggest_arguments
 
 MODEL_CLASSES: tuple[type[Model], ...] = (VAE, IWAE, ConditionalVAE, SemiSupervisedVAE, Autoencoder)
 MODELS = {kind.__name__: kind for kind in MODEL_CLASSES}
 MODEL = "model.npz"  # the model file in a run folder
 
 
+@suggest_arguments
 def save(model: Model, path: str | PathLike[str]) -> None:
     """Save `model` and its metadata to the .npz file `path`. Raises FileError or ConfigError.
 
@@ -35,6 +36,7 @@ def save(model: Model, path: str | PathLike[str]) -> None:
         write_archive(file, {"content": "model", **header_of(model)}, on_host(arrays_of(model)))
 
 
+@suggest_arguments
 def load(path: str | PathLike[str], backend: str | Backend = "numpy", classes: Iterable[type] = ()) -> Any:
     """Load the model in the file `path`, bit for bit as it was saved, onto `backend`.
 
@@ -51,6 +53,7 @@ def load(path: str | PathLike[str], backend: str | Backend = "numpy", classes: I
     return model
 
 
+@suggest_arguments
 def load_encoder(path: str | PathLike[str], backend: str | Backend = "numpy", classes: Iterable[type] = ()) -> Encoder:
     """Load only the encoder of the model in the file `path`. Arguments and errors are those of `load`."""
     with _model_file(path) as archive:
@@ -59,6 +62,7 @@ def load_encoder(path: str | PathLike[str], backend: str | Backend = "numpy", cl
     return encoder
 
 
+@suggest_arguments
 def describe_file(path: str | PathLike[str]) -> dict[str, Any]:
     """The kind and format of the file at `path` and, for a checkpoint, its progress. Raises as `load`."""
     with _model_file(path) as archive:

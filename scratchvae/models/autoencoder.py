@@ -10,6 +10,7 @@ from scratchvae.memory import BatchBuffers
 from scratchvae.models.locks import synchronized
 from scratchvae.models.model import InputGradients, Model
 from scratchvae.objectives import ELBO, ELBOTerms
+from scratchvae.validation import suggest_arguments
 
 
 class Autoencoder(Model):
@@ -69,6 +70,7 @@ class Autoencoder(Model):
         dx, no_eps = self.likelihood.backward_data(dlog_likelihood), self.backend.xp.empty((len(dz), 0), self.dtype)
         return InputGradients.combine(dx, no_eps, self.encoder.backward(dz), self.was_corrupted)
 
+    @suggest_arguments
     @synchronized
     def encode(self, x: Any, labels: Any = None) -> Array:
         """The code z (B, Z) of each row of x (B, D). Raises DTypeError, ShapeError or RangeError."""
@@ -79,10 +81,12 @@ class Autoencoder(Model):
             codes[rows] = self.encoder.forward(x_rows)
         return codes  # type: ignore[no-any-return]
 
+    @suggest_arguments
     def embed(self, x: Any, labels: Any = None) -> Array:
         """The code z (B, Z) of each row of x (B, D). Raises as `encode`."""
         return self.encode(x, labels)
 
+    @suggest_arguments
     def denoise(self, x: Any, labels: Any = None) -> Array:
         """Denoised rows (B, D) of x (B, D): their reconstructions. See `VAE.denoise`."""
         return self.reconstruct(x, labels)

@@ -16,7 +16,7 @@ from scratchvae.models.network import conditional_mlp
 from scratchvae.models.vae import VAE
 from scratchvae.objectives import ELBOTerms
 from scratchvae.rng import generator
-from scratchvae.validation import check_int, check_type, shorten
+from scratchvae.validation import check_int, check_type, shorten, suggest_arguments
 
 
 class ConditionalVAE(VAE):
@@ -111,6 +111,7 @@ class ConditionalVAE(VAE):
         """Raises ConfigError: imputation needs a VAE without labels."""
         raise ConfigError(f"impute is for models without labels, not {shorten(type(self).__name__)}: use a VAE")
 
+    @suggest_arguments
     @synchronized
     def sample(self, count: int, seed: int = 0, labels: Any = None) -> Array:
         """New samples (count, D): means of p(x | y, z) for draws of z from the prior and the classes y in `labels`.
@@ -122,6 +123,7 @@ class ConditionalVAE(VAE):
         z = self.draw_codes(count, rng)
         return self.decode(z, rng.integers(self.classes, size=count) if labels is None else labels)
 
+    @suggest_arguments
     @synchronized
     def swap_class(self, x: Any, labels: Any = None) -> Array:
         """Each row of x (B, D) in every class, with its style: the decoder's means (B, K, D). Raises as `encode`."""

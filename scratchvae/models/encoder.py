@@ -8,6 +8,7 @@ from typing import Any
 from scratchvae.backend import Array, Backend, to_numpy
 from scratchvae.models.model import META, Model
 from scratchvae.models.parts import custom_classes
+from scratchvae.validation import suggest_arguments
 
 UNUSED_PARTS = ("decoder", "likelihood", "prior", "objective")
 
@@ -49,6 +50,7 @@ class Encoder:
         """The parameters by name, as in the whole model. To set one, write `params[name][...] = new`."""
         return self._model.params
 
+    @suggest_arguments
     def encode(self, x: Any, labels: Any = None) -> Any:
         """The model's `encode`: mu and logvar, (B, Z) each, for a VAE; the codes (B, Z) for an Autoencoder.
 
@@ -56,6 +58,7 @@ class Encoder:
         """
         return self._model.encode(x, labels)  # type: ignore[attr-defined]
 
+    @suggest_arguments
     def embed(self, x: Any, labels: Any = None) -> Array:
         """The model's `embed`: the code (B, Z) of each row of x (B, D). Arguments and errors are those of `encode`."""
         return self._model.embed(x, labels)

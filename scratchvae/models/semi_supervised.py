@@ -16,7 +16,7 @@ from scratchvae.models.model import InputGradients
 from scratchvae.models.network import mlp
 from scratchvae.objectives import ELBOTerms
 from scratchvae.probability import LogSoftmax, MarginalBound
-from scratchvae.validation import check_float
+from scratchvae.validation import check_float, suggest_arguments
 
 CLASSIFIER_WEIGHT = 0.1  # Kingma et al. 2014, sec. 4: α = 0.1 · N
 
@@ -168,6 +168,7 @@ class SemiSupervisedVAE(ConditionalVAE):
         share = float(np.mean(labels != UNLABELLED)) if share is None else share
         return {"alpha": CLASSIFIER_WEIGHT / share if share else 0.0}
 
+    @suggest_arguments
     @synchronized
     def predict_proba(self, x: Any) -> Array:
         """Class probabilities q(y | x) (B, K) of each row of x (B, D). Raises DTypeError, ShapeError or RangeError."""
@@ -178,6 +179,7 @@ class SemiSupervisedVAE(ConditionalVAE):
             probabilities[rows] = self.log_softmax.q
         return probabilities  # type: ignore[no-any-return]
 
+    @suggest_arguments
     def classify(self, x: Any) -> Array:
         """The most probable class (B,) of each row of x (B, D), on the host. Raises as `predict_proba`."""
         classes: Array = to_numpy(self.predict_proba(x)).argmax(axis=1)

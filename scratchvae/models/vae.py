@@ -19,7 +19,7 @@ from scratchvae.models.parts import custom_classes
 from scratchvae.objectives import ELBO, ELBOTerms
 from scratchvae.probability import DiagonalGaussian, StandardNormal
 from scratchvae.rng import fill_random, generator
-from scratchvae.validation import check_int, shorten
+from scratchvae.validation import check_int, shorten, suggest_arguments
 
 
 class VAE(Model):
@@ -160,6 +160,7 @@ class VAE(Model):
         """Do `backward`, and return the gradient with respect to x, eps and corrupted."""
         return cast(InputGradients, self.backward(to_inputs=True))
 
+    @suggest_arguments
     @synchronized
     def encode(self, x: Any, labels: Any = None) -> tuple[Array, ...]:
         """The parameters of q(z | x), mu and logvar (B, Z) each, for the rows of x (B, D). Deterministic.
@@ -178,6 +179,7 @@ class VAE(Model):
                 array[rows] = parameter
         return encoded
 
+    @suggest_arguments
     @synchronized
     def embed(self, x: Any, labels: Any = None) -> Array:
         """The posterior mean μ (B, Z) of each row of x (B, D). Arguments and errors are those of `encode`."""
@@ -188,6 +190,7 @@ class VAE(Model):
             codes[rows] = self.posterior.mean(self.encoder.forward(x_rows, *targets))
         return codes  # type: ignore[no-any-return]
 
+    @suggest_arguments
     def elbo(self, x: Any, eps: Any = None, seed: int = 0, labels: Any = None) -> ELBOTerms:
         """`value` = `reconstruction` − beta · `kl` of each row of x (B, D): arrays (B,), in nats.
 
@@ -197,6 +200,7 @@ class VAE(Model):
         """
         return self.terms(x, eps, seed, labels=labels)
 
+    @suggest_arguments
     @synchronized
     def denoise(self, x: Any, draws: int = 0, seed: int = 0, labels: Any = None) -> Array:
         """Denoised rows (B, D) of x (B, D): the mean of p(x | z) at the posterior mean of z.
@@ -220,6 +224,7 @@ class VAE(Model):
         total /= draws
         return total  # type: ignore[no-any-return]
 
+    @suggest_arguments
     @translate_device_errors()
     def impute(
         self,
@@ -278,6 +283,7 @@ class VAE(Model):
         vae.theta[...] = self.theta
         return vae
 
+    @suggest_arguments
     @synchronized
     def sample(self, count: int, seed: int = 0, labels: Any = None) -> Array:
         """New samples (count, D): means of p(x | z) for `count` draws of z from the prior. Raises ConfigError."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from scratchvae.errors import ConfigError
 from scratchvae.representation import call_repr
-from scratchvae.validation import check_callable, check_float, check_int, check_positive, short_repr
+from scratchvae.validation import check_callable, check_float, check_int, check_positive, short_repr, suggest_arguments
 
 Schedule = Callable[[int], float]
 
@@ -23,6 +23,7 @@ def check_schedule(name: str, value: Any) -> Schedule:
 class Constant:
     """A constant learning rate."""
 
+    @suggest_arguments
     def __init__(self, lr: float) -> None:
         self.lr = check_positive("lr", lr)
 
@@ -41,6 +42,7 @@ def make_schedule(lr: Any) -> Schedule:
 class Cosine:
     """Cosine decay from `lr` to `final` over `steps` updates, then `final`. Loshchilov and Hutter 2017, eq. 5."""
 
+    @suggest_arguments
     def __init__(self, lr: float, steps: int, final: float = 0.0) -> None:
         self.lr = check_positive("lr", lr)
         self.steps = check_int("steps", steps)
@@ -58,6 +60,7 @@ class Cosine:
 class WarmUp:
     """Linear warm-up over `steps` updates to the initial rate of the schedule `after`, which follows from its own 0."""
 
+    @suggest_arguments
     def __init__(self, steps: int, after: Schedule) -> None:
         self.steps = check_int("steps", steps, minimum=0)
         self.after = check_schedule("after", after)
@@ -74,6 +77,7 @@ class WarmUp:
 class ScaledSchedule:
     """A schedule multiplied by `factor`."""
 
+    @suggest_arguments
     def __init__(self, schedule: Schedule, factor: float) -> None:
         self.schedule = check_schedule("schedule", schedule)
         self.factor = check_positive("factor", factor)

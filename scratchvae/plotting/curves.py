@@ -5,9 +5,10 @@ from __future__ import annotations
 from scratchvae.errors import ConfigError
 from scratchvae.plotting.figures import Figure, blank_figure
 from scratchvae.training import History
-from scratchvae.validation import check_type
+from scratchvae.validation import check_type, suggest_arguments
 
 
+@suggest_arguments
 def draw_history(history: History) -> Figure:
     """Draw the training and validation loss, and the two terms of the training loss, over the epochs.
 

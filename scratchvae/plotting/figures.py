@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from scratchvae.disk import atomic_write
 from scratchvae.errors import ConfigError
-from scratchvae.validation import check_path, short_repr
+from scratchvae.validation import check_path, short_repr, suggest_arguments
 
 Figure: TypeAlias = Any  # matplotlib.figure.Figure; matplotlib is imported when a figure is made
 PICTURE_SUFFIXES = (".png", ".pdf", ".svg")
@@ -23,6 +23,7 @@ def blank_figure(width: float, height: float) -> Figure:
     return matplotlib.figure.Figure(figsize=(width, height), layout="constrained", dpi=100)
 
 
+@suggest_arguments
 def save_picture(figure: Figure, path: str | PathLike[str]) -> None:
     """Write `figure` atomically to a .png, .pdf or .svg file. Raises ConfigError or FileError."""
     path = check_path("path", path, "picture.png")

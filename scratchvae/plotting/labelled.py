@@ -9,9 +9,10 @@ from scratchvae.models import ConditionalVAE
 from scratchvae.plotting.checks import Shape, ValueRange
 from scratchvae.plotting.figures import Figure
 from scratchvae.plotting.mosaic import UNIT_RANGE, draw_images
-from scratchvae.validation import check_int, check_type
+from scratchvae.validation import check_int, check_type, suggest_arguments
 
 
+@suggest_arguments
 def draw_classes(
     model: ConditionalVAE, shape: Shape, seed: int = 0, columns: int = 12, value_range: ValueRange = UNIT_RANGE
 ) -> Figure:
@@ -24,6 +25,7 @@ def draw_classes(
     )
 
 
+@suggest_arguments
 def draw_class_swaps(
     model: ConditionalVAE, images: Array, labels: Array, shape: Shape, value_range: ValueRange = UNIT_RANGE
 ) -> Figure:

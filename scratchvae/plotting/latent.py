@@ -15,11 +15,12 @@ from scratchvae.plotting.checks import Shape, ValueRange
 from scratchvae.plotting.figures import Figure, blank_figure
 from scratchvae.plotting.mosaic import UNIT_RANGE, draw_images
 from scratchvae.probability import StandardNormal
-from scratchvae.validation import check_int, check_type
+from scratchvae.validation import check_int, check_type, suggest_arguments
 
 MAX_LEGEND_LABELS = 20  # more do not fit into a legend, and their colours are hard to distinguish
 
 
+@suggest_arguments
 def draw_manifold(
     vae: VAE, shape: Shape, side: int = 20, value_range: ValueRange = UNIT_RANGE, labels: Any = None
 ) -> Figure:
@@ -47,6 +48,7 @@ def prior_grid(columns: int, rows: int) -> Array:
     return np.array([(z0, z1) for z1 in reversed(z1_values) for z0 in z0_values])
 
 
+@suggest_arguments
 def draw_codes(codes: Any, labels: Array | None) -> Figure:
     """Draw codes (N, Z) along their first two principal components, coloured by label.
 

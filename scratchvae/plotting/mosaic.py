@@ -19,7 +19,7 @@ from scratchvae.plotting.checks import (
     check_value_range,
 )
 from scratchvae.plotting.figures import Figure, blank_figure
-from scratchvae.validation import check_int, check_type, short_repr
+from scratchvae.validation import check_int, check_type, short_repr, suggest_arguments
 
 UNIT_RANGE: ValueRange = (0.0, 1.0)
 MISSING_COLOR = "#7d9cc9"
@@ -28,6 +28,7 @@ TITLE_INCHES = 0.4
 STRIP_INCHES = 0.15  # height of a row that is not an image
 
 
+@suggest_arguments
 def value_range_of(images: Any) -> ValueRange:
     """Return the value range for drawing data (N, D): (0, 1) if it contains the data, else their minimum and maximum.
 
@@ -61,6 +62,7 @@ def mosaic(images: Any, shape: Shape, columns: int, value_range: ValueRange = UN
     return canvas
 
 
+@suggest_arguments
 def draw_images(
     images: Any, shape: Shape, columns: int, title: str = "", value_range: ValueRange = UNIT_RANGE
 ) -> Figure:
@@ -88,6 +90,7 @@ def draw_images(
     return figure
 
 
+@suggest_arguments
 def draw_reconstructions(originals: Any, reconstructions: Any, shape: Shape, columns: int = 12) -> Figure:
     """Draw each original (N, D) with its reconstruction (N, D) below it, in several pairs of rows if N > columns."""
     originals = check_images("originals", originals)
@@ -96,6 +99,7 @@ def draw_reconstructions(originals: Any, reconstructions: Any, shape: Shape, col
     return draw_rows((originals, reconstructions), shape, columns, title, value_range=value_range_of(originals))
 
 
+@suggest_arguments
 def draw_rows(
     image_sets: Sequence[Any],
     shape: Shape,
@@ -131,6 +135,7 @@ def draw_rows(
     return _add_names(figure, _sizes(mosaic_images[0][None], shape), row_names, []) if row_names else figure
 
 
+@suggest_arguments
 def draw_interpolations(frames: Any, shape: Shape, steps: int, value_range: ValueRange = UNIT_RANGE) -> Figure:
     """Draw frames (R · steps, D): R interpolations, one per row."""
     frames = check_images("frames", frames)
@@ -143,6 +148,7 @@ def draw_interpolations(frames: Any, shape: Shape, steps: int, value_range: Valu
     )
 
 
+@suggest_arguments
 def draw_traversals(
     frames: Any, shape: Shape, names: list[str], values: Any, value_range: ValueRange = UNIT_RANGE
 ) -> Figure:
@@ -161,6 +167,7 @@ def draw_traversals(
     return _add_names(figure, _sizes(frames, shape), names, [f"{value:.2g}" for value in values])
 
 
+@suggest_arguments
 def draw_analogies(a: Any, b: Any, c: Any, answers: Any, shape: Shape, value_range: ValueRange = UNIT_RANGE) -> Figure:
     """Draw one analogy per row: a (D,), b (D,), a row of c (N, D), and a row of answers (N, D), A − B + C."""
     c = check_images("c", c)

@@ -19,12 +19,13 @@ from scratchvae.plotting.latent import draw_codes, draw_manifold
 from scratchvae.plotting.mosaic import draw_images, draw_interpolations, draw_reconstructions, value_range_of
 from scratchvae.probability import StandardNormal
 from scratchvae.training import History
-from scratchvae.validation import check_int, check_seed, check_type
+from scratchvae.validation import check_int, check_seed, check_type, suggest_arguments
 
 REPORT_PICTURES = ("reconstructions", "interpolation", "latent", "samples", "class_swaps", "history")
 MAX_CODES = 5000  # enough points to show the distribution, few enough to distinguish
 
 
+@suggest_arguments
 def draw_report(model: Model, history: History, data: Dataset, seed: int = 0) -> dict[str, Figure]:
     """Draw reconstructions, interpolations, the latent space, samples of a VAE (drawn from `seed`) and the history.
 
@@ -77,6 +78,7 @@ def _draw_labelled_report(model: ConditionalVAE, history: History, data: Dataset
     return figures
 
 
+@suggest_arguments
 def draw_model_interpolations(
     model: Model, split: Split, shape: Shape, paths: int = 6, steps: int = 12, labels: Any = None
 ) -> Figure:
@@ -93,6 +95,7 @@ def draw_model_interpolations(
     return draw_interpolations(np.concatenate(frames), shape, steps, value_range_of(images))
 
 
+@suggest_arguments
 def draw_latent(model: Model, split: Split, shape: Shape, labels: Any = None) -> Figure:
     """Draw the decoded plane of a VAE with two latent dimensions and the prior N(0, I); otherwise the codes of `split`.
 

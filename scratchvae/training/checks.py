@@ -20,7 +20,7 @@ def check_model(model: Any) -> Model:
 def check_optimizer(optimizer: Any, lr: Any) -> None:
     """Raises ConfigError unless `optimizer` is None or an unbound Optimizer, and `lr` is None beside an optimizer."""
     if optimizer is not None:
-        check_type("optimizer", optimizer, Optimizer, "an optimizer, such as Adam(1e-3)")
+        check_type("optimizer", optimizer, Optimizer, "an optimizer, such as sv.optim.Adam(1e-3)")
         check_methods("optimizer", optimizer)
         optimizer.check_unbound()
         if lr is not None:

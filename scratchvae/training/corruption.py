@@ -18,7 +18,7 @@ from scratchvae.backend import Array
 from scratchvae.errors import ConfigError, RangeError, ShapeError
 from scratchvae.representation import call_repr
 from scratchvae.rng import fill_random, generator
-from scratchvae.validation import check_choice, check_float, check_positive, short_repr
+from scratchvae.validation import check_choice, check_float, check_positive, short_repr, suggest_arguments
 
 Range = tuple[float, float]
 
@@ -26,6 +26,7 @@ Range = tuple[float, float]
 class Corruption:
     """Base class of corruptions, with their amount of noise, `level`. Raises ConfigError for an invalid level."""
 
+    @suggest_arguments
     def __init__(self, level: float) -> None:
         self.level = check_positive("level", level)
 
@@ -60,6 +61,7 @@ class GaussianNoise(Corruption):
 
 
 class _RandomReplacement(Corruption):
+    @suggest_arguments
     def __init__(self, level: float) -> None:
         super().__init__(level)
         if self.level > 1:
@@ -84,6 +86,7 @@ class Masking(_RandomReplacement):
 class SaltAndPepper(_RandomReplacement):
     """Each number becomes `low` or `high` with probability level/2 each. Vincent et al. 2010."""
 
+    @suggest_arguments
     def __init__(self, level: float, low: float = 0.0, high: float = 1.0) -> None:
         super().__init__(level)
         self.low, self.high = check_float("low", low, minimum=-inf), check_float("high", high, minimum=-inf)

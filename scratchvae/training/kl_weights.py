@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from scratchvae.errors import ConfigError
 from scratchvae.representation import call_repr
-from scratchvae.validation import check_int, check_positive, short_repr
+from scratchvae.validation import check_int, check_positive, short_repr, suggest_arguments
 
 KLWeight = Callable[[int], float]
 
@@ -18,6 +18,7 @@ class KLWarmUp:
     pulled to the prior before z carries information, and the decoder learns to ignore z.
     """
 
+    @suggest_arguments
     def __init__(self, steps: int) -> None:
         self.steps = check_int("steps", steps)
 
@@ -35,6 +36,7 @@ class KLCycles:
     learned. Fu et al. 2019, who choose four cycles and a rise of one half. Raises ConfigError.
     """
 
+    @suggest_arguments
     def __init__(self, steps: int, cycles: int = 4, rise: float = 0.5) -> None:
         self.steps = check_int("steps", steps)
         self.cycles = check_int("cycles", cycles)

@@ -16,6 +16,7 @@ from scratchvae.training.binarize import check_binarize
 from scratchvae.training.checks import check_model
 from scratchvae.training.corruption import Corruption
 from scratchvae.training.preprocess import Preprocessor
+from scratchvae.validation import suggest_arguments
 
 
 class Score(NamedTuple):
@@ -34,6 +35,7 @@ class Score(NamedTuple):
         return fields_repr(self)
 
 
+@suggest_arguments
 def score(
     model: Model,
     images: Array,

@@ -135,6 +135,7 @@ class Trainer:
 
     # --- training
 
+    @suggest_arguments
     def step(self, x: Any, labels: Any = None) -> float:
         """Do one update on the batch x (B, D); return the loss before the update, the mean over the rows in nats.
 

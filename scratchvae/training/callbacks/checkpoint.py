@@ -24,7 +24,7 @@ from scratchvae.io.model_file import arrays_of, header_of
 from scratchvae.training.callback import Callback
 from scratchvae.training.history import Epoch
 from scratchvae.training.state import Record, Snapshot, TrainingState, is_array
-from scratchvae.validation import check_bool, check_int, check_path, short_repr, shorten
+from scratchvae.validation import check_bool, check_int, check_path, short_repr, shorten, suggest_arguments
 
 COMPLETED = ("finished", "early")
 HISTORY = ("history/epochs", "history/kl")
@@ -45,6 +45,7 @@ class Checkpoint(Callback):
     ConfigError.
     """
 
+    @suggest_arguments
     def __init__(
         self, path: str | PathLike[str], every: int | None = None, keep: int = 2, resume: bool = False
     ) -> None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from scratchvae.errors import ConfigError
 from scratchvae.training.callback import Callback
 from scratchvae.training.state import TrainingState, copy_into
-from scratchvae.validation import check_float, check_int
+from scratchvae.validation import check_float, check_int, suggest_arguments
 
 
 class EarlyStopping(Callback):
@@ -26,6 +26,7 @@ class EarlyStopping(Callback):
 
     rolled_back: ClassVar[bool] = False  # the best weights remain the best when an epoch is restarted
 
+    @suggest_arguments
     def __init__(self, patience: int = 10, min_delta: float = 0.0) -> None:
         self.patience = check_int("patience", patience)
         self.min_delta = check_float("min_delta", min_delta)

@@ -11,7 +11,7 @@ from scratchvae.training.anomaly import AnomalyDetector
 from scratchvae.training.callback import RESTART_EPOCH, Callback
 from scratchvae.training.nonfinite import all_finite
 from scratchvae.training.state import Snapshot, TrainingState
-from scratchvae.validation import check_int
+from scratchvae.validation import check_int, suggest_arguments
 
 EVERY = 128  # updates
 
@@ -33,6 +33,7 @@ class FiniteCheck(Callback):
     loss, 4.9 % for a check of parameters and moments, or 0.04 % with one check in 128 steps.
     """
 
+    @suggest_arguments
     def __init__(self, retries: int = 0, every: int = EVERY) -> None:
         self.retries = check_int("retries", retries, minimum=0)
         self.every = check_int("every", every)

@@ -6,12 +6,13 @@ import time
 
 from scratchvae.training.callback import Callback
 from scratchvae.training.state import TrainingState
-from scratchvae.validation import check_positive
+from scratchvae.validation import check_positive, suggest_arguments
 
 
 class MaxTime(Callback):
     """Ends training after the first step that ends `seconds` or more after the begin; resuming restarts the clock."""
 
+    @suggest_arguments
     def __init__(self, seconds: float) -> None:
         self.seconds = check_positive("seconds", seconds)
 

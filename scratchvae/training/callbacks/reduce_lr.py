@@ -8,7 +8,7 @@ from typing import Any
 from scratchvae.errors import ConfigError
 from scratchvae.training.callback import Callback
 from scratchvae.training.state import TrainingState
-from scratchvae.validation import check_float, check_int, check_positive, short_repr
+from scratchvae.validation import check_float, check_int, check_positive, short_repr, suggest_arguments
 
 
 class ReduceLROnPlateau(Callback):
@@ -22,6 +22,7 @@ class ReduceLROnPlateau(Callback):
     Progress is measured by the validation loss or, without validation rows, by the training loss. Raises ConfigError.
     """
 
+    @suggest_arguments
     def __init__(self, factor: float = 0.5, patience: int = 5, min_delta: float = 0.0, min_lr: float = 0.0) -> None:
         self.factor = check_positive("factor", factor)
         if self.factor >= 1:
