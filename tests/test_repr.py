@@ -16,7 +16,7 @@ from scratchvae.memory import Module
 from scratchvae.models.parts import modules_in
 from scratchvae.representation import LINES, WIDTH, fit_lines, join_lines, value_repr
 from scratchvae.training import EarlyStopping, Epoch, History, KLWarmUp, Masking
-from scratchvae.validation import check_choice, nearest
+from scratchvae.validation import ARGUMENTS, SYNONYMS, check_choice, nearest
 from scratchvae.verification import CASES, CHECKS, compare
 
 X = np.random.default_rng(0).random((20, 9), np.float32)
@@ -261,6 +261,20 @@ def test_the_summary_of_a_small_vae():
     )
 
 
+def test_the_summary_of_a_model_with_missing_values():
+    text = repr(MODELS["missing"].summary())
+    assert "missing=True, " in text.splitlines()[0]
+    assert "encoder input  NaNToZero                             (B, 9)\n" in text
+    assert "likelihood     MaskedLikelihood(GaussianLearned(…))  (B,)  " in text
+    model = sv.VAE(9, 2, encoder=Linear(9, 4), missing=True)
+    assert [row.layer for row in model.summary().rows if row.layer.startswith("enc")] == ["encoder input", "encoder"]
+
+
+def test_a_model_of_several_draws_shows_their_number():
+    assert repr(MODELS["IWAE"]) == "<IWAE 9-4-2, relu, 5 draws, 117 parameters, float32 on numpy>"
+    assert ", own objective, 7 draws, " in repr(sv.VAE(9, 2, objective=objectives.ImportanceWeighted(7)))
+
+
 def test_the_summary_names_the_plain_classes_of_fused_layers():
     try:
         model = sv.VAE(9, 2, (4,), backend="native")
@@ -336,7 +350,9 @@ def test_a_history_shows_its_last_epochs_and_the_best_one():
     history = history_of(*(epoch(k + 1, losses[k], losses[k] + 1, kl_per_dimension=(0.5,) * 500) for k in range(50)))
     text = repr(history)
     assert fits_screen(text) and text.startswith("History: 50 epochs, finished, lowest validation loss in epoch 21\n")
-    assert re.findall(r"^ *(\d+) ", text, re.MULTILINE) == ["21", "46", "47", "48", "49", "50"]
+    assert re.findall(r"^ *(\d+) ", text, re.MULTILINE) == ["1", "21", "46", "47", "48", "49", "50"]
+    first_words = [line.split()[0] for line in text.splitlines()[1:]]
+    assert first_words == ["epoch", "1", "…", "21", "…", "46", "47", "48", "49", "50"]
     parsed = TableParser(history._repr_html_())
     assert set(parsed.tags) == {"table", "caption", "thead", "tbody", "tr", "th", "td"}
     assert {"epoch", "validation", "active units", "500", "81.00"} <= set(parsed.cells)
@@ -431,6 +447,31 @@ def test_a_data_set_shows_its_name_rows_shape_and_classes():
         ),
         "optim.Adam(learning_rate=1.0)": "Adam has no argument learning_rate: did you mean lr?",
         "optim.AdamW(decay=1.0)": "AdamW has no argument decay: did you mean weight_decay?",
+        "sv.VAE(z_dim=3)": "VAE has no argument z_dim: did you mean latent_dim?",
+        "sv.VAE(hidden_layer_sizes=(3,))": "did you mean hidden?",
+        "sv.VAE(device='cuda')": "did you mean backend?",
+        "sv.VAE(classes=3)": "VAE has no argument classes: classes is an argument of ConditionalVAE",
+        "sv.Trainer(MODELS['VAE'], epochs=3)": "Trainer has no argument epochs: epochs is an argument of Trainer.fit",
+        "sv.Trainer(MODELS['VAE'], callbacks=[])": "callbacks is an argument of Trainer.fit",
+        "sv.Trainer(MODELS['VAE'], max_iter=3)": "epochs is an argument of Trainer.fit",
+        "sv.Trainer(MODELS['VAE'], weight_decay=0.1)": "weight_decay is an argument of sv.optim.AdamW",
+        "sv.Trainer(MODELS['VAE'], optimizer='adam')": "such as sv.optim.Adam(1e-3)",
+        "sv.Trainer(MODELS['VAE']).fit(X, 1, batch_size=16)": "batch_size is an argument of Trainer",
+        "sv.Trainer(MODELS['VAE']).fit(X, 1, batchsize=16)": "batch_size is an argument of Trainer",
+        "sv.Trainer(MODELS['VAE']).fit(X, n_epochs=1)": "did you mean epochs?",
+        "sv.Trainer(MODELS['VAE']).fit(X, 1, verbose=True)": "did you mean progress?",
+        "sv.Trainer(MODELS['VAE']).fit(X, 1, validation_data=X)": "did you mean validation?",
+        "MODELS['VAE'].sample(n=4)": "VAE.sample has no argument n: did you mean count?",
+        "MODELS['ConditionalVAE'].sample(n=4)": "ConditionalVAE.sample has no argument n: did you mean count?",
+        "MODELS['VAE'].embed(X, mean=True)": "VAE.embed has no argument mean: expected x, labels",
+        "MODELS['VAE'].impute(X, mask=X > 0)": "VAE.impute has no argument mask: did you mean observed?",
+        "MODELS['VAE'].traverse(X, dim=9)": "VAE.traverse has no argument dim: did you mean dimension?",
+        "sv.score(MODELS['VAE'], X, samples=0)": "score has no argument samples: expected model, images, seed, ",
+        "sv.datasets.load('digits', split='train')": "load has no argument split: expected source, folder, key",
+        "sv.gradcheck.check(np.sin, np.cos, X, atol=1e-3)": "check has no argument atol: did you mean tolerance?",
+        "training.EarlyStopping(patiense=3)": "EarlyStopping has no argument patiense: did you mean patience?",
+        "training.KLWarmUp(epochs=3)": "KLWarmUp has no argument epochs: expected steps",
+        "sv.gradcheck.check_gradient(np.sin, np.cos, np.ones(3), atol=1e-3)": "did you mean tolerance?",
         "sv.VAE(activation='Relu')": "; did you mean 'relu'?",
         "sv.VAE(likelihood='gausian')": "; did you mean 'gaussian'?",
         "sv.VAE(likelihood='Continuous Bernoulli')": "; did you mean 'continuous_bernoulli'?",
@@ -444,6 +485,44 @@ def test_a_misspelt_name_gets_a_suggestion(call, expected):
     with pytest.raises(ConfigError) as caught:
         eval(call)
     assert expected in str(caught.value) and len(str(caught.value)) <= 200
+
+
+# one argument or none, names that the user chooses, or called by the loop of training
+UNCHECKED = words("""
+    backward backward_to_inputs check_gradient factor_grid forward get_backend summary to_numpy write_lock
+""")
+
+
+def public_functions():
+    """Functions, and methods with an instance to call them on, by name."""
+    for package in (sv, sv.datasets, sv.evaluation, sv.gradcheck, sv.plotting, sv.training):
+        for name in package.__all__:
+            if inspect.isfunction(function := getattr(package, name)) and name not in UNCHECKED:
+                yield name, (function,)
+    trainer = sv.Trainer(sv.VAE(9, 2, (4,)))
+    for owner in (*map(MODELS.get, ("VAE", "SemiSupervisedVAE", "Autoencoder")), trainer, trainer.history):
+        for name in dir(owner):
+            function = getattr(type(owner), name, None)
+            if inspect.isfunction(function) and name[0] != "_" and name not in UNCHECKED:
+                yield f"{type(owner).__name__}.{name}", (function, owner)
+
+
+@pytest.mark.parametrize(("name", "call"), list(public_functions()))
+def test_every_public_function_refuses_an_unknown_argument_by_name(name, call):
+    function, *owner = call
+    with pytest.raises(ConfigError, match=f"^{name} has no argument zzzz: (expected|see help)"):
+        function(*owner, zzzz=1)
+    assert "kwargs" not in str(inspect.signature(function))
+
+
+def test_the_table_of_arguments_agrees_with_the_signatures():
+    for owner, names in ARGUMENTS.items():
+        function = eval(owner if owner.startswith("sv.") else f"sv.{owner}")
+        plain = function if inspect.isfunction(function) else function.__init__
+        inherited = inspect.signature(sv.VAE.__init__ if owner == "VAE" else plain).parameters
+        assert set(names) <= set(inherited), owner
+    known = {name for names in ARGUMENTS.values() for name in names}
+    assert set(SYNONYMS.values()) <= known | {"count", "dimension", "observed", "seed", "tolerance"}
 
 
 def test_misspelt_backends_and_data_sets_get_a_suggestion():

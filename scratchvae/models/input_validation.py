@@ -14,6 +14,13 @@ from scratchvae.kernels.missing import nan_to_zero
 from scratchvae.memory import RowReader
 from scratchvae.validation import short_repr
 
+# by `missing` of the model, or None for arrays that are not data
+NONFINITE = {
+    True: "infinite values; drop those rows, or replace the values, by NaN if they are missing",
+    False: "NaN or infinite values; drop those rows, or replace the values; if NaN marks missing values, make the "
+    "model with missing=True",
+    None: "NaN or infinite values; expected finite numbers",
+}
 CHUNK_BYTES = 2**22  # bytes of rows that are checked at once; they fit into a processor's cache
 
 
@@ -33,12 +40,13 @@ class InputValidator:
         width: int,
         support: tuple[float, float] = (-inf, inf),
         mean: Array | None = None,
-        missing: bool = False,
+        missing: bool | None = None,
     ) -> Array:
         """Check that x holds rows (B, width) of finite real numbers within `support`, and return it.
 
         `mean` (width,) float64, if not None, is set to the mean of the rows. With `missing`, NaN marks a missing value,
-        and the mean is over the observed values. Nothing is copied or converted, so that x may be larger than memory.
+        and the mean is over the observed values. None means that x is no data, in which values could be missing.
+        Nothing is copied or converted, so that x may be larger than memory.
         Raises DTypeError, ShapeError, RangeError, DataError.
         """
         x = self.check_numbers(x, name)
@@ -77,25 +85,22 @@ class InputValidator:
 
 
 def check_range(
-    x: Array, name: str, support: tuple[float, float], mean: Array | None = None, missing: bool = False
+    x: Array, name: str, support: tuple[float, float], mean: Array | None = None, missing: bool | None = None
 ) -> None:
     """Raises RangeError unless all numbers of x are finite and within `support`; sets `mean`, if not None.
 
-    With `missing`, NaN is skipped if x is on the host.
+    With `missing`, NaN is skipped if x is on the host. None means that x is no data, in which values could be missing.
     """
     rows = RowReader(x, name)
     on_host = isinstance(x, np.ndarray)
     if mean is None and not rows.mapped and (not on_host or (not missing and x.nbytes <= CHUNK_BYTES)):
         low, high = float(x.min()), float(x.max())  # NaN if any number is NaN
     else:
-        low, high = _range_and_mean(rows, support, mean, missing)
+        low, high = _range_and_mean(rows, support, mean, bool(missing))
     if support[0] <= low and high <= support[1]:
         return
     if not (isfinite(low) and isfinite(high)):
-        raise RangeError(
-            f"{name} holds NaN or infinite values; drop those rows, or replace the values; if NaN marks missing "
-            "values, make the model with missing=True"
-        )
+        raise RangeError(f"{name} holds {NONFINITE[missing]}")
     hint = "divide 8-bit images by 255, other data by their maximum" if low >= 0 else "shift and scale them first"
     hint += ", or use likelihood='gaussian', for any real numbers" if support == (0.0, 1.0) else ""
     raise RangeError(f"{name} holds values from {low:g} to {high:g}; expected {support[0]:g} to {support[1]:g}: {hint}")
@@ -135,8 +140,8 @@ def _range_and_mean(
     if mean is not None:
         if missing and not counts.all():
             raise RangeError(
-                f"{rows.name} has no observed value in column {int(counts.argmin())}, so that nothing can be learned "
-                "about it; leave that column out"
+                f"{rows.name} has no observed value in column {int(counts.argmin())}, counted from 0, so that nothing "
+                "can be learned about it; leave that column out"
             )
         mean /= counts if missing else len(x)
     return low, high

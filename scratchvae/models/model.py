@@ -325,6 +325,7 @@ class Model:
 
     # --- copies
 
+    @suggest_arguments
     @synchronized
     def astype(self: M, dtype: str) -> M:
         """A copy of the model, with its weights and metadata, that computes in another dtype. Raises ConfigError."""
@@ -358,6 +359,8 @@ class Model:
         items = [f"{type(self).__name__} {'-'.join(widths)}", self.config["activation"]]
         items += [shorten(likelihood)] * (likelihood != "bernoulli")
         items += [f"own {name}" for name in self.custom_parts if name != "likelihood"]
+        items += ["missing=True"] * self.config["missing"]
+        items += [f"{self.objective.draws} draws"] * (self.objective.draws > 1)
         items += [f"{self.theta.size:,} parameters", f"{self.dtype} on {self.backend.name}"]
         return join_lines("<", items, ">")
 
@@ -398,6 +401,7 @@ class Model:
         """The code (B, Z) of each row of x (B, D), which `reconstruct` decodes. Deterministic."""
         raise NotImplementedError
 
+    @suggest_arguments
     @synchronized
     def decode(self, z: Any, labels: Any = None) -> Array:
         """The mean of p(x | z), (B, D), for each row of z (B, Z).
@@ -412,6 +416,7 @@ class Model:
             self.likelihood.mean(self.decoder.forward(z_rows, *targets), out=means[rows])
         return means  # type: ignore[no-any-return]
 
+    @suggest_arguments
     @synchronized
     def reconstruct(self, x: Any, labels: Any = None) -> Array:
         """The reconstruction (B, D) of each row of x (B, D): `decode(embed(x))`. Raises as `embed`."""
@@ -419,6 +424,7 @@ class Model:
         labels = self.encoder_labels(x, labels)
         return self.decode(self.embed(x, labels), labels)
 
+    @suggest_arguments
     @synchronized
     def loss_and_grads(
         self, x: Any, eps: Any = None, seed: int = 0, labels: Any = None
@@ -443,6 +449,7 @@ class Model:
             self.check_gradients_written()
         return loss, {name: grad.copy() for name, grad in self.grads.items()}
 
+    @suggest_arguments
     @synchronized
     def terms(self, x: Any, eps: Any = None, seed: int = 0, corrupted: Any = None, labels: Any = None) -> ELBOTerms:
         """The terms of each row of x (B, D), in new arrays (B,). B may be large. Raises as `loss_and_grads`.
@@ -469,16 +476,19 @@ class Model:
 
     # --- the latent space
 
+    @suggest_arguments
     @synchronized
     def interpolate(self, a: Any, b: Any, steps: int = 10, kind: str = "linear", labels: Any = None) -> Array:
         """Rows (steps, D) decoded between the codes of a (D,) and b (D,). See `latent_space.interpolate`."""
         return latent_space.interpolate(self, a, b, steps, kind, labels)
 
+    @suggest_arguments
     @synchronized
     def analogy(self, a: Any, b: Any, c: Any, labels: Any = None) -> Array:
         """Decode code(a) − code(b) + code(c). See `latent_space.analogy`."""
         return latent_space.analogy(self, a, b, c, labels)
 
+    @suggest_arguments
     @synchronized
     def traverse(self, x: Any = None, dimension: int = 0, values: Any = None, labels: Any = None) -> Array:
         """Rows (T, D) decoded along one latent dimension. See `latent_space.traverse`."""
@@ -491,7 +501,8 @@ class Model:
 
         Raises DTypeError, ShapeError, RangeError or, for an np.memmap whose file was truncated, DataError.
         """
-        return self.validator.check_rows(x, name, self.input_dim, self.support, mean, self.config["missing"])
+        missing = None if self.classes else self.config["missing"]  # models with labels have no missing values
+        return self.validator.check_rows(x, name, self.input_dim, self.support, mean, missing)
 
     def check_noise(self, eps: Any, seed: int, rows: int) -> Callable[[slice], Array]:
         """Check that eps is (rows, noise_dim), and return a function from slices to rows of eps.

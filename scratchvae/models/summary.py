@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from math import prod
 from typing import Any, NamedTuple
 
 from scratchvae.fused import plain_class
-from scratchvae.layers import Layer, Sequential
+from scratchvae.layers import Layer, NaNToZero, Sequential
 from scratchvae.memory import Module
 from scratchvae.models.parts import modules_in
 from scratchvae.representation import html_table, table_lines
@@ -52,9 +53,10 @@ class Summary:
             for path, module in modules_in(part, name) if name in NETWORKS else [(name, part)]:
                 if isinstance(module, Sequential):
                     continue
-                shape = _output(module)
+                shape = module.input_shape if isinstance(module, NaNToZero) else _output(module)
                 rows = "B" if repeats == 1 else f"{repeats}·B"
                 output: tuple[int | str, ...] = () if shape is None else (rows, *shape)
+                path += " input" * isinstance(module, NaNToZero)  # it has the name of the layer inside it
                 numbers += 0 if shape is None else repeats * prod(shape)
                 self.rows.append(SummaryRow(path, _kind(module), output, _parameters(module)))
         self.activations = numbers * model.dtype.itemsize
@@ -71,7 +73,7 @@ class Summary:
         rows = [
             [
                 shorten(row.layer),
-                shorten(row.kind, 40),
+                _short_call(row.kind),
                 _shape(row.output),
                 f"{row.parameters:,}" * bool(row.parameters),
             ]
@@ -108,6 +110,12 @@ def _output(module: Module) -> tuple[int, ...] | None:
 def _kind(module: Module) -> str:
     name = plain_class(module).__name__
     return name if isinstance(module, Layer) else name + repr(module).removeprefix(type(module).__name__)
+
+
+def _short_call(text: str) -> str:
+    """A call on one line of at most 40 characters; if it is longer, its innermost arguments become "…"."""
+    line = " ".join(text.split())
+    return line if len(line) <= 40 else shorten(re.sub(r"\([^()]+\)", "(…)", line), 40)
 
 
 def _parameters(module: Module) -> int:

@@ -6,7 +6,7 @@ import pytest
 from strategies import uniform
 
 import scratchvae as sv
-from scratchvae.errors import DataError, RangeError
+from scratchvae.errors import DataError, DTypeError, RangeError
 from scratchvae.memory import RowReader
 from scratchvae.models import input_validation
 
@@ -95,3 +95,63 @@ def test_the_range_covers_all_rows_and_nan_is_reported_first(vae, first):
     x[-1 if first else 0, 1] = np.nan
     with pytest.raises(RangeError, match="NaN"):
         vae.check_data(x)
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_advice_on_missing_values_is_for_rows_of_data_without_labels(missing):
+    vae, conditional = sv.VAE(WIDTH, 2, (3,), missing=missing), sv.ConditionalVAE(WIDTH, 2, (3,), classes=3)
+    x, z, eps = np.full((4, WIDTH), np.inf), np.full((4, 2), np.nan), np.full((4, 2), np.nan)
+    for call in (
+        lambda: vae.decode(z),
+        lambda: vae.elbo(np.zeros((4, WIDTH)), eps),
+        lambda: conditional.embed(np.full((4, WIDTH), np.nan), 1),
+    ):
+        with pytest.raises(RangeError, match=r"NaN or infinite values; expected finite numbers$"):
+            call()
+    with pytest.raises(RangeError, match=r"^x holds (NaN or )?infinite values; drop those rows") as refusal:
+        vae.embed(x)
+    assert ("make the model with missing=True" in str(refusal.value)) is not missing
+
+
+def test_the_number_of_an_empty_column_is_counted_from_0():
+    x = uniform(0, ROWS, WIDTH)
+    x[:, 1] = np.nan
+    with pytest.raises(RangeError, match="images has no observed value in column 1, counted from 0,"):
+        sv.Trainer(sv.VAE(WIDTH, 2, (3,), missing=True)).fit(x, 1)
+
+
+def test_a_data_set_in_place_of_its_rows_is_named():
+    data, vae = sv.datasets.load("digits"), sv.VAE(64, 2, (3,))
+    for kind, call in (
+        ("Dataset", lambda: sv.Trainer(vae).fit(data, 1)),
+        ("Split", lambda: sv.Trainer(vae).fit(data.train, 1)),
+        ("Split", lambda: sv.Trainer(vae).fit(data.train.images, 1, validation=data.test)),
+        ("Split", lambda: vae.embed(data.train)),
+        ("Dataset", lambda: vae.impute(data)),
+        ("Dataset", lambda: sv.score(vae, data)),
+    ):
+        with pytest.raises(DTypeError, match=f" is a {kind}; .* pass its images, as in data.train.images$"):
+            call()
+    model = sv.ConditionalVAE(64, 2, (3,))
+    with pytest.raises(DTypeError, match=r"labels is a Split; .* pass its labels, as in data.train.labels$"):
+        model.embed(data.train.images, data.train)
+
+
+class Frame:
+    """A table as of pandas."""
+
+    columns = ("height", "name", "city")
+
+    def __init__(self, *dtypes):
+        self.dtypes = [np.dtype(dtype) for dtype in dtypes]
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array([[1.0, "Ada", "London"]], dtype or object)
+
+
+def test_the_text_columns_of_a_table_are_named(vae):
+    expected = "x has columns without numbers, name, city; expected real numbers: leave those columns out, or convert"
+    with pytest.raises(DTypeError, match=expected):
+        vae.embed(Frame(float, object, object))
+    with pytest.raises(DTypeError, match="x has dtype object; expected real numbers"):
+        vae.embed(Frame(float, int, int))  # columns of numbers with some missing
