@@ -12,7 +12,7 @@ import io
 import sys
 from collections.abc import Sequence
 
-from scratchvae.cli.messages import in_option_names, shorten, split_clauses
+from scratchvae.cli.messages import in_option_names, shorten, split_clauses, without_clipping
 from scratchvae.cli.options import option_names
 from scratchvae.cli.outputs import discard_stdout, is_broken_pipe
 from scratchvae.cli.parser import make_parser
@@ -41,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             print(format_traceback(error), end="", file=sys.stderr)
         code, message = code_and_message(error)
+        if code == DIVERGED and hasattr(args, "clip_norm"):
+            message = without_clipping(message)
         options = parser.commands[args.command].options.values()
         names = [str(getattr(args, option.dest, "")) for option in options if option.type is str and not option.choices]
         message = in_option_names(message, option_names((*OPTIONS, *options)), names)

@@ -8,10 +8,11 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from scratchvae.cli.config_file import CONFIG_OPTION, OPTION_TYPES, read_settings
-from scratchvae.cli.messages import LONGEST_MESSAGE, as_typed, nearest, shorten
+from scratchvae.cli.messages import LONGEST_MESSAGE, as_typed, nearest, nearest_option, shorten
 from scratchvae.cli.options import Option, add_options, help_text
 from scratchvae.errors import ConfigError
 
@@ -62,6 +63,7 @@ class Parser(argparse.ArgumentParser):
         self._intermixed = False
         self._positionals.title = "arguments"
         self.commands: Mapping[str, Parser] = {}
+        self.help_command = f"{self.prog} --help"
         self._typed: list[str] = []
         self.add_help_action("-h", "--help", help="show this help")
 
@@ -125,7 +127,7 @@ class Parser(argparse.ArgumentParser):
             message, replaced = re.subn(f"^{pattern}$", words, message, flags=re.DOTALL)
             if replaced:
                 break
-        end = f" (see {self.prog} --help)"
+        end = f" (see {self.help_command})"
         line = shorten(f"{self.prog}: {message}", self._typed, LONGEST_MESSAGE - len(end))
         self.exit(2, f"{line}{end}\n")
 
@@ -133,6 +135,8 @@ class Parser(argparse.ArgumentParser):
         """Parse options and positional arguments in any order, after the settings of --config."""
         if self._intermixed or self._subparsers is not None:
             self._typed = self._typed or list(sys.argv[1:] if args is None else args)
+            if self._subparsers is not None:
+                self._check_first_options(self._typed)
             return super().parse_known_args(args, namespace)
         self._intermixed, self._typed = True, list(sys.argv[1:] if args is None else args)
         try:
@@ -153,12 +157,28 @@ class Parser(argparse.ArgumentParser):
         except ConfigError as error:
             self.error(str(error))
 
+    def _check_first_options(self, words: Iterable[str]) -> None:
+        """Refuse an unknown option before COMMAND, which argparse would report as a missing COMMAND."""
+        for word in words:
+            name = word.partition("=")[0]
+            if word in ("-", "--") or not word.startswith("-"):
+                return
+            if any(flag == name or (name.startswith("--") and flag.startswith(name)) for flag in self.flags):
+                continue
+            command = next((command for command in self.commands if name in self.commands[command].flags), None)
+            if command is not None:
+                self.error(f"{as_typed(name)} stands after COMMAND, as in {self.prog} {command} {as_typed(name)}")
+            self._refuse_unknown(word)
+
+    @property
+    def flags(self) -> list[str]:
+        """The options as they are typed."""
+        return list(self._option_string_actions)
+
     def _refuse_unknown(self, word: str) -> NoReturn:
         name = word.partition("=")[0]
         if word.startswith("-"):
-            near = nearest(
-                name.lstrip("-"), [flag[2:] for flag in self._option_string_actions if flag.startswith("--")]
-            )
+            near = nearest_option(name.lstrip("-"), [flag[2:] for flag in self.flags if flag.startswith("--")])
             self.error(f"unknown option {as_typed(name)}{f'; did you mean --{near}?' if near else ''}")
         self.error(f"unexpected argument {as_typed(word)}")
 
@@ -167,9 +187,20 @@ class Parser(argparse.ArgumentParser):
             return super()._get_value(action, arg_string)
         except argparse.ArgumentError:
             _, expected = OPTION_TYPES[self.options[action.dest].type]
-            several = action.nargs in ("*", "+")
-            place = f"; MODEL and DATA stand before {_label(action)}" if several else ""
-            raise _error(f"{_label(action)} {as_typed(arg_string)}: expected {expected}{place}") from None
+            hint = self._hint_for_several(action, arg_string) if action.nargs in ("*", "+") else ""
+            raise _error(f"{_label(action)} {as_typed(arg_string)}: expected {expected}{hint}") from None
+
+    def _hint_for_several(self, action: argparse.Action, word: str) -> str:
+        """A hint about a wrong value of an option with several values."""
+        parts = [part.strip() for part in word.strip("[]() ").split(",") if part.strip()]
+        if parts and parts != [word]:
+            with suppress(argparse.ArgumentError):
+                for part in parts:
+                    super()._get_value(action, part)
+                return f"; separate several by spaces: {_label(action)} {' '.join(parts)}"
+        before = [option.flag for option in self.options.values() if option.positional]
+        verb = "stands" if len(before) == 1 else "stand"
+        return f"; {' and '.join(before)} {verb} before {_label(action)}" if before else ""
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is None or value in action.choices:

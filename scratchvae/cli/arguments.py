@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from scratchvae.cli.argument_parser import Parser
-from scratchvae.cli.messages import as_typed, nearest
+from scratchvae.cli.messages import as_typed, count_of, nearest
 from scratchvae.cli.options import UNSET, Option, switch
 from scratchvae.datasets import NAMES, Dataset, Split, load
 from scratchvae.errors import ConfigError, DataError, FileError
+from scratchvae.io import MODEL as MODEL_FILE
 from scratchvae.io import load as load_model
 from scratchvae.models import VAE, Model
 from scratchvae.objectives import ImportanceWeighted
@@ -44,23 +45,25 @@ MODEL = (
 )
 
 
-def add_command(commands: Commands, name: str, run: Any, summary: str, example: str) -> Parser:
+def add_command(commands: Commands, name: str, run: Any, summary: str, example: str, help_all: bool = True) -> Parser:
     """Add a command with a summary of one line, and an example below its help."""
     parser: Parser = commands.add_parser(
         name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", epilog=f"example: {example}"
     )
-    parser.add_help_action("--help-all", help="show every option")
+    if help_all:
+        parser.add_help_action("--help-all", help="show every option")
     parser.set_defaults(run=run)
     parser.add_options([DEBUG._replace(default=UNSET)])  # so that it does not undo `scratchvae --debug COMMAND`
     return parser
 
 
-def data_options(default: str | None, text: str) -> tuple[Option, ...]:
-    """The data, and where to find it."""
+def data_options(default: str | None, default_text: str, missing: str = "") -> tuple[Option, ...]:
+    """The data, and where to find it, with a clause of the help about missing values."""
     return (
         Option(
             "data",
-            f"a data set, such as digits or mnist; a .npy, .npz, .csv or .tsv file; or a folder of grey images {text}",
+            f"a data set, such as digits or mnist; a .npy, .npz, .csv or .tsv file; or a folder of grey "
+            f"images{missing} {default_text}",
             default=default,
             metavar="DATA",
             nargs="?",
@@ -124,6 +127,14 @@ def read_model(args: argparse.Namespace) -> Any:
             f"; did you mean {near}?" if near else ": expected a model file, or the folder of a run of scratchvae train"
         )
         raise FileError(f"there is no model {as_typed(args.model)}{hint}")
+    folder = Path(args.model)
+    if folder.is_dir() and not (folder / MODEL_FILE).exists():
+        others = sorted(folder.glob("*.npz"), key=lambda other: len(other.name))
+        if others:
+            raise FileError(
+                f"{args.model} has no {MODEL_FILE}: training has not ended, or it failed; name a file, such as "
+                f"{others[0]}"
+            )
     return load_model(args.model, args.backend)
 
 
@@ -166,7 +177,8 @@ def read_rows(args: argparse.Namespace, model: Any) -> Split:
     width = rows.images.shape[1]
     if width != model.input_dim:
         raise ConfigError(
-            f"{args.data} has {width} numbers per row, but {args.model} was trained on rows of {model.input_dim}"
+            f"{args.data} has {count_of(width, 'number')} per row, but {args.model} was trained on rows of "
+            f"{model.input_dim}"
         )
     return rows
 
@@ -188,7 +200,7 @@ def describe_score(model: Model, result: Score) -> str:
     if not isinstance(model, VAE):
         return f"{name} {result.value:.2f}{error} nats per row"
     if isinstance(model.objective, ImportanceWeighted):
-        name = f"{name} of {model.objective.draws} draws"
+        name = f"{name} of {count_of(model.objective.draws, 'draw')}"
     elif model.objective.beta != 1.0:
         name = f"{name} with beta {model.objective.beta:g}"
     terms = f"reconstruction {result.reconstruction:.2f}, KL {result.kl:.2f}"

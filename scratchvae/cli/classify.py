@@ -8,6 +8,7 @@ import numpy as np
 
 from scratchvae.backend import to_numpy
 from scratchvae.cli.arguments import Commands, add_command, read_model, read_rows, rows_options
+from scratchvae.cli.messages import count_of
 from scratchvae.cli.options import Option
 from scratchvae.cli.outputs import ARRAY_SUFFIXES, check_output_path, write_array
 from scratchvae.errors import ConfigError
@@ -47,6 +48,6 @@ def run(args: argparse.Namespace) -> int:
     classes = probabilities.argmax(axis=1)
     write_array(probabilities, args.out, [f"p{k}" for k in range(model.classes)], classes)
     counts = np.bincount(classes, minlength=model.classes)
-    print(f"wrote {args.out}: {len(classes)} rows")
+    print(f"wrote {args.out}: {count_of(len(classes), 'row')}")
     print(f"rows per class: {', '.join(f'{k}: {count}' for k, count in enumerate(counts))}")
     return 0

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from scratchvae.cli.messages import suggestion
+from scratchvae.cli.messages import nearest_option, suggestion
 from scratchvae.cli.options import Option
 from scratchvae.errors import ConfigError
 
@@ -39,7 +39,9 @@ def read_settings(path: str, options: Iterable[Option]) -> dict[str, Any]:
     for name, value in _read_object(path, known).items():
         dest = name.replace("-", "_")
         if dest not in known:
-            raise ConfigError(f"{path} sets {_short(name)}, which is no option of train{suggestion(dest, known)}")
+            near = nearest_option(dest, [option.name for option in known.values()])
+            hint = f"; did you mean {near}?" if near else ""
+            raise ConfigError(f"{path} sets {_short(name)}, which is no option of train{hint}")
         if dest in settings:
             raise ConfigError(f"{path} sets {_short(name)} twice")
         settings[dest] = _checked(f"{path} sets {name}", value, known[dest])

@@ -7,10 +7,13 @@ from importlib.util import find_spec
 from math import isfinite
 from typing import Any
 
+import numpy as np
+
 from scratchvae import plotting
 from scratchvae.backend import Array, to_numpy
 from scratchvae.cli.arguments import Commands, add_command, load_data, read_model, read_rows, rows_options, seed_option
 from scratchvae.cli.labels import labels_of
+from scratchvae.cli.messages import count_of
 from scratchvae.cli.options import Option, refuse
 from scratchvae.cli.outputs import ARRAY_SUFFIXES, NO_MATPLOTLIB, check_output_path, picture_option, write_array
 from scratchvae.cli.train_options import CORRUPTION_LEVEL
@@ -76,13 +79,13 @@ def run(args: argparse.Namespace) -> int:
     settings = (args.draws, args.seed, labels_of(model, split, args.data)) if isinstance(model, VAE) else ()
     denoised = to_numpy(model.denoise(noisy, *settings))
     write_array(denoised, args.out, [f"x{k}" for k in range(denoised.shape[1])])
-    print(f"{args.data}: {len(noisy)} rows, {noise}")
+    print(f"{args.data}: {count_of(len(noisy), 'row')}, {noise}")
     if clean is not None:
         low, high = model.support
         peak = high - low if isfinite(high - low) else float(clean.max() - clean.min()) or 1.0
         before, after = psnr(noisy, clean, peak), psnr(denoised, clean, peak)
         print(f"PSNR before {before:.2f} dB, after {after:.2f} dB: {after - before:+.2f} dB")
-    print(f"wrote {args.out}: {denoised.shape[0]} rows of {denoised.shape[1]} numbers")
+    print(f"wrote {args.out}: {count_of(denoised.shape[0], 'row')} of {count_of(denoised.shape[1], 'number')}")
     if find_spec("matplotlib"):
         all_rows = {"clean": clean, "noisy": noisy, "denoised": denoised}
         drawn = {name: array[:DRAWN] for name, array in all_rows.items() if array is not None}
@@ -104,6 +107,7 @@ def _clean_and_noisy(args: argparse.Namespace, model: Any, rows: Array) -> tuple
         refuse(args, "with --noise none: leave it out", "level")
         return _clean(args, rows), rows, "without added noise"
     refuse(args, "with added noise, where the rows themselves are clean: leave it out, or add --noise none", "clean")
+    _refuse_missing(args.data, rows)
     if model.metadata.get("binarize"):
         rows = Binarizer(generator(args.seed, "pixels"), model.dtype)(rows).copy()
     level = getattr(args, "level", trained["level"] if kind == trained["kind"] else CORRUPTION_LEVEL)
@@ -121,4 +125,15 @@ def _clean(args: argparse.Namespace, noisy: Array) -> Array | None:
             f"--clean {args.clean} has shape {clean.shape} in its part {args.part!r}, and {args.data} {noisy.shape}: "
             "expected the same rows, in the same order"
         )
+    _refuse_missing(args.data, noisy)
+    _refuse_missing(f"--clean {args.clean}", clean)
     return clean
+
+
+def _refuse_missing(name: str, rows: Array) -> None:
+    missing = int(np.isnan(rows).any(axis=1).sum())
+    if missing:
+        raise ConfigError(
+            f"{name} has missing values (NaN) in {count_of(missing, 'row')}, so that the noise cannot be measured; "
+            "fill them in first, for example with scratchvae impute"
+        )

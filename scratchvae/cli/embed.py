@@ -7,6 +7,7 @@ import argparse
 from scratchvae.backend import to_numpy
 from scratchvae.cli.arguments import Commands, add_command, read_model, read_rows, rows_options
 from scratchvae.cli.labels import labels_of
+from scratchvae.cli.messages import count_of
 from scratchvae.cli.options import Option
 from scratchvae.cli.outputs import ARRAY_SUFFIXES, check_output_path, write_array
 
@@ -37,5 +38,5 @@ def run(args: argparse.Namespace) -> int:
     rows = read_rows(args, model)
     codes = to_numpy(model.embed(rows.images, labels_of(model, rows, args.data)))
     write_array(codes, args.out, [f"z{k}" for k in range(codes.shape[1])], rows.labels)
-    print(f"wrote {args.out}: {codes.shape[0]} rows of {codes.shape[1]} numbers")
+    print(f"wrote {args.out}: {count_of(codes.shape[0], 'row')} of {count_of(codes.shape[1], 'number')}")
     return 0

@@ -18,6 +18,7 @@ from scratchvae.cli.arguments import (
     seed_option,
 )
 from scratchvae.cli.labels import labels_of
+from scratchvae.cli.messages import count_of
 from scratchvae.cli.options import Option
 from scratchvae.evaluation import active_units, classification
 from scratchvae.evaluation.active_units import MIN_ACTIVE_VARIANCE
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         accuracy = {} if classes is None else {"accuracy": classes.accuracy, "confusion": classes.confusion.tolist()}
         print_json({**result._asdict(), "binarize": binarize, **latent, **accuracy})
         return 0
-    print(f"{args.data}: {result.rows} rows ({args.part}), binarize: {binarize or 'none'}")
+    print(f"{args.data}: {count_of(result.rows, 'row')} ({args.part}), binarize: {binarize or 'none'}")
     one_draw = units is not None and not isinstance(model.objective, ImportanceWeighted)
     print(f"  {describe_score(model, result)}{', one draw of z per row' if one_draw else ''}")
     if units:

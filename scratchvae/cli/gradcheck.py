@@ -19,6 +19,7 @@ from scratchvae.cli.arguments import (
     seed_option,
 )
 from scratchvae.cli.gradcheck_table import Comparisons, Table
+from scratchvae.cli.messages import count_of
 from scratchvae.cli.options import Option
 from scratchvae.errors import ConfigError
 from scratchvae.gradcheck.tolerance import AUTODIFF, FINITE_DIFFERENCES
@@ -144,7 +145,8 @@ def _model_results(args: argparse.Namespace, oracles: dict[str, Oracle | None]) 
     if model.metadata.get("binarize"):
         x = (rng.random(x.shape) < x).astype(np.float64)
     if not args.json:
-        print(f"{str(model).strip('<>')}; {len(x)} rows of {args.data} ({args.part}), in float64\n", flush=True)
+        rows = f"{count_of(len(x), 'row')} of {args.data} ({args.part})"
+        print(f"{str(model).strip('<>')}; {rows}, in float64\n", flush=True)
     problem = model_gradient_problem(model.astype("float64"), x, rng.standard_normal((len(x), model.noise_dim)))
     results = {key: compare(problem, oracle, args.seed, directions=2) for key, oracle in oracles.items()}
     for name in ("value", *(f"d{name}" for name in problem.inputs)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from importlib.util import find_spec
+from math import isnan
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,12 @@ from scratchvae.cli.arguments import (
     read_vae,
     seed_option,
 )
-from scratchvae.cli.options import Option, refuse_together
+from scratchvae.cli.messages import count_of
+from scratchvae.cli.options import Option, refuse, refuse_together
 from scratchvae.cli.outputs import ARRAY_SUFFIXES, NO_MATPLOTLIB, check_output_path, picture_option, write_array
 from scratchvae.disk import join_names, read_arrays
 from scratchvae.errors import ConfigError, FileError
-from scratchvae.evaluation import imputation_error
+from scratchvae.evaluation import ImputationError, imputation_error
 from scratchvae.models import VAE
 from scratchvae.models.imputation import METHODS, VALUES, mask_missing
 from scratchvae.plotting.figures import PICTURE_SUFFIXES
@@ -35,7 +37,7 @@ TEST_ROWS, DRAWN = 100, 12
 
 OPTIONS = (
     *MODEL,
-    *data_options(None, "with NaN for missing values (default: the training data of the model)"),
+    *data_options(None, "(default: the training data of the model)", "; NaN marks a missing value"),
     Option(
         "part",
         "part of the data (default: test with --hide and --hide-fraction, else all)",
@@ -73,9 +75,8 @@ OPTIONS = (
     Option("draws", "write M imputations, an array (M, N, D), instead of their mean", int, metavar="M"),
     Option(
         "values",
-        "missing values of an imputation: drawn from p(x|z), or its mean",
+        "missing values of each of the --draws: drawn from p(x|z), or its mean (default: drawn)",
         choices=VALUES,
-        default="drawn",
     ),
     seed_option("the draws, and of --hide-fraction"),
     Option(
@@ -105,6 +106,8 @@ def run(args: argparse.Namespace) -> int:
     """Write the imputed rows, and a picture of the first."""
     refuse_together(args, "mask", "hide", "hide-fraction")
     draws = getattr(args, "draws", None)
+    if draws is None:
+        refuse(args, "without --draws: leave it out, or add --draws", "values")
     check_output_path(args.out, ARRAY_SUFFIXES if draws is None else (".npy",))
     check_output_path(args.picture, PICTURE_SUFFIXES, "--picture")
     vae = read_vae(args)
@@ -115,19 +118,23 @@ def run(args: argparse.Namespace) -> int:
         rows = rows[: check_int("count", getattr(args, "count", TEST_ROWS))]
     mask = _observed_mask(args, vae, rows)
     incomplete = rows if mask is None else mask_missing(rows, mask)
+    missing = np.isnan(incomplete)
+    hidden = missing & ~np.isnan(rows) if is_test else np.zeros_like(missing)
+    if is_test and not hidden.any():
+        option = f"--hide {args.hide}" if hasattr(args, "hide") else f"--hide-fraction {args.hide_fraction:g}"
+        raise ConfigError(f"{option} hides no known number of {args.data}, so that there is no error to measure")
 
     def impute(x: Array, draws: int | None, values: str) -> Array:
         return to_numpy(vae.impute(x, None, args.method, draws, args.samples, values, args.seed))
 
-    imputed = impute(incomplete, draws, args.values)
+    imputed = impute(incomplete, draws, getattr(args, "values", "drawn"))
     write_array(imputed, args.out, [f"x{k}" for k in range(rows.shape[1])])
-    missing = np.isnan(incomplete)
-    print(
-        f"{len(incomplete)} rows: {missing.sum()} missing numbers in {missing.any(axis=1).sum()} rows, imputed by "
-        f"{args.method}"
-    )
-    if is_test and missing.any():
-        _print_error(args, rows, imputed if draws is None else imputed.mean(axis=0), ~missing)
+    counts = {"hidden number": hidden.sum(), "missing number": (missing & ~hidden).sum()}
+    listed = " and ".join(count_of(count, noun) for noun, count in counts.items() if count) or "0 missing numbers"
+    incomplete_rows = count_of(missing.any(axis=1).sum(), "row")
+    print(f"{count_of(len(incomplete), 'row')}: {listed} in {incomplete_rows}, imputed by {args.method}")
+    if is_test:
+        _print_error(args, rows, imputed if draws is None else imputed.mean(axis=0), hidden)
     print(f"wrote {args.out}")
     if find_spec("matplotlib"):
         first = incomplete[:DRAWN]
@@ -174,10 +181,24 @@ def _only(names: list[str]) -> list[str]:
     return names
 
 
-def _print_error(args: argparse.Namespace, rows: Array, imputed: Array, observed: Array) -> None:
-    mean = np.broadcast_to(read_data(args).train.images.mean(axis=0), rows.shape)
-    model_error, baseline = (imputation_error(rows, guess, observed) for guess in (imputed, mean))
+def _print_error(args: argparse.Namespace, rows: Array, imputed: Array, hidden: Array) -> None:
+    """Print the error at the hidden numbers, which are known, and that of the mean of the observed training numbers."""
+    mean = np.broadcast_to(_observed_mean(read_data(args).train.images), rows.shape)
+    model_error, baseline = (imputation_error(rows, guess, ~hidden) for guess in (imputed, mean))
     print(
-        f"mean squared error of the hidden numbers: {model_error.value:.4f} ± {model_error.standard_error:.4f}; "
-        f"of the mean of the training rows: {baseline.value:.4f} ± {baseline.standard_error:.4f}"
+        f"mean squared error of the hidden numbers: {_with_error(model_error)}; of the mean of the training rows: "
+        f"{_with_error(baseline)}"
     )
+
+
+def _with_error(error: ImputationError) -> str:
+    return f"{error.value:.4f}" + ("" if isnan(error.standard_error) else f" ± {error.standard_error:.4f}")
+
+
+def _observed_mean(rows: Array) -> Array:
+    """The mean of the observed numbers in each column; of all columns for a column without any."""
+    observed = ~np.isnan(rows)
+    counts = observed.sum(axis=0)
+    sums = np.where(observed, rows, 0.0).sum(axis=0)
+    mean: Array = np.where(counts > 0, sums / np.maximum(counts, 1), sums.sum() / max(counts.sum(), 1))
+    return mean

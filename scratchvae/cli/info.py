@@ -100,4 +100,9 @@ def _print_fact(name: str, fact: Any) -> None:
 def _readable(value: Any) -> str:
     if value is None:
         return "–"
-    return " × ".join(str(n) for n in value) if isinstance(value, list) else str(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        separator = " to " if any(isinstance(n, float) for n in value) else " × "  # a range, or a shape
+        return separator.join(map(_readable, value))
+    return str(value)

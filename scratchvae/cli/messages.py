@@ -9,10 +9,29 @@ from difflib import get_close_matches
 LONGEST_MESSAGE = 200  # characters of a line on standard error
 LONGEST_WORD = 40  # characters of a word in a message that would be longer
 COMPARED = 60  # characters of a word that is compared with known names
+SYNONYMS = {
+    "learning-rate": "lr",
+    "batchsize": "batch-size",
+    "batch": "batch-size",
+    "z-dim": "latent",
+    "latent-dim": "latent",
+    "n-components": "latent",
+    "num-epochs": "epochs",
+    "n-epochs": "epochs",
+    "iterations": "epochs",
+    "output": "out",
+    "random-state": "seed",
+    "random-seed": "seed",
+    "gradient-clipping": "clip-norm",
+    "early-stopping": "patience",
+    "device": "backend",
+    "n-samples": "count",
+}  # names of options in other programs, and the options of this command
 VALUE = r"""'[^']*'|"[^"]*"|\([^)]*\)|[^\s:;,)]*"""
 ASSIGNMENT = re.compile(rf"(?<![\w.'-])(--[a-z][\w-]*|[a-z]\w*)(?:\[\d+\])?=({VALUE})", re.IGNORECASE)
 BOTH = re.compile(r"(?<![\w.'-])\w+=([^\s(]*(?:\([^)]*\))?) \((--[a-z][\w-]*)\)")
 PATH = re.compile(r"(?<![\w.'-])(?:\w+\.)*([a-z]\w*)(?= was )")
+CLIPPING = re.compile(r", clip_norm=1(?=,)|, (?P<other>[^,;]+), or clip_norm=1\b")
 NAME = re.compile(r"(?<![\w.'=-])[a-z]+(?:_[a-z]+)+(?![\w.'=])")
 
 
@@ -21,6 +40,20 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     names = {candidate.casefold(): candidate for candidate in known}
     close = get_close_matches(name[:COMPARED].casefold(), names, 1)
     return names[close[0]] if close else None
+
+
+def nearest_option(name: str, known: Iterable[str]) -> str | None:
+    """The option that is most similar to `name`, or that has the same meaning elsewhere; None if there is none."""
+    names = list(known)
+    synonyms = {synonym: option for synonym, option in SYNONYMS.items() if option in names}
+    name = name.casefold().replace("_", "-")
+    near = name if name in synonyms else nearest(name, [*names, *synonyms])
+    return synonyms.get(near, near) if near else None
+
+
+def count_of(number: int, noun: str) -> str:
+    """A number with its noun in the singular or the plural: "1 row", "2 rows"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
@@ -50,11 +83,17 @@ def _in_option_names(message: str, options: Mapping[str, str]) -> str:
             return option
         return f"no {option}" if value == "False" else f"{option} {value.strip(chr(39))}"
 
+    message = message.replace("optim.WarmUp", "--warm-up")
     message = BOTH.sub(lambda match: f"{match[2]} {match[1]}" if match[1][:1].isdigit() else match[2], message)
     message = ASSIGNMENT.sub(as_typed, message)
     for pattern in (PATH, NAME):
         message = pattern.sub(lambda match: options.get(match[match.lastindex or 0], match[0]), message)
     return message
+
+
+def without_clipping(message: str) -> str:
+    """The report of a divergence without the advice to clip gradients, for a training that clips them."""
+    return CLIPPING.sub(lambda match: f", or {match['other']}" if match["other"] else "", message)
 
 
 def shorten(message: str, words: Iterable[str] = (), limit: int = LONGEST_MESSAGE) -> str:
@@ -75,7 +114,11 @@ def shorten(message: str, words: Iterable[str] = (), limit: int = LONGEST_MESSAG
         return line
     text, separator, hint = line.rpartition("; ")
     end = f"…{separator}{hint}" if separator and len(hint) < limit // 2 else "…"
-    return (text if len(end) > 1 else line)[: limit - len(end)] + end
+    whole, length = text if len(end) > 1 else line, limit - len(end)
+    begin = whole[:length]
+    if whole[length : length + 1].isalnum():  # in a word
+        begin = re.sub(r"(?<=\S)\s+\w*$", "", begin)
+    return begin + end
 
 
 def split_clauses(message: str) -> str:

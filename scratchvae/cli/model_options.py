@@ -7,6 +7,7 @@ import argparse
 import numpy as np
 
 from scratchvae.cli.labels import class_settings
+from scratchvae.cli.messages import count_of
 from scratchvae.cli.options import arguments, refuse
 from scratchvae.cli.train_options import MODELS, OPTIONS
 from scratchvae.datasets import Dataset, Split
@@ -45,7 +46,7 @@ def training_and_validation(data: Dataset, hold_out: bool) -> tuple[Split, Split
     hold_out   validate on every tenth training row, in place of the test rows, if the data has no validation part
     """
     if data.validation is not None:
-        return data.train, data.validation, f"{len(data.validation.images)} validation rows"
+        return data.train, data.validation, count_of(len(data.validation.images), "validation row")
     if not hold_out:
         return data.train, data.test, "validation on the test rows"
     images, labels = data.train
@@ -53,7 +54,7 @@ def training_and_validation(data: Dataset, hold_out: bool) -> tuple[Split, Split
     train, validation = (
         Split(images[chosen], None if labels is None else labels[chosen]) for chosen in (~tenth, tenth)
     )
-    return train, validation, f"{len(validation.images)} rows held out for validation"
+    return train, validation, f"{count_of(len(validation.images), 'row')} held out for validation"
 
 
 def make_optimizer(args: argparse.Namespace, rows: int) -> Optimizer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Sequence
+from math import inf
 from typing import Any, NamedTuple
 
 from scratchvae.errors import ConfigError
@@ -23,6 +24,7 @@ class Option(NamedTuple):
     common       True if `--help` shows it; `--help-all` shows every option
     details      a longer text, for `--help-all` alone
     reusable     False if `train --config` does not take it from the record of an earlier run
+    positive     True for a number that must be above 0
     argument     the argument of a Python call that it sets, such as "model.latent_dim"; "" for none
     The other fields are those of `argparse.ArgumentParser.add_argument`.
     """
@@ -41,6 +43,7 @@ class Option(NamedTuple):
     common: bool = False
     details: str = ""
     reusable: bool = True
+    positive: bool = False
     argument: str = ""
 
     @property
@@ -113,6 +116,14 @@ def arguments(args: argparse.Namespace, options: Iterable[Option], callee: str) 
         if call == callee and value != "none":
             settings[name] = value
     return settings
+
+
+def check_positive_options(args: argparse.Namespace, options: Iterable[Option]) -> None:
+    """Raise ConfigError if an option that must be a positive number is not."""
+    for option in options:
+        value = getattr(args, option.dest, None)
+        if option.positive and value is not None and not 0 < value < inf:
+            raise ConfigError(f"{option.flag} {value}: expected a positive number, such as 1e-3")
 
 
 def refuse(args: argparse.Namespace, reason: str, *names: str) -> None:

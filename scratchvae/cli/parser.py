@@ -40,7 +40,10 @@ def make_parser() -> Parser:
         nargs="?",
         positional=True,
     )
-    show_help = add_command(commands, "help", show, "show the help of a command", "scratchvae help train")
+    show_help = add_command(
+        commands, "help", show, "show the help of a command", "scratchvae help train", help_all=False
+    )
+    show_help.help_command = parser.help_command
     show_help.add_options((topic, switch("all", "show every option", common=True)))
     return parser
 

@@ -6,6 +6,7 @@ import argparse
 from contextlib import suppress
 from pathlib import Path
 
+from scratchvae.cli.messages import count_of
 from scratchvae.cli.options import arguments, refuse
 from scratchvae.cli.outputs import Printer
 from scratchvae.cli.train_options import CHECKPOINT, OPTIONS
@@ -36,7 +37,8 @@ def report_resume(say: Printer, checkpoint: Checkpoint | None) -> None:
     for path in paths:
         with suppress(FileError):  # of a damaged one; the checkpoint before is read in its place
             facts = describe_file(path)
-            say(f"continuing from {path}: {facts['epochs']} epochs, {facts['updates']} steps, {facts['training']}")
+            epochs, steps = count_of(facts["epochs"], "epoch"), count_of(facts["updates"], "step")
+            say(f"continuing from {path}: {epochs}, {steps}, {facts['training']}")
             return
     if not paths:
         say(f"there is no checkpoint {checkpoint.path}: training starts from the beginning")

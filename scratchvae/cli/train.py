@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from scratchvae.cli.arguments import Commands, add_command, data_source, describe_score, print_json, read_data
+from scratchvae.cli.earlier_run import reason_not_resumed, replacement
 from scratchvae.cli.kl_options import make_corruption, make_kl_weight
 from scratchvae.cli.labels import accuracy_of, label_arguments, labels_of
+from scratchvae.cli.messages import count_of, without_clipping
 from scratchvae.cli.model_options import has_kl, make_model, make_optimizer, training_and_validation
-from scratchvae.cli.options import arguments
+from scratchvae.cli.options import arguments, check_positive_options
 from scratchvae.cli.outputs import NO_MATPLOTLIB, Printer, collect_warnings, print_warning, redirect_warnings
 from scratchvae.cli.resuming import LastFinite, make_checkpoint, report_resume
 from scratchvae.cli.run_folder import WriteConfig, run_folder, write_config, write_run
 from scratchvae.cli.train_options import FILES, GROUPS, OPTIONS
-from scratchvae.errors import CheckpointWarning, CollapseWarning, DivergenceWarning
+from scratchvae.errors import CheckpointWarning, CollapseWarning, ConfigError, DivergenceWarning
 from scratchvae.models import VAE, Model
 from scratchvae.plotting import UNIT_RANGE, value_range_of
 from scratchvae.training import Callback, Trainer, score
@@ -43,6 +45,7 @@ def add_commands(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train a model and write it."""
     say = Printer(silent=args.quiet or args.json)
+    check_positive_options(args, OPTIONS)
     data = read_data(args)
     model = make_model(args, data)
     train, validation, validation_text = training_and_validation(data, hold_out=hasattr(args, "patience"))
@@ -61,25 +64,33 @@ def run(args: argparse.Namespace) -> int:
     if corrupt is not None:
         model.metadata["corrupt"] = describe(corrupt)
     with run_folder(args, data, model) as out:
-        rows = f"{len(train.images)} training rows of {model.input_dim} numbers, {len(data.test.images)} test rows"
-        say(f"{data.name}: {rows}; {validation_text}")
+        rows = f"{count_of(len(train.images), 'training row')} of {count_of(model.input_dim, 'number')}"
+        say(f"{data.name}: {rows}, {count_of(len(data.test.images), 'test row')}; {validation_text}")
         say(str(model).strip("<>"))
+        if (message := replacement(args, out)) is not None:
+            say(message)
         labels = label_arguments(args, model, train, validation)
         checkpoint = make_checkpoint(args, out)
         write_config_first = WriteConfig(partial(write_config, out, args, model, None))
         callbacks: list[Callback] = [LastFinite(out)] if checkpoint is None else [write_config_first, checkpoint]
         report_resume(say, checkpoint)
         settings = arguments(args, OPTIONS, "fit")
-        at_once = redirect_warnings(print_warning, DivergenceWarning, CheckpointWarning)  # training may go on for hours
+        warn = partial(_warn, clips=hasattr(args, "clip_norm"))
+        at_once = redirect_warnings(warn, DivergenceWarning, CheckpointWarning)  # training may go on for hours
         with collect_warnings(CollapseWarning) as collapse_warnings, at_once:
-            history = trainer.fit(
-                train.images,
-                validation=validation.images,
-                progress=not args.quiet,
-                callbacks=callbacks,
-                **labels,
-                **settings,
-            )
+            try:
+                history = trainer.fit(
+                    train.images,
+                    validation=validation.images,
+                    progress=not args.quiet,
+                    callbacks=callbacks,
+                    **labels,
+                    **settings,
+                )
+            except ConfigError as error:
+                if (reason := reason_not_resumed(error, args, out)) is not None:
+                    raise reason from error
+                raise
         for warning in () if args.quiet else collapse_warnings:
             print_warning(warning)
         test_labels = labels_of(model, data.test, data.name)
@@ -110,6 +121,10 @@ def run(args: argparse.Namespace) -> int:
         print(f"scratchvae train: interrupted; the model so far is in {out}{hint}", file=sys.stderr)
         return 130
     return 0
+
+
+def _warn(message: str, clips: bool) -> None:
+    print_warning(without_clipping(message) if clips else message)
 
 
 def say_next_steps(say: Printer, args: argparse.Namespace, out: Path, model: Model, files: list[str]) -> None:

@@ -82,6 +82,7 @@ MODEL = (
         "standard deviation of the gaussian likelihood, initial one of gaussian_learned (default: 1)",
         type=float,
         metavar="S",
+        positive=True,
         argument="model.sigma",
     ),
     Option(
@@ -125,7 +126,7 @@ TRAINING = (
         argument="trainer.batch_size",
         common=True,
     ),
-    Option("lr", "learning rate", type=float, default=1e-3, metavar="RATE", common=True),
+    Option("lr", "learning rate", type=float, default=1e-3, metavar="RATE", common=True, positive=True),
     Option("optimizer", "optimizer", choices=("adam", "adamw", "sgd"), default="adam", common=True),
     Option(
         "binarize",
@@ -167,6 +168,7 @@ TRAINING = (
         "largest norm of the gradient; a longer one is scaled down to it (default: no limit)",
         type=float,
         metavar="NORM",
+        positive=True,
         argument="trainer.clip_norm",
     ),
     Option(

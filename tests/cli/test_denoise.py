@@ -101,3 +101,33 @@ def test_without_matplotlib_the_rows_are_written_all_the_same(capsys, folder, mo
     monkeypatch.setattr("scratchvae.cli.denoise.find_spec", lambda name: None)
     _, out = denoised("plain", capsys)
     assert "pip install 'scratchvae[cli]'" in out and not (folder / "denoised.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("table", ""),
+        ("table whole.npy --noise none --clean holes.npy", "--clean holes.npy"),
+        ("table holes.npy --noise none --clean whole.npy", "holes.npy"),
+    ],
+)
+def test_a_comparison_with_missing_values_is_refused(line, name, capsys):
+    table_with_holes()
+    assert main(["denoise", *line.split()]) == 2
+    (message,) = capsys.readouterr().err.splitlines()
+    assert f"{name} has missing values (NaN) in 1 row, so that the noise cannot be measured; fill them in" in message
+
+
+def test_rows_with_missing_values_are_denoised_without_a_comparison(capsys):
+    table_with_holes()
+    got, out = denoised("table --noise none", capsys)
+    assert np.isfinite(got).all() and "PSNR" not in out
+
+
+def table_with_holes():
+    whole = np.random.default_rng(0).random((40, 6), np.float32)
+    holes = whole.copy()
+    holes[9, 2] = np.nan  # in the test part, every tenth row
+    np.save("whole.npy", whole)
+    np.save("holes.npy", holes)
+    assert main(["train", "holes.npy", "--missing", *QUICK, "--out", "table"]) == 0

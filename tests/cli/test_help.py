@@ -40,7 +40,7 @@ def test_help_has_at_most_40_lines_of_80_columns(output, command):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_all_help_has_every_option_with_its_choices_and_its_default(output, command):
-    text = output(f"{command} --help-all")
+    text = output("help help --all" if command == "help" else f"{command} --help-all")
     assert max(map(len, text.splitlines())) <= 80
     flat = " ".join(text.split())
     for option in make_parser().commands[command].options.values():
@@ -86,6 +86,17 @@ def test_help_is_a_command_too(output):
     assert output("help") == output("--help")
     assert output("help train") == output("train --help")
     assert output("help train --all") == output("train --help-all")
+
+
+def test_help_has_one_option_for_every_option(output):
+    text = output("help --help")
+    assert "--all" in text and "--help-all" not in text
+
+
+def test_the_help_says_where_nan_may_stand(output):
+    text = " ".join(output("impute --help").split())
+    assert "or a folder of grey images; NaN marks a missing value (default" in text
+    assert "or a folder of grey images (default" in " ".join(output("embed --help").split())
 
 
 def test_the_version_is_printed(output):

@@ -8,6 +8,7 @@ import pytest
 
 import scratchvae
 from scratchvae.cli import main
+from scratchvae.cli.impute import _observed_mean
 
 QUICK = ("--epochs", "1", "--hidden", "16", "--latent", "3", "--quiet", "--no-pictures")
 
@@ -89,11 +90,37 @@ def test_a_hidden_half_is_imputed_and_its_error_printed(half, folder, capsys):
     assert (folder / "imputed.png").stat().st_size > 5000
 
 
+def test_the_error_is_of_the_hidden_numbers_that_are_known(capsys):
+    assert run("impute table --hide-fraction 0.3 --part all --count 40 --samples 10 --seed 2") == 0
+    holes, imputed = np.load("holes.npy"), np.load("imputed.npy")
+    observed = np.random.default_rng(2).random(holes.shape) >= 0.3
+    hidden, missing = ~observed & ~np.isnan(holes), np.isnan(holes)
+    train = scratchvae.datasets.load("holes.npy").train.images
+    out = capsys.readouterr().out
+    rows = (hidden | missing).any(axis=1).sum()
+    assert f"40 rows: {hidden.sum()} hidden numbers and {missing.sum()} missing numbers in {rows} rows" in out
+    error = np.mean((imputed - holes)[hidden] ** 2)
+    baseline = np.mean((np.nanmean(train.astype(float), axis=0) - holes)[hidden] ** 2)
+    assert f"of the hidden numbers: {error:.4f} ±" in out
+    assert f"of the mean of the training rows: {baseline:.4f} ±" in out and "nan" not in out
+
+
+def test_a_column_without_observed_numbers_has_the_mean_of_all():
+    mean = _observed_mean(np.array([[1.0, np.nan, np.nan], [2.0, 6.0, np.nan]]))
+    assert mean.tolist() == [1.5, 6.0, 3.0]
+
+
+def test_one_row_has_no_standard_error_and_a_singular(capsys):
+    assert run("impute digits --hide lower-half --count 1 --samples 4") == 0
+    out = capsys.readouterr().out
+    assert "1 row: 32 hidden numbers in 1 row," in out and "nan" not in out and "±" not in out
+
+
 def test_a_hidden_fraction_is_of_all_numbers_and_draws_are_written_each(capsys):
     assert run("impute digits --hide-fraction 0.25 --count 50 --samples 4 --draws 3 --values mean") == 0
     imputed = np.load("imputed.npy")
     assert imputed.shape == (3, 50, 64)
-    missing = int(capsys.readouterr().out.split(" missing numbers")[0].split()[-1])
+    missing = int(capsys.readouterr().out.split(" hidden numbers")[0].split()[-1])
     assert abs(missing - 800) < 5 * np.sqrt(3200 * 0.25 * 0.75)
 
 
@@ -107,6 +134,8 @@ def test_a_table_may_be_written_as_csv():
     ("line", "message"),
     [
         ("impute plain --hide lower-half", "plain is an Autoencoder; impute needs a VAE"),
+        ("impute table --hide-fraction 0", "--hide-fraction 0 hides no known number of "),
+        ("impute table --values mean", "--values has no effect without --draws: leave it out, or add --draws"),
         ("impute table --hide lower-half", "table was not trained on images; use --hide-fraction"),
         ("impute digits --hide-fraction 1", "--hide-fraction 1.0: expected a number from 0 up to, not including, 1"),
         ("impute table whole.npy --mask digits/model.npz", "expected one array of booleans"),

@@ -144,6 +144,32 @@ def test_a_mistake_is_refused_in_one_line(folder, monkeypatch, capsys, words, me
     assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--epochs", "4"), "--epochs was 3 and is 4; restore these settings (only --schedule constant allows more"),
+        (("--epochs", "4", "--latent", "4"), "--latent was 3 and is 4; --epochs was 3 and is 4; restore these"),
+        (("--batch-size", "7"), "settings: --batch-size was 128 and is 7; restore these settings"),
+        (("--patience", "2"), "settings: --patience was unset and is 2; restore these settings"),
+    ],
+    ids=" ".join,
+)
+def test_a_run_with_other_settings_is_refused_by_the_names_of_the_options(monkeypatch, capsys, words, message):
+    killed_after(20, monkeypatch, "--epochs", "3", "--out", "run", "--checkpoint")
+    capsys.readouterr()
+    assert train("--epochs", "3", "--out", "run", "--resume", *words) == 2
+    err = capsys.readouterr().err
+    assert message in err and "steps" not in err and "…" not in err
+
+
+def test_the_record_of_another_run_names_no_options(monkeypatch, capsys):
+    killed_after(20, monkeypatch, "--epochs", "3", "--out", "run", "--checkpoint", "kept.npz")
+    assert train("--epochs", "1", "--out", "other") == 0
+    capsys.readouterr()
+    assert train("--epochs", "4", "--out", "other", "--resume", "--checkpoint", "kept.npz") == 2
+    assert "--epochs was 1" not in capsys.readouterr().err
+
+
 def test_the_settings_of_a_run_with_checkpoints_can_be_taken_for_another(folder):
     assert train("--epochs", "1", "--out", "one", "--checkpoint", "--every", "5") == 0
     assert main(["train", "--config", "one", "--out", "two"]) == 0
@@ -196,7 +222,7 @@ def test_the_checkpoint_before_a_damaged_one_is_resumed_with_a_warning(folder, m
     assert train_verbose("--epochs", "3", "--out", "run", "--resume") == 0
     out, err = capsys.readouterr()
     before = Path("run", "checkpoint.1.npz")
-    assert f"continuing from {before}: 1 epochs, 12 steps" in out
+    assert f"continuing from {before}: 1 epoch, 12 steps" in out
     assert f"scratchvae train: warning: {Path('run', 'checkpoint.npz')} " in err and str(before) in err
     assert train("--epochs", "3", "--out", "whole") == 0
     assert weights("run") == weights("whole")

@@ -51,6 +51,19 @@ def test_a_folder_is_locked_from_before_the_training_until_all_is_written(folder
     assert files == [".lock"]
 
 
+def test_a_model_of_other_settings_is_replaced_with_a_line_on_it(folder, capsys):
+    assert main([*TRAIN, "--epochs", "1", "--quiet"]) == 0
+    assert main([*TRAIN, "--epochs", "1", "--no-pictures"]) == 0
+    assert "replaces" not in capsys.readouterr().out
+    assert main([*TRAIN, "--epochs", "2", "--beta", "2", "--missing"]) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "replaces" in line)
+    changes = "--beta was 1.0 and is 2.0; --missing was off and is on; --epochs was 1 and is 2"
+    assert line == f"this run replaces the model in {Path('runs/digits')}, of other settings: {changes}"
+    (folder / "runs/digits/config.json").unlink()
+    assert main([*TRAIN, "--epochs", "1"]) == 0
+    assert f"this run replaces the model in {Path('runs/digits')}\n" in capsys.readouterr().out
+
+
 def test_a_run_that_fails_leaves_no_folder(folder, monkeypatch):
     def fail(*args, **named):
         raise DataError("the file was cut")

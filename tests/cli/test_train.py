@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,9 @@ def test_a_gaussian_learns_from_numbers_of_any_size_and_every_command_takes_its_
     assert main(["gradcheck", "--model", "run", "--oracle", "autograd"]) == 0
     out = capsys.readouterr().out
     assert "likelihood" in out and ("learned sigma" in out) == (likelihood == "gaussian_learned")
+    low, high = model.metadata["value_range"]
+    assert f"value_range        {low:.6g} to {high:.6g}\n" in out
+    assert re.search(r"encoder.0.W +9 × \d+\n", out) and not re.search(r"\d\.\d{8}", out.partition("model  ")[2])
 
 
 @pytest.mark.parametrize("latent", ["3", "2"])
@@ -315,6 +319,17 @@ def test_no_pictures_means_none_and_prints_no_hint(folder, capsys):
     assert train("--no-pictures") == 0
     assert written(folder / "runs/digits") == RECORDS
     assert "matplotlib" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("clip", [(), ("--clip-norm", "1")])
+def test_the_report_of_a_divergence_names_options_that_are_not_used_yet(clip, capsys):
+    assert train("--optimizer", "sgd", "--lr", "1e30", *clip, "--quiet") == 3
+    err = capsys.readouterr().err
+    assert "--warm-up" in err and "WarmUp" not in err
+    assert ("--clip-norm 1" in err) == (not clip)
+    assert main(["evaluate", "runs/digits"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "has no model.npz: training has not ended, or it failed; name a file, such as " in line
 
 
 def test_python_m_scratchvae_trains_from_a_shell_without_a_window_toolkit(folder):
