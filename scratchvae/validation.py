@@ -30,6 +30,7 @@ SYNONYMS = {
     **dict.fromkeys(("val", "x_val", "validation_data", "validation_set"), "validation"),
     **dict.fromkeys(("n", "num", "n_samples", "num_samples", "size"), "count"),
     **dict.fromkeys(("dim", "axis"), "dimension"),
+    **dict.fromkeys(("n_classes", "num_classes", "n_labels", "num_labels"), "classes"),
     **dict.fromkeys(("y", "label"), "labels"),
     **dict.fromkeys(("random_state", "rng"), "seed"),
     **dict.fromkeys(("atol", "rtol", "tol"), "tolerance"),

@@ -440,6 +440,7 @@ def test_a_data_set_shows_its_name_rows_shape_and_classes():
         "sv.VAE(zzz=1)": "VAE has no argument zzz: see help(VAE)",
         "sv.IWAE(importance_sample=3)": "IWAE has no argument importance_sample: did you mean importance_samples?",
         "sv.ConditionalVAE(n_classes=3)": "ConditionalVAE has no argument n_classes: did you mean classes?",
+        "sv.ConditionalVAE(n_labels=3)": "ConditionalVAE has no argument n_labels: did you mean classes?",
         "sv.Trainer(MODELS['VAE'], learning_rate=1e-3)": "Trainer has no argument learning_rate: did you mean lr?",
         "sv.Trainer(MODELS['VAE'], batchsize=8)": "Trainer has no argument batchsize: did you mean batch_size?",
         "sv.Trainer(MODELS['VAE']).fit(X, 1, validaton=X)": (
