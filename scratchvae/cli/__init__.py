@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from scratchvae.cli.messages import in_option_names, shorten, split_clauses, without_clipping
-from scratchvae.cli.options import option_names
+from scratchvae.cli.options import check_positive_options, option_names
 from scratchvae.cli.outputs import discard_stdout, is_broken_pipe
 from scratchvae.cli.parser import make_parser
 from scratchvae.cli.train_options import OPTIONS
@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     debug: bool = vars(args).pop("debug")  # no setting of a run
     try:
+        check_positive_options(args, parser.commands[args.command].options.values())
         code = int(args.run(args))
         sys.stdout.flush()
         return code

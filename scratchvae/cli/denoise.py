@@ -40,6 +40,7 @@ NOISE = (
         f"else {CORRUPTION_LEVEL})",
         type=float,
         metavar="LEVEL",
+        positive=True,
         common=True,
     ),
     Option("clean", "the rows without noise, to compare with; needs --noise none", metavar="FILE"),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
 from scratchvae.cli.config_file import CONFIG, read_settings
 from scratchvae.cli.options import UNSET
 from scratchvae.cli.train_options import OPTIONS
+from scratchvae.disk import versions
 from scratchvae.errors import ConfigError
 from scratchvae.io import MODEL
+from scratchvae.training import Checkpoint
 
 NO_EFFECT = ("no_pictures", "retries")  # on the model and on whether a run can be resumed
 LISTED = 3  # changed options in a message
@@ -40,9 +43,13 @@ def describe_changes(changes: list[str]) -> str:
     return "; ".join([*changes[:LISTED], *([f"{more} more changed"] if more > 0 else [])])
 
 
-def replacement(args: argparse.Namespace, out: Path) -> str | None:
-    """The message that the run replaces a model of other settings in `out`; None if there is no such model."""
-    if not (out / MODEL).exists() or args.resume:
+def replacement(args: argparse.Namespace, out: Path, checkpoint: Checkpoint | None) -> str | None:
+    """The message that the run replaces a model of other settings in `out`; None if there is none or if it is resumed.
+
+    checkpoint   the checkpoints of the run, None without them
+    """
+    resumed = checkpoint is not None and checkpoint.resume and versions(checkpoint.path)
+    if resumed or not (out / MODEL).exists():
         return None
     if not (out / CONFIG).exists():
         return f"this run replaces the model in {out}"
@@ -53,7 +60,7 @@ def replacement(args: argparse.Namespace, out: Path) -> str | None:
 def reason_not_resumed(error: ConfigError, args: argparse.Namespace, out: Path) -> ConfigError | None:
     """The error of a checkpoint in `out` that has other settings, by the names of the options; None if unknown."""
     path, separator, _ = str(error).partition(" cannot be resumed with other settings")
-    if not separator or Path(path).parent != out:
+    if not separator or Path(path).parent != out or not _wrote_checkpoints(out):
         return None
     changes = changed_options(args, out)
     length_matters = args.schedule == "cosine" or hasattr(args, "kl_cycles")
@@ -64,6 +71,15 @@ def reason_not_resumed(error: ConfigError, args: argparse.Namespace, out: Path) 
     if args.schedule == "cosine" and changes[0].startswith("--epochs "):
         hint += " (only --schedule constant allows more epochs)"
     return ConfigError(f"{path}{separator}: {describe_changes(changes)}; {hint}")
+
+
+def _wrote_checkpoints(out: Path) -> bool:
+    """True if the last run in `out` wrote checkpoints there; if not, they are of a run before it."""
+    try:
+        settings = json.loads((out / CONFIG).read_bytes())["command"]
+        return settings.get("checkpoint") == "" or ("checkpoint" not in settings and settings["resume"] is True)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return False
 
 
 def _shown(value: Any) -> str:

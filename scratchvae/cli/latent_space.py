@@ -51,7 +51,7 @@ TRAVERSE = (
         argument="traverse.dimension",
         common=True,
     ),
-    Option("reach", "values of z from -R to R", float, 3.0, metavar="R", common=True),
+    Option("reach", "values of z from -R to R", float, 3.0, metavar="R", common=True, positive=True),
     Option("steps", "number of images per dimension, both ends included", int, 11, metavar="N", common=True),
 )
 

@@ -16,7 +16,7 @@ from scratchvae.cli.kl_options import make_corruption, make_kl_weight
 from scratchvae.cli.labels import accuracy_of, label_arguments, labels_of
 from scratchvae.cli.messages import count_of, without_clipping
 from scratchvae.cli.model_options import has_kl, make_model, make_optimizer, training_and_validation
-from scratchvae.cli.options import arguments, check_positive_options
+from scratchvae.cli.options import arguments
 from scratchvae.cli.outputs import NO_MATPLOTLIB, Printer, collect_warnings, print_warning, redirect_warnings
 from scratchvae.cli.resuming import LastFinite, make_checkpoint, report_resume
 from scratchvae.cli.run_folder import WriteConfig, run_folder, write_config, write_run
@@ -45,7 +45,6 @@ def add_commands(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train a model and write it."""
     say = Printer(silent=args.quiet or args.json)
-    check_positive_options(args, OPTIONS)
     data = read_data(args)
     model = make_model(args, data)
     train, validation, validation_text = training_and_validation(data, hold_out=hasattr(args, "patience"))
@@ -67,13 +66,13 @@ def run(args: argparse.Namespace) -> int:
         rows = f"{count_of(len(train.images), 'training row')} of {count_of(model.input_dim, 'number')}"
         say(f"{data.name}: {rows}, {count_of(len(data.test.images), 'test row')}; {validation_text}")
         say(str(model).strip("<>"))
-        if (message := replacement(args, out)) is not None:
-            say(message)
         labels = label_arguments(args, model, train, validation)
         checkpoint = make_checkpoint(args, out)
         write_config_first = WriteConfig(partial(write_config, out, args, model, None))
         callbacks: list[Callback] = [LastFinite(out)] if checkpoint is None else [write_config_first, checkpoint]
         report_resume(say, checkpoint)
+        if (message := replacement(args, out, checkpoint)) is not None:
+            say(message)
         settings = arguments(args, OPTIONS, "fit")
         warn = partial(_warn, clips=hasattr(args, "clip_norm"))
         at_once = redirect_warnings(warn, DivergenceWarning, CheckpointWarning)  # training may go on for hours

@@ -209,6 +209,7 @@ DENOISING = (
         f"(default: {CORRUPTION_LEVEL})",
         type=float,
         metavar="LEVEL",
+        positive=True,
         argument="corruption.level",
     ),
 )
@@ -231,6 +232,7 @@ LABELS = (
         "share of labelled rows in each batch, between 0 and 1 (default: their share in the data)",
         type=float,
         metavar="S",
+        positive=True,
         argument="fit.labelled_share",
     ),
 )

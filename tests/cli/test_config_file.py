@@ -76,6 +76,7 @@ def test_names_may_be_written_as_they_are_typed(written):
     ("content", "words"),
     [
         ({"latnet": 3}, ["sets 'latnet'", "latent?"]),
+        ({"learning_rate": 3}, ["sets 'learning_rate'", "did you mean lr?"]),
         ({"xyzzy": 3}, ["sets 'xyzzy'", "no option of train (see scratchvae train --help)"]),
         ({"config": "x"}, ["'config'"]),
         ({"help": True}, ["'help'"]),

@@ -162,6 +162,14 @@ def test_a_run_with_other_settings_is_refused_by_the_names_of_the_options(monkey
     assert message in err and "steps" not in err and "…" not in err
 
 
+def test_the_record_of_a_later_run_without_checkpoints_names_no_options(monkeypatch, capsys):
+    killed_after(20, monkeypatch, "--epochs", "3", "--out", "run", "--checkpoint")
+    assert train("--epochs", "1", "--out", "run") == 0
+    capsys.readouterr()
+    assert train("--epochs", "4", "--out", "run", "--resume") == 2
+    assert "--epochs was 1" not in capsys.readouterr().err
+
+
 def test_the_record_of_another_run_names_no_options(monkeypatch, capsys):
     killed_after(20, monkeypatch, "--epochs", "3", "--out", "run", "--checkpoint", "kept.npz")
     assert train("--epochs", "1", "--out", "other") == 0
