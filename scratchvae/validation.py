@@ -216,9 +216,13 @@ def check_float(name: str, value: Any, minimum: float = 0.0) -> float:
 
 def check_positive(name: str, value: Any) -> float:
     """Return `value` as a float. Raises ConfigError unless it is a positive finite number."""
-    if check_float(name, value) == 0:
-        raise ConfigError(f"{name}={short_repr(value)}: expected a positive number, such as 1e-3")
-    return float(value)
+    try:
+        number = check_float(name, value)
+    except ConfigError:
+        number = 0.0
+    if number == 0.0:
+        raise ConfigError(f"{name}={short_repr(value)}: expected a positive number, such as 1e-3") from None
+    return number
 
 
 def check_fraction(name: str, value: Any) -> float:

@@ -119,7 +119,9 @@ def _model_file(path: str | PathLike[str]) -> Iterator[Archive]:
         file = path / MODEL if path.is_dir() else path
         others = [] if file == path or file.exists() else sorted(path.glob("*.npz"), key=lambda other: len(other.name))
         if others:
-            raise FileError(f"{path} has no {MODEL}, because training has not ended; name a file, such as {others[0]}")
+            raise FileError(
+                f"{path} has no {MODEL}: training has not ended, or it failed; name a file, such as {others[0]}"
+            )
         with open_archive(file) as archive:
             yield archive
     except FileError as error:

@@ -144,11 +144,11 @@ WHOLES = wrong(
 SIZES = WrongValues([*wrong(ConfigError, "at most", 10**30, 2**64, 10**5000), *WHOLES])
 COUNTS = WrongValues([*SIZES, *wrong(ConfigError, "expected a whole number of at least 1", 0)])
 SEEDS = WrongValues([*wrong(ConfigError, "at most", 2**128, 10**5000), *WHOLES])
-REALS = wrong(
-    ConfigError, "expected a finite number of at least", None, "1", b"1", True, nan, inf, -inf, 1j, [1.0], {},
-    np.ones(2), object(), 10**400, np.datetime64("2020-01-01"), -1.0,
+NOT_REAL = (
+    None, "1", b"1", True, nan, inf, -inf, 1j, [1.0], {}, np.ones(2), object(), 10**400, np.datetime64("2020-01-01"), -1.0,
 )  # fmt: skip
-POSITIVES = WrongValues([*REALS, *wrong(ConfigError, "expected a positive number", 0, 0.0)])
+REALS = wrong(ConfigError, "expected a finite number of at least", *NOT_REAL)
+POSITIVES = wrong(ConfigError, "expected a positive number", *NOT_REAL, 0, 0.0)
 FRACTIONS = WrongValues([*REALS, *wrong(ConfigError, "expected a number from 0 up to, not including, 1", 2, 1, 1.0)])
 NAMES = wrong(ConfigError, "choose one of", None, "", 3, True, b"relu", ["relu"], {"relu"}, {}, object, nan, "nosuch")
 FLAGS = wrong(ConfigError, "expected True or False", None, 0, "yes", [], np.ones(2), "False", 1)
