@@ -145,7 +145,8 @@ SIZES = WrongValues([*wrong(ConfigError, "at most", 10**30, 2**64, 10**5000), *W
 COUNTS = WrongValues([*SIZES, *wrong(ConfigError, "expected a whole number of at least 1", 0)])
 SEEDS = WrongValues([*wrong(ConfigError, "at most", 2**128, 10**5000), *WHOLES])
 NOT_REAL = (
-    None, "1", b"1", True, nan, inf, -inf, 1j, [1.0], {}, np.ones(2), object(), 10**400, np.datetime64("2020-01-01"), -1.0,
+    None, "1", b"1", True, nan, inf, -inf, 1j, [1.0], {}, np.ones(2), object(), 10**400, -1.0,
+    np.datetime64("2020-01-01"),
 )  # fmt: skip
 REALS = wrong(ConfigError, "expected a finite number of at least", *NOT_REAL)
 POSITIVES = wrong(ConfigError, "expected a positive number", *NOT_REAL, 0, 0.0)
