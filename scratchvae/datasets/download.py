@@ -21,18 +21,18 @@ def download(
     path: Path,
     sha256: str,
     *,
-    largest: int = 1 << 26,
-    rounds: int = 3,
+    max_bytes: int = 1 << 26,
+    max_attempts: int = 3,
     pause: float = 1.0,
     timeout: float = 30.0,
 ) -> None:
     """Download a gzipped file to `path`, from the first of `urls` that delivers it.
 
-    sha256    digest of the uncompressed content
-    largest   maximum number of bytes of that content; it also limits what is downloaded
-    rounds    how often all urls are tried, with a pause of `pause` seconds after the first round, twice that after the
-              second, and so on
-    timeout   seconds to wait for a response of a server
+    sha256         digest of the uncompressed content
+    max_bytes      of that content; it also limits what is downloaded
+    max_attempts   how often all urls are tried, with a pause of `pause` seconds after the first time, twice that after
+                   the second, and so on
+    timeout        seconds to wait for a response of a server
 
     The file gets its name only after it is complete and verified. Raises DataError, or FileError if the file cannot be
     written.
@@ -40,18 +40,18 @@ def download(
     from http.client import HTTPException  # slow to import
 
     reasons: dict[str, None] = {}
-    largest_gzip = largest + largest // 1000 + 1024  # of content that cannot be compressed
+    max_gzip_bytes = max_bytes + max_bytes // 1000 + 1024  # of content that cannot be compressed
     with atomic_write(path) as file:
-        for attempt in range(rounds):
+        for attempt in range(max_attempts):
             for url in urls:
                 try:
-                    _fetch(url, file, path.name, timeout, largest_gzip)
-                    _check(file, sha256, largest)
+                    _fetch(url, file, path.name, timeout, max_gzip_bytes)
+                    _check(file, sha256, max_bytes)
                 except (OSError, HTTPException, EOFError, ValueError, zlib.error) as error:
                     reasons[f"{url}: {str(error) or type(error).__name__}"] = None
                 else:
                     return
-            if attempt + 1 < rounds:
+            if attempt + 1 < max_attempts:
                 time.sleep(pause * 2**attempt)
         raise DataError(
             f"could not download {path.name} ({'; '.join(reasons)}); put it into {path.parent} by hand, or set "
@@ -59,19 +59,19 @@ def download(
         )
 
 
-def _fetch(url: str, file: BinaryIO, label: str, timeout: float, largest: int) -> None:
+def _fetch(url: str, file: BinaryIO, label: str, timeout: float, max_bytes: int) -> None:
     from urllib.request import urlopen
 
     file.seek(0)
     file.truncate()
     with urlopen(url, timeout=timeout) as response:
         size = int(response.headers.get("Content-Length") or 0)
-        if size > largest:
-            raise OSError(f"the response has {size} bytes, expected at most {largest}: it is another file")
+        if size > max_bytes:
+            raise OSError(f"the response has {size} bytes, expected at most {max_bytes}: it is another file")
         with _progress_bar(label, size) as bar:
             while block := response.read(1 << 16):
-                if file.tell() + len(block) > largest:
-                    raise OSError(f"the response has more than {largest} bytes: it is another file")
+                if file.tell() + len(block) > max_bytes:
+                    raise OSError(f"the response has more than {max_bytes} bytes: it is another file")
                 file.write(block)
                 if bar is not None:
                     bar.update(len(block))
@@ -80,14 +80,14 @@ def _fetch(url: str, file: BinaryIO, label: str, timeout: float, largest: int) -
     file.flush()
 
 
-def _check(file: BinaryIO, sha256: str, largest: int) -> None:
+def _check(file: BinaryIO, sha256: str, max_bytes: int) -> None:
     file.seek(0)
     digest = hashlib.sha256()
     with gzip.open(file) as content:
         while block := content.read(1 << 20):
             digest.update(block)
-            if content.tell() > largest:
-                raise OSError(f"the content has more than {largest} bytes: it is another file")
+            if content.tell() > max_bytes:
+                raise OSError(f"the content has more than {max_bytes} bytes: it is another file")
     if digest.hexdigest() != sha256:
         raise OSError(f"the content has SHA-256 {digest.hexdigest()[:8]}…, expected {sha256[:8]}…")
 

@@ -70,7 +70,7 @@ def load_named_idx(name: str, folder: Folder = None) -> Dataset:
     for file, sha256, size in zip(FILES, source.sha256, SIZES, strict=True):
         if not find_idx(cache / name, file):
             mirrors = [mirror + file + ".gz" for mirror in source.mirrors]
-            download(mirrors, cache / name / f"{file}.gz", sha256, largest=size)
+            download(mirrors, cache / name / f"{file}.gz", sha256, max_bytes=size)
     return load_idx_folder(cache / name, name)
 
 

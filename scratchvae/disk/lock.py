@@ -81,9 +81,9 @@ def _acquire(path: Path) -> tuple[int, list[Path]]:
         if acquired is False:
             holder = _holder(path)
             _close(descriptor)
-            raise LockedError(f"{path} is locked by {holder}; wait until that has ended, or choose another place")
+            raise LockedError(f"{path} is locked by {holder}; wait until it has ended, or choose another place")
         if _is_at(path, descriptor):
-            with suppress(OSError):  # on a full disk the lock is valid, without the number of its process
+            with suppress(OSError):  # on a full disk the lock is valid, without the process ID
                 os.ftruncate(descriptor, 0)
                 os.write(descriptor, f"{os.getpid()}\n".encode())
             return descriptor, created

@@ -40,7 +40,7 @@ def active_units(vae: VAE, images: Any, labels: Any = None) -> ActiveUnits:
     labels (N,), or one label for all rows, are required for a model with labels. Raises ConfigError, DTypeError,
     ShapeError or RangeError.
     """
-    check_type("vae", vae, VAE, "a VAE, whose codes have a posterior")
+    check_type("vae", vae, VAE, "a VAE (an autoencoder has no posterior)")
     if not (isinstance(vae.posterior, DiagonalGaussian) and isinstance(vae.prior, StandardNormal)):
         raise ConfigError(
             "active_units needs a DiagonalGaussian posterior and a StandardNormal prior; this model has "

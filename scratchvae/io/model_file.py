@@ -49,7 +49,7 @@ def load(path: str | PathLike[str], backend: str | Backend = "numpy", classes: I
     with _model_file(path) as archive:
         model = _build_model(archive, classes)
         model.initialize(get_backend(backend))
-        fill_weights(model.params, model.backend, archive)
+        load_parameters(model.params, model.backend, archive)
     return model
 
 
@@ -58,7 +58,7 @@ def load_encoder(path: str | PathLike[str], backend: str | Backend = "numpy", cl
     """Load only the encoder of the model in the file `path`. Arguments and errors are those of `load`."""
     with _model_file(path) as archive:
         encoder = Encoder(_build_model(archive, classes), get_backend(backend))
-        fill_weights(encoder.params, encoder.backend, archive)
+        load_parameters(encoder.params, encoder.backend, archive)
     return encoder
 
 
@@ -106,7 +106,7 @@ def on_host(arrays: dict[str, Array]) -> dict[str, Array]:
     return {name: to_numpy(array) for name, array in arrays.items()}
 
 
-def fill_weights(params: dict[str, Array], backend: Backend, archive: Archive) -> None:
+def load_parameters(params: dict[str, Array], backend: Backend, archive: Archive) -> None:
     """Read the values of `params` from the file, in place."""
     for name, view in params.items():
         backend.copy_from_host(view, archive.read(f"params/{name}"))

@@ -61,7 +61,7 @@ class Autoencoder(Model):
 
     # The lines of forward in reverse order.
     def backward(self, to_inputs: bool = False) -> InputGradients | None:
-        """Set `dtheta` to the gradient of the last forward's loss; with `to_inputs`, return that of its inputs."""
+        """Set `dtheta` to the gradient of the last forward's loss; with `to_inputs`, return those of the inputs."""
         dlog_likelihood, _ = self.objective.backward()
         dz = self.decoder.backward(self.likelihood.backward(dlog_likelihood))
         if not to_inputs:

@@ -14,13 +14,15 @@ from scratchvae.validation import short_repr, shorten
 UNLABELLED = -1
 
 
-def check_labels(labels: Any, rows: int, classes: int, name: str = "labels", *, some: bool = False) -> Array:
-    """Check labels, and return them on the host, (rows,): classes 0 to classes − 1, or also −1 if `some`.
+def check_labels(
+    labels: Any, rows: int, classes: int, name: str = "labels", *, allow_unlabelled: bool = False
+) -> Array:
+    """Check labels, and return them on the host, (rows,): classes 0 to classes − 1, or also −1 if `allow_unlabelled`.
 
     A single number is the label of all rows. Raises DTypeError, ShapeError or RangeError.
     """
     host = to_host(name, labels)
-    allowed = f"0 to {classes - 1}" + (", or −1 for a row without a label" if some else "")
+    allowed = f"0 to {classes - 1}" + (", or −1 for a row without a label" if allow_unlabelled else "")
     if host.dtype.kind not in "iu":
         found = (
             f"have dtype {shorten(host.dtype)}"
@@ -33,7 +35,7 @@ def check_labels(labels: Any, rows: int, classes: int, name: str = "labels", *, 
     if host.shape != (rows,):
         raise ShapeError(f"{name} have shape {short_repr(host.shape)}; expected ({rows},), one for each row")
     low, high = int(host.min()), int(host.max())
-    if low < (UNLABELLED if some else 0) or high >= classes:
+    if low < (UNLABELLED if allow_unlabelled else 0) or high >= classes:
         invalid = high if high >= classes else low
         hint = "; rows without a label can be used only in training and in classify" if invalid == UNLABELLED else ""
         raise RangeError(f"{name} hold {invalid}, and there are {classes} classes; expected {allowed}{hint}")

@@ -391,7 +391,7 @@ class Model:
         raise NotImplementedError
 
     def backward(self, to_inputs: bool = False) -> InputGradients | None:
-        """Set `dtheta` to the gradient of the last forward's loss; with `to_inputs`, return that of its inputs.
+        """Set `dtheta` to the gradient of the last forward's loss; with `to_inputs`, return those of the inputs.
 
         Raises ShapeError unless the previous call was forward.
         """

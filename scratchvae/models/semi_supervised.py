@@ -122,7 +122,7 @@ class SemiSupervisedVAE(ConditionalVAE):
     # The lines of forward in reverse order. x reaches the loss in three ways: through the classifier, through the
     # encoder, and through the likelihood. The last one, like ε, is repeated for each class: sum over the classes.
     def backward(self, to_inputs: bool = False) -> InputGradients | None:
-        """Set `dtheta` to the gradient of the last forward's loss; with `to_inputs`, return that of its inputs."""
+        """Set `dtheta` to the gradient of the last forward's loss; with `to_inputs`, return those of the inputs."""
         devidence, ddivergence = self.objective.backward()
         dlog_q, dlog_likelihood, dkl = self.bound.backward(devidence, ddivergence)
         dz = self.decoder.backward(self.likelihood.backward(dlog_likelihood))
@@ -158,7 +158,7 @@ class SemiSupervisedVAE(ConditionalVAE):
 
         Raises DTypeError, ShapeError or RangeError.
         """
-        return check_labels(UNLABELLED if labels is None else labels, rows, self.classes, name, some=True)
+        return check_labels(UNLABELLED if labels is None else labels, rows, self.classes, name, allow_unlabelled=True)
 
     def label_settings(self, labels: Array | None, share: float | None) -> dict[str, Any]:
         """The weight α of the classifier: `alpha`, or 0.1 / share if that is None. Raises as in `ConditionalVAE`."""

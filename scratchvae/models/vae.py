@@ -143,7 +143,7 @@ class VAE(Model):
     # KL, and the two gradients add up:
     #   ∂L/∂μ = ∂L/∂z ∂z/∂μ + ∂L/∂KL ∂KL/∂μ,   likewise for log σ²
     def backward(self, to_inputs: bool = False) -> InputGradients | None:
-        """Set `dtheta` to the gradient of the last forward's loss; with `to_inputs`, return that of its inputs."""
+        """Set `dtheta` to the gradient of the last forward's loss; with `to_inputs`, return those of the inputs."""
         dlog_likelihood, dkl = self.objective.backward()
         dz = self.decoder.backward(self.likelihood.backward(dlog_likelihood))
         dq = self.kl.backward(dkl, dz)  # gradients through z and through the KL: the arguments of posterior.backward

@@ -134,7 +134,7 @@ def test_a_bad_response_is_retried_and_leaves_no_file(server, target, bad):
 
 def test_the_pause_doubles_in_each_round(server, target, pauses):
     with pytest.raises(DataError, match="404"):
-        download([server.url("a"), server.url("b")], target, SHA256, rounds=4, pause=0.5)
+        download([server.url("a"), server.url("b")], target, SHA256, max_attempts=4, pause=0.5)
     assert pauses == [0.5, 1.0, 2.0]
     assert server.requests == ["a", "b"] * 4
 
@@ -159,13 +159,15 @@ def test_the_pause_doubles_in_each_round(server, target, pauses):
     ids=["half", "other content", "a page", "cut gzip", "bad sum", "bad middle", "empty", "500", "nonsense", "silence"],
 )
 def test_a_download_that_always_fails_is_refused_with_the_reason_and_leaves_no_file(server, target, response, reason):
-    rounds = 1 if response.stall else 2
+    max_attempts = 1 if response.stall else 2
     server.script["a"] = [response]
     with pytest.raises(DataError, match=reason) as refusal:
-        download([server.url("a")], target, SHA256, rounds=rounds, pause=0, timeout=0.2 if response.stall else 5)
+        download(
+            [server.url("a")], target, SHA256, max_attempts=max_attempts, pause=0, timeout=0.2 if response.stall else 5
+        )
     for help_given in (server.url("a"), "by hand", str(target.parent), "SCRATCHVAE_DATA"):
         assert help_given in str(refusal.value)
-    assert server.requests == ["a"] * rounds
+    assert server.requests == ["a"] * max_attempts
     assert not target.parent.exists()
 
 
@@ -184,10 +186,10 @@ def test_no_more_than_the_known_size_is_written_or_unpacked(server, target, monk
     monkeypatch.setattr("os.fsync", lambda number: written.append(number))
     server.script["a"] = [response]
     with pytest.raises(DataError, match=reason):
-        download([server.url("a")], target, SHA256, largest=len(CONTENT), rounds=1)
+        download([server.url("a")], target, SHA256, max_bytes=len(CONTENT), max_attempts=1)
     assert not target.parent.exists() and not written
     server.script["a"] = [Response()]
-    download([server.url("a")], target, SHA256, largest=len(CONTENT), rounds=1)
+    download([server.url("a")], target, SHA256, max_bytes=len(CONTENT), max_attempts=1)
     assert target.read_bytes() == PACKED
 
 
@@ -248,7 +250,7 @@ DOWNLOADS = """
 import sys
 from pathlib import Path
 from scratchvae.datasets.download import download
-download([sys.argv[1]], Path(sys.argv[2]), sys.argv[3], rounds=1)
+download([sys.argv[1]], Path(sys.argv[2]), sys.argv[3], max_attempts=1)
 """
 
 

@@ -56,12 +56,12 @@ def data_rows():
         "with NaN for missing": (data("x", INPUTS, missing=True), {"missing": True}),
     }.items():
         yield from refuse_all(f"check_rows, {problem}", "x", wrongs, lambda v, s=settings: model(**s).check_data(v))
-    for some in (False, True):
+    for allow_unlabelled in (False, True):
         yield from refuse_all(
-            f"check_labels, some={some}",
+            f"check_labels, some={allow_unlabelled}",
             "labels",
-            labels(6, CLASSES, some),
-            lambda v, s=some: check_labels(v, 6, CLASSES, some=s),
+            labels(6, CLASSES, allow_unlabelled),
+            lambda v, s=allow_unlabelled: check_labels(v, 6, CLASSES, allow_unlabelled=s),
         )
 
 

@@ -11,7 +11,7 @@ from autograd import make_vjp
 from autograd.scipy.special import erfc
 
 from scratchvae.backend import Array
-from scratchvae.verification.oracles.oracle import UNIT_POINTS, UNIT_WEIGHTS, Oracle
+from scratchvae.verification.oracles.oracle import QUADRATURE_NODES, QUADRATURE_WEIGHTS, Oracle
 
 
 class _Autograd(Oracle):
@@ -40,7 +40,7 @@ class _Autograd(Oracle):
 
     @staticmethod
     def continuous_bernoulli(logits: Any, x: Any) -> Any:
-        integral = np.dot(np.exp(logits[..., None] * UNIT_POINTS), UNIT_WEIGHTS)
+        integral = np.dot(np.exp(logits[..., None] * QUADRATURE_NODES), QUADRATURE_WEIGHTS)
         return np.sum(x * logits - np.log(integral), axis=1)
 
     @staticmethod

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from scratchvae.backend import Array
-from scratchvae.verification.oracles.oracle import UNIT_POINTS, UNIT_WEIGHTS, Oracle
+from scratchvae.verification.oracles.oracle import QUADRATURE_NODES, QUADRATURE_WEIGHTS, Oracle
 
 
 def _float64_enabled() -> Any:
@@ -47,7 +47,7 @@ class _Jax(Oracle):
 
     @staticmethod
     def continuous_bernoulli(logits: Any, x: Any) -> Any:
-        integral = jnp.dot(jnp.exp(logits[..., None] * UNIT_POINTS), UNIT_WEIGHTS)
+        integral = jnp.dot(jnp.exp(logits[..., None] * QUADRATURE_NODES), QUADRATURE_WEIGHTS)
         return jnp.sum(x * logits - jnp.log(integral), axis=1)
 
     @staticmethod

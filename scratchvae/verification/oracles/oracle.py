@@ -22,7 +22,7 @@ class AdamSettings(NamedTuple):
 
 # Gauss-Legendre quadrature on [0, 1]: the integral of exp(x t) over x is exact to the last digit for |t| < 100.
 _POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(64)
-UNIT_POINTS, UNIT_WEIGHTS = (_POINTS + 1) / 2, _WEIGHTS / 2
+QUADRATURE_NODES, QUADRATURE_WEIGHTS = (_POINTS + 1) / 2, _WEIGHTS / 2
 
 
 class Oracle:

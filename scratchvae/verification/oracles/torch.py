@@ -10,7 +10,7 @@ from torch.distributions import ContinuousBernoulli, Normal, kl_divergence
 from torch.nn import functional as F
 
 from scratchvae.backend import Array
-from scratchvae.verification.oracles.oracle import UNIT_POINTS, UNIT_WEIGHTS, AdamSettings, Oracle
+from scratchvae.verification.oracles.oracle import QUADRATURE_NODES, QUADRATURE_WEIGHTS, AdamSettings, Oracle
 
 
 class _Torch(Oracle):
@@ -43,7 +43,7 @@ class _Torch(Oracle):
     def continuous_bernoulli(logits: Any, x: Any) -> Any:
         accurate = (logits.abs() > 0.5) & (logits.abs() < 4)
         log_prob = ContinuousBernoulli(logits=torch.where(accurate, logits, 1.0), validate_args=False).log_prob(x)
-        integral = torch.exp(logits[..., None] * torch.tensor(UNIT_POINTS)) @ torch.tensor(UNIT_WEIGHTS)
+        integral = torch.exp(logits[..., None] * torch.tensor(QUADRATURE_NODES)) @ torch.tensor(QUADRATURE_WEIGHTS)
         return torch.where(accurate, log_prob, x * logits - torch.log(integral)).sum(dim=1)
 
     @staticmethod
