@@ -312,6 +312,7 @@ def test_a_mistake_ends_with_2_one_line_that_names_it_and_no_file_written(folder
     check_refusal(folder, capsys, line, words)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", commands())
 def test_a_wrong_value_of_each_option_is_refused_by_the_name_of_the_option(folder, capsys, command):
     for line, words in wrong_values(command):
