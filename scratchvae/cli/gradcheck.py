@@ -99,9 +99,12 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("--model and --unit exclude each other: leave --unit out, a model is checked as a whole")
     if args.data and not hasattr(args, "model"):
         raise ConfigError(f"DATA {args.data} has no effect without a model: add --model, such as --model runs/digits")
-    oracles, absent = _oracles(args.oracle)
+    problem, description = _model_problem(args) if hasattr(args, "model") else (None, "")
+    oracles, absent = _oracles(args.oracle)  # after reading the model, for importing them takes seconds
+    if description and not args.json:
+        print(f"{description}\n", flush=True)
     table = Table(list(oracles), silent=args.json)
-    results = _model_results(args, oracles) if hasattr(args, "model") else _unit_results(args, oracles)
+    results = _model_results(args, problem, oracles) if problem else _unit_results(args, oracles)
     for name, comparisons in results:
         table.add(name, comparisons)
     if not hasattr(args, "model") and not hasattr(args, "unit"):
@@ -136,7 +139,8 @@ def _unit_results(args: argparse.Namespace, oracles: dict[str, Oracle | None]) -
         yield name, {key: compare_many(unit, oracle, args.seed, args.trials) for key, oracle in oracles.items()}
 
 
-def _model_results(args: argparse.Namespace, oracles: dict[str, Oracle | None]) -> Iterator[tuple[str, Comparisons]]:
+def _model_problem(args: argparse.Namespace) -> tuple[GradientProblem, str]:
+    """The gradients of the trained model to check, and what they are of."""
     args.backend = "numpy"
     model = read_model(args)
     images = read_rows(args, model).images
@@ -144,10 +148,14 @@ def _model_results(args: argparse.Namespace, oracles: dict[str, Oracle | None]) 
     x = images[np.sort(rng.choice(len(images), min(args.rows, len(images)), replace=False))]
     if model.metadata.get("binarize"):
         x = (rng.random(x.shape) < x).astype(np.float64)
-    if not args.json:
-        rows = f"{count_of(len(x), 'row')} of {args.data} ({args.part})"
-        print(f"{str(model).strip('<>')}; {rows}, in float64\n", flush=True)
     problem = model_gradient_problem(model.astype("float64"), x, rng.standard_normal((len(x), model.noise_dim)))
+    rows = f"{count_of(len(x), 'row')} of {args.data} ({args.part})"
+    return problem, f"{str(model).strip('<>')}; {rows}, in float64"
+
+
+def _model_results(
+    args: argparse.Namespace, problem: GradientProblem, oracles: dict[str, Oracle | None]
+) -> Iterator[tuple[str, Comparisons]]:
     results = {key: compare(problem, oracle, args.seed, directions=2) for key, oracle in oracles.items()}
     for name in ("value", *(f"d{name}" for name in problem.inputs)):
         yield name, {key: result and result.only(name) for key, result in results.items()}

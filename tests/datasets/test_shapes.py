@@ -51,13 +51,13 @@ def test_a_pixel_is_the_share_of_its_area_inside_the_shape(shape, seed):
 
 
 @shapes
-@given(seed=seeds, height=st.integers(16, 40), width=st.integers(16, 40))
+@given(seed=seeds, height=st.integers(40, 100), width=st.integers(40, 100))
 def test_no_shape_is_clipped_by_the_border(shape, seed, height, width):
     wide = np.array([[x, y] for x in (0.0, 1.0) for y in (0.0, 1.0)])
     factors = random_factors(seed, 4, shape=shape, scale=1.0, x=wide[:, 0], y=wide[:, 1])
     images = render_sprites(factors, (height, width)).sum(axis=1)
     centred = render_sprites({**factors, "x": 0.5, "y": 0.5}, (height, width)).sum(axis=1)
-    np.testing.assert_allclose(images, centred, rtol=0.08)  # 0.049 at most in 12,000 random cases
+    np.testing.assert_allclose(images, centred, rtol=0.03)  # 0.018 at most in 12,000 random cases
 
 
 @shapes

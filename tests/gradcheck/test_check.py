@@ -37,9 +37,12 @@ def in_double(f):
 
 @given(batches, widths, seeds, st.booleans())
 def test_right_gradients_agree(batch, width, seed, coordinates):
-    report = check(layer, layer_vjp, *random_inputs(seed, batch, width), seed=seed, coordinates=coordinates)
+    def vjp(*args):  # in double, a coordinate where terms cancel would have a relative error above 1e-12
+        return [g.astype(np.float64) for g in layer_vjp(*(np.asarray(x, np.longdouble) for x in args))]
+
+    report = check(layer, vjp, *random_inputs(seed, batch, width), seed=seed, coordinates=coordinates)
     assert report.passed, str(report)
-    assert report.worst <= (1e-11 if WIDE else 1e-9)
+    assert report.worst <= (1e-12 if WIDE else 1e-9)
     assert report.long_double == WIDE
 
 
