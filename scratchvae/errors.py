@@ -5,12 +5,28 @@ Each message says what was given, what was expected and what to do.
 
 from __future__ import annotations
 
+import re
 import sys
+from math import ceil
 from typing import Any
+
+LONGEST_MESSAGE = 200  # characters
+LONGEST_WORD = 40  # characters of a word that is never shortened
 
 
 class ScratchVAEError(Exception):
-    """Base class of all errors that scratchvae raises."""
+    """Base class of all errors that scratchvae raises.
+
+    `str(error)` is one line of at most 200 characters, whatever was given; `error.message` is the whole message.
+    """
+
+    @property
+    def message(self) -> str:
+        """The message without a limit of its length."""
+        return super().__str__()
+
+    def __str__(self) -> str:
+        return shorten_message(self.message)
 
 
 class ShapeError(ScratchVAEError, ValueError):
@@ -94,6 +110,38 @@ class DivergedError(ScratchVAEError, ValueError):
         self.finding = finding
         self.layer: str | None = None if finding is None else finding.layer
         self.tensor: str | None = None if finding is None else finding.tensor
+
+    __str__ = Exception.__str__  # a report of several sentences, which is never shortened
+
+
+def shorten_message(message: str, limit: int = LONGEST_MESSAGE) -> str:
+    """Return `message` in one line of at most `limit` characters.
+
+    If it is too long, the longest words are shortened first, such as paths, then the text before the last "; ", after
+    which a message says what to do.
+    """
+    words = message.split()
+    excess = len(" ".join(words)) - limit
+    while excess > 0 and (longest := max(words, key=len)) and len(longest) > LONGEST_WORD:
+        length = max(LONGEST_WORD, len(longest) - ceil(excess / words.count(longest)))
+        words = [shorten_word(word, length) if word == longest else word for word in words]
+        excess = len(" ".join(words)) - limit
+    line = " ".join(words)
+    if len(line) <= limit:
+        return line
+    text, separator, hint = line.rpartition("; ")
+    end = f"…{separator}{hint}" if separator and len(hint) < limit // 2 else "…"
+    whole, length = text if len(end) > 1 else line, limit - len(end)
+    begin = whole[:length]
+    if whole[length : length + 1].isalnum():  # in a word
+        begin = re.sub(r"(?<=\S)\s+\w*$", "", begin)
+    return begin + end
+
+
+def shorten_word(word: str, length: int = LONGEST_WORD) -> str:
+    """Return the beginning and the end of a word, together at most `length` characters."""
+    half = length // 2
+    return word if len(word) <= length else f"{word[: length - half - 1]}…{word[-half:]}"
 
 
 def warn(message: str, category: type[Warning]) -> None:

@@ -57,10 +57,8 @@ def code_and_message(error: BaseException) -> tuple[int, str]:
     """The exit code for an error, and its message."""
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED, "interrupted"
-    if isinstance(error, DivergedError):
-        return DIVERGED, str(error)
-    if isinstance(error, ScratchVAEError):
-        return 2, str(error)
+    if isinstance(error, ScratchVAEError):  # the whole message, in which Python arguments are yet to be replaced
+        return DIVERGED if isinstance(error, DivergedError) else 2, error.message
     if isinstance(error, MemoryError):
         return 2, f"not enough memory ({error}); choose smaller sizes"
     if isinstance(error, OSError) and error.errno is not None:  # a full disk, a file that another program uses

@@ -12,9 +12,9 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from scratchvae.cli.config_file import CONFIG_OPTION, OPTION_TYPES, read_settings
-from scratchvae.cli.messages import LONGEST_MESSAGE, as_typed, nearest, nearest_option, shorten
+from scratchvae.cli.messages import as_typed, nearest, nearest_option, shorten
 from scratchvae.cli.options import Option, add_options, help_text
-from scratchvae.errors import ConfigError
+from scratchvae.errors import LONGEST_MESSAGE, ConfigError
 
 LISTED = 110  # characters of a list of choices in a message
 REWORDED = (
@@ -155,7 +155,7 @@ class Parser(argparse.ArgumentParser):
         try:
             return read_settings(path, [option for option in self.options.values() if option != CONFIG_OPTION])
         except ConfigError as error:
-            self.error(str(error))
+            self.error(error.message)
 
     def _check_first_options(self, words: Iterable[str]) -> None:
         """Refuse an unknown option before COMMAND, which argparse would report as a missing COMMAND."""

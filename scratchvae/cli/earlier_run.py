@@ -59,7 +59,7 @@ def replacement(args: argparse.Namespace, out: Path, checkpoint: Checkpoint | No
 
 def reason_not_resumed(error: ConfigError, args: argparse.Namespace, out: Path) -> ConfigError | None:
     """The error of a checkpoint in `out` that has other settings, by the names of the options; None if unknown."""
-    path, separator, _ = str(error).partition(" cannot be resumed with other settings")
+    path, separator, _ = error.message.partition(" cannot be resumed with other settings")
     if not separator or Path(path).parent != out or not _wrote_checkpoints(out):
         return None
     changes = changed_options(args, out)

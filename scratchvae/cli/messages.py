@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
-LONGEST_MESSAGE = 200  # characters of a line on standard error
-LONGEST_WORD = 40  # characters of a word in a message that would be longer
+from scratchvae.errors import LONGEST_MESSAGE, shorten_message, shorten_word
+
 COMPARED = 60  # characters of a word that is compared with known names
 SYNONYMS = {
     "learning-rate": "lr",
@@ -97,28 +97,12 @@ def without_clipping(message: str) -> str:
 
 
 def shorten(message: str, words: Iterable[str] = (), limit: int = LONGEST_MESSAGE) -> str:
-    """`message` in one line of at most `limit` characters.
-
-    If it is too long, the `words` that a user typed are shortened first, then other long words, then the text
-    before the last "; ", after which a message says what to do.
-    """
+    """`message` in one line of at most `limit` characters; the `words` that a user typed are shortened first."""
     if len(message) > limit:
         for word in sorted(words, key=len, reverse=True):
             for form in (word, repr(word)[1:-1]):
-                if len(form) > LONGEST_WORD:
-                    message = message.replace(form, shorten_word(form))
-    line = " ".join(message.split())
-    if len(line) > limit:
-        line = " ".join(map(shorten_word, line.split(" ")))
-    if len(line) <= limit:
-        return line
-    text, separator, hint = line.rpartition("; ")
-    end = f"…{separator}{hint}" if separator and len(hint) < limit // 2 else "…"
-    whole, length = text if len(end) > 1 else line, limit - len(end)
-    begin = whole[:length]
-    if whole[length : length + 1].isalnum():  # in a word
-        begin = re.sub(r"(?<=\S)\s+\w*$", "", begin)
-    return begin + end
+                message = message.replace(form, shorten_word(form))
+    return shorten_message(message, limit)
 
 
 def split_clauses(message: str) -> str:
@@ -127,13 +111,7 @@ def split_clauses(message: str) -> str:
     if len(line) <= LONGEST_MESSAGE:
         return line
     clauses = re.split("; |(?<=[.]) (?=[A-Z])", line)
-    return "\n  ".join(shorten(clause, limit=LONGEST_MESSAGE - 2) for clause in clauses)
-
-
-def shorten_word(word: str) -> str:
-    """The beginning and the end of a word of more than 40 characters."""
-    half = LONGEST_WORD // 2
-    return word if len(word) <= LONGEST_WORD else f"{word[: half - 1]}…{word[-half:]}"
+    return "\n  ".join(shorten_message(clause, LONGEST_MESSAGE - 2) for clause in clauses)
 
 
 def as_typed(text: str) -> str:

@@ -40,7 +40,7 @@ def read_contents(path: Path, contents: Mapping[str, ArrayChecksum]) -> list[Arr
                 )
             return [_read_checked(path, file, member, expected) for member, expected in contents.items()]
     except FileError as error:
-        raise DataError(f"{error}; download it again") from None
+        raise DataError(f"{error.message}; download it again") from None
 
 
 def _read_checked(path: Path, file: ArrayFile, member: str, expected: ArrayChecksum) -> Array:

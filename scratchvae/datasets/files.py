@@ -28,7 +28,7 @@ def load_file(path: Path, key: str | None = None) -> Dataset:
     try:
         (array,) = read_arrays(path, lambda names: [_choose_member(path, names, key)]).values()
     except FileError as error:
-        raise DataError(f"{error}; obtain it again, or save an array with numpy.save") from None
+        raise DataError(f"{error.message}; obtain it again, or save an array with numpy.save") from None
     return _dataset_from_array(path, array)
 
 

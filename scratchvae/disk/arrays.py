@@ -101,8 +101,8 @@ def open_arrays(path: Path) -> Iterator[ArrayFile]:
         with path.open("rb") as file:
             yield ArrayFile(file)
     except FileError as error:
-        names_path = str(error).startswith(str(path))
-        raise FileError(str(error) if names_path else f"{path} cannot be read: {error}") from None
+        names_path = error.message.startswith(str(path))
+        raise FileError(error.message if names_path else f"{path} cannot be read: {error.message}") from None
     except (ScratchVAEError, MemoryError):
         raise
     except OSError as error:

@@ -125,8 +125,8 @@ def _model_file(path: str | PathLike[str]) -> Iterator[Archive]:
         with open_archive(file) as archive:
             yield archive
     except FileError as error:
-        expected = "" if ";" in str(error) else "; expected a file written by scratchvae.save"
-        raise FileError(f"{error}{expected}") from None
+        expected = "" if ";" in error.message else "; expected a file written by scratchvae.save"
+        raise FileError(f"{error.message}{expected}") from None
     except OSError as error:  # an invalid name, or a folder without permission to read
         raise FileError(f"{path} cannot be read: {error.strerror}; expected a file of scratchvae.save") from None
 
@@ -140,8 +140,8 @@ def _build_model(archive: Archive, classes: Iterable[type]) -> Model:
     config: Any = header.get("config")
     if not isinstance(kind, str) or kind not in kinds:
         raise FileError(
-            f"it holds a model {kind!r:.40}, and this version has {', '.join(MODELS)}: use the version that wrote it, "
-            "or name the class in load(path, classes=[…])"
+            f"it holds a model {kind!r:.40}, which this version lacks; use the version that wrote it, or name the "
+            "class in load(path, classes=[…])"
         )
     found = {name: (array.shape, array.dtype) for name, array in archive.headers.items()}
     if header.get("content") == "checkpoint":

@@ -29,7 +29,7 @@ def assert_refused(source, *words, **arguments):
     with pytest.raises(DataError) as refusal:
         load(source, **arguments)
     for word in (str(source), *words):
-        assert word in str(refusal.value)
+        assert word in refusal.value.message
 
 
 @given(rows=st.integers(10, 130), pixels=st.integers(1, 17), seed=seeds)
@@ -133,9 +133,9 @@ def test_the_array_of_an_npz_is_found_alone_or_by_name(tmp_path):
     assert_refused(tmp_path / "two.npz", "arrays a, b and no 'c'", "--key", key="c")
     assert_refused(tmp_path / "one.npz", "no 'c'", key="c")
     np.savez(tmp_path / "many.npz", **{f"{'x' * 200}{k}": a for k in range(9)})
-    with pytest.raises(DataError, match=r"x{100}…; name one") as refusal:
+    with pytest.raises(DataError, match=r"…x*…; name one") as refusal:
         load(tmp_path / "many.npz")
-    assert len(str(refusal.value)) < 1000
+    assert len(str(refusal.value)) <= 200
 
 
 @pytest.mark.parametrize("source", ["digits", "mnist", "data.npy", "folder"])

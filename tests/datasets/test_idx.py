@@ -1,7 +1,6 @@
 """The idx format and the search for its files."""
 
 import gzip
-import re
 import struct
 import sys
 import tracemalloc
@@ -191,8 +190,9 @@ def test_the_search_order_is_folder_environment_cache(places, inside):
 def test_a_given_folder_is_the_only_one_searched(places):
     write_set(places["environment"] / "mnist", make_set())
     write_set(places["cache"] / "mnist", make_set())
-    with pytest.raises(DataError, match=re.escape(str(places["folder"]))):
+    with pytest.raises(DataError) as refusal:
         load("mnist", folder=places["folder"])
+    assert refusal.value.message.startswith(str(places["folder"]))
 
 
 def test_a_subfolder_named_as_the_set_is_searched_first(places):

@@ -14,7 +14,7 @@ def assert_refused(source, *words, **arguments):
     with pytest.raises(DataError) as refusal:
         load(source, **arguments)
     for word in (str(source), *words):
-        assert word in str(refusal.value)
+        assert word in refusal.value.message
 
 
 def save_images(folder, pixels, mode=None, ending=".png"):

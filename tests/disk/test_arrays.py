@@ -51,7 +51,7 @@ def assert_refused_with_little_memory(path, *words):
     finally:
         tracemalloc.stop()
     for word in (str(path), *words):
-        assert word in str(refusal.value)
+        assert word in refusal.value.message
 
 
 dtypes = st.sampled_from(["<f4", ">f8", "<i2", "|u1", "|b1", "<c8", "<U3", "|S2", "<M8[s]", "<f2"])
@@ -132,7 +132,7 @@ def test_a_quoted_header_is_truncated_in_the_message(tmp_path):
     path.write_bytes(path.read_bytes().replace(b"a" * 9, b"b" * 9, 1))
     with pytest.raises(FileError) as refusal:
         read_arrays(path, all_names)
-    assert len(str(refusal.value)) < 700
+    assert len(str(refusal.value)) <= 200
 
 
 def test_a_zip_bomb_is_refused_with_a_hint(tmp_path):

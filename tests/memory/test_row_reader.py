@@ -1,7 +1,6 @@
 """Tests of reading rows of a memory-mapped file: values, memory use, page advice and truncated files."""
 
 import mmap
-import re
 import subprocess
 import sys
 import tracemalloc
@@ -196,14 +195,11 @@ def test_each_slice_and_each_gather_checks_the_file_size(path):
     recorder, slices = Recorder(reader), reader.slices(10)
     assert next(slices) == slice(0, 10)
     recorder.length -= 1
-    message = (
-        f"images is in {re.escape(str(path))}, which was truncated to {recorder.length} bytes "
-        f".* {recorder.length + 1}: "
-    )
-    with pytest.raises(DataError, match=message):
-        next(slices)
-    with pytest.raises(DataError, match=message):
-        reader.gather(np.arange(4), out)
+    for read in (lambda: next(slices), lambda: reader.gather(np.arange(4), out)):
+        with pytest.raises(DataError, match=f" {recorder.length + 1}: ") as refusal:
+            read()
+        words = f"images is in {path}, which was truncated to {recorder.length} bytes "
+        assert refusal.value.message.startswith(words)
     assert not out.any()
 
 
@@ -217,7 +213,7 @@ for read in (lambda: next(rows.slices(3)), lambda: rows.gather(np.arange(4), np.
     try:
         read()
     except Exception as error:
-        print(type(error).__name__, error)
+        print(type(error).__name__, error.message)
     else:
         print("read")
 """

@@ -131,7 +131,7 @@ class Checkpoint(Callback):
             if not versions(self.path):
                 raise
             resume_hint = "then continue from the last checkpoint by resume=True (on the command line --resume)"
-            raise FileError(f"{error}; {resume_hint}") from None
+            raise FileError(f"{error.message}; {resume_hint}") from None
         self._written = True
 
 
@@ -142,7 +142,7 @@ def latest_checkpoint(path: Path, resume: bool, settings: Record) -> LoadedCheck
         try:
             checkpoint = LoadedCheckpoint(version)
         except FileError as error:
-            unreadable.append(str(error))
+            unreadable.append(error.message)
             continue
         for reason in unreadable:
             warn(f"{reason}; the previous checkpoint, {version}, is used instead", CheckpointWarning)
@@ -195,7 +195,7 @@ class LoadedCheckpoint:
             raise ConfigError(
                 f"{self.path} cannot be resumed with other settings: {changes}"
                 f"{reason if any(name.endswith('.steps') for name in changed) else ''}; restore these settings, or "
-                "start again with another checkpoint"
+                "use another file"
             )
 
     def restore_into(self, state: TrainingState) -> None:

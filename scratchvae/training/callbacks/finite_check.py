@@ -115,8 +115,8 @@ class FiniteCheck(Callback):
         for snapshot in (self._last_finite, state.epoch_start):
             snapshot.save()
         warn(
-            f"{error}. Restarted epoch {state.epoch} after update {state.updates} with the learning rate multiplied by "
-            f"{0.5**halvings:g}",
+            f"{error.message}. Restarted epoch {state.epoch} after update {state.updates} with the learning rate "
+            f"multiplied by {0.5**halvings:g}",
             DivergenceWarning,
         )
         return RESTART_EPOCH
