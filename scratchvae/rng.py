@@ -26,6 +26,7 @@ PURPOSES = (
     "factors",
     "imputation",
     "training input std",
+    "held-out rows",
 )
 
 BITS_AT_ONCE = 2**14  # numbers per chunk of random bits

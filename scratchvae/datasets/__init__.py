@@ -24,6 +24,7 @@ from scratchvae.errors import ConfigError, DataError
 from scratchvae.validation import (
     MAX_MESSAGE,
     check_path,
+    check_seed,
     join_choices,
     short_repr,
     shorten,
@@ -46,7 +47,7 @@ NAMES = ("digits", *_LOADERS, "sprites")
 
 
 @suggest_arguments
-def load(source: str | PathLike[str], folder: Folder = None, key: str | None = None) -> Dataset:
+def load(source: str | PathLike[str], folder: Folder = None, key: str | None = None, seed: int | None = 0) -> Dataset:
     """Load the data set `source` as rows of float32 (tables: float64), split into train and test.
 
     source   "digits"                    8×8 digits, part of the package: see `load_digits`
@@ -61,11 +62,13 @@ def load(source: str | PathLike[str], folder: Folder = None, key: str | None = N
              see `load_file`, `load_csv`, `load_folder`
     folder   the folder to search for a named data set; None: $SCRATCHVAE_DATA, then the cache folder
     key      the name of an array in an .npz file
+    seed     seed of the choice of the test rows, a tenth of a user's own data; None: every tenth row
 
     Raises DataError if the data cannot be found, downloaded or read.
     """
     name = _check_text("source", source, "a name, or a path")
     folder = None if folder is None else _check_text("folder", folder, "a folder, a path")
+    seed = None if seed is None else check_seed(seed)
     key = None if key is None else _check_text("key", key, "the name of an array")
     if key is not None and not name.endswith(".npz"):
         raise DataError(f"key={short_repr(key)} is only for .npz files, and {shorten(name)!r} is not one: leave it out")
@@ -78,9 +81,9 @@ def load(source: str | PathLike[str], folder: Folder = None, key: str | None = N
     path, reason = Path(name), ""
     try:
         if name and path.is_dir():
-            return load_idx_folder(path) if holds_idx(path) else load_folder(path)
+            return load_idx_folder(path) if holds_idx(path) else load_folder(path, seed)
         if path.is_file():
-            return load_file(path, key)
+            return load_file(path, key, seed)
     except DataError:
         raise
     except MemoryError as error:

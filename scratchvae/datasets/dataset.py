@@ -9,11 +9,17 @@ import numpy as np
 from scratchvae.disk import Array
 from scratchvae.errors import DataError
 from scratchvae.representation import join_lines
+from scratchvae.rng import generator
 from scratchvae.validation import short_repr
 
 
+UNLABELLED = -1
+TEST_SHARE = 10  # one row of so many is held out
+BLOCK = 1 << 12  # rows that are moved at once
+
+
 class Split(NamedTuple):
-    """Rows of data (N, D), and their integer labels (N,) or None.
+    """Rows of data (N, D), and their integer labels (N,) or None; −1 marks a row without a label.
 
     Pixels are float32 in [0, 1]. The numbers of a table are float64, unscaled.
     """
@@ -32,6 +38,9 @@ class Dataset(NamedTuple):
     test_mask    (N,) True for the rows of the source that are in the test split; None if the source has its own split
     validation   a validation split, if the source has one
     factors      generative factors of the images, if known: arrays (N,) by name, in the order of part("all")
+    columns      names of the columns (D,) of a table that has names; without that of the labels
+    classes      names of the classes: label k is classes[k]
+    files        names of the files of the rows (N,), in the order of part("all"), if each row has its own
     """
 
     name: str
@@ -41,6 +50,9 @@ class Dataset(NamedTuple):
     test_mask: Array | None = None
     validation: Split | None = None
     factors: dict[str, Array] | None = None
+    columns: tuple[str, ...] | None = None
+    classes: tuple[str, ...] | None = None
+    files: tuple[str, ...] | None = None
 
     def __repr__(self) -> str:
         parts = {"train": self.train, "validation": self.validation, "test": self.test}
@@ -74,26 +86,53 @@ def split_by_mask(name: str, rows: Split, test_mask: Array, image_shape: tuple[i
     return Dataset(name, train, test, image_shape, test_mask)
 
 
-def hold_out_every_tenth(
-    name: str, images: Array, image_shape: tuple[int, int] | None, labels: Array | None = None
+def hold_out(
+    name: str,
+    images: Array,
+    image_shape: tuple[int, int] | None,
+    labels: Array | None = None,
+    seed: int | None = 0,
 ) -> Dataset:
-    """Split rows (N, D) and their labels (N,) or None: every tenth row, starting with the tenth, is a test row.
+    """Split rows (N, D) and their labels (N,) or None: a tenth of the rows, chosen by `held_out_rows`, is for testing.
 
     The training rows are moved to the front of `images`, in place, so that large data is in memory only once.
-    Raises DataError for fewer than 10 rows.
     """
-    if len(images) < 10:
-        raise DataError(f"{name} holds {len(images)} rows; expected at least 10, every tenth of which is a test row")
-    test_mask = np.zeros(len(images), bool)
-    test_mask[9::10] = True
+    test_mask = held_out_rows(len(images), labels, seed)
     test = images[test_mask]
-    for start in range(10, len(images), 10):
-        block = images[start : start + 9]
-        target = start - start // 10
+    target = 0
+    for start in range(0, len(images), BLOCK):
+        block = images[start : start + BLOCK][~test_mask[start : start + BLOCK]]  # a copy
         images[target : target + len(block)] = block
-    train = images[: len(images) - len(test)]
+        target += len(block)
     train_labels, test_labels = (None, None) if labels is None else (labels[~test_mask], labels[test_mask])
-    return Dataset(name, Split(train, train_labels), Split(test, test_labels), image_shape, test_mask)
+    return Dataset(name, Split(images[:target], train_labels), Split(test, test_labels), image_shape, test_mask)
+
+
+def held_out_rows(count: int, labels: Array | None = None, seed: int | None = 0) -> Array:
+    """A mask (count,) of the rows to hold out: count // 10 of them, chosen at random by `seed`; None: every tenth.
+
+    With labels (count,), a tenth of each class is chosen, up to rounding, and never the last row of a class.
+    """
+    mask = np.zeros(count, bool)
+    if seed is None:
+        mask[TEST_SHARE - 1 :: TEST_SHARE] = True
+        return mask
+    rng = generator(seed, "held-out rows")
+    groups = np.zeros(count, np.int64) if labels is None else np.unique(labels, return_inverse=True)[1].reshape(-1)
+    sizes = np.bincount(groups)
+    # Each group gets the whole part of its share. The groups with the largest remainders share what is left; random
+    # numbers decide between equal ones.
+    chosen = sizes // TEST_SHARE
+    left = count // TEST_SHARE - int(chosen.sum())
+    remainders = np.where(sizes > 1, sizes % TEST_SHARE, 0) + rng.random(len(sizes))
+    chosen[np.argsort(-remainders, kind="stable")[:left]] += 1
+    if labels is not None:
+        chosen = np.minimum(chosen, sizes - 1)
+    order = rng.permutation(count)
+    rows = order[np.argsort(groups[order], kind="stable")]  # group by group, in random order within each
+    rank = np.arange(count) - (np.cumsum(sizes) - sizes)[groups[rows]]
+    mask[rows[rank < chosen[groups[rows]]]] = True
+    return mask
 
 
 def square(pixels: int) -> tuple[int, int] | None:

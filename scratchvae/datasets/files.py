@@ -6,30 +6,30 @@ from pathlib import Path
 
 import numpy as np
 
-from scratchvae.datasets.dataset import Dataset, hold_out_every_tenth, square
+from scratchvae.datasets.dataset import Dataset, hold_out, square
 from scratchvae.datasets.tables import SUFFIXES, load_csv
 from scratchvae.disk import Array, join_names, read_arrays
 from scratchvae.errors import DataError, FileError
 from scratchvae.validation import short_repr
 
 
-def load_file(path: Path, key: str | None = None) -> Dataset:
+def load_file(path: Path, key: str | None = None, seed: int | None = 0) -> Dataset:
     """Load an array from a .npy or .npz file, or a table from a .csv or .tsv file (see `load_csv`).
 
     key   name of the array in an .npz file with several arrays
 
     The shape of the array is (N, D), or (N, H, W) for images. uint8 arrays with values above 1 are divided by 255.
-    Arrays of 0 and 1, and floats, are not scaled. Every tenth row is for testing. Raises DataError.
+    Arrays of 0 and 1, and floats, are not scaled. A tenth of the rows, chosen by `seed`, is for testing. Raises DataError.
     """
     if path.suffix.lower() in SUFFIXES:
-        return load_csv(path)
+        return load_csv(path, seed)
     if path.suffix not in (".npy", ".npz"):
         raise DataError(f"{path} does not end in .npy, .npz, {' or '.join(SUFFIXES)}; save an array with numpy.save")
     try:
         (array,) = read_arrays(path, lambda names: [_choose_member(path, names, key)]).values()
     except FileError as error:
         raise DataError(f"{error.message}; obtain it again, or save an array with numpy.save") from None
-    return _dataset_from_array(path, array)
+    return _dataset_from_array(path, array, seed)
 
 
 def _choose_member(path: Path, names: list[str], key: str | None) -> str:
@@ -41,7 +41,7 @@ def _choose_member(path: Path, names: list[str], key: str | None) -> str:
     return key
 
 
-def _dataset_from_array(path: Path, array: Array) -> Dataset:
+def _dataset_from_array(path: Path, array: Array, seed: int | None) -> Dataset:
     if array.ndim == 4 and array.shape[-1] == 1:
         array = array[..., 0]
     if array.ndim not in (2, 3) or not array.size:
@@ -61,4 +61,4 @@ def _dataset_from_array(path: Path, array: Array) -> Dataset:
             rows = np.ascontiguousarray(rows, np.float32)  # no copy if it is that already
     else:
         raise DataError(f"{path} holds {rows.dtype}; expected real numbers")
-    return hold_out_every_tenth(str(path), rows, shape)
+    return hold_out(str(path), rows, shape, seed=seed)

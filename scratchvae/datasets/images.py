@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchvae.datasets.dataset import Dataset, hold_out_every_tenth
+from scratchvae.datasets.dataset import Dataset, hold_out
 from scratchvae.errors import DataError
 
 LARGEST_PIXEL = {"1": 1, "L": 255, "I;16": 65535}  # by Pillow's name for the mode of a grey image
@@ -21,10 +21,10 @@ MOST_PIXELS = 1 << 22
 LARGEST_FILE = 1 << 25  # bytes
 
 
-def load_folder(path: Path) -> Dataset:
+def load_folder(path: Path, seed: int | None = 0) -> Dataset:
     """Load the grey images of a folder, all of one size, in the order of their names. Needs Pillow.
 
-    8-bit values are divided by 255, 16-bit values by 65535. Every tenth image is for testing. An image may have at most
+    8-bit values are divided by 255, 16-bit values by 65535. A tenth of the images, chosen by `seed`, is for testing. An image may have at most
     4,194,304 pixels (2048 × 2048). The sizes in all headers are compared before the first image is decoded. Raises
     DataError.
     """
@@ -45,7 +45,7 @@ def load_folder(path: Path) -> Dataset:
         with _open_image(file) as image:
             # np.divide raises if another process has changed the size of the image since
             np.divide(np.asarray(image), np.float32(LARGEST_PIXEL[image.mode]), out=row, dtype=np.float32)
-    return hold_out_every_tenth(str(path), rows.reshape(len(rows), -1), (height, width))
+    return hold_out(str(path), rows.reshape(len(rows), -1), (height, width), seed=seed)
 
 
 def _size(file: Path) -> tuple[int, int]:

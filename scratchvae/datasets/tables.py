@@ -10,7 +10,7 @@ from typing import TextIO
 
 import numpy as np
 
-from scratchvae.datasets.dataset import Dataset, hold_out_every_tenth, square
+from scratchvae.datasets.dataset import Dataset, hold_out, square
 from scratchvae.disk import Array
 from scratchvae.errors import DataError
 
@@ -22,8 +22,9 @@ MOST_CLASSES = 1 << 16
 UNLABELLED = -1
 
 
-def load_csv(path: Path) -> Dataset:
-    """Load a table from a .csv or .tsv file in UTF-8: rows (N, D) of float64, unscaled. Every tenth is a test row.
+def load_csv(path: Path, seed: int | None = 0) -> Dataset:
+    """Load a table from a .csv or .tsv file in UTF-8: rows (N, D) of float64, unscaled. A tenth, chosen by `seed`,
+    is for testing.
 
     Cells are separated by tabs in a .tsv file. In a .csv file they are separated by commas, semicolons or tabs,
     whichever is most frequent in the first line. The first line may be a header row of names. Missing values are an
@@ -34,7 +35,7 @@ def load_csv(path: Path) -> Dataset:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return _TableReader(path, file).read()
+            return _TableReader(path, file, seed).read()
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path} is not UTF-8 text ({error.reason}, byte {error.start}); save it as CSV UTF-8"
@@ -46,8 +47,8 @@ def load_csv(path: Path) -> Dataset:
 class _TableReader:
     """Reads a table row by row, so that it fails at the first invalid row."""
 
-    def __init__(self, path: Path, file: TextIO) -> None:
-        self.path, self.file = path, file
+    def __init__(self, path: Path, file: TextIO, seed: int | None) -> None:
+        self.path, self.file, self.seed = path, file, seed
         self.characters_left = MAX_ROW_CHARACTERS  # of the current row
         self.names: list[str] = []
         self.label_column: int | None = None
@@ -79,7 +80,7 @@ class _TableReader:
             )
         images = np.frombuffer(self.numbers).reshape(-1, columns)
         labels = None if self.label_column is None else self.labels.as_integers(self.path)
-        return hold_out_every_tenth(str(self.path), images, square(columns), labels)
+        return hold_out(str(self.path), images, square(columns), labels, self.seed)
 
     def delimiter(self) -> str:
         """The delimiter of the cells, from the suffix or from the first line that is not empty."""
