@@ -12,7 +12,6 @@ from scratchvae.representation import join_lines
 from scratchvae.rng import generator
 from scratchvae.validation import short_repr
 
-
 UNLABELLED = -1
 TEST_SHARE = 10  # one row of so many is held out
 BLOCK = 1 << 12  # rows that are moved at once

@@ -19,7 +19,8 @@ def load_file(path: Path, key: str | None = None, seed: int | None = 0) -> Datas
     key   name of the array in an .npz file with several arrays
 
     The shape of the array is (N, D), or (N, H, W) for images. uint8 arrays with values above 1 are divided by 255.
-    Arrays of 0 and 1, and floats, are not scaled. A tenth of the rows, chosen by `seed`, is for testing. Raises DataError.
+    Arrays of 0 and 1, and floats, are not scaled. A tenth of the rows, chosen by `seed`, is for testing. Raises
+    DataError.
     """
     if path.suffix.lower() in SUFFIXES:
         return load_csv(path, seed)

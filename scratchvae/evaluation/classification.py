@@ -47,7 +47,7 @@ def classification(model: SemiSupervisedVAE, images: Any, labels: Any) -> Classi
     """
     check_type("model", model, SemiSupervisedVAE, "a SemiSupervisedVAE, which has a classifier")
     images = model.check_data(images, "images")
-    labels = check_labels(labels, len(images), model.classes)
+    labels = check_labels(labels, len(images), model.classes, names=model.schema.classes)
     q = to_numpy(model.predict_proba(images)).astype(np.float64)
     confusion = np.zeros((model.classes, model.classes), int)
     np.add.at(confusion, (labels, q.argmax(axis=1)), 1)

@@ -12,10 +12,16 @@ FIRST_RESUMABLE_FORMAT = 3
 
 
 def migrate(header: dict[str, Any], version: int) -> dict[str, Any]:
-    """The header of a file of format `version`, with the names of the current format."""
+    """The header of a file of format `version`, with the names of the current format.
+
+    Files of 0.1.0 have no scale: their models were trained on the numbers as they were.
+    """
+    config = header.get("config")
+    if isinstance(config, dict):
+        config = {"scale": "none", **config}
+        header = {**header, "config": config}
     if version >= FIRST_RESUMABLE_FORMAT:
         return header
-    config = header.get("config")
     if isinstance(config, dict) and isinstance(config.get("likelihood"), str):
         likelihood = config["likelihood"]
         header = {**header, "config": {**config, "likelihood": LIKELIHOODS_0_1.get(likelihood, likelihood)}}

@@ -16,6 +16,7 @@ from scratchvae.io.migration import migrate, resume_command
 from scratchvae.models import IWAE, VAE, Autoencoder, ConditionalVAE, Encoder, Model, SemiSupervisedVAE
 from scratchvae.models.model import META
 from scratchvae.models.parts import custom_class_names
+from scratchvae.models.schema import Schema
 from scratchvae.validation import check_path, check_type, short_repr, shorten, suggest_arguments
 
 MODEL_CLASSES: tuple[type[Model], ...] = (VAE, IWAE, ConditionalVAE, SemiSupervisedVAE, Autoencoder)
@@ -93,7 +94,12 @@ def check_classes(classes: Iterable[type]) -> dict[str, type]:
 
 def header_of(model: Model) -> dict[str, Any]:
     """The entries for `model` in the header of a file."""
-    return {"model": type(model).__name__, "config": model.to_config(), "notes": model.metadata}
+    return {
+        "model": type(model).__name__,
+        "config": model.to_config(),
+        "notes": model.metadata,
+        "schema": model.schema.as_json(),
+    }
 
 
 def arrays_of(model: Model) -> dict[str, Array]:
@@ -165,4 +171,9 @@ def _build_model(archive: Archive, classes: Iterable[type]) -> Model:
     if different := diff_keys(found, expected):
         raise FileError(f"its parameters are not those of its configuration: see {join_names(different)}")
     model.metadata = metadata if isinstance(metadata, dict) else {}
+    if "schema" in header:
+        try:
+            model.schema = Schema.from_json(header["schema"], model.input_dim, model.classes)
+        except (ConfigError, TypeError, AttributeError) as error:
+            raise FileError(f"its schema is invalid: {shorten(error, 150)}") from None
     return model

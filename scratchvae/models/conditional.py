@@ -13,10 +13,11 @@ from scratchvae.layers import ConditionalSequential
 from scratchvae.models.labels import check_labels, one_hot, require_every_class
 from scratchvae.models.locks import synchronized
 from scratchvae.models.network import conditional_mlp
+from scratchvae.models.schema import check_names
 from scratchvae.models.vae import VAE
 from scratchvae.objectives import ELBOTerms
 from scratchvae.rng import generator
-from scratchvae.validation import check_int, check_type, shorten, suggest_arguments
+from scratchvae.validation import check_int, check_type, join_choices, shorten, suggest_arguments
 
 
 class ConditionalVAE(VAE):
@@ -27,13 +28,24 @@ class ConditionalVAE(VAE):
     The decoder knows y, so z need not encode it, and the KL penalizes information in z. Hence z encodes the rest: the
     style. Choose y to sample from a class; keep z and change y to keep a style. The objective bounds log p(x | y).
 
-    classes       K; labels are integers from 0 to K − 1, an array (B,) or one for all rows
+    classes       K, or the K names of the classes, texts or integers. Labels are an array (B,), or one for all rows, of
+                  names or of integers from 0 to K − 1. Training on texts learns the names
     The other settings are those of `VAE`; custom networks are of class `ConditionalSequential`.
     """
 
-    def __init__(self, *settings: Any, classes: int = 10, **named: Any) -> None:
-        self.classes = check_int("classes", classes, minimum=2)
+    def __init__(self, *settings: Any, classes: int | Sequence[str | int] = 10, **named: Any) -> None:
+        if isinstance(classes, int | float):
+            self.classes = check_int("classes", classes, minimum=2)
+        else:
+            self.class_names = check_names(classes)
+            self.classes = len(self.class_names)
         super().__init__(*settings, **named)
+
+    @property
+    def class_range(self) -> str:
+        """The classes in words: their names, or "0 to 9"."""
+        names = self.schema.classes
+        return f"0 to {self.classes - 1}" if names is None else join_choices([str(name) for name in names], 60)
 
     def extra_config(self) -> dict[str, Any]:
         """The number of classes."""
@@ -88,10 +100,10 @@ class ConditionalVAE(VAE):
         """
         if labels is None:
             raise ConfigError(
-                f"{shorten(type(self).__name__)} needs the class of each row, 0 to {self.classes - 1}: pass {name}= "
+                f"{shorten(type(self).__name__)} needs the class of each row, {self.class_range}: pass {name}= "
                 "(--label on the command line)"
             )
-        return check_labels(labels, rows, self.classes, name)
+        return check_labels(labels, rows, self.classes, name, names=self.schema.classes)
 
     def decoder_labels(self, labels: Any, rows: int) -> Array | None:
         """`labels`, checked by `check_labels`: decoding needs the class."""
@@ -100,7 +112,7 @@ class ConditionalVAE(VAE):
     def label_settings(self, labels: Array | None, share: float | None) -> dict[str, Any]:
         """No further arguments. In training, raises RangeError if a class has no row."""
         if share is not None and labels is not None:
-            require_every_class(labels, self.classes)
+            require_every_class(labels, self.classes, self.schema.classes)
         return {}
 
     def one_hot(self, labels: Array) -> Array:

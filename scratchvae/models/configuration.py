@@ -11,6 +11,7 @@ from scratchvae.errors import ConfigError
 from scratchvae.layers.initializers import INITIALIZERS
 from scratchvae.models.network import ACTIVATIONS
 from scratchvae.models.parts import LIKELIHOODS, check_sigma
+from scratchvae.models.scale import SCALES
 from scratchvae.validation import check_bool, check_choice, check_float, check_int, check_ints, check_seed, short_repr
 
 DTYPES = ("float32", "float64", "longdouble")
@@ -29,6 +30,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "seed": lambda name, value: check_seed(value, name),
     "dtype": lambda name, value: check_choice(name, value, DTYPES),
     "init": lambda name, value: None if value is None else check_choice(name, value, tuple(INITIALIZERS)),
+    "scale": lambda name, value: check_choice(name, value, SCALES),
     "image_shape": lambda name, value: None if value is None else check_ints(name, value),
 }
 
@@ -45,6 +47,11 @@ def configuration(settings: Mapping[str, Any], custom: Mapping[str, Any], **more
         for name, check in CHECKS.items()
     }
     config["sigma"] = check_sigma(config["sigma"], config["likelihood"]) if named else None
+    if config["sigma"] is not None and config["scale"] in ("standardize", "minmax"):
+        raise ConfigError(
+            f"sigma={short_repr(config['sigma'])} is in the units of the data, and scale={config['scale']!r} gives "
+            "each column a unit of its own: leave one of them out"
+        )
     shape = config["image_shape"]
     if shape is not None and (len(shape) != 2 or prod(shape) != config["input_dim"]):
         raise ConfigError(

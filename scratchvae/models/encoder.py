@@ -8,6 +8,7 @@ from typing import Any
 from scratchvae.backend import Array, Backend, to_numpy
 from scratchvae.models.model import META, Model
 from scratchvae.models.parts import custom_classes
+from scratchvae.models.schema import Schema
 from scratchvae.validation import suggest_arguments
 
 UNUSED_PARTS = ("decoder", "likelihood", "prior", "objective")
@@ -16,14 +17,14 @@ UNUSED_PARTS = ("decoder", "likelihood", "prior", "objective")
 class Encoder:
     """The encoder of a model without the decoder: about half the weights, the same `encode` and `embed`, bit for bit.
 
-    Made by `scratchvae.load_encoder`. `config` and `metadata` are those of the whole model.
+    Made by `scratchvae.load_encoder`. `config`, `metadata` and `schema` are those of the whole model.
     """
 
     def __init__(self, model: Model, backend: Backend) -> None:
         """Allocate the encoder of a model that was made on META, without its other parts. Raises BackendError."""
         self._model = model
         model.allocate(backend, leave_out=UNUSED_PARTS)
-        self.config, self.metadata = model.config, model.metadata
+        self.config, self.metadata, self.schema = model.config, model.metadata, model.schema
         self.input_dim, self.latent_dim, self.dtype = model.input_dim, model.latent_dim, model.dtype
         self.backend = backend
 
@@ -39,6 +40,7 @@ class Encoder:
             weights,
             self.metadata,
             custom_classes(model.custom_parts),
+            self.schema,
         )
 
     def __repr__(self) -> str:
@@ -71,9 +73,10 @@ def _rebuild(
     theta: Array,
     metadata: dict[str, Any],
     classes: Mapping[str, type],
+    schema: Schema,
 ) -> Encoder:
     model = kind.from_config(config, META, classes)
-    model.metadata = dict(metadata)
+    model.metadata, model.schema = dict(metadata), schema
     encoder = Encoder(model, backend)
     backend.copy_from_host(model.theta, theta)
     return encoder

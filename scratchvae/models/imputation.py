@@ -25,7 +25,7 @@ def impute(
     check_choice("values", values, VALUES)
     count = 1 if draws is None else check_int("draws", draws)
     check_int("samples", samples)
-    x = _to_host(vae, x, "x")
+    x = to_numpy(vae.as_rows(x, "x"))
     model = vae.for_imputation()
     masked = model.check_data(x if observed is None else mask_missing(x, _to_host(vae, observed, "observed")))
     noise = NoiseSampler(model, seed)
@@ -39,7 +39,8 @@ def impute(
             else:
                 results = sampler.draw(method, samples, draws, values == "drawn")
             for output, values_of_rows in zip(imputed, results, strict=True):
-                output[rows] = _insert(x[rows], np.isnan(masked[rows]), to_numpy(values_of_rows), method)
+                filled = to_numpy(model.in_data_units(values_of_rows))
+                output[rows] = _insert(x[rows], np.isnan(masked[rows]), filled, method)
     result = imputed[0] if draws is None else imputed
     return result if vae.backend.on_host else vae.backend.upload(result)
 

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf, isfinite, isnan
 from typing import Any
 
 import numpy as np
 
 from scratchvae.arrays import as_numpy, check_real
-from scratchvae.backend import Array, Backend
+from scratchvae.backend import Array, Backend, backend_of
 from scratchvae.errors import RangeError, ShapeError
 from scratchvae.kernels.missing import nan_to_zero
 from scratchvae.memory import RowReader
+from scratchvae.models.scale import Scale
 from scratchvae.validation import short_repr
 
 # by `missing` of the model, or None for arrays that are not data
 NONFINITE = {
-    True: "infinite values; drop those rows, or replace the values, by NaN if they are missing",
-    False: "NaN or infinite values; drop those rows, or replace the values; if NaN marks missing values, make the "
-    "model with missing=True",
+    True: "infinite values{place}; drop those rows, or replace the values, by NaN if they are missing",
+    False: "NaN or infinite values{place}; drop those rows, or replace the values; if NaN marks missing values, make "
+    "the model with missing=True",
     None: "NaN or infinite values; expected finite numbers",
 }
+ROUNDING = 1e-6  # by which a value may be outside the support, as a share of its width
+UNSCALED = Scale()
 CHUNK_BYTES = 2**22  # bytes of rows that are checked at once; they fit into a processor's cache
 
 
@@ -41,21 +45,30 @@ class InputValidator:
         support: tuple[float, float] = (-inf, inf),
         mean: Array | None = None,
         missing: bool | None = None,
+        scale: Scale = UNSCALED,
+        columns: Sequence[str] | None = None,
+        empty: bool = False,
     ) -> Array:
-        """Check that x holds rows (B, width) of finite real numbers within `support`, and return it.
+        """Check that x holds rows (B, width) of finite real numbers that are, when scaled, within `support`; return it.
 
-        `mean` (width,) float64, if not None, is set to the mean of the rows. With `missing`, NaN marks a missing value,
-        and the mean is over the observed values. None means that x is no data, in which values could be missing.
+        mean      (width,) float64, if not None, is set to the mean of the scaled rows
+        missing   NaN marks a missing value, and the mean is over the observed values. None: x is no data, in which
+                  values could be missing
+        columns   names of the columns, for messages
+        empty     B may be 0
+
         Nothing is copied or converted, so that x may be larger than memory.
         Raises DTypeError, ShapeError, RangeError, DataError.
         """
         x = self.check_numbers(x, name)
-        if x.ndim != 2 or x.shape[1] != width or not len(x):
+        if x.ndim != 2 or x.shape[1] != width or not (empty or len(x)):
+            least = "" if empty else " with B ≥ 1"
             raise ShapeError(
-                f"{name} has shape {short_repr(x.shape)}; expected (B, {width}) with B ≥ 1{_hint(x, name, width)}"
+                f"{name} has shape {short_repr(x.shape)}; expected (B, {width}){least}{_hint(x, name, width)}"
             )
-        if width:
-            check_range(self._missing_as_zero(x) if missing else x, name, self.representable(support), mean, missing)
+        if width and len(x):
+            observed = self._missing_as_zero(x) if missing else x
+            check_range(observed, name, self.representable(support), mean, missing, scale, columns)
         array: Array = x
         return array
 
@@ -84,34 +97,65 @@ class InputValidator:
         return self.backend.upload(x.astype(self.dtype, copy=False))
 
 
-def check_range(
-    x: Array, name: str, support: tuple[float, float], mean: Array | None = None, missing: bool | None = None
-) -> None:
-    """Raises RangeError unless all numbers of x are finite and within `support`; sets `mean`, if not None.
+def wider(support: tuple[float, float]) -> tuple[float, float]:
+    """`support` with its width added on either side: [−1, 2] for [0, 1]."""
+    width = support[1] - support[0]
+    return support[0] - width, support[1] + width
 
-    With `missing`, NaN is skipped if x is on the host. None means that x is no data, in which values could be missing.
+
+def check_range(
+    x: Array,
+    name: str,
+    support: tuple[float, float],
+    mean: Array | None = None,
+    missing: bool | None = None,
+    scale: Scale = UNSCALED,
+    columns: Sequence[str] | None = None,
+) -> None:
+    """Raises RangeError unless all scaled numbers of x are finite and within `support`, up to rounding.
+
+    Sets `mean`, if not None, to the mean of the scaled rows. With `missing`, NaN is skipped if x is on the host. None
+    means that x is no data, in which values could be missing.
     """
     rows = RowReader(x, name)
     on_host = isinstance(x, np.ndarray)
-    if mean is None and not rows.mapped and (not on_host or (not missing and x.nbytes <= CHUNK_BYTES)):
+    tolerance = ROUNDING * (support[1] - support[0]) if support[1] - support[0] < inf else 0.0
+    allowed = support[0] - tolerance, support[1] + tolerance
+    in_one_piece = not on_host or (not missing and x.nbytes <= CHUNK_BYTES)
+    if mean is None and not rows.mapped and in_one_piece and scale.is_identity:
         low, high = float(x.min()), float(x.max())  # NaN if any number is NaN
+    elif on_host:
+        low, high = _range_and_mean(rows, allowed, mean, bool(missing), scale, columns)
     else:
-        low, high = _range_and_mean(rows, support, mean, bool(missing))
-    if support[0] <= low and high <= support[1]:
+        scaled = scale.to_networks(x, np if on_host else backend_of(x, name).xp)
+        low, high = float(scaled.min()), float(scaled.max())
+    if allowed[0] <= low and high <= allowed[1]:
         return
     if not (isfinite(low) and isfinite(high)):
-        raise RangeError(f"{name} holds {NONFINITE[missing]}")
+        place = _first_nonfinite(rows, bool(missing), columns) if on_host else ""
+        raise RangeError(f"{name} holds {NONFINITE[missing].format(place=place)}")
+    expected = f"{support[0]:g} to {support[1]:g}"
+    if not scale.is_identity:
+        raise RangeError(
+            f"{name} holds values that become {low:g} to {high:g} by the scale {scale.kind!r} of the model; expected "
+            f"{expected}: train it on rows of this range too"
+        )
     hint = "divide 8-bit images by 255, other data by their maximum" if low >= 0 else "shift and scale them first"
     hint += ", or use likelihood='gaussian', for any real numbers" if support == (0.0, 1.0) else ""
-    raise RangeError(f"{name} holds values from {low:g} to {high:g}; expected {support[0]:g} to {support[1]:g}: {hint}")
+    raise RangeError(f"{name} holds values from {low:g} to {high:g}; expected {expected}: {hint}")
 
 
 # NumPy sums over axis 0 row by row. With the running sum as the first row of a chunk, the mean therefore has the same
 # bits as in a single pass over all rows.
 def _range_and_mean(
-    rows: RowReader, support: tuple[float, float], mean: Array | None, missing: bool
+    rows: RowReader,
+    support: tuple[float, float],
+    mean: Array | None,
+    missing: bool,
+    scale: Scale,
+    columns: Sequence[str] | None,
 ) -> tuple[float, float]:
-    """The smallest and the largest number, NaN if any number is NaN; `mean` is set if both are within `support`.
+    """The smallest and the largest scaled number, NaN if any is NaN; `mean` is set if both are within `support`.
 
     With `missing`, NaN counts as 0 for the range, and is left out of the mean. A single pass in chunks: a chunk is
     still in the processor's cache when its mean is computed.
@@ -124,7 +168,7 @@ def _range_and_mean(
     low, high = inf, -inf
     counts = np.zeros(x.shape[1:], np.int64)
     for part in rows.slices(chunk_rows):
-        chunk = x[part]
+        chunk = scale.to_networks(x[part])
         if missing:
             observed = ~np.isnan(chunk)
             counts += observed.sum(axis=0)
@@ -140,11 +184,28 @@ def _range_and_mean(
     if mean is not None:
         if missing and not counts.all():
             raise RangeError(
-                f"{rows.name} has no observed value in column {int(counts.argmin())}, counted from 0, so that nothing "
-                "can be learned about it; leave that column out"
+                f"{rows.name} has no observed value in {_column(int(counts.argmin()), columns)}, so that nothing can "
+                "be learned about it; leave that column out"
             )
         mean /= counts if missing else len(x)
     return low, high
+
+
+def _first_nonfinite(rows: RowReader, missing: bool, columns: Sequence[str] | None) -> str:
+    """The place of the first number that is not finite, or with `missing` infinite: " (row 3, column 'b')"."""
+    chunk_rows = max(1, CHUNK_BYTES // max(1, rows.array[:1].nbytes))
+    for part in rows.slices(chunk_rows):
+        chunk = rows.array[part]
+        invalid = np.argwhere(np.isinf(chunk) if missing else ~np.isfinite(chunk))
+        if len(invalid):
+            row, column = invalid[0]
+            return f", the first in row {part.start + int(row) + 1}, {_column(int(column), columns)}"
+    return ", too large for the dtype of the model"
+
+
+def _column(index: int, columns: Sequence[str] | None) -> str:
+    """A column, counted from 1, and its name."""
+    return f"column {index + 1}" + (f" ({short_repr(columns[index])})" if columns else "")
 
 
 def _hint(x: Array, name: str, width: int) -> str:

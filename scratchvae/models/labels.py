@@ -1,7 +1,8 @@
-"""Validation of class labels: integers from 0, and −1 for unlabelled rows, as in scikit-learn."""
+"""Labels of classes: integers from 0, or names; −1 or no name for rows without a label, as in scikit-learn."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,31 +10,36 @@ import numpy as np
 from scratchvae.arrays import to_host
 from scratchvae.backend import Array
 from scratchvae.errors import DTypeError, RangeError, ShapeError
-from scratchvae.validation import short_repr, shorten
+from scratchvae.validation import join_choices, short_repr, shorten
 
 UNLABELLED = -1
+Names = Sequence[str | int]
 
 
 def check_labels(
-    labels: Any, rows: int, classes: int, name: str = "labels", *, allow_unlabelled: bool = False
+    labels: Any,
+    rows: int,
+    classes: int,
+    name: str = "labels",
+    *,
+    allow_unlabelled: bool = False,
+    names: Names | None = None,
 ) -> Array:
     """Check labels, and return them on the host, (rows,): classes 0 to classes − 1, or also −1 if `allow_unlabelled`.
 
-    A single number is the label of all rows. Raises DTypeError, ShapeError or RangeError.
+    names   of the classes, in their order. A text is the name of a class; so is an integer if the names are integers.
+            None, NaN and an empty text stand for no label; so does −1, unless it is a name
+
+    A single label is that of all rows. Raises DTypeError, ShapeError or RangeError.
     """
-    host = to_host(name, labels)
-    allowed = f"0 to {classes - 1}" + (", or −1 for a row without a label" if allow_unlabelled else "")
-    if host.dtype.kind not in "iu":
-        found = (
-            f"have dtype {shorten(host.dtype)}"
-            if host.ndim
-            else f"are {short_repr(labels)}, of dtype {shorten(host.dtype, 20)}"
-        )
-        raise DTypeError(f"{name} {found}; expected whole numbers, {allowed}: use .astype(int)")
+    host = _as_integers(name, labels, classes, names, allow_unlabelled)
+    allowed = _allowed(classes, names) + (", or −1 for a row without a label" if allow_unlabelled else "")
     if host.ndim == 0:
         host = np.broadcast_to(host, (rows,))
     if host.shape != (rows,):
         raise ShapeError(f"{name} have shape {short_repr(host.shape)}; expected ({rows},), one for each row")
+    if not rows:
+        return host
     low, high = int(host.min()), int(host.max())
     if low < (UNLABELLED if allow_unlabelled else 0) or high >= classes:
         invalid = high if high >= classes else low
@@ -42,12 +48,84 @@ def check_labels(
     return host
 
 
-def require_every_class(labels: Array, classes: int) -> None:
+def learn_names(labels: Any) -> tuple[str, ...] | None:
+    """The names of the classes, in alphabetical order, if the labels are texts; None if they are not."""
+    host = to_host("labels", labels)
+    if host.dtype.kind not in "OU":
+        return None
+    present = {value for value in host.reshape(-1).tolist() if not _is_missing(value)}
+    return tuple(sorted(present)) if present and all(isinstance(value, str) for value in present) else None
+
+
+def _as_integers(name: str, labels: Any, classes: int, names: Names | None, allow_unlabelled: bool) -> Array:
+    """The class of each label as an integer, −1 for none; other integers are left as they are."""
+    host = to_host(name, labels)
+    if host.dtype.kind in "iu":
+        return _indices(name, host, names) if names is not None and _are_integers(names) else host
+    if host.dtype.kind in "OU" and host.size and (host.ndim or host.dtype.kind == "U"):
+        values = host.reshape(-1).tolist()
+        known = [value for value in values if not _is_missing(value)]
+        if known and all(type(value) is int for value in known):
+            named = names is not None and _are_integers(names)
+            index: dict[Any, int] = {label: k for k, label in enumerate(names or ())} if named else {}
+            codes = [UNLABELLED if _is_missing(v) else index.get(v, classes) if named else v for v in values]
+            return np.array(codes).reshape(host.shape)
+        if all(isinstance(value, str) for value in known):
+            return _indices(name, host, names)
+    found = (
+        f"have dtype {shorten(host.dtype)}"
+        if host.ndim
+        else f"are {short_repr(labels)}, of dtype {shorten(host.dtype, 20)}"
+    )
+    hint = "use .astype(int)"
+    if host.dtype.kind == "f" and np.isnan(host).any():
+        hint = "replace NaN by −1, then use .astype(int)" if allow_unlabelled else "leave out the rows without a label"
+    elif host.dtype.kind == "f" and not (host == np.floor(host)).all():
+        hint = "number the classes from 0"
+    elif host.dtype.kind not in "fb":
+        hint = "number the classes, as by numpy.unique(labels, return_inverse=True)"
+    raise DTypeError(f"{name} {found}; expected whole numbers, {_allowed(classes, names)}: {hint}")
+
+
+def _indices(name: str, labels: Array, names: Names | None) -> Array:
+    """The index of each label among the names; −1 for no label. Raises RangeError for another label."""
+    if names is None:
+        first = next(value for value in labels.reshape(-1).tolist() if not _is_missing(value))
+        raise RangeError(
+            f"{name} hold {short_repr(first)}, and the classes of the model have no names; expected integers from 0, "
+            "or make the model with classes=[…], their names"
+        )
+    distinct, inverse = np.unique(labels.astype(object) if labels.dtype.kind == "O" else labels, return_inverse=True)
+    index = {label: k for k, label in enumerate(names)}
+    values = distinct.tolist()
+    codes = [UNLABELLED if _is_missing(v) or (v == UNLABELLED and v not in index) else index.get(v) for v in values]
+    unknown = [str(value) for value, code in zip(values, codes, strict=True) if code is None]
+    if unknown:
+        raise RangeError(
+            f"{name} hold {shorten(join_choices(unknown, 50))}, which the model has not learned; expected "
+            f"{_allowed(len(names), names)}"
+        )
+    return np.array(codes, np.int64)[inverse.reshape(labels.shape)]
+
+
+def _allowed(classes: int, names: Names | None) -> str:
+    return f"0 to {classes - 1}" if names is None else join_choices([str(n) for n in names], 60)
+
+
+def _are_integers(names: Names) -> bool:
+    return all(isinstance(name, int) for name in names)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value == "" or value != value or type(value).__name__ == "NAType"
+
+
+def require_every_class(labels: Array, classes: int, names: Names | None = None) -> None:
     """Raises RangeError unless each class has a row among `labels`."""
     counts = np.bincount(labels[labels != UNLABELLED], minlength=classes)
     empty = np.flatnonzero(counts == 0)
     if len(empty):
-        listed = ", ".join(map(str, empty[:10])) + (", …" if len(empty) > 10 else "")
+        listed = join_choices([str(k if names is None else names[int(k)]) for k in empty], 60)
         raise RangeError(
             f"no row is labelled {listed}, and there are {classes} classes; label at least one row of each class, or "
             "make classes smaller"

@@ -88,10 +88,9 @@ def analogy(model: Any, a: Any, b: Any, c: Any, labels: Any) -> Array:
     `embed`, and RangeError if the sum overflows.
     """
     plus, minus = (
-        _codes(model, _as_rows(model.validator.check_numbers(x, name)), name, labels).mean(axis=0)
-        for name, x in (("a", a), ("b", b))
+        _codes(model, _as_rows(model.as_rows(x, name)), name, labels).mean(axis=0) for name, x in (("a", a), ("b", b))
     )
-    c = model.validator.check_numbers(c, "c")
+    c = model.as_rows(c, "c")
     decoded: Array = model.decode(plus - minus + _codes(model, _as_rows(c), "c", labels), labels)
     return decoded[0] if c.ndim == 1 else decoded
 
@@ -125,7 +124,7 @@ def _code_dtype(model: Any) -> np.dtype[Any]:
 
 def _single_row(model: Any, x: Any, name: str) -> Array:
     """One row (D,) as (1, D)."""
-    x = model.validator.check_numbers(x, name)
+    x = model.as_rows(x, name)
     if x.shape != (model.input_dim,):
         raise ShapeError(f"{name} has shape {short_repr(x.shape)}; expected ({model.input_dim},), one row")
     rows: Array = x[None, :]
@@ -133,7 +132,7 @@ def _single_row(model: Any, x: Any, name: str) -> Array:
 
 
 def _codes(model: Any, x: Any, name: str, labels: Any) -> Array:
-    return to_numpy(model.embed(model.check_data(x, name), labels)).astype(_code_dtype(model))
+    return to_numpy(model.embed(model.check_data(x, name, scored=False), labels)).astype(_code_dtype(model))
 
 
 def _as_rows(x: Array) -> Array:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 
 from scratchvae.backend import Array, Backend, get_backend, to_numpy, translate_device_errors
+from scratchvae.dataframes import align_columns, column_names, dataframe_to_numpy, is_dataframe
 from scratchvae.errors import BackendError, ConfigError, ShapeError
 from scratchvae.fused import fused
 from scratchvae.layers import ConditionalLinear, ConditionalSequential, Layer, Linear, NaNToZero, Sequential
@@ -16,7 +17,8 @@ from scratchvae.memory import BatchBuffers, FlatVector, Module, RowReader
 from scratchvae.memory.flat import Shapes
 from scratchvae.models import latent_space
 from scratchvae.models.configuration import CHECKS, Config, configuration
-from scratchvae.models.input_validation import InputValidator, check_range
+from scratchvae.models.input_validation import InputValidator, check_range, wider
+from scratchvae.models.labels import learn_names
 from scratchvae.models.locks import Locks, synchronized
 from scratchvae.models.network import mlp
 from scratchvae.models.parts import (
@@ -34,12 +36,23 @@ from scratchvae.models.parts import (
     rebuild,
     take_ownership,
 )
+from scratchvae.models.scale import Scale, learn_scale
+from scratchvae.models.schema import Schema
 from scratchvae.models.summary import Summary
 from scratchvae.objectives import ELBOTerms, Objective
-from scratchvae.probability import Gaussian, Likelihood, MaskedLikelihood, Posterior, Prior
+from scratchvae.probability import (
+    Bernoulli,
+    Gaussian,
+    GaussianHeteroscedastic,
+    Likelihood,
+    MaskedLikelihood,
+    Posterior,
+    Prior,
+    ScaledLikelihood,
+)
 from scratchvae.representation import fields_repr, join_lines
 from scratchvae.rng import fill_random, generator
-from scratchvae.validation import check_int, short_repr, shorten, suggest_arguments
+from scratchvae.validation import check_int, check_type, join_choices, short_repr, shorten, suggest_arguments
 
 META = Backend("meta", None, type(None))  # for a model that has shapes but no memory yet, as torch's meta device
 HIDDEN = (512,)
@@ -97,6 +110,7 @@ class Model:
     _initialized = False
     chunk_rows: int = 512  # rows per batch in methods that accept any number of rows
     classes: int = 0  # number of classes; 0 for models without labels
+    class_names: tuple[Any, ...] | None = None  # that were passed to the constructor
     kl_per_row: ClassVar[bool] = True  # False if the KL is per row and class
     part_names: ClassVar[tuple[str, ...]] = ("encoder", "decoder", "posterior", "prior", "likelihood", "objective")
 
@@ -123,6 +137,7 @@ class Model:
         free_bits: float = 0.0,
         sigma: float | None = None,
         missing: bool = False,
+        scale: str = "auto",
         encoder: Layer | None = None,
         decoder: Layer | None = None,
         posterior: Posterior | None = None,
@@ -161,7 +176,10 @@ class Model:
         if self.config["missing"]:
             self.parts["encoder"] = NaNToZero(self.parts["encoder"])
             self.parts["likelihood"] = MaskedLikelihood(self.parts["likelihood"])
+        if self._may_change_density():
+            self.parts["likelihood"] = ScaledLikelihood(self.parts["likelihood"])
         self.support: tuple[float, float] = self.parts["likelihood"].support
+        self._schema = Schema(shape=self.image_shape, classes=self.class_names)
         if backend is not META:
             self.initialize(get_backend(backend))
         for part in (*self.custom_parts.values(), *self.parts.values()):
@@ -249,6 +267,90 @@ class Model:
                 self.bind(buffers)
                 self._buffers = buffers
 
+    # --- the data: names, classes, scale
+
+    @property
+    def schema(self) -> Schema:
+        """What the model knows of its data: see `Schema`. Training learns what is not set yet."""
+        return self._schema
+
+    @schema.setter
+    def schema(self, schema: Schema) -> None:
+        check_type("schema", schema, Schema, "a Schema, such as model.schema._replace(columns=('a', 'b'))")
+        self._schema = Schema.from_json(schema.as_json(), self.input_dim, self.classes)
+        if isinstance(self.parts["likelihood"], ScaledLikelihood):
+            scale = self.scale
+            factor = np.broadcast_to(scale.factor, self.input_dim) if scale.changes_density else None
+            self.parts["likelihood"].set_factor(factor)
+
+    @property
+    def scale(self) -> Scale:
+        """The scale of the data; before training, none."""
+        return self._schema.scale or Scale()
+
+    @contextmanager
+    def learning_schema(self, x: Any, labels: Any) -> Iterator[None]:
+        """Learn what the schema does not have yet from training rows x (N, D) and their labels (N,), or None.
+
+        An error inside the block restores the schema. Raises DTypeError, RangeError, ShapeError.
+        """
+        previous = self.schema
+        try:
+            self._learn_schema(x, labels)
+            yield
+        except BaseException:
+            self.schema = previous
+            raise
+
+    def _learn_schema(self, x: Any, labels: Any) -> None:
+        schema = self.schema
+        if self.classes and schema.classes is None and labels is not None and schema.scale is None:
+            names = learn_names(labels)
+            if names is not None and len(names) != self.classes:
+                raise ConfigError(
+                    f"labels hold {len(names)} classes, {shorten(join_choices(names, 60))}, and the model has "
+                    f"{self.classes}: make it with classes={len(names)}"
+                )
+            schema = schema._replace(classes=names)
+        if schema.columns is None and schema.scale is None:
+            schema = schema._replace(columns=column_names(x))
+        if schema.scale is None:
+            rows = self.as_rows(x, "images")
+            if rows.ndim != 2 or rows.shape[1] != self.input_dim or not len(rows):
+                return  # check_data says so
+            host = to_numpy(rows)
+            named = schema.columns is not None
+            schema = schema._replace(scale=learn_scale(self.config["scale"], host, self._standardizes_tables(), named))
+        self.schema = schema
+
+    def _standardizes_tables(self) -> bool:
+        """True if scale="auto" standardizes the columns of a table."""
+        kind = LIKELIHOODS.get(self.config["likelihood"])
+        gaussian = kind is not None and issubclass(kind, Gaussian | GaussianHeteroscedastic)
+        return gaussian and self.config["sigma"] is None and self.image_shape is None
+
+    def _may_change_density(self) -> bool:
+        """True if the density of the data may differ from that of the scaled rows. Bernoulli is no density."""
+        if isinstance(self.parts["likelihood"], Bernoulli):
+            return False
+        setting = self.config["scale"]
+        return setting in ("standardize", "minmax") or (setting == "auto" and self._standardizes_tables())
+
+    def as_rows(self, x: Any, name: str) -> Array:
+        """`x` as an array; named columns come in the order of the schema. Raises as `check_data`."""
+        if is_dataframe(x):
+            x = x if self.schema.columns is None else align_columns(name, x, self.schema.columns)
+            x = dataframe_to_numpy(name, x) if is_dataframe(x) else x
+        return self.validator.check_numbers(x, name)
+
+    def scaled(self, x: Array) -> Array:
+        """The rows x (B, D) in the units of the networks; x itself if the scale is none."""
+        return self.scale.to_networks(x, np if isinstance(x, np.ndarray) else self.backend.xp)
+
+    def in_data_units(self, u: Array) -> Array:
+        """The rows u (B, D) of the networks in the units of the data; u itself if the scale is none."""
+        return self.scale.to_data(u, np if isinstance(u, np.ndarray) else self.backend.xp)
+
     # --- parameters
 
     @property
@@ -331,7 +433,7 @@ class Model:
         """A copy of the model, with its weights and metadata, that computes in another dtype. Raises ConfigError."""
         other = self.from_config({**self.to_config(), "dtype": dtype}, self.backend, custom_classes(self.custom_parts))
         other.theta[...] = self.theta
-        other.metadata = dict(self.metadata)
+        other.metadata, other.schema = dict(self.metadata), self.schema
         return other
 
     def to_config(self) -> dict[str, Any]:
@@ -349,7 +451,7 @@ class Model:
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         weights = to_numpy(self.theta).copy()
         classes = custom_classes(self.custom_parts)
-        return _rebuild, (type(self), self.to_config(), self.backend, weights, self.metadata, classes)
+        return _rebuild, (type(self), self.to_config(), self.backend, weights, self.metadata, classes, self.schema)
 
     def __repr__(self) -> str:
         widths = [str(width) for width in (self.input_dim, *self.config["hidden"], self.latent_dim)]
@@ -409,18 +511,18 @@ class Model:
         labels (B,), or a single label for all rows, are for class-conditional models. Raises ConfigError, DTypeError,
         ShapeError or RangeError.
         """
-        z = self.validator.check_rows(z, "z", self.latent_dim)
+        z = self.validator.check_rows(z, "z", self.latent_dim, empty=True)
         labels = self.decoder_labels(labels, len(z))
         means = self.backend.xp.empty((len(z), self.input_dim), self.dtype)
-        for rows, z_rows, targets in self.chunks(z, labels):
+        for rows, z_rows, targets in self.chunks(z, labels, data=False):
             self.likelihood.mean(self.decoder.forward(z_rows, *targets), out=means[rows])
-        return means  # type: ignore[no-any-return]
+        return self.in_data_units(means)
 
     @suggest_arguments
     @synchronized
     def reconstruct(self, x: Any, labels: Any = None) -> Array:
         """The reconstruction (B, D) of each row of x (B, D): `decode(embed(x))`. Raises as `embed`."""
-        x = self.check_data(x)
+        x = self.check_data(x, scored=False)
         labels = self.encoder_labels(x, labels)
         return self.decode(self.embed(x, labels), labels)
 
@@ -434,7 +536,7 @@ class Model:
         eps (B, noise_dim) is the noise; None: it is drawn from `seed`. labels (B,) are for class-conditional models.
         Raises ConfigError, DTypeError, ShapeError or RangeError.
         """
-        x = self.check_data(x)
+        x = self.scaled(self.check_data(x))
         labels = self.check_labels(labels, len(x))
         eps = self.check_noise(eps, seed, len(x))(slice(0, len(x)))
         settings = self.label_settings(labels, None)
@@ -463,13 +565,25 @@ class Model:
             corrupted = self.check_data(corrupted, "corrupted")
             if len(corrupted) != len(x):
                 raise ShapeError(f"corrupted has {len(corrupted)} rows and x has {len(x)}; expected the same number")
-        noise = self.check_noise(eps, seed, len(x))
+        return self.collect_terms(x, self.check_noise(eps, seed, len(x)), corrupted, labels)
+
+    @synchronized
+    def collect_terms(
+        self,
+        x: Array,
+        noise: Callable[[slice], Array],
+        corrupted: Array | None,
+        labels: Array | None,
+        data: bool = True,
+    ) -> ELBOTerms:
+        """`terms` of checked arguments, with noise as of `check_noise`. Without `data`, x and corrupted are scaled."""
         collected = ELBOTerms(*(self.backend.xp.empty(len(x), self.dtype) for _ in ELBOTerms._fields))
-        for rows, x_rows, targets in self.chunks(x, labels):
+        for rows, x_rows, targets in self.chunks(x, labels, data):
             eps_rows = self.validator.to_device(noise(rows))
             arguments: dict[str, Any] = {"targets": targets[0]} if targets else {}
             if corrupted is not None:
-                arguments["corrupted"] = self.validator.to_device(corrupted[rows])
+                x_corrupted = self.scaled(corrupted[rows]) if data else corrupted[rows]
+                arguments["corrupted"] = self.validator.to_device(x_corrupted)
             for array, term in zip(collected, self.forward(x_rows, eps_rows, **arguments), strict=True):
                 array[rows] = term
         return self.objective.with_unweighted_kl(collected)  # type: ignore[no-any-return]
@@ -496,13 +610,29 @@ class Model:
 
     # --- input validation
 
-    def check_data(self, x: Any, name: str = "x", mean: Array | None = None) -> Array:
-        """Check that x holds rows of data, and return it; `mean` (D,) float64, if not None, is set to their mean.
+    def check_data(self, x: Any, name: str = "x", mean: Array | None = None, scored: bool = True) -> Array:
+        """Check that x holds rows of data, in its units, and return it, with named columns in the order of the schema.
+
+        mean     (D,) float64, if not None, is set to the mean of the scaled rows
+        scored   False: the likelihood will not be computed of x, which may then be somewhat outside its support, and
+                 have no rows
 
         Raises DTypeError, ShapeError, RangeError or, for an np.memmap whose file was truncated, DataError.
         """
         missing = None if self.classes else self.config["missing"]  # models with labels have no missing values
-        return self.validator.check_rows(x, name, self.input_dim, self.support, mean, missing)
+        support = self.support if scored else wider(self.support)
+        rows = self.as_rows(x, name)
+        return self.validator.check_rows(
+            rows,
+            name,
+            self.input_dim,
+            support,
+            mean,
+            missing,
+            scale=self.scale,
+            columns=self.schema.columns,
+            empty=not scored,
+        )
 
     def check_noise(self, eps: Any, seed: int, rows: int) -> Callable[[slice], Array]:
         """Check that eps is (rows, noise_dim), and return a function from slices to rows of eps.
@@ -551,14 +681,19 @@ class Model:
         """The arguments of `forward` for checked labels: their one-hot rows, or nothing."""
         return {} if labels is None else {"targets": self.one_hot(labels)}
 
-    def chunks(self, x: Array, labels: Array | None = None) -> Iterator[tuple[slice, Array, tuple[Array, ...]]]:
-        """Yield x in chunks: a slice, its rows in the model's dtype on its device, and their one-hot labels."""
-        self.ensure_capacity(min(self.chunk_rows, len(x)))
+    def chunks(
+        self, x: Array, labels: Array | None = None, data: bool = True
+    ) -> Iterator[tuple[slice, Array, tuple[Array, ...]]]:
+        """Yield x in chunks: a slice, its rows in the model's dtype on its device, and their one-hot labels.
+
+        data   x is in the units of the data, and the rows are scaled
+        """
+        self.ensure_capacity(min(self.chunk_rows, max(1, len(x))))
         if self.objective is not None:
             self.objective.invalidate()
         for rows in RowReader(x).slices(self.chunk_rows):
             targets = () if labels is None else (self.one_hot(labels[rows]),)
-            yield rows, self.validator.to_device(x[rows]), targets
+            yield rows, self.validator.to_device(self.scaled(x[rows]) if data else x[rows]), targets
 
     # --- settings
 
@@ -595,9 +730,10 @@ def _rebuild(
     theta: Array,
     metadata: dict[str, Any],
     classes: Mapping[str, type],
+    schema: Schema,
 ) -> Model:
     """A model of this configuration, with copies of the weights theta (P,) and the metadata."""
     model = kind.from_config(config, backend, classes)
     model.backend.copy_from_host(model.theta, theta)
-    model.metadata = dict(metadata)
+    model.metadata, model.schema = dict(metadata), schema
     return model

@@ -42,15 +42,15 @@ Classes = Mapping[str, Any]
 
 
 def make_likelihood(name: str, sigma: float | None) -> Likelihood:
-    """The likelihood of this name; sigma is None unless the likelihood is a Gaussian. Raises ConfigError."""
+    """The likelihood of this name; sigma is for a Gaussian, None: 1. Raises ConfigError."""
     kind = LIKELIHOODS[name]
     return kind(sigma) if sigma is not None and issubclass(kind, Gaussian) else kind()
 
 
 def check_sigma(sigma: float | None, likelihood: str) -> float | None:
-    """The sigma of the likelihood of this name: `sigma`, or 1 for None; None if it has no sigma. Raises ConfigError."""
-    if issubclass(LIKELIHOODS[likelihood], Gaussian):
-        return Gaussian(1.0 if sigma is None else sigma).sigma
+    """Check the sigma of the likelihood of this name, None if it is not given. Raises ConfigError."""
+    if sigma is not None and issubclass(LIKELIHOODS[likelihood], Gaussian):
+        return Gaussian(sigma).sigma
     if sigma is not None:
         names = " or ".join(repr(name) for name, kind in LIKELIHOODS.items() if issubclass(kind, Gaussian))
         raise ConfigError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -32,7 +33,8 @@ class SemiSupervisedVAE(ConditionalVAE):
     entropy of q(y | x). So unlabelled rows train the classifier as well. Every row is computed with all K classes in
     one batch, labelled rows included, because they are few.
 
-    classes       K; labels are integers from 0 to K − 1, or −1 for an unlabelled row
+    classes       K, or the K names of the classes; labels are names, or integers from 0 to K − 1. None, NaN, an empty
+                  text, and −1 unless it is a name, mark an unlabelled row
     alpha         weight α of the classifier on labelled rows; None: 0.1 · rows / labelled rows of the training data
     The other settings are those of `VAE`. beta weights the KL of q(y, z | x) from p(y) p(z), where p(y) is uniform and
     p(z) is N(0, I).
@@ -42,7 +44,9 @@ class SemiSupervisedVAE(ConditionalVAE):
     chunk_rows = 128  # each row is computed with every class
     kl_per_row: ClassVar[bool] = False
 
-    def __init__(self, *settings: Any, classes: int = 10, alpha: float | None = None, **named: Any) -> None:
+    def __init__(
+        self, *settings: Any, classes: int | Sequence[str | int] = 10, alpha: float | None = None, **named: Any
+    ) -> None:
         self.alpha = None if alpha is None else check_float("alpha", alpha)
         super().__init__(*settings, classes=classes, **named)
 
@@ -158,7 +162,9 @@ class SemiSupervisedVAE(ConditionalVAE):
 
         Raises DTypeError, ShapeError or RangeError.
         """
-        return check_labels(UNLABELLED if labels is None else labels, rows, self.classes, name, allow_unlabelled=True)
+        if labels is None:
+            return np.full(rows, UNLABELLED)
+        return check_labels(labels, rows, self.classes, name, allow_unlabelled=True, names=self.schema.classes)
 
     def label_settings(self, labels: Array | None, share: float | None) -> dict[str, Any]:
         """The weight α of the classifier: `alpha`, or 0.1 / share if that is None. Raises as in `ConditionalVAE`."""
@@ -172,7 +178,7 @@ class SemiSupervisedVAE(ConditionalVAE):
     @synchronized
     def predict_proba(self, x: Any) -> Array:
         """Class probabilities q(y | x) (B, K) of each row of x (B, D). Raises DTypeError, ShapeError or RangeError."""
-        x = self.check_data(x)
+        x = self.check_data(x, scored=False)
         probabilities = self.backend.xp.empty((len(x), self.classes), self.dtype)
         for rows, x_rows, _ in self.chunks(x):
             self.log_softmax.forward(self.classifier.forward(x_rows))
@@ -181,7 +187,14 @@ class SemiSupervisedVAE(ConditionalVAE):
 
     @suggest_arguments
     def classify(self, x: Any) -> Array:
-        """The most probable class (B,) of each row of x (B, D), on the host. Raises as `predict_proba`."""
+        """The most probable class (B,) of each row of x (B, D), on the host: its name, if classes have names.
+
+        Raises as `predict_proba`.
+        """
+        classes = self._most_probable(x)
+        return classes if self.schema.classes is None else np.array(self.schema.classes)[classes]
+
+    def _most_probable(self, x: Any) -> Array:
         classes: Array = to_numpy(self.predict_proba(x)).argmax(axis=1)
         return classes
 
@@ -189,4 +202,4 @@ class SemiSupervisedVAE(ConditionalVAE):
         """The label of each row of x (B, D); for an unlabelled row, the most probable class."""
         checked: Any = self.check_labels(labels, len(x))
         unlabelled = checked == UNLABELLED
-        return np.where(unlabelled, self.classify(x), checked) if unlabelled.any() else checked
+        return np.where(unlabelled, self._most_probable(x), checked) if unlabelled.any() else checked

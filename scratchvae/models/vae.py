@@ -42,7 +42,8 @@ class VAE(Model):
                   "gaussian": any real x; fixed σ, so that the loss is the squared error over 2 σ² plus a constant
                   "gaussian_learned": any real x; one σ, shared by all dimensions and learned
                   "gaussian_heteroscedastic": real x scaled to a std of about 1; the decoder predicts a σ per number
-    sigma         σ of "gaussian", or the initial σ of "gaussian_learned"; None means 1
+    sigma         σ of "gaussian", or the initial σ of "gaussian_learned", in the units of the data; None: 1, after the
+                  scale
     beta          weight β of the KL; 1 gives the ELBO
     free_bits     KL per latent dimension that is not penalized in training, in nats, batch mean: see `FreeBits`
     seed          seed of the initial weights, which are the same on every backend
@@ -52,7 +53,12 @@ class VAE(Model):
     missing       True for training data in which NaN marks a missing value. The encoder then reads 0 in its place, and
                   the likelihood covers only the observed part x_o of a row, so that the ELBO bounds log p(x_o). With a
                   mask of observed values, pass np.where(mask, x, np.nan). Without it the model can still `impute`
-    image_shape   (height, width) of a row, for plots
+    image_shape   (height, width) of a row, if rows are pictures
+    scale         units of the data, learned when training begins and applied ever after: what methods take and return
+                  is in the units of the data. See `Scale`
+                  "auto": bytes are divided by 255 and 16-bit integers by 65535, unless they are 0 or 1; with a Gaussian
+                  likelihood, no `sigma` and no `image_shape`, other columns are standardized
+                  "none", "standardize", "minmax", "255", "65535"
 
     encoder, decoder, posterior, prior, objective
                   custom parts that replace the defaults: subclasses of `Layer`, `Posterior`, `Prior` or `Objective`.
@@ -168,7 +174,7 @@ class VAE(Model):
         For a custom posterior, these are its `parameters`. labels (B,), or a single label for all rows, are for
         class-conditional models. Raises ConfigError, DTypeError, ShapeError or RangeError.
         """
-        x = self.check_data(x)
+        x = self.check_data(x, scored=False)
         labels = self.encoder_labels(x, labels)
         encoded: tuple[Array, ...] = ()
         for rows, x_rows, targets in self.chunks(x, labels):
@@ -183,7 +189,7 @@ class VAE(Model):
     @synchronized
     def embed(self, x: Any, labels: Any = None) -> Array:
         """The posterior mean μ (B, Z) of each row of x (B, D). Arguments and errors are those of `encode`."""
-        x = self.check_data(x)
+        x = self.check_data(x, scored=False)
         labels = self.encoder_labels(x, labels)
         codes = self.backend.xp.empty((len(x), self.latent_dim), self.dtype)
         for rows, x_rows, targets in self.chunks(x, labels):
@@ -211,7 +217,7 @@ class VAE(Model):
         which drops whatever the model cannot represent, noise included.
         Raises ConfigError, DTypeError, ShapeError or RangeError.
         """
-        x = self.check_data(x)
+        x = self.check_data(x, scored=False)
         labels = self.encoder_labels(x, labels)
         if not check_int("draws", draws, minimum=0):
             return self.reconstruct(x, labels)
@@ -281,6 +287,7 @@ class VAE(Model):
         config.pop("objective", None)
         vae = VAE.from_config({**config, "missing": True}, self.backend, custom_classes(self.custom_parts))
         vae.theta[...] = self.theta
+        vae.schema = self.schema
         return vae
 
     @suggest_arguments

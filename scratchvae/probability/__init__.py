@@ -16,6 +16,7 @@ from scratchvae.probability.masked_likelihood import MaskedLikelihood
 from scratchvae.probability.posterior import DiagonalGaussian, Posterior
 from scratchvae.probability.prior import Prior, StandardNormal
 from scratchvae.probability.reparameterize import Reparameterize
+from scratchvae.probability.scaled_likelihood import ScaledLikelihood
 from scratchvae.probability.split import SplitHalves
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Posterior",
     "Prior",
     "Reparameterize",
+    "ScaledLikelihood",
     "SplitHalves",
     "StandardNormal",
 ]

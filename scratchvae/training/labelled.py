@@ -12,6 +12,7 @@ from scratchvae.backend import Array, to_numpy
 from scratchvae.errors import ConfigError, ShapeError
 from scratchvae.memory import HostToDeviceBuffer, RowReader
 from scratchvae.models.labels import UNLABELLED, one_hot
+from scratchvae.models.scale import Scale
 from scratchvae.rng import fill_random
 from scratchvae.training.minibatches import Minibatches, MinibatchSource
 from scratchvae.validation import check_positive, short_repr
@@ -46,7 +47,7 @@ class LabelledMinibatches(Minibatches):
         self.batch_size = min(source.batch_size, self.rows)
         self._targets_buffer = HostToDeviceBuffer(source.model.backend)
         self._targets = np.empty((len(self._host), classes), source.model.dtype)
-        self._augmenter = input_std and NoiseAugmenter(*input_std, self._host)
+        self._augmenter = input_std and NoiseAugmenter(*input_std, self._host, self.scale)
 
     @property
     def share(self) -> float:
@@ -93,8 +94,9 @@ class NoiseAugmenter:
     is trained on samples of the first one's codes. Kingma, Rezende, Mohamed and Welling 2014, sec. 2.1 and 4.
     """
 
-    def __init__(self, input_std: Array, rng: np.random.Generator, like: Array) -> None:
+    def __init__(self, input_std: Array, rng: np.random.Generator, like: Array, scale: Scale) -> None:
         self.rng = rng
+        self.factor = 1.0 if scale.is_identity else scale.factor
         self._rows = RowReader(input_std, "input_std")
         self._noise, self._std = np.empty_like(like), np.empty(like.shape, input_std.dtype)
 
@@ -104,6 +106,7 @@ class NoiseAugmenter:
         self._rows.gather(indices, out=std)
         fill_random(noise, self.rng.standard_normal)
         noise *= std
+        noise /= self.factor
         x += noise
         return x
 
@@ -123,5 +126,5 @@ def labelled_minibatches(
             raise ShapeError(
                 f"input_std has {len(input_std)} rows and images has {len(labels)}; expected the same number"
             )
-        std_and_rng = to_numpy(input_std), rng
+        std_and_rng = to_numpy(input_std), rng  # in the units of the data
     return LabelledMinibatches(source, labels, model.classes, share, std_and_rng)

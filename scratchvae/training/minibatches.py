@@ -52,7 +52,10 @@ class Minibatches:
             HostToDeviceBuffer(model.backend),
         )
         self._host = np.empty((self.batch_size, images.shape[1]), model.dtype)
-        self._gathered = self._host if images.dtype == model.dtype else np.empty(self._host.shape, images.dtype)
+        self.scale = model.scale
+        same = images.dtype == model.dtype and self.scale.is_identity
+        self._gathered = self._host if same else np.empty(self._host.shape, images.dtype)
+        self._scaled = None if self.scale.is_identity else np.empty(self._host.shape)
 
     def __len__(self) -> int:
         """The number of batches per epoch."""
@@ -74,7 +77,9 @@ class Minibatches:
             x = self._host[: len(indices)]
             gathered = self._gathered[: len(indices)]
             self._rows.gather(indices, out=gathered)
-            if gathered.dtype != x.dtype:
+            if self._scaled is not None:
+                x[...] = self.scale.to_networks(gathered, out=self._scaled[: len(indices)])
+            elif gathered.dtype != x.dtype:
                 x[...] = gathered
             x, corrupted = self.preprocess(self.augment(x))
             if corrupted is not None:

@@ -59,9 +59,10 @@ def score(
     collected = []
     with model.locks.read_lock():
         for part in RowReader(images, "images").slices(model.chunk_rows):
-            x, corrupted = preprocess(images[part])
+            x, corrupted = preprocess(model.scaled(images[part]))
             eps = fill_random(np.empty((len(x), model.noise_dim), model.dtype), noise.standard_normal)
-            terms = model.terms(x, eps, corrupted=corrupted, labels=None if labels is None else labels[part])
+            of_part = None if labels is None else labels[part]
+            terms = model.collect_terms(x, eps.__getitem__, corrupted, of_part, data=False)
             collected.append([to_numpy(term).astype(np.float64) for term in terms])
     value, reconstruction, kl = (np.concatenate(parts) for parts in zip(*collected, strict=True))
     error = float(value.std(ddof=1)) / sqrt(len(value)) if len(value) > 1 else float("nan")

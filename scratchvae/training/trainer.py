@@ -146,9 +146,10 @@ class Trainer:
         model = self.model
         with model.lock, translate_device_errors():
             model.locks.require_no_other_fit()
-            x = model.check_data(x)
-            labels = model.check_labels(labels, len(x))
-            x, corrupted = self._preprocess(x)
+            with model.learning_schema(x, labels):
+                x = model.check_data(x)
+                labels = model.check_labels(labels, len(x))
+            x, corrupted = self._preprocess(model.scaled(x))
             corrupted = None if corrupted is None else self._corrupted_buffer.to_device(corrupted)
             targets = model.targets(labels).get("targets")
             settings = model.label_settings(None, None) if self._label_settings is None else self._label_settings
@@ -230,27 +231,30 @@ class Trainer:
                 FiniteCheck: FiniteCheck(retries) if check_int("retries", retries, minimum=0) else None,
             }
             hooks = Hooks(callbacks, shorthands, always=(HistoryRecorder, FiniteCheck, CollapseDetector))
-            mean = np.empty(self.model.input_dim)
-            images = self.model.check_data(to_numpy(images) if self._on_device(images) else images, "images", mean)
-            checked_validation = self._check_validation(validation, validation_labels)
-            batches = self._minibatches(images, labels, labelled_share, input_std)
-            validate = None
-            if validation is not None:
-                preprocessing = {"binarize": self.binarize, "corrupt": self.corrupt}  # fixed for this fit
-                validate = partial(self._validation_loss, *checked_validation, **preprocessing)
-            state = TrainingState(
-                model=self.model,
-                optimizer=self.optimizer,
-                history=self.history,
-                batches=batches,
-                streams=self._streams,
-                epochs=check_int("epochs", epochs),
-                validate=validate,
-                callbacks=hooks.callbacks,
-                settings=self._settings(hooks, images, batches.labels, input_std, labelled_share, *checked_validation),
-            )
-            state.train_step = partial(self._train_step, state, hooks)
-            hooks.begin_fit(state)
+            mean = np.empty(self.model.input_dim)  # of the scaled rows
+            with self.model.learning_schema(images, labels):
+                images = self.model.check_data(to_numpy(images) if self._on_device(images) else images, "images", mean)
+                checked_validation = self._check_validation(validation, validation_labels)
+                batches = self._minibatches(images, labels, labelled_share, input_std)
+                validate = None
+                if validation is not None:
+                    preprocessing = {"binarize": self.binarize, "corrupt": self.corrupt}  # fixed for this fit
+                    validate = partial(self._validation_loss, *checked_validation, **preprocessing)
+                state = TrainingState(
+                    model=self.model,
+                    optimizer=self.optimizer,
+                    history=self.history,
+                    batches=batches,
+                    streams=self._streams,
+                    epochs=check_int("epochs", epochs),
+                    validate=validate,
+                    callbacks=hooks.callbacks,
+                    settings=self._settings(
+                        hooks, images, batches.labels, input_std, labelled_share, *checked_validation
+                    ),
+                )
+                state.train_step = partial(self._train_step, state, hooks)
+                hooks.begin_fit(state)
             # the loss is checked for overflow, so NumPy need not warn of it
             with self.history.recording(), np.errstate(over="ignore", invalid="ignore"), hooks.running(state):
                 state.totals = EpochTotals(self.model, batches.batch_size)
