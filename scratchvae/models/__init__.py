@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from scratchvae.models.encoder import Encoder
     from scratchvae.models.iwae import IWAE
     from scratchvae.models.model import InputGradients, Model
+    from scratchvae.models.scale import Scale
+    from scratchvae.models.schema import Schema
     from scratchvae.models.semi_supervised import SemiSupervisedVAE
     from scratchvae.models.vae import VAE
     from scratchvae.objectives import ELBOTerms
@@ -23,6 +25,8 @@ __all__ = [
     "Encoder",
     "InputGradients",
     "Model",
+    "Scale",
+    "Schema",
     "SemiSupervisedVAE",
 ]
 
@@ -36,6 +40,8 @@ _MODULE_OF = {
     "Encoder": "models.encoder",
     "InputGradients": "models.model",
     "Model": "models.model",
+    "Scale": "models.scale",
+    "Schema": "models.schema",
     "SemiSupervisedVAE": "models.semi_supervised",
 }
 

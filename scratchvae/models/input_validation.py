@@ -68,7 +68,9 @@ class InputValidator:
             )
         if width and len(x):
             observed = self._missing_as_zero(x) if missing else x
-            check_range(observed, name, self.representable(support), mean, missing, scale, columns)
+            size = support[1] - support[0]
+            tolerance = ROUNDING * size if size < inf else 0.0
+            check_range(observed, name, self.representable(support), mean, missing, scale, columns, tolerance)
         array: Array = x
         return array
 
@@ -111,15 +113,15 @@ def check_range(
     missing: bool | None = None,
     scale: Scale = UNSCALED,
     columns: Sequence[str] | None = None,
+    tolerance: float = 0.0,
 ) -> None:
-    """Raises RangeError unless all scaled numbers of x are finite and within `support`, up to rounding.
+    """Raises RangeError unless all scaled numbers of x are finite and within `support`, up to `tolerance`.
 
     Sets `mean`, if not None, to the mean of the scaled rows. With `missing`, NaN is skipped if x is on the host. None
     means that x is no data, in which values could be missing.
     """
     rows = RowReader(x, name)
     on_host = isinstance(x, np.ndarray)
-    tolerance = ROUNDING * (support[1] - support[0]) if support[1] - support[0] < inf else 0.0
     allowed = support[0] - tolerance, support[1] + tolerance
     in_one_piece = not on_host or (not missing and x.nbytes <= CHUNK_BYTES)
     if mean is None and not rows.mapped and in_one_piece and scale.is_identity:

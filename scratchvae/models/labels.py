@@ -95,17 +95,17 @@ def _indices(name: str, labels: Array, names: Names | None) -> Array:
             f"{name} hold {short_repr(first)}, and the classes of the model have no names; expected integers from 0, "
             "or make the model with classes=[…], their names"
         )
-    distinct, inverse = np.unique(labels.astype(object) if labels.dtype.kind == "O" else labels, return_inverse=True)
     index = {label: k for k, label in enumerate(names)}
-    values = distinct.tolist()
-    codes = [UNLABELLED if _is_missing(v) or (v == UNLABELLED and v not in index) else index.get(v) for v in values]
-    unknown = [str(value) for value, code in zip(values, codes, strict=True) if code is None]
-    if unknown:
+    values = labels.reshape(-1).tolist()
+    missing = {v for v in set(values) if _is_missing(v) or (v == UNLABELLED and v not in index)}
+    codes = [UNLABELLED if v in missing else index.get(v) for v in values]
+    if None in codes:
+        unknown = sorted({str(value) for value, code in zip(values, codes, strict=True) if code is None})
         raise RangeError(
             f"{name} hold {shorten(join_choices(unknown, 50))}, which the model has not learned; expected "
             f"{_allowed(len(names), names)}"
         )
-    return np.array(codes, np.int64)[inverse.reshape(labels.shape)]
+    return np.array(codes, np.int64).reshape(labels.shape)
 
 
 def _allowed(classes: int, names: Names | None) -> str:

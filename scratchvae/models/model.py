@@ -65,6 +65,7 @@ INTERNAL = {
     *("from_config", "initialize", "initialize_output_bias", "network", "to_config"),
     *("bound", "custom_parts", "draws", "kl", "log_softmax", "validator", "was_corrupted"),
     *("chunk_rows", "chunks", "draw_codes", "kl_per_row", "part_names"),
+    *("as_rows", "class_names", "class_range", "collect_terms", "in_data_units", "learning_schema", "scale", "scaled"),
     *("check_data", "check_gradients_written", "check_labels", "check_noise", "mark_gradients"),
     *("decoder_labels", "encoder_labels", "label_settings", "one_hot", "targets"),
     *("locks", "weights_lock"),

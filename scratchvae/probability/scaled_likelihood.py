@@ -58,8 +58,9 @@ class ScaledLikelihood(Likelihood):
 
     def forward(self, parameters: Array, u: Array) -> Array:
         """log p(x | parameters) (B,) from parameters (B, kD) and u (B, D)."""
+        rows = self.check_inputs(u=u)
         log_likelihood = self.inner.forward(parameters, u)
-        log_volume = self._log_volume[: len(u)]  # Σ_d log s_d of all entries, or of the observed ones
+        log_volume = self._log_volume[:rows]  # Σ_d log s_d of all entries, or of the observed ones
         if isinstance(self.inner, MaskedLikelihood):
             self.xp.matmul(self.inner.observed, self._log_s, out=log_volume)
         log_likelihood -= log_volume

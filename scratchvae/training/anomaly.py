@@ -18,7 +18,7 @@ from scratchvae.memory import Module
 from scratchvae.models import ELBOTerms, Model
 from scratchvae.objectives import Objective
 from scratchvae.optim import Optimizer
-from scratchvae.probability import MaskedLikelihood
+from scratchvae.probability import MaskedLikelihood, ScaledLikelihood
 from scratchvae.training.hints import CLIPPING_HINT, DATA_HINTS, WEIGHTS_HINT, arithmetic_hint, update_hint
 from scratchvae.training.nonfinite import NonFiniteTensor, diverged, find_nonfinite, largest
 from scratchvae.training.tensor_names import kind_of, layer_of, named_modules, results, title
@@ -113,7 +113,7 @@ class AnomalyDetector:
         nan_allowed = (
             method == "forward"
             and self._missing
-            and (isinstance(module, NaNToZero | MaskedLikelihood) or name == "repeat_x")
+            and (isinstance(module, NaNToZero | MaskedLikelihood | ScaledLikelihood) or name == "repeat_x")
         )
 
         def checked(*args: Any, **kwargs: Any) -> Any:
@@ -127,7 +127,7 @@ class AnomalyDetector:
 
             for argument, array in arrays.items():
                 tensor = f"{argument}, given to {owner}"
-                self._check(array, kind, name, tensor, advice, nan_allowed and argument == "x")
+                self._check(array, kind, name, tensor, advice, nan_allowed and argument in ("x", "u"))
             returned = call(*args, **kwargs)
             for weight in weights if kind == "gradient" else ():
                 self._check(self.model.grads[weight], kind, layer_of(weight), f"d {weight}", advice)

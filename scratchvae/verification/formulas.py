@@ -83,7 +83,7 @@ def log_likelihood(oracle: Oracle, params: dict[str, Any], outputs: Any, x: Any,
     """log p(x | outputs) of each row, (B,), for the likelihood named in the configuration."""
     name = config["likelihood"]
     if name == "gaussian":
-        return oracle.gaussian(outputs, oracle.constant(np.full(1, 2 * log(config["sigma"]))), x)
+        return oracle.gaussian(outputs, oracle.constant(np.full(1, 2 * log(config["sigma"] or 1.0))), x)
     if name == "gaussian_learned":
         return oracle.gaussian(outputs, params["likelihood.logvar"], x)
     if name == "gaussian_heteroscedastic":

@@ -275,6 +275,8 @@ class Study:
         defaults = {"latent_dim": 2, "hidden": (6,), "activation": "tanh", "seed": 1, "dtype": "float64"}
         if likelihood in (GAUSSIAN, LEARNED):
             defaults["sigma"] = 0.7
+        if likelihood == HETEROSCEDASTIC:
+            defaults["scale"] = "none"
         self.model = kind(width, likelihood=likelihood, **{**defaults, **KIND_SETTINGS[kind], **settings})
         (self.x, self.labels), (self.held_out, self.held_out_labels) = (
             rows_for(likelihood, count, width, seed) for count in (rows, 20)

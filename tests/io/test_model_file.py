@@ -93,7 +93,14 @@ def test_the_file_contains_plain_arrays_and_json_and_no_pickle(file):
     assert str(members.pop("sha256")) == sha256(text.encode())
     header = json.loads(text)
     arrays = header.pop("arrays")
-    assert header == {"format": 3, "content": "model", "model": "VAE", "config": model.to_config(), "notes": METADATA}
+    assert header == {
+        "format": 3,
+        "content": "model",
+        "model": "VAE",
+        "config": model.to_config(),
+        "notes": METADATA,
+        "schema": model.schema.as_json(),
+    }
     for name, array in members.items():
         assert arrays[name] == {"dtype": "<f4", "shape": list(array.shape), "sha256": sha256(array.tobytes())}
     assert members.keys() == arrays.keys()
@@ -426,24 +433,34 @@ def test_labels_for_an_encoder_without_classes_are_refused(file):
 HERE = Path(__file__).parent
 FORMAT_2 = {  # written by the version of that format, after six training steps
     "format_2.npz": lambda: VAE(
-        6, 2, (4,), "tanh", "gaussian_learned", beta=0.5, seed=3, sigma=0.5, free_bits=0.05, image_shape=(2, 3)
+        6,
+        2,
+        (4,),
+        "tanh",
+        "gaussian_learned",
+        beta=0.5,
+        seed=3,
+        scale="none",
+        sigma=0.5,
+        free_bits=0.05,
+        image_shape=(2, 3),
     ),
-    "format_2_IWAE.npz": lambda: IWAE(6, 2, (4,), seed=3, importance_samples=3, missing=True),
+    "format_2_IWAE.npz": lambda: IWAE(6, 2, (4,), seed=3, scale="none", importance_samples=3, missing=True),
     "format_2_ConditionalVAE.npz": lambda: ConditionalVAE(
-        6, 2, (4, 3), likelihood="continuous_bernoulli", seed=3, classes=3
+        6, 2, (4, 3), likelihood="continuous_bernoulli", seed=3, scale="none", classes=3
     ),
     "format_2_SemiSupervisedVAE.npz": lambda: SemiSupervisedVAE(
-        6, 2, (4,), seed=3, classes=3, alpha=2.0, init="glorot_normal"
+        6, 2, (4,), seed=3, scale="none", classes=3, alpha=2.0, init="glorot_normal"
     ),
     "format_2_Autoencoder.npz": lambda: Autoencoder(
-        6, 2, (4,), likelihood="gaussian_heteroscedastic", seed=3, dtype="float64"
+        6, 2, (4,), likelihood="gaussian_heteroscedastic", seed=3, scale="none", dtype="float64"
     ),
 }
 X_2 = np.linspace(0, 1, 72, dtype="float32").reshape(12, 6)[np.random.default_rng(7).permutation(12)]
 
 
 def test_a_model_of_format_1_is_loaded():
-    model, expected = load(HERE / "format_1.npz"), VAE(3, 1, hidden=(2,), seed=3)
+    model, expected = load(HERE / "format_1.npz"), VAE(3, 1, hidden=(2,), seed=3, scale="none")
     assert model.theta.tobytes() == expected.theta.tobytes()
     assert model.metadata == {"data": "digits"} and model.config == expected.config
     x = np.linspace(0, 1, 12).reshape(4, 3)

@@ -89,14 +89,14 @@ def test_the_mean_of_the_data_ignores_missing_values(monkeypatch):
 
 def test_nan_is_accepted_only_with_missing():
     vae = sv.VAE(6, 2, (4,), missing=True)
-    for refused in (np.where(HIDDEN, np.inf, X), np.where(HIDDEN, -1.0, X), np.where(HIDDEN, 1.5, X)):
+    for refused in (np.where(HIDDEN, np.inf, X), np.where(HIDDEN, -1.1, X), np.where(HIDDEN, 2.1, X)):
         with pytest.raises(RangeError):
             vae.encode(refused)
     with pytest.raises(RangeError, match="make the model with missing=True"):
         sv.VAE(6, 2, (4,)).encode(X)
     empty = X.copy()
     empty[:, 3] = np.nan
-    with pytest.raises(RangeError, match="images has no observed value in column 3"):
+    with pytest.raises(RangeError, match="images has no observed value in column 4"):
         sv.Trainer(vae).fit(empty, 1)
     with pytest.raises(ConfigError, match="missing=1: expected True or False"):
         sv.VAE(6, 2, missing=1)

@@ -454,7 +454,7 @@ def test_a_posterior_may_need_more_noise_and_fewer_outputs(make):
     ("likelihood", "settings"),
     [
         (lambda: Gaussian(0.1), {"likelihood": "gaussian", "sigma": 0.1}),
-        (lambda: Gaussian(), {"likelihood": "gaussian"}),
+        (lambda: Gaussian(), {"likelihood": "gaussian", "sigma": 1.0}),
         (lambda: GaussianLearned(0.5), {"likelihood": "gaussian_learned", "sigma": 0.5}),
         (lambda: GaussianHeteroscedastic(), {"likelihood": "gaussian_heteroscedastic"}),
         (lambda: Bernoulli(), {"likelihood": "bernoulli"}),

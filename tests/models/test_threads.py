@@ -73,6 +73,7 @@ RAW = {
     *("mark_gradients", "check_gradients_written"),
     *("check_data", "check_noise", "check_labels", "encoder_labels", "decoder_labels", "label_settings"),
     *("one_hot", "targets", "initialize_output_bias", "write_lock"),
+    *("as_rows", "collect_terms", "in_data_units", "learning_schema", "scaled"),
 }
 
 

@@ -8,6 +8,7 @@ from strategies import normal, uniform
 
 import scratchvae as sv
 from scratchvae.errors import ConfigError, RangeError, ShapeError
+from scratchvae.models.scale import Scale
 from scratchvae.training.labelled import LabelledMinibatches, NoiseAugmenter
 from scratchvae.training.minibatches import MinibatchSource
 from scratchvae.training.preprocess import Preprocessor
@@ -62,10 +63,10 @@ def test_an_invalid_share_is_refused():
 def test_noisy_rows_have_the_given_mean_and_standard_deviation():
     rng, x = np.random.default_rng(0), np.tile([[1.0, -2.0, 5.0]], (4000, 1))
     input_std = np.tile([[0.5, 0.0, 2.0]], (4000, 1))
-    noisy = NoiseAugmenter(input_std, rng, x)(x.copy(), np.arange(4000))
+    noisy = NoiseAugmenter(input_std, rng, x, Scale())(x.copy(), np.arange(4000))
     np.testing.assert_allclose(noisy.mean(axis=0), x[0], atol=0.12)
     np.testing.assert_allclose(noisy.std(axis=0), input_std[0], rtol=0.05, atol=1e-12)
-    first_rows, clean_rows = NoiseAugmenter(input_std, rng, x)(x[:3].copy(), np.arange(3)), x[:3]
+    first_rows, clean_rows = NoiseAugmenter(input_std, rng, x, Scale())(x[:3].copy(), np.arange(3)), x[:3]
     assert not np.array_equal(first_rows, clean_rows) and np.array_equal(first_rows[:, 1], clean_rows[:, 1])
 
 

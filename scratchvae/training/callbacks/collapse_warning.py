@@ -39,7 +39,8 @@ class CollapseDetector(Callback):
         if not self._warned and count >= EPOCHS and count * len(state.batches) >= UPDATES:
             self._warned = True
             config = state.model.config
-            sigma = config["sigma"] if config["likelihood"] == "gaussian" else None
+            fixed = config["likelihood"] == "gaussian" and state.model.scale.is_identity
+            sigma = (config["sigma"] or 1.0) if fixed else None
             warn(describe(epochs[-1], state.model.objective.beta, sigma), CollapseWarning)
 
     def state_dict(self) -> dict[str, Any]:

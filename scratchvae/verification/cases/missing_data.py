@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from scratchvae.models import IWAE, VAE, Model
-from scratchvae.models.parts import LIKELIHOODS, check_sigma, make_likelihood
-from scratchvae.probability import ImportanceBound, LogDensityRatio, MaskedLikelihood
+from scratchvae.models.parts import LIKELIHOODS, make_likelihood
+from scratchvae.probability import Gaussian, ImportanceBound, LogDensityRatio, MaskedLikelihood, ScaledLikelihood
 from scratchvae.verification import formulas
 from scratchvae.verification.cases.random_inputs import random_model, random_sizes
 from scratchvae.verification.model_problem import model_gradient_problem
@@ -25,7 +25,7 @@ from scratchvae.verification.problem import (
 def _masked_likelihood(rng: np.random.Generator) -> GradientProblem:
     shape, name = random_sizes(rng, 2), str(rng.choice(list(LIKELIHOODS)))
     missing = rng.random(shape) < 0.5
-    sigma = check_sigma(None, name)
+    sigma = 1.0 if issubclass(LIKELIHOODS[name], Gaussian) else None
     outputs_per_dimension = make_likelihood(name, sigma).outputs_per_dimension
     outputs = 3 * rng.standard_normal((shape[0], shape[1] * outputs_per_dimension))
     params, config = {"likelihood.logvar": np.zeros(1)}, {"likelihood": name, "sigma": sigma}
@@ -46,6 +46,32 @@ def _masked_likelihood(rng: np.random.Generator) -> GradientProblem:
         x=rng.random(shape),
     )
     return with_missing_values(problem, missing)
+
+
+def _scaled_likelihood(rng: np.random.Generator) -> GradientProblem:
+    shape, masked = random_sizes(rng, 2), bool(rng.integers(2))
+    missing = np.less(rng.random(shape), 0.5 * masked)
+    factor = np.exp(rng.standard_normal(shape[1]))
+
+    def formula(oracle: Oracle) -> Any:
+        observed, log_factor = oracle.constant(1.0 - missing), oracle.constant(np.log(factor))
+
+        def log_density(mu: Any, u: Any) -> Any:  # of x = m + factor · u, whose derivative with respect to u is factor
+            log_p = formulas.observed_log_likelihood(
+                oracle, {}, mu, u, {"likelihood": "gaussian", "sigma": 1}, observed
+            )
+            return log_p - (observed * log_factor).sum(1)
+
+        return log_density
+
+    problem = module_gradient_problem(
+        lambda: ScaledLikelihood(MaskedLikelihood(Gaussian()) if masked else Gaussian(), factor),
+        lambda likelihood, dlog: [likelihood.backward(dlog), likelihood.backward_data(dlog)],
+        formula,
+        parameters=rng.standard_normal(shape),
+        x=rng.standard_normal(shape),
+    )
+    return with_missing_values(problem, missing) if masked else problem
 
 
 def _log_density_ratio(rng: np.random.Generator) -> GradientProblem:
@@ -96,6 +122,7 @@ def _importance_weighted(rng: np.random.Generator) -> GradientProblem:
 
 MISSING_DATA = (
     VerificationCase("MaskedLikelihood", (MaskedLikelihood,), _masked_likelihood),
+    VerificationCase("ScaledLikelihood", (ScaledLikelihood,), _scaled_likelihood),
     VerificationCase("LogDensityRatio", (LogDensityRatio,), _log_density_ratio),
     VerificationCase("ImportanceBound", (ImportanceBound,), _importance_bound),
     VerificationCase("VAE, missing data", (VAE,), _with_missing_data(VAE)),

@@ -10,7 +10,8 @@ from scratchvae.backend import Array
 from scratchvae.models import IWAE, Model
 from scratchvae.models.labels import one_hot
 from scratchvae.models.network import ACTIVATIONS
-from scratchvae.models.parts import LIKELIHOODS, check_sigma
+from scratchvae.models.parts import LIKELIHOODS
+from scratchvae.probability import Gaussian
 
 
 def random_sizes(rng: np.random.Generator, count: int) -> list[int]:
@@ -38,18 +39,18 @@ def random_model(
     """
     batch, width, latent, depth = random_sizes(rng, 4)
     likelihood = likelihood or str(rng.choice(list(LIKELIHOODS)))
-    sigma = check_sigma(None, likelihood)
+    has_sigma = issubclass(LIKELIHOODS[likelihood], Gaussian)
     model = model_class(
         input_dim=width,
         latent_dim=latent,
         hidden=random_sizes(rng, depth % 4),
         activation=str(rng.choice(list(ACTIVATIONS))),
         likelihood=likelihood,
-        sigma=sigma and float(rng.choice([0.3, 1.0, 2.0])),
+        sigma=float(rng.choice([0.3, 1.0, 2.0])) if has_sigma else None,
         beta=1.0 if model_class is IWAE or "objective" in settings else float(rng.choice([0.0, 0.5, 1.0, 4.0])),
         seed=int(rng.integers(1000)),
         dtype="float64",
-        **settings,
+        **{"scale": "none", **settings},
     )
     model.theta[...] += 0.1 * rng.standard_normal(model.theta.size)  # also moves the biases, which start at 0
     run_larger_batch(rng, model, batch)
