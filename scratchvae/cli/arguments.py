@@ -6,19 +6,27 @@ import argparse
 import json
 from math import isfinite, isnan
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from scratchvae.backend import Array
 from scratchvae.cli.argument_parser import Parser
 from scratchvae.cli.messages import as_typed, count_of, nearest
 from scratchvae.cli.options import UNSET, Option, switch
-from scratchvae.datasets import NAMES, Dataset, Split, load
+from scratchvae.dataframes import check_columns
+from scratchvae.datasets import NAMES, Dataset, load
 from scratchvae.errors import ConfigError, DataError, FileError
 from scratchvae.io import MODEL as MODEL_FILE
 from scratchvae.io import load as load_model
 from scratchvae.models import VAE, Model
+from scratchvae.models.labels import UNLABELLED
 from scratchvae.objectives import ImportanceWeighted
 from scratchvae.training import Score
 from scratchvae.training.callbacks.progress import objective_name
+from scratchvae.validation import join_choices
+
+HELD_OUT_SEED = 0  # of the choice of test rows, the same for every run, so that runs can be compared
 
 Commands = Any  # the private class of argparse that add_subparsers returns
 
@@ -81,14 +89,15 @@ def data_options(default: str | None, default_text: str, missing: str = "") -> t
 
 
 def part_option(default: str) -> Option:
-    """The part of the data."""
+    """The part of the data. "test" is the default for the training data of a model alone: see `read_rows`."""
     return Option(
         "part",
-        "part of the data",
+        "part of the data" + (" (default: test; all of other data of your own)" if default == "test" else ""),
         choices=("train", "validation", "test", "all"),
-        default=default,
+        default=UNSET if default == "test" else default,
         common=True,
-        details="The test part of your own data is every tenth row; binarized-mnist alone has a validation part",
+        details="The test part of your own data is a tenth of the rows, chosen at random; binarized-mnist alone has a "
+        "validation part",
     )
 
 
@@ -102,13 +111,19 @@ def seed_option(purpose: str) -> Option:
     return Option("seed", f"seed of {purpose}", int, 0, metavar="N", common=True)
 
 
-def read_data(args: argparse.Namespace) -> Dataset:
-    """The data set that the arguments name. Raises DataError."""
-    return load_data(args.data, getattr(args, "data_dir", None), getattr(args, "key", None))
+def read_data(args: argparse.Namespace, model: Model | None = None) -> Dataset:
+    """The data set that the arguments name, with integers as they are, and held-out rows as for `model`.
+
+    A model without a record of these is from version 0.1.0, in which every tenth row was held out, and bytes were
+    divided by 255. Raises DataError.
+    """
+    return load_data(args.data, getattr(args, "data_dir", None), getattr(args, "key", None), model)
 
 
-def load_data(data: str, folder: str | None = None, key: str | None = None) -> Dataset:
-    """`scratchvae.datasets.load`, which for an unknown name suggests one. Raises DataError."""
+def load_data(data: str, folder: str | None = None, key: str | None = None, model: Model | None = None) -> Dataset:
+    """`read_data` of these arguments; for an unknown name, the message suggests one. Raises DataError."""
+    seed: int | None = HELD_OUT_SEED if model is None else model.metadata.get("held_out_seed")
+    scale = "none" if model is None or model.schema.scale is not None else "auto"
     if data not in NAMES and not exists(data):
         near = nearest(data, NAMES) or nearest_path(data, (".npy", ".npz", ".csv", ".tsv", ""))
         expected = (
@@ -116,7 +131,7 @@ def load_data(data: str, folder: str | None = None, key: str | None = None) -> D
             ".tsv file, or a folder of images"
         )
         raise DataError(f"there is no data {as_typed(data)}{f'; did you mean {near}?' if near else expected}")
-    return load(data, folder, key)
+    return load(data, folder, key, seed, scale)
 
 
 def read_model(args: argparse.Namespace) -> Any:
@@ -165,22 +180,97 @@ def read_vae(args: argparse.Namespace) -> VAE:
     return model
 
 
-def read_rows(args: argparse.Namespace, model: Any) -> Split:
-    """The rows that the arguments name, by default from the data set of the training. Raises ConfigError, DataError."""
+class Rows(NamedTuple):
+    """Rows (N, D) for a model, in the order of its columns.
+
+    labels   (N,) or None: the class of each row for a model with classes, else that of the data set; −1 for none
+    names    the names of the classes of `labels`, or None
+    files    the name of the file of each row, or None
+    """
+
+    images: Array
+    labels: Array | None
+    names: tuple[str, ...] | None
+    files: tuple[str, ...] | None
+
+    def first(self, count: int) -> Rows:
+        """The first `count` rows."""
+        cut = [None if part is None else part[:count] for part in (self.labels, self.files)]
+        return Rows(self.images[:count], cut[0], self.names, cut[1])  # type: ignore[arg-type]
+
+    def label_texts(self) -> list[str] | None:
+        """The label of each row as a text, "" for none; None without labels."""
+        if self.labels is None:
+            return None
+        return [("" if k < 0 else str(k) if self.names is None else self.names[k]) for k in self.labels.tolist()]
+
+
+def read_rows(args: argparse.Namespace, model: Any) -> Rows:
+    """The rows that the arguments name, by default from the data set of the training; sets args.data and args.part.
+
+    The default part of the training data, and of data sets with a test part of their own, is "test"; that of a user's
+    other data is "all". Raises ConfigError, DataError, RangeError, ShapeError.
+    """
+    trained_on = not args.data or _same_data(args, model)
     if not args.data:
         for name in ("data", "data_dir", "key"):
             if name in model.metadata and getattr(args, name, None) is None:
                 setattr(args, name, model.metadata[name])
     if not args.data:
         raise ConfigError(f"{args.model} does not record its training data; add DATA after MODEL")
-    rows = read_data(args).part(args.part)
-    width = rows.images.shape[1]
+    data = read_data(args, model)
+    if not hasattr(args, "part"):
+        args.part = "test" if trained_on or args.data in NAMES or data.test_mask is None else "all"
+    split = data.part(args.part)
+    if not len(split.images):
+        raise ConfigError(f"the {args.part} part of {args.data} has no rows; choose another, such as --part all")
+    images = split.images
+    if model.schema.columns is not None and data.columns is not None:
+        check_columns(args.data, data.columns, model.schema.columns)
+        if data.columns != model.schema.columns:
+            images = images[:, [data.columns.index(name) for name in model.schema.columns]]
+    width = images.shape[1]
     if width != model.input_dim:
         raise ConfigError(
             f"{args.data} has {count_of(width, 'number')} per row, but {args.model} was trained on rows of "
             f"{model.input_dim}"
         )
-    return rows
+    labels, names = split.labels, data.classes
+    if labels is not None and model.classes:
+        labels, names = _labels_of_model(labels, data, model, args.data), class_names(model)
+    return Rows(images, labels, names, data.files if args.part == "all" or data.files is None else _files(data, args))
+
+
+def _files(data: Dataset, args: argparse.Namespace) -> tuple[str, ...] | None:
+    if data.test_mask is None or args.part not in ("train", "test") or data.files is None:
+        return None
+    return tuple(f for f, test in zip(data.files, data.test_mask, strict=True) if test == (args.part == "test"))
+
+
+def _same_data(args: argparse.Namespace, model: Any) -> bool:
+    """True if DATA is the training data of the model."""
+    return bool(model.metadata.get("data") in (args.data, str(Path(args.data).resolve())))
+
+
+def class_names(model: Any) -> tuple[str, ...]:
+    """The names of the classes of a model as texts; without names, their numbers."""
+    names = range(model.classes) if model.schema.classes is None else model.schema.classes
+    return tuple(str(name) for name in names)
+
+
+def _labels_of_model(labels: Array, data: Dataset, model: Any, name: str) -> Array:
+    """The labels of a data set as classes of the model, found by their names. Raises ConfigError."""
+    known = {text: k for k, text in enumerate(class_names(model))}
+    names = data.classes or tuple(str(k) for k in range(int(labels.max(initial=-1)) + 1))
+    codes = np.array([known.get(text, len(known)) for text in names] + [UNLABELLED])  # the last one is of label −1
+    mapped: Array = codes[labels]
+    if (unknown := mapped == len(known)).any():
+        listed = join_choices([names[k] for k in np.unique(labels[unknown])], 60)
+        raise ConfigError(
+            f"{name} has {count_of(int(unknown.sum()), 'row')} of classes that the model has not learned, {listed}; "
+            f"expected {join_choices(list(known), 60)}"
+        )
+    return mapped
 
 
 def data_source(args: argparse.Namespace) -> dict[str, str]:

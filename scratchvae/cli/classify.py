@@ -7,7 +7,7 @@ import argparse
 import numpy as np
 
 from scratchvae.backend import to_numpy
-from scratchvae.cli.arguments import Commands, add_command, read_model, read_rows, rows_options
+from scratchvae.cli.arguments import Commands, add_command, class_names, read_model, read_rows, rows_options
 from scratchvae.cli.messages import count_of
 from scratchvae.cli.options import Option
 from scratchvae.cli.outputs import ARRAY_SUFFIXES, check_output_path, write_array
@@ -45,9 +45,11 @@ def run(args: argparse.Namespace) -> int:
         )
     rows = read_rows(args, model)
     probabilities = to_numpy(model.predict_proba(rows.images))
-    classes = probabilities.argmax(axis=1)
-    write_array(probabilities, args.out, [f"p{k}" for k in range(model.classes)], classes)
+    classes, names = probabilities.argmax(axis=1), class_names(model)
+    prefix = "p" if model.schema.classes is None else "p_"
+    columns = [f"{prefix}{name}" for name in names]
+    write_array(probabilities, args.out, columns, [names[k] for k in classes], rows.files)
     counts = np.bincount(classes, minlength=model.classes)
     print(f"wrote {args.out}: {count_of(len(classes), 'row')}")
-    print(f"rows per class: {', '.join(f'{k}: {count}' for k, count in enumerate(counts))}")
+    print(f"rows per class: {', '.join(f'{k}: {count}' for k, count in zip(names, counts, strict=True))}")
     return 0

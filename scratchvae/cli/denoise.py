@@ -15,7 +15,14 @@ from scratchvae.cli.arguments import Commands, add_command, load_data, read_mode
 from scratchvae.cli.labels import labels_of
 from scratchvae.cli.messages import count_of
 from scratchvae.cli.options import Option, refuse
-from scratchvae.cli.outputs import ARRAY_SUFFIXES, NO_MATPLOTLIB, check_output_path, picture_option, write_array
+from scratchvae.cli.outputs import (
+    ARRAY_SUFFIXES,
+    NO_MATPLOTLIB,
+    check_output_path,
+    column_names,
+    picture_option,
+    write_array,
+)
 from scratchvae.cli.train_options import CORRUPTION_LEVEL
 from scratchvae.errors import ConfigError
 from scratchvae.evaluation import psnr
@@ -79,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         )
     settings = (args.draws, args.seed, labels_of(model, split, args.data)) if isinstance(model, VAE) else ()
     denoised = to_numpy(model.denoise(noisy, *settings))
-    write_array(denoised, args.out, [f"x{k}" for k in range(denoised.shape[1])])
+    write_array(denoised, args.out, column_names(model))
     print(f"{args.data}: {count_of(len(noisy), 'row')}, {noise}")
     if clean is not None:
         low, high = model.support
@@ -106,7 +113,7 @@ def _clean_and_noisy(args: argparse.Namespace, model: Any, rows: Array) -> tuple
     kind = getattr(args, "noise", trained["kind"])
     if kind == "none":
         refuse(args, "with --noise none: leave it out", "level")
-        return _clean(args, rows), rows, "without added noise"
+        return _clean(args, model, rows), rows, "without added noise"
     refuse(args, "with added noise, where the rows themselves are clean: leave it out, or add --noise none", "clean")
     _refuse_missing(args.data, rows)
     if model.metadata.get("binarize"):
@@ -117,10 +124,10 @@ def _clean_and_noisy(args: argparse.Namespace, model: Any, rows: Array) -> tuple
     return rows, noise(rows, args.seed, model.support), f"with {kind} noise of level {level:g}"
 
 
-def _clean(args: argparse.Namespace, noisy: Array) -> Array | None:
+def _clean(args: argparse.Namespace, model: Any, noisy: Array) -> Array | None:
     if not hasattr(args, "clean"):
         return None
-    clean = load_data(args.clean).part(args.part).images
+    clean = load_data(args.clean, model=model).part(args.part).images
     if clean.shape != noisy.shape:
         raise ConfigError(
             f"--clean {args.clean} has shape {clean.shape} in its part {args.part!r}, and {args.data} {noisy.shape}: "

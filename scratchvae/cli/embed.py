@@ -23,7 +23,7 @@ def add_commands(commands: Commands) -> None:
     )
     out = Option(
         "out",
-        "a .npy file, or a .csv file with a header row and the labels, if there are any",
+        "a .npy file, or a .csv file with a header row, and with the names of files and the labels, if there are any",
         default="embedding.npy",
         metavar="FILE",
         common=True,
@@ -37,6 +37,6 @@ def run(args: argparse.Namespace) -> int:
     model = read_model(args)
     rows = read_rows(args, model)
     codes = to_numpy(model.embed(rows.images, labels_of(model, rows, args.data)))
-    write_array(codes, args.out, [f"z{k}" for k in range(codes.shape[1])], rows.labels)
+    write_array(codes, args.out, [f"z{k}" for k in range(codes.shape[1])], rows.label_texts(), rows.files)
     print(f"wrote {args.out}: {count_of(codes.shape[0], 'row')} of {count_of(codes.shape[1], 'number')}")
     return 0

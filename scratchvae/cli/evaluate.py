@@ -10,6 +10,7 @@ from scratchvae.cli.arguments import (
     JSON,
     Commands,
     add_command,
+    class_names,
     describe_score,
     print_json,
     read_model,
@@ -23,6 +24,7 @@ from scratchvae.cli.options import Option
 from scratchvae.evaluation import active_units, classification
 from scratchvae.evaluation.active_units import MIN_ACTIVE_VARIANCE
 from scratchvae.models import VAE, SemiSupervisedVAE
+from scratchvae.models.labels import UNLABELLED
 from scratchvae.objectives import ImportanceWeighted
 from scratchvae.training import score
 
@@ -59,10 +61,13 @@ def run(args: argparse.Namespace) -> int:
         units = active_units(model, images, labels) if isinstance(model, VAE) else None
     classes = None
     if isinstance(model, SemiSupervisedVAE) and rows.labels is not None:
-        classes = classification(model, images, rows.labels)
+        labelled = rows.labels != UNLABELLED
+        classes = classification(model, images[labelled], rows.labels[labelled]) if labelled.any() else None
     if args.json:
         latent = {"active": units.active, "kl_per_dimension": units.kl.tolist()} if units else {}
         accuracy = {} if classes is None else {"accuracy": classes.accuracy, "confusion": classes.confusion.tolist()}
+        if classes is not None:
+            accuracy |= {"labelled_rows": classes.rows, "classes": list(class_names(model))}
         print_json({**result._asdict(), "binarize": binarize, **latent, **accuracy})
         return 0
     print(f"{args.data}: {count_of(result.rows, 'row')} ({args.part}), binarize: {binarize or 'none'}")
@@ -79,6 +84,10 @@ def run(args: argparse.Namespace) -> int:
     if classes is not None:
         print(
             f"  accuracy {100 * classes.accuracy:.2f} ± {100 * classes.standard_error:.2f} %, cross-entropy "
-            f"{classes.log_loss:.3f} nats per row"
+            f"{classes.log_loss:.3f} nats per row{_of_labelled(classes.rows, len(images))}"
         )
     return 0
+
+
+def _of_labelled(labelled: int, rows: int) -> str:
+    return "" if labelled == rows else f", on the {count_of(labelled, 'row')} with a label"

@@ -18,7 +18,6 @@ from scratchvae.cli.arguments import (
 from scratchvae.cli.labels import LABEL, label_of, labels_of
 from scratchvae.cli.options import Option
 from scratchvae.cli.outputs import SUFFIXES, check_output_path, output_option, write_rows
-from scratchvae.datasets import Split
 from scratchvae.validation import check_int
 
 
@@ -53,7 +52,7 @@ def run_sample(args: argparse.Namespace) -> int:
     columns = max(1, min(args.count, round(args.count**0.5)))
     value_range = vae.metadata.get("value_range", plotting.UNIT_RANGE)
     write_rows(
-        images, args.out, lambda: plotting.draw_images(images, vae.image_shape, columns, value_range=value_range)
+        images, args.out, vae, lambda: plotting.draw_images(images, vae.image_shape, columns, value_range=value_range)
     )
     return 0
 
@@ -63,9 +62,8 @@ def run_reconstruct(args: argparse.Namespace) -> int:
     check_output_path(args.out, SUFFIXES)
     model = read_model(args)
     count = check_int("count", args.count)
-    images, labels = read_rows(args, model)
-    rows = Split(images[:count], None if labels is None else labels[:count])
+    rows = read_rows(args, model).first(count)
     originals = rows.images
     images = model.reconstruct(originals, labels_of(model, rows, args.data))
-    write_rows(images, args.out, lambda: plotting.draw_reconstructions(originals, images, model.image_shape))
+    write_rows(images, args.out, model, lambda: plotting.draw_reconstructions(originals, images, model.image_shape))
     return 0

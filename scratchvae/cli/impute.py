@@ -23,7 +23,14 @@ from scratchvae.cli.arguments import (
 )
 from scratchvae.cli.messages import count_of
 from scratchvae.cli.options import Option, refuse, refuse_together
-from scratchvae.cli.outputs import ARRAY_SUFFIXES, NO_MATPLOTLIB, check_output_path, picture_option, write_array
+from scratchvae.cli.outputs import (
+    ARRAY_SUFFIXES,
+    NO_MATPLOTLIB,
+    check_output_path,
+    column_names,
+    picture_option,
+    write_array,
+)
 from scratchvae.disk import join_names, read_arrays
 from scratchvae.errors import ConfigError, FileError
 from scratchvae.evaluation import ImputationError, imputation_error
@@ -112,7 +119,8 @@ def run(args: argparse.Namespace) -> int:
     check_output_path(args.picture, PICTURE_SUFFIXES, "--picture")
     vae = read_vae(args)
     is_test = hasattr(args, "hide") or hasattr(args, "hide_fraction")
-    args.part = getattr(args, "part", "test" if is_test else "all")
+    if not is_test:
+        args.part = getattr(args, "part", "all")
     rows = read_rows(args, vae).images
     if hasattr(args, "count") or is_test:
         rows = rows[: check_int("count", getattr(args, "count", TEST_ROWS))]
@@ -128,13 +136,13 @@ def run(args: argparse.Namespace) -> int:
         return to_numpy(vae.impute(x, None, args.method, draws, args.samples, values, args.seed))
 
     imputed = impute(incomplete, draws, getattr(args, "values", "drawn"))
-    write_array(imputed, args.out, [f"x{k}" for k in range(rows.shape[1])])
+    write_array(imputed, args.out, column_names(vae))
     counts = {"hidden number": hidden.sum(), "missing number": (missing & ~hidden).sum()}
     listed = " and ".join(count_of(count, noun) for noun, count in counts.items() if count) or "0 missing numbers"
     incomplete_rows = count_of(missing.any(axis=1).sum(), "row")
     print(f"{count_of(len(incomplete), 'row')}: {listed} in {incomplete_rows}, imputed by {args.method}")
     if is_test:
-        _print_error(args, rows, imputed if draws is None else imputed.mean(axis=0), hidden)
+        _print_error(args, vae, rows, imputed if draws is None else imputed.mean(axis=0), hidden)
     print(f"wrote {args.out}")
     if find_spec("matplotlib"):
         first = incomplete[:DRAWN]
@@ -181,9 +189,9 @@ def _only(names: list[str]) -> list[str]:
     return names
 
 
-def _print_error(args: argparse.Namespace, rows: Array, imputed: Array, hidden: Array) -> None:
-    """Print the error at the hidden numbers, which are known, and that of the mean of the observed training numbers."""
-    mean = np.broadcast_to(_observed_mean(read_data(args).train.images), rows.shape)
+def _print_error(args: argparse.Namespace, vae: VAE, rows: Array, imputed: Array, hidden: Array) -> None:
+    """Print the error at the hidden numbers, which are known, and that of the mean of the training rows."""
+    mean = np.broadcast_to(_observed_mean(read_data(args, vae).train.images), rows.shape)
     model_error, baseline = (imputation_error(rows, guess, ~hidden) for guess in (imputed, mean))
     print(
         f"mean squared error of the hidden numbers: {_with_error(model_error)}; of the mean of the training rows: "

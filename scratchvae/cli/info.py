@@ -76,6 +76,7 @@ def model_facts(model: Any) -> dict[str, Any]:
         "model": type(model).__name__,
         **model.to_config(),
         **sigma,
+        "schema": model.schema.describe(),
         "metadata": model.metadata,
         "parameters": {name: list(array.shape) for name, array in model.params.items()},
         "number of parameters": int(model.theta.size),

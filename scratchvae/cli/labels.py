@@ -8,23 +8,23 @@ from typing import Any
 import numpy as np
 
 from scratchvae.backend import Array
+from scratchvae.cli.arguments import Rows, class_names
+from scratchvae.cli.messages import count_of, suggestion
 from scratchvae.cli.options import Option, refuse
 from scratchvae.datasets import Dataset, Split
 from scratchvae.errors import ConfigError
 from scratchvae.evaluation import classification
 from scratchvae.models import ConditionalVAE, Model, SemiSupervisedVAE
-from scratchvae.models.labels import UNLABELLED, check_labels
+from scratchvae.models.labels import UNLABELLED
 from scratchvae.validation import check_int
 
 LABELLED_MODELS: dict[str, type[ConditionalVAE]] = {"conditional": ConditionalVAE, "semi-supervised": SemiSupervisedVAE}
 
-LABEL = Option(
-    "label", "the class to decode, for a conditional or semi-supervised model", int, metavar="K", common=True
-)
+LABEL = Option("label", "the class to decode, for a conditional or semi-supervised model", metavar="CLASS", common=True)
 
 
 def class_settings(args: argparse.Namespace, data: Dataset) -> dict[str, Any]:
-    """The number of classes as an argument of a model with labels; {} for other models. Raises ConfigError."""
+    """The classes as an argument of a model with labels; {} for other models. Raises ConfigError."""
     if args.model != "semi-supervised":
         reason = f"with --model {args.model}: leave it out, or add --model semi-supervised"
         refuse(args, reason, "labels", "alpha", "labelled-share")
@@ -33,8 +33,13 @@ def class_settings(args: argparse.Namespace, data: Dataset) -> dict[str, Any]:
     labels = data.train.labels
     if labels is None or labels.dtype.kind not in "iu" or labels.ndim != 1:
         raise ConfigError(f"{data.name} has no class labels, which --model {args.model} needs; choose another --model")
-    highest = max(int(part.labels.max()) for part in (data.train, data.test) if part.labels is not None)
-    return {"classes": max(2, highest + 1)}
+    highest = max(int(part.labels.max(initial=-1)) for part in (data.train, data.test) if part.labels is not None)
+    numbers = tuple(str(k) for k in range(highest + 1))
+    names = data.classes or numbers
+    if len(names) < 2:
+        only = f"only the class {names[0]}" if names else "no labels"
+        raise ConfigError(f"{data.name} has {only}; --model {args.model} needs at least two classes")
+    return {"classes": len(names) if names == numbers else names}
 
 
 def labels_to_learn(args: argparse.Namespace, model: Model, rows: Split) -> Array | None:
@@ -57,8 +62,8 @@ def labels_to_learn(args: argparse.Namespace, model: Model, rows: Split) -> Arra
         rows_of_class = np.flatnonzero(labels == k)
         if len(rows_of_class) < count // classes:
             raise ConfigError(
-                f"--labels {count} needs {count // classes} rows of each class; class {k} has {len(rows_of_class)}: "
-                "choose fewer"
+                f"--labels {count} needs {count // classes} rows of each class; class {class_names(model)[k]} has "
+                f"{len(rows_of_class)}: choose fewer"
             )
         chosen[rng.permutation(rows_of_class)[: count // classes]] = k
     return chosen
@@ -70,7 +75,7 @@ def label_arguments(args: argparse.Namespace, model: Model, train: Split, valida
     return {"labels": labels_to_learn(args, model, train), "validation_labels": validation_labels}
 
 
-def accuracy_of(model: Model, rows: Split) -> dict[str, float]:
+def accuracy_of(model: Model, rows: Split | Rows) -> dict[str, float]:
     """{"accuracy": …} of a semi-supervised model on the labelled rows; {} for other models or without such rows."""
     if not isinstance(model, SemiSupervisedVAE) or rows.labels is None:
         return {}
@@ -90,22 +95,28 @@ def label_of(args: argparse.Namespace, model: Any, required: bool = False) -> in
     if not hasattr(args, "label"):
         if required and needs_labels(model):
             raise ConfigError(
-                f"{args.model} is a ConditionalVAE: add --label with the class to decode, 0 to {model.classes - 1}"
+                f"{args.model} is a ConditionalVAE: add --label with the class to decode, {model.class_range}"
             )
         return None
     if not isinstance(model, ConditionalVAE):
         raise ConfigError(
             f"--label {args.label}: {args.model} is a {type(model).__name__}, which has no classes; leave --label out"
         )
-    if not 0 <= args.label < model.classes:
-        raise ConfigError(f"--label {args.label}: expected a class from 0 to {model.classes - 1}")
-    return int(args.label)
+    names = class_names(model)
+    if args.label not in names:
+        raise ConfigError(f"--label {args.label}: expected a class, {model.class_range}{suggestion(args.label, names)}")
+    return names.index(args.label)
 
 
-def labels_of(model: Model, rows: Split, name: str) -> Array | None:
+def labels_of(model: Model, rows: Split | Rows, name: str) -> Array | None:
     """The class of each row, for a model that needs it; None for other models. Raises ConfigError or RangeError."""
     if not isinstance(model, ConditionalVAE) or not needs_labels(model):
         return None
     if rows.labels is None:
         raise ConfigError(f"{name} has no labels, but a ConditionalVAE needs the class of each row; name other DATA")
-    return check_labels(rows.labels, len(rows.images), model.classes, f"the labels of {name}")
+    if unlabelled := int((rows.labels == UNLABELLED).sum()):
+        raise ConfigError(
+            f"{name} has {count_of(unlabelled, 'row')} without a label, but a ConditionalVAE needs the class of each "
+            "row; leave those rows out"
+        )
+    return rows.labels

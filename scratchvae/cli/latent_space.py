@@ -9,15 +9,14 @@ import numpy as np
 
 from scratchvae import plotting
 from scratchvae.backend import to_numpy
-from scratchvae.cli.arguments import Commands, add_command, read_model, read_rows, read_vae, rows_options
+from scratchvae.cli.arguments import Commands, Rows, add_command, read_model, read_rows, read_vae, rows_options
 from scratchvae.cli.labels import LABEL, label_of, needs_labels
 from scratchvae.cli.options import Option, switch
 from scratchvae.cli.outputs import SUFFIXES, check_output_path, output_option, write_rows
-from scratchvae.datasets import Split
 from scratchvae.errors import ConfigError
 from scratchvae.evaluation import active_units
 from scratchvae.models.latent_space import PATHS
-from scratchvae.validation import check_int, check_positive
+from scratchvae.validation import check_int, check_positive, join_choices
 
 PATH_NAMES = {"linear": "the straight line", "spherical": "the arc"}
 
@@ -35,8 +34,8 @@ INTERPOLATE = (
     ),
 )
 ANALOGY = (
-    Option("a", "numbers of the rows of A, whose mean code is used", int, nargs="+", required=True, metavar="I"),
-    Option("b", "numbers of the rows of B, whose mean code is used", int, nargs="+", required=True, metavar="I"),
+    Option("a", "numbers of the rows of A, whose mean code is used", nargs="+", required=True, metavar="I"),
+    Option("b", "numbers of the rows of B, whose mean code is used", nargs="+", required=True, metavar="I"),
     Option("c", "numbers of the rows of C, with an image for each", int, nargs="+", required=True, metavar="I"),
     switch("labels", "--a and --b are labels: use all rows with these labels", common=True),
 )
@@ -99,6 +98,7 @@ def run_interpolate(args: argparse.Namespace) -> int:
     write_rows(
         frames,
         args.out,
+        model,
         lambda: plotting.draw_images(pictures, model.image_shape, len(pictures), title, value_range),
     )
     return 0
@@ -119,6 +119,7 @@ def run_analogy(args: argparse.Namespace) -> int:
     write_rows(
         answers,
         args.out,
+        model,
         lambda: plotting.draw_analogies(
             plus, minus, model.reconstruct(c), answers, model.image_shape, plotting.value_range_of(rows.images)
         ),
@@ -140,7 +141,9 @@ def run_traverse(args: argparse.Namespace) -> int:
     frames = np.concatenate([to_numpy(vae.traverse(x, k, values, label)) for k in dimensions])
     names = [f"z{k}  {kl[k]:.2f} nats" for k in dimensions]
     value_range = plotting.value_range_of(images)
-    write_rows(frames, args.out, lambda: plotting.draw_traversals(frames, vae.image_shape, names, values, value_range))
+    write_rows(
+        frames, args.out, vae, lambda: plotting.draw_traversals(frames, vae.image_shape, names, values, value_range)
+    )
     print(f"{len(names)} × {steps} images; dimensions and their KL: {', '.join(names)}")
     return 0
 
@@ -154,13 +157,17 @@ def _rows(args: argparse.Namespace, images: Any, option: str, numbers: list[int]
     return images[numbers]
 
 
-def _group(args: argparse.Namespace, rows: Split, option: str, numbers: list[int]) -> Any:
+def _group(args: argparse.Namespace, rows: Rows, option: str, values: list[str]) -> Any:
     if not args.labels:
-        return _rows(args, rows.images, option, numbers)
-    if rows.labels is None:
+        for value in values:
+            if not value.isdecimal():
+                raise ConfigError(f"{option} {value}: expected numbers of rows, or --labels for labels")
+        return _rows(args, rows.images, option, [int(value) for value in values])
+    texts = rows.label_texts()
+    if texts is None:
         raise ConfigError(f"--labels: {args.data} has no labels; leave --labels out, and give the numbers of rows")
-    known = np.unique(rows.labels)
-    for label in numbers:
+    known = sorted(set(texts) - {""})
+    for label in values:
         if label not in known:
-            raise ConfigError(f"{option} {label}: no row has this label; expected one of {', '.join(map(str, known))}")
-    return rows.images[np.isin(rows.labels, numbers)]
+            raise ConfigError(f"{option} {label}: no row has this label; expected one of {join_choices(known, 60)}")
+    return rows.images[np.isin(texts, values)]

@@ -11,7 +11,9 @@ from scratchvae.cli.messages import count_of
 from scratchvae.cli.options import arguments, refuse
 from scratchvae.cli.train_options import MODELS, OPTIONS
 from scratchvae.datasets import Dataset, Split
+from scratchvae.errors import DataError
 from scratchvae.models import IWAE, VAE, Autoencoder, Model
+from scratchvae.models.input_validation import ROUNDING
 from scratchvae.optim import SGD, Adam, AdamW, Constant, Cosine, Optimizer, Schedule, WarmUp
 from scratchvae.validation import check_int
 
@@ -24,15 +26,34 @@ def make_model(args: argparse.Namespace, data: Dataset) -> Model:
     if model_class is not IWAE:
         reason = f"with --model {args.model}: leave it out, or add --model iwae"
         refuse(args, reason, "importance-samples")
+    if not len(data.test.images):
+        rows = count_of(len(data.train.images), "row")
+        raise DataError(f"{data.name} holds {rows}; expected at least 10 to train on, a tenth of which is for testing")
+    if not hasattr(args, "likelihood"):
+        args.likelihood = default_likelihood(args, data)
     model = model_class(
         input_dim=data.train.images.shape[1],
         image_shape=data.image_shape,
         **arguments(args, OPTIONS, "model"),
         **class_settings(args, data),
     )
-    model.check_data(data.train.images, data.name)
-    model.check_data(data.test.images, data.name)
+    model.schema = model.schema._replace(columns=data.columns)
+    to_scale = data.part("all") if args.scale == "minmax" else data.train  # so that the test rows are in range
+    with model.learning_schema(to_scale.images, None):
+        model.check_data(data.train.images, data.name, np.empty(model.input_dim))
+        model.check_data(data.test.images, data.name)
     return model
+
+
+def default_likelihood(args: argparse.Namespace, data: Dataset) -> str:
+    """bernoulli for grey values and for numbers in [0, 1], else gaussian_learned, or gaussian if --sigma is given."""
+    parts = [part.images for part in (data.train, data.test)]
+    if hasattr(args, "sigma"):
+        return "gaussian"
+    if args.scale == "minmax" or parts[0].dtype in (np.uint8, np.uint16, np.bool_):
+        return "bernoulli"
+    in_range = all(np.nanmin(x) >= -ROUNDING and np.nanmax(x) <= 1 + ROUNDING for x in parts)
+    return "bernoulli" if in_range and args.scale != "standardize" else "gaussian_learned"
 
 
 def has_kl(model: Model) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from errno import EINVAL
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -110,27 +112,46 @@ def check_output_path(out: str, suffixes: tuple[str, ...], option: str = "--out"
     check_writable(Path(out).parent)
 
 
-def write_rows(rows: Any, out: str, draw: Callable[[], Figure]) -> None:
-    """Write rows (N, D) to a .npy or .csv file, or the figure of `draw` to a picture."""
+def write_rows(rows: Any, out: str, model: Any, draw: Callable[[], Figure]) -> None:
+    """Write rows (N, D) of data to a .npy or .csv file, or the figure of `draw` to a picture."""
     if Path(out).suffix in PICTURE_SUFFIXES:
         save_picture(draw(), out)
     else:
-        array = to_numpy(rows)
-        write_array(array, out, [f"x{k}" for k in range(array.shape[1])])
+        write_array(to_numpy(rows), out, column_names(model))
     print(f"wrote {out}")
 
 
-def write_array(rows: Array, out: str, names: list[str], labels: Array | None = None) -> None:
-    """Write rows (N, Z) to a .npy file, or to a .csv file with a header row and, if there are labels, their column."""
+def column_names(model: Any) -> list[str]:
+    """The names of the columns of the data of a model; without names, x0, x1, …"""
+    return list(model.schema.columns or (f"x{k}" for k in range(model.input_dim)))
+
+
+def write_array(
+    rows: Array, out: str, names: list[str], labels: list[str] | None = None, files: Sequence[str] | None = None
+) -> None:
+    """Write rows (N, Z) to a .npy file, or to a .csv file with a header row.
+
+    labels, files   a .csv file has a last column "label" and a first column "file" of these, if they are not None
+    """
     with atomic_write(out) as file:
         if Path(out).suffix == ".npy":
             np.save(file, rows)
             return
-        columns = [*names, "label"] if labels is not None else names
-        file.write((",".join(columns) + "\n").encode())
+        text = TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow([*([] if files is None else ["file"]), *names, *([] if labels is None else ["label"])])
         for k, row in enumerate(rows):
-            cells = [np.format_float_positional(number, trim="0") for number in row]
-            file.write((",".join([*cells, str(labels[k])] if labels is not None else cells) + "\n").encode())
+            cells = [_number_text(number) for number in row]
+            table.writerow([*([] if files is None else [files[k]]), *cells, *([] if labels is None else [labels[k]])])
+        text.detach()
+
+
+def _number_text(number: Any) -> str:
+    """The shortest text of a number; of a model's float32 among float64, that of the float32."""
+    if number != number:
+        return ""  # an empty cell is a missing value
+    single = np.float32(number)
+    return np.format_float_positional(single if single == number else number, trim="-")
 
 
 def write_text(text: str, path: Path) -> None:

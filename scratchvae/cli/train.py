@@ -10,7 +10,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from scratchvae.cli.arguments import Commands, add_command, data_source, describe_score, print_json, read_data
+from scratchvae.cli.arguments import (
+    HELD_OUT_SEED,
+    Commands,
+    add_command,
+    data_source,
+    describe_score,
+    print_json,
+    read_data,
+)
 from scratchvae.cli.earlier_run import reason_not_resumed, replacement
 from scratchvae.cli.kl_options import make_corruption, make_kl_weight
 from scratchvae.cli.labels import accuracy_of, label_arguments, labels_of
@@ -21,8 +29,10 @@ from scratchvae.cli.outputs import NO_MATPLOTLIB, Printer, collect_warnings, pri
 from scratchvae.cli.resuming import LastFinite, make_checkpoint, report_resume
 from scratchvae.cli.run_folder import WriteConfig, run_folder, write_config, write_run
 from scratchvae.cli.train_options import FILES, GROUPS, OPTIONS
+from scratchvae.datasets import NAMES
 from scratchvae.errors import CheckpointWarning, CollapseWarning, ConfigError, DivergenceWarning
 from scratchvae.models import VAE, Model
+from scratchvae.models.schema import describe_scale
 from scratchvae.plotting import UNIT_RANGE, value_range_of
 from scratchvae.training import Callback, Trainer, score
 from scratchvae.training.corruption import describe
@@ -46,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
     """Train a model and write it."""
     say = Printer(silent=args.quiet or args.json)
     data = read_data(args)
+    chosen = not hasattr(args, "likelihood")
     model = make_model(args, data)
     train, validation, validation_text = training_and_validation(data, hold_out=hasattr(args, "patience"))
     corrupt = make_corruption(args)
@@ -58,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
         **arguments(args, OPTIONS, "trainer"),
     )
     model.metadata = {**data_source(args), "binarize": trainer.binarize}
+    if data.test_mask is not None and args.data not in NAMES:
+        model.metadata["held_out_seed"] = HELD_OUT_SEED
     if (value_range := value_range_of(data.train.images)) != UNIT_RANGE:
         model.metadata["value_range"] = value_range
     if corrupt is not None:
@@ -66,6 +79,10 @@ def run(args: argparse.Namespace) -> int:
         rows = f"{count_of(len(train.images), 'training row')} of {count_of(model.input_dim, 'number')}"
         say(f"{data.name}: {rows}, {count_of(len(data.test.images), 'test row')}; {validation_text}")
         say(str(model).strip("<>"))
+        if chosen and args.likelihood != "bernoulli":
+            say(f"likelihood {args.likelihood}, for numbers beyond [0, 1]; choose another with --likelihood")
+        if not model.scale.is_identity:
+            say(f"scale: {describe_scale(model.scale)}; results are in the units of the data")
         labels = label_arguments(args, model, train, validation)
         checkpoint = make_checkpoint(args, out)
         write_config_first = WriteConfig(partial(write_config, out, args, model, None))

@@ -10,6 +10,7 @@ from scratchvae.layers.initializers import INITIALIZERS
 from scratchvae.models import IWAE, VAE, Autoencoder, Model
 from scratchvae.models.network import ACTIVATIONS
 from scratchvae.models.parts import LIKELIHOODS
+from scratchvae.models.scale import SCALES
 from scratchvae.training import corruption
 
 MODELS: dict[str, type[Model]] = {"vae": VAE, "iwae": IWAE, "autoencoder": Autoencoder, **LABELLED_MODELS}
@@ -59,9 +60,8 @@ MODEL = (
     ),
     Option(
         "likelihood",
-        "distribution p(x|z) of the data",
+        "distribution p(x|z) of the data (default: bernoulli; gaussian_learned beyond [0, 1])",
         choices=tuple(LIKELIHOODS),
-        default="bernoulli",
         argument="model.likelihood",
         common=True,
         details="bernoulli: pixels that are 0 or 1, or grey values as probabilities; continuous_bernoulli: a density "
@@ -97,6 +97,15 @@ MODEL = (
         "initialisation of the weights (default: He before relu-like activations, else Glorot)",
         choices=tuple(INITIALIZERS),
         argument="model.init",
+    ),
+    Option(
+        "scale",
+        "units of the data",
+        choices=SCALES,
+        default="auto",
+        argument="model.scale",
+        details="auto: bytes are divided by 255, 16-bit integers by 65535; with a gaussian likelihood, no --sigma and "
+        "no pictures, each column is standardized. minmax: each column from 0 to 1. Results are in the units of the data",
     ),
     switch("missing", "treat NaN in the data as missing values", argument="model.missing"),
     Option(

@@ -23,6 +23,7 @@ from scratchvae.datasets.uci import TABLES, load_table
 from scratchvae.errors import ConfigError, DataError
 from scratchvae.validation import (
     MAX_MESSAGE,
+    check_choice,
     check_path,
     check_seed,
     join_choices,
@@ -47,7 +48,13 @@ NAMES = ("digits", *_LOADERS, "sprites")
 
 
 @suggest_arguments
-def load(source: str | PathLike[str], folder: Folder = None, key: str | None = None, seed: int | None = 0) -> Dataset:
+def load(
+    source: str | PathLike[str],
+    folder: Folder = None,
+    key: str | None = None,
+    seed: int | None = 0,
+    scale: str = "auto",
+) -> Dataset:
     """Load the data set `source` as rows of float32 (tables: float64), split into train and test.
 
     source   "digits"                    8×8 digits, part of the package: see `load_digits`
@@ -63,12 +70,15 @@ def load(source: str | PathLike[str], folder: Folder = None, key: str | None = N
     folder   the folder to search for a named data set; None: $SCRATCHVAE_DATA, then the cache folder
     key      the name of an array in an .npz file
     seed     seed of the choice of the test rows, a tenth of a user's own data; None: every tenth row
+    scale    of integers in a .npy or .npz file. "auto": bytes are divided by 255 and 16-bit integers by 65535, unless
+             all are 0 or 1. "none": they remain integers, for a model that learns their scale
 
     Raises DataError if the data cannot be found, downloaded or read.
     """
     name = _check_text("source", source, "a name, or a path")
     folder = None if folder is None else _check_text("folder", folder, "a folder, a path")
     seed = None if seed is None else check_seed(seed)
+    check_choice("scale", scale, ("auto", "none"))
     key = None if key is None else _check_text("key", key, "the name of an array")
     if key is not None and not name.endswith(".npz"):
         raise DataError(f"key={short_repr(key)} is only for .npz files, and {shorten(name)!r} is not one: leave it out")
@@ -83,7 +93,7 @@ def load(source: str | PathLike[str], folder: Folder = None, key: str | None = N
         if name and path.is_dir():
             return load_idx_folder(path) if holds_idx(path) else load_folder(path, seed)
         if path.is_file():
-            return load_file(path, key, seed)
+            return load_file(path, key, seed, scale)
     except DataError:
         raise
     except MemoryError as error:

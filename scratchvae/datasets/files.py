@@ -12,14 +12,16 @@ from scratchvae.disk import Array, join_names, read_arrays
 from scratchvae.errors import DataError, FileError
 from scratchvae.validation import short_repr
 
+LARGEST = {np.dtype("u1"): 255, np.dtype("u2"): 65535}  # integers of grey values
 
-def load_file(path: Path, key: str | None = None, seed: int | None = 0) -> Dataset:
+
+def load_file(path: Path, key: str | None = None, seed: int | None = 0, scale: str = "auto") -> Dataset:
     """Load an array from a .npy or .npz file, or a table from a .csv or .tsv file (see `load_csv`).
 
     key   name of the array in an .npz file with several arrays
 
-    The shape of the array is (N, D), or (N, H, W) for images. uint8 arrays with values above 1 are divided by 255.
-    Arrays of 0 and 1, and floats, are not scaled. A tenth of the rows, chosen by `seed`, is for testing. Raises
+    The shape of the array is (N, D), or (N, H, W) for images. For `scale`, see
+    `load`. Floats are not scaled. A tenth of the rows, chosen by `seed`, is for testing. Raises
     DataError.
     """
     if path.suffix.lower() in SUFFIXES:
@@ -30,7 +32,7 @@ def load_file(path: Path, key: str | None = None, seed: int | None = 0) -> Datas
         (array,) = read_arrays(path, lambda names: [_choose_member(path, names, key)]).values()
     except FileError as error:
         raise DataError(f"{error.message}; obtain it again, or save an array with numpy.save") from None
-    return _dataset_from_array(path, array, seed)
+    return _dataset_from_array(path, array, seed, scale)
 
 
 def _choose_member(path: Path, names: list[str], key: str | None) -> str:
@@ -42,21 +44,24 @@ def _choose_member(path: Path, names: list[str], key: str | None) -> str:
     return key
 
 
-def _dataset_from_array(path: Path, array: Array, seed: int | None) -> Dataset:
+def _dataset_from_array(path: Path, array: Array, seed: int | None, scale: str) -> Dataset:
     if array.ndim == 4 and array.shape[-1] == 1:
         array = array[..., 0]
     if array.ndim not in (2, 3) or not array.size:
         raise DataError(f"{path} holds an array of shape {array.shape}; expected (N, D), or (N, H, W), not empty")
     shape = (array.shape[1], array.shape[2]) if array.ndim == 3 else square(array.shape[1])
     rows = array.reshape(len(array), -1)
-    if rows.dtype.kind in "iub":
+    if rows.dtype.kind in "iub" and scale == "none":
+        rows = np.ascontiguousarray(rows)
+    elif rows.dtype.kind in "iub":
         low, high = int(rows.min()), int(rows.max())
-        if low < 0 or high > (255 if rows.dtype == np.uint8 else 1):
+        largest = LARGEST.get(rows.dtype.newbyteorder("="), 1)
+        if low < 0 or high > largest:
             raise DataError(
-                f"{path} holds {rows.dtype} from {low} to {high}; expected uint8 (0 to 255), only 0 and 1, or floats: "
+                f"{path} holds {rows.dtype} from {low} to {high}; expected uint8, uint16, only 0 and 1, or floats: "
                 "divide by the largest possible value, or save floats for a gaussian likelihood"
             )
-        rows = np.divide(rows, np.float32(255 if high > 1 else 1), dtype=np.float32, casting="unsafe", order="C")
+        rows = np.divide(rows, np.float32(largest if high > 1 else 1), dtype=np.float32, casting="unsafe", order="C")
     elif rows.dtype.kind == "f":
         with np.errstate(over="ignore"):  # an overflow becomes infinite, which a model rejects
             rows = np.ascontiguousarray(rows, np.float32)  # no copy if it is that already
