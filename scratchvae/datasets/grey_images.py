@@ -110,9 +110,13 @@ class GreyImageFile:
         if mode == "1":
             values = values.astype(np.uint8)
         largest = {"1": 1, "L": 255}.get(mode, 4095 if self.tiff_pages and bits == 12 else 65535)
-        clear = self.image.info.get("transparency")  # a PNG may have one grey value that is transparent
-        if clear is not None and np.any(values == clear * (255 // (2**bits - 1) if mode == "L" else 1)):
-            raise DataError(f"{self.path} has transparent pixels; remove its alpha channel first")
+        if (
+            "transparency" in self.image.info
+        ):  # a sample of a PNG that is transparent, which some versions of Pillow scale
+            at = self.content.index(b"tRNS") + 4
+            clear = int.from_bytes(self.content[at : at + 2], "big") * (255 // (2**bits - 1) if mode == "L" else 1)
+            if np.any(values == clear):
+                raise DataError(f"{self.path} has transparent pixels; remove its alpha channel first")
         return self._unrounded(values, largest)
 
     def _unrounded(self, values: Array, largest: int) -> tuple[Array, int]:
