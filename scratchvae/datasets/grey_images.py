@@ -171,7 +171,7 @@ def open_image_file(path: Path) -> Iterator[GreyImageFile]:
         kind = "a TIFF of a kind that Pillow reads" if is_tiff(content) else f"one of {', '.join(FORMATS)}"
         raise DataError(f"{path} cannot be read as {kind}; save it as PNG") from None
     except Exception as error:  # Pillow's readers raise many kinds of exceptions for damaged files
-        raise DataError(f"{path} cannot be read as an image: {error}") from None
+        raise DataError(f"{path} cannot be read as an image: {error}; copy it again, or save it as PNG") from None
 
 
 def _checked_pages(path: Path, content: bytes) -> list[TiffPage]:
