@@ -168,8 +168,10 @@ def open_image_file(path: Path) -> Iterator[GreyImageFile]:
     except (DataError, MemoryError):
         raise
     except UnidentifiedImageError:
-        kind = "a TIFF of a kind that Pillow reads" if is_tiff(content) else f"one of {', '.join(FORMATS)}"
-        raise DataError(f"{path} cannot be read as {kind}; save it as PNG") from None
+        reason = f"it is none of {', '.join(FORMATS)}"
+        if is_tiff(content):
+            reason = "it is a TIFF of a kind that Pillow does not read, or damaged"
+        raise DataError(f"{path} cannot be read: {reason}; save it as PNG") from None
     except Exception as error:  # Pillow's readers raise many kinds of exceptions for damaged files
         raise DataError(f"{path} cannot be read as an image: {error}; copy it again, or save it as PNG") from None
 

@@ -69,7 +69,7 @@ def load_folder(path: Path, seed: int | None = 0) -> Dataset:
                 np.copyto(next(row), image.read(page))  # raises if another process has changed the size since
     if others:
         names = [_relative(path, other) + "/" * other.is_dir() for other in others]
-        warn(f"{path}: not read, as they are not images: {join_choices(names, MAX_LISTED)}", UserWarning)
+        warn(f"{path}: {len(names)} not read, as not images: {join_choices(names, MAX_LISTED)}", UserWarning)
     classes = labels = None
     if subfolders is not None:
         classes, class_of = tuple(_text(folder.name) for folder in subfolders), {f: k for k, f in enumerate(subfolders)}
@@ -89,8 +89,8 @@ def _find_images(folder: Path) -> _Folder:
         return _Folder(images, None, others + subfolders)
     if images:
         raise DataError(
-            f"{folder} holds images itself, as {images[0].name}, and in its subfolder {with_images[0].name}; move all "
-            "into subfolders, one for each class, or none"
+            f"{folder} holds images itself, as {images[0].name}, and in its subfolder {with_images[0].name}; move the "
+            "subfolder elsewhere, or all images into a subfolder for each class"
         )
     for subfolder in subfolders:
         inside, deeper, rest = _list(subfolder)

@@ -334,5 +334,6 @@ def test_the_real_mnist_has_the_known_size_mean_and_deviation(real_data, offline
     assert data.train.images.shape == (60000, 784)
     assert data.test.images.shape == (10000, 784)
     assert data.image_shape == (28, 28)
+    assert data.classes == tuple("0123456789")
     assert abs(data.train.images.mean() - 0.1307) < 1e-3
     assert abs(data.train.images.std() - 0.3081) < 1e-3

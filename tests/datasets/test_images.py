@@ -172,7 +172,7 @@ def test_files_that_are_not_images_are_named_in_a_warning(tmp_path):
     (folder / "labels.csv").write_text("file,label\n", encoding="utf-8")
     (folder / "notes").mkdir()
     (folder / "notes" / "README.txt").write_text("no image", encoding="utf-8")
-    with pytest.warns(UserWarning, match=r"images: not read, as they are not images: labels\.csv, notes/"):
+    with pytest.warns(UserWarning, match=r"images: 2 not read, as not images: labels\.csv, notes/"):
         assert len(load(folder).files) == 11
 
 
@@ -210,7 +210,7 @@ def test_subfolders_are_classes_in_natural_order(tmp_path):
 def test_images_both_in_a_folder_and_in_its_subfolders_are_refused(tmp_path):
     save_images(tmp_path, pictures(rows=2))
     save_images(tmp_path / "cat", pictures(rows=2))
-    assert_refused(tmp_path, "00.png", "cat", "move all")
+    assert_refused(tmp_path, "00.png", "subfolder cat", "move the subfolder elsewhere")
 
 
 def test_images_in_subfolders_of_subfolders_are_refused(tmp_path):
