@@ -110,9 +110,8 @@ class GreyImageFile:
         if mode == "1":
             values = values.astype(np.uint8)
         largest = {"1": 1, "L": 255}.get(mode, 4095 if self.tiff_pages and bits == 12 else 65535)
-        if (
-            "transparency" in self.image.info
-        ):  # a sample of a PNG that is transparent, which some versions of Pillow scale
+        if "transparency" in self.image.info:
+            # of a PNG: one sample that is transparent, which only some versions of Pillow scale as they do the pixels
             at = self.content.index(b"tRNS") + 4
             clear = int.from_bytes(self.content[at : at + 2], "big") * (255 // (2**bits - 1) if mode == "L" else 1)
             if np.any(values == clear):

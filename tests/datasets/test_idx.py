@@ -273,6 +273,18 @@ def test_a_folder_with_a_missing_file_is_refused(places, missing):
         load("mnist", folder=places["folder"])
 
 
+def test_a_named_set_is_found_by_its_usual_names_but_not_by_those_of_another_set(places):
+    arrays = make_set()
+    write_set(places["folder"], arrays)
+    for file in FILES:
+        (places["folder"] / f"letters-{file}").write_bytes(b"another set")
+        (places["folder"] / file).rename(places["folder"] / file.replace("-idx", ".idx"))
+    assert_equal(load("mnist", folder=places["folder"]), arrays)
+    (places["folder"] / "train-images.idx3-ubyte").unlink()
+    with pytest.raises(DataError, match="does not hold mnist"):
+        load("mnist", folder=places["folder"])
+
+
 @pytest.mark.parametrize("inside", ["mnist", "."])
 def test_the_search_order_is_folder_environment_cache(places, inside):
     arrays = {place: make_set(seed) for seed, place in enumerate(places)}
