@@ -12,7 +12,7 @@ from scratchvae.datasets.dataset import Dataset, Split
 from scratchvae.datasets.digits import load_digits
 from scratchvae.datasets.faces import load_frey_faces, load_olivetti
 from scratchvae.datasets.files import load_file
-from scratchvae.datasets.idx import holds_idx, load_idx_folder
+from scratchvae.datasets.idx import find_idx_sets, load_idx_folder
 from scratchvae.datasets.images import load_folder
 from scratchvae.datasets.mnist import SETS, load_named_idx
 from scratchvae.datasets.omniglot import load_omniglot
@@ -91,7 +91,7 @@ def load(
     path, reason = Path(name), ""
     try:
         if name and path.is_dir():
-            return load_idx_folder(path) if holds_idx(path) else load_folder(path, seed)
+            return load_idx_folder(path) if find_idx_sets(path) else load_folder(path, seed)
         if path.is_file():
             return load_file(path, key, seed, scale)
     except DataError:

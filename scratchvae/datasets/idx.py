@@ -7,6 +7,7 @@ bytes and nn is the number of axes. The length of each axis follows as one word.
 from __future__ import annotations
 
 import gzip
+import re
 import struct
 import zlib
 from math import prod
@@ -16,10 +17,10 @@ from typing import BinaryIO
 import numpy as np
 
 from scratchvae.datasets.dataset import Dataset, Split
-from scratchvae.datasets.search_paths import first_existing_file
 from scratchvae.disk import Array
 from scratchvae.disk.directory import BOMB, BOMB_RATIO, DEFLATE_RATIO
 from scratchvae.errors import DataError
+from scratchvae.validation import join_choices, short_repr
 
 FILES = (
     "train-images-idx3-ubyte",
@@ -27,28 +28,77 @@ FILES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
+NAME = re.compile(
+    r"(?:(?P<set>.+)[-_.])?(?P<split>train|t10k|test)[-_.](?P<kind>images[-_.]idx3|labels[-_.]idx1)[-_.]ubyte(?:\.gz)?",
+    re.IGNORECASE,
+)
+MAX_LISTED = 60  # characters of the names of data sets in a message
 BLOCK = 1 << 20
+GZIP = b"\x1f\x8b"
+
+
+def find_idx_sets(folder: Path) -> dict[str, dict[str, Path]]:
+    """The idx files in `folder`: the path of each of FILES that is found, by the name of the set, which is often "".
+
+    Names may have dots or underscores in place of hyphens, capital letters, "test" in place of "t10k", the ending .gz,
+    and the name of a set before them, as in emnist-letters-train-images-idx3-ubyte.gz. A file may lie in a subfolder
+    of its name. An unpacked file is preferred. Raises DataError for a folder that cannot be read.
+    """
+    try:
+        named = _named_as_idx(folder)
+        paths = named + [path for subfolder in named if subfolder.is_dir() for path in _named_as_idx(subfolder)]
+        paths = [path for path in paths if path.is_file()]
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder} cannot be read: {error}") from None
+    found: dict[str, dict[str, Path]] = {}
+    for path in sorted(paths, key=lambda path: (path.suffix.lower() == ".gz", path.parent != folder)):
+        parts = NAME.fullmatch(path.name)
+        assert parts is not None
+        split = "train" if parts["split"].lower() == "train" else "t10k"
+        file = next(file for file in FILES if file.startswith(f"{split}-{parts['kind'][:6].lower()}"))
+        found.setdefault((parts["set"] or "").lower(), {}).setdefault(file, path)
+    return found
+
+
+def _named_as_idx(folder: Path) -> list[Path]:
+    """What is named as an idx file in a folder, without hidden files; the names in FILES come first."""
+    paths = [path for path in folder.iterdir() if NAME.fullmatch(path.name) and not path.name.startswith(".")]
+    return sorted(paths, key=lambda path: (path.name.removesuffix(".gz") not in FILES, path.name))
 
 
 def find_idx(folder: Path, file: str) -> Path | None:
-    """The path of this file in `folder`, plain or gzipped, or None."""
-    return first_existing_file((folder / file, folder / f"{file}.gz"))
+    """The path of this file in `folder`, in any of its usual names, or None."""
+    return find_idx_sets(folder).get("", {}).get(file)
 
 
 def holds_idx(folder: Path) -> bool:
     """True if `folder` has all four files."""
-    return all(find_idx(folder, file) for file in FILES)
+    return len(find_idx_sets(folder).get("", {})) == len(FILES)
 
 
 def load_idx_folder(folder: Path, name: str | None = None) -> Dataset:
-    """Load the four files of an MNIST-like data set, with pixels divided by 255. Raises DataError."""
-    paths = [find_idx(folder, file) for file in FILES]
-    if not all(paths):
-        missing = [file for file, path in zip(FILES, paths, strict=True) if not path]
-        raise DataError(f"{folder} lacks {', '.join(missing)} (plain, or with .gz)")
+    """Load the four files of an MNIST-like data set, with pixels divided by 255. Raises DataError.
+
+    Labels that begin at 0 are kept. Others, as the 1 to 26 of EMNIST's letters, are numbered from 0, and
+    `Dataset.classes` has them as text. With a `name`, only files without the name of a set are read.
+    """
+    sets = find_idx_sets(folder)
+    if name is not None:
+        sets = {"": sets.get("", {})}
+    if len(sets) > 1:
+        names = join_choices([short_repr(prefix) for prefix in sorted(sets)], MAX_LISTED)
+        raise DataError(
+            f"{folder} holds idx files of {len(sets)} data sets, {names}; move each into a folder of its own"
+        )
+    paths = next(iter(sets.values()), {})
+    if missing := [file for file in FILES if file not in paths]:
+        raise DataError(f"{folder} lacks {', '.join(missing)} (plain, or with .gz); copy all four files there")
     train_images, train_labels, test_images, test_labels = (
-        read_idx(path, axes) for path, axes in zip(paths, (3, 1, 3, 1), strict=True) if path
+        read_idx(paths[file], axes) for file, axes in zip(FILES, (3, 1, 3, 1), strict=True)
     )
+    numbers = _class_numbers(np.concatenate([train_labels, test_labels]))
     splits = []
     for images, labels in ((train_images, train_labels), (test_images, test_labels)):
         if len(images) != len(labels):
@@ -58,19 +108,26 @@ def load_idx_folder(folder: Path, name: str | None = None) -> Dataset:
                 f"{folder} holds images of shapes {train_images.shape} and {images.shape}; expected one size, not empty"
             )
         rows = np.divide(images.reshape(len(images), -1), np.float32(255), dtype=np.float32)
-        splits.append(Split(rows, labels.astype(np.int64)))
+        splits.append(Split(rows, np.searchsorted(numbers, labels)))
     height, width = train_images.shape[1:]
-    return Dataset(name or folder.name, splits[0], splits[1], (height, width))
+    classes = tuple(map(str, numbers.tolist()))
+    return Dataset(name or folder.name, splits[0], splits[1], (height, width), classes=classes)
+
+
+def _class_numbers(labels: Array) -> Array:
+    """The labels (K,) of the classes: 0 to the largest one or, if no label is 0, those that occur."""
+    return np.unique(labels) if labels.size and labels.min() > 0 else np.arange(int(labels.max(initial=0)) + 1)
 
 
 def read_idx(path: Path, axes: int) -> Array:
-    """The uint8 array with this number of axes in an idx file, gzipped if its name ends in .gz. Raises DataError.
+    """The uint8 array with this number of axes in an idx file, plain or gzipped. Raises DataError.
 
     The shape in the header is compared with the file size before memory is allocated, and no more is decompressed.
     """
-    gzipped = path.suffix == ".gz"
     try:
         size = path.stat().st_size
+        with path.open("rb") as file:
+            gzipped = file.read(2) == GZIP  # whatever its name: browsers unpack a file and keep the ending .gz
         with gzip.open(path) if gzipped else path.open("rb") as file:
             header = bytes(_read(file, 4 * (axes + 1)))
             shape = _parse_shape(path, header, axes)

@@ -2,84 +2,182 @@
 
 from __future__ import annotations
 
-import warnings
+import os
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
 from scratchvae.datasets.dataset import Dataset, hold_out
-from scratchvae.errors import DataError
+from scratchvae.datasets.grey_images import open_image_file
+from scratchvae.errors import DataError, warn
+from scratchvae.validation import join_choices
 
-LARGEST_PIXEL = {"1": 1, "L": 255, "I;16": 65535}  # by Pillow's name for the mode of a grey image
-FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF")  # Pillow's other readers are not used
-SUFFIXES = {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff"}
-MOST_PIXELS = 1 << 22
-LARGEST_FILE = 1 << 25  # bytes
+SUFFIXES = {
+    ".apng", ".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff",
+}  # fmt: skip
+UNREAD_SUFFIXES = {  # of images in formats that are not read
+    ".arw", ".avif", ".cr2", ".cr3", ".czi", ".dcm", ".dib", ".dng", ".exr", ".gif", ".heic", ".heif", ".icns", ".ico",
+    ".j2k", ".jp2", ".jxl", ".lif", ".lsm", ".nd2", ".nef", ".orf", ".pam", ".pcx", ".pfm", ".psd", ".raf", ".raw",
+    ".rw2", ".sgi", ".svg", ".tga", ".webp", ".xcf",
+}  # fmt: skip
+HIDDEN = {  # in lower case; names that begin with a dot are hidden too
+    "$recycle.bin", "@eadir", "__macosx", "desktop.ini", "ehthumbs.db", "ehthumbs_vista.db", "icon\r", "lost+found",
+    "system volume information", "thumbs.db",
+}  # fmt: skip
+MAX_LISTED = 80  # characters of the names of other files in a warning
+
+
+class _Folder(NamedTuple):
+    """The images in natural order; the subfolders that they lie in, or None; and the other files and folders."""
+
+    images: list[Path]
+    classes: list[Path] | None
+    others: list[Path]
 
 
 def load_folder(path: Path, seed: int | None = 0) -> Dataset:
-    """Load the grey images of a folder, all of one size, in the order of their names. Needs Pillow.
+    """Load the grey images of a folder, all of one size, in the natural order of their names: img2 before img10.
 
-    8-bit values are divided by 255, 16-bit values by 65535. A tenth of the images, chosen by `seed`, is for testing. An image may have at most
-    4,194,304 pixels (2048 × 2048). The sizes in all headers are compared before the first image is decoded. Raises
-    DataError.
+    BMP, JPEG, PNG, PBM, PGM, PPM and TIFF are read, also mixed; this needs Pillow. Each page of a TIFF is an image.
+    Black is 0 and white is 1: values are divided by the largest possible one, 255 for 8 bits, 4095 for 12, 65535 for
+    16, or the one that a PGM names. Images are turned as EXIF says, and inverted if 0 is white in the file. Colour
+    images whose pixels are all grey, and alpha channels without transparency, are read; others are refused, as are
+    animations, 32-bit images and floats.
+
+    If all images lie in subfolders, each subfolder is a class: `Dataset.classes` has their names in natural order, and
+    labels are indices into it. `Dataset.files` has the names of the files of the rows, such as "cat/img2.png", or
+    "stack.tif page 3". Hidden files and folders are passed over, such as .DS_Store, ._img2.png, Thumbs.db and
+    __MACOSX. A warning names all other files that are not images.
+
+    A tenth of the images, chosen by `seed`, is for testing. An image may have at most 4,194,304 pixels (2048 × 2048),
+    and a file 32 MiB. The sizes in all headers are compared before the first image is decoded. Raises DataError.
     """
     try:
         import PIL.Image  # noqa: F401
     except ImportError:
         raise DataError("reading images needs Pillow: install it with  pip install 'scratchvae[cli]'") from None
-    paths = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
-    if not paths:
-        raise DataError(f"{path} holds no images; expected files ending in {', '.join(sorted(SUFFIXES))}")
-    first = _size(paths[0])
-    for file in paths[1:]:
-        if (size := _size(file)) != first:
-            raise DataError(f"{file} is of size {_times(size)}, {paths[0].name} of {_times(first)}; expected one size")
-    width, height = first
-    rows = np.empty((len(paths), height, width), np.float32)
-    for row, file in zip(rows, paths, strict=True):
-        with _open_image(file) as image:
-            # np.divide raises if another process has changed the size of the image since
-            np.divide(np.asarray(image), np.float32(LARGEST_PIXEL[image.mode]), out=row, dtype=np.float32)
-    return hold_out(str(path), rows.reshape(len(rows), -1), (height, width), seed=seed)
+    images, subfolders, others = _find_images(path)
+    (width, height), pages = _common_size(images)
+    rows = np.empty((sum(pages), height, width), np.float32)
+    row = iter(rows)
+    for file, count in zip(images, pages, strict=True):
+        with open_image_file(file) as image:
+            for page in range(count):
+                np.copyto(next(row), image.read(page))  # raises if another process has changed the size since
+    if others:
+        names = [_relative(path, other) + "/" * other.is_dir() for other in others]
+        warn(f"{path}: {len(names)} not read, as not images: {join_choices(names, MAX_LISTED)}", UserWarning)
+    classes = labels = None
+    if subfolders is not None:
+        classes, class_of = tuple(_text(folder.name) for folder in subfolders), {f: k for k, f in enumerate(subfolders)}
+        labels = np.repeat([class_of[file.parent] for file in images], pages)
+    files = (_page_names(_relative(path, file), count) for file, count in zip(images, pages, strict=True))
+    data = hold_out(str(path), rows.reshape(len(rows), -1), (height, width), labels, seed)
+    return data._replace(classes=classes, files=tuple(name for names in files for name in names))
 
 
-def _size(file: Path) -> tuple[int, int]:
-    """The (width, height) of an image from its header, after a check of its mode and size."""
-    with _open_image(file) as image:
-        if image.mode not in LARGEST_PIXEL:
-            raise DataError(f"{file} is not a grey image, its mode is {image.mode}; convert it to 8-bit grey first")
-        width, height = image.size
-        if width * height > MOST_PIXELS:
+def _find_images(folder: Path) -> _Folder:
+    """The images directly in a folder, or in its subfolders. Raises DataError if they are in both, or deeper."""
+    images, subfolders, others = _list(folder)
+    with_images = [subfolder for subfolder in subfolders if _holds_images(subfolder)]
+    if not images and not with_images:
+        raise DataError(f"{folder} holds no images; expected files ending in {', '.join(sorted(SUFFIXES))}")
+    if not with_images:
+        return _Folder(images, None, others + subfolders)
+    if images:
+        raise DataError(
+            f"{folder} holds images itself, as {images[0].name}, and in its subfolder {with_images[0].name}; move the "
+            "subfolder elsewhere, or all images into a subfolder for each class"
+        )
+    for subfolder in subfolders:
+        inside, deeper, rest = _list(subfolder)
+        if nested := next(filter(_holds_images, deeper), None):
             raise DataError(
-                f"{file} has {_times(image.size)} pixels; expected {MOST_PIXELS} at most: scale it down first"
+                f"{nested} holds images in a subfolder of a subfolder; load {subfolder}, or move its images up: "
+                "expected one subfolder for each class"
             )
-        return width, height
+        if not inside:
+            raise DataError(f"{subfolder} holds no images, and the other subfolders are classes; move it elsewhere")
+        images += inside
+        others += rest + deeper
+    return _Folder(images, subfolders, others)
 
 
-@contextmanager
-def _open_image(file: Path) -> Iterator[Any]:
-    """A context with an image of which only the header has been read. Errors inside the block become DataErrors."""
-    from PIL import Image
+def _list(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:
+    """The images, subfolders and other files of a folder, in natural order, without hidden ones. Raises DataError."""
+    images, subfolders, others = [], [], []
+    for path in sorted(folder.iterdir(), key=_natural_order):
+        if _is_hidden(path.name):
+            continue
+        if path.is_dir():
+            subfolders.append(path)
+        elif path.suffix.lower() in UNREAD_SUFFIXES:
+            raise DataError(
+                f"{path}: images ending in {path.suffix} are not read; save it as PNG, or move it elsewhere"
+            )
+        elif path.suffix.lower() in SUFFIXES:
+            images.append(path)
+        else:
+            others.append(path)
+    return images, subfolders, others
 
-    try:
-        if not file.is_file():
-            raise OSError("it is not a file")  # opening a pipe would wait for a writer
-        if file.stat().st_size > LARGEST_FILE:
-            raise OSError(f"it has {file.stat().st_size} bytes; expected {LARGEST_FILE} at most")
-        content = BytesIO(file.read_bytes())  # from a file, Pillow would allocate the size that a chunk claims
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's about large sizes, checked here, and about unused metadata
-            with Image.open(content, formats=FORMATS) as image:
-                yield image
-    except DataError:
-        raise
-    except Exception as error:  # Pillow's readers raise many kinds of exceptions for damaged files
-        raise DataError(f"{file} cannot be read as an image: {error}") from None
+
+def _holds_images(folder: Path) -> bool:
+    """True if there is an image, of any format, in a folder or below it."""
+    for _, subfolders, files in os.walk(folder):
+        subfolders[:] = [name for name in subfolders if not _is_hidden(name)]
+        if any(Path(name).suffix.lower() in SUFFIXES | UNREAD_SUFFIXES for name in files if not _is_hidden(name)):
+            return True
+    return False
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name.lower() in HIDDEN
+
+
+def _natural_order(path: Path) -> tuple[list[str | int], list[str | int], str, str]:
+    """A key that sorts numbers in names by their value, and ignores case."""
+
+    def split(text: str) -> list[str | int]:
+        parts: list[str | int] = list(re.split("([0-9]+)", text.casefold()))
+        parts[1::2] = map(int, parts[1::2])
+        return parts
+
+    return split(path.stem), split(path.suffix), path.name.casefold(), path.name
+
+
+def _common_size(files: list[Path]) -> tuple[tuple[int, int], list[int]]:
+    """The (width, height) of all images, and the number of pages in each file. Raises DataError for another size."""
+    common, pages = None, []
+    for file in files:
+        with open_image_file(file) as image:
+            pages.append(len(image.sizes))
+            for page, size in enumerate(image.sizes):
+                common = common or size
+                if size != common:
+                    raise DataError(
+                        f"{image.where(page)} is of size {_times(size)}, {files[0].name} of {_times(common)}; expected "
+                        "one size"
+                    )
+    assert common is not None
+    return common, pages
+
+
+def _page_names(file: str, pages: int) -> Iterator[str]:
+    """The name of each row of a file."""
+    yield from [file] if pages == 1 else (f"{file} page {page}" for page in range(1, pages + 1))
+
+
+def _relative(folder: Path, file: Path) -> str:
+    return _text(file.relative_to(folder).as_posix())
+
+
+def _text(name: str) -> str:
+    """A name that can be written as UTF-8: bytes of a name that are no UTF-8 are replaced."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _times(size: tuple[int, int]) -> str:

@@ -27,7 +27,9 @@ def idx_bytes(array):
 def make_set(seed=0, rows=(12, 5), height=4, width=3):
     rng = np.random.default_rng(seed)
     shapes = [shape for n in rows for shape in ((n, height, width), (n,))]
-    return [rng.integers(0, 256 if len(shape) == 3 else 10, shape, np.uint8) for shape in shapes]
+    arrays = [rng.integers(0, 256 if len(shape) == 3 else 10, shape, np.uint8) for shape in shapes]
+    arrays[1][0] = 0  # labels are kept if one of them is 0
+    return arrays
 
 
 def write_set(folder, arrays, packed=(False,) * 4):
@@ -73,6 +75,102 @@ def test_plain_and_gzipped_files_are_read(tmp_path_factory, seed, rows, height, 
     assert data.name == folder.name
 
 
+USUAL = {
+    "hyphens": str,
+    "dots": lambda file: file.replace("-idx", ".idx"),
+    "underscores": lambda file: file.replace("-", "_"),
+    "capitals": str.upper,
+    "test": lambda file: file.replace("t10k", "test"),
+    "subfolders": lambda file: f"{file}/{file}",
+    "subfolders, dots inside": lambda file: f"{file}/{file.replace('-idx', '.idx')}",
+    "name of the set": lambda file: f"emnist-letters-{file.replace('t10k', 'test')}",
+    "dots, name of the set": lambda file: f"My.Set.{file.replace('-idx', '.idx')}",
+}
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gz"])
+@pytest.mark.parametrize("usual", USUAL.values(), ids=USUAL)
+def test_files_are_found_by_their_usual_names(tmp_path, usual, packed):
+    arrays = make_set()
+    write_set(tmp_path / "set", arrays, (packed,) * 4)
+    for file in FILES:
+        old = tmp_path / "set" / (file + ".gz" * packed)
+        content = old.read_bytes()
+        old.unlink()
+        new = tmp_path / "set" / (usual(file) + (".gz" * packed))
+        new.parent.mkdir(exist_ok=True)
+        new.write_bytes(content)
+    assert_equal(load(tmp_path / "set"), arrays)
+
+
+def test_names_may_be_mixed_and_other_files_lie_beside_them(tmp_path):
+    arrays = make_set()
+    write_set(tmp_path, arrays, (True, False, False, True))
+    for file, name in zip(
+        (FILES[0] + ".gz", FILES[2]), ("train-images.idx3-ubyte.gz", "T10K-images.idx3-ubyte"), strict=True
+    ):
+        (tmp_path / file).rename(tmp_path / name)
+    (tmp_path / f"._{FILES[1]}").write_bytes(b"\x00\x05\x16\x07")
+    (tmp_path / "README.md").write_text("idx", encoding="utf-8")
+    assert_equal(load(tmp_path), arrays)
+
+
+def test_a_plain_file_is_preferred_to_a_packed_one_and_to_one_in_a_subfolder(tmp_path):
+    for seed, packed in enumerate((False, True)):
+        write_set(tmp_path, make_set(seed), (packed,) * 4)
+    write_set(tmp_path / "train-images.idx3-ubyte", make_set(2))
+    assert_equal(load(tmp_path), make_set(0))
+
+
+def test_gzip_is_known_by_the_content_whatever_the_name(tmp_path):
+    arrays = make_set()
+    write_set(tmp_path, arrays, (True, False, True, False))
+    (tmp_path / f"{FILES[0]}.gz").rename(tmp_path / FILES[0])
+    (tmp_path / FILES[1]).rename(tmp_path / f"{FILES[1]}.gz")
+    assert_equal(load(tmp_path), arrays)
+
+
+@pytest.mark.parametrize("missing", [[0], [1], [2, 3], [0, 1, 2]])
+def test_a_folder_with_some_of_the_files_is_refused_by_what_it_lacks(tmp_path, missing):
+    write_set(tmp_path, make_set())
+    for k in missing:
+        (tmp_path / FILES[k]).unlink()
+    with pytest.raises(DataError) as refusal:
+        load(tmp_path)
+    message = refusal.value.message
+    assert message.startswith(f"{tmp_path} lacks ")
+    assert [file in message for file in FILES] == [k in missing for k in range(4)]
+
+
+def test_files_of_several_sets_are_refused(tmp_path):
+    write_set(tmp_path, make_set())
+    for file in FILES:
+        (tmp_path / f"letters-{file}").write_bytes((tmp_path / file).read_bytes())
+    with pytest.raises(DataError, match=r"2 data sets, '', 'letters'; move each"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("labels", "right", "classes"),
+    [
+        ([0, 1, 2, 1, 0, 2], [0, 1, 2, 1, 0, 2], "0 1 2"),
+        ([0, 3, 1, 1, 0, 3], [0, 3, 1, 1, 0, 3], "0 1 2 3"),
+        ([1, 2, 3, 1, 3, 2], [0, 1, 2, 0, 2, 1], "1 2 3"),
+        ([1, 9, 200, 1, 9, 9], [0, 1, 2, 0, 1, 1], "1 9 200"),
+        ([1, 2, 3, 1, 0, 2], [1, 2, 3, 1, 0, 2], "0 1 2 3"),
+        ([255] * 6, [0] * 6, "255"),
+        ([0, 255, 0, 255, 0, 0], [0, 255, 0, 255, 0, 0], " ".join(map(str, range(256)))),
+    ],
+)
+def test_labels_that_do_not_begin_at_0_are_numbered_and_named(tmp_path, labels, right, classes):
+    arrays = make_set(rows=(4, 2))
+    arrays[1], arrays[3] = np.array(labels[:4], np.uint8), np.array(labels[4:], np.uint8)
+    write_set(tmp_path, arrays)
+    data = load(tmp_path)
+    assert data.part("all").labels.tolist() == right
+    assert data.classes == tuple(classes.split())
+
+
 def damage(path, change):
     path.write_bytes(change(path.read_bytes()))
 
@@ -111,10 +209,9 @@ def test_a_file_truncated_in_its_header_is_refused_by_name(tmp_path, length):
         lambda packed: packed[: len(packed) // 2],
         lambda packed: packed[:-8] + bytes([packed[-8] ^ 1]) + packed[-7:],
         lambda packed: packed[:12] + bytes(byte ^ 255 for byte in packed[12:-8]) + packed[-8:],
-        lambda packed: gzip.decompress(packed),
         lambda packed: b"",
     ],
-    ids=["no end", "half", "wrong checksum", "wrong content", "not gzipped", "empty"],
+    ids=["no end", "half", "wrong checksum", "wrong content", "empty"],
 )
 def test_a_damaged_gz_is_refused_by_name(tmp_path, change):
     write_set(tmp_path / "set", make_set(), (True,) * 4)
@@ -173,6 +270,18 @@ def test_a_folder_with_a_missing_file_is_refused(places, missing):
     write_set(places["folder"] / "mnist", make_set())
     (places["folder"] / "mnist" / missing).unlink()
     with pytest.raises(DataError, match=r"does not hold mnist.*train-images-idx3-ubyte"):
+        load("mnist", folder=places["folder"])
+
+
+def test_a_named_set_is_found_by_its_usual_names_but_not_by_those_of_another_set(places):
+    arrays = make_set()
+    write_set(places["folder"], arrays)
+    for file in FILES:
+        (places["folder"] / f"letters-{file}").write_bytes(b"another set")
+        (places["folder"] / file).rename(places["folder"] / file.replace("-idx", ".idx"))
+    assert_equal(load("mnist", folder=places["folder"]), arrays)
+    (places["folder"] / "train-images.idx3-ubyte").unlink()
+    with pytest.raises(DataError, match="does not hold mnist"):
         load("mnist", folder=places["folder"])
 
 
@@ -237,5 +346,6 @@ def test_the_real_mnist_has_the_known_size_mean_and_deviation(real_data, offline
     assert data.train.images.shape == (60000, 784)
     assert data.test.images.shape == (10000, 784)
     assert data.image_shape == (28, 28)
+    assert data.classes == tuple("0123456789")
     assert abs(data.train.images.mean() - 0.1307) < 1e-3
     assert abs(data.train.images.std() - 0.3081) < 1e-3

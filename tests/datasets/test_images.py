@@ -6,8 +6,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from scratchvae.datasets import images, load
+from scratchvae.datasets import load
 from scratchvae.errors import DataError
+
+Image = pytest.importorskip("PIL.Image")
 
 
 def assert_refused(source, *words, **arguments):
@@ -17,12 +19,11 @@ def assert_refused(source, *words, **arguments):
         assert word in refusal.value.message
 
 
-def save_images(folder, pixels, mode=None, ending=".png"):
-    image = pytest.importorskip("PIL.Image")
-    folder.mkdir(exist_ok=True)
+def save_images(folder, pixels, mode=None, ending=".png", names="{:02}"):
+    folder.mkdir(parents=True, exist_ok=True)
     for number, picture in enumerate(pixels):
-        picture_file = image.fromarray(picture)
-        (picture_file.convert(mode) if mode else picture_file).save(folder / f"{number:02}{ending}")
+        picture_file = Image.fromarray(picture)
+        (picture_file.convert(mode) if mode else picture_file).save(folder / (names.format(number) + ending))
     return folder
 
 
@@ -30,35 +31,46 @@ def pictures(largest=255, dtype=np.uint8, rows=11, size=(5, 4)):
     return np.random.default_rng(0).integers(0, largest, (rows, *size), dtype, endpoint=True)
 
 
+def rows_of(folder):
+    data = load(folder)
+    return data.part("all").images.reshape(-1, *data.image_shape)
+
+
 @pytest.mark.parametrize("ending", [".png", ".PNG", ".tif"])
 @pytest.mark.parametrize(("largest", "dtype", "mode"), [(255, np.uint8, "L"), (1, bool, "1"), (65535, np.uint16, None)])
 def test_grey_images_become_rows_from_0_to_1_in_name_order(tmp_path, ending, largest, dtype, mode):
     pixels = pictures(1, np.uint8).astype(bool) if dtype is bool else pictures(largest, dtype)
     folder = save_images(tmp_path / "images", pixels, mode, ending)
-    (folder / "README.txt").write_text("not an image", encoding="utf-8")
     data = load(folder)
     assert data.image_shape == (5, 4)
     assert data.train.images.dtype == np.float32
     assert len(data.test.images) == 1
+    assert data.classes is None
+    assert data.files == tuple(f"{k:02}{ending}" for k in range(11))
     np.testing.assert_allclose(data.part("all").images * largest, pixels.reshape(11, -1), rtol=1e-6)
+
+
+def test_one_image_is_a_data_set(tmp_path):
+    data = load(save_images(tmp_path / "images", pictures(rows=1)))
+    assert data.part("all").images.shape == (1, 20)
+    assert data.files == ("00.png",)
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda path, image: image.new("L", (5, 4)).save(path), ["5 × 4", "4 × 5", "expected one size"]),
-        (lambda path, image: image.new("RGB", (4, 5)).save(path), ["mode is RGB", "grey"]),
-        (lambda path, image: image.new("LA", (4, 5)).save(path), ["mode is LA", "grey"]),
-        (lambda path, image: path.write_bytes(path.read_bytes()[:60]), ["cannot be read"]),
-        (lambda path, image: path.write_bytes(b""), ["cannot be read"]),
-        (lambda path, image: path.write_text("not an image", encoding="utf-8"), ["cannot be read"]),
-        (lambda path, image: (path.unlink(), path.mkdir()), ["cannot be read"]),
+        (lambda path: Image.new("L", (5, 4)).save(path), ["5 × 4", "4 × 5", "expected one size"]),
+        (lambda path: Image.new("RGB", (4, 5), (1, 2, 1)).save(path), ["colour", "convert it to grey"]),
+        (lambda path: Image.new("LA", (4, 5), (9, 254)).save(path), ["transparent", "remove its alpha"]),
+        (lambda path: path.write_bytes(path.read_bytes()[:60]), ["cannot be read"]),
+        (lambda path: path.write_bytes(b""), ["cannot be read", "empty"]),
+        (lambda path: path.write_text("not an image", encoding="utf-8"), ["cannot be read", "save it as PNG"]),
     ],
-    ids=["another size", "RGB", "LA", "truncated", "empty", "text", "a folder"],
+    ids=["another size", "RGB", "LA", "truncated", "empty", "text"],
 )
 def test_an_image_that_does_not_fit_is_refused_by_name(tmp_path, change, words):
     folder = save_images(tmp_path / "images", pictures())
-    change(folder / "07.png", pytest.importorskip("PIL.Image"))
+    change(folder / "07.png")
     assert_refused(folder, str(folder / "07.png"), *words)
 
 
@@ -76,30 +88,23 @@ def test_an_image_above_the_limit_of_pillow_is_refused_by_name(tmp_path, monkeyp
     assert_refused(folder, str(folder / "00.png"), "cannot be read")
 
 
-def test_a_folder_with_too_few_images_is_refused(tmp_path):
-    assert_refused(save_images(tmp_path / "few", pictures(rows=9)), "9 rows", "at least 10")
-    (tmp_path / "none").mkdir()
+def test_a_folder_without_images_is_refused(tmp_path):
+    (tmp_path / "none" / "empty").mkdir(parents=True)
     (tmp_path / "none" / "README.txt").write_text("no image", encoding="utf-8")
+    (tmp_path / "none" / ".00.png").write_bytes(b"")
     assert_refused(tmp_path / "none", "holds no images", ".png")
-
-
-def test_an_image_with_too_many_pixels_is_refused_before_decoding(tmp_path, monkeypatch):
-    folder = save_images(tmp_path / "images", pictures())
-    monkeypatch.setattr(images, "MOST_PIXELS", 19)
-    monkeypatch.setattr(np, "asarray", None)
-    assert_refused(folder, str(folder / "00.png"), "4 × 5 pixels", "scale it down")
 
 
 def test_sizes_are_compared_before_decoding(tmp_path, monkeypatch):
     folder = save_images(tmp_path / "images", pictures())
-    pytest.importorskip("PIL.Image").new("L", (5, 4)).save(folder / "10.png")
+    Image.new("L", (5, 4)).save(folder / "10.png")
     monkeypatch.setattr(np, "empty", None)
     assert_refused(folder, str(folder / "10.png"), "expected one size")
 
 
 def test_a_file_whose_format_contradicts_its_name_is_refused(tmp_path):
     folder = save_images(tmp_path / "images", pictures())
-    pytest.importorskip("PIL.Image").new("L", (4, 5)).save(folder / "07.gif")
+    Image.new("L", (4, 5)).save(folder / "07.gif")
     (folder / "07.gif").rename(folder / "07.png")
     assert_refused(folder, str(folder / "07.png"), "cannot be read")
 
@@ -132,8 +137,160 @@ def test_a_chunk_with_a_large_claimed_size_allocates_no_memory(tmp_path):
     assert peak < 10e6
 
 
-def test_a_too_large_file_is_refused_without_reading(tmp_path, monkeypatch):
+def test_names_are_sorted_as_people_count(tmp_path):
+    names = ["IMG10", "img2", "Img1", "img1b", "img01", "img100", "a", "img2.5", "10", "9"]
+    right = ["9", "10", "a", "img01", "Img1", "img1b", "img2", "img2.5", "IMG10", "img100"]
+    for value, name in enumerate(names):
+        save_images(tmp_path, np.full((1, 2, 2), value, np.uint8), names=name)
+    data = load(tmp_path)
+    assert data.files == tuple(f"{name}.png" for name in right)
+    assert np.rint(data.part("all").images[:, 0] * 255).tolist() == [names.index(name) for name in right]
+
+
+@pytest.mark.parametrize("name", ["._00.png", ".00.png", ".DS_Store", "Thumbs.db", "desktop.ini", "Desktop.ini"])
+def test_hidden_files_are_passed_over(tmp_path, recwarn, name):
     folder = save_images(tmp_path / "images", pictures())
-    monkeypatch.setattr(images, "LARGEST_FILE", 200)
-    (folder / "07.png").write_bytes((folder / "07.png").read_bytes() + bytes(200))
-    assert_refused(folder, str(folder / "07.png"), "cannot be read", "expected 200 at most")
+    (folder / name).write_bytes(b"\x00\x05\x16\x07" + bytes(20))
+    assert len(load(folder).files) == 11
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("name", ["__MACOSX", ".git", ".ipynb_checkpoints", "@eaDir"])
+def test_hidden_folders_are_passed_over(tmp_path, recwarn, name):
+    save_images(tmp_path / "flat", pictures())
+    save_images(tmp_path / "flat" / name, pictures())
+    save_images(tmp_path / "classes" / "cat", pictures())
+    save_images(tmp_path / "classes" / name, pictures())
+    save_images(tmp_path / "classes" / "cat" / name, pictures())
+    assert len(load(tmp_path / "flat").files) == 11
+    assert load(tmp_path / "classes").classes == ("cat",)
+    assert not recwarn.list
+
+
+def test_files_that_are_not_images_are_named_in_a_warning(tmp_path):
+    folder = save_images(tmp_path / "images", pictures())
+    (folder / "labels.csv").write_text("file,label\n", encoding="utf-8")
+    (folder / "notes").mkdir()
+    (folder / "notes" / "README.txt").write_text("no image", encoding="utf-8")
+    with pytest.warns(UserWarning, match=r"images: 2 not read, as not images: labels\.csv, notes/"):
+        assert len(load(folder).files) == 11
+
+
+def test_files_that_are_not_images_are_named_in_class_folders_too(tmp_path):
+    for name in ("cat", "dog"):
+        save_images(tmp_path / name, pictures(rows=3))
+    (tmp_path / "dog" / "a.txt").write_text("", encoding="utf-8")
+    (tmp_path / "dog" / "old").mkdir()
+    (tmp_path / "LICENSE").write_text("", encoding="utf-8")
+    with pytest.warns(UserWarning, match="LICENSE, dog/a.txt, dog/old/"):
+        assert load(tmp_path).classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize("ending", [".gif", ".WEBP", ".heic", ".svg", ".dng", ".jp2"])
+def test_an_image_of_a_format_that_is_not_read_is_refused_by_name(tmp_path, ending):
+    folder = save_images(tmp_path / "images", pictures())
+    (folder / f"x{ending}").write_bytes(b"image")
+    assert_refused(folder, str(folder / f"x{ending}"), "not read", "save it as PNG")
+    (folder / f"x{ending}").rename(tmp_path / f"x{ending}")
+    assert_refused(tmp_path, str(tmp_path / f"x{ending}"), "not read", "save it as PNG")
+
+
+def test_subfolders_are_classes_in_natural_order(tmp_path):
+    pixels = pictures(rows=12)
+    for part, name in enumerate(["class 2", "class 10", "Class 1"]):
+        save_images(tmp_path / name, pixels[4 * part : 4 * part + 4], names="img{}")
+    data = load(tmp_path)
+    assert data.classes == ("Class 1", "class 2", "class 10")
+    assert data.part("all").labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    assert data.files[:5] == (*(f"Class 1/img{k}.png" for k in range(4)), "class 2/img0.png")
+    order = [*range(8, 12), *range(8)]
+    np.testing.assert_allclose(data.part("all").images * 255, pixels[order].reshape(12, -1), rtol=1e-6)
+
+
+def test_images_both_in_a_folder_and_in_its_subfolders_are_refused(tmp_path):
+    save_images(tmp_path, pictures(rows=2))
+    save_images(tmp_path / "cat", pictures(rows=2))
+    assert_refused(tmp_path, "00.png", "subfolder cat", "move the subfolder elsewhere")
+
+
+def test_images_in_subfolders_of_subfolders_are_refused(tmp_path):
+    save_images(tmp_path / "train" / "cat", pictures(rows=2))
+    assert_refused(tmp_path, str(tmp_path / "train" / "cat"), f"load {tmp_path / 'train'}")
+    save_images(tmp_path / "train", pictures(rows=2))
+    assert_refused(tmp_path, str(tmp_path / "train" / "cat"), f"load {tmp_path / 'train'}")
+
+
+def test_a_class_without_images_is_refused(tmp_path):
+    save_images(tmp_path / "cat", pictures(rows=2))
+    (tmp_path / "dog").mkdir()
+    assert_refused(tmp_path, str(tmp_path / "dog"), "holds no images", "move it")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are Unicode on Windows")
+def test_names_that_are_not_utf_8_can_be_written(tmp_path):
+    name = os.fsdecode(b"\xe9t\xe9")
+    try:
+        save_images(tmp_path / name, pictures(rows=2), names=name + "{}")
+    except (OSError, UnicodeError):
+        pytest.skip("this file system takes only UTF-8")
+    data = load(tmp_path)
+    assert data.classes == ("�t�",)
+    assert data.files == ("�t�/�t�0.png", "�t�/�t�1.png")
+
+
+def test_formats_may_be_mixed_and_each_is_divided_by_its_own_largest_value(tmp_path):
+    grey = np.full((8, 8), 51, np.uint8)
+    for ending in (".png", ".jpg", ".bmp", ".pgm", ".tif"):
+        Image.fromarray(grey).save(tmp_path / f"a{ending}")
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "b.png")
+    Image.fromarray(grey > 0).save(tmp_path / "c.pbm")
+    rows = rows_of(tmp_path)
+    np.testing.assert_allclose(rows[:6], 0.2, atol=1e-6)
+    np.testing.assert_array_equal(rows[6], 1)
+
+
+def save_stack(path, pages, **options):
+    first, *rest = (Image.fromarray(page) for page in pages)
+    first.save(path, save_all=True, append_images=rest, **options)
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_each_page_is_a_row(tmp_path, compression, dtype):
+    pixels = pictures(np.iinfo(dtype).max, dtype)
+    save_stack(tmp_path / "b.tif", pixels[:10], compression=compression)
+    save_images(tmp_path, pixels[10:], names="c")
+    data = load(tmp_path)
+    assert data.files == (*(f"b.tif page {k}" for k in range(1, 11)), "c.png")
+    np.testing.assert_allclose(data.part("all").images * np.iinfo(dtype).max, pixels.reshape(11, -1), rtol=1e-6)
+
+
+def test_a_page_of_another_size_is_refused_by_its_number(tmp_path):
+    save_stack(tmp_path / "a.tif", [np.zeros((4, 5), np.uint8)] * 3 + [np.zeros((5, 4), np.uint8)])
+    assert_refused(tmp_path, "a.tif, page 4", "4 × 5", "5 × 4", "expected one size")
+
+
+def test_pages_of_classes_have_the_label_of_their_folder(tmp_path):
+    for name, count in (("a", 3), ("b", 2)):
+        (tmp_path / name).mkdir()
+        save_stack(tmp_path / name / "x.tiff", pictures(rows=count))
+    data = load(tmp_path)
+    assert data.part("all").labels.tolist() == [0, 0, 0, 1, 1]
+    assert data.files[2:4] == ("a/x.tiff page 3", "b/x.tiff page 1")
+
+
+def test_sizes_are_compared_after_turning(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("L", (4, 5)).save(tmp_path / "a.png")
+    for ending in (".jpg", ".png", ".tif"):
+        Image.new("L", (5, 4)).save(tmp_path / f"b{ending}", exif=exif)
+    assert load(tmp_path).image_shape == (5, 4)
+    Image.new("L", (4, 5)).save(tmp_path / "c.png", exif=exif)
+    assert_refused(tmp_path, "c.png is of size 5 × 4", "expected one size")
+
+
+def test_a_labelled_folder_holds_out_rows_of_each_class(tmp_path):
+    for name in ("a", "b"):
+        save_images(tmp_path / name, pictures(rows=20))
+    assert sorted(load(tmp_path).test.labels.tolist()) == [0, 0, 1, 1]
