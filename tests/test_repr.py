@@ -266,6 +266,7 @@ def test_the_summary_of_a_model_with_missing_values():
     assert "missing=True, " in text.splitlines()[0]
     assert "encoder input  NaNToZero                             (B, 9)\n" in text
     assert "likelihood     MaskedLikelihood(GaussianLearned(…))  (B,)  " in text
+    assert text.endswith("scale: not learned yet")
     model = sv.VAE(9, 2, encoder=Linear(9, 4), missing=True)
     assert [row.layer for row in model.summary().rows if row.layer.startswith("enc")] == ["encoder input", "encoder"]
 
@@ -297,7 +298,7 @@ def test_completion_offers_the_public_names():
         analogy astype backend backward backward_to_inputs classes config decode decoder denoise dtheta
         dtype elbo embed encode encoder forward grads image_shape impute input_dim interpolate latent_dim
         likelihood lock loss_and_grads metadata noise_dim objective params parts posterior prior reconstruct
-        sample shapes summary support terms theta traverse write_lock
+        sample schema shapes summary support terms theta traverse write_lock
     """)
     assert {"swap_class"} <= set(dir(MODELS["ConditionalVAE"]))
     assert {"classify", "predict_proba"} <= set(dir(MODELS["SemiSupervisedVAE"]))

@@ -104,7 +104,8 @@ def label_of(args: argparse.Namespace, model: Any, required: bool = False) -> in
         )
     names = class_names(model)
     if args.label not in names:
-        raise ConfigError(f"--label {args.label}: expected a class, {model.class_range}{suggestion(args.label, names)}")
+        hint = "" if args.label.isdecimal() else suggestion(args.label, names)
+        raise ConfigError(f"--label {args.label}: expected a class, {model.class_range}{hint}")
     return names.index(args.label)
 
 

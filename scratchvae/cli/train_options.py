@@ -105,7 +105,8 @@ MODEL = (
         default="auto",
         argument="model.scale",
         details="auto: bytes are divided by 255, 16-bit integers by 65535; with a gaussian likelihood, no --sigma "
-        "and no pictures, each column is standardized. minmax: each column from 0 to 1. Results are in the units of the data",
+        "and no pictures, each column is standardized. minmax: each column from 0 to 1. Results are in the units of the "
+        "data",
     ),
     switch("missing", "treat NaN in the data as missing values", argument="model.missing"),
     Option(

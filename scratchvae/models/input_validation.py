@@ -142,7 +142,7 @@ def check_range(
             f"{name} holds values that become {low:g} to {high:g} by the scale {scale.kind!r} of the model; expected "
             f"{expected}: train it on rows of this range too"
         )
-    hint = "divide 8-bit images by 255, other data by their maximum" if low >= 0 else "shift and scale them first"
+    hint = "divide 8-bit images by 255 (scale='255')" if low >= 0 and high <= 255 else "use scale='minmax'"
     hint += ", or use likelihood='gaussian', for any real numbers" if support == (0.0, 1.0) else ""
     raise RangeError(f"{name} holds values from {low:g} to {high:g}; expected {expected}: {hint}")
 

@@ -117,7 +117,9 @@ def _are_integers(names: Names) -> bool:
 
 
 def _is_missing(value: Any) -> bool:
-    return value is None or value == "" or value != value or type(value).__name__ == "NAType"
+    if value is None or type(value).__name__ == "NAType":  # pandas.NA, of which comparisons raise
+        return True
+    return value == "" if isinstance(value, str) else isinstance(value, float) and value != value
 
 
 def require_every_class(labels: Array, classes: int, names: Names | None = None) -> None:

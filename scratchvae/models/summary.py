@@ -10,6 +10,7 @@ from scratchvae.fused import plain_class
 from scratchvae.layers import Layer, NaNToZero, Sequential
 from scratchvae.memory import Module
 from scratchvae.models.parts import modules_in
+from scratchvae.probability import ScaledLikelihood
 from scratchvae.representation import html_table, table_lines
 from scratchvae.validation import shorten
 
@@ -40,6 +41,7 @@ class Summary:
     parameters   number of all parameters
     nbytes       memory of the parameters in bytes; their gradients take as much
     activations  memory of the outputs of all layers and parts in bytes, for each row of a batch
+    schema       what the model knows of its data, in words
     """
 
     def __init__(self, model: Any) -> None:
@@ -49,6 +51,8 @@ class Summary:
         self.rows = [SummaryRow("input", "", ("B", model.input_dim), 0)]
         numbers = 0  # in all outputs of one row of a batch
         for name, part in model.parts.items():
+            if isinstance(part, ScaledLikelihood):  # the scale is told below
+                part = part.inner
             repeats = _repeats(model, name)
             for path, module in modules_in(part, name) if name in NETWORKS else [(name, part)]:
                 if isinstance(module, Sequential):
@@ -60,6 +64,7 @@ class Summary:
                 numbers += 0 if shape is None else repeats * prod(shape)
                 self.rows.append(SummaryRow(path, _kind(module), output, _parameters(module)))
         self.activations = numbers * model.dtype.itemsize
+        self.schema = model.schema.describe()
 
     def __repr__(self) -> str:
         lines = table_lines(self._cells(), left=3)
@@ -86,6 +91,7 @@ class Summary:
         return [
             f"{self.parameters:,} parameters",
             f"memory: {weights} parameters, {weights} gradients, {row} outputs for each row of a batch",
+            *(f"{name}: {text}" for name, text in self.schema.items()),
         ]
 
 

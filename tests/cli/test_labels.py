@@ -128,7 +128,7 @@ def test_the_pictures_of_a_conditional_model_are_drawn(folder):
 
 
 REFUSED = {
-    "sample conditional --label 10": "--label 10: expected a class from 0 to 9",
+    "sample conditional --label 10": "--label 10: expected a class, 0 to 9",
     "sample vae --label 3": "vae is a VAE, which has no classes",
     "classify vae": "vae is a VAE, which has no classifier: train one with --model semi-supervised",
     "interpolate conditional": "conditional is a ConditionalVAE: add --label with the class to decode, 0 to 9",

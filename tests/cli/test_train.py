@@ -52,11 +52,11 @@ def rows(count, *shape, seed=0):
     ("words", "name", "sigma"),
     [
         ("--likelihood continuous_bernoulli", "continuous_bernoulli", None),
-        ("--likelihood gaussian", "gaussian", 1.0),
+        ("--likelihood gaussian", "gaussian", None),
         ("--likelihood gaussian --sigma 0.2", "gaussian", 0.2),
         ("--likelihood gaussian_learned --sigma 0.2", "gaussian_learned", 0.2),
         ("--likelihood gaussian_heteroscedastic", "gaussian_heteroscedastic", None),
-        ("--likelihood gaussian --model autoencoder", "gaussian", 1.0),
+        ("--likelihood gaussian --model autoencoder", "gaussian", None),
         ("", "bernoulli", None),
     ],
 )
