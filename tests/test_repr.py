@@ -257,7 +257,8 @@ def test_the_summary_of_a_small_vae():
         "objective   ELBO(beta=4.0)      (B,)\n"
         "──────────────────────────────────────────────────\n"
         "117 parameters\n"
-        "memory: 468 B parameters, 468 B gradients, 136 B outputs for each row of a batch"
+        "memory: 468 B parameters, 468 B gradients, 136 B outputs for each row of a batch\n"
+        "scale: not learned yet"
     )
 
 

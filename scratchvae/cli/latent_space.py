@@ -161,7 +161,9 @@ def _group(args: argparse.Namespace, rows: Rows, option: str, values: list[str])
     if not args.labels:
         for value in values:
             if not value.isdecimal():
-                raise ConfigError(f"{option} {value}: expected numbers of rows, or --labels for labels")
+                numbers = value.replace(",", " ").split()
+                several = f"; separate several by spaces: {option} {' '.join(numbers)}" if len(numbers) > 1 else ""
+                raise ConfigError(f"{option} {value}: expected numbers of rows, or --labels for labels{several}")
         return _rows(args, rows.images, option, [int(value) for value in values])
     texts = rows.label_texts()
     if texts is None:

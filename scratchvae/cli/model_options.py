@@ -48,14 +48,14 @@ def make_model(args: argparse.Namespace, data: Dataset) -> Model:
 def default_likelihood(args: argparse.Namespace, data: Dataset) -> str:
     """bernoulli for pictures and for numbers in [0, 1], else gaussian_learned, or gaussian if --sigma is given."""
     parts = [part.images for part in (data.train, data.test)]
-    if hasattr(args, "sigma"):
-        return "gaussian"
     if args.scale == "minmax" or parts[0].dtype in (np.uint8, np.uint16, np.bool_):
         return "bernoulli"
     if data.image_shape is not None:
         return "bernoulli"  # whose refusal says how to scale pictures
     in_range = all(np.nanmin(x) >= -ROUNDING and np.nanmax(x) <= 1 + ROUNDING for x in parts)
-    return "bernoulli" if in_range and args.scale != "standardize" else "gaussian_learned"
+    if in_range and args.scale != "standardize":
+        return "bernoulli"
+    return "gaussian" if hasattr(args, "sigma") else "gaussian_learned"
 
 
 def has_kl(model: Model) -> bool:

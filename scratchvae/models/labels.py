@@ -65,6 +65,8 @@ def _as_integers(name: str, labels: Any, classes: int, names: Names | None, allo
     if host.dtype.kind in "OU" and host.size and (host.ndim or host.dtype.kind == "U"):
         values = host.reshape(-1).tolist()
         known = [value for value in values if not _is_missing(value)]
+        if not known:
+            return np.full(host.shape, UNLABELLED)
         if known and all(type(value) is int for value in known):
             named = names is not None and _are_integers(names)
             index: dict[Any, int] = {label: k for k, label in enumerate(names or ())} if named else {}
@@ -91,9 +93,9 @@ def _indices(name: str, labels: Array, names: Names | None) -> Array:
     """The index of each label among the names; −1 for no label. Raises RangeError for another label."""
     if names is None:
         first = next(value for value in labels.reshape(-1).tolist() if not _is_missing(value))
-        raise RangeError(
-            f"{name} hold {short_repr(first)}, and the classes of the model have no names; expected integers from 0, "
-            "or make the model with classes=[…], their names"
+        raise DTypeError(
+            f"{name} hold {short_repr(first)}, and the classes of the model have no names; expected whole numbers from "
+            "0, or make the model with classes=[…], their names"
         )
     index = {label: k for k, label in enumerate(names)}
     values = labels.reshape(-1).tolist()

@@ -132,7 +132,10 @@ def _single_row(model: Any, x: Any, name: str) -> Array:
 
 
 def _codes(model: Any, x: Any, name: str, labels: Any) -> Array:
-    return to_numpy(model.embed(model.check_data(x, name, scored=False), labels)).astype(_code_dtype(model))
+    x = model.check_data(x, name, scored=False)
+    if not len(x):
+        raise ShapeError(f"{name} has shape {short_repr(x.shape)}; expected (B, {model.input_dim}) with B ≥ 1")
+    return to_numpy(model.embed(x, labels)).astype(_code_dtype(model))
 
 
 def _as_rows(x: Array) -> Array:

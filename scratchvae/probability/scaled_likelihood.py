@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from scratchvae.backend import Array, Backend
+from scratchvae.errors import ConfigError
 from scratchvae.memory import BatchBuffers, Module
 from scratchvae.probability.likelihood import Likelihood
 from scratchvae.probability.masked_likelihood import MaskedLikelihood
-from scratchvae.validation import check_type
+from scratchvae.validation import check_type, short_repr
 
 
 class ScaledLikelihood(Likelihood):
@@ -33,7 +36,7 @@ class ScaledLikelihood(Likelihood):
         self.noise = inner.noise  # type: ignore[misc]
         self.outputs_per_dimension = inner.outputs_per_dimension  # type: ignore[misc]
         self.output_scale = inner.output_scale  # type: ignore[misc]
-        self.factor = factor
+        self.factor = _check_factor(factor)
 
     def children(self) -> dict[str, Module]:
         """`inner`, without a prefix for the names of its parameters."""
@@ -41,7 +44,7 @@ class ScaledLikelihood(Likelihood):
 
     def set_factor(self, factor: Array | None) -> None:
         """Set s (D,), an array on the host; None: 1."""
-        self.factor = factor
+        self.factor = _check_factor(factor)
         if self._buffers is not None:
             self._upload(self._buffers.backend)
 
@@ -85,3 +88,15 @@ class ScaledLikelihood(Likelihood):
     def output_bias(self, mean: Array) -> Array:
         """The output bias of `inner`, for the mean of u."""
         return self.inner.output_bias(mean)
+
+
+def _check_factor(factor: Any) -> Array | None:
+    if factor is None:
+        return None
+    try:
+        array = np.asarray(factor, np.float64)
+    except (TypeError, ValueError):
+        array = np.empty(())
+    if array.ndim != 1 or not (np.isfinite(array) & (array > 0)).all():
+        raise ConfigError(f"factor={short_repr(factor)}: expected an array (D,) of positive numbers, or None")
+    return array

@@ -283,6 +283,7 @@ ARGUMENTS = {  # constructor arguments that differ from the defaults
     "Gaussian": (0.1,),
     "GaussianLearned": (0.2,),
     "MaskedLikelihood": (Gaussian(0.3),),
+    "ScaledLikelihood": (Gaussian(0.3), np.array([2.0])),
     "ELBO": (4.0, 0.2),
     "ImportanceWeighted": (7,),
 }

@@ -370,8 +370,13 @@ def one_row(name):
         *wrong_rows(
             name, ("NaN", np.full(INPUTS, np.nan), RangeError, "NaN"), ("narrow", X[0, 1:], ShapeError, "(3,)", wide)
         ),
-        *wrong_rows(name, ("two rows", X[:2], ShapeError, wide), ("above 1", X[0] + 1, RangeError, "0 to 1")),
+        *wrong_rows(name, ("two rows", X[:2], ShapeError, wide), ("above 2", X[0] + 2, RangeError, "-1 to 2")),
     )
+
+
+def schema_rows():
+    schemas = wrong(ConfigError, "expected a Schema", None, 3, {}, "x", sv.models.Schema)
+    yield from refuse_all("VAE.schema", "schema", schemas, lambda v: setattr(make("VAE"), "schema", v))
 
 
 def analogy(function, name, value):
@@ -462,5 +467,5 @@ def backward(kind):
 
 ROWS = [
     *setting_rows(), *data_rows(), *noise_rows(), *label_rows(), *latent_space_rows(), *denoise_and_impute_rows(),
-    *low_level_rows(),
+    *low_level_rows(), *schema_rows(),
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from refusals.table import COUNTS, NAMES, POSITIVES, REALS, SEEDS, refuse_one, row, wrong, wrong_rows
+from refusals.table import COUNTS, NAMES, POSITIVES, REALS, SEEDS, refuse_all, refuse_one, row, wrong, wrong_rows
 
 from scratchvae import layers as ls
 from scratchvae import objectives as ob
@@ -69,6 +69,11 @@ MODULES = {
     ),
     "probability.MaskedLikelihood": ModuleCase(
         lambda: pr.MaskedLikelihood(pr.Gaussian()), {"parameters": D, "x": D}, DENSITY
+    ),
+    "probability.ScaledLikelihood": ModuleCase(
+        lambda: pr.ScaledLikelihood(pr.MaskedLikelihood(pr.Gaussian()), np.full(D, 2.0)),
+        {"parameters": D, "u": D},
+        DENSITY,
     ),
 }
 
@@ -207,6 +212,11 @@ def constructor_rows():
         yield from refuse_one(f"probability.{kind}", "sigma", sigmas, getattr(pr, kind))
     no_density = wrong(ConfigError, "expected a likelihood", None, 3, "gaussian", [], pr.Gaussian, ls.ReLU())
     yield from refuse_one("probability.MaskedLikelihood", "inner", no_density, pr.MaskedLikelihood)
+    yield from refuse_one("probability.ScaledLikelihood", "inner", no_density, pr.ScaledLikelihood)
+    factors = wrong(ConfigError, "positive", 0.0, "x", [1.0, -1.0], [[1.0]], [np.inf], [np.nan])
+    yield from refuse_all(
+        "probability.ScaledLikelihood", "factor", factors, lambda v: pr.ScaledLikelihood(pr.Gaussian(), v)
+    )
     yield from refuse_one("objectives.ELBO", "beta", REALS, ob.ELBO)
     yield from refuse_one("objectives.ELBO", "free_bits", REALS, lambda v: ob.ELBO(free_bits=v))
     yield from refuse_one("objectives.ImportanceWeighted", "draws", COUNTS, ob.ImportanceWeighted)

@@ -107,9 +107,9 @@ MISTAKES = [
     ("train nowhere", "there is no data nowhere: expected a data set such as digits"),
     ("train nan.npy", "NaN"),
     ("train infinite.npy", "infinite"),
-    ("train minus.npy", "-0.1"),
-    ("train two.npy", "255"),
-    ("train counts.npy", "int64"),
+    ("train minus.npy --likelihood bernoulli", "-0.1"),
+    ("train two.npy --likelihood bernoulli", "255"),
+    ("train counts.npy --likelihood bernoulli", "(--scale 255)"),
     ("train empty.npy", "(0, 6)"),
     ("train nine.npy", "9 rows"),
     ("train line.npy", "(40,)"),
@@ -139,7 +139,7 @@ MISTAKES = [
     ("denoise plain --draws 2", "--draws 2: plain is an Autoencoder"),
     ("classify vae", "vae is a VAE, which has no classifier"),
     # rows for the model
-    ("embed ten minus.npy", "-0.1"),
+    ("evaluate ten minus.npy", "-0.1"),
     ("reconstruct ten nan.npy --part all", "NaN"),
     ("embed vae --part validation", "validation"),
     ("interpolate vae --from 297", "--from 297: expected a row from 0 to 296"),
@@ -209,7 +209,7 @@ MISTAKES = [
     ("train --model semi-supervised --labels 13", "--labels 13: expected a multiple of 10"),
     ("train --model semi-supervised --labels 100000", "--labels 100000 needs 10000 rows of each class"),
     ("sample vae --label 3", "--label 3: vae is a VAE"),
-    ("sample conditional --label 10", "--label 10: expected a class from 0 to 9"),
+    ("sample conditional --label 10", "--label 10: expected a class, 0 to 9"),
     ("interpolate conditional", "add --label"),
     ("traverse conditional", "add --label"),
     ("analogy conditional --a 1 --b 2 --c 3", "conditional is a ConditionalVAE"),
@@ -248,7 +248,17 @@ NEEDED = {
     "--keep": "--checkpoint kept.npz",
     "--level": "--noise masking",
 }
-OTHER = {"--key", "--data-dir", "--config", "--clean", "--mask", "--checkpoint"}  # each with rows above
+OTHER = {
+    "--label",
+    "--a",
+    "--b",
+    "--key",
+    "--data-dir",
+    "--config",
+    "--clean",
+    "--mask",
+    "--checkpoint",
+}  # each with rows above
 PYTHON = re.compile(r"[a-z_]+(\[\d+\])?=")
 
 

@@ -62,6 +62,12 @@ INTERNAL_METHODS = [
     "invalidate",
     "add_kl",
     # models
+    "as_rows",
+    "collect_terms",
+    "in_data_units",
+    "learning_schema",
+    "scaled",
+    "set_factor",
     "chunks",
     "check_network",
     "compose",

@@ -36,7 +36,7 @@ def test_a_beta_of_50_gives_one_warning_at_the_call_of_fit():
 
 
 def test_a_gaussian_as_wide_as_the_data_gives_a_warning_suggesting_a_smaller_sigma():
-    (warning,), _ = fit_and_collect_warnings(45, likelihood="gaussian")
+    (warning,), _ = fit_and_collect_warnings(45, likelihood="gaussian", image_shape=(8, 8))
     assert "Try a sigma below 1 or likelihood='gaussian_learned', a beta below 1, kl_weight=KLWarmUp" in str(
         warning.message
     )
