@@ -12,6 +12,8 @@ from scratchvae.disk import Array, join_names, read_arrays
 from scratchvae.errors import DataError, FileError
 from scratchvae.validation import short_repr
 
+FEWEST_PIXELS = 16  # of an image in a row of an array (N, D): 4 or 9 columns are features
+
 
 def load_file(path: Path, key: str | None = None, seed: int | None = 0) -> Dataset:
     """Load an array from a .npy or .npz file, or a table from a .csv or .tsv file (see `load_csv`).
@@ -19,7 +21,8 @@ def load_file(path: Path, key: str | None = None, seed: int | None = 0) -> Datas
     key   name of the array in an .npz file with several arrays
 
     The shape of the array is (N, D), or (N, H, W) for images. uint8 arrays with values above 1 are divided by 255.
-    Arrays of 0 and 1, and floats, are not scaled. A tenth of the rows, chosen by `seed`, is for testing. Raises DataError.
+    Arrays of 0 and 1, and floats, are not scaled. Rows of (N, D) are square images if D is a square of at least 16. A
+    tenth of the rows, chosen by `seed`, is for testing. Raises DataError.
     """
     if path.suffix.lower() in SUFFIXES:
         return load_csv(path, seed)
@@ -46,7 +49,10 @@ def _dataset_from_array(path: Path, array: Array, seed: int | None) -> Dataset:
         array = array[..., 0]
     if array.ndim not in (2, 3) or not array.size:
         raise DataError(f"{path} holds an array of shape {array.shape}; expected (N, D), or (N, H, W), not empty")
-    shape = (array.shape[1], array.shape[2]) if array.ndim == 3 else square(array.shape[1])
+    if array.ndim == 3:
+        shape: tuple[int, int] | None = (array.shape[1], array.shape[2])
+    else:
+        shape = square(array.shape[1]) if array.shape[1] >= FEWEST_PIXELS else None
     rows = array.reshape(len(array), -1)
     if rows.dtype.kind in "iub":
         low, high = int(rows.min()), int(rows.max())
