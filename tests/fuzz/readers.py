@@ -299,7 +299,7 @@ CONTENT = {"": ArrayChecksum("float32", (10, 4), hashlib.sha256(ROWS.tobytes()).
 def known_table() -> list[Case]:
     lines = [f"P{k} {k}.5 -{k}e-2 {'late' if k % 3 else 'early'}" for k in range(12)]
     digest = hashlib.sha256("".join(line.replace(" ", ",") + "\n" for line in lines).encode()).hexdigest()
-    uci.TABLES["uci/yeast"] = uci.UCITable("yeast.data", 1, slice(1, -1), -1, digest)
+    uci.TABLES["uci/yeast"] = uci.UCITable("yeast.data", 1, slice(1, -1), ("a", "b"), -1, digest)
     return [
         {"yeast.data": "\n".join(["names", *(line.replace(" ", between) for line in lines)]).encode()}
         for between in (" ", ",", ";")
