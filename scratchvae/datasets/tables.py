@@ -32,6 +32,8 @@ from scratchvae.errors import DataError
 SUFFIXES = (".csv", ".tsv")
 LABEL = "label"
 FEWEST_PIXELS = 64  # of a picture in a row of a table
+LABELLED_PICTURES = (65, 785)  # columns of files of digits, 8 × 8 or 28 × 28 pixels and a label
+YEARS = range(1500, 2100)  # if they are the first row, one after the other, they may be names
 MANY_COLUMNS = 16  # so many column numbers in order are a header, whatever follows
 
 _NO_NAME = re.compile(r"|#|Unnamed: \d+(\.\d+)*")  # the latter by pandas, for a column that had no name
@@ -47,8 +49,8 @@ def load_csv(path: Path, seed: int | None = 0) -> Dataset:
                that begin with # are comments. Empty lines are skipped, but in a table of one column they are missing
                values: those after the last row are nothing if there are none before, and otherwise refused.
     Header     The first row may be names, and so may a comment right before the first row, as of numpy.savetxt. A row
-               of the column numbers 0, 1, 2, … or 1, 2, 3, … is a header if the next row shows it. Names are in
-               `columns`. A first column without a name that counts the rows is left out, and so are last columns
+               of the column numbers 0, 1, 2, … or 1, 2, 3, …, or of years, is a header if the next row shows it. Names
+               are in `columns`. A first column without a name that counts the rows is left out, and so are last columns
                without a name that are empty.
     Numbers    Decimal points, or decimal commas throughout. True and false are 1 and 0. Missing values are an empty
                cell, "NA", "N/A", "NaN", "NULL", "None", "?", "." and the like, and become NaN.
@@ -89,6 +91,7 @@ class _TableReader:
         self.has_empty_lines = False  # as missing values of the only column
         self.boolean_columns: set[int] = set()
         self.point = self.comma = self.group = ""  # where a 1.5, a 1,5 and a 1,234 first occurred
+        self.points_may_group = delimiter == ";"  # as long as all points are as in 1.234, for one thousand
         self.numbers, self.labels = array("d"), ClassReader(str(path))
 
     def read(self) -> Dataset:
@@ -99,7 +102,9 @@ class _TableReader:
             while row := self.next_row(rows):
                 self.add(row, self.text.number)
         except csv.Error as error:
-            raise DataError(f"{self.path}, line {self.text.number}: {error}") from None
+            raise DataError(
+                f"{self.path}, line {self.text.number}: {error}; look for a quotation mark that is not closed"
+            ) from None
         return self.result()
 
     def next_row(self, rows: Iterator[list[str]]) -> list[str]:
@@ -143,7 +148,9 @@ class _TableReader:
             self.set_names(names)
             return False
         if not words:
-            if _count_columns(first) and self.is_header(first, second, line):
+            if (_count_columns(first) or _are_years(first) or _may_have_index(first, second)) and self.is_header(
+                first, second, line
+            ):
                 self.set_names(first)
                 self.header_of_numbers = first
                 return True
@@ -170,19 +177,20 @@ class _TableReader:
         names = _without_empty_end(first)
         if names in (["1"], ["1", "2"]):
             return False
-        if len(first) == len(second):
-            if not names[0]:  # the next row begins with the index 0 or 1
-                if second[0].strip() in ("0", "1"):
-                    return True
-            elif len(names) > 2 and not all(map(is_missing, second)):
-                if not any(map(has_digits_only, second)):
-                    return True
-                is_whole = all(map(has_digits_only, second))
-                steps = {float(b) - float(a) for a, b in zip(first, second, strict=True)} if is_whole else set()
-                if steps == {float(len(names))}:
-                    return False
-                if len(steps) != 1 and len(names) >= MANY_COLUMNS:
-                    return True
+        if len(first) != len(second) or all(map(is_missing, second)):
+            is_certain = False
+        elif not names[0]:  # above an index
+            is_certain = second[0].strip() in ("0", "1") and (_count_columns(first) or _are_years(first))
+        elif len(names) > 2 and not any(map(has_digits_only, second)):
+            is_certain = True
+        else:
+            is_whole = all(map(has_digits_only, second))
+            steps = {float(b) - float(a) for a, b in zip(first, second, strict=True)} if is_whole else set()
+            if len(names) > 2 and steps == {float(len(names))}:
+                return False
+            is_certain = len(names) >= MANY_COLUMNS and len(steps) != 1
+        if is_certain:
+            return True
         raise DataError(
             f"{self.path}, line {line}: {quote(','.join(first))} may be a row, or the numbers of the columns; write "
             "names such as x0,x1 above it, or in place of it"
@@ -237,7 +245,7 @@ class _TableReader:
             numbers = list(map(float, row))
         except ValueError:
             numbers = self.read_cells(row, line)
-        if not self.point and "." in text:
+        if (not self.point or self.points_may_group) and "." in text:
             self.find_point(row, line)
         if self.point and (self.comma or self.group):
             raise DataError(
@@ -251,6 +259,11 @@ class _TableReader:
 
     def read_cells(self, row: list[str], line: int) -> list[float]:
         """The numbers of a row, some of which are missing, true or false, have a decimal comma, or are invalid."""
+        if self.comma:
+            try:
+                return [float(cell.replace(",", ".")) for cell in row]
+            except ValueError:
+                pass
         numbers = []
         for k, cell in enumerate(row):
             try:
@@ -275,11 +288,11 @@ class _TableReader:
             self.comma = self.comma or place
 
     def find_point(self, row: list[str], line: int) -> None:
-        """Remember where the first number with a decimal point is."""
+        """Remember where the first number with a decimal point is, and whether points may be thousands separators."""
         for k, cell in enumerate(row):
             if "." in cell and not is_missing(cell):
-                self.point = f"line {line}, {self.describe(self.columns[k])}"
-                return
+                self.point = self.point or f"line {line}, {self.describe(self.columns[k])}"
+                self.points_may_group &= may_be_thousands(cell.replace(".", ","))
 
     def check_index(self, cells: list[str], line: int) -> None:
         """Raise DataError unless columns without a name, at the beginning, count the rows from 0 or 1."""
@@ -335,47 +348,66 @@ class _TableReader:
     def wrong_length(self, row: list[str], line: int) -> DataError:
         """The error for a row with too many or too few cells."""
         hint = ""
-        if len(row) == self.width + 1:
-            if not row[-1].strip():
-                hint = f"; remove the {quote(self.delimiter)} at its end"
-            elif self.width == 1 and self.delimiter == ",":
-                hint = "; write numbers with a decimal point, if the comma is a decimal comma"
-            elif self.names and not self.rows:
-                hint = "; write a name for each column, also for one of row numbers"
+        if len(row) == self.width + 1 and not row[-1].strip():
+            hint = f"; remove the {quote(self.delimiter)} at its end"
+        elif self.delimiter == "," and len(row) == 2 * self.width and all(map(has_digits_only, row)):
+            hint = "; write decimal points, if these are decimal commas"
+        elif self.width == 1:
+            hint = "; remove the first row, if it is a title"
+        elif len(row) == self.width + 1 and self.names and not self.rows:
+            hint = "; write a name for each column, also for one of row numbers"
         cells = f"{len(row)} cell{'s' if len(row) > 1 else ''}"
         return DataError(f"{self.path}, line {line}: {cells}, and {self.width} in the first row{hint}")
 
     def result(self) -> Dataset:
         """The data set of all rows. Raises DataError for what only all rows show."""
         if not self.numbers or self.empty_end == len(self.columns):
-            raise DataError(
-                f"{self.path} holds no rows of numbers; expected a row per sample, with commas between cells"
-            )
+            hint = "; lines that begin with # are comments" if self.text.comment else ", with commas between cells"
+            raise DataError(f"{self.path} holds no rows of numbers; expected a row per sample{hint}")
         if self.has_empty_lines and self.empty_lines:
             raise DataError(
                 f"{self.path} ends with an empty line, and has others between its rows, which are missing "
                 "values; write NA there, or remove the last ones"
             )
+        self.check_thousands()
+        images = np.frombuffer(self.numbers).reshape(-1, len(self.columns))
+        if self.empty_end:
+            images = _without_last_columns(images, self.empty_end)
+            del self.columns[-self.empty_end :]
+        self.check_booleans(images)
+        names = tuple(self.names[k] for k in self.columns) if self.names else None
+        if names is None and images.shape[1] in LABELLED_PICTURES and _holds_bytes(images):
+            raise DataError(
+                f"{self.path} has {images.shape[1]} columns of 0 to 255 without names: pixels, and perhaps a label; "
+                "write a header row, with the name label for it"
+            )
+        labels, classes = (None, None) if self.label_column is None else self.labels.result()
+        data = hold_out(str(self.path), images, _image_shape(images, names), labels, self.seed)
+        return data._replace(columns=names, classes=classes)
+
+    def check_thousands(self) -> None:
+        """Raise DataError if no number shows whether a mark before three digits is decimal."""
         if self.group and not self.comma:
             raise DataError(
                 f"{self.path}, {self.group}: a comma before three digits may mark decimals or thousands; write decimal "
                 "points, and no thousands separators"
             )
-        images = np.frombuffer(self.numbers).reshape(-1, len(self.columns))
-        if self.empty_end:
-            images = _without_last_columns(images, self.empty_end)
-            del self.columns[-self.empty_end :]
+        if self.point and self.points_may_group:
+            raise DataError(
+                f"{self.path}, {self.point}: a point before three digits may mark decimals or thousands; separate "
+                "cells by commas if it marks decimals, otherwise remove it"
+            )
+
+    def check_booleans(self, images: Array) -> None:
+        """Raise DataError for a column of true and false that has other numbers than 0 and 1 too."""
         for k in sorted(self.boolean_columns):
-            others = images[(images[:, k] != 0) & (images[:, k] != 1) & ~np.isnan(images[:, k]), k]
+            column = images[:, k]
+            others = column[(column != 0) & (column != 1) & ~np.isnan(column)]
             if len(others):
                 raise DataError(
                     f"{self.path}, {self.describe(self.columns[k])}: true or false, and {others[0]:g}; expected 0 and "
                     "1 beside them"
                 )
-        names = tuple(self.names[k] for k in self.columns) if self.names else None
-        labels, classes = (None, None) if self.label_column is None else self.labels.result()
-        data = hold_out(str(self.path), images, _image_shape(images, names), labels, self.seed)
-        return data._replace(columns=names, classes=classes)
 
 
 def _is_number(cell: str) -> bool:
@@ -397,6 +429,28 @@ def _count_columns(cells: list[str]) -> bool:
     names = _without_empty_end(cells)
     names = names[1:] if names and not names[0] else names
     return bool(names) and any(names == [str(first + k) for k in range(len(names))] for first in (0, 1))
+
+
+def _are_years(cells: list[str]) -> bool:
+    """True for years one after the other, perhaps after the empty name of an index."""
+    names = _without_empty_end(cells)
+    names = names[1:] if names and not names[0] else names
+    if len(names) < 2 or not all(len(name) == 4 and name.isdecimal() for name in names):
+        return False
+    first = int(names[0])
+    return first in YEARS and names == [str(first + k) for k in range(len(names))]
+
+
+def _may_have_index(first: list[str], second: list[str]) -> bool:
+    """True if an empty cell is above a zero, and numbers that all differ are beside it: names of columns, or a gap."""
+    names = _without_empty_end(first)
+    return (
+        len(names) > 1
+        and not names[0]
+        and len(set(names)) == len(names)
+        and len(first) == len(second)
+        and second[0].strip() == "0"
+    )
 
 
 def _without_empty_end(cells: list[str]) -> list[str]:
@@ -421,6 +475,10 @@ def _image_shape(images: Array, names: tuple[str, ...] | None) -> tuple[int, int
         return None
     if names is not None and not _count_columns(list(names)):
         return shape if all(_PIXEL.fullmatch(name) for name in names) else None
+    return shape if _holds_bytes(images) else None
+
+
+def _holds_bytes(images: Array) -> bool:
+    """True if all numbers are whole, from 0 to 255."""
     blocks = (images[start : start + BLOCK] for start in range(0, len(images), BLOCK))
-    is_bytes = all(((block >= 0) & (block <= 255) & (block == np.floor(block))).all() for block in blocks)
-    return shape if is_bytes else None
+    return all(((block >= 0) & (block <= 255) & (block == np.floor(block))).all() for block in blocks)

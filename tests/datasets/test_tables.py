@@ -135,6 +135,11 @@ NAN = np.nan
         ("1\n0\n", [[1], [0]], None),
         ("0,2,1\n.5,.5,.5\n", [[0, 2, 1], [0.5] * 3], None),
         ("0.0,1.0,2.0\n.5,.5,.5\n", [[0, 1, 2], [0.5] * 3], None),
+        ("2019,2020,2021\n.5,.25,.1\n", [[0.5, 0.25, 0.1]], ("2019", "2020", "2021")),
+        (",2019,2020\n0,5,7\n", [[5, 7]], ("2019", "2020")),
+        ("2019,2021\n.5,.25\n", [[2019, 2021], [0.5, 0.25]], None),
+        (",5,5\n0,5,7\n", [[NAN, 5, 5], [0, 5, 7]], None),
+        (",5,6\n1,5,7\n", [[NAN, 5, 6], [1, 5, 7]], None),
         # comments
         ("# a,b\n1,2\n", [[1, 2]], ("a", "b")),
         ("# by me\n#a, b \n1,2\n# a,b\n3,4\n", [[1, 2], [3, 4]], ("a", "b")),
@@ -162,6 +167,7 @@ NAN = np.nan
         # the line of Excel
         ("sep=;\na;b\n1;2\n", [[1, 2]], ("a", "b")),
         ("sep=;\n1,5;2\n", [[1.5, 2]], None),
+        ("\ufeffsep=;\r\n1,5;2\r\n", [[1.5, 2]], None),
         ('"sep=,"\r\na,b\r\n1,2\r\n', [[1, 2]], ("a", "b")),
         ("sep=|\na|b\n1|2.5\n", [[1, 2.5]], ("a", "b")),
         # decimal commas
@@ -173,6 +179,9 @@ NAN = np.nan
         ('a,b\n"1,5",2\n', [[1.5, 2]], ("a", "b")),
         ("a\tb\n1,5\t2\n", [[1.5, 2]], ("a", "b")),
         ("a;label\n1,5;St. John\n", [[1.5]], ("a",)),
+        ("a;b\n1.234;5\n0.5;6\n", [[1.234, 5], [0.5, 6]], ("a", "b")),
+        ("a;b\n1.234;0.125\n", [[1.234, 0.125]], ("a", "b")),
+        ("a,b\n1.234,5.678\n", [[1.234, 5.678]], ("a", "b")),
         # true and false
         ("a,b\nTrue,2\nfalse,3\nNA,4\n1,5\n", [[1, 2], [0, 3], [NAN, 4], [1, 5]], ("a", "b")),
         ("TRUE,FALSE\nFALSE,FALSE\n", [[1, 0], [0, 0]], None),
@@ -207,6 +216,49 @@ def test_tables_of_other_programs_are_read_as_they_were_meant(write, text, rows,
     assert data.image_shape is None
     assert data.train.images.flags.c_contiguous
     assert (data.classes is None) == ("label" not in text)
+
+
+@given(
+    st.integers(2, 12),
+    st.integers(1, 5),
+    st.sampled_from([None, 0, 1]),
+    st.sampled_from(["names", "numbers", "comment"]),
+    st.sampled_from([(",", "."), (";", "."), (";", ","), ("\t", "."), ("\t", ",")]),
+    st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.sampled_from(["", "NA", "NaN", "None", "."]),
+    st.booleans(),
+    seeds,
+)
+def test_any_mixture_of_layouts_is_read(
+    tmp_path_factory, rows, columns, index, header, marks, quoting, encoding, end, gap, labelled, seed
+):
+    rng = np.random.default_rng(seed)
+    numbers = rng.normal(size=(rows, columns)).round(4) + 1e-5
+    numbers[1:][rng.random((rows - 1, columns)) < 0.2] = np.nan
+    labels = [f"c{k}" for k in rng.integers(0, 3, rows)]
+    header = "names" if header == "numbers" and columns < 3 and index is None else header
+    names = [f"{k}" if header == "numbers" else f"x.{k}" for k in range(columns)]
+    table = [[*names, *(["label"] if labelled else [])]]
+    for row, label in zip(numbers, labels, strict=True):
+        table.append([gap if np.isnan(x) else f"{x:.5f}".replace(".", marks[1]) for x in row])
+        table[-1] += [label] if labelled else []
+    if index is not None:
+        table = [[str(index + k - 1) if k else "", *row] for k, row in enumerate(table)]
+    path = tmp_path_factory.mktemp("csv") / "table.csv"
+    with path.open("w", encoding=encoding, newline="") as file:
+        writer = csv.writer(file, delimiter=marks[0], quoting=quoting, lineterminator=end)
+        if header == "comment":
+            file.write("# ")
+        writer.writerows(table)
+    data = load(path)
+    assert np.array_equal(data.part("all").images, numbers.round(5), equal_nan=True)
+    assert data.columns == tuple(names)
+    if labelled:
+        assert [data.classes[k] for k in data.part("all").labels] == labels
+    else:
+        assert data.classes is data.train.labels is None
 
 
 @pytest.mark.parametrize("first", [0, 1])
@@ -251,11 +303,21 @@ def picture_table(names, columns, cell=None):
         (None, 64, None, (8, 8)), (None, 784, None, (28, 28)), ("{}", 64, None, (8, 8)),
         ("pixel{}", 16, None, None), ("pixel{}", 65, None, None), ("f{}", 64, None, None), ("{}", 64, 0.5, None),
         (None, 64, 256, None), (None, 64, -1, None), (None, 64, 0.5, None), (None, 64, "", None),
-        (None, 49, None, None), (None, 65, None, None),
+        (None, 49, None, None), (None, 82, None, None),
     ],
 )  # fmt: skip
 def test_only_pixels_are_pictures(write, names, columns, cell, shape):
     assert load(write(picture_table(names, columns, cell))).image_shape == shape
+
+
+@pytest.mark.parametrize("columns", [65, 785])
+def test_pixels_that_may_have_a_label_beside_them_need_names(write, columns):
+    rows = np.random.default_rng(0).integers(0, 256, (12, columns)).tolist()
+    text = "\n".join(",".join(map(str, row)) for row in rows)
+    assert_refused(write(text), f"{columns} columns of 0 to 255", "name label")
+    header = ",".join(["label", *(f"{k}x{k}" for k in range(columns - 1))])
+    assert load(write(header + "\n" + text)).image_shape == (round((columns - 1) ** 0.5),) * 2
+    assert load(write(text.replace("\n", ".5\n", 1))).image_shape is None
 
 
 @pytest.mark.parametrize("columns", [1, 4, 9, 16, 25, 64])
@@ -287,7 +349,7 @@ def test_quoted_names_may_contain_commas_and_line_breaks(write):
         (lines((4, "2,2.5,1,1")), ["line 4: 4 cells, and 3"]),
         (lines((4, "2,2.5,1,")), ["line 4: 4 cells, and 3", "remove the ','"]),
         ("a,b\n1,5,6\n", ["line 2: 3 cells, and 2", "a name for each column"]),
-        (lines((4, '2,"2.5,1')), ["line", "table.csv"]),
+        (lines((4, '2,"2.5,1')), ["line 13", "quotation mark"]),
         (lines((4, '2,"2"5,1')), ["line 4"]),
         (lines((4, "2,2.5\0,1")), ["line 4", "UTF-16"]),
         (lines((6, "a,b,c")), ["line 6 repeats the names", "joined"]),
@@ -306,6 +368,9 @@ def test_quoted_names_may_contain_commas_and_line_breaks(write):
         ("1,2,3\n", ["may be a row"]),
         (",0,1\n5,6,7\n", ["may be a row"]),
         ("\n# x\n" + ",".join(map(str, range(30))) + "\n" + ",".join(map(str, range(30))), ["line 3", "may be a row"]),
+        ("2019,2020,2021\n3,4,5\n", ["line 1: '2019,2020,2021' may be a row"]),
+        ("2019,2020\n.5,.25\n", ["may be a row"]),
+        (",5,7\n0,1,2\n", ["line 1: ',5,7' may be a row"]),
         # names
         ("a,b,a\n1,2,3\n", ["two columns named 'a', 1 and 3", "rename"]),
         ("# a,a\n1,2\n", ["two columns named 'a'"]),
@@ -335,7 +400,10 @@ def test_quoted_names_may_contain_commas_and_line_breaks(write):
         ('a,b\n"1,234",1\n5,2.5\n', ["points, in line 3, column 2 ('b')", "commas, in line 2, column 1 ('a')"]),
         ("a;b\n1.234;2\n2;3\n2,5;3\n", ["points, in line 2, column 1 ('a')", "commas, in line 4, column 1 ('a')"]),
         ("a;b\n1.000;2\n2,5;3\n", ["decimal points", "thousands"]),
-        ("h\n1,5\n2,5\n", ["line 2: 2 cells, and 1", "decimal point"]),
+        ("h\n1,5\n2,5\n", ["line 2: 2 cells, and 1", "decimal commas"]),
+        ("a,b\n1,5,2,25\n", ["line 2: 4 cells, and 2", "decimal commas"]),
+        ("Title\na,b\n1,2\n", ["line 2: 2 cells, and 1", "title"]),
+        ("a;b\n1.234;5\n2.345;60.000\n", ["line 2, column 1 ('a'): a point before three digits", "remove it"]),
         ("a,b\nTrue,1\n3.5,2\n", ["column 1 ('a'): true or false, and 3.5"]),
         ("a b c\n1 2 3\n", ["line 2, column 1 ('a b c'): '1 2 3'", "separate cells"]),
         ("1|2\n3|4\n", ["separate cells"]),
@@ -350,7 +418,7 @@ def test_quoted_names_may_contain_commas_and_line_breaks(write):
         ("label\n" + "1\n" * 20, ["no column of numbers"]),
         (",label\n0,x\n", ["no column of numbers"]),
         ("Unnamed: 0\n0\n", ["no column of numbers"]),
-        ("# only this\n", ["no rows"]),
+        ("color,a\n#ff0000,1\n", ["no rows", "begin with # are comments"]),
         ("\n\n", ["no rows"]),
         ("", ["no rows"]),
         ("sep=;\n", ["no rows"]),
