@@ -35,6 +35,10 @@ _PROBLEMS = (
     (re.compile(r"[−–]\d"), "write the minus sign as a hyphen, -"),
     (re.compile(r"\d+(_\d+)+"), "write numbers without underscores"),
     (re.compile(r"[<>≤≥~≈]\s*[\d.]"), "write a number, or NA"),
+    (re.compile(r"'.*'$"), "write numbers without quotation marks"),
+    (re.compile(r"\(.*\d\)$"), "write negative numbers with a minus sign"),
+    (re.compile(r"[+-]?[\d.]+[dD][+-]?\d+$"), "write exponents with e, as 1.5e3"),
+    (re.compile(r"\ufeff"), "remove the byte-order mark before it, if two files were joined"),
     (re.compile(r"=.*"), "save the values, not the formulas"),
     (
         re.compile(r"[+-]?[\d.]+\s*[|;,]|([+-]?[\d.]+\s+)+[+-]?[\d.]+$"),

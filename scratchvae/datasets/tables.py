@@ -89,6 +89,7 @@ class _TableReader:
         self.empty_end = 0  # the number of last columns that were always empty so far, if they have no names
         self.empty_lines = 0  # since the last row
         self.has_empty_lines = False  # as missing values of the only column
+        self.may_be_one_column = False  # if the comma of each row may be a decimal comma
         self.boolean_columns: set[int] = set()
         self.point = self.comma = self.group = ""  # where a 1.5, a 1,5 and a 1,234 first occurred
         self.points_may_group = delimiter == ";"  # as long as all points are as in 1.234, for one thousand
@@ -108,10 +109,10 @@ class _TableReader:
         return self.result()
 
     def next_row(self, rows: Iterator[list[str]]) -> list[str]:
-        """The next row that is not an empty line; [] at the end. In a table of one column, "" is a row."""
+        """The next row that is not an empty line; [] at the end. A line with nothing but "" is a row of one cell."""
         for row in rows:
             self.text.start_row()
-            if len(row) > 1 or "".join(row).strip() or (row and self.width < 2 and '"' in self.text.line):
+            if len(row) > 1 or "".join(row).strip() or (row and '"' in self.text.line):
                 return row
             self.empty_lines += 1
         return []
@@ -156,6 +157,7 @@ class _TableReader:
                 return True
             self.columns = list(range(self.width))
             self.empty_end = self.width
+            self.may_be_one_column = self.width == 2 and self.delimiter == ","
             return False
         spoilt = next((k for k, cell in enumerate(first) if is_spoilt_number(cell)), None)
         if spoilt is not None:
@@ -238,6 +240,8 @@ class _TableReader:
         label = None if self.label_column is None else row.pop(self.label_column)
         if self.empty_end:
             self.check_empty_end(row, line)
+        if self.may_be_one_column:
+            self.check_one_column(row, line)
         text = "".join(row)
         if "_" in text:  # float would accept 1_000
             raise self.not_a_number(row, next(k for k, cell in enumerate(row) if "_" in cell), line)
@@ -293,6 +297,16 @@ class _TableReader:
             if "." in cell and not is_missing(cell):
                 self.point = self.point or f"line {line}, {self.describe(self.columns[k])}"
                 self.points_may_group &= may_be_thousands(cell.replace(".", ","))
+
+    def check_one_column(self, row: list[str], line: int) -> None:
+        """Raise DataError for a row such as 1,05 of two numbers, or of one with a decimal comma."""
+        first, second = row
+        self.may_be_one_column = has_digits_only(first) and second.isdecimal()
+        if self.may_be_one_column and len(second) > 1 and second[0] == "0":
+            raise DataError(
+                f"{self.path}, line {line}: {quote(f'{first},{second}')} may be one number with a decimal comma; write "
+                "a decimal point, or two numbers without a 0 before other digits"
+            )
 
     def check_index(self, cells: list[str], line: int) -> None:
         """Raise DataError unless columns without a name, at the beginning, count the rows from 0 or 1."""

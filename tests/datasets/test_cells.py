@@ -58,7 +58,8 @@ def test_decimal_commas_are_read_and_thousands_are_suspected(cell, number, is_am
         ("-", "NA"), ("--", "zero"), ("–", "zero"), ("#DIV/0!", "formula"), ("#VALUE!", "formula"),
         ("=A1+1", "formula"), ("1\0", "UTF-8"), ("−5", "minus"),
         ("1_000", "underscores"), ("<0.1", "NA"), ("5 cm", "units"),
-        ("3kg", "units"), ("1|2|3", "commas"), ("1 2 3", "commas"),
+        ("3kg", "units"), ("'5'", "quotation"), ("(5.0)", "minus"), ("1.5D+03", "exponents"),
+        ("\ufeff5", "byte-order"), ("1|2|3", "commas"), ("1 2 3", "commas"),
         ("1;2", "commas"), ("word", "label"), ("two words", "label"),
     ],
 )  # fmt: skip

@@ -184,6 +184,8 @@ NAN = np.nan
         ("a,b\n1.234,5.678\n", [[1.234, 5.678]], ("a", "b")),
         # true and false
         ("a,b\nTrue,2\nfalse,3\nNA,4\n1,5\n", [[1, 2], [0, 3], [NAN, 4], [1, 5]], ("a", "b")),
+        ("1,5\n-1.5,05\n2,05\n", [[1, 5], [-1.5, 5], [2, 5]], None),
+        ("a,b\n1,05\n", [[1, 5]], ("a", "b")),
         ("TRUE,FALSE\nFALSE,FALSE\n", [[1, 0], [0, 0]], None),
         # one column
         ("h\n1\n\n3\n", [[1], [NAN], [3]], ("h",)),
@@ -235,6 +237,7 @@ def test_any_mixture_of_layouts_is_read(
     tmp_path_factory, rows, columns, index, header, marks, quoting, encoding, end, gap, labelled, seed
 ):
     rng = np.random.default_rng(seed)
+    columns += marks[1] == ","  # since a decimal comma in the only column looks like two columns
     numbers = rng.normal(size=(rows, columns)).round(4) + 1e-5
     numbers[1:][rng.random((rows - 1, columns)) < 0.2] = np.nan
     labels = [f"c{k}" for k in rng.integers(0, 3, rows)]
@@ -401,6 +404,8 @@ def test_quoted_names_may_contain_commas_and_line_breaks(write):
         ("a;b\n1.234;2\n2;3\n2,5;3\n", ["points, in line 2, column 1 ('a')", "commas, in line 4, column 1 ('a')"]),
         ("a;b\n1.000;2\n2,5;3\n", ["decimal points", "thousands"]),
         ("h\n1,5\n2,5\n", ["line 2: 2 cells, and 1", "decimal commas"]),
+        ("1,5\n0,05\n", ["line 2: '0,05' may be one number"]),
+        ('1,5\n""\n', ["line 2: 1 cell, and 2"]),
         ("a,b\n1,5,2,25\n", ["line 2: 4 cells, and 2", "decimal commas"]),
         ("Title\na,b\n1,2\n", ["line 2: 2 cells, and 1", "title"]),
         ("a;b\n1.234;5\n2.345;60.000\n", ["line 2, column 1 ('a'): a point before three digits", "remove it"]),
