@@ -14,7 +14,7 @@ from scratchvae.validation import short_repr
 
 UNLABELLED = -1
 TEST_SHARE = 10  # one row of so many is held out
-BLOCK = 1 << 16  # bytes that are moved at once
+BLOCK_BYTES = 1 << 16  # bytes that are moved at once
 
 
 class Split(NamedTuple):
@@ -98,7 +98,7 @@ def hold_out(
     """
     test_mask = held_out_rows(len(images), labels, seed)
     test = images[test_mask]
-    target, rows = 0, max(1, BLOCK // max(1, images[:1].nbytes))
+    target, rows = 0, max(1, BLOCK_BYTES // max(1, images[:1].nbytes))
     for start in range(0, len(images), rows):
         block = images[start : start + rows][~test_mask[start : start + rows]]  # a copy
         images[target : target + len(block)] = block

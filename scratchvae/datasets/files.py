@@ -13,6 +13,7 @@ from scratchvae.errors import DataError, FileError
 from scratchvae.validation import short_repr
 
 LARGEST = {np.dtype("u1"): 255, np.dtype("u2"): 65535}  # integers of grey values
+FEWEST_PIXELS = 16  # of an image in a row of an array (N, D): 4 or 9 columns are features
 
 
 def load_file(path: Path, key: str | None = None, seed: int | None = 0, scale: str = "auto") -> Dataset:
@@ -20,12 +21,12 @@ def load_file(path: Path, key: str | None = None, seed: int | None = 0, scale: s
 
     key   name of the array in an .npz file with several arrays
 
-    The shape of the array is (N, D), or (N, H, W) for images. For `scale`, see
-    `load`. Floats are not scaled. A tenth of the rows, chosen by `seed`, is for testing. Raises
-    DataError.
+    The shape of the array is (N, D), or (N, H, W) for images. `scale` is that of `load`; floats are not scaled. Rows of
+    (N, D) are square images if D is a square of at least 16. A tenth of the rows, chosen by `seed`, is for testing.
+    Raises DataError.
     """
     if path.suffix.lower() in SUFFIXES:
-        return load_csv(path, seed)
+        return load_csv(path, seed, scale)
     if path.suffix not in (".npy", ".npz"):
         raise DataError(f"{path} does not end in .npy, .npz, {' or '.join(SUFFIXES)}; save an array with numpy.save")
     try:
@@ -49,7 +50,10 @@ def _dataset_from_array(path: Path, array: Array, seed: int | None, scale: str) 
         array = array[..., 0]
     if array.ndim not in (2, 3) or not array.size:
         raise DataError(f"{path} holds an array of shape {array.shape}; expected (N, D), or (N, H, W), not empty")
-    shape = (array.shape[1], array.shape[2]) if array.ndim == 3 else square(array.shape[1])
+    if array.ndim == 3:
+        shape: tuple[int, int] | None = (array.shape[1], array.shape[2])
+    else:
+        shape = square(array.shape[1]) if array.shape[1] >= FEWEST_PIXELS else None
     rows = array.reshape(len(array), -1)
     if rows.dtype.kind in "iub" and scale == "none":
         rows = np.ascontiguousarray(rows)

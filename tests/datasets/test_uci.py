@@ -17,7 +17,7 @@ SHA256 = hashlib.sha256(CELLS.encode()).hexdigest()
 @pytest.fixture
 def write(tmp_path, monkeypatch):
     """Write a replacement for the yeast table with known cells; return its folder."""
-    table = uci.UCITable("yeast.data", 1, slice(1, -1), -1, SHA256)
+    table = uci.UCITable("yeast.data", 1, slice(1, -1), ("mcg", "gvh"), -1, SHA256)
     monkeypatch.setitem(uci.TABLES, "uci/yeast", table)
 
     def write(content):
@@ -38,6 +38,7 @@ def test_the_same_cells_are_read_from_any_layout(write, end, mark, between):
     assert rows.images.dtype == np.float64
     assert np.array_equal(rows.images, [[k + 0.5, -k * 1e-2] for k in range(12)])
     assert rows.labels.tolist() == [0 if k % 3 == 0 else 1 for k in range(12)]
+    assert (data.columns, data.classes) == (("mcg", "gvh"), ("early", "late"))
     assert np.array_equal(data.test.images, rows.images[9:10])
 
 
@@ -71,6 +72,15 @@ def test_a_binary_file_is_refused(write):
         load("uci/yeast", folder=write(b"\xff\xfe\x00"))
 
 
+def test_the_wines_have_the_names_of_their_header(real_set):
+    for name in ("uci/red-wine", "uci/white-wine"):
+        data = real_set(name)
+        assert data.columns[0] == "fixed acidity"
+        alcohol = data.columns.index("alcohol")
+        assert 8 <= data.train.images[:, alcohol].min() < data.train.images[:, alcohol].max() <= 15
+    assert real_set("uci/yeast").classes[:2] == ("CYT", "ERL")
+
+
 @pytest.mark.parametrize(
     ("name", "shape", "column", "mean", "classes"),
     [
@@ -87,6 +97,8 @@ def test_real_tables_have_the_known_size_mean_and_classes(real_set, name, shape,
     assert rows.images.shape == shape
     assert len(data.test.images) == shape[0] // 10
     assert rows.images[:, column].mean() == pytest.approx(mean, rel=1e-5)
+    assert len(data.columns) == shape[1]
+    assert (data.classes is None) == (classes is None)
     assert (rows.labels if classes is None else np.bincount(rows.labels).tolist()) == classes
 
 

@@ -74,18 +74,20 @@ ARRAYS = (
 
 
 def is_dataset(data: Any, most: float = np.inf) -> bool:
-    """True for a data set as documented by `load`: rows of floats, every tenth a test row, and matching labels."""
+    """True for a data set as documented by `load`: rows of floats, a tenth of them for testing, labels of classes."""
     rows, labels = data.part("all")
     n, d = rows.shape
     splits = [split.images for split in (data.train, data.test)]
     if data.test_mask is not None:  # split by scratchvae
-        tenth = rows[9::10]
-        if (
-            n < 10
-            or tenth.shape != data.test.images.shape
-            or not np.array_equal(data.test.images, tenth, equal_nan=True)
-        ):
+        held_out = rows[data.test_mask]
+        if len(held_out) > n // 10 or not np.array_equal(data.test.images, held_out, equal_nan=True):
             return False
+    if data.classes is not None and (
+        labels is None or not np.array_equal(np.unique(labels[labels != -1]), range(len(data.classes)))
+    ):
+        return False
+    if data.columns is not None and len(data.columns) != d:
+        return False
     return (
         n * d > 0
         and all(images.dtype in (np.float32, np.float64) and images.flags.c_contiguous for images in splits)
@@ -297,7 +299,7 @@ CONTENT = {"": ArrayChecksum("float32", (10, 4), hashlib.sha256(ROWS.tobytes()).
 def known_table() -> list[Case]:
     lines = [f"P{k} {k}.5 -{k}e-2 {'late' if k % 3 else 'early'}" for k in range(12)]
     digest = hashlib.sha256("".join(line.replace(" ", ",") + "\n" for line in lines).encode()).hexdigest()
-    uci.TABLES["uci/yeast"] = uci.UCITable("yeast.data", 1, slice(1, -1), -1, digest)
+    uci.TABLES["uci/yeast"] = uci.UCITable("yeast.data", 1, slice(1, -1), ("a", "b"), -1, digest)
     return [
         {"yeast.data": "\n".join(["names", *(line.replace(" ", between) for line in lines)]).encode()}
         for between in (" ", ",", ";")
