@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scratchvae.backend import Array
+from scratchvae.backend import Array, to_numpy
 from scratchvae.memory import HostToDeviceBuffer, RowReader
 from scratchvae.models import Model
 from scratchvae.training.preprocess import Preprocessor
+
+CHUNK_BYTES = 2**22  # bytes of rows of which the mean is computed at once
 
 
 class MinibatchSource(NamedTuple):
@@ -84,3 +86,21 @@ class Minibatches:
     def augment(self, x: Array) -> Array:
         """The rows x (B, D), unchanged."""
         return x
+
+
+def observed_mean(rows: Array) -> Array | None:
+    """The mean (D,) of the observed values of rows (N, D), which are those other than NaN, as float64.
+
+    A column without observed values gets the mean of the other columns. None if there are none at all.
+    """
+    rows = to_numpy(rows)
+    total, counts = np.zeros(rows.shape[1]), np.zeros(rows.shape[1], np.int64)
+    for part in RowReader(rows, "x").slices(max(1, CHUNK_BYTES * len(rows) // max(1, rows.nbytes))):
+        observed = ~np.isnan(rows[part])
+        counts += observed.sum(axis=0)
+        total += np.sum(rows[part], axis=0, dtype=np.float64, where=observed)
+    if not counts.any():
+        return None
+    mean: Array = total / np.maximum(1, counts)
+    mean[counts == 0] = mean[counts > 0].mean()
+    return mean
