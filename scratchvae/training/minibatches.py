@@ -41,10 +41,10 @@ class Minibatches:
     targets: Array | None = None
     indices: Array
 
-    def __init__(self, source: MinibatchSource) -> None:
+    def __init__(self, source: MinibatchSource, rows: int | None = None) -> None:
         model, images = source.model, source.images
         self.images = images
-        self.rows = len(images)  # per epoch
+        self.rows = len(images) if rows is None else rows  # per epoch
         self.batch_size = min(source.batch_size, self.rows)
         self.rng = source.rng
         self.preprocess = source.preprocess
@@ -58,7 +58,7 @@ class Minibatches:
 
     def __len__(self) -> int:
         """The number of batches per epoch."""
-        return -(-self.rows // self.batch_size)
+        return count_batches(self.rows, self.batch_size)
 
     def order(self) -> Array:
         """The row indices of one epoch, each once, in random order."""
@@ -86,6 +86,11 @@ class Minibatches:
     def augment(self, x: Array) -> Array:
         """The rows x (B, D), unchanged."""
         return x
+
+
+def count_batches(rows: int, batch_size: int) -> int:
+    """The number of batches of up to `batch_size` rows in an epoch of `rows` rows."""
+    return -(-rows // batch_size)
 
 
 def observed_mean(rows: Array) -> Array | None:
