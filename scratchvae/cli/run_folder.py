@@ -13,7 +13,7 @@ import numpy as np
 
 import scratchvae
 from scratchvae.cli.arguments import as_json
-from scratchvae.cli.config_file import CONFIG
+from scratchvae.cli.config_file import CONFIG, with_absolute_paths
 from scratchvae.cli.model_options import has_kl
 from scratchvae.cli.outputs import print_warning, redirect_warnings, write_text
 from scratchvae.datasets import Dataset
@@ -52,6 +52,7 @@ def write_config(out: Path, args: argparse.Namespace, model: Model, result: dict
     """Write the settings of the run, and its result, None before the end."""
     settings = {name: value for name, value in vars(args).items() if name not in ("run", "command")}
     versions = {"scratchvae": scratchvae.__version__, "numpy": np.__version__}
+    settings = with_absolute_paths({**settings, "out": str(out)})
     record = {"command": settings, "model": model.to_config(), "versions": versions, "result": result}
     write_text(as_json(record), out / CONFIG)
 
