@@ -27,13 +27,13 @@ from scratchvae.cli.model_options import (
 )
 from scratchvae.cli.options import arguments
 from scratchvae.cli.outputs import NO_MATPLOTLIB, Printer, collect_warnings, print_warning, redirect_warnings
-from scratchvae.cli.resuming import LastFinite, make_checkpoint, report_resume
-from scratchvae.cli.run_folder import WriteConfig, run_folder, write_config, write_run
+from scratchvae.cli.resuming import make_callbacks, make_checkpoint, report_resume
+from scratchvae.cli.run_folder import run_folder, write_config, write_run
 from scratchvae.cli.train_options import FILES, GROUPS, OPTIONS
 from scratchvae.errors import CheckpointWarning, CollapseWarning, ConfigError, DivergenceWarning
 from scratchvae.models import VAE, Model
 from scratchvae.plotting import UNIT_RANGE, value_range_of
-from scratchvae.training import Callback, Trainer, score
+from scratchvae.training import Trainer, score
 from scratchvae.training.corruption import describe
 
 
@@ -82,8 +82,8 @@ def run(args: argparse.Namespace) -> int:
             say(f"{describe_missing('training', train)}; {describe_missing('test', data.test)}")
         say(str(model).strip("<>"))
         checkpoint = make_checkpoint(args, out)
-        write_config_first = WriteConfig(partial(write_config, out, args, model, None))
-        callbacks: list[Callback] = [LastFinite(out)] if checkpoint is None else [write_config_first, checkpoint]
+        write_result = partial(write_config, out, args, model)
+        callbacks = make_callbacks(out, checkpoint, write_result)
         report_resume(say, checkpoint)
         if (message := replacement(args, out, checkpoint)) is not None:
             say(message)

@@ -39,14 +39,16 @@ resumed.
 """
 
 from scratchvae.io.archive import Archive, as_text, diff_keys, open_archive, write_archive
-from scratchvae.io.model_file import MODEL, describe_file, load, load_encoder, save
+from scratchvae.io.model_file import LAST_FINITE, MODEL, describe_file, find_model_file, load, load_encoder, save
 
 __all__ = [
+    "LAST_FINITE",
     "MODEL",
     "Archive",
     "as_text",
     "describe_file",
     "diff_keys",
+    "find_model_file",
     "load",
     "load_encoder",
     "open_archive",

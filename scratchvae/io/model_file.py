@@ -21,6 +21,7 @@ from scratchvae.validation import check_path, check_type, short_repr, shorten, s
 MODEL_CLASSES: tuple[type[Model], ...] = (VAE, IWAE, ConditionalVAE, SemiSupervisedVAE, Autoencoder)
 MODELS = {kind.__name__: kind for kind in MODEL_CLASSES}
 MODEL = "model.npz"  # the model file in a run folder
+LAST_FINITE = "last-finite.npz"  # in a run folder, if its training diverged: the model before the step that diverged
 
 
 @suggest_arguments
@@ -79,6 +80,32 @@ def describe_file(path: str | PathLike[str]) -> dict[str, Any]:
         }
 
 
+def find_model_file(path: Path) -> Path:
+    """The model file that `path` names: `path` itself, or the model.npz in this folder.
+
+    Raises FileError for the folder of a training that diverged or has not ended.
+    """
+    if not path.is_dir():
+        return path
+    file, last_finite = path / MODEL, path / LAST_FINITE
+    if last_finite.exists():
+        if file.exists():
+            raise FileError(
+                f"the last training in {path} diverged: {MODEL} is of an earlier one, and {LAST_FINITE} holds the last "
+                f"finite weights; name one of the two, such as {file}"
+            )
+        raise FileError(
+            f"the training in {path} diverged: {LAST_FINITE} holds the last finite weights; name that file, or train "
+            "again with a lower learning rate or with retries=5"
+        )
+    others = [] if file.exists() else sorted(path.glob("*.npz"), key=lambda other: len(other.name))
+    if others:
+        raise FileError(
+            f"{path} has no {MODEL}: training has not ended, or it failed; name a file, such as {others[0]}"
+        )
+    return file
+
+
 def check_classes(classes: Iterable[type]) -> dict[str, type]:
     """Check that `classes` is a list of classes; return them by name. Raises ConfigError."""
     try:
@@ -116,12 +143,7 @@ def load_parameters(params: dict[str, Array], backend: Backend, archive: Archive
 def _model_file(path: str | PathLike[str]) -> Iterator[Archive]:
     path = Path(check_path("path", path, "vae.npz"))
     try:
-        file = path / MODEL if path.is_dir() else path
-        others = [] if file == path or file.exists() else sorted(path.glob("*.npz"), key=lambda other: len(other.name))
-        if others:
-            raise FileError(
-                f"{path} has no {MODEL}: training has not ended, or it failed; name a file, such as {others[0]}"
-            )
+        file = find_model_file(path)
         with open_archive(file) as archive:
             yield archive
     except FileError as error:
