@@ -144,7 +144,7 @@ def test_every_command_tells_that_a_run_diverged_and_what_to_do(folder, capsys, 
         assert_told_as_diverged(command, capsys, "name that file, or train again with a lower learning rate")
         assert "not ended" not in capsys.readouterr().err
     for read in (scratchvae.load, scratchvae.load_encoder, describe_file):
-        with pytest.raises(FileError, match="the training in run diverged: last-finite.npz holds the last finite"):
+        with pytest.raises(FileError, match=r"the training in run diverged: last-finite\.npz holds the last finite"):
             read("run")
     assert main(["info", "run/last-finite.npz"]) == 0
     assert "diverged in epoch 1; these weights are those before" in capsys.readouterr().out
