@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from scratchvae.cli.config_file import CONFIG_OPTION, OPTION_TYPES, read_settings
+from scratchvae.cli.config_file import CONFIG_OPTION, OPTION_TYPES, check_data_found, read_settings
 from scratchvae.cli.messages import as_typed, nearest, nearest_option, shorten
 from scratchvae.cli.options import Option, add_options, help_text
 from scratchvae.errors import LONGEST_MESSAGE, ConfigError
@@ -142,8 +142,11 @@ class Parser(argparse.ArgumentParser):
         try:
             typed, rest = self.parse_known_intermixed_args(args, namespace)
             if hasattr(typed, CONFIG_OPTION.dest):
-                self.set_defaults(**self._settings(typed.config))
+                path = typed.config
+                settings = self._settings(path)
+                self.set_defaults(**settings)
                 typed, rest = self.parse_known_intermixed_args(args, namespace)
+                self._check_data_found(path, settings, typed)
                 del typed.config
             if rest:
                 self._refuse_unknown(rest[0])
@@ -154,6 +157,12 @@ class Parser(argparse.ArgumentParser):
     def _settings(self, path: str) -> dict[str, Any]:
         try:
             return read_settings(path, [option for option in self.options.values() if option != CONFIG_OPTION])
+        except ConfigError as error:
+            self.error(error.message)
+
+    def _check_data_found(self, path: str, settings: dict[str, Any], chosen: argparse.Namespace) -> None:
+        try:
+            check_data_found(path, settings, chosen)
         except ConfigError as error:
             self.error(error.message)
 

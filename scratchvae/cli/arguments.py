@@ -17,7 +17,6 @@ from scratchvae.cli.options import UNSET, Option, switch
 from scratchvae.dataframes import check_columns
 from scratchvae.datasets import NAMES, Dataset, load
 from scratchvae.errors import ConfigError, DataError, FileError
-from scratchvae.io import MODEL as MODEL_FILE
 from scratchvae.io import load as load_model
 from scratchvae.models import VAE, Model
 from scratchvae.models.labels import UNLABELLED
@@ -142,14 +141,6 @@ def read_model(args: argparse.Namespace) -> Any:
             f"; did you mean {near}?" if near else ": expected a model file, or the folder of a run of scratchvae train"
         )
         raise FileError(f"there is no model {as_typed(args.model)}{hint}")
-    folder = Path(args.model)
-    if folder.is_dir() and not (folder / MODEL_FILE).exists():
-        others = sorted(folder.glob("*.npz"), key=lambda other: len(other.name))
-        if others:
-            raise FileError(
-                f"{args.model} has no {MODEL_FILE}: training has not ended, or it failed; name a file, such as "
-                f"{others[0]}"
-            )
     return load_model(args.model, args.backend)
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from scratchvae.cli.messages import nearest_option, suggestion
 from scratchvae.cli.options import Option
-from scratchvae.errors import ConfigError
+from scratchvae.datasets import NAMES
+from scratchvae.errors import ConfigError, FileError
+from scratchvae.io import MODEL, open_archive
 
 CONFIG = "config.json"  # in the folder of a run
+DATA_PATHS = ("data", "data_dir")  # options of the data that are paths
 LARGEST = 1 << 20  # bytes
 LONGEST_VALUE = 60  # characters of a value in a message
 OPTION_TYPES: dict[Any, tuple[tuple[type, ...], str]] = {
@@ -32,12 +37,17 @@ CONFIG_OPTION = Option(
 def read_settings(path: str, options: Iterable[Option]) -> dict[str, Any]:
     """The settings in a JSON file by their names in the namespace, each checked against its option.
 
-    The settings are the value of "command" in a file that `train` wrote, else the whole file. Raises ConfigError.
+    The settings are the value of "command" in a file that `train` wrote, else the whole file. Data of a run that is not
+    where the file names it is searched where the model in the same folder names it, then beside a folder that was moved
+    together with its data. Raises ConfigError.
     """
     known = {option.dest: option for option in options}
     settings: dict[str, Any] = {}
-    for name, value in _read_object(path, known).items():
+    content, is_run = _read_object(path)
+    for name, value in content.items():
         dest = name.replace("-", "_")
+        if is_run and dest in known and not known[dest].reusable:
+            continue
         if dest not in known:
             near = nearest_option(dest, [option.name for option in known.values()])
             hint = f"; did you mean {near}?" if near else ""
@@ -45,10 +55,73 @@ def read_settings(path: str, options: Iterable[Option]) -> dict[str, Any]:
         if dest in settings:
             raise ConfigError(f"{path} sets {_short(name)} twice")
         settings[dest] = _checked(f"{path} sets {name}", value, known[dest])
+    if is_run:
+        folder = Path(path) if Path(path).is_dir() else Path(path).parent
+        settings |= _find_data(settings, folder, content.get("out"))
     return settings
 
 
-def _read_object(path: str, known: dict[str, Option]) -> dict[str, Any]:
+def check_data_found(path: str, settings: dict[str, Any], chosen: Any) -> None:
+    """Raises ConfigError if the data of a run, whose `settings` are from `path`, is chosen and does not exist."""
+    for name in DATA_PATHS:
+        value = settings.get(name)
+        if value is None or getattr(chosen, name, None) != value or _exists(value, name) or not _is_run(path):
+            continue
+        folder = "; it may have been moved: " if Path(value).is_absolute() else " here, nor where its model names it; "
+        instead = "name DATA, as in scratchvae train DATA --config RUN" if name == "data" else "add --data-dir"
+        raise ConfigError(f"{path} names {name.replace('_', '-')} {value}, which is not there{folder}{instead}")
+
+
+def with_absolute_paths(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a run, whose paths are right from any folder."""
+    paths = {name: settings[name] for name in (*DATA_PATHS, "out", "checkpoint") if settings.get(name)}
+    if paths.get("data") in NAMES:
+        del paths["data"]
+    return {**settings, **{name: str(Path(path).resolve()) for name, path in paths.items()}}
+
+
+def _find_data(settings: Mapping[str, Any], folder: Path, out: Any) -> dict[str, str]:
+    """The data that exists, of those settings that name what does not exist."""
+    found = {}
+    missing = [name for name in DATA_PATHS if name in settings and not _exists(settings[name], name)]
+    for name in missing:
+        candidates = [_metadata_of(folder).get(name)]
+        if isinstance(out, str) and Path(out).is_absolute() and Path(settings[name]).is_absolute():
+            with suppress(ValueError):  # on another drive of Windows
+                candidates.append(str((folder / os.path.relpath(settings[name], out)).resolve()))
+        for candidate in candidates:
+            if (
+                isinstance(candidate, str)
+                and Path(candidate).name == Path(settings[name]).name
+                and _exists(candidate, name)
+            ):
+                found[name] = candidate
+                break
+    return found
+
+
+def _exists(path: str, name: str) -> bool:
+    try:
+        return (name == "data" and path in NAMES) or Path(path).exists()
+    except (OSError, ValueError):  # no valid name
+        return False
+
+
+def _metadata_of(folder: Path) -> dict[str, Any]:
+    """The metadata of the model in the folder of a run, or of its checkpoint; {} if there is none."""
+    for file in (folder / MODEL, *sorted(folder.glob("*.npz"))):
+        with suppress(FileError), open_archive(file) as archive:
+            if isinstance(metadata := archive.header.get("notes"), dict):
+                return metadata
+    return {}
+
+
+def _is_run(path: str) -> bool:
+    return _read_object(path)[1]
+
+
+def _read_object(path: str) -> tuple[dict[str, Any], bool]:
+    """The settings in a file, and whether `train` wrote it."""
     import json
 
     try:
@@ -64,14 +137,12 @@ def _read_object(path: str, known: dict[str, Option]) -> dict[str, Any]:
         raise ConfigError(f"{path} is no file of settings: it is nested too deep") from None
     except ValueError as error:
         raise ConfigError(f"{path} is no valid JSON: {error}; expected the config.json that train wrote") from None
-    if isinstance(content, dict) and content.get("command") is not None:
+    is_run = isinstance(content, dict) and content.get("command") is not None
+    if is_run:
         content = content["command"]
-        if isinstance(content, dict):
-            ignored = {name for name, option in known.items() if not option.reusable}
-            content = {name: value for name, value in content.items() if name not in ignored}
     if not isinstance(content, dict):
         raise ConfigError(f"{path} holds {_short(content)}; expected a JSON object of option names")
-    return content
+    return content, is_run
 
 
 def _read_text(path: str) -> str:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from scratchvae.cli.config_file import CONFIG, read_settings
+from scratchvae.cli.config_file import CONFIG, read_settings, with_absolute_paths
 from scratchvae.cli.options import UNSET
 from scratchvae.cli.train_options import OPTIONS
 from scratchvae.disk import versions
@@ -28,10 +28,11 @@ def changed_options(args: argparse.Namespace, out: Path) -> list[str]:
         earlier = read_settings(str(out / CONFIG), OPTIONS)
     except ConfigError:
         return []
+    both = with_absolute_paths(earlier), with_absolute_paths(vars(args))
     changes = []
     for option in OPTIONS:
         default = None if option.default is UNSET else option.default
-        before, now = (settings.get(option.dest, default) for settings in (earlier, vars(args)))
+        before, now = (settings.get(option.dest, default) for settings in both)
         if option.reusable and option.dest not in NO_EFFECT and before != now:
             changes.append(f"{option.flag} was {_shown(before)} and is {_shown(now)}")
     return changes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from scratchvae.cli.model_options import steps_per_epoch
 from scratchvae.cli.options import refuse, refuse_together
 from scratchvae.cli.train_options import CORRUPTION_LEVEL
 from scratchvae.errors import ConfigError
@@ -13,10 +12,9 @@ from scratchvae.training.corruption import corruption
 from scratchvae.validation import check_int
 
 
-def make_kl_weight(args: argparse.Namespace, rows: int) -> KLWeight | None:
-    """The weight of the KL in each step, of a training on `rows` rows; None if it is constant. Raises ConfigError."""
+def make_kl_weight(args: argparse.Namespace, steps: int) -> KLWeight | None:
+    """The weight of the KL in each of the `steps` steps of each epoch; None if it is constant. Raises ConfigError."""
     refuse_together(args, "kl-warmup", "kl-cycles")
-    steps = steps_per_epoch(args, rows)
     if hasattr(args, "kl_warmup"):
         return KLWarmUp(check_int("kl_warmup", args.kl_warmup) * steps)
     if hasattr(args, "kl_cycles"):

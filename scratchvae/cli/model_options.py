@@ -6,16 +6,23 @@ import argparse
 
 import numpy as np
 
+from scratchvae.backend import Array
+from scratchvae.cli.arguments import HELD_OUT_SEED
 from scratchvae.cli.labels import class_settings
 from scratchvae.cli.messages import count_of
 from scratchvae.cli.options import arguments, refuse
 from scratchvae.cli.train_options import MODELS, OPTIONS
 from scratchvae.datasets import Dataset, Split
-from scratchvae.errors import DataError
+from scratchvae.datasets.dataset import held_out_rows
+from scratchvae.errors import ConfigError, DataError
+from scratchvae.memory import RowReader
 from scratchvae.models import IWAE, VAE, Autoencoder, Model
 from scratchvae.models.input_validation import ROUNDING
 from scratchvae.optim import SGD, Adam, AdamW, Constant, Cosine, Optimizer, Schedule, WarmUp
+from scratchvae.training.labelled import batches_per_epoch
 from scratchvae.validation import check_int
+
+ROWS_AT_ONCE = 1 << 12
 
 
 def make_model(args: argparse.Namespace, data: Dataset) -> Model:
@@ -66,27 +73,54 @@ def has_kl(model: Model) -> bool:
 def training_and_validation(data: Dataset, hold_out: bool) -> tuple[Split, Split, str]:
     """The rows to train on, the rows to validate on, and a description of the latter.
 
-    hold_out   validate on every tenth training row, in place of the test rows, if the data has no validation part
+    hold_out   validate on a tenth of the training rows, in place of the test rows, if the data has no validation part.
+               They are the same ones in each run: HELD_OUT_SEED chooses them, the same share of each class
+
+    Raises ConfigError if there are too few rows to hold any out.
     """
     if data.validation is not None:
         return data.train, data.validation, count_of(len(data.validation.images), "validation row")
     if not hold_out:
         return data.train, data.test, "validation on the test rows"
     images, labels = data.train
-    tenth = np.arange(len(images)) % 10 == 9
-    train, validation = (
-        Split(images[chosen], None if labels is None else labels[chosen]) for chosen in (~tenth, tenth)
-    )
+    mask = held_out_rows(len(images), labels, HELD_OUT_SEED)
+    if not mask.any():  # no class has two rows
+        mask = held_out_rows(len(images), None, HELD_OUT_SEED)
+    if not mask.any():
+        raise ConfigError(
+            f"--patience needs a tenth of the training rows for validation, and {data.name} has only "
+            f"{count_of(len(images), 'training row')}; leave it out"
+        )
+    train, validation = (Split(images[chosen], None if labels is None else labels[chosen]) for chosen in (~mask, mask))
     return train, validation, f"{count_of(len(validation.images), 'row')} held out for validation"
 
 
-def make_optimizer(args: argparse.Namespace, rows: int) -> Optimizer:
-    """An optimizer whose schedule ends with the last step of a training on `rows` rows. Raises ConfigError."""
+def count_missing(rows: Split) -> tuple[int, int]:
+    """The number of missing values, and the number of rows that have any."""
+    values = incomplete_rows = 0
+    for part in RowReader(rows.images, "images").slices(ROWS_AT_ONCE):
+        missing = np.isnan(rows.images[part])
+        values += int(missing.sum())
+        incomplete_rows += int(missing.any(axis=1).sum())
+    return values, incomplete_rows
+
+
+def describe_missing(name: str, rows: Split) -> str:
+    """The number of missing values in a part of the data, in words."""
+    values, incomplete_rows = count_missing(rows)
+    size = max(1, rows.images.size)
+    return (
+        f"{values:,} of {size:,} values ({100 * values / size:.3g} %) are missing, in {incomplete_rows:,} of "
+        f"{count_of(len(rows.images), f'{name} row')}"
+    )
+
+
+def make_optimizer(args: argparse.Namespace, steps: int) -> Optimizer:
+    """An optimizer whose schedule ends with the last of the `steps` steps of the last epoch. Raises ConfigError."""
     for option, optimizer in (("momentum", "sgd"), ("weight-decay", "adamw")):
         if args.optimizer != optimizer:
             reason = f"with --optimizer {args.optimizer}: leave it out, or add --optimizer {optimizer}"
             refuse(args, reason, option)
-    steps = steps_per_epoch(args, rows)
     warm_up = check_int("warm_up", args.warm_up, minimum=0) * steps
     remaining = max(1, check_int("epochs", args.epochs) * steps - warm_up)
     lr: Schedule = Cosine(args.lr, remaining) if args.schedule == "cosine" else Constant(args.lr)
@@ -97,6 +131,7 @@ def make_optimizer(args: argparse.Namespace, rows: int) -> Optimizer:
     return Adam(lr) if args.optimizer == "adam" else AdamW(lr, **settings)
 
 
-def steps_per_epoch(args: argparse.Namespace, rows: int) -> int:
-    """The number of batches in `rows` rows. Raises ConfigError."""
-    return -(-rows // check_int("batch_size", args.batch_size))
+def steps_per_epoch(args: argparse.Namespace, rows: int, labels: Array | None) -> int:
+    """The number of steps in an epoch of `rows` rows, `labels` (rows,) being what is learned. Raises ConfigError."""
+    share = arguments(args, OPTIONS, "fit").get("labelled_share")
+    return batches_per_epoch(rows, check_int("batch_size", args.batch_size), labels, share)

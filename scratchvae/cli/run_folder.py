@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,16 +13,16 @@ import numpy as np
 
 import scratchvae
 from scratchvae.cli.arguments import as_json
-from scratchvae.cli.config_file import CONFIG
+from scratchvae.cli.config_file import CONFIG, with_absolute_paths
 from scratchvae.cli.model_options import has_kl
 from scratchvae.cli.outputs import print_warning, redirect_warnings, write_text
 from scratchvae.datasets import Dataset
 from scratchvae.disk import check_writable, locked
 from scratchvae.errors import ConfigError, UnlockedWarning
-from scratchvae.io import MODEL, load, save
+from scratchvae.io import LAST_FINITE, MODEL, load, save
 from scratchvae.models import Model
 from scratchvae.plotting import REPORT_PICTURES, draw_report, save_picture
-from scratchvae.training import Callback, History, TrainingState
+from scratchvae.training import History
 
 LOCK = ".lock"
 
@@ -43,7 +43,7 @@ def run_folder(args: argparse.Namespace, data: Dataset, model: Model) -> Iterato
 
 def _check_earlier(out: Path, model: Model) -> None:
     if (out / MODEL).exists():
-        earlier = load(out).metadata.get("data")
+        earlier = load(out / MODEL).metadata.get("data")
         if earlier != model.metadata["data"]:
             raise ConfigError(f"{out} holds a model of other data, {earlier}; choose another folder with --out")
 
@@ -52,22 +52,9 @@ def write_config(out: Path, args: argparse.Namespace, model: Model, result: dict
     """Write the settings of the run, and its result, None before the end."""
     settings = {name: value for name, value in vars(args).items() if name not in ("run", "command")}
     versions = {"scratchvae": scratchvae.__version__, "numpy": np.__version__}
+    settings = with_absolute_paths({**settings, "out": str(out)})
     record = {"command": settings, "model": model.to_config(), "versions": versions, "result": result}
     write_text(as_json(record), out / CONFIG)
-
-
-class WriteConfig(Callback):
-    """Call `write` once, before the first step, so that a run that is killed leaves its settings too."""
-
-    def __init__(self, write: Callable[[], None]) -> None:
-        self.write = write
-        self._written = False
-
-    def on_epoch_begin(self, state: TrainingState) -> None:
-        """Call `write` in the first epoch."""
-        if not self._written:
-            self.write()
-            self._written = True
 
 
 def write_run(
@@ -76,6 +63,7 @@ def write_run(
     """Write the model, its records and its pictures into `out`; return the names of the files."""
     earlier_run = (out / MODEL).exists()
     save(model, out / MODEL)
+    (out / LAST_FINITE).unlink(missing_ok=True)
     history.to_csv(out / "history.csv")
     kl_files = ["kl.csv"] if has_kl(model) else []
     if kl_files:

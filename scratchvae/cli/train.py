@@ -23,18 +23,26 @@ from scratchvae.cli.earlier_run import reason_not_resumed, replacement
 from scratchvae.cli.kl_options import make_corruption, make_kl_weight
 from scratchvae.cli.labels import accuracy_of, label_arguments, labels_of
 from scratchvae.cli.messages import count_of, without_clipping
-from scratchvae.cli.model_options import has_kl, make_model, make_optimizer, training_and_validation
+from scratchvae.cli.model_options import (
+    count_missing,
+    describe_missing,
+    has_kl,
+    make_model,
+    make_optimizer,
+    steps_per_epoch,
+    training_and_validation,
+)
 from scratchvae.cli.options import arguments
 from scratchvae.cli.outputs import NO_MATPLOTLIB, Printer, collect_warnings, print_warning, redirect_warnings
-from scratchvae.cli.resuming import LastFinite, make_checkpoint, report_resume
-from scratchvae.cli.run_folder import WriteConfig, run_folder, write_config, write_run
+from scratchvae.cli.resuming import make_callbacks, make_checkpoint, report_resume
+from scratchvae.cli.run_folder import run_folder, write_config, write_run
 from scratchvae.cli.train_options import FILES, GROUPS, OPTIONS
 from scratchvae.datasets import NAMES
 from scratchvae.errors import CheckpointWarning, CollapseWarning, ConfigError, DivergenceWarning
 from scratchvae.models import VAE, Model
 from scratchvae.models.schema import describe_scale
 from scratchvae.plotting import UNIT_RANGE, value_range_of
-from scratchvae.training import Callback, Trainer, score
+from scratchvae.training import Trainer, score
 from scratchvae.training.corruption import describe
 
 
@@ -60,33 +68,38 @@ def run(args: argparse.Namespace) -> int:
     model = make_model(args, data)
     train, validation, validation_text = training_and_validation(data, hold_out=hasattr(args, "patience"))
     corrupt = make_corruption(args)
+    labels = label_arguments(args, model, train, validation)
+    steps = steps_per_epoch(args, len(train.images), labels["labels"])
     trainer = Trainer(
         model,
         seed=args.seed,
-        optimizer=make_optimizer(args, len(train.images)),
-        kl_weight=make_kl_weight(args, len(train.images)),
+        optimizer=make_optimizer(args, steps),
+        kl_weight=make_kl_weight(args, steps),
         corrupt=corrupt,
         **arguments(args, OPTIONS, "trainer"),
     )
     model.metadata = {**data_source(args), "binarize": trainer.binarize}
     if data.test_mask is not None and args.data not in NAMES:
         model.metadata["held_out_seed"] = HELD_OUT_SEED
+    if validation is not data.validation and validation is not data.test:
+        model.metadata["validation_seed"] = HELD_OUT_SEED
     if (value_range := value_range_of(data.train.images)) != UNIT_RANGE:
-        model.metadata["value_range"] = value_range
+        model.metadata["value_range"] = list(value_range)
     if corrupt is not None:
         model.metadata["corrupt"] = describe(corrupt)
     with run_folder(args, data, model) as out:
         rows = f"{count_of(len(train.images), 'training row')} of {count_of(model.input_dim, 'number')}"
         say(f"{data.name}: {rows}, {count_of(len(data.test.images), 'test row')}; {validation_text}")
+        if args.missing:
+            say(f"{describe_missing('training', train)}; {describe_missing('test', data.test)}")
         say(str(model).strip("<>"))
         if chosen and args.likelihood != "bernoulli":
             say(f"likelihood {args.likelihood}, for numbers beyond [0, 1]; choose another with --likelihood")
         if not model.scale.is_identity:
             say(f"scale: {describe_scale(model.scale)}; results are in the units of the data")
-        labels = label_arguments(args, model, train, validation)
         checkpoint = make_checkpoint(args, out)
-        write_config_first = WriteConfig(partial(write_config, out, args, model, None))
-        callbacks: list[Callback] = [LastFinite(out)] if checkpoint is None else [write_config_first, checkpoint]
+        write_result = partial(write_config, out, args, model)
+        callbacks = make_callbacks(out, checkpoint, write_result)
         report_resume(say, checkpoint)
         if (message := replacement(args, out, checkpoint)) is not None:
             say(message)
@@ -110,10 +123,17 @@ def run(args: argparse.Namespace) -> int:
         for warning in () if args.quiet else collapse_warnings:
             print_warning(warning)
         test_labels = labels_of(model, data.test, data.name)
-        test = score(model, data.test.images, binarize=trainer.binarize, labels=test_labels)
+        score_test = partial(score, model, data.test.images, binarize=trainer.binarize, labels=test_labels)
+        test = score_test()
+        corrupted_test = None if corrupt is None else score_test(corrupt=corrupt)
 
+        missing = {}
+        if args.missing:
+            missing["missing_values"], missing["incomplete_rows"] = count_missing(train)
         result: dict[str, Any] = {
             "test": test._asdict(),
+            **({} if corrupted_test is None else {"test_corrupted": corrupted_test._asdict()}),
+            **missing,
             "epochs": len(history.epochs),
             "stopped": history.stopped,
             "best_epoch": history.best_epoch,
@@ -125,7 +145,13 @@ def run(args: argparse.Namespace) -> int:
         files = write_run(out, args, model, history, data, result)
     if history.stopped == "early":
         say(f"stopped early: epoch {history.best_epoch} had the best validation score, and its weights are restored")
-    say(f"test {describe_score(model, test)}, after {sum(history.seconds):.1f} s of training")
+    after = f"after {sum(history.seconds):.1f} s of training"
+    if corrupt is None or corrupted_test is None:
+        say(f"test {describe_score(model, test)}, {after}")
+    else:
+        noise = " ".join(map(str, describe(corrupt).values()))
+        say(f"test, clean input: {describe_score(model, test)}, {after}")
+        say(f"test, corrupted input ({noise}): {describe_score(model, corrupted_test)}")
     if "accuracy" in result:
         say(f"test accuracy of the classifier {100 * result['accuracy']:.2f} %")
     say(f"wrote {', '.join(files)} to {out}")

@@ -154,8 +154,8 @@ TRAINING = (
         metavar="N",
         argument="fit.patience",
         common=True,
-        details="The best weights are restored. Every tenth training row is held out for validation, unless the data "
-        "has a validation part",
+        details="The best weights are restored. A tenth of the training rows, the same share of each class, is held "
+        "out for validation, unless the data has a validation part",
     ),
     Option(
         "schedule",

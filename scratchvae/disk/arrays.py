@@ -13,6 +13,7 @@ Nothing is unpickled, and no memory is allocated for sizes that a header claims 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -25,6 +26,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from scratchvae.disk.directory import check_directory
+from scratchvae.disk.file_objects import name_of, open_at_position
 from scratchvae.disk.folders import short_reason
 from scratchvae.errors import FileError, ScratchVAEError
 from scratchvae.validation import short_repr, shorten
@@ -35,6 +37,7 @@ NPY_MAGIC, ZIP_MAGIC = b"\x93NUMPY", b"PK"  # the first bytes of a .npy and of a
 MAX_HEADER_BYTES = 2**11  # bytes; NumPy writes 128 for an ordinary array, at most 1472 for 64 axes
 MAX_LIST_CHARACTERS = 100  # characters
 CHUNK_BYTES = 2**16  # bytes read at a time
+LONG_DOUBLE = re.compile(rb"'descr': '[<>]f(10|12|16)'")
 
 
 class ArrayHeader(NamedTuple):
@@ -89,26 +92,35 @@ class ArrayFile:
 
 
 @contextmanager
-def open_arrays(path: Path) -> Iterator[ArrayFile]:
-    """A context with the arrays of the file at `path`. Errors inside the block become FileErrors that name the file."""
+def open_arrays(source: Path | IO[bytes]) -> Iterator[ArrayFile]:
+    """A context with the arrays of the file at a path, or of an open binary file, which stays open.
+
+    Errors inside the block become FileErrors that name the file.
+    """
+    label = name_of(source)
     try:
-        try:
-            regular = S_ISREG(path.stat().st_mode)
-        except ValueError as error:  # an invalid file name
-            raise FileError(short_reason(error)) from None
-        if not regular:
-            raise FileError("it is not a regular file")  # opening a pipe would wait for a writer
-        with path.open("rb") as file:
+        if isinstance(source, Path):
+            try:
+                regular = S_ISREG(source.stat().st_mode)
+            except ValueError as error:  # an invalid file name
+                raise FileError(short_reason(error)) from None
+            if not regular:
+                raise FileError("it is not a regular file")  # opening a pipe would wait for a writer
+            with source.open("rb") as opened:
+                yield ArrayFile(opened)
+        else:
+            file = open_at_position(source)
             yield ArrayFile(file)
+            file.seek(0, 2)  # as after a stream that was read whole
     except FileError as error:
-        names_path = error.message.startswith(str(path))
-        raise FileError(error.message if names_path else f"{path} cannot be read: {error.message}") from None
+        names_path = error.message.startswith(label)
+        raise FileError(error.message if names_path else f"{label} cannot be read: {error.message}") from None
     except (ScratchVAEError, MemoryError):
         raise
     except OSError as error:
-        raise FileError(f"{path} cannot be read: {short_reason(error)}") from None
+        raise FileError(f"{label} cannot be read: {short_reason(error)}") from None
     except Exception as error:  # NumPy, zipfile and zlib raise many kinds of exceptions for damaged files
-        raise FileError(f"{path} is damaged ({short_reason(error)}); restore a copy, or write it again") from None
+        raise FileError(f"{label} is damaged ({short_reason(error)}); restore a copy, or write it again") from None
 
 
 def read_arrays(path: Path, choose: Callable[[list[str]], Iterable[str]]) -> dict[str, Array]:
@@ -161,10 +173,18 @@ def _read_header(name: str, member: IO[bytes]) -> tuple[tuple[int, ...], bool, n
     if length > MAX_HEADER_BYTES:
         raise FileError(f"{_label(name)} has a header of {length} bytes; expected at most {MAX_HEADER_BYTES}")
     read = np.lib.format.read_array_header_1_0 if width == 2 else np.lib.format.read_array_header_2_0
+    content = member.read(length)
     try:
-        parsed = read(BytesIO(word + member.read(length)), MAX_HEADER_BYTES)
+        parsed = read(BytesIO(word + content), MAX_HEADER_BYTES)
     except MemoryError:  # Python's parser raises it for deeply nested brackets
         parsed = None
+    except ValueError:
+        if LONG_DOUBLE.search(content):
+            raise FileError(
+                f"{_label(name)} holds long doubles of another kind of machine, which this one lacks; load them "
+                "there, and save them as float64"
+            ) from None
+        raise
     if parsed is None:
         raise FileError(f"{_label(name)} has a header that is nested too deeply")
     shape, fortran, dtype = parsed

@@ -16,8 +16,10 @@ The header of every file has
                 {"class": NAME, "config": {…}}, and needs its class in load(path, classes=[…])
     "notes"     `model.metadata`, entries of the user
 
-and its arrays are params/NAME, one for each of the model's parameters, with the names of `model.params`. The digests
-detect a flipped bit in a number or a setting. They are not signatures: anyone who changes the file can change them.
+"longdouble" has the bits of the "mantissa" and the "exponent" of long doubles, if there are any: they differ between
+kinds of machines. The arrays are params/NAME, one for each of the model's parameters, with the names of `model.params`.
+The digests detect a flipped bit in a number or a setting. They are not signatures: anyone who changes the file can
+change them.
 
 A checkpoint is a model file, which `load` reads, with further keys in the header
 
@@ -39,9 +41,10 @@ resumed.
 """
 
 from scratchvae.io.archive import Archive, as_text, diff_keys, open_archive, write_archive
-from scratchvae.io.model_file import MODEL, describe_file, load, load_encoder, save
+from scratchvae.io.model_file import LAST_FINITE, MODEL, describe_file, load, load_encoder, save
 
 __all__ = [
+    "LAST_FINITE",
     "MODEL",
     "Archive",
     "as_text",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from typing import IO, Any
 from zipfile import ZipFile
@@ -18,7 +19,10 @@ FORMAT = 3
 WITHOUT_DIGESTS = 1  # the only format without digests
 MAX_TEXT_CHARACTERS = 2**20  # characters
 LONGEST_NUMBER = 400  # digits: a float has up to 309 before the point, the state of a random generator 39
+MAX_DEPTH = 100  # of lists and dicts in a header: parsers have limits of their own
+MAX_NAME_BYTES = 2**12
 HEADER, DIGEST = "scratchvae", "sha256"
+LONG_DOUBLE = "longdouble"  # in the header of a file that has long doubles
 
 
 class Archive:
@@ -52,6 +56,14 @@ class Archive:
             if different := diff_keys(found, declared):
                 raise FileError(f"its arrays are not those of its header: see {join_names(different)}")
 
+        if any(map(_is_long_double, members.values())):
+            written = self.header.get(LONG_DOUBLE, _long_double())  # early files do not say it
+            if written != _long_double():
+                raise FileError(
+                    "it holds long doubles of another kind of machine, whose bits have another meaning here; load it "
+                    "there, and save model.astype('float64')"
+                )
+
     def read(self, name: str) -> Array:
         """Read the array of this name in native byte order. Raises FileError if its digest differs."""
         array = self._file.read(name)
@@ -61,9 +73,12 @@ class Archive:
 
 
 @contextmanager
-def open_archive(path: Path) -> Iterator[Archive]:
-    """A context with the archive at `path`. Errors inside the block become FileErrors that name the file."""
-    with open_arrays(path) as file:
+def open_archive(source: Path | IO[bytes]) -> Iterator[Archive]:
+    """A context with the archive at a path, or in an open binary file, which stays open.
+
+    Errors inside the block become FileErrors that name the file.
+    """
+    with open_arrays(source) as file:
         yield Archive(file)
 
 
@@ -73,16 +88,23 @@ def diff_keys(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
 
 
 def write_archive(file: IO[bytes], header: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-    """Write header and arrays to `file`, and verify them by reading them again. Raises FileError."""
+    """Write header and arrays to `file`, and verify them by reading them again. Raises ConfigError or FileError."""
     declared = {name: {"dtype": a.dtype.str, "shape": a.shape, "sha256": _digest(a)} for name, a in arrays.items()}
-    text = as_text("the header", {"format": FORMAT, **header, "arrays": declared})
+    long_double = {LONG_DOUBLE: _long_double()} if any(map(_is_long_double, arrays.values())) else {}
+    text = as_text("the header", {"format": FORMAT, **header, **long_double, "arrays": declared})
     members = {HEADER: np.array(text), DIGEST: np.array(_sha256(text.encode())), **arrays}
     write_arrays(file, members)
     file.flush()
     file.seek(0)
-    written = Archive(ArrayFile(file))
-    for name in written.headers:
-        written.read(name)
+    try:
+        written = Archive(ArrayFile(file))
+        for name in written.headers:
+            written.read(name)
+    except FileError as error:
+        raise FileError(
+            f"the file cannot be read again after it was written: {error.message}; check the disk, and use fewer, "
+            "shorter and plainer names of parameters"
+        ) from None
 
 
 # numpy.savez of NumPy 2.0 and 2.1 leaves its ZipFile open when a write fails, which warns at garbage collection.
@@ -90,15 +112,28 @@ def write_arrays(file: IO[bytes], members: Mapping[str, Array]) -> None:
     """Write the members of an .npz file, byte for byte as `numpy.savez` does."""
     with ZipFile(file, "w") as archive:
         for name, array in members.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+            with _open_member(archive, name) as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-def as_text(name: str, value: Any) -> str:
+def _open_member(archive: ZipFile, name: str) -> IO[bytes]:
+    try:
+        if len(name.encode()) > MAX_NAME_BYTES:
+            raise ValueError("it is too long")
+        return archive.open(f"{name}.npy", "w", force_zip64=True)
+    except ValueError as error:  # of the name, or of its characters
+        raise ConfigError(
+            f"the array {short_repr(name)} cannot be written by that name ({shorten(error)}); use a short plain name"
+        ) from None
+
+
+def as_text(name: str, value: Any, max_depth: int = MAX_DEPTH) -> str:
     """`value` as JSON text for a header, checked by parsing it. Raises ConfigError, whose message names `name`."""
     import json
 
     try:
+        for _ in _items(name, value, max_depth):  # raises for what is nested too deeply
+            pass
         text = json.dumps({name: value})
         _parse_header(text)
     except (TypeError, ValueError, RecursionError) as error:
@@ -110,6 +145,52 @@ def as_text(name: str, value: Any) -> str:
             f"{name} would have {len(text)} characters as JSON; expected at most {MAX_TEXT_CHARACTERS}: use less"
         )
     return json.dumps(value)
+
+
+def check_json(name: str, value: Any) -> None:
+    """Raises ConfigError unless JSON returns an equal `value`: None, text, finite numbers, lists, and dicts by text."""
+    try:
+        items = list(_items(name, value, MAX_DEPTH // 2))
+    except ValueError:  # as_text reports it
+        items = []
+    for path, item in items:
+        if item is None or isinstance(item, str | int | list):
+            continue
+        if isinstance(item, float) and isfinite(item):
+            continue
+        if isinstance(item, dict):
+            odd = [key for key in item if not isinstance(key, str)]
+            if not odd:
+                continue
+            reason = f"has the key {short_repr(odd[0])}; use text"
+        elif isinstance(item, float):
+            reason = f"is {item}, which JSON does not have; use None or a text"
+        elif isinstance(item, tuple):
+            reason = f"is {short_repr(item)}, a tuple, which a file returns as a list; use a list"
+        else:
+            reason = f"is {short_repr(item)}; use plain values: text, numbers, lists and dicts"
+        raise ConfigError(f"{shorten(path)} cannot be written to a file: it {reason}")
+    as_text(name, value, MAX_DEPTH // 2)  # of a header that it is in
+
+
+def _items(name: str, value: Any, max_depth: int) -> Iterator[tuple[str, Any]]:
+    """The value and everything in it, each with its path. Raises ValueError if it cannot be written."""
+    level = [(name, value)]
+    depth = 0
+    while level:
+        if len(level) > MAX_TEXT_CHARACTERS:
+            raise ValueError(f"it has more than {MAX_TEXT_CHARACTERS} parts")
+        yield from level
+        level = [(f"{path}[{key!r}]", inner) for path, item in level for key, inner in _inside(item)]
+        depth += 1
+        if depth > max_depth and level:
+            raise ValueError(f"it is nested more than {max_depth} levels deep")
+
+
+def _inside(item: Any) -> list[tuple[Any, Any]]:
+    if isinstance(item, dict):
+        return list(item.items())
+    return list(enumerate(item)) if isinstance(item, list | tuple) else []
 
 
 def _read_text(file: ArrayFile, name: str, longest: int) -> str:
@@ -137,6 +218,16 @@ def _bounded(kind: Callable[[str], Any]) -> Callable[[str], Any]:
         return kind(digits)
 
     return read
+
+
+def _is_long_double(array: Any) -> bool:
+    return bool(array.dtype.kind == "f" and array.dtype.itemsize > 8)
+
+
+def _long_double() -> dict[str, int]:
+    """The format of this machine's long double: it has 63 bits of a mantissa on x86, 112 on ARM."""
+    info = np.finfo(np.longdouble)
+    return {"mantissa": int(info.nmant), "exponent": int(info.iexp)}
 
 
 def _digest(array: Array) -> str:

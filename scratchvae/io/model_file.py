@@ -4,44 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from scratchvae.backend import Array, Backend, get_backend, to_numpy
-from scratchvae.disk import atomic_write, join_names
+from scratchvae.disk import atomic_write, check_writable_object, is_file_object, join_names, write_to_object
 from scratchvae.errors import BackendError, ConfigError, FileError
-from scratchvae.io.archive import Archive, as_text, diff_keys, open_archive, write_archive
+from scratchvae.io.archive import Archive, as_text, check_json, diff_keys, open_archive, write_archive
 from scratchvae.io.migration import migrate, resume_command
 from scratchvae.models import IWAE, VAE, Autoencoder, ConditionalVAE, Encoder, Model, SemiSupervisedVAE
 from scratchvae.models.model import META
-from scratchvae.models.parts import custom_class_names
+from scratchvae.models.parts import custom_class_names, custom_classes
 from scratchvae.models.schema import Schema
 from scratchvae.validation import check_path, check_type, short_repr, shorten, suggest_arguments
 
 MODEL_CLASSES: tuple[type[Model], ...] = (VAE, IWAE, ConditionalVAE, SemiSupervisedVAE, Autoencoder)
 MODELS = {kind.__name__: kind for kind in MODEL_CLASSES}
 MODEL = "model.npz"  # the model file in a run folder
+LAST_FINITE = "last-finite.npz"  # in a run folder, if its training diverged: the model before the step that diverged
 
 
 @suggest_arguments
-def save(model: Model, path: str | PathLike[str]) -> None:
+def save(model: Model, path: str | PathLike[str] | IO[bytes]) -> None:
     """Save `model` and its metadata to the .npz file `path`. Raises FileError or ConfigError.
 
-    The write is atomic: an existing file is replaced only after the new one was verified and flushed to the disk.
+    path   a file name, or a binary file object that is open for writing: it need not be seekable, and stays open
+
+    The write is atomic: an existing file is replaced only after the new one was verified and flushed to the disk. A
+    file object is written after the contents were verified in memory, and flushed. What `load` could not read is
+    refused: metadata that JSON would change, and parts that cannot be made again from their `config()`.
     """
-    path = check_path("path", path, "vae.npz")
     check_type("model", model, Model, "a model, such as VAE(784, 20)")
-    as_text("model.metadata", model.metadata)
-    with atomic_write(path) as file, model.locks.read_lock():
-        write_archive(file, {"content": "model", **header_of(model)}, on_host(arrays_of(model)))
+    if is_file_object(path):
+        check_writable_object(path)
+    else:
+        path = check_path("path", path, "vae.npz")
+    header = {"content": "model", **header_of(model)}
+    if is_file_object(path):
+        content = BytesIO()
+        _write_model(content, header, model)
+        write_to_object(path, content.getbuffer())
+    else:
+        with atomic_write(path) as file:  # type: ignore[arg-type]
+            _write_model(file, header, model)
 
 
 @suggest_arguments
-def load(path: str | PathLike[str], backend: str | Backend = "numpy", classes: Iterable[type] = ()) -> Any:
+def load(path: str | PathLike[str] | IO[bytes], backend: str | Backend = "numpy", classes: Iterable[type] = ()) -> Any:
     """Load the model in the file `path`, bit for bit as it was saved, onto `backend`.
 
-    path      a model file or a checkpoint, or a folder with a model.npz
+    path      a model file or a checkpoint, or a folder with a model.npz; or a binary file object that is open for
+              reading. It is read from its position on and stays open; it need not be seekable, then it is read into
+              memory
     classes   the custom classes of the model: layers, a prior, a likelihood, or a subclass of `Model`
 
     Loading runs no code from the file, and checks the sizes that the file declares before memory is allocated. Raises
@@ -55,7 +71,9 @@ def load(path: str | PathLike[str], backend: str | Backend = "numpy", classes: I
 
 
 @suggest_arguments
-def load_encoder(path: str | PathLike[str], backend: str | Backend = "numpy", classes: Iterable[type] = ()) -> Encoder:
+def load_encoder(
+    path: str | PathLike[str] | IO[bytes], backend: str | Backend = "numpy", classes: Iterable[type] = ()
+) -> Encoder:
     """Load only the encoder of the model in the file `path`. Arguments and errors are those of `load`."""
     with _model_file(path) as archive:
         encoder = Encoder(_build_model(archive, classes), get_backend(backend))
@@ -64,8 +82,8 @@ def load_encoder(path: str | PathLike[str], backend: str | Backend = "numpy", cl
 
 
 @suggest_arguments
-def describe_file(path: str | PathLike[str]) -> dict[str, Any]:
-    """The kind and format of the file at `path` and, for a checkpoint, its progress. Raises as `load`."""
+def describe_file(path: str | PathLike[str] | IO[bytes]) -> dict[str, Any]:
+    """The kind and format of the file `path` and, for a checkpoint, its progress. Argument and errors as in `load`."""
     with _model_file(path) as archive:
         content: str = archive.header.get("content", "model")
         if content != "checkpoint":
@@ -78,6 +96,32 @@ def describe_file(path: str | PathLike[str]) -> dict[str, Any]:
             "validation loss": float(epochs[-1, 4]) if len(epochs) else None,
             "training": archive.header["stopped"] or f"not ended; resume it by {resume_command(archive.format)}",
         }
+
+
+def find_model_file(path: Path) -> Path:
+    """The model file that `path` names: `path` itself, or the model.npz in this folder.
+
+    Raises FileError for the folder of a training that diverged or has not ended.
+    """
+    if not path.is_dir():
+        return path
+    file, last_finite = path / MODEL, path / LAST_FINITE
+    if last_finite.exists():
+        if file.exists():
+            raise FileError(
+                f"the last training in {path} diverged: {MODEL} is of an earlier one, and {LAST_FINITE} holds the last "
+                f"finite weights; name one of the two, such as {file}"
+            )
+        raise FileError(
+            f"the training in {path} diverged: {LAST_FINITE} holds the last finite weights; name that file, or train "
+            "again with a lower learning rate or with retries=5"
+        )
+    others = [] if file.exists() else sorted(path.glob("*.npz"), key=lambda other: len(other.name))
+    if others:
+        raise FileError(
+            f"{path} has no {MODEL}: training has not ended, or it failed; name a file, such as {others[0]}"
+        )
+    return file
 
 
 def check_classes(classes: Iterable[type]) -> dict[str, type]:
@@ -93,13 +137,48 @@ def check_classes(classes: Iterable[type]) -> dict[str, type]:
 
 
 def header_of(model: Model) -> dict[str, Any]:
-    """The entries for `model` in the header of a file."""
-    return {
+    """The entries for `model` in the header of a file. Raises ConfigError if `load` could not make the model of them.
+
+    That is tried: a model is made of them, without memory for its parameters.
+    """
+    import json
+
+    if not isinstance(model.metadata, dict):
+        raise ConfigError(f"model.metadata={short_repr(model.metadata)} cannot be written to a file; use a dict")
+    check_json("model.metadata", model.metadata)
+    header = {
         "model": type(model).__name__,
         "config": model.to_config(),
         "notes": model.metadata,
         "schema": model.schema.as_json(),
     }
+    text = as_text("the configuration", header)
+    expected = {name: (array.shape, model.dtype) for name, array in arrays_of(model).items()}
+    try:
+        rebuilt = _build(json.loads(text), expected, _classes_of(model).values())
+        if json.dumps(rebuilt.to_config()) != json.dumps(header["config"]):
+            raise FileError("it gives a model of another configuration")
+    except FileError as error:
+        reason = error.message.removeprefix("its configuration is invalid: ")
+        raise ConfigError(
+            f"the {shorten(type(model).__name__, 30)} could not be loaded from its file: {shorten(reason, 80)}; let "
+            "config() return the arguments of the constructor"
+        ) from None
+    return header
+
+
+def _classes_of(model: Model) -> dict[str, type]:
+    """The custom classes by name that the file of a model needs. Raises ConfigError if a name is not clear."""
+    kind, classes = type(model), custom_classes(model.custom_parts)
+    if kind is MODELS.get(kind.__name__):
+        return classes
+    if kind.__name__ in MODELS or kind.__name__ in classes:
+        other = "a model of scratchvae" if kind.__name__ in MODELS else "a part of it"
+        raise ConfigError(
+            f"the class of the model and that of {other} are both named {shorten(kind.__name__)}; rename one, because "
+            "a file refers to classes by name"
+        )
+    return {**classes, kind.__name__: kind}
 
 
 def arrays_of(model: Model) -> dict[str, Array]:
@@ -118,17 +197,16 @@ def load_parameters(params: dict[str, Array], backend: Backend, archive: Archive
         backend.copy_from_host(view, archive.read(f"params/{name}"))
 
 
+def _write_model(file: IO[bytes], header: dict[str, Any], model: Model) -> None:
+    with model.locks.read_lock():
+        write_archive(file, header, on_host(arrays_of(model)))
+
+
 @contextmanager
-def _model_file(path: str | PathLike[str]) -> Iterator[Archive]:
-    path = Path(check_path("path", path, "vae.npz"))
+def _model_file(path: str | PathLike[str] | IO[bytes]) -> Iterator[Archive]:
+    source: Any = path if is_file_object(path) else Path(check_path("path", path, "vae.npz"))
     try:
-        file = path / MODEL if path.is_dir() else path
-        others = [] if file == path or file.exists() else sorted(path.glob("*.npz"), key=lambda other: len(other.name))
-        if others:
-            raise FileError(
-                f"{path} has no {MODEL}: training has not ended, or it failed; name a file, such as {others[0]}"
-            )
-        with open_archive(file) as archive:
+        with open_archive(find_model_file(source) if isinstance(source, Path) else source) as archive:
             yield archive
     except FileError as error:
         expected = "" if ";" in error.message else "; expected a file written by scratchvae.save"
@@ -139,9 +217,16 @@ def _model_file(path: str | PathLike[str]) -> Iterator[Archive]:
 
 def _build_model(archive: Archive, classes: Iterable[type]) -> Model:
     """The model of the configuration, on META, after a check that the file has its parameters."""
+    found = {name: (array.shape, array.dtype) for name, array in archive.headers.items()}
+    if archive.header.get("content") == "checkpoint":
+        found = {name: array for name, array in found.items() if name.startswith("params/")}
+    return _build(migrate(archive.header, archive.format), found, classes)
+
+
+def _build(header: dict[str, Any], found: dict[str, Any], classes: Iterable[type]) -> Model:
+    """The model of a header, on META; `found` has the shape and the dtype of each array of its file."""
     custom = check_classes(classes)
     kinds = {**MODELS, **{name: kind for name, kind in custom.items() if issubclass(kind, Model)}}
-    header = migrate(archive.header, archive.format)
     kind, metadata = header.get("model"), header.get("notes")
     config: Any = header.get("config")
     if not isinstance(kind, str) or kind not in kinds:
@@ -149,9 +234,6 @@ def _build_model(archive: Archive, classes: Iterable[type]) -> Model:
             f"it holds a model {kind!r:.40}, which this version lacks; use the version that wrote it, or name the "
             "class in load(path, classes=[…])"
         )
-    found = {name: (array.shape, array.dtype) for name, array in archive.headers.items()}
-    if header.get("content") == "checkpoint":
-        found = {name: array for name, array in found.items() if name.startswith("params/")}
     if missing := sorted(set(custom_class_names(config)) - set(custom)):
         names = shorten(", ".join(missing))
         raise FileError(f"it needs custom classes; pass them, as in load(path, classes=[{names}])")

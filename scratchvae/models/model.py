@@ -242,7 +242,7 @@ class Model:
 
     def allocate(self, backend: Backend, leave_out: Sequence[str] = ()) -> None:
         """Allocate the parameters on `backend` and bind all parts except those in `leave_out`. Raises BackendError."""
-        if self.config["dtype"] == "longdouble" and not backend.on_host:
+        if self.config["dtype"] == "longdouble" and (backend.kernels is not None or not backend.on_host):
             raise BackendError(f"dtype='longdouble' needs backend='numpy'; {backend.name} has float32 and float64")
         self.backend, self.locks.on_host = backend, backend.on_host
         self.validator = InputValidator(backend, self.dtype)

@@ -12,6 +12,7 @@ from scratchvae.backend import to_numpy
 from scratchvae.memory import RowReader
 from scratchvae.models import Model
 
+ALGORITHM = "sha256/1"  # of `digest`; the number is raised whenever it returns another text for the same rows
 CHUNK_BYTES = 2**22  # bytes
 
 
@@ -43,12 +44,34 @@ def describe(value: Any) -> Any:
 
 
 def digest(rows: Any) -> str:
-    """The shape, dtype and SHA-256 (16 hexadecimal digits) of rows (N, …)."""
+    """The fingerprint of rows (N, …): ALGORITHM, shape, dtype and 16 hexadecimal digits.
+
+    They are the first of the SHA-256 of the numbers in C order and little-endian byte order, the same on every machine.
+    A long double counts as two float64: the nearest one, and the nearest one to the rest.
+    """
     rows = to_numpy(rows) if hasattr(rows, "dtype") else np.asarray(rows)
     hashed = hashlib.sha256()
     for part in RowReader(rows, "rows").slices(max(1, CHUNK_BYTES * len(rows) // max(1, rows.nbytes))):
-        hashed.update(np.ascontiguousarray(rows[part]).data)
-    return f"{' × '.join(map(str, rows.shape))} of {rows.dtype}, {hashed.hexdigest()[:16]}"
+        hashed.update(_portable(rows[part]).data)
+    shape = " × ".join(map(str, rows.shape))
+    return f"{ALGORITHM}:{shape} of {rows.dtype.newbyteorder('=')}, {hashed.hexdigest()[:16]}"
+
+
+def is_incomparable(before: Any, now: Any) -> bool:
+    """True if `now` is a fingerprint, and `before` one of another algorithm, so that they differ for the same rows."""
+    return isinstance(now, str) and now.startswith(f"{ALGORITHM}:") and _algorithm(before) not in (None, ALGORITHM)
+
+
+def _algorithm(fingerprint: Any) -> str | None:
+    """The algorithm of a fingerprint; "" for the first versions, which did not name it, None for another value."""
+    return fingerprint.rpartition(":")[0] if isinstance(fingerprint, str) else None
+
+
+def _portable(rows: Any) -> Any:
+    if rows.dtype.kind == "f" and rows.dtype.itemsize > 8:  # its bytes differ between machines, and some are padding
+        nearest = rows.astype(np.float64)
+        rows = np.stack([nearest, (rows - nearest).astype(np.float64)], axis=-1)
+    return np.ascontiguousarray(rows, rows.dtype.newbyteorder("<"))
 
 
 def _is_setting(name: str, value: Any) -> bool:

@@ -14,7 +14,7 @@ from scratchvae.memory import HostToDeviceBuffer, RowReader
 from scratchvae.models.labels import UNLABELLED, one_hot
 from scratchvae.models.scale import Scale
 from scratchvae.rng import fill_random
-from scratchvae.training.minibatches import Minibatches, MinibatchSource
+from scratchvae.training.minibatches import Minibatches, MinibatchSource, count_batches
 from scratchvae.validation import check_positive, short_repr
 
 
@@ -38,13 +38,11 @@ class LabelledMinibatches(Minibatches):
         share: float | None = None,
         input_std: tuple[Array, np.random.Generator] | None = None,
     ) -> None:
-        super().__init__(source)
         self.labels = labels
         self._labelled = np.flatnonzero(labels != UNLABELLED)
         self._unlabelled = np.flatnonzero(labels == UNLABELLED)
-        self._draws = len(self._labelled) if share is None else self._draws_for(share)
-        self.rows = self._draws + len(self._unlabelled)
-        self.batch_size = min(source.batch_size, self.rows)
+        self._draws = count_labelled_draws(labels, share)
+        super().__init__(source, self._draws + len(self._unlabelled))
         self._targets_buffer = HostToDeviceBuffer(source.model.backend)
         self._targets = np.empty((len(self._host), classes), source.model.dtype)
         self._augmenter = input_std and NoiseAugmenter(*input_std, self._host, self.scale)
@@ -53,17 +51,6 @@ class LabelledMinibatches(Minibatches):
     def share(self) -> float:
         """The share of labelled rows in an epoch."""
         return self._draws / self.rows
-
-    def _draws_for(self, share: float) -> int:
-        if not check_positive("labelled_share", share) < 1:
-            raise ConfigError(f"labelled_share={short_repr(share)}: expected a number above 0 and below 1")
-        draws = round(share / (1 - share) * len(self._unlabelled))
-        if not len(self._labelled) <= draws:
-            raise ConfigError(
-                f"labelled_share={short_repr(share)} is less than the share in the data: {len(self._labelled)} of "
-                f"{len(self.labels)} rows have a label; leave it out"
-            )
-        return draws
 
     # Row j of n has position (j + ½)/n. Sorting both kinds of rows by position distributes them evenly.
     def order(self) -> Array:
@@ -109,6 +96,36 @@ class NoiseAugmenter:
         noise /= self.factor
         x += noise
         return x
+
+
+def count_labelled_draws(labels: Array, share: float | None) -> int:
+    """The number of labelled rows in an epoch, so that their share is `share`; each occurs at least once.
+
+    Raises ConfigError.
+    """
+    labelled = int(np.count_nonzero(labels != UNLABELLED))
+    if share is None:
+        return labelled
+    if not check_positive("labelled_share", share) < 1:
+        raise ConfigError(f"labelled_share={short_repr(share)}: expected a number above 0 and below 1")
+    draws = round(share / (1 - share) * (len(labels) - labelled))
+    if not labelled <= draws:
+        raise ConfigError(
+            f"labelled_share={short_repr(share)} is less than the share in the data: {labelled} of "
+            f"{len(labels)} rows have a label; leave it out"
+        )
+    return draws
+
+
+def batches_per_epoch(rows: int, batch_size: int, labels: Array | None = None, share: float | None = None) -> int:
+    """The number of updates that `Trainer.fit` makes in an epoch of `rows` rows with these `labels` (rows,) or None.
+
+    A schedule that ends with the training has epochs × this number as its `steps`. Raises ConfigError.
+    """
+    if labels is None:
+        return count_batches(rows, batch_size)
+    draws = count_labelled_draws(labels, share)
+    return count_batches(draws + int(np.count_nonzero(labels == UNLABELLED)), batch_size)
 
 
 def labelled_minibatches(

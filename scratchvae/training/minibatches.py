@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scratchvae.backend import Array
+from scratchvae.backend import Array, to_numpy
 from scratchvae.memory import HostToDeviceBuffer, RowReader
 from scratchvae.models import Model
 from scratchvae.training.preprocess import Preprocessor
+
+CHUNK_BYTES = 2**22  # bytes of rows of which the mean is computed at once
 
 
 class MinibatchSource(NamedTuple):
@@ -39,10 +41,10 @@ class Minibatches:
     targets: Array | None = None
     indices: Array
 
-    def __init__(self, source: MinibatchSource) -> None:
+    def __init__(self, source: MinibatchSource, rows: int | None = None) -> None:
         model, images = source.model, source.images
         self.images = images
-        self.rows = len(images)  # per epoch
+        self.rows = len(images) if rows is None else rows  # per epoch
         self.batch_size = min(source.batch_size, self.rows)
         self.rng = source.rng
         self.preprocess = source.preprocess
@@ -59,7 +61,7 @@ class Minibatches:
 
     def __len__(self) -> int:
         """The number of batches per epoch."""
-        return -(-self.rows // self.batch_size)
+        return count_batches(self.rows, self.batch_size)
 
     def order(self) -> Array:
         """The row indices of one epoch, each once, in random order."""
@@ -89,3 +91,26 @@ class Minibatches:
     def augment(self, x: Array) -> Array:
         """The rows x (B, D), unchanged."""
         return x
+
+
+def count_batches(rows: int, batch_size: int) -> int:
+    """The number of batches of up to `batch_size` rows in an epoch of `rows` rows."""
+    return -(-rows // batch_size)
+
+
+def observed_mean(rows: Array) -> Array | None:
+    """The mean (D,) of the observed values of rows (N, D), which are those other than NaN, as float64.
+
+    A column without observed values gets the mean of the other columns. None if there are none at all.
+    """
+    rows = to_numpy(rows)
+    total, counts = np.zeros(rows.shape[1]), np.zeros(rows.shape[1], np.int64)
+    for part in RowReader(rows, "x").slices(max(1, CHUNK_BYTES * len(rows) // max(1, rows.nbytes))):
+        observed = ~np.isnan(rows[part])
+        counts += observed.sum(axis=0)
+        total += np.sum(rows[part], axis=0, dtype=np.float64, where=observed)
+    if not counts.any():
+        return None
+    mean: Array = total / np.maximum(1, counts)
+    mean[counts == 0] = mean[counts > 0].mean()
+    return mean

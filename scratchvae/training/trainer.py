@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from math import isfinite
 from os import PathLike
@@ -38,7 +39,7 @@ from scratchvae.training.hooks import Hooks
 from scratchvae.training.interrupt import DeferredInterrupt
 from scratchvae.training.kl_weights import KLWeight
 from scratchvae.training.labelled import labelled_minibatches
-from scratchvae.training.minibatches import Minibatches, MinibatchSource
+from scratchvae.training.minibatches import Minibatches, MinibatchSource, observed_mean
 from scratchvae.training.preprocess import Preprocessor
 from scratchvae.training.scoring import score
 from scratchvae.training.state import TrainingState, set_states, states_of
@@ -139,9 +140,12 @@ class Trainer:
     def step(self, x: Any, labels: Any = None) -> float:
         """Do one update on the batch x (B, D); return the loss before the update, the mean over the rows in nats.
 
-        labels (B,) are for class-conditional models. Raises ConfigError, DTypeError, ShapeError or RangeError. If the
-        loss is not finite, raises DivergedError before anything is changed; the error names the first tensor that is
-        not finite. If that is a weight, the previous step caused it.
+        labels (B,) are for class-conditional models. Before the first step of an untrained model, the bias of the
+        decoder's output is set as by `fit`, from the mean of this batch.
+
+        Raises ConfigError, DTypeError, ShapeError or RangeError. If the loss is not finite, raises DivergedError and
+        leaves the weights unchanged; the error names the first tensor that is not finite. If that is a weight, the
+        previous step caused it.
         """
         model = self.model
         with model.lock, translate_device_errors():
@@ -149,17 +153,19 @@ class Trainer:
             with model.learning_schema(x, labels):
                 x = model.check_data(x)
                 labels = model.check_labels(labels, len(x))
-            x, corrupted = self._preprocess(model.scaled(x))
+            x = first_batch = model.scaled(x)
+            x, corrupted = self._preprocess(x)
             corrupted = None if corrupted is None else self._corrupted_buffer.to_device(corrupted)
             targets = model.targets(labels).get("targets")
             settings = model.label_settings(None, None) if self._label_settings is None else self._label_settings
             batch = model.validator.to_device(x), corrupted, targets, settings
             self._draw_noise(len(x))
-            loss = float(model.objective.loss(self._forward(*batch)))
-            if not isfinite(loss):
-                with AnomalyDetector(model, self.optimizer):
-                    self._forward(*batch)
-                raise DivergedError(f"the loss of step {self.optimizer.t + 1} is {loss:g}", self.optimizer.t + 1)
+            with self._initial_output_bias(first_batch):
+                loss = float(model.objective.loss(self._forward(*batch)))
+                if not isfinite(loss):
+                    with AnomalyDetector(model, self.optimizer):
+                        self._forward(*batch)
+                    raise DivergedError(f"the loss of step {self.optimizer.t + 1} is {loss:g}", self.optimizer.t + 1)
             model.backward()
             self._clip()
             with model.weights_lock:
@@ -313,6 +319,22 @@ class Trainer:
                     self.optimizer.step(model.dtheta)
         state.batch += 1
         return answer
+
+    @contextmanager
+    def _initial_output_bias(self, x: Array) -> Iterator[None]:
+        """A context in which an untrained model has an output bias from its first batch; undone by an exception."""
+        mean = None if self.optimizer.t else observed_mean(x)
+        if mean is None:
+            yield
+            return
+        before = self.model.theta.copy()
+        self.model.initialize_output_bias(mean)
+        try:
+            yield
+        except BaseException:
+            with self.model.weights_lock:
+                self.model.theta[...] = before
+            raise
 
     def _draw_noise(self, rows: int) -> None:
         if rows > len(self._eps):

@@ -5,10 +5,12 @@ import os
 import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import scratchvae
 from scratchvae.cli import main
 from scratchvae.cli.parser import make_parser
 from scratchvae.cli.train_options import OPTIONS
@@ -144,6 +146,113 @@ def test_a_large_file_is_not_read(written):
     finally:
         tracemalloc.stop()
     assert peak < 20e6
+
+
+SMALL = ("--epochs", "1", "--hidden", "4", "--latent", "2", "--no-pictures", "--quiet")
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with the file mine.npy, and an empty folder elsewhere."""
+    project = tmp_path / "project"
+    (tmp_path / "elsewhere").mkdir()
+    project.mkdir()
+    np.save(project / "mine.npy", np.random.default_rng(0).random((40, 4)))
+    monkeypatch.chdir(project)
+    return project
+
+
+def recorded(folder):
+    return json.loads((folder / "config.json").read_text(encoding="utf-8"))["command"]
+
+
+def make_relative(folder, **paths):
+    """Change the record of a run to that of an earlier version, with paths as they were typed."""
+    record = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    record["command"] |= paths
+    (folder / "config.json").write_text(json.dumps(record), encoding="utf-8")
+
+
+def trains_the_same(run, *words):
+    assert main(["train", "--config", str(run), "--out", "again", *words]) == 0
+    return np.array_equal(scratchvae.load("again").theta, scratchvae.load(run).theta)
+
+
+def test_the_paths_in_the_record_of_a_run_are_absolute(project):
+    words = ("--checkpoint", "kept/c.npz", "--data-dir", ".", "--out", "run")
+    assert main(["train", "mine.npy", *SMALL, *words]) == 0
+    command, here = recorded(project / "run"), project.resolve()
+    assert (command["data"], command["data_dir"]) == (str(here / "mine.npy"), str(here))
+    assert (command["out"], command["checkpoint"]) == (str(here / "run"), str(here / "kept" / "c.npz"))
+    assert main(["train", *SMALL, "--out", "named", "--checkpoint"]) == 0
+    command = recorded(project / "named")
+    assert (command["data"], command["checkpoint"]) == ("digits", "")
+
+
+@pytest.mark.parametrize("data", ["mine.npy", "../project/mine.npy"])
+@pytest.mark.parametrize("config", ["../project/run", "../project/run/config.json"])
+def test_a_run_is_trained_again_from_another_folder(project, monkeypatch, data, config):
+    assert main(["train", data, *SMALL, "--out", "run"]) == 0
+    monkeypatch.chdir(project.parent / "elsewhere")
+    assert main(["train", "--config", config, "--out", "again"]) == 0
+    assert Path("again/model.npz").read_bytes() == (project / "run" / "model.npz").read_bytes()
+    assert recorded(Path("again"))["data"] == str(project.resolve() / "mine.npy")
+
+
+def test_the_relative_path_of_an_earlier_version_is_found_here_first_then_by_the_model(project, monkeypatch):
+    assert main(["train", "mine.npy", *SMALL, "--out", "run"]) == 0
+    make_relative(project / "run", data="mine.npy")
+    monkeypatch.chdir(project.parent / "elsewhere")
+    assert trains_the_same(project / "run")
+    np.save("mine.npy", np.random.default_rng(1).random((40, 4)))
+    assert not trains_the_same(project / "run")
+    assert recorded(Path("again"))["data"] == str(Path("mine.npy").resolve())
+
+
+def test_the_data_of_an_unfinished_run_of_an_earlier_version_are_named_by_its_checkpoint(project, monkeypatch):
+    assert main(["train", "mine.npy", *SMALL, "--out", "run", "--checkpoint"]) == 0
+    make_relative(project / "run", data="mine.npy")
+    (project / "run" / "model.npz").unlink()
+    monkeypatch.chdir(project.parent / "elsewhere")
+    assert main(["train", "--config", str(project / "run"), "--out", "again"]) == 0
+
+
+def test_a_moved_run_keeps_working_with_its_data_or_without(project, monkeypatch):
+    assert main(["train", "mine.npy", *SMALL, "--out", "runs/mine"]) == 0
+    (project / "runs" / "mine").rename(project.parent / "moved")
+    monkeypatch.chdir(project.parent / "elsewhere")
+    assert trains_the_same(project.parent / "moved")
+    (project.parent / "moved").rename(project / "runs" / "mine")
+    project.rename(project.parent / "renamed")
+    assert trains_the_same(project.parent / "renamed" / "runs" / "mine")
+
+
+def test_data_that_are_nowhere_are_refused_by_name_unless_others_are_typed(project, monkeypatch, capsys):
+    assert main(["train", "mine.npy", *SMALL, "--out", "run"]) == 0
+    (project / "mine.npy").rename(project / "other.npy")
+    for path, words in ((str(project / "mine.npy"), "it may have been moved"), ("mine.npy", "where its model names")):
+        make_relative(project / "run", data=path)
+        with pytest.raises(SystemExit):
+            main(["train", "--config", "run", "--out", "again"])
+        err = capsys.readouterr().err
+        assert "mine.npy" in err and words in err and "DATA" in err and len(err) <= 201
+    assert main(["train", "other.npy", "--config", "run", "--out", "again"]) == 0
+
+
+def test_the_data_of_another_model_are_not_taken(project, monkeypatch):
+    np.save("theirs.npy", np.random.default_rng(1).random((40, 4)))
+    assert main(["train", "theirs.npy", *SMALL, "--out", "run"]) == 0
+    make_relative(project / "run", data="mine.npy")
+    monkeypatch.chdir(project.parent / "elsewhere")
+    with pytest.raises(SystemExit):
+        main(["train", "--config", str(project / "run"), "--out", "again"])
+
+
+def test_the_same_data_by_another_path_are_no_change(project, capsys):
+    assert main(["train", "mine.npy", *SMALL, "--out", "run"]) == 0
+    make_relative(project / "run", data="mine.npy")
+    assert main(["train", "../project/mine.npy", *SMALL[:-1], "--out", "run"]) == 0
+    assert "other settings" not in capsys.readouterr().out
 
 
 VALUES = st.recursive(

@@ -8,6 +8,7 @@ import pytest
 import scratchvae as sv
 from scratchvae.cli import main
 from scratchvae.evaluation import classification
+from scratchvae.io import open_archive
 
 QUICK = ("--epochs", "2", "--hidden", "16", "--latent", "3", "--quiet", "--no-pictures")
 
@@ -48,6 +49,18 @@ def test_the_options_choose_the_model(folder):
     assert 0 < result["accuracy"] < 1 and "accuracy" not in (folder / "conditional" / "config.json").read_text(
         encoding="utf-8"
     )
+
+
+@pytest.mark.parametrize("share", ["0.2", "0.7"])
+@pytest.mark.parametrize("kl", [("--kl-warmup", "2"), ("--kl-cycles", "2"), ()])
+def test_schedules_count_the_steps_that_a_share_of_labels_makes(folder, share, kl):
+    semi = ("--model", "semi-supervised", "--labels", "40", "--labelled-share", share, "--batch-size", "300")
+    assert main(["train", *semi, *QUICK, *kl, "--warm-up", "1", "--checkpoint", "--out", f"share-{share}{kl}"]) == 0
+    with open_archive(folder / f"share-{share}{kl}" / "checkpoint.npz") as archive:
+        settings, updates = archive.header["settings"], archive.header["run"]["updates"]
+    schedule = settings["optimizer"]["schedule"]
+    assert schedule["steps"] == schedule["after"]["steps"] == updates // 2 > 1
+    assert not kl or settings["kl_weight"]["steps"] == updates
 
 
 def test_the_labels_to_learn_are_the_same_number_of_each_class():

@@ -12,6 +12,8 @@ import pytest
 
 import scratchvae
 from scratchvae.cli import main
+from scratchvae.errors import FileError
+from scratchvae.io import describe_file
 from scratchvae.training import Trainer
 
 QUICK = ("train", "--hidden", "16", "--latent", "3", "--quiet", "--no-pictures", "--binarize", "dynamic")
@@ -105,7 +107,80 @@ def test_the_model_before_a_divergence_is_saved(folder, capsys, more):
     assert "diverged in " in lines[0] and str(Path("run", "last-finite.npz")) in lines[-1]
     assert max(map(len, lines)) <= 200
     assert np.abs(scratchvae.load("run/last-finite.npz").theta).max() < (1e3 if more else inf)
-    assert [file.name for file in (folder / "run").iterdir()] == ["last-finite.npz"]
+    assert {file.name for file in (folder / "run").iterdir()} == {"config.json", "last-finite.npz"}
+    result = json.loads((folder / "run" / "config.json").read_text(encoding="utf-8"))["result"]
+    assert result["stopped"] == "diverged" and result["error"].startswith("training diverged in ")
+    assert result["epoch"] == 1 and (result["step"] is None) == bool(more)
+
+
+DIVERGING = ("--epochs", "2", "--lr", "1e30")
+COMMANDS = [
+    "classify",
+    "embed",
+    "sample",
+    "evaluate",
+    "info",
+    "reconstruct",
+    "impute",
+    "denoise",
+    "interpolate",
+    "traverse",
+]
+
+
+def assert_told_as_diverged(command, capsys, *words):
+    capsys.readouterr()
+    assert main([command, "run"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    for word in (f"scratchvae {command}: ", "run diverged", "last-finite.npz holds the last finite weights", *words):
+        assert word in line, line
+    assert len(line) <= 200
+
+
+@pytest.mark.parametrize("checkpoint", [(), ("--checkpoint",), ("--checkpoint", "elsewhere/c.npz")])
+def test_every_command_tells_that_a_run_diverged_and_what_to_do(folder, capsys, checkpoint):
+    assert train(*DIVERGING, "--out", "run", *checkpoint) == 3
+    for command in COMMANDS:
+        assert_told_as_diverged(command, capsys, "name that file, or train again with a lower learning rate")
+        assert "not ended" not in capsys.readouterr().err
+    for read in (scratchvae.load, scratchvae.load_encoder, describe_file):
+        with pytest.raises(FileError, match=r"the training in run diverged: last-finite\.npz holds the last finite"):
+            read("run")
+    assert main(["info", "run/last-finite.npz"]) == 0
+    assert "diverged in epoch 1; these weights are those before" in capsys.readouterr().out
+
+
+def test_the_model_of_an_earlier_run_is_not_taken_for_that_of_a_run_that_diverged(folder, capsys):
+    assert train("--epochs", "1", "--out", "run") == 0
+    before = {path.name: path.read_bytes() for path in (folder / "run").iterdir()}
+    assert train(*DIVERGING, "--out", "run") == 3
+    assert_told_as_diverged("embed", capsys, "model.npz is of an earlier", "name one of the two")
+    assert all((folder / "run" / name).read_bytes() == content for name, content in before.items())
+    assert main(["embed", "run/model.npz"]) == 0
+
+
+@pytest.mark.parametrize("words", [(), ("--retries", "60"), ("--checkpoint", "--retries", "60")])
+def test_a_run_that_diverged_is_forgotten_once_it_is_trained_again(folder, words):
+    sgd = "--epochs", "1", "--optimizer", "sgd", "--momentum", "0"
+    assert train(*sgd, "--lr", "1e7", "--out", "run") == 3
+    assert train(*sgd, "--lr", "1e7" if words else "1e-3", "--out", "run", *words) == 0
+    assert not (folder / "run" / "last-finite.npz").exists()
+    assert main(["embed", "run"]) == 0
+
+
+def test_the_default_folder_of_a_run_that_diverged_is_trained_into_again(folder):
+    assert train("--epochs", "1") == 0
+    assert train(*DIVERGING) == 3
+    assert train("--epochs", "1") == 0
+    assert main(["embed", "runs/digits"]) == 0
+
+
+def test_a_run_that_is_killed_after_one_that_diverged_is_not_told_as_diverged(folder, monkeypatch, capsys):
+    assert train(*DIVERGING, "--out", "run") == 3
+    killed_after(20, monkeypatch, "--epochs", "3", "--out", "run", "--checkpoint")
+    capsys.readouterr()
+    assert main(["sample", "run"]) == 2
+    assert "training has not ended" in capsys.readouterr().err
 
 
 def test_each_retry_is_reported(capsys):
@@ -205,10 +280,15 @@ def test_a_diverged_run_is_resumed_at_half_the_learning_rate(folder, capsys):
     assert train(*words, "--checkpoint") == 3
     err = capsys.readouterr().err
     assert "the last checkpoint" in err and "--resume --retries 5" in err
-    assert {file.name for file in (folder / "run").iterdir()} == {"checkpoint.npz", "config.json"}
+    assert {file.name for file in (folder / "run").iterdir()} == {
+        "checkpoint.npz",
+        "config.json",
+        "last-finite.npz",
+    }
     assert train(*words, "--resume") == 3
     assert train(*words, "--resume", "--retries", "3") == 3
     assert train(*words, "--resume", "--retries", "60") == 0
+    assert not (folder / "run" / "last-finite.npz").exists()
 
 
 def test_a_killed_run_leaves_its_settings_and_its_checkpoint(folder, monkeypatch, capsys):

@@ -12,7 +12,8 @@ from PIL import Image
 
 import scratchvae
 from scratchvae.cli import BUG, main
-from scratchvae.datasets import binarized_mnist
+from scratchvae.cli.model_options import training_and_validation
+from scratchvae.datasets import Dataset, Split, binarized_mnist
 from scratchvae.errors import DataError
 from scratchvae.training import Trainer
 
@@ -149,7 +150,8 @@ def test_a_collapse_is_reported_after_the_epochs(capsys):
 def test_the_record_of_a_run_has_its_settings_and_its_result(folder):
     model = trained("--seed", 7, "--lr", 0.01)
     record = json.loads((folder / "run/config.json").read_text(encoding="utf-8"))
-    settings = {"data": "digits", "epochs": 1, "hidden": [16], "latent": 3, "seed": 7, "lr": 0.01, "out": "run"}
+    settings = {"data": "digits", "epochs": 1, "hidden": [16], "latent": 3, "seed": 7, "lr": 0.01}
+    assert record["command"]["out"] == str(folder.resolve() / "run")
     assert settings.items() <= record["command"].items()
     assert record["model"] == model.to_config()
     assert record["versions"] == {"scratchvae": scratchvae.__version__, "numpy": np.__version__}
@@ -221,8 +223,8 @@ def test_patience_stops_early_and_goes_back_to_the_best_weights(folder, capsys):
     losses = [float(line["validation"]) for line in lines]
     assert result["stopped"] == "early" and len(losses) == result["epochs"] < 60
     assert result["best_epoch"] == len(losses) - 1 == 1 + int(np.argmin(losses))
-    held_out = scratchvae.datasets.load("digits").train.images[9::10]
-    assert -scratchvae.score(scratchvae.load("run/model.npz"), held_out).value == min(losses)
+    _, held_out, _ = training_and_validation(scratchvae.datasets.load("digits"), hold_out=True)
+    assert -scratchvae.score(scratchvae.load("run/model.npz"), held_out.images).value == min(losses)
 
 
 @pytest.mark.parametrize("error", [OSError(5, "Input/output error"), DataError("cut"), MemoryError(), ValueError()])
@@ -329,7 +331,8 @@ def test_the_report_of_a_divergence_names_options_that_are_not_used_yet(clip, ca
     assert ("--clip-norm 1" in err) == (not clip)
     assert main(["evaluate", "runs/digits"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "has no model.npz: training has not ended, or it failed; name a file, such as " in line
+    assert "the training in runs/digits diverged: last-finite.npz holds the last finite weights; name that file" in line
+    assert line.endswith("with --retries 5")
 
 
 def test_python_m_scratchvae_trains_from_a_shell_without_a_window_toolkit(folder):
@@ -340,6 +343,77 @@ def test_python_m_scratchvae_trains_from_a_shell_without_a_window_toolkit(folder
     assert len(lines) == 1 and lines[0].startswith("epoch 1")
     assert "matplotlib.figure" in done.stderr and "matplotlib.pyplot" not in done.stderr
     assert written(folder / "runs/digits") == RECORDS | PICTURES
+
+
+def test_the_rows_that_are_held_out_for_patience_are_a_tenth_of_each_class_in_random_order():
+    labels = np.repeat(np.arange(4), 50)
+    data = Dataset("mine", Split(np.arange(400.0).reshape(200, 2), labels), Split(np.zeros((2, 2)), None), None)
+    (train_rows, validation, text), again = (training_and_validation(data, hold_out=True) for _ in range(2))
+    assert text == "20 rows held out for validation"
+    assert np.bincount(validation.labels).tolist() == [5] * 4
+    numbers = validation.images[:, 0] / 2
+    assert len(set(np.diff(numbers))) > 3  # not every tenth
+    assert np.array_equal(again[1].images, validation.images)
+    assert sorted([*train_rows.images[:, 0] / 2, *numbers]) == list(range(200))
+    assert np.array_equal(labels[numbers.astype(int)], validation.labels)
+
+
+def test_periodic_labels_are_held_out_alike():
+    labels = np.arange(200) % 10  # every tenth row is of class 9
+    data = Dataset("mine", Split(np.zeros((200, 2)), labels), Split(np.zeros((2, 2)), None), None)
+    train_rows, validation, _ = training_and_validation(data, hold_out=True)
+    assert np.bincount(validation.labels, minlength=10).tolist() == [2] * 10
+    assert np.bincount(train_rows.labels, minlength=10).tolist() == [18] * 10
+
+
+def test_rows_are_held_out_also_if_no_class_has_two(capsys):
+    single = Dataset("mine", Split(np.zeros((30, 2)), np.arange(30)), Split(np.zeros((2, 2)), None), None)
+    assert len(training_and_validation(single, hold_out=True)[1].images) == 3
+    np.save("few.npy", rows(10, 4))
+    assert train("few.npy", "--patience", 1, *BARE) == 2
+    assert "few.npy has only 9 training rows; leave it out" in capsys.readouterr().err
+
+
+def test_the_seed_of_the_held_out_rows_is_recorded():
+    assert trained("--patience", 2).metadata["held_out_seed"] == 0
+    assert "held_out_seed" not in trained().metadata
+
+
+def test_a_denoising_model_is_scored_on_clean_and_on_corrupted_input(capsys):
+    assert train("--corrupt", "gaussian", "--corrupt-level", 0.4, "--no-pictures", "--out", "run") == 0
+    lines = capsys.readouterr().out.splitlines()
+    (clean,), (corrupted,) = (
+        [line for line in lines if line.startswith(start)]
+        for start in ("test, clean input: ELBO", "test, corrupted input (gaussian 0.4): ELBO")
+    )
+    result = json.loads(Path("run/config.json").read_text(encoding="utf-8"))["result"]
+    test = scratchvae.datasets.load("digits").test.images
+    model, noise = scratchvae.load("run"), scratchvae.training.GaussianNoise(0.4)
+    assert result["test"]["value"] == pytest.approx(scratchvae.score(model, test).value)
+    assert result["test_corrupted"]["value"] == pytest.approx(scratchvae.score(model, test, corrupt=noise).value)
+    assert result["test_corrupted"]["value"] < result["test"]["value"]
+    for line, name in ((clean, "test"), (corrupted, "test_corrupted")):
+        assert f" {result[name]['value']:.2f} " in line
+    trained()
+    assert "test_corrupted" not in json.loads(Path("run/config.json").read_text(encoding="utf-8"))["result"]
+
+
+def test_missing_values_are_counted(capsys):
+    images = rows(50, 4).astype("float64")
+    images[:, 1][::2] = np.nan
+    images[0, 2] = np.nan
+    np.save("gaps.npy", images)
+    assert train("gaps.npy", "--missing", "--no-pictures", "--out", "run") == 0
+    data = scratchvae.datasets.load("gaps.npy")
+    line = capsys.readouterr().out.splitlines()[1]
+    for part, name in ((data.train, "training"), (data.test, "test")):
+        missing = np.isnan(part.images)
+        counts = missing.sum(), missing.size, missing.any(axis=1).sum(), len(missing)
+        share = f"{100 * missing.mean():.3g}"
+        words = f"{counts[0]} of {counts[1]} values ({share} %) are missing, in {counts[2]} of {counts[3]} {name} rows"
+        assert words in line
+    result = json.loads(Path("run/config.json").read_text(encoding="utf-8"))["result"]
+    assert result["missing_values"] == np.isnan(data.train.images).sum()
 
 
 @pytest.mark.parametrize("patience", [(), ("--patience", 3)])

@@ -4,6 +4,8 @@ import errno
 import hashlib
 import io
 import json
+import os
+import threading
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -17,6 +19,7 @@ from strategies import hidden_layers, seeds
 from scratchvae import IWAE, VAE, Autoencoder, ConditionalVAE, SemiSupervisedVAE, Trainer, load, load_encoder, save
 from scratchvae.errors import BackendError, ConfigError, FileError, ScratchVAEError
 from scratchvae.io import archive, describe_file
+from scratchvae.layers import Linear, Sequential
 from scratchvae.models.network import ACTIVATIONS
 
 METADATA = {"data": "digits", "epochs": 3, "nested": {"é": [1.5, None, True]}}
@@ -143,6 +146,218 @@ def assert_refused(path, *words):
     for word in words:
         assert word in refusal.value.message
     return refusal.value
+
+
+def read_through(kind, content, tmp_path):
+    """Yield an open file object of this kind that holds `content`."""
+    (tmp_path / "object.npz").write_bytes(content)
+    if kind == "bytes":
+        yield io.BytesIO(content)
+    elif kind == "zip member":
+        with zipfile.ZipFile(tmp_path / "object.zip", "w", zipfile.ZIP_DEFLATED) as outer:
+            outer.writestr("inner.npz", content)
+        with zipfile.ZipFile(tmp_path / "object.zip") as outer, outer.open("inner.npz") as member:
+            yield member
+    elif kind == "pipe":
+        reader, writer = os.pipe()
+        with os.fdopen(reader, "rb") as read_end, os.fdopen(writer, "wb") as write_end:
+            thread = threading.Thread(target=lambda: (write_end.write(content), write_end.close()))
+            thread.start()
+            yield read_end
+            thread.join()
+    elif kind == "after a header":
+        file = io.BytesIO(b"header" + content)
+        file.seek(6)
+        yield file
+    else:
+        with (tmp_path / "object.npz").open("rb", buffering=0 if kind == "unbuffered file" else -1) as file:
+            yield file
+
+
+@pytest.mark.parametrize("kind", ["bytes", "file", "unbuffered file", "zip member", "pipe", "after a header"])
+def test_a_model_is_read_from_any_open_binary_file_which_stays_open(file, tmp_path, kind):
+    content = file.read_bytes()
+    x = np.random.default_rng(0).random((3, 6))
+    for read in (load, load_encoder, describe_file):
+        for source in read_through(kind, content, tmp_path):
+            found = read(source)
+            assert not source.closed
+        if read is describe_file:
+            assert found == {"file": "model, format 3"}
+        else:
+            assert np.array_equal(found.embed(x), small_model().embed(x)) and found.metadata == METADATA
+
+
+def test_a_model_is_written_to_any_open_binary_file_as_to_a_path(file, tmp_path):
+    content = file.read_bytes()
+    buffer = io.BytesIO()
+    save(small_model(), buffer)
+    assert buffer.getvalue() == content and not buffer.closed
+    with zipfile.ZipFile(tmp_path / "outer.zip", "w") as outer, outer.open("inner.npz", "w") as member:
+        save(small_model(), member)  # not seekable
+    assert zipfile.ZipFile(tmp_path / "outer.zip").read("inner.npz") == content
+    with (tmp_path / "object.npz").open("wb") as opened:
+        save(small_model(), opened)
+        assert (tmp_path / "object.npz").read_bytes() == content and not opened.closed
+
+
+def test_a_damaged_file_object_is_refused_by_its_name(file, tmp_path):
+    content = file.read_bytes()
+    for damaged in (content[:-50], b"x" * 100, b""):
+        with pytest.raises(FileError, match="a BytesIO "):
+            load(io.BytesIO(damaged))
+    changed = bytearray(content)
+    changed[content.index(b"params") + 200] ^= 1
+    (tmp_path / "changed.npz").write_bytes(changed)
+    with (tmp_path / "changed.npz").open("rb") as opened, pytest.raises(FileError) as refusal:
+        load(opened)
+    assert str(tmp_path / "changed.npz") in refusal.value.message
+
+
+def test_a_model_that_cannot_be_saved_leaves_a_file_object_as_it_was():
+    model, buffer = small_model(), io.BytesIO()
+    model.metadata = {"x": float("nan")}
+    with pytest.raises(ConfigError):
+        save(model, buffer)
+    assert buffer.getvalue() == b""
+
+
+# --- what could not be loaded is not saved
+
+
+class Lossy(Linear):
+    def config(self):
+        return {}
+
+
+class Growing(Linear):
+    def config(self):
+        return {**super().config(), "outputs": self.outputs + 1}
+
+
+class Narrow(VAE):
+    def __init__(self, width):
+        super().__init__(6, width, hidden=(3,))
+
+
+class Mine(VAE):
+    pass
+
+
+def another_vae():
+    return type("VAE", (VAE,), {})(6, 2, hidden=(3,))
+
+
+def with_part(kind):
+    return VAE(6, 2, encoder=Sequential(kind(6, 4)))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: with_part(Lossy), "the VAE could not be loaded from its file: TypeError"),
+        (lambda: with_part(Growing), "the VAE could not be loaded from its file: encoder has 5 outputs"),
+        (lambda: Narrow(2), "the Narrow could not be loaded from its file: TypeError"),
+        (another_vae, "both named VAE; rename one"),
+        (lambda: with_part(type("Mine", (Linear,), {})), None),
+        (lambda: Mine(6, 2, encoder=Sequential(type("Mine", (Linear,), {})(6, 4))), "both named Mine; rename one"),
+    ],
+)
+def test_a_model_that_could_not_be_made_again_is_not_saved(tmp_path, make, message):
+    path = tmp_path / "new" / "model.npz"
+    model = make()
+    if message is None:
+        save(model, path)
+        assert load(path, classes=[type(model.encoder.layers[0])]).theta.tobytes() == model.theta.tobytes()
+        return
+    with pytest.raises(ConfigError, match=message):
+        save(model, path)
+    assert not path.parent.exists()
+    with pytest.raises(ConfigError, match=message):
+        Trainer(model).fit(np.zeros((8, 6)), 1, checkpoint=path)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"a": [0, {"b": float("nan")}]}, r"model.metadata\['a'\]\[1\]\['b'\] cannot be .* it is nan"),
+        ({"a": float("-inf")}, "it is -inf, which JSON does not have; use None or a text"),
+        ({"a": (1, 2)}, r"it is \(1, 2\), a tuple, which a file returns as a list"),
+        ({"a": {1: 2}}, r"model.metadata\['a'\] cannot be written to a file: it has the key 1; use text"),
+        ({None: 1}, "it has the key None"),
+        ({"a": np.float32(1)}, r"model.metadata\['a'\] .* use plain values"),
+        (["a"], r"model.metadata=\['a'\] .* use a dict"),
+        (None, "use a dict"),
+    ],
+)
+def test_metadata_that_a_file_would_change_are_refused(file, metadata, message):
+    before, model = file.read_bytes(), small_model()
+    model.metadata = metadata
+    with pytest.raises(ConfigError, match=message):
+        save(model, file)
+    assert file.read_bytes() == before
+
+
+def test_metadata_that_are_nested_without_end_are_refused(file):
+    model, loop, doubling = small_model(), [], []
+    loop.append(loop)
+    doubling += [doubling, doubling]
+    deep = []
+    for _ in range(5000):
+        deep = [deep]
+    for value in (loop, doubling, deep):
+        model.metadata = {"a": value}
+        with pytest.raises(ConfigError, match=r"cannot be written as JSON \(it "):
+            save(model, file)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+
+
+@given(metadata=st.dictionaries(st.text(), json_values, max_size=4))
+def test_plain_metadata_are_loaded_as_they_were_saved(metadata):
+    model, buffer = small_model(), io.BytesIO()
+    model.metadata = metadata
+    save(model, buffer)
+    buffer.seek(0)
+    loaded = load(buffer).metadata
+    assert loaded == metadata and repr(loaded) == repr(metadata)
+
+
+@pytest.mark.skipif(np.dtype("longdouble").itemsize == 8, reason="a long double is a double here")
+def test_long_doubles_are_loaded_only_by_the_kind_of_machine_that_wrote_them(tmp_path):
+    path, model = tmp_path / "wide.npz", VAE(6, 2, hidden=(3,), dtype="longdouble")
+    model.theta[...] += np.longdouble(1) / 3
+    save(model, path)
+    assert np.array_equal(load(path).theta, model.theta)
+    members = members_of(path)
+    header = json.loads(str(members["scratchvae"]))
+    info = np.finfo("longdouble")
+    assert header["longdouble"] == {"mantissa": info.nmant, "exponent": info.iexp}
+    write_with_checksums(path, {**header, "longdouble": {"mantissa": 105, "exponent": 11}}, members, version=3)
+    with pytest.raises(FileError, match=r"long doubles of another kind of machine.*save model.astype\('float64'\)"):
+        load(path)
+
+
+def test_long_doubles_that_this_machine_lacks_are_told_as_such(tmp_path):
+    path = tmp_path / "wide.npy"
+    np.save(path, np.zeros(8))
+    content = path.read_bytes()
+    lacking = next(size for size in (10, 12, 16) if not hasattr(np, f"float{8 * size}"))
+    path.write_bytes(content.replace(b"'<f8', ", f"'<f{lacking}',".encode()))
+    with pytest.raises(FileError, match="long doubles of another kind of machine, which this one lacks"):
+        load(path)
+
+
+@pytest.mark.parametrize("name", ["x" * 70_000, "\ud800", "a\0b"])
+def test_a_parameter_whose_name_a_file_cannot_have_is_refused(tmp_path, name):
+    arrays = {f"params/{name}": np.zeros(3)}
+    with pytest.raises((ConfigError, FileError)) as refusal:
+        archive.write_archive(io.BytesIO(), {}, arrays)
+    assert "use" in refusal.value.message
 
 
 def test_a_file_that_is_no_model_is_refused_by_path(tmp_path):

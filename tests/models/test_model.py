@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from emulated_backend import needs_compiler
 from fake_cupy import FAKE_CUPY
 from strategies import normal, uniform
 
@@ -118,6 +119,20 @@ def test_longdouble_is_refused_on_a_device(kind):
     model = kind(6, 2, (4,), backend=FAKE_CUPY)
     for make in (lambda: kind(6, 2, (4,), dtype="longdouble", backend=FAKE_CUPY), lambda: model.astype("longdouble")):
         with pytest.raises(BackendError, match="backend='numpy'; fake_cupy has float32 and float64"):
+            make()
+
+
+@needs_compiler
+@BOTH
+def test_longdouble_is_refused_with_compiled_kernels_when_the_model_is_made(kind, tmp_path):
+    model = kind(6, 2, (4,), dtype="longdouble")
+    sv.save(model, tmp_path / "wide.npz")
+    for make in (
+        lambda: kind(6, 2, (4,), dtype="longdouble", backend="native"),
+        lambda: kind(6, 2, (4,), backend="native").astype("longdouble"),
+        lambda: sv.load(tmp_path / "wide.npz", backend="native"),
+    ):
+        with pytest.raises(BackendError, match="dtype='longdouble' needs backend='numpy'; native has"):
             make()
 
 

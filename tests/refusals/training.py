@@ -2,7 +2,7 @@
 
 import functools
 import tempfile
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import numpy as np
@@ -330,6 +330,11 @@ def place(name):
     return FOLDER.path / name
 
 
+def closed(file):
+    file.close()
+    return file
+
+
 def file_rows():
     yield from refuse_one("save", "model", NO_MODELS, lambda v: sv.save(v, place("vae.npz")))
     yield from refuse_one("save", "path", PATHS, lambda v: sv.save(model(), v))
@@ -355,6 +360,13 @@ def file_rows():
             "io.describe_file", file, "no model", lambda n=file: io.describe_file(place(n)), FileError, "expected"
         )
     yield from refuse_one("io.describe_file", "path", PATHS, io.describe_file)
+    for name, read in {"load": sv.load, "load_encoder": sv.load_encoder, "io.describe_file": io.describe_file}.items():
+        for problem, file in {"in text mode": StringIO("text"), "closed": closed(BytesIO(b"PK"))}.items():
+            words = "binary" if problem == "in text mode" else "keep it open"
+            yield row(name, "path", problem, lambda r=read, f=file: r(f), ConfigError, words)
+    for problem, file in {"in text mode": StringIO(), "closed": closed(BytesIO())}.items():
+        words = "binary" if problem == "in text mode" else "keep it open"
+        yield row("save", "path", problem, lambda f=file: sv.save(model(), f), ConfigError, words)
     for name, call in {
         "as_text": lambda v: io.as_text("notes", v),
         "write_archive": lambda v: io.write_archive(BytesIO(), {"notes": v}, {}),
@@ -368,6 +380,9 @@ def file_rows():
     yield from refuse_all("save", "cannot write", paths, lambda v: sv.save(model(), place(v)))
     save_object = lambda: sv.save(with_metadata({"x": object()}), place("vae.npz"))  # noqa: E731
     yield row("save", "model.metadata", "no JSON", save_object, ConfigError, "object", "use plain values")
+    for problem, value in {"NaN": float("nan"), "a tuple": (1, 2), "a key of a number": {1: 2}}.items():
+        save_value = lambda v=value: sv.save(with_metadata({"x": v}), place("vae.npz"))  # noqa: E731
+        yield row("save", "model.metadata['x']", problem, save_value, ConfigError, "cannot be written to a file")
     for problem, part in {"of a layer": HiddenSetting(3), "of an odd one": UnwritableSetting({1, 2})}.items():
         function = lambda p=part: sv.VAE(INPUTS, 2, decoder=layers.Sequential(layers.Linear(2, INPUTS), p))  # noqa: E731
         argument = "secret" if problem == "of a layer" else "config"

@@ -9,7 +9,7 @@ from strategies import normal, uniform
 import scratchvae as sv
 from scratchvae.errors import ConfigError, RangeError, ShapeError
 from scratchvae.models.scale import Scale
-from scratchvae.training.labelled import LabelledMinibatches, NoiseAugmenter
+from scratchvae.training.labelled import LabelledMinibatches, NoiseAugmenter, batches_per_epoch
 from scratchvae.training.minibatches import MinibatchSource
 from scratchvae.training.preprocess import Preprocessor
 
@@ -49,6 +49,28 @@ def test_labelled_rows_are_repeated_to_reach_their_share():
     assert minibatches.share == pytest.approx(0.2, abs=1e-3) and len(rows) == minibatches.rows == 994 + 248
     assert (counts[6:] == 1).all() and set(counts[:6]) <= {41, 42}
     assert {int((labels[x] >= 0).sum()) for x, _ in batches[:-1]} <= {9, 10, 11}
+
+
+@given(
+    rows=st.integers(4, 60),
+    known=st.integers(1, 3),
+    batch=st.integers(1, 200),
+    share=st.sampled_from([None, 0.8, 0.95]),
+)
+def test_the_batches_of_an_epoch_are_counted_before_they_are_made(rows, known, batch, share):
+    labels = np.where(np.arange(rows) < known, np.arange(rows) % 3, -1)
+    minibatches, batches = batches_of(labels, batch, share)
+    assert len(batches) == len(minibatches) == batches_per_epoch(rows, batch, labels, share)
+    assert sum(len(x) for x, _ in batches) == minibatches.rows
+    assert batches_per_epoch(rows, batch) == -(-rows // batch)
+
+
+def test_a_batch_larger_than_the_rows_holds_all_draws_of_an_epoch():
+    images, labels = uniform(0, 20, 9), np.where(np.arange(20) < 3, np.arange(20), -1)
+    model = sv.SemiSupervisedVAE(9, 2, (4,), classes=3)
+    trainer = sv.Trainer(model, batch_size=1000)
+    trainer.fit(images, 2, labels=labels, labelled_share=0.9)
+    assert trainer.optimizer.t == 2
 
 
 def test_an_invalid_share_is_refused():

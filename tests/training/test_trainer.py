@@ -48,6 +48,7 @@ def test_bug14_step_descends_the_loss_it_returns():
     vae, reference = sv.VAE(9, 2, (8,), dtype="float64"), sv.VAE(9, 2, (8,), dtype="float64")
     trainer = sv.Trainer(vae, batch_size=5, optimizer=SGD(0.1))
     loss = trainer.step(IMAGES[:5])
+    reference.initialize_output_bias(IMAGES[:5].mean(axis=0, dtype="float64"))
     expected, grads = reference.loss_and_grads(IMAGES[:5], trainer._eps)
     assert loss == pytest.approx(expected, rel=1e-12)
     for name, grad in grads.items():
@@ -157,9 +158,56 @@ def test_the_output_bias_is_initialized_with_the_mean_image():
 
 def test_clipping_bounds_each_update():
     vae = sv.VAE(9, 2, (8,))
+    vae.initialize_output_bias(IMAGES.mean(axis=0))
     before = vae.theta.copy()
     sv.Trainer(vae, optimizer=SGD(1.0), clip_norm=0.01, batch_size=50).step(IMAGES)
     assert np.linalg.norm(vae.theta - before) == pytest.approx(0.01, rel=1e-3)
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", "gaussian_heteroscedastic"])
+@pytest.mark.parametrize("missing", [False, True])
+def test_the_first_step_starts_from_the_output_bias_of_fit(likelihood, missing):
+    rows = np.where(uniform(2, *IMAGES.shape) < 0.3, np.nan, IMAGES) if missing else IMAGES
+    models = [sv.VAE(9, 2, (8,), likelihood=likelihood, missing=missing, dtype="float64") for _ in range(2)]
+    stepping, fitting = (sv.Trainer(model, lr=1e-9, batch_size=len(rows)) for model in models)
+    stepping.step(rows)
+    fitting.fit(rows, 1)
+    biases = [model.params[f"decoder.{len(model.decoder.layers) - 1}.b"] for model in models]
+    assert np.abs(biases[1]).max() > 0.01
+    np.testing.assert_allclose(*biases, atol=1e-8)
+
+
+def test_a_fit_after_a_step_and_a_second_step_do_not_start_again():
+    vae = sv.VAE(9, 2, (8,))
+    trainer = sv.Trainer(vae, lr=1e-6)
+    trainer.step(IMAGES[:20])
+    bias = vae.params["decoder.2.b"]
+    started = bias.copy()
+    trainer.step(1 - IMAGES)
+    trainer.fit(1 - IMAGES, 2)
+    sv.Trainer(vae, lr=1e-6).step(1 - IMAGES)
+    np.testing.assert_allclose(bias, started, atol=1e-4)
+
+
+def test_a_column_without_values_in_the_first_batch_starts_at_the_mean_of_the_others():
+    rows = IMAGES[:4].astype("float64")
+    rows[:, 3] = np.nan
+    vae = sv.VAE(9, 2, (8,), likelihood="gaussian", missing=True, dtype="float64")
+    sv.Trainer(vae, lr=1e-9).step(rows)
+    expected = np.where(np.arange(9) == 3, np.nanmean(rows), rows.mean(axis=0))
+    np.testing.assert_allclose(vae.params["decoder.2.b"], expected, atol=1e-8)
+    empty = sv.VAE(9, 2, (8,), likelihood="gaussian", missing=True)
+    sv.Trainer(empty).step(np.full((3, 9), np.nan))
+    assert not empty.params["decoder.2.b"].any()
+
+
+def test_a_first_step_that_diverges_leaves_the_weights_unchanged():
+    vae = sv.VAE(9, 2, (8,))
+    vae.params["encoder.0.W"][...] = 1e30
+    before = vae.theta.copy()
+    with np.errstate(over="ignore", invalid="ignore"), pytest.raises(DivergedError):
+        sv.Trainer(vae).step(IMAGES)
+    assert np.array_equal(vae.theta, before)
 
 
 def test_a_schedule_sets_the_learning_rate():

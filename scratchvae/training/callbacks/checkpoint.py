@@ -22,6 +22,7 @@ from scratchvae.io import diff_keys, open_archive, write_archive
 from scratchvae.io.migration import require_resumable
 from scratchvae.io.model_file import arrays_of, header_of
 from scratchvae.training.callback import Callback
+from scratchvae.training.fingerprint import ALGORITHM, is_incomparable
 from scratchvae.training.history import Epoch
 from scratchvae.training.state import Record, Snapshot, TrainingState, is_array
 from scratchvae.validation import check_bool, check_int, check_path, short_repr, shorten, suggest_arguments
@@ -181,13 +182,23 @@ class LoadedCheckpoint:
         return updates if isinstance(updates, int) else 0
 
     def require(self, settings: Record) -> None:
-        """Raises ConfigError if the checkpoint has other settings than `settings`; FileError for version 0.1.0."""
+        """Raises ConfigError if the checkpoint has other settings than `settings`; FileError for version 0.1.0.
+
+        Fingerprints of data that were made by another version are no other data, but cannot be compared.
+        """
         require_resumable(self.path, self.format)
         before, now = dict(_flatten(self.header["settings"])), dict(_flatten(settings))
         changed = [name for name in {**now, **before} if before.get(name) != now.get(name)]  # in the order of settings
+        incomparable = [name for name in changed if is_incomparable(before.get(name), now.get(name))]
+        if changed and changed == incomparable:
+            raise ConfigError(
+                f"{self.path} cannot be resumed: its fingerprint of {join_names(incomparable)} was made by another "
+                "version; resume it with that version, or use another file"
+            )
+        changed = [name for name in changed if name not in incomparable]
         if changed:
             changes = "; ".join(
-                f"{name} was {short_repr(before.get(name))} and is {short_repr(now.get(name))}" for name in changed[:3]
+                f"{name} was {_shown(before.get(name))} and is {_shown(now.get(name))}" for name in changed[:3]
             )
             if len(changed) > 3:
                 changes += f"; {len(changed) - 3} more changed"
@@ -223,6 +234,10 @@ class LoadedCheckpoint:
             before.restore()
             raise FileError(f"{self.path} cannot be resumed: {error}") from None
         state.history.epochs[:] = epochs
+
+
+def _shown(setting: Any) -> str:
+    return short_repr(setting.removeprefix(f"{ALGORITHM}:") if isinstance(setting, str) else setting)
 
 
 def _flatten(settings: Record, prefix: str = "") -> Iterator[tuple[str, Any]]:
