@@ -79,13 +79,9 @@ def run(args: argparse.Namespace) -> int:
         )
     settings = (args.draws, args.seed, labels_of(model, split, args.data)) if isinstance(model, VAE) else ()
     denoised = to_numpy(model.denoise(noisy, *settings))
+    figures = [] if clean is None else [_psnr_before_and_after(model, clean, noisy, denoised)]
     write_array(denoised, args.out, [f"x{k}" for k in range(denoised.shape[1])])
-    print(f"{args.data}: {count_of(len(noisy), 'row')}, {noise}")
-    if clean is not None:
-        low, high = model.support
-        peak = high - low if isfinite(high - low) else float(clean.max() - clean.min()) or 1.0
-        before, after = psnr(noisy, clean, peak), psnr(denoised, clean, peak)
-        print(f"PSNR before {before:.2f} dB, after {after:.2f} dB: {after - before:+.2f} dB")
+    print("\n".join([f"{args.data}: {count_of(len(noisy), 'row')}, {noise}", *figures]))
     print(f"wrote {args.out}: {count_of(denoised.shape[0], 'row')} of {count_of(denoised.shape[1], 'number')}")
     if find_spec("matplotlib"):
         all_rows = {"clean": clean, "noisy": noisy, "denoised": denoised}
@@ -108,9 +104,9 @@ def _clean_and_noisy(args: argparse.Namespace, model: Any, rows: Array) -> tuple
         refuse(args, "with --noise none: leave it out", "level")
         return _clean(args, rows), rows, "without added noise"
     refuse(args, "with added noise, where the rows themselves are clean: leave it out, or add --noise none", "clean")
-    _refuse_missing(args.data, rows)
+    _refuse_missing(args.data, rows, model)
     if model.metadata.get("binarize"):
-        rows = Binarizer(generator(args.seed, "pixels"), model.dtype)(rows).copy()
+        rows = Binarizer(generator(args.seed, "pixels"), model.dtype, model.config["missing"])(rows).copy()
     level = getattr(args, "level", trained["level"] if kind == trained["kind"] else CORRUPTION_LEVEL)
     noise = corruption(kind, level)
     noise.check(model.support)
@@ -126,15 +122,28 @@ def _clean(args: argparse.Namespace, noisy: Array) -> Array | None:
             f"--clean {args.clean} has shape {clean.shape} in its part {args.part!r}, and {args.data} {noisy.shape}: "
             "expected the same rows, in the same order"
         )
-    _refuse_missing(args.data, noisy)
-    _refuse_missing(f"--clean {args.clean}", clean)
     return clean
 
 
-def _refuse_missing(name: str, rows: Array) -> None:
+def _psnr_before_and_after(model: Any, clean: Array, noisy: Array, denoised: Array) -> str:
+    """The figures at the numbers that are known both with and without noise. Raises ConfigError if there is none."""
+    known = ~(np.isnan(clean) | np.isnan(noisy))
+    if not known.any():
+        raise ConfigError("no number is known both with and without noise, so that the noise cannot be measured")
+    counted = np.where(known, clean, np.nan)
+    low, high = model.support
+    values = clean[known]
+    peak = high - low if isfinite(high - low) else float(values.max()) - float(values.min()) or 1.0
+    before, after = psnr(noisy, counted, peak), psnr(denoised, counted, peak)
+    gain = f": {after - before:+.2f} dB" if isfinite(after - before) else ""  # infinite without an error
+    unknown = "" if known.all() else f", of the {count_of(int(known.sum()), 'known number')}"
+    return f"PSNR before {before:.2f} dB, after {after:.2f} dB{gain}{unknown}"
+
+
+def _refuse_missing(name: str, rows: Array, model: Any) -> None:
     missing = int(np.isnan(rows).any(axis=1).sum())
-    if missing:
+    if missing and not model.config["missing"]:
         raise ConfigError(
-            f"{name} has missing values (NaN) in {count_of(missing, 'row')}, so that the noise cannot be measured; "
-            "fill them in first, for example with scratchvae impute"
+            f"{name} has missing values (NaN) in {count_of(missing, 'row')}, and the MODEL was not trained with "
+            "--missing; fill them in first, for example with scratchvae impute"
         )
