@@ -37,7 +37,7 @@ class Divergence(Module):
         """The arguments of `Posterior.backward`, from dkl (B,) and dz (B, Z)."""
         raise NotImplementedError
 
-    def check_drawn(self, posterior: Any, *attributes: str) -> None:
+    def _check_drawn(self, posterior: Any, *attributes: str) -> None:
         """Raises ShapeError unless the posterior has these attributes, which its forward sets."""
         for name in attributes:
             if not hasattr(posterior, name):
@@ -75,7 +75,7 @@ class ExactKL(Divergence):
 
     def forward(self, z: Array) -> Array:
         """kl (B,) of q. Raises ShapeError before the posterior's forward."""
-        self.check_drawn(self.posterior, "mu", "logvar")
+        self._check_drawn(self.posterior, "mu", "logvar")
         return self.kl.forward(self.posterior.mu, self.posterior.logvar)
 
     def backward(self, dkl: Array, dz: Array) -> tuple[Any, ...]:
@@ -144,7 +144,7 @@ class GaussianDrawKL(Divergence):
     def forward(self, z: Array) -> Array:
         """The estimate (B,). Raises ShapeError before the posterior's forward."""
         rows = self.check_inputs(z=z)
-        self.check_drawn(self.posterior, "eps", "logvar")
+        self._check_drawn(self.posterior, "eps", "logvar")
         kl, self.z = self._kl[:rows], z
         self.xp.negative(self.log_ratio.forward(z, self.posterior.eps, self.posterior.logvar), out=kl)
         return kl
