@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from importlib.util import find_spec
 from math import isfinite
 from typing import Any
@@ -13,11 +14,18 @@ from scratchvae import plotting
 from scratchvae.backend import Array, to_numpy
 from scratchvae.cli.arguments import Commands, add_command, load_data, read_model, read_rows, rows_options, seed_option
 from scratchvae.cli.labels import labels_of
-from scratchvae.cli.messages import count_of
+from scratchvae.cli.messages import count_of, shorten
 from scratchvae.cli.options import Option, refuse
-from scratchvae.cli.outputs import ARRAY_SUFFIXES, NO_MATPLOTLIB, check_output_path, picture_option, write_array
+from scratchvae.cli.outputs import (
+    ARRAY_SUFFIXES,
+    NO_MATPLOTLIB,
+    check_output_path,
+    picture_option,
+    redirect_warnings,
+    write_array,
+)
 from scratchvae.cli.train_options import CORRUPTION_LEVEL
-from scratchvae.errors import ConfigError
+from scratchvae.errors import ConfigError, DenoiseWarning
 from scratchvae.evaluation import psnr
 from scratchvae.models import VAE
 from scratchvae.plotting.figures import PICTURE_SUFFIXES
@@ -78,7 +86,8 @@ def run(args: argparse.Namespace) -> int:
             f"--draws {args.draws}: {args.model} is an {type(model).__name__}, whose code is not random; leave it out"
         )
     settings = (args.draws, args.seed, labels_of(model, split, args.data)) if isinstance(model, VAE) else ()
-    denoised = to_numpy(model.denoise(noisy, *settings))
+    with redirect_warnings(lambda _: _warn(args), DenoiseWarning):
+        denoised = to_numpy(model.denoise(noisy, *settings))
     figures = [] if clean is None else [_psnr_before_and_after(model, clean, noisy, denoised)]
     write_array(denoised, args.out, [f"x{k}" for k in range(denoised.shape[1])])
     print("\n".join([f"{args.data}: {count_of(len(noisy), 'row')}, {noise}", *figures]))
@@ -94,6 +103,11 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(f"no picture: {NO_MATPLOTLIB}")
     return 0
+
+
+def _warn(args: argparse.Namespace) -> None:
+    message = f"{args.model} was not trained to remove noise, so that this is its reconstruction; train with --corrupt"
+    print(shorten(f"scratchvae denoise: warning: {message}", [args.model]), file=sys.stderr, flush=True)
 
 
 def _clean_and_noisy(args: argparse.Namespace, model: Any, rows: Array) -> tuple[Array | None, Array, str]:

@@ -11,6 +11,7 @@ from scratchvae.errors import ConfigError
 from scratchvae.fused import fused
 from scratchvae.memory import BatchBuffers
 from scratchvae.models.configuration import CHECKS
+from scratchvae.models.denoising import warn_unless_trained_with_noise
 from scratchvae.models.draws import Draws
 from scratchvae.models.imputation import impute
 from scratchvae.models.locks import synchronized
@@ -223,14 +224,16 @@ class VAE(Model):
         With `draws` > 0, the average of that mean over this many draws of z from q(z | x). If q(z | x) were the true
         posterior, the average would be E[clean | x], the estimate of least squared error. The model removes the kind of
         noise that it was trained with (`corrupt` of the `Trainer`). Without such training, this is a reconstruction,
-        which drops whatever the model cannot represent, noise included.
+        which drops whatever the model cannot represent, noise included, and a DenoiseWarning is issued.
         Raises ConfigError, DTypeError, ShapeError or RangeError.
         """
         x = self.check_data(x)
         labels = self.encoder_labels(x, labels)
         if not check_int("draws", draws, minimum=0):
+            warn_unless_trained_with_noise(self)
             return self.reconstruct(x, labels)
         parameters, noise = self.encode(x, labels), generator(seed, "noise")
+        warn_unless_trained_with_noise(self)
         total = self.backend.xp.zeros((len(x), self.input_dim), self.dtype)
         for _ in range(draws):
             eps = np.empty((len(x), self.posterior.noise(self.latent_dim)), self.dtype)

@@ -10,6 +10,8 @@ from scratchvae.rng import generator
 from scratchvae.training import GaussianNoise, Masking, SaltAndPepper
 from scratchvae.training.binarize import Binarizer
 
+pytestmark = pytest.mark.filterwarnings("ignore::scratchvae.errors.DenoiseWarning")  # the models are untrained
+
 QUICK = ("--epochs", "2", "--hidden", "16", "--latent", "3", "--quiet", "--no-pictures")
 CLEAN = scratchvae.datasets.load("digits").test.images
 
@@ -161,3 +163,12 @@ def table_with_holes():
     np.save("noisy.npy", noisy := Masking(0.3)(whole, seed=1))
     np.save("noisy-holes.npy", np.where(np.isnan(holes), np.nan, noisy))
     assert main(["train", "holes.npy", "--missing", *QUICK, "--out", "table"]) == 0
+
+
+def test_a_model_that_was_trained_without_noise_warns_in_one_line(capsys):
+    assert main(["denoise", "plain"]) == 0
+    warning = "scratchvae denoise: warning: plain was not trained to remove noise, so that this is its reconstruction; "
+    assert capsys.readouterr().err == f"{warning}train with --corrupt\n"
+    for model in ("gaussian", "binary", "auto"):
+        assert main(["denoise", model]) == 0
+        assert capsys.readouterr().err == ""

@@ -10,6 +10,8 @@ import scratchvae as sv
 from scratchvae.cli import main
 from scratchvae.evaluation import classification
 
+pytestmark = pytest.mark.filterwarnings("ignore::scratchvae.errors.DenoiseWarning")  # the models are untrained
+
 QUICK = ("--epochs", "2", "--hidden", "16", "--latent", "3", "--quiet", "--no-pictures")
 
 
