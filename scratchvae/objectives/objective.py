@@ -37,7 +37,8 @@ class Objective(Module):
     exact_kl           True: use the KL in closed form if there is one; False: estimate it for each draw
     kl_per_dimension   True: `forward` also needs the KL of each latent dimension
     beta               the weight of the KL in `ELBOTerms`
-    weight             the `kl_weight` of the last forward, which must set it: the history and early stopping read it
+    weight             the `kl_weight` of the last forward. A forward that uses it must set it: the history and early
+                       stopping read it
     """
 
     _axes = 1
