@@ -1,8 +1,8 @@
 # %% [markdown]
 # # The bug museum
 # Eight real bugs of published VAEs, each injected into this package while it is shown: the wrong lines, the training
-# curve compared with the correct one, the checks that miss the bug, and the messages of those that find it. All
-# twenty bugs, with their checks, are in `scratchvae/verification/museum`.
+# curve compared with the correct one, the checks that miss the bug, and the messages of those that find it. All of the
+# museum's bugs, with their checks, are in `scratchvae/verification/museum`.
 #
 #     python demos/bug_museum.py                          a minute
 #     python demos/bug_museum.py --only 4 --out bug.png    one of them, with a picture of its curve
@@ -14,7 +14,9 @@ from textwrap import fill
 
 import scratchvae as sv
 from scratchvae.plotting.figures import blank_figure, save_picture
+from scratchvae.verification import ORACLES
 from scratchvae.verification.museum import KNOWN_BUGS, failure_message, inject_bug
+from scratchvae.verification.oracles import install_hint
 
 SHOWN = (1, 2, 4, 6, 7, 9, 12, 18)
 
@@ -31,10 +33,15 @@ def train(epochs):
 
 
 # %% [markdown]
-# The change in the code, and the message of each check.
+# The change in the code, and the message of each check. A check against a library that is not installed cannot run.
 
 
 # %%
+def missing_library(check):
+    oracle = check.rpartition(" by ")[2]
+    return oracle if oracle in ORACLES and install_hint(oracle) else None
+
+
 def print_bug(bug, correct, wrong):
     print(f"\n{bug.number}. {bug.title}")
     print(f"   {bug.why_unnoticed}")
@@ -48,7 +55,9 @@ def print_bug(bug, correct, wrong):
         for name in bug.missed_by:
             print(f"   missed by  {name}")
         for name in bug.caught_by:
-            print(f"   caught by  {name}: {failure_message(name).split('; ')[0]}")
+            library = missing_library(name)
+            message = f"not run, {library} is missing" if library else failure_message(name).split("; ")[0]
+            print(f"   caught by  {name}: {message}")
 
 
 # %%
@@ -71,18 +80,21 @@ def draw(curves, correct):
 
 # %%
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description="Inject eight bugs, train with each, and run the checks.")
+    parser = argparse.ArgumentParser(description=f"Inject {len(SHOWN)} bugs, train with each, and run the checks.")
     parser.add_argument("--only", type=int, choices=SHOWN, nargs="+", default=SHOWN)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--out", type=Path, help="the picture of the training curves")
     args = parser.parse_args(arguments)
     correct, curves = train(args.epochs), []
-    for bug in (bug for bug in KNOWN_BUGS if bug.number in args.only):
+    shown = [bug for bug in KNOWN_BUGS if bug.number in args.only]
+    for bug in shown:
         with inject_bug(bug):
             curves.append((bug, train(args.epochs)))
         print_bug(bug, correct, curves[-1][1])
-    count = len({bug.number for bug in KNOWN_BUGS})  # some have several variants
-    print(f"\n{len(curves)} of the museum's {count} bugs; the others are in scratchvae/verification/museum")
+    print(f"\n{len(curves)} of the museum's {len(KNOWN_BUGS)} bugs; all are in scratchvae/verification/museum")
+    missing = sorted({library for bug in shown for name in bug.caught_by if (library := missing_library(name))})
+    if missing:
+        print(f"for the checks that were not run: pip install {' '.join(missing)}")
     if args.out:
         save_picture(draw(curves, correct), args.out)
         print(f"wrote {args.out}")

@@ -78,7 +78,7 @@ def main(arguments=None):
         seconds = time.perf_counter() - start
         noisy = corrupt(clean, seed=args.seed + 1)
         denoised = vae.denoise(noisy)
-        before, by_plain, after = (psnr(images, clean) for images in (noisy, plain.denoise(noisy), denoised))
+        before, by_plain, after = (psnr(images, clean) for images in (noisy, plain.reconstruct(noisy), denoised))
         print(
             f"{corrupt!r:24}{before:8.2f}{by_plain:19.2f}{after:11.2f}{after - before:+8.2f}{seconds:10.1f} s",
             flush=True,

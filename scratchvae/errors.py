@@ -89,6 +89,10 @@ class DivergenceWarning(UserWarning):
     """Numbers became non-finite; training was rolled back and continues at half the learning rate."""
 
 
+class DenoiseWarning(UserWarning):
+    """A model that is asked to remove noise, and was not trained to."""
+
+
 class CheckpointWarning(UserWarning):
     """A checkpoint that cannot be read; the one before it was loaded."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from importlib.util import find_spec
 from math import isfinite
 from typing import Any
@@ -13,7 +14,7 @@ from scratchvae import plotting
 from scratchvae.backend import Array, to_numpy
 from scratchvae.cli.arguments import Commands, add_command, load_data, read_model, read_rows, rows_options, seed_option
 from scratchvae.cli.labels import labels_of
-from scratchvae.cli.messages import count_of
+from scratchvae.cli.messages import count_of, shorten
 from scratchvae.cli.options import Option, refuse
 from scratchvae.cli.outputs import (
     ARRAY_SUFFIXES,
@@ -21,10 +22,11 @@ from scratchvae.cli.outputs import (
     check_output_path,
     column_names,
     picture_option,
+    redirect_warnings,
     write_array,
 )
 from scratchvae.cli.train_options import CORRUPTION_LEVEL
-from scratchvae.errors import ConfigError
+from scratchvae.errors import ConfigError, DenoiseWarning
 from scratchvae.evaluation import psnr
 from scratchvae.models import VAE
 from scratchvae.plotting.figures import PICTURE_SUFFIXES
@@ -85,14 +87,11 @@ def run(args: argparse.Namespace) -> int:
             f"--draws {args.draws}: {args.model} is an {type(model).__name__}, whose code is not random; leave it out"
         )
     settings = (args.draws, args.seed, labels_of(model, split, args.data)) if isinstance(model, VAE) else ()
-    denoised = to_numpy(model.denoise(noisy, *settings))
+    with redirect_warnings(lambda _: _warn(args), DenoiseWarning):
+        denoised = to_numpy(model.denoise(noisy, *settings))
+    figures = [] if clean is None else [_psnr_before_and_after(model, clean, noisy, denoised)]
     write_array(denoised, args.out, column_names(model))
-    print(f"{args.data}: {count_of(len(noisy), 'row')}, {noise}")
-    if clean is not None:
-        low, high = model.support
-        peak = high - low if isfinite(high - low) else float(clean.max() - clean.min()) or 1.0
-        before, after = psnr(noisy, clean, peak), psnr(denoised, clean, peak)
-        print(f"PSNR before {before:.2f} dB, after {after:.2f} dB: {after - before:+.2f} dB")
+    print("\n".join([f"{args.data}: {count_of(len(noisy), 'row')}, {noise}", *figures]))
     print(f"wrote {args.out}: {count_of(denoised.shape[0], 'row')} of {count_of(denoised.shape[1], 'number')}")
     if find_spec("matplotlib"):
         all_rows = {"clean": clean, "noisy": noisy, "denoised": denoised}
@@ -107,6 +106,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _warn(args: argparse.Namespace) -> None:
+    message = f"{args.model} was not trained to remove noise, so that this is its reconstruction; train with --corrupt"
+    print(shorten(f"scratchvae denoise: warning: {message}", [args.model]), file=sys.stderr, flush=True)
+
+
 def _clean_and_noisy(args: argparse.Namespace, model: Any, rows: Array) -> tuple[Array | None, Array, str]:
     """The rows without noise, None if they are unknown, the rows with noise, and a description of the noise."""
     trained = model.metadata.get("corrupt") or {"kind": "masking", "level": CORRUPTION_LEVEL}
@@ -115,13 +119,16 @@ def _clean_and_noisy(args: argparse.Namespace, model: Any, rows: Array) -> tuple
         refuse(args, "with --noise none: leave it out", "level")
         return _clean(args, model, rows), rows, "without added noise"
     refuse(args, "with added noise, where the rows themselves are clean: leave it out, or add --noise none", "clean")
-    _refuse_missing(args.data, rows)
+    _refuse_missing(args.data, rows, model)
+    scaled = model.scaled(rows)  # in training, too, the noise is that of scaled rows
     if model.metadata.get("binarize"):
-        rows = Binarizer(generator(args.seed, "pixels"), model.dtype)(rows).copy()
+        scaled = Binarizer(generator(args.seed, "pixels"), model.dtype, model.config["missing"])(scaled).copy()
     level = getattr(args, "level", trained["level"] if kind == trained["kind"] else CORRUPTION_LEVEL)
     noise = corruption(kind, level)
     noise.check(model.support)
-    return rows, noise(rows, args.seed, model.support), f"with {kind} noise of level {level:g}"
+    noisy = noise(scaled, args.seed, model.support)
+    description = f"with {kind} noise of level {level:g}"
+    return model.in_data_units(scaled), model.in_data_units(noisy), description
 
 
 def _clean(args: argparse.Namespace, model: Any, noisy: Array) -> Array | None:
@@ -133,15 +140,29 @@ def _clean(args: argparse.Namespace, model: Any, noisy: Array) -> Array | None:
             f"--clean {args.clean} has shape {clean.shape} in its part {args.part!r}, and {args.data} {noisy.shape}: "
             "expected the same rows, in the same order"
         )
-    _refuse_missing(args.data, noisy)
-    _refuse_missing(f"--clean {args.clean}", clean)
     return clean
 
 
-def _refuse_missing(name: str, rows: Array) -> None:
+def _psnr_before_and_after(model: Any, clean: Array, noisy: Array, denoised: Array) -> str:
+    """The figures at the numbers that are known both with and without noise. Raises ConfigError if there is none."""
+    known = ~(np.isnan(clean) | np.isnan(noisy))
+    if not known.any():
+        raise ConfigError("no number is known both with and without noise, so that the noise cannot be measured")
+    counted = np.where(known, clean, np.nan)
+    low, high = model.in_data_units(np.array([[low] for low in model.support]).repeat(model.input_dim, axis=1))
+    values = clean[known]
+    peak = float((high - low).max())  # the range of the likelihood or, if that has none, of the data
+    peak = peak if isfinite(peak) else float(values.max()) - float(values.min()) or 1.0
+    before, after = psnr(noisy, counted, peak), psnr(denoised, counted, peak)
+    gain = f": {after - before:+.2f} dB" if isfinite(after - before) else ""  # infinite without an error
+    unknown = "" if known.all() else f", of the {count_of(int(known.sum()), 'known number')}"
+    return f"PSNR before {before:.2f} dB, after {after:.2f} dB{gain}{unknown}"
+
+
+def _refuse_missing(name: str, rows: Array, model: Any) -> None:
     missing = int(np.isnan(rows).any(axis=1).sum())
-    if missing:
+    if missing and not model.config["missing"]:
         raise ConfigError(
-            f"{name} has missing values (NaN) in {count_of(missing, 'row')}, so that the noise cannot be measured; "
-            "fill them in first, for example with scratchvae impute"
+            f"{name} has missing values (NaN) in {count_of(missing, 'row')}, and the MODEL was not trained with "
+            "--missing; fill them in first, for example with scratchvae impute"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from math import isfinite, isnan
 
 import numpy as np
 
@@ -21,12 +22,14 @@ from scratchvae.cli.arguments import (
 from scratchvae.cli.labels import labels_of
 from scratchvae.cli.messages import count_of
 from scratchvae.cli.options import Option
+from scratchvae.errors import RangeError
 from scratchvae.evaluation import active_units, classification
 from scratchvae.evaluation.active_units import MIN_ACTIVE_VARIANCE
 from scratchvae.models import VAE, SemiSupervisedVAE
 from scratchvae.models.labels import UNLABELLED
 from scratchvae.objectives import ImportanceWeighted
 from scratchvae.training import score
+from scratchvae.training.callbacks.progress import objective_name
 
 
 def add_commands(commands: Commands) -> None:
@@ -56,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     setting = getattr(args, "binarize", model.metadata.get("binarize"))
     binarize = None if setting == "none" else setting
     labels = labels_of(model, rows, args.data)
-    with np.errstate(over="ignore", invalid="ignore"):  # a result that is not finite is printed as it is
+    with np.errstate(over="ignore", invalid="ignore"):  # a result that is not finite is null in JSON, else an error
         result = score(model, images, seed=args.seed, binarize=binarize, labels=labels)
         units = active_units(model, images, labels) if isinstance(model, VAE) else None
     classes = None
@@ -64,27 +67,35 @@ def run(args: argparse.Namespace) -> int:
         labelled = rows.labels != UNLABELLED
         classes = classification(model, images[labelled], rows.labels[labelled]) if labelled.any() else None
     if args.json:
-        latent = {"active": units.active, "kl_per_dimension": units.kl.tolist()} if units else {}
+        active = units.active if units and result.rows > 1 else None  # the mean of a single row does not vary
+        latent = {"active": active, "kl_per_dimension": units.kl.tolist()} if units else {}
         accuracy = {} if classes is None else {"accuracy": classes.accuracy, "confusion": classes.confusion.tolist()}
         if classes is not None:
             accuracy |= {"labelled_rows": classes.rows, "classes": list(class_names(model))}
         print_json({**result._asdict(), "binarize": binarize, **latent, **accuracy})
         return 0
+    if not all(map(isfinite, (result.value, result.reconstruction, result.kl))):
+        raise RangeError(
+            f"{args.model} gives no finite {objective_name(model)} of {args.data}: its weights or the data are too "
+            "large; train with a smaller --lr or scaled data"
+        )
     print(f"{args.data}: {count_of(result.rows, 'row')} ({args.part}), binarize: {binarize or 'none'}")
     one_draw = units is not None and not isinstance(model.objective, ImportanceWeighted)
     print(f"  {describe_score(model, result)}{', one draw of z per row' if one_draw else ''}")
-    if units:
+    if units and result.rows > 1:  # the mean of a single row does not vary
         print(
             f"  active units {units.active} of {model.latent_dim} (posterior mean with a variance above "
             f"{MIN_ACTIVE_VARIANCE} over the rows)"
         )
+    if units:
         print(
             f"  KL of each latent dimension, sorted: {' '.join(f'{kl:.2f}' for kl in sorted(units.kl, reverse=True))}"
         )
     if classes is not None:
+        error = "" if isnan(classes.standard_error) else f" ± {100 * classes.standard_error:.2f}"
         print(
-            f"  accuracy {100 * classes.accuracy:.2f} ± {100 * classes.standard_error:.2f} %, cross-entropy "
-            f"{classes.log_loss:.3f} nats per row{_of_labelled(classes.rows, len(images))}"
+            f"  accuracy {100 * classes.accuracy:.2f}{error} %, cross-entropy {classes.log_loss:.3f} nats per row"
+            f"{_of_labelled(classes.rows, len(images))}"
         )
     return 0
 

@@ -200,13 +200,13 @@ def _print_error(args: argparse.Namespace, vae: VAE, rows: Array, imputed: Array
 
 
 def _with_error(error: ImputationError) -> str:
-    return f"{error.value:.4f}" + ("" if isnan(error.standard_error) else f" ± {error.standard_error:.4f}")
+    form = ".4f" if 1e-3 <= error.value < 1e6 or not error.value else ".3e"
+    return f"{error.value:{form}}" + ("" if isnan(error.standard_error) else f" ± {error.standard_error:{form}}")
 
 
 def _observed_mean(rows: Array) -> Array:
     """The mean of the observed numbers in each column; of all columns for a column without any."""
     observed = ~np.isnan(rows)
     counts = observed.sum(axis=0)
-    sums = np.where(observed, rows, 0.0).sum(axis=0)
-    mean: Array = np.where(counts > 0, sums / np.maximum(counts, 1), sums.sum() / max(counts.sum(), 1))
-    return mean
+    mean: Array = (np.where(observed, rows, 0.0) / np.maximum(counts, 1)).sum(axis=0)  # the sum itself may overflow
+    return np.where(counts > 0, mean, (mean * (counts / max(counts.sum(), 1))).sum())

@@ -20,7 +20,7 @@ class ActiveUnits(NamedTuple):
     """The use of each latent dimension.
 
     kl          (Z,), the mean KL over the rows, in nats
-    variance    (Z,), the variance of the posterior mean over the rows
+    variance    (Z,), the variance of the posterior mean over the rows; 0 for a single row
     active      number of dimensions with a variance above 0.01, the "active units" of Burda, Grosse and Salakhutdinov
                 2016; the others carry no information about x
     """
@@ -49,6 +49,7 @@ def active_units(vae: VAE, images: Any, labels: Any = None) -> ActiveUnits:
     parameters = vae.encode(vae.check_data(images, "images"), labels)
     mu, logvar = (to_numpy(array).astype(np.float64) for array in parameters)
     divergence = GaussianKL()
-    divergence.forward(mu, logvar)
-    variance = mu.var(axis=0)
-    return ActiveUnits(divergence.per_dimension.mean(axis=0), variance, int((variance > MIN_ACTIVE_VARIANCE).sum()))
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite where it is too large for float64
+        divergence.forward(mu, logvar)
+        kl, variance = divergence.per_dimension.mean(axis=0), mu.var(axis=0)
+    return ActiveUnits(kl, variance, int((variance > MIN_ACTIVE_VARIANCE).sum()))

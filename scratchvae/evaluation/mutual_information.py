@@ -79,7 +79,8 @@ def mutual_information_gap(codes: Any, factors: Mapping[str, Any], bins: int = 2
 
 
 def _check_numbers(name: str, values: Any, ndim: int) -> Array:
-    numbers = as_real_array(name, values).astype(np.float64)
+    with np.errstate(over="ignore"):  # a long double may be too large for float64
+        numbers = as_real_array(name, values).astype(np.float64)
     if numbers.ndim != ndim or not len(numbers):
         raise ShapeError(f"{name} of shape {numbers.shape}: expected {'(N, Z)' if ndim == 2 else '(N,)'}, N at least 1")
     if not np.isfinite(numbers).all():

@@ -15,6 +15,11 @@ from scratchvae.gradcheck.report import Argument, Report
 from scratchvae.gradcheck.tolerance import FINITE_DIFFERENCES
 from scratchvae.validation import check_bool, check_int, check_positive, check_seed, suggest_arguments
 
+LARGE, SMALL = (
+    2.0**900,
+    2.0**-300,
+)  # above LARGE, a sum of outputs might overflow; SMALL × such an output is large still
+
 
 @suggest_arguments
 def check(
@@ -40,15 +45,15 @@ def check(
     For a random dy, and for a random direction u of length 1 for each input, the check compares ⟨dy, J u⟩ by finite
     differences with ⟨vjp(dy), u⟩. The relative error is their difference over ‖vjp(dy)‖/√n, the expected size of
     ⟨vjp(dy), u⟩ for n coordinates, or over ⟨dy, J u⟩ if that is larger. dy is drawn from N(0, 1) regardless of the
-    size of y. Check outputs of very different sizes separately, and likewise coordinates of one input: errors in the
-    small ones are invisible beside the large ones.
+    size of y, and made smaller only where ⟨dy, y⟩ might overflow. Check outputs of very different sizes separately, and
+    likewise coordinates of one input: errors in the small ones are invisible beside the large ones.
 
     directions    number of random pairs of dy and u
     coordinates   also check along every coordinate of every input; there the error is relative to the derivative along
                   that coordinate, unless rounding hides it
     seed          seed of dy and u
-    step          first step of the differences, relative to the root mean square of the input; it is halved as long as
-                  that reduces the estimated error
+    step          first step of the differences, relative to the root mean square of the input, or to 1 where that is 0
+                  or so small that rounding hides the slope; it is halved as long as that reduces the estimated error
     tolerance     largest relative error at which a gradient agrees
     names         names of the inputs; by default the parameter names of f
 
@@ -92,18 +97,20 @@ def check(
     checks.check_repeatable(y, forward(), "f", "it must not draw noise or update a state: make noise an input")
     dtype = checks.widest_dtype(f, points)
     long_double = checks.LONG_DOUBLE_IS_WIDER and dtype == checks.LONG_DOUBLE
-    eps = float(np.finfo(dtype if long_double else y.dtype).eps)
+    precision = np.finfo(dtype if long_double else y.dtype)
+    eps, smallest = float(precision.eps), float(precision.smallest_subnormal)
+    dy_scale = SMALL if float(np.abs(y).max(initial=0.0)) > LARGE else 1.0
     rng = np.random.default_rng(seed)
     results: list[list[Argument]] = [[] for _ in points]
     for direction in range(directions):
-        dy = np.asarray(rng.standard_normal(y.shape))
+        dy = np.asarray(rng.standard_normal(y.shape)) * dy_scale
         gradients = backward(dy)
         if direction == 0:
             for name, gradient, repeated in zip(names, gradients, backward(dy), strict=True):
                 checks.check_repeatable(
                     gradient, repeated, f"vjp for {name}", "it must not accumulate gradients or draw noise"
                 )
-        numeric = DirectionalDerivative(f, points, dy, dtype, eps, step)
+        numeric = DirectionalDerivative(f, points, dy, dtype, eps, smallest, step)
         for k, (name, gradient) in enumerate(zip(names, gradients, strict=True)):
             gradient_check = GradientCheck(name, numeric, k, gradient, tolerance)
             results[k].append(gradient_check.along_random_direction(rng))

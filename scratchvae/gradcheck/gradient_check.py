@@ -3,64 +3,105 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from math import inf, isfinite, sqrt
+from dataclasses import replace
+from math import inf, isfinite, sqrt, ulp
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from scratchvae.gradcheck.finite_difference import Array, Derivative, derivative
 from scratchvae.gradcheck.report import AGREES, KINK, NOT_FINITE, UNRESOLVED, WRONG, Argument
+from scratchvae.gradcheck.tolerance import FINITE_DIFFERENCES
 
 KINK_RETRIES = 4  # further random directions to try after one that meets a kink
 COARSE_STEP_RATIO = 1e-3  # of the root mean square of an input
 FLAT_SLOPE_FACTOR = 1e4  # × rounding of f over the first step: a smaller uncertain slope of a flat f counts as 0
 SIGNIFICANCE_FACTOR = 10.0  # × uncertainty: the uncertainty is itself an estimate
 MAX_UNCERTAINTY_RATIO = 10.0  # × tolerance: with a larger uncertainty, agreement is not evidence
+SMALLEST_SIZE_RATIO = 1e-6  # of two coordinates: the smallest steps are about 1e-12 of the largest coordinate
+LARGEST_STEP = 1e307  # a larger one may overflow, and all of its halves too
 
 
 class DirectionalDerivative(NamedTuple):
-    """Directional derivatives of ⟨dy, f⟩ at the inputs, computed in `dtype` with relative precision `eps`."""
+    """Directional derivatives of ⟨dy, f⟩ at the inputs, computed in `dtype`.
+
+    eps         the relative precision of the numbers in which f computes
+    smallest    the smallest of these numbers above 0, which is their precision near 0
+    step        the first step, relative to the root mean square of an input
+    """
 
     f: Callable[..., Any]
     inputs: tuple[Array, ...]
     dy: Array
     dtype: np.dtype[Any]
     eps: float
+    smallest: float
     step: float
 
     def along_direction(self, k: int, u: Array) -> Derivative:
         """Differentiate with respect to input k in direction u.
 
-        The first step moves each coordinate by `step` times the root mean square of the input.
+        The first step moves each coordinate by `step` times the root mean square of the input. If that is less than 1
+        and rounding hides the slope at such small steps, the input is practically 0, and is treated as 0 is: steps
+        relative to 1 are tried too.
         """
-        return self._derivative(k, u, self._root_mean_square(k) * sqrt(np.count_nonzero(u)))
+        rms, moved = self._root_mean_square(k), sqrt(np.count_nonzero(u))
+        result = self._derivative(k, u, rms * moved)
+        precise = result.uncertainty <= MAX_UNCERTAINTY_RATIO * FINITE_DIFFERENCES * abs(result.value)
+        if rms >= 1.0 or precise or result.kink:
+            return result
+        other = self._derivative(k, u, moved)
+        if _contradict(result, other) or other.kink or not other.uncertainty < result.uncertainty:
+            return result
+        return other
 
     def along_axis(self, k: int, index: tuple[int, ...]) -> tuple[Array, Derivative]:
         """Return the unit vector of one coordinate of input k, and the derivative along it.
 
-        If the size of the coordinate is unlike that of the others, steps relative to its own size are tried too.
+        If the size of the coordinate is unlike that of the others, steps relative to its own size are tried too. Of two
+        estimates that contradict each other, the one with the smaller steps is nearer to the limit.
         """
         x = self.inputs[k]
         u = np.zeros_like(x)
         u[index] = 1.0
-        result, coordinate_size = self.along_direction(k, u), abs(float(x[index]))
-        if coordinate_size and not 0.1 < coordinate_size * sqrt(x.size) / norm(x) < 10.0:
-            result = min(result, self._derivative(k, u, coordinate_size), key=lambda d: d.uncertainty)
+        result, coordinate_size, rms = self.along_direction(k, u), abs(float(x[index])), root_mean_square(x)
+        if coordinate_size and not 0.1 < coordinate_size / rms < 10.0:
+            own = self.along_axis_in_own_steps(k, index)
+            if coordinate_size < rms and _contradict(own, result):
+                return u, own
+            result = min(result, own, key=lambda d: d.uncertainty)
         return u, result
+
+    def along_axis_in_own_steps(self, k: int, index: tuple[int, ...]) -> Derivative:
+        """Differentiate along one coordinate of input k, with steps relative to its own size."""
+        u = np.zeros_like(self.inputs[k])
+        u[index] = 1.0
+        return self._derivative(k, u, abs(float(self.inputs[k][index])))
 
     def coarse_slope(self, k: int, u: Array) -> tuple[float, float]:
         """Estimate the slope along u and its jump from five values: accurate enough for the bisection."""
-        h = COARSE_STEP_RATIO * self._root_mean_square(k) * sqrt(np.count_nonzero(u))
+        h = min(COARSE_STEP_RATIO * self._root_mean_square(k) * sqrt(np.count_nonzero(u)), LARGEST_STEP) or 1.0
         two_above, above, at_zero, below, two_below = (self._value(k, u, j * h) for j in (2, 1, 0, -1, -2))
         slope = (8 * (above - below) - (two_above - two_below)) / (12 * h)
         return float(slope), float(abs(above - 2 * at_zero + below) / h)
 
+    def has_mixed_sizes(self, k: int) -> bool:
+        """True if no step suits all coordinates of input k, because some are far smaller than others."""
+        sizes = np.abs(self.inputs[k][self.inputs[k] != 0.0])
+        return bool(sizes.size and sizes.min() < SMALLEST_SIZE_RATIO * self._root_mean_square(k))
+
+    def is_far_smaller(self, k: int, index: tuple[int, ...]) -> bool:
+        """True if this coordinate of input k is not 0, and far smaller than the root mean square of all."""
+        return 0.0 < abs(float(self.inputs[k][index])) < SMALLEST_SIZE_RATIO * self._root_mean_square(k)
+
     def _root_mean_square(self, k: int) -> float:
-        x = self.inputs[k]
-        return norm(x) / sqrt(x.size) or 1.0
+        return root_mean_square(self.inputs[k]) or 1.0
 
     def _derivative(self, k: int, u: Array, size: float) -> Derivative:
-        return derivative(lambda h: self._value(k, u, h), self.step * size, self.eps)
+        step = min(self.step * size, LARGEST_STEP)
+        noise_floor = self.smallest * max(norm(self.dy), 1.0)  # the sum is such a number too
+        shift_error = max(self.smallest, ulp(0.0)) * sqrt(np.count_nonzero(u))  # steps are float64 in any case
+        return derivative(lambda h: self._value(k, u, h), step, self.eps, noise_floor, shift_error)
 
     def _value(self, k: int, u: Array, h: float) -> Any:
         shifted = [x.astype(self.dtype) for x in self.inputs]
@@ -78,8 +119,9 @@ class GradientCheck:
         self.name, self.numeric, self.k = name, numeric, k
         self.gradient, self.tolerance = gradient, tolerance
         self.gradient_norm = norm(gradient)
-        self.expected_size = self.gradient_norm / sqrt(max(gradient.size, 1))  # of ⟨gradient, u⟩ for a random u
+        self.expected_size = root_mean_square(gradient)  # of ⟨gradient, u⟩ for a random u
 
+    @np.errstate(all="ignore")  # sums of large numbers may overflow: the verdict says so
     def along_random_direction(self, rng: np.random.Generator) -> Argument:
         """Compare along a random direction; if the two disagree, report the coordinate that causes it."""
         if not self.gradient.size:
@@ -98,8 +140,15 @@ class GradientCheck:
         """Compare along each coordinate axis."""
         return map(self._along_axis, np.ndindex(self.gradient.shape))
 
+    # Steps relative to the other coordinates may be so much larger than this one that they see f from afar, where a
+    # curve looks like a corner or a constant. A failure must then be seen in steps relative to its own size too.
     def _along_axis(self, index: tuple[int, ...]) -> Argument:
-        return self._compare(*self.numeric.along_axis(self.k, index), abs(float(self.gradient[index])), index)
+        u, numeric = self.numeric.along_axis(self.k, index)
+        size = abs(float(self.gradient[index]))
+        result = self._compare(u, numeric, size, index)
+        if result.verdict in (WRONG, KINK) and self.numeric.is_far_smaller(self.k, index):
+            return self._compare(u, self.numeric.along_axis_in_own_steps(self.k, index), size, index)
+        return result
 
     # The error along a direction is the sum of the errors of its coordinates, so one half of the coordinates has at
     # least half of the error: bisect.
@@ -114,25 +163,32 @@ class GradientCheck:
         while len(indices) > 1:
             indices = max(np.array_split(indices, 2), key=error_within)
         result = self._along_axis(_multi_index(self.gradient, int(indices[0])))
-        return result if result.verdict == failure.verdict else failure
+        if result.verdict == failure.verdict:
+            return result
+        return replace(failure, verdict=UNRESOLVED) if self.numeric.has_mixed_sizes(self.k) else failure
 
+    @np.errstate(all="ignore")
     def _compare(self, u: Array, numeric: Derivative, expected_size: float, index: tuple[int, ...] | None) -> Argument:
-        with np.errstate(invalid="ignore"):  # an infinite gradient times 0
-            analytic = float(np.sum(self.gradient * u))
+        analytic = float(np.sum(self.gradient * u))
         difference = abs(numeric.value - analytic)
-        explained_by_rounding = difference <= SIGNIFICANCE_FACTOR * numeric.uncertainty
+        # near 0, the gradient is a multiple of the smallest number of its dtype
+        rounding = float(np.finfo(self.gradient.dtype).smallest_subnormal) * sqrt(np.count_nonzero(u))
+        uncertainty = numeric.uncertainty + (rounding if self.gradient_norm else 0.0)
+        explained_by_rounding = difference <= SIGNIFICANCE_FACTOR * uncertainty
         scale = max(expected_size, abs(numeric.value))
         if explained_by_rounding and index is not None:
             scale = max(scale, self.expected_size)
         rounding_slope = FLAT_SLOPE_FACTOR * self.numeric.eps * numeric.full_scale_slope
-        if difference <= numeric.uncertainty <= rounding_slope and not expected_size:
+        if difference <= uncertainty <= rounding_slope and not expected_size:
             error = uncertainty = 0.0  # f does not depend on this input, up to rounding, and vjp is 0
         elif scale:
-            error, uncertainty = difference / scale, numeric.uncertainty / scale
+            error, uncertainty = difference / scale, uncertainty / scale
         else:
-            error, uncertainty = difference, inf if numeric.uncertainty else 0.0
+            error, uncertainty = difference, inf if uncertainty else 0.0
         if not isfinite(analytic) or not isfinite(numeric.value):
-            error, verdict = float("inf"), NOT_FINITE
+            # steps that are too large for some coordinates may have left the domain of f
+            too_far = isfinite(analytic) and index is None and self.numeric.has_mixed_sizes(self.k)
+            error, verdict = inf, UNRESOLVED if too_far else NOT_FINITE
         elif numeric.kink > self.tolerance * scale:
             verdict = KINK
         elif error <= self.tolerance and uncertainty <= MAX_UNCERTAINTY_RATIO * self.tolerance:
@@ -157,8 +213,17 @@ class GradientCheck:
 
 def norm(x: Array) -> float:
     """Return ‖x‖, scaled so that the squares do not overflow."""
+    return root_mean_square(x) * sqrt(x.size)
+
+
+def root_mean_square(x: Array) -> float:
+    """Return ‖x‖/√n for n numbers, scaled so that it overflows or vanishes only if they do; 0 for none."""
     largest = float(np.max(np.abs(x), initial=0.0))
-    return largest * float(np.linalg.norm(x / largest)) if 0.0 < largest < inf else largest
+    return largest * (float(np.linalg.norm(x / largest)) / sqrt(x.size)) if 0.0 < largest < inf else largest
+
+
+def _contradict(a: Derivative, b: Derivative) -> bool:
+    return abs(a.value - b.value) > a.uncertainty + b.uncertainty
 
 
 def _multi_index(x: Array, flat_index: int) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ _EXPLANATIONS = {
     AGREES: "",
     WRONG: "{numeric} by finite differences, {analytic} by vjp",
     KINK: "the slope of f jumps here: check at another point",
-    UNRESOLVED: "finite differences are uncertain by {uncertainty:.0e} of the gradient: compute f in float64, check "
+    UNRESOLVED: "finite differences are uncertain by {uncertain_by} of the gradient: compute f in float64, check "
     "inputs and outputs of similar size, take a smaller step, or allow a larger tolerance",
     NOT_FINITE: "{numeric} by finite differences, {analytic} by vjp",
 }
@@ -66,7 +66,8 @@ class Argument:
         """The numbers behind the verdict, and what to do; empty if the gradient agrees."""
         digits = max(6, 3 - floor(log10(min(max(self.error, 1e-12), 1.0))))  # enough to show the difference
         numbers = {name: f"{getattr(self, name):.{digits}g}" for name in ("numeric", "analytic")}
-        text = _EXPLANATIONS[self.verdict].format(**{**vars(self), **numbers})
+        uncertain_by = f"{self.uncertainty:.0e}" if self.uncertainty < 1 else "all"
+        text = _EXPLANATIONS[self.verdict].format(**vars(self) | numbers, uncertain_by=uncertain_by)
         return f"at [{', '.join(map(str, self.coordinate))}]: {text}" if text and self.coordinate else text
 
 

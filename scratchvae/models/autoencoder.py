@@ -7,6 +7,7 @@ from typing import Any
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError
 from scratchvae.memory import BatchBuffers
+from scratchvae.models.denoising import warn_unless_trained_with_noise
 from scratchvae.models.locks import synchronized
 from scratchvae.models.model import InputGradients, Model
 from scratchvae.objectives import ELBO, ELBOTerms
@@ -89,4 +90,6 @@ class Autoencoder(Model):
     @suggest_arguments
     def denoise(self, x: Any, labels: Any = None) -> Array:
         """Denoised rows (B, D) of x (B, D): their reconstructions. See `VAE.denoise`."""
-        return self.reconstruct(x, labels)
+        denoised = self.reconstruct(x, labels)
+        warn_unless_trained_with_noise(self)
+        return denoised

@@ -11,6 +11,7 @@ from scratchvae.errors import ConfigError
 from scratchvae.fused import fused
 from scratchvae.memory import BatchBuffers
 from scratchvae.models.configuration import CHECKS
+from scratchvae.models.denoising import warn_unless_trained_with_noise
 from scratchvae.models.draws import Draws
 from scratchvae.models.imputation import impute
 from scratchvae.models.locks import synchronized
@@ -197,14 +198,29 @@ class VAE(Model):
         return codes  # type: ignore[no-any-return]
 
     @suggest_arguments
-    def elbo(self, x: Any, eps: Any = None, seed: int = 0, labels: Any = None) -> ELBOTerms:
+    @synchronized
+    def elbo(self, x: Any, eps: Any = None, seed: int = 0, labels: Any = None, draws: int = 1) -> ELBOTerms:
         """`value` = `reconstruction` − beta · `kl` of each row of x (B, D): arrays (B,), in nats.
 
-        z is drawn once for each row, with the noise eps (B, noise_dim) or, if that is None, with noise from `seed`.
+        z is drawn once for each row, with the noise eps (B, noise_dim) or, if that is None, with noise from `seed`. The
+        noise of a row follows that of the rows above it, so that the result for a row depends on its place in x:
+        elbo(x[5:])[0] and elbo(x)[5] have other draws of z. With draws > 1, the terms are means over this many draws of
+        z for each row, of which the first is that of draws=1; eps, a single draw, must then be None.
+
         Free bits change the loss in training, and nothing here. Raises ConfigError, DTypeError, ShapeError or
         RangeError.
         """
-        return self.terms(x, eps, seed, labels=labels)
+        if check_int("draws", draws) == 1:
+            return self.terms(x, eps, seed, labels=labels)
+        if eps is not None:
+            raise ConfigError(f"eps is a single draw, and draws={draws}; leave eps out, or call elbo for each draw")
+        x, draw = self.check_data(x), generator(seed, "noise").standard_normal
+        sums = ELBOTerms(*(self.backend.xp.zeros(len(x), np.promote_types(self.dtype, np.float64)) for _ in range(3)))
+        for _ in range(draws):
+            noise = fill_random(np.empty((len(x), self.noise_dim), self.dtype), draw)
+            for total, term in zip(sums, self.terms(x, noise, labels=labels), strict=True):
+                total += term
+        return ELBOTerms(*((total / draws).astype(self.dtype) for total in sums))
 
     @suggest_arguments
     @synchronized
@@ -214,14 +230,16 @@ class VAE(Model):
         With `draws` > 0, the average of that mean over this many draws of z from q(z | x). If q(z | x) were the true
         posterior, the average would be E[clean | x], the estimate of least squared error. The model removes the kind of
         noise that it was trained with (`corrupt` of the `Trainer`). Without such training, this is a reconstruction,
-        which drops whatever the model cannot represent, noise included.
+        which drops whatever the model cannot represent, noise included, and a DenoiseWarning is issued.
         Raises ConfigError, DTypeError, ShapeError or RangeError.
         """
         x = self.check_data(x, scored=False)
         labels = self.encoder_labels(x, labels)
         if not check_int("draws", draws, minimum=0):
+            warn_unless_trained_with_noise(self)
             return self.reconstruct(x, labels)
         parameters, noise = self.encode(x, labels), generator(seed, "noise")
+        warn_unless_trained_with_noise(self)
         total = self.backend.xp.zeros((len(x), self.input_dim), self.dtype)
         for _ in range(draws):
             eps = np.empty((len(x), self.posterior.noise(self.latent_dim)), self.dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scratchvae.backend import Array
+from scratchvae.errors import ConfigError
 from scratchvae.memory import BatchBuffers
 from scratchvae.objectives.objective import ELBOTerms, Objective
 from scratchvae.probability import FreeBits
@@ -44,7 +45,12 @@ class ELBO(Objective):
     def forward(
         self, log_likelihood: Array, kl: Array, kl_weight: float = 1.0, kl_per_dimension: Array | None = None
     ) -> ELBOTerms:
-        """The terms of each row (B,)."""
+        """The terms of each row (B,). Raises ConfigError for free bits without kl_per_dimension."""
+        if self.free is not None and kl_per_dimension is None:
+            raise ConfigError(
+                f"an ELBO with free_bits={self.free_bits:g} needs kl_per_dimension, the KL of each latent dimension "
+                "(B, Z): pass it, or leave free_bits out"
+            )
         self.rows, self.weight = self.check_inputs(log_likelihood=log_likelihood, kl=kl), kl_weight
         penalized_kl = kl if self.free is None or kl_per_dimension is None else self.free.forward(kl_per_dimension)
         value = self._value[: self.rows]

@@ -13,7 +13,7 @@ from scratchvae.representation import fields_repr
 
 
 class ELBOTerms(NamedTuple):
-    """The objective of each row, in nats: value = reconstruction − beta · kl, each (B,).
+    """The objective of each row, in nats: value = reconstruction − beta · kl, each (B,), at the full weight of the KL.
 
     For a VAE the value is the evidence lower bound (ELBO), estimated with one ε per row: reconstruction is
     log p(x | z), kl is KL(q(z | x) ‖ p(z)). Kingma and Welling 2013, eq. 3; with beta, Higgins et al. 2017, eq. 4.
@@ -37,6 +37,8 @@ class Objective(Module):
     exact_kl           True: use the KL in closed form if there is one; False: estimate it for each draw
     kl_per_dimension   True: `forward` also needs the KL of each latent dimension
     beta               the weight of the KL in `ELBOTerms`
+    weight             the `kl_weight` of the last forward. A forward that uses it must set it: the history and early
+                       stopping read it
     """
 
     _axes = 1
@@ -44,7 +46,7 @@ class Objective(Module):
     exact_kl: ClassVar[bool] = True
     kl_per_dimension: bool = False
     beta: float = 1.0
-    weight: float = 1.0  # of the KL, in the last forward
+    weight: float = 1.0
     rows: int = 0  # of the last forward
 
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -63,7 +65,8 @@ class Objective(Module):
     ) -> ELBOTerms:
         """The terms of each row (B,), from log_likelihood and kl (B·K,), the K draws of a row in succession.
 
-        `kl_weight` multiplies the weight of the KL; kl_per_dimension is (B·K, Z), if the objective needs it.
+        `kl_weight` multiplies the weight of the KL in `value`; the term `kl` is without it. kl_per_dimension is
+        (B·K, Z), if the objective needs it.
         """
         raise NotImplementedError
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from scratchvae.backend import Array
+from scratchvae.errors import ShapeError
 from scratchvae.memory import BatchBuffers, Module, Shape
 from scratchvae.probability.gaussian import GaussianKL
 from scratchvae.probability.log_density_ratio import LogDensityRatio
+from scratchvae.validation import shorten
 
 
 class Divergence(Module):
@@ -34,6 +36,15 @@ class Divergence(Module):
     def backward(self, dkl: Array, dz: Array) -> tuple[Any, ...]:
         """The arguments of `Posterior.backward`, from dkl (B,) and dz (B, Z)."""
         raise NotImplementedError
+
+    def _check_drawn(self, posterior: Any, *attributes: str) -> None:
+        """Raises ShapeError unless the posterior has these attributes, which its forward sets."""
+        for name in attributes:
+            if not hasattr(posterior, name):
+                kind = shorten(type(posterior).__name__, 40)
+                raise ShapeError(
+                    f"{type(self).__name__} needs {kind}.{name}, which its forward sets; call {kind}.forward first"
+                )
 
     has_per_dimension: ClassVar[bool] = False  # True if `per_dimension` and `accumulate` are implemented
 
@@ -63,7 +74,8 @@ class ExactKL(Divergence):
         self.kl.bind(buffers, self.input_shape)
 
     def forward(self, z: Array) -> Array:
-        """kl (B,) of q."""
+        """kl (B,) of q. Raises ShapeError before the posterior's forward."""
+        self._check_drawn(self.posterior, "mu", "logvar")
         return self.kl.forward(self.posterior.mu, self.posterior.logvar)
 
     def backward(self, dkl: Array, dz: Array) -> tuple[Any, ...]:
@@ -130,8 +142,9 @@ class GaussianDrawKL(Divergence):
         self._kl, self._scratch = buffers.column(), buffers.matrix(self.input_width)
 
     def forward(self, z: Array) -> Array:
-        """The estimate (B,)."""
+        """The estimate (B,). Raises ShapeError before the posterior's forward."""
         rows = self.check_inputs(z=z)
+        self._check_drawn(self.posterior, "eps", "logvar")
         kl, self.z = self._kl[:rows], z
         self.xp.negative(self.log_ratio.forward(z, self.posterior.eps, self.posterior.logvar), out=kl)
         return kl

@@ -64,6 +64,9 @@ class AnomalyDetector:
             for method in dir(module):
                 if method.startswith(("forward", "backward")) or method == "matmul":
                     self._replace(module, method, self._checked_method(name, module, method))
+        posterior = getattr(self.model, "posterior", None)
+        if posterior is not None:  # its density may overflow where z does not
+            self._replace(posterior, "log_prob", self._checked_method("posterior", posterior, "log_prob"))
         self._replace(self.model, "forward", self._checked_forward(self.model.forward))
         if self.optimizer is not None:
             self._replace(self.optimizer, "step", self._checked_step(self.optimizer, self.optimizer.step))

@@ -177,6 +177,7 @@ def corruption(kind: str, level: float) -> Corruption:
 
 
 def describe(corrupt: Corruption) -> dict[str, Any]:
-    """The arguments of `corruption` that make this one, as JSON values."""
-    (kind,) = (name for name, corruption_class in CORRUPTIONS.items() if type(corrupt) is corruption_class)
+    """The arguments of `corruption` that make this one, as JSON values; for a custom one, its class and its level."""
+    names = {corruption_class: name for name, corruption_class in CORRUPTIONS.items()}
+    kind = names.get(type(corrupt), type(corrupt).__name__)
     return {"kind": kind, "level": corrupt.level}

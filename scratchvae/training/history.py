@@ -23,15 +23,16 @@ SHOWN = 5  # epochs in the table of a history
 class Epoch(NamedTuple):
     """The record of one epoch. Losses are means over rows, in nats.
 
-    loss             −reconstruction + beta · kl of the training rows, each at the weights of its step. This is the
-                     function that was differentiated: it includes kl_weight and free bits
+    loss             minus the objective of the training rows, each at the weights of its step. This is the function
+                     that was differentiated: −reconstruction + beta · kl, with kl_weight and free bits
     reconstruction   log p(x | z)
     kl               KL(q(z | x) ‖ p(z)), without kl_weight and free bits
     validation       −reconstruction + beta · kl of the validation rows at the end of the epoch, without kl_weight and
                      free bits, so that epochs can be compared. None without validation rows
     seconds          duration of training and validation
     kl_weight        mean of kl_weight, the factor of beta, over the steps
-    kl_per_dimension KL of each latent dimension; the sum is `kl`. () if unknown
+    kl_per_dimension KL of each latent dimension in closed form. The sum is `kl`, if that is the closed form too. () if
+                     unknown
     """
 
     epoch: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import nan, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,5 +65,17 @@ def score(
             terms = model.collect_terms(x, eps.__getitem__, corrupted, of_part, data=False)
             collected.append([to_numpy(term).astype(np.float64) for term in terms])
     value, reconstruction, kl = (np.concatenate(parts) for parts in zip(*collected, strict=True))
-    error = float(value.std(ddof=1)) / sqrt(len(value)) if len(value) > 1 else float("nan")
+    error = standard_error(value)
     return Score(float(value.mean()), float(reconstruction.mean()), float(kl.mean()), error, len(value))
+
+
+def standard_error(values: Array) -> float:
+    """The standard error of the mean of the values (N,), s / √N with s² = Σ_n (v_n − v̄)² / (N − 1).
+
+    NaN for fewer than two values, or if one of them is not finite.
+    """
+    if len(values) < 2 or not np.isfinite(values).all():
+        return nan
+    _, exponent = np.frexp(np.abs(values).max())  # a power of two: it changes no digit, and no square overflows
+    scaled = float(np.ldexp(values, -exponent).std(ddof=1)) / sqrt(len(values))
+    return float(np.ldexp(scaled, exponent))

@@ -44,6 +44,7 @@ RESULTS = {  # names of results, unless forward returns "the output" and backwar
     ("Objective", "backward"): ("dlog_likelihood", "dkl"),
     ("Posterior", "forward"): ("z",),
     ("Posterior", "backward"): ("dh",),
+    ("Posterior", "log_prob"): ("log q",),
     ("Prior", "forward"): ("the log-density",),
     ("Prior", "backward"): ("dz",),
     ("Divergence", "forward"): ("the KL",),
@@ -85,7 +86,7 @@ def kind_of(module: Any, method: str) -> str:
 def results(name: str, module: Any, method: str, returned: Any) -> Iterator[tuple[str, Any]]:
     """Yield the arrays that a method has returned, each with a name."""
     arrays = returned if isinstance(returned, tuple) else (returned,)
-    direction = "backward" if "backward" in method else "forward"
+    direction = method if method == "log_prob" else "backward" if "backward" in method else "forward"
     known = (RESULTS.get((kind.__name__, direction)) for kind in type(module).__mro__)
     default = ("dx",) if direction == "backward" else ("x W" if method == "matmul" else "the output",)
     names = next((names for names in known if names), default)

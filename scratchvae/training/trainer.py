@@ -32,7 +32,7 @@ from scratchvae.training.callbacks import (
     Progress,
 )
 from scratchvae.training.checks import check_kl_weight, check_model, check_optimizer
-from scratchvae.training.corruption import Corruption
+from scratchvae.training.corruption import Corruption, describe
 from scratchvae.training.fingerprint import fingerprint
 from scratchvae.training.history import History
 from scratchvae.training.hooks import Hooks
@@ -71,7 +71,8 @@ class Trainer:
     kl_weight    factor of the model's beta in each update: `KLWarmUp`, `KLCycles`, or a function of the number of
                  updates so far. None: 1
     corrupt      denoising: the encoder reads each batch with this noise (`Masking`, `GaussianNoise`, `SaltAndPepper`),
-                 drawn at each step after any binarization; the likelihood scores the clean batch
+                 drawn at each step after any binarization; the likelihood scores the clean batch. The model's metadata
+                 record it as "corrupt"
 
     All attributes except the model, the seed and the optimizer can be changed later; the change takes effect at the
     next step or fit. `lr` is the learning rate of the optimizer. On backends with compiled kernels, `optimizer` is the
@@ -348,6 +349,8 @@ class Trainer:
         arguments = dict(settings or {})  # only those in use, so that a custom forward need not accept the others
         if corrupted is not None:
             arguments["corrupted"] = corrupted
+            assert self.corrupt is not None
+            self.model.metadata["corrupt"] = describe(self.corrupt)  # for `denoise`
         if targets is not None:
             arguments["targets"] = targets
         if self.kl_weight is not None:

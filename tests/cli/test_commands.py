@@ -231,6 +231,26 @@ def test_evaluate_agrees_with_what_training_reported(folder, capsys, model):
     assert reported.items() <= result.items()
 
 
+def test_a_single_row_is_evaluated_without_what_needs_several(capsys, digits):
+    np.save("row.npy", digits.test.images[:1])
+    assert run("evaluate digits row.npy --part all") == 0
+    out = capsys.readouterr().out
+    assert "row.npy: 1 row (all)" in out and "±" not in out and "nan" not in out and "active units" not in out
+    assert run("evaluate digits row.npy --part all --json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["standard_error"] is None and report["active"] is None and np.isfinite(report["value"])
+
+
+def test_a_score_that_is_not_finite_is_an_error_and_null_in_json(capsys, vae):
+    vae.params["encoder.2.b"][...] = 1e4
+    scratchvae.save(vae, "large.npz")
+    assert run("evaluate large.npz digits") == 2
+    out, err = capsys.readouterr()
+    assert not out and "large.npz gives no finite ELBO of digits: its weights or the data are too large" in err
+    assert run("evaluate large.npz digits --json") == 0
+    assert json.loads(capsys.readouterr().out)["value"] is None
+
+
 def test_evaluate_prints_an_elbo_for_a_vae_only(capsys):
     assert run("evaluate digits") == 0
     out = capsys.readouterr().out

@@ -11,6 +11,8 @@ from scratchvae.rng import generator
 from scratchvae.training import GaussianNoise, Masking, SaltAndPepper
 from scratchvae.training.binarize import Binarizer
 
+pytestmark = pytest.mark.filterwarnings("ignore::scratchvae.errors.DenoiseWarning")  # the models are untrained
+
 QUICK = ("--epochs", "2", "--hidden", "16", "--latent", "3", "--quiet", "--no-pictures")
 CLEAN = scratchvae.datasets.load("digits").test.images
 
@@ -105,23 +107,51 @@ def test_without_matplotlib_the_rows_are_written_all_the_same(capsys, folder, mo
 
 
 @pytest.mark.parametrize(
-    ("line", "name"),
+    ("line", "clean", "noisy"),
     [
-        ("table", ""),
-        ("table whole.npy --noise none --clean holes.npy", "--clean holes.npy"),
-        ("table holes.npy --noise none --clean whole.npy", "holes.npy"),
+        ("holes.npy", "holes.npy", ""),
+        ("noisy.npy --noise none --clean holes.npy", "holes.npy", "noisy.npy"),
+        ("noisy-holes.npy --noise none --clean whole.npy", "whole.npy", "noisy-holes.npy"),
     ],
 )
-def test_a_comparison_with_missing_values_is_refused(line, name, capsys):
+def test_a_comparison_counts_the_numbers_that_are_known_with_and_without_noise(line, clean, noisy, capsys):
     table_with_holes()
-    assert main(["denoise", *line.split()]) == 2
+    got, out = denoised(f"table {line} --part all", capsys)
+    clean = np.load(clean)
+    noisy = np.load(noisy) if noisy else Masking(0.3)(clean)
+    known = ~np.isnan(clean) & ~np.isnan(noisy)
+    before, after = (10 * np.log10(1 / np.mean((rows - clean)[known] ** 2)) for rows in (noisy, got))
+    assert f"PSNR before {before:.2f} dB, after {after:.2f} dB: {after - before:+.2f} dB, of the 239 known" in out
+
+
+def test_missing_values_are_refused_by_a_model_that_was_trained_without(capsys):
+    table_with_holes()
+    assert main(["train", "whole.npy", *QUICK, "--out", "plain-table"]) == 0
+    capsys.readouterr()
+    assert main(["denoise", "plain-table", "holes.npy", "--part", "all"]) == 2
     (message,) = capsys.readouterr().err.splitlines()
-    assert f"{name} has missing values (NaN) in 1 row, so that the noise cannot be measured; fill them in" in message
+    assert "holes.npy has missing values (NaN) in 1 row, and the MODEL was not trained with --missing" in message
+
+
+def test_a_comparison_without_a_known_number_is_refused(capsys, folder):
+    table_with_holes()
+    first = np.arange(6) == 0
+    for name, unknown in {"left": first, "right": ~first}.items():
+        np.save(f"{name}.npy", np.where(unknown, np.nan, np.load("whole.npy")))
+    capsys.readouterr()
+    assert main(["denoise", "table", "left.npy", "--noise", "none", "--clean", "right.npy", "--part", "all"]) == 2
+    assert "no number is known both with and without noise" in capsys.readouterr().err
+    assert not (folder / "denoised.npy").exists()
+
+
+def test_rows_without_an_error_have_an_infinite_ratio_and_no_gain(capsys):
+    _, out = denoised("plain --noise none --clean digits", capsys)
+    assert "PSNR before inf dB, after " in out and "nan" not in out and "-inf" not in out
 
 
 def test_rows_with_missing_values_are_denoised_without_a_comparison(capsys):
     table_with_holes()
-    got, out = denoised("table --noise none", capsys)
+    got, out = denoised("table --noise none --part all", capsys)
     assert np.isfinite(got).all() and "PSNR" not in out
 
 
@@ -131,4 +161,15 @@ def table_with_holes():
     holes[np.flatnonzero(held_out_rows(40))[0], 2] = np.nan  # in the test part
     np.save("whole.npy", whole)
     np.save("holes.npy", holes)
+    np.save("noisy.npy", noisy := Masking(0.3)(whole, seed=1))
+    np.save("noisy-holes.npy", np.where(np.isnan(holes), np.nan, noisy))
     assert main(["train", "holes.npy", "--missing", *QUICK, "--out", "table"]) == 0
+
+
+def test_a_model_that_was_trained_without_noise_warns_in_one_line(capsys):
+    assert main(["denoise", "plain"]) == 0
+    warning = "scratchvae denoise: warning: plain was not trained to remove noise, so that this is its reconstruction; "
+    assert capsys.readouterr().err == f"{warning}train with --corrupt\n"
+    for model in ("gaussian", "binary", "auto"):
+        assert main(["denoise", model]) == 0
+        assert capsys.readouterr().err == ""

@@ -1,6 +1,7 @@
 """Models that take labels, from the command line: trained, sampled, classified with, and the refusals."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ import scratchvae as sv
 from scratchvae.cli import main
 from scratchvae.evaluation import classification
 from scratchvae.io import open_archive
+
+pytestmark = pytest.mark.filterwarnings("ignore::scratchvae.errors.DenoiseWarning")  # the models are untrained
 
 QUICK = ("--epochs", "2", "--hidden", "16", "--latent", "3", "--quiet", "--no-pictures")
 
@@ -165,3 +168,12 @@ def test_a_mistake_is_refused_in_one_line(folder, line, capsys):
     assert run(command) == 2
     err = capsys.readouterr().err
     assert REFUSED[line] in err and err.count("\n") == 1 and "Traceback" not in err
+
+
+def test_a_single_labelled_row_has_an_accuracy_without_a_standard_error(capsys, digits):
+    columns = ",".join(f"x{k}" for k in range(64))
+    row = ",".join(map(str, digits.test.images[0]))
+    Path("row.csv").write_text(f"{columns},label\n{row},{digits.test.labels[0]}\n", encoding="utf-8")
+    assert run("evaluate semi row.csv --part all") == 0
+    out = capsys.readouterr().out
+    assert "accuracy " in out and "±" not in out and "nan" not in out

@@ -15,6 +15,7 @@ import pytest
 
 from scratchvae.backend import get_backend
 from scratchvae.errors import BackendError
+from scratchvae.verification.museum import KNOWN_BUGS
 
 DEMOS = Path(__file__).parent.parent.parent / "demos"
 EACH = pytest.mark.parametrize("name", sorted(path.stem for path in DEMOS.glob("*.py")))
@@ -115,6 +116,17 @@ def test_the_museum_shows_a_bug_its_curve_and_its_check(tmp_path, capsys):
     assert "- dx *= self.y" in text and "loss after 1 epochs" in text
     assert "caught by  Sigmoid by finite-difference: dx wrong at" in text
     assert (tmp_path / "museum.png").stat().st_size > 10_000
+
+
+def test_the_museum_runs_without_autograd_and_says_what_to_install(capsys, monkeypatch):
+    monkeypatch.setattr("scratchvae.verification.oracles.find_spec", lambda name: None)
+    main = runpy.run_path(str(DEMOS / "bug_museum.py"))["main"]
+    main(["--only", "4", "18", "--epochs", "1"])
+    text = capsys.readouterr().out
+    assert "caught by  Sigmoid by finite-difference: dx wrong at" in text
+    assert "caught by  Sigmoid by autograd: not run, autograd is missing" in text
+    assert f"2 of the museum's {len(KNOWN_BUGS)} bugs" in text
+    assert text.endswith("for the checks that were not run: pip install autograd\n")
 
 
 def test_the_balance_demo_reports_six_settings(tmp_path, capsys):
@@ -251,6 +263,7 @@ def test_a_step_on_a_gpu_reads_nothing_back_and_gives_the_same(monkeypatch):
 
     host, device = Ours(Problem(4, 8)), OursOnGPU(Problem(4, 8, backend=fake_cupy.FAKE_CUPY))
     assert device.loss() == pytest.approx(host.loss(), rel=1e-6)
+    device.vae.initialize_output_bias(host.x.mean(axis=0))  # as the first step on the host does
     reads = fake_cupy.reads
     for _ in range(2):
         host.step()

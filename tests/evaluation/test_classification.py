@@ -28,3 +28,15 @@ def test_the_log_loss_of_certain_wrong_predictions_is_finite():
     model = sv.SemiSupervisedVAE(6, 2, (), classes=2)
     model.params["classifier.0.b"][...] = [1e4, -1e4]
     assert 80 < classification(model, uniform(0, 5, 6), np.ones(5, int)).log_loss < 100
+
+
+def test_a_single_row_has_no_standard_error():
+    model = sv.SemiSupervisedVAE(6, 2, (), classes=2)
+    assert np.isnan(classification(model, uniform(0, 1, 6), [1]).standard_error)
+
+
+def test_a_classifier_without_finite_probabilities_is_refused():
+    model = sv.SemiSupervisedVAE(6, 2, (), classes=2)
+    model.params["classifier.0.b"][...] = np.nan
+    with pytest.raises(RangeError, match="not finite"):
+        classification(model, uniform(0, 5, 6), np.ones(5, int))

@@ -14,7 +14,7 @@ from scratchvae.models.parts import LIKELIHOODS
 from scratchvae.optim import SGD, Adam, AdamW
 from scratchvae.training import GaussianNoise, KLWarmUp, Masking, SaltAndPepper
 
-pytestmark = pytest.mark.gpu
+pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore::scratchvae.errors.DenoiseWarning")]
 
 ROUNDING = 1e-9  # float64, three epochs of updates
 RNG = np.random.default_rng(0)

@@ -230,3 +230,119 @@ def test_a_zero_gradient_does_not_pass_if_f_is_large_and_in_float32(seed):
 
     report = check_gradient(f, lambda x: 0 * x, normal(seed, 30), tolerance=1e-4, seed=seed)
     assert report["x"].verdict in ("unresolved", "wrong")
+
+
+FUNCTIONS_OF_ANY_SCALE = {
+    "linear": (lambda x: 3 * x, lambda dy, x: 3 * dy),
+    "square": (lambda x: x * x, lambda dy, x: 2 * x * dy),
+    "sine": (np.sin, lambda dy, x: dy * np.cos(x)),
+    "exponential": (np.exp, lambda dy, x: dy * np.exp(x)),
+    "root": (lambda x: np.sqrt(np.abs(x)), lambda dy, x: dy * np.sign(x) / (2 * np.sqrt(np.abs(x)))),
+    "steep": (lambda x: x * 1e300, lambda dy, x: dy * 1e300),
+    "flat": (lambda x: x * 1e-300, lambda dy, x: dy * 1e-300),
+    "sum": (lambda x: x.sum(), lambda dy, x: dy * np.ones_like(x)),
+}
+
+
+SCALES = [5e-324, 1e-320, 1e-310, 1e-300, 1e-150, 1e-30, 1e30, 1e150, 1e300, 5e307]
+
+
+def is_finite_at(name, scale):
+    f, vjp = FUNCTIONS_OF_ANY_SCALE[name]
+    x = np.array([1.0, -2.0, 3.0]) * scale
+    with np.errstate(all="ignore"):
+        return np.isfinite(f(x)).all() and np.isfinite(vjp(np.ones(np.shape(f(x))), x)).all()
+
+
+@pytest.mark.parametrize("double", [False, True], ids=["", "in double"])
+@pytest.mark.parametrize(
+    ("name", "scale"), [(name, s) for name in FUNCTIONS_OF_ANY_SCALE for s in SCALES if is_finite_at(name, s)]
+)
+def test_at_any_scale_a_right_gradient_is_not_wrong_and_a_wrong_one_does_not_agree(name, scale, double):
+    f, vjp = FUNCTIONS_OF_ANY_SCALE[name]
+    x = np.array([1.0, -2.0, 3.0]) * scale
+    for coordinates in (False, True):
+        right, wrong = (
+            check(in_double(f) if double else f, lambda dy, x, by=by: by * vjp(dy, x), x, coordinates=coordinates)
+            for by in (1.0, 1.1)
+        )
+        assert right.arguments[0].verdict in ("agrees", "unresolved"), str(right)
+        assert wrong.arguments[0].verdict in ("wrong", "unresolved"), str(wrong)
+        assert np.isfinite([right.arguments[0].numeric, right.arguments[0].error]).all()
+        assert "nan" not in repr(right) + repr(wrong) and "inf" not in repr(right) + repr(wrong)
+
+
+@pytest.mark.parametrize("name", ["linear", "sine", "exponential", "flat", "sum"])
+@pytest.mark.parametrize("scale", [5e-324, 1e-320, 1e-310, 1e-300, 1e-30])
+def test_an_input_near_0_is_judged_as_0_is(name, scale):
+    f, vjp = FUNCTIONS_OF_ANY_SCALE[name]
+    for rounded in (f, in_double(f)):
+        assert check(rounded, vjp, np.array([1.0, -2.0, 3.0]) * scale, coordinates=True).passed
+        wrong = check(rounded, lambda dy, x: 1.1 * vjp(dy, x), np.array([1.0, -2.0, 3.0]) * scale)
+        assert wrong.arguments[0].verdict == "wrong"
+
+
+def test_values_that_underflow_leave_a_small_gradient_unresolved():
+    report = check_gradient(lambda x: float((x**2).sum()), lambda x: 2 * x, np.array([1e-310, 2e-310]))
+    assert report.arguments[0].verdict == "unresolved" and "uncertain by all of the gradient" in str(report)
+    in_float32 = check(lambda x: x.astype("float32"), lambda dy, x: dy, np.array([1e-310, 1e-320]), tolerance=1e-4)
+    assert in_float32.passed
+
+
+def test_the_slope_of_a_parabola_at_its_minimum_is_0():
+    assert check(lambda x: x * x, lambda dy, x: 2 * x * dy, np.zeros(3), coordinates=True).passed
+    assert not check(lambda x: x * x + x * 1e-3, lambda dy, x: 2 * x * dy, np.zeros(3))
+
+
+@pytest.mark.parametrize("step", [1e-320, 1e-300, 1e-30, 1e10, 1e300, 1.7e308])
+def test_an_unsuitable_step_of_the_differences_gives_no_wrong_verdict(step):
+    for scale in (1e-310, 1.0, 1e300):
+        report = check(lambda x: 2 * x, lambda dy, x: 2 * dy, normal(0, 4) * scale, step=step)
+        assert report.arguments[0].verdict in ("agrees", "unresolved"), str(report)
+
+
+def test_a_gradient_whose_norm_overflows_is_still_compared():
+    W = normal(0, 30, 20) * 1e305
+    assert check(lambda x: W @ x, lambda dy, x: W.T @ dy, normal(1, 20)).passed
+    report = check(lambda x: W @ x, lambda dy, x: 1.001 * (W.T @ dy), normal(1, 20))
+    assert report.arguments[0].verdict == "wrong" and report.worst == pytest.approx(1e-3, rel=0.1)
+
+
+MIXED = [
+    ("root", [1e-30, 2.0, -3.0]),
+    ("root", [-1e-68, 4e287, 7e-222]),
+    ("sine", [1e20, 1e-20, 1e-5]),
+    ("exponential", [1e-200, -1e3, 0.5]),
+    ("linear", [1e-310, 1.0, 1e300]),
+]
+
+
+@pytest.mark.parametrize(("name", "x"), MIXED)
+def test_coordinates_of_very_different_sizes_give_no_wrong_verdict(name, x):
+    f, vjp = FUNCTIONS_OF_ANY_SCALE[name]
+    for coordinates in (False, True):
+        for rounded in (f, in_double(f)):
+            report = check(rounded, vjp, np.array(x), coordinates=coordinates)
+            assert report.arguments[0].verdict in ("agrees", "unresolved"), str(report)
+
+
+def test_a_curve_that_looks_like_a_corner_from_afar_is_no_kink():
+    def softplus(x):
+        return np.logaddexp(0, x)
+
+    def vjp(dy, x):
+        return dy / (1 + np.exp(-x))
+
+    for coordinates in (False, True):
+        verdict = check(softplus, vjp, np.array([1e-8, 1e-9, 1e12]), coordinates=coordinates).arguments[0].verdict
+        assert verdict in ("agrees", "unresolved")
+    relu = check(lambda x: np.maximum(x, 0), lambda dy, x: dy * (x > 0), np.array([0.0, 1e-9, 1e12]), coordinates=True)
+    assert relu.arguments[0].verdict == "kink"  # at 0 it is one
+
+
+def test_an_error_in_a_coordinate_far_smaller_than_others_is_found_along_that_coordinate():
+    def vjp(dy, x):
+        return dy * np.array([1.1, 1.0, 1.0]) / x
+
+    report = check(np.log, vjp, np.array([1e-30, 1.0, 2.0]), coordinates=True)
+    assert report.arguments[0].verdict == "wrong" and report.arguments[0].coordinate == (0,)

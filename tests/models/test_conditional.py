@@ -10,6 +10,8 @@ import scratchvae as sv
 from scratchvae.backend import to_numpy
 from scratchvae.errors import ConfigError, RangeError
 
+pytestmark = pytest.mark.filterwarnings("ignore::scratchvae.errors.DenoiseWarning")  # the models are untrained
+
 X, Y = uniform(0, 7, 6), np.array([0, 1, 2, 2, 1, 0, 1])
 
 

@@ -1,5 +1,8 @@
 """`denoise`: the reconstruction, or the mean of decoded posterior draws."""
 
+import copy
+import warnings
+
 import numpy as np
 import pytest
 from fake_cupy import FAKE_CUPY
@@ -7,7 +10,9 @@ from strategies import uniform
 
 import scratchvae as sv
 from scratchvae.backend import to_numpy
-from scratchvae.errors import ConfigError, RangeError
+from scratchvae.errors import ConfigError, DenoiseWarning, RangeError
+
+pytestmark = pytest.mark.filterwarnings("ignore::scratchvae.errors.DenoiseWarning")  # the models are untrained
 
 X = uniform(0, 7, 9)
 
@@ -58,3 +63,38 @@ def test_denoise_gives_the_same_on_a_device():
 def test_draws_that_are_no_whole_number_are_refused(draws):
     with pytest.raises(ConfigError, match="draws="):
         sv.VAE(9, 2, (8,)).denoise(X, draws)
+
+
+@pytest.mark.parametrize("kind", [sv.VAE, sv.IWAE, sv.Autoencoder])
+def test_a_model_warns_until_it_was_trained_to_remove_noise(kind, tmp_path):
+    model = kind(9, 2, (8,))
+    sv.Trainer(model).fit(X, 1)
+    draws = [{}] if kind is sv.Autoencoder else [{}, {"draws": 2}]
+    for settings in draws:
+        with pytest.warns(
+            DenoiseWarning, match="was not trained to remove noise.*train it with corrupt=Masking"
+        ) as caught:
+            model.denoise(X, **settings)
+        (warning,) = caught
+        assert len(str(warning.message)) <= 200 and warning.filename == __file__
+    sv.Trainer(model, corrupt=sv.training.GaussianNoise(0.2)).fit(X, 1)
+    sv.save(model, tmp_path / "model.npz")
+    for trained in (model, copy.deepcopy(model), sv.load(tmp_path / "model.npz")):
+        assert trained.metadata["corrupt"] == {"kind": "gaussian", "level": 0.2}
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for settings in draws:
+                trained.denoise(X, **settings)
+
+
+def test_a_step_and_noise_of_ones_own_count_as_training_to_remove_it():
+    class Blackout(sv.training.Corruption):
+        def draw(self, x, rng, noisy, masks, support):
+            noisy[...] = 0.0
+
+    model = sv.VAE(9, 2, (8,))
+    sv.Trainer(model, corrupt=Blackout(0.5)).step(X)
+    assert model.metadata["corrupt"] == {"kind": "Blackout", "level": 0.5}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.denoise(X)

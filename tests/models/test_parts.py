@@ -30,6 +30,8 @@ from scratchvae.probability import (
     StandardNormal,
 )
 
+pytestmark = pytest.mark.filterwarnings("ignore::scratchvae.errors.DenoiseWarning")  # the models are untrained
+
 X, EPS = uniform(0, 7, 9), normal(0, 7, 3)
 
 

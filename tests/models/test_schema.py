@@ -192,6 +192,7 @@ def test_sigma_is_in_units_of_the_data_and_excludes_scaled_columns():
 
 def test_what_only_the_likelihood_minds_is_encoded():
     x, model = uniform(0, 20, 6), sv.VAE(6, 2, (5,))
+    model.metadata["corrupt"] = {"kind": "masking", "level": 0.3}  # so that denoise does not warn
     for method in (model.embed, model.encode, model.reconstruct, model.denoise):
         method(3 * x - 1)
         with pytest.raises(RangeError, match="expected -1 to 2: divide"):

@@ -14,6 +14,8 @@ import scratchvae as sv
 from scratchvae.errors import BusyError, ConfigError
 from scratchvae.models import Model
 
+pytestmark = pytest.mark.filterwarnings("ignore::scratchvae.errors.DenoiseWarning")  # the models are untrained
+
 LIMIT = 60  # seconds, on a busy machine
 THREADS = 4
 MODELS = {

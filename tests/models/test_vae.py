@@ -5,7 +5,7 @@ import pytest
 from strategies import normal, uniform
 
 import scratchvae as sv
-from scratchvae.errors import RangeError, ShapeError
+from scratchvae.errors import ConfigError, RangeError, ShapeError
 from scratchvae.gradcheck import check
 from scratchvae.models import InputGradients
 from scratchvae.rng import PURPOSES, generator
@@ -201,3 +201,40 @@ def test_an_autoencoder_has_one_code_and_no_kl():
     terms = model.terms(x)
     assert (terms.kl == 0).all() and np.array_equal(terms.value, terms.reconstruction)
     assert not hasattr(model, "sample")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_several_draws_are_averaged_and_the_first_is_that_of_one_draw(dtype):
+    vae, x = sv.VAE(12, 3, (8,), dtype=dtype, beta=2.0), uniform(0, 1300, 12)  # rows in several chunks
+    noise = np.stack([np.empty((1300, 3), dtype)] * 3)
+    generator(4, "noise").standard_normal(out=noise, dtype=noise.dtype)
+    one = vae.elbo(x, seed=4)
+    assert all(map(np.array_equal, one, vae.elbo(x, noise[0])))
+    assert all(map(np.array_equal, one, vae.elbo(x, seed=4, draws=1)))
+    for mean, *terms in zip(vae.elbo(x, seed=4, draws=3), *(vae.elbo(x, eps) for eps in noise), strict=True):
+        np.testing.assert_allclose(mean, np.mean(terms, axis=0, dtype="float64"), rtol=1e-6)
+        assert mean.dtype == dtype
+
+
+def test_the_mean_of_many_draws_converges_to_the_expected_reconstruction():
+    vae = sv.VAE(1, 1, (), dtype="float64", likelihood="gaussian")
+    vae.theta[...] = 0
+    vae.params["encoder.0.b"][...] = [0.5, 2 * np.log(0.3)]
+    vae.params["decoder.0.W"][...] = 1.0
+    # E (z − x)² = (μ − x)² + σ² for z ~ N(μ, σ²)
+    x = np.array([[0.1], [2.0]])
+    expected = -0.5 * ((0.5 - x[:, 0]) ** 2 + 0.09) - 0.5 * np.log(2 * np.pi)
+    terms = vae.elbo(x, draws=20_000)
+    np.testing.assert_allclose(terms.reconstruction, expected, atol=0.02)
+    np.testing.assert_allclose(terms.value, terms.reconstruction - terms.kl)
+
+
+def test_one_draw_depends_on_the_place_of_a_row_and_given_noise_does_not(vae):
+    x, eps = uniform(0, 6, 12), normal(1, 6, 3)
+    assert vae.elbo(x[5:]).value[0] != vae.elbo(x).value[5]
+    np.testing.assert_allclose(vae.elbo(x[5:], eps[5:]).value, vae.elbo(x, eps).value[5:], rtol=1e-12)
+
+
+def test_noise_of_one_draw_is_refused_for_several(vae):
+    with pytest.raises(ConfigError, match=r"eps is a single draw, and draws=2; leave eps out"):
+        vae.elbo(uniform(0, 6, 12), normal(1, 6, 3), draws=2)

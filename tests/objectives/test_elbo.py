@@ -136,6 +136,11 @@ def test_the_objective_works_without_bind():
     assert objective.forward(*normal(0, 2, 9)).value.shape == (9,)  # a larger batch than before
 
 
+def test_free_bits_without_the_kl_per_dimension_are_refused():
+    with pytest.raises(ConfigError, match=r"an ELBO with free_bits=0.5 needs kl_per_dimension"):
+        ELBO(1, 0.5).forward(normal(0, 4), normal(1, 4))
+
+
 def test_the_objective_needs_the_kl_per_dimension_only_with_free_bits():
     assert (ELBO().draws, ELBO().exact_kl, ELBO().kl_per_dimension, ELBO(free_bits=0.1).kl_per_dimension) == (
         1,

@@ -5,7 +5,7 @@ import pytest
 from fake_cupy import FAKE_CUPY
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.special import logsumexp, softmax
+from scipy.special import log_softmax, logsumexp, softmax
 from strategies import batches, normal, seeds
 
 from scratchvae.backend import NUMPY, to_numpy
@@ -40,8 +40,11 @@ def test_the_terms_equal_the_formula(seed, rows, draws, weight):
     assert type(terms) is ELBOTerms and all(term.shape == (rows,) for term in terms)
     np.testing.assert_allclose(terms.value, value, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(terms.reconstruction, reconstruction, rtol=1e-12)
-    np.testing.assert_allclose(terms.kl, reconstruction - value, rtol=1e-9, atol=1e-12)
+    normalized = softmax(log_w, axis=1)
+    unweighted = (normalized * (kl.reshape(rows, draws) + np.log(draws) + log_softmax(log_w, axis=1))).sum(axis=1)
+    np.testing.assert_allclose(terms.kl, unweighted, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(objective.loss(terms), -value.mean(), rtol=1e-12)
+    assert objective.weight == weight
     assert all(map(np.array_equal, (log_likelihood, kl), inputs_before))
 
 
@@ -57,12 +60,23 @@ def test_the_gradients_equal_the_formula(seed, rows, draws, weight):
     np.testing.assert_allclose(dkl, -weight * expected, rtol=1e-11, atol=1e-15)
 
 
-@given(seed=seeds, rows=batches, draws=counts)
-def test_the_gradients_equal_the_finite_differences(seed, rows, draws):
+@given(seed=seeds, rows=batches, draws=counts, weight=weights)
+def test_reconstruction_minus_kl_is_at_most_the_bound_at_full_weight_and_equal_to_it_there(seed, rows, draws, weight):
+    objective, inputs = bound_objective(draws, rows), random_terms(seed, rows, draws)
+    full = objective.forward(*inputs).value.copy()
+    terms = objective.forward(*inputs, weight)
+    rounding = 1e-12 * np.abs(full)
+    assert (terms.reconstruction - terms.kl <= full + rounding).all()
+    if weight == 1 or draws == 1:
+        np.testing.assert_allclose(terms.reconstruction - terms.kl, full, rtol=1e-12)
+
+
+@given(seed=seeds, rows=batches, draws=counts, weight=weights)
+def test_the_gradients_equal_the_finite_differences(seed, rows, draws, weight):
     objective = bound_objective(draws, rows)
 
     def loss(log_likelihood, kl):
-        return float(objective.loss(objective.forward(log_likelihood, kl)))
+        return float(objective.loss(objective.forward(log_likelihood, kl, weight)))
 
     def gradients(dloss, log_likelihood, kl):
         dlog_likelihood, dkl = objective.backward()
@@ -78,7 +92,7 @@ def test_bug17_one_draw_gives_the_elbo_with_the_estimated_kl(seed, rows, weight)
     terms = objective.forward(log_likelihood, kl, weight)
     np.testing.assert_allclose(terms.value, log_likelihood - weight * kl, rtol=1e-13, atol=1e-14)
     np.testing.assert_allclose(terms.reconstruction, log_likelihood, rtol=1e-15)
-    np.testing.assert_allclose(terms.kl, weight * kl, rtol=1e-10, atol=1e-13)
+    np.testing.assert_allclose(terms.kl, kl, rtol=1e-10, atol=1e-13)
     dlog_likelihood, dkl = objective.backward()
     np.testing.assert_allclose(dlog_likelihood, np.full(rows, -1 / rows), rtol=1e-15)
     np.testing.assert_allclose(dkl, np.full(rows, weight / rows), rtol=1e-15)

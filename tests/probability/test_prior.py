@@ -206,3 +206,13 @@ def test_a_gradient_of_a_wrong_shape_is_refused_by_name():
         kl.forward(z)
         with pytest.raises(ShapeError, match=r"dkl of shape \(4, 3\); expected \(4,\)"):
             kl.backward(np.ones((4, 3)), np.zeros((4, 3)))
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_kl_before_the_forward_of_the_posterior_is_refused(exact):
+    kl = StandardNormal().kl(DiagonalGaussian(), exact)
+    message = f"{type(kl).__name__} needs DiagonalGaussian.{'mu' if exact else 'eps'}, which its forward sets; call Dia"
+    with pytest.raises(ShapeError, match=message):
+        kl.forward(normal(0, 3, 2))
+    with pytest.raises(ShapeError, match=r"DiagonalGaussian\.log_prob was called before forward; call forward first"):
+        MonteCarloKL(DiagonalGaussian(), Laplace()).forward(normal(0, 3, 2))

@@ -256,6 +256,8 @@ def noise_rows():
                 "one row of noise",
             )
             yield from refuse_one(function, "seed", SEEDS, lambda v, a=compute: a(seed=v))
+            if method == "elbo":
+                yield from refuse_one(function, "draws", COUNTS, lambda v, a=compute: a(draws=v))
     for kind in ("VAE", "Autoencoder", "ConditionalVAE", "SemiSupervisedVAE"):
         clean = [w for w in data("corrupted", INPUTS) if w.value is not None]
         function = f"{kind}.terms"

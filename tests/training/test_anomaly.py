@@ -14,7 +14,7 @@ from scratchvae.backend import to_numpy
 from scratchvae.errors import DivergedError
 from scratchvae.layers import Linear
 from scratchvae.optim import SGD, Adam, AdamW, clip_by_global_norm
-from scratchvae.probability import Prior
+from scratchvae.probability import Posterior, Prior
 from scratchvae.training import AnomalyDetector, Corruption, GaussianNoise, KLWarmUp, Masking
 from scratchvae.training.minibatches import Minibatches, MinibatchSource
 from scratchvae.training.preprocess import Preprocessor
@@ -312,7 +312,45 @@ def test_nonfinite_values_between_modules_are_named_where_they_enter():
     error = step.error()
     assert error.tensor == "log_w, given to objective.importance_bound (ImportanceBound)"
     assert error.finding.kind == "loss"
-    assert error.finding.kind == "loss"
+
+
+class Precise(Posterior):
+    """N(h₁, exp(h₂⁴) I): its log σ², and so its density, may overflow where z does not."""
+
+    def __init__(self, sign):
+        self.sign = sign
+
+    def forward(self, h, eps):
+        width = h.shape[1] // 2
+        self.h, self.eps = h, eps
+        self.logvar = self.sign * (h[:, width:] * 1e30) ** 4
+        self.sigma = np.exp(self.logvar / 2)
+        return h[:, :width] + self.sigma * eps
+
+    def backward(self, dz, dlog_q=None):
+        return np.hstack([dz, dz * self.sigma])
+
+    def log_prob(self):
+        return -0.5 * (self.eps**2 + self.logvar).sum(axis=1)
+
+
+@pytest.mark.parametrize(
+    ("sign", "tensor"), [(-1.0, "log q of posterior (Precise)"), (1.0, "z of posterior (Precise)")]
+)
+def test_a_posterior_whose_variance_overflows_is_named_instead_of_the_kl(sign, tensor):
+    vae = sv.VAE(D, Z, (4,), posterior=Precise(sign))
+    with pytest.raises(DivergedError) as caught:
+        sv.Trainer(vae).fit(uniform(0, ROWS, D).astype("float32"), 1)
+    error = caught.value
+    assert (error.tensor, error.layer, error.finding.kind) == (tensor, "posterior", "activation")
+    assert f"of {tensor}" in str(error) and "MonteCarloKL" not in str(error)
+
+
+def test_the_density_of_a_diagonal_gaussian_is_named_before_the_kl_of_a_custom_prior():
+    vae = sv.VAE(D, 3, (4,), prior=Shifted(3))
+    vae.params["encoder.2.b"][3:] = -3e38  # σ is 0, and ½ of the sum of the three log σ² overflows
+    with pytest.raises(DivergedError, match=r"log q of posterior \(DiagonalGaussian\)"):
+        sv.Trainer(vae).fit(uniform(0, ROWS, D).astype("float32"), 1)
 
 
 def test_a_nonfinite_clipping_is_distinguished_from_the_gradient(monkeypatch):

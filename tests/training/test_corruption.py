@@ -201,6 +201,7 @@ def test_corruption_has_its_own_random_stream():
     assert np.array_equal(vae.theta, plain.theta)  # nothing is masked, so nothing differs
 
 
+@pytest.mark.filterwarnings("ignore::scratchvae.errors.DenoiseWarning")
 def test_a_denoising_vae_denoises_better_than_one_trained_on_clean_rows():
     digits = sv.datasets.load("digits")
     clean, gains = digits.test.images, []

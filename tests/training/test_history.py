@@ -9,6 +9,7 @@ from strategies import uniform
 import scratchvae as sv
 from scratchvae.training import Progress
 from scratchvae.training.history import Epoch, History
+from scratchvae.training.scoring import standard_error
 
 EPOCHS = [Epoch(1, 5.5, -5.0, 0.5, 5.75, 0.125), Epoch(2, 5.25, -4.75, 0.5, None, 0.25)]
 
@@ -195,3 +196,13 @@ def test_omitted_epochs_are_marked(count, shown):
     history = History()
     history.epochs = [Epoch(k + 1, 9.0 - k, -5.0, 0.5, None, 0.25) for k in range(count)]
     assert [line.split()[0] for line in repr(history).splitlines()[2:]] == shown.split()
+
+
+def test_the_standard_error_of_values_of_any_size():
+    for scale in (1e-300, 1.0, 1e300):
+        values = 1 + uniform(0, 9)
+        expected = values.std(ddof=1) / 3 * scale
+        np.testing.assert_allclose(standard_error(values * scale), expected, rtol=1e-12)
+    assert standard_error(np.array([1.7e308, -1.7e308])) == pytest.approx(1.7e308)
+    for undefined in ([], [3.0], [1.0, np.nan], [1.0, np.inf]):
+        assert np.isnan(standard_error(np.array(undefined)))

@@ -1,5 +1,6 @@
 """KL weights: schedules, their use in training, and their effect on history and early stopping."""
 
+import copy
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -83,6 +84,48 @@ def test_bug14_the_history_has_the_annealed_loss_and_the_full_validation_loss():
         assert epoch.loss == pytest.approx(-epoch.reconstruction + 2 * epoch.kl_weight * epoch.kl, rel=1e-6)
         assert epoch.validation == -sv.score(vae, HELD_OUT).value == history.validation[0]
     assert sv.score(vae, HELD_OUT).value == pytest.approx(vae.elbo(HELD_OUT).value.mean(), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: sv.IWAE(9, 2, (8,), importance_samples=3),
+        lambda: sv.VAE(9, 2, (8,), objective=sv.objectives.ImportanceWeighted(3)),
+        lambda: sv.SemiSupervisedVAE(9, 2, (8,), classes=2, beta=2.0),
+        lambda: sv.VAE(9, 2, (8,), free_bits=0.1),
+    ],
+    ids=["IWAE", "VAE of several draws", "SemiSupervisedVAE", "free bits"],
+)
+def test_the_history_of_every_objective_has_the_weight_in_force_and_the_kl_without_it(make):
+    def frozen(**settings):
+        trainer = sv.Trainer(make(), optimizer=SGD(1e-30), batch_size=50, **settings)
+        return trainer.fit(IMAGES, 6, labels=np.arange(50) % 2 if trainer.model.classes else None)
+
+    annealed, full = frozen(kl_weight=KLWarmUp(4)), frozen()
+    assert annealed.kl_weight == [0, 0.25, 0.5, 0.75, 1, 1] and full.kl_weight == [1] * 6
+    np.testing.assert_allclose(annealed.kl, full.kl, rtol=0.3)  # the same draws; of several, other ones weigh most
+    assert annealed.kl[4:] == full.kl[4:] and annealed.loss[4:] == full.loss[4:]
+    assert annealed.loss[0] < full.loss[0]
+
+
+def test_bug14_the_steps_of_an_iwae_descend_the_bound_with_the_current_weight():
+    iwae = sv.IWAE(9, 2, (8,), dtype="float64", importance_samples=3)
+    trainer = sv.Trainer(iwae, optimizer=SGD(0.1), kl_weight=KLWarmUp(4))
+    for t in range(6):
+        reference = copy.deepcopy(iwae)
+        loss = trainer.step(IMAGES[:5])
+        weight = min(t / 4, 1.0)
+        terms = reference.forward(IMAGES[:5].astype("float64"), trainer._eps, kl_weight=weight)
+        assert loss == pytest.approx(-terms.value.mean(), rel=1e-12)
+        reference.backward()
+        np.testing.assert_allclose(iwae.theta, reference.theta - 0.1 * reference.dtheta, rtol=1e-9, atol=1e-12)
+
+
+def test_early_stopping_of_an_iwae_waits_for_the_end_of_the_warm_up():
+    iwae = sv.IWAE(9, 2, (8,), importance_samples=3)
+    trainer = sv.Trainer(iwae, optimizer=SGD(1e-30), batch_size=50, kl_weight=KLWarmUp(10))
+    history = trainer.fit(IMAGES, 30, validation=HELD_OUT, patience=3)  # the validation never improves
+    assert history.stopped == "early" and len(history.epochs) == 10 + 3
 
 
 def test_the_kl_weight_of_training_does_not_affect_the_model():

@@ -168,7 +168,9 @@ def test_clipping_bounds_each_update():
 @pytest.mark.parametrize("missing", [False, True])
 def test_the_first_step_starts_from_the_output_bias_of_fit(likelihood, missing):
     rows = np.where(uniform(2, *IMAGES.shape) < 0.3, np.nan, IMAGES) if missing else IMAGES
-    models = [sv.VAE(9, 2, (8,), likelihood=likelihood, missing=missing, dtype="float64") for _ in range(2)]
+    models = [
+        sv.VAE(9, 2, (8,), likelihood=likelihood, missing=missing, dtype="float64", scale="none") for _ in range(2)
+    ]
     stepping, fitting = (sv.Trainer(model, lr=1e-9, batch_size=len(rows)) for model in models)
     stepping.step(rows)
     fitting.fit(rows, 1)
@@ -192,7 +194,7 @@ def test_a_fit_after_a_step_and_a_second_step_do_not_start_again():
 def test_a_column_without_values_in_the_first_batch_starts_at_the_mean_of_the_others():
     rows = IMAGES[:4].astype("float64")
     rows[:, 3] = np.nan
-    vae = sv.VAE(9, 2, (8,), likelihood="gaussian", missing=True, dtype="float64")
+    vae = sv.VAE(9, 2, (8,), likelihood="gaussian", missing=True, dtype="float64", scale="none")
     sv.Trainer(vae, lr=1e-9).step(rows)
     expected = np.where(np.arange(9) == 3, np.nanmean(rows), rows.mean(axis=0))
     np.testing.assert_allclose(vae.params["decoder.2.b"], expected, atol=1e-8)

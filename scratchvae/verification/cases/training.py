@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from scratchvae.backend import Array
-from scratchvae.models import VAE
+from scratchvae.models import IWAE, VAE
 from scratchvae.optim import SGD
 from scratchvae.rng import fill_random, generator
 from scratchvae.training import Trainer
@@ -70,8 +70,8 @@ def _step(rng: np.random.Generator) -> StepProblem:
 
 
 # Two epochs of five rows in batches of three and two, with a KL weight that increases.
-def _fit(rng: np.random.Generator) -> StepProblem:
-    model, _, _ = random_model(rng, VAE)
+def _fit(rng: np.random.Generator, model_class: type[VAE] = VAE, **model_settings: Any) -> StepProblem:
+    model, _, _ = random_model(rng, model_class, **model_settings)
     seed, epochs, batch_size = int(rng.integers(1000)), 2, 3
 
     def update(theta: Array, images: Array) -> Array:
@@ -128,4 +128,5 @@ TRAINING = (
     VerificationCase("VAE after training steps", (VAE,), _after_training_steps),
     VerificationCase("Trainer.step", (Trainer,), _step),
     VerificationCase("Trainer.fit", (Trainer,), _fit),
+    VerificationCase("Trainer.fit, IWAE", (Trainer,), lambda rng: _fit(rng, IWAE, importance_samples=3)),
 )

@@ -30,7 +30,7 @@ class Patch(NamedTuple):
 class KnownBug(NamedTuple):
     """A bug that was found in real code.
 
-    number          its number in the list of twenty bugs; variants share a number
+    number          its number in the museum; variants of a bug, each a bug of its own, share a number
     title           what is wrong
     why_unnoticed   why ordinary training or testing does not reveal it
     patches         the source changes that inject it
