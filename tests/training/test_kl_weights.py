@@ -110,6 +110,7 @@ def test_the_history_of_every_objective_has_the_weight_in_force_and_the_kl_witho
 
 def test_bug14_the_steps_of_an_iwae_descend_the_bound_with_the_current_weight():
     iwae = sv.IWAE(9, 2, (8,), dtype="float64", importance_samples=3)
+    iwae.initialize_output_bias(IMAGES.mean(axis=0))  # as the first step would do
     trainer = sv.Trainer(iwae, optimizer=SGD(0.1), kl_weight=KLWarmUp(4))
     for t in range(6):
         reference = copy.deepcopy(iwae)
