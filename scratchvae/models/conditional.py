@@ -34,7 +34,7 @@ class ConditionalVAE(VAE):
     """
 
     def __init__(self, *settings: Any, classes: int | Sequence[str | int] = 10, **named: Any) -> None:
-        if isinstance(classes, int | float):
+        if isinstance(classes, int | float | np.number):
             self.classes = check_int("classes", classes, minimum=2)
         else:
             self.class_names = check_names(classes)

@@ -60,6 +60,8 @@ def learn_names(labels: Any) -> tuple[str, ...] | None:
 def _as_integers(name: str, labels: Any, classes: int, names: Names | None, allow_unlabelled: bool) -> Array:
     """The class of each label as an integer, −1 for none; other integers are left as they are."""
     host = to_host(name, labels)
+    if host.dtype.kind == "f" and hasattr(labels, "isna") and (host[~np.isnan(host)] % 1 == 0).all():
+        host = np.where(np.isnan(host), UNLABELLED, host).astype(np.int64)  # integers of pandas, some of them missing
     if host.dtype.kind in "iu":
         return _indices(name, host, names) if names is not None and _are_integers(names) else host
     if host.dtype.kind in "OU" and host.size and (host.ndim or host.dtype.kind == "U"):

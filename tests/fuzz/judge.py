@@ -96,7 +96,7 @@ def _refusal(error: ScratchVAEError, place: Path) -> tuple[str, bool]:
     while cause := cause.__cause__ or cause.__context__:
         if isinstance(cause, MemoryError):  # too much memory was requested, even if the message is good
             return f"asked for too much memory: {cause}", False
-    if len(str(error)) > LONGEST or str(place) not in str(error):
+    if len(str(error)) > LONGEST or str(place) not in error.message:
         return f"a message that is too long, or does not name the file: {str(error)[:200]}", False
     return type(error).__name__, True
 

@@ -158,7 +158,9 @@ def latest_checkpoint(path: Path, resume: bool, settings: Record) -> LoadedCheck
             )
         return None
     if unreadable:
-        raise FileError(f"{'; '.join(unreadable)}; restore them from a backup, or start again with another checkpoint")
+        reason = unreadable[0].partition("; ")[0]
+        more = f", nor can {len(unreadable) - 1} earlier versions of it" if len(unreadable) > 1 else ""
+        raise FileError(f"{reason}{more}; restore a copy of it, or start again with another checkpoint")
     return None
 
 
