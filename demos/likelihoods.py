@@ -33,7 +33,7 @@ BATCH = 128
 LIKELIHOODS = {
     "Bernoulli": {"likelihood": "bernoulli"},
     "continuous Bernoulli": {"likelihood": "continuous_bernoulli"},
-    "Gaussian, σ = 1": {"likelihood": "gaussian"},
+    "Gaussian, σ = 1": {"likelihood": "gaussian", "sigma": 1.0},
     "Gaussian, σ = 0.1": {"likelihood": "gaussian", "sigma": 0.1},
     "Gaussian, σ learned": {"likelihood": "gaussian_learned", "sigma": 0.3},
     "Gaussian, σ(z)": {"likelihood": "gaussian_heteroscedastic"},

@@ -37,9 +37,12 @@ from scratchvae.plotting import draw_images, save_picture
 
 WAYS = ("labels", "m1", "m2", "m1+m2")
 GREY = {"likelihood": "gaussian_learned", "sigma": 0.2}
-COARSE = {"likelihood": "gaussian_learned", "activation": "relu"}
+COARSE = {"likelihood": "gaussian_learned", "activation": "relu", "scale": "none"}
 PIXELS = {"activation": "relu", "beta": 4.0, "alpha": 5.0}
-CODES = {"likelihood": "gaussian_heteroscedastic"}  # alpha is 0.1 over the share of labelled rows, as in the paper
+CODES = {
+    "likelihood": "gaussian_heteroscedastic",
+    "scale": "none",
+}  # alpha is 0.1 over the share of labelled rows, as in the paper
 DIGITS = {
     "held_out": 0,
     "m1": {"latent": 10, "hidden": [256], "epochs": 60, "batch": 50, "lr": 1e-3, "settings": GREY},

@@ -12,8 +12,11 @@ import numpy as np
 import scratchvae
 from scratchvae.backend import get_backend, to_numpy
 from scratchvae.cli.arguments import JSON, MODEL, Commands, add_command, print_json, read_model
+from scratchvae.cli.outputs import column_names
 from scratchvae.errors import BackendError
 from scratchvae.io import describe_file
+
+COLUMNS_SHOWN = 20
 
 
 def add_commands(commands: Commands) -> None:
@@ -71,7 +74,7 @@ def _working(backend: str) -> str:
 def model_facts(model: Any) -> dict[str, Any]:
     """The class, the configuration and the parameters of a model."""
     logvar = model.params.get("likelihood.logvar")
-    sigma = {} if logvar is None else {"learned sigma": float(np.exp(to_numpy(logvar)[0] / 2))}
+    sigma = {} if logvar is None else {"learned sigma": _in_data_units(model, float(np.exp(to_numpy(logvar)[0] / 2)))}
     return {
         "model": type(model).__name__,
         **model.to_config(),
@@ -81,6 +84,16 @@ def model_facts(model: Any) -> dict[str, Any]:
         "parameters": {name: list(array.shape) for name, array in model.params.items()},
         "number of parameters": int(model.theta.size),
     }
+
+
+def _in_data_units(model: Any, sigma: float) -> Any:
+    """σ in the units of the data: a number, or one for each column, by its name; of many columns, the extremes."""
+    if model.scale.is_identity:
+        return sigma
+    sigmas = sigma * np.broadcast_to(model.scale.factor, model.input_dim)
+    if len(sigmas) > COLUMNS_SHOWN:
+        return {"smallest": float(sigmas.min()), "largest": float(sigmas.max())}
+    return dict(zip(column_names(model), sigmas.tolist(), strict=True))
 
 
 def _version(name: str) -> str:
