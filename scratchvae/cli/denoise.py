@@ -22,6 +22,7 @@ from scratchvae.cli.outputs import (
     check_output_path,
     column_names,
     picture_option,
+    picture_path,
     redirect_warnings,
     write_array,
 )
@@ -29,7 +30,6 @@ from scratchvae.cli.train_options import CORRUPTION_LEVEL
 from scratchvae.errors import ConfigError, DenoiseWarning
 from scratchvae.evaluation import psnr
 from scratchvae.models import VAE
-from scratchvae.plotting.figures import PICTURE_SUFFIXES
 from scratchvae.rng import generator
 from scratchvae.training.binarize import Binarizer
 from scratchvae.training.corruption import CORRUPTIONS, corruption
@@ -69,7 +69,7 @@ def add_commands(commands: Commands) -> None:
         "scratchvae denoise runs/digits --noise masking --picture denoised.png",
     )
     out = Option("out", "the denoised rows, a .npy or .csv file", default="denoised.npy", metavar="FILE", common=True)
-    picture = picture_option("picture", "denoised.png", f"a picture of {DRAWN} rows: clean, noisy, denoised")
+    picture = picture_option("denoised.png", f"a picture of {DRAWN} rows: clean, noisy, denoised")
     seed = seed_option("the noise, the binarisation and the draws of z")
     parser.add_options((*rows_options("test"), *NOISE, seed, out, picture))
 
@@ -77,8 +77,8 @@ def add_commands(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the denoised rows and a picture; print the PSNR before and after."""
     check_output_path(args.out, ARRAY_SUFFIXES)
-    check_output_path(args.picture, PICTURE_SUFFIXES, "--picture")
     model = read_model(args)
+    picture_file = picture_path(args, model, "denoised.png")
     split = read_rows(args, model)
     rows = split.images
     clean, noisy, noise = _clean_and_noisy(args, model, rows)
@@ -93,14 +93,16 @@ def run(args: argparse.Namespace) -> int:
     write_array(denoised, args.out, column_names(model))
     print("\n".join([f"{args.data}: {count_of(len(noisy), 'row')}, {noise}", *figures]))
     print(f"wrote {args.out}: {count_of(denoised.shape[0], 'row')} of {count_of(denoised.shape[1], 'number')}")
+    if picture_file is None:
+        return 0
     if find_spec("matplotlib"):
         all_rows = {"clean": clean, "noisy": noisy, "denoised": denoised}
         drawn = {name: array[:DRAWN] for name, array in all_rows.items() if array is not None}
         columns, title = min(DRAWN, len(noisy)), noise.capitalize()
         value_range = plotting.value_range_of(rows if clean is None else clean)
         figure = plotting.draw_rows(list(drawn.values()), model.image_shape, columns, title, list(drawn), value_range)
-        plotting.save_picture(figure, args.picture)
-        print(f"wrote {args.picture}")
+        plotting.save_picture(figure, picture_file)
+        print(f"wrote {picture_file}")
     else:
         print(f"no picture: {NO_MATPLOTLIB}")
     return 0

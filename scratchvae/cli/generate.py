@@ -17,7 +17,7 @@ from scratchvae.cli.arguments import (
 )
 from scratchvae.cli.labels import LABEL, label_of, labels_of
 from scratchvae.cli.options import Option
-from scratchvae.cli.outputs import SUFFIXES, check_output_path, output_option, write_rows
+from scratchvae.cli.outputs import output_option, output_path, write_rows
 from scratchvae.validation import check_int
 
 
@@ -31,7 +31,7 @@ def add_commands(commands: Commands) -> None:
         "scratchvae sample runs/digits --count 100 --out samples.png",
     )
     count = Option("count", "number of images", int, 64, metavar="N", common=True)
-    sample.add_options((*MODEL, count, seed_option("the draws of z"), LABEL, output_option("samples.png")))
+    sample.add_options((*MODEL, count, seed_option("the draws of z"), LABEL, output_option("samples")))
 
     reconstruct = add_command(
         commands,
@@ -41,29 +41,29 @@ def add_commands(commands: Commands) -> None:
         "scratchvae reconstruct runs/digits --count 24 --out reconstructions.png",
     )
     count = Option("count", "number of rows, from the first", int, 36, metavar="N", common=True)
-    reconstruct.add_options((*rows_options("test"), count, output_option("reconstructions.png")))
+    reconstruct.add_options((*rows_options("test"), count, output_option("reconstructions")))
 
 
 def run_sample(args: argparse.Namespace) -> int:
     """Decode draws from the prior."""
-    check_output_path(args.out, SUFFIXES)
     vae = read_vae(args)
+    out = output_path(args, vae, "samples")
     images = vae.sample(args.count, args.seed, label_of(args, vae))
     columns = max(1, min(args.count, round(args.count**0.5)))
     value_range = vae.metadata.get("value_range", plotting.UNIT_RANGE)
     write_rows(
-        images, args.out, vae, lambda: plotting.draw_images(images, vae.image_shape, columns, value_range=value_range)
+        images, out, vae, lambda: plotting.draw_images(images, vae.image_shape, columns, value_range=value_range)
     )
     return 0
 
 
 def run_reconstruct(args: argparse.Namespace) -> int:
     """Encode and decode the first rows."""
-    check_output_path(args.out, SUFFIXES)
     model = read_model(args)
+    out = output_path(args, model, "reconstructions")
     count = check_int("count", args.count)
     rows = read_rows(args, model).first(count)
     originals = rows.images
     images = model.reconstruct(originals, labels_of(model, rows, args.data))
-    write_rows(images, args.out, model, lambda: plotting.draw_reconstructions(originals, images, model.image_shape))
+    write_rows(images, out, model, lambda: plotting.draw_reconstructions(originals, images, model.image_shape))
     return 0

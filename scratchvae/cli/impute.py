@@ -29,6 +29,7 @@ from scratchvae.cli.outputs import (
     check_output_path,
     column_names,
     picture_option,
+    picture_path,
     write_array,
 )
 from scratchvae.disk import join_names, read_arrays
@@ -36,7 +37,6 @@ from scratchvae.errors import ConfigError, FileError
 from scratchvae.evaluation import ImputationError, imputation_error
 from scratchvae.models import VAE
 from scratchvae.models.imputation import METHODS, VALUES, mask_missing
-from scratchvae.plotting.figures import PICTURE_SUFFIXES
 from scratchvae.validation import check_fraction, check_int
 
 HALVES = ("lower-half", "upper-half", "left-half", "right-half")
@@ -93,7 +93,7 @@ OPTIONS = (
         metavar="FILE",
         common=True,
     ),
-    picture_option("picture", "imputed.png", "a picture of the first rows"),
+    picture_option("imputed.png", "a picture of the first rows"),
 )
 
 
@@ -116,8 +116,8 @@ def run(args: argparse.Namespace) -> int:
     if draws is None:
         refuse(args, "without --draws: leave it out, or add --draws", "values")
     check_output_path(args.out, ARRAY_SUFFIXES if draws is None else (".npy",))
-    check_output_path(args.picture, PICTURE_SUFFIXES, "--picture")
     vae = read_vae(args)
+    picture_file = picture_path(args, vae, "imputed.png")
     is_test = hasattr(args, "hide") or hasattr(args, "hide_fraction")
     if not is_test:
         args.part = getattr(args, "part", "all")
@@ -144,6 +144,8 @@ def run(args: argparse.Namespace) -> int:
     if is_test:
         _print_error(args, vae, rows, imputed if draws is None else imputed.mean(axis=0), hidden)
     print(f"wrote {args.out}")
+    if picture_file is None:
+        return 0
     if find_spec("matplotlib"):
         first = incomplete[:DRAWN]
         lines = {"whole": rows[:DRAWN]} if is_test else {}
@@ -152,8 +154,8 @@ def run(args: argparse.Namespace) -> int:
         title = f"Imputation by {args.method}: the mean, and draws, given the observed pixels"
         value_range = plotting.value_range_of(rows)
         picture = plotting.draw_rows(list(lines.values()), vae.image_shape, len(first), title, list(lines), value_range)
-        plotting.save_picture(picture, args.picture)
-        print(f"wrote {args.picture}")
+        plotting.save_picture(picture, picture_file)
+        print(f"wrote {picture_file}")
     else:
         print(f"no picture: {NO_MATPLOTLIB}")
     return 0

@@ -12,7 +12,7 @@ from scratchvae.backend import to_numpy
 from scratchvae.cli.arguments import Commands, Rows, add_command, read_model, read_rows, read_vae, rows_options
 from scratchvae.cli.labels import LABEL, label_of, needs_labels
 from scratchvae.cli.options import Option, switch
-from scratchvae.cli.outputs import SUFFIXES, check_output_path, output_option, write_rows
+from scratchvae.cli.outputs import output_option, output_path, write_rows
 from scratchvae.errors import ConfigError
 from scratchvae.evaluation import active_units
 from scratchvae.models.latent_space import PATHS
@@ -64,7 +64,7 @@ def add_commands(commands: Commands) -> None:
         "decode the codes on a path between two images",
         "scratchvae interpolate runs/digits --from 3 --to 8 --steps 12",
     )
-    interpolate.add_options((*rows_options("test"), *INTERPOLATE, LABEL, output_option("interpolation.png")))
+    interpolate.add_options((*rows_options("test"), *INTERPOLATE, LABEL, output_option("interpolation")))
 
     analogy = add_command(
         commands,
@@ -73,7 +73,7 @@ def add_commands(commands: Commands) -> None:
         "decode the code A - B + C: an image that is to C as A is to B",
         "scratchvae analogy runs/digits --labels --a 8 --b 3 --c 13 31",
     )
-    analogy.add_options((*rows_options("test"), *ANALOGY, output_option("analogy.png")))
+    analogy.add_options((*rows_options("test"), *ANALOGY, output_option("analogy")))
 
     traverse = add_command(
         commands,
@@ -82,13 +82,13 @@ def add_commands(commands: Commands) -> None:
         "vary one latent dimension at a time and decode",
         "scratchvae traverse runs/digits --row 3 --reach 3 --steps 11",
     )
-    traverse.add_options((*rows_options("test"), *TRAVERSE, LABEL, output_option("traversal.png")))
+    traverse.add_options((*rows_options("test"), *TRAVERSE, LABEL, output_option("traversal")))
 
 
 def run_interpolate(args: argparse.Namespace) -> int:
     """Decode the codes on a path."""
-    check_output_path(args.out, SUFFIXES)
     model = read_model(args)
+    out = output_path(args, model, "interpolation")
     images = read_rows(args, model).images
     (start,), (end,) = (_rows(args, images, f"--{name}", [getattr(args, name)]) for name in ("from", "to"))
     frames = to_numpy(model.interpolate(start, end, args.steps, args.kind, label_of(args, model, required=True)))
@@ -97,7 +97,7 @@ def run_interpolate(args: argparse.Namespace) -> int:
     value_range = plotting.value_range_of(images)
     write_rows(
         frames,
-        args.out,
+        out,
         model,
         lambda: plotting.draw_images(pictures, model.image_shape, len(pictures), title, value_range),
     )
@@ -106,8 +106,8 @@ def run_interpolate(args: argparse.Namespace) -> int:
 
 def run_analogy(args: argparse.Namespace) -> int:
     """Decode sums of codes; a picture also shows each decoded term."""
-    check_output_path(args.out, SUFFIXES)
     model = read_model(args)
+    out = output_path(args, model, "analogy")
     if needs_labels(model):
         raise ConfigError(f"{args.model} is a ConditionalVAE, whose codes have no class; choose a model without labels")
     rows = read_rows(args, model)
@@ -118,7 +118,7 @@ def run_analogy(args: argparse.Namespace) -> int:
     plus, minus = to_numpy(model.decode(means))
     write_rows(
         answers,
-        args.out,
+        out,
         model,
         lambda: plotting.draw_analogies(
             plus, minus, model.reconstruct(c), answers, model.image_shape, plotting.value_range_of(rows.images)
@@ -129,8 +129,8 @@ def run_analogy(args: argparse.Namespace) -> int:
 
 def run_traverse(args: argparse.Namespace) -> int:
     """Decode a range of values of each latent dimension, one dimension after the other."""
-    check_output_path(args.out, SUFFIXES)
     vae = read_vae(args)
+    out = output_path(args, vae, "traversal")
     images = read_rows(args, vae).images
     reach, steps = check_positive("reach", args.reach), check_int("steps", args.steps)
     x = _rows(args, images, "--row", [args.row])[0] if hasattr(args, "row") else None
@@ -141,9 +141,7 @@ def run_traverse(args: argparse.Namespace) -> int:
     frames = np.concatenate([to_numpy(vae.traverse(x, k, values, label)) for k in dimensions])
     names = [f"z{k}  {kl[k]:.2f} nats" for k in dimensions]
     value_range = plotting.value_range_of(images)
-    write_rows(
-        frames, args.out, vae, lambda: plotting.draw_traversals(frames, vae.image_shape, names, values, value_range)
-    )
+    write_rows(frames, out, vae, lambda: plotting.draw_traversals(frames, vae.image_shape, names, values, value_range))
     print(f"{len(names)} × {steps} images; dimensions and their KL: {', '.join(names)}")
     return 0
 

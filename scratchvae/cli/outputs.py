@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import os
 import sys
@@ -91,18 +92,53 @@ def discard_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def output_option(default: str) -> Option:
-    """The file for rows, as a picture or as numbers."""
+def output_option(stem: str) -> Option:
+    """The file for rows, as a picture or as numbers: see `output_path`."""
     return Option(
-        "out", f"file to write, ending in {', '.join(SUFFIXES)}", default=default, metavar="FILE", common=True
+        "out",
+        f"file to write, ending in {', '.join(SUFFIXES)} (default: {stem}.png; {stem}.csv for rows of a table)",
+        metavar="FILE",
+        common=True,
     )
 
 
-def picture_option(name: str, default: str, content: str) -> Option:
-    """The file for a picture."""
+def output_path(args: argparse.Namespace, model: Any, stem: str) -> str:
+    """The file for rows of `model`: --out, or `stem` with the usual suffix. Raises ConfigError or FileError.
+
+    Rows of a table are no pictures.
+    """
+    out: str = getattr(args, "out", f"{stem}.csv" if model.image_shape is None else f"{stem}.png")
+    check_output_path(out, SUFFIXES)
+    if model.image_shape is None and Path(out).suffix in PICTURE_SUFFIXES:
+        raise ConfigError(
+            f"--out {out}: the rows of {args.model} are no pictures; expected a name that ends in "
+            f"{' or '.join(ARRAY_SUFFIXES)}"
+        )
+    return out
+
+
+def picture_option(default: str, content: str) -> Option:
+    """The file for a picture of rows: see `picture_path`."""
     return Option(
-        name, f"{content}, ending in {', '.join(PICTURE_SUFFIXES)}", default=default, metavar="FILE", common=True
+        "picture",
+        f"{content}, ending in {', '.join(PICTURE_SUFFIXES)} (default: {default})",
+        metavar="FILE",
+        common=True,
     )
+
+
+def picture_path(args: argparse.Namespace, model: Any, default: str) -> str | None:
+    """The file for a picture of rows of `model`; None for rows of a table, which are no pictures.
+
+    Raises ConfigError or FileError.
+    """
+    out: str = getattr(args, "picture", default)
+    check_output_path(out, PICTURE_SUFFIXES, "--picture")
+    if model.image_shape is not None:
+        return out
+    if hasattr(args, "picture"):
+        raise ConfigError(f"--picture {out}: the rows of {args.model} are no pictures; leave it out")
+    return None
 
 
 def check_output_path(out: str, suffixes: tuple[str, ...], option: str = "--out") -> None:

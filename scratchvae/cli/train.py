@@ -171,7 +171,7 @@ def _warn(message: str, clips: bool) -> None:
 
 def say_next_steps(say: Printer, args: argparse.Namespace, out: Path, model: Model, files: list[str]) -> None:
     """Print what to look at, and a command to run next."""
-    pictures = [name for name in ("reconstructions.png", "samples.png", "history.png") if name in files]
+    pictures = [name for name in ("reconstructions.png", "samples.png", "latent.png", "history.png") if name in files]
     if pictures:
         say(f"see {', '.join(str(out / name) for name in pictures)}")
     elif not args.no_pictures and not find_spec("matplotlib"):

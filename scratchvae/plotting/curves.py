@@ -43,7 +43,7 @@ def draw_history(history: History) -> Figure:
     right.legend(frameon=False)
     for axes in (left, right):
         axes.set_xlabel("epoch")
-        axes.set_ylabel("nats per image")
+        axes.set_ylabel("nats per row")
         axes.spines[["top", "right"]].set_visible(False)
         axes.xaxis.get_major_locator().set_params(integer=True)
     return figure

@@ -83,7 +83,7 @@ def draw_codes(codes: Any, labels: Array | None) -> Figure:
             for handle in legend.legend_handles:
                 if isinstance(handle, PathCollection):
                     handle.set(sizes=[40.0], alpha=1.0)
-    axes.set_title(f"Codes of {len(codes)} images along their first two principal components{color_note}", fontsize=11)
+    axes.set_title(f"Codes of {len(codes)} rows along their first two principal components{color_note}", fontsize=11)
     axes.set_xlabel(f"first component, {variance_fractions[0]:.0%} of the variance")
     axes.set_ylabel(f"second component, {variance_fractions[1]:.0%}")
     axes.set_aspect("equal", adjustable="datalim")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -29,21 +30,25 @@ MAX_CODES = 5000  # enough points to show the distribution, few enough to distin
 def draw_report(model: Model, history: History, data: Dataset, seed: int = 0) -> dict[str, Figure]:
     """Draw reconstructions, interpolations, the latent space, samples of a VAE (drawn from `seed`) and the history.
 
-    For a model with labels, the samples are of each class, and class swaps replace the interpolations. Returns figures
-    by name, with names from REPORT_PICTURES. Raises ConfigError, also without matplotlib.
+    For a model with labels, the samples are of each class, and class swaps replace the interpolations. Rows of a table
+    are no pictures: only their codes and the history are drawn. Returns figures by name, with names from
+    REPORT_PICTURES. Raises ConfigError, also without matplotlib.
     """
     check_type("model", model, Model, "a model")
     check_type("history", history, History, "a History, such as Trainer.fit returns")
     check_type("data", data, Dataset, "a Dataset, such as scratchvae.datasets.load returns")
     check_seed(seed)
+    shape = model.image_shape or data.image_shape
+    if shape is None:
+        return _draw_table_report(model, history, data)
     if isinstance(model, ConditionalVAE):
         return _draw_labelled_report(model, history, data, seed)
-    test, shape = data.test, model.image_shape or data.image_shape
+    test = data.test
     images = test.images[:36]
     figures = {
         "reconstructions": draw_reconstructions(images, model.reconstruct(images), shape),
         "interpolation": draw_model_interpolations(model, test, shape),
-        "latent": draw_latent(model, test, shape),
+        "latent": draw_latent(model, test, shape, classes=data.classes),
     }
     if isinstance(model, VAE):
         figures["samples"] = draw_images(
@@ -71,11 +76,27 @@ def _draw_labelled_report(model: ConditionalVAE, history: History, data: Dataset
         "reconstructions": draw_reconstructions(images[:36], model.reconstruct(images[:36], labels[:36]), shape),
         "class_swaps": draw_class_swaps(model, images[rows], labels[rows], shape, value_range),
         "samples": draw_classes(model, shape, seed, value_range=value_range),
-        "latent": draw_codes(model.embed(images[:MAX_CODES], labels[:MAX_CODES]), labels[:MAX_CODES]),
+        "latent": _draw_codes(model, data.test, labels, data.classes),
     }
     if history.epochs:
         figures["history"] = draw_history(history)
     return figures
+
+
+def _draw_table_report(model: Model, history: History, data: Dataset) -> dict[str, Figure]:
+    labels = data.test.labels if isinstance(model, ConditionalVAE) else None
+    figures = {"latent": _draw_codes(model, data.test, labels, data.classes)}
+    if history.epochs:
+        figures["history"] = draw_history(history)
+    return figures
+
+
+def _draw_codes(model: Model, split: Split, labels: Any, classes: Sequence[str] | None) -> Figure:
+    """The codes of the first rows of `split`, coloured by class; `labels` are for a model with labels."""
+    rows, known = split.images[:MAX_CODES], None if split.labels is None else split.labels[:MAX_CODES]
+    if known is not None and classes is not None:
+        known = np.array([*classes, "no label"])[known]  # the last one is of label −1
+    return draw_codes(model.embed(rows, None if labels is None else labels[:MAX_CODES]), known)
 
 
 @suggest_arguments
@@ -96,10 +117,13 @@ def draw_model_interpolations(
 
 
 @suggest_arguments
-def draw_latent(model: Model, split: Split, shape: Shape, labels: Any = None) -> Figure:
+def draw_latent(
+    model: Model, split: Split, shape: Shape, labels: Any = None, classes: Sequence[str] | None = None
+) -> Figure:
     """Draw the decoded plane of a VAE with two latent dimensions and the prior N(0, I); otherwise the codes of `split`.
 
-    labels is the class of all images, for a model with labels; for codes, it may be one label per row.
+    labels is the class of all images, for a model with labels; for codes, it may be one label per row. classes are the
+    names of the classes of `split`.
     """
     check_type("model", model, Model, "a model")
     check_type("split", split, Split, "a Split of a Dataset, such as data.test")
@@ -107,8 +131,7 @@ def draw_latent(model: Model, split: Split, shape: Shape, labels: Any = None) ->
     if isinstance(model, VAE) and model.latent_dim == 2 and isinstance(model.prior, StandardNormal):
         return draw_manifold(model, shape, value_range=value_range_of(split.images), labels=labels)
     labels = model.check_labels(labels, len(split.images))
-    codes = model.embed(split.images[:MAX_CODES], None if labels is None else labels[:MAX_CODES])
-    return draw_codes(codes, None if split.labels is None else split.labels[:MAX_CODES])
+    return _draw_codes(model, split, labels, classes)
 
 
 def _representative_rows(split: Split, count: int) -> list[int]:

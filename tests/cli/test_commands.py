@@ -79,11 +79,20 @@ def test_the_suffix_is_the_format_of_a_picture(folder, capsys, command, suffix):
     assert f"picture{suffix}" in capsys.readouterr().out
 
 
-def test_pictures_of_a_table_are_drawn_too(folder):
-    for command in ("sample", "reconstruct", "interpolate", "analogy --a 1 --b 2 --c 3", "traverse"):
+def test_rows_of_a_table_are_no_pictures(folder, capsys):
+    commands = {"sample": "samples", "reconstruct": "reconstructions", "interpolate": "interpolation"}
+    commands |= {"analogy --a 1 --b 2 --c 3": "analogy", "traverse": "traversal"}
+    for command, stem in commands.items():
         name, *options = command.split()
-        assert run(f"{name} table {' '.join(options)} --out {name}.png") == 0
-        assert (folder / f"{name}.png").stat().st_size
+        assert run(f"{name} table {' '.join(options)}") == 0
+        assert (folder / f"{stem}.csv").stat().st_size
+        assert run(f"{name} table {' '.join(options)} --out a.png") == 2
+        message = capsys.readouterr().err
+        assert "--out a.png: the rows of table are no pictures; expected a name that ends in .npy or .csv" in message
+    for command in ("impute", "denoise"):
+        assert run(f"{command} table --picture a.png") == 2
+        assert "--picture a.png: the rows of table are no pictures; leave it out" in capsys.readouterr().err
+    assert not (folder / "a.png").exists()
 
 
 def test_a_table_of_samples_has_a_line_of_names_and_gives_the_numbers_back(folder, vae):
