@@ -19,17 +19,41 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 def is_dataframe(value: Any) -> bool:
     """True for a table with named columns."""
+    if _is_lazy(value):
+        return True
     return hasattr(value, "column_names") or (hasattr(value, "columns") and hasattr(value, "dtypes"))
 
 
+def _is_lazy(value: Any) -> bool:
+    """True for a table that is not computed yet, of which even the names of the columns would take time."""
+    return hasattr(value, "collect") and hasattr(value, "lazy")
+
+
+def is_named_row(value: Any) -> bool:
+    """True for a row of a table of pandas, whose index has the names of the columns."""
+    return getattr(value, "ndim", 0) == 1 and hasattr(value, "index") and hasattr(value, "to_numpy")
+
+
 def column_names(value: Any) -> tuple[str, ...] | None:
-    """The names of the columns of a table, as text; None for an array, and for a table whose columns are numbered."""
+    """The names of the columns of a table, as texts; None for an array, and for a table whose columns are numbered."""
+    labels = _labels(value)
+    return None if labels is None or _are_numbers(labels) else tuple(str(label) for label in labels)
+
+
+def _labels(value: Any) -> list[Any] | None:
+    if is_named_row(value):
+        return list(value.index)
     if not is_dataframe(value):
         return None
-    names = list(value.column_names if hasattr(value, "column_names") else value.columns)
-    if all(isinstance(name, int | np.integer) for name in names) and names == list(range(len(names))):
-        return None  # pandas numbers the columns that have no names
-    return tuple(str(name) for name in names)
+    if _is_lazy(value):
+        return []
+    return list(value.column_names if hasattr(value, "column_names") else value.columns)
+
+
+def _are_numbers(labels: Sequence[Any]) -> bool:
+    """True for 0 to D − 1 in any order: pandas numbers columns that have no names."""
+    numbered = all(isinstance(label, int | np.integer) for label in labels)
+    return numbered and sorted(labels) == list(range(len(labels)))
 
 
 def dataframe_to_numpy(name: str, table: Any) -> Array:
@@ -37,11 +61,15 @@ def dataframe_to_numpy(name: str, table: Any) -> Array:
 
     The dtype is the common one of the columns: integers remain integers if none is missing.
     """
-    names = list(table.column_names if hasattr(table, "column_names") else table.columns)
+    if _is_lazy(table):
+        raise DTypeError(
+            f"{name} is a {type(table).__name__}, not computed yet; expected a table: pass {name}.collect()"
+        )
+    names = _labels(table) or []
     columns = [_column(table, k, label) for k, label in enumerate(names)]
     if invalid := [str(label) for label, column in zip(names, columns, strict=True) if column is None]:
         raise DTypeError(
-            f"{name} has columns without numbers, {shorten(join_choices(invalid, 60))}; expected real numbers: leave "
+            f"{name} has columns without numbers, {_listed(invalid)}; expected real numbers: leave "
             "those columns out, or convert them to numbers"
         )
     if not columns:
@@ -58,9 +86,12 @@ def _column(table: Any, k: int, label: Any) -> Array | None:
     kind = getattr(series.dtype if hasattr(series, "dtype") else None, "kind", None)
     if kind in ("f", "i", "u", "b") and not _has_missing(series):
         array = np.asarray(series)
-        return array if array.dtype.kind in "fiub" else array.astype(np.float64)
-    values = series.to_numpy(zero_copy_only=False) if hasattr(table, "column_names") else series.to_numpy()
-    array = np.asarray(values)
+        return array if array.dtype.kind in "fiub" else array.astype(bool if kind == "b" else np.float64)
+    try:
+        values = series.to_numpy(zero_copy_only=False) if hasattr(table, "column_names") else series.to_numpy()
+        array = np.asarray(values)
+    except Exception:  # a type of that package that NumPy does not have
+        return None
     if array.dtype.kind in "fiub":
         return array
     if array.dtype.kind != "O":
@@ -81,27 +112,49 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float | np.number | bool) else None
 
 
-def align_columns(name: str, value: Any, columns: Sequence[str]) -> Any:
-    """`value` with its columns in the order of `columns`, the names that a model was trained with; an array unchanged.
+def align_columns(name: str, value: Any, columns: Sequence[str] | None) -> Any:
+    """The numbers of a table, or of a row of one, in the order of `columns`; an array is returned unchanged.
 
-    Raises ShapeError if a column is missing, or if there is a further one.
+    columns   the names that a model was trained with; None: it has none, and columns with names keep their order
+
+    Raises DTypeError, or ShapeError if a column is missing, or if there is a further one.
     """
-    names = column_names(value)
-    if names is None or names == tuple(columns):
+    labels = _labels(value)
+    if labels is None:
         return value
+    numbers = np.asarray(value) if is_named_row(value) else dataframe_to_numpy(name, value)
+    if _are_numbers(labels):
+        return numbers[..., np.argsort(np.array(labels, int))] if labels != sorted(labels) else numbers
+    names = [str(label) for label in labels]
+    if columns is None or (is_named_row(value) and not set(names) & set(columns)):
+        return numbers
     check_columns(name, names, columns)
-    positions = [names.index(column) for column in columns]
-    return dataframe_to_numpy(name, value)[:, positions]
+    return numbers if names == list(columns) else numbers[..., [names.index(column) for column in columns]]
 
 
 def check_columns(name: str, names: Sequence[str], columns: Sequence[str]) -> None:
     """Raises ShapeError unless `names` are `columns` in any order."""
+    check_different(name, names)
+    missing, extra = ([n for n in one if n not in set(other)] for one, other in ((columns, names), (names, columns)))
+    if not missing and not extra:
+        return
+    lacks = f"lacks the column{'s' * (len(missing) > 1)} {_listed(missing)}" if missing else ""
+    has = f"has {_listed(extra)}, which the model does not know" if extra else ""
+    folded = {n.strip().casefold() for n in extra}
+    if missing and all(n.strip().casefold() in folded for n in missing):
+        hint = "rename it"
+    else:
+        hint = "add what is missing" if missing else "leave it out"
+    raise ShapeError(f"{name} {lacks}{' and ' * bool(missing and extra)}{has}; {hint}")
+
+
+def check_different(name: str, names: Sequence[str]) -> None:
+    """Raises ShapeError if a name occurs twice."""
     if len(set(names)) < len(names):
         twice = next(n for n in names if list(names).count(n) > 1)
         raise ShapeError(f"{name} has two columns named {short_repr(twice)}; expected different names")
-    missing, extra = ([n for n in one if n not in set(other)] for one, other in ((columns, names), (names, columns)))
-    if missing or extra:
-        lacks = f"lacks the column{'s' * (len(missing) > 1)} {shorten(join_choices(missing, 60))}" if missing else ""
-        has = f"has {shorten(join_choices(extra, 60))}, which the model was not trained with" if extra else ""
-        hint = "add it, as NaN if it is unknown to a model with missing=True" if missing else "leave it out"
-        raise ShapeError(f"{name} {lacks}{' and ' * bool(missing and extra)}{has}; {hint}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = [repr(n) if not n.strip() or "," in n else n for n in names]
+    return join_choices([shorten(shown[0], 40), *shown[1:]], 50)

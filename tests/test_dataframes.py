@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from strategies import normal
+from strategies import normal, uniform
 
 import scratchvae as sv
 from scratchvae.dataframes import column_names, dataframe_to_numpy
@@ -59,10 +59,14 @@ def _saved(model, path):
     [
         (
             ("height", "weight", "age", "pay"),
-            "lacks the column income and has pay, which the model was not trained with",
+            "lacks the column income and has pay, which the model does not know; add what is missing",
         ),
-        (("height", "weight", "age"), "lacks the column income; add it"),
-        ((*COLUMNS, "more"), "has more, which the model was not trained with; leave it out"),
+        (
+            ("Height ", "weight", "age", "income"),
+            "lacks the column height and has Height, which the model does not know; rename it",
+        ),
+        (("height", "weight", "age"), "lacks the column income; add what is missing"),
+        ((*COLUMNS, "more"), "has more, which the model does not know; leave it out"),
     ],
 )
 def test_missing_and_further_columns_are_refused_by_name(frame, columns, words):
@@ -140,3 +144,61 @@ def test_labels_of_a_series_are_taken():
         sv.Trainer(model).fit(pandas_frame(X, COLUMNS), 1, labels=labels)
         assert model.schema.classes == ("no", "yes")
     model.elbo(X, labels=pandas.Series([0, 1, pandas.NA] * 10, dtype="Int64"))
+
+
+def test_masks_and_deviations_are_found_by_their_columns_too():
+    model = sv.VAE(4, 2, (6,), likelihood="gaussian", missing=True)
+    seen = uniform(1, *X.shape) > 0.3
+    sv.Trainer(model).fit(pandas_frame(np.where(seen, X, np.nan), COLUMNS), 1)
+    order = [2, 0, 3, 1]
+    names = [COLUMNS[k] for k in order]
+    imputed = model.impute(pandas_frame(X, COLUMNS), pandas_frame(seen, COLUMNS), samples=10)
+    for frame in (pandas_frame, polars_frame, arrow_table):
+        swapped = model.impute(frame(X[:, order], names), frame(seen[:, order], names), samples=10)
+        assert np.array_equal(swapped, imputed)
+    assert np.array_equal(imputed[seen], X[seen])
+    labels = np.arange(30) % 2
+    models = [sv.ConditionalVAE(4, 2, (6,), likelihood="gaussian", classes=2, seed=1) for _ in range(2)]
+    sv.Trainer(models[0]).fit(
+        pandas_frame(X, COLUMNS), 1, labels=labels, input_std=pandas_frame(abs(X) / 1000, COLUMNS)
+    )
+    std = pandas_frame(abs(X)[:, order] / 1000, names)
+    sv.Trainer(models[1]).fit(pandas_frame(X, COLUMNS), 1, labels=labels, input_std=std)
+    assert np.array_equal(models[0].theta, models[1].theta)
+
+
+def test_a_row_of_a_frame_has_its_names_too():
+    frame = pandas_frame(X, COLUMNS)
+    model = trained(frame)
+    a, b = frame.iloc[0], frame.iloc[1]
+    expected = model.interpolate(X[0], X[1], 3)
+    for rows in ((a, b), (a[["age", "height", "income", "weight"]], b), (frame.iloc[[0]], frame.iloc[[1]])):
+        assert np.array_equal(model.interpolate(*rows, 3), expected)
+    with pytest.raises(ShapeError, match=r"frame.iloc\[\[0\]\] of a table"):
+        model.embed(a)
+    with pytest.raises(ShapeError, match="lacks the column age"):
+        model.traverse(a.drop("age"))
+
+
+def test_numbered_columns_are_put_in_order():
+    pandas = pytest.importorskip("pandas")
+    model = trained(pandas.DataFrame(X))
+    assert np.array_equal(model.embed(pandas.DataFrame(X)[[3, 1, 0, 2]]), model.embed(X))
+
+
+def test_tables_that_are_not_computed_and_twice_the_same_name_are_refused():
+    with pytest.raises(DTypeError, match=r"pass images.collect\(\)"):
+        trained(polars_frame(X, COLUMNS).lazy())
+    with pytest.raises(ShapeError, match="images has two columns named 'a'"):
+        trained(pandas_frame(X, "aabc"))
+
+
+def test_categories_keep_their_order_and_texts_the_natural_one():
+    pandas = pytest.importorskip("pandas")
+    sizes = pandas.Series(pandas.Categorical(["mid", "low", "high"] * 10, ["low", "mid", "high"], ordered=True))
+    model = sv.SemiSupervisedVAE(4, 2, (6,), likelihood="gaussian", classes=3)
+    sv.Trainer(model).fit(X, 1, labels=sizes)
+    assert model.schema.classes == ("low", "mid", "high")
+    model = sv.SemiSupervisedVAE(4, 2, (6,), likelihood="gaussian", classes=3)
+    sv.Trainer(model).fit(X, 1, labels=["10", "2", None, "1", -1, float("nan")] * 5)
+    assert model.schema.classes == ("1", "2", "10")

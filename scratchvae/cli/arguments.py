@@ -171,6 +171,9 @@ def read_vae(args: argparse.Namespace) -> VAE:
     return model
 
 
+GREY_UNITS = {np.dtype("u1"): 255, np.dtype("u2"): 65535}
+
+
 class Rows(NamedTuple):
     """Rows (N, D) for a model, in the order of its columns.
 
@@ -196,11 +199,12 @@ class Rows(NamedTuple):
         return [("" if k < 0 else str(k) if self.names is None else self.names[k]) for k in self.labels.tolist()]
 
 
-def read_rows(args: argparse.Namespace, model: Any) -> Rows:
+def read_rows(args: argparse.Namespace, model: Any, incomplete: bool = False) -> Rows:
     """The rows that the arguments name, by default from the data set of the training; sets args.data and args.part.
 
     The default part of the training data, and of data sets with a test part of their own, is "test"; that of a user's
-    other data is "all". Raises ConfigError, DataError, RangeError, ShapeError.
+    other data is "all". Missing values are refused unless the rows may be `incomplete`, or the model was trained with
+    them. Raises ConfigError, DataError, RangeError, ShapeError.
     """
     trained_on = not args.data or _same_data(args, model)
     if not args.data:
@@ -226,6 +230,19 @@ def read_rows(args: argparse.Namespace, model: Any) -> Rows:
             f"{args.data} has {count_of(width, 'number')} per row, but {args.model} was trained on rows of "
             f"{model.input_dim}"
         )
+    images = _in_units_of(model, images, data, args.data)
+    if (
+        not (incomplete or model.config["missing"])
+        and images.dtype.kind == "f"
+        and (gaps := np.isnan(images).any(axis=1)).any()
+    ):
+        fill = "leave those rows out" if model.classes else "fill them in, for example with scratchvae impute"
+        raise ConfigError(
+            f"{args.data} has missing values (NaN) in {count_of(int(gaps.sum()), 'row')}, and {args.model} was not "
+            f"trained with --missing; {fill}"
+        )
+    if not incomplete:
+        model.check_data(images, args.data, scored=False)
     labels, names = split.labels, data.classes
     if labels is not None and model.classes:
         labels, names = _labels_of_model(labels, data, model, args.data), class_names(model)
@@ -236,6 +253,24 @@ def _files(data: Dataset, args: argparse.Namespace) -> tuple[str, ...] | None:
     if data.test_mask is None or args.part not in ("train", "test") or data.files is None:
         return None
     return tuple(f for f, test in zip(data.files, data.test_mask, strict=True) if test == (args.part == "test"))
+
+
+def _in_units_of(model: Any, images: Array, data: Dataset, name: str) -> Array:
+    """Grey values in the units of the model's training data: bytes, 16-bit integers, or from 0 to 1.
+
+    Integers say their unit, and so do images of a folder and of known data sets, which are from 0 to 1.
+    """
+    kind = images.dtype.newbyteorder("=")
+    if kind in GREY_UNITS:
+        unit = GREY_UNITS[kind] if images.max() > 1 else None
+    else:
+        known = data.image_shape is not None and (name in NAMES or Path(name).is_dir())
+        unit = 1 if known or kind == np.bool_ else None
+    units = {"255": 255, "65535": 65535, "none": 1 if model.support == (0.0, 1.0) else None}
+    wanted = units.get(model.scale.kind)
+    if unit is None or wanted is None or unit == wanted:
+        return images
+    return images * np.float32(wanted / unit)
 
 
 def _same_data(args: argparse.Namespace, model: Any) -> bool:

@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     check_output_path(args.out, ARRAY_SUFFIXES)
     model = read_model(args)
     picture_file = picture_path(args, model, "denoised.png")
-    split = read_rows(args, model)
+    split = read_rows(args, model, incomplete=True)
     rows = split.images
     clean, noisy, noise = _clean_and_noisy(args, model, rows)
     if args.draws and not isinstance(model, VAE):
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     with redirect_warnings(lambda _: _warn(args), DenoiseWarning):
         denoised = to_numpy(model.denoise(noisy, *settings))
     figures = [] if clean is None else [_psnr_before_and_after(model, clean, noisy, denoised)]
-    write_array(denoised, args.out, column_names(model))
+    write_array(denoised, args.out, column_names(model), split.label_texts())
     print("\n".join([f"{args.data}: {count_of(len(noisy), 'row')}, {noise}", *figures]))
     print(f"wrote {args.out}: {count_of(denoised.shape[0], 'row')} of {count_of(denoised.shape[1], 'number')}")
     if picture_file is None:

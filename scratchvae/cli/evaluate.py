@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the objective and the use of the latent space."""
     model = read_model(args)
     rows = read_rows(args, model)
-    images = rows.images
+    images = model.check_data(rows.images, args.data)
     setting = getattr(args, "binarize", model.metadata.get("binarize"))
     binarize = None if setting == "none" else setting
     labels = labels_of(model, rows, args.data)

@@ -51,9 +51,9 @@ def run_sample(args: argparse.Namespace) -> int:
     images = vae.sample(args.count, args.seed, label_of(args, vae))
     columns = max(1, min(args.count, round(args.count**0.5)))
     value_range = vae.metadata.get("value_range", plotting.UNIT_RANGE)
-    write_rows(
-        images, out, vae, lambda: plotting.draw_images(images, vae.image_shape, columns, value_range=value_range)
-    )
+    labels = [args.label] * args.count if hasattr(args, "label") else None
+    shape = vae.image_shape
+    write_rows(images, out, vae, lambda: plotting.draw_images(images, shape, columns, value_range=value_range), labels)
     return 0
 
 
@@ -65,5 +65,6 @@ def run_reconstruct(args: argparse.Namespace) -> int:
     rows = read_rows(args, model).first(count)
     originals = rows.images
     images = model.reconstruct(originals, labels_of(model, rows, args.data))
-    write_rows(images, out, model, lambda: plotting.draw_reconstructions(originals, images, model.image_shape))
+    shape = model.image_shape
+    write_rows(images, out, model, lambda: plotting.draw_reconstructions(originals, images, shape), rows.label_texts())
     return 0

@@ -19,10 +19,13 @@ from scratchvae.cli.arguments import (
     seed_option,
 )
 from scratchvae.cli.gradcheck_table import Comparisons, Table
+from scratchvae.cli.labels import labels_of, needs_labels
 from scratchvae.cli.messages import count_of
 from scratchvae.cli.options import Option
 from scratchvae.errors import ConfigError
 from scratchvae.gradcheck.tolerance import AUTODIFF, FINITE_DIFFERENCES
+from scratchvae.models import Scale
+from scratchvae.models.labels import one_hot
 from scratchvae.validation import check_int, check_seed
 from scratchvae.verification import (
     CASES,
@@ -140,17 +143,27 @@ def _unit_results(args: argparse.Namespace, oracles: dict[str, Oracle | None]) -
 
 
 def _model_problem(args: argparse.Namespace) -> tuple[GradientProblem, str]:
-    """The gradients of the trained model to check, and what they are of."""
+    """The gradients of the trained model to check, of the scaled rows that its networks see, and what they are of."""
     args.backend = "numpy"
     model = read_model(args)
-    images = read_rows(args, model).images
+    rows = read_rows(args, model)
+    labels = labels_of(model, rows, args.data) if needs_labels(model) else rows.labels
     rng = np.random.default_rng(args.seed)
-    x = images[np.sort(rng.choice(len(images), min(args.rows, len(images)), replace=False))]
+    chosen = np.sort(rng.choice(len(rows.images), min(args.rows, len(rows.images)), replace=False))
+    x = model.scaled(np.asarray(model.check_data(rows.images[chosen], args.data), np.float64))
+    missing = np.isnan(x)
+    x = np.where(missing, 0.0, x)
     if model.metadata.get("binarize"):
         x = (rng.random(x.shape) < x).astype(np.float64)
-    problem = model_gradient_problem(model.astype("float64"), x, rng.standard_normal((len(x), model.noise_dim)))
-    rows = f"{count_of(len(x), 'row')} of {args.data} ({args.part})"
-    return problem, f"{str(model).strip('<>')}; {rows}, in float64"
+    model = model.astype("float64")
+    model.schema = model.schema._replace(scale=Scale())
+    targets = None
+    if model.classes and labels is not None:
+        targets = one_hot(labels[chosen], np.empty((len(x), model.classes)))
+    eps = rng.standard_normal((len(x), model.noise_dim))
+    problem = model_gradient_problem(model, x, eps, missing=missing if missing.any() else None, targets=targets)
+    described = f"{count_of(len(x), 'row')} of {args.data} ({args.part})"
+    return problem, f"{str(model).strip('<>')}; {described}, in float64"
 
 
 def _model_results(

@@ -16,7 +16,7 @@ from scratchvae.cli.arguments import (
     Commands,
     add_command,
     data_options,
-    read_data,
+    load_data,
     read_rows,
     read_vae,
     seed_option,
@@ -33,7 +33,7 @@ from scratchvae.cli.outputs import (
     write_array,
 )
 from scratchvae.disk import join_names, read_arrays
-from scratchvae.errors import ConfigError, FileError
+from scratchvae.errors import ConfigError, DataError, FileError
 from scratchvae.evaluation import ImputationError, imputation_error
 from scratchvae.models import VAE
 from scratchvae.models.imputation import METHODS, VALUES, mask_missing
@@ -121,7 +121,8 @@ def run(args: argparse.Namespace) -> int:
     is_test = hasattr(args, "hide") or hasattr(args, "hide_fraction")
     if not is_test:
         args.part = getattr(args, "part", "all")
-    rows = read_rows(args, vae).images
+    read = read_rows(args, vae, incomplete=True)
+    rows, labels = read.images, read.label_texts()
     if hasattr(args, "count") or is_test:
         rows = rows[: check_int("count", getattr(args, "count", TEST_ROWS))]
     mask = _observed_mask(args, vae, rows)
@@ -136,7 +137,7 @@ def run(args: argparse.Namespace) -> int:
         return to_numpy(vae.impute(x, None, args.method, draws, args.samples, values, args.seed))
 
     imputed = impute(incomplete, draws, getattr(args, "values", "drawn"))
-    write_array(imputed, args.out, column_names(vae))
+    write_array(imputed, args.out, column_names(vae), None if labels is None else labels[: len(imputed)])
     counts = {"hidden number": hidden.sum(), "missing number": (missing & ~hidden).sum()}
     listed = " and ".join(count_of(count, noun) for noun, count in counts.items() if count) or "0 missing numbers"
     incomplete_rows = count_of(missing.any(axis=1).sum(), "row")
@@ -193,12 +194,22 @@ def _only(names: list[str]) -> list[str]:
 
 def _print_error(args: argparse.Namespace, vae: VAE, rows: Array, imputed: Array, hidden: Array) -> None:
     """Print the error at the hidden numbers, which are known, and that of the mean of the training rows."""
-    mean = np.broadcast_to(_observed_mean(read_data(args, vae).train.images), rows.shape)
-    model_error, baseline = (imputation_error(rows, guess, ~hidden) for guess in (imputed, mean))
-    print(
-        f"mean squared error of the hidden numbers: {_with_error(model_error)}; of the mean of the training rows: "
-        f"{_with_error(baseline)}"
-    )
+    line = f"mean squared error of the hidden numbers: {_with_error(imputation_error(rows, imputed, ~hidden))}"
+    training = _training_rows(vae)
+    if training is not None:
+        mean = np.broadcast_to(_observed_mean(training), rows.shape)
+        line += f"; of the mean of the training rows: {_with_error(imputation_error(rows, mean, ~hidden))}"
+    print(line)
+
+
+def _training_rows(vae: VAE) -> Array | None:
+    """The training rows of the model, None if they are not where they were."""
+    name, folder, key = (vae.metadata.get(entry) for entry in ("data", "data_dir", "key"))
+    try:
+        rows = None if name is None else load_data(name, folder, key, vae).train.images
+    except DataError:
+        return None
+    return rows if rows is not None and rows.shape[1] == vae.input_dim else None
 
 
 def _with_error(error: ImputationError) -> str:

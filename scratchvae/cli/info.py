@@ -19,6 +19,11 @@ from scratchvae.io import describe_file
 COLUMNS_SHOWN = 20
 
 
+def schema_facts(model: Any, lists: bool) -> dict[str, Any]:
+    """What a model knows of its data: as values of JSON, if `lists`, else in words."""
+    return model.schema.as_json() if lists else model.schema.describe()  # type: ignore[no-any-return]
+
+
 def add_commands(commands: Commands) -> None:
     """Add `info`."""
     parser = add_command(
@@ -36,7 +41,7 @@ def add_commands(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the facts on the installation or on a model."""
     if args.model:
-        facts = model_facts(read_model(args))
+        facts = model_facts(read_model(args), lists=args.json)
         content = {**describe_file(args.model), **facts}
     else:
         content = installation()
@@ -71,7 +76,7 @@ def _working(backend: str) -> str:
     return f"backend '{backend}' works"
 
 
-def model_facts(model: Any) -> dict[str, Any]:
+def model_facts(model: Any, lists: bool = False) -> dict[str, Any]:
     """The class, the configuration and the parameters of a model."""
     logvar = model.params.get("likelihood.logvar")
     sigma = {} if logvar is None else {"learned sigma": _in_data_units(model, float(np.exp(to_numpy(logvar)[0] / 2)))}
@@ -79,7 +84,7 @@ def model_facts(model: Any) -> dict[str, Any]:
         "model": type(model).__name__,
         **model.to_config(),
         **sigma,
-        "schema": model.schema.describe(),
+        "schema": schema_facts(model, lists=lists),
         "metadata": model.metadata,
         "parameters": {name: list(array.shape) for name, array in model.params.items()},
         "number of parameters": int(model.theta.size),

@@ -32,7 +32,15 @@ def class_settings(args: argparse.Namespace, data: Dataset) -> dict[str, Any]:
         return {}
     labels = data.train.labels
     if labels is None or labels.dtype.kind not in "iu" or labels.ndim != 1:
-        raise ConfigError(f"{data.name} has no class labels, which --model {args.model} needs; choose another --model")
+        hint = "name the column of the classes label" if data.columns else "choose another --model"
+        raise ConfigError(f"{data.name} has no class labels, which --model {args.model} needs; {hint}")
+    known = [part.labels for part in (data.train, data.test) if part.labels is not None]
+    unlabelled = sum(int((part == UNLABELLED).sum()) for part in known)
+    if unlabelled and args.model == "conditional":
+        raise ConfigError(
+            f"{data.name} has {count_of(unlabelled, 'row')} without a label, but --model conditional needs the class "
+            "of each row; leave those rows out, or use --model semi-supervised"
+        )
     highest = max(int(part.labels.max(initial=-1)) for part in (data.train, data.test) if part.labels is not None)
     numbers = tuple(str(k) for k in range(highest + 1))
     names = data.classes or numbers
@@ -93,10 +101,9 @@ def needs_labels(model: Model) -> bool:
 def label_of(args: argparse.Namespace, model: Any, required: bool = False) -> int | None:
     """The class of --label; None without it. Raises ConfigError, also if it is `required` and the model needs it."""
     if not hasattr(args, "label"):
-        if required and needs_labels(model):
-            raise ConfigError(
-                f"{args.model} is a ConditionalVAE: add --label with the class to decode, {model.class_range}"
-            )
+        if required and isinstance(model, ConditionalVAE):
+            kind = type(model).__name__
+            raise ConfigError(f"{args.model} is a {kind}: add --label with the class to decode, {model.class_range}")
         return None
     if not isinstance(model, ConditionalVAE):
         raise ConfigError(

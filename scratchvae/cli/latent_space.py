@@ -10,11 +10,12 @@ import numpy as np
 from scratchvae import plotting
 from scratchvae.backend import to_numpy
 from scratchvae.cli.arguments import Commands, Rows, add_command, read_model, read_rows, read_vae, rows_options
-from scratchvae.cli.labels import LABEL, label_of, needs_labels
+from scratchvae.cli.labels import LABEL, label_of
 from scratchvae.cli.options import Option, switch
 from scratchvae.cli.outputs import output_option, output_path, write_rows
 from scratchvae.errors import ConfigError
 from scratchvae.evaluation import active_units
+from scratchvae.models import ConditionalVAE
 from scratchvae.models.latent_space import PATHS
 from scratchvae.validation import check_int, check_positive, join_choices
 
@@ -108,8 +109,9 @@ def run_analogy(args: argparse.Namespace) -> int:
     """Decode sums of codes; a picture also shows each decoded term."""
     model = read_model(args)
     out = output_path(args, model, "analogy")
-    if needs_labels(model):
-        raise ConfigError(f"{args.model} is a ConditionalVAE, whose codes have no class; choose a model without labels")
+    if isinstance(model, ConditionalVAE):
+        kind = type(model).__name__
+        raise ConfigError(f"{args.model} is a {kind}, whose codes have no class; choose a model without labels")
     rows = read_rows(args, model)
     a, b = (_group(args, rows, option, numbers) for option, numbers in (("--a", args.a), ("--b", args.b)))
     c = _rows(args, rows.images, "--c", args.c)

@@ -55,7 +55,7 @@ def make_model(args: argparse.Namespace, data: Dataset) -> Model:
 def default_likelihood(args: argparse.Namespace, data: Dataset) -> str:
     """bernoulli for pictures and for numbers in [0, 1], else gaussian_learned, or gaussian if --sigma is given."""
     parts = [part.images for part in (data.train, data.test)]
-    if args.scale == "minmax" or parts[0].dtype in (np.uint8, np.uint16, np.bool_):
+    if args.scale == "minmax" or parts[0].dtype.newbyteorder("=") in (np.uint8, np.uint16, np.bool_):
         return "bernoulli"
     if data.image_shape is not None:
         return "bernoulli"  # whose refusal says how to scale pictures

@@ -108,13 +108,14 @@ def help_text(option: Option, everything: bool) -> str:
 
 
 def arguments(args: argparse.Namespace, options: Iterable[Option], callee: str) -> dict[str, Any]:
-    """The arguments of the Python call `callee` that are set by options, without those that are unset or "none"."""
+    """The arguments of the Python call `callee` that are set by options, without a "none" that is the default."""
     settings = {}
     for option in options:
         call, _, name = option.argument.partition(".")
-        value = getattr(args, option.dest, "none")
-        if call == callee and value != "none":
-            settings[name] = value
+        if call == callee and hasattr(args, option.dest):
+            value = getattr(args, option.dest)
+            if value != "none" or option.default != "none":
+                settings[name] = value
     return settings
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from scratchvae.backend import Array, to_numpy
-from scratchvae.cli.messages import in_option_names, split_clauses
+from scratchvae.cli.messages import count_of, in_option_names, split_clauses
 from scratchvae.cli.options import Option, option_names
 from scratchvae.cli.train_options import OPTIONS
 from scratchvae.disk import atomic_write, check_writable
@@ -26,6 +26,7 @@ from scratchvae.plotting import save_picture
 from scratchvae.plotting.figures import PICTURE_SUFFIXES, Figure
 
 ARRAY_SUFFIXES = (".npy", ".csv")
+LONGEST_NUMBER = 16  # characters of a number in a table, which otherwise has an exponent
 SUFFIXES = PICTURE_SUFFIXES + ARRAY_SUFFIXES
 NO_MATPLOTLIB = "pictures need matplotlib; install it with  pip install 'scratchvae[cli]'"
 
@@ -148,13 +149,15 @@ def check_output_path(out: str, suffixes: tuple[str, ...], option: str = "--out"
     check_writable(Path(out).parent)
 
 
-def write_rows(rows: Any, out: str, model: Any, draw: Callable[[], Figure]) -> None:
-    """Write rows (N, D) of data to a .npy or .csv file, or the figure of `draw` to a picture."""
+def write_rows(rows: Any, out: str, model: Any, draw: Callable[[], Figure], labels: list[str] | None = None) -> None:
+    """Write rows (N, D) of data, with their labels, to a .npy or .csv file, or the figure of `draw` to a picture."""
     if Path(out).suffix in PICTURE_SUFFIXES:
         save_picture(draw(), out)
+        print(f"wrote {out}")
     else:
-        write_array(to_numpy(rows), out, column_names(model))
-    print(f"wrote {out}")
+        array = to_numpy(rows)
+        write_array(array, out, column_names(model), labels)
+        print(f"wrote {out}: {count_of(len(array), 'row')} of {count_of(array.shape[1], 'number')}")
 
 
 def column_names(model: Any) -> list[str]:
@@ -187,7 +190,9 @@ def _number_text(number: Any) -> str:
     if number != number:
         return ""  # an empty cell is a missing value
     single = np.float32(number)
-    return np.format_float_positional(single if single == number else number, trim="-")
+    shortest = single if single == number else number
+    positional = np.format_float_positional(shortest, trim="-")
+    return positional if len(positional) <= LONGEST_NUMBER else np.format_float_scientific(shortest, trim="-")
 
 
 def write_text(text: str, path: Path) -> None:

@@ -40,6 +40,7 @@ from scratchvae.cli.train_options import FILES, GROUPS, OPTIONS
 from scratchvae.datasets import NAMES
 from scratchvae.errors import CheckpointWarning, CollapseWarning, ConfigError, DivergenceWarning
 from scratchvae.models import VAE, Model
+from scratchvae.models.labels import UNLABELLED
 from scratchvae.models.schema import describe_scale
 from scratchvae.plotting import UNIT_RANGE, value_range_of
 from scratchvae.training import Trainer, score
@@ -95,6 +96,8 @@ def run(args: argparse.Namespace) -> int:
         say(str(model).strip("<>"))
         if chosen and args.likelihood != "bernoulli":
             say(f"likelihood {args.likelihood}, for numbers beyond [0, 1]; choose another with --likelihood")
+        if (known := labels["labels"]) is not None and (known == UNLABELLED).any():
+            say(f"{(known != UNLABELLED).sum()} of {len(known)} training rows have a label")
         if not model.scale.is_identity:
             say(f"scale: {describe_scale(model.scale)}; results are in the units of the data")
         checkpoint = make_checkpoint(args, out)

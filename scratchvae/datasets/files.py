@@ -41,7 +41,7 @@ def _choose_member(path: Path, names: list[str], key: str | None) -> str:
         return names[0]
     if key not in names:
         missing = "" if key is None else f" and no {short_repr(key)}"
-        raise DataError(f"{path} holds the arrays {join_names(names) or 'none'}{missing}; name one with --key (key=)")
+        raise DataError(f"{path} holds the arrays {join_names(names) or 'none'}{missing}; name one with key=")
     return key
 
 
@@ -63,12 +63,13 @@ def _dataset_from_array(path: Path, array: Array, seed: int | None, scale: str) 
         if low < 0 or high > largest:
             raise DataError(
                 f"{path} holds {rows.dtype} from {low} to {high}; expected uint8, uint16, only 0 and 1, or floats: "
-                "divide by the largest possible value, or save floats for a gaussian likelihood"
+                "divide by the largest possible value, or load it with scale='none' for a model that scales it"
             )
         rows = np.divide(rows, np.float32(largest if high > 1 else 1), dtype=np.float32, casting="unsafe", order="C")
     elif rows.dtype.kind == "f":
         with np.errstate(over="ignore"):  # an overflow becomes infinite, which a model rejects
-            rows = np.ascontiguousarray(rows, np.float32)  # no copy if it is that already
+            # no copy if it is of that dtype already
+            rows = np.ascontiguousarray(rows, np.float32 if rows.dtype.itemsize <= 4 else np.float64)
     else:
         raise DataError(f"{path} holds {rows.dtype}; expected real numbers")
     return hold_out(str(path), rows, shape, seed=seed)

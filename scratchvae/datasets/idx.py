@@ -79,8 +79,9 @@ def holds_idx(folder: Path) -> bool:
 
 
 def load_idx_folder(folder: Path, name: str | None = None) -> Dataset:
-    """Load the four files of an MNIST-like data set, with pixels divided by 255. Raises DataError.
+    """Load the four files of an MNIST-like data set. Raises DataError.
 
+    Pixels are divided by 255, unless all are 0 or 1.
     Labels that begin at 0 are kept. Others, as the 1 to 26 of EMNIST's letters, are numbered from 0, and
     `Dataset.classes` has them as text. With a `name`, only files without the name of a set are read.
     """
@@ -100,6 +101,7 @@ def load_idx_folder(folder: Path, name: str | None = None) -> Dataset:
     )
     numbers = _class_numbers(np.concatenate([train_labels, test_labels]))
     splits = []
+    largest = 255 if max(train_images.max(initial=0), test_images.max(initial=0)) > 1 else 1
     for images, labels in ((train_images, train_labels), (test_images, test_labels)):
         if len(images) != len(labels):
             raise DataError(f"{folder} holds {len(images)} images and {len(labels)} labels of the same split")
@@ -107,7 +109,7 @@ def load_idx_folder(folder: Path, name: str | None = None) -> Dataset:
             raise DataError(
                 f"{folder} holds images of shapes {train_images.shape} and {images.shape}; expected one size, not empty"
             )
-        rows = np.divide(images.reshape(len(images), -1), np.float32(255), dtype=np.float32)
+        rows = np.divide(images.reshape(len(images), -1), np.float32(largest), dtype=np.float32)
         splits.append(Split(rows, np.searchsorted(numbers, labels)))
     height, width = train_images.shape[1:]
     classes = tuple(map(str, numbers.tolist()))
@@ -133,7 +135,9 @@ def read_idx(path: Path, axes: int) -> Array:
             shape = _parse_shape(path, header, axes)
             claimed = prod(shape)
             if claimed > (_largest_content(size) if gzipped else size - len(header)):
-                raise DataError(f"{path} claims {claimed} bytes, shape {shape}, and has {size}: it is damaged")
+                raise DataError(
+                    f"{path} claims {claimed} bytes, shape {shape}, and has {size - len(header)}; obtain it again"
+                )
             content = _read(file, claimed + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read ({error}); download it again") from None

@@ -24,18 +24,21 @@ def atomic_write(path: str | PathLike[str], before_replace: Callable[[], None] |
     """A context with a new file, which replaces `path` at the end, once it is complete and on the disk.
 
     Until then the file is named .NAME.HEX.part, in the same folder, which is created if necessary. If the block raises,
-    the new file is removed and `path` is unchanged. Several processes may write to the same `path`; the last one to
-    finish determines the contents. A killed process leaves its part file behind; the next write to `path` removes it.
+    the new file is removed and `path` is unchanged. A link remains, and the file that it names is replaced. Several
+    processes may write to the same `path`; the last one to finish determines the contents. A killed process leaves its
+    part file behind; the next write to `path` removes it.
     `before_replace` is called after the file is on the disk and before it replaces `path`. Raises FileError if the file
     cannot be written.
     """
-    path = Path(path)
+    path = _target(Path(path))
     prefix = f".{path.name[:50]}."
     part = path.parent / f"{prefix}{os.urandom(6).hex()}.part"
     created: list[Path] = []
     try:
         if path.is_dir():
             raise IsADirectoryError("it is a folder")
+        if path.exists() and not path.is_file():
+            raise OSError("it is a device or a pipe, and would be replaced")
         with suppress(FileNotFoundError):
             path.lstat()  # raises now for an invalid name, instead of after the block
         file, created = open_in_folder(path, lambda: part.open("x+b"))
@@ -59,6 +62,14 @@ def atomic_write(path: str | PathLike[str], before_replace: Callable[[], None] |
     finally:
         part.unlink(missing_ok=True)
         remove_empty(created)
+
+
+def _target(path: Path) -> Path:
+    """The file that a link names, so that the link remains."""
+    try:
+        return path.resolve() if path.is_symlink() else path
+    except (OSError, ValueError, RuntimeError):  # a circle of links
+        return path
 
 
 # On Windows a file cannot be replaced while another process has it open, usually for a short time.

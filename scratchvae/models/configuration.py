@@ -47,6 +47,11 @@ def configuration(settings: Mapping[str, Any], custom: Mapping[str, Any], **more
         for name, check in CHECKS.items()
     }
     config["sigma"] = check_sigma(config["sigma"], config["likelihood"]) if named else None
+    if named and config["scale"] == "standardize" and LIKELIHOODS[config["likelihood"]].support == (0.0, 1.0):
+        raise ConfigError(
+            f"scale='standardize' gives numbers outside [0, 1], which likelihood={config['likelihood']!r} does not "
+            "have: use scale='minmax', or likelihood='gaussian'"
+        )
     if config["sigma"] is not None and config["scale"] in ("standardize", "minmax"):
         raise ConfigError(
             f"sigma={short_repr(config['sigma'])} is in the units of the data, and scale={config['scale']!r} gives "

@@ -8,6 +8,7 @@ import numpy as np
 
 from scratchvae.arrays import as_numpy
 from scratchvae.backend import Array, to_numpy
+from scratchvae.dataframes import align_columns, is_dataframe
 from scratchvae.errors import DivergedError, DTypeError, ShapeError
 from scratchvae.models.conditional_sampler import ConditionalSampler
 from scratchvae.rng import fill_random, generator
@@ -27,7 +28,9 @@ def impute(
     check_int("samples", samples)
     x = to_numpy(vae.as_rows(x, "x"))
     model = vae.for_imputation()
-    masked = model.check_data(x if observed is None else mask_missing(x, _to_host(vae, observed, "observed")))
+    masked = model.check_data(
+        x if observed is None else mask_missing(x, _to_host(vae, _aligned(vae, observed), "observed"))
+    )
     noise = NoiseSampler(model, seed)
     imputed = np.empty((count, *x.shape), np.result_type(x.dtype, vae.dtype))
     # numbers that become infinite are reported by _insert, so NumPy need not warn of them
@@ -68,6 +71,11 @@ def _insert(x: Array, missing: Array, imputed: Array, method: str) -> Array:
             f"these rows; train it on such rows, or try method={other!r}"
         )
     return np.where(missing, imputed, x)
+
+
+def _aligned(vae: Any, observed: Any) -> Any:
+    """A table of booleans as an array, with its columns in the order of the schema."""
+    return align_columns("observed", observed, vae.schema.columns) if is_dataframe(observed) else observed
 
 
 def _to_host(vae: Any, array: Any, name: str) -> Array:

@@ -23,7 +23,7 @@ NONFINITE = {
     "the model with missing=True",
     None: "NaN or infinite values; expected finite numbers",
 }
-ROUNDING = 1e-6  # by which a value may be outside the support, as a share of its width
+ROUNDING = 1e-5  # by which a value may be outside the support, as a share of its width
 UNSCALED = Scale()
 CHUNK_BYTES = 2**22  # bytes of rows that are checked at once; they fit into a processor's cache
 
@@ -137,14 +137,21 @@ def check_range(
         place = _first_nonfinite(rows, bool(missing), columns) if on_host else ""
         raise RangeError(f"{name} holds {NONFINITE[missing].format(place=place)}")
     expected = f"{support[0]:g} to {support[1]:g}"
+    found = f"{_digits(low, support)} to {_digits(high, support)}"
     if not scale.is_identity:
         raise RangeError(
-            f"{name} holds values that become {low:g} to {high:g} by the scale {scale.kind!r} of the model; expected "
-            f"{expected}: train it on rows of this range too"
+            f"{name} holds values that become {found} by the scale {scale.kind!r} of the model; expected {expected}: "
+            "leave those rows out, or train with likelihood='gaussian', which has no bounds"
         )
-    hint = "divide 8-bit images by 255 (scale='255')" if low >= 0 and high <= 255 else "use scale='minmax'"
+    hint = "divide 8-bit images by 255 (scale='255')" if low >= 0 and 2 < high <= 255 else "use scale='minmax'"
     hint += ", or use likelihood='gaussian', for any real numbers" if support == (0.0, 1.0) else ""
-    raise RangeError(f"{name} holds values from {low:g} to {high:g}; expected {expected}: {hint}")
+    raise RangeError(f"{name} holds values from {found}; expected {expected}: {hint}")
+
+
+def _digits(number: float, support: tuple[float, float]) -> str:
+    """The number with as many digits as show that it is not a bound of the support."""
+    text = f"{number:g}"
+    return f"{number:.9g}" if text in (f"{support[0]:g}", f"{support[1]:g}") and number not in support else text
 
 
 # NumPy sums over axis 0 row by row. With the running sum as the first row of a chunk, the mean therefore has the same
@@ -212,7 +219,7 @@ def _column(index: int, columns: Sequence[str] | None) -> str:
 
 def _hint(x: Array, name: str, width: int) -> str:
     if x.ndim == 1 and len(x) == width:
-        return f": for a single row, pass {name}[None, :]"
+        return f": for a single row, pass {name}[None, :], or frame.iloc[[0]] of a table"
     if x.ndim > 2 and len(x) and x[0].size == width:
         return f": flatten each sample with {name}.reshape(len({name}), -1)"
     return ""

@@ -37,44 +37,71 @@ def check_labels(
     if host.ndim == 0:
         host = np.broadcast_to(host, (rows,))
     if host.shape != (rows,):
-        raise ShapeError(f"{name} have shape {short_repr(host.shape)}; expected ({rows},), one for each row")
+        one_hot_hint = ": for one-hot rows, use .argmax(axis=1)" if host.shape == (rows, classes) else ""
+        raise ShapeError(
+            f"{name} have shape {short_repr(host.shape)}; expected ({rows},), one for each row{one_hot_hint}"
+        )
     if not rows:
         return host
     low, high = int(host.min()), int(host.max())
     if low < (UNLABELLED if allow_unlabelled else 0) or high >= classes:
         invalid = high if high >= classes else low
-        hint = "; rows without a label can be used only in training and in classify" if invalid == UNLABELLED else ""
-        raise RangeError(f"{name} hold {invalid}, and there are {classes} classes; expected {allowed}{hint}")
+        if invalid == UNLABELLED:
+            raise RangeError(f"{name} hold -1, for no label; expected {allowed}: leave those rows out")
+        if names is not None and not _are_integers(names):
+            raise RangeError(
+                f"{name} hold the integer {invalid}; expected names, {_allowed(classes, names)}, as by .astype(str), "
+                f"or their numbers 0 to {classes - 1}"
+            )
+        raise RangeError(f"{name} hold {invalid}, and there are {classes} classes; expected {allowed}")
     return host
 
 
 def learn_names(labels: Any) -> tuple[str, ...] | None:
-    """The names of the classes, in alphabetical order, if the labels are texts; None if they are not."""
-    host = to_host("labels", labels)
-    if host.dtype.kind not in "OU":
+    """The names of the classes if the labels are texts, None if they are not.
+
+    They are in the order of `sort_classes`, or in that of the categories of pandas.
+    """
+    host = _as_array("labels", labels)
+    if host.dtype.kind != "O":
         return None
     present = {value for value in host.reshape(-1).tolist() if not _is_missing(value)}
-    return tuple(sorted(present)) if present and all(isinstance(value, str) for value in present) else None
+    texts = {value for value in present if isinstance(value, str)}
+    if not texts or present - texts - {UNLABELLED}:
+        return None
+    from scratchvae.datasets.class_names import sort_classes
+
+    categories = [str(c) for c in getattr(getattr(labels, "dtype", None), "categories", ())]
+    return tuple(c for c in categories if c in texts) if texts <= set(categories) else sort_classes(list(texts))
+
+
+def _as_array(name: str, labels: Any) -> Array:
+    """The labels on the host. Texts are objects, so that None and NaN among them remain what they are."""
+    if isinstance(labels, list | tuple) and any(isinstance(label, str) for label in labels):
+        array = np.empty(len(labels), object)
+        array[:] = labels
+        return array
+    host = to_host(name, labels)
+    return host.astype(object) if host.dtype.kind in "UT" else host
 
 
 def _as_integers(name: str, labels: Any, classes: int, names: Names | None, allow_unlabelled: bool) -> Array:
     """The class of each label as an integer, −1 for none; other integers are left as they are."""
-    host = to_host(name, labels)
-    if host.dtype.kind == "f" and hasattr(labels, "isna") and (host[~np.isnan(host)] % 1 == 0).all():
-        host = np.where(np.isnan(host), UNLABELLED, host).astype(np.int64)  # integers of pandas, some of them missing
+    host = _as_array(name, labels)
+    if host.dtype.kind == "f" and host.ndim and np.isnan(host).any() and (host[~np.isnan(host)] % 1 == 0).all():
+        # integers, some of which are missing, as of pandas
+        host = np.array([None if np.isnan(value) else int(value) for value in host.reshape(-1)], object)
     if host.dtype.kind in "iu":
         return _indices(name, host, names) if names is not None and _are_integers(names) else host
-    if host.dtype.kind in "OU" and host.size and (host.ndim or host.dtype.kind == "U"):
+    if host.dtype.kind == "O" and host.size:
         values = host.reshape(-1).tolist()
         known = [value for value in values if not _is_missing(value)]
-        if not known:
+        if not known and host.ndim:
             return np.full(host.shape, UNLABELLED)
-        if known and all(type(value) is int for value in known):
-            named = names is not None and _are_integers(names)
-            index: dict[Any, int] = {label: k for k, label in enumerate(names or ())} if named else {}
-            codes = [UNLABELLED if _is_missing(v) else index.get(v, classes) if named else v for v in values]
-            return np.array(codes).reshape(host.shape)
-        if all(isinstance(value, str) for value in known):
+        named = names is not None and _are_integers(names)
+        if known and all(type(value) is int for value in known) and not named and max(map(abs, known)) < 2**62:
+            return np.array([UNLABELLED if _is_missing(value) else value for value in values]).reshape(host.shape)
+        if known and all(isinstance(value, str) or value == UNLABELLED or named for value in known):
             return _indices(name, host, names)
     found = (
         f"have dtype {shorten(host.dtype)}"
@@ -82,8 +109,8 @@ def _as_integers(name: str, labels: Any, classes: int, names: Names | None, allo
         else f"are {short_repr(labels)}, of dtype {shorten(host.dtype, 20)}"
     )
     hint = "use .astype(int)"
-    if host.dtype.kind == "f" and np.isnan(host).any():
-        hint = "replace NaN by −1, then use .astype(int)" if allow_unlabelled else "leave out the rows without a label"
+    if host.ndim == 2 and host.shape[1] == classes:
+        hint = "for one-hot rows, use .argmax(axis=1)"
     elif host.dtype.kind == "f" and not (host == np.floor(host)).all():
         hint = "number the classes from 0"
     elif host.dtype.kind not in "fb":

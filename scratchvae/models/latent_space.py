@@ -123,8 +123,10 @@ def _code_dtype(model: Any) -> np.dtype[Any]:
 
 
 def _single_row(model: Any, x: Any, name: str) -> Array:
-    """One row (D,) as (1, D)."""
+    """One row, (D,) or (1, D), as (1, D)."""
     x = model.as_rows(x, name)
+    if x.shape == (1, model.input_dim):
+        return x  # type: ignore[no-any-return]
     if x.shape != (model.input_dim,):
         raise ShapeError(f"{name} has shape {short_repr(x.shape)}; expected ({model.input_dim},), one row")
     rows: Array = x[None, :]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 import numpy as np
 
 from scratchvae.backend import Array, Backend, get_backend, to_numpy, translate_device_errors
-from scratchvae.dataframes import align_columns, column_names, dataframe_to_numpy, is_dataframe
+from scratchvae.dataframes import align_columns, check_different, column_names, is_dataframe, is_named_row
 from scratchvae.errors import BackendError, ConfigError, ShapeError
 from scratchvae.fused import fused
 from scratchvae.layers import ConditionalLinear, ConditionalSequential, Layer, Linear, NaNToZero, Sequential
@@ -278,7 +278,13 @@ class Model:
     @schema.setter
     def schema(self, schema: Schema) -> None:
         check_type("schema", schema, Schema, "a Schema, such as model.schema._replace(columns=('a', 'b'))")
-        self._schema = Schema.from_json(schema.as_json(), self.input_dim, self.classes)
+        try:
+            content = schema.as_json()
+        except (AttributeError, TypeError):
+            raise ConfigError(
+                f"schema={short_repr(schema)}: expected tuples of names, and a Scale or None as the scale"
+            ) from None
+        self._schema = Schema.from_json(content, self.input_dim, self.classes)
         if isinstance(self.parts["likelihood"], ScaledLikelihood):
             scale = self.scale
             factor = np.broadcast_to(scale.factor, self.input_dim) if scale.changes_density else None
@@ -307,6 +313,8 @@ class Model:
         schema = self.schema
         if self.classes and schema.classes is None and labels is not None and schema.scale is None:
             names = learn_names(labels)
+            if names is not None and len(names) < 2:
+                raise ConfigError(f"labels hold only the class {shorten(names[0])}; expected at least two classes")
             if names is not None and len(names) != self.classes:
                 raise ConfigError(
                     f"labels hold {len(names)} classes, {shorten(join_choices(names, 60))}, and the model has "
@@ -314,13 +322,15 @@ class Model:
                 )
             schema = schema._replace(classes=names)
         if schema.columns is None and schema.scale is None:
-            schema = schema._replace(columns=column_names(x))
+            columns = column_names(x) if is_dataframe(x) else None
+            check_different("images", columns or ())
+            schema = schema._replace(columns=columns)
         if schema.scale is None:
             rows = self.as_rows(x, "images")
             if rows.ndim != 2 or rows.shape[1] != self.input_dim or not len(rows):
                 return  # check_data says so
             host = to_numpy(rows)
-            named = schema.columns is not None
+            named = schema.columns is not None and self.image_shape is None
             schema = schema._replace(scale=learn_scale(self.config["scale"], host, self._standardizes_tables(), named))
         self.schema = schema
 
@@ -339,9 +349,8 @@ class Model:
 
     def as_rows(self, x: Any, name: str) -> Array:
         """`x` as an array; named columns come in the order of the schema. Raises as `check_data`."""
-        if is_dataframe(x):
-            x = x if self.schema.columns is None else align_columns(name, x, self.schema.columns)
-            x = dataframe_to_numpy(name, x) if is_dataframe(x) else x
+        if is_dataframe(x) or is_named_row(x):
+            x = align_columns(name, x, self.schema.columns)
         return self.validator.check_numbers(x, name)
 
     def scaled(self, x: Array) -> Array:

@@ -14,7 +14,6 @@ from scratchvae.memory import RowReader
 SCALES = ("auto", "none", "standardize", "minmax", "255", "65535")
 GREY_SCALES = {np.dtype("u1"): "255", np.dtype("u2"): "65535"}
 CHUNK_BYTES = 2**22  # bytes of rows that are read at once
-ROUNDING = 1e-13  # relative error of a mean
 
 
 class Scale(NamedTuple):
@@ -92,33 +91,44 @@ def learn_scale(setting: str, x: Array, standardize: bool, named: bool) -> Scale
     """
     if setting == "auto":
         setting = "standardize" if standardize else "none"
-        if x.dtype in GREY_SCALES and not named:
-            setting = GREY_SCALES[x.dtype] if x.max() > 1 else "none"
+        grey = GREY_SCALES.get(x.dtype.newbyteorder("="))
+        if grey and not named and x.max() > 1:
+            setting = grey
     if setting == "none":
         return Scale()
     if setting in ("255", "65535"):
+        if x.size and np.nanmax(x) <= 1:
+            raise RangeError(
+                f"images holds values up to {np.nanmax(x):g}; scale={setting!r} would make all of them nearly 0: leave "
+                "it out"
+            )
         return Scale(setting, None, float(setting))
     if setting == "standardize":
         return Scale(setting, *_mean_and_std(x))
     return Scale(setting, *_minimum_and_range(x))
 
 
-# A chunk of n rows with mean m and sum of squares Q about m joins the M rows so far (Chan, Golub and LeVeque 1983):
+# All numbers are taken relative to the first known one of their column, so that a constant column has deviations of
+# exactly 0. A chunk of n rows with mean m and sum of squares Q about m joins the M rows so far (Chan, Golub and LeVeque
+# 1983):
 #   δ = m − mean,   mean ← mean + δ n/(M + n),   squares ← squares + Q + δ² M n/(M + n)
 def _mean_and_std(x: Array) -> tuple[Array, Array]:
-    mean, squares, counts = (np.zeros(x.shape[1]) for _ in range(3))
+    origin, mean, squares, counts = np.full(x.shape[1], np.nan), *(np.zeros(x.shape[1]) for _ in range(3))
     with np.errstate(over="ignore", invalid="ignore"):  # an overflow is reported below
         for chunk, known in _chunks(x):
+            first = chunk[known.argmax(axis=0), np.arange(x.shape[1])]
+            origin = np.where(np.isnan(origin) & known.any(axis=0), first, origin)
             n = known.sum(axis=0)
             total = np.maximum(counts + n, 1)
-            chunk_mean = np.where(known, chunk, 0.0).sum(axis=0) / np.maximum(n, 1)
-            deviations = np.where(known, chunk - chunk_mean, 0.0)
+            relative = np.where(known, chunk - origin, 0.0)
+            chunk_mean = relative.sum(axis=0) / np.maximum(n, 1)
+            deviations = np.where(known, relative - chunk_mean, 0.0)
             delta = np.where(n > 0, chunk_mean - mean, 0.0)
             squares += (deviations * deviations).sum(axis=0) + delta**2 * (counts * n / total)
             mean += delta * (n / total)
             counts += n
         std = np.sqrt(squares / np.maximum(counts, 1))
-    return mean, _factor(std, np.abs(mean))
+        return np.nan_to_num(origin, nan=0.0) + mean, _factor(std)
 
 
 def _minimum_and_range(x: Array) -> tuple[Array, Array]:
@@ -129,7 +139,7 @@ def _minimum_and_range(x: Array) -> tuple[Array, Array]:
     empty = high < low
     low, high = np.where(empty, 0.0, low), np.where(empty, 0.0, high)
     with np.errstate(over="ignore"):
-        return low, _factor(high - low, np.maximum(np.abs(low), np.abs(high)))
+        return low, _factor(high - low)
 
 
 def _chunks(x: Array) -> Iterator[tuple[Array, Array]]:
@@ -140,11 +150,11 @@ def _chunks(x: Array) -> Iterator[tuple[Array, Array]]:
         yield chunk, np.isfinite(chunk)
 
 
-def _factor(spread: Array, size: Array) -> Array:
-    """The spread of each column, or 1 for a constant column, whose spread is 0 or a rounding error of its size."""
+def _factor(spread: Array) -> Array:
+    """The spread of each column, or 1 for a constant column."""
     if not np.isfinite(spread).all():
         raise RangeError(
             f"images has numbers too large to scale in column {int(np.argmin(np.isfinite(spread))) + 1}; divide that "
             "column by a large number first"
         )
-    return np.where(spread > ROUNDING * size, spread, 1.0)
+    return np.where(spread > 0, spread, 1.0)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 from scratchvae.errors import ConfigError
@@ -44,7 +45,11 @@ class Schema(NamedTuple):
                 len(value) != expected or len(set(value)) != expected or not all(type(n) in kinds for n in value)
             ):
                 raise ConfigError(f"the {name} of the schema are damaged: expected {expected} different names")
+            if isinstance(content[name], str):
+                raise ConfigError(f"the {name} of the schema are a text; expected {expected} names")
         shape = None if content["shape"] is None else tuple(content["shape"])
+        if shape is not None and (len(shape) != 2 or not all(type(n) is int for n in shape) or prod(shape) != columns):
+            raise ConfigError(f"the shape of the schema is damaged: expected (height, width) of {columns} pixels")
         scale = None if content["scale"] is None else Scale.from_json(content["scale"], columns)
         return cls(names["columns"], shape, names["classes"], scale)
 
@@ -69,10 +74,8 @@ def describe_scale(scale: Scale) -> str:
 
 def check_names(classes: Any) -> tuple[Name, ...]:
     """Names of classes as a tuple of different texts or whole numbers. Raises ConfigError."""
-    try:
-        names = tuple(n.item() if hasattr(n, "item") else n for n in classes)
-    except TypeError:
-        names = ()
+    listed = isinstance(classes, Sequence) or hasattr(classes, "__array__")
+    names = tuple(n.item() if hasattr(n, "item") else n for n in classes) if listed and type(classes) is not str else ()
     if len(names) < 2 or len(set(names)) < len(names) or not all(type(n) in (str, int) for n in names):
         raise ConfigError(
             f"classes={short_repr(classes)}: expected their number, or at least two different names, such as "

@@ -29,6 +29,7 @@ class MaskedLikelihood(Likelihood):
         self.support = inner.support  # type: ignore[misc]
         self.noise = inner.noise  # type: ignore[misc]
         self.outputs_per_dimension = inner.outputs_per_dimension  # type: ignore[misc]
+        self.output_scale = inner.output_scale  # type: ignore[misc]
 
     def children(self) -> dict[str, Module]:
         """`inner`, without a prefix for the names of its parameters."""

@@ -138,7 +138,9 @@ def labelled_minibatches(
     model = source.model
     std_and_rng = None
     if input_std is not None:
-        input_std = model.validator.check_rows(input_std, "input_std", model.input_dim, (0.0, inf))
+        input_std = model.validator.check_rows(
+            model.as_rows(input_std, "input_std"), "input_std", model.input_dim, (0.0, inf)
+        )
         if len(input_std) != len(labels):
             raise ShapeError(
                 f"input_std has {len(input_std)} rows and images has {len(labels)}; expected the same number"

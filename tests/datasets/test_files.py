@@ -102,9 +102,8 @@ def test_zeros_and_ones_are_unchanged(tmp_path, dtype, largest):
 def test_floats_are_unchanged(tmp_path, dtype):
     array = np.random.default_rng(0).normal(scale=100, size=(20, 3)).astype(dtype)
     rows = rows_of(saved(tmp_path, array))
-    assert rows.dtype == np.float32
-    assert np.array_equal(rows, array.astype(np.float32))
-    assert np.isposinf(rows_of(saved(tmp_path, np.full((10, 2), 1e300)))).all()
+    assert rows.dtype == (np.float64 if dtype == np.float64 else np.float32)
+    assert np.array_equal(rows, array)
 
 
 @pytest.mark.parametrize(
@@ -134,8 +133,8 @@ def test_the_array_of_an_npz_is_found_alone_or_by_name(tmp_path):
     np.savez_compressed(tmp_path / "two.npz", a=a, b=b)
     assert np.array_equal(rows_of(tmp_path / "one.npz"), a)
     assert np.array_equal(rows_of(str(tmp_path / "two.npz"), key="b"), b)
-    assert_refused(tmp_path / "two.npz", "arrays a, b;", "--key")
-    assert_refused(tmp_path / "two.npz", "arrays a, b and no 'c'", "--key", key="c")
+    assert_refused(tmp_path / "two.npz", "arrays a, b;", "key=")
+    assert_refused(tmp_path / "two.npz", "arrays a, b and no 'c'", "key=", key="c")
     assert_refused(tmp_path / "one.npz", "no 'c'", key="c")
     np.savez(tmp_path / "many.npz", **{f"{'x' * 200}{k}": a for k in range(9)})
     with pytest.raises(DataError, match=r"…x*…; name one") as refusal:

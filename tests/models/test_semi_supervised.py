@@ -103,7 +103,7 @@ def test_invalid_labels_are_refused_with_a_hint():
     for labels, error, message in (
         ([3] * 7, RangeError, "hold 3, and there are 3 classes; expected 0 to 2, or −1 for a row without a label"),
         ([-2] * 7, RangeError, "hold -2"),
-        ([np.nan] * 7, DTypeError, "float64; expected whole numbers"),
+        ([0.5] * 7, DTypeError, "float64; expected whole numbers"),
         ([0] * 6, ShapeError, r"\(7,\)"),
     ):
         for method in (model.terms, model.loss_and_grads, model.encode):
@@ -117,7 +117,7 @@ def test_invalid_labels_are_refused_with_a_hint():
         sv.Trainer(model).fit(X, 1)
     with pytest.raises(ConfigError, match="needs the class of each row"):
         model.decode(EPS)
-    with pytest.raises(RangeError, match=r"hold -1.*can be used only in training"):
+    with pytest.raises(RangeError, match=r"hold -1, for no label; .* leave those rows out"):
         model.decode(EPS, -1)
     with pytest.raises(ConfigError, match="alpha=-1"):
         make(alpha=-1.0)

@@ -108,7 +108,7 @@ MISTAKES = [
     ("train nan.npy", "NaN"),
     ("train infinite.npy", "infinite"),
     ("train minus.npy --likelihood bernoulli", "-0.1"),
-    ("train two.npy --likelihood bernoulli", "255"),
+    ("train two.npy --likelihood bernoulli", "use --scale minmax"),
     ("train counts.npy --likelihood bernoulli", "(--scale 255)"),
     ("train empty.npy", "(0, 6)"),
     ("train nine.npy", "9 rows"),

@@ -153,7 +153,7 @@ def latest_checkpoint(path: Path, resume: bool, settings: Record) -> LoadedCheck
         if not checkpoint.header.get("stopped"):
             require_resumable(version, checkpoint.format)
             raise ConfigError(
-                f"checkpoint={str(path)!r} is of a run that has not ended: continue it by resume=True (on "
+                f"checkpoint={str(version)!r} is of a run that has not ended: continue it by resume=True (on "
                 "the command line --resume), choose another name, or remove the file to start again"
             )
         return None
