@@ -21,6 +21,7 @@ from scratchvae.cli.outputs import (
     NO_MATPLOTLIB,
     check_output_path,
     column_names,
+    draw_rows_of,
     picture_option,
     picture_path,
     redirect_warnings,
@@ -99,9 +100,12 @@ def run(args: argparse.Namespace) -> int:
         all_rows = {"clean": clean, "noisy": noisy, "denoised": denoised}
         drawn = {name: array[:DRAWN] for name, array in all_rows.items() if array is not None}
         columns, title = min(DRAWN, len(noisy)), noise.capitalize()
-        value_range = plotting.value_range_of(rows if clean is None else clean)
-        figure = plotting.draw_rows(list(drawn.values()), model.image_shape, columns, title, list(drawn), value_range)
-        plotting.save_picture(figure, picture_file)
+
+        def draw() -> plotting.figures.Figure:
+            sets, value_range = list(drawn.values()), plotting.value_range_of(rows if clean is None else clean)
+            return plotting.draw_rows(sets, model.image_shape, columns, title, list(drawn), value_range)
+
+        plotting.save_picture(draw_rows_of(model, drawn, title, draw), picture_file)
         print(f"wrote {picture_file}")
     else:
         print(f"no picture: {NO_MATPLOTLIB}")

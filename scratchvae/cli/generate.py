@@ -17,7 +17,7 @@ from scratchvae.cli.arguments import (
 )
 from scratchvae.cli.labels import LABEL, label_of, labels_of
 from scratchvae.cli.options import Option
-from scratchvae.cli.outputs import output_option, output_path, write_rows
+from scratchvae.cli.outputs import draw_rows_of, output_option, output_path, write_rows
 from scratchvae.validation import check_int
 
 
@@ -52,8 +52,12 @@ def run_sample(args: argparse.Namespace) -> int:
     columns = max(1, min(args.count, round(args.count**0.5)))
     value_range = vae.metadata.get("value_range", plotting.UNIT_RANGE)
     labels = [args.label] * args.count if hasattr(args, "label") else None
-    shape = vae.image_shape
-    write_rows(images, out, vae, lambda: plotting.draw_images(images, shape, columns, value_range=value_range), labels)
+
+    def draw() -> plotting.figures.Figure:
+        return plotting.draw_images(images, vae.image_shape, columns, value_range=value_range)
+
+    title = "Samples: decoded draws from the prior"
+    write_rows(images, out, vae, lambda: draw_rows_of(vae, {"samples": images}, title, draw), labels)
     return 0
 
 
@@ -65,6 +69,11 @@ def run_reconstruct(args: argparse.Namespace) -> int:
     rows = read_rows(args, model).first(count)
     originals = rows.images
     images = model.reconstruct(originals, labels_of(model, rows, args.data))
-    shape = model.image_shape
-    write_rows(images, out, model, lambda: plotting.draw_reconstructions(originals, images, shape), rows.label_texts())
+    sets = {"originals": originals, "reconstructions": images}
+
+    def draw() -> plotting.figures.Figure:
+        return plotting.draw_reconstructions(originals, images, model.image_shape)
+
+    title = "The first rows"
+    write_rows(images, out, model, lambda: draw_rows_of(model, sets, title, draw), rows.label_texts())
     return 0

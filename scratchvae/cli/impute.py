@@ -28,6 +28,7 @@ from scratchvae.cli.outputs import (
     NO_MATPLOTLIB,
     check_output_path,
     column_names,
+    draw_rows_of,
     picture_option,
     picture_path,
     write_array,
@@ -152,10 +153,13 @@ def run(args: argparse.Namespace) -> int:
         lines = {"whole": rows[:DRAWN]} if is_test else {}
         lines |= {"observed": first, "imputed": impute(first, None, "drawn")}
         lines |= {f"draw {k + 1}": draw for k, draw in enumerate(impute(first, 3, "mean"))}
-        title = f"Imputation by {args.method}: the mean, and draws, given the observed pixels"
-        value_range = plotting.value_range_of(rows)
-        picture = plotting.draw_rows(list(lines.values()), vae.image_shape, len(first), title, list(lines), value_range)
-        plotting.save_picture(picture, picture_file)
+        title = f"Imputation by {args.method}: the mean, and draws, given what is observed"
+
+        def draw() -> plotting.figures.Figure:
+            sets, value_range = list(lines.values()), plotting.value_range_of(rows)
+            return plotting.draw_rows(sets, vae.image_shape, len(first), title, list(lines), value_range)
+
+        plotting.save_picture(draw_rows_of(vae, lines, title, draw), picture_file)
         print(f"wrote {picture_file}")
     else:
         print(f"no picture: {NO_MATPLOTLIB}")
@@ -193,11 +197,17 @@ def _only(names: list[str]) -> list[str]:
 
 
 def _print_error(args: argparse.Namespace, vae: VAE, rows: Array, imputed: Array, hidden: Array) -> None:
-    """Print the error at the hidden numbers, which are known, and that of the mean of the training rows."""
-    line = f"mean squared error of the hidden numbers: {_with_error(imputation_error(rows, imputed, ~hidden))}"
+    """Print the error at the hidden numbers, which are known, and that of the mean of the training rows.
+
+    Columns in different units are compared by their scaled numbers.
+    """
+    rows, imputed = vae.scaled(rows), vae.scaled(imputed)
+    error = imputation_error(rows, imputed, ~hidden)
+    scaled = "" if vae.scale.is_identity else f", scaled by {vae.scale.kind}"
+    line = f"mean squared error of the hidden numbers{scaled}: {_with_error(error)}"
     training = _training_rows(vae)
     if training is not None:
-        mean = np.broadcast_to(_observed_mean(training), rows.shape)
+        mean = np.broadcast_to(_observed_mean(vae.scaled(training)), rows.shape)
         line += f"; of the mean of the training rows: {_with_error(imputation_error(rows, mean, ~hidden))}"
     print(line)
 

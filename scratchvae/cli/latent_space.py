@@ -12,7 +12,7 @@ from scratchvae.backend import to_numpy
 from scratchvae.cli.arguments import Commands, Rows, add_command, read_model, read_rows, read_vae, rows_options
 from scratchvae.cli.labels import LABEL, label_of
 from scratchvae.cli.options import Option, switch
-from scratchvae.cli.outputs import output_option, output_path, write_rows
+from scratchvae.cli.outputs import draw_rows_of, output_option, output_path, write_rows
 from scratchvae.errors import ConfigError
 from scratchvae.evaluation import active_units
 from scratchvae.models import ConditionalVAE
@@ -96,12 +96,12 @@ def run_interpolate(args: argparse.Namespace) -> int:
     pictures = np.concatenate([start[None], frames, end[None]])
     title = f"Originals at both ends; between them {PATH_NAMES[args.kind]} from code to code"
     value_range = plotting.value_range_of(images)
-    write_rows(
-        frames,
-        out,
-        model,
-        lambda: plotting.draw_images(pictures, model.image_shape, len(pictures), title, value_range),
-    )
+
+    def draw() -> plotting.figures.Figure:
+        return plotting.draw_images(pictures, model.image_shape, len(pictures), title, value_range)
+
+    sets = {f"from row {getattr(args, 'from')} to {args.to}": frames}
+    write_rows(frames, out, model, lambda: draw_rows_of(model, sets, PATH_NAMES[args.kind].capitalize(), draw))
     return 0
 
 
@@ -118,14 +118,13 @@ def run_analogy(args: argparse.Namespace) -> int:
     answers = to_numpy(model.analogy(a, b, c))
     means = np.stack([to_numpy(model.embed(group)).mean(axis=0) for group in (a, b)])
     plus, minus = to_numpy(model.decode(means))
-    write_rows(
-        answers,
-        out,
-        model,
-        lambda: plotting.draw_analogies(
-            plus, minus, model.reconstruct(c), answers, model.image_shape, plotting.value_range_of(rows.images)
-        ),
-    )
+    value_range = plotting.value_range_of(rows.images)
+
+    def draw() -> plotting.figures.Figure:
+        return plotting.draw_analogies(plus, minus, model.reconstruct(c), answers, model.image_shape, value_range)
+
+    sets, title = {"C": c, "A - B + C": answers}, "The result is to C as A is to B"
+    write_rows(answers, out, model, lambda: draw_rows_of(model, sets, title, draw))
     return 0
 
 
@@ -143,8 +142,15 @@ def run_traverse(args: argparse.Namespace) -> int:
     frames = np.concatenate([to_numpy(vae.traverse(x, k, values, label)) for k in dimensions])
     names = [f"z{k}  {kl[k]:.2f} nats" for k in dimensions]
     value_range = plotting.value_range_of(images)
-    write_rows(frames, out, vae, lambda: plotting.draw_traversals(frames, vae.image_shape, names, values, value_range))
-    print(f"{len(names)} × {steps} images; dimensions and their KL: {', '.join(names)}")
+    sets = {name: frames[k * steps : (k + 1) * steps] for k, name in enumerate(names)}
+
+    def draw() -> plotting.figures.Figure:
+        return plotting.draw_traversals(frames, vae.image_shape, names, values, value_range)
+
+    title = f"Each latent dimension from {-reach:g} to {reach:g}"
+    write_rows(frames, out, vae, lambda: draw_rows_of(vae, sets, title, draw))
+    noun = "rows" if vae.image_shape is None else "images"
+    print(f"{len(names)} × {steps} {noun}; dimensions and their KL: {', '.join(names)}")
     return 0
 
 

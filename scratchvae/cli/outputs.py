@@ -22,7 +22,7 @@ from scratchvae.cli.options import Option, option_names
 from scratchvae.cli.train_options import OPTIONS
 from scratchvae.disk import atomic_write, check_writable
 from scratchvae.errors import ConfigError
-from scratchvae.plotting import save_picture
+from scratchvae.plotting import draw_table, save_picture
 from scratchvae.plotting.figures import PICTURE_SUFFIXES, Figure
 
 ARRAY_SUFFIXES = (".npy", ".csv")
@@ -104,17 +104,9 @@ def output_option(stem: str) -> Option:
 
 
 def output_path(args: argparse.Namespace, model: Any, stem: str) -> str:
-    """The file for rows of `model`: --out, or `stem` with the usual suffix. Raises ConfigError or FileError.
-
-    Rows of a table are no pictures.
-    """
+    """The file for rows of `model`: --out, or `stem` with the usual suffix. Raises ConfigError or FileError."""
     out: str = getattr(args, "out", f"{stem}.csv" if model.image_shape is None else f"{stem}.png")
     check_output_path(out, SUFFIXES)
-    if model.image_shape is None and Path(out).suffix in PICTURE_SUFFIXES:
-        raise ConfigError(
-            f"--out {out}: the rows of {args.model} are no pictures; expected a name that ends in "
-            f"{' or '.join(ARRAY_SUFFIXES)}"
-        )
     return out
 
 
@@ -129,17 +121,20 @@ def picture_option(default: str, content: str) -> Option:
 
 
 def picture_path(args: argparse.Namespace, model: Any, default: str) -> str | None:
-    """The file for a picture of rows of `model`; None for rows of a table, which are no pictures.
+    """The file for a picture of rows of `model`: --picture, or `default` unless they are rows of a table, then None.
 
     Raises ConfigError or FileError.
     """
     out: str = getattr(args, "picture", default)
     check_output_path(out, PICTURE_SUFFIXES, "--picture")
+    return out if hasattr(args, "picture") or model.image_shape is not None else None
+
+
+def draw_rows_of(model: Any, sets: dict[str, Any], title: str, draw_images: Callable[[], Figure]) -> Figure:
+    """The figure of `draw_images` or, for rows of a table, heat maps of the sets of rows."""
     if model.image_shape is not None:
-        return out
-    if hasattr(args, "picture"):
-        raise ConfigError(f"--picture {out}: the rows of {args.model} are no pictures; leave it out")
-    return None
+        return draw_images()
+    return draw_table({name: to_numpy(rows) for name, rows in sets.items()}, column_names(model), title)
 
 
 def check_output_path(out: str, suffixes: tuple[str, ...], option: str = "--out") -> None:

@@ -215,7 +215,7 @@ DENOISING = (
     ),
     Option(
         "corrupt-level",
-        "standard deviation of gaussian noise, probability per number of the other kinds "
+        "standard deviation of gaussian noise in scaled numbers, probability per number of the other kinds "
         f"(default: {CORRUPTION_LEVEL})",
         type=float,
         metavar="LEVEL",

@@ -35,7 +35,9 @@ class SemiSupervisedVAE(ConditionalVAE):
 
     classes       K, or the K names of the classes; labels are names, or integers from 0 to K − 1. None, NaN, an empty
                   text, and −1 unless it is a name, mark an unlabelled row
-    alpha         weight α of the classifier on labelled rows; None: 0.1 · rows / labelled rows of the training data
+    alpha         weight of the classification loss of each labelled row. The α of the paper weighs its mean over the
+                  labelled rows, beside a sum over all rows, and is 0.1 · N: that is 0.1 · N / labelled rows for each of
+                  them, as with None
     The other settings are those of `VAE`. beta weights the KL of q(y, z | x) from p(y) p(z), where p(y) is uniform and
     p(z) is N(0, I).
     """

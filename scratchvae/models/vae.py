@@ -66,8 +66,9 @@ class VAE(Model):
                   The model initializes their parameters, from the part's own `seed` or from the model's. To load a
                   model with custom parts, pass their classes: load(path, classes=[…])
 
-    Methods accept NumPy arrays or the backend's arrays, and return the backend's arrays. They are thread-safe: see
-    `scratchvae.models.locks`. Raises ConfigError or BackendError.
+    Methods accept NumPy arrays, the backend's arrays, and tables of pandas, polars or PyArrow, and return the backend's
+    arrays. A model that was trained on named columns finds those of later tables by their names: see `schema`. Columns
+    of results are in the order of the schema. Methods are thread-safe: see `scratchvae.models.locks`. Raises ConfigError or BackendError.
     """
 
     posterior: Any

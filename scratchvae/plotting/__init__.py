@@ -18,6 +18,7 @@ from scratchvae.plotting.mosaic import (
     value_range_of,
 )
 from scratchvae.plotting.report import REPORT_PICTURES, draw_latent, draw_model_interpolations, draw_report
+from scratchvae.plotting.table import draw_table
 
 __all__ = [
     "REPORT_PICTURES",
@@ -35,6 +36,7 @@ __all__ = [
     "draw_reconstructions",
     "draw_report",
     "draw_rows",
+    "draw_table",
     "draw_traversals",
     "save_picture",
     "value_range_of",

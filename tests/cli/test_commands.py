@@ -79,20 +79,18 @@ def test_the_suffix_is_the_format_of_a_picture(folder, capsys, command, suffix):
     assert f"picture{suffix}" in capsys.readouterr().out
 
 
-def test_rows_of_a_table_are_no_pictures(folder, capsys):
+def test_rows_of_a_table_are_written_as_a_table_unless_a_picture_is_asked_for(folder):
     commands = {"sample": "samples", "reconstruct": "reconstructions", "interpolate": "interpolation"}
     commands |= {"analogy --a 1 --b 2 --c 3": "analogy", "traverse": "traversal"}
     for command, stem in commands.items():
         name, *options = command.split()
         assert run(f"{name} table {' '.join(options)}") == 0
-        assert (folder / f"{stem}.csv").stat().st_size
-        assert run(f"{name} table {' '.join(options)} --out a.png") == 2
-        message = capsys.readouterr().err
-        assert "--out a.png: the rows of table are no pictures; expected a name that ends in .npy or .csv" in message
-    for command in ("impute", "denoise"):
-        assert run(f"{command} table --picture a.png") == 2
-        assert "--picture a.png: the rows of table are no pictures; leave it out" in capsys.readouterr().err
-    assert not (folder / "a.png").exists()
+        assert (folder / f"{stem}.csv").stat().st_size and not (folder / f"{stem}.png").exists()
+        assert run(f"{name} table {' '.join(options)} --out {name}.png") == 0
+        assert (folder / f"{name}.png").stat().st_size
+    for command in ("impute", "denoise --draws 1"):
+        assert run(f"{command} table") == 0 and not (folder / "imputed.png").exists()
+        assert run(f"{command} table --picture a.png") == 0 and (folder / "a.png").stat().st_size
 
 
 def test_a_table_of_samples_has_a_line_of_names_and_gives_the_numbers_back(folder, vae):

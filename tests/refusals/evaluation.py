@@ -285,6 +285,10 @@ def model_picture_rows():
         ("a table", X, ShapeError, "(6, 4)", "expected (6,)"), ("ragged", [[1], [1, 2]], DTypeError, "expected"),
         ("of objects", [None] * 6, DTypeError, "object", "expected"),
     )  # fmt: skip
+    tables = wrong(ConfigError, "expected rows by name", None, [], {}, {3: CODES})
+    yield from refuse_all("plotting.draw_table", "sets", tables, lambda v: P.draw_table(v, ["a", "b"], "t"))
+    columns = wrong(ConfigError, "columns", None, ["a"], "ab", ["a", 3])
+    yield from refuse_all("plotting.draw_table", "columns", columns, lambda v: P.draw_table({"s": CODES}, v, "t"))
     yield from refuse_one("plotting.draw_codes", "labels", names, lambda v: P.draw_codes(CODES, v))
 
     yield from refuse_one("plotting.draw_latent", "model", NO_MODELS, lambda v: P.draw_latent(v, SPLIT, (2, 2)))
