@@ -68,7 +68,8 @@ class VAE(Model):
 
     Methods accept NumPy arrays, the backend's arrays, and tables of pandas, polars or PyArrow, and return the backend's
     arrays. A model that was trained on named columns finds those of later tables by their names: see `schema`. Columns
-    of results are in the order of the schema. Methods are thread-safe: see `scratchvae.models.locks`. Raises ConfigError or BackendError.
+    of results are in the order of the schema. Methods are thread-safe: see `scratchvae.models.locks`. Raises
+    ConfigError or BackendError.
     """
 
     posterior: Any
