@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from scratchvae import plotting
 from scratchvae.cli.arguments import (
@@ -18,7 +19,10 @@ from scratchvae.cli.arguments import (
 from scratchvae.cli.labels import LABEL, label_of, labels_of
 from scratchvae.cli.options import Option
 from scratchvae.cli.outputs import draw_rows_of, output_option, output_path, write_rows
+from scratchvae.plotting.figures import PICTURE_SUFFIXES
 from scratchvae.validation import check_int
+
+DRAWN = 36  # rows in a picture of reconstructions
 
 
 def add_commands(commands: Commands) -> None:
@@ -40,7 +44,13 @@ def add_commands(commands: Commands) -> None:
         "encode images and decode them again",
         "scratchvae reconstruct runs/digits --count 24 --out reconstructions.png",
     )
-    count = Option("count", "number of rows, from the first", int, 36, metavar="N", common=True)
+    count = Option(
+        "count",
+        f"number of rows, from the first (default: {DRAWN} in a picture, all in a file of numbers)",
+        int,
+        metavar="N",
+        common=True,
+    )
     reconstruct.add_options((*rows_options("test"), count, output_option("reconstructions")))
 
 
@@ -65,8 +75,9 @@ def run_reconstruct(args: argparse.Namespace) -> int:
     """Encode and decode the first rows."""
     model = read_model(args)
     out = output_path(args, model, "reconstructions")
-    count = check_int("count", args.count)
-    rows = read_rows(args, model).first(count)
+    rows = read_rows(args, model)
+    if hasattr(args, "count") or Path(out).suffix in PICTURE_SUFFIXES:
+        rows = rows.first(check_int("count", getattr(args, "count", DRAWN)))
     originals = rows.images
     images = model.reconstruct(originals, labels_of(model, rows, args.data))
     sets = {"originals": originals, "reconstructions": images}

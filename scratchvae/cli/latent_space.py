@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 import numpy as np
@@ -115,6 +116,8 @@ def run_analogy(args: argparse.Namespace) -> int:
     rows = read_rows(args, model)
     a, b = (_group(args, rows, option, numbers) for option, numbers in (("--a", args.a), ("--b", args.b)))
     c = _rows(args, rows.images, "--c", args.c)
+    if args.labels:
+        _warn_of_unsuitable_c(args, rows)
     answers = to_numpy(model.analogy(a, b, c))
     means = np.stack([to_numpy(model.embed(group)).mean(axis=0) for group in (a, b)])
     plus, minus = to_numpy(model.decode(means))
@@ -161,6 +164,18 @@ def _rows(args: argparse.Namespace, images: Any, option: str, numbers: list[int]
                 f"{option} {row}: expected a row from 0 to {len(images) - 1}, those of --part {args.part}"
             )
     return images[numbers]
+
+
+def _warn_of_unsuitable_c(args: argparse.Namespace, rows: Rows) -> None:
+    """Print a warning if rows of C are of A already, so that adding A − B takes them beyond A."""
+    texts = rows.label_texts() or []
+    already = [f"{k} ({texts[k]})" for k in args.c if texts[k] in args.a]
+    if already:
+        print(
+            f"scratchvae analogy: warning: rows of --c are of the labels of --a already: {join_choices(already, 60)}; "
+            "choose rows that are like --b",
+            file=sys.stderr,
+        )
 
 
 def _group(args: argparse.Namespace, rows: Rows, option: str, values: list[str]) -> Any:

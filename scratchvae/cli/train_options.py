@@ -60,7 +60,7 @@ MODEL = (
     ),
     Option(
         "likelihood",
-        "distribution p(x|z) of the data (default: bernoulli; gaussian_learned beyond [0, 1])",
+        "distribution p(x|z) of the data (default: bernoulli; gaussian_learned for tables beyond [0, 1])",
         choices=tuple(LIKELIHOODS),
         argument="model.likelihood",
         common=True,

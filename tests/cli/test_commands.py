@@ -149,7 +149,7 @@ def test_traverse_starts_from_the_code_of_a_row_and_takes_the_chosen_dimensions(
 
 
 def test_an_autoencoder_reconstructs_interpolates_adds_and_embeds():
-    assert array_from("reconstruct plain").shape == (36, 64)
+    assert array_from("reconstruct plain").shape == (297, 64)
     assert array_from("interpolate plain").shape == (12, 64)
     assert array_from("analogy plain --a 1 --b 2 --c 3 4").shape == (2, 64)
     assert array_from("embed plain").shape == (1797, 3)
@@ -308,3 +308,13 @@ def test_an_unknown_option_is_refused_with_a_suggestion(capsys, line, words):
     with pytest.raises(SystemExit, match="2"):
         main(line.split())
     assert words in capsys.readouterr().err
+
+
+def test_analogies_of_rows_that_are_of_a_already_are_warned_of(digits, capsys):
+    labels = digits.test.labels
+    of_a, of_b = int(np.flatnonzero(labels == 8)[0]), int(np.flatnonzero(labels == 3)[0])
+    assert run(f"analogy digits --labels --a 8 --b 3 --c {of_b}") == 0
+    assert capsys.readouterr().err == ""
+    assert run(f"analogy digits --labels --a 8 --b 3 --c {of_b} {of_a}") == 0
+    err = capsys.readouterr().err
+    assert f"warning: rows of --c are of the labels of --a already: {of_a} (8); choose rows that are like --b\n" in err
