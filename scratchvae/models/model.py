@@ -342,7 +342,8 @@ class Model:
 
     def _may_change_density(self) -> bool:
         """True if the density of the data may differ from that of the scaled rows. Bernoulli is no density."""
-        if isinstance(self.parts["likelihood"], Bernoulli):
+        likelihood = self.parts["likelihood"]
+        if isinstance(likelihood.inner if isinstance(likelihood, MaskedLikelihood) else likelihood, Bernoulli):
             return False
         setting = self.config["scale"]
         return setting in ("standardize", "minmax") or (setting == "auto" and self._standardizes_tables())

@@ -143,6 +143,16 @@ def test_of_a_row_with_gaps_only_the_observed_columns_change_the_density():
     assert np.array_equal(imputed[~np.isnan(x)], x[~np.isnan(x)])
 
 
+@pytest.mark.parametrize("missing", [False, True])
+def test_bernoulli_is_no_density_and_has_no_term(missing):
+    x = table()
+    settings = {"likelihood": "bernoulli", "missing": missing}
+    scaled = trained(x, scale="minmax", **settings)
+    u = scaled.scaled(x).clip(0, 1)
+    plain = trained(u, scale="none", **settings)
+    np.testing.assert_allclose(scaled.elbo(x).value, plain.elbo(u).value, rtol=1e-8)
+
+
 def test_the_history_is_in_the_units_of_the_data():
     x = table()
     model = sv.VAE(3, 2, (6,), likelihood="gaussian", dtype="float64")
