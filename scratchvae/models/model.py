@@ -17,7 +17,7 @@ from scratchvae.memory import BatchBuffers, FlatVector, Module, RowReader
 from scratchvae.memory.flat import Shapes
 from scratchvae.models import latent_space
 from scratchvae.models.configuration import CHECKS, Config, configuration
-from scratchvae.models.input_validation import InputValidator, check_range, wider
+from scratchvae.models.input_validation import UNSCALED, InputValidator, check_range, wider
 from scratchvae.models.labels import learn_names
 from scratchvae.models.locks import Locks, synchronized
 from scratchvae.models.network import mlp
@@ -293,7 +293,7 @@ class Model:
     @property
     def scale(self) -> Scale:
         """The scale of the data; before training, none."""
-        return self._schema.scale or Scale()
+        return self._schema.scale or UNSCALED
 
     @contextmanager
     def learning_schema(self, x: Any, labels: Any) -> Iterator[None]:
@@ -350,7 +350,7 @@ class Model:
 
     def as_rows(self, x: Any, name: str) -> Array:
         """`x` as an array; named columns come in the order of the schema. Raises as `check_data`."""
-        if is_dataframe(x) or is_named_row(x):
+        if type(x) is not np.ndarray and (is_dataframe(x) or is_named_row(x)):
             x = align_columns(name, x, self.schema.columns)
         return self.validator.check_numbers(x, name)
 
