@@ -84,7 +84,7 @@ def has_digits_only(cell: str) -> bool:
     return cell.strip().lstrip("+-").isdecimal()
 
 
-def is_spoilt_number(cell: str) -> bool:
+def is_malformed_number(cell: str) -> bool:
     """True for a text that was meant as a number, and is no name: with thousands separators or a currency sign."""
     word = cell.strip()
     return bool(_GROUPED.fullmatch(word) or _FORMULA_ERROR.fullmatch(word) or _CURRENCY.match(word)) or word == "-"

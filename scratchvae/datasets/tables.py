@@ -15,8 +15,8 @@ from scratchvae.datasets.cells import (
     HINT,
     has_digits_only,
     hint_for,
+    is_malformed_number,
     is_missing,
-    is_spoilt_number,
     may_be_thousands,
     quote,
     read_decimal_comma,
@@ -161,9 +161,9 @@ class _TableReader:
             self.empty_end = self.width
             self.may_be_one_column = self.width == 2 and self.delimiter == ","
             return False
-        spoilt = next((k for k, cell in enumerate(first) if is_spoilt_number(cell)), None)
-        if spoilt is not None:
-            raise self.invalid_cell(first[spoilt], spoilt, line)
+        malformed = next((k for k, cell in enumerate(first) if is_malformed_number(cell)), None)
+        if malformed is not None:
+            raise self.invalid_cell(first[malformed], malformed, line)
         numbers = [cell for cell in first if _is_number(cell) and not is_missing(cell)]
         if numbers:
             raise DataError(

@@ -51,7 +51,7 @@ class Summary:
         self.rows = [SummaryRow("input", "", ("B", model.input_dim), 0)]
         numbers = 0  # in all outputs of one row of a batch
         for name, part in model.parts.items():
-            if isinstance(part, ScaledLikelihood):  # the scale is told below
+            if isinstance(part, ScaledLikelihood):  # the scale is shown below
                 part = part.inner
             repeats = _repeats(model, name)
             for path, module in modules_in(part, name) if name in NETWORKS else [(name, part)]:

@@ -25,7 +25,7 @@ def test_numbers_and_booleans_are_read(cell, number):
 def test_words_for_missing_numbers_are_nan(cell):
     assert isnan(cells.read_number(cell))
     assert cells.is_missing(cell)
-    assert not cells.is_spoilt_number(cell)
+    assert not cells.is_malformed_number(cell)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_the_hint_fits_what_is_there(cell, word):
     ],
 )  # fmt: skip
 def test_numbers_that_are_written_wrongly_are_no_names(cell, is_spoilt):
-    assert cells.is_spoilt_number(cell) is is_spoilt
+    assert cells.is_malformed_number(cell) is is_spoilt
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Fingerprints of data: the same for the same rows, and told from those of another version."""
+"""Fingerprints of data: the same for the same rows, and distinguished from those of another version."""
 
 import json
 
