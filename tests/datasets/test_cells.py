@@ -71,7 +71,7 @@ def test_the_hint_fits_what_is_there(cell, word):
 
 
 @pytest.mark.parametrize(
-    ("cell", "is_spoilt"),
+    ("cell", "is_malformed"),
     [
         ("1,234.5", True), ("$5", True), ("5 €", True), ("-", True),
         ("#REF!", True), ("a", False), ("$ price", False),
@@ -79,8 +79,8 @@ def test_the_hint_fits_what_is_there(cell, word):
         ("#", False), ("192.168.0.1", False), ("1.5", False),
     ],
 )  # fmt: skip
-def test_numbers_that_are_written_wrongly_are_no_names(cell, is_spoilt):
-    assert cells.is_malformed_number(cell) is is_spoilt
+def test_numbers_that_are_written_wrongly_are_no_names(cell, is_malformed):
+    assert cells.is_malformed_number(cell) is is_malformed
 
 
 @pytest.mark.parametrize(
