@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from scratchvae.backend import Array
+from scratchvae.backend import Array, to_numpy
 from scratchvae.cli.argument_parser import Parser
 from scratchvae.cli.messages import as_typed, count_of, nearest
 from scratchvae.cli.options import UNSET, Option, switch
@@ -141,7 +141,12 @@ def read_model(args: argparse.Namespace) -> Any:
             f"; did you mean {near}?" if near else ": expected a model file, or the folder of a run of scratchvae train"
         )
         raise FileError(f"there is no model {as_typed(args.model)}{hint}")
-    return load_model(args.model, args.backend)
+    model = load_model(args.model, args.backend)
+    if not np.isfinite(to_numpy(model.theta)).all():
+        raise ConfigError(
+            f"{args.model} has weights that are not finite: its training diverged; train it again with a smaller --lr"
+        )
+    return model
 
 
 def exists(path: str) -> bool:
@@ -213,6 +218,8 @@ def read_rows(args: argparse.Namespace, model: Any, incomplete: bool = False) ->
                 setattr(args, name, model.metadata[name])
     if not args.data:
         raise ConfigError(f"{args.model} does not record its training data; add DATA after MODEL")
+    if trained_on and args.data not in NAMES and not exists(args.data):
+        raise ConfigError(f"the training data of {args.model} is no longer at {args.data}; name DATA after MODEL")
     data = read_data(args, model)
     if not hasattr(args, "part"):
         args.part = "test" if trained_on or args.data in NAMES or data.test_mask is None else "all"
@@ -220,10 +227,12 @@ def read_rows(args: argparse.Namespace, model: Any, incomplete: bool = False) ->
     if not len(split.images):
         raise ConfigError(f"the {args.part} part of {args.data} has no rows; choose another, such as --part all")
     images = split.images
-    if model.schema.columns is not None and data.columns is not None:
-        check_columns(args.data, data.columns, model.schema.columns)
-        if data.columns != model.schema.columns:
-            images = images[:, [data.columns.index(name) for name in model.schema.columns]]
+    known, names_of_data = model.schema.columns, data.columns
+    same_pixels = model.image_shape is not None and known is not None and set(known) != set(names_of_data or ())
+    if known is not None and names_of_data is not None and not same_pixels:  # pixels of other names have one order
+        check_columns(args.data, names_of_data, known)
+        if names_of_data != known:
+            images = images[:, [names_of_data.index(name) for name in known]]
     width = images.shape[1]
     if width != model.input_dim:
         raise ConfigError(

@@ -125,7 +125,7 @@ def _clean_and_noisy(args: argparse.Namespace, model: Any, rows: Array) -> tuple
         refuse(args, "with --noise none: leave it out", "level")
         return _clean(args, model, rows), rows, "without added noise"
     refuse(args, "with added noise, where the rows themselves are clean: leave it out, or add --noise none", "clean")
-    _refuse_missing(args.data, rows, model)
+    _refuse_missing(args.data, rows, model, args.model)
     scaled = model.scaled(rows)  # in training, too, the noise is that of scaled rows
     if model.metadata.get("binarize"):
         scaled = Binarizer(generator(args.seed, "pixels"), model.dtype, model.config["missing"])(scaled).copy()
@@ -165,10 +165,10 @@ def _psnr_before_and_after(model: Any, clean: Array, noisy: Array, denoised: Arr
     return f"PSNR before {before:.2f} dB, after {after:.2f} dB{gain}{unknown}"
 
 
-def _refuse_missing(name: str, rows: Array, model: Any) -> None:
+def _refuse_missing(name: str, rows: Array, model: Any, model_name: str = "the model") -> None:
     missing = int(np.isnan(rows).any(axis=1).sum())
     if missing and not model.config["missing"]:
         raise ConfigError(
-            f"{name} has missing values (NaN) in {count_of(missing, 'row')}, and the MODEL was not trained with "
+            f"{name} has missing values (NaN) in {count_of(missing, 'row')}, and {model_name} was not trained with "
             "--missing; fill them in first, for example with scratchvae impute"
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from scratchvae.datasets.dataset import Dataset, hold_out, square
+from scratchvae.datasets.images import SUFFIXES as IMAGE_SUFFIXES
 from scratchvae.datasets.tables import SUFFIXES, load_csv
 from scratchvae.disk import Array, join_names, read_arrays
 from scratchvae.errors import DataError, FileError
@@ -27,6 +28,8 @@ def load_file(path: Path, key: str | None = None, seed: int | None = 0, scale: s
     """
     if path.suffix.lower() in SUFFIXES:
         return load_csv(path, seed, scale)
+    if path.suffix.lower() in IMAGE_SUFFIXES or "idx" in path.name.lower():
+        raise DataError(f"{path} is a single file of images; name the folder that it is in: {path.parent}")
     if path.suffix not in (".npy", ".npz"):
         raise DataError(f"{path} does not end in .npy, .npz, {' or '.join(SUFFIXES)}; save an array with numpy.save")
     try:

@@ -15,6 +15,7 @@ from scratchvae.datasets.grey_images import open_image_file
 from scratchvae.errors import DataError, warn
 from scratchvae.validation import join_choices
 
+SPLITS = {"train", "training", "test", "testing", "val", "valid", "validation"}  # folders that are no classes
 SUFFIXES = {
     ".apng", ".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff",
 }  # fmt: skip
@@ -71,6 +72,11 @@ def load_folder(path: Path, seed: int | None = 0) -> Dataset:
         names = [_relative(path, other) + "/" * other.is_dir() for other in others]
         warn(f"{path}: {len(names)} not read, as not images: {join_choices(names, MAX_LISTED)}", UserWarning)
     classes = labels = None
+    parts = [folder.name for folder in subfolders or () if folder.name.lower() in SPLITS]
+    if parts:
+        raise DataError(
+            f"{path} holds the folder {parts[0]}, a part of a data set and no class; name the folder of one part"
+        )
     if subfolders is not None:
         classes, class_of = tuple(_text(folder.name) for folder in subfolders), {f: k for k, f in enumerate(subfolders)}
         labels = np.repeat([class_of[file.parent] for file in images], pages)

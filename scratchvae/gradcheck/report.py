@@ -22,8 +22,8 @@ _EXPLANATIONS = {
     AGREES: "",
     WRONG: "{numeric} by finite differences, {analytic} by vjp",
     KINK: "the slope of f jumps here: check at another point",
-    UNRESOLVED: "finite differences are uncertain by {uncertain_by} of the gradient: compute f in float64, check "
-    "inputs and outputs of similar size, take a smaller step, or allow a larger tolerance",
+    UNRESOLVED: "finite differences are uncertain by {uncertain_by} of the gradient: check at another point, with "
+    "inputs and outputs of similar size, compute f in float64 or better, or allow a larger tolerance",
     NOT_FINITE: "{numeric} by finite differences, {analytic} by vjp",
 }
 

@@ -23,6 +23,7 @@ NONFINITE = {
     "the model with missing=True",
     None: "NaN or infinite values; expected finite numbers",
 }
+LARGE = 1e30
 ROUNDING = 1e-5  # by which a value may be outside the support, as a share of its width
 UNSCALED = Scale()
 CHUNK_BYTES = 2**22  # bytes of rows that are checked at once; they fit into a processor's cache
@@ -132,6 +133,11 @@ def check_range(
         scaled = scale.to_networks(x, np if on_host else backend_of(x, name).xp)
         low, high = float(scaled.min()), float(scaled.max())
     if allowed[0] <= low and high <= allowed[1]:
+        if missing is not None and scale.kind in ("255", "65535") and _are_fractions(x, high * scale.factor):
+            raise RangeError(
+                f"{name} holds values up to {high * scale.factor:g}, and the training data were from 0 to {scale.kind}: "
+                f"multiply them by {scale.kind}"
+            )
         return
     if not (isfinite(low) and isfinite(high)):
         place = _first_nonfinite(rows, bool(missing), columns) if on_host else ""
@@ -141,11 +147,23 @@ def check_range(
     if not scale.is_identity:
         raise RangeError(
             f"{name} holds values that become {found} by the scale {scale.kind!r} of the model; expected {expected}: "
-            "leave those rows out, or train with likelihood='gaussian', which has no bounds"
+            "bring them into the units of the training data, or leave those rows out"
         )
-    hint = "divide 8-bit images by 255 (scale='255')" if low >= 0 and 2 < high <= 255 else "use scale='minmax'"
-    hint += ", or use likelihood='gaussian', for any real numbers" if support == (0.0, 1.0) else ""
+    if support[1] > LARGE:  # any number that the dtype of the model has
+        hint = "correct those values, or leave those rows out"
+    else:
+        training = mean is not None
+        if low >= 0 and 2 < high <= 255:
+            hint = "divide 8-bit images by 255" + " (scale='255')" * training
+        else:
+            hint = "use scale='minmax'" if training else "bring them into that range"
+        hint += ", or use likelihood='gaussian', for any real numbers" if support == (0.0, 1.0) else ""
     raise RangeError(f"{name} holds values from {found}; expected {expected}: {hint}")
+
+
+def _are_fractions(x: Array, high: float) -> bool:
+    """True for numbers of at most 1 that are not all whole: pictures from 0 to 1, rather than dark ones of bytes."""
+    return 0 < high <= 1 and x.dtype.kind == "f" and bool((x[x == x] % 1 != 0).any())
 
 
 def _digits(number: float, support: tuple[float, float]) -> str:

@@ -130,7 +130,7 @@ def test_missing_values_are_refused_by_a_model_that_was_trained_without(capsys):
     capsys.readouterr()
     assert main(["denoise", "plain-table", "holes.npy", "--part", "all"]) == 2
     (message,) = capsys.readouterr().err.splitlines()
-    assert "holes.npy has missing values (NaN) in 1 row, and the MODEL was not trained with --missing" in message
+    assert "holes.npy has missing values (NaN) in 1 row, and plain-table was not trained with --missing" in message
 
 
 def test_a_comparison_without_a_known_number_is_refused(capsys, folder):

@@ -98,9 +98,10 @@ def test_the_error_is_of_the_hidden_numbers_that_are_known(capsys):
     out = capsys.readouterr().out
     rows = (hidden | missing).any(axis=1).sum()
     assert f"40 rows: {hidden.sum()} hidden numbers and {missing.sum()} missing numbers in {rows} rows" in out
-    error = np.mean((imputed - holes)[hidden] ** 2)
-    baseline = np.mean((np.nanmean(train.astype(float), axis=0) - holes)[hidden] ** 2)
-    assert f"of the hidden numbers: {error:.4f} ±" in out
+    std = np.nanstd(train.astype(float), axis=0)
+    error = np.mean(((imputed - holes) / std)[hidden] ** 2)
+    baseline = np.mean(((np.nanmean(train.astype(float), axis=0) - holes) / std)[hidden] ** 2)
+    assert f"of the hidden numbers, scaled by standardize: {error:.4f} ±" in out
     assert f"of the mean of the training rows: {baseline:.4f} ±" in out and "nan" not in out
 
 

@@ -10,6 +10,7 @@ import pytest
 import scratchvae as sv
 from scratchvae.cli import main
 from scratchvae.datasets import load
+from scratchvae.errors import RangeError
 
 QUICK = ("--epochs", "2", "--hidden", "8", "--latent", "2", "--quiet", "--no-pictures")
 COLUMNS = ("height", "weight", "age", "income")
@@ -234,3 +235,41 @@ def test_gradients_of_a_scaled_model_are_checked_at_scaled_rows(capsys):
     assert main(["gradcheck", "--model", "run", "--oracle", "finite-difference", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["passed"]
+
+
+# --- units that do not fit
+
+
+def test_fractions_are_no_bytes_and_are_refused_with_the_remedy(capsys):
+    pixels = RNG.integers(0, 256, (40, 6, 5), dtype=np.uint8)
+    np.save("pixels.npy", pixels)
+    np.save("grey.npy", pixels / 255)
+    model = train("pixels.npy")
+    for command in ("embed", "evaluate", "reconstruct"):
+        assert main([command, "run", "grey.npy"]) == 2
+        message = "grey.npy holds values up to 1, and the training data were from 0 to 255: multiply them by 255"
+        assert message in capsys.readouterr().err
+    with pytest.raises(RangeError, match="multiply them by 255"):
+        model.embed(pixels.reshape(40, -1) / 255)
+    train("grey.npy", out="grey")
+    np.save("large.npy", pixels.astype(np.float32))
+    assert main(["embed", "grey", "large.npy"]) == 2
+    err = capsys.readouterr().err
+    assert "divide 8-bit images by 255" in err and "--scale" not in err
+
+
+def test_weights_that_are_not_finite_are_refused_by_every_command(capsys):
+    model = train(write("x.csv"))
+    model.theta[0] = np.nan
+    sv.save(model, "broken.npz")
+    for command in ("embed", "sample", "evaluate", "reconstruct", "impute", "denoise", "info", "traverse"):
+        assert main([command, "broken.npz"]) == 2
+        assert "broken.npz has weights that are not finite: its training diverged" in capsys.readouterr().err
+
+
+def test_training_data_that_moved_are_reported(capsys):
+    train(write("x.csv"))
+    Path("x.csv").rename("y.csv")
+    assert main(["embed", "run"]) == 2
+    assert "the training data of run is no longer at" in capsys.readouterr().err
+    assert main(["embed", "run", "y.csv"]) == 0

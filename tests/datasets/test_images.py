@@ -294,3 +294,19 @@ def test_a_labelled_folder_holds_out_rows_of_each_class(tmp_path):
     for name in ("a", "b"):
         save_images(tmp_path / name, pictures(rows=20))
     assert sorted(load(tmp_path).test.labels.tolist()) == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("part", ["train", "Test", "validation"])
+def test_parts_of_a_data_set_are_no_classes(tmp_path, part):
+    for name in (part, "zebra"):
+        (tmp_path / name).mkdir()
+        Image.new("L", (4, 4)).save(tmp_path / name / "0.png")
+    with pytest.raises(DataError, match=f"holds the folder {part}, a part of a data set and no class"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["one.png", "stack.tif", "train-images-idx3-ubyte", "x.idx3-ubyte.gz"])
+def test_a_single_file_of_images_is_refused_by_its_folder(tmp_path, name):
+    (tmp_path / name).write_bytes(b"content")
+    with pytest.raises(DataError, match="is a single file of images; name the folder"):
+        load(tmp_path / name)

@@ -90,7 +90,7 @@ def test_data_in_a_truncated_file_is_refused_by_name(vae, monkeypatch):
 def test_the_range_covers_all_rows_and_nan_is_reported_first(vae, first):
     x = uniform(0, ROWS, WIDTH)
     x[2], x[-3] = (7.0, -3.0) if first else (-3.0, 7.0)
-    with pytest.raises(RangeError, match="x holds values from -3 to 7; expected 0 to 1: use scale='minmax'"):
+    with pytest.raises(RangeError, match="x holds values from -3 to 7; expected 0 to 1: bring them into that range"):
         vae.check_data(x)
     x[-1 if first else 0, 1] = np.nan
     with pytest.raises(RangeError, match="NaN"):
