@@ -142,7 +142,7 @@ def check_columns(name: str, names: Sequence[str], columns: Sequence[str]) -> No
     has = f"has {_listed(extra)}, which the model does not know" if extra else ""
     folded = {n.strip().casefold() for n in extra}
     if missing and all(n.strip().casefold() in folded for n in missing):
-        hint = "rename it"
+        hint = "rename it" if len(missing) == 1 else "rename them"
     else:
         hint = "add what is missing" if missing else "leave it out"
     raise ShapeError(f"{name} {lacks}{' and ' * bool(missing and extra)}{has}; {hint}")

@@ -14,7 +14,7 @@ from scratchvae.cli.options import arguments, refuse
 from scratchvae.cli.train_options import MODELS, OPTIONS
 from scratchvae.datasets import Dataset, Split
 from scratchvae.datasets.dataset import held_out_rows
-from scratchvae.errors import ConfigError, DataError
+from scratchvae.errors import ConfigError, DataError, RangeError
 from scratchvae.memory import RowReader
 from scratchvae.models import IWAE, VAE, Autoencoder, Model
 from scratchvae.models.input_validation import ROUNDING
@@ -47,8 +47,13 @@ def make_model(args: argparse.Namespace, data: Dataset) -> Model:
     model.schema = model.schema._replace(columns=data.columns)
     to_scale = data.part("all") if args.scale == "minmax" else data.train  # so that the test rows are in range
     with model.learning_schema(to_scale.images, None):
-        model.check_data(data.train.images, data.name, np.empty(model.input_dim))
-        model.check_data(data.test.images, data.name)
+        try:
+            model.check_data(data.train.images, data.name, np.empty(model.input_dim))
+            model.check_data(data.test.images, data.name)
+        except RangeError:
+            if data.test_mask is not None:  # so that the message counts the rows of the file
+                model.check_data(data.part("all").images, data.name, np.empty(model.input_dim))
+            raise
     return model
 
 

@@ -127,6 +127,8 @@ def held_out_rows(count: int, labels: Array | None = None, seed: int | None = 0)
     chosen[np.argsort(-remainders, kind="stable")[:left]] += 1
     if labels is not None:
         chosen = np.minimum(chosen, sizes - 1)
+        if not chosen.any():  # each row has a label of its own
+            return held_out_rows(count, None, seed)
     order = rng.permutation(count)
     rows = order[np.argsort(groups[order], kind="stable")]  # group by group, in random order within each
     rank = np.arange(count) - (np.cumsum(sizes) - sizes)[groups[rows]]

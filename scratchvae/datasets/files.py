@@ -13,6 +13,11 @@ from scratchvae.disk import Array, join_names, read_arrays
 from scratchvae.errors import DataError, FileError
 from scratchvae.validation import short_repr
 
+HINTS = {
+    **dict.fromkeys((".xlsx", ".xls", ".ods", ".parquet", ".feather", ".json"), "save it as CSV"),
+    **dict.fromkeys((".gz", ".zip", ".bz2", ".xz"), "unpack it"),
+    ".txt": "rename it to .csv or .tsv if it is a table",
+}  # for files of other kinds
 LARGEST = {np.dtype("u1"): 255, np.dtype("u2"): 65535}  # integers of grey values
 FEWEST_PIXELS = 16  # of an image in a row of an array (N, D): 4 or 9 columns are features
 
@@ -31,7 +36,8 @@ def load_file(path: Path, key: str | None = None, seed: int | None = 0, scale: s
     if path.suffix.lower() in IMAGE_SUFFIXES or "idx" in path.name.lower():
         raise DataError(f"{path} is a single file of images; name the folder that it is in: {path.parent}")
     if path.suffix not in (".npy", ".npz"):
-        raise DataError(f"{path} does not end in .npy, .npz, {' or '.join(SUFFIXES)}; save an array with numpy.save")
+        hint = HINTS.get(path.suffix.lower(), "save an array with numpy.save, or a table as CSV")
+        raise DataError(f"{path} does not end in .npy, .npz, {' or '.join(SUFFIXES)}; {hint}")
     try:
         (array,) = read_arrays(path, lambda names: [_choose_member(path, names, key)]).values()
     except FileError as error:

@@ -90,6 +90,7 @@ class _TableReader:
         self.columns: list[int] = []  # the columns of numbers, by their place in the file
         self.empty_end = 0  # the number of last columns that were always empty so far, if they have no names
         self.empty_lines = 0  # since the last row
+        self.empty_rows = 0  # since the last row with a cell that is not empty
         self.has_empty_lines = False  # as missing values of the only column
         self.may_be_one_column = False  # if the comma of each row may be a decimal comma
         self.boolean_columns: set[int] = set()
@@ -151,9 +152,8 @@ class _TableReader:
             self.set_names(names)
             return False
         if not words:
-            if (_count_columns(first) or _are_years(first) or _may_have_index(first, second)) and self.is_header(
-                first, second, line
-            ):
+            may_be_names = _count_columns(first) or _are_years(first) or _may_have_index(first, second)
+            if (may_be_names or _stand_above_decimals(first, second)) and self.is_header(first, second, line):
                 self.set_names(first)
                 self.header_of_numbers = first
                 return True
@@ -186,7 +186,7 @@ class _TableReader:
         elif not names[0]:  # above an index
             is_certain = second[0].strip() in ("0", "1") and (_count_columns(first) or _are_years(first))
         elif len(names) > 2 and not any(map(has_digits_only, second)):
-            is_certain = True
+            is_certain = _are_years(first) or _count_columns(sorted(names, key=int))
         else:
             is_whole = all(map(has_digits_only, second))
             steps = {float(b) - float(a) for a, b in zip(first, second, strict=True)} if is_whole else set()
@@ -262,6 +262,7 @@ class _TableReader:
         if label is not None:
             self.labels.add(label)
         self.rows += 1
+        self.empty_rows = self.empty_rows + 1 if self.width > 1 and not (text + (label or "")).strip() else 0
 
     def read_cells(self, row: list[str], line: int) -> list[float]:
         """The numbers of a row, some of which are missing, true or false, have a decimal comma, or are invalid."""
@@ -386,6 +387,11 @@ class _TableReader:
                 "values; write NA there, or remove the last ones"
             )
         self.check_thousands()
+        if self.empty_rows:  # ",,," at the end, as Excel leaves, is no row
+            raise DataError(
+                f"{self.path} ends with {self.empty_rows} rows in which every cell is empty; remove them, or write NA "
+                "in them if they are rows without a known value"
+            )
         images = np.frombuffer(self.numbers).reshape(-1, len(self.columns))
         if self.empty_end:
             images = _without_last_columns(images, self.empty_end)
@@ -450,6 +456,16 @@ def _count_columns(cells: list[str]) -> bool:
     names = _without_empty_end(cells)
     names = names[1:] if names and not names[0] else names
     return bool(names) and any(names == [str(first + k) for k in range(len(names))] for first in (0, 1))
+
+
+def _stand_above_decimals(first: list[str], second: list[str]) -> bool:
+    """True for different whole numbers, as names, above a row in which no number is written as a whole one."""
+    whole = len(first) > 1 and all(cell.strip().isdecimal() for cell in first) and len(set(first)) == len(first)
+    return whole and len(first) == len(second) and not any(map(has_digits_only, second)) and not _all_missing(second)
+
+
+def _all_missing(cells: list[str]) -> bool:
+    return all(map(is_missing, cells))
 
 
 def _are_years(cells: list[str]) -> bool:

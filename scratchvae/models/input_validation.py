@@ -135,8 +135,8 @@ def check_range(
     if allowed[0] <= low and high <= allowed[1]:
         if missing is not None and scale.kind in ("255", "65535") and _are_fractions(x, high * scale.factor):
             raise RangeError(
-                f"{name} holds values up to {high * scale.factor:g}, and the training data were from 0 to {scale.kind}: "
-                f"multiply them by {scale.kind}"
+                f"{name} holds values up to {high * scale.factor:g}, and the training data were from 0 to "
+                f"{scale.kind}: multiply them by {scale.kind}"
             )
         return
     if not (isfinite(low) and isfinite(high)):
@@ -146,8 +146,8 @@ def check_range(
     found = f"{_digits(low, support)} to {_digits(high, support)}"
     if not scale.is_identity:
         raise RangeError(
-            f"{name} holds values that become {found} by the scale {scale.kind!r} of the model; expected {expected}: "
-            "bring them into the units of the training data, or leave those rows out"
+            f"{name} holds values of {found} by the scale {scale.kind!r}; expected {expected}: bring them into the "
+            "units of the training data, or leave those rows out"
         )
     if support[1] > LARGE:  # any number that the dtype of the model has
         hint = "correct those values, or leave those rows out"

@@ -48,13 +48,15 @@ class Scale(NamedTuple):
         return u
 
     def to_data(self, u: Array, xp: Any = np) -> Array:
-        """x (N, D) from u (N, D), in the dtype of u; u itself if it is not scaled."""
+        """x (N, D) from u (N, D), u itself if it is not scaled; in float64 if columns have units of their own."""
         if self.factor is None:
             return u
-        x = u * xp.asarray(self.factor)
-        if self.shift is not None:
-            x += xp.asarray(self.shift)
-        return x.astype(u.dtype, copy=False)  # type: ignore[no-any-return]
+        if not self.changes_density:
+            return (u * self.factor).astype(u.dtype, copy=False)  # type: ignore[no-any-return]
+        x: Array = u.astype(np.promote_types(u.dtype, np.float64))  # a large shift would round in float32
+        x *= xp.asarray(self.factor)
+        x += xp.asarray(self.shift)
+        return x
 
     def as_json(self) -> dict[str, Any]:
         """The scale as values of JSON."""
