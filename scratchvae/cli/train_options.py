@@ -232,10 +232,12 @@ LABELS = (
     ),
     Option(
         "alpha",
-        "weight of the classification loss of labelled rows (default: 0.1 times rows over labelled rows)",
+        "weight of the classification loss of each labelled row (default: 0.1 times rows over labelled rows)",
         type=float,
         metavar="A",
         argument="model.alpha",
+        details="The alpha of Kingma et al. 2014 weighs the mean over the labelled rows: divide it by their number. "
+        "The default is theirs",
     ),
     Option(
         "labelled-share",

@@ -36,8 +36,8 @@ class SemiSupervisedVAE(ConditionalVAE):
     classes       K, or the K names of the classes; labels are names, or integers from 0 to K − 1. None, NaN, an empty
                   text, and −1 unless it is a name, mark an unlabelled row
     alpha         weight of the classification loss of each labelled row. The α of the paper weighs its mean over the
-                  labelled rows, beside a sum over all rows, and is 0.1 · N: that is 0.1 · N / labelled rows for each of
-                  them, as with None
+                  labelled rows, beside a sum over all rows: pass it divided by the number of labelled rows. None: its
+                  0.1 · N, which is 0.1 · N / labelled rows for each
     The other settings are those of `VAE`. beta weights the KL of q(y, z | x) from p(y) p(z), where p(y) is uniform and
     p(z) is N(0, I).
     """
