@@ -98,8 +98,9 @@ class TableText:
 def find_delimiter(path: Path, file: TextIO) -> str:
     """The character between cells: of a line "sep=;", a tab in a .tsv file, or else a comma, a semicolon or a tab.
 
-    Of these, it is the one with which the first two rows have several cells, numbers in the second row, and equal
-    lengths, in this order of importance; then the one with the most cells. Decimal commas do not separate cells then.
+    Of these, it is the one with which the first two rows have several cells, numbers in the second row, no other
+    delimiter in what is no number, and equal lengths, in this order of importance; then the one with the most cells.
+    Decimal commas do not separate cells then.
     """
     text, first = TableText(path, file), ""
     for first in text:
@@ -127,11 +128,14 @@ def read_cells(line: str, delimiter: str) -> list[str]:
     return [cell.strip() for cell in cells]
 
 
-def _quality(path: Path, file: TextIO, delimiter: str) -> tuple[bool, bool, bool, int]:
+def _quality(path: Path, file: TextIO, delimiter: str) -> tuple[bool, bool, bool, bool, int]:
     first, second = _first_rows(path, file, delimiter)
+    looked_at = second[:_LOOKED_AT]
+    texts = [cell for cell in looked_at if read_number(cell) is None and read_decimal_comma(cell) is None]
     return (
         max(len(first), len(second)) > 1,
-        all(read_number(cell) is not None or read_decimal_comma(cell) is not None for cell in second[:_LOOKED_AT]),
+        not texts,
+        not any(other in text for text in texts for other in DELIMITERS),
         len(first) == len(second),
         len(first),
     )

@@ -387,7 +387,7 @@ class _TableReader:
                 "values; write NA there, or remove the last ones"
             )
         self.check_thousands()
-        if self.empty_rows:  # ",,," at the end, as Excel leaves, is no row
+        if self.empty_rows > 1:  # as Excel leaves them; a single one may be a row without a known value
             raise DataError(
                 f"{self.path} ends with {self.empty_rows} rows in which every cell is empty; remove them, or write NA "
                 "in them if they are rows without a known value"

@@ -224,8 +224,8 @@ def test_the_mean_of_many_draws_converges_to_the_expected_reconstruction():
     # E (z − x)² = (μ − x)² + σ² for z ~ N(μ, σ²)
     x = np.array([[0.1], [2.0]])
     expected = -0.5 * ((0.5 - x[:, 0]) ** 2 + 0.09) - 0.5 * np.log(2 * np.pi)
-    terms = vae.elbo(x, draws=20_000)
-    np.testing.assert_allclose(terms.reconstruction, expected, atol=0.02)
+    terms = vae.elbo(x, draws=4_000)
+    np.testing.assert_allclose(terms.reconstruction, expected, atol=0.04)
     np.testing.assert_allclose(terms.value, terms.reconstruction - terms.kl)
 
 
