@@ -86,11 +86,9 @@ def test_rows_of_a_table_are_written_as_a_table_unless_a_picture_is_asked_for(fo
         name, *options = command.split()
         assert run(f"{name} table {' '.join(options)}") == 0
         assert (folder / f"{stem}.csv").stat().st_size and not (folder / f"{stem}.png").exists()
-        assert run(f"{name} table {' '.join(options)} --out {name}.png") == 0
-        assert (folder / f"{name}.png").stat().st_size
-    for command in ("impute", "denoise --draws 1"):
-        assert run(f"{command} table") == 0 and not (folder / "imputed.png").exists()
-        assert run(f"{command} table --picture a.png") == 0 and (folder / "a.png").stat().st_size
+    for command in ("reconstruct table --out a.png", "traverse table --out b.png", "impute table --picture c.png"):
+        assert run(command) == 0 and (folder / command.split()[-1]).stat().st_size
+    assert run("denoise table --draws 1") == 0 and not (folder / "denoised.png").exists()
 
 
 def test_a_table_of_samples_has_a_line_of_names_and_gives_the_numbers_back(folder, vae):
