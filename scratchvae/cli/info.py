@@ -19,11 +19,6 @@ from scratchvae.io import describe_file
 COLUMNS_SHOWN = 20
 
 
-def schema_facts(model: Any, lists: bool) -> dict[str, Any]:
-    """What a model knows of its data: as values of JSON, if `lists`, else in words."""
-    return model.schema.as_json() if lists else model.schema.describe()  # type: ignore[no-any-return]
-
-
 def add_commands(commands: Commands) -> None:
     """Add `info`."""
     parser = add_command(
@@ -84,7 +79,7 @@ def model_facts(model: Any, lists: bool = False) -> dict[str, Any]:
         "model": type(model).__name__,
         **model.to_config(),
         **sigma,
-        "schema": schema_facts(model, lists=lists),
+        "schema": model.schema.as_json() if lists else model.schema.describe(),
         "metadata": model.metadata,
         "parameters": {name: list(array.shape) for name, array in model.params.items()},
         "number of parameters": int(model.theta.size),

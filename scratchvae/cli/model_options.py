@@ -89,8 +89,6 @@ def training_and_validation(data: Dataset, hold_out: bool) -> tuple[Split, Split
         return data.train, data.test, "validation on the test rows"
     images, labels = data.train
     mask = held_out_rows(len(images), labels, HELD_OUT_SEED)
-    if not mask.any():  # no class has two rows
-        mask = held_out_rows(len(images), None, HELD_OUT_SEED)
     if not mask.any():
         raise ConfigError(
             f"--patience needs a tenth of the training rows for validation, and {data.name} has only "

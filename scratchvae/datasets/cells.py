@@ -96,7 +96,7 @@ def is_error_value(cell: str) -> bool:
 
 
 def hint_for(cell: str) -> str:
-    """What to do about a cell that is not a number: HINT for a word without a known form."""
+    """The hint for a cell that is not a number: HINT for a word without a known form."""
     word = cell.strip()
     for pattern, hint in _PROBLEMS:
         if pattern.match(word):

@@ -63,7 +63,7 @@ def find_idx_sets(folder: Path) -> dict[str, dict[str, Path]]:
 
 
 def _named_as_idx(folder: Path) -> list[Path]:
-    """What is named as an idx file in a folder, without hidden files; the names in FILES come first."""
+    """The paths in a folder that have the name of an idx file, but no hidden ones; those in FILES come first."""
     paths = [path for path in folder.iterdir() if NAME.fullmatch(path.name) and not path.name.startswith(".")]
     return sorted(paths, key=lambda path: (path.name.removesuffix(".gz") not in FILES, path.name))
 

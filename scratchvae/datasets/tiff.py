@@ -54,7 +54,7 @@ class TiffPage(NamedTuple):
         return self.value(ORIENTATION, 1)
 
     def problem(self) -> str | None:
-        """What is wrong with this page as a grey image, and what to do; None if nothing is known to be wrong."""
+        """The fault of this page as a grey image, with the remedy; None if no fault is known."""
         kind, samples = self.value(PHOTOMETRIC, -1), self.value(SAMPLES, 1)
         extra = self.tags.get(EXTRA_SAMPLES, ())
         if self.value(SUBFILE, 0) & REDUCED or self.value(OLD_SUBFILE, 1) == 2:

@@ -272,7 +272,7 @@ class Model:
 
     @property
     def schema(self) -> Schema:
-        """What the model knows of its data: see `Schema`. Training learns what is not set yet."""
+        """The schema of the data: see `Schema`. Training learns what is not set yet."""
         return self._schema
 
     @schema.setter

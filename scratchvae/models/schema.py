@@ -1,4 +1,4 @@
-"""What a model knows of its data: the names of columns and classes, the shape of pictures, and the scale."""
+"""The schema of a model's data: the names of columns and classes, the shape of pictures, and the scale."""
 
 from __future__ import annotations
 

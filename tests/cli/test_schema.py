@@ -1,4 +1,4 @@
-"""What a model knows of its data, on the command line: columns, classes, scale, held-out rows."""
+"""The schema on the command line: columns, classes, scale, held-out rows."""
 
 import csv
 import json
