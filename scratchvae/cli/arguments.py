@@ -16,6 +16,7 @@ from scratchvae.cli.messages import as_typed, count_of, nearest
 from scratchvae.cli.options import UNSET, Option, switch
 from scratchvae.dataframes import check_columns
 from scratchvae.datasets import NAMES, Dataset, load
+from scratchvae.datasets.files import LARGEST_GREY
 from scratchvae.errors import ConfigError, DataError, FileError
 from scratchvae.io import load as load_model
 from scratchvae.models import VAE, Model
@@ -176,9 +177,6 @@ def read_vae(args: argparse.Namespace) -> VAE:
     return model
 
 
-GREY_UNITS = {np.dtype("u1"): 255, np.dtype("u2"): 65535}
-
-
 class Rows(NamedTuple):
     """Rows (N, D) for a model, in the order of its columns.
 
@@ -270,8 +268,8 @@ def _in_units_of(model: Any, images: Array, data: Dataset, name: str) -> Array:
     Integers say their unit, and so do images of a folder and of known data sets, which are from 0 to 1.
     """
     kind = images.dtype.newbyteorder("=")
-    if kind in GREY_UNITS:
-        unit = GREY_UNITS[kind] if images.max() > 1 else None
+    if kind in LARGEST_GREY:
+        unit = LARGEST_GREY[kind] if images.max() > 1 else None
     else:
         known = data.image_shape is not None and (name in NAMES or Path(name).is_dir())
         unit = 1 if known or kind == np.bool_ else None

@@ -18,7 +18,7 @@ HINTS = {
     **dict.fromkeys((".gz", ".zip", ".bz2", ".xz"), "unpack it"),
     ".txt": "rename it to .csv or .tsv if it is a table",
 }  # for files of other kinds
-LARGEST = {np.dtype("u1"): 255, np.dtype("u2"): 65535}  # integers of grey values
+LARGEST_GREY = {np.dtype("u1"): 255, np.dtype("u2"): 65535}  # of integers
 FEWEST_PIXELS = 16  # of an image in a row of an array (N, D): 4 or 9 columns are features
 
 
@@ -68,7 +68,7 @@ def _dataset_from_array(path: Path, array: Array, seed: int | None, scale: str) 
         rows = np.ascontiguousarray(rows)
     elif rows.dtype.kind in "iub":
         low, high = int(rows.min()), int(rows.max())
-        largest = LARGEST.get(rows.dtype.newbyteorder("="), 1)
+        largest = LARGEST_GREY.get(rows.dtype.newbyteorder("="), 1)
         if low < 0 or high > largest:
             raise DataError(
                 f"{path} holds {rows.dtype} from {low} to {high}; expected uint8, uint16, only 0 and 1, or floats: "
