@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf, nan
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,28 +11,17 @@ import numpy as np
 Array = np.ndarray[Any, np.dtype[Any]]
 ScalarFunction = Callable[[float], Any]  # h ↦ φ(h), a NumPy number in the precision in which f is computed
 
-MAX_HALVINGS = 40
+SIGNIFICANCE_FACTOR = 10.0  # × the error of an estimate: the error is itself an estimate
+SMALLEST_STEP_RATIO = 2.0**-40  # of the first step
+LEAP = 16.0  # the step is divided by this where extrapolation does not converge, as between kinks
+SLOWEST_CONVERGENCE = 3.0  # of the error with each halving: for a smooth φ, the factor is at least 4
 CLOSE_STEP_RATIO = 1e-5  # of the first step: so close to 0, a kink elsewhere is rare
+NOISE_SPACING_RATIO = 1e-8  # of the first step: the spacing of the points at which noise is measured
 NOISE_POINTS = 9
 MAX_NOISE_RATIO = 0.01  # of the change of φ over the first step: larger noise hides the slope
 
 
-class Derivative(NamedTuple):
-    """An estimate of φ′(0). All four numbers are slopes, in units of φ per unit of h.
-
-    value               φ′(0)
-    uncertainty         estimated error of `value`
-    kink                jump of the slope at 0; 0 if φ is smooth there
-    full_scale_slope    the size of φ over the first step: the larger one of |φ(0)| and the change of φ
-    """
-
-    value: float
-    uncertainty: float
-    kink: float = 0.0
-    full_scale_slope: float = 0.0
-
-
-class _Estimate(NamedTuple):
+class Estimate(NamedTuple):
     """One entry of the extrapolation table: an estimate of φ′(0), its error, and its smallest step."""
 
     value: float
@@ -39,11 +29,40 @@ class _Estimate(NamedTuple):
     h: float
 
 
+class Derivative(NamedTuple):
+    """An estimate of φ′(0). The first four numbers are slopes, in units of φ per unit of h.
+
+    value               φ′(0)
+    uncertainty         estimated error of `value`
+    kink                jump of the slope at 0; 0 if φ is smooth there
+    full_scale_slope    the size of φ over the first step: the larger one of |φ(0)| and the change of φ
+    h                   the step of `value`
+    noise               of φ, measured near 0
+    near_kinks          True if extrapolation did not converge at some steps, as between kinks
+    estimates           those that agree with all estimates from smaller steps
+    """
+
+    value: float
+    uncertainty: float
+    kink: float = 0.0
+    full_scale_slope: float = 0.0
+    h: float = 0.0
+    noise: float = 0.0
+    near_kinks: bool = False
+    estimates: tuple[Estimate, ...] = ()
+
+    def contradicts(self, value: float, least: float) -> bool:
+        """True if estimates at more than one step size differ from `value` by more than `least` and their error."""
+        rejecting = (e.h for e in self.estimates if abs(e.value - value) > max(least, SIGNIFICANCE_FACTOR * e.error))
+        return len(set(rejecting)) > 1
+
+
 # The central difference is even in h:  D(h) = (φ(h) − φ(−h)) / 2h = φ′ + a h² + b h⁴ + …
 # Combining D(h) and D(h/2) cancels a, combining three of them cancels b, and so on (Richardson and Gaunt 1927):
 #   T_k0 = D(h/2ᵏ)        T_kj = T_k,j−1 + (T_k,j−1 − T_k−1,j−1) / (4ʲ − 1) = φ′ + O(h²ʲ⁺²)
 # The difference between an entry and its two parents estimates the entry's error (Ridders 1982). Noise of size s adds
-# s/h, so the step is halved until s/h exceeds the error of the best entry.
+# s/h, so the step is halved until s/h exceeds the error of the best entry. Where φ has many kinks, extrapolation does
+# not converge until the step is less than the distance of the nearest one: the step shrinks in leaps until then.
 #
 # Near 0 numbers are not dense: below the smallest normal number they are multiples of `smallest`. A sum of values of f
 # with weights of norm w then has noise of about w · smallest, and a shift of x by h an error of about smallest, which
@@ -55,105 +74,196 @@ class _Estimate(NamedTuple):
 # If φ is smooth, then J = 0, c is φ″, and J(h) shrinks to an eighth with each halving; at a kink it converges to J.
 @np.errstate(all="ignore")  # a step may leave the domain of φ
 def derivative(
-    phi: ScalarFunction, step: float, eps: float, noise_floor: float = 0.0, shift_error: float = 0.0
+    phi: ScalarFunction,
+    step: float,
+    eps: float,
+    rounding: float | None = None,
+    hidden_slope: float = 0.0,
+    noise_floor: float = 0.0,
+    shift_error: float = 0.0,
+    noise: float | None = None,
+    precision: float = 0.0,
 ) -> Derivative:
     """Estimate φ′(0) by Richardson extrapolation of central differences, in steps from `step` downwards.
 
-    `eps` is the relative precision of φ, `noise_floor` its absolute precision, and `shift_error` that of h. Steps at
-    which φ is not finite are skipped: they may be outside its domain. If φ is finite at none, the estimate is NaN. If
-    `step` is 0, nothing is known: the uncertainty is infinite.
+    eps           the relative precision of φ
+    rounding      its absolute precision near 0; by default eps · |φ(0)|
+    hidden_slope  the part of the slope that rounding may hide at any step
+    noise_floor   the precision of the smallest numbers
+    shift_error   the precision of h
+    noise         the noise of φ near 0; by default it is measured
+    precision     a relative error of φ′ that is small enough
+
+    Steps at which φ is not finite are skipped: they may be outside its domain. If φ is finite at none, the estimate is
+    NaN. If `step` is 0, nothing is known: the uncertainty is infinite.
     """
     if not step:
-        return Derivative(0.0, float("inf"))
-    at_zero, kink, first_change = phi(0.0), 0.0, phi(0.0) * 0
-    rounding, measured_noise = eps * abs(at_zero), _noise_near_zero(phi, step)  # may be too small for float64
+        return Derivative(0.0, inf)
+    at_zero = phi(0.0)
+    if rounding is None:
+        rounding = eps * abs(at_zero)  # may be too small for float64
+    measured_noise = _noise_near_zero(phi, step, rounding) if noise is None else noise
     noise = max(rounding, measured_noise, noise_floor)
-    table: list[list[_Estimate]] = []
-    row: list[Any] = []
-    second_differences: list[Any] = []  # S of each step
-    for k in range(MAX_HALVINGS):
-        h = step / 2**k
-        if not h:
-            break
-        above, below = phi(h), phi(-h)
-        if not np.isfinite(above) or not np.isfinite(below):
-            row, second_differences = [], []
-            continue
-        first_change = first_change or max(abs(above - at_zero), abs(below - at_zero))
-        parents, row, estimates = row, [(above - below) / (2 * h)], []
-        noise_slope = float(max(noise, eps * max(abs(above), abs(below))) / h + abs(row[0]) * (shift_error / h))
-        for j, parent in enumerate(parents, start=1):
-            row.append(row[-1] + (row[-1] - parent) / (4**j - 1))
-            error = max(abs(row[j] - row[j - 1]), abs(row[j] - parent))
-            estimates.append(_Estimate(float(row[j]), float(error) + noise_slope, h))
-        table += [estimates] if estimates else []
-        second_differences.append((above - 2 * at_zero + below) / h)
-        if len(second_differences) > 2:
-            jump = 2 * second_differences[-1] - second_differences[-2]
-            previous_jump = 2 * second_differences[-2] - second_differences[-3]
-            is_kink = abs(jump) > 2 * abs(jump - previous_jump) + 16 * noise_slope
-            kink = float(abs(jump)) if is_kink else 0.0
-            if noise_slope >= min(estimate.error for estimates in table for estimate in estimates):
-                break
-    if not table:  # without a second step, the only estimate has no known error
-        return Derivative(float(row[0]) if row else float("nan"), float("inf"))
-    close_estimate, close_kink = _estimate_close_to_zero(phi, at_zero, step, noise)
-    best, kink = _best_consistent(table, close_estimate), max(kink, close_kink)
-    hidden_by_noise = measured_noise > max(MAX_NOISE_RATIO * first_change, 16 * rounding)
-    uncertainty = float("inf") if hidden_by_noise else best.error
-    full_scale = max(abs(at_zero), first_change, noise_floor / eps)  # whose rounding is at least the floor
-    return Derivative(best.value, uncertainty, kink, float(full_scale / step))
+    table = _Table(phi, at_zero, eps, noise, hidden_slope, shift_error)
+    last_h, leaps = table.scan(step, SMALLEST_STEP_RATIO * step, leap=True)
+    if not table.rows:  # without a second step, the only estimate has no known error
+        return Derivative(table.single, inf)
+    best = table.best()
+    if leaps and not best.error <= precision * abs(best.value):  # the best step may have been leapt over
+        table.scan(min(2 * LEAP * best.h, step), best.h / 4, leap=False)
+    kink, kink_step = table.kink, table.kink_step
+    if last_h > CLOSE_STEP_RATIO * step:
+        close_estimate, close_kink = _estimate_close_to_zero(phi, at_zero, CLOSE_STEP_RATIO * step, noise)
+        table.rows.append([close_estimate._replace(error=close_estimate.error + hidden_slope)])
+        if close_kink and not kink:
+            kink, kink_step = close_kink, CLOSE_STEP_RATIO * step
+    if kink:
+        kink = _kink_at_zero(phi, at_zero, kink, kink_step, SMALLEST_STEP_RATIO * step, noise)
+    consistent, first_change = table.consistent(), table.first_change
+    best = min(consistent, key=lambda estimate: estimate.error)
+    hidden_by_noise = measured_noise > max(MAX_NOISE_RATIO * first_change, 16 * (rounding + hidden_slope * step))
+    full_scale = max(rounding / eps, first_change, noise_floor / eps)  # whose rounding is at least the floor
+    return Derivative(
+        value=best.value,
+        uncertainty=inf if hidden_by_noise else best.error,
+        kink=kink,
+        full_scale_slope=float(full_scale / step + hidden_slope / eps),
+        h=best.h,
+        noise=float(measured_noise),
+        near_kinks=leaps,
+        estimates=tuple(consistent),
+    )
 
 
-def _best_consistent(table: list[list[_Estimate]], close_estimate: _Estimate) -> _Estimate:
-    """Return the estimate with the least error among those that agree with every estimate from smaller steps.
+class _Table:
+    """The extrapolation table: its rows, each with the estimates from one step and from larger ones."""
 
-    An estimate that disagrees with one from smaller steps measured the slope beyond a kink.
-    """
-    finer: list[_Estimate] = []
-    consistent = []
-    for estimates in sorted([*table, [close_estimate]], key=lambda estimates: estimates[0].h):
-        consistent += [a for a in estimates if not any(abs(a.value - b.value) > a.error + b.error for b in finer)]
-        finer.append(min(estimates, key=lambda estimate: estimate.error))
-    return min(consistent, key=lambda estimate: estimate.error)
+    def __init__(
+        self, phi: ScalarFunction, at_zero: Any, eps: float, noise: Any, hidden_slope: float, shift_error: float
+    ) -> None:
+        self.phi, self.at_zero, self.eps, self.noise = phi, at_zero, eps, noise
+        self.hidden_slope, self.shift_error = hidden_slope, shift_error
+        self.rows: list[list[Estimate]] = []
+        self.single = nan  # the central difference of the last step
+        self.first_change = at_zero * 0
+        self.kink = self.kink_step = 0.0
+
+    def scan(self, h: float, smallest: float, leap: bool) -> tuple[float, bool]:
+        """Add rows for h, h/2, h/4 and so on; return the last step, and whether any were leapt over."""
+        row: list[Any] = []
+        second_differences: list[Any] = []  # S of each step
+        last_h, leaps, last_error = h, False, inf
+        while h and h >= smallest:
+            last_h, above, below = h, self.phi(h), self.phi(-h)
+            h /= 2
+            if not np.isfinite(above) or not np.isfinite(below):
+                row, second_differences = [], []
+                continue
+            self.first_change = self.first_change or max(abs(above - self.at_zero), abs(below - self.at_zero))
+            parents, row, estimates = row, [(above - below) / (2 * last_h)], []
+            self.single = float(row[0])
+            noise_slope = self._noise_slope(last_h, above, below, row[0])
+            for j, parent in enumerate(parents, start=1):
+                row.append(row[-1] + (row[-1] - parent) / (4**j - 1))
+                error = max(abs(row[j] - row[j - 1]), abs(row[j] - parent))
+                estimates.append(Estimate(float(row[j]), float(error) + noise_slope, last_h))
+            self.rows += [estimates] if estimates else []
+            second_differences.append((above - 2 * self.at_zero + below) / last_h)
+            if len(second_differences) > 2:
+                self._look_for_kink(second_differences, noise_slope, last_h)
+                if noise_slope >= self.best().error:
+                    break
+            if estimates:
+                error = min(estimate.error for estimate in estimates)
+                if leap and error > last_error / SLOWEST_CONVERGENCE and error > 4 * noise_slope:
+                    row, second_differences, h, leaps = [], [], h / LEAP, True
+                last_error = error
+        return last_h, leaps
+
+    def _noise_slope(self, h: float, above: Any, below: Any, slope: Any) -> float:
+        noise = max(self.noise, self.eps * max(abs(above), abs(below)))
+        return float(noise / h + abs(slope) * (self.shift_error / h)) + self.hidden_slope
+
+    def _look_for_kink(self, second_differences: list[Any], noise_slope: float, h: float) -> None:
+        jump = 2 * second_differences[-1] - second_differences[-2]
+        previous_jump = 2 * second_differences[-2] - second_differences[-3]
+        is_kink = abs(jump) > 2 * abs(jump - previous_jump) + 16 * noise_slope
+        self.kink, self.kink_step = (float(abs(jump)), h) if is_kink else (0.0, 0.0)
+
+    def best(self) -> Estimate:
+        """Return the estimate with the least error."""
+        return min((estimate for row in self.rows for estimate in row), key=lambda estimate: estimate.error)
+
+    def consistent(self) -> list[Estimate]:
+        """Return the estimates that agree with every estimate from smaller steps.
+
+        An estimate that disagrees with one from smaller steps measured the slope beyond a kink.
+        """
+        finer: list[Estimate] = []
+        consistent = []
+        for row in sorted(self.rows, key=lambda row: row[0].h):
+            consistent += [a for a in row if not any(abs(a.value - b.value) > a.error + b.error for b in finer)]
+            finer.append(min(row, key=lambda estimate: estimate.error))
+        return consistent
 
 
 # The fourth difference of a smooth φ at spacing δ is φ⁗ δ⁴, which is negligible; that of independent noise with
-# standard deviation s has standard deviation s √(1 + 16 + 36 + 16 + 1) (Hamming 1971; Moré and Wild 2011). All points
-# lie on one side of 0, because there may be a kink at 0. If two neighbouring values are equal, φ may be a staircase,
-# the result of rounding to a lower precision, whose noise shows at wider spacings. At least two spacings are measured,
-# because at one of them each point may lie on a stair of its own. At the two widest, φ counts as a staircase only if
-# equal neighbours come after a change.
-def _noise_near_zero(phi: ScalarFunction, step: float) -> Any:
-    """Estimate the noise of φ near 0: it exceeds rounding if f computes in a lower precision than it returns."""
+# standard deviation s has standard deviation s √(1 + 16 + 36 + 16 + 1) (Hamming 1971; Moré and Wild 2011). A kink
+# within the points looks like noise, and rarely lies on both sides of 0: what both sides show is noise. If two
+# neighbouring values are equal, φ may be a staircase, the result of rounding to a lower precision, whose noise shows at
+# wider spacings. At least two spacings are measured, because at one of them each point may lie on a stair of its own.
+# At the widest, φ counts as a staircase only if equal neighbours come after a change.
+def _noise_near_zero(phi: ScalarFunction, step: float, rounding: Any) -> Any:
+    """Estimate the noise of φ near 0: it exceeds `rounding` if f computes in a lower precision than it returns."""
     noise: Any = 0.0
-    for scale in (1.0, 3.7, 10.0, 100.0, 1e3, 1e4):
-        values = np.array([phi(k * scale * CLOSE_STEP_RATIO / NOISE_POINTS * step) for k in range(1, NOISE_POINTS + 1)])
-        changing = np.flatnonzero(np.diff(values))
-        constant = np.flatnonzero(np.diff(values) == 0)
-        is_staircase = changing.size and constant.size and bool(constant[-1] > changing[0])
-        if np.isfinite(values).all() and (scale <= 100.0 or is_staircase):
-            noise = max(noise, np.max(np.abs(np.diff(values, 4))) / np.sqrt(70.0))
-        if scale > 1.0 and not constant.size:
+    for scale in (1.0, 3.7, 10.0, 1e2, 1e3, 1e4, 1e5, 1e6):
+        spacing = scale * NOISE_SPACING_RATIO * step
+        measured, constant = _noise_at_spacing(phi, spacing, scale <= 1e4)
+        if measured > rounding:
+            other_side, also_constant = _noise_at_spacing(phi, -spacing, scale <= 1e4)
+            measured, constant = min(measured, other_side), constant or also_constant
+        noise = max(noise, measured)
+        if scale > 1.0 and not constant:
             break
     return noise
 
 
-def _estimate_close_to_zero(phi: ScalarFunction, at_zero: Any, step: float, noise: Any) -> tuple[_Estimate, float]:
-    """Estimate φ′(0) and the jump of the slope with steps so small that a kink elsewhere rarely lies within them.
+def _noise_at_spacing(phi: ScalarFunction, spacing: float, smooth: bool) -> tuple[Any, bool]:
+    """Return the noise of φ at some points on one side of 0, and whether φ is constant between some of them.
+
+    If φ need not be smooth at this spacing, there is noise only if φ is a staircase.
+    """
+    values = np.array([phi(k * spacing) for k in range(1, NOISE_POINTS + 1)])
+    changing, constant = np.flatnonzero(np.diff(values)), np.flatnonzero(np.diff(values) == 0)
+    is_staircase = bool(changing.size and constant.size and constant[-1] > changing[0])
+    if not np.isfinite(values).all() or not (smooth or is_staircase):
+        return 0.0, bool(constant.size)
+    return np.max(np.abs(np.diff(values, 4))) / np.sqrt(70.0), bool(constant.size)
+
+
+def _estimate_close_to_zero(phi: ScalarFunction, at_zero: Any, h: float, noise: Any) -> tuple[Estimate, float]:
+    """Estimate φ′(0) and the jump of the slope at 0 with steps so small that a kink elsewhere rarely lies within them.
 
     The estimate is imprecise; it serves to discard estimates from large steps that include a kink elsewhere.
     """
-    h = CLOSE_STEP_RATIO * step
     if not h:
-        return _Estimate(float("nan"), float("inf"), h), 0.0
+        return Estimate(nan, inf, h), 0.0
     above, below, half_above, half_below = phi(h), phi(-h), phi(h / 2), phi(-h / 2)
     slope, finer_slope = (above - below) / (2 * h), (half_above - half_below) / h
     second_difference = (above - 2 * at_zero + below) / h
     finer_second_difference = 2 * (half_above - 2 * at_zero + half_below) / h
     if not np.isfinite(slope + finer_slope):
-        return _Estimate(float("nan"), float("inf"), h), 0.0
+        return Estimate(nan, inf, h), 0.0
     jump, noise_slope = abs(2 * finer_second_difference - second_difference), 8 * noise / h
     is_kink = jump > 4 * abs(finer_second_difference - second_difference) + 4 * noise_slope
     error = float(2 * abs(slope - finer_slope) + noise_slope)
-    return _Estimate(float(finer_slope), error, h), float(jump) if is_kink else 0.0
+    return Estimate(float(finer_slope), error, h), float(jump) if is_kink else 0.0
+
+
+# From steps much larger than its distance a, a kink near 0 looks like one at 0:  S(h) = J (1 − a/h) for h > a, 0 below.
+def _kink_at_zero(phi: ScalarFunction, at_zero: Any, kink: float, h: float, smallest: float, noise: Any) -> float:
+    """Return the jump of the slope if it persists in ever smaller steps, as long as noise does not hide it; else 0."""
+    while h / LEAP > smallest and kink > 64 * noise / (h / LEAP):
+        h /= LEAP
+        kink = _estimate_close_to_zero(phi, at_zero, h, noise)[1]
+    return kink

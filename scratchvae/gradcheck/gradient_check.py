@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import inf, isfinite, sqrt, ulp
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from scratchvae.gradcheck.finite_difference import Array, Derivative, derivative
+from scratchvae.gradcheck.finite_difference import SIGNIFICANCE_FACTOR, Array, Derivative, derivative
+from scratchvae.gradcheck.function import ShapeChangeError
 from scratchvae.gradcheck.report import AGREES, KINK, NOT_FINITE, UNRESOLVED, WRONG, Argument
 from scratchvae.gradcheck.tolerance import FINITE_DIFFERENCES
 
-KINK_RETRIES = 4  # further random directions to try after one that meets a kink
-COARSE_STEP_RATIO = 1e-3  # of the root mean square of an input
+MAX_EXCLUDED = 4  # coordinates that are left out of a direction because there is a kink near them
+WITNESS_STEP_RATIO = 1 / 16  # of the first step: where one step size alone speaks against a gradient, try these
 FLAT_SLOPE_FACTOR = 1e4  # × rounding of f over the first step: a smaller uncertain slope of a flat f counts as 0
-SIGNIFICANCE_FACTOR = 10.0  # × uncertainty: the uncertainty is itself an estimate
 MAX_UNCERTAINTY_RATIO = 10.0  # × tolerance: with a larger uncertainty, agreement is not evidence
 SMALLEST_SIZE_RATIO = 1e-6  # of two coordinates: the smallest steps are about 1e-12 of the largest coordinate
 LARGEST_STEP = 1e307  # a larger one may overflow, and all of its halves too
 
 
-class DirectionalDerivative(NamedTuple):
+class DirectionalDerivative:
     """Directional derivatives of ⟨dy, f⟩ at the inputs, computed in `dtype`.
 
     eps         the relative precision of the numbers in which f computes
@@ -30,22 +30,35 @@ class DirectionalDerivative(NamedTuple):
     step        the first step, relative to the root mean square of an input
     """
 
-    f: Callable[..., Any]
-    inputs: tuple[Array, ...]
-    dy: Array
-    dtype: np.dtype[Any]
-    eps: float
-    smallest: float
-    step: float
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        inputs: tuple[Array, ...],
+        dtype: np.dtype[Any],
+        eps: float,
+        smallest: float,
+        step: float,
+    ) -> None:
+        self.f, self.inputs, self.dtype = f, inputs, dtype
+        self.eps, self.smallest, self.step = eps, smallest, step
+        self._wide_inputs = [x.astype(dtype) for x in inputs]
+        self._copies = [x.copy() for x in self._wide_inputs]  # f may change its inputs
+        self._y = np.array(f(*self._copies), dtype)
+        self._noise: dict[tuple[int, float], float] = {}  # by input and step, relative to ‖dy‖
+        self.set_dy(np.zeros(self._y.shape))
 
-    def along_direction(self, k: int, u: Array) -> Derivative:
+    def set_dy(self, dy: Array) -> None:
+        """Set dy, with the shape of the output."""
+        self.dy, self._wide_dy, self._dy_change = dy, dy.astype(self.dtype), np.empty_like(self._y)
+
+    def along_direction(self, k: int, u: Array, ratio: float = 1.0) -> Derivative:
         """Differentiate with respect to input k in direction u.
 
         The first step moves each coordinate by `step` times the root mean square of the input. If that is less than 1
         and rounding hides the slope at such small steps, the input is practically 0, and is treated as 0 is: steps
-        relative to 1 are tried too.
+        relative to 1 are tried too. `ratio` makes all steps smaller.
         """
-        rms, moved = self._root_mean_square(k), sqrt(np.count_nonzero(u))
+        rms, moved = self._root_mean_square(k), ratio * sqrt(np.count_nonzero(u))
         result = self._derivative(k, u, rms * moved)
         precise = result.uncertainty <= MAX_UNCERTAINTY_RATIO * FINITE_DIFFERENCES * abs(result.value)
         if rms >= 1.0 or precise or result.kink:
@@ -55,7 +68,7 @@ class DirectionalDerivative(NamedTuple):
             return result
         return other
 
-    def along_axis(self, k: int, index: tuple[int, ...]) -> tuple[Array, Derivative]:
+    def along_axis(self, k: int, index: tuple[int, ...], ratio: float = 1.0) -> tuple[Array, Derivative]:
         """Return the unit vector of one coordinate of input k, and the derivative along it.
 
         If the size of the coordinate is unlike that of the others, steps relative to its own size are tried too. Of two
@@ -64,7 +77,7 @@ class DirectionalDerivative(NamedTuple):
         x = self.inputs[k]
         u = np.zeros_like(x)
         u[index] = 1.0
-        result, coordinate_size, rms = self.along_direction(k, u), abs(float(x[index])), root_mean_square(x)
+        result, coordinate_size, rms = self.along_direction(k, u, ratio), abs(float(x[index])), root_mean_square(x)
         if coordinate_size and not 0.1 < coordinate_size / rms < 10.0:
             own = self.along_axis_in_own_steps(k, index)
             if coordinate_size < rms and _contradict(own, result):
@@ -78,12 +91,10 @@ class DirectionalDerivative(NamedTuple):
         u[index] = 1.0
         return self._derivative(k, u, abs(float(self.inputs[k][index])))
 
-    def coarse_slope(self, k: int, u: Array) -> tuple[float, float]:
-        """Estimate the slope along u and its jump from five values: accurate enough for the bisection."""
-        h = min(COARSE_STEP_RATIO * self._root_mean_square(k) * sqrt(np.count_nonzero(u)), LARGEST_STEP) or 1.0
-        two_above, above, at_zero, below, two_below = (self._value(k, u, j * h) for j in (2, 1, 0, -1, -2))
-        slope = (8 * (above - below) - (two_above - two_below)) / (12 * h)
-        return float(slope), float(abs(above - 2 * at_zero + below) / h)
+    def slope_and_jump(self, k: int, u: Array, h: float) -> tuple[float, float]:
+        """Return the slope along u and its jump from the steps ±h: accurate enough for the bisection."""
+        above, below = self._change(k, u, h), self._change(k, u, -h)
+        return float((above - below) / (2 * h)), float(abs(above + below) / h)
 
     def has_mixed_sizes(self, k: int) -> bool:
         """True if no step suits all coordinates of input k, because some are far smaller than others."""
@@ -97,19 +108,65 @@ class DirectionalDerivative(NamedTuple):
     def _root_mean_square(self, k: int) -> float:
         return root_mean_square(self.inputs[k]) or 1.0
 
+    # The noise of f along one random direction is that along any other; along an axis it may be much less.
     def _derivative(self, k: int, u: Array, size: float) -> Derivative:
-        step = min(self.step * size, LARGEST_STEP)
-        noise_floor = self.smallest * max(norm(self.dy), 1.0)  # the sum is such a number too
-        shift_error = max(self.smallest, ulp(0.0)) * sqrt(np.count_nonzero(u))  # steps are float64 in any case
-        return derivative(lambda h: self._value(k, u, h), step, self.eps, noise_floor, shift_error)
+        step, wide_u, moved = min(self.step * size, LARGEST_STEP), u.astype(self.dtype), np.count_nonzero(u)
+        dy_norm = norm(self.dy)
+        noise_floor = self.smallest * max(dy_norm, 1.0)  # the sum is such a number too
+        shift_error = max(self.smallest, ulp(0.0)) * sqrt(moved)  # steps are float64 in any case
+        known = self._noise.get((k, size)) if moved > 1 else None
+        result = derivative(
+            lambda h: self._change(k, wide_u, h),
+            step,
+            self.eps,
+            *self._rounding(k, wide_u, step),
+            noise_floor,
+            shift_error,
+            None if known is None else known * dy_norm,
+            FINITE_DIFFERENCES,
+        )
+        if moved > 1 and dy_norm:
+            self._noise[k, size] = result.noise / dy_norm
+        return result
 
-    def _value(self, k: int, u: Array, h: float) -> Any:
-        shifted = [x.astype(self.dtype) for x in self.inputs]
-        shifted[k] += self.dtype.type(h) * u
+    # An output that does not change even over the largest step h adds no noise to smaller steps, in which it cancels;
+    # but rounding may hide a slope of eps · |y| / h. Outputs are rounded independently of each other.
+    def _rounding(self, k: int, u: Array, h: float) -> tuple[float, float]:
+        """Return the rounding error of the change of ⟨dy, f⟩ along u, and the slope that rounding may hide."""
+        if not h:
+            return 0.0, inf
+        changed, sizes = self._shifted(k, u, h) != self._y, self._wide_dy * self._y
+        return self.eps * norm(sizes[changed]), self.eps * norm(sizes[~changed]) / h
+
+    def _change(self, k: int, u: Array, h: float) -> Any:
+        """Return ⟨dy, f(x + h u) − f(x)⟩."""
+        if not h:
+            return self.dtype.type(0)
+        np.subtract(self._shifted(k, u, h), self._y, out=self._dy_change)
+        np.multiply(self._wide_dy, self._dy_change, out=self._dy_change)
+        return np.sum(self._dy_change)
+
+    def _shifted(self, k: int, u: Array, h: float) -> Array:
+        """Return f(x + h u), or NaN outside the domain of f."""
+        for x, copy in zip(self._wide_inputs, self._copies, strict=True):
+            np.copyto(copy, x)
+        shifted = self._copies[k]
+        np.multiply(u, self.dtype.type(h), out=shifted)
+        np.add(shifted, self._wide_inputs[k], out=shifted)
+        return self._f(self._copies)
+
+    def _f(self, inputs: list[Array]) -> Array:
         try:
-            return np.sum(self.dy * np.asarray(self.f(*shifted)), dtype=self.dtype)
+            y = np.asarray(self.f(*inputs)).astype(self.dtype, copy=False)
+        except ShapeChangeError:
+            raise
         except (ValueError, ArithmeticError):  # outside the domain of f; `check` has called f at the inputs themselves
-            return self.dtype.type("nan")
+            return np.full_like(self._y, np.nan)
+        if y.shape != self._y.shape:
+            raise ShapeChangeError(
+                f"f returned shape {y.shape} near the inputs and {self._y.shape} at the inputs; expected the same shape"
+            )
+        return y
 
 
 class GradientCheck:
@@ -123,18 +180,32 @@ class GradientCheck:
 
     @np.errstate(all="ignore")  # sums of large numbers may overflow: the verdict says so
     def along_random_direction(self, rng: np.random.Generator) -> Argument:
-        """Compare along a random direction; if the two disagree, report the coordinate that causes it."""
+        """Compare along a random direction; if the two disagree, report a coordinate that confirms it.
+
+        A coordinate at which they agree although the direction meets a kink near it is left out of the direction, and
+        the rest is compared again.
+        """
         if not self.gradient.size:
             return self._compare(self.gradient, Derivative(0.0, 0.0), 0.0, None)
-        for _ in range(1 + KINK_RETRIES):
-            u = np.asarray(rng.standard_normal(self.gradient.shape))
-            u = u / np.linalg.norm(u)
-            result = self._compare(u, self.numeric.along_direction(self.k, u), self.expected_size, None)
-            if result.verdict != KINK:
-                break
         if not np.isfinite(self.gradient).all():
             return self._along_axis(_multi_index(self.gradient, int(np.flatnonzero(~np.isfinite(self.gradient))[0])))
-        return self._trace_to_coordinate(result) if result.verdict in (WRONG, KINK) else result
+        u = np.asarray(rng.standard_normal(self.gradient.shape))
+        u = u / np.linalg.norm(u)
+        for _ in range(1 + min(MAX_EXCLUDED, u.size - 1)):
+            numeric = self.numeric.along_direction(self.k, u)
+            result = self._compare(u, numeric, self.expected_size, None)
+            if result.verdict in (AGREES, NOT_FINITE) or (result.verdict == UNRESOLVED and not numeric.near_kinks):
+                return result
+            index = self._trace_to_coordinate(u, numeric, result.verdict)
+            along_axis = self._along_axis(index)
+            if along_axis.verdict not in (AGREES, UNRESOLVED):
+                return along_axis
+            u[index] = 0.0
+        return (
+            result
+            if result.verdict == KINK and not self.numeric.has_mixed_sizes(self.k)
+            else replace(result, verdict=UNRESOLVED)
+        )
 
     def along_every_axis(self) -> Iterator[Argument]:
         """Compare along each coordinate axis."""
@@ -147,25 +218,31 @@ class GradientCheck:
         size = abs(float(self.gradient[index]))
         result = self._compare(u, numeric, size, index)
         if result.verdict in (WRONG, KINK) and self.numeric.is_far_smaller(self.k, index):
-            return self._compare(u, self.numeric.along_axis_in_own_steps(self.k, index), size, index)
-        return result
+            result = self._compare(u, self.numeric.along_axis_in_own_steps(self.k, index), size, index)
+        if result.verdict != WRONG or self._has_witness(result, numeric):
+            return result
+        finer = self.numeric.along_axis(self.k, index, WITNESS_STEP_RATIO)[1]
+        result = self._compare(u, finer, size, index)
+        confirmed = result.verdict != WRONG or self._has_witness(result, finer)
+        return result if confirmed else replace(result, verdict=UNRESOLVED)
+
+    def _has_witness(self, result: Argument, numeric: Derivative) -> bool:
+        """True if finite differences at more than one step size speak against the gradient."""
+        return numeric.contradicts(result.analytic, self.tolerance * abs(numeric.value))
 
     # The error along a direction is the sum of the errors of its coordinates, so one half of the coordinates has at
     # least half of the error: bisect.
-    def _trace_to_coordinate(self, failure: Argument) -> Argument:
+    def _trace_to_coordinate(self, u: Array, numeric: Derivative, verdict: str) -> tuple[int, ...]:
         def error_within(indices: Array) -> float:
-            u = np.zeros_like(failure.direction)
-            u.flat[indices] = failure.direction.flat[indices]
-            slope, jump = self.numeric.coarse_slope(self.k, u)
-            return jump if failure.verdict == KINK else abs(slope - float(np.sum(self.gradient * u)))
+            part = np.zeros_like(u)
+            part.flat[indices] = u.flat[indices]
+            slope, jump = self.numeric.slope_and_jump(self.k, part, numeric.h)
+            return abs(slope - float(np.sum(self.gradient * part))) if verdict == WRONG else jump
 
-        indices = np.arange(self.gradient.size)
+        indices = np.flatnonzero(u)
         while len(indices) > 1:
             indices = max(np.array_split(indices, 2), key=error_within)
-        result = self._along_axis(_multi_index(self.gradient, int(indices[0])))
-        if result.verdict == failure.verdict:
-            return result
-        return replace(failure, verdict=UNRESOLVED) if self.numeric.has_mixed_sizes(self.k) else failure
+        return _multi_index(self.gradient, int(indices[0]))
 
     @np.errstate(all="ignore")
     def _compare(self, u: Array, numeric: Derivative, expected_size: float, index: tuple[int, ...] | None) -> Argument:

@@ -20,12 +20,17 @@ MAX_NAME_LENGTH = 30  # of an input in that table, in characters
 
 _EXPLANATIONS = {
     AGREES: "",
-    WRONG: "{numeric} by finite differences, {analytic} by vjp",
+    WRONG: "{numeric} by {source}, {analytic} by {checked}",
     KINK: "the slope of f jumps here: check at another point",
     UNRESOLVED: "finite differences are uncertain by {uncertain_by} of the gradient: check at another point, with "
     "inputs and outputs of similar size, compute f in float64 or better, or allow a larger tolerance",
-    NOT_FINITE: "{numeric} by finite differences, {analytic} by vjp",
+    NOT_FINITE: "{numeric} by {source}, {analytic} by {checked}",
 }
+_NO_WITNESS = (
+    "along a random direction {numeric} by {source}, {analytic} by vjp; no single coordinate confirms it: check "
+)
+_NO_WITNESS += "with fewer inputs at a time, or with coordinates=True"
+FINITE_DIFFERENCES = "finite differences"
 
 
 @dataclass(frozen=True, repr=False)
@@ -42,6 +47,8 @@ class Argument:
     direction      u, with the shape of the input and length 1
     dy             dy, with the shape of the output
     coordinate     index of the coordinate that differs most; None if no single coordinate was checked
+    source         what `numeric` comes from: "finite differences", or the name of a library
+    checked        what `analytic` comes from: "vjp", or "f" for a value
     """
 
     name: str
@@ -56,6 +63,8 @@ class Argument:
     direction: Array
     dy: Array
     coordinate: tuple[int, ...] | None
+    source: str = FINITE_DIFFERENCES
+    checked: str = "vjp"
 
     def __repr__(self) -> str:
         text = f"<Argument {shorten(self.name)} {self.shape}: {self.verdict}, error {self.error:.1e}>"
@@ -67,20 +76,27 @@ class Argument:
         digits = max(6, 3 - floor(log10(min(max(self.error, 1e-12), 1.0))))  # enough to show the difference
         numbers = {name: f"{getattr(self, name):.{digits}g}" for name in ("numeric", "analytic")}
         uncertain_by = f"{self.uncertainty:.0e}" if self.uncertainty < 1 else "all"
-        text = _EXPLANATIONS[self.verdict].format(**vars(self) | numbers, uncertain_by=uncertain_by)
+        differs = self.verdict == UNRESOLVED and self.error > 10 * self.uncertainty
+        template = _NO_WITNESS if differs else _EXPLANATIONS[self.verdict]
+        text = template.format(**vars(self) | numbers, uncertain_by=uncertain_by)
         return f"at [{', '.join(map(str, self.coordinate))}]: {text}" if text and self.coordinate else text
 
 
 @dataclass(frozen=True, repr=False)
 class Report:
-    """The results of `check`, one for each input; true if every gradient agrees. Prints as a table with `notes`."""
+    """The results of `check`, one for each input; true if every gradient agrees. Prints as a table with `notes`.
+
+    precision   in which f was evaluated: "long double", "double" or "single"
+    source      what the gradients were compared with: "finite differences", or the name of a library
+    """
 
     arguments: tuple[Argument, ...]
     tolerance: float
     seed: int
     directions: int
-    long_double: bool
+    precision: str
     notes: tuple[str, ...]
+    source: str = FINITE_DIFFERENCES
 
     def __bool__(self) -> bool:
         return self.passed
@@ -130,8 +146,9 @@ class Report:
         counts = {"WRONG": wrong, "NOT JUDGED": undecided}
         failed = [f"{count} of {len(self.arguments)} {verdict}" for verdict, count in counts.items() if count]
         summary = ", ".join(failed) or "every gradient agrees"
-        precision = "long double" if self.long_double else "double"
-        settings = f"tolerance {self.tolerance:g}, seed {self.seed}, {self.directions} directions, f in {precision}"
+        against = f"against {self.source}" if self.source != FINITE_DIFFERENCES else f"f in {self.precision}"
+        directions = f"{self.directions} direction{'s' if self.directions > 1 else ''}"
+        settings = f"tolerance {self.tolerance:g}, seed {self.seed}, {directions}, {against}"
         return f"{summary} ({settings})"
 
     def _shown(self) -> list[Argument]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from math import inf, prod, sqrt
+from math import prod, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from scratchvae.backend import Array
 from scratchvae.gradcheck import check
+from scratchvae.gradcheck.autodiff import MIN_SCALE_RATIO, relative_errors
 from scratchvae.gradcheck.gradient_check import MAX_UNCERTAINTY_RATIO
 from scratchvae.gradcheck.report import AGREES, UNRESOLVED, Argument
 from scratchvae.gradcheck.tolerance import AUTODIFF, FINITE_DIFFERENCES
@@ -19,7 +18,6 @@ from scratchvae.verification.oracles import Oracle
 from scratchvae.verification.problem import GradientProblem, Problem, StepProblem, VerificationCase
 
 FINITE_DIFFERENCE = "finite-difference"
-MIN_SCALE_RATIO = 1e-2  # of the norm of all gradients: an error is never relative to less than that
 
 
 class Comparison(NamedTuple):
@@ -140,25 +138,3 @@ def _errors_against_oracle(problem: Problem, oracle: Oracle, seed: int, dtype: n
         **relative_errors({"value": value}, {"value": expected_value}, min_scale=MIN_SCALE_RATIO),
         **relative_errors(gradients, expected_gradients),
     }
-
-
-def relative_errors(
-    actual: Mapping[str, Array], expected: Mapping[str, Array], min_scale: float = 0.0
-) -> dict[str, float]:
-    """Return ‖actual − expected‖ / ‖expected‖ of each array.
-
-    The denominator is at least MIN_SCALE_RATIO times the norm of all expected arrays concatenated, and at least
-    `min_scale`, because an array computed by cancellation of large terms has their rounding error: a loss of 5e-4 nats
-    may be the difference of terms of several nats. The error is infinite if an array has the wrong shape, or if the
-    denominator is 0 and the array is not.
-    """
-    total_norm = np.sqrt(sum(float(np.linalg.norm(array)) ** 2 for array in expected.values()))
-    errors = {}
-    for name, array in expected.items():
-        if np.shape(actual[name]) != np.shape(array):
-            errors[name] = inf
-            continue
-        difference = float(np.linalg.norm(actual[name] - array))
-        scale = max(float(np.linalg.norm(array)), MIN_SCALE_RATIO * total_norm, min_scale)
-        errors[name] = difference / scale if scale else inf * difference if difference else 0.0
-    return errors

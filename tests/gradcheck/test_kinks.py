@@ -1,6 +1,7 @@
 """Tests of kinks, cusps and the edges of the domain, at the point and near it."""
 
 import math
+import time
 
 import numpy as np
 import pytest
@@ -125,3 +126,55 @@ def test_infinite_values_at_a_step_are_ignored():
         return np.where(np.abs(x - 1) > 0.01, np.copysign(np.inf, x - 1), x**2)
 
     assert check(f, lambda dy, x: 2 * dy * x, np.ones(1)).passed
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+# Among so many numbers, some lie so close to the kink that only the smallest steps do not cross it.
+def check_wide_relu(shape, seed, precision="double"):
+    x = np.random.default_rng(seed).standard_normal(shape)
+    return check(relu, lambda dy, x: dy * (x > 0), x, seed=seed, precision=precision)
+
+
+@pytest.mark.parametrize("seed", [4, 6, 12, 19])
+def test_a_wide_relu_agrees_although_numbers_lie_close_to_the_kink(seed):
+    assert check_wide_relu((128, 512), seed).passed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("precision", "seeds"), [("double", 100), ("long double", 10)])
+@pytest.mark.parametrize("shape", [(128, 512), (256, 784)])
+def test_wide_relus_agree_at_every_seed(shape, precision, seeds):
+    assert [seed for seed in range(seeds) if not check_wide_relu(shape, seed, precision)] == []
+
+
+@pytest.mark.slow
+def test_a_relu_of_a_million_numbers_is_checked_in_seconds():
+    start = time.process_time()
+    assert check_wide_relu((1024, 1024), 0, "long double")
+    assert time.process_time() - start < 10  # 4.3 s on a busy Xeon
+
+
+@pytest.mark.parametrize("distance", [1e-7, 1e-8, 1e-9])
+def test_a_kink_that_is_very_near_is_not_at_the_point(distance):
+    for x in ([distance, 1.0], [-distance, 1.0]):
+        for coordinates in (False, True):
+            assert check(relu, lambda dy, x: dy * (x > 0), np.array(x), coordinates=coordinates).passed
+    wrong = check(relu, lambda dy, x: dy * (x > -1), np.array([-distance, 1.0]))
+    assert wrong.arguments[0].verdict == "wrong" and wrong.arguments[0].coordinate == (0,)
+
+
+@pytest.mark.parametrize("precision", ["double", "long double"])
+def test_one_wrong_number_among_65536_near_kinks_is_found(precision):
+    x = np.random.default_rng(6).standard_normal((128, 512))
+    x[3, 5] = 0.7
+
+    def vjp(dy, x):
+        dx = dy * (x > 0)
+        dx[3, 5] *= 1.01
+        return dx
+
+    report = check(relu, vjp, x, precision=precision)
+    assert report.arguments[0].verdict == "wrong" and report.arguments[0].coordinate == (3, 5)

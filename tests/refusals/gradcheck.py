@@ -47,10 +47,11 @@ def checker_rows():
     inputs = wrong_rows(
         "x",
         ("None", None, DTypeError, "NoneType", "expected"),
+        ("a ragged list", [[1.0], [1.0, 2.0]], DTypeError, "rows of 1 and 2 numbers", "make each row an array"),
         ("a list", [1.0], DTypeError, "list", "expected"),
         ("a str", "x", DTypeError, "str", "expected"),
-        ("of float32", A.astype("f4"), DTypeError, "float32", "convert"),
-        ("of ints", np.arange(3), DTypeError, "int64", "convert"),
+        ("of float16", A.astype("f2"), DTypeError, "float16", "convert"),
+        ("of ints", np.arange(3), DTypeError, "nothing to differentiate", "convert"),
         ("of objects", A.astype(object), DTypeError, "object", "convert"),
         ("complex", A * 1j, DTypeError, "complex128", "convert"),
         ("NaN", A * np.nan, RangeError, "NaN"),
@@ -58,7 +59,7 @@ def checker_rows():
     yield from refuse_all(function, "x", inputs, lambda w: check(inputs=(w,)))
     yield row(function, "inputs", "none", lambda: check(inputs=()), ConfigError, "pass the arrays")
     outputs = {
-        "None": (None, DTypeError), "a tuple": ((A, A), DTypeError), "a str": ("y", DTypeError),
+        "None": (None, DTypeError), "a set": ({1.0}, DTypeError), "a str": ("y", DTypeError),
         "ints": (np.arange(3), DTypeError),
         "complex": (A * 1j, DTypeError), "NaN": (A * np.nan, RangeError), "ragged": ([[1.0], [1.0, 2.0]], DTypeError),
     }  # fmt: skip
@@ -67,7 +68,7 @@ def checker_rows():
     backs = {
         "None": (None, ShapeError), "two": ((A, A), ShapeError), "a str": ("dx", ShapeError),
         "ints": (np.arange(3), DTypeError), "complex": (A * 1j, DTypeError), "another shape": (A[1:], ShapeError),
-        "ragged": ([[[1.0], [1.0, 2.0]]], DTypeError),
+        "ragged": ([[[1.0], [1.0, 2.0]]], ShapeError),
         "objects": ([None], DTypeError),
     }  # fmt: skip
     for problem, (value, error) in backs.items():

@@ -7,6 +7,7 @@ import pytest
 
 import scratchvae as sv
 from scratchvae.errors import ConfigError
+from scratchvae.gradcheck.autodiff import relative_errors
 from scratchvae.verification import (
     CASES,
     Comparison,
@@ -16,7 +17,6 @@ from scratchvae.verification import (
     model_gradient_problem,
 )
 from scratchvae.verification.cases.custom_parts import TanhGaussian, TwoComponentMixture, tanh_gaussian_draw
-from scratchvae.verification.comparison import relative_errors
 from scratchvae.verification.formulas import gaussian_draw
 
 

@@ -1,0 +1,163 @@
+"""Tests of functions on PyTorch tensors and JAX arrays, and of comparisons with automatic differentiation."""
+
+import sys
+
+import autograd.numpy as anp
+import numpy as np
+import pytest
+from strategies import normal
+
+from scratchvae.errors import ConfigError, RangeError, ShapeError
+from scratchvae.gradcheck import check, frameworks
+
+X, W = normal(0, 5, 3), normal(1, 3, 4)
+
+
+def tanh(x, W):
+    return np.tanh(x @ W)
+
+
+def vjp(dy, x, W, factor=1.0):
+    da = dy * (1 - np.tanh(x @ W) ** 2)
+    return da @ W.T, factor * (x.T @ da)
+
+
+def tanh_in_autograd(x, W):
+    return anp.tanh(anp.dot(x, W))
+
+
+@pytest.fixture
+def torch():
+    return pytest.importorskip("torch")
+
+
+@pytest.fixture
+def jax():
+    return pytest.importorskip("jax")
+
+
+@pytest.mark.parametrize("factor", [1.0, 1 + 1e-10])
+def test_a_vjp_is_compared_with_autograd_to_1e_12(factor):
+    report = check(tanh, lambda *args: vjp(*args, factor), X, W, against="autograd", reference=tanh_in_autograd)
+    assert [a.name for a in report.arguments] == ["x", "W", "value of f"]
+    assert report.tolerance == 1e-12 and str(report).endswith("against autograd)")
+    assert [a.verdict for a in report.arguments] == ["agrees", "wrong" if factor > 1 else "agrees", "agrees"]
+    assert not (factor > 1) or " by autograd, " in report["W"].explanation
+    on_its_own = check(tanh_in_autograd, lambda *args: vjp(*args, factor), X, W, against="autograd")
+    assert [a.verdict for a in on_its_own.arguments] == ["agrees", "wrong" if factor > 1 else "agrees"]
+
+
+def test_a_forward_with_another_value_than_the_reference_is_wrong():
+    report = check(lambda x, W: tanh(x, W) + 1e-6, vjp, X, W, against="autograd", reference=tanh_in_autograd)
+    assert {a.name for a in report.arguments if a.verdict == "wrong"} == {"value of f"}
+    assert " by autograd, " in report["value of f"].explanation and " by f" in report["value of f"].explanation
+    with pytest.raises(ShapeError, match=r"f returned shape \(3, 4\) and reference \(5, 4\)"):
+        check(lambda x, W: tanh(x, W)[:3], vjp, X, W, against="autograd", reference=tanh_in_autograd)
+
+
+def test_float32_is_compared_with_autograd_in_float64_to_1e_4():
+    x, w = X.astype(np.float32), W.astype(np.float32)
+    report = check(tanh, vjp, x, w, against="autograd", reference=tanh_in_autograd)
+    assert report.passed and report.tolerance == 1e-4 and 1e-9 < report.worst < 1e-6
+
+
+def test_a_vjp_that_accumulates_is_refused_against_a_library_too():
+    total = np.zeros_like(X)
+
+    def adding(dy, x):
+        total[...] += dy
+        return total
+
+    with pytest.raises(RangeError, match="it must not accumulate"):
+        check(lambda x: 1.0 * x, adding, X, against="autograd")
+
+
+def test_a_library_that_is_unknown_or_not_installed_is_refused(monkeypatch):
+    with pytest.raises(ConfigError, match=r"against='tensorflow' is unknown; choose one of torch, jax, autograd"):
+        check(tanh, vjp, X, W, against="tensorflow")
+    with pytest.raises(ConfigError, match="reference has no effect without against"):
+        check(tanh, vjp, X, W, reference=tanh_in_autograd)
+    monkeypatch.setattr(frameworks, "find_spec", lambda name: None)
+    monkeypatch.delitem(sys.modules, "jax", raising=False)
+    with pytest.raises(ConfigError, match="against='jax': jax is not installed; pip install jax"):
+        check(tanh, vjp, X, W, against="jax")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("library", ["torch", "jax"])
+def test_a_vjp_is_compared_with_torch_and_jax(library):
+    xp = pytest.importorskip({"torch": "torch", "jax": "jax.numpy"}[library])
+    for settings in ({}, {"reference": lambda x, W: xp.tanh(x @ W)}):
+        f = tanh if settings else lambda x, W: xp.tanh(x @ W)
+        assert check(f, vjp, X, W, against=library, **settings).passed
+        wrong = check(f, lambda *args: vjp(*args, 1 + 1e-10), X, W, against=library, **settings)
+        assert [a.name for a in wrong.arguments if a.verdict == "wrong"] == ["W"]
+
+
+def torch_function(torch, factor):
+    class ExpMatmul(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, W):
+            ctx.save_for_backward(x, W)
+            return torch.exp(x) @ W
+
+        @staticmethod
+        def backward(ctx, dy):
+            x, W = ctx.saved_tensors
+            return (dy @ W.T) * torch.exp(x), factor * (torch.exp(x).T @ dy)
+
+    return ExpMatmul
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_torch_autograd_function_is_checked_without_a_vjp(torch, dtype):
+    tensors = [torch.tensor(array.astype(dtype)) for array in (X, W)]
+    for inputs in (tensors, [X.astype(dtype), W.astype(dtype)]):
+        assert check(torch_function(torch, 1.0), *inputs).passed
+        report = check(torch_function(torch, 1.01), *inputs)
+        assert [(a.name, a.verdict) for a in report.arguments] == [("x", "agrees"), ("W", "wrong")]
+
+
+@pytest.mark.slow
+def test_functions_on_torch_tensors_take_and_return_tensors(torch):
+    def f(x, labels):
+        assert isinstance(x, torch.Tensor) and labels.dtype == torch.int64
+        return torch.tanh(x)[labels], labels
+
+    def backward(dy, x, labels):
+        assert isinstance(dy[0], torch.Tensor) and dy[1] is None
+        dx = torch.zeros_like(x)
+        return dx.index_add(0, labels, dy[0] * (1 - torch.tanh(x)[labels] ** 2))
+
+    report = check(f, backward, torch.tensor(X), torch.tensor([0, 2, 2]))
+    assert report.passed and report.precision == "double"
+
+
+@pytest.mark.slow
+def test_a_torch_module_in_float32_is_checked_in_single_precision(torch):
+    linear = torch.nn.Linear(3, 4)
+
+    def backward(dy, x, factor=1.0):
+        return factor * (dy * (1 - torch.tanh(linear(x)) ** 2)) @ linear.weight
+
+    with torch.no_grad():
+        x = torch.tensor(X).float()
+        report = check(lambda x: torch.tanh(linear(x)), backward, x)
+        assert report.passed and report.precision == "single"
+        assert not check(lambda x: torch.tanh(linear(x)), lambda dy, x: backward(dy, x, 1.01), x)
+
+
+@pytest.mark.slow
+def test_a_jax_custom_vjp_is_checked_without_a_vjp_in_float64(jax):
+    def sine(factor):
+        f = jax.custom_vjp(lambda x, times: times * jax.numpy.sin(x))
+        f.defvjp(lambda x, times: (f(x, times), (x, times)), lambda saved, dy: (
+            factor * saved[1] * jax.numpy.cos(saved[0]) * dy, None
+        ))  # fmt: skip
+        return f
+
+    for x in (X, jax.numpy.asarray(X)):
+        assert check(sine(1.0), x, 3).passed
+        assert check(sine(1.01), x, 3).arguments[0].verdict == "wrong"
+    assert check(sine(1.0), X, 3).tolerance == 1e-9
