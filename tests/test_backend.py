@@ -3,15 +3,14 @@
 import sys
 import types
 
-import fake_cupy
 import numpy as np
 import pytest
-from fake_cupy import FAKE_CUPY, DeviceArray
 from strategies import normal, uniform
 from trained_state import state_after
 
 import scratchvae as sv
-from scratchvae.backend import NUMPY, backend_of, get_backend, to_numpy
+from scratchvae.backend import NUMPY, backend_of, fake_cupy, get_backend, to_numpy
+from scratchvae.backend.fake_cupy import FAKE_CUPY, DeviceArray
 from scratchvae.errors import BackendError, DeviceError, DTypeError
 from scratchvae.models.network import ACTIVATIONS
 from scratchvae.models.parts import LIKELIHOODS

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from child_processes import PYTHON, TIMEOUT, compute_outputs, continue_training, find_backend, in_child, train
 from emulated_backend import COMPILER, needs_compiler
-from fake_cupy import FAKE_CUPY
 from strategies import uniform
 
 import scratchvae as sv
 from scratchvae.backend import backends as switch
+from scratchvae.backend.fake_cupy import FAKE_CUPY
 from scratchvae.errors import BackendError
 from scratchvae.models.model import META
 

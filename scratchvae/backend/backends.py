@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import cache, partial
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from scratchvae.validation import short_repr, shorten, suggestion
 
 Array = np.ndarray[Any, np.dtype[Any]]  # or the array class of another backend, with the same interface
 
+FAKE_CUPY = "fake-cupy"
 INSTALL_HINT = (
     "install it with  pip install 'scratchvae[cuda12x]'  (or cuda13x, to match the driver), or use backend='numpy'"
 )
@@ -101,6 +103,8 @@ NUMPY = Backend("numpy", np, np.ndarray)
 def get_backend(name: str | Backend) -> Backend:
     """Return the backend of that name: "numpy", "native", "cupy", or "auto" (a GPU if one works, else NumPy).
 
+    "fake-cupy" computes on the host, slowly, and refuses what CuPy refuses: it tests code for the GPU without one.
+
     Raises BackendError if the name is unknown or the backend does not work here; the message names what to install.
     """
     if isinstance(name, Backend):
@@ -114,6 +118,8 @@ def get_backend(name: str | Backend) -> Backend:
     if name == "cupy":
         _check_not_forked()
         return _cupy()
+    if name == FAKE_CUPY:
+        return _fake_cupy()
     if name == "auto":
         try:
             _check_not_forked()
@@ -130,6 +136,8 @@ def backend_of(array: Any, name: str = "array") -> Backend:
         return NUMPY
     if type(array).__module__.partition(".")[0] == "cupy":
         return _cupy()
+    if type(array).__module__ == "scratchvae.backend.fake_cupy":
+        return _fake_cupy()
     raise DTypeError(f"{name} is {short_repr(array)}; expected a NumPy or CuPy array: make it one with numpy.asarray")
 
 
@@ -190,6 +198,12 @@ def _cupy() -> Backend:
         os.register_at_fork(after_in_child=_mark_forked)
     event = partial(cupy.cuda.Event, disable_timing=True)
     return Backend("cupy", cupy, cupy.ndarray, cupyx.empty_pinned, event, kernels=cupy)
+
+
+@cache
+def _fake_cupy() -> Backend:
+    backend: Backend = import_module("scratchvae.backend.fake_cupy").WIDE_FAKE_CUPY  # which imports this module
+    return backend
 
 
 def _mark_forked() -> None:

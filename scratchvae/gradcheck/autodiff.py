@@ -52,10 +52,8 @@ def compare_arrays(
         difference = np.abs(array - wanted)
         index = tuple(int(i) for i in np.unravel_index(np.argmax(difference), array.shape)) if array.size else ()
         direction = np.zeros(array.shape)
-        values = {"numeric": 0.0, "analytic": 0.0}
         if array.size:
             direction[index] = 1.0
-            values = {"numeric": float(wanted[index]), "analytic": float(array[index])}
         finite = bool(np.isfinite(array).all() and np.isfinite(wanted).all())
         results.append(
             Argument(
@@ -63,7 +61,8 @@ def compare_arrays(
                 shape=array.shape,
                 error=error if finite else inf,
                 verdict=(AGREES if error <= tolerance else WRONG) if finite else NOT_FINITE,
-                **values,
+                numeric=float(wanted[index]) if array.size else 0.0,
+                analytic=float(array[index]) if array.size else 0.0,
                 gradient_norm=float(np.linalg.norm(array)),
                 uncertainty=0.0,
                 kink=0.0,

@@ -76,3 +76,11 @@ def check_repeatable(first: Array, second: Array, function_name: str, hint: str)
         differ = first.shape != second.shape or np.abs(first - second).max(initial=0) > allowed
     if differ:
         raise RangeError(f"{function_name} returned two different values for the same inputs; {hint}")
+
+
+def check_methods(name: str, part: Any, methods: Sequence[str], expected: str) -> None:
+    """Raise ConfigError unless `part` is an object, not a class, with these methods."""
+    missing = [method for method in methods if not callable(getattr(part, method, None))]
+    if missing or isinstance(part, type):
+        lacking = "is a class" if isinstance(part, type) else f"has no {' and no '.join(missing)}"
+        raise ConfigError(f"{name}={short_repr(part)} {lacking}; expected {expected}")

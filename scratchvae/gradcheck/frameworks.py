@@ -19,7 +19,7 @@ AUTODIFF_LIBRARIES = (TORCH, JAX, AUTOGRAD)
 
 def check_installed(library: str) -> None:
     """Raise ConfigError unless the library is installed."""
-    if library not in sys.modules and find_spec(library) is None:
+    if sys.modules.get(library) is None and find_spec(library) is None:
         raise ConfigError(f"against={library!r}: {library} is not installed; pip install {library}")
 
 
@@ -28,18 +28,18 @@ def library_of(array: Any) -> str | None:
 
     A library that has not been imported has no arrays.
     """
-    if TORCH in sys.modules and isinstance(array, sys.modules[TORCH].Tensor):
+    if sys.modules.get(TORCH) and isinstance(array, sys.modules[TORCH].Tensor):
         return TORCH
-    if JAX in sys.modules and isinstance(array, sys.modules[JAX].Array):
+    if sys.modules.get(JAX) and isinstance(array, sys.modules[JAX].Array):
         return JAX
     return NUMPY if isinstance(array, np.ndarray | np.generic) else None
 
 
 def library_of_function(f: Any) -> str | None:
     """Return "torch" for a `torch.autograd.Function`, "jax" for a `jax.custom_vjp`, else None."""
-    if TORCH in sys.modules and isinstance(f, type) and issubclass(f, sys.modules[TORCH].autograd.Function):
+    if sys.modules.get(TORCH) and isinstance(f, type) and issubclass(f, sys.modules[TORCH].autograd.Function):
         return TORCH
-    return JAX if JAX in sys.modules and isinstance(f, sys.modules[JAX].custom_vjp) else None
+    return JAX if sys.modules.get(JAX) and isinstance(f, sys.modules[JAX].custom_vjp) else None
 
 
 def to_numpy(array: Any) -> Array:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from math import floor, log10
+from math import floor, isfinite, log10
+from typing import Any
 
 from scratchvae.gradcheck.finite_difference import Array
 from scratchvae.representation import fit_lines, html_table, table_lines, wrap
@@ -49,6 +51,7 @@ class Argument:
     coordinate     index of the coordinate that differs most; None if no single coordinate was checked
     source         what `numeric` comes from: "finite differences", or the name of a library
     checked        what `analytic` comes from: "vjp", or "f" for a value
+    reason         of another failure than that of a gradient
     """
 
     name: str
@@ -65,6 +68,7 @@ class Argument:
     coordinate: tuple[int, ...] | None
     source: str = FINITE_DIFFERENCES
     checked: str = "vjp"
+    reason: str = ""
 
     def __repr__(self) -> str:
         text = f"<Argument {shorten(self.name)} {self.shape}: {self.verdict}, error {self.error:.1e}>"
@@ -73,6 +77,8 @@ class Argument:
     @property
     def explanation(self) -> str:
         """The numbers behind the verdict, and what to do; empty if the gradient agrees."""
+        if self.reason:
+            return self.reason
         digits = max(6, 3 - floor(log10(min(max(self.error, 1e-12), 1.0))))  # enough to show the difference
         numbers = {name: f"{getattr(self, name):.{digits}g}" for name in ("numeric", "analytic")}
         uncertain_by = f"{self.uncertainty:.0e}" if self.uncertainty < 1 else "all"
@@ -88,6 +94,7 @@ class Report:
 
     precision   in which f was evaluated: "long double", "double" or "single"
     source      what the gradients were compared with: "finite differences", or the name of a library
+    subject     what was checked: "gradient", or "property" of an optimizer
     """
 
     arguments: tuple[Argument, ...]
@@ -97,6 +104,7 @@ class Report:
     precision: str
     notes: tuple[str, ...]
     source: str = FINITE_DIFFERENCES
+    subject: str = "gradient"
 
     def __bool__(self) -> bool:
         return self.passed
@@ -121,6 +129,24 @@ class Report:
         by_name = {argument.name: argument for argument in self.arguments}
         return by_name[check_choice("input", name, tuple(by_name))]
 
+    def to_json(self) -> str:
+        """Return the report as JSON: all numbers of each result, without the arrays; null where one is not finite."""
+        fields = ("name", "shape", "verdict", "error", "numeric", "analytic", "gradient_norm", "uncertainty", "kink")
+        results = [
+            {field: _json_value(getattr(argument, field)) for field in (*fields, "coordinate", "explanation")}
+            for argument in self.arguments
+        ]
+        settings = ("tolerance", "seed", "directions", "precision", "source", "subject", "notes")
+        return json.dumps(
+            {
+                "passed": self.passed,
+                "summary": self._summary(),
+                "results": results,
+                **{name: _json_value(getattr(self, name)) for name in settings},
+            },
+            indent=2,
+        )
+
     def __repr__(self) -> str:
         rows = table_lines(self._table(), left=2)
         reasons = [f"{shorten(a.name, MAX_NAME_LENGTH)}: {a.explanation}" for a in self._shown() if a.explanation]
@@ -134,21 +160,27 @@ class Report:
         return html_table("Gradient check", cells, [self._summary(), *self.notes])
 
     def __str__(self) -> str:
-        cells = [("input", "shape", "error", "verdict", "")]
+        cells = [(self._header, "shape", "error", "verdict", "")]
         cells += [(a.name, str(a.shape), f"{a.error:.1e}", a.verdict, a.explanation) for a in self.arguments]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
         return "\n".join(line.rstrip() for line in [*lines, self._summary(), *self.notes])
+
+    @property
+    def _header(self) -> str:
+        return "input" if self.subject == "gradient" else self.subject
 
     def _summary(self) -> str:
         wrong = sum(a.verdict in (WRONG, NOT_FINITE) for a in self.arguments)
         undecided = sum(a.verdict in (KINK, UNRESOLVED) for a in self.arguments)
         counts = {"WRONG": wrong, "NOT JUDGED": undecided}
         failed = [f"{count} of {len(self.arguments)} {verdict}" for verdict, count in counts.items() if count]
-        summary = ", ".join(failed) or "every gradient agrees"
+        verb = "agrees" if self.subject == "gradient" else "holds"
+        summary = ", ".join(failed) or f"every {self.subject} {verb}"
         against = f"against {self.source}" if self.source != FINITE_DIFFERENCES else f"f in {self.precision}"
-        directions = f"{self.directions} direction{'s' if self.directions > 1 else ''}"
-        settings = f"tolerance {self.tolerance:g}, seed {self.seed}, {directions}, {against}"
+        directions = f"{self.directions} direction{'s' if self.directions > 1 else ''}, {against}"
+        repeated = directions if self.subject == "gradient" else f"{self.directions} steps"
+        settings = f"tolerance {self.tolerance:g}, seed {self.seed}, {repeated}"
         return f"{summary} ({settings})"
 
     def _shown(self) -> list[Argument]:
@@ -158,7 +190,13 @@ class Report:
         return sorted(self.arguments, key=lambda argument: argument.verdict == AGREES)[:MAX_TABLE_ROWS]
 
     def _table(self) -> list[tuple[str, ...]]:
-        rows: list[tuple[str, ...]] = [("input", "shape", "error", "verdict")]
+        rows: list[tuple[str, ...]] = [(self._header, "shape", "error", "verdict")]
         rows += [(shorten(a.name, MAX_NAME_LENGTH), str(a.shape), f"{a.error:.1e}", a.verdict) for a in self._shown()]
         hidden = len(self.arguments) - len(rows) + 1
         return [*rows, (f"… {hidden} more", "", "", "")] if hidden else rows
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    return list(value) if isinstance(value, tuple) else value

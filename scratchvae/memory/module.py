@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from math import prod, sqrt
 from typing import Any, TypeVar
@@ -170,6 +172,18 @@ class Module:
             a = sqrt(6.0 / (shape[0] + shape[-1])) if len(shape) > 1 else 0.0
             values[name] = rng.uniform(-a, a, shape) if a else np.zeros(shape)
         return values
+
+    def unbound_copy(self: M) -> M:
+        """Return a copy with the same parameters that is not bound: it binds itself at its next forward."""
+        shared = {id(module): module for module in sys.modules.values()}  # such as `xp`; they cannot be copied
+        clone = copy.deepcopy(self, shared)
+        clone._unbind()
+        return clone
+
+    def _unbind(self) -> None:
+        self._buffers, self._rows, self.owned, self._owns_parameters = None, 0, False, True
+        for module in self.children().values():
+            module._unbind()
 
     def initialize(self, backend: Backend, rng: np.random.Generator) -> None:
         """Set its own parameters to their initial values, by its seed or else by `rng`, then those of the children."""

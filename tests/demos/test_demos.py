@@ -9,11 +9,10 @@ import time
 import tracemalloc
 from pathlib import Path
 
-import fake_cupy
 import numpy as np
 import pytest
 
-from scratchvae.backend import get_backend
+from scratchvae.backend import fake_cupy, get_backend
 from scratchvae.errors import BackendError
 from scratchvae.verification.museum import KNOWN_BUGS
 

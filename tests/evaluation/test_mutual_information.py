@@ -4,10 +4,10 @@ from math import log
 
 import numpy as np
 import pytest
-from fake_cupy import FAKE_CUPY
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scratchvae.backend.fake_cupy import FAKE_CUPY
 from scratchvae.datasets import factor_grid
 from scratchvae.errors import ConfigError, RangeError, ShapeError
 from scratchvae.evaluation import mutual_information_gap

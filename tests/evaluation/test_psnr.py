@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from fake_cupy import FAKE_CUPY
 from strategies import uniform
 
+from scratchvae.backend.fake_cupy import FAKE_CUPY
 from scratchvae.errors import ConfigError, RangeError, ShapeError
 from scratchvae.evaluation import psnr
 

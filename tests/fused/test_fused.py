@@ -7,12 +7,12 @@ import emulated_backend
 import numpy as np
 import pytest
 from emulated_backend import EMULATED
-from fake_cupy import FAKE_CUPY
 from hypothesis import given
 from strategies import batches, normal, seeds, uniform, widths
 
 import scratchvae as sv
 from scratchvae.backend import NUMPY, to_numpy
+from scratchvae.backend.fake_cupy import FAKE_CUPY
 from scratchvae.errors import ConfigError, DTypeError, ShapeError
 from scratchvae.fused import FUSED_VARIANTS, fused, fused_variants, plain_class
 from scratchvae.layers import (

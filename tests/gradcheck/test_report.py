@@ -1,5 +1,6 @@
 """Tests of the report of a check: its numbers and its table."""
 
+import json
 import math
 import re
 from functools import partial
@@ -158,3 +159,17 @@ def test_a_report_contains_its_settings():
     report = check(f, vjp, X, W, tolerance=1e-3, seed=5, directions=1)
     assert (report.tolerance, report.seed, report.directions) == (1e-3, 5, 1)
     assert math.isfinite(report.worst)
+
+
+@pytest.mark.parametrize("kind", REPORTS)
+def test_a_report_as_json_has_every_number_that_is_finite(kind):
+    report = REPORTS[kind]()
+    data = json.loads(report.to_json())
+    assert data["passed"] == report.passed and data["summary"] == str(report).splitlines()[-1]
+    assert (data["tolerance"], data["seed"], data["precision"]) == (report.tolerance, report.seed, report.precision)
+    for result, argument in zip(data["results"], report.arguments, strict=True):
+        assert (result["name"], result["verdict"]) == (argument.name, argument.verdict)
+        assert result["coordinate"] == (None if argument.coordinate is None else list(argument.coordinate))
+        for field in ("error", "numeric", "analytic", "uncertainty", "kink", "gradient_norm"):
+            value = getattr(argument, field)
+            assert result[field] == (value if math.isfinite(value) else None)

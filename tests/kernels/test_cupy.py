@@ -7,10 +7,10 @@ source of a kernel in private functions: the first part of this file follows tho
 import inspect
 from importlib.util import find_spec
 
-import fake_cupy
 import numpy as np
 import pytest
 
+from scratchvae.backend import fake_cupy
 from scratchvae.fused.kernels import KERNEL_SOURCES, ElementwiseKernelSource, compile_kernel
 
 cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
@@ -133,6 +133,13 @@ def test_each_function_of_the_fake_exists_in_cupy_with_the_same_arguments(name):
 def test_each_array_method_of_the_fake_exists_in_cupy(name):
     assert hasattr(cupy.ndarray, name)
     assert hasattr(fake_cupy.DeviceArray, name)
+
+
+def test_what_the_wide_stand_in_shares_with_numpy_exists_in_cupy():
+    names = [*fake_cupy.SHARED_FUNCTIONS.split(), *fake_cupy.CONSTANTS.split()]
+    assert [name for name in names if not hasattr(cupy, name)] == []
+    methods = [*fake_cupy.METHODS.split(), *(f"__{n}__" for n in (*fake_cupy.ARITHMETIC, *fake_cupy.COMPARISONS))]
+    assert [name for name in methods if not hasattr(cupy.ndarray, name)] == []
 
 
 @pytest.mark.parametrize("source", KERNEL_SOURCES, ids=lambda source: source.name)

@@ -1,16 +1,15 @@
 """Tests of the number of kernel launches and device reads in a training step, and of the emulated kernels."""
 
 import emulated_backend
-import fake_cupy
 import numpy as np
 import pytest
 from emulated_backend import EMULATED
-from fake_cupy import FAKE_CUPY, DeviceArray
 from strategies import uniform
 from trained_state import state_after
 
 import scratchvae as sv
-from scratchvae.backend import to_numpy
+from scratchvae.backend import fake_cupy, to_numpy
+from scratchvae.backend.fake_cupy import FAKE_CUPY, DeviceArray
 
 pytestmark = pytest.mark.skipif(emulated_backend.COMPILER is None, reason="no C++ compiler for the kernels")
 

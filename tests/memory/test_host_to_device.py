@@ -1,11 +1,10 @@
 """Tests of the transfer of batches to a device."""
 
-import fake_cupy
 import numpy as np
 import pytest
 from strategies import normal
 
-from scratchvae.backend import NUMPY, Backend, to_numpy
+from scratchvae.backend import NUMPY, Backend, fake_cupy, to_numpy
 from scratchvae.memory import HostToDeviceBuffer
 
 

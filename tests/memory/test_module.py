@@ -6,12 +6,12 @@ import pickle
 
 import numpy as np
 import pytest
-from fake_cupy import FAKE_CUPY
 from strategies import normal, uniform
 
 import scratchvae as sv
 from scratchvae import layers, objectives, probability
 from scratchvae.backend import NUMPY, to_numpy
+from scratchvae.backend.fake_cupy import FAKE_CUPY
 from scratchvae.errors import ConfigError, DTypeError, ReadOnlyError, ShapeError
 from scratchvae.layers import ConditionalLinear, Layer, Linear, ReLU, Sequential, Tanh
 from scratchvae.memory import BatchBuffers, FlatVector, Module, arguments_of, check_methods, required

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from fake_cupy import FAKE_CUPY
 from strategies import normal, uniform
 from trained_state import state_after
 
 import scratchvae as sv
 from scratchvae.backend import to_numpy
+from scratchvae.backend.fake_cupy import FAKE_CUPY
 from scratchvae.errors import ConfigError, RangeError
 
 pytestmark = pytest.mark.filterwarnings("ignore::scratchvae.errors.DenoiseWarning")  # the models are untrained

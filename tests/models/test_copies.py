@@ -6,11 +6,11 @@ import pickle
 import numpy as np
 import pytest
 from emulated_backend import needs_compiler
-from fake_cupy import FAKE_CUPY
 from strategies import uniform
 
 import scratchvae as sv
 from scratchvae.backend import NUMPY, get_backend, to_numpy
+from scratchvae.backend.fake_cupy import FAKE_CUPY
 from scratchvae.errors import CopyError
 from scratchvae.models.locks import Locks
 from scratchvae.optim import SGD, Adam, AdamW, Cosine

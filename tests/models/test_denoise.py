@@ -5,11 +5,11 @@ import warnings
 
 import numpy as np
 import pytest
-from fake_cupy import FAKE_CUPY
 from strategies import uniform
 
 import scratchvae as sv
 from scratchvae.backend import to_numpy
+from scratchvae.backend.fake_cupy import FAKE_CUPY
 from scratchvae.errors import ConfigError, DenoiseWarning, RangeError
 
 pytestmark = pytest.mark.filterwarnings("ignore::scratchvae.errors.DenoiseWarning")  # the models are untrained

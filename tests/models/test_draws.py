@@ -1,10 +1,10 @@
 """`Draws`: several latent draws of one row as separate rows."""
 
 import numpy as np
-from fake_cupy import FAKE_CUPY
 from strategies import normal
 
 from scratchvae.backend import NUMPY, to_numpy
+from scratchvae.backend.fake_cupy import FAKE_CUPY
 from scratchvae.memory import BatchBuffers
 from scratchvae.models.draws import Draws
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from fake_cupy import FAKE_CUPY
 from strategies import normal, uniform
 
 import scratchvae as sv
 from scratchvae.backend import to_numpy
+from scratchvae.backend.fake_cupy import FAKE_CUPY
 from scratchvae.errors import ConfigError
 from scratchvae.training import Callback, KLWarmUp, Masking
 

@@ -4,11 +4,11 @@ import warnings
 
 import numpy as np
 import pytest
-from fake_cupy import FAKE_CUPY, DeviceArray
 from strategies import normal, uniform
 
 import scratchvae as sv
 from scratchvae.backend import to_numpy
+from scratchvae.backend.fake_cupy import FAKE_CUPY, DeviceArray
 from scratchvae.errors import ConfigError, DivergedError, DTypeError, RangeError, ShapeError
 from scratchvae.models.conditional_sampler import ConditionalSampler
 from scratchvae.models.imputation import METHODS

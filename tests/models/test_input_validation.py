@@ -1,11 +1,11 @@
 """Input validation: one pass over the data in chunks finds the range and the mean of all rows."""
 
-import fake_cupy
 import numpy as np
 import pytest
 from strategies import uniform
 
 import scratchvae as sv
+from scratchvae.backend import fake_cupy
 from scratchvae.errors import DataError, DTypeError, RangeError
 from scratchvae.memory import RowReader
 from scratchvae.models import input_validation

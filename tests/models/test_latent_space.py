@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from fake_cupy import FAKE_CUPY
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import normal, seeds, uniform
 
 import scratchvae as sv
+from scratchvae.backend.fake_cupy import FAKE_CUPY
 from scratchvae.errors import RangeError
 from scratchvae.models.latent_space import PATHS, linear, spherical
 

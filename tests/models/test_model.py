@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from emulated_backend import needs_compiler
-from fake_cupy import FAKE_CUPY
 from strategies import normal, uniform
 
 import scratchvae as sv
 from scratchvae.backend import NUMPY, to_numpy
+from scratchvae.backend.fake_cupy import FAKE_CUPY
 from scratchvae.errors import BackendError, ConfigError, RangeError
 from scratchvae.models.parts import LIKELIHOODS
 from scratchvae.rng import fill_random, generator

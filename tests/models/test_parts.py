@@ -7,11 +7,11 @@ import re
 import numpy as np
 import pytest
 from emulated_backend import needs_compiler
-from fake_cupy import FAKE_CUPY
 from strategies import normal, uniform
 
 import scratchvae as sv
 from scratchvae.backend import to_numpy
+from scratchvae.backend.fake_cupy import FAKE_CUPY
 from scratchvae.errors import ConfigError, FileError
 from scratchvae.gradcheck import check
 from scratchvae.layers import ConditionalLinear, ConditionalSequential, Layer, Linear, ReLU, Sequential, Tanh

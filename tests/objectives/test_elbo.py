@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from fake_cupy import FAKE_CUPY
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import batches, normal, seeds, uniform, widths
 
 from scratchvae.backend import NUMPY, to_numpy
+from scratchvae.backend.fake_cupy import FAKE_CUPY
 from scratchvae.errors import ConfigError, DeviceError, DTypeError, ShapeError
 from scratchvae.gradcheck import check
 from scratchvae.memory import BatchBuffers
@@ -157,7 +157,7 @@ def test_wrong_shapes_dtypes_and_devices_are_refused_by_name():
         ((normal(0, 4), normal(1, 3)), ShapeError, r"kl of shape \(3,\); expected \(4,\)"),
         ((normal(0, 4, 1), normal(1, 4)), ShapeError, r"log_likelihood of shape \(4, 1\); expected \(4,\)"),
         ((normal(0, 4), normal(1, 4).astype("float32")), DTypeError, "kl of dtype float32"),
-        ((normal(0, 4), FAKE_CUPY.upload(normal(1, 4))), DeviceError, "kl, which is a fake_cupy"),
+        ((normal(0, 4), FAKE_CUPY.upload(normal(1, 4))), DeviceError, "kl, which is a scratchvae.backend.fake"),
     ):
         with pytest.raises(error, match=message):
             objective.forward(*inputs)

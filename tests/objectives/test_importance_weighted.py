@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from fake_cupy import FAKE_CUPY
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import log_softmax, logsumexp, softmax
 from strategies import batches, normal, seeds
 
 from scratchvae.backend import NUMPY, to_numpy
+from scratchvae.backend.fake_cupy import FAKE_CUPY
 from scratchvae.errors import ConfigError, DeviceError, DTypeError, ShapeError
 from scratchvae.gradcheck import check
 from scratchvae.memory import BatchBuffers
@@ -189,7 +189,7 @@ def test_wrong_types_shapes_and_devices_are_refused_by_name():
     for inputs, error, message in (
         ((np.zeros(6, int), np.zeros(6)), DTypeError, "log_likelihood of dtype int64"),
         ((np.zeros((6, 1)), np.zeros(6)), ShapeError, r"log_likelihood of shape \(6, 1\)"),
-        ((np.zeros(6), FAKE_CUPY.upload(np.zeros(6))), DeviceError, "kl, which is a fake_cupy"),
+        ((np.zeros(6), FAKE_CUPY.upload(np.zeros(6))), DeviceError, "kl, which is a scratchvae.backend.fake"),
         ((3.0, np.zeros(6)), DTypeError, "log_likelihood, which is 3.0"),
         (([0.0] * 6, np.zeros(6)), DTypeError, "log_likelihood, which is"),
         ((np.zeros(0), np.zeros(0)), ShapeError, r"log_likelihood of shape \(0,\)"),

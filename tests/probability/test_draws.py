@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from fake_cupy import FAKE_CUPY, DeviceArray
 from strategies import normal, uniform
 
+from scratchvae.backend.fake_cupy import FAKE_CUPY, DeviceArray
 from scratchvae.memory import BatchBuffers
 from scratchvae.models.parts import LIKELIHOODS, make_likelihood
 from scratchvae.probability import ContinuousBernoulli, GaussianHeteroscedastic, MaskedLikelihood

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from fake_cupy import FAKE_CUPY
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import batches, normal, seeds, uniform, widths
 
+from scratchvae.backend.fake_cupy import FAKE_CUPY
 from scratchvae.errors import ConfigError, DeviceError, DTypeError, ShapeError
 from scratchvae.probability import FreeBits, GaussianKL
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from fake_cupy import FAKE_CUPY
 from hypothesis import given
 from scipy import stats
 from strategies import batches, normal, seeds, widths
 
 from scratchvae.backend import NUMPY, to_numpy
+from scratchvae.backend.fake_cupy import FAKE_CUPY
 from scratchvae.errors import ShapeError
 from scratchvae.gradcheck import check
 from scratchvae.memory import BatchBuffers

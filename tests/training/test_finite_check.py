@@ -2,7 +2,6 @@
 
 from math import inf, nan
 
-import fake_cupy
 import numpy as np
 import pytest
 from diverging_sgd import DivergingSGD
@@ -10,7 +9,7 @@ from emulated_backend import ALL_BACKENDS
 from strategies import normal, uniform
 
 import scratchvae as sv
-from scratchvae.backend import to_numpy
+from scratchvae.backend import fake_cupy, to_numpy
 from scratchvae.errors import DivergedError, DivergenceWarning
 from scratchvae.optim import SGD
 from scratchvae.training import Callback, FiniteCheck, TrainingState

@@ -1,0 +1,503 @@
+"""Check whole layers and parts of models: the gradient of every input and of every parameter."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scratchvae.errors import ConfigError, DeviceError, DTypeError, ScratchVAEError, ShapeError
+from scratchvae.gradcheck import checks
+from scratchvae.gradcheck.check import check
+from scratchvae.gradcheck.finite_difference import Array
+from scratchvae.gradcheck.gradient_check import worst_result
+from scratchvae.gradcheck.parameters import Parameters, changed_arrays, snapshot
+from scratchvae.gradcheck.report import Report
+from scratchvae.validation import check_choice, check_seed, shorten
+
+BATCHES = (4, 1, 7, 2)  # rows; a smaller batch after a larger one uses a part of the buffers
+WIDTHS = (3, 1, 2, 4, 5, 6, 8, 9, 10, 12, 16)  # to try where nothing else shows the width of the input
+PERTURBATION = 0.1  # of the parameters, relative to their size: a gain of 1 or a bias of 0 hides errors
+METHODS = ("forward", "backward", "backward_data", "backward_noise", "log_prob", "loss")
+BACKENDS = ("numpy", "native", "cupy", "fake-cupy")
+
+Forward = Callable[..., Any]  # forward(part, *inputs) → output, or a tuple of outputs
+Backward = Callable[..., Any]  # backward(part, *doutputs) → the gradient of each input
+
+
+def check_layer(
+    layer: Any,
+    x: Any = None,
+    *,
+    parameters: Mapping[str, str] | Sequence[str] | None = None,
+    backend: str = "numpy",
+    seed: int = 0,
+    **settings: Any,
+) -> Report:
+    """Check dx and the gradient of every parameter of a layer: any object with forward(x) → y and backward(dy) → dx.
+
+    x           the input, or a tuple of inputs; by default random batches, one of a single row
+    parameters  names of the attributes that hold the parameters, if they are not found, or names of their gradients
+                too: {"W": "grad_W"}; () if there are none. They are found in layers of scratchvae, in dicts `params`
+                and `grads`, and in attributes such as W with a gradient dW, also of layers inside the layer
+    backend     "fake-cupy" runs the layer on a stand-in for CuPy, which needs no GPU: a layer that uses `np` where it
+                should use `self.xp` is refused. "cupy" and "native" run it on those
+    settings    directions, tolerance, step, coordinates and precision of `check`
+
+    The layer is checked at its parameters, and at perturbed ones, since a gain of 1 or a bias of 0 hides errors. The
+    layer itself is not changed.
+
+    Raises ConfigError for an object that is no layer, for arrays without a gradient beside them, and if no width of the
+    input is found; DeviceError if the layer fails on the backend; and the exceptions of `check`.
+    """
+    checks.check_methods("layer", layer, ("forward", "backward"), "a layer: an object with forward(x) and backward(dy)")
+    part = _Part(layer, _call_forward, _call_backward, ("x",), parameters, backend)
+    if x is not None:
+        inputs = x if isinstance(x, tuple) else (x,)
+        part.names = _input_names(layer.forward, len(inputs))
+        return part.check([inputs], seed, settings)
+    width = part.find_width(lambda width, rng: (rng.standard_normal((2, width)),))
+    rng = np.random.default_rng(check_seed(seed))
+    return part.check([(rng.standard_normal((rows, width)),) for rows in BATCHES], seed, settings)
+
+
+def check_likelihood(
+    likelihood: Any,
+    outputs: Any = None,
+    x: Any = None,
+    *,
+    parameters: Mapping[str, str] | Sequence[str] | None = None,
+    backend: str = "numpy",
+    seed: int = 0,
+    **settings: Any,
+) -> Report:
+    """Check a likelihood: log p(x | outputs) (B,) with respect to outputs (B, kD), x (B, D) and every parameter.
+
+    It has forward(outputs, x), backward(dlog_p) and, if x is to be checked, backward_data(dlog_p). By default outputs
+    are drawn from N(0, 1) and x from U[0, 1]. The other arguments and the exceptions are those of `check_layer`.
+    """
+    checks.check_methods("likelihood", likelihood, ("forward", "backward"), "a likelihood, such as Bernoulli()")
+    with_data = _implements(likelihood, "backward_data")
+
+    def backward(likelihood: Any, dlog_p: Any) -> Any:
+        doutputs = likelihood.backward(dlog_p)
+        return (_copy(doutputs), likelihood.backward_data(dlog_p)) if with_data else (doutputs, None)
+
+    part = _Part(likelihood, _call_forward, backward, ("outputs", "x"), parameters, backend)
+    per_dimension = getattr(likelihood, "outputs_per_dimension", 1)
+
+    def draw(rows: int, width: int, rng: np.random.Generator) -> tuple[Array, ...]:
+        return rng.standard_normal((rows, per_dimension * width)), rng.random((rows, width))
+
+    if not with_data:
+        part.constant = {"x"}
+        part.notes.append("note: there is no backward_data, so dx is not checked")
+    return _check_rows(part, (outputs, x), draw, seed, settings)
+
+
+def check_prior(
+    prior: Any,
+    z: Any = None,
+    *,
+    parameters: Mapping[str, str] | Sequence[str] | None = None,
+    backend: str = "numpy",
+    seed: int = 0,
+    **settings: Any,
+) -> Report:
+    """Check a prior: log p(z) (B,) with respect to z (B, Z) and every parameter.
+
+    It has forward(z) and backward(dlog_p). The other arguments and the exceptions are those of `check_layer`.
+    """
+    checks.check_methods("prior", prior, ("forward", "backward"), "a prior, such as StandardNormal()")
+    part = _Part(prior, _call_forward, _call_backward, ("z",), parameters, backend)
+    return _check_rows(part, (z,), lambda rows, width, rng: (rng.standard_normal((rows, width)),), seed, settings)
+
+
+def check_posterior(
+    posterior: Any,
+    h: Any = None,
+    eps: Any = None,
+    *,
+    parameters: Mapping[str, str] | Sequence[str] | None = None,
+    backend: str = "numpy",
+    seed: int = 0,
+    **settings: Any,
+) -> Report:
+    """Check a posterior: the draw z (B, Z) and log q(z | x) (B,) with respect to h (B, O), eps and every parameter.
+
+    It has forward(h, eps), backward(dz, dlog_q) and, if there are any, log_prob() and backward_noise(dz, dlog_q). The
+    other arguments and the exceptions are those of `check_layer`.
+    """
+    checks.check_methods("posterior", posterior, ("forward", "backward"), "a posterior, such as DiagonalGaussian()")
+    with_log_prob, with_noise = (_implements(posterior, name) for name in ("log_prob", "backward_noise"))
+
+    def forward(posterior: Any, h: Any, eps: Any) -> Any:
+        z = posterior.forward(h, eps)
+        return (_copy(z), posterior.log_prob()) if with_log_prob else z
+
+    def backward(posterior: Any, *gradients: Any) -> Any:
+        dh = _copy(posterior.backward(*gradients))
+        return dh, posterior.backward_noise(*gradients) if with_noise else None
+
+    part = _Part(posterior, forward, backward, ("h", "eps"), parameters, backend)
+    if not with_noise:
+        part.constant = {"eps"}
+        part.notes.append("note: there is no backward_noise, so deps is not checked")
+    outputs, noise = (
+        getattr(posterior, f"{name}_per_latent", default) for name, default in (("outputs", 2), ("noise", 1))
+    )
+
+    def draw(rows: int, latent: int, rng: np.random.Generator) -> tuple[Array, ...]:
+        return rng.standard_normal((rows, outputs * latent)), rng.standard_normal((rows, noise * latent))
+
+    return _check_rows(part, (h, eps), draw, seed, settings)
+
+
+def check_objective(
+    objective: Any,
+    log_likelihood: Any = None,
+    kl: Any = None,
+    *,
+    kl_weight: float | None = None,
+    backend: str = "numpy",
+    seed: int = 0,
+    **settings: Any,
+) -> Report:
+    """Check an objective: the loss with respect to log_likelihood and kl, at the KL weights 1 and 0.3.
+
+    It has forward(log_likelihood, kl, kl_weight, kl_per_dimension) → terms, loss(terms) and backward() → the gradients
+    of the loss for log_likelihood (B·K,) and kl: (B·K,), or (B·K, Z) if the objective needs it per dimension. The other
+    arguments and the exceptions are those of `check_layer`.
+    """
+    checks.check_methods("objective", objective, ("forward", "loss", "backward"), "an objective, such as ELBO()")
+    per_dimension, draws = bool(getattr(objective, "kl_per_dimension", False)), int(getattr(objective, "draws", 1))
+    rng = np.random.default_rng(check_seed(seed))
+
+    def draw(rows: int) -> tuple[Array, Array]:
+        shape = (rows * draws, 3) if per_dimension else (rows * draws,)
+        return -10 * rng.random(rows * draws), 5 * rng.random(shape)
+
+    given = (log_likelihood, kl)
+    if any(array is None for array in given) and not all(array is None for array in given):
+        raise ConfigError("pass both log_likelihood and kl, or neither")
+    batches = [given] if kl is not None else [draw(rows) for rows in BATCHES]
+    reports = []
+    for weight in (1.0, 0.3) if kl_weight is None else (kl_weight,):
+
+        def forward(objective: Any, log_likelihood: Any, kl: Any, weight: float = weight) -> Any:
+            per_row = kl.sum(axis=1) if per_dimension else kl
+            terms = objective.forward(log_likelihood, per_row, weight, kl if per_dimension else None)
+            return objective.loss(terms)
+
+        def backward(objective: Any, dloss: Any) -> Any:
+            return tuple(gradient * float(dloss) for gradient in objective.backward())
+
+        part = _Part(objective, forward, backward, ("log_likelihood", "kl"), None, backend)
+        reports.append(part.check(batches, seed, settings))
+    return _merge(reports)
+
+
+def _check_rows(
+    part: _Part,
+    given: tuple[Any, ...],
+    draw: Callable[[int, int, np.random.Generator], tuple[Array, ...]],
+    seed: int,
+    settings: dict[str, Any],
+) -> Report:
+    """Check at the given inputs, or at random batches if they are None."""
+    if all(array is not None for array in given):
+        return part.check([given], seed, settings)
+    if any(array is not None for array in given):
+        raise ConfigError(f"pass all of {', '.join(part.names)}, or none of them: the others would not fit")
+    width = part.find_width(lambda width, rng: draw(2, width, rng))
+    rng = np.random.default_rng(check_seed(seed))
+    return part.check([draw(rows, width, rng) for rows in BATCHES], seed, settings)
+
+
+class _Part:
+    """A copy of a layer or another part, as a function of its inputs and parameters."""
+
+    def __init__(
+        self,
+        part: Any,
+        forward: Forward,
+        backward: Backward,
+        names: Sequence[str],
+        parameters: Mapping[str, str] | Sequence[str] | None,
+        backend: str,
+    ) -> None:
+        check_choice("backend", backend, BACKENDS)
+        self.original, self.call_forward, self.call_backward = part, forward, backward
+        self.names, self.given, self.backend_name = tuple(names), parameters, backend
+        self.constant: set[str] = set()  # inputs whose gradient is not checked
+        self.notes: list[str] = []
+        self.copies: dict[str, tuple[Any, Parameters]] = {}
+        self.on_host = backend in ("numpy", "native")
+
+    def find_width(self, draw: Callable[[int, np.random.Generator], tuple[Array, ...]]) -> int:
+        """Return a width of the input that the part takes. Raises ConfigError."""
+        failure: Exception | None = None
+        for width in dict.fromkeys([*_likely_widths(self.original), *WIDTHS]):
+            part, inputs = _deep_copy(self.original), draw(width, np.random.default_rng(0))
+            try:
+                y = self.call_forward(part, *inputs)
+                gradients = self.call_backward(part, *_like(y, 1.0))
+                gradients = gradients if isinstance(gradients, tuple | list) else (gradients,)
+                fits = [g is None or np.shape(g) == np.shape(x) for g, x in zip(gradients, inputs, strict=False)]
+            except Exception as error:  # a user's layer may raise anything
+                failure = failure or error
+                continue
+            if all(fits) or np.shape(gradients[0]) == ():
+                return width
+        first = f"; with the first width: {shorten(failure, 60)}" if failure else ""
+        arguments = " and ".join(self.names)
+        raise ConfigError(f"{_kind(self.original)} takes no width that was tried{first}; pass {arguments}")
+
+    def check(self, batches: Sequence[tuple[Any, ...]], seed: int, settings: dict[str, Any]) -> Report:
+        """Check at each batch, in turns at the parameters of the part and at perturbed ones."""
+        check_seed(seed)
+        rng = np.random.default_rng(seed)
+        reports = []
+        for number, batch in enumerate(batches):
+            arrays = tuple(_as_float64(x) for x in batch)
+            found = self._parameters_for(arrays)
+            originals = found.initial
+            for perturbed in (False, True) if len(batches) == 1 else (number % 2 == 1,):
+                values = [_perturbed(value, rng) for value in originals] if perturbed else originals
+                reports.append(self._check_once(arrays, values, found, seed + number, settings))
+        merged = _merge(reports)
+        rows = [str(len(batch[0])) if np.ndim(batch[0]) else "1" for batch in batches]
+        listed = " and ".join(filter(None, (", ".join(rows[:-1]), rows[-1])))
+        at = "at its own parameters and at perturbed ones" if found.names else "it has no parameters"
+        on = f" on {self.backend_name}" if self.backend_name != "numpy" else ""
+        note = f"note: checked with {listed} row{'s' if rows != ['1'] else ''}{on}; {at}"
+        return replace(merged, notes=(*self.notes, *merged.notes, note))
+
+    def _parameters_for(self, inputs: tuple[Any, ...]) -> Parameters:
+        """Find the parameters: a part may create them in its first forward."""
+        try:
+            return self._copy_for("float64", inputs)[1]
+        except (ScratchVAEError, DeviceError):
+            raise
+        except Exception as error:
+            if self.on_host:
+                raise
+            raise self._failure_on_device(error) from error
+
+    def _check_once(
+        self, inputs: tuple[Any, ...], values: list[Array], found: Parameters, seed: int, settings: dict[str, Any]
+    ) -> Report:
+        constants = [x for name, x in zip(self.names, inputs, strict=True) if name in self.constant]
+        variable = [(name, x) for name, x in zip(self.names, inputs, strict=True) if name not in self.constant]
+        names = (*(name for name, _ in variable), *(_free(name, self.names) for name in found.names))
+        state: dict[str, Any] = {}
+
+        def forward(*arrays: Array) -> Any:
+            xs, given_constants = iter(arrays[: len(variable)]), iter(constants)
+            given = [next(given_constants) if name in self.constant else next(xs) for name in self.names]
+            part, parameters = self._copy_for(str(arrays[0].dtype) if arrays else "float64", inputs)
+            state["part"], state["parameters"] = part, parameters
+            parameters.set([self._to_device(np.array(a)) for a in arrays[len(variable) :]])
+            y = self._run(self.call_forward, part, *(self._to_device(x) for x in given))
+            return tuple(self._to_host(array) for array in y) if isinstance(y, tuple) else self._to_host(y)
+
+        def backward(dy: Any, *arrays: Array) -> Any:
+            part, parameters = state["part"], state["parameters"]
+            zero = getattr(part, "zero_grad", None) or getattr(part, "zero_grads", None)
+            if callable(zero):
+                zero()
+            gradients = self._run(
+                self.call_backward, part, *(self._to_device(d) for d in (dy if isinstance(dy, tuple) else (dy,)))
+            )
+            gradients = gradients if isinstance(gradients, tuple | list) else (gradients,)
+            checked = [name for name, x in variable if _is_real(x)]
+            if len(gradients) == len(self.names):
+                by_name = dict(zip(self.names, gradients, strict=True))
+            elif len(gradients) == len(checked):
+                by_name = dict(zip(checked, gradients, strict=True))
+            else:
+                raise ShapeError(
+                    f"backward returned {len(gradients)} gradients; expected {len(checked)}: one for each of "
+                    f"{', '.join(checked)}"
+                )
+            dinputs = [by_name.get(name) for name, _ in variable]
+            for name, gradient in zip(found.names, parameters.gradients(), strict=True):
+                if gradient is None:
+                    raise ShapeError(f"backward left no gradient of {name}; expected one in {_kind(part)}")
+                dinputs.append(gradient)
+            return tuple(self._to_host(gradient) for gradient in dinputs)
+
+        arrays = [*(x for _, x in variable), *values]
+        return check(forward, backward, *arrays, names=names, seed=seed, **settings)
+
+    def _copy_for(self, dtype: str, inputs: tuple[Any, ...]) -> tuple[Any, Parameters]:
+        """Return a copy of the part that computes in `dtype`, with its parameters."""
+        if dtype not in self.copies:
+            part = _deep_copy(self.original)
+            if not self.on_host:
+                for layer in _layers_of(part):
+                    layer.xp = self._backend().xp
+            caches = set()
+            if not hasattr(part, "bind_parameters"):
+                if dtype != "float64":
+                    raise DTypeError("computes in float64")
+                caches = self._caches(part, inputs)
+            self.copies[dtype] = part, Parameters(part, self.given, caches)
+        return self.copies[dtype]
+
+    def _caches(self, part: Any, inputs: tuple[Any, ...]) -> set[str]:
+        """Return the names of the arrays that a forward and a backward set, for they are no parameters."""
+        snapshots = []
+        for factor in (1.0, 0.75):
+            xs = [self._to_device(x * factor if _is_real(x) else x) for x in inputs]
+            y = self._run(self.call_forward, part, *xs)
+            self._run(self.call_backward, part, *_like(y, factor))
+            snapshots.append(snapshot(part))
+        return changed_arrays(*snapshots)
+
+    def _run(self, function: Callable[..., Any], *args: Any) -> Any:
+        if self.on_host:
+            return function(*args)
+        try:
+            return function(*args)
+        except (TypeError, AttributeError, ValueError) as error:
+            raise self._failure_on_device(error) from error
+
+    def _failure_on_device(self, error: Exception) -> DeviceError:
+        return DeviceError(
+            f"{_kind(self.original)} fails on {self.backend_name}{_place_of(error)}: {shorten(error, 90)}; a layer "
+            "must use self.xp, the array module of its backend"
+        )
+
+    def _backend(self) -> Any:
+        from scratchvae.backend import get_backend
+
+        return get_backend(self.backend_name)
+
+    def _to_device(self, array: Any) -> Any:
+        if self.on_host or not isinstance(array, np.ndarray):
+            return array
+        return self._backend().upload(array) if array.ndim else float(array)
+
+    def _to_host(self, array: Any) -> Any:
+        return array.get() if not self.on_host and hasattr(array, "get") else array
+
+
+def _call_forward(part: Any, *inputs: Any) -> Any:
+    return part.forward(*inputs)
+
+
+def _call_backward(part: Any, *dy: Any) -> Any:
+    return part.backward(*dy) if len(dy) == 1 else part.backward(dy)
+
+
+def _merge(reports: Sequence[Report]) -> Report:
+    """Return one report with the worst result for each name."""
+    by_name: dict[str, list[Any]] = {}
+    for report in reports:
+        for argument in report.arguments:
+            by_name.setdefault(argument.name, []).append(argument)
+    notes = dict.fromkeys(note for report in reports for note in report.notes)
+    return replace(reports[0], arguments=tuple(map(worst_result, by_name.values())), notes=tuple(notes))
+
+
+def _implements(part: Any, method: str) -> bool:
+    """True if the class has the method, and does more than to refuse."""
+    function = getattr(type(part), method, None)
+    if function is None:
+        return False
+    base = next((kind for kind in reversed(type(part).__mro__) if method in vars(kind)), None)
+    raises = "raise " in _source(vars(base)[method]) if base is not None else False
+    return not raises or function is not vars(base)[method]
+
+
+def _source(function: Any) -> str:
+    import inspect
+
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError):
+        return ""
+
+
+def _input_names(forward: Any, count: int) -> tuple[str, ...]:
+    return checks.check_names(forward, None, count)
+
+
+def _free(name: str, taken: Sequence[str]) -> str:
+    return f"parameter {name}" if name in taken else name
+
+
+def _perturbed(value: Array, rng: np.random.Generator) -> Array:
+    size = float(np.sqrt(np.mean(value**2))) if value.size else 0.0
+    return np.asarray(value + PERTURBATION * (size or 1.0) * rng.standard_normal(value.shape))
+
+
+def _likely_widths(part: Any) -> Iterator[int]:
+    """Yield the sizes of a part's arrays and its whole-number settings: one of them may be the width of its input."""
+    values = list(vars(part).values()) if hasattr(part, "__dict__") else []
+    for value in values:
+        if isinstance(value, Mapping):
+            values.extend(value.values())
+    if hasattr(part, "all_parameter_shapes"):
+        yield from (size for shape in part.all_parameter_shapes().values() for size in shape)
+    yield from (size for value in values if isinstance(value, np.ndarray) for size in value.shape)
+    yield from (value for value in values if type(value) is int and 0 < value <= 100_000)
+    for value in values:
+        for child in value if isinstance(value, tuple | list) else (value,):
+            if child is not part and hasattr(child, "forward"):
+                yield from _likely_widths(child)
+
+
+def _like(y: Any, value: float) -> list[Any]:
+    return [array * 0 + value for array in (y if isinstance(y, tuple) else (y,))]
+
+
+def _is_real(x: Any) -> bool:
+    return isinstance(x, np.ndarray) and x.dtype.kind == "f"
+
+
+def _as_float64(x: Any) -> Any:
+    if _is_real(x):
+        return x.astype(np.float64)
+    return np.asarray(x) if isinstance(x, float) else x
+
+
+def _layers_of(part: Any) -> Iterator[Any]:
+    """Yield a part and the layers of scratchvae inside it, if they have an array module."""
+    if hasattr(part, "xp"):
+        yield part
+    for child in part.children().values() if hasattr(part, "bind_parameters") else ():
+        yield from _layers_of(child)
+
+
+def _copy(array: Any) -> Any:
+    return array.copy() if hasattr(array, "copy") else array
+
+
+def _deep_copy(part: Any) -> Any:
+    try:
+        return part.unbound_copy() if hasattr(part, "unbound_copy") else copy.deepcopy(part)
+    except Exception as error:  # a user's class may raise anything
+        raise ConfigError(
+            f"{_kind(part)} cannot be copied ({shorten(error, 60)}); write __deepcopy__, or use check with its methods"
+        ) from None
+
+
+def _kind(part: Any) -> str:
+    return shorten(type(part).__name__, 30)
+
+
+def _place_of(error: Exception) -> str:
+    """Return the last place of the traceback outside this package's machinery, as " at file:line"."""
+    place, traceback = "", error.__traceback__
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        if code.co_filename != __file__ and code.co_name in METHODS:
+            place = f" at {Path(code.co_filename).name}:{traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return place

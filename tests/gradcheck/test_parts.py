@@ -1,0 +1,395 @@
+"""Tests of the checks of whole layers, likelihoods, priors, posteriors and objectives."""
+
+import copy
+import sys
+
+import numpy as np
+import pytest
+from strategies import normal
+
+import scratchvae as sv
+from scratchvae.errors import ConfigError, DeviceError, ShapeError
+from scratchvae.gradcheck import check_layer, check_likelihood, check_objective, check_posterior, check_prior
+from scratchvae.layers import GELU, ConditionalLinear, LeakyReLU, Linear, NaNToZero, ReLU, Repeat, Sequential, Tanh
+from scratchvae.objectives import ELBO, ImportanceWeighted
+from scratchvae.probability import (
+    Bernoulli,
+    ContinuousBernoulli,
+    DiagonalGaussian,
+    Gaussian,
+    GaussianHeteroscedastic,
+    GaussianLearned,
+    MaskedLikelihood,
+    StandardNormal,
+)
+from scratchvae.verification.cases.custom_parts import TanhGaussian, TwoComponentMixture
+
+
+class Plain:
+    """A layer with attributes, as in a course; `bug` says what is wrong with it."""
+
+    def __init__(self, bug=None, inputs=4, outputs=3):
+        rng = np.random.default_rng(0)
+        self.W, self.b, self.bug = rng.standard_normal((inputs, outputs)), np.zeros(outputs), bug
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W + self.b
+
+    def backward(self, dy):
+        self.dW = self.x.T @ dy * (0 if self.bug == "dW is zero" else 1)
+        self.db = dy.sum(axis=0) * (2 if self.bug == "db is doubled" else 1)
+        return dy @ self.W.T * (1.01 if self.bug == "dx is off" else 1)
+
+
+class WithDicts(Plain):
+    """The same with dicts that share the arrays."""
+
+    def __init__(self, bug=None):
+        super().__init__(bug)
+        self.params = {"W": self.W, "b": self.b}
+        self.grads = {"W": np.zeros_like(self.W), "b": np.zeros_like(self.b)}
+
+    def backward(self, dy):
+        dx = super().backward(dy)
+        self.grads["W"][...], self.grads["b"] = self.dW, self.db
+        return dx
+
+
+class WithOtherNames(Plain):
+    """The same with gradients called grad_W and b_grad, which accumulate until zero_grad."""
+
+    def __init__(self, bug=None):
+        super().__init__(bug)
+        self.zero_grad()
+
+    def zero_grad(self):
+        self.grad_W, self.b_grad = np.zeros_like(self.W), np.zeros_like(self.b)
+
+    def backward(self, dy):
+        dx = super().backward(dy)
+        self.grad_W += self.dW
+        self.b_grad += self.db
+        del self.dW, self.db
+        return dx
+
+
+class Nested:
+    """A layer that holds others, one of them in a list."""
+
+    def __init__(self, bug=None):
+        self.first, self.rest = Plain(bug), [Tanh(), Plain(inputs=3, outputs=2)]
+
+    def forward(self, x):
+        for layer in (self.first, *self.rest):
+            x = layer.forward(x)
+        return x
+
+    def backward(self, dy):
+        for layer in reversed((self.first, *self.rest)):
+            dy = layer.backward(dy)
+        return dy
+
+
+class Ours(Linear):
+    def __init__(self, bug=None):
+        super().__init__(4, 3)
+        self.bug = bug
+
+    def config(self):
+        return {}
+
+    def backward(self, dy):
+        dx = super().backward(dy)
+        self.dW *= 0 if self.bug == "dW is zero" else 1
+        self.db *= 2 if self.bug == "db is doubled" else 1
+        return dx * (1.01 if self.bug == "dx is off" else 1)
+
+
+WRONG = {"dW is zero": "W", "db is doubled": "b", "dx is off": "x"}
+
+
+@pytest.mark.parametrize("kind", [Plain, WithDicts, WithOtherNames, Nested, Ours])
+def test_a_wrong_gradient_of_any_kind_of_layer_is_found_by_name(kind):
+    report = check_layer(kind())
+    names = ["x", "W", "b"] if kind is not Nested else ["x", "first.W", "first.b", "rest.1.W", "rest.1.b"]
+    assert report.passed and [a.name for a in report.arguments] == names, str(report)
+    for bug, name in WRONG.items():
+        report, name = check_layer(kind(bug)), f"first.{name}" if kind is Nested and name != "x" else name
+        assert {a.name for a in report.arguments if a.verdict == "wrong"} == {name}, str(report)
+        assert check_layer(kind(bug), normal(0, 5, 4))[name].verdict == "wrong"
+
+
+LAYERS = {
+    "Linear": lambda: Linear(784, 20),
+    "ReLU": ReLU,
+    "LeakyReLU": lambda: LeakyReLU(0.2),
+    "Repeat": lambda: Repeat(3),
+    "NaNToZero": lambda: NaNToZero(Tanh()),
+    "Sequential": lambda: Sequential(Linear(7, 4), Tanh(), Sequential(Linear(4, 2), GELU())),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_of_the_package_agree_at_random_batches_and_on_the_stand_in_for_cupy(name):
+    report = check_layer(LAYERS[name](), directions=1, precision="double")
+    assert report.passed and "note: checked with 4, 1, 7 and 2 rows" in report.notes[-1]
+    on_device = check_layer(LAYERS[name](), backend="fake-cupy", directions=1, precision="double")
+    assert on_device.passed and " on fake-cupy" in on_device.notes[-1]
+
+
+PARTS = {
+    **{
+        kind.__name__: (check_likelihood, kind, ["outputs", "x"])
+        for kind in (Bernoulli, ContinuousBernoulli, Gaussian, GaussianHeteroscedastic)
+    },
+    "MaskedLikelihood": (check_likelihood, lambda: MaskedLikelihood(Bernoulli()), ["outputs", "x"]),
+    "GaussianLearned": (check_likelihood, GaussianLearned, ["outputs", "x", "logvar"]),
+    "StandardNormal": (check_prior, StandardNormal, ["z"]),
+    "TwoComponentMixture": (check_prior, lambda: TwoComponentMixture(3), ["z", "a"]),
+    "DiagonalGaussian": (check_posterior, DiagonalGaussian, ["h", "eps"]),
+    "TanhGaussian": (check_posterior, TanhGaussian, ["h", "eps"]),
+    "ELBO": (check_objective, lambda: ELBO(2.0), ["log_likelihood", "kl"]),
+    "ELBO, free bits": (check_objective, lambda: ELBO(1.0, 0.5), ["log_likelihood", "kl"]),
+    "ImportanceWeighted": (check_objective, lambda: ImportanceWeighted(3), ["log_likelihood", "kl"]),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_parts_of_the_package_agree_at_every_input_and_parameter(name):
+    checker, make, names = PARTS[name]
+    report = checker(make())
+    assert report.passed and [a.name for a in report.arguments] == names, str(report)
+    assert checker(make(), backend="fake-cupy", directions=1, precision="double").passed
+
+
+@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("method", ["backward", "backward_data", "backward_noise"])
+def test_a_wrong_gradient_of_any_part_is_found(name, method, monkeypatch):
+    checker, make, names = PARTS[name]
+    part = make()
+    if not hasattr(part, method):
+        pytest.skip("no such gradient")
+    original = getattr(type(part), method)
+
+    def wrong(self, *args):
+        gradients = original(self, *args)
+        return tuple(1.01 * g for g in gradients) if isinstance(gradients, tuple) else 1.01 * gradients
+
+    monkeypatch.setattr(type(part), method, wrong)
+    position = 0 if method == "backward" else 1
+    assert checker(part, directions=1)[names[position]].verdict == "wrong"
+
+
+def test_a_parameter_whose_gradient_is_missing_from_the_loss_of_a_part_is_found(monkeypatch):
+    original = GaussianLearned.backward
+
+    def forgetful(self, dlog):
+        gradient = original(self, dlog)
+        self.dlogvar[...] = 0
+        return gradient
+
+    monkeypatch.setattr(GaussianLearned, "backward", forgetful)
+    report = check_likelihood(GaussianLearned())
+    assert {a.name for a in report.arguments if a.verdict == "wrong"} == {"logvar"}
+
+
+class Gain:
+    """y = gain · x, which forgets the gain in dx: invisible while the gain is 1."""
+
+    def __init__(self):
+        self.gain = np.ones(3)
+
+    def forward(self, x):
+        self.x = x
+        return x * self.gain
+
+    def backward(self, dy):
+        self.dgain = (dy * self.x).sum(axis=0)
+        return dy
+
+
+def test_an_error_that_shows_only_at_other_parameters_is_found():
+    for x in (None, normal(0, 4, 3)):
+        assert {a.name: a.verdict for a in check_layer(Gain(), x).arguments} == {"x": "wrong", "gain": "agrees"}
+
+
+class StaleBuffer:
+    """A layer whose gradient is right only for the largest batch so far."""
+
+    def __init__(self):
+        self.buffer = None
+
+    def forward(self, x):
+        self.rows = len(x)
+        if self.buffer is None or len(self.buffer) < len(x):
+            self.buffer = np.zeros((len(x), x.shape[1]))
+        self.buffer[: len(x)] = x
+        return x**2 * np.ones((len(x), 1)) * len(x) / len(self.buffer) * len(self.buffer) / len(x)
+
+    def backward(self, dy):
+        return 2 * self.buffer[-len(dy) :] * dy
+
+
+def test_an_error_that_shows_only_for_a_smaller_batch_is_found():
+    assert check_layer(StaleBuffer(), normal(0, 4, 3), parameters=()).passed
+    assert check_layer(StaleBuffer(), parameters=())["x"].verdict == "wrong"
+
+
+def test_the_layer_itself_is_not_changed():
+    for layer in (Plain(), Ours(), Sequential(Linear(4, 3), Tanh()), GaussianLearned()):
+        before = copy.deepcopy(vars(layer))
+        (check_likelihood if isinstance(layer, GaussianLearned) else check_layer)(layer)
+        assert vars(layer).keys() == before.keys()
+    assert np.array_equal(layer.logvar, [0.0])
+    layer = Plain()
+    layer.forward(normal(0, 2, 4))
+    layer.backward(normal(1, 2, 3))
+    saved = copy.deepcopy(vars(layer))
+    assert check_layer(layer, normal(0, 2, 4)).passed
+    assert all(np.array_equal(value, saved[name]) for name, value in vars(layer).items())
+
+
+def test_a_layer_of_a_model_is_checked_at_its_weights():
+    vae = sv.VAE(6, 2, hidden=(5,), activation="tanh")
+    assert check_layer(vae.encoder, normal(0, 4, 6)).passed
+    assert check_layer(vae.decoder).passed
+
+
+def test_a_layer_of_several_inputs_takes_a_tuple():
+    class Product:
+        def forward(self, a, b):
+            self.saved = a, b
+            return a * b
+
+        def backward(self, dy):
+            a, b = self.saved
+            return dy * b, dy * a
+
+    report = check_layer(Product(), (normal(0, 2, 3), normal(1, 2, 3)))
+    assert report.passed and [a.name for a in report.arguments] == ["a", "b"]
+    assert check_layer(ConditionalLinear(4, 2, 3), (normal(0, 2, 4), None)).passed
+
+
+class Exponential(sv.layers.Layer):
+    """A layer that uses NumPy in place of its array module in one of its methods."""
+
+    def __init__(self, where):
+        self.where = where
+
+    def output_shape(self, input_shape):
+        return input_shape
+
+    def forward(self, x):
+        self.y = (np if self.where == "forward" else self.xp).exp(x)
+        return self.y
+
+    def backward(self, dy):
+        return dy * np.asarray(self.y) if self.where == "backward" else dy * self.y
+
+
+@pytest.mark.parametrize("where", ["forward", "backward"])
+def test_a_layer_that_uses_numpy_in_place_of_its_array_module_is_refused_on_the_stand_in(where):
+    assert check_layer(Exponential(None), backend="fake-cupy").passed
+    assert check_layer(Exponential(where)).passed
+    with pytest.raises(DeviceError, match=r"Exponential fails on fake-cupy at test_parts\.py:\d+: .* use self\.xp"):
+        check_layer(Exponential(where), backend="fake-cupy")
+
+
+class Unfound(Plain):
+    def backward(self, dy):
+        self.sum_of_W, self.sum_of_b = self.x.T @ dy, dy.sum(axis=0)
+        return dy @ self.W.T
+
+
+def test_parameters_that_are_not_found_are_refused_or_named():
+    with pytest.raises(ConfigError, match=r"Unfound has W, b and no gradient beside them; .* parameters=\(\)"):
+        check_layer(Unfound())
+    report = check_layer(Unfound(), parameters={"W": "sum_of_W", "b": "sum_of_b"})
+    assert report.passed and [a.name for a in report.arguments] == ["x", "W", "b"]
+    assert [a.name for a in check_layer(Unfound(), parameters=()).arguments] == ["x"]
+    assert [a.name for a in check_layer(Plain(), parameters=["b"]).arguments] == ["x", "b"]
+    with pytest.raises(ConfigError, match="parameters: Plain has no attribute V"):
+        check_layer(Plain(), parameters=["V"])
+    for wrong in ("W", {"W": 3}, [3]):
+        with pytest.raises(ConfigError, match=r"parameters=.*: expected the names of attributes"):
+            check_layer(Plain(), parameters=wrong)
+
+    class HalfInDicts(WithDicts):
+        def __init__(self):
+            super().__init__()
+            del self.grads["b"]
+
+        def backward(self, dy):
+            dx = super().backward(dy)
+            del self.grads["b"]
+            return dx
+
+    with pytest.raises(ConfigError, match="HalfInDicts has b and no gradient in grads"):
+        check_layer(HalfInDicts())
+
+
+def test_a_gradient_that_backward_leaves_out_is_refused():
+    class Forgetful(Plain):
+        dW = None
+
+        def backward(self, dy):
+            return dy @ self.W.T
+
+    with pytest.raises(ShapeError, match="backward left no gradient of W; expected one in Forgetful"):
+        check_layer(Forgetful(), parameters=["W"])
+
+
+@pytest.mark.parametrize("layer", [3, None, Linear, "ReLU", object(), np.ones(3)])
+@pytest.mark.parametrize(
+    ("checker", "word"),
+    [
+        (check_layer, "a layer"),
+        (check_likelihood, "a likelihood"),
+        (check_prior, "a prior"),
+        (check_posterior, "a posterior"),
+        (check_objective, "an objective"),
+    ],
+)
+def test_an_object_without_the_methods_is_refused(checker, word, layer):
+    with pytest.raises(ConfigError, match=rf"=.* (has no|is a class).*; expected {word}"):
+        checker(layer)
+
+
+def test_settings_and_inputs_that_do_not_fit_are_refused():
+    with pytest.raises(ConfigError, match="backend='gpu' is unknown; choose one of numpy, native, cupy, fake-cupy"):
+        check_layer(Tanh(), backend="gpu")
+    with pytest.raises(ConfigError, match=r"takes no width that was tried; with the first width: .*; pass x"):
+        check_layer(Picky())
+    assert check_layer(Picky(), np.ones((2, 17)) + normal(0, 2, 17)).passed
+    with pytest.raises(ConfigError, match="pass all of outputs, x, or none of them"):
+        check_likelihood(Bernoulli(), normal(0, 2, 3))
+    with pytest.raises(ConfigError, match="pass both log_likelihood and kl, or neither"):
+        check_objective(ELBO(), normal(0, 2))
+    with pytest.raises(ConfigError, match="seed="):
+        check_layer(Tanh(), seed=-1)
+    with pytest.raises(ConfigError, match="check has no argument direction: did you mean directions"):
+        check_layer(Tanh(), direction=2)
+    with pytest.raises(ConfigError, match="Locked cannot be copied"):
+        check_layer(Locked())
+
+
+class Picky:
+    def forward(self, x):
+        if x.shape[1] != 17:
+            raise ValueError("17 columns, please")
+        return 2 * x
+
+    def backward(self, dy):
+        return 2 * dy
+
+
+class Locked(Picky):
+    def __deepcopy__(self, memo):
+        raise TypeError("no copies")
+
+
+def test_the_verdict_does_not_depend_on_what_is_installed(monkeypatch):
+    for name in ("torch", "jax", "autograd"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert check_layer(Linear(3, 2)).passed and not check_layer(Plain("dW is zero"))
