@@ -67,7 +67,10 @@ def model_gradient_problem(
         original_theta = model_in_dtype.theta.copy()
         for name, view in model_in_dtype.params.items():
             view[...] = by_name[name]
-        arguments = {name: by_name.get(name, array.astype(model_in_dtype.dtype)) for name, array in data.items()}
+        arguments = {
+            name: by_name[name] if name in by_name else array.astype(model_in_dtype.dtype)
+            for name, array in data.items()
+        }
         if targets is not None:
             arguments["targets"] = targets.astype(model_in_dtype.dtype)
         terms = model_in_dtype.forward(**arguments, **settings)

@@ -48,7 +48,7 @@ def test_value_and_every_gradient_agree_with_torch_to_1e_12(name, seed):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
-@examples(quick=1, thorough=1)  # JAX compiles each shape, which takes seconds
+@examples(quick=1, thorough=1)  # JAX compiles each formula, for each shape
 @given(seeds)
 def test_value_and_every_gradient_agree_with_jax_to_1e_12(name, seed):
     assert failures(name, oracle_or_skip("jax"), seed) == {}

@@ -55,6 +55,35 @@ def test_the_gaussian_and_the_continuous_bernoulli_equal_those_of_scipy():
         np.testing.assert_allclose(oracle.value(oracle.continuous_bernoulli, -logits, 1 - grey), log_p, rtol=1e-11)
 
 
+@pytest.mark.parametrize("name", ORACLES)
+def test_the_value_and_the_gradients_of_an_oracle_equal_a_formula_by_hand(name):
+    if oracles.install_hint(name):
+        pytest.skip(oracles.install_hint(name))
+    oracle, rng = get_oracle(name), np.random.default_rng(0)
+    x, W, b, dy = (rng.standard_normal(shape) for shape in ((4, 3), (3, 2), (2,), (4, 2)))
+    value, gradients = oracle.value_and_vjp(oracle.affine, dy, x, W, b)
+    separately = [oracle.value(oracle.affine, x, W, b), *oracle.vjp(oracle.affine, dy, x, W, b)]
+    by_hand = [x @ W + b, dy @ W.T, x.T @ dy, dy.sum(axis=0)]
+    for actual, expected in zip([value, *gradients, *separately], by_hand * 2, strict=True):
+        assert actual.dtype == np.float64
+        np.testing.assert_allclose(actual, expected, rtol=1e-13, atol=1e-15)
+
+
+def test_jax_compiles_without_the_options_that_its_version_lacks(monkeypatch):
+    if oracles.install_hint("jax"):
+        pytest.skip(oracles.install_hint("jax"))
+    oracle = get_oracle("jax")
+    from scratchvae.verification.oracles import jax as module
+
+    absent = {"xla_no_such_option": 0}
+    monkeypatch.setattr(module, "_FAST_COMPILATION", module._FAST_COMPILATION | absent)
+    module._compiler_options.cache_clear()
+    assert module._compiler_options().keys() <= module._FAST_COMPILATION.keys() - absent.keys()
+    assert "xla_backend_optimization_level" in module._compiler_options()
+    value, (gradient,) = oracle.value_and_vjp(oracle.tanh, np.ones(3), np.zeros(3))
+    assert not value.any() and np.array_equal(gradient, np.ones(3))
+
+
 def test_an_oracle_that_is_not_installed_is_refused_with_its_install_command(monkeypatch):
     monkeypatch.setattr(oracles, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"torch is not installed; pip install 'scratchvae\[oracles\]'"):

@@ -141,7 +141,8 @@ def _exact(problem: GradientProblem, dtype: np.dtype[Any]) -> list[Array]:
         return _compute(problem, np.dtype(np.longdouble))
     oracle, inputs = get_oracle("autograd"), [x.astype(dtype).astype(np.float64) for x in problem.inputs.values()]
     formula = problem.formula(oracle)
-    return [oracle.value(formula, *inputs), *oracle.vjp(formula, np.ones(()), *inputs)]
+    value, gradients = oracle.value_and_vjp(formula, np.ones(()), *inputs)
+    return [value, *gradients]
 
 
 CASES = {

@@ -50,9 +50,9 @@ class _Autograd(Oracle):
     def value(self, f: Callable[..., Any], *inputs: Array) -> Array:
         return numpy.asarray(f(*inputs))
 
-    def vjp(self, f: Callable[..., Any], dy: Array, *inputs: Array) -> list[Array]:
-        pull_back, _ = make_vjp(lambda all_inputs: f(*all_inputs))(tuple(inputs))
-        return [numpy.asarray(gradient) for gradient in pull_back(dy)]
+    def value_and_vjp(self, f: Callable[..., Any], dy: Array, *inputs: Array) -> tuple[Array, list[Array]]:
+        pull_back, y = make_vjp(lambda all_inputs: f(*all_inputs))(tuple(inputs))
+        return numpy.asarray(y), [numpy.asarray(gradient) for gradient in pull_back(dy)]
 
 
 ORACLE = _Autograd()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from contextlib import suppress
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -20,6 +21,27 @@ def _float64_enabled() -> Any:
     if hasattr(jax, "enable_x64"):
         return jax.enable_x64(True)
     return jax.experimental.enable_x64()  # before JAX 0.8
+
+
+# Each formula runs once, on few numbers, so nearly all of the time would go into compiling it. These options turn off
+# the optimization of the machine code, the code generator for fused operations, and the division of the program into
+# parts that are compiled in parallel.
+_FAST_COMPILATION = {
+    "xla_backend_optimization_level": 0,
+    "xla_cpu_use_fusion_emitters": False,
+    "xla_cpu_parallel_codegen_split_count": 1,
+}
+
+
+@cache
+def _compiler_options() -> dict[str, Any]:
+    """Return those options of `_FAST_COMPILATION` that the installed version of XLA has."""
+    identity, known = jax.jit(lambda x: x).lower(0.0), {}
+    for name, value in _FAST_COMPILATION.items():
+        with suppress(RuntimeError):
+            identity.compile(compiler_options={name: value})
+            known[name] = value
+    return known
 
 
 class _Jax(Oracle):
@@ -58,10 +80,15 @@ class _Jax(Oracle):
         with _float64_enabled():
             return np.asarray(f(*map(jnp.asarray, inputs)))
 
-    def vjp(self, f: Callable[..., Any], dy: Array, *inputs: Array) -> list[Array]:
+    def value_and_vjp(self, f: Callable[..., Any], dy: Array, *inputs: Array) -> tuple[Array, list[Array]]:
+        def both(dy: Any, *inputs: Any) -> Any:
+            y, pull_back = jax.vjp(f, *inputs)
+            return y, pull_back(dy)
+
         with _float64_enabled():
-            pull_back = jax.jit(lambda dy, *xs: jax.vjp(f, *xs)[1](dy))
-            return [np.asarray(gradient) for gradient in pull_back(*map(jnp.asarray, (dy, *inputs)))]
+            arrays = [jnp.asarray(x) for x in (dy, *inputs)]
+            y, gradients = jax.jit(both).lower(*arrays).compile(compiler_options=_compiler_options())(*arrays)
+            return np.asarray(y), [np.asarray(gradient) for gradient in gradients]
 
 
 ORACLE = _Jax()

@@ -60,9 +60,13 @@ class Oracle:
         """Return f(*inputs), in float64."""
         raise NotImplementedError
 
+    def value_and_vjp(self, f: Callable[..., Any], dy: Array, *inputs: Array) -> tuple[Array, list[Array]]:
+        """Return f(*inputs), and ∂⟨dy, f(*inputs)⟩/∂input for each input, in float64."""
+        raise NotImplementedError
+
     def vjp(self, f: Callable[..., Any], dy: Array, *inputs: Array) -> list[Array]:
         """Return ∂⟨dy, f(*inputs)⟩/∂input for each input, in float64."""
-        raise NotImplementedError
+        return self.value_and_vjp(f, dy, *inputs)[1]
 
     # The published algorithms, in the arithmetic of the library. A library with its own optimizers overrides them.
 

@@ -57,10 +57,11 @@ class _Torch(Oracle):
         value: Array = f(*map(torch.tensor, inputs)).detach().numpy()
         return value
 
-    def vjp(self, f: Callable[..., Any], dy: Array, *inputs: Array) -> list[Array]:
+    def value_and_vjp(self, f: Callable[..., Any], dy: Array, *inputs: Array) -> tuple[Array, list[Array]]:
         leaves = [torch.tensor(x, requires_grad=True) for x in inputs]
-        gradients = torch.autograd.grad(f(*leaves), leaves, torch.tensor(dy), allow_unused=True, materialize_grads=True)
-        return [gradient.numpy() for gradient in gradients]
+        y = f(*leaves)
+        gradients = torch.autograd.grad(y, leaves, torch.tensor(dy), allow_unused=True, materialize_grads=True)
+        return y.detach().numpy(), [gradient.numpy() for gradient in gradients]
 
     def sgd(self, gradients: Sequence[Array], theta: Array, lr: float, momentum: float) -> Array:
         return self._descend(torch.optim.SGD, gradients, theta, lr=lr, momentum=momentum)
