@@ -1,6 +1,7 @@
 """Check the checker: an error of 1 % in any one gradient must be detected, by finite differences and by an oracle.
 
-The error is injected into all gradients of a problem at once, because each gradient is compared separately.
+The error is injected into all gradients of a problem at once, because each gradient is compared separately. Finite
+differences have a single direction to detect it: more directions would be more chances.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def undetected_errors(oracle: Oracle | None, seed: int) -> list[str]:
         inputs = list(problem.inputs.values())
         dy = np.ones(np.shape(problem.forward(*inputs)))
         nonzero = [bool(np.any(gradient)) for gradient in problem.vjp(dy, *inputs)]
-        comparison = compare(with_one_percent_errors(problem), oracle, seed)
+        comparison = compare(with_one_percent_errors(problem), oracle, seed, directions=1)
         detected = comparison.failures if comparison else {}
         names += [
             f"{module.name}: d{name}"
