@@ -7,12 +7,14 @@ from math import log
 from scratchvae.backend import Array
 from scratchvae.memory import BatchBuffers, Module, Shape
 
+LOWEST_LOG_Q = -1e30  # in the range of float32, with room for the weight α
+
 
 class MarginalBound(Module):
     """The two bounds of Kingma, Rezende, Mohamed and Welling 2014, eq. 6 to 9, in nats, with a uniform prior p(y).
 
     shapes   log_q, targets c (B, K)   log_likelihood, kl (K·B,), class after class   evidence, divergence (B,)
-    saves    u q and w; all inputs, by reference
+    saves    u q, w and log q; the other inputs, by reference
     writes   evidence, divergence | dlog_q, dlog_likelihood, dkl
 
     A row of `targets` is one-hot if the class is known, and 0 otherwise. For each row and class, log_likelihood is
@@ -29,6 +31,9 @@ class MarginalBound(Module):
     #   evidence   E = Σ_k w_k ℓ_k + α Σ_k c_k log q_k
     #   divergence D = Σ_k w_k KL_k + u Σ_k q_k log q_k + log K         since −log p(y) = log K
     # in which u (log K + Σ q log q) = u (log K − H(q)) is KL(q(y | x) ‖ p(y)) of a row without a class.
+    #
+    # q log q → 0 for q → 0, but 0 · (−∞) is NaN. log q is therefore at least LOWEST_LOG_Q, a finite number whose
+    # exponential is 0: then q log q and c log q are 0 for an impossible class.
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """(): one number per row."""
@@ -37,8 +42,8 @@ class MarginalBound(Module):
     def allocate(self, buffers: BatchBuffers) -> None:
         """Allocate the outputs, the gradients and work arrays."""
         self._evidence, self._divergence, self._u = (buffers.column() for _ in range(3))
-        self._q, self._w, self._terms, self._dlog_q = (buffers.matrix(self.input_width) for _ in range(4))
-        self._dlog_likelihood, self._dkl = (buffers.matrix(self.input_width) for _ in range(2))
+        self._q, self._w, self._terms, self._log_q = (buffers.matrix(self.input_width) for _ in range(4))
+        self._dlog_q, self._dlog_likelihood, self._dkl = (buffers.matrix(self.input_width) for _ in range(3))
         self._ones = buffers.vector(self.input_width, 1.0)
 
     def forward(
@@ -48,13 +53,14 @@ class MarginalBound(Module):
         rows = self.check_inputs(log_q=log_q, targets=targets)
         assert self._buffers is not None
         self._check_arrays(self._buffers, {"log_likelihood": log_likelihood, "kl": kl}, (self.input_width * rows,))
-        self.c, self.log_q, self.alpha = targets, log_q, alpha
+        self.c, self.log_q, self.alpha = targets, self._log_q[:rows], alpha
         self.log_likelihood, self.kl = self._per_row(log_likelihood, rows), self._per_row(kl, rows)
         evidence, divergence, u = self._evidence[:rows], self._divergence[:rows], self._u[:rows]
         q, w, terms = self._q[:rows], self._w[:rows], self._terms[:rows]
 
         self.xp.matmul(targets, self._ones, out=u)
         self.xp.subtract(1.0, u, out=u)
+        log_q = self.xp.maximum(log_q, LOWEST_LOG_Q, out=self.log_q)
         self.xp.exp(log_q, out=q)
         q *= u[:, None]
         self.xp.add(targets, q, out=w)

@@ -56,6 +56,20 @@ def test_a_certain_classifier_gives_finite_values_and_gradients():
     assert all(np.isfinite(gradient).all() for gradient in bound.backward(*np.ones((2, 2), "float32")))
 
 
+def test_a_class_of_probability_0_counts_only_where_it_is_known():
+    log_q = np.array([[0.0, -np.inf]] * 3, "float32")
+    targets = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], "float32")
+    bound = MarginalBound()
+    evidence, divergence = bound.forward(log_q, targets, *np.full((2, 6), -3.0, "float32"), alpha=0.5)
+    np.testing.assert_array_equal(evidence[:2], -3.0)
+    np.testing.assert_allclose(divergence, -3.0 + np.log(2), rtol=1e-6)
+    assert evidence[2] < -1e29
+    dlog_q, dlog_likelihood, dkl = bound.backward(*np.ones((2, 3), "float32"))
+    np.testing.assert_array_equal(dlog_q, [[-3.0 - 3.0 + 1.0, 0.0], [0.5, 0.0], [0.0, 0.5]])
+    np.testing.assert_array_equal(dlog_likelihood, [1.0, 1.0, 0.0, 0.0, 0.0, 1.0])
+    np.testing.assert_array_equal(dkl, dlog_likelihood)
+
+
 def test_the_classifier_weight_is_the_alpha_of_the_last_forward_and_defaults_to_1():
     log_q, log_likelihood, kl, _ = random_terms(3, 4, 3)
     targets, bound = np.eye(3)[[0, 2, 1, 1]], MarginalBound()

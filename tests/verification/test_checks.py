@@ -86,6 +86,32 @@ def test_a_missing_constant_of_a_density_is_detected_by_values_and_not_by_gradie
     assert not failure_message("densities: sum and mean") and not failure_message("saturation")
 
 
+# Each is right at ordinary values. The name is that of the measurement that finds it.
+SATURATION_BUGS = {
+    "LogSoftmax": Patch(sv.probability.LogSoftmax, "forward", "logits, column[:, None]", "logits, 0.0"),
+    "ImportanceBound": Patch(
+        sv.probability.ImportanceBound, "forward", "self.xp.max(log_w, axis=1, out=bound)", "bound[:] = 0"
+    ),
+    "MarginalBound": Patch(sv.probability.MarginalBound, "forward", "LOWEST_LOG_Q", "-float('inf')"),
+    "IWAE": Patch(
+        sv.objectives.ImportanceWeighted,
+        "forward",
+        "log_w += log_likelihood",
+        "log_w += xp.maximum(log_likelihood, -700)",
+    ),
+    "SemiSupervisedVAE": Patch(
+        sv.SemiSupervisedVAE, "forward", "self.bound.forward(log_q,", "self.bound.forward(np.maximum(log_q, -700),"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SATURATION_BUGS)
+def test_a_bug_that_shows_at_saturation_alone_is_found(name):
+    with inject_bug(KnownBug(0, "", "", (SATURATION_BUGS[name],), ())):
+        message = failure_message("saturation")
+    assert message and f"{name}, float64" in message and f"{name}, float32" in message
+
+
 def test_the_documented_tolerances_are_those_in_use():
     rows = {
         line.split("  ")[2]: line.split()[-2:]

@@ -14,6 +14,14 @@ from scratchvae.backend import Array
 from scratchvae.verification.oracles.oracle import QUADRATURE_NODES, QUADRATURE_WEIGHTS, Oracle
 
 
+# log Σ exp t, one class after another, so that no exponential overflows.
+def _log_softmax(t: Any) -> Any:
+    total = t[:, :1]
+    for k in range(1, t.shape[1]):
+        total = np.logaddexp(total, t[:, k : k + 1])
+    return t - total
+
+
 class _Autograd(Oracle):
     name = "autograd"
 
@@ -26,8 +34,8 @@ class _Autograd(Oracle):
     gelu = staticmethod(lambda a: a * erfc(-a / np.sqrt(2.0)) / 2)
     affine = staticmethod(lambda x, W, b: np.dot(x, W) + b)
     reparameterize = staticmethod(lambda mu, logvar, eps: mu + np.sqrt(np.exp(logvar)) * eps)
-    softmax = staticmethod(lambda t: np.exp(t) / np.sum(np.exp(t), axis=1, keepdims=True))
-    log_softmax = staticmethod(lambda t: t - np.log(np.sum(np.exp(t), axis=1, keepdims=True)))
+    softmax = staticmethod(lambda t: np.exp(_log_softmax(t)))
+    log_softmax = staticmethod(_log_softmax)
 
     @staticmethod
     def gaussian_kl(mu: Any, logvar: Any) -> Any:
