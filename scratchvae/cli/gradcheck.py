@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Generator, Sequence
+from contextlib import closing
 
 import numpy as np
 
@@ -18,14 +19,15 @@ from scratchvae.cli.arguments import (
     read_rows,
     seed_option,
 )
-from scratchvae.cli.gradcheck_table import Comparisons, Table
+from scratchvae.cli.gradcheck_results import WIDTH, Comparisons, Results
 from scratchvae.cli.labels import labels_of, needs_labels
 from scratchvae.cli.messages import count_of
-from scratchvae.cli.options import Option
+from scratchvae.cli.options import Option, switch
 from scratchvae.errors import ConfigError
 from scratchvae.gradcheck.tolerance import AUTODIFF, FINITE_DIFFERENCES
 from scratchvae.models import Scale
 from scratchvae.models.labels import one_hot
+from scratchvae.training.callbacks.progress import make_bar
 from scratchvae.validation import check_int, check_seed
 from scratchvae.verification import (
     CASES,
@@ -53,19 +55,20 @@ OPTIONS = (
     *data_options(None, "(needs --model; default: its training data)"),
     Option(
         "oracle",
-        "gradients to compare with, all: each that is installed",
+        "what to compare with; all means each that is installed",
         choices=(FINITE_DIFFERENCE, *ORACLES, "all"),
         default="all",
         common=True,
     ),
     Option(
         "unit",
-        "check this unit alone; may be repeated; --help-all lists them",
+        "check this unit alone, such as Linear or VAE; may be repeated; --help-all lists them",
         type=_unit_name,
         choices=tuple(CASES),
         metavar="NAME",
         repeated=True,
         common=True,
+        details='A name with spaces needs quotes, as in --unit "VAE, denoising"',
     ),
     Option(
         "model",
@@ -74,9 +77,10 @@ OPTIONS = (
         common=True,
     ),
     part_option("test"),
-    Option("rows", "number of rows of data, with --model; time grows with it", int, 4, metavar="B", common=True),
-    Option("trials", "random problems per unit", int, 3, metavar="N", common=True),
+    Option("rows", "rows of data to check a model on; the time grows with them", int, 4, metavar="B", common=True),
+    Option("trials", "random problems of each unit", int, 3, metavar="N", common=True),
     seed_option("shapes, numbers and directions"),
+    switch("table", "print the errors of every unit, not the largest alone", common=True),
     JSON,
 )
 
@@ -88,13 +92,13 @@ def add_commands(commands: Commands) -> None:
         "gradcheck",
         run,
         "compare every hand-written gradient with independent ones",
-        "scratchvae gradcheck --oracle all",
+        "scratchvae gradcheck --unit Linear --unit VAE",
     )
     parser.add_options(OPTIONS)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print a table of errors and a verdict; 1 if a comparison fails."""
+    """Print a verdict with the largest errors, and a table of all errors; return 1 if a comparison fails."""
     check_int("trials", args.trials)
     check_int("rows", args.rows)
     check_seed(args.seed)
@@ -106,20 +110,20 @@ def run(args: argparse.Namespace) -> int:
     oracles, absent = _oracles(args.oracle)  # after reading the model, for importing them takes seconds
     if description and not args.json:
         print(f"{description}\n", flush=True)
-    table = Table(list(oracles), silent=args.json)
-    results = _model_results(args, problem, oracles) if problem else _unit_results(args, oracles)
-    for name, comparisons in results:
-        table.add(name, comparisons)
-    if not hasattr(args, "model") and not hasattr(args, "unit"):
-        for check in CHECKS.values():
-            table.add_check(check, check.measure(args.seed))
-    tolerances = {name: AUTODIFF["float64"] if oracle else FINITE_DIFFERENCES for name, oracle in oracles.items()}
-    if args.json:
-        print_json({**table.as_json(), "absent": absent, "tolerances": tolerances, "seed": args.seed})
+    results = Results({name: AUTODIFF["float64"] if oracle else FINITE_DIFFERENCES for name, oracle in oracles.items()})
+    if problem:
+        _check_model(args, problem, oracles, results)
     else:
-        allowed = ", ".join(f"{tolerance:g} by {name}" for name, tolerance in tolerances.items())
-        table.conclude(absent, f"allowed: {allowed}; seed {args.seed}")
-    return FAILED if table.failures else 0
+        _check_units(args, oracles, results)
+    if args.json:
+        print_json({**results.as_json(), "absent": absent, "seed": args.seed})
+    else:
+        results.print_summary(absent, args.seed)
+        if args.table or problem or hasattr(args, "unit"):
+            results.print_table()
+        else:
+            print("\nadd --table to see the errors of every unit")
+    return FAILED if results.failures else 0
 
 
 def _oracles(name: str) -> tuple[dict[str, Oracle | None], dict[str, str]]:
@@ -132,14 +136,36 @@ def _oracles(name: str) -> tuple[dict[str, Oracle | None], dict[str, str]]:
     return {FINITE_DIFFERENCE: None, **{name: get_oracle(name) for name in ORACLES if name not in absent}}, absent
 
 
-def _unit_results(args: argparse.Namespace, oracles: dict[str, Oracle | None]) -> Iterator[tuple[str, Comparisons]]:
-    names = list(getattr(args, "unit", CASES))
-    problems = (CASES[name].draw(np.random.default_rng(args.seed)) for name in names)
+def _check_units(args: argparse.Namespace, oracles: dict[str, Oracle | None], results: Results) -> None:
+    """Add the results of each unit and, unless single units were asked for, of each check."""
+    units = list(dict.fromkeys(getattr(args, "unit", CASES)))
+    problems = (CASES[name].draw(np.random.default_rng(args.seed)) for name in units)
     if set(oracles) == {FINITE_DIFFERENCE} and not any(isinstance(problem, GradientProblem) for problem in problems):
-        raise ConfigError(f"{', '.join(names)} has no gradient for finite differences: choose another --oracle")
-    for name in names:
-        unit = CASES[name]
-        yield name, {key: compare_many(unit, oracle, args.seed, args.trials) for key, oracle in oracles.items()}
+        raise ConfigError(f"{', '.join(units)} has no gradient for finite differences: choose another --oracle")
+    checks = [] if hasattr(args, "unit") else list(CHECKS)
+    with closing(_with_progress([*units, *checks], args, results)) as names:
+        for name in names:
+            if name in CHECKS:
+                results.add_check(CHECKS[name], CHECKS[name].measure(args.seed))
+            else:
+                unit = CASES[name]
+                comparisons = {key: compare_many(unit, o, args.seed, args.trials) for key, o in oracles.items()}
+                results.add(name, comparisons)
+
+
+def _with_progress(names: Sequence[str], args: argparse.Namespace, results: Results) -> Generator[str]:
+    """Yield each name, and show it and the number of failures on a bar in a terminal; --json has none."""
+    bar = None if args.json else make_bar(len(names), leave=False)
+    if bar is None:
+        yield from names
+        return
+    with bar:
+        for name in names:
+            bar.set_description_str(f"{name:<{WIDTH}}")
+            yield name
+            if results.failures:
+                bar.set_postfix_str(f"{len(results.failures)} failed", refresh=False)
+            bar.update()
 
 
 def _model_problem(args: argparse.Namespace) -> tuple[GradientProblem, str]:
@@ -166,9 +192,13 @@ def _model_problem(args: argparse.Namespace) -> tuple[GradientProblem, str]:
     return problem, f"{str(model).strip('<>')}; {described}, in float64"
 
 
-def _model_results(
-    args: argparse.Namespace, problem: GradientProblem, oracles: dict[str, Oracle | None]
-) -> Iterator[tuple[str, Comparisons]]:
-    results = {key: compare(problem, oracle, args.seed, directions=2) for key, oracle in oracles.items()}
+def _check_model(
+    args: argparse.Namespace, problem: GradientProblem, oracles: dict[str, Oracle | None], results: Results
+) -> None:
+    """Add the results of each gradient of a model."""
+    comparisons: Comparisons = {}
+    with closing(_with_progress(list(oracles), args, results)) as names:
+        for key in names:
+            comparisons[key] = compare(problem, oracles[key], args.seed, directions=2)
     for name in ("value", *(f"d{name}" for name in problem.inputs)):
-        yield name, {key: result and result.only(name) for key, result in results.items()}
+        results.add(name, {key: result and result.only(name) for key, result in comparisons.items()})

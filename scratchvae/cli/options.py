@@ -95,7 +95,8 @@ def add_options(parser: argparse._ActionsContainer, options: Iterable[Option]) -
 def help_text(option: Option, everything: bool) -> str:
     """The help of an option with its choices and its default; with the details if `everything`."""
     text, note, default = option.help.partition(" (default:")
-    choices = ", ".join(option.choices or ())
+    separator = "; " if any("," in choice for choice in option.choices or ()) else ", "
+    choices = separator.join(option.choices or ())
     if choices and (everything or len(choices) <= LISTED):
         text += f": {choices}"
     text += note + default

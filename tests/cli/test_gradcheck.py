@@ -1,13 +1,14 @@
-"""scratchvae gradcheck: its table, its report of a bug, its refusals."""
+"""scratchvae gradcheck: its summary, its table, its progress, its report of a bug, its refusals."""
 
 import json
+from math import nan
 
 import numpy as np
 import pytest
 
 import scratchvae as sv
-from scratchvae.cli import main
-from scratchvae.verification import CASES, CHECKS, ORACLES, oracles
+from scratchvae.cli import gradcheck, main
+from scratchvae.verification import CASES, CHECKS, ORACLES, Comparison, oracles
 from scratchvae.verification.museum import KNOWN_BUGS, inject_bug
 
 
@@ -34,23 +35,97 @@ def bug(number):
 
 
 @pytest.mark.slow
-def test_every_unit_and_every_check_has_a_line_and_all_agree(capsys):
-    assert run("gradcheck --oracle autograd") == 0
+def test_every_unit_and_every_check_has_a_line_in_the_table_and_all_agree(capsys):
+    assert run("gradcheck --oracle autograd --table") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["largest", "relative", "error", "autograd"]
+    assert lines[0].startswith("all ") and lines[0].endswith(" comparisons agree (seed 0)")
+    table = lines[next(k for k, line in enumerate(lines) if line.startswith("largest relative error")) :]
+    assert table[0].split() == ["largest", "relative", "error", "autograd"]
     for name in (*CASES, *CHECKS):
-        assert sum(line.startswith(f"{name}  ") for line in lines) == 1, name
-    assert lines[-1].startswith("all ") and lines[-1].endswith(" comparisons agree")
+        assert sum(line.startswith(f"{name}  ") for line in table) == 1, name
     assert max(map(len, lines)) <= 120 and all(line == line.rstrip() for line in lines)
+
+
+@pytest.fixture
+def few_units(monkeypatch):
+    """A command that checks two units and two checks, quickly."""
+    names, checks = ("Linear", "Tanh"), ("known likelihood", "embedding")
+    monkeypatch.setattr(gradcheck, "CASES", {name: CASES[name] for name in names})
+    monkeypatch.setattr(gradcheck, "CHECKS", {name: CHECKS[name] for name in checks})
+
+
+def test_the_summary_has_the_verdict_and_the_largest_error_of_each_oracle(few_units, monkeypatch, capsys):
+    errors = {"Linear": 2e-14, "Tanh": 3e-14}
+    result = {name: Comparison({"value": error, "dx": 0.0}, {}) for name, error in errors.items()}
+    monkeypatch.setattr(gradcheck, "compare_many", lambda unit, oracle, seed, trials: result[unit.name])
+    monkeypatch.setattr(oracles, "find_spec", lambda name: name if name == "autograd" else None)
+    assert run("gradcheck --seed 3") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "all 13 comparisons agree (seed 3)"
+    assert "finite differences            4  3.0e-14 in Tanh (allowed: 1e-09)" in lines
+    assert "autograd                      4  3.0e-14 in Tanh (allowed: 1e-12)" in lines
+    (checks,) = (line for line in lines if line.startswith("other checks"))
+    assert checks.startswith("other checks                  5  nearest to its limit: ") and "(allowed: 1e-14)" in checks
+    assert lines[-1] == "add --table to see the errors of every unit"
+    assert not any(line.startswith(("Linear", "Tanh", "embedding")) for line in lines)
+
+
+def test_an_error_that_is_nan_is_the_largest(few_units, monkeypatch, capsys):
+    result = {"Linear": Comparison({"dx": nan}, {"dx": "off by nan"}), "Tanh": Comparison({"dx": 1.0}, {})}
+    monkeypatch.setattr(gradcheck, "compare_many", lambda unit, oracle, seed, trials: result[unit.name])
+    assert run("gradcheck --oracle autograd") == 1
+    text = capsys.readouterr().out
+    assert "nan in Linear" in text and "FAILED  Linear against autograd: dx off by nan" in text
+
+
+def test_the_table_is_printed_on_request_and_for_single_units(few_units, capsys):
+    assert run("gradcheck --oracle autograd --table") == 0
+    text = capsys.readouterr().out
+    assert all(f"\n{name}  " in text for name in ("Linear", "Tanh", "known likelihood", "embedding"))
+    assert "--table" not in text
+    assert run("gradcheck --oracle autograd --unit Linear") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if line] == ["all", "largest", "Linear", "allowed"]
+    assert lines[0] == "all 4 comparisons agree (seed 0)" and lines[-1].split() == ["allowed", "1e-12"]
+
+
+def test_a_single_comparison_is_not_called_all(capsys):
+    assert run("gradcheck --unit Adam --oracle autograd") == 0
+    assert capsys.readouterr().out.startswith("1 comparison agrees (seed 0)\n")
+
+
+def test_a_terminal_shows_progress_on_standard_error(few_units, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    with bug(19):
+        assert run("gradcheck --oracle autograd") == 1
+    out, err = capsys.readouterr()
+    assert all(name in err for name in ("Linear  ", "Tanh  ", "embedding  ", "75%|", "left, 1 failed")), err
+    assert err.endswith("\r") and "%|" not in out
+    assert run("gradcheck --oracle autograd --json") == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: False, raising=False)
+    assert run("gradcheck --oracle autograd") == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_an_interruption_ends_the_bar_before_its_message(few_units, monkeypatch, capsys):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setattr(gradcheck, "compare_many", interrupt)
+    assert run("gradcheck --oracle autograd") == 130
+    out, err = capsys.readouterr()
+    assert out == "" and err.endswith("\rscratchvae gradcheck: interrupted\n")
 
 
 def test_a_bug_is_a_line_that_says_failed_and_an_exit_code_of_1(capsys):
     with bug(19):
         assert run("gradcheck --unit Linear --unit ReLU --oracle finite-difference") == 1
     text = capsys.readouterr().out
-    assert "FAILED  Linear by finite-difference: dx wrong" in text
+    assert text.startswith("1 of 4 comparisons FAILED (seed 0)\n\nFAILED  Linear against finite differences: dx wrong")
     assert "FAILED  ReLU" not in text
-    assert "1 of 4 comparisons FAILED" in text
+    assert sum(line.startswith("Linear  ") and " FAILED " in line for line in text.splitlines()) == 1
 
 
 @pytest.mark.slow
@@ -91,7 +166,7 @@ def test_a_model_may_be_checked_on_other_rows_and_shows_a_bug(folder, capsys):
     assert "2 rows of more.npy (all)" in capsys.readouterr().out
     with bug(9):
         assert run("gradcheck --model vae --oracle autograd") == 1
-    assert "FAILED  ddecoder.2.b by autograd" in capsys.readouterr().out
+    assert "FAILED  ddecoder.2.b against autograd" in capsys.readouterr().out
 
 
 def test_an_oracle_that_is_absent_is_named_and_is_no_failure(monkeypatch, capsys):

@@ -55,7 +55,9 @@ def test_the_gaussian_and_the_continuous_bernoulli_equal_those_of_scipy():
         np.testing.assert_allclose(oracle.value(oracle.continuous_bernoulli, -logits, 1 - grey), log_p, rtol=1e-11)
 
 
-@pytest.mark.parametrize("name", ORACLES)
+@pytest.mark.parametrize(
+    "name", ["autograd", *(pytest.param(name, marks=pytest.mark.slow) for name in ("torch", "jax"))]
+)
 def test_the_value_and_the_gradients_of_an_oracle_equal_a_formula_by_hand(name):
     if oracles.install_hint(name):
         pytest.skip(oracles.install_hint(name))
@@ -69,6 +71,7 @@ def test_the_value_and_the_gradients_of_an_oracle_equal_a_formula_by_hand(name):
         np.testing.assert_allclose(actual, expected, rtol=1e-13, atol=1e-15)
 
 
+@pytest.mark.slow
 def test_jax_compiles_without_the_options_that_its_version_lacks(monkeypatch):
     if oracles.install_hint("jax"):
         pytest.skip(oracles.install_hint("jax"))

@@ -35,18 +35,7 @@ class Progress(Callback):
     def on_fit_begin(self, state: TrainingState) -> None:
         """Show an empty bar."""
         self._bar, self._last_printed, self._seconds = None, None, 0.0
-        notebook = in_notebook()
-        if not (notebook or sys.stderr.isatty()):
-            return
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of a notebook without widgets, which gets a bar of text
-                from tqdm.auto import tqdm
-        except ImportError:
-            return
-        columns = None if notebook else min(WIDTH, shutil.get_terminal_size().columns)
-        total = state.epochs * len(state.batches)
-        self._bar = tqdm(total=total, desc="training", ncols=columns, bar_format=BAR, file=sys.stderr)
+        self._bar = make_bar(state.epochs * len(state.batches), desc="training")
 
     def on_epoch_begin(self, state: TrainingState) -> None:
         """Move the bar to where a resumed training continues."""
@@ -80,6 +69,21 @@ class Progress(Callback):
         self._last_printed, last = record, state.first_epoch + state.epochs
         epoch = f"epoch {record.epoch:{len(str(last))}d}/{last}"
         print(f"{epoch}  {figures(record, state.model)}  {self._seconds:.1f} s", file=sys.stderr, flush=True)
+
+
+def make_bar(total: int, **settings: Any) -> Any:
+    """A bar on standard error in a terminal or a notebook; None elsewhere and without tqdm, which has the settings."""
+    notebook = in_notebook()
+    if not (notebook or sys.stderr.isatty()):
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a notebook without widgets, which gets a bar of text
+            from tqdm.auto import tqdm
+    except ImportError:
+        return None
+    columns = None if notebook else min(WIDTH, shutil.get_terminal_size().columns)
+    return tqdm(total=total, ncols=columns, bar_format=BAR, file=sys.stderr, **settings)
 
 
 def interval(epochs: int) -> int:
