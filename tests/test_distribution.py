@@ -114,8 +114,13 @@ def test_the_metadata_requires_only_numpy_and_lists_the_tested_pythons(wheel, un
     pythons = [line.rpartition(" ")[2] for line in metadata.get_all("Classifier") if ":: Python :: 3." in line]
     assert pythons == ["3.11", "3.12", "3.13", "3.14"]
     assert b"Tag: py3-none-any" in wheel[f"{NAME}.dist-info/WHEEL"]
-    scripts = wheel[f"{NAME}.dist-info/entry_points.txt"].decode().split()
-    assert scripts == ["[console_scripts]", "scratchvae", "=", "scratchvae.cli:main"]
+    entry_points = wheel[f"{NAME}.dist-info/entry_points.txt"].decode().splitlines()
+    assert [line for line in entry_points if line] == [
+        "[console_scripts]",
+        "scratchvae = scratchvae.cli:main",
+        "[pytest11]",
+        "scratchvae = scratchvae.pytest_plugin",
+    ]
 
 
 def test_builds_from_another_folder_and_from_the_source_archive_are_identical(archives, unpacked, tmp_path):

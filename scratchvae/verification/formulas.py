@@ -243,9 +243,10 @@ def penalized_kl(oracle: Oracle, mu: Any, logvar: Any, free_bits: float) -> Any:
 
 
 def negative_log_likelihood(
-    oracle: Oracle, params: dict[str, Any], x: Any, config: dict[str, Any], encoder_x: Any
+    oracle: Oracle, params: dict[str, Any], x: Any, config: dict[str, Any], corrupted: Any = None, observed: Any = None
 ) -> Any:
-    """−(1/B) Σ_n log p(x_n | z_n), the loss of an autoencoder; z_n is the code of row n of `encoder_x`."""
+    """−(1/B) Σ_n log p(x_n | z_n), the loss of an autoencoder; z_n is the code of row n of `corrupted`, or of x."""
+    encoder_x = encoder_input(x, corrupted, observed)
     z = network_output(oracle, params, "encoder", encoder_x, config, None)
     outputs = network_output(oracle, params, "decoder", z, config, None)
-    return -log_likelihood(oracle, params, outputs, x, config).sum() / len(x)
+    return -observed_log_likelihood(oracle, params, outputs, x, config, observed).sum() / len(x)

@@ -18,7 +18,7 @@ from scratchvae.probability import DiagonalGaussian, StandardNormal
 from scratchvae.verification import formulas
 from scratchvae.verification.formulas import Draw, gaussian_draw
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import GradientProblem, PerDtype, check_rows, with_missing_values
+from scratchvae.verification.problem import GradientProblem, PerDtype, check_rows
 
 DTYPE_NAMES = {np.dtype(name): name for name in reversed(DTYPES)}
 
@@ -71,6 +71,9 @@ def model_gradient_problem(
             name: by_name[name] if name in by_name else array.astype(model_in_dtype.dtype)
             for name, array in data.items()
         }
+        if missing is not None:
+            for name in arguments.keys() & {"x", "corrupted"}:
+                arguments[name] = np.where(missing, model_in_dtype.dtype.type(np.nan), arguments[name])
         if targets is not None:
             arguments["targets"] = targets.astype(model_in_dtype.dtype)
         terms = model_in_dtype.forward(**arguments, **settings)
@@ -94,8 +97,7 @@ def model_gradient_problem(
     def formula(oracle: Oracle) -> Any:
         return loss_formula(oracle, model, list(inputs), data, kl_weight, missing, targets, draw)
 
-    problem = GradientProblem(inputs, forward, vjp, formula)
-    return problem if missing is None else with_missing_values(problem, missing)
+    return GradientProblem(inputs, forward, vjp, formula)
 
 
 def _cyclic_targets(model: Model, rows: int) -> Array:
@@ -120,15 +122,15 @@ def loss_formula(
 
     def loss(*arrays: Any) -> Any:
         by_name = dict(zip(names, arrays, strict=True))
+        observed = None if missing is None else oracle.constant(1.0 - missing)
         if isinstance(model, Autoencoder):
-            x, encoder_x = oracle.constant(data["x"]), oracle.constant(data.get("corrupted", data["x"]))
-            return formulas.negative_log_likelihood(oracle, by_name, x, config, encoder_x)
+            x, corrupted = (oracle.constant(data[name]) if name in data else None for name in ("x", "corrupted"))
+            return formulas.negative_log_likelihood(oracle, by_name, x, config, corrupted, observed)
         beta = kl_weight * config["beta"]
         arguments = oracle, by_name, by_name["x"], by_name["eps"], config, beta, by_name.get("corrupted")
         if isinstance(model, SemiSupervisedVAE):
             assert targets is not None
             return formulas.negative_marginal_bound(*arguments, targets, model.alpha or 0.0, draw)
-        observed = None if missing is None else oracle.constant(1.0 - missing)
         constant_targets = None if targets is None else oracle.constant(targets)
         if config["importance_samples"]:
             return formulas.negative_importance_bound(*arguments, observed, constant_targets, draw or gaussian_draw)

@@ -106,7 +106,7 @@ def test_sums_of_a_wrong_shape_dtype_or_device_are_refused():
     for sums, error, message in (
         (np.zeros((4, 2)), ShapeError, r"sums has shape \(4, 2\); expected \(4, 3\)"),
         (np.zeros((4, 3), int), DTypeError, "sums has dtype int64"),
-        (FAKE_CUPY.upload(np.zeros((4, 3))), DeviceError, "sums is a fake_cupy"),
+        (FAKE_CUPY.upload(np.zeros((4, 3))), DeviceError, "sums is a scratchvae.backend.fake"),
     ):
         with pytest.raises(error, match=message):
             divergence.accumulate(sums)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from scratchvae.models import VAE, ConditionalVAE, SemiSupervisedVAE
 from scratchvae.models.draws import Draws
 from scratchvae.models.model import HIDDEN
 from scratchvae.objectives import ELBO, ImportanceWeighted
-from scratchvae.probability import GaussianDrawKL, MonteCarloKL
+from scratchvae.probability import MonteCarloKL
 from scratchvae.verification.cases.custom_parts import (
     TanhGaussian,
     TwoComponentMixture,
@@ -26,12 +26,6 @@ from scratchvae.verification.oracles import Oracle
 from scratchvae.verification.problem import GradientProblem, VerificationCase
 
 UNUSED_SETTINGS = {"hidden": HIDDEN, "activation": "relu"}  # defaults, as custom networks require
-
-
-class OneDraw(ELBO):
-    """An ELBO with the KL estimated from the draw, although its closed form is known."""
-
-    exact_kl: ClassVar[bool] = False
 
 
 def _custom_model(
@@ -114,11 +108,6 @@ CUSTOM_MODELS = (
     _checked_model("VAE, custom networks", (VAE,), _networks),
     _checked_model("VAE, custom networks, missing data", (VAE,), _networks, missing=True),
     _checked_model("VAE, custom ELBO", (VAE, ELBO), lambda model: {"objective": ELBO(model.config["beta"])}),
-    _checked_model(
-        "VAE, KL of one draw", (VAE, GaussianDrawKL), lambda model: {"objective": OneDraw(model.config["beta"])}
-    ),
-    _checked_model("VAE, several draws", (VAE, ImportanceWeighted, Draws), _several_draws),
-    _checked_model("VAE, several draws, missing data", (VAE, ImportanceWeighted, Draws), _several_draws, missing=True),
     _checked_model("VAE, custom prior", (VAE, MonteCarloKL), _mixture_prior, _mixture_prior_draw),
     _checked_model("VAE, custom posterior and prior", (VAE, MonteCarloKL), _posterior_and_prior, tanh_gaussian_draw),
     _checked_model(
@@ -128,7 +117,6 @@ CUSTOM_MODELS = (
         tanh_gaussian_draw,
     ),
     _checked_model("ConditionalVAE, custom networks", (ConditionalVAE,), _conditional_networks, classes=3),
-    _checked_model("ConditionalVAE, several draws", (ConditionalVAE, Draws), _several_draws, classes=3),
     _checked_model(
         "SemiSupervisedVAE, custom prior",
         (SemiSupervisedVAE,),

@@ -8,13 +8,11 @@ import numpy as np
 
 from scratchvae.backend import Array
 from scratchvae.layers import ConditionalLinear, ConditionalSequential
-from scratchvae.models import ConditionalVAE, SemiSupervisedVAE
 from scratchvae.models.network import conditional_mlp
 from scratchvae.probability import LogSoftmax, MarginalBound
 from scratchvae.verification import formulas
 from scratchvae.verification.cases.layers import SMOOTH
-from scratchvae.verification.cases.random_inputs import random_model, random_one_hot, random_sizes
-from scratchvae.verification.model_problem import model_gradient_problem
+from scratchvae.verification.cases.random_inputs import random_one_hot, random_sizes
 from scratchvae.verification.oracles import Oracle
 from scratchvae.verification.problem import GradientProblem, VerificationCase, module_gradient_problem
 
@@ -170,13 +168,6 @@ def _marginal_bound(rng: np.random.Generator) -> GradientProblem:
     )
 
 
-def _model(rng: np.random.Generator, model_class: type[ConditionalVAE], **settings: Any) -> GradientProblem:
-    model, x, eps = random_model(rng, model_class, classes=2 + int(rng.integers(3)), **settings)
-    targets = random_one_hot(rng, len(x), model.classes, unlabelled=model_class is SemiSupervisedVAE)
-    corrupted = np.where(rng.random(x.shape) < 0.3, 0.0, x) if rng.random() < 0.5 else None
-    return model_gradient_problem(model, x, eps, corrupted, float(rng.choice([0.25, 1.0])), targets=targets)
-
-
 LABELLED = (
     VerificationCase(
         "ConditionalLinear", (ConditionalLinear,), lambda rng: _conditional_linear(rng, all_classes=False)
@@ -194,6 +185,4 @@ LABELLED = (
     ),
     VerificationCase("LogSoftmax", (LogSoftmax,), _log_softmax),
     VerificationCase("MarginalBound", (MarginalBound,), _marginal_bound),
-    VerificationCase("ConditionalVAE", (ConditionalVAE,), lambda rng: _model(rng, ConditionalVAE)),
-    VerificationCase("SemiSupervisedVAE", (SemiSupervisedVAE,), lambda rng: _model(rng, SemiSupervisedVAE, alpha=0.7)),
 )

@@ -1,18 +1,15 @@
-"""Checked parts and models for missing data, and for importance-weighted bounds."""
+"""Checked parts for missing data, and for importance-weighted bounds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from scratchvae.models import IWAE, VAE, Model
 from scratchvae.models.parts import LIKELIHOODS, make_likelihood
 from scratchvae.probability import Gaussian, ImportanceBound, LogDensityRatio, MaskedLikelihood, ScaledLikelihood
 from scratchvae.verification import formulas
-from scratchvae.verification.cases.random_inputs import random_model, random_sizes
-from scratchvae.verification.model_problem import model_gradient_problem
+from scratchvae.verification.cases.random_inputs import random_sizes
 from scratchvae.verification.oracles import Oracle
 from scratchvae.verification.problem import (
     GradientProblem,
@@ -106,26 +103,9 @@ def _importance_bound(rng: np.random.Generator) -> GradientProblem:
     )
 
 
-def _with_missing_data(model_class: type[Model]) -> Callable[[np.random.Generator], GradientProblem]:
-    def draw(rng: np.random.Generator) -> GradientProblem:
-        settings: dict[str, Any] = {"importance_samples": int(rng.integers(1, 5))} if model_class is IWAE else {}
-        model, x, eps = random_model(rng, model_class, missing=True, **settings)
-        return model_gradient_problem(model, x, eps, missing=np.less(rng.random(x.shape), rng.choice([0.1, 0.5, 1.0])))
-
-    return draw
-
-
-def _importance_weighted(rng: np.random.Generator) -> GradientProblem:
-    model, x, eps = random_model(rng, IWAE, importance_samples=int(rng.integers(1, 5)))
-    return model_gradient_problem(model, x, eps, kl_weight=float(rng.choice([0.25, 1.0])))
-
-
 MISSING_DATA = (
     VerificationCase("MaskedLikelihood", (MaskedLikelihood,), _masked_likelihood),
     VerificationCase("ScaledLikelihood", (ScaledLikelihood,), _scaled_likelihood),
     VerificationCase("LogDensityRatio", (LogDensityRatio,), _log_density_ratio),
     VerificationCase("ImportanceBound", (ImportanceBound,), _importance_bound),
-    VerificationCase("VAE, missing data", (VAE,), _with_missing_data(VAE)),
-    VerificationCase("IWAE", (IWAE,), _importance_weighted),
-    VerificationCase("IWAE-incomplete", (IWAE,), _with_missing_data(IWAE)),
 )

@@ -1,52 +1,51 @@
-"""Checked models: random architectures at fixed noise."""
+"""Checked models: random architectures with random options that change the loss, at fixed noise."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
-import numpy as np
-
-from scratchvae.models import VAE, Autoencoder
+from scratchvae.models import IWAE, VAE, Autoencoder, ConditionalVAE, SemiSupervisedVAE
+from scratchvae.models.draws import Draws
 from scratchvae.models.parts import LIKELIHOODS
-from scratchvae.verification.cases.probability import random_free_bits
-from scratchvae.verification.cases.random_inputs import random_model
-from scratchvae.verification.model_problem import model_gradient_problem
-from scratchvae.verification.problem import GradientProblem, VerificationCase
+from scratchvae.objectives import ImportanceWeighted
+from scratchvae.probability import GaussianDrawKL
+from scratchvae.verification.cases.options import (
+    ELBO_LOSS,
+    FREE_BITS,
+    ONE_DRAW,
+    SEVERAL_DRAWS,
+    draw_options,
+    options_problem,
+)
+from scratchvae.verification.problem import VerificationCase
 
 
-def _vae(likelihood: str) -> Callable[[np.random.Generator], GradientProblem]:
-    return lambda rng: model_gradient_problem(*random_model(rng, VAE, likelihood))
-
-
-def _autoencoder(rng: np.random.Generator) -> GradientProblem:
-    return model_gradient_problem(*random_model(rng, Autoencoder))
-
-
-# A forward pass yields the mean KL of each dimension, from which λ must keep a distance.
-def _with_free_bits(rng: np.random.Generator) -> GradientProblem:
-    model, x, eps = random_model(rng, VAE)
-    model.forward(x, eps)
-    free_bits = random_free_bits(model.kl.per_dimension.mean(axis=0), rng)
-    model_with_free_bits = VAE(**{**model.config, "free_bits": free_bits})
-    model_with_free_bits.theta[...] = model.theta
-    return model_gradient_problem(model_with_free_bits, x, eps, kl_weight=float(rng.choice([0.25, 1.0])))
-
-
-def _denoising(rng: np.random.Generator) -> GradientProblem:
-    model, x, eps = random_model(rng, VAE)
-    return model_gradient_problem(model, x, eps, np.where(rng.random(x.shape) < 0.3, 0.0, x))
-
-
-def _denoising_autoencoder(rng: np.random.Generator) -> GradientProblem:
-    model, x, eps = random_model(rng, Autoencoder)
-    return model_gradient_problem(model, x, eps, np.where(rng.random(x.shape) < 0.3, 0.0, x))
+def _checked_model(
+    name: str, *covers: type, likelihood: str | None = None, also_covers: tuple[type, ...] = (), **fixed: Any
+) -> VerificationCase:
+    """Return the case of a model class with some options fixed; the others are drawn among all that exist."""
+    return VerificationCase(
+        name,
+        (*covers, *also_covers),
+        lambda rng: options_problem(rng, draw_options(rng, model_class=covers[0], **fixed), likelihood),
+    )
 
 
 MODELS = (
-    VerificationCase("VAE", (VAE,), _vae("bernoulli")),
-    *(VerificationCase(f"VAE-{name}", (VAE,), _vae(name)) for name in LIKELIHOODS if name != "bernoulli"),
-    VerificationCase("VAE with free bits", (VAE,), _with_free_bits),
-    VerificationCase("VAE, denoising", (VAE,), _denoising),
-    VerificationCase("Autoencoder", (Autoencoder,), _autoencoder),
-    VerificationCase("Autoencoder, denoising", (Autoencoder,), _denoising_autoencoder),
+    *(
+        _checked_model("VAE" if name == "bernoulli" else f"VAE-{name}", VAE, likelihood=name, objective=ELBO_LOSS)
+        for name in LIKELIHOODS
+    ),
+    _checked_model("VAE, free bits", VAE, objective=FREE_BITS),
+    _checked_model("VAE, KL of one draw", VAE, objective=ONE_DRAW, also_covers=(GaussianDrawKL,)),
+    _checked_model("VAE, several draws", VAE, objective=SEVERAL_DRAWS, also_covers=(ImportanceWeighted, Draws)),
+    _checked_model("VAE, denoising", VAE, corrupted=True),
+    _checked_model("VAE, missing data", VAE, missing=True),
+    _checked_model("Autoencoder", Autoencoder),
+    _checked_model("Autoencoder, denoising", Autoencoder, corrupted=True),
+    _checked_model("IWAE", IWAE, missing=False),
+    _checked_model("IWAE, missing data", IWAE, missing=True),
+    _checked_model("ConditionalVAE", ConditionalVAE),
+    _checked_model("ConditionalVAE, several draws", ConditionalVAE, objective=SEVERAL_DRAWS, also_covers=(Draws,)),
+    _checked_model("SemiSupervisedVAE", SemiSupervisedVAE),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,11 @@ def random_sizes(rng: np.random.Generator, count: int) -> list[int]:
     return [int(size) for size in rng.integers(1, 7, size=count)]
 
 
+def random_hidden(rng: np.random.Generator) -> list[int]:
+    """Return the sizes of up to three hidden layers."""
+    return random_sizes(rng, int(rng.integers(4)))
+
+
 def away_from_zero(x: Array, margin: float = 0.05) -> Array:
     """Return x, moved away from a kink at 0 by `margin`."""
     moved: Array = x + np.where(x >= 0, margin, -margin)
@@ -31,23 +37,27 @@ def random_one_hot(rng: np.random.Generator, rows: int, classes: int, unlabelled
 
 
 def random_model(
-    rng: np.random.Generator, model_class: type[Model], likelihood: str | None = None, **settings: Any
+    rng: np.random.Generator,
+    model_class: type[Model],
+    likelihood: str | None = None,
+    hidden: Sequence[int] | None = None,
+    **settings: Any,
 ) -> tuple[Any, Array, Array]:
     """Return a float64 model of random architecture, rows for it (B, D), and noise (B, noise_dim).
 
-    The likelihood is drawn at random if it is None.
+    The likelihood and the sizes of hidden layers are drawn at random if they are None.
     """
-    batch, width, latent, depth = random_sizes(rng, 4)
+    batch, width, latent = random_sizes(rng, 3)
     likelihood = likelihood or str(rng.choice(list(LIKELIHOODS)))
     has_sigma = issubclass(LIKELIHOODS[likelihood], Gaussian)
     model = model_class(
         input_dim=width,
         latent_dim=latent,
-        hidden=random_sizes(rng, depth % 4),
+        hidden=random_hidden(rng) if hidden is None else hidden,
         activation=str(rng.choice(list(ACTIVATIONS))),
         likelihood=likelihood,
         sigma=float(rng.choice([0.3, 1.0, 2.0])) if has_sigma else None,
-        beta=1.0 if model_class is IWAE or "objective" in settings else float(rng.choice([0.0, 0.5, 1.0, 4.0])),
+        beta=1.0 if model_class is IWAE or "objective" in settings else float(rng.choice([1.0, 0.5, 4.0, 0.0])),
         seed=int(rng.integers(1000)),
         dtype="float64",
         **{"scale": "none", **settings},
