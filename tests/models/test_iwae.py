@@ -2,11 +2,16 @@
 
 import numpy as np
 import pytest
+from scipy.special import log_softmax, logsumexp
 from strategies import normal, uniform
 
 import scratchvae as sv
 from scratchvae.errors import ConfigError
+from scratchvae.gradcheck import check
+from scratchvae.objectives import ImportanceWeighted
+from scratchvae.optim import SGD
 from scratchvae.probability import ImportanceBound
+from scratchvae.training import Callback, Masking
 
 
 def test_bug17_with_one_draw_the_bound_is_the_elbo_with_the_kl_of_the_draw():
@@ -52,17 +57,88 @@ def test_many_rows_are_computed_in_chunks():
     np.testing.assert_allclose(iwae.elbo(x, eps).value, alone, rtol=1e-12)
 
 
-def test_the_kl_weight_scales_the_log_ratio_and_history_has_the_kl_per_dimension():
-    iwae = sv.IWAE(6, 2, (5,), dtype="float64", importance_samples=4)
-    x, eps = uniform(0, 4, 6), normal(1, 4, 8)
-    value = iwae.forward(x, eps, kl_weight=0.0).value.copy()
-    mu, logvar = iwae.encode(x)
-    z = (mu[:, None] + np.exp(logvar / 2)[:, None] * eps.reshape(4, 4, 2)).reshape(16, 2)
-    logits = np.log(1 / (1 / iwae.decode(z) - 1))
-    log_p = (np.repeat(x, 4, axis=0) * logits - np.logaddexp(0, logits)).sum(axis=1).reshape(4, 4)
-    np.testing.assert_allclose(value, np.log(np.exp(log_p).mean(axis=1)), rtol=1e-12)
-    history = sv.Trainer(iwae, kl_weight=sv.training.KLWarmUp(5)).fit(x, 2)
-    assert len(history.kl_per_dimension[0]) == 2 and min(history.kl_per_dimension[0]) >= 0
+SETTINGS = {"hidden": (5,), "activation": "tanh", "dtype": "float64"}
+SEVERAL_DRAWS = {
+    "IWAE": lambda: sv.IWAE(6, 2, importance_samples=4, **SETTINGS),
+    "VAE": lambda: sv.VAE(6, 2, objective=ImportanceWeighted(4), **SETTINGS),
+    "ConditionalVAE": lambda: sv.ConditionalVAE(6, 2, classes=3, objective=ImportanceWeighted(4), **SETTINGS),
+}
+EACH_KIND = pytest.mark.parametrize("make", SEVERAL_DRAWS.values(), ids=SEVERAL_DRAWS)
+X, CORRUPTED, EPS, LABELS = uniform(0, 5, 6), uniform(1, 5, 6), normal(2, 5, 8), np.array([0, 2, 1, 1, 0])
+
+
+def forward(model, x, eps, corrupted, weight):
+    targets = {"targets": np.eye(3)[LABELS]} if model.classes else {}
+    return model.forward(x, eps, corrupted, kl_weight=weight, **targets)
+
+
+# With r_k = log q(z_k | x̃) − log p(z_k), for z_k drawn from q(z | x̃), and w_k = p(x | z_k) exp(−weight · r_k)
+def terms_by_the_formula(model, x, eps, corrupted, weight, labels=LABELS):
+    """value, reconstruction and kl (B,) of K draws of z for each row, from `encode` and `decode` alone."""
+    B, K = len(x), eps.shape[1] // 2
+    row_labels, draw_labels = (labels, np.repeat(labels, K)) if model.classes else (None, None)
+    mu, logvar = (parameter[:, None] for parameter in model.encode(corrupted, row_labels))
+    eps = eps.reshape(B, K, 2)
+    z = mu + np.exp(logvar / 2) * eps
+    mean, x = model.decode(z.reshape(B * K, 2), draw_labels).reshape(B, K, -1), x[:, None]
+    log_p = (x * np.log(mean) + (1 - x) * np.log(1 - mean)).sum(axis=2)
+    r = (z**2 - eps**2 - logvar).sum(axis=2) / 2
+    log_w = log_p - weight * r
+    log_normalized = log_softmax(log_w, axis=1)
+    normalized = np.exp(log_normalized)
+    kl = normalized * (r + log_normalized + np.log(K))
+    return logsumexp(log_w, axis=1) - np.log(K), (normalized * log_p).sum(axis=1), kl.sum(axis=1)
+
+
+@EACH_KIND
+@pytest.mark.parametrize("weight", [0.0, 0.3, 1.0, 2.0])
+def test_the_terms_of_several_draws_equal_the_formula_at_every_kl_weight(make, weight):
+    model = make()
+    for corrupted in (CORRUPTED, None):
+        terms = forward(model, X, EPS, corrupted, weight)
+        expected = terms_by_the_formula(model, X, EPS, X if corrupted is None else corrupted, weight)
+        np.testing.assert_allclose(terms, expected, rtol=1e-11)
+
+
+@EACH_KIND
+def test_the_gradients_of_several_draws_are_those_of_the_formula_at_a_kl_weight_other_than_1(make):
+    model, weight = make(), 0.3
+
+    def loss(theta, x, corrupted, eps):
+        model.theta[...] = theta
+        return -terms_by_the_formula(model, x, eps, corrupted, weight)[0].mean()
+
+    def gradients(dloss, _theta, x, corrupted, eps):
+        forward(model, x, eps, corrupted, weight)
+        inputs = model.backward_to_inputs()
+        return [dloss * gradient for gradient in (model.dtheta, inputs.x, inputs.corrupted, inputs.eps)]
+
+    report = check(loss, gradients, model.theta.copy(), X, CORRUPTED, EPS, directions=1)
+    assert report, report
+
+
+@EACH_KIND
+def test_the_history_has_the_terms_of_several_draws_at_the_kl_weight_of_each_step(make):
+    model, x, labels, batches = make(), uniform(0, 10, 6), np.arange(10) % 3, []
+
+    class Recorder(Callback):
+        def on_before_update(self, state):
+            indices = state.batches.indices
+            batches.append((indices, trainer._eps[: len(indices)].copy(), state.batches.corrupted.copy()))
+
+    trainer = sv.Trainer(
+        model, optimizer=SGD(1e-200), batch_size=4, kl_weight=lambda t: 0.25 + 0.5 * t, corrupt=Masking(0.4)
+    )
+    epoch = trainer.fit(x, 1, labels=labels if model.classes else None, callbacks=[Recorder()]).epochs[0]
+    terms, kl_per_dimension = np.zeros(3), np.zeros(2)
+    for (rows, eps, corrupted), weight in zip(batches, (0.25, 0.75, 1.25), strict=True):
+        parts = terms_by_the_formula(model, x[rows], eps, corrupted, weight, labels[rows])
+        terms += np.sum(parts, axis=1) / 10
+        mu, logvar = model.encode(corrupted, labels[rows] if model.classes else None)
+        kl_per_dimension += (mu**2 + np.exp(logvar) - 1 - logvar).sum(axis=0) / 2 / 10
+    np.testing.assert_allclose((-epoch.loss, epoch.reconstruction, epoch.kl), terms, rtol=1e-11)
+    np.testing.assert_allclose(epoch.kl_per_dimension, kl_per_dimension, rtol=1e-11)
+    assert epoch.kl_weight == pytest.approx(0.75)
 
 
 @pytest.mark.parametrize("settings", [{"beta": 2.0}, {"free_bits": 0.1}, {"importance_samples": 0}])
