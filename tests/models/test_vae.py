@@ -9,6 +9,7 @@ from scratchvae.errors import ConfigError, RangeError, ShapeError
 from scratchvae.gradcheck import check
 from scratchvae.models import InputGradients
 from scratchvae.rng import PURPOSES, generator
+from scratchvae.training import GaussianNoise
 
 
 @pytest.fixture
@@ -159,6 +160,36 @@ def test_chunks_do_not_change_the_result(vae):
     vae.chunk_rows = 100
     np.testing.assert_allclose(vae.elbo(x, eps).value, expected, rtol=1e-12)
     np.testing.assert_allclose(vae.encode(x)[0][1234], vae.encode(x[1234:1235])[0][0], rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::scratchvae.errors.DenoiseWarning")  # the models are untrained
+@pytest.mark.parametrize("make", SEVERAL.values(), ids=SEVERAL)
+def test_the_chunks_of_a_method_have_their_own_rows_labels_noise_and_corrupted_rows(make):
+    model, x, corrupted = make(), uniform(0, 30, 12), uniform(1, 30, 12)
+    eps, z = normal(2, 30, model.noise_dim), normal(3, 30, 3)
+    classes = (uniform(4, 30) < 0.5).astype(int)
+    unlabelled = uniform(5, 30) < (0.3 if isinstance(model, sv.SemiSupervisedVAE) else 0.0)
+    labels, decoder_labels = (np.where(unlabelled, -1, classes), classes) if model.classes else (None, None)
+
+    def results():
+        yield from model.terms(x, eps, corrupted=corrupted, labels=labels)
+        yield from model.terms(x, seed=4, labels=labels)
+        yield from sv.score(model, x, seed=4, corrupt=GaussianNoise(0.3), labels=labels)
+        yield from (model.embed(x, labels), model.reconstruct(x, labels), model.decode(z, decoder_labels))
+        if isinstance(model, sv.VAE):
+            yield from model.encode(x, labels)
+            yield from model.elbo(x, seed=4, labels=labels, draws=2)
+            yield model.denoise(x, draws=2, labels=labels)
+        if isinstance(model, sv.ConditionalVAE):
+            yield model.swap_class(x, labels)
+        if isinstance(model, sv.SemiSupervisedVAE):
+            yield model.predict_proba(x)
+
+    assert model.chunk_rows >= 30
+    whole = list(results())
+    model.chunk_rows = 7
+    for in_chunks, at_once in zip(results(), whole, strict=True):
+        np.testing.assert_allclose(in_chunks, at_once, rtol=1e-11)
 
 
 def test_chunks_split_the_rows_without_overlap(vae):
