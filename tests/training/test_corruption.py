@@ -180,6 +180,49 @@ def test_bug14_validation_is_corrupted_with_the_same_noise_every_epoch():
     np.testing.assert_allclose(terms.kl, alone, rtol=1e-5)
 
 
+KINDS = {
+    "VAE": lambda: sv.VAE(60, 2, (4,)),
+    "IWAE": lambda: sv.IWAE(60, 2, (4,), importance_samples=3),
+    "ConditionalVAE": lambda: sv.ConditionalVAE(60, 2, (4,), classes=2),
+    "SemiSupervisedVAE": lambda: sv.SemiSupervisedVAE(60, 2, (4,), classes=2),
+    "Autoencoder": lambda: sv.Autoencoder(60, 2, (4,)),
+}
+
+
+def step_seven_times(model, x, labels, **noise):
+    trainer = sv.Trainer(model, **noise)
+    for _ in range(7):
+        trainer.step(x[:100], None if labels is None else labels[:100])
+
+
+WAYS = {
+    "score": lambda model, x, labels, **noise: sv.score(model, x, labels=labels, **noise),
+    "fit": lambda model, x, labels, **noise: sv.Trainer(model, **noise).fit(x, 1, labels=labels),
+    "step": step_seven_times,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("way", WAYS)
+def test_equal_grey_rows_have_bits_latent_noise_and_corruption_of_their_own(kind, way):
+    model, grey, calls = KINDS[kind](), np.full((700, 60), 0.5, np.float32), []
+    labels, forward = np.arange(700) % 2 if model.classes else None, model.forward
+
+    def recording_forward(x, eps, corrupted=None, **settings):
+        calls.append([x.copy(), eps.copy(), x.copy() if corrupted is None else corrupted.copy()])
+        return forward(x, eps, corrupted, **settings)
+
+    model.forward = recording_forward
+    WAYS[way](model, grey, labels, binarize="dynamic")
+    x, eps, _ = map(np.concatenate, zip(*calls, strict=True))
+    assert len(calls) > 1 and len(x) == len(np.unique(x, axis=0)) == 700
+    assert len(np.unique(eps, axis=0)) == (700 if model.noise_dim else 1)
+    calls.clear()
+    WAYS[way](model, grey, labels, corrupt=Masking(0.5))
+    x, _, corrupted = map(np.concatenate, zip(*calls, strict=True))
+    assert (x == 0.5).all() and len(np.unique(corrupted, axis=0)) == 700
+
+
 def test_invalid_corrupted_rows_are_refused_by_name():
     vae = sv.VAE(9, 2, (8,))
     with pytest.raises(RangeError, match="corrupted holds values from"):

@@ -7,6 +7,7 @@ import pytest
 from strategies import uniform
 
 import scratchvae as sv
+from scratchvae.rng import generator
 from scratchvae.training import Progress
 from scratchvae.training.history import Epoch, History
 from scratchvae.training.scoring import standard_error
@@ -158,6 +159,18 @@ def test_a_score_is_the_mean_over_rows_with_standard_error(rows):
     if rows > 1:
         np.testing.assert_allclose(score.standard_error, value.std(ddof=1) / np.sqrt(rows))
     assert score.rows == rows
+
+
+@pytest.mark.parametrize("kind", [sv.ConditionalVAE, sv.SemiSupervisedVAE])
+def test_a_score_and_the_validation_take_the_label_of_each_row(kind):
+    model, images = kind(4, 2, (3,), classes=3, dtype="float64"), uniform(0, 700, 4)
+    labels = np.random.default_rng(1).integers(-1 if kind is sv.SemiSupervisedVAE else 0, 3, 700)
+    trainer = sv.Trainer(model, optimizer=sv.optim.SGD(1e-200))
+    history = trainer.fit(images[:3], 1, images, labels=range(3), validation_labels=labels)
+    eps = generator(0, "noise").standard_normal((700, 2))
+    total = sum(model.terms(images[labels == k], eps[labels == k], labels=k).value.sum() for k in set(labels.tolist()))
+    assert sv.score(model, images, labels=labels).value == pytest.approx(total / 700, rel=1e-12)
+    assert history.validation == pytest.approx([-total / 700], rel=1e-12)
 
 
 def test_a_binarized_score_is_reproducible():
