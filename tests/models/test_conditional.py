@@ -43,6 +43,23 @@ def test_samples_have_the_requested_class_or_a_random_one(model):
     assert all(mixed)
 
 
+@pytest.mark.parametrize("kind", [sv.ConditionalVAE, sv.SemiSupervisedVAE])
+@pytest.mark.parametrize("K", [2, 5])
+def test_samples_without_labels_have_every_class_equally_often_and_independently(kind, K):
+    model = kind(K + 1, 1, (), classes=K, dtype="float64")
+    model.theta[...] = 0.0
+    model.params["decoder.0.V"][:, :K] = 20 * np.eye(K)  # the first K columns show the class, the last one shows z
+    model.params["decoder.0.W"][0, K] = 1.0
+    drawn = model.sample(10_000)
+    classes, z = drawn[:, :K].argmax(axis=1), np.log(drawn[:, K] / (1 - drawn[:, K]))
+    assert np.array_equal(drawn[:, :K] > 0.9, np.eye(K)[classes] == 1)
+    pairs = np.bincount(classes[::2] * K + classes[1::2], minlength=K**2)
+    for counts in (np.bincount(classes, minlength=K), pairs):
+        expected = counts.sum() / counts.size
+        assert (np.abs(counts - expected) < 5.5 * np.sqrt(expected)).all(), counts
+    assert all(abs(z[classes == k].mean()) < 5.5 / np.sqrt((classes == k).sum()) for k in range(K))
+
+
 def test_swap_class_decodes_one_code_with_every_class(model):
     styles = model.swap_class(X, Y)
     assert styles.shape == (7, 3, 6)
