@@ -81,6 +81,25 @@ def test_impute_without_draws_gives_the_conditional_mean(method):
     assert (np.abs(imputed.mean(axis=0) - mean) < SIGMAS * imputed.std(axis=0) / np.sqrt(400) + 0.003).all()
 
 
+# With the exact posterior, each state of a chain multiplies E(x_m − E[x_m | x_o]) by A, the encoder's map from x_m to μ
+# times the decoder's from z to x_m. The chain starts at x_m = 0, which is far away if the mean of x_m is large.
+@pytest.mark.parametrize("method", ["metropolis", "pseudo-gibbs"])
+def test_a_burn_in_is_not_part_of_the_mean(method):
+    vae, shift, samples = linear(exact=True), np.array([0.0, 0.0, 3e4, -2e4]), 9
+    vae.params["decoder.0.b"][...] += shift
+    vae.params["encoder.0.b"][:2] -= shift @ vae.params["encoder.0.W"][:, :2]
+    mean, C = conditional()
+    mean += shift[~OBSERVED]
+    A = vae.params["encoder.0.W"][~OBSERVED, :2] @ W[:, ~OBSERVED]
+    offsets = [-mean @ np.linalg.matrix_power(A, k + 1) for k in range(samples)]
+    imputed = vae.impute(np.tile(X, (300, 1)), method=method, samples=samples)[:, ~OBSERVED]
+    (drawn,) = vae.impute(np.tile(X, (300, 1)), method=method, samples=samples, draws=1)
+    allowed = SIGMAS * np.sqrt(np.diag(C) / 300)
+    for rows, offset in ((imputed, np.mean(offsets[samples // 2 :], axis=0)), (drawn[:, ~OBSERVED], offsets[-1])):
+        assert (np.abs(offset) > 20 * allowed).all()  # so large that one state more or less is seen
+        assert (np.abs(rows.mean(axis=0) - mean - offset) < allowed).all()
+
+
 def test_encoder_draws_use_zeros_for_missing_values():
     vae, x = linear(exact=False), np.tile(X, (ROWS, 1))
     mu, logvar = vae.encode(np.nan_to_num(X)[None])

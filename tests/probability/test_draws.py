@@ -7,7 +7,14 @@ from strategies import normal, uniform
 from scratchvae.backend.fake_cupy import FAKE_CUPY, DeviceArray
 from scratchvae.memory import BatchBuffers
 from scratchvae.models.parts import LIKELIHOODS, make_likelihood
-from scratchvae.probability import ContinuousBernoulli, GaussianHeteroscedastic, MaskedLikelihood
+from scratchvae.probability import (
+    ContinuousBernoulli,
+    Gaussian,
+    GaussianHeteroscedastic,
+    GaussianLearned,
+    MaskedLikelihood,
+    ScaledLikelihood,
+)
 
 N, SIGMAS = 40_000, 5.5
 
@@ -31,6 +38,23 @@ def test_draws_lie_in_the_support_and_average_to_the_mean(name, wrap):
     assert ((x >= low) & (x <= high)).all()
     assert (np.abs(x.mean(axis=0) - mean) <= SIGMAS * x.std(axis=0) / np.sqrt(N) + 1e-9).all()
     assert (x.std(axis=0) > 0).sum() >= min(width, 4)
+
+
+@pytest.mark.parametrize("kind", [Gaussian, GaussianLearned])
+@pytest.mark.parametrize("sigma", [0.3, 4.0])
+@pytest.mark.parametrize(
+    "wrap", [lambda inner: inner, MaskedLikelihood, ScaledLikelihood], ids=["alone", "masked", "scaled"]
+)
+def test_gaussian_draws_have_the_moments_of_their_sigma(kind, sigma, wrap):
+    mu, inner = np.tile([-2.0, 0.0, 5.0], (N, 1)), kind(sigma if kind is Gaussian else 1.0)
+    likelihood = wrap(inner)
+    likelihood.forward(mu, np.zeros((N, 3)))
+    if kind is GaussianLearned:
+        inner.logvar[...] = 2 * np.log(sigma)  # as training does
+    error = likelihood.draw(mu, normal(1, N, 3), np.empty((N, 3))) - mu
+    assert (np.abs(error.mean(axis=0)) < SIGMAS * sigma / np.sqrt(N)).all()
+    np.testing.assert_allclose(error.std(axis=0), sigma, rtol=SIGMAS / np.sqrt(2 * N))
+    assert np.abs(np.corrcoef(error.T) - np.eye(3)).max() < SIGMAS / np.sqrt(N)
 
 
 @pytest.mark.parametrize("t", [-1000.0, -8.0, -0.5, -1e-8, 0.0, 1e-3, 3.0, 40.0])
