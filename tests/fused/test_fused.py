@@ -155,6 +155,39 @@ def test_the_kl_per_dimension_agrees(device_backend, dtype, seed, rows, width):
     all_agree(device.backward(dkl_device), host.backward(dkl), dtype)
 
 
+# With ℓ = log σ² close to 0, KL = Σ ½ (μ² + ½ ℓ² + ⅙ ℓ³ + …) and dℓ = ½ (ℓ + ½ ℓ² + ⅙ ℓ³ + …). A difference between e^ℓ
+# and 1 has an error of the size of eps instead.
+@pytest.mark.parametrize(("dtype", "small"), [("float32", 1e-3), ("float64", 1e-6)])
+def test_the_kl_and_its_gradients_are_accurate_close_to_the_prior(device_backend, dtype, small):
+    mu, logvar = small * np.array([[0, 0], [0.3, 0], [0, -0.5]]), small * np.array([[1, -2], [0.1, 3], [-0.7, 0.5]])
+    exact, rtol = (mu**2 + logvar**2 / 2 + logvar**3 / 6) / 2, 10 * np.finfo(dtype).eps
+    dlogvar = (logvar + logvar**2 / 2 + logvar**3 / 6) / 2
+    modules = host_and_device(device_backend, GaussianKL, 2, 3, dtype)
+    for kl, backend in zip(modules, (NUMPY, device_backend), strict=True):
+        value = kl.forward(*(backend.upload(array.astype(dtype)) for array in (mu, logvar)))
+        np.testing.assert_allclose(to_numpy(value), exact.sum(axis=1), rtol=rtol / small)
+        np.testing.assert_allclose(to_numpy(kl.per_dimension), exact, rtol=rtol / small)
+        sums = backend.upload(np.zeros((3, 2)))
+        kl.accumulate(sums)
+        np.testing.assert_allclose(to_numpy(sums), exact, rtol=rtol / small)
+        for shape in ((3,), (3, 2)):
+            gradients = kl.backward(backend.upload(np.ones(shape, dtype)))
+            for gradient, exact_gradient in zip(gradients, (mu, dlogvar), strict=True):
+                np.testing.assert_allclose(to_numpy(gradient), exact_gradient, rtol=rtol)
+
+
+# For a pixel of 0 and a logit t far below 0, log p = −log(1 + eᵗ) and dt = −1/(1 + e⁻ᵗ) are both −eᵗ, less than eps.
+@pytest.mark.parametrize(("dtype", "logit"), [("float32", -20.0), ("float64", -45.0)])
+def test_the_likelihood_and_its_gradient_are_accurate_for_confident_logits(device_backend, dtype, logit):
+    _, device = host_and_device(device_backend, Bernoulli, 2, 1, dtype)
+    logits = np.array([[logit, 1.1 * logit]], dtype)
+    exact, rtol = -np.exp(logits.astype("float64")), 20 * np.finfo(dtype).eps
+    value = device.forward(*map(device_backend.upload, (logits, np.zeros_like(logits))))
+    np.testing.assert_allclose(to_numpy(value), exact.sum(axis=1), rtol=rtol)
+    gradient = device.backward(device_backend.upload(np.ones(1, dtype)))
+    np.testing.assert_allclose(to_numpy(gradient), exact, rtol=rtol)
+
+
 @pytest.mark.parametrize("exact", [True, False])
 @sizes
 def test_the_kl_of_posterior_and_prior_and_its_gradient_agree(device_backend, exact, seed, rows, width):
