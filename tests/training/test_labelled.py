@@ -1,26 +1,32 @@
-"""Minibatches of partly labelled rows, and rows with added noise."""
+"""Minibatches: their order, partly labelled rows, and rows with added noise."""
+
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import chisquare
 from strategies import normal, uniform
 
 import scratchvae as sv
 from scratchvae.errors import ConfigError, RangeError, ShapeError
 from scratchvae.models.scale import Scale
+from scratchvae.optim import SGD
 from scratchvae.training.labelled import LabelledMinibatches, NoiseAugmenter, batches_per_epoch
-from scratchvae.training.minibatches import MinibatchSource
+from scratchvae.training.minibatches import Minibatches, MinibatchSource
 from scratchvae.training.preprocess import Preprocessor
 
 MODEL = sv.VAE(1, 1, (1,), likelihood="gaussian")
 
 
+def source_of(rows, batch, seed=0):
+    images, rng = np.arange(rows, dtype="float32")[:, None], np.random.default_rng(seed)
+    return MinibatchSource(MODEL, images, batch, rng, Preprocessor(MODEL, False, None, None, None))
+
+
 def batches_of(labels, batch, share=None, seed=0):
-    images = np.arange(len(labels), dtype="float32")[:, None]
-    rng = np.random.default_rng(seed)
-    source = MinibatchSource(MODEL, images, batch, rng, Preprocessor(MODEL, False, None, None, None))
-    minibatches = LabelledMinibatches(source, labels, 3, share)
+    minibatches = LabelledMinibatches(source_of(len(labels), batch, seed), labels, 3, share)
     return minibatches, [(x[:, 0].astype(int), minibatches.targets.copy()) for x in minibatches]
 
 
@@ -38,6 +44,31 @@ def test_each_row_occurs_once_with_its_target_and_labelled_rows_are_spread_evenl
         assert np.array_equal(targets, np.where(labels[x, None] < 0, 0, np.eye(3)[labels[x]]))
         assert abs((labels[x] >= 0).sum() - len(x) * minibatches.share) <= 1
     assert minibatches.share == known / len(labels)
+
+
+HALF = np.array([0, 1, 2, -1, -1, -1])
+ORDERS = {
+    "rows without labels": lambda: (Minibatches(source_of(3, 2)), [range(3)]),
+    "labelled rows": lambda: (LabelledMinibatches(source_of(3, 2), HALF[:3], 3), [range(3)]),
+    "both kinds": lambda: (LabelledMinibatches(source_of(6, 4), HALF, 3), [range(3), range(3, 6)]),
+    "repeated labelled rows": lambda: (LabelledMinibatches(source_of(6, 4), HALF, 3, 2 / 3), [range(3), range(3, 6)]),
+}
+
+
+# Three rows have 6 orders, two times three rows 36.
+@pytest.mark.parametrize("make", ORDERS.values(), ids=ORDERS)
+def test_every_order_of_the_rows_of_a_kind_is_equally_frequent_and_independent_of_others(make):
+    minibatches, kinds = make()
+    epochs = [np.concatenate([x[:, 0].astype(int) for x in minibatches]) for _ in range(400)]
+    orders = []  # of three rows each, in successive epochs
+    for kind in kinds:
+        rows = np.array([epoch[np.isin(epoch, kind)] for epoch in epochs])
+        orders += [["".join(map(str, row)) for row in part] for part in np.split(rows, rows.shape[1] // 3, axis=1)]
+    assert len(orders) == minibatches.rows // 3
+    pairs = [zip(*two, strict=True) for two in combinations(orders, 2)] + [pairwise(part) for part in orders]
+    for of_two in pairs:
+        _, counts = np.unique(["".join(pair) for pair in of_two], return_counts=True)
+        assert len(counts) == 36 and chisquare(counts).pvalue > 1e-6
 
 
 def test_labelled_rows_are_repeated_to_reach_their_share():
@@ -90,6 +121,31 @@ def test_noisy_rows_have_the_given_mean_and_standard_deviation():
     np.testing.assert_allclose(noisy.std(axis=0), input_std[0], rtol=0.05, atol=1e-12)
     first_rows, clean_rows = NoiseAugmenter(input_std, rng, x, Scale())(x[:3].copy(), np.arange(3)), x[:3]
     assert not np.array_equal(first_rows, clean_rows) and np.array_equal(first_rows[:, 1], clean_rows[:, 1])
+
+
+@pytest.mark.parametrize("kind", [sv.ConditionalVAE, sv.SemiSupervisedVAE])
+@pytest.mark.parametrize("scale", ["none", "standardize"])
+def test_each_number_of_a_noisy_row_has_its_own_standard_deviation_in_the_units_of_the_data(kind, scale):
+    rng, inputs = np.random.default_rng(0), []
+    codes, input_std = rng.standard_normal((30, 50)) * 10 ** rng.uniform(-2, 2, 50), 10 ** rng.uniform(-3, 3, (30, 50))
+    codes[:, 0], input_std[:, 0] = np.arange(30), 0.0  # the number of the row, without noise
+    labels = np.where(np.arange(30) < 20, np.arange(30) % 3, -1 if kind is sv.SemiSupervisedVAE else 1)
+    model = kind(50, 2, (4,), likelihood="gaussian", classes=3, scale=scale, dtype="float64")
+    model.theta[...] = 0.0  # so that it takes numbers of any size
+    forward = model.forward
+
+    def recording_forward(x, *rest, **named):
+        inputs.append(model.in_data_units(x.copy()))
+        return forward(x, *rest, **named)
+
+    model.forward = recording_forward
+    sv.Trainer(model, batch_size=16, optimizer=SGD(1e-200)).fit(codes, 2, labels=labels, input_std=input_std)
+    noisy = np.concatenate(inputs)
+    rows = noisy[:, 0].round().astype(int)
+    assert sorted(rows) == sorted([*range(30)] * 2)
+    noise = ((noisy - codes[rows]) / np.where(input_std, input_std, 1.0)[rows])[:, 1:]
+    assert np.abs(noise).max() < 5.5 and abs((noise**2).mean() - 1) < 5.5 * np.sqrt(2 / noise.size)
+    assert len(np.unique(noise.round(3), axis=0)) == 60
 
 
 def test_training_with_input_std_draws_rows_and_leaves_the_data_unchanged():
