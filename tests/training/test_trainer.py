@@ -3,6 +3,8 @@
 import copy
 import inspect
 import pickle
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +133,30 @@ def test_early_stopping_restores_the_best_weights():
     assert history.best_epoch == best + 1
     assert len(history.epochs) == best + 1 + 5
     assert -sv.score(vae, HELD_OUT).value == history.validation[best]
+
+
+@pytest.mark.parametrize("kind", [Adam, AdamW, partial(SGD, momentum=0.9)], ids=["Adam", "AdamW", "SGD"])
+@pytest.mark.parametrize("end", ["early", "finished", "callback", "diverged"])
+def test_whatever_ends_training_weights_and_moments_return_to_the_best_epoch(kind, end, monkeypatch):
+    losses, after_epoch = iter([5.0, 4.0, 1.0, 3.0, 2.0, 3.0, 4.0]), []
+    monkeypatch.setattr(sv.Trainer, "_validation_loss", lambda *_, **__: next(losses))
+
+    class Recorder(Callback):
+        def on_epoch_end(self, state):
+            after_epoch.append({name: array.copy() for name, array in arrays.items()})
+            if len(after_epoch) == 5 and end == "callback":
+                state.stop()
+            if len(after_epoch) == 5 and end == "diverged":
+                state.optimizer.lr = 1e38
+
+    trainer = trainer_of(optimizer=kind(0.01))
+    arrays = {"theta": trainer.model.theta, **trainer.optimizer.state}
+    with suppress(DivergedError):
+        trainer.fit(IMAGES, 7, validation=HELD_OUT, patience=3 if end == "early" else 99, callbacks=[Recorder()])
+    assert (trainer.history.stopped, trainer.history.best_epoch, trainer.optimizer.t) == (end, 3, 3 * 4)
+    assert len(after_epoch) == {"early": 6, "finished": 7}.get(end, 5)
+    for name, array in arrays.items():
+        assert np.array_equal(array, after_epoch[2][name]) and not np.array_equal(array, after_epoch[-1][name]), name
 
 
 def test_without_patience_the_last_weights_are_used():
