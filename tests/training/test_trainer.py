@@ -182,12 +182,31 @@ def test_the_output_bias_is_initialized_with_the_mean_image():
     np.testing.assert_allclose(vae.params["decoder.2.b"], np.log(mean / (1 - mean)), rtol=1e-4)
 
 
-def test_clipping_bounds_each_update():
-    vae = sv.VAE(9, 2, (8,))
+def five_updates(method, clip_norm):
+    """The weights before, between and after five updates by their gradients, (6, P)."""
+    vae = sv.VAE(9, 2, (8,), dtype="float64")
     vae.initialize_output_bias(IMAGES.mean(axis=0))
-    before = vae.theta.copy()
-    sv.Trainer(vae, optimizer=SGD(1.0), clip_norm=0.01, batch_size=50).step(IMAGES)
-    assert np.linalg.norm(vae.theta - before) == pytest.approx(0.01, rel=1e-3)
+    trainer, thetas = sv.Trainer(vae, optimizer=SGD(1.0), clip_norm=clip_norm, batch_size=10), [vae.theta.copy()]
+
+    class Recorder(Callback):
+        def on_step_end(self, state):
+            thetas.append(vae.theta.copy())
+
+    if method == "fit":
+        trainer.fit(IMAGES, 1, callbacks=[Recorder()])
+    for start in range(0, 50 if method == "step" else 0, 10):
+        trainer.step(IMAGES[start : start + 10])
+        thetas.append(vae.theta.copy())
+    return np.array(thetas)
+
+
+@pytest.mark.parametrize("method", ["step", "fit"])
+def test_clipping_bounds_each_update(method):
+    norms = np.linalg.norm(np.diff(five_updates(method, None), axis=0), axis=1)
+    clipped = np.linalg.norm(np.diff(five_updates(method, 0.01), axis=0), axis=1)
+    assert len(norms) == 5 and norms.min() > 0.02
+    np.testing.assert_allclose(clipped, 0.01, rtol=1e-9)
+    assert np.array_equal(five_updates(method, 2 * norms.max()), five_updates(method, None))
 
 
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", "gaussian_heteroscedastic"])
