@@ -359,6 +359,36 @@ def test_the_rows_that_are_held_out_for_patience_are_a_tenth_of_each_class_in_ra
     assert np.array_equal(labels[numbers.astype(int)], validation.labels)
 
 
+SEMI = "--model semi-supervised --labels 40 --labelled-share 0.5"
+
+
+def write_labelled_table():
+    """Write mine.csv: row k of 200 has the number k / 200, two random ones, and the class k mod 4; 20 rows test."""
+    lines = [f"{k / 200},{a},{b},class {k % 4}" for k, (a, b) in enumerate(rows(200, 2))]
+    Path("mine.csv").write_text("\n".join(["k,a,b,label", *lines]), encoding="utf-8")
+
+
+@pytest.mark.parametrize("words", ["", "--model conditional", SEMI])
+@pytest.mark.parametrize("patience", ["", "--patience 9"])
+def test_no_row_is_both_trained_on_and_held_out_and_labels_go_with_their_rows(monkeypatch, words, patience):
+    write_labelled_table()
+    fit, calls = Trainer.fit, []
+    monkeypatch.setattr(Trainer, "fit", lambda *args, **named: calls.append((args[1], named)) or fit(*args, **named))
+    assert train("mine.csv", *words.split(), *patience.split(), *BARE) == 0
+    ((images, named),) = calls
+    parts = images, named["validation"], scratchvae.datasets.load("mine.csv").test.images
+    trained_on, validated, tested = ((part[:, 0] * 200).round().astype(int) for part in parts)
+    held_out = [*validated, *tested] if patience else [*tested]
+    assert len(held_out) == (18 + 20 if patience else 20) and sorted([*trained_on, *held_out]) == list(range(200))
+    assert patience or np.array_equal(validated, tested)
+    assert (named["labels"] is not None) == bool(words)
+    for name, numbers in (("labels", trained_on), ("validation_labels", validated)):
+        if (labels := named.get(name)) is not None:
+            known = labels >= 0
+            assert known.sum() == (40 if words == SEMI else len(numbers))
+            assert np.array_equal(labels[known], numbers[known] % 4)
+
+
 def test_periodic_labels_are_held_out_alike():
     labels = np.arange(200) % 10  # every tenth row is of class 9
     data = Dataset("mine", Split(np.zeros((200, 2)), labels), Split(np.zeros((2, 2)), None), None)
