@@ -15,6 +15,7 @@ from scratchvae.cli import BUG, main
 from scratchvae.cli.model_options import training_and_validation
 from scratchvae.datasets import Dataset, Split, binarized_mnist
 from scratchvae.errors import DataError
+from scratchvae.optim import Optimizer
 from scratchvae.training import Trainer
 
 QUICK = ("--epochs", "1", "--hidden", "16", "--latent", "3")
@@ -387,6 +388,33 @@ def test_no_row_is_both_trained_on_and_held_out_and_labels_go_with_their_rows(mo
             known = labels >= 0
             assert known.sum() == (40 if words == SEMI else len(numbers))
             assert np.array_equal(labels[known], numbers[known] % 4)
+
+
+# An epoch has the 180 training rows, or 162 with --patience. With half of the rows labelled, it has as many draws of
+# the 40 labelled rows as there are others: 280 rows in all, or 244.
+@pytest.mark.parametrize(
+    ("words", "steps", "warm_up"),
+    [
+        ("", 5, 0),
+        ("--warm-up 1", 5, 1),
+        ("--warm-up 3", 5, 3),
+        ("--warm-up 1 --schedule constant", 5, 1),
+        ("--warm-up 1 --patience 9", 4, 1),
+        (f"--warm-up 2 {SEMI} --patience 9", 6, 2),
+        ("--warm-up 1 --batch-size 200", 1, 1),
+    ],
+)
+def test_each_update_has_the_rate_of_a_warm_up_and_of_the_schedule_after_it(monkeypatch, words, steps, warm_up):
+    write_labelled_table()
+    learning_rate, rates = Optimizer.learning_rate, []
+    monkeypatch.setattr(Optimizer, "learning_rate", lambda self: rates.append(learning_rate(self)) or rates[-1])
+    settings = "--epochs 3 --lr 0.002 --batch-size 41", words
+    assert train("mine.csv", *" ".join(settings).split(), *BARE) == 0
+    warm = warm_up * steps
+    rise = [(t + 1) / warm for t in range(warm)]
+    fall = [np.cos(np.pi * t / (3 * steps - warm)) / 2 + 0.5 for t in range(3 * steps - warm)]
+    expected = [*rise, *([1.0] * len(fall) if "constant" in words else fall)]
+    np.testing.assert_allclose(rates, 0.002 * np.array(expected), rtol=1e-12)
 
 
 def test_periodic_labels_are_held_out_alike():
