@@ -97,7 +97,7 @@ def check(
     if against is not None:
         frameworks.check_installed(check_choice("against", against, frameworks.AUTODIFF_LIBRARIES))
     if reference is not None and against is None:
-        raise ConfigError("reference has no effect without against; say which library it is written for: 'torch', …")
+        raise ConfigError("reference has no effect without against: set against to its library, such as 'torch'")
     library = frameworks.library_of_function(f)
     if library is not None and vjp is not None and not callable(vjp):
         inputs, vjp = (vjp, *inputs), None

@@ -22,6 +22,10 @@ from refusals.table import (
 from scratchvae import gradcheck
 from scratchvae import verification as v
 from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
+from scratchvae.layers import Tanh
+from scratchvae.objectives import ELBO
+from scratchvae.optim import Adam
+from scratchvae.probability import Bernoulli, DiagonalGaussian, StandardNormal
 
 A = np.linspace(1.0, 2.0, 3)
 
@@ -130,6 +134,52 @@ def checker_rows():
         )
 
 
+def part_rows():
+    parts = {
+        "check_layer": ("layer", Tanh()),
+        "check_likelihood": ("likelihood", Bernoulli()),
+        "check_prior": ("prior", StandardNormal()),
+        "check_posterior": ("posterior", DiagonalGaussian()),
+        "check_objective": ("objective", ELBO()),
+        "check_optimizer": ("optimizer", Adam(1e-3)),
+    }
+    for name, (argument, part) in parts.items():
+        function, checker = f"gradcheck.{name}", getattr(gradcheck, name)
+        no_part = wrong(ConfigError, "expected a", None, 3, "Tanh", [], {}, A, Tanh)
+        yield from refuse_one(function, argument, no_part, checker)
+        yield from refuse_one(function, "backend", NAMES, lambda w, c=checker, p=part: c(p, backend=w))
+        yield from refuse_one(function, "seed", SEEDS, lambda w, c=checker, p=part: c(p, seed=w))
+        if name in ("check_layer", "check_likelihood", "check_prior", "check_posterior"):
+            no_names = wrong(ConfigError, "expected the names of attributes", "W", {"W": 3}, [3])
+            yield from refuse_one(function, "parameters", no_names, lambda w, c=checker, p=part: c(p, parameters=w))
+    function = "gradcheck.check_optimizer"
+    no_reference = wrong(ConfigError, "expected a function", 3, "Adam", [])
+    for name, wrongs in {"steps": COUNTS, "reference": no_reference}.items():
+        yield from refuse_one(function, name, wrongs, lambda w, n=name: gradcheck.check_optimizer(Adam(1e-3), **{n: w}))
+    one_missing = {
+        ("likelihood", "x"): lambda: gradcheck.check_likelihood(Bernoulli(), np.ones((2, 3))),
+        ("posterior", "eps"): lambda: gradcheck.check_posterior(DiagonalGaussian(), np.ones((2, 4))),
+        ("objective", "kl"): lambda: gradcheck.check_objective(ELBO(), np.ones(2)),
+    }
+    for (name, argument), call in one_missing.items():
+        yield row(f"gradcheck.check_{name}", argument, "is missing", call, ConfigError, "pass ")
+
+    def check_square(**settings):
+        return gradcheck.check(square, slope, A, **settings)
+
+    for name in ("precision", "against"):
+        wrongs = [w for w in NAMES if w.value is not None] if name == "against" else NAMES
+        yield from refuse_one("gradcheck.check", name, wrongs, lambda w, n=name: check_square(**{n: w}))
+    alone = wrong(ConfigError, "set against to its library", square)
+    yield from refuse_one("gradcheck.check", "reference", alone, lambda w: check_square(reference=w))
+    function, make = "gradcheck.properties", lambda **s: gradcheck.properties(square, slope, **{"x": "B I", **s})
+    yield from refuse_one(function, "largest_size", COUNTS, lambda w: make(largest_size=w))
+    no_sizes = wrong(ConfigError, "expected", 3, None, "B I-1", "0", ["B"])
+    yield from refuse_one(function, "x", no_sizes, lambda w: make(x=w))
+    no_function = wrong(ConfigError, "expected forward and backward", 3, "square", A)
+    yield from refuse_one(function, "function", no_function, lambda w: gradcheck.properties(w, slope, x="B I"))
+
+
 def verification_rows():
     linear = v.CASES["Linear"]
     problem = linear.draw(np.random.default_rng(0))
@@ -174,4 +224,4 @@ def verification_rows():
             )
 
 
-ROWS = [*checker_rows(), *verification_rows()]
+ROWS = [*checker_rows(), *part_rows(), *verification_rows()]

@@ -25,6 +25,7 @@ INTERNAL_METHODS = [
     "bind",
     "allocate",
     "bind_parameters",
+    "unbound_copy",
     "initialize",
     "initial_values",
     "parameter_shapes",
@@ -128,6 +129,7 @@ WITHOUT_ROWS = {
             "evaluation.ActiveUnits",
             "evaluation.MutualInformationGap",
             "gradcheck.Argument",
+            "gradcheck.Report.to_json",
             "objectives.ELBOTerms",
             "training.Epoch",
             "training.NonFiniteTensor",
@@ -142,6 +144,7 @@ WITHOUT_ROWS = {
         ],
         "a record",
     ),
+    **dict.fromkeys([f"gradcheck.DrawnGenerator{m}" for m in ("", ".integers", ".choice")], "a NumPy Generator"),
     # abstract base classes
     **dict.fromkeys(
         [
