@@ -1,7 +1,7 @@
 """Checks of the supported Pythons and packages, and the reference:  pipx run nox
 
 Python versions and lower bounds come from pyproject.toml. A Python that is not installed is skipped with a message; in
-CI it is an error. Arguments after `--` go to pytest:  nox -s tests-3.12 -- tests/layers
+CI it is an error. Arguments after `--` go to the session's command:  nox -s tests-3.12 -- tests/layers
 """
 
 from __future__ import annotations
@@ -49,6 +49,16 @@ def slow(session: nox.Session) -> None:
     """All other tests that are left out by default, and the property tests with more examples."""
     session.install("-e", ".[test,oracles]", "scikit-learn", "pandas", "polars", "pyarrow", "pytest-xdist")
     run_tests(session, "-n", "auto", "-m", "", "--hypothesis-profile=thorough", "--ignore=tests/verification")
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Plant 600 small errors in the sources, one at a time, always the same ones: a test must find each.
+
+    To go on later with a run that was stopped:  nox -s mutation -- --results FILE --limit-minutes 20
+    """
+    session.install("-e", ".[test,mutation]")
+    session.run("python", "tests/mutation/run.py", "--sample", "600", "--seed", "0", *session.posargs)
 
 
 @nox.session

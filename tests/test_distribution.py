@@ -189,4 +189,5 @@ def test_the_workflow_tests_every_supported_python_and_system(tracked):
     assert "os: [ubuntu-latest, macos-latest, windows-latest]" in workflow
     assert set(re.findall(r"session: oldest-(\S+),", workflow)) == {supported[0], supported[-1]}
     sessions = set(re.findall(r"^def (\w+)\(session", (ROOT / "noxfile.py").read_text(encoding="utf-8"), re.M))
-    assert set(re.findall(r"session: ([a-z]+)", workflow)) == sessions - {"tests", "run_tests"}
+    # mutation takes an hour, and judges the tests and not the sources
+    assert set(re.findall(r"session: ([a-z]+)", workflow)) == sessions - {"tests", "run_tests", "mutation"}
