@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from collections import Counter
 
 import pytest
 from coverage import Coverage, CoverageData
@@ -47,7 +48,8 @@ class Baseline:
     def tests_for(self, mutant):
         """Return {name: seconds} of the tests that run the line of a mutant, or else of those that run its function.
 
-        The tests of its package come first, then the quickest, and so many that they take no more than SECONDS.
+        The tests of its package come first, of each test function one case before the others, the quickest first; and
+        no more tests than take SECONDS.
         """
         if mutant.is_cpp:
             return {name: self.seconds[name] for name in self.seconds if name.startswith(CPP_TESTS)}
@@ -59,7 +61,12 @@ class Baseline:
         shared = tuple(name for name in names if "::" not in name)  # a file of tests; "" for code that imports run
         own = f"tests/{mutant.file.split('/')[1]}/"
         candidates = [name for name in self.seconds if name in names or name.startswith(shared)]
-        candidates.sort(key=lambda name: (name not in names, not name.startswith(own), self.seconds[name]))
+        cases, rank = Counter(), {}
+        for name in sorted(candidates, key=self.seconds.get):
+            function = name.partition("[")[0]
+            rank[name] = cases[function], self.seconds[name]
+            cases[function] += 1
+        candidates.sort(key=lambda name: (name not in names, not name.startswith(own), *rank[name]))
         chosen = {}
         for name in candidates:
             if sum(chosen.values()) < SECONDS:
