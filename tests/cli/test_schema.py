@@ -166,6 +166,15 @@ def test_bytes_are_scaled_once_whatever_a_later_file_holds():
     assert np.load("rows.npy").max() > 100
 
 
+def test_integers_of_0_and_1_are_fractions_and_no_bytes():
+    bits = RNG.integers(0, 2, (40, 6), dtype=np.uint8)
+    np.save("bits.npy", bits)
+    np.save("fractions.npy", bits.astype(np.float32))
+    model = train("fractions.npy")
+    assert main(["embed", "run", "bits.npy", "--part", "all", "--out", "codes.npy"]) == 0
+    assert np.array_equal(np.load("codes.npy"), model.embed(bits.astype(np.float32)))
+
+
 def test_images_and_arrays_of_the_same_pixels_give_the_same_codes():
     image = pytest.importorskip("PIL.Image")
     pixels = RNG.integers(0, 256, (30, 6, 5), dtype=np.uint8)
