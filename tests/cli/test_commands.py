@@ -265,6 +265,14 @@ def test_evaluate_prints_an_elbo_for_a_vae_only(capsys):
     assert "ELBO" not in out and "active units" not in out
 
 
+def test_evaluate_names_a_beta_other_than_1(capsys):
+    assert run("evaluate digits") == 0
+    assert "beta" not in capsys.readouterr().out
+    scratchvae.save(scratchvae.VAE(64, 2, (8,), beta=4.0), "beta.npz")
+    assert run("evaluate beta.npz digits") == 0
+    assert "objective with beta 4 " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", ["digits", "digits/model.npz"])
 def test_info_describes_a_model_by_its_folder_or_its_file(capsys, vae, name):
     assert run(f"info {name} --json") == 0
@@ -292,6 +300,12 @@ def test_info_describes_the_installation(capsys):
     for line in ("info", "info digits"):
         assert run(line) == 0
         assert all(line.strip() for line in capsys.readouterr().out.splitlines())
+
+
+def test_info_describes_a_numpy_without_blas(capsys, monkeypatch):
+    monkeypatch.setattr(np, "show_config", lambda mode: {"Build Dependencies": {}})
+    assert run("info --json") == 0
+    assert json.loads(capsys.readouterr().out)["BLAS"] == "unknown"
 
 
 @pytest.mark.parametrize(

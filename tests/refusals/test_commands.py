@@ -146,6 +146,7 @@ MISTAKES = [
     ("traverse vae --row 297", "--row 297: expected a row from 0 to 296"),
     ("traverse vae --dimensions 0 3", "0 to 2"),
     ("analogy vae --a 1 --b 2 --c 297", "--c 297: expected a row from 0 to 296"),
+    ("analogy vae --a 297 --b 2 --c 3", "--a 297: expected a row from 0 to 296, those of --part test"),
     ("analogy vae --labels --a 3 --b 12 --c 3", "--b 12: no row has this label"),
     ("analogy ten --labels --a 3 --b 2 --c 3", "--labels"),
     # files to write

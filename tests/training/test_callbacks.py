@@ -788,6 +788,12 @@ def test_a_checkpoint_of_other_callbacks_is_refused(tmp_path, first, then):
     )
 
 
+def test_two_callbacks_in_another_order_are_refused(tmp_path):
+    write_killed_run(tmp_path / "run.npz", Noise())
+    with pytest.raises(ConfigError, match=r"callbacks\.order was .*Noise, Kill.* and is .*Kill, Noise"):
+        fitted(Kill(None), Noise(), checkpoint=tmp_path / "run.npz", resume=True)
+
+
 @pytest.mark.parametrize(
     ("first", "then"),
     [([Mean()], []), ([], [Mean()]), ([Mean(), Mean()], [Mean()]), ([Counter(1)], []), ([], [Counter(1)])],
