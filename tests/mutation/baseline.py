@@ -12,7 +12,7 @@ import pytest
 from coverage import Coverage, CoverageData
 from pytest_runs import OPTIONS, ROOT, Recorder, start
 
-SECONDS = 20  # of tests for one mutant
+SECONDS = 30  # of processor time of the tests for one mutant
 CPP_TESTS = ("tests/kernels/", "tests/native/", "tests/fused/")  # they compile and run the C++ on any machine
 
 # A child process of a test, which reads this too, adds its lines to those of the test.
@@ -48,8 +48,8 @@ class Baseline:
     def tests_for(self, mutant):
         """Return {name: seconds} of the tests that run the line of a mutant, or else of those that run its function.
 
-        The tests of its package come first, of each test function one case before the others, the quickest first; and
-        no more tests than take SECONDS.
+        The tests of its package come first. Half of SECONDS is for the quickest, such as refusals; then of each test
+        function one case comes before the others, so that one that is slow has its turn.
         """
         if mutant.is_cpp:
             return {name: self.seconds[name] for name in self.seconds if name.startswith(CPP_TESTS)}
@@ -61,16 +61,18 @@ class Baseline:
         shared = tuple(name for name in names if "::" not in name)  # a file of tests; "" for code that imports run
         own = f"tests/{mutant.file.split('/')[1]}/"
         candidates = [name for name in self.seconds if name in names or name.startswith(shared)]
-        cases, rank = Counter(), {}
-        for name in sorted(candidates, key=self.seconds.get):
-            function = name.partition("[")[0]
-            rank[name] = cases[function], self.seconds[name]
-            cases[function] += 1
-        candidates.sort(key=lambda name: (name not in names, not name.startswith(own), *rank[name]))
-        chosen = {}
+        candidates.sort(key=lambda name: (name not in names, not name.startswith(own), self.seconds[name]))
+        cases, case = Counter(), {}
         for name in candidates:
-            if sum(chosen.values()) < SECONDS:
-                chosen[name] = self.seconds[name]
+            test_function = name.partition("[")[0]
+            case[name] = cases[test_function]
+            cases[test_function] += 1
+        chosen, took = {}, 0
+        for order, limit in ((candidates, SECONDS / 2), (sorted(candidates, key=case.get), SECONDS)):
+            for name in order:
+                if name not in chosen and took < limit:
+                    chosen[name] = self.seconds[name]
+                    took += self.seconds[name]
         return chosen
 
 

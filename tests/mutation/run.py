@@ -4,7 +4,7 @@
 
 mutmut makes the mutants of the Python, operators.py those of the C++ in strings. The tests run once without a mutant,
 which tells how long each takes and which lines it runs. Then each mutant is written to a temporary copy of the
-repository, and the tests that run its line run there until one fails, for about 20 seconds at most. A mutant of the C++
+repository, and the tests that run its line run there until one fails, for half a minute at most. A mutant of the C++
 runs against all tests of the kernels. Only the bodies of functions are mutated, not class and module attributes and the
 wording of errors. Install what it needs with  pip install -e '.[test,mutation]'. It needs fork: Linux, macOS or WSL.
 
@@ -26,6 +26,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy is imported: the jobs share the cores
@@ -40,7 +41,7 @@ TESTS = sorted(
     if path.name not in OTHER_TESTS.split() and (path.name.startswith("test_") or list(path.glob("test_*.py")))
 )
 IMPORTED = "autograd.scipy hypothesis matplotlib.pyplot pytest scipy.stats"  # by the tests: once, before all forks
-PATIENCE, CPP_PATIENCE = 15, 60  # seconds that a test may take besides ten times what it usually takes
+PATIENCE = 60  # seconds that a test may take besides ten times what it usually takes
 KEY = ("file", "line", "function", "change")  # of a mutant and its result
 STATUSES = ("killed", "survived", "timeout", "does not compile", "not run")
 ALL, BACKWARD, CPP = "all", "of these, in backward passes", "of these, in C++"
@@ -64,7 +65,7 @@ def test_all(mutants, baseline, copies, cache, deadline):
                 (copy / mutant.file).write_text(mutant.code, encoding="utf-8")
                 # bytecode is compiled again if the time of a file, in whole seconds, differs
                 os.utime(copy / mutant.file, (len(left), len(left)))
-                pid = start(copy, cache, run_chosen, tests, CPP_PATIENCE if mutant.is_cpp else PATIENCE)
+                pid = start(copy, cache, run_chosen, tests, PATIENCE)
                 running[pid] = mutant, copy, len(tests), time.monotonic()
             if not running:
                 continue
@@ -144,7 +145,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="mutants to test at once (all cores)")
     parser.add_argument("--tests", nargs="+", default=TESTS, help=f"tests to run ({' '.join(TESTS)})")
     args = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end the processes, and remove the copies
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: report the results so far
     deadline = time.monotonic() + 60 * args.limit_minutes
     try:
         from mutants import draw, find_all
@@ -169,7 +170,7 @@ def main():
             print(f"{len(baseline.seconds)} tests take {sum(baseline.seconds.values()):.0f} s", flush=True)
             for test in baseline.failed:
                 print(f"left out, since it fails without a mutant: {test}")
-            with file.open("a", encoding="utf-8") as written:
+            with suppress(KeyboardInterrupt), file.open("a", encoding="utf-8") as written:
                 for mutant, result in test_all(left, baseline, copies, cache, deadline):
                     results[mutant.key] = dict(zip(KEY, mutant.key, strict=True)) | result
                     print(json.dumps(results[mutant.key], ensure_ascii=False), file=written, flush=True)
