@@ -99,5 +99,12 @@ def test_the_help_says_where_nan_may_stand(output):
     assert "or a folder of grey images (default" in " ".join(output("embed --help").split())
 
 
+def test_the_short_help_has_the_file_to_write_and_the_part_of_the_data(output):
+    text = " ".join(output("reconstruct --help").split())
+    assert "--out FILE file to write" in text
+    assert "test, all (default: test; all of other data of your own)" in text
+    assert "test, all (default: all)" in " ".join(output("embed --help").split())
+
+
 def test_the_version_is_printed(output):
     assert output("--version") == f"scratchvae {scratchvae.__version__}\n"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import scratchvae
-from scratchvae.cli import main
+from scratchvae.cli import impute, main
 from scratchvae.cli.impute import _observed_mean
 
 QUICK = ("--epochs", "1", "--hidden", "16", "--latent", "3", "--quiet", "--no-pictures")
@@ -56,7 +56,7 @@ def test_nan_in_a_file_is_imputed_and_the_rest_stays(capsys):
     assert np.array_equal(imputed, model.impute(holes, method="importance", samples=10, seed=3))
     out, missing = capsys.readouterr().out, np.isnan(holes)
     assert f"40 rows: {missing.sum()} missing numbers in {missing.any(axis=1).sum()} rows, imputed by importance" in out
-    assert "squared error" not in out
+    assert "squared error" not in out and "wrote imputed.npy" in out
 
 
 def test_the_bound_of_several_draws_has_its_name(capsys):
@@ -69,6 +69,13 @@ def test_a_mask_file_marks_the_observed_numbers(folder):
     assert run("impute table whole.npy --mask mask.npy --samples 10 --out new/a.npy") == 0
     assert run("impute table holes.npy --samples 10 --out b.npy") == 0
     assert np.array_equal(np.load("new/a.npy"), np.load("b.npy"))
+
+
+def test_a_picture_shows_the_whole_rows_what_is_observed_and_what_is_imputed(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(impute, "draw_rows_of", lambda vae, lines, title, draw: drawn.append(list(lines)) or draw())
+    assert run("impute digits --hide lower-half --samples 5 --picture got.png") == 0
+    assert drawn == [["whole", "observed", "imputed", "draw 1", "draw 2", "draw 3"]]
 
 
 @pytest.mark.parametrize("half", ["lower-half", "upper-half", "left-half", "right-half"])

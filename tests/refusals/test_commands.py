@@ -107,7 +107,7 @@ MISTAKES = [
     ("train nowhere", "there is no data nowhere: expected a data set such as digits"),
     ("train nan.npy", "NaN"),
     ("train infinite.npy", "infinite"),
-    ("train minus.npy --likelihood bernoulli", "-0.1"),
+    ("train minus.npy --likelihood bernoulli", "minus.npy holds values from -0.1"),
     ("train two.npy --likelihood bernoulli", "use --scale minmax"),
     ("train counts.npy --likelihood bernoulli", "(--scale 255)"),
     ("train empty.npy", "(0, 6)"),

@@ -28,6 +28,10 @@ def train(epochs=3, vae_seed=0, seed=0, images=IMAGES, **settings):
     return vae, trainer.fit(images, epochs, validation=HELD_OUT)
 
 
+def test_batches_have_128_rows_unless_told_otherwise():
+    assert sv.Trainer(sv.VAE(9, 2, (8,))).batch_size == 128
+
+
 @pytest.mark.parametrize("binarize", [None, "dynamic"])
 def test_equal_seeds_give_equal_bits_and_other_seeds_differ(binarize):
     (first, history), (second, second_history), (other, _) = (train(seed=seed, binarize=binarize) for seed in (3, 3, 4))
