@@ -158,6 +158,12 @@ def test_a_class_without_rows_is_refused_by_number(model):
         sv.Trainer(model).fit(X, 1, labels=np.ones(7, int))
 
 
+def test_a_class_without_rows_is_refused_by_its_name():
+    model = sv.ConditionalVAE(6, 2, (5,), classes=("ant", "bee", "cow"))
+    with pytest.raises(RangeError, match="no row is labelled ant, cow, and there are 3 classes"):
+        sv.Trainer(model).fit(X, 1, labels=["bee"] * 7)
+
+
 def test_a_model_without_classes_refuses_labels():
     vae = sv.VAE(6, 2, (4,))
     trainer = sv.Trainer(vae)
