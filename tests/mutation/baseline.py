@@ -48,8 +48,8 @@ class Baseline:
     def tests_for(self, mutant):
         """Return {name: seconds} of the tests that run the line of a mutant, or else of those that run its function.
 
-        The tests of its package come first. Half of SECONDS is for the quickest, such as refusals; then of each test
-        function one case comes before the others, so that one that is slow has its turn.
+        Half of SECONDS is for the quickest, such as refusals. Then come the tests of its package, of each test function
+        one case before the others, so that one that is slow has its turn.
         """
         if mutant.is_cpp:
             return {name: self.seconds[name] for name in self.seconds if name.startswith(CPP_TESTS)}
@@ -61,14 +61,15 @@ class Baseline:
         shared = tuple(name for name in names if "::" not in name)  # a file of tests; "" for code that imports run
         own = f"tests/{mutant.file.split('/')[1]}/"
         candidates = [name for name in self.seconds if name in names or name.startswith(shared)]
-        candidates.sort(key=lambda name: (name not in names, not name.startswith(own), self.seconds[name]))
+        quickest = sorted(candidates, key=lambda name: (name not in names, self.seconds[name]))
         cases, case = Counter(), {}
-        for name in candidates:
+        for name in quickest:
             test_function = name.partition("[")[0]
             case[name] = cases[test_function]
             cases[test_function] += 1
+        own_first = sorted(quickest, key=lambda name: (name not in names, not name.startswith(own), case[name]))
         chosen, took = {}, 0
-        for order, limit in ((candidates, SECONDS / 2), (sorted(candidates, key=case.get), SECONDS)):
+        for order, limit in ((quickest, SECONDS / 2), (own_first, SECONDS)):
             for name in order:
                 if name not in chosen and took < limit:
                     chosen[name] = self.seconds[name]
