@@ -173,3 +173,9 @@ def test_a_report_as_json_has_every_number_that_is_finite(kind):
         for field in ("error", "numeric", "analytic", "uncertainty", "kink", "gradient_norm"):
             value = getattr(argument, field)
             assert result[field] == (value if math.isfinite(value) else None)
+
+
+def test_the_repr_aligns_names_and_shapes_on_the_left_and_errors_on_the_right():
+    first, second, *_ = repr(check(f, vjp, X, W)).splitlines()
+    assert first == "input  shape     error  verdict"
+    assert second.startswith("x      (2, 3)  ") and second.endswith("   agrees")

@@ -99,6 +99,7 @@ MISTAKES = [
     ("gradcheck --unit Linaer", "--unit Linaer is unknown; did you mean Linear?"),
     ("gradcheck --oracle jaxx", "--oracle jaxx is unknown; did you mean jax?"),
     ("sample", "missing: MODEL; MODEL is a model file or the folder of a run"),
+    ("analogy vae --a one --b 3 --c 4", "--a one: expected numbers of rows, or --labels for labels\n"),
     ("analogy vae --a 1 --b 2", "missing: --c"),
     ("analogy vae --a", "--a: expected one or more values after it"),
     # data
