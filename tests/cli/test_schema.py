@@ -139,6 +139,9 @@ def test_a_table_in_any_units_is_trained_on_without_options(capsys):
     out = capsys.readouterr().out
     assert "likelihood gaussian_learned, for numbers beyond [0, 1]; choose another with --likelihood" in out
     assert "scale: standardized: each column less its mean" in out
+    np.save("fractions.npy", RNG.random((40, 4)))
+    assert main(["train", "fractions.npy", "--epochs", "1", "--no-pictures", "--out", "fractions"]) == 0
+    assert "choose another" not in capsys.readouterr().out
     model = sv.load("run")
     assert np.isfinite(model.elbo(X).value).all()
     assert (abs(model.reconstruct(X).mean(axis=0) - X.mean(axis=0)) < X.std(axis=0)).all()

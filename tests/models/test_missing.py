@@ -102,6 +102,12 @@ def test_nan_is_accepted_only_with_missing():
         sv.VAE(6, 2, missing=1)
 
 
+def test_the_place_of_an_infinite_value_is_told_where_nan_is_accepted():
+    x = np.array([[np.nan, 0.5], [0.5, np.inf]])
+    with pytest.raises(RangeError, match="the first in row 2, column 2"):
+        sv.VAE(2, 1, (), missing=True).elbo(x)
+
+
 def test_missing_is_saved_and_loaded(tmp_path):
     model = sv.IWAE(6, 2, (4,), missing=True, importance_samples=3)
     sv.save(model, tmp_path / "model.npz")

@@ -34,7 +34,7 @@ class Baseline:
         state = {"sources": hash_sources(), "tests": tests}
         recorded = cache / "baseline.json"
         if not recorded.exists() or json.loads(recorded.read_text(encoding="utf-8"))["state"] != state:
-            for old in cache.glob("coverage*"):
+            for old in cache.glob("coverage.*"):
                 old.unlink()
             _, status = os.waitpid(start(copy, cache, record, copy, cache, tests, state), 0)
             if status:
