@@ -201,11 +201,8 @@ class GradientCheck:
             if along_axis.verdict not in (AGREES, UNRESOLVED):
                 return along_axis
             u[index] = 0.0
-        return (
-            result
-            if result.verdict == KINK and not self.numeric.has_mixed_sizes(self.k)
-            else replace(result, verdict=UNRESOLVED)
-        )
+        is_kink = result.verdict == KINK and not self.numeric.has_mixed_sizes(self.k)
+        return result if is_kink else replace(result, verdict=UNRESOLVED)
 
     def along_every_axis(self) -> Iterator[Argument]:
         """Compare along each coordinate axis."""

@@ -39,7 +39,7 @@ def check_optimizer(
     resumption   an optimizer with a copy of `state` and `t` continues with the same bits, if it has a `state`
     learning     half the learning rate halves the first update, if it has a number `lr`
     float32      the updates are those in float64, to 1e-4
-    backend      with backend="fake-cupy", "cupy" or "native": the updates there are those in NumPy
+    backend      with backend="fake-cupy" or "cupy": the updates there are those in NumPy
     reference    with `reference`, a function of a list with one tensor that makes a PyTorch optimizer, such as
                  lambda params: torch.optim.Adam(params, lr=1e-3): the updates are equal to 1e-12
 

@@ -23,7 +23,7 @@ BATCHES = (4, 1, 7, 2)  # rows; a smaller batch after a larger one uses a part o
 WIDTHS = (3, 1, 2, 4, 5, 6, 8, 9, 10, 12, 16)  # to try where nothing else shows the width of the input
 PERTURBATION = 0.1  # of the parameters, relative to their size: a gain of 1 or a bias of 0 hides errors
 METHODS = ("forward", "backward", "backward_data", "backward_noise", "log_prob", "loss")
-BACKENDS = ("numpy", "native", "cupy", "fake-cupy")
+BACKENDS = ("numpy", "cupy", "fake-cupy")
 
 Forward = Callable[..., Any]  # forward(part, *inputs) → output, or a tuple of outputs
 Backward = Callable[..., Any]  # backward(part, *doutputs) → the gradient of each input
@@ -45,7 +45,7 @@ def check_layer(
                 too: {"W": "grad_W"}; () if there are none. They are found in layers of scratchvae, in dicts `params`
                 and `grads`, and in attributes such as W with a gradient dW, also of layers inside the layer
     backend     "fake-cupy" runs the layer on a stand-in for CuPy, which needs no GPU: a layer that uses `np` where it
-                should use `self.xp` is refused. "cupy" and "native" run it on those
+                should use `self.xp` is refused. "cupy" runs it on a GPU
     settings    directions, tolerance, step, coordinates and precision of `check`
 
     The layer is checked at its parameters, and at perturbed ones, since a gain of 1 or a bias of 0 hides errors. The
@@ -236,7 +236,7 @@ class _Part:
         self.constant: set[str] = set()  # inputs whose gradient is not checked
         self.notes: list[str] = []
         self.copies: dict[str, tuple[Any, Parameters]] = {}
-        self.on_host = backend in ("numpy", "native")
+        self.on_host = backend == "numpy"
 
     def find_width(self, draw: Callable[[int, np.random.Generator], tuple[Array, ...]]) -> int:
         """Return a width of the input that the part takes. Raises ConfigError."""
@@ -251,7 +251,7 @@ class _Part:
             except Exception as error:  # a user's layer may raise anything
                 failure = failure or error
                 continue
-            if all(fits) or np.shape(gradients[0]) == ():
+            if all(fits):
                 return width
         first = f"; with the first width: {shorten(failure, 60)}" if failure else ""
         arguments = " and ".join(self.names)
@@ -406,22 +406,9 @@ def _merge(reports: Sequence[Report]) -> Report:
 
 
 def _implements(part: Any, method: str) -> bool:
-    """True if the class has the method, and does more than to refuse."""
+    """True if the class has the method: the base class of a part may have one that refuses, marked as optional."""
     function = getattr(type(part), method, None)
-    if function is None:
-        return False
-    base = next((kind for kind in reversed(type(part).__mro__) if method in vars(kind)), None)
-    raises = "raise " in _source(vars(base)[method]) if base is not None else False
-    return not raises or function is not vars(base)[method]
-
-
-def _source(function: Any) -> str:
-    import inspect
-
-    try:
-        return inspect.getsource(function)
-    except (OSError, TypeError):
-        return ""
+    return function is not None and not getattr(function, "optional", False)
 
 
 def _input_names(forward: Any, count: int) -> tuple[str, ...]:

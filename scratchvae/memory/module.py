@@ -30,6 +30,12 @@ def required(method: F) -> F:
     return method
 
 
+def optional(method: F) -> F:
+    """Mark a method that a subclass may implement; that of the base class refuses."""
+    method.optional = True  # type: ignore[attr-defined]
+    return method
+
+
 def check_methods(name: str, part: Any) -> None:
     """Raise ConfigError if the class of `part` does not implement all required methods of its base classes."""
     kind = type(part)

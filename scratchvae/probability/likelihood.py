@@ -10,7 +10,7 @@ import numpy as np
 from scratchvae.arrays import as_real_array
 from scratchvae.backend import Array, backend_of
 from scratchvae.errors import ConfigError, DTypeError, ShapeError
-from scratchvae.memory import Module, Shape, check_writable, required
+from scratchvae.memory import Module, Shape, check_writable, optional, required
 from scratchvae.validation import shorten
 
 # With the usual initial weights the output of a decoder varies by about 1 with z: little for a logit, but more than
@@ -48,6 +48,7 @@ class Likelihood(Module):
         """dparameters (B, kD) from dlog_likelihood (B,); also writes the gradients of its own parameters."""
         raise NotImplementedError
 
+    @optional
     def backward_data(self, dlog_likelihood: Array) -> Array:
         """dx (B, D) from dlog_likelihood (B,); the caller may write into it."""
         raise self._missing("backward_data(dlog_likelihood)", "the gradient with respect to x")
@@ -93,6 +94,7 @@ class Likelihood(Module):
             raise ShapeError(f"mean has shape {shorten(row.shape)}; expected (D,), the mean of the rows")
         return row.astype(np.float64)
 
+    @optional
     def draw(self, parameters: Array, noise: Array, out: Array) -> Array:
         """x (B, D), a draw from p(x | parameters) as a function of noise (B, D), written into `out`."""
         raise self._missing("draw(parameters, noise, out)", "drawing x")

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError, ShapeError
-from scratchvae.memory import BatchBuffers, Module, Shape, required
+from scratchvae.memory import BatchBuffers, Module, Shape, optional, required
 from scratchvae.probability.reparameterize import Reparameterize
 from scratchvae.probability.split import SplitHalves
 from scratchvae.validation import short_repr
@@ -54,12 +54,14 @@ class Posterior(Module):
         """dh (B, O) from dz (B, Z) and, if `log_prob` was used, dlog_q (B,)."""
         raise NotImplementedError
 
+    @optional
     def log_prob(self) -> Array:
         """log q(z | x) (B,) in nats, at the draw of the last forward."""
         raise ConfigError(
             f"{self._class_name()} has no log_prob(), and no closed form of its KL is known: write it in the class"
         )
 
+    @optional
     def backward_noise(self, dz: Array, dlog_q: Array | None = None) -> Array:
         """deps (B, noise) from the same gradients as `backward`."""
         raise ConfigError(f"{self._class_name()} has no backward_noise(dz, dlog_q): write it in the class")

@@ -231,6 +231,26 @@ def test_a_zero_gradient_does_not_pass_if_f_is_large_and_in_float32(seed):
     assert report["x"].verdict in ("unresolved", "wrong")
 
 
+@given(seeds)
+def test_a_zero_gradient_does_not_pass_if_float32_hides_the_slope(seed):
+    def f(x):
+        return float(np.float32(1e5) + np.sum(np.sin(x.astype(np.float32))))
+
+    report = check_gradient(f, lambda x: 0 * x, normal(seed, 30), seed=seed)
+    assert report["x"].verdict in ("unresolved", "wrong")
+
+
+# A finite difference that only one step size shows is no evidence: f is wrong at steps near 0.1 alone.
+@pytest.mark.parametrize("wide", [False, True])
+def test_what_a_single_step_size_shows_is_not_called_wrong(wide):
+    def f(x):
+        shift = np.abs(x - 1.0).max()
+        return 2.0 * x + (0.3 * (x - 1.0) if 0.04 < shift < (0.2 if wide else 0.06) else 0.0)
+
+    report = check(f if wide else in_double(f), lambda dy, x: 2 * dy, np.ones(3), coordinates=True)
+    assert report["x"].verdict != "wrong"
+
+
 FUNCTIONS_OF_ANY_SCALE = {
     "linear": (lambda x: 3 * x, lambda dy, x: 3 * dy),
     "square": (lambda x: x * x, lambda dy, x: 2 * x * dy),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import normal, seeds
 
-from scratchvae.gradcheck.finite_difference import derivative
+from scratchvae.gradcheck.finite_difference import Derivative, Estimate, derivative
 
 EPS = 2.0**-52
 SMOOTH = [
@@ -78,3 +78,22 @@ def test_no_finite_value_near_the_point_gives_nan_with_infinite_uncertainty(outs
 def test_infinities_of_both_signs_are_ignored():
     estimate = derivative(lambda h: np.float64(math.copysign(math.inf, h) if abs(h) > 0.01 else math.sin(h)), 0.1, EPS)
     assert estimate.value == pytest.approx(1.0, rel=1e-9)
+
+
+def test_a_value_is_contradicted_only_by_estimates_of_more_than_one_step_size():
+    def estimates(*steps):
+        return Derivative(1.0, 1e-9, estimates=tuple(Estimate(1.0, 1e-9, h) for h in steps))
+
+    assert not estimates(0.1).contradicts(1.1, 1e-6)
+    assert not estimates(0.1, 0.1, 0.1).contradicts(1.1, 1e-6)
+    assert estimates(0.1, 0.05).contradicts(1.1, 1e-6)
+    assert not estimates(0.1, 0.05).contradicts(1.1, 0.2)  # by less than the tolerance
+    assert not estimates(0.1, 0.05).contradicts(1.0 + 5e-9, 0.0)  # by less than ten times their own errors
+
+
+def test_the_noise_of_one_side_alone_is_a_kink():
+    def one_sided(h):  # kinks at every 1e-9, on one side
+        return math.sin(h) + (1e-12 * (math.floor(h * 1e9) % 7) if h > 0 else 0.0)
+
+    assert derivative(one_sided, 0.1, EPS).noise < 1e-14
+    assert derivative(lambda h: one_sided(abs(h)), 0.1, EPS).noise > 1e-13

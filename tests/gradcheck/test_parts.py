@@ -357,7 +357,7 @@ def test_an_object_without_the_methods_is_refused(checker, word, layer):
 
 
 def test_settings_and_inputs_that_do_not_fit_are_refused():
-    with pytest.raises(ConfigError, match="backend='gpu' is unknown; choose one of numpy, native, cupy, fake-cupy"):
+    with pytest.raises(ConfigError, match="backend='gpu' is unknown; choose one of numpy, cupy, fake-cupy"):
         check_layer(Tanh(), backend="gpu")
     with pytest.raises(ConfigError, match=r"takes no width that was tried; with the first width: .*; pass x"):
         check_layer(Picky())
