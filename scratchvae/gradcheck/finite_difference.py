@@ -170,7 +170,7 @@ class _Table:
             self.rows += [estimates] if estimates else []
             second_differences.append((above - 2 * self.at_zero + below) / last_h)
             if len(second_differences) > 2:
-                self._look_for_kink(second_differences, noise_slope, last_h)
+                self.kink, self.kink_step = _jump(second_differences, noise_slope), last_h
                 if noise_slope >= self.best().error:
                     break
             if estimates:
@@ -183,12 +183,6 @@ class _Table:
     def _noise_slope(self, h: float, above: Any, below: Any, slope: Any) -> float:
         noise = max(self.noise, self.eps * max(abs(above), abs(below)))
         return float(noise / h + abs(slope) * (self.shift_error / h)) + self.hidden_slope
-
-    def _look_for_kink(self, second_differences: list[Any], noise_slope: float, h: float) -> None:
-        jump = 2 * second_differences[-1] - second_differences[-2]
-        previous_jump = 2 * second_differences[-2] - second_differences[-3]
-        is_kink = abs(jump) > 2 * abs(jump - previous_jump) + 16 * noise_slope
-        self.kink, self.kink_step = (float(abs(jump)), h) if is_kink else (0.0, 0.0)
 
     def best(self) -> Estimate:
         """Return the estimate with the least error."""
@@ -209,36 +203,37 @@ class _Table:
 
 # The fourth difference of a smooth φ at spacing δ is φ⁗ δ⁴, which is negligible; that of independent noise with
 # standard deviation s has standard deviation s √(1 + 16 + 36 + 16 + 1) (Hamming 1971; Moré and Wild 2011). A kink
-# within the points looks like noise, and rarely lies on both sides of 0: what both sides show is noise. If two
-# neighbouring values are equal, φ may be a staircase, the result of rounding to a lower precision, whose noise shows at
-# wider spacings. At least two spacings are measured, because at one of them each point may lie on a stair of its own.
-# At the widest, φ counts as a staircase only if equal neighbours come after a change.
+# within the points looks like noise, and rarely lies on both sides of 0: what both sides show is noise. If neighbouring
+# values are equal, φ may be a staircase, the result of rounding to a lower precision, whose noise shows at wider
+# spacings. At least two spacings are measured, because at one of them each point may lie on a stair of its own. At the
+# widest, where φ need not be smooth, there is noise only if φ is a staircase.
 def _noise_near_zero(phi: ScalarFunction, step: float, rounding: Any) -> Any:
     """Estimate the noise of φ near 0: it exceeds `rounding` if f computes in a lower precision than it returns."""
     noise: Any = 0.0
-    for scale in (1.0, 3.7, 10.0, 1e2, 1e3, 1e4, 1e5, 1e6):
-        spacing = scale * NOISE_SPACING_RATIO * step
-        measured, constant = _noise_at_spacing(phi, spacing, scale <= 1e4)
-        if measured > rounding:
-            other_side, also_constant = _noise_at_spacing(phi, -spacing, scale <= 1e4)
-            measured, constant = min(measured, other_side), constant or also_constant
-        noise = max(noise, measured)
+    for scale in (1.0, 3.7, 10.0, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7):
+        spacing, smooth = scale * NOISE_SPACING_RATIO * step, scale <= 1e4
+        measured, staircase, constant = _noise_at_spacing(phi, spacing)
+        if not staircase and measured > rounding:
+            other_side, staircase, also_constant = _noise_at_spacing(phi, -spacing)
+            measured, constant = other_side if staircase else min(measured, other_side), constant or also_constant
+        if smooth or staircase:
+            noise = max(noise, measured)
         if scale > 1.0 and not constant:
             break
     return noise
 
 
-def _noise_at_spacing(phi: ScalarFunction, spacing: float, smooth: bool) -> tuple[Any, bool]:
-    """Return the noise of φ at some points on one side of 0, and whether φ is constant between some of them.
+def _noise_at_spacing(phi: ScalarFunction, spacing: float) -> tuple[Any, bool, bool]:
+    """Return the noise of φ on one side of 0, and whether φ is a staircase there, or constant between some points.
 
-    If φ need not be smooth at this spacing, there is noise only if φ is a staircase.
+    Values that are equal on one side of a point and change on the other are no staircase: there is a kink at it.
     """
     values = np.array([phi(k * spacing) for k in range(1, NOISE_POINTS + 1)])
-    changing, constant = np.flatnonzero(np.diff(values)), np.flatnonzero(np.diff(values) == 0)
-    is_staircase = bool(changing.size and constant.size and constant[-1] > changing[0])
-    if not np.isfinite(values).all() or not (smooth or is_staircase):
-        return 0.0, bool(constant.size)
-    return np.max(np.abs(np.diff(values, 4))) / np.sqrt(70.0), bool(constant.size)
+    if not np.isfinite(values).all():
+        return 0.0, False, False
+    changes = np.diff(values) != 0
+    switches = int(np.count_nonzero(changes[1:] != changes[:-1]))  # from constant to changing, or back
+    return np.max(np.abs(np.diff(values, 4))) / np.sqrt(70.0), switches > 1, not changes.all()
 
 
 def _estimate_close_to_zero(phi: ScalarFunction, at_zero: Any, h: float, noise: Any) -> tuple[Estimate, float]:
@@ -265,5 +260,13 @@ def _kink_at_zero(phi: ScalarFunction, at_zero: Any, kink: float, h: float, smal
     """Return the jump of the slope if it persists in ever smaller steps, as long as noise does not hide it; else 0."""
     while h / LEAP > smallest and kink > 64 * noise / (h / LEAP):
         h /= LEAP
-        kink = _estimate_close_to_zero(phi, at_zero, h, noise)[1]
+        steps = h, h / 2, h / 4
+        kink = _jump([(phi(s) - 2 * at_zero + phi(-s)) / s for s in steps], float(4 * noise / h))
     return kink
+
+
+def _jump(second_differences: list[Any], noise_slope: float) -> float:
+    """Return the jump of the slope at 0 that the last three second differences S show, or 0."""
+    jump = 2 * second_differences[-1] - second_differences[-2]
+    previous_jump = 2 * second_differences[-2] - second_differences[-3]
+    return float(abs(jump)) if abs(jump) > 2 * abs(jump - previous_jump) + 16 * noise_slope else 0.0
