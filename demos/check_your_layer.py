@@ -9,7 +9,7 @@
 # %%
 import numpy as np
 
-from scratchvae.gradcheck import check
+from scratchvae.gradcheck import check, check_layer
 
 rng = np.random.default_rng(0)
 x, gain, bias = rng.standard_normal((4, 6)), rng.standard_normal(6), rng.standard_normal(6)
@@ -71,4 +71,25 @@ def slip(dy, x, gain, bias):
 print(check(forward, slip, x, gain, bias), end="\n\n")
 
 x_at_kink = np.array([1.0, 0.0, -2.0])
-print(check(lambda x: np.maximum(x, 0), lambda dy, x: dy * (x > 0), x_at_kink))
+print(check(lambda x: np.maximum(x, 0), lambda dy, x: dy * (x > 0), x_at_kink), end="\n\n")
+
+# %% [markdown]
+# A layer that is a class: `check_layer` checks dx and the gradient of every parameter, at batches of several sizes. It
+# finds the parameters by their gradients: `gain` and `dgain`.
+
+
+# %%
+class LayerNorm:
+    def __init__(self, width):
+        self.gain, self.bias = np.ones(width), np.zeros(width)
+
+    def forward(self, x):
+        self.x = x
+        return forward(x, self.gain, self.bias)
+
+    def backward(self, dy):
+        dx, self.dgain, self.dbias = backward(dy, self.x, self.gain, self.bias)
+        return dx
+
+
+print(check_layer(LayerNorm(6)))

@@ -1,8 +1,10 @@
-"""Check hand-written gradients against finite differences of a function; no layer or model is involved.
+"""Check hand-written gradients against finite differences of a function, or against automatic derivatives.
 
-    from scratchvae.gradcheck import check
+    from scratchvae.gradcheck import check, check_layer, properties
 
     print(check(forward, backward, x, W))  # forward(x, W) → y, backward(dy, x, W) → dx, dW
+    print(check_layer(layer))              # dx and the gradient of every parameter, at random batches
+    test = properties(forward, backward, x="B I", W="I O")  # a Hypothesis test that draws sizes and shrinks them
 
 The package's tolerances are defined here. They hold for every module, and for whole models of any architecture:
 

@@ -101,11 +101,34 @@ def test_the_pictures_of_the_readme_can_be_drawn(tmp_path):
 
 def test_the_demo_of_layer_checks_reports_each_layer(capsys):
     runpy.run_path(str(DEMOS / "check_your_layer.py"))
-    right, careless, slip, kink = capsys.readouterr().out.strip().split("\n\n")
+    right, careless, slip, kink, layer = capsys.readouterr().out.strip().split("\n\n")
     assert "every gradient agrees" in right
     assert "wrong" in careless and "1 of 3 WRONG" in careless
     assert "at [3]" in slip
     assert "kink" in kink and "1 of 1 NOT JUDGED" in kink
+    assert "every gradient agrees" in layer and "at its own parameters and at perturbed ones" in layer
+
+
+@pytest.fixture
+def trust(monkeypatch):
+    monkeypatch.syspath_prepend(str(DEMOS))
+    return runpy.run_path(str(DEMOS / "trust_nobodys_backward.py"), run_name="trust")
+
+
+@pytest.mark.parametrize("seeds", [1, pytest.param(20, marks=pytest.mark.slow)])
+def test_every_published_layer_passes_and_each_of_their_bugs_is_found(trust, seeds, capsys):
+    alarms, misses = trust["compare"](trust["LAYERS"], {"scratchvae": trust["ours"]}, seeds)
+    assert (alarms, misses) == ({"scratchvae": 0}, {"scratchvae": 0})
+    assert len({layer.bug for layer in trust["LAYERS"]}) == len(trust["LAYERS"]) == 12
+
+
+@pytest.mark.slow
+def test_the_other_checkers_find_most_of_the_bugs(trust, capsys):
+    checkers = trust["installed"]()
+    if len(checkers) < 4:
+        pytest.skip("PyTorch or JAX is not installed")
+    alarms, misses = trust["compare"](trust["LAYERS"], checkers, 1)
+    assert sum(alarms.values()) <= 1 and 1 <= max(misses.values()) <= 6  # of 12: each works as it is used here
 
 
 def test_the_museum_shows_a_bug_its_curve_and_its_check(tmp_path, capsys):

@@ -214,6 +214,27 @@ def test_an_error_that_shows_only_at_other_parameters_is_found():
         assert {a.name: a.verdict for a in check_layer(Gain(), x).arguments} == {"x": "wrong", "gain": "agrees"}
 
 
+class LayerNorm:
+    """Layer normalization without a gain: where dy is x, its gradient is 0."""
+
+    def forward(self, x):
+        self.x = x - x.mean(axis=1, keepdims=True)
+        self.s = np.sqrt((self.x**2).mean(axis=1, keepdims=True))
+        return self.x / self.s
+
+    def backward(self, dy):
+        n = self.x / self.s
+        return (dy - dy.mean(axis=1, keepdims=True) - n * (dy * n).mean(axis=1, keepdims=True)) / self.s
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_dy_is_not_the_input_that_is_drawn_with_the_same_seed(seed):
+    assert check_layer(LayerNorm(), seed=seed, parameters=()).passed
+    assert check_layer(
+        LayerNorm(), np.random.default_rng(seed).standard_normal((4, 6)), seed=seed, parameters=()
+    ).passed
+
+
 class StaleBuffer:
     """A layer whose gradient is right only for the largest batch so far."""
 
