@@ -22,7 +22,7 @@ TESTED_SEPARATELY = ("benchmark", "bug_museum", "gpu_check", "readme_pictures", 
 # These take one to sixteen seconds each.
 SLOW = (
     "autoencoder_beside_vae", "conditional", "disentanglement", "embedding", "imputation",
-    "semi_supervised",
+    "semi_supervised", "trust_nobodys_backward",
 )  # fmt: skip
 
 NOTEBOOK_GUARD = """if __name__ == "__main__":
