@@ -492,7 +492,7 @@ def test_a_misspelt_name_gets_a_suggestion(call, expected):
 
 # one argument or none, names that the user chooses, or called by the loop of training
 UNCHECKED = words("""
-    backward backward_to_inputs check_gradient factor_grid forward get_backend summary to_numpy write_lock
+    backward backward_to_inputs check_gradient factor_grid forward get_backend properties summary to_numpy write_lock
 """)
 
 

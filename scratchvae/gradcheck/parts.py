@@ -17,7 +17,7 @@ from scratchvae.gradcheck.finite_difference import Array
 from scratchvae.gradcheck.gradient_check import worst_result
 from scratchvae.gradcheck.parameters import Parameters, changed_arrays, snapshot
 from scratchvae.gradcheck.report import Report
-from scratchvae.validation import check_choice, check_seed, shorten
+from scratchvae.validation import check_choice, check_seed, shorten, suggest_arguments
 
 BATCHES = (4, 1, 7, 2)  # rows; a smaller batch after a larger one uses a part of the buffers
 WIDTHS = (3, 1, 2, 4, 5, 6, 8, 9, 10, 12, 16)  # to try where nothing else shows the width of the input
@@ -29,6 +29,7 @@ Forward = Callable[..., Any]  # forward(part, *inputs) → output, or a tuple of
 Backward = Callable[..., Any]  # backward(part, *doutputs) → the gradient of each input
 
 
+@suggest_arguments
 def check_layer(
     layer: Any,
     x: Any = None,
@@ -36,7 +37,10 @@ def check_layer(
     parameters: Mapping[str, str] | Sequence[str] | None = None,
     backend: str = "numpy",
     seed: int = 0,
-    **settings: Any,
+    directions: int = 3,
+    coordinates: bool = False,
+    tolerance: float | None = None,
+    precision: str = "long double",
 ) -> Report:
     """Check dx and the gradient of every parameter of a layer: any object with forward(x) → y and backward(dy) → dx.
 
@@ -46,7 +50,8 @@ def check_layer(
                 and `grads`, and in attributes such as W with a gradient dW, also of layers inside the layer
     backend     "fake-cupy" runs the layer on a stand-in for CuPy, which needs no GPU: a layer that uses `np` where it
                 should use `self.xp` is refused. "cupy" runs it on a GPU
-    settings    directions, tolerance, step, coordinates and precision of `check`
+
+    directions, coordinates, tolerance and precision are those of `check`.
 
     The layer is checked at its parameters, and at perturbed ones, since a gain of 1 or a bias of 0 hides errors. The
     layer itself is not changed.
@@ -55,6 +60,7 @@ def check_layer(
     input is found; DeviceError if the layer fails on the backend; and the exceptions of `check`.
     """
     checks.check_methods("layer", layer, ("forward", "backward"), "a layer: an object with forward(x) and backward(dy)")
+    settings = _settings(directions, coordinates, tolerance, precision)
     part = _Part(layer, _call_forward, _call_backward, ("x",), parameters, backend)
     if x is not None:
         inputs = x if isinstance(x, tuple) else (x,)
@@ -65,6 +71,7 @@ def check_layer(
     return part.check([(rng.standard_normal((rows, width)),) for rows in BATCHES], seed, settings)
 
 
+@suggest_arguments
 def check_likelihood(
     likelihood: Any,
     outputs: Any = None,
@@ -73,7 +80,10 @@ def check_likelihood(
     parameters: Mapping[str, str] | Sequence[str] | None = None,
     backend: str = "numpy",
     seed: int = 0,
-    **settings: Any,
+    directions: int = 3,
+    coordinates: bool = False,
+    tolerance: float | None = None,
+    precision: str = "long double",
 ) -> Report:
     """Check a likelihood: log p(x | outputs) (B,) with respect to outputs (B, kD), x (B, D) and every parameter.
 
@@ -81,6 +91,7 @@ def check_likelihood(
     are drawn from N(0, 1) and x from U[0, 1]. The other arguments and the exceptions are those of `check_layer`.
     """
     checks.check_methods("likelihood", likelihood, ("forward", "backward"), "a likelihood, such as Bernoulli()")
+    settings = _settings(directions, coordinates, tolerance, precision)
     with_data = _implements(likelihood, "backward_data")
 
     def backward(likelihood: Any, dlog_p: Any) -> Any:
@@ -99,6 +110,7 @@ def check_likelihood(
     return _check_rows(part, (outputs, x), draw, seed, settings)
 
 
+@suggest_arguments
 def check_prior(
     prior: Any,
     z: Any = None,
@@ -106,17 +118,22 @@ def check_prior(
     parameters: Mapping[str, str] | Sequence[str] | None = None,
     backend: str = "numpy",
     seed: int = 0,
-    **settings: Any,
+    directions: int = 3,
+    coordinates: bool = False,
+    tolerance: float | None = None,
+    precision: str = "long double",
 ) -> Report:
     """Check a prior: log p(z) (B,) with respect to z (B, Z) and every parameter.
 
     It has forward(z) and backward(dlog_p). The other arguments and the exceptions are those of `check_layer`.
     """
     checks.check_methods("prior", prior, ("forward", "backward"), "a prior, such as StandardNormal()")
+    settings = _settings(directions, coordinates, tolerance, precision)
     part = _Part(prior, _call_forward, _call_backward, ("z",), parameters, backend)
     return _check_rows(part, (z,), lambda rows, width, rng: (rng.standard_normal((rows, width)),), seed, settings)
 
 
+@suggest_arguments
 def check_posterior(
     posterior: Any,
     h: Any = None,
@@ -125,7 +142,10 @@ def check_posterior(
     parameters: Mapping[str, str] | Sequence[str] | None = None,
     backend: str = "numpy",
     seed: int = 0,
-    **settings: Any,
+    directions: int = 3,
+    coordinates: bool = False,
+    tolerance: float | None = None,
+    precision: str = "long double",
 ) -> Report:
     """Check a posterior: the draw z (B, Z) and log q(z | x) (B,) with respect to h (B, O), eps and every parameter.
 
@@ -133,6 +153,7 @@ def check_posterior(
     other arguments and the exceptions are those of `check_layer`.
     """
     checks.check_methods("posterior", posterior, ("forward", "backward"), "a posterior, such as DiagonalGaussian()")
+    settings = _settings(directions, coordinates, tolerance, precision)
     with_log_prob, with_noise = (_implements(posterior, name) for name in ("log_prob", "backward_noise"))
 
     def forward(posterior: Any, h: Any, eps: Any) -> Any:
@@ -157,6 +178,7 @@ def check_posterior(
     return _check_rows(part, (h, eps), draw, seed, settings)
 
 
+@suggest_arguments
 def check_objective(
     objective: Any,
     log_likelihood: Any = None,
@@ -165,7 +187,10 @@ def check_objective(
     kl_weight: float | None = None,
     backend: str = "numpy",
     seed: int = 0,
-    **settings: Any,
+    directions: int = 3,
+    coordinates: bool = False,
+    tolerance: float | None = None,
+    precision: str = "long double",
 ) -> Report:
     """Check an objective: the loss with respect to log_likelihood and kl, at the KL weights 1 and 0.3.
 
@@ -174,6 +199,7 @@ def check_objective(
     arguments and the exceptions are those of `check_layer`.
     """
     checks.check_methods("objective", objective, ("forward", "loss", "backward"), "an objective, such as ELBO()")
+    settings = _settings(directions, coordinates, tolerance, precision)
     per_dimension, draws = bool(getattr(objective, "kl_per_dimension", False)), int(getattr(objective, "draws", 1))
     rng = np.random.default_rng(check_seed(seed))
 
@@ -199,6 +225,11 @@ def check_objective(
         part = _Part(objective, forward, backward, ("log_likelihood", "kl"), None, backend)
         reports.append(part.check(batches, seed, settings))
     return _merge(reports)
+
+
+def _settings(directions: int, coordinates: bool, tolerance: float | None, precision: str) -> dict[str, Any]:
+    """Return the arguments of `check` that every function of this file passes on."""
+    return {"directions": directions, "coordinates": coordinates, "tolerance": tolerance, "precision": precision}
 
 
 def _check_rows(

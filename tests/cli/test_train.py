@@ -67,7 +67,10 @@ def test_the_likelihood_and_its_sigma_are_those_of_the_options(words, name, sigm
     assert (model.to_config()["likelihood"], model.to_config()["sigma"]) == (name, sigma)
 
 
-@pytest.mark.parametrize("likelihood", ["gaussian", "gaussian_learned", "gaussian_heteroscedastic"])
+SLOW_LIKELIHOODS = [pytest.param(name, marks=pytest.mark.slow) for name in ("gaussian", "gaussian_heteroscedastic")]
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian_learned", *SLOW_LIKELIHOODS])
 def test_a_gaussian_learns_from_numbers_of_any_size_and_every_command_takes_its_model(folder, capsys, likelihood):
     np.save("wide.npy", 4 * rows(40, 3, 3) - 2)
     assert train("wide.npy", "--likelihood", likelihood, "--out", "run") == 0

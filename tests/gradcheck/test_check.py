@@ -274,9 +274,15 @@ def is_finite_at(name, scale):
         return np.isfinite(f(x)).all() and np.isfinite(vjp(np.ones(np.shape(f(x))), x)).all()
 
 
-@pytest.mark.parametrize("double", [False, True], ids=["", "in double"])
+@pytest.mark.parametrize("double", [False, pytest.param(True, id="in double")])
 @pytest.mark.parametrize(
-    ("name", "scale"), [(name, s) for name in FUNCTIONS_OF_ANY_SCALE for s in SCALES if is_finite_at(name, s)]
+    ("name", "scale"),
+    [
+        pytest.param(name, s, marks=[] if s in (5e-324, 1e-310, 1e-30, 1e300) else pytest.mark.slow)
+        for name in FUNCTIONS_OF_ANY_SCALE
+        for s in SCALES
+        if is_finite_at(name, s)
+    ],
 )
 def test_at_any_scale_a_right_gradient_is_not_wrong_and_a_wrong_one_does_not_agree(name, scale, double):
     f, vjp = FUNCTIONS_OF_ANY_SCALE[name]

@@ -24,8 +24,7 @@ KINKED = {
 
 
 @pytest.mark.parametrize("name", KINKED)
-@pytest.mark.parametrize("coordinates", [False, True])
-@pytest.mark.parametrize("double", [False, True])
+@pytest.mark.parametrize(("coordinates", "double"), [(False, False), (True, True)])
 def test_a_kink_at_the_point_is_reported_as_a_kink_and_not_as_wrong(name, coordinates, double):
     f, vjp = KINKED[name]
     for x in (0.0, np.zeros(3), np.array([1.3, 0.0, -0.7])):

@@ -194,7 +194,7 @@ def test_conditional_models_are_saved_loaded_and_converted(kind, tmp_path):
 
 @pytest.mark.parametrize("kind", [sv.ConditionalVAE, sv.SemiSupervisedVAE])
 def test_a_device_gives_the_same_numbers_and_no_read_per_step(kind):
-    import fake_cupy
+    from scratchvae.backend import fake_cupy
 
     host, device = (kind(6, 2, (5,), classes=3, backend=backend) for backend in ("numpy", FAKE_CUPY))
     trainers = [sv.Trainer(model, batch_size=3) for model in (host, device)]

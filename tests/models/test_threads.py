@@ -277,7 +277,10 @@ def test_steps_of_several_threads_are_serialized(kind):
     assert sorted(loss for thread_losses in per_thread for loss in thread_losses) == sorted(losses)
 
 
-@pytest.mark.parametrize("settings", [{}, {"patience": 2}], ids=["to the end", "with patience"])
+@pytest.mark.parametrize(
+    "settings",
+    [pytest.param({}, id="to the end", marks=pytest.mark.slow), pytest.param({"patience": 2}, id="with patience")],
+)
 @pytest.mark.parametrize("kind", MODELS)
 def test_training_gives_the_same_bits_while_other_threads_use_the_model(kind, settings):
     x, some = rows(3), rows(0)
