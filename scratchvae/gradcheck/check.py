@@ -10,7 +10,7 @@ import numpy as np
 
 from scratchvae.errors import ConfigError, ShapeError
 from scratchvae.gradcheck import checks, containers, frameworks
-from scratchvae.gradcheck.autodiff import compare_arrays, named
+from scratchvae.gradcheck.autodiff import MIN_SCALE_RATIO, compare_arrays, named
 from scratchvae.gradcheck.finite_difference import Array
 from scratchvae.gradcheck.function import LONG_DOUBLE, SINGLE, UserFunction
 from scratchvae.gradcheck.gradient_check import DirectionalDerivative, GradientCheck, worst_result
@@ -126,7 +126,13 @@ def check(
         )
     if reference is not None:
         checks.check_call("reference", reference, names)
-    return _with_autodiff(f, vjp, inputs, names, against, reference, directions, seed, tolerance)
+    if reference is None and library is not None:
+        raise ConfigError("a function with its own backward is compared with another one: pass it as reference")
+    function = UserFunction(f if reference else _on_numpy(f, against), inputs, names, library)
+    reference_library = None if against == frameworks.AUTOGRAD else against
+    expected = UserFunction(reference or f, inputs, names, reference_library)
+    gradients = _Gradients(function, vjp, library, vjp_name)
+    return _with_autodiff(gradients, expected, against, reference is not None, directions, seed, tolerance)
 
 
 class _Gradients:
@@ -229,21 +235,17 @@ def _draws_of_dy(function: UserFunction, y: Array, directions: int, rng: np.rand
 
 
 def _with_autodiff(
-    f: Callable[..., Any],
-    vjp: Any,
-    inputs: Sequence[Any],
-    names: tuple[str, ...],
+    gradients: _Gradients,
+    expected: UserFunction,
     library: str,
-    reference: Callable[..., Any] | None,
+    compare_values: bool,
     directions: int,
     seed: int,
     tolerance: float | None,
 ) -> Report:
-    expected_of = UserFunction(reference or f, inputs, names, None if library == frameworks.AUTOGRAD else library)
-    expected_y = np.array(expected_of(*expected_of.points))
-    checks.check_finite(expected_y, expected_of.split(expected_y))
-    function = UserFunction(f if reference else _on_numpy(f, library), inputs, names, None)
-    gradients = _Gradients(function, vjp, frameworks.library_of_function(f))
+    function = gradients.function
+    expected_y = np.array(expected(*expected.points))
+    checks.check_finite(expected_y, expected.split(expected_y))
     y = gradients.forward()
     if y.shape != expected_y.shape:
         raise ShapeError(f"f returned shape {y.shape} and reference {expected_y.shape}; expected the same function")
@@ -252,14 +254,13 @@ def _with_autodiff(
     results: dict[str, list[Argument]] = {}
     for number, dy in enumerate(_draws_of_dy(function, y, directions, np.random.default_rng([seed, STREAM]))):
         computed = gradients.repeatable_vjp(dy) if number == 0 else gradients.vjp(dy)
-        wanted = expected_of.autodiff(library, dy, expected_of.points)
+        wanted = expected.autodiff(library, dy, expected.points)
         arguments = compare_arrays(
             named(function.names, computed), named(function.names, wanted), dy, tolerance, library
         )
-        if reference is not None and number == 0:
-            arguments += compare_arrays(
-                {"value of f": y}, {"value of f": expected_y}, dy, tolerance, library, "f", 1e-2
-            )
+        if compare_values and number == 0:
+            value, expected_value = {"value of f": y}, {"value of f": expected_y}
+            arguments += compare_arrays(value, expected_value, dy, tolerance, library, "f", MIN_SCALE_RATIO)
         for argument in arguments:
             results.setdefault(argument.name, []).append(argument)
     return Report(

@@ -120,6 +120,18 @@ def test_a_torch_autograd_function_is_checked_without_a_vjp(torch, dtype):
 
 
 @pytest.mark.slow
+def test_a_torch_autograd_function_is_compared_with_a_reference(torch):
+    def reference(x, W):
+        return torch.exp(x) @ W
+
+    assert check(torch_function(torch, 1.0), X, W, against="torch", reference=reference).passed
+    report = check(torch_function(torch, 1 + 1e-9), X, W, against="torch", reference=reference)
+    assert [a.name for a in report.arguments if a.verdict == "wrong"] == ["W"]
+    with pytest.raises(ConfigError, match="pass it as reference"):
+        check(torch_function(torch, 1.0), X, W, against="torch")
+
+
+@pytest.mark.slow
 def test_functions_on_torch_tensors_take_and_return_tensors(torch):
     def f(x, labels):
         assert isinstance(x, torch.Tensor) and labels.dtype == torch.int64
