@@ -69,13 +69,18 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Real)
 
 
-def check_same_structure(value: Any, expected: Any, name: str, hint: str) -> None:
-    """Raise ShapeError unless both are containers of the same kinds, lengths and keys, or both leaves."""
-    first, second = _outline(expected), _outline(value)
-    if first != second:
-        raise ShapeError(f"{name} returned {second}; expected {first}, {hint}")
-    for (key, item), (_, other) in zip(_items(value), _items(expected), strict=True):
-        check_same_structure(item, other, f"{name} [{key}]" if isinstance(value, dict) else name, hint)
+def aligned_leaves(value: Any, template: Any, name: str, hint: str) -> Iterator[Any]:
+    """Yield the leaves of a container in the order of the template's; a list may stand for a tuple.
+
+    Raises ShapeError unless both have the same lengths and keys, or both are leaves.
+    """
+    if _outline(value) != _outline(template):
+        given, expected = (_outline(container) for container in (value, template))
+        raise ShapeError(f"{name} returned {given}; expected {expected}, {hint}")
+    if not is_container(template):
+        yield value
+    for key, item in _items(template):
+        yield from aligned_leaves(value[key], item, f"{name} [{key}]" if isinstance(value, dict) else name, hint)
 
 
 def _items(value: Any) -> list[tuple[Any, Any]]:
@@ -87,5 +92,5 @@ def _items(value: Any) -> list[tuple[Any, Any]]:
 def _outline(value: Any) -> str:
     """Describe the outermost container, without its leaves."""
     if isinstance(value, dict):
-        return f"a dict of {shorten(', '.join(map(str, value)), 60) or 'nothing'}"
-    return f"a {type(value).__name__} of {len(value)}" if isinstance(value, tuple | list) else "one array or number"
+        return f"a dict of {shorten(', '.join(sorted(map(str, value))), 60) or 'nothing'}"
+    return f"{len(value)} in a tuple or list" if isinstance(value, tuple | list) else "one array or number"

@@ -113,10 +113,9 @@ class UserFunction:
                 self._set_outputs(y)
             hint = "as at the first call: a function must always return the same structure"
             try:
-                containers.check_same_structure(y, self._template, "f", hint)
+                outputs = list(containers.aligned_leaves(y, self._template, "f", hint))
             except ShapeError as error:
                 raise ShapeChangeError(error.message) from None
-            outputs = [leaf for _, leaf in containers.leaves(y, "")]
             real = [_output_array(name, outputs[k]) for k, (name, *_, dtype) in enumerate(self._outputs or []) if dtype]
         if not containers.is_container(self._template):
             return real[0]
@@ -188,7 +187,7 @@ class UserFunction:
         """Return the same gradients by automatic differentiation of f."""
 
         def outputs(*real: Any) -> list[Any]:
-            leaves = [leaf for _, leaf in containers.leaves(self.f(*self._arguments(real)), "")]
+            leaves = containers.aligned_leaves(self.f(*self._arguments(real)), self._template, "f", "as before")
             return [y for y, leaf in zip(leaves, self._outputs or [], strict=True) if leaf.dtype is not None]
 
         with frameworks.in_float64(self.libraries):
@@ -230,8 +229,10 @@ class UserFunction:
             template, leaves = by_input[name]
             if value is None and not any(leaf.dtype for leaf in leaves):
                 continue
-            containers.check_same_structure(value, template, f"{function_name} for {name}", "like the input")
-            for leaf, (_, gradient) in zip(leaves, containers.leaves(value, ""), strict=True):
+            gradients_of_input = containers.aligned_leaves(
+                value, template, f"{function_name} for {name}", "like the input"
+            )
+            for leaf, gradient in zip(leaves, gradients_of_input, strict=True):
                 if leaf.dtype is not None:
                     shape = np.shape(leaf.value)
                     copies.append(gradient_array(gradient, shape, leaf.name, function_name))
@@ -264,7 +265,7 @@ def _fits(gradient: Any, template: Any) -> bool:
     if not containers.is_container(template):
         return not containers.is_container(gradient) and not isinstance(gradient, str | set) and gradient is not None
     try:
-        containers.check_same_structure(gradient, template, "", "")
+        list(containers.aligned_leaves(gradient, template, "", ""))
     except ShapeError:
         return False
     return True

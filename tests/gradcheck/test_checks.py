@@ -211,7 +211,11 @@ REFUSED_GRADIENTS = {
     ),
     "complex": ((X + 0j, W), DTypeError, "vjp returned .*complex128 for x; expected an array of real numbers$"),
     "strings": (("x", W), DTypeError, "vjp returned .* for x; expected an array of real numbers"),
-    "a ragged list": (([1.0, [2.0]], W), ScratchVAEError, "vjp for x returned a list of 2; expected one array"),
+    "a ragged list": (
+        ([1.0, [2.0]], W),
+        ScratchVAEError,
+        "vjp for x returned 2 in a tuple or list; expected one array",
+    ),
 }
 
 
