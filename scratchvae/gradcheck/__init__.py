@@ -27,12 +27,11 @@ all 0 or all 1. There, an error is relative to the largest term of a sum, becaus
 from scratchvae.gradcheck.check import check, check_gradient
 from scratchvae.gradcheck.optimizers import check_optimizer
 from scratchvae.gradcheck.parts import check_layer, check_likelihood, check_objective, check_posterior, check_prior
-from scratchvae.gradcheck.properties import DrawnGenerator, properties
+from scratchvae.gradcheck.properties import properties
 from scratchvae.gradcheck.report import Argument, Report
 
 __all__ = [
     "Argument",
-    "DrawnGenerator",
     "Report",
     "check",
     "check_gradient",

@@ -16,7 +16,15 @@ from scratchvae.gradcheck.function import LONG_DOUBLE, SINGLE, UserFunction
 from scratchvae.gradcheck.gradient_check import DirectionalDerivative, GradientCheck, worst_result
 from scratchvae.gradcheck.report import Argument, Report
 from scratchvae.gradcheck.tolerance import AUTODIFF, FINITE_DIFFERENCES, FINITE_DIFFERENCES_FLOAT32
-from scratchvae.validation import check_bool, check_choice, check_int, check_positive, check_seed, suggest_arguments
+from scratchvae.validation import (
+    check_bool,
+    check_choice,
+    check_int,
+    check_positive,
+    check_seed,
+    shorten,
+    suggest_arguments,
+)
 
 LARGE, SMALL = (
     2.0**900,
@@ -244,7 +252,9 @@ def _with_autodiff(
     tolerance: float | None,
 ) -> Report:
     function = gradients.function
-    expected_y = np.array(expected(*expected.points))
+    function_name = "reference" if compare_values else "f"
+    with _written_for(library, function_name):
+        expected_y = np.array(expected(*expected.points))
     checks.check_finite(expected_y, expected.split(expected_y))
     y = gradients.forward()
     if y.shape != expected_y.shape:
@@ -254,7 +264,8 @@ def _with_autodiff(
     results: dict[str, list[Argument]] = {}
     for number, dy in enumerate(_draws_of_dy(function, y, directions, np.random.default_rng([seed, STREAM]))):
         computed = gradients.repeatable_vjp(dy) if number == 0 else gradients.vjp(dy)
-        wanted = expected.autodiff(library, dy, expected.points)
+        with _written_for(library, function_name):
+            wanted = expected.autodiff(library, dy, expected.points)
         arguments = compare_arrays(
             named(function.names, computed), named(function.names, wanted), dy, tolerance, library
         )
@@ -272,6 +283,18 @@ def _with_autodiff(
         notes=tuple(gradients.notes),
         source=library,
     )
+
+
+@contextmanager
+def _written_for(library: str, function_name: str) -> Iterator[None]:
+    """Raise ConfigError if a function fails that should be written for the library."""
+    try:
+        yield
+    except Exception as error:
+        raise ConfigError(
+            f"{function_name} fails on arrays of {library} ({shorten(error, 70)}): pass the same function, written for "
+            f"{library}, as reference"
+        ) from error
 
 
 def _on_numpy(f: Callable[..., Any], library: str) -> Callable[..., Any]:

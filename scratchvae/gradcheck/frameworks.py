@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchvae.errors import ConfigError
+from scratchvae.errors import ConfigError, DTypeError
 from scratchvae.gradcheck.finite_difference import Array
 
 NUMPY, TORCH, JAX, AUTOGRAD = "numpy", "torch", "jax", "autograd"
@@ -46,6 +46,10 @@ def to_numpy(array: Any) -> Array:
     """Return an array of any of the libraries as a NumPy array, without its gradient."""
     if library_of(array) == TORCH:
         array = array.detach().cpu()
+        if str(array.dtype) == "torch.bfloat16":
+            raise DTypeError(
+                "a tensor has dtype torch.bfloat16; expected float64 or float32: convert it with .double()"
+            )
     return np.asarray(array)
 
 

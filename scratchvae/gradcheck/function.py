@@ -149,7 +149,7 @@ class UserFunction:
                 continue
             if y.dtype == dtype:
                 return self, dtype, dtype
-        computes_in = max(self.output_dtypes(), key=lambda dtype: np.finfo(dtype).eps)
+        computes_in = max((*self.output_dtypes(), *self.dtypes), key=lambda dtype: np.finfo(dtype).eps)
         return self._as_given_dtypes, DOUBLE, computes_in
 
     def _as_given_dtypes(self, *arrays: Array) -> Array:

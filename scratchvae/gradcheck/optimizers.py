@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from scratchvae.errors import ConfigError
+from scratchvae.errors import ConfigError, DeviceError
 from scratchvae.gradcheck import checks
 from scratchvae.gradcheck.finite_difference import Array
-from scratchvae.gradcheck.parts import BACKENDS
+from scratchvae.gradcheck.parts import BACKENDS, place_of
 from scratchvae.gradcheck.report import AGREES, NOT_FINITE, WRONG, Argument, Report
 from scratchvae.gradcheck.tolerance import AUTODIFF
 from scratchvae.validation import check_choice, check_int, check_seed, shorten, suggest_arguments
@@ -111,9 +111,15 @@ class _OptimizerCheck:
 
         device = get_backend(backend)
         on_device = device.upload(theta)
-        optimizer.bind(device.xp, on_device)
-        for gradient in gradients:
-            optimizer.step(device.upload(gradient))
+        try:
+            optimizer.bind(device.xp, on_device)
+            for gradient in gradients:
+                optimizer.step(device.upload(gradient))
+        except (TypeError, AttributeError, ValueError) as error:
+            raise DeviceError(
+                f"{type(optimizer).__name__} fails on {backend}{place_of(error)}: {shorten(error, 90)}; an optimizer "
+                "must use the array module xp that bind is given"
+            ) from error
         return np.array(to_numpy(on_device))
 
     def check_in_place_and_gradient(self) -> None:

@@ -2,61 +2,70 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterator, Mapping, Sequence
+from types import FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from scratchvae.errors import ConfigError
+from scratchvae.errors import ConfigError, DTypeError
 from scratchvae.validation import join_choices, short_repr, shorten
 
-DICTS = (("params", "grads"), ("parameters", "gradients"))  # attributes that hold arrays by name
-GRADIENT_NAMES = ("d{}", "grad_{}", "{}_grad", "d_{}", "g{}")
+# Names of a gradient beside those of its parameter, or of the container of gradients beside that of parameters.
+GRADIENT_NAMES = ("d{}", "grad_{}", "{}_grad", "d_{}", "_d{}", "g{}", "{}_gradient")
+PAIRS = {
+    "params": ("grads", "gradients"),
+    "parameters": ("gradients", "grads"),
+    "weights": ("gradients", "grads"),
+    **dict.fromkeys(("data", "value", "array"), ("grad", "gradient")),
+}
+NOT_SEARCHED = (ModuleType, FunctionType, MethodType, type, np.ndarray, np.generic, np.random.Generator, str, bytes)
+MISSING = object()
+Path = tuple[Any, ...]  # attributes, keys and positions that lead from a layer to an array
 
 
 class _Slot(NamedTuple):
-    """One parameter: where its array and the array of its gradient are."""
+    """One parameter: the paths to its array and to that of its gradient."""
 
-    owner: Any  # an object with attributes, or a dict
-    key: str
-    gradient_owner: Any
-    gradient_key: str
-
-    @property
-    def value(self) -> Any:
-        return _read(self.owner, self.key)
-
-    @property
-    def gradient(self) -> Any:
-        return _read(self.gradient_owner, self.gradient_key)
+    path: Path
+    gradient_path: Path
 
 
 class Parameters:
-    """The parameters of a layer by name. Raises ConfigError if some are found without a gradient.
+    """The parameters of a layer by name. Raises ConfigError if an array is found that is none and has no gradient.
 
-    A layer keeps its parameters in one of these ways:
-        in dicts                    layer.params["W"] and layer.grads["W"]
+    A layer keeps its parameters in one of these ways, also in the layers, lists, tuples, dicts and objects inside it:
         in attributes               layer.W and layer.dW, or layer.grad_W, layer.W_grad
+        in dicts or lists           layer.params["W"] and layer.grads["W"], layer.weights[0] and layer.dweights[0]
+        in objects                  layer.W.data and layer.W.grad
         as a layer of scratchvae    parameter_shapes() lists them
-        in layers inside it         an attribute that has a forward and a backward, or a list of them
-
-    initial  copies of the parameters, in float64
+    An array that two names share is one parameter.
 
     `given` names them where it keeps them in another way: {"W": "name of the attribute with its gradient"}.
+
+    initial   copies of the parameters, in their own dtype
     """
 
-    def __init__(self, layer: Any, given: Mapping[str, str] | Sequence[str] | None, caches: set[str]) -> None:
+    def __init__(self, layer: Any, given: Mapping[str, str] | Sequence[str] | None, caches: set[Path]) -> None:
         self.layer = layer
         self.own: dict[str, Any] = {}  # arrays in place of those of a layer of scratchvae
         self.gradients_of_own: dict[str, Any] = {}
         self.slots: dict[str, _Slot] = {}
+        self.unchecked: list[str] = []
         if given is not None:
-            self.slots = dict(_given_slots(layer, given))
-        elif _is_module(layer):
+            self.slots = _given_slots(layer, given)
+            known = {path for slot in self.slots.values() for path in slot}
+            self.unchecked = [_name(path) for path in _find_slots(layer, caches) if path not in known]
+        elif is_module(layer):
             self.own = {name: np.array(value, np.float64) for name, value in _module_arrays(layer)}
         else:
-            self.slots = dict(_find_slots(layer, "", caches))
-        self.initial = [*self.own.values(), *(np.array(slot.value, np.float64) for slot in self.slots.values())]
+            slots = _find_slots(layer, caches)
+            lonely = [path for path, slot in slots.items() if slot is None]
+            if lonely:
+                raise _no_gradient(layer, [_name(path) for path in lonely])
+            self.slots = {_name(slot.path): slot for slot in slots.values() if slot is not None}
+        self.initial = [*self.own.values(), *(np.array(_get(layer, slot.path)) for slot in self.slots.values())]
 
     @property
     def names(self) -> list[str]:
@@ -69,18 +78,29 @@ class Parameters:
             self.gradients_of_own = {name: value * 0 for name, value in zip(self.own, values, strict=True)}
             self.layer.bind_parameters(dict(zip(self.own, values, strict=True)), self.gradients_of_own)
         for slot, value in zip(self.slots.values(), values, strict=True) if self.slots else ():
-            array = slot.value
+            array = _get(self.layer, slot.path)
+            if _is_real(array) and array.dtype != value.dtype:
+                raise DTypeError(f"{_class_name(self.layer)} computes in the dtype of its parameters")
             if isinstance(array, np.ndarray) and array.ndim and array.flags.writeable:
                 array[...] = value
             else:
-                _write(slot.owner, slot.key, value)
+                _set(self.layer, slot.path, float(value) if isinstance(array, float) else value)
+
+    def clear_gradients(self) -> None:
+        """Set the gradients to 0, for a layer that adds to them; a layer of scratchvae must overwrite them."""
+        for slot in self.slots.values():
+            gradient = _get(self.layer, slot.gradient_path)
+            if isinstance(gradient, np.ndarray) and gradient.flags.writeable:
+                gradient[...] = 0
 
     def gradients(self) -> list[Any]:
         """The gradients of the last backward."""
-        return [*self.gradients_of_own.values(), *(slot.gradient for slot in self.slots.values())]
+        found = [_get(self.layer, slot.gradient_path) for slot in self.slots.values()]
+        return [*self.gradients_of_own.values(), *(None if gradient is MISSING else gradient for gradient in found)]
 
 
-def _is_module(layer: Any) -> bool:
+def is_module(layer: Any) -> bool:
+    """True for a layer or another part of scratchvae."""
     return all(hasattr(layer, name) for name in ("bind_parameters", "own_parameters", "children"))
 
 
@@ -93,109 +113,172 @@ def _module_arrays(layer: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield from _module_arrays(child, f"{prefix}{name}." if name else prefix)
 
 
-def _given_slots(layer: Any, given: Mapping[str, str] | Sequence[str]) -> Iterator[tuple[str, _Slot]]:
+def check_module_arrays(layer: Any, caches: set[Path]) -> None:
+    """Raise ConfigError if a layer of scratchvae has an array of its own that is no parameter, cache or setting."""
+    own, settings = layer.own_parameters(), layer.config()
+    known = {*own, *(f"d{name}" for name in own), *settings}
+    names = [
+        name
+        for name, value in vars(layer).items()
+        if _is_real(value) and name not in known and name[0] != "_" and (name,) not in caches
+    ]
+    if names:
+        raise ConfigError(
+            f"{_class_name(layer)} has {join_choices(names, 40)}, which is no parameter: list it in parameter_shapes, "
+            "or say that it is a constant: parameters=()"
+        )
+
+
+def _given_slots(layer: Any, given: Mapping[str, str] | Sequence[str]) -> dict[str, _Slot]:
     by_name = given if isinstance(given, Mapping) else {name: f"d{name}" for name in given}
+    slots = {}
     for name, gradient_name in by_name.items():
         if not isinstance(name, str) or not isinstance(gradient_name, str) or isinstance(given, str):
             raise ConfigError(
                 f"parameters={short_repr(given)}: expected the names of attributes, such as ('W', 'b'), or of their "
                 "gradients too, such as {'W': 'grad_W'}"
             )
-        if not hasattr(layer, name):
-            raise ConfigError(f"parameters: {_name_of(layer)} has no attribute {shorten(name, 40)}")
-        yield name, _Slot(layer, name, layer, gradient_name)
+        path, value = _path(layer, name), _get(layer, _path(layer, name))
+        if value is MISSING:
+            raise ConfigError(f"parameters: {_class_name(layer)} has no attribute {shorten(name, 40)}")
+        if not _is_real(value) and not isinstance(value, float):
+            raise ConfigError(
+                f"parameters: {shorten(name, 40)} is of type {type(value).__name__}; expected the name of an array"
+            )
+        slots[name] = _Slot(path, _path(layer, gradient_name))
+    return slots
 
 
-def _find_slots(layer: Any, prefix: str, caches: set[str]) -> Iterator[tuple[str, _Slot]]:
-    attributes = _attributes(layer)
-    for params, grads in DICTS:
-        owner, gradient_owner = attributes.get(params), attributes.get(grads)
-        if isinstance(owner, Mapping) and isinstance(gradient_owner, Mapping):
-            for name, array in owner.items():
-                if not _is_real(array):
-                    continue
-                keys = [key for key in (name, f"d{name}") if key in gradient_owner]
-                if not keys:
-                    raise _no_gradient(layer, [str(name)], f"in {grads}")
-                yield f"{prefix}{name}", _Slot(owner, name, gradient_owner, keys[0])
-            return
-    found, lonely = [], []
-    for name, array in attributes.items():
-        if f"{prefix}{name}" in caches or not _is_real(array) or _is_gradient(name, attributes):
-            continue
-        gradient_names = [pattern.format(name) for pattern in GRADIENT_NAMES if pattern.format(name) in attributes]
-        if gradient_names:
-            found.append((f"{prefix}{name}", _Slot(layer, name, layer, gradient_names[0])))
-        else:
-            lonely.append(name)
-    if lonely:
-        raise _no_gradient(layer, lonely, "beside them")
-    yield from found
-    for name, child in _children(attributes):
-        yield from _find_slots(child, f"{prefix}{name}.", caches)
+def _path(layer: Any, name: str) -> Path:
+    """Return the path of a dotted name, such as "layers.0.W"."""
+    path: list[Any] = []
+    for word in name.split("."):
+        owner = _get(layer, tuple(path))
+        path.append(int(word) if word.isdigit() and isinstance(owner, tuple | list) else word)
+    return tuple(path)
 
 
-def changed_arrays(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
-    """Return the names of the arrays of `snapshot` that a forward has set: caches, not parameters."""
+def _find_slots(layer: Any, caches: set[Path]) -> dict[Path, _Slot | None]:
+    """Return each array that is no cache and no gradient, and None in place of a gradient that is not found."""
+    found: dict[Path, Path | None] = {}
+    for path, value in _reachable(layer):
+        gradient_path = _gradient_path(layer, path)
+        if path not in caches and (_is_real(value) or gradient_path is not None):
+            found[path] = gradient_path
+    gradients = set(found.values())
+    slots: dict[Path, _Slot | None] = {}
+    seen: set[int] = set()
+    for path, gradient_path in found.items():
+        value = _get(layer, path)
+        if path not in gradients and not (_is_real(value) and id(value) in seen):
+            seen.add(id(value))
+            slots[path] = None if gradient_path is None else _Slot(path, gradient_path)
+    return slots
+
+
+def _gradient_path(layer: Any, path: Path) -> Path | None:
+    """Return the path of the gradient: the same path with the name of the gradient in place of one of its names."""
+    for k in reversed(range(len(path))):
+        for name in _gradient_names(path[k]):
+            candidate = (*path[:k], name, *path[k + 1 :])
+            prefixed = (*candidate[:-1], f"d{candidate[-1]}")  # grads["dW"]
+            for gradient_path in (candidate, prefixed) if k < len(path) - 1 else (candidate,):
+                gradient = _get(layer, gradient_path)
+                if gradient is None or _is_real(gradient) or isinstance(gradient, float):
+                    return gradient_path
+    return None
+
+
+def _gradient_names(name: Any) -> list[str]:
+    if not isinstance(name, str):
+        return []
+    return [*PAIRS.get(name, ()), *(pattern.format(name) for pattern in GRADIENT_NAMES)]
+
+
+def changed_arrays(before: dict[Path, Any], after: dict[Path, Any]) -> set[Path]:
+    """Return the paths of the arrays of two snapshots that a forward or a backward has set: caches, not parameters."""
     return {
-        name
-        for name in after
-        if name not in before or np.shape(before[name]) != np.shape(after[name]) or (before[name] != after[name]).any()
+        path
+        for path in after
+        if path not in before or np.shape(before[path]) != np.shape(after[path]) or (before[path] != after[path]).any()
     }
 
 
-def snapshot(layer: Any, prefix: str = "") -> dict[str, Any]:
-    """Return copies of all arrays of real numbers among the attributes of a layer and of the layers inside it."""
-    attributes = _attributes(layer)
-    arrays = {f"{prefix}{name}": np.array(value) for name, value in attributes.items() if _is_real(value)}
-    for name, child in _children(attributes):
-        arrays |= snapshot(child, f"{prefix}{name}.")
-    return arrays
+def snapshot(layer: Any) -> dict[Path, Any]:
+    """Return copies of all arrays of real numbers in a layer."""
+    return {path: np.array(value) for path, value in _reachable(layer) if _is_real(value)}
 
 
-def _children(attributes: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in attributes.items():
-        if _is_layer(value):
-            yield name, value
-        elif isinstance(value, tuple | list):
-            yield from ((f"{name}.{k}", item) for k, item in enumerate(value) if _is_layer(item))
+def _reachable(layer: Any) -> Iterator[tuple[Path, Any]]:
+    """Yield the path and value of each array of real numbers, and each float, in a layer and all it contains."""
+    seen: set[int] = set()
+
+    def walk(owner: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+        if id(owner) in seen:
+            return
+        seen.add(id(owner))
+        for key, value in _items(owner):
+            if _is_real(value) or type(value) is float:
+                yield (*path, key), value
+            elif not isinstance(value, NOT_SEARCHED):
+                yield from walk(value, (*path, key))
+
+    yield from walk(layer, ())
 
 
-def _attributes(layer: Any) -> dict[str, Any]:
-    return dict(vars(layer)) if hasattr(layer, "__dict__") else {}
+def _items(owner: Any) -> list[tuple[Any, Any]]:
+    """Return what an object, a dict, a tuple or a list contains, by attribute, key or position."""
+    if isinstance(owner, Mapping):
+        return list(owner.items())
+    if isinstance(owner, tuple | list):
+        return list(enumerate(owner))
+    kind = type(owner)
+    if getattr(builtins, kind.__name__, None) is kind or kind.__module__.partition(".")[0] == "numpy":
+        return []
+    slots = [name for base in kind.__mro__ for name in getattr(base, "__slots__", ()) if hasattr(owner, name)]
+    of_class = [name for base in kind.__mro__ for name, value in vars(base).items() if _is_real(value)]
+    names = dict.fromkeys([*getattr(owner, "__dict__", {}), *slots, *of_class])
+    return [(name, getattr(owner, name)) for name in names]
 
 
-def _is_layer(value: Any) -> bool:
-    return not isinstance(value, type) and all(callable(getattr(value, name, None)) for name in ("forward", "backward"))
+def _get(layer: Any, path: Path) -> Any:
+    """Return what lies at a path, or MISSING."""
+    for key in path:
+        if isinstance(layer, Mapping):
+            layer = layer.get(key, MISSING)
+        elif isinstance(layer, tuple | list):
+            layer = layer[key] if isinstance(key, int) and key < len(layer) else MISSING
+        else:
+            layer = getattr(layer, key, MISSING) if isinstance(key, str) else MISSING
+        if layer is MISSING:
+            return MISSING
+    return layer
+
+
+def _set(layer: Any, path: Path, value: Any) -> None:
+    owner = _get(layer, path[:-1])
+    if isinstance(owner, dict | list):
+        owner[path[-1]] = value
+    else:
+        setattr(owner, path[-1], value)
+
+
+def _name(path: Path) -> str:
+    """Return the name of a parameter, without the names of the dicts and attributes that hold it alone."""
+    hidden = {"params", "parameters", "data", "value", "array"}
+    return ".".join(str(key) for key in path if key not in hidden) or ".".join(map(str, path))
 
 
 def _is_real(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype.kind == "f"
 
 
-def _is_gradient(name: str, attributes: dict[str, Any]) -> bool:
-    return any(pattern.format(other) == name for other in attributes for pattern in GRADIENT_NAMES)
-
-
-def _no_gradient(layer: Any, names: list[str], where: str) -> ConfigError:
-    listed = join_choices(names, 40)
-    first = names[0]
+def _no_gradient(layer: Any, names: list[str]) -> ConfigError:
     return ConfigError(
-        f"{_name_of(layer)} has {listed} and no gradient {where}; keep it in d{first}, or in dicts params and grads, "
-        f"or say which arrays are parameters: parameters={{'{first}': 'its gradient'}}, or parameters=()"
+        f"{_class_name(layer)} has {join_choices(names, 40)} and no gradient beside, such as d{shorten(names[0], 20)}; "
+        "if some are constants, name the parameters: parameters=('W', 'b'), {'W': 'its gradient'} or ()"
     )
 
 
-def _name_of(layer: Any) -> str:
+def _class_name(layer: Any) -> str:
     return shorten(type(layer).__name__, 30)
-
-
-def _read(owner: Any, key: str) -> Any:
-    return owner.get(key) if isinstance(owner, Mapping) else getattr(owner, key, None)
-
-
-def _write(owner: Any, key: str, value: Any) -> None:
-    if isinstance(owner, dict):
-        owner[key] = value
-    else:
-        setattr(owner, key, value)

@@ -83,6 +83,14 @@ def test_a_library_that_is_unknown_or_not_installed_is_refused(monkeypatch):
         check(tanh, vjp, X, W, against="jax")
 
 
+def test_a_function_of_another_library_is_refused_without_a_reference():
+    def on_numpy_alone(x, W):
+        return np.asarray(x, float) @ W
+
+    with pytest.raises(ConfigError, match=r"f fails on arrays of autograd .* as reference"):
+        check(on_numpy_alone, vjp, X, W, against="autograd")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("library", ["torch", "jax"])
 def test_a_vjp_is_compared_with_torch_and_jax(library):

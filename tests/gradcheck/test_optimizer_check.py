@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scratchvae.errors import ConfigError
+from scratchvae.errors import ConfigError, DeviceError
 from scratchvae.gradcheck import check_optimizer
 from scratchvae.optim import SGD, Adam, AdamW
 
@@ -94,6 +94,15 @@ def test_an_optimizer_without_a_property_fails_by_its_name(name):
     assert report[name].verdict in ("wrong", "not finite") and report[name].explanation
     if name != "in place":  # an optimizer that does not move has few of the properties
         assert {a.name for a in report.arguments if a.verdict == "wrong"} <= {name, "descent"}
+
+
+def test_an_optimizer_that_uses_numpy_is_refused_on_the_stand_in_with_the_line():
+    class WithNumPy(Descent):
+        def step(self, dtheta):
+            self.theta -= self.lr * np.sqrt(dtheta * dtheta)
+
+    with pytest.raises(DeviceError, match=r"WithNumPy fails on fake-cupy at test_optimizer_check\.py:\d+: .* xp"):
+        check_optimizer(WithNumPy(), backend="fake-cupy")
 
 
 @pytest.mark.slow

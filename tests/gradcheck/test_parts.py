@@ -8,7 +8,7 @@ import pytest
 from strategies import normal
 
 import scratchvae as sv
-from scratchvae.errors import ConfigError, DeviceError, ShapeError
+from scratchvae.errors import ConfigError, DeviceError, DTypeError, ShapeError
 from scratchvae.gradcheck import check_layer, check_likelihood, check_objective, check_posterior, check_prior
 from scratchvae.layers import GELU, ConditionalLinear, LeakyReLU, Linear, NaNToZero, ReLU, Repeat, Sequential, Tanh
 from scratchvae.objectives import ELBO, ImportanceWeighted
@@ -237,6 +237,22 @@ def test_dy_is_not_the_input_that_is_drawn_with_the_same_seed(seed):
     ).passed
 
 
+class BatchNorm:
+    """Batch normalization: with two rows its output is about ±1, and its gradient may be lost in rounding."""
+
+    def forward(self, x):
+        self.x, self.s = x - x.mean(axis=0), np.sqrt(x.var(axis=0) + 1e-5)
+        return self.x / self.s
+
+    def backward(self, dy):
+        n = self.x / self.s
+        return (dy - dy.mean(axis=0) - n * (dy * n).mean(axis=0)) / self.s
+
+
+def test_an_undecided_random_batch_is_drawn_again():
+    assert all(check_layer(BatchNorm(), seed=seed, directions=1, precision="double") for seed in range(40))
+
+
 class StaleBuffer:
     """A layer whose gradient is right only for the largest batch so far."""
 
@@ -326,7 +342,7 @@ class Unfound(Plain):
 
 
 def test_parameters_that_are_not_found_are_refused_or_named():
-    with pytest.raises(ConfigError, match=r"Unfound has W, b and no gradient beside them; .* parameters=\(\)"):
+    with pytest.raises(ConfigError, match=r"Unfound has W, b and no gradient beside, such as dW; .* parameters=\("):
         check_layer(Unfound())
     report = check_layer(Unfound(), parameters={"W": "sum_of_W", "b": "sum_of_b"})
     assert report.passed and [a.name for a in report.arguments] == ["x", "W", "b"]
@@ -338,17 +354,19 @@ def test_parameters_that_are_not_found_are_refused_or_named():
         with pytest.raises(ConfigError, match=r"parameters=.*: expected the names of attributes"):
             check_layer(Plain(), parameters=wrong)
 
-    class HalfInDicts(WithDicts):
+    class HalfInDicts:
         def __init__(self):
-            super().__init__()
-            del self.grads["b"]
+            self.params, self.grads = {"W": np.ones((4, 3)), "b": np.zeros(3)}, {}
+
+        def forward(self, x):
+            self.x = x
+            return x @ self.params["W"] + self.params["b"]
 
         def backward(self, dy):
-            dx = super().backward(dy)
-            del self.grads["b"]
-            return dx
+            self.grads["W"] = self.x.T @ dy
+            return dy @ self.params["W"].T
 
-    with pytest.raises(ConfigError, match="HalfInDicts has b and no gradient in grads"):
+    with pytest.raises(ConfigError, match="HalfInDicts has b and no gradient beside"):
         check_layer(HalfInDicts())
 
 
@@ -379,6 +397,212 @@ def test_an_object_without_the_methods_is_refused(checker, word, layer):
         checker(layer)
 
 
+class Parameter:
+    def __init__(self, value):
+        self.data, self.grad = value, None
+
+
+class Stored:
+    """y = x W, with W and its gradient kept in one of many ways."""
+
+    __slots__ = ("W", "alpha", "block", "dW", "dalpha", "dweights", "factor", "grads", "params", "weights", "x", "xp")
+
+    def __init__(self, way, factor=1.0):
+        W = np.random.default_rng(0).standard_normal((4, 3))
+        self.factor, self.xp = factor, np
+        if way == "slots":
+            self.W, self.dW = W, None
+        elif way == "lists":
+            self.params, self.grads = [W], [np.zeros_like(W)]
+        elif way == "tuples":
+            self.weights, self.dweights = (W,), (np.zeros_like(W),)
+        elif way == "nested dicts":
+            self.params, self.grads = {"layer": {"W": W}}, {"layer": {"W": np.zeros_like(W)}}
+        elif way == "objects":
+            self.block = {"inner": [Parameter(W)]}
+
+    def array(self):
+        for path in ("W", "params", "weights", "block"):
+            if hasattr(self, path):
+                held = getattr(self, path)
+        while not isinstance(held, np.ndarray | Parameter):
+            held = next(iter(held.values())) if isinstance(held, dict) else held[0]
+        return held
+
+    def forward(self, x):
+        W = self.array()
+        self.x = x
+        return self.xp.matmul(x, W.data if isinstance(W, Parameter) else W)
+
+    def backward(self, dy):
+        W, dW = self.array(), self.factor * self.x.T @ dy
+        if isinstance(W, Parameter):
+            W.grad, W = dW, W.data
+        elif hasattr(self, "W"):
+            self.dW = dW
+        else:
+            gradient = self.grads if hasattr(self, "grads") else self.dweights
+            while not isinstance(gradient, np.ndarray):
+                gradient = next(iter(gradient.values())) if isinstance(gradient, dict) else gradient[0]
+            gradient[...] = dW
+        return dy @ W.T
+
+
+@pytest.mark.parametrize("way", ["slots", "lists", "tuples", "nested dicts", "objects"])
+def test_parameters_are_found_wherever_a_layer_keeps_them(way):
+    report = check_layer(Stored(way), directions=1)
+    assert report.passed and len(report.arguments) == 2, str(report)
+    wrong = check_layer(Stored(way, 1.01), directions=1)
+    assert [a.verdict for a in wrong.arguments] == ["agrees", "wrong"]
+
+
+def test_a_class_that_is_defined_at_a_prompt_is_searched():
+    names = {"np": np}
+    source = (
+        "class Prompt:\n    def __init__(self):\n        self.W = np.ones((4, 3))\n"
+        "    def forward(self, x):\n        self.x = x\n        return x @ self.W\n"
+        "    def backward(self, dy):\n        self.dW = 2 * self.x.T @ dy\n        return dy @ self.W.T\n"
+    )
+    exec(source, names)
+    assert names["Prompt"].__module__ == "builtins"
+    assert check_layer(names["Prompt"](), directions=1)["W"].verdict == "wrong"
+
+
+class Scale:
+    """y = alpha x with a number as the parameter, beside a number that is none."""
+
+    def __init__(self, factor=1.0):
+        self.alpha, self.factor = 0.25, factor
+
+    def forward(self, x):
+        self.x = x
+        return self.alpha * x
+
+    def backward(self, dy):
+        self.dalpha = self.factor * float((dy * self.x).sum())
+        return self.alpha * dy
+
+
+def test_a_number_with_a_gradient_is_a_parameter():
+    assert [(a.name, a.verdict) for a in check_layer(Scale()).arguments] == [("x", "agrees"), ("alpha", "agrees")]
+    assert check_layer(Scale(1.01))["alpha"].verdict == "wrong"
+
+
+class Tied:
+    """Two layers that share one matrix, whose gradient is the sum of both."""
+
+    def __init__(self, forgetful=False):
+        self.a, self.b, self.forgetful = Plain(outputs=4), Plain(outputs=4), forgetful
+        self.b.W, self.b.b = self.a.W, self.a.b
+
+    def forward(self, x):
+        return self.b.forward(self.a.forward(x))
+
+    def backward(self, dy):
+        dx = self.a.backward(self.b.backward(dy))
+        if not self.forgetful:
+            self.a.dW, self.a.db = self.a.dW + self.b.dW, self.a.db + self.b.db
+        return dx
+
+
+def test_an_array_that_layers_share_is_one_parameter():
+    report = check_layer(Tied())
+    assert report.passed and [a.name for a in report.arguments] == ["x", "a.W", "a.b"], str(report)
+    assert check_layer(Tied(forgetful=True))["a.W"].verdict == "wrong"
+
+
+def test_layers_in_dicts_and_in_lists_of_lists_are_searched():
+    class Blocks(Nested):
+        def __init__(self, bug=None):
+            self.first, self.rest = Plain(bug), [Tanh(), Plain(inputs=3, outputs=2)]
+            self.blocks = {"a": [[self.first]]}
+            del self.first
+
+        def forward(self, x):
+            self.first = self.blocks["a"][0][0]
+            return super().forward(x)
+
+    assert check_layer(Blocks(), normal(0, 2, 4), directions=1).passed
+    assert not check_layer(Blocks("db is doubled"), normal(0, 2, 4), directions=1)
+
+
+def test_a_layer_in_float32_has_the_tolerance_of_float32():
+    class Single(Plain):
+        def __init__(self, bug=None):
+            super().__init__(bug)
+            self.W, self.b = self.W.astype(np.float32), self.b.astype(np.float32)
+
+    for x in (None, normal(0, 4, 4), normal(0, 4, 4).astype(np.float32)):
+        report = check_layer(Single(), x)
+        assert report.passed and report.tolerance == 1e-4, str(report)
+        assert check_layer(Single("db is doubled"), x)["b"].verdict == "wrong"
+
+
+class Embedding:
+    def __init__(self, factor=1.0):
+        self.E, self.factor = np.random.default_rng(0).standard_normal((5, 3)), factor
+
+    def forward(self, rows):
+        self.rows = rows
+        return self.E[rows]
+
+    def backward(self, dy):
+        self.dE = np.zeros_like(self.E)
+        np.add.at(self.dE, self.rows, self.factor * dy)
+
+
+def test_a_layer_of_integers_has_parameters_only():
+    rows = np.array([0, 1, 1, 4])
+    report = check_layer(Embedding(), rows)
+    assert report.passed and [a.name for a in report.arguments] == ["E"]
+    assert check_layer(Embedding(1.01), rows)["E"].verdict == "wrong"
+
+
+def test_gradients_that_accumulate_are_cleared_first():
+    class Adding(Plain):
+        def __init__(self):
+            super().__init__()
+            self.dW, self.db = np.zeros_like(self.W), np.zeros_like(self.b)
+
+        def backward(self, dy):
+            self.dW += self.x.T @ dy
+            self.db += dy.sum(axis=0)
+            return dy @ self.W.T
+
+    assert check_layer(Adding()).passed
+
+
+class Unlisted(sv.layers.Layer):
+    """A layer of scratchvae with an array that it does not list."""
+
+    def __init__(self):
+        self.W = np.random.default_rng(0).standard_normal((4, 4))
+
+    def output_shape(self, input_shape):
+        return input_shape
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W
+
+    def backward(self, dy):
+        self.dW = 2 * self.x.T @ dy
+        return dy @ self.W.T
+
+
+def test_an_array_that_is_not_checked_is_refused_or_noted():
+    with pytest.raises(ConfigError, match="Unlisted has W, which is no parameter: list it in parameter_shapes"):
+        check_layer(Unlisted(), normal(0, 3, 4))
+    assert check_layer(Unlisted(), normal(0, 3, 4), parameters=["W"])["W"].verdict == "wrong"
+    assert "note: not checked: b" in check_layer(Plain(), parameters=["W"]).notes
+    assert "note: not checked: W, b" in check_layer(Plain(), parameters=()).notes
+
+
+def test_a_plain_class_is_refused_on_a_device():
+    with pytest.raises(ConfigError, match=r"backend='fake-cupy' is for layers of scratchvae.* make Plain a subclass"):
+        check_layer(Plain(), backend="fake-cupy")
+
+
 def test_settings_and_inputs_that_do_not_fit_are_refused():
     with pytest.raises(ConfigError, match="backend='gpu' is unknown; choose one of numpy, cupy, fake-cupy"):
         check_layer(Tanh(), backend="gpu")
@@ -393,6 +617,11 @@ def test_settings_and_inputs_that_do_not_fit_are_refused():
         check_layer(Tanh(), seed=-1)
     with pytest.raises(ConfigError, match="check_layer has no argument direction: did you mean directions"):
         check_layer(Tanh(), direction=2)
+    for x in ([[1.0, 2.0]], {"x": normal(0, 2, 4)}, "x"):
+        with pytest.raises(DTypeError, match=r"x is of type .*; expected an array, or a tuple of arrays"):
+            check_layer(Plain(), x)
+    with pytest.raises(ConfigError, match=r"parameters: bug is of type NoneType; expected the name of an array"):
+        check_layer(Plain(), parameters=["bug"])
     with pytest.raises(ConfigError, match="Locked cannot be copied"):
         check_layer(Locked())
 

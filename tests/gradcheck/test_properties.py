@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from strategies import seeds
 
 from scratchvae.errors import ConfigError
-from scratchvae.gradcheck import DrawnGenerator, properties
+from scratchvae.gradcheck import properties
+from scratchvae.gradcheck.properties import DrawnGenerator
 from scratchvae.layers import Linear, Sequential, Tanh
 
 

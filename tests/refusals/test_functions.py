@@ -144,7 +144,6 @@ WITHOUT_ROWS = {
         ],
         "a record",
     ),
-    **dict.fromkeys([f"gradcheck.DrawnGenerator{m}" for m in ("", ".integers", ".choice")], "a NumPy Generator"),
     # abstract base classes
     **dict.fromkeys(
         [

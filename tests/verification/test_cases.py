@@ -12,7 +12,7 @@ from strategies import THOROUGH, examples, seeds
 
 import scratchvae as sv
 from scratchvae.fused import FUSED_VARIANTS
-from scratchvae.gradcheck import DrawnGenerator
+from scratchvae.gradcheck.properties import DrawnGenerator
 from scratchvae.verification import CASES, GradientProblem, compare, get_oracle
 from scratchvae.verification.cases import models as checked_models
 from scratchvae.verification.cases.custom_parts import TanhGaussian, TwoComponentMixture
