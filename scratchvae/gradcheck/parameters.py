@@ -115,7 +115,11 @@ def _module_arrays(layer: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def check_module_arrays(layer: Any, caches: set[Path]) -> None:
     """Raise ConfigError if a layer of scratchvae has an array of its own that is no parameter, cache or setting."""
-    own, settings = layer.own_parameters(), layer.config()
+    own = layer.own_parameters()
+    try:
+        settings = layer.config()
+    except ConfigError:  # it cannot be saved, but checked
+        settings = {}
     known = {*own, *(f"d{name}" for name in own), *settings}
     names = [
         name
@@ -192,15 +196,23 @@ def _gradient_path(layer: Any, path: Path) -> Path | None:
 def _gradient_names(name: Any) -> list[str]:
     if not isinstance(name, str):
         return []
-    return [*PAIRS.get(name, ()), *(pattern.format(name) for pattern in GRADIENT_NAMES)]
+    private = [f"_d{name[1:]}"] if name[:1] == "_" else []
+    return [*PAIRS.get(name, ()), *(pattern.format(name) for pattern in GRADIENT_NAMES), *private]
 
 
-def changed_arrays(before: dict[Path, Any], after: dict[Path, Any]) -> set[Path]:
-    """Return the paths of the arrays of two snapshots that a forward or a backward has set: caches, not parameters."""
+def cached_arrays(layer: Any, snapshots: Sequence[dict[Path, Any]]) -> set[Path]:
+    """Return the paths of arrays that are caches, from snapshots before and after two batches.
+
+    A cache differs between the batches, or was not there before the first one and has no gradient.
+    """
+    before, first, second = snapshots
     return {
         path
-        for path in after
-        if path not in before or np.shape(before[path]) != np.shape(after[path]) or (before[path] != after[path]).any()
+        for path, array in second.items()
+        if path not in first
+        or np.shape(first[path]) != np.shape(array)
+        or (first[path] != array).any()
+        or (path not in before and _gradient_path(layer, path) is None)
     }
 
 

@@ -16,7 +16,7 @@ from scratchvae.gradcheck import checks
 from scratchvae.gradcheck.check import check
 from scratchvae.gradcheck.finite_difference import Array
 from scratchvae.gradcheck.gradient_check import worst_result
-from scratchvae.gradcheck.parameters import Parameters, changed_arrays, check_module_arrays, is_module, snapshot
+from scratchvae.gradcheck.parameters import Parameters, cached_arrays, check_module_arrays, is_module, snapshot
 from scratchvae.gradcheck.report import NOT_FINITE, WRONG, Report
 from scratchvae.validation import check_choice, check_seed, join_choices, shorten, suggest_arguments
 
@@ -349,7 +349,7 @@ class _Part:
         def forward(*arrays: Array) -> Any:
             xs, given_constants = iter(arrays[: len(variable)]), iter(constants)
             given = [next(given_constants) if name in self.constant else next(xs) for name in self.names]
-            dtype = next(str(array.dtype) for array in arrays if _is_real(array))
+            dtype = next((str(array.dtype) for array in arrays if _is_real(array)), "float64")
             part, parameters = self._copy_for(dtype, inputs)
             state["part"], state["parameters"] = part, parameters
             parameters.set([self._to_device(np.array(a)) for a in arrays[len(variable) :]])
@@ -406,12 +406,12 @@ class _Part:
 
     def _caches(self, part: Any, inputs: tuple[Any, ...]) -> set[Any]:
         """Return the paths of the arrays that a forward and a backward set, for they are no parameters."""
-        snapshots = []
+        snapshots = [snapshot(part)]
         for factor in (1.0, 0.75):
             y = self.call_forward(part, *(x * factor if _is_real(x) else x for x in inputs))
             self.call_backward(part, *_like(y, factor))
             snapshots.append(snapshot(part))
-        return changed_arrays(*snapshots)
+        return cached_arrays(part, snapshots)
 
     def _run(self, function: Callable[..., Any], *args: Any) -> Any:
         if self.on_host:

@@ -301,7 +301,7 @@ def arguments_of(instance: Any) -> dict[str, Any]:
     """Return the arguments of `__init__`, read from the attributes of the same names. Raises ConfigError."""
     kind = type(instance)
     own = kind.__init__ is not object.__init__
-    names = [name for name in inspect.signature(kind.__init__).parameters if name != "self"] if own else []
+    names = list(inspect.signature(kind.__init__).parameters)[1:] if own else []
     for name in names:
         if not hasattr(instance, name) or inspect.ismethod(getattr(instance, name)):
             short = shorten(name, 24)

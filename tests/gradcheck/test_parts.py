@@ -468,6 +468,32 @@ def test_a_class_that_is_defined_at_a_prompt_is_searched():
     assert check_layer(names["Prompt"](), directions=1)["W"].verdict == "wrong"
 
 
+class Recurrent:
+    """h ← tanh(h U + x), from h = 0: the states are kept in a list, the first one of them never changes."""
+
+    def __init__(self, factor=1.0):
+        self._U, self.factor = np.random.default_rng(0).standard_normal((3, 3)), factor
+
+    def forward(self, x):
+        self.states = [np.zeros_like(x)]
+        for _ in range(3):
+            self.states.append(np.tanh(self.states[-1] @ self._U + x))
+        return self.states[-1]
+
+    def backward(self, dy):
+        self._dU, dx = np.zeros_like(self._U), np.zeros_like(dy)
+        for before, state in zip(self.states[-2::-1], self.states[:0:-1], strict=True):
+            da = dy * (1 - state**2)
+            self._dU += self.factor * before.T @ da
+            dx, dy = dx + da, da @ self._U.T
+        return dx
+
+
+def test_what_a_forward_creates_is_no_parameter():
+    assert [(a.name, a.verdict) for a in check_layer(Recurrent()).arguments] == [("x", "agrees"), ("_U", "agrees")]
+    assert check_layer(Recurrent(1.01))["_U"].verdict == "wrong"
+
+
 class Scale:
     """y = alpha x with a number as the parameter, beside a number that is none."""
 
