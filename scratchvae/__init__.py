@@ -80,6 +80,7 @@ _PACKAGE_OF = {
 }
 _INTERNAL = {
     *("arrays", "backend", "cli", "disk", "fused", "kernels", "memory", "models", "representation", "rng"),
+    "pytest_plugin",
     "validation",
 }
 _SUBPACKAGES = ({*__all__} | _INTERNAL) - _PACKAGE_OF.keys()
