@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import inf
-from typing import Any
 
 import numpy as np
 
@@ -74,8 +73,3 @@ def compare_arrays(
             )
         )
     return results
-
-
-def named(names: tuple[str, ...], arrays: list[Array]) -> dict[str, Any]:
-    """Return the arrays by name."""
-    return dict(zip(names, arrays, strict=True))

@@ -10,10 +10,10 @@ import numpy as np
 
 from scratchvae.errors import ConfigError, ShapeError
 from scratchvae.gradcheck import checks, containers, frameworks
-from scratchvae.gradcheck.autodiff import MIN_SCALE_RATIO, compare_arrays, named
+from scratchvae.gradcheck.autodiff import MIN_SCALE_RATIO, compare_arrays
 from scratchvae.gradcheck.finite_difference import Array
 from scratchvae.gradcheck.function import LONG_DOUBLE, SINGLE, UserFunction
-from scratchvae.gradcheck.gradient_check import DirectionalDerivative, GradientCheck, worst_result
+from scratchvae.gradcheck.gradient_check import DirectionalDerivative, GradientCheck, worst_by_name, worst_result
 from scratchvae.gradcheck.report import Argument, Report
 from scratchvae.gradcheck.tolerance import AUTODIFF, FINITE_DIFFERENCES, FINITE_DIFFERENCES_FLOAT32
 from scratchvae.validation import (
@@ -261,21 +261,18 @@ def _with_autodiff(
         raise ShapeError(f"f returned shape {y.shape} and reference {expected_y.shape}; expected the same function")
     single = SINGLE in function.dtypes or SINGLE in function.output_dtypes()
     tolerance = tolerance or AUTODIFF["float32" if single else "float64"]
-    results: dict[str, list[Argument]] = {}
+    results: list[Argument] = []
     for number, dy in enumerate(_draws_of_dy(function, y, directions, np.random.default_rng([seed, STREAM]))):
         computed = gradients.repeatable_vjp(dy) if number == 0 else gradients.vjp(dy)
         with _written_for(library, function_name):
             wanted = expected.autodiff(library, dy, expected.points)
-        arguments = compare_arrays(
-            named(function.names, computed), named(function.names, wanted), dy, tolerance, library
-        )
+        actual, expected_gradients = (dict(zip(function.names, g, strict=True)) for g in (computed, wanted))
+        results += compare_arrays(actual, expected_gradients, dy, tolerance, library)
         if compare_values and number == 0:
             value, expected_value = {"value of f": y}, {"value of f": expected_y}
-            arguments += compare_arrays(value, expected_value, dy, tolerance, library, "f", MIN_SCALE_RATIO)
-        for argument in arguments:
-            results.setdefault(argument.name, []).append(argument)
+            results += compare_arrays(value, expected_value, dy, tolerance, library, "f", MIN_SCALE_RATIO)
     return Report(
-        arguments=tuple(map(worst_result, results.values())),
+        arguments=worst_by_name(results),
         tolerance=tolerance,
         seed=seed,
         directions=directions,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from math import inf, isfinite, sqrt, ulp
 from typing import Any
@@ -305,6 +305,14 @@ def _multi_index(x: Array, flat_index: int) -> tuple[int, ...]:
 
 
 _VERDICTS_BY_SEVERITY = (AGREES, UNRESOLVED, KINK, WRONG, NOT_FINITE)
+
+
+def worst_by_name(results: Iterable[Argument]) -> tuple[Argument, ...]:
+    """Return the worst result for each name, in the order of the first ones."""
+    by_name: dict[str, list[Argument]] = {}
+    for result in results:
+        by_name.setdefault(result.name, []).append(result)
+    return tuple(map(worst_result, by_name.values()))
 
 
 def worst_result(results: list[Argument]) -> Argument:

@@ -79,8 +79,8 @@ class Parameters:
             self.layer.bind_parameters(dict(zip(self.own, values, strict=True)), self.gradients_of_own)
         for slot, value in zip(self.slots.values(), values, strict=True) if self.slots else ():
             array = _get(self.layer, slot.path)
-            if _is_real(array) and array.dtype != value.dtype:
-                raise DTypeError(f"{_class_name(self.layer)} computes in the dtype of its parameters")
+            if is_real(array) and array.dtype != value.dtype:
+                raise DTypeError(f"{class_name(self.layer)} computes in the dtype of its parameters")
             if isinstance(array, np.ndarray) and array.ndim and array.flags.writeable:
                 array[...] = value
             else:
@@ -124,11 +124,11 @@ def check_module_arrays(layer: Any, caches: set[Path]) -> None:
     names = [
         name
         for name, value in vars(layer).items()
-        if _is_real(value) and name not in known and name[0] != "_" and (name,) not in caches
+        if is_real(value) and name not in known and name[0] != "_" and (name,) not in caches
     ]
     if names:
         raise ConfigError(
-            f"{_class_name(layer)} has {join_choices(names, 40)}, which is no parameter: list it in parameter_shapes, "
+            f"{class_name(layer)} has {join_choices(names, 40)}, which is no parameter: list it in parameter_shapes, "
             "or say that it is a constant: parameters=()"
         )
 
@@ -144,8 +144,8 @@ def _given_slots(layer: Any, given: Mapping[str, str] | Sequence[str]) -> dict[s
             )
         path, value = _path(layer, name), _get(layer, _path(layer, name))
         if value is MISSING:
-            raise ConfigError(f"parameters: {_class_name(layer)} has no attribute {shorten(name, 40)}")
-        if not _is_real(value) and not isinstance(value, float):
+            raise ConfigError(f"parameters: {class_name(layer)} has no attribute {shorten(name, 40)}")
+        if not is_real(value) and not isinstance(value, float):
             raise ConfigError(
                 f"parameters: {shorten(name, 40)} is of type {type(value).__name__}; expected the name of an array"
             )
@@ -167,14 +167,14 @@ def _find_slots(layer: Any, caches: set[Path]) -> dict[Path, _Slot | None]:
     found: dict[Path, Path | None] = {}
     for path, value in _reachable(layer):
         gradient_path = _gradient_path(layer, path)
-        if path not in caches and (_is_real(value) or gradient_path is not None):
+        if path not in caches and (is_real(value) or gradient_path is not None):
             found[path] = gradient_path
     gradients = set(found.values())
     slots: dict[Path, _Slot | None] = {}
     seen: set[int] = set()
     for path, gradient_path in found.items():
         value = _get(layer, path)
-        if path not in gradients and not (_is_real(value) and id(value) in seen):
+        if path not in gradients and not (is_real(value) and id(value) in seen):
             seen.add(id(value))
             slots[path] = None if gradient_path is None else _Slot(path, gradient_path)
     return slots
@@ -188,7 +188,7 @@ def _gradient_path(layer: Any, path: Path) -> Path | None:
             prefixed = (*candidate[:-1], f"d{candidate[-1]}")  # grads["dW"]
             for gradient_path in (candidate, prefixed) if k < len(path) - 1 else (candidate,):
                 gradient = _get(layer, gradient_path)
-                if gradient is None or _is_real(gradient) or isinstance(gradient, float):
+                if gradient is None or is_real(gradient) or isinstance(gradient, float):
                     return gradient_path
     return None
 
@@ -218,7 +218,7 @@ def cached_arrays(layer: Any, snapshots: Sequence[dict[Path, Any]]) -> set[Path]
 
 def snapshot(layer: Any) -> dict[Path, Any]:
     """Return copies of all arrays of real numbers in a layer."""
-    return {path: np.array(value) for path, value in _reachable(layer) if _is_real(value)}
+    return {path: np.array(value) for path, value in _reachable(layer) if is_real(value)}
 
 
 def _reachable(layer: Any) -> Iterator[tuple[Path, Any]]:
@@ -230,7 +230,7 @@ def _reachable(layer: Any) -> Iterator[tuple[Path, Any]]:
             return
         seen.add(id(owner))
         for key, value in _items(owner):
-            if _is_real(value) or type(value) is float:
+            if is_real(value) or type(value) is float:
                 yield (*path, key), value
             elif not isinstance(value, NOT_SEARCHED):
                 yield from walk(value, (*path, key))
@@ -248,7 +248,7 @@ def _items(owner: Any) -> list[tuple[Any, Any]]:
     if getattr(builtins, kind.__name__, None) is kind or kind.__module__.partition(".")[0] == "numpy":
         return []
     slots = [name for base in kind.__mro__ for name in getattr(base, "__slots__", ()) if hasattr(owner, name)]
-    of_class = [name for base in kind.__mro__ for name, value in vars(base).items() if _is_real(value)]
+    of_class = [name for base in kind.__mro__ for name, value in vars(base).items() if is_real(value)]
     names = dict.fromkeys([*getattr(owner, "__dict__", {}), *slots, *of_class])
     return [(name, getattr(owner, name)) for name in names]
 
@@ -281,16 +281,18 @@ def _name(path: Path) -> str:
     return ".".join(str(key) for key in path if key not in hidden) or ".".join(map(str, path))
 
 
-def _is_real(value: Any) -> bool:
+def is_real(value: Any) -> bool:
+    """True for a NumPy array of real numbers."""
     return isinstance(value, np.ndarray) and value.dtype.kind == "f"
 
 
 def _no_gradient(layer: Any, names: list[str]) -> ConfigError:
     return ConfigError(
-        f"{_class_name(layer)} has {join_choices(names, 40)} and no gradient beside, such as d{shorten(names[0], 20)}; "
+        f"{class_name(layer)} has {join_choices(names, 40)} and no gradient beside, such as d{shorten(names[0], 20)}; "
         "if some are constants, name the parameters: parameters=('W', 'b'), {'W': 'its gradient'} or ()"
     )
 
 
-def _class_name(layer: Any) -> str:
+def class_name(layer: Any) -> str:
+    """Return the name of a layer's class, for messages."""
     return shorten(type(layer).__name__, 30)

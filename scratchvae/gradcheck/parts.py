@@ -15,9 +15,17 @@ from scratchvae.errors import ConfigError, DeviceError, DTypeError, ShapeError
 from scratchvae.gradcheck import checks
 from scratchvae.gradcheck.check import check
 from scratchvae.gradcheck.finite_difference import Array
-from scratchvae.gradcheck.gradient_check import worst_result
-from scratchvae.gradcheck.parameters import Parameters, cached_arrays, check_module_arrays, is_module, snapshot
-from scratchvae.gradcheck.report import NOT_FINITE, WRONG, Report
+from scratchvae.gradcheck.gradient_check import worst_by_name
+from scratchvae.gradcheck.parameters import (
+    Parameters,
+    cached_arrays,
+    check_module_arrays,
+    class_name,
+    is_module,
+    is_real,
+    snapshot,
+)
+from scratchvae.gradcheck.report import Report, is_wrong
 from scratchvae.validation import check_choice, check_seed, join_choices, shorten, suggest_arguments
 
 BATCHES = (4, 1, 7, 2)  # rows; a smaller batch after a larger one uses a part of the buffers
@@ -66,10 +74,9 @@ def check_layer(
     part = _Part(layer, _call_forward, _call_backward, ("x",), parameters, backend)
     if x is not None:
         inputs = x if isinstance(x, tuple) else (x,)
-        part.names = _input_names(layer.forward, len(inputs))
+        part.names = checks.check_names(layer.forward, None, len(inputs))
         return part.check([inputs], seed, settings)
-    width = part.find_width(lambda width, rng: (rng.standard_normal((2, width)),))
-    return part.check_random(lambda rows, rng: (rng.standard_normal((rows, width)),), seed, settings)
+    return _check_rows(part, (None,), _one_matrix, seed, settings)
 
 
 @suggest_arguments
@@ -131,7 +138,7 @@ def check_prior(
     checks.check_methods("prior", prior, ("forward", "backward"), "a prior, such as StandardNormal()")
     settings = _settings(directions, coordinates, tolerance, precision)
     part = _Part(prior, _call_forward, _call_backward, ("z",), parameters, backend)
-    return _check_rows(part, (z,), lambda rows, width, rng: (rng.standard_normal((rows, width)),), seed, settings)
+    return _check_rows(part, (z,), _one_matrix, seed, settings)
 
 
 @suggest_arguments
@@ -232,6 +239,10 @@ def _settings(directions: int, coordinates: bool, tolerance: float | None, preci
     return {"directions": directions, "coordinates": coordinates, "tolerance": tolerance, "precision": precision}
 
 
+def _one_matrix(rows: int, width: int, rng: np.random.Generator) -> tuple[Array, ...]:
+    return (rng.standard_normal((rows, width)),)
+
+
 def _check_rows(
     part: _Part,
     given: tuple[Any, ...],
@@ -285,7 +296,7 @@ class _Part:
                 return width
         first = f"; with the first width: {shorten(failure, 60)}" if failure else ""
         arguments = " and ".join(self.names)
-        raise ConfigError(f"{_kind(self.original)} takes no width that was tried{first}; pass {arguments}")
+        raise ConfigError(f"{class_name(self.original)} takes no width that was tried{first}; pass {arguments}")
 
     def check_random(
         self,
@@ -299,7 +310,7 @@ class _Part:
         for number, rows in enumerate(BATCHES):
             for _ in range(DRAWS):
                 report = self._check_at(draw(rows, rng), number % 2 == 1, seed + number, settings, rng)
-                if report.passed or any(a.verdict in (WRONG, NOT_FINITE) for a in report.arguments):
+                if report.passed or is_wrong(report):
                     break
             reports.append(report)
         return self._merged(reports, list(BATCHES))
@@ -335,7 +346,7 @@ class _Part:
 
     def _parameters_for(self, inputs: tuple[Any, ...]) -> Parameters:
         """Find the parameters, after a forward and a backward, which may create their gradients."""
-        dtypes = {str(x.dtype) for x in inputs if _is_real(x)}
+        dtypes = {str(x.dtype) for x in inputs if is_real(x)}
         return self._copy_for("float32" if dtypes == {"float32"} else "float64", inputs)[1]
 
     def _check_once(
@@ -349,7 +360,7 @@ class _Part:
         def forward(*arrays: Array) -> Any:
             xs, given_constants = iter(arrays[: len(variable)]), iter(constants)
             given = [next(given_constants) if name in self.constant else next(xs) for name in self.names]
-            dtype = next((str(array.dtype) for array in arrays if _is_real(array)), "float64")
+            dtype = next((str(array.dtype) for array in arrays if is_real(array)), "float64")
             part, parameters = self._copy_for(dtype, inputs)
             state["part"], state["parameters"] = part, parameters
             parameters.set([self._to_device(np.array(a)) for a in arrays[len(variable) :]])
@@ -363,7 +374,7 @@ class _Part:
                 self.call_backward, part, *(self._to_device(d) for d in (dy if isinstance(dy, tuple) else (dy,)))
             )
             gradients = gradients if isinstance(gradients, tuple | list) else (gradients,)
-            checked = [name for name, x in variable if _is_real(x)]
+            checked = [name for name, x in variable if is_real(x)]
             if len(gradients) == len(self.names):
                 by_name = dict(zip(self.names, gradients, strict=True))
             elif len(gradients) == len(checked):
@@ -376,7 +387,7 @@ class _Part:
             dinputs = [by_name.get(name) for name, _ in variable]
             for name, gradient in zip(found.names, parameters.gradients(), strict=True):
                 if gradient is None:
-                    raise ShapeError(f"backward left no gradient of {name}; expected one in {_kind(part)}")
+                    raise ShapeError(f"backward left no gradient of {name}; expected one in {class_name(part)}")
                 dinputs.append(gradient)
             return tuple(self._to_host(gradient) for gradient in dinputs)
 
@@ -394,12 +405,12 @@ class _Part:
                     layer.xp = self._backend().xp
                 self.copies[dtype] = part, Parameters(part, self.given, set())
             elif self.copies:
-                raise DTypeError(f"{_kind(part)} computes in the dtype of its parameters")
+                raise DTypeError(f"{class_name(part)} computes in the dtype of its parameters")
             else:
                 if not self.on_host:
                     raise ConfigError(
                         f"backend={self.backend_name!r} is for layers of scratchvae, whose parameters it moves to the "
-                        f"device: make {_kind(part)} a subclass of scratchvae.layers.Layer"
+                        f"device: make {class_name(part)} a subclass of scratchvae.layers.Layer"
                     )
                 self.copies[dtype] = part, Parameters(part, self.given, self._caches(part, inputs))
         return self.copies[dtype]
@@ -408,7 +419,7 @@ class _Part:
         """Return the paths of the arrays that a forward and a backward set, for they are no parameters."""
         snapshots = [snapshot(part)]
         for factor in (1.0, 0.75):
-            y = self.call_forward(part, *(x * factor if _is_real(x) else x for x in inputs))
+            y = self.call_forward(part, *(x * factor if is_real(x) else x for x in inputs))
             self.call_backward(part, *_like(y, factor))
             snapshots.append(snapshot(part))
         return cached_arrays(part, snapshots)
@@ -423,7 +434,7 @@ class _Part:
 
     def _failure_on_device(self, error: Exception) -> DeviceError:
         return DeviceError(
-            f"{_kind(self.original)} fails on {self.backend_name}{place_of(error)}: {shorten(error, 90)}; a layer "
+            f"{class_name(self.original)} fails on {self.backend_name}{place_of(error)}: {shorten(error, 90)}; a layer "
             "must use self.xp, the array module of its backend"
         )
 
@@ -451,22 +462,15 @@ def _call_backward(part: Any, *dy: Any) -> Any:
 
 def _merge(reports: Sequence[Report]) -> Report:
     """Return one report with the worst result for each name."""
-    by_name: dict[str, list[Any]] = {}
-    for report in reports:
-        for argument in report.arguments:
-            by_name.setdefault(argument.name, []).append(argument)
+    arguments = worst_by_name(argument for report in reports for argument in report.arguments)
     notes = dict.fromkeys(note for report in reports for note in report.notes)
-    return replace(reports[0], arguments=tuple(map(worst_result, by_name.values())), notes=tuple(notes))
+    return replace(reports[0], arguments=arguments, notes=tuple(notes))
 
 
 def _implements(part: Any, method: str) -> bool:
     """True if the class has the method: the base class of a part may have one that refuses, marked as optional."""
     function = getattr(type(part), method, None)
     return function is not None and not getattr(function, "optional", False)
-
-
-def _input_names(forward: Any, count: int) -> tuple[str, ...]:
-    return checks.check_names(forward, None, count)
 
 
 def _free(name: str, taken: Sequence[str]) -> str:
@@ -498,16 +502,12 @@ def _like(y: Any, value: float) -> list[Any]:
     return [array * 0 + value for array in (y if isinstance(y, tuple) else (y,))]
 
 
-def _is_real(x: Any) -> bool:
-    return isinstance(x, np.ndarray) and x.dtype.kind == "f"
-
-
 def _as_array(name: str, x: Any, part: Any) -> Any:
     """Return an input: an array of real numbers in float64 for a layer of scratchvae, else as it is."""
     if isinstance(x, list | dict | str | set):
         kind = type(x).__name__
         raise DTypeError(f"{name} is of type {kind}; expected an array, or a tuple of arrays for several inputs")
-    if _is_real(x):
+    if is_real(x):
         return x.astype(np.float64) if is_module(part) or x.dtype not in (np.float32, np.float64) else x
     return np.asarray(x) if isinstance(x, float) else x
 
@@ -530,12 +530,9 @@ def _deep_copy(part: Any) -> Any:
         return part.unbound_copy() if hasattr(part, "unbound_copy") else copy.deepcopy(part, modules)
     except Exception as error:  # a user's class may raise anything
         raise ConfigError(
-            f"{_kind(part)} cannot be copied ({shorten(error, 60)}); write __deepcopy__, or use check with its methods"
+            f"{class_name(part)} cannot be copied ({shorten(error, 60)}); write __deepcopy__, or use check with its "
+            "methods"
         ) from None
-
-
-def _kind(part: Any) -> str:
-    return shorten(type(part).__name__, 30)
 
 
 def place_of(error: Exception) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from scratchvae.errors import ConfigError
 from scratchvae.gradcheck.check import check
 from scratchvae.gradcheck.parts import check_layer
-from scratchvae.gradcheck.report import NOT_FINITE, WRONG, Report
+from scratchvae.gradcheck.report import is_wrong
 from scratchvae.validation import check_int, short_repr, shorten
 
 SIZE = re.compile(r"(?:(\d+)\*?)?([A-Za-z_]\w*)?")  # "B", "3", "2*Z" or "2Z"
@@ -83,11 +83,6 @@ def properties(
         phases = [phase for phase in hypothesis.settings().phases if phase.name != "explain"]
         settings = hypothesis.settings(deadline=None, phases=phases)
     return settings(drawn)  # type: ignore[no-any-return]
-
-
-def is_wrong(report: Report) -> bool:
-    """True if a gradient is wrong or not finite, not only undecided."""
-    return any(argument.verdict in (WRONG, NOT_FINITE) for argument in report.arguments)
 
 
 class DrawnGenerator(np.random.Generator):

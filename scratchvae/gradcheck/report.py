@@ -196,6 +196,11 @@ class Report:
         return [*rows, (f"… {hidden} more", "", "", "")] if hidden else rows
 
 
+def is_wrong(report: Report) -> bool:
+    """True if a gradient is wrong or not finite, not only undecided."""
+    return any(argument.verdict in (WRONG, NOT_FINITE) for argument in report.arguments)
+
+
 def _json_value(value: Any) -> Any:
     if isinstance(value, float):
         return value if isfinite(value) else None
