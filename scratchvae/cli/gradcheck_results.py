@@ -1,4 +1,4 @@
-"""What `scratchvae gradcheck` prints: a summary, and a table of all errors."""
+"""The output of `scratchvae gradcheck`: a summary, and a table of all errors."""
 
 from __future__ import annotations
 

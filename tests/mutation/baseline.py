@@ -1,4 +1,4 @@
-"""What the tests do without a mutant: how long each takes, and which lines of the sources it runs."""
+"""The tests without a mutant: how long each takes, and which lines of the sources it runs."""
 
 import ast
 import hashlib

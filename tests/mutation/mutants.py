@@ -25,7 +25,7 @@ class Mutant(NamedTuple):
 
     @property
     def key(self):
-        """What tells it from other mutants of the same sources."""
+        """The fields that distinguish it from other mutants of the same sources."""
         return self[:4]
 
 
