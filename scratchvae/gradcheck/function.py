@@ -39,6 +39,7 @@ class UserFunction:
     names    of the arrays of real numbers
     points   these arrays, in float64
     dtypes   as they were given: float64 or float32
+    given_points   the points in these dtypes
     """
 
     def __init__(self, f: Callable[..., Any], inputs: Sequence[Any], names: Sequence[str], library: str | None) -> None:
@@ -56,6 +57,7 @@ class UserFunction:
         self.names = tuple(leaf.name for leaf in real)
         self.points = tuple(frameworks.to_numpy(leaf.value).astype(np.float64) for leaf in real)
         self.dtypes = tuple(leaf.dtype for leaf in real if leaf.dtype is not None)
+        self.given_points = tuple(x.astype(dtype) for x, dtype in zip(self.points, self.dtypes, strict=True))
         self.libraries = {leaf.library for leaf in real} | ({library} if library else set())
         for name, x in zip(self.names, self.points, strict=True):
             if not np.isfinite(x).all():
@@ -67,11 +69,6 @@ class UserFunction:
 
     def _named(self) -> list[tuple[str, Any]]:
         return list(zip(self.input_names, self.inputs, strict=True))
-
-    @property
-    def given_points(self) -> tuple[Array, ...]:
-        """The points in the dtypes in which they were given."""
-        return tuple(x.astype(dtype) for x, dtype in zip(self.points, self.dtypes, strict=True))
 
     @property
     def differentiable_inputs(self) -> tuple[str, ...]:
@@ -87,7 +84,7 @@ class UserFunction:
 
     def arguments(self, arrays: Sequence[Array]) -> list[Any]:
         """Return the inputs with these NumPy arrays in place of the arrays of real numbers."""
-        return self._arguments([self._as_given(array, leaf) for array, leaf in zip(arrays, self._real(), strict=True)])
+        return self._arguments(self._real_as_given(arrays))
 
     def _arguments(self, real: Sequence[Any]) -> list[Any]:
         arrays, values = iter(real), []
@@ -100,6 +97,9 @@ class UserFunction:
 
     def _real_outputs(self) -> list[_Leaf]:
         return [leaf for leaf in self._outputs or [] if leaf.dtype is not None]
+
+    def _real_as_given(self, arrays: Sequence[Array]) -> list[Any]:
+        return [self._as_given(array, leaf) for array, leaf in zip(arrays, self._real(), strict=True)]
 
     @staticmethod
     def _as_given(array: Array, leaf: _Leaf) -> Any:
@@ -116,7 +116,9 @@ class UserFunction:
                 outputs = list(containers.aligned_leaves(y, self._template, "f", hint))
             except ShapeError as error:
                 raise ShapeChangeError(error.message) from None
-            real = [_output_array(name, outputs[k]) for k, (name, *_, dtype) in enumerate(self._outputs or []) if dtype]
+            real = [
+                _output_array(y) for y, leaf in zip(outputs, self._outputs or [], strict=True) if leaf.dtype is not None
+            ]
         if not containers.is_container(self._template):
             return real[0]
         return np.concatenate([np.ravel(array) for array in real])
@@ -191,7 +193,7 @@ class UserFunction:
             return [y for y, leaf in zip(leaves, self._outputs or [], strict=True) if leaf.dtype is not None]
 
         with frameworks.in_float64(self.libraries):
-            real = [self._as_given(array, leaf) for array, leaf in zip(arrays, self._real(), strict=True)]
+            real = self._real_as_given(arrays)
             parts = zip(self.split(dy), self._real_outputs(), strict=True)
             dys = [self._as_given(part.astype(leaf.dtype or DOUBLE), leaf) for part, leaf in parts]
             return [np.array(frameworks.to_numpy(g)) for g in frameworks.vjp(library, outputs, real, dys)]
@@ -208,13 +210,12 @@ class UserFunction:
         if len(differentiable) == 1 and _fits(gradients, single):
             chosen, values = differentiable, [gradients]
         elif not isinstance(gradients, tuple | list):
-            kind = "None" if gradients is None else "1 gradient"
-            kind = f"a {type(gradients).__qualname__}" if isinstance(gradients, dict | set | str) else kind
-            expected = (
-                f"{len(differentiable)}: one for each of {', '.join(differentiable)}"
-                if kind == "1 gradient"
-                else f"a tuple with a gradient for each of {', '.join(differentiable)}"
-            )
+            if gradients is None or isinstance(gradients, dict | set | str):
+                kind = "None" if gradients is None else f"a {type(gradients).__qualname__}"
+                expected = f"a tuple with a gradient for each of {', '.join(differentiable)}"
+            else:
+                kind = "1 gradient"
+                expected = f"{len(differentiable)}: one for each of {', '.join(differentiable)}"
             raise ShapeError(f"{function_name} returned {kind}; expected {expected}")
         elif len(gradients) in (len(self.inputs), len(differentiable)):
             chosen = tuple(self.input_names) if len(gradients) == len(self.inputs) else differentiable
@@ -292,19 +293,15 @@ def _input_leaf(name: str, value: Any, library: str | None) -> _Leaf:
     if isinstance(value, float):
         value = np.asarray(value)
     given = frameworks.library_of(value)
-    if given is None:
-        if value is None or isinstance(value, int | str):
-            return _Leaf(name, value, frameworks.NUMPY, None)
+    if given is None and (value is None or isinstance(value, int | str)):
+        return _Leaf(name, value, frameworks.NUMPY, None)
+    of_numpy_subclass = isinstance(value, np.ndarray) and type(value) is not np.ndarray
+    if given is None or of_numpy_subclass:
         raise DTypeError(
             f"{name} is of type {_type_of(value)}; expected a NumPy array of float64: convert it with "
             "numpy.array(x, 'float64')"
         )
     target = library if library and given == frameworks.NUMPY else given
-    if given == frameworks.NUMPY and type(value) is not np.ndarray and not isinstance(value, np.generic):
-        raise DTypeError(
-            f"{name} is of type {_type_of(value)}; expected a NumPy array of float64: convert it with "
-            "numpy.array(x, 'float64')"
-        )
     if given == frameworks.TORCH and not value.is_floating_point():
         return _Leaf(name, value, target, None)
     array = frameworks.to_numpy(value)
@@ -322,7 +319,7 @@ def _output_leaf(name: str, value: Any) -> _Leaf:
     library = frameworks.library_of(value)
     if library is None and value is None:
         return _Leaf(name, value, frameworks.NUMPY, None)
-    array = _output_array(name, value)
+    array = _output_array(value)
     real = array.dtype.kind == "f"
     if not real and array.dtype.kind not in "iub":
         where = f" as output {name}" if name else ""
@@ -333,7 +330,7 @@ def _output_leaf(name: str, value: Any) -> _Leaf:
     return _Leaf(name, array, library or frameworks.NUMPY, array.dtype if real else None)
 
 
-def _output_array(name: str, value: Any) -> Array:
+def _output_array(value: Any) -> Array:
     try:
         return frameworks.to_numpy(value)
     except ValueError:

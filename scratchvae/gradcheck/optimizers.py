@@ -100,22 +100,17 @@ class _OptimizerCheck:
 
     def updated(self, theta: Array, gradients: Array, backend: str = "numpy") -> Array:
         """θ after one step with each gradient."""
-        optimizer = self.fresh()
-        if backend == "numpy":
-            theta = theta.copy()
-            optimizer.bind(np, theta)
-            for gradient in gradients:
-                optimizer.step(gradient.copy())
-            return theta
         from scratchvae.backend import get_backend, to_numpy
 
-        device = get_backend(backend)
+        optimizer, device = self.fresh(), get_backend(backend)
         on_device = device.upload(theta)
         try:
             optimizer.bind(device.xp, on_device)
             for gradient in gradients:
                 optimizer.step(device.upload(gradient))
         except (TypeError, AttributeError, ValueError) as error:
+            if device.on_host:
+                raise
             raise DeviceError(
                 f"{type(optimizer).__name__} fails on {backend}{place_of(error)}: {shorten(error, 90)}; an optimizer "
                 "must use the array module xp that bind is given"

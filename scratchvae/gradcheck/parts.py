@@ -15,7 +15,7 @@ from scratchvae.errors import ConfigError, DeviceError, DTypeError, ShapeError
 from scratchvae.gradcheck import checks
 from scratchvae.gradcheck.check import check
 from scratchvae.gradcheck.finite_difference import Array
-from scratchvae.gradcheck.gradient_check import worst_by_name
+from scratchvae.gradcheck.gradient_check import root_mean_square, worst_by_name
 from scratchvae.gradcheck.parameters import (
     Parameters,
     cached_arrays,
@@ -478,8 +478,9 @@ def _free(name: str, taken: Sequence[str]) -> str:
 
 
 def _perturbed(value: Array, rng: np.random.Generator) -> Array:
-    size = float(np.sqrt(np.mean(value**2))) if value.size else 0.0
-    return np.asarray(value + PERTURBATION * (size or 1.0) * rng.standard_normal(value.shape), value.dtype)
+    return np.asarray(
+        value + PERTURBATION * (root_mean_square(value) or 1.0) * rng.standard_normal(value.shape), value.dtype
+    )
 
 
 def _likely_widths(part: Any) -> Iterator[int]:

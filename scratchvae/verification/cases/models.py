@@ -21,13 +21,13 @@ from scratchvae.verification.problem import VerificationCase
 
 
 def _checked_model(
-    name: str, *covers: type, likelihood: str | None = None, also_covers: tuple[type, ...] = (), **fixed: Any
+    name: str, model: type, *, likelihood: str | None = None, also_covers: tuple[type, ...] = (), **fixed: Any
 ) -> VerificationCase:
     """Return the case of a model class with some options fixed; the others are drawn among all that exist."""
     return VerificationCase(
         name,
-        (*covers, *also_covers),
-        lambda rng: options_problem(rng, draw_options(rng, model_class=covers[0], **fixed), likelihood),
+        (model, *also_covers),
+        lambda rng: options_problem(rng, draw_options(rng, model_class=model, **fixed), likelihood),
     )
 
 

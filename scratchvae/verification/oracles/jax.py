@@ -8,20 +8,12 @@ from functools import cache, partial
 from typing import Any
 
 import jax
-import jax.experimental
 import jax.numpy as jnp
 import numpy as np
 
 from scratchvae.backend import Array
+from scratchvae.gradcheck import frameworks
 from scratchvae.verification.oracles.oracle import QUADRATURE_NODES, QUADRATURE_WEIGHTS, Oracle
-
-
-def _float64_enabled() -> Any:
-    """Return a context in which JAX computes in float64; its default, float32, remains in force elsewhere."""
-    if hasattr(jax, "enable_x64"):
-        return jax.enable_x64(True)
-    return jax.experimental.enable_x64()  # before JAX 0.8
-
 
 # Each formula runs once, on few numbers, so nearly all of the time would go into compiling it. These options turn off
 # the optimization of the machine code, the code generator for fused operations, and the division of the program into
@@ -77,7 +69,7 @@ class _Jax(Oracle):
         return jax.scipy.stats.norm.logpdf(x, mu, jnp.exp(logvar / 2)).sum(axis=1)
 
     def value(self, f: Callable[..., Any], *inputs: Array) -> Array:
-        with _float64_enabled():
+        with frameworks.in_float64([frameworks.JAX]):
             return np.asarray(f(*map(jnp.asarray, inputs)))
 
     def value_and_vjp(self, f: Callable[..., Any], dy: Array, *inputs: Array) -> tuple[Array, list[Array]]:
@@ -85,7 +77,7 @@ class _Jax(Oracle):
             y, pull_back = jax.vjp(f, *inputs)
             return y, pull_back(dy)
 
-        with _float64_enabled():
+        with frameworks.in_float64([frameworks.JAX]):
             arrays = [jnp.asarray(x) for x in (dy, *inputs)]
             y, gradients = jax.jit(both).lower(*arrays).compile(compiler_options=_compiler_options())(*arrays)
             return np.asarray(y), [np.asarray(gradient) for gradient in gradients]
