@@ -295,7 +295,7 @@ def _written_for(library: str, function_name: str) -> Iterator[None]:
 
 
 def _on_numpy(f: Callable[..., Any], library: str) -> Callable[..., Any]:
-    """Return f, written for another library, as a function of NumPy arrays."""
+    """Return f, written for another library, as a function of NumPy arrays too; of its own arrays it stays as it is."""
     target = frameworks.NUMPY if library == frameworks.AUTOGRAD else library
 
     def on_numpy(*inputs: Any) -> Any:
@@ -305,8 +305,10 @@ def _on_numpy(f: Callable[..., Any], library: str) -> Callable[..., Any]:
         def convert_back(leaf: Any) -> Any:
             return frameworks.to_numpy(leaf) if frameworks.library_of(leaf) else leaf
 
+        has_own = any(frameworks.library_of(leaf) == target for _, leaf in containers.leaves(list(inputs), ""))
         with frameworks.in_float64([target]):
-            return containers.rebuild(f(*containers.rebuild(list(inputs), convert)), convert_back)
+            y = f(*containers.rebuild(list(inputs), convert))
+            return y if has_own else containers.rebuild(y, convert_back)
 
     return on_numpy
 

@@ -1,5 +1,6 @@
 """Tests of functions on PyTorch tensors and JAX arrays, and of comparisons with automatic differentiation."""
 
+import json
 import sys
 
 import autograd.numpy as anp
@@ -61,6 +62,14 @@ def test_float32_is_compared_with_autograd_in_float64_to_1e_4():
     assert report.passed and report.tolerance == 1e-4 and 1e-9 < report.worst < 1e-6
 
 
+def test_a_comparison_with_a_library_has_no_uncertainty_and_no_kink():
+    for factor in (1.0, 1.01):
+        report = check(tanh_in_autograd, lambda *args, by=factor: vjp(*args, by), X, W, against="autograd")
+        assert all(
+            argument["uncertainty"] == argument["kink"] == 0 for argument in json.loads(report.to_json())["results"]
+        )
+
+
 def test_a_vjp_that_accumulates_is_refused_against_a_library_too():
     total = np.zeros_like(X)
 
@@ -100,6 +109,33 @@ def test_a_vjp_is_compared_with_torch_and_jax(library):
         assert check(f, vjp, X, W, against=library, **settings).passed
         wrong = check(f, lambda *args: vjp(*args, 1 + 1e-10), X, W, against=library, **settings)
         assert [a.name for a in wrong.arguments if a.verdict == "wrong"] == ["W"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("library", ["torch", "jax"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_f_and_vjp_on_arrays_of_a_library_are_given_its_arrays_alone(library, dtype):
+    xp = pytest.importorskip({"torch": "torch", "jax": "jax.numpy"}[library])
+    kind = xp.Tensor if library == "torch" else xp.ndarray
+    x, w = (xp.asarray(array.astype(dtype)) for array in (X, W))
+
+    def f(x, W):
+        assert isinstance(x, kind) and isinstance(W, kind)
+        return xp.exp(x) @ W
+
+    def of_f(dy, x, W):
+        assert all(isinstance(array, kind) for array in (dy, x, W))
+        return (dy @ W.T) * xp.exp(x), xp.exp(x).T @ dy
+
+    for settings in ({}, {"reference": f}):
+        assert check(f, of_f, x, w, against=library, **settings).passed
+
+
+@pytest.mark.slow
+def test_a_function_that_computes_in_float32_is_compared_with_jax():
+    jnp = pytest.importorskip("jax.numpy")
+    report = check(lambda x: jnp.sin(x.astype("float32")), lambda dy, x: dy * np.cos(x), X, against="jax")
+    assert report.passed and report.tolerance == 1e-4
 
 
 def torch_function(torch, factor):
