@@ -95,14 +95,15 @@ def run_interpolate(args: argparse.Namespace) -> int:
     (start,), (end,) = (_rows(args, images, f"--{name}", [getattr(args, name)]) for name in ("from", "to"))
     frames = to_numpy(model.interpolate(start, end, args.steps, args.kind, label_of(args, model, required=True)))
     pictures = np.concatenate([start[None], frames, end[None]])
-    title = f"Originals at both ends; between them {PATH_NAMES[args.kind]} from code to code"
+    path = f"{PATH_NAMES[args.kind]} from code to code"
+    title = f"Originals at both ends; between them {path}"
     value_range = plotting.value_range_of(images)
 
     def draw() -> plotting.figures.Figure:
         return plotting.draw_images(pictures, model.image_shape, len(pictures), title, value_range)
 
     sets = {f"from row {getattr(args, 'from')} to {args.to}": frames}
-    write_rows(frames, out, model, lambda: draw_rows_of(model, sets, PATH_NAMES[args.kind].capitalize(), draw))
+    write_rows(frames, out, model, lambda: draw_rows_of(model, sets, path.capitalize(), draw))
     return 0
 
 
