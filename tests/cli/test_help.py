@@ -45,6 +45,7 @@ def test_all_help_has_every_option_with_its_choices_and_its_default(output, comm
     flat = " ".join(text.split())
     for option in make_parser().commands[command].options.values():
         assert option.flag in flat
+        assert option.details in flat
         if option.choices:
             assert any(separator.join(option.choices) in flat for separator in (", ", "; "))  # names may have commas
         if isinstance(option.default, int | float) and not isinstance(option.default, bool):

@@ -61,6 +61,13 @@ def test_an_option_stands_for_an_argument_that_the_call_takes(option):
     assert name in taken
 
 
+def test_a_switch_keeps_all_that_is_said_about_it():
+    about = {"common": True, "details": "In capitals", "reusable": False, "argument": "model.loud"}
+    option = switch("loud", "say more", **about)
+    assert {name: getattr(option, name) for name in about} == about
+    assert (option.name, option.help, option.type, option.default) == ("loud", "say more", bool, False)
+
+
 def test_what_is_typed_is_handed_to_the_call_and_what_is_not_is_left_out():
     args = parsed("")
     assert arguments(args, SOME, "model") == {"loud": False}

@@ -1,6 +1,7 @@
 """The command among other things: pipes, terminals, other folders, earlier runs."""
 
 import errno
+import io
 import json
 import os
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 
 import scratchvae as sv
 from scratchvae.cli import main
-from scratchvae.cli.outputs import is_broken_pipe
+from scratchvae.cli.outputs import Printer, discard_stdout, is_broken_pipe
 from scratchvae.plotting import REPORT_PICTURES
 
 QUICK = ["--epochs", "1", "--hidden", "16", "--latent", "3", "--quiet"]
@@ -27,6 +28,24 @@ def test_a_closed_pipe_does_not_end_the_run(tmp_path):
     assert done.returncode == 0
     assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
     assert (tmp_path / "run" / "config.json").exists()
+
+
+def test_each_line_is_printed_at_once(monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(written), newline="\n"))
+    Printer(silent=False)("epoch 1")
+    assert written.getvalue() == b"epoch 1\n"
+    Printer(silent=True)("epoch 2")
+    assert written.getvalue() == b"epoch 1\n"
+
+
+def test_after_a_closed_pipe_nothing_is_printed(tmp_path, monkeypatch):
+    with (tmp_path / "out").open("w", encoding="utf-8") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        print("before", flush=True)
+        discard_stdout()
+        print("after", flush=True)
+    assert (tmp_path / "out").read_text(encoding="utf-8") == "before\n"
 
 
 def test_on_windows_a_closed_pipe_is_an_invalid_argument(monkeypatch):

@@ -47,6 +47,19 @@ def test_a_kink_near_the_point_is_not_reported_at_the_point(distance):
         assert estimate.kink == 0
 
 
+@pytest.mark.parametrize("at", [0.0, 2e-9, -1e-5, 1.0])
+def test_another_unit_of_h_changes_all_results_by_its_power_of_two_alone(at):
+    def phi(h):
+        return abs(h - at) + h**2
+
+    expected = derivative(phi, 0.1, EPS)
+    for unit in (2.0**-20, 2.0**20):
+        estimate = derivative(lambda h, unit=unit: phi(h / unit), 0.1 * unit, EPS)
+        slopes = estimate.value, estimate.uncertainty, estimate.kink, estimate.full_scale_slope
+        assert [unit * slope for slope in slopes] == [*expected[:3], expected.full_scale_slope]
+        assert estimate.h == unit * expected.h and len(estimate.estimates) == len(expected.estimates)
+
+
 def test_functions_with_zero_derivative_have_no_slope_and_no_kink():
     for phi in (lambda h: h * h, lambda h: math.cos(h), lambda h: 7.0, lambda h: 0.0, lambda h: h * abs(h)):
         estimate = derivative(phi, 0.1, EPS)

@@ -183,6 +183,61 @@ def test_a_wrong_gradient_of_any_part_is_found(name, method, monkeypatch):
     assert checker(part, directions=1)[names[position]].verdict == "wrong"
 
 
+class WithShareOfKL(ELBO):
+    """An ELBO, and the share of the first dimension in the KL of a row."""
+
+    def __init__(self, beta):
+        super().__init__(beta)
+        self.kl_per_dimension = True
+
+    def forward(self, log_likelihood, kl, kl_weight=1.0, kl_per_dimension=None):
+        np.testing.assert_allclose(kl, kl_per_dimension.sum(axis=1))
+        self.kl, self.share = kl, kl_per_dimension
+        return super().forward(log_likelihood, kl, kl_weight)
+
+    def loss(self, terms):
+        return super().loss(terms) + (self.share[:, 0] / self.kl).sum()
+
+    def backward(self):
+        dlog_likelihood, dkl = super().backward()
+        dshare = np.zeros_like(self.share) + (dkl - self.share[:, 0] / self.kl**2)[:, None]
+        dshare[:, 0] += 1 / self.kl
+        return dlog_likelihood, dshare
+
+
+def test_an_objective_is_given_the_kl_of_a_row_as_the_sum_over_its_dimensions():
+    assert check_objective(WithShareOfKL(1.0)).passed
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "longdouble"])
+def test_layers_are_checked_in_float64_unless_float32_is_given_to_a_layer_of_another_package(dtype):
+    x = normal(0, 3, 4).astype(dtype)
+    assert check_layer(Linear(4, 3), x).tolerance == 1e-9
+    report = check_layer(Plain(), x)
+    assert report.passed and report.tolerance == (1e-4 if dtype == "float32" else 1e-9)
+
+
+def test_a_child_without_a_name_adds_nothing_to_the_names_of_its_parameters():
+    class Wrapped(sv.layers.Layer):
+        def __init__(self):
+            self.inner = Linear(4, 3)
+
+        def children(self):
+            return {"": self.inner}
+
+        def output_shape(self, input_shape):
+            return self.inner.output_shape(input_shape)
+
+        def forward(self, x):
+            return self.inner.forward(x)
+
+        def backward(self, dy):
+            return self.inner.backward(dy)
+
+    report = check_layer(Wrapped())
+    assert report.passed and [a.name for a in report.arguments] == ["x", "W", "b"]
+
+
 def test_a_parameter_whose_gradient_is_missing_from_the_loss_of_a_part_is_found(monkeypatch):
     original = GaussianLearned.backward
 
