@@ -243,6 +243,13 @@ class Module:
     empty_like = staticmethod(lambda a: DeviceArray(np.full_like(_operand(a), np.nan)))
 
     @staticmethod
+    def asarray(a: Any, dtype: Any = None) -> DeviceArray:
+        """An array on the device; a host array is copied to it."""
+        if isinstance(a, DeviceArray):
+            return a if dtype is None else a.astype(dtype, copy=False)
+        return DeviceArray(np.array(a, dtype))
+
+    @staticmethod
     def matmul(a: DeviceArray, b: DeviceArray, out: Any) -> Any:
         """The matrix product, written into `out`."""
         count_launch()
@@ -253,13 +260,13 @@ class Module:
         return out
 
     @staticmethod
-    def sum(a: DeviceArray, axis: Any = None, out: Any = None) -> Any:
-        """The sum along an axis."""
+    def sum(a: DeviceArray, axis: Any = None, out: Any = None, keepdims: bool = False) -> Any:
+        """The sum along an axis, or several."""
         count_launch()
-        host = a._host.sum(axis=axis)
+        host = a._host.sum(axis=axis, keepdims=keepdims)
         if out is None:
             return DeviceArray(np.asarray(host))
-        a._host.sum(axis=axis, out=_destination(out, host.shape))
+        a._host.sum(axis=axis, out=_destination(out, host.shape), keepdims=keepdims)
         return out
 
     @staticmethod
@@ -298,7 +305,7 @@ for _name in UFUNCS.split():
 # What NumPy and CuPy 14 share, and a layer may need.
 SHARED_FUNCTIONS = (
     "absolute all allclose amax amin any append arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax "
-    "argmin argsort around array array_equal asarray ascontiguousarray atleast_1d atleast_2d atleast_3d average "
+    "argmin argsort around array array_equal ascontiguousarray atleast_1d atleast_2d atleast_3d average "
     "bincount bitwise_and bitwise_or bitwise_xor broadcast_arrays broadcast_to cbrt ceil clip column_stack "
     "concatenate copysign copyto corrcoef cos cosh count_nonzero cov cross cumprod cumsum deg2rad diag diagonal diff "
     "digitize divmod dot dsplit dstack einsum empty empty_like equal exp2 expand_dims eye fabs flip fliplr flipud "
@@ -320,6 +327,8 @@ class _WideModule:
     def __getattr__(self, name: str) -> Any:
         if name in CONSTANTS.split():
             return getattr(np, name)
+        if name == "asarray":
+            return Module.asarray
         if name not in SHARED_FUNCTIONS.split() and name not in UFUNCS.split():
             raise AttributeError(f"the stand-in for CuPy has no {name}; a function of CuPy may be missing here")
         return _with_out(_on_device(getattr(np, name)))

@@ -6,6 +6,7 @@ import copy
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from scratchvae.validation import check_choice, check_seed, join_choices, shorte
 
 BATCHES = (4, 1, 7, 2)  # rows; a smaller batch after a larger one uses a part of the buffers
 DRAWS = 4  # of a random batch at which no gradient is wrong but one is undecided, as at a kink
+PICTURE = (5, 4)  # height and width of the pictures to try, with each of the widths as the number of channels
 WIDTHS = (3, 1, 2, 4, 5, 6, 8, 9, 10, 12, 16)  # to try where nothing else shows the width of the input
 PERTURBATION = 0.1  # of the parameters, relative to their size: a gain of 1 or a bias of 0 hides errors
 METHODS = ("forward", "backward", "backward_data", "backward_noise", "log_prob", "loss", "bind", "step")
@@ -54,7 +56,8 @@ def check_layer(
 ) -> Report:
     """Check dx and the gradient of every parameter of a layer: any object with forward(x) → y and backward(dy) → dx.
 
-    x           the input, or a tuple of inputs; by default random batches, one of a single row
+    x           the input, or a tuple of inputs; by default random batches, one of a single row. A layer of scratchvae
+                takes pictures (B, H, W, C) too
     parameters  names of the attributes that hold the parameters, if they are not found, or names of their gradients
                 too: {"W": "grad_W"}; () if there are none. They are found in layers of scratchvae, in dicts `params`
                 and `grads`, and in attributes such as W with a gradient dW, also of layers inside the layer
@@ -71,6 +74,8 @@ def check_layer(
     """
     checks.check_methods("layer", layer, ("forward", "backward"), "a layer: an object with forward(x) and backward(dy)")
     settings = _settings(directions, coordinates, tolerance, precision)
+    if is_module(layer) and is_real(x) and x.ndim > 2:
+        layer, x = _with_input_shape(layer, x.shape[1:]), x.reshape(len(x), -1)
     part = _Part(layer, _call_forward, _call_backward, ("x",), parameters, backend)
     if x is not None:
         inputs = x if isinstance(x, tuple) else (x,)
@@ -276,14 +281,18 @@ class _Part:
         self.names, self.given, self.backend_name = tuple(names), parameters, backend
         self.constant: set[str] = set()  # inputs whose gradient is not checked
         self.notes: list[str] = []
+        self.kind_of_rows = ""
         self.copies: dict[str, tuple[Any, Parameters]] = {}
         self.on_host = backend == "numpy"
 
     def find_width(self, draw: Callable[[int, np.random.Generator], tuple[Array, ...]]) -> int:
         """Return a width of the input that the part takes. Raises ConfigError."""
         failure: Exception | None = None
-        for width in dict.fromkeys([*_likely_widths(self.original), *WIDTHS]):
-            part, inputs = _deep_copy(self.original), draw(width, np.random.default_rng(0))
+        widths = tuple(dict.fromkeys([*_likely_widths(self.original), *WIDTHS]))
+        pictures = [(*PICTURE, channels) for channels in widths] if is_module(self.original) else []
+        for shape in (*((width,) for width in widths), *pictures):
+            width = prod(shape)
+            part, inputs = _with_input_shape(self.original, shape), draw(width, np.random.default_rng(0))
             try:
                 y = self.call_forward(part, *inputs)
                 gradients = self.call_backward(part, *_like(y, 1.0))
@@ -293,6 +302,8 @@ class _Part:
                 failure = failure or error
                 continue
             if all(fits):
+                if len(shape) > 1:
+                    self.original, self.kind_of_rows = _with_input_shape(self.original, shape), f" of pictures {shape}"
                 return width
         first = f"; with the first width: {shorten(failure, 60)}" if failure else ""
         arguments = " and ".join(self.names)
@@ -341,7 +352,7 @@ class _Part:
         listed = " and ".join(filter(None, (", ".join(counts[:-1]), counts[-1])))
         at = "at its own parameters and at perturbed ones" if found.names else "no parameters were found"
         on = f" on {self.backend_name}" if self.backend_name != "numpy" else ""
-        notes.append(f"note: checked with {listed} row{'s' if counts != ['1'] else ''}{on}; {at}")
+        notes.append(f"note: checked with {listed} row{'s' if counts != ['1'] else ''}{self.kind_of_rows}{on}; {at}")
         return replace(merged, notes=tuple(notes))
 
     def _parameters_for(self, inputs: tuple[Any, ...]) -> Parameters:
@@ -452,6 +463,14 @@ class _Part:
         return array.get() if not self.on_host and hasattr(array, "get") else array
 
 
+def _with_input_shape(part: Any, shape: tuple[int, ...]) -> Any:
+    """Return a copy of a part, told the shape of a row if it is a layer of scratchvae."""
+    part = _deep_copy(part)
+    if is_module(part):
+        part.input_shape = shape
+    return part
+
+
 def _call_forward(part: Any, *inputs: Any) -> Any:
     return part.forward(*inputs)
 
@@ -493,6 +512,9 @@ def _likely_widths(part: Any) -> Iterator[int]:
         yield from (size for shape in part.all_parameter_shapes().values() for size in shape)
     yield from (size for value in values if isinstance(value, np.ndarray) for size in value.shape)
     yield from (value for value in values if type(value) is int and 0 < value <= 100_000)
+    for value in values:
+        if isinstance(value, tuple) and value and all(type(size) is int for size in value):
+            yield prod(value)
     for value in values:
         for child in value if isinstance(value, tuple | list) else (value,):
             if child is not part and hasattr(child, "forward"):

@@ -59,7 +59,8 @@ class ConditionalLinear(Layer):
 
     def initial_values(self, rng: np.random.Generator) -> dict[str, Array]:
         """W and V, initialized together as the matrix [W; V]."""
-        stacked = INITIALIZERS[self.init](rng, (self.inputs + self.classes, self.outputs))
+        rows = self.inputs + self.classes
+        stacked = INITIALIZERS[self.init](rng, (rows, self.outputs), rows, self.outputs)
         return {"W": stacked[: self.inputs], "V": stacked[self.inputs :]}
 
     def allocate(self, buffers: BatchBuffers) -> None:

@@ -52,7 +52,8 @@ class Linear(Layer):
 
     def initial_values(self, rng: np.random.Generator) -> dict[str, Array]:
         """W by `init`, and b = 0."""
-        return {"W": INITIALIZERS[self.init](rng, (self.inputs, self.outputs)), "b": np.zeros(self.outputs)}
+        W = INITIALIZERS[self.init](rng, (self.inputs, self.outputs), self.inputs, self.outputs)
+        return {"W": W, "b": np.zeros(self.outputs)}
 
     def allocate(self, buffers: BatchBuffers) -> None:
         """Allocate y and dx."""

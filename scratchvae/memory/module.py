@@ -54,7 +54,8 @@ class Module:
     module `xp`, and allocates the buffers. A module outside a model binds itself at the first forward. A batch larger
     than any before binds it again. A module is not thread-safe.
 
-    Rows are flat: an input of shape (1, 28, 28) is an array (B, 784).
+    Rows are flat: pictures of shape (28, 28, 1) are an array (B, 784). To use a layer of pictures outside a model, set
+    its `input_shape` before the first forward.
 
     The docstring of a subclass lists
         shapes   of inputs, parameters and outputs
@@ -260,7 +261,8 @@ class Module:
             expected = "(B, width), B ≥ 1: one row per sample" if self._axes == 2 else "(B,), B ≥ 1: one number per row"
             raise ShapeError(f"{self._class_name()} was given {name} of shape {shorten(x.shape)}; expected {expected}")
         buffers = BatchBuffers(backend, x.dtype, len(x))
-        self.bind(buffers, x.shape[1:])
+        known: Shape = vars(self).get("input_shape", ())  # rows are flat, and may be pictures
+        self.bind(buffers, known if known and prod(known) == prod(x.shape[1:]) else x.shape[1:])
         return buffers
 
     def own_parameters(self) -> Shapes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from scratchvae.layers import (
+    ELU,
     GELU,
     ConditionalLinear,
     ConditionalSequential,
@@ -27,6 +28,7 @@ ACTIVATIONS: dict[str, type[Layer]] = {
     "softplus": Softplus,
     "silu": SiLU,
     "gelu": GELU,
+    "elu": ELU,
 }
 
 

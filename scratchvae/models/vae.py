@@ -36,7 +36,7 @@ class VAE(Model):
     input_dim     D; None: the input width of a custom encoder, or else 784
     latent_dim    Z
     hidden        widths of the encoder's hidden layers, first to last; the decoder mirrors them; () for none
-    activation    "relu", "leaky_relu", "tanh", "sigmoid", "softplus", "silu" or "gelu"
+    activation    "relu", "leaky_relu", "tanh", "sigmoid", "softplus", "silu", "gelu" or "elu"
     likelihood    p(x | z): a `Likelihood`, or one of these names
                   "bernoulli": x in [0, 1], ideally 0 or 1; the mean is the sigmoid of the decoder's output
                   "continuous_bernoulli": x in [0, 1]; Bernoulli normalized to be a density of grey values

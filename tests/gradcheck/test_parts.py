@@ -1,6 +1,7 @@
 """Tests of the checks of whole layers, likelihoods, priors, posteriors and objectives."""
 
 import copy
+import inspect
 import sys
 
 import numpy as np
@@ -9,8 +10,27 @@ from strategies import normal
 
 import scratchvae as sv
 from scratchvae.errors import ConfigError, DeviceError, DTypeError, ShapeError
-from scratchvae.gradcheck import check_layer, check_likelihood, check_objective, check_posterior, check_prior
-from scratchvae.layers import GELU, ConditionalLinear, LeakyReLU, Linear, NaNToZero, ReLU, Repeat, Sequential, Tanh
+from scratchvae.gradcheck import check, check_layer, check_likelihood, check_objective, check_posterior, check_prior
+from scratchvae.layers import (
+    ELU,
+    GELU,
+    ConditionalLinear,
+    Conv2d,
+    ConvTranspose2d,
+    Flatten,
+    Gated,
+    LayerNorm,
+    LeakyReLU,
+    Linear,
+    NaNToZero,
+    ReLU,
+    Repeat,
+    Reshape,
+    Residual,
+    Sequential,
+    Tanh,
+    Upsample,
+)
 from scratchvae.objectives import ELBO, ImportanceWeighted
 from scratchvae.probability import (
     Bernoulli,
@@ -129,6 +149,11 @@ LAYERS = {
     "Repeat": lambda: Repeat(3),
     "NaNToZero": lambda: NaNToZero(Tanh()),
     "Sequential": lambda: Sequential(Linear(7, 4), Tanh(), Sequential(Linear(4, 2), GELU())),
+    "ELU": lambda: ELU(0.5),
+    "Gated": Gated,
+    "LayerNorm": lambda: LayerNorm(5),
+    "Residual": lambda: Residual(Sequential(Linear(4, 2), Tanh(), Linear(2, 4))),
+    "Pictures": lambda: Sequential(Reshape(5, 4, 2), Conv2d(2, 3, 3, 2, 1), Flatten(), Tanh()),
 }
 
 
@@ -138,6 +163,15 @@ def test_layers_of_the_package_agree_at_random_batches_and_on_the_stand_in_for_c
     assert report.passed and "note: checked with 4, 1, 7 and 2 rows" in report.notes[-1]
     on_device = check_layer(LAYERS[name](), backend="fake-cupy", directions=1, precision="double")
     assert on_device.passed and " on fake-cupy" in on_device.notes[-1]
+
+
+@pytest.mark.parametrize("layer", [Conv2d(2, 3, 3), ConvTranspose2d(2, 3, 2, 2), Upsample(2)], ids=repr)
+def test_layers_of_pictures_are_checked_at_random_pictures_or_those_that_are_given(layer):
+    report = check_layer(layer, directions=1, precision="double")
+    assert report.passed and "4, 1, 7 and 2 rows of pictures (5, 4, " in report.notes[-1]
+    at_pictures = check_layer(layer, normal(0, 3, 4, 6, 2), directions=1, precision="double")
+    assert at_pictures.passed and at_pictures["x"].shape == (3, 48)
+    assert check_layer(layer, backend="fake-cupy", directions=1, precision="double").passed
 
 
 PARTS = {
@@ -271,7 +305,7 @@ def test_an_error_that_shows_only_at_other_parameters_is_found():
         assert {a.name: a.verdict for a in check_layer(Gain(), x).arguments} == {"x": "wrong", "gain": "agrees"}
 
 
-class LayerNorm:
+class PlainLayerNorm:
     """Layer normalization without a gain: where dy is x, its gradient is 0."""
 
     def forward(self, x):
@@ -286,9 +320,9 @@ class LayerNorm:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_dy_is_not_the_input_that_is_drawn_with_the_same_seed(seed):
-    assert check_layer(LayerNorm(), seed=seed, parameters=()).passed
+    assert check_layer(PlainLayerNorm(), seed=seed, parameters=()).passed
     assert check_layer(
-        LayerNorm(), np.random.default_rng(seed).standard_normal((4, 6)), seed=seed, parameters=()
+        PlainLayerNorm(), np.random.default_rng(seed).standard_normal((4, 6)), seed=seed, parameters=()
     ).passed
 
 
@@ -726,3 +760,32 @@ def test_the_verdict_does_not_depend_on_what_is_installed(monkeypatch):
     for name in ("torch", "jax", "autograd"):
         monkeypatch.setitem(sys.modules, name, None)
     assert check_layer(Linear(3, 2)).passed and not check_layer(Plain("dW is zero"))
+
+
+def test_all_checks_have_the_same_settings_with_the_same_defaults():
+    expected = inspect.signature(check).parameters
+    for checker in (check_layer, check_likelihood, check_prior, check_posterior, check_objective):
+        parameters = inspect.signature(checker).parameters
+        for name in ("seed", "directions", "coordinates", "tolerance", "precision"):
+            assert parameters[name].default == expected[name].default, (checker.__name__, name)
+
+
+def test_random_batches_depend_only_on_the_seed():
+    first, again, other = (check_layer(Plain(), seed=seed, directions=1, precision="double") for seed in (3, 3, 4))
+    assert [a.numeric for a in first.arguments] == [a.numeric for a in again.arguments]
+    assert [a.numeric for a in first.arguments] != [a.numeric for a in other.arguments]
+
+
+def test_a_parameter_has_its_own_name_if_that_is_the_name_of_a_container_too():
+    class Shift:
+        def __init__(self):
+            self.value = np.ones(3)
+
+        def forward(self, x):
+            return x + self.value
+
+        def backward(self, dy):
+            self.dvalue = dy.sum(axis=0)
+            return dy.copy()
+
+    assert [a.name for a in check_layer(Shift()).arguments] == ["x", "value"]

@@ -127,7 +127,7 @@ def test_a_custom_first_layer_needs_no_backward_parameters():
     [("he_normal", 2 / 300), ("he_uniform", 2 / 300), ("glorot_normal", 2 / 500), ("glorot_uniform", 2 / 500)],
 )
 def test_initializers_have_the_variance_of_their_papers(name, variance):
-    W = INITIALIZERS[name](np.random.default_rng(0), (300, 200))
+    W = INITIALIZERS[name](np.random.default_rng(0), (300, 200), 300, 200)
     # the sample variance of n draws with kurtosis κ has standard error var·√((κ − 1)/n), at most √(2/n) here
     assert abs(W.var() / variance - 1) < 5.5 * np.sqrt(2 / W.size)
     assert abs(W.mean()) < 5.5 * np.sqrt(variance / W.size)

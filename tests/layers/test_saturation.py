@@ -20,6 +20,7 @@ def test_activations_and_their_slopes_are_exact_at_saturation(name, dtype):
         "softplus": [0, np.exp(-80.0), np.log(2.0), 80, 1000],
         "silu": [0, -80 * np.exp(-80.0), 0, 80, 1000],
         "gelu": [0, 0, 0, 80, 1000],
+        "elu": [-1, -1, 0, 80, 1000],
     }[name]
     eps = np.finfo(dtype).eps
     np.testing.assert_allclose(y[0], expected, rtol=8 * eps, atol=np.finfo(dtype).tiny * 2000)

@@ -275,6 +275,13 @@ ARGUMENTS = {  # constructor arguments that differ from the defaults
     "Linear": (3, 2, "he_normal", 7),
     "ConditionalLinear": (3, 2, 4, "he_uniform", 7),
     "LeakyReLU": (0.2,),
+    "ELU": (0.5,),
+    "LayerNorm": (3, 1e-3),
+    "Residual": (Linear(3, 3),),
+    "Conv2d": (1, 2, 3, 2, 1, "he_normal", 7),
+    "ConvTranspose2d": (1, 2, 3, 2, 1, 1, "he_normal", 7),
+    "Upsample": (3,),
+    "Reshape": (2, 3),
     "Repeat": (3,),
     "NaNToZero": (Linear(3, 2),),
     "Sequential": (Linear(3, 2), ReLU()),
@@ -314,7 +321,8 @@ def test_a_module_can_be_rebuilt_from_its_config(name):
     assert constructor_tree(rebuilt) == constructor_tree(module)
     plain_values = [value for value in module.config().values() if not isinstance(value, Module | tuple)]
     if name not in ("Sequential", "ConditionalSequential"):
-        assert plain_values == [value for value in ARGUMENTS.get(name, ()) if not isinstance(value, Module)]
+        given = (ARGUMENTS["Reshape"],) if name == "Reshape" else ARGUMENTS.get(name, ())
+        assert plain_values == [value for value in given if not isinstance(value, Module | tuple)]
 
 
 def test_a_config_maps_argument_names_to_current_values():

@@ -8,7 +8,9 @@ from refusals.table import COUNTS, NAMES, POSITIVES, REALS, SEEDS, refuse_all, r
 from scratchvae import layers as ls
 from scratchvae import objectives as ob
 from scratchvae import probability as pr
+from scratchvae.backend import NUMPY
 from scratchvae.errors import ConfigError, DTypeError, ReadOnlyError, ShapeError
+from scratchvae.memory import BatchBuffers
 
 B, D = 3, 4
 
@@ -24,9 +26,17 @@ class ModuleCase(NamedTuple):
 
 ROW = {"dlog_likelihood": 0}
 DENSITY = {"backward": ROW, "backward_data": ROW}
-ACTIVATIONS = ("ReLU", "LeakyReLU", "Tanh", "Sigmoid", "Softplus", "SiLU", "GELU")
+ACTIVATIONS = ("ReLU", "LeakyReLU", "Tanh", "Sigmoid", "Softplus", "SiLU", "GELU", "ELU")
 ELEMENTWISE = {"backward": {"dy": D}, "backward_parameters": {"dy": D}}
 PARAMETERS = {"backward": {"dy": 2}, "backward_parameters": {"dy": 2}}
+
+
+def bound(layer, *shape):
+    """A layer bound to rows of a shape, such as pictures."""
+    layer.bind(BatchBuffers(NUMPY, np.float64, B), shape)
+    return layer
+
+
 MODULES = {
     **{f"layers.{kind}": ModuleCase(getattr(ls, kind), {"x": D}, ELEMENTWISE) for kind in ACTIVATIONS},
     "layers.Linear": ModuleCase(lambda: ls.Linear(D, 2, seed=0), {"x": D}, PARAMETERS),
@@ -42,6 +52,14 @@ MODULES = {
         lambda: ls.Sequential(ls.Linear(D, 3), ls.Tanh(), ls.Linear(3, 2)), {"x": D}, PARAMETERS
     ),
     "layers.NaNToZero": ModuleCase(lambda: ls.NaNToZero(ls.Linear(D, 2)), {"x": D}, PARAMETERS),
+    "layers.Conv2d": ModuleCase(lambda: bound(ls.Conv2d(1, 2, 2), 2, 2, 1), {"x": D}, PARAMETERS),
+    "layers.ConvTranspose2d": ModuleCase(lambda: bound(ls.ConvTranspose2d(4, 2, 1), 1, 1, 4), {"x": D}, PARAMETERS),
+    "layers.Upsample": ModuleCase(lambda: bound(ls.Upsample(1), 2, 2), {"x": D}, ELEMENTWISE),
+    "layers.Reshape": ModuleCase(lambda: ls.Reshape(2, 2), {"x": D}, ELEMENTWISE),
+    "layers.Flatten": ModuleCase(lambda: bound(ls.Flatten(), 2, 2), {"x": D}, ELEMENTWISE),
+    "layers.LayerNorm": ModuleCase(lambda: ls.LayerNorm(D), {"x": D}, ELEMENTWISE),
+    "layers.Gated": ModuleCase(ls.Gated, {"x": D}, PARAMETERS),
+    "layers.Residual": ModuleCase(lambda: ls.Residual(ls.Linear(D, D)), {"x": D}, ELEMENTWISE),
     "layers.Repeat": ModuleCase(lambda: ls.Repeat(2), {"x": D}, ELEMENTWISE, rows_back=2 * B),
     "probability.SplitHalves": ModuleCase(pr.SplitHalves, {"x": D}, {"backward": {"dleft": D // 2, "dright": D // 2}}),
     "probability.Reparameterize": ModuleCase(
@@ -134,6 +152,27 @@ def backward_rows():
                 yield from refuse_one(f"{function}.{method}", name, not_arrays(name, value), backward)
 
 
+def shape_rows():
+    """Rows of the wrong shape: which layer, what it was given, what it wants."""
+    for layer, shape, *words in (
+        (ls.Conv2d(3, 8, 3), (5, 5, 1), "Conv2d(3, 8, 3)", "1 channel;", "expected 3"),
+        (ls.Conv2d(3, 8, 3), (5, 5), "(5, 5)", "1 channel;", "expected 3"),
+        (ls.Conv2d(1, 8, 3), (5, 5, 2), "2 channels;", "expected 1"),
+        (ls.Conv2d(3, 8, 3), (75,), "(75,)", "expected pictures", "Reshape(height, width, 3)", "image_shape"),
+        (ls.Conv2d(1, 8, 5, padding=1), (2, 7), "(2, 7)", "smaller than its kernel of 5 × 5", "choose a smaller"),
+        (ls.ConvTranspose2d(3, 8, 3), (5, 5, 1), "ConvTranspose2d(3, 8, 3)", "1 channel;", "expected 3"),
+        (ls.ConvTranspose2d(3, 8, 3), (75,), "(75,)", "Reshape(height, width, 3)"),
+        (ls.ConvTranspose2d(1, 8, 3, padding=2), (2, 2), "(2, 2)", "leaves nothing", "choose a smaller padding"),
+        (ls.Upsample(2), (16,), "Upsample(2)", "(16,)", "expected pictures", "Reshape"),
+        (ls.LayerNorm(3), (4, 4, 2), "LayerNorm(3)", "(4, 4, 2)", "expected 3 numbers in the last axis"),
+        (ls.Gated(), (4, 4, 3), "Gated()", "(4, 4, 3)", "expected an even number"),
+        (ls.Reshape(7, 7, 2), (49,), "Reshape(7, 7, 2)", "49 numbers", "expected 98"),
+        (ls.Residual(ls.Linear(4, 3)), (4,), "Residual", "(4,)", "(3,)", "expected as many numbers"),
+    ):
+        kind = f"layers.{type(layer).__name__}"
+        yield row(kind, "shape", f"{shape}", lambda v=layer, s=shape: bound(v, *s), ShapeError, *words)
+
+
 def constructor_rows():
     for function, make in {
         "layers.Linear": ls.Linear,
@@ -149,8 +188,28 @@ def constructor_rows():
     slopes = POSITIVES + wrong(ConfigError, "expected a slope", 2, 1.0)
     yield from refuse_one("layers.LeakyReLU", "slope", slopes, ls.LeakyReLU)
     yield from refuse_one("layers.Repeat", "times", COUNTS, ls.Repeat)
+    yield from refuse_one("layers.ELU", "alpha", POSITIVES, ls.ELU)
+    yield from refuse_one("layers.LayerNorm", "size", COUNTS, ls.LayerNorm)
+    yield from refuse_one("layers.LayerNorm", "eps", POSITIVES, lambda v: ls.LayerNorm(3, v))
+    yield from refuse_one("layers.Upsample", "scale", COUNTS, ls.Upsample)
+    yield from refuse_one("layers.Reshape", "shape[1]", COUNTS, lambda v: ls.Reshape(3, v))
+    yield row("layers.Reshape", "shape", "of no sizes", lambda: ls.Reshape(), ConfigError, "Reshape()", "pass that")
+    for function, kind in {"layers.Conv2d": ls.Conv2d, "layers.ConvTranspose2d": ls.ConvTranspose2d}.items():
+        right = {"in_channels": 1, "out_channels": 1, "kernel_size": 3, "stride": 2}
+        for name in right:
+            yield from refuse_one(function, name, COUNTS, lambda v, k=kind, n=name, r=right: k(**{**r, n: v}))
+        paddings = wrong(ConfigError, "at least 0", -1) + wrong(ConfigError, "at most 2", 3)
+        yield from refuse_one(function, "padding", paddings, lambda v, k=kind: k(1, 1, 3, padding=v))
+        yield from refuse_one(function, "init", NAMES, lambda v, k=kind: k(1, 1, 3, init=v))
+        seeds = [w for w in SEEDS if w.value is not None]
+        yield from refuse_one(function, "seed", seeds, lambda v, k=kind: k(1, 1, 3, seed=v))
+    more = wrong(ConfigError, "at least 0", -1) + wrong(ConfigError, "expected less than the stride, which is 2", 2)
+    transposed = lambda v: ls.ConvTranspose2d(1, 1, 3, 2, output_padding=v)  # noqa: E731
+    yield from refuse_one("layers.ConvTranspose2d", "output_padding", more, transposed)
+    yield from shape_rows()
     no_layer = wrong(ConfigError, "expected a layer", None, 3, "relu", [], ls.ReLU, np.tanh, pr.Bernoulli())
     yield from refuse_one("layers.NaNToZero", "inner", no_layer, ls.NaNToZero)
+    yield from refuse_one("layers.Residual", "layer", no_layer, ls.Residual)
     yield from refuse_one("layers.Sequential", "layers[1]", no_layer, lambda v: ls.Sequential(ls.ReLU(), v))
     first = wrong(ConfigError, "expected a ConditionalLinear", ls.ReLU())
     yield from refuse_one("layers.ConditionalSequential", "layers[0]", first, ls.ConditionalSequential)

@@ -163,7 +163,9 @@ WITHOUT_ROWS = {
     # classes without arguments
     **dict.fromkeys(
         [
+            "layers.Flatten",
             "layers.GELU",
+            "layers.Gated",
             "layers.ReLU",
             "layers.SiLU",
             "layers.Sigmoid",

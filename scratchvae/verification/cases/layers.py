@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import numpy as np
 from scratchvae import layers
 from scratchvae.backend import Array
 from scratchvae.models.network import ACTIVATIONS, mlp
+from scratchvae.models.parts import modules_in
 from scratchvae.verification import formulas
 from scratchvae.verification.cases.random_inputs import away_from_zero, random_sizes
 from scratchvae.verification.oracles import Oracle
@@ -36,23 +39,43 @@ def _checked_activation(name: str) -> VerificationCase:
     return VerificationCase(activation.__name__, (activation,), draw)
 
 
-class _Network(layers.Sequential):
-    """A network that takes its parameters as inputs, like x."""
+class _WithParameters(layers.Layer):
+    """A layer that takes its parameters as inputs, like x."""
 
-    def forward(self, x: Array, *params: Array) -> Array:
-        """Return y from x and from W and b of each layer, in order."""
-        super().forward(x)  # the first call allocates the parameters
-        for array, param in zip(self._arrays("W", "b"), params, strict=True):
-            array[...] = param[: len(array)]
-        return super().forward(x)
+    def __init__(self, layer: layers.Layer) -> None:
+        self.layer = layer
+
+    def forward(self, x: Array, *parameters: Array) -> Array:
+        """Return y from x and all parameters of the layer, in order."""
+        if x.dtype != next((array.dtype for array in self._arrays()), None):
+            self.layer.forward(x)  # allocates the parameters
+        for array, parameter in zip(self._arrays(), parameters, strict=True):
+            array[...] = parameter[: len(array)]
+        return self.layer.forward(x)
 
     def gradients(self, dy: Array) -> list[Array]:
-        """Return dx, and dW and db of each layer, in order."""
-        return [self.backward(dy), *self._arrays("dW", "db")]
+        """Return dx, and the gradients of all parameters, in order."""
+        return [self.layer.backward(dy), *self._arrays("d")]
 
-    def _arrays(self, *names: str) -> list[Array]:
-        linear_layers = [layer for layer in self.layers if isinstance(layer, layers.Linear)]
-        return [getattr(layer, name) for layer in linear_layers for name in names]
+    def _arrays(self, prefix: str = "") -> list[Array]:
+        own = ((module, name) for _, module in modules_in(self.layer, "") for name in module.own_parameters())
+        return [getattr(module, f"{prefix}{name}") for module, name in own]
+
+
+def _problem(
+    make: Callable[[], layers.Layer],
+    formula: Callable[..., Any],
+    x: Array,
+    parameters: dict[str, Array],
+) -> GradientProblem:
+    """Make the problem of a layer: formula(oracle, x, *parameters) is its output."""
+    return module_gradient_problem(
+        lambda: _WithParameters(make()),
+        lambda layer, dy: layer.gradients(dy),
+        lambda oracle: partial(formula, oracle),
+        x=x,
+        **parameters,
+    )
 
 
 def _checked_network(name: str, covers: tuple[type, ...], depth: int) -> VerificationCase:
@@ -61,19 +84,15 @@ def _checked_network(name: str, covers: tuple[type, ...], depth: int) -> Verific
         activation = str(rng.choice(SMOOTH))
         shapes = mlp(tuple(widths), activation).parameter_shapes()
 
-        def formula(oracle: Oracle) -> Any:
-            def f(x: Any, *weights: Any) -> Any:
-                params = {f"net.{name}": weight for name, weight in zip(shapes, weights, strict=True)}
-                return formulas.mlp(oracle, params, "net", x, activation)
+        def formula(oracle: Oracle, x: Any, *weights: Any) -> Any:
+            params = {f"net.{name}": weight for name, weight in zip(shapes, weights, strict=True)}
+            return formulas.mlp(oracle, params, "net", x, activation)
 
-            return f
-
-        return module_gradient_problem(
-            lambda: _Network(*mlp(tuple(widths), activation).layers),
-            lambda network, dy: network.gradients(dy),
+        return _problem(
+            lambda: mlp(tuple(widths), activation),
             formula,
-            x=rng.standard_normal((batch, widths[0])),
-            **{name: rng.standard_normal(shape) for name, shape in shapes.items()},
+            rng.standard_normal((batch, widths[0])),
+            {name: rng.standard_normal(shape) for name, shape in shapes.items()},
         )
 
     return VerificationCase(name, covers, draw)
@@ -101,10 +120,141 @@ def _repeat(rng: np.random.Generator) -> GradientProblem:
     )
 
 
+def _random_picture(rng: np.random.Generator, smallest: int = 1) -> tuple[int, int, int, int]:
+    """Return B, H, W and C, with pictures of at least `smallest` pixels in height and width."""
+    batch, height, width, channels = random_sizes(rng, 4)
+    return batch, height + smallest - 1, width + smallest - 1, min(channels, 3)
+
+
+def _random_window(rng: np.random.Generator) -> tuple[int, int, int]:
+    """Return a kernel size, a stride and a padding."""
+    size, stride = (int(number) for number in rng.integers(1, 5, 2))
+    return size, stride, int(rng.integers(size))
+
+
+def _conv2d(rng: np.random.Generator) -> GradientProblem:
+    size, stride, padding = _random_window(rng)
+    batch, height, width, inputs = _random_picture(rng, max(1, size - 2 * padding))
+    outputs = int(rng.integers(1, 4))
+
+    def formula(oracle: Oracle, x: Any, W: Any, b: Any) -> Any:
+        y = oracle.convolve(x.reshape(batch, height, width, inputs), W, stride, padding) + b
+        return y.reshape(batch, -1)
+
+    return _problem(
+        lambda: layers.Sequential(
+            layers.Reshape(height, width, inputs), layers.Conv2d(inputs, outputs, size, stride, padding)
+        ),
+        formula,
+        rng.standard_normal((batch, height * width * inputs)),
+        {"W": rng.standard_normal((size, size, inputs, outputs)), "b": rng.standard_normal(outputs)},
+    )
+
+
+def _conv_transpose2d(rng: np.random.Generator) -> GradientProblem:
+    size, stride, padding = _random_window(rng)
+    batch, height, width, inputs = _random_picture(rng, 1 + max(0, -(-(2 * padding + 1 - size) // stride)))
+    outputs, more = int(rng.integers(1, 4)), int(rng.integers(stride))
+
+    def formula(oracle: Oracle, x: Any, W: Any, b: Any) -> Any:
+        y = oracle.convolve_transpose(x.reshape(batch, height, width, inputs), W, stride, padding, more) + b
+        return y.reshape(batch, -1)
+
+    return _problem(
+        lambda: layers.Sequential(
+            layers.Reshape(height, width, inputs),
+            layers.ConvTranspose2d(inputs, outputs, size, stride, padding, more),
+        ),
+        formula,
+        rng.standard_normal((batch, height * width * inputs)),
+        {"W": rng.standard_normal((size, size, outputs, inputs)), "b": rng.standard_normal(outputs)},
+    )
+
+
+def _upsample(rng: np.random.Generator) -> GradientProblem:
+    batch, height, width, channels = _random_picture(rng)
+    scale = int(rng.integers(1, 4))
+    ones = np.ones((1, 1, scale, 1, scale, 1))
+    return _problem(
+        lambda: layers.Sequential(layers.Reshape(height, width, channels), layers.Upsample(scale)),
+        lambda oracle, x: (x.reshape(batch, height, 1, width, 1, channels) * oracle.constant(ones)).reshape(batch, -1),
+        rng.standard_normal((batch, height * width * channels)),
+        {},
+    )
+
+
+def _layer_norm(rng: np.random.Generator) -> GradientProblem:
+    batch, height, width, channels = _random_picture(rng)
+    size = channels + 2  # two numbers are normalized to ±1, whatever they are
+
+    def formula(oracle: Oracle, x: Any, gain: Any, bias: Any) -> Any:
+        return oracle.layer_norm(x.reshape(-1, size), gain, bias).reshape(batch, -1)
+
+    return _problem(
+        lambda: layers.Sequential(layers.Reshape(height, width, size), layers.LayerNorm(size)),
+        formula,
+        rng.standard_normal((batch, height * width * size)),
+        {"gain": rng.standard_normal(size), "bias": rng.standard_normal(size)},
+    )
+
+
+def _gated(rng: np.random.Generator) -> GradientProblem:
+    batch, height, width, channels = _random_picture(rng)
+
+    def formula(oracle: Oracle, x: Any) -> Any:
+        pixels = x.reshape(-1, 2 * channels)
+        return (pixels[:, :channels] * oracle.sigmoid(pixels[:, channels:])).reshape(batch, -1)
+
+    return _problem(
+        lambda: layers.Sequential(layers.Reshape(height, width, 2 * channels), layers.Gated()),
+        formula,
+        rng.standard_normal((batch, height * width * 2 * channels)),
+        {},
+    )
+
+
+def _residual(rng: np.random.Generator) -> GradientProblem:
+    batch, width = random_sizes(rng, 2)
+    return _problem(
+        lambda: layers.Residual(layers.Sequential(layers.Linear(width, width), layers.Tanh())),
+        lambda oracle, x, W, b: x + oracle.tanh(oracle.affine(x, W, b)),
+        rng.standard_normal((batch, width)),
+        {"W": rng.standard_normal((width, width)), "b": rng.standard_normal(width)},
+    )
+
+
+def _elu(rng: np.random.Generator) -> GradientProblem:
+    alpha = float(rng.choice([0.3, 1.0, 2.0]))
+    return _problem(
+        lambda: layers.ELU(alpha),
+        lambda oracle, x: oracle.relu(x) - alpha * oracle.relu(-oracle.elu(x)),
+        away_from_zero(rng.standard_normal(random_sizes(rng, 2))),
+        {},
+    )
+
+
+def _flatten(rng: np.random.Generator) -> GradientProblem:
+    batch, height, width, channels = _random_picture(rng)
+    return _problem(
+        lambda: layers.Sequential(layers.Reshape(height, width, channels), layers.Flatten()),
+        lambda oracle, x: 1.0 * x,
+        rng.standard_normal((batch, height * width * channels)),
+        {},
+    )
+
+
 LAYERS = (
     _checked_network("Linear", (layers.Linear,), 1),
     *map(_checked_activation, ACTIVATIONS),
+    VerificationCase("ELU, alpha", (layers.ELU,), _elu),
+    VerificationCase("Gated", (layers.Gated,), _gated),
+    VerificationCase("LayerNorm", (layers.LayerNorm,), _layer_norm),
     _checked_network("Sequential", (layers.Sequential,), 3),
+    VerificationCase("Residual", (layers.Residual,), _residual),
+    VerificationCase("Conv2d", (layers.Conv2d,), _conv2d),
+    VerificationCase("ConvTranspose2d", (layers.ConvTranspose2d,), _conv_transpose2d),
+    VerificationCase("Upsample", (layers.Upsample,), _upsample),
+    VerificationCase("Reshape", (layers.Reshape, layers.Flatten), _flatten),
     VerificationCase("NaNToZero", (layers.NaNToZero,), _nan_to_zero),
     VerificationCase("Repeat", (layers.Repeat,), _repeat),
 )

@@ -14,6 +14,13 @@ from scratchvae.backend import Array
 from scratchvae.verification.oracles.oracle import QUADRATURE_NODES, QUADRATURE_WEIGHTS, Oracle
 
 
+# Each offset of the kernel is a choice of rows and columns: with C[i, h] = [h = s i + a − p] for the rows and D for the
+# columns, y = Σ_ab C x Dᵀ W[a, b], and the transpose has Cᵀ and D.
+def _choices(size: int, kernel: int, stride: int, padding: int) -> list[Any]:
+    places = numpy.arange((size + 2 * padding - kernel) // stride + 1)[:, None]
+    return [(numpy.arange(size) == stride * places + a - padding) * 1.0 for a in range(kernel)]
+
+
 # log Σ exp t, one class after another, so that no exponential overflows.
 def _log_softmax(t: Any) -> Any:
     total = t[:, :1]
@@ -32,10 +39,31 @@ class _Autograd(Oracle):
     softplus = staticmethod(lambda a: np.logaddexp(0.0, a))
     silu = staticmethod(lambda a: a / (1 + np.exp(-a)))
     gelu = staticmethod(lambda a: a * erfc(-a / np.sqrt(2.0)) / 2)
+    elu = staticmethod(lambda a: np.where(a > 0, a, np.exp(np.where(a > 0, 0.0, a)) - 1))
     affine = staticmethod(lambda x, W, b: np.dot(x, W) + b)
     reparameterize = staticmethod(lambda mu, logvar, eps: mu + np.sqrt(np.exp(logvar)) * eps)
     softmax = staticmethod(lambda t: np.exp(_log_softmax(t)))
     log_softmax = staticmethod(_log_softmax)
+
+    @staticmethod
+    def layer_norm(x: Any, gain: Any, bias: Any) -> Any:
+        centred = x - np.mean(x, axis=1, keepdims=True)
+        return centred / np.sqrt(np.mean(centred**2, axis=1, keepdims=True) + 1e-5) * gain + bias
+
+    @staticmethod
+    def convolve(x: Any, W: Any, stride: int, padding: int) -> Any:
+        k = len(W)
+        rows, columns = (_choices(size, k, stride, padding) for size in x.shape[1:3])
+        chosen = ((a, b, np.einsum("ph,qw,nhwi->npqi", rows[a], columns[b], x)) for a in range(k) for b in range(k))
+        return sum(np.dot(pixels, W[a, b]) for a, b, pixels in chosen)
+
+    @staticmethod
+    def convolve_transpose(x: Any, W: Any, stride: int, padding: int, output_padding: int) -> Any:
+        k = len(W)
+        sizes = [stride * (places - 1) + k - 2 * padding + output_padding for places in x.shape[1:3]]
+        rows, columns = (_choices(size, k, stride, padding) for size in sizes)
+        added = ((a, b, np.dot(x, W[a, b].T)) for a in range(k) for b in range(k))
+        return sum(np.einsum("ph,qw,npqo->nhwo", rows[a], columns[b], pixels) for a, b, pixels in added)
 
     @staticmethod
     def gaussian_kl(mu: Any, logvar: Any) -> Any:

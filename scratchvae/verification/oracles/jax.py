@@ -46,10 +46,33 @@ class _Jax(Oracle):
     softplus = staticmethod(jax.nn.softplus)
     silu = staticmethod(jax.nn.silu)
     gelu = staticmethod(partial(jax.nn.gelu, approximate=False))
+    elu = staticmethod(jax.nn.elu)
     affine = staticmethod(lambda x, W, b: x @ W + b)
     reparameterize = staticmethod(lambda mu, logvar, eps: mu + jnp.exp(logvar) ** 0.5 * eps)
     softmax = staticmethod(partial(jax.nn.softmax, axis=1))
     log_softmax = staticmethod(partial(jax.nn.log_softmax, axis=1))
+
+    @staticmethod
+    def layer_norm(x: Any, gain: Any, bias: Any) -> Any:
+        return jax.nn.standardize(x, axis=1, epsilon=1e-5) * gain + bias
+
+    @staticmethod
+    def convolve(x: Any, W: Any, stride: int, padding: int) -> Any:
+        border = [(padding, padding)] * 2
+        return jax.lax.conv_general_dilated(x, W, (stride, stride), border, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+    # As a convolution with stride 1 of the pixels at distances of `stride`, with the kernel turned by 180°.
+    @staticmethod
+    def convolve_transpose(x: Any, W: Any, stride: int, padding: int, output_padding: int) -> Any:
+        before = len(W) - 1 - padding
+        return jax.lax.conv_general_dilated(
+            x,
+            W[::-1, ::-1].swapaxes(2, 3),
+            (1, 1),
+            [(before, before + output_padding)] * 2,
+            lhs_dilation=(stride, stride),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
 
     @staticmethod
     def gaussian_kl(mu: Any, logvar: Any) -> Any:

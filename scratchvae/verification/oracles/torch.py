@@ -23,10 +23,25 @@ class _Torch(Oracle):
     softplus = staticmethod(lambda a: torch.logaddexp(a, torch.zeros_like(a)))  # F.softplus is linear above 20
     silu = staticmethod(F.silu)
     gelu = staticmethod(lambda a: a * torch.special.erfc(-a / 2**0.5) / 2)  # F.gelu's 1 + erf loses the left tail
+    elu = staticmethod(F.elu)
     affine = staticmethod(lambda x, W, b: F.linear(x, W.T, b))
     reparameterize = staticmethod(lambda mu, logvar, eps: torch.addcmul(mu, torch.exp(logvar / 2), eps))
     softmax = staticmethod(lambda t: F.softmax(t, dim=1))
     log_softmax = staticmethod(lambda t: F.log_softmax(t, dim=1))
+
+    @staticmethod
+    def layer_norm(x: Any, gain: Any, bias: Any) -> Any:
+        return F.layer_norm(x, (x.shape[1],), gain, bias, 1e-5)
+
+    @staticmethod
+    def convolve(x: Any, W: Any, stride: int, padding: int) -> Any:
+        y = F.conv2d(x.permute(0, 3, 1, 2), W.permute(3, 2, 0, 1).contiguous(), stride=stride, padding=padding)
+        return y.permute(0, 2, 3, 1)
+
+    @staticmethod
+    def convolve_transpose(x: Any, W: Any, stride: int, padding: int, output_padding: int) -> Any:
+        x, W = x.permute(0, 3, 1, 2), W.permute(3, 2, 0, 1)
+        return F.conv_transpose2d(x, W, None, stride, padding, output_padding).permute(0, 2, 3, 1)
 
     @staticmethod
     def gaussian_kl(mu: Any, logvar: Any) -> Any:

@@ -1,0 +1,116 @@
+"""The windows of pictures as the rows of a matrix, and the transpose of that map."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+
+from scratchvae.backend import Array
+from scratchvae.errors import ShapeError
+from scratchvae.memory import BatchBuffers, Shape
+from scratchvae.validation import check_int, shorten
+
+HOST_BLOCK = 2**21  # bytes of windows at a time: they stay in the cache between the copy and the product
+DEVICE_BLOCK = 2**28  # on a GPU each block costs launches, and a cache holds none
+
+
+def picture_shape(layer: str, input_shape: Shape, channels: int) -> Shape:
+    """Return (height, width, channels) of rows of `input_shape`, which may leave out a single channel.
+
+    Raises ShapeError unless they are pictures of so many channels.
+    """
+    shape = (*input_shape, 1) if channels == 1 and len(input_shape) == 2 else tuple(input_shape)
+    if len(shape) == 3 and shape[2] == channels:
+        return shape
+    if len(shape) == 3 or len(input_shape) == 2:
+        count = shape[2] if len(shape) == 3 else 1
+        raise ShapeError(
+            f"{layer} was given pictures of shape {shorten(tuple(input_shape))}, of {count} "
+            f"channel{'s' if count > 1 else ''}; expected {channels}: a picture is (height, width, channels)"
+        )
+    raise ShapeError(
+        f"{layer} was given rows of shape {shorten(tuple(input_shape))}; expected pictures (height, width, channels): "
+        f"put Reshape(height, width, {channels}) before it, or give the model an image_shape"
+    )
+
+
+def check_window(kernel_size: int, stride: int, padding: int) -> tuple[int, int, int]:
+    """Return the three. Raises ConfigError unless they are whole numbers and the padding is less than a window."""
+    size, step = check_int("kernel_size", kernel_size), check_int("stride", stride)
+    return size, step, check_int("padding", padding, minimum=0, maximum=size - 1)
+
+
+class Patches:
+    """The linear map A from pictures x to their windows, and its transpose, with buffers for a block of pictures.
+
+    A x has a row for each window: a window of k × k pixels at every s-th row and column of a picture (H, W, C) with a
+    border of p zeros. At the place (i, j) it is
+
+        (A x)[i, j, a, b, c] = x[s i + a − p, s j + b − p, c],   0 ≤ a, b < k
+
+    `places` is the number of windows downwards and across: P = ⌊(H + 2p − k) / s⌋ + 1, and Q likewise.
+    Chellapilla, Puri and Simard 2006, sec. 3. Pictures that are taken in blocks keep their windows in the cache.
+    """
+
+    def __init__(self, picture: Shape, size: int, stride: int, padding: int) -> None:
+        self.picture, self.size, self.stride, self.padding = picture, size, stride, padding
+        self.places = tuple((length + 2 * padding - size) // stride + 1 for length in picture[:2])
+        self.count = prod(self.places)
+
+    # In steps of s, the offsets a < k are a = s α + a′ with 0 ≤ a′ < s. Windows at the same α do not overlap: their
+    # rows s i + s α + a′ are each number from s α once. So the windows at α and β are the pixels of one rectangle, in
+    # another order, and ⌈k/s⌉² copies make A x. The transpose adds where A copies.
+    def allocate(self, buffers: BatchBuffers) -> None:
+        """Allocate the bordered pictures and the windows of a block, and the pairs of views that A copies."""
+        (height, width, channels), k, s, p = self.picture, self.size, self.stride, self.padding
+        P, Q = self.places
+        bytes_at_once = HOST_BLOCK if buffers.backend.on_host else DEVICE_BLOCK
+        bytes_of_row = self.count * k * k * channels * buffers.dtype.itemsize
+        self.rows = max(1, min(buffers.rows, bytes_at_once // bytes_of_row))
+        reach = (k - 1) // s * s  # of the last α
+        bordered = (max(height + 2 * p, reach + s * P), max(width + 2 * p, reach + s * Q), channels)
+        block = buffers.resized(self.rows)
+        self._x, self._sums = (block.matrix(prod(bordered)).reshape(self.rows, *bordered) for _ in range(2))
+        self._x.fill(0.0)  # the border stays 0
+        self._inside_x, self._inside_sums = (x[:, p : p + height, p : p + width] for x in (self._x, self._sums))
+        self._matrix = block.resized(self.rows * self.count).matrix(k * k * channels)
+        windows = self._matrix.reshape(self.rows, P, Q, k, k * channels)
+        self._views = []  # of equal shapes: windows, pixels of x, sums of pixels
+        for a in range(0, k, s):
+            for b in range(0, k, s):
+                down, across = min(s, k - a), min(s, k - b) * channels
+                pixels = [
+                    x[:, a : a + s * P, b : b + s * Q].reshape(self.rows, P, s, Q, s * channels)[
+                        :, :, :down, :, :across
+                    ]
+                    for x in (self._x, self._sums)
+                ]
+                part = windows[:, :, :, a : a + down, b * channels : b * channels + across]
+                self._views.append((part.transpose(0, 1, 3, 2, 4), *pixels))
+
+    def blocks(self, rows: int) -> Iterator[slice]:
+        """Yield slices of up to `self.rows` of so many rows."""
+        for start in range(0, rows, self.rows):
+            yield slice(start, min(rows, start + self.rows))
+
+    def matrix(self, rows: int) -> Array:
+        """The matrix (b·P·Q, k·k·C) for a block of b rows: A x after `gather`, or to be filled for `scatter`."""
+        return self._matrix[: rows * self.count]
+
+    def gather(self, x: Array) -> Array:
+        """A x (b·P·Q, k·k·C) of a block of pictures x (b, H·W·C)."""
+        rows = len(x)
+        self._inside_x[:rows] = x.reshape(rows, *self.picture)
+        for windows, pixels, _ in self._views:
+            windows[:rows] = pixels[:rows]
+        return self.matrix(rows)
+
+    # ⟨A x, m⟩ = Σ_w (A x)_w m_w: a pixel occurs in several windows, and its coefficient is the sum of theirs.
+    def scatter(self, out: Array) -> None:
+        """Aᵀ m (b, H·W·C), written into `out`, for the m (b·P·Q, k·k·C) that stands in `matrix`."""
+        rows = len(out)
+        self._sums[:rows].fill(0.0)
+        for windows, _, sums in self._views:
+            pixels = sums[:rows]
+            pixels += windows[:rows]
+        out.reshape(rows, *self.picture)[...] = self._inside_sums[:rows]
