@@ -57,7 +57,7 @@ def mutation(session: nox.Session) -> None:
 
     To go on later with a run that was stopped:  nox -s mutation -- --results FILE --limit-minutes 20
     """
-    session.install("-e", ".[test,mutation]")
+    session.install("-e", ".[test,mutation]", "pandas", "polars", "pyarrow")
     session.run("python", "tests/mutation/run.py", "--sample", "600", "--seed", "0", *session.posargs)
 
 

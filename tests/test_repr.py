@@ -14,6 +14,7 @@ from scratchvae.gradcheck import check
 from scratchvae.layers import Linear, NaNToZero, ReLU, Sequential
 from scratchvae.memory import Module
 from scratchvae.models.parts import modules_in
+from scratchvae.models.summary import _shape
 from scratchvae.representation import LINES, WIDTH, fit_lines, join_lines, value_repr
 from scratchvae.training import EarlyStopping, Epoch, History, KLWarmUp, Masking
 from scratchvae.validation import ARGUMENTS, SYNONYMS, check_choice, nearest
@@ -275,6 +276,17 @@ def test_the_summary_of_a_model_with_missing_values():
 def test_a_model_of_several_draws_shows_their_number():
     assert repr(MODELS["IWAE"]) == "<IWAE 9-4-2, relu, 5 draws, 117 parameters, float32 on numpy>"
     assert ", own objective, 7 draws, " in repr(sv.VAE(9, 2, objective=objectives.ImportanceWeighted(7)))
+
+
+def test_the_summary_is_a_table_in_a_notebook():
+    model = sv.VAE(9, 2, (4,), likelihood="gaussian", scale="none", sigma=None)
+    model.schema = model.schema._replace(columns=tuple("abcdefghi"))
+    html = model.summary()._repr_html_()
+    assert "<td>()</td>" not in html and all(line in html for line in ("parameters", "memory: ", "columns: a, b, c"))
+
+
+def test_a_part_that_was_not_bound_has_no_shape_in_the_summary():
+    assert _shape(()) == "" and _shape(("B", 3)) == "(B, 3)" and _shape(("B",)) == "(B,)"
 
 
 def test_the_summary_names_the_plain_classes_of_fused_layers():

@@ -302,8 +302,6 @@ def _input_leaf(name: str, value: Any, library: str | None) -> _Leaf:
             "numpy.array(x, 'float64')"
         )
     target = library if library and given == frameworks.NUMPY else given
-    if given == frameworks.TORCH and not value.is_floating_point():
-        return _Leaf(name, value, target, None)
     array = frameworks.to_numpy(value)
     if array.dtype.kind in "iub":
         return _Leaf(name, value, target, None)

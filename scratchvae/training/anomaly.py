@@ -14,7 +14,6 @@ import numpy as np
 from scratchvae.backend import Array
 from scratchvae.errors import DivergedError
 from scratchvae.layers import NaNToZero
-from scratchvae.memory import Module
 from scratchvae.models import ELBOTerms, Model
 from scratchvae.objectives import Objective
 from scratchvae.optim import Optimizer
@@ -111,7 +110,7 @@ class AnomalyDetector:
     def _checked_method(self, name: str, module: Any, method: str) -> Call:
         call: Call = getattr(module, method)
         parameters, kind, owner = list(inspect.signature(call).parameters), kind_of(module, method), title(name, module)
-        weights = [f"{name}.{weight}" for weight in module.parameter_shapes()] if isinstance(module, Module) else []
+        weights = [f"{name}.{weight}" for weight in module.parameter_shapes()]
         weights = [weight for weight in weights if weight in self.model.params]
         nan_allowed = (
             method == "forward"

@@ -177,6 +177,11 @@ def test_embed_keeps_the_order_of_the_rows_of_a_file():
     assert np.array_equal(codes, array_from("embed table"))
 
 
+def test_rows_somewhat_outside_the_range_of_the_likelihood_are_embedded(vae, digits):
+    np.save("beyond.npy", digits.test.images + 0.1)
+    np.testing.assert_array_equal(array_from("embed digits beyond.npy"), vae.embed(digits.test.images + 0.1))
+
+
 @pytest.mark.parametrize(("part", "count"), [("train", 1500), ("test", 297), ("all", 1797)])
 def test_embed_takes_the_chosen_part(vae, digits, part, count):
     codes = array_from(f"embed digits --part {part}")

@@ -124,6 +124,11 @@ def test_a_comparison_counts_the_numbers_that_are_known_with_and_without_noise(l
     assert f"PSNR before {before:.2f} dB, after {after:.2f} dB: {after - before:+.2f} dB, of the 239 known" in out
 
 
+def test_the_name_of_the_output_is_refused_before_the_model_is_read(capsys):
+    assert main(["denoise", "nosuch", "--out", "rows.txt"]) == 2
+    assert "--out rows.txt: expected a name that ends in .npy, .csv" in capsys.readouterr().err
+
+
 def test_missing_values_are_refused_by_a_model_that_was_trained_without(capsys):
     table_with_holes()
     assert main(["train", "whole.npy", *QUICK, "--out", "plain-table"]) == 0

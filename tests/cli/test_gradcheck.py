@@ -8,6 +8,7 @@ import pytest
 
 import scratchvae as sv
 from scratchvae.cli import gradcheck, main
+from scratchvae.cli.gradcheck_results import NOTHING
 from scratchvae.verification import CASES, CHECKS, ORACLES, Comparison, oracles
 from scratchvae.verification.museum import KNOWN_BUGS, inject_bug
 
@@ -126,6 +127,17 @@ def test_a_bug_is_a_line_that_says_failed_and_an_exit_code_of_1(capsys):
     assert text.startswith("1 of 4 comparisons FAILED (seed 0)\n\nFAILED  Linear against finite differences: dx wrong")
     assert "FAILED  ReLU" not in text
     assert sum(line.startswith("Linear  ") and " FAILED " in line for line in text.splitlines()) == 1
+
+
+def test_the_table_has_the_largest_error_of_each_unit_and_says_what_is_not_compared(monkeypatch, capsys):
+    monkeypatch.setattr(gradcheck, "CASES", {name: CASES[name] for name in ("Linear", "Adam")})
+    result = {"Linear": Comparison({"value": 2e-14, "dx": 0.0}, {}), "Adam": None}
+    monkeypatch.setattr(gradcheck, "compare_many", lambda unit, oracle, seed, trials: result[unit.name])
+    assert run("gradcheck --unit Linear --unit Adam --oracle finite-difference") == 0
+    lines = capsys.readouterr().out.splitlines()
+    (linear,), (adam,) = ([line for line in lines if line.startswith(f"{name}  ")] for name in result)
+    assert linear.split() == ["Linear", "2.0e-14"] and adam.split()[1:] == [NOTHING]
+    assert f"{NOTHING}  not compared: finite differences check gradients alone" in lines
 
 
 @pytest.mark.slow

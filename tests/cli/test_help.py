@@ -71,6 +71,18 @@ def test_the_common_options_of_train_are_in_its_short_help_and_the_others_are_no
 
 
 @pytest.mark.parametrize("command", COMMANDS)
+def test_help_says_what_the_command_does_and_where_it_writes(output, command):
+    text, (line,) = (
+        output(f"{command} --help"),
+        [line for line in output("--help").splitlines() if line.startswith(f"  {command} ")],
+    )
+    summary = " ".join(line.split()[1:]).removesuffix("…")
+    assert f"{summary[0].upper()}{summary[1:]}" in " ".join(text.split())
+    if "out" in make_parser().commands[command].options:
+        assert "  --out " in text  # not in the example alone
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_an_example_stands_below_the_help_and_is_understood(output, command):
     _, example = output(f"{command} --help").split("\nexample: scratchvae ")
     assert make_parser().parse_args(shlex.split(example)).command == command

@@ -137,6 +137,25 @@ def test_classify_writes_probabilities_and_the_likeliest_class(folder, digits):
     assert np.array_equal(rows[:, 10], q.argmax(axis=1))
 
 
+def test_classify_and_train_say_how_many_rows_there_are(folder, capsys):
+    assert run("classify semi --out classes.csv") == 0
+    assert capsys.readouterr().out.startswith("wrote classes.csv: 297 rows\nrows per class: 0: ")
+    assert run("train --model semi-supervised --labels 40 --epochs 1 --hidden 8 --no-pictures --out said") == 0
+    assert "\n40 of 1500 training rows have a label\n" in capsys.readouterr().out
+
+
+def test_a_class_of_a_similar_name_is_suggested(folder, capsys):
+    rng = np.random.default_rng(0)
+    rows = [f"{a:.3f},{b:.3f},{label}" for (a, b), label in zip(rng.random((60, 2)), ["cat", "dog"] * 30, strict=True)]
+    Path("pets.csv").write_text("\n".join(["a,b,label", *rows]), encoding="utf-8")
+    assert run("train pets.csv --model conditional --epochs 1 --hidden 8 --quiet --no-pictures --out pets") == 0
+    assert run("sample pets --label cats") == 2
+    assert "--label cats: expected a class, cat, dog; did you mean cat?" in capsys.readouterr().err
+    Path("cats.csv").write_text("\n".join(["a,b,label", *rows[::2]]), encoding="utf-8")
+    assert run("train cats.csv --model conditional --epochs 1 --quiet --out cats") == 2
+    assert "cats.csv has only the class cat; --model conditional needs at least two" in capsys.readouterr().err
+
+
 def test_the_pictures_of_a_conditional_model_are_drawn(folder):
     assert run("train --model conditional --epochs 1 --hidden 8 --latent 2 --quiet --out album") == 0
     drawn = {path.stem for path in (folder / "album").glob("*.png")}

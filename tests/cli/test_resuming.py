@@ -237,6 +237,14 @@ def test_a_run_with_other_settings_is_refused_by_the_names_of_the_options(monkey
     assert message in err and "steps" not in err and "…" not in err
 
 
+def test_the_length_of_a_run_whose_kl_weight_is_a_cycle_is_named_too(monkeypatch, capsys):
+    cycles = ("--kl-cycles", "2", "--schedule", "constant", "--out", "run")
+    killed_after(20, monkeypatch, "--epochs", "3", *cycles, "--checkpoint")
+    capsys.readouterr()
+    assert train("--epochs", "4", *cycles, "--resume") == 2
+    assert "--epochs was 3 and is 4; restore these settings\n" in capsys.readouterr().err
+
+
 def test_the_record_of_a_later_run_without_checkpoints_names_no_options(monkeypatch, capsys):
     killed_after(20, monkeypatch, "--epochs", "3", "--out", "run", "--checkpoint")
     assert train("--epochs", "1", "--out", "run") == 0

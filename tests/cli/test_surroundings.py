@@ -12,6 +12,7 @@ import pytest
 
 import scratchvae as sv
 from scratchvae.cli import main
+from scratchvae.cli.arguments import as_json
 from scratchvae.cli.outputs import Printer, discard_stdout, is_broken_pipe
 from scratchvae.plotting import REPORT_PICTURES
 
@@ -37,6 +38,20 @@ def test_each_line_is_printed_at_once(monkeypatch):
     assert written.getvalue() == b"epoch 1\n"
     Printer(silent=True)("epoch 2")
     assert written.getvalue() == b"epoch 1\n"
+
+
+def test_another_error_of_the_output_ends_the_run(monkeypatch):
+    class Full(io.StringIO):
+        def write(self, text):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sys, "stdout", Full())
+    with pytest.raises(OSError, match="No space left"):
+        Printer(silent=False)("epoch 1")
+
+
+def test_json_is_for_people_too():
+    assert as_json({"a": 1, "b": [0.5, float("nan")]}) == '{\n  "a": 1,\n  "b": [\n    0.5,\n    null\n  ]\n}'
 
 
 def test_after_a_closed_pipe_nothing_is_printed(tmp_path, monkeypatch):

@@ -39,12 +39,20 @@ def test_a_kink_is_the_jump_of_the_slope_and_the_value_is_the_mean_of_both_slope
     assert estimate.value == pytest.approx((right + left) / 2, rel=1e-6, abs=1e-9 * scale)
 
 
-@pytest.mark.parametrize("distance", [1e-5, 1e-4, 1e-3, 1e-2])
+@pytest.mark.parametrize("distance", [1e-12, 1e-5, 1e-4, 1e-3, 1e-2])
 def test_a_kink_near_the_point_is_not_reported_at_the_point(distance):
     for side in (1, -1):
         estimate = derivative(lambda h, at=side * distance: abs(h - at) + math.sin(h), 0.1, EPS)
         assert estimate.value == pytest.approx(1 - side, abs=1e-9)
         assert estimate.kink == 0
+
+
+@pytest.mark.parametrize("large", [1e5, 1e6, 1e7])
+@pytest.mark.parametrize("jump", [0.0, 1.0, 10.0])
+def test_a_kink_is_found_beside_a_large_constant_and_waves_that_are_shorter_than_the_first_step(large, jump):
+    estimate = derivative(lambda h: large + math.sin(1e3 * h + 0.2) + jump * abs(h), 0.1, EPS)
+    assert estimate.kink == pytest.approx(2 * jump, rel=0.05)
+    assert abs(estimate.value - 1e3 * math.cos(0.2)) <= 4 * estimate.uncertainty + jump
 
 
 @pytest.mark.parametrize("at", [0.0, 2e-9, -1e-5, 1.0])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from strategies import normal
 
-from scratchvae.errors import ConfigError, RangeError, ShapeError
+from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
 from scratchvae.gradcheck import check, frameworks
 
 X, W = normal(0, 5, 3), normal(1, 3, 4)
@@ -60,6 +60,14 @@ def test_float32_is_compared_with_autograd_in_float64_to_1e_4():
     x, w = X.astype(np.float32), W.astype(np.float32)
     report = check(tanh, vjp, x, w, against="autograd", reference=tanh_in_autograd)
     assert report.passed and report.tolerance == 1e-4 and 1e-9 < report.worst < 1e-6
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_a_gradient_that_is_not_finite_is_neither_right_nor_wrong_beside_a_library(number):
+    report = check(
+        tanh_in_autograd, lambda dy, x, W: (vjp(dy, x, W)[0] + number, vjp(dy, x, W)[1]), X, W, against="autograd"
+    )
+    assert [a.verdict for a in report.arguments] == ["not finite", "agrees"]
 
 
 def test_a_comparison_with_a_library_has_no_uncertainty_and_no_kink():
@@ -173,6 +181,14 @@ def test_a_torch_autograd_function_is_compared_with_a_reference(torch):
     assert [a.name for a in report.arguments if a.verdict == "wrong"] == ["W"]
     with pytest.raises(ConfigError, match="pass it as reference"):
         check(torch_function(torch, 1.0), X, W, against="torch")
+
+
+@pytest.mark.slow
+def test_a_complex_tensor_is_refused_and_a_tensor_of_integers_is_passed_on(torch):
+    x, scale = torch.tensor(X), torch.tensor(2)
+    assert check(lambda x, scale: scale * x, lambda dy, x, scale: scale * dy, x, scale).passed
+    with pytest.raises(DTypeError, match="scale has dtype complex128; expected float64"):
+        check(lambda x, scale: x, lambda dy, x, scale: dy, x, scale.to(torch.complex128))
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from hypothesis import assume, given
 from strategies import batches, normal, seeds, widths
 
 from scratchvae.gradcheck import check
+from scratchvae.gradcheck.gradient_check import MAX_EXCLUDED
 
 KINKED = {
     "relu": (lambda x: np.maximum(x, 0), lambda dy, x: dy * (x > 0)),
@@ -177,3 +178,11 @@ def test_one_wrong_number_among_65536_near_kinks_is_found(precision):
 
     report = check(relu, vjp, x, precision=precision)
     assert report.arguments[0].verdict == "wrong" and report.arguments[0].coordinate == (3, 5)
+
+
+def test_more_kinks_than_can_be_left_out_of_a_direction_are_a_kink():
+    def f(x):  # along each axis it is 0
+        return np.abs(x).sum() - np.abs(x).max()
+
+    report = check(f, lambda dy, x: 0 * x, np.zeros(3 * MAX_EXCLUDED), precision="double")
+    assert report["x"].verdict == "kink"

@@ -96,6 +96,15 @@ def test_an_optimizer_without_a_property_fails_by_its_name(name):
         assert {a.name for a in report.arguments if a.verdict == "wrong"} <= {name, "descent"}
 
 
+def test_the_explanation_says_what_the_optimizer_does_wrong():
+    for name, words in {
+        "in place": "write theta[...]",
+        "gradient": "changes dtheta",
+        "descent": "20 steps take",
+    }.items():
+        assert words in check_optimizer(LACKING[name]())[name].explanation
+
+
 def test_an_optimizer_that_uses_numpy_is_refused_on_the_stand_in_with_the_line():
     class WithNumPy(Descent):
         def step(self, dtheta):

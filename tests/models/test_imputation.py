@@ -11,7 +11,7 @@ from scratchvae.backend import to_numpy
 from scratchvae.backend.fake_cupy import FAKE_CUPY, DeviceArray
 from scratchvae.errors import ConfigError, DivergedError, DTypeError, RangeError, ShapeError
 from scratchvae.models.conditional_sampler import ConditionalSampler
-from scratchvae.models.imputation import METHODS
+from scratchvae.models.imputation import METHODS, _insert
 from scratchvae.models.parts import LIKELIHOODS
 
 ROWS, SIGMAS = 6000, 5.5
@@ -208,6 +208,13 @@ def test_a_diverging_chain_raises_and_metropolis_does_not_diverge():
     with pytest.raises(DivergedError, match="draws of 1 rows became infinite with method='pseudo-gibbs'"):
         vae.impute(x, method="pseudo-gibbs", samples=2000)
     assert np.isfinite(vae.impute(x, samples=2000)).all()
+
+
+@pytest.mark.parametrize(("method", "other"), [("metropolis", "encoder"), ("pseudo-gibbs", "metropolis")])
+def test_infinite_draws_are_reported_with_another_method_to_try(method, other):
+    imputed = np.array([[0.0, np.inf], [0.0, 1.0]])
+    with pytest.raises(DivergedError, match=rf"draws of 1 rows .* method='{method}'.* try method='{other}'"):
+        _insert(np.zeros((2, 2)), np.ones((2, 2), bool), imputed, method)
 
 
 def test_impute_changes_neither_weights_nor_configuration(vae):

@@ -387,3 +387,31 @@ def test_a_run_is_resumed_with_the_same_schema(tmp_path):
     assert np.array_equal(resumed.theta, whole.theta)
     assert np.array_equal(resumed.elbo(x).value, whole.elbo(x).value)
     assert np.array_equal(sv.load(path).schema.scale.factor, whole.schema.scale.factor)
+
+
+def test_a_schema_is_described_by_the_names_of_its_columns_and_classes():
+    schema = Schema(columns=("age", "height"), classes=("no", "yes"))
+    assert schema.describe() == {"columns": "age, height", "classes": "no, yes", "scale": "not learned yet"}
+    assert Schema(shape=(2, 3)).describe() == {"shape": "2 × 3", "scale": "not learned yet"}
+
+
+def test_a_scale_writes_into_the_array_that_it_is_given():
+    scale, out = Scale("standardize", np.array([1.0, 2.0]), np.array([2.0, 4.0])), np.empty((1, 2))
+    assert scale.to_networks(np.array([[3.0, 10.0]]), out=out) is out and out.tolist() == [[1.0, 2.0]]
+
+
+def test_rows_on_a_device_are_scaled_on_the_device():
+    model = sv.VAE(2, 1, (3,), likelihood="gaussian", scale="standardize", backend="fake-cupy")
+    x = normal(0, 5, 2) + 3.0
+    sv.Trainer(model, seed=0, batch_size=5).fit(x, 1)
+    on_device = model.backend.upload(x)
+    assert type(model.scaled(on_device)) is type(on_device)
+    np.testing.assert_allclose(model.scaled(on_device).get(), model.scaled(x))
+
+
+def test_standardized_columns_are_refused_for_a_likelihood_of_numbers_between_0_and_1():
+    for likelihood in ("bernoulli", "continuous_bernoulli"):
+        with pytest.raises(
+            ConfigError, match=r"scale='standardize' gives numbers outside \[0, 1\].* use scale='minmax'"
+        ):
+            sv.VAE(4, 2, likelihood=likelihood, scale="standardize")

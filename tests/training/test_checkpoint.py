@@ -122,6 +122,19 @@ def test_checkpoints_change_no_bit_of_training(tmp_path):
     assert_same(fitted(), fitted(checkpoint=tmp_path / "run.npz", every=2))
 
 
+def test_a_resumed_run_does_not_write_the_state_that_it_has_just_read(tmp_path, monkeypatch):
+    path, written = tmp_path / "run.npz", []
+    fitted(checkpoint=path, every=2, killed=5)
+    original = sv.training.Checkpoint.write
+    monkeypatch.setattr(
+        sv.training.Checkpoint,
+        "write",
+        lambda self, state, *rest: written.append(state.updates) or original(self, state, *rest),
+    )
+    fitted(checkpoint=path, every=2, resume=True)
+    assert written[0] == 6 and len(written) == len(set(written))
+
+
 def test_a_finished_run_can_be_resumed_with_more_epochs(tmp_path):
     path = tmp_path / "run.npz"
     fitted(epochs=2, checkpoint=path)
