@@ -8,7 +8,7 @@ from typing import Any
 
 from scratchvae.backend import Array
 from scratchvae.fused.kernels import BIAS_RELU, RELU_GRADIENT, launch
-from scratchvae.layers import ConditionalSequential, Layer, Linear, ReLU, Sequential
+from scratchvae.layers import ConditionalLinear, ConditionalSequential, Layer, Linear, ReLU, Sequential
 
 
 class FusedReLU(ReLU):
@@ -50,11 +50,10 @@ class FusedConditionalSequential(ConditionalSequential):
     def forward(self, x: Array, targets: Array | None = None) -> Array:
         """y (B, O) from x (B, I) and targets (B, K), or (K·B, O)."""
         self.check_inputs(x=x)
-        first, *others = self.layers
-        return forward_chain(others, first.forward(x, targets))
+        return forward_chain(self.layers, x, targets)
 
 
-def forward_chain(layers: Sequence[Layer], x: Array) -> Array:
+def forward_chain(layers: Sequence[Layer], x: Array, targets: Array | None = None) -> Array:
     """Return y of a chain of layers; a `FusedReLU` after a `Linear` adds the bias of that layer."""
     next_layer = dict(pairwise(layers))
     remaining = iter(layers)
@@ -64,5 +63,5 @@ def forward_chain(layers: Sequence[Layer], x: Array) -> Array:
             x = activation.forward_with_bias(layer.matmul(x), layer.b)
             next(remaining)
         else:
-            x = layer.forward(x)
+            x = layer.forward(x, targets) if isinstance(layer, ConditionalLinear) else layer.forward(x)
     return x

@@ -19,6 +19,7 @@ from scratchvae.layers.sequential import ConditionalSequential, Sequential
 from scratchvae.layers.sigmoid import Sigmoid
 from scratchvae.layers.silu import SiLU
 from scratchvae.layers.softplus import Softplus
+from scratchvae.layers.split_channels import SplitChannels
 from scratchvae.layers.tanh import Tanh
 from scratchvae.layers.upsample import Upsample
 
@@ -44,6 +45,7 @@ __all__ = [
     "SiLU",
     "Sigmoid",
     "Softplus",
+    "SplitChannels",
     "Tanh",
     "Upsample",
 ]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from scratchvae.backend import Array
@@ -11,7 +14,7 @@ from scratchvae.layers.layer import Layer
 from scratchvae.layers.patches import Patches, check_window, picture_shape
 from scratchvae.memory import BatchBuffers, Shape
 from scratchvae.memory.flat import Shapes
-from scratchvae.validation import MAX_WIDTH, check_int, check_seed, shorten
+from scratchvae.validation import MAX_WIDTH, check_int, check_seed, short_repr, shorten
 
 
 class ConvTranspose2d(Layer):
@@ -23,7 +26,8 @@ class ConvTranspose2d(Layer):
 
     Without b it is the transpose of `Conv2d` from O to I channels with the same W: ⟨conv y, x⟩ = ⟨y, convᵀ x⟩. With a
     stride s it enlarges a picture about s times. k is `kernel_size`, s `stride`, p `padding`. For s > 1 several heights
-    H of y give the same P under that convolution; r, `output_padding` < s, chooses among them.
+    H of y give the same P under that convolution; r, `output_padding` < s, chooses among them. It is one number, or one
+    for the height and one for the width.
     Zeiler, Krishnan, Taylor and Fergus 2010; Dumoulin and Visin 2016, sec. 4.
 
     A row of x is a picture (P, Q, I), channels last, and a row of y a picture (H, W, O). W is initialized by `init`
@@ -42,18 +46,14 @@ class ConvTranspose2d(Layer):
         kernel_size: int,
         stride: int = 1,
         padding: int = 0,
-        output_padding: int = 0,
+        output_padding: int | Sequence[int] = 0,
         init: str = "glorot_uniform",
         seed: int | None = None,
     ) -> None:
         self.in_channels = check_int("in_channels", in_channels, maximum=MAX_WIDTH)
         self.out_channels = check_int("out_channels", out_channels, maximum=MAX_WIDTH)
         self.kernel_size, self.stride, self.padding = check_window(kernel_size, stride, padding)
-        self.output_padding = check_int("output_padding", output_padding, minimum=0)
-        if self.output_padding >= self.stride:
-            raise ConfigError(
-                f"output_padding={self.output_padding}: expected less than the stride, which is {self.stride}"
-            )
+        self.output_padding = _check_output_padding(output_padding, self.stride)
         self.init = check_initializer(init)
         self.seed = None if seed is None else check_seed(seed)
 
@@ -62,7 +62,8 @@ class ConvTranspose2d(Layer):
         name = f"ConvTranspose2d({self.in_channels}, {self.out_channels}, {self.kernel_size})"
         places = picture_shape(name, input_shape, self.in_channels)[:2]
         k, s, p, r = self.kernel_size, self.stride, self.padding, self.output_padding
-        height, width = (s * (count - 1) + k - 2 * p + r for count in places)
+        more = (r, r) if isinstance(r, int) else r
+        height, width = (s * (count - 1) + k - 2 * p + m for count, m in zip(places, more, strict=True))
         if min(height, width) < 1:
             raise ShapeError(
                 f"{name} was given pictures of shape {shorten(tuple(input_shape))}, of which a padding of {p} leaves "
@@ -120,3 +121,11 @@ class ConvTranspose2d(Layer):
         dpixels = dy.reshape(-1, self.out_channels)
         self.xp.matmul(self._ones[: len(dpixels)], dpixels, out=self.db)
         return dx
+
+
+def _check_output_padding(value: Any, stride: int) -> int | tuple[int, int]:
+    pair = isinstance(value, tuple | list) and len(value) == 2
+    numbers = tuple(check_int("output_padding", number, minimum=0) for number in (value if pair else (value,)))
+    if max(numbers) >= stride:
+        raise ConfigError(f"output_padding={short_repr(value)}: expected less than the stride, which is {stride}")
+    return (numbers[0], numbers[1]) if pair else numbers[0]

@@ -9,7 +9,7 @@ from scratchvae.errors import ConfigError
 from scratchvae.layers.conditional_linear import ConditionalLinear
 from scratchvae.layers.layer import Layer, check_layer
 from scratchvae.memory import BatchBuffers, Module, Shape
-from scratchvae.validation import check_type, shorten
+from scratchvae.validation import short_repr, shorten
 
 
 class Sequential(Layer):
@@ -79,7 +79,7 @@ class Sequential(Layer):
 
 
 class ConditionalSequential(Sequential):
-    """A network of rows and their classes: its first layer is a `ConditionalLinear`.
+    """A network of rows and their classes: one of its layers is a `ConditionalLinear`, which reads the class.
 
     shapes   x (B, I)   targets c (B, K)   y (B, O)
     saves    nothing besides what its layers save
@@ -90,13 +90,16 @@ class ConditionalSequential(Sequential):
 
     def __init__(self, *layers: Layer) -> None:
         super().__init__(*layers)
-        check_type("layers[0]", (*layers, None)[0], ConditionalLinear, "a ConditionalLinear, which takes the class")
+        found = [layer for layer in self.layers if isinstance(layer, ConditionalLinear)]
+        if len(found) != 1:
+            raise ConfigError(
+                f"layers={short_repr(self.layers)}: expected one ConditionalLinear among them, which reads the class"
+            )
+        self.classes = found[0].classes
 
     def forward(self, x: Array, targets: Array | None = None) -> Array:
         """y (B, O) from x (B, I) and one-hot targets (B, K); without targets (K·B, O), every row with every class."""
         self.check_inputs(x=x)
-        first, *others = self.layers
-        y: Array = first.forward(x, targets)
-        for layer in others:
-            y = layer.forward(y)
-        return y
+        for layer in self.layers:
+            x = layer.forward(x, targets) if isinstance(layer, ConditionalLinear) else layer.forward(x)
+        return x

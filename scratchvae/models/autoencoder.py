@@ -30,18 +30,17 @@ class Autoencoder(Model):
         for name in ("posterior", "prior", "objective"):
             if name in custom:
                 raise ConfigError(f"an Autoencoder has no {name}: leave it out, or use a VAE")
-        hidden, likelihood = self.config["hidden"], custom["likelihood"]
-        outputs = likelihood.outputs_per_dimension * self.input_dim
+        likelihood = custom["likelihood"]
         return {
-            "encoder": custom.get("encoder") or self.network(self.input_dim, hidden, self.latent_dim),
-            "decoder": custom.get("decoder") or self.network(self.latent_dim, hidden[::-1], outputs),
+            "encoder": custom.get("encoder") or self.make_encoder(self.latent_dim),
+            "decoder": custom.get("decoder") or self.make_decoder(likelihood.outputs_per_dimension),
             "likelihood": likelihood,
             "objective": ELBO(),
         }
 
     def bind(self, buffers: BatchBuffers) -> None:
         """Give every part its batch buffers."""
-        self.encoder.bind(buffers, (self.input_dim,))
+        self.encoder.bind(buffers, self.row_shape)
         if self.decoder is not None:
             self.decoder.bind(buffers, (self.latent_dim,))
             self.likelihood.bind(buffers, (self.input_dim,))

@@ -12,7 +12,6 @@ from scratchvae.errors import ConfigError
 from scratchvae.layers import ConditionalSequential
 from scratchvae.models.labels import check_labels, one_hot, require_every_class
 from scratchvae.models.locks import synchronized
-from scratchvae.models.network import conditional_mlp
 from scratchvae.models.schema import check_names
 from scratchvae.models.vae import VAE
 from scratchvae.objectives import ELBOTerms
@@ -51,11 +50,6 @@ class ConditionalVAE(VAE):
         """The number of classes."""
         return {"classes": self.classes}
 
-    def network(self, inputs: int, hidden: Sequence[int], outputs: int) -> ConditionalSequential:
-        """An MLP whose input is x and the one-hot class."""
-        widths = (inputs, *hidden, outputs)
-        return conditional_mlp(widths, self.classes, self.config["activation"], self.config["init"])
-
     def compose(self, custom: dict[str, Any]) -> dict[str, Any]:
         """The parts of a VAE, with conditional networks. Raises ConfigError."""
         if self.config["missing"]:
@@ -67,9 +61,9 @@ class ConditionalVAE(VAE):
     def check_network(self, name: str, network: Any) -> None:
         """Raises ConfigError unless `network` is a `ConditionalSequential` with the model's number of classes."""
         check_type(name, network, ConditionalSequential, "a ConditionalSequential, which also reads the class")
-        if network.layers[0].classes != self.classes:
+        if network.classes != self.classes:
             raise ConfigError(
-                f"{name} has {network.layers[0].classes} classes and the model classes={self.classes}; make them equal"
+                f"{name} has {network.classes} classes and the model classes={self.classes}; make them equal"
             )
 
     def forward(

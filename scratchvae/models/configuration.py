@@ -9,7 +9,7 @@ from typing import Any
 
 from scratchvae.errors import ConfigError
 from scratchvae.layers.initializers import INITIALIZERS
-from scratchvae.models.network import ACTIVATIONS
+from scratchvae.models.network import ACTIVATIONS, ARCHITECTURES
 from scratchvae.models.parts import LIKELIHOODS, check_sigma
 from scratchvae.models.scale import SCALES
 from scratchvae.validation import check_bool, check_choice, check_float, check_int, check_ints, check_seed, short_repr
@@ -20,7 +20,9 @@ Config = Mapping[str, Any]
 CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "input_dim": check_int,
     "latent_dim": check_int,
+    "architecture": lambda name, value: check_choice(name, value, ARCHITECTURES),
     "hidden": check_ints,
+    "decoder_hidden": lambda name, value: None if value is None else check_ints(name, value),
     "activation": lambda name, value: check_choice(name, value, tuple(ACTIVATIONS)),
     "likelihood": lambda name, value: check_choice(name, value, tuple(LIKELIHOODS)),
     "sigma": lambda name, value: value,
@@ -38,12 +40,12 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
 def configuration(settings: Mapping[str, Any], custom: Mapping[str, Any], **more: Any) -> Config:
     """Check the `settings`, and return them with `more` as a read-only mapping of JSON values.
 
-    A likelihood among the `custom` parts is represented by the name of its class. The backend is not part of the
-    configuration. Raises ConfigError.
+    A likelihood or an activation among the `custom` parts is represented by the name of its class. The backend is not
+    part of the configuration. Raises ConfigError.
     """
     named = "likelihood" not in custom
     config = {
-        name: settings[name] if name == "likelihood" and not named else check(name, settings[name])
+        name: settings[name] if name in ("likelihood", "activation") and name in custom else check(name, settings[name])
         for name, check in CHECKS.items()
     }
     config["sigma"] = check_sigma(config["sigma"], config["likelihood"]) if named else None
@@ -58,9 +60,9 @@ def configuration(settings: Mapping[str, Any], custom: Mapping[str, Any], **more
             "each column a unit of its own: leave one of them out"
         )
     shape = config["image_shape"]
-    if shape is not None and (len(shape) != 2 or prod(shape) != config["input_dim"]):
+    if shape is not None and (len(shape) not in (2, 3) or prod(shape) != config["input_dim"]):
         raise ConfigError(
-            f"image_shape={short_repr(settings['image_shape'])}: expected (height, width) with "
-            f"{config['input_dim']} pixels in all"
+            f"image_shape={short_repr(settings['image_shape'])}: expected (height, width) or (height, width, channels) "
+            f"of {config['input_dim']} numbers in all"
         )
     return MappingProxyType({**config, **more})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from math import prod
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
@@ -12,27 +13,41 @@ from scratchvae.backend import Array, Backend, get_backend, to_numpy, translate_
 from scratchvae.dataframes import align_columns, check_different, column_names, is_dataframe, is_named_row
 from scratchvae.errors import BackendError, ConfigError, ShapeError
 from scratchvae.fused import fused
-from scratchvae.layers import ConditionalLinear, ConditionalSequential, Layer, Linear, NaNToZero, Sequential
-from scratchvae.memory import BatchBuffers, FlatVector, Module, RowReader
+from scratchvae.layers import (
+    ConditionalLinear,
+    ConditionalSequential,
+    Conv2d,
+    ConvTranspose2d,
+    Layer,
+    Linear,
+    NaNToZero,
+    Reshape,
+    Sequential,
+    SplitChannels,
+)
+from scratchvae.memory import BatchBuffers, FlatVector, Module, RowReader, Shape
 from scratchvae.memory.flat import Shapes
 from scratchvae.models import latent_space
 from scratchvae.models.configuration import CHECKS, Config, configuration
 from scratchvae.models.input_validation import UNSCALED, InputValidator, check_range, wider
 from scratchvae.models.labels import learn_names
 from scratchvae.models.locks import Locks, synchronized
-from scratchvae.models.network import mlp
+from scratchvae.models.network import ACTIVATIONS, HIDDEN, conv_decoder, conv_encoder, mlp, network, picture_of
 from scratchvae.models.parts import (
     LIKELIHOODS,
     PART_TYPES,
     Classes,
+    check_activation,
     check_part,
     check_shapes,
     check_unowned,
+    complete,
     custom_classes,
     describe,
     input_dim_of,
     make_likelihood,
     modules_in,
+    outputs_of,
     rebuild,
     take_ownership,
 )
@@ -52,20 +67,37 @@ from scratchvae.probability import (
 )
 from scratchvae.representation import fields_repr, join_lines
 from scratchvae.rng import fill_random, generator
-from scratchvae.validation import check_int, check_type, join_choices, short_repr, shorten, suggest_arguments
+from scratchvae.validation import (
+    check_int,
+    check_ints,
+    check_type,
+    join_choices,
+    short_repr,
+    shorten,
+    suggest_arguments,
+)
 
 META = Backend("meta", None, type(None))  # for a model that has shapes but no memory yet, as torch's meta device
-HIDDEN = (512,)
 FIXED = {*CHECKS, *PART_TYPES, "config", "parts", "classes", "alpha", "importance_samples"}
 UNWRITTEN = 2.0**100  # so large that adding an ordinary gradient does not change it, in float32 or float64
 
 # Names that the package and subclasses use; `dir(model)`, which completion at a prompt shows, leaves them out.
 INTERNAL = {
     *("allocate", "bind", "check_network", "compose", "connect", "ensure_capacity", "extra_config", "for_imputation"),
-    *("from_config", "initialize", "initialize_output_bias", "network", "to_config"),
+    *("from_config", "initialize", "initialize_output_bias", "make_decoder", "make_encoder", "to_config"),
     *("bound", "custom_parts", "draws", "kl", "log_softmax", "validator", "was_corrupted"),
     *("chunk_rows", "chunks", "draw_codes", "kl_per_row", "part_names"),
-    *("as_rows", "class_names", "class_range", "collect_terms", "in_data_units", "learning_schema", "scale", "scaled"),
+    *(
+        "as_rows",
+        "class_names",
+        "class_range",
+        "collect_terms",
+        "in_data_units",
+        "learning_schema",
+        "row_shape",
+        "scale",
+        "scaled",
+    ),
     *("check_data", "check_gradients_written", "check_labels", "check_noise", "mark_gradients"),
     *("decoder_labels", "encoder_labels", "label_settings", "one_hot", "targets"),
     *("locks", "weights_lock"),
@@ -126,8 +158,8 @@ class Model:
         self,
         input_dim: int | None = None,
         latent_dim: int = 20,
-        hidden: Sequence[int] = HIDDEN,
-        activation: str = "relu",
+        hidden: Sequence[int] | None = None,
+        activation: str | Layer | type[Layer] = "relu",
         likelihood: str | Likelihood = "bernoulli",
         beta: float = 1.0,
         seed: int = 0,
@@ -139,6 +171,8 @@ class Model:
         sigma: float | None = None,
         missing: bool = False,
         scale: str = "auto",
+        architecture: str = "mlp",
+        decoder_hidden: Sequence[int] | None = None,
         encoder: Layer | None = None,
         decoder: Layer | None = None,
         posterior: Posterior | None = None,
@@ -154,18 +188,25 @@ class Model:
             )
         if isinstance(likelihood, Likelihood):
             settings["likelihood"], settings["sigma"] = self._name_and_sigma(likelihood, sigma, custom)
+        if not isinstance(activation, str):
+            settings["activation"] = self._name_of_activation(activation, custom)
         custom = {name: check_part(name, part) for name, part in custom.items() if part is not None}
         check_unowned(custom)
         for name in {"encoder", "decoder"} & custom.keys():
             self.check_network(name, custom[name])
-        if input_dim is None:
+        if input_dim is None and image_shape is not None:
+            settings["input_dim"] = prod(check_ints("image_shape", image_shape))
+        elif input_dim is None:
             kind = custom.get("likelihood") or LIKELIHOODS.get(settings["likelihood"], Likelihood)
             settings["input_dim"] = input_dim_of(custom, kind.outputs_per_dimension)
         self._check_unused(settings, custom)
+        if hidden is None:
+            settings["hidden"] = HIDDEN.get(architecture, ()) if isinstance(architecture, str) else ()
         self._config = configuration(settings, custom, **self.extra_config())
         self.input_dim: int = self.config["input_dim"]
         self.latent_dim: int = self.config["latent_dim"]
         self.image_shape = None if image_shape is None else tuple(self.config["image_shape"])
+        self.row_shape: Shape = self.image_shape or (self.input_dim,)
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.metadata: dict[str, Any] = {}  # the user's own entries, saved with the model, such as the training data
 
@@ -173,7 +214,9 @@ class Model:
         if "likelihood" not in custom:
             custom["likelihood"] = make_likelihood(self.config["likelihood"], self.config["sigma"])
         self.parts: dict[str, Any] = self.compose(custom)
-        check_shapes(self.parts, self.input_dim, self.latent_dim)
+        self._complete_networks()
+        self.chunk_rows = max(1, type(self).chunk_rows // self.parts["objective"].draws)
+        check_shapes(self.parts, self.row_shape, self.latent_dim)
         if self.config["missing"]:
             self.parts["encoder"] = NaNToZero(self.parts["encoder"])
             self.parts["likelihood"] = MaskedLikelihood(self.parts["likelihood"])
@@ -214,9 +257,41 @@ class Model:
         """All parts by name, in the order of their parameters in theta: those in `custom`, and defaults."""
         raise NotImplementedError
 
-    def network(self, inputs: int, hidden: Sequence[int], outputs: int) -> Sequential:
-        """An MLP of these widths, with the activation and initializer of the configuration."""
-        return mlp((inputs, *hidden, outputs), self.config["activation"], self.config["init"])
+    def make_encoder(self, outputs: int, classes: int = 0) -> Sequential:
+        """The default encoder, to so many outputs; with classes, it also reads the class. Raises ConfigError."""
+        hidden, settings = self.config["hidden"], (self._make_activation, self.config["init"])
+        if self.config["architecture"] == "conv":
+            return network(conv_encoder(picture_of(self.image_shape), hidden, outputs, *settings), classes)
+        return network(mlp((self.input_dim, *hidden, outputs), *settings), classes)
+
+    def make_decoder(self, outputs_per_dimension: int, classes: int = 0) -> Sequential:
+        """The default decoder, to so many outputs for each number of a row. Raises ConfigError."""
+        hidden, settings = self.config["decoder_hidden"], (self._make_activation, self.config["init"])
+        hidden = self.config["hidden"][::-1] if hidden is None else hidden
+        if self.config["architecture"] == "conv":
+            picture = picture_of(self.image_shape)
+            layers = conv_decoder(self.latent_dim, hidden, picture, outputs_per_dimension, *settings)
+            return network(layers, classes)
+        return network(mlp((self.latent_dim, *hidden, outputs_per_dimension * self.input_dim), *settings), classes)
+
+    def _make_activation(self) -> Layer:
+        """A new activation of the configuration."""
+        if "activation" in self.custom_parts:
+            return check_activation(self.custom_parts["activation"])
+        return ACTIVATIONS[self.config["activation"]]()
+
+    def _complete_networks(self) -> None:
+        """Append the last layer to a custom encoder or decoder that has none."""
+        outputs, init = outputs_of(self.parts, self.input_dim, self.latent_dim), self.config["init"]
+        input_shapes = {"encoder": self.row_shape, "decoder": (self.latent_dim,)}
+        networks = {name: self.parts[name] for name in input_shapes if name in self.custom_parts}
+        completed = {
+            name: complete(network, input_shapes[name], outputs[name], init) for name, network in networks.items()
+        }
+        if init is not None and len(networks) == 2 and completed == networks:
+            raise ConfigError(f"init={init!r} has no effect with a custom encoder and decoder: leave it out")
+        self.parts |= completed
+        self.custom_parts |= completed
 
     def bind(self, buffers: BatchBuffers) -> None:
         """Give every part its batch buffers."""
@@ -237,7 +312,7 @@ class Model:
         rng = generator(self.config["seed"], "weights")
         for part in self.parts.values():
             part.initialize(backend, rng)
-        if isinstance(last := self._output_layer(), Linear | ConditionalLinear):
+        if isinstance(last := self._output_layer(), Linear | ConditionalLinear | Conv2d | ConvTranspose2d):
             last.W *= self.likelihood.output_scale
 
     def allocate(self, backend: Backend, leave_out: Sequence[str] = ()) -> None:
@@ -411,14 +486,21 @@ class Model:
         """
         check_range(mean, "mean", self.validator.representable(self.support))
         last = self._output_layer()
-        if isinstance(last, Linear) and not to_numpy(last.b).any():
-            with self.weights_lock:
-                self.backend.copy_from_host(last.b, self.likelihood.output_bias(mean).astype(self.dtype))
+        if not isinstance(last, Linear | Conv2d | ConvTranspose2d) or to_numpy(last.b).any():
+            return
+        if isinstance(last, Linear):
+            bias = self.likelihood.output_bias(mean)
+        else:  # it has a bias for each channel: that of the mean over all pixels
+            channels = len(last.b) // self.likelihood.outputs_per_dimension
+            mean = np.broadcast_to(mean.reshape(-1, channels).mean(axis=0), (self.input_dim // channels, channels))
+            bias = self.likelihood.output_bias(mean.reshape(-1)).reshape(-1, *mean.shape)[:, 0].reshape(-1)
+        with self.weights_lock:
+            self.backend.copy_from_host(last.b, bias.astype(self.dtype))
 
     def _output_layer(self) -> Module | None:
-        if isinstance(self.decoder, Sequential):
-            return self.decoder.layers[-1] if self.decoder.layers else None
-        return self.decoder  # type: ignore[no-any-return]
+        """The last layer of the decoder, without a change of shape after it."""
+        layers = self.decoder.layers if isinstance(self.decoder, Sequential) else (self.decoder,)
+        return next((layer for layer in reversed(layers) if not isinstance(layer, Reshape | SplitChannels)), None)
 
     # --- locks: see scratchvae.models.locks
 
@@ -455,7 +537,8 @@ class Model:
     @classmethod
     def from_config(cls: type[M], config: Mapping[str, Any], backend: Backend, classes: Classes) -> M:
         """The model of this configuration; `classes` are its custom classes by name. Raises ConfigError."""
-        parts = {name: rebuild(config[name], classes) for name in cls.part_names if isinstance(config.get(name), dict)}
+        names = ("activation", *cls.part_names)
+        parts = {name: rebuild(config[name], classes) for name in names if isinstance(config.get(name), dict)}
         return cls(**{**config, **parts}, backend=backend)
 
     @synchronized
@@ -465,13 +548,17 @@ class Model:
         return _rebuild, (type(self), self.to_config(), self.backend, weights, self.metadata, classes, self.schema)
 
     def __repr__(self) -> str:
-        widths = [str(width) for width in (self.input_dim, *self.config["hidden"], self.latent_dim)]
+        has_default = not {"encoder", "decoder"} <= self.custom_parts.keys()
+        hidden = self.config["hidden"] if has_default else ()
+        widths = [str(width) for width in (self.input_dim, *hidden, self.latent_dim)]
         if len(widths) > 10:
             widths[5:-4] = ["…"]
         likelihood = self.config["likelihood"]
-        items = [f"{type(self).__name__} {'-'.join(widths)}", self.config["activation"]]
+        items = [f"{type(self).__name__} {'-'.join(widths)}"]
+        items += ["convolutions"] * (self.config["architecture"] == "conv")
+        items += [shorten(self.config["activation"])] * has_default
         items += [shorten(likelihood)] * (likelihood != "bernoulli")
-        items += [f"own {name}" for name in self.custom_parts if name != "likelihood"]
+        items += [f"own {name}" for name in self.custom_parts if name not in ("likelihood", "activation")]
         items += ["missing=True"] * self.config["missing"]
         items += [f"{self.objective.draws} draws"] * (self.objective.draws > 1)
         items += [f"{self.theta.size:,} parameters", f"{self.dtype} on {self.backend.name}"]
@@ -720,17 +807,28 @@ class Model:
         custom["likelihood"] = likelihood
         return type(likelihood).__name__, None
 
+    def _name_of_activation(self, activation: Any, custom: dict[str, Any]) -> str:
+        """The name of an activation that is given as a layer or its class; adds it to `custom` unless it has one."""
+        layer = check_activation(activation)
+        for name, kind in ACTIVATIONS.items():
+            if type(layer) is kind and layer.config() == kind().config():
+                return name
+        custom["activation"] = layer
+        return type(layer).__name__
+
     def _check_unused(self, settings: dict[str, Any], custom: Mapping[str, Any]) -> None:
         """Raises ConfigError for a setting that has no effect because of a custom part."""
-        unused: dict[str, Any] = {}
+        unused: dict[str, tuple[str, Any]] = {}
+        if "decoder" in custom:
+            unused["decoder_hidden"] = "decoder", None
         if "encoder" in custom and "decoder" in custom:
-            unused = {"hidden": HIDDEN, "activation": "relu", "init": None}
+            both = {"hidden": HIDDEN["mlp"], "activation": "relu", "architecture": "mlp"}
+            unused |= {name: ("encoder and decoder", default) for name, default in both.items()}
         if "objective" in custom:
-            unused |= {"beta": 1.0, "free_bits": 0.0}
-        for name, default in unused.items():
+            unused |= {"beta": ("objective", 1.0), "free_bits": ("objective", 0.0)}
+        for name, (parts, default) in unused.items():
             value = settings[name]
-            if (tuple(value) if isinstance(value, list) else value) != default:
-                parts = "objective" if name in ("beta", "free_bits") else "encoder and decoder"
+            if value is not None and (tuple(value) if isinstance(value, list) else value) != default:
                 raise ConfigError(f"{name}={short_repr(value)} has no effect with a custom {parts}: leave it out")
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from scratchvae import layers, objectives, probability
 from scratchvae.errors import ConfigError, ScratchVAEError
-from scratchvae.layers import Layer
-from scratchvae.memory import Module, check_methods
+from scratchvae.layers import ConditionalSequential, Conv2d, ConvTranspose2d, Layer, Linear, Reshape, Sequential
+from scratchvae.memory import Module, Shape, check_methods
 from scratchvae.objectives import Objective
 from scratchvae.probability import (
     Bernoulli,
@@ -31,6 +31,7 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
     "gaussian_heteroscedastic": GaussianHeteroscedastic,
 }
 PART_TYPES: dict[str, tuple[type[Module], str]] = {
+    "activation": (Layer, "a name, or a layer or its class, such as ELU or LeakyReLU(0.2)"),
     "encoder": (Layer, "a layer, such as Sequential(Linear(784, 512), ReLU(), Linear(512, 40))"),
     "decoder": (Layer, "a layer, such as Sequential(Linear(20, 512), ReLU(), Linear(512, 784))"),
     "posterior": (Posterior, "a posterior, such as DiagonalGaussian()"),
@@ -103,11 +104,48 @@ def input_dim_of(custom: Mapping[str, Any], outputs_per_dimension: int) -> int:
         for _, module in modules_in(custom["encoder"], ""):
             if isinstance(inputs := vars(module).get("inputs"), int):
                 return inputs
+            if type(module) is Reshape:
+                return prod(module.shape)
+            if isinstance(module, Conv2d | ConvTranspose2d):
+                break  # pictures of any size
     if "decoder" in custom:
         for _, module in reversed(list(modules_in(custom["decoder"], ""))):
             if isinstance(outputs := vars(module).get("outputs"), int):
                 return outputs // outputs_per_dimension
+            if isinstance(module, Conv2d | ConvTranspose2d):
+                break
     return 784
+
+
+def check_activation(activation: Any) -> Layer:
+    """A copy, not bound, of the activation that is given as a layer or its class. Raises ConfigError."""
+    try:
+        layer = activation() if isinstance(activation, type) else activation
+        check_part("activation", layer)
+        return type(layer).from_config(layer.config())  # type: ignore[no-any-return]
+    except TypeError as error:
+        raise ConfigError(
+            f"activation={short_repr(activation)} needs arguments ({shorten(error, 60)}): pass an instance, such as "
+            "ELU(0.5)"
+        ) from None
+
+
+def complete(network: Any, input_shape: Shape, outputs: int, init: str | None) -> Any:
+    """A custom network with a `Linear` layer to so many outputs after its last layer, unless that has the width.
+
+    A last layer that has parameters and another width is meant to be the last: it is left to `check_shapes`.
+    """
+    if type(network) not in (Sequential, ConditionalSequential) or not network.layers:
+        return network
+    try:
+        before = Sequential(*network.layers[:-1]).output_shape(input_shape)
+        width = prod(network.layers[-1].output_shape(before))
+    except ScratchVAEError:
+        return network
+    own = any(module.own_parameters() for _, module in modules_in(network.layers[-1], ""))
+    if width == outputs or (own and width != prod(before)):
+        return network
+    return type(network)(*network.layers, Linear(width, outputs, init or Layer.initializer))
 
 
 def describe(part: Any) -> Any:
@@ -176,24 +214,31 @@ def custom_classes(parts: Mapping[str, Module]) -> dict[str, type]:
     return found
 
 
-def check_shapes(parts: Mapping[str, Any], input_dim: int, latent_dim: int) -> None:
+def outputs_of(parts: Mapping[str, Any], input_dim: int, latent_dim: int) -> dict[str, int]:
+    """The number of outputs that the encoder and the decoder must have."""
+    posterior = parts.get("posterior")
+    return {
+        "encoder": latent_dim if posterior is None else posterior.outputs(latent_dim),
+        "decoder": parts["likelihood"].outputs_per_dimension * input_dim,
+    }
+
+
+def check_shapes(parts: Mapping[str, Any], row_shape: Shape, latent_dim: int) -> None:
     """Raises ConfigError if the output width of a part is not the input width of the next part."""
-    posterior, likelihood = parts.get("posterior"), parts["likelihood"]
-    outputs = latent_dim if posterior is None else posterior.outputs(latent_dim)
+    outputs, posterior = outputs_of(parts, prod(row_shape), latent_dim), parts.get("posterior")
     reader = "the code has" if posterior is None else f"{shorten(type(posterior).__name__)} needs"
     reason = f"the width that {reader} for latent_dim={latent_dim}"
-    _check_width("encoder", parts["encoder"], input_dim, outputs, reason)
-    outputs = likelihood.outputs_per_dimension * input_dim
-    _check_width(
-        "decoder", parts["decoder"], latent_dim, outputs, f"the width that {shorten(type(likelihood).__name__)} needs"
-    )
+    _check_width("encoder", parts["encoder"], row_shape, outputs["encoder"], reason)
+    reason = f"the width that {shorten(type(parts['likelihood']).__name__)} needs"
+    _check_width("decoder", parts["decoder"], (latent_dim,), outputs["decoder"], reason)
 
 
-def _check_width(name: str, part: Layer, inputs: int, outputs: int, reason: str) -> None:
+def _check_width(name: str, part: Layer, input_shape: Shape, outputs: int, reason: str) -> None:
     try:
-        width = prod(part.output_shape((inputs,)))
+        width = prod(part.output_shape(input_shape))
     except ScratchVAEError as error:
-        raise ConfigError(f"{name} does not accept rows of {inputs} numbers: {shorten(error, 130)}") from None
+        rows = f"{input_shape[0]} numbers" if len(input_shape) == 1 else f"shape {input_shape}"
+        raise ConfigError(f"{name} does not accept rows of {rows}: {shorten(error, 250)}") from None
     if width != outputs:
         raise ConfigError(
             f"{name} has {width} outputs; expected {outputs}, {reason}: give its last layer {outputs} outputs"

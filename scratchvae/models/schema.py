@@ -17,13 +17,13 @@ class Schema(NamedTuple):
     """The data of a model, learned when training begins, kept in its file, and applied to all rows ever after.
 
     columns   names of the columns (D,) of a table; None: they have no names
-    shape     (height, width) of pictures; None: rows are no pictures
+    shape     (height, width) or (height, width, channels) of pictures; None: rows are no pictures
     classes   names of the classes (K,), texts or numbers; None: 0 to K − 1
     scale     the units of the data: see `Scale`; None: not learned yet
     """
 
     columns: tuple[str, ...] | None = None
-    shape: tuple[int, int] | None = None
+    shape: tuple[int, ...] | None = None
     classes: tuple[Name, ...] | None = None
     scale: Scale | None = None
 
@@ -48,8 +48,9 @@ class Schema(NamedTuple):
             if isinstance(content[name], str):
                 raise ConfigError(f"the {name} of the schema are a text; expected {expected} names")
         shape = None if content["shape"] is None else tuple(content["shape"])
-        if shape is not None and (len(shape) != 2 or not all(type(n) is int for n in shape) or prod(shape) != columns):
-            raise ConfigError(f"the shape of the schema is damaged: expected (height, width) of {columns} pixels")
+        whole = shape is None or (len(shape) in (2, 3) and all(type(n) is int for n in shape))
+        if shape is not None and (not whole or prod(shape) != columns):
+            raise ConfigError(f"the shape of the schema is damaged: expected that of pictures of {columns} numbers")
         scale = None if content["scale"] is None else Scale.from_json(content["scale"], columns)
         return cls(names["columns"], shape, names["classes"], scale)
 
@@ -58,7 +59,7 @@ class Schema(NamedTuple):
         entries = {"columns": self.columns, "classes": self.classes}
         text = {name: join_choices(list(map(str, names)), 150) for name, names in entries.items() if names is not None}
         if self.shape is not None:
-            text["shape"] = f"{self.shape[0]} × {self.shape[1]}"
+            text["shape"] = " × ".join(map(str, self.shape))
         text["scale"] = "not learned yet" if self.scale is None else describe_scale(self.scale)
         return text
 

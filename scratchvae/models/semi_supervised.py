@@ -14,7 +14,6 @@ from scratchvae.models.conditional import ConditionalVAE
 from scratchvae.models.labels import UNLABELLED, check_labels
 from scratchvae.models.locks import synchronized
 from scratchvae.models.model import InputGradients
-from scratchvae.models.network import mlp
 from scratchvae.objectives import ELBOTerms
 from scratchvae.probability import LogSoftmax, MarginalBound
 from scratchvae.validation import check_float, suggest_arguments
@@ -57,14 +56,13 @@ class SemiSupervisedVAE(ConditionalVAE):
         return {**super().extra_config(), "alpha": self.alpha}
 
     def compose(self, custom: dict[str, Any]) -> dict[str, Any]:
-        """The parts of a conditional VAE, and a classifier with the hidden widths of `hidden`. Raises ConfigError."""
+        """The parts of a conditional VAE, and a classifier like its encoder. Raises ConfigError."""
         if self.config["free_bits"]:
             raise ConfigError("free_bits are not available for a SemiSupervisedVAE: leave them out")
         if "objective" in custom:
             raise ConfigError("a SemiSupervisedVAE has a fixed objective: for a custom one, use a VAE")
         parts = super().compose(custom)
-        widths = (self.input_dim, *self.config["hidden"], self.classes)
-        classifier = mlp(widths, self.config["activation"], self.config["init"])
+        classifier = self.make_encoder(self.classes)
         networks = {"encoder": parts.pop("encoder"), "decoder": parts.pop("decoder")}
         return {**networks, "classifier": classifier, **parts}
 
@@ -77,7 +75,7 @@ class SemiSupervisedVAE(ConditionalVAE):
         """Give every part its batch buffers: K·B rows for the VAE, B rows for the classifier and the objective."""
         repeated = buffers.resized(self.classes * buffers.rows)
         super().bind(repeated)
-        self.classifier.bind(buffers, (self.input_dim,))
+        self.classifier.bind(buffers, self.row_shape)
         self.log_softmax.bind(buffers, (self.classes,))
         if self.decoder is None:  # an `Encoder`, which has no decoder
             return

@@ -107,10 +107,9 @@ def _repeats(model: Any, part: str) -> int:
 def _output(module: Module) -> tuple[int, ...] | None:
     """The shape of one row of the output; None if the module has no output or has not been bound."""
     try:
-        shape = module.output_shape(module.input_shape)
+        return module.output_shape(module.input_shape)
     except (AttributeError, NotImplementedError):
         return None
-    return (prod(shape),) if shape else ()
 
 
 def _kind(module: Module) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, cast
 
 import numpy as np
@@ -33,10 +34,16 @@ class VAE(Model):
 
     The defaults give the reference network: encoder 784 → 512 ReLU → 2·20, decoder 20 → 512 ReLU → 784 → sigmoid.
 
-    input_dim     D; None: the input width of a custom encoder, or else 784
+    input_dim     D; None: that of `image_shape` or of a custom encoder, or else 784
     latent_dim    Z
-    hidden        widths of the encoder's hidden layers, first to last; the decoder mirrors them; () for none
-    activation    "relu", "leaky_relu", "tanh", "sigmoid", "softplus", "silu", "gelu" or "elu"
+    hidden        widths of the encoder's hidden layers, first to last; () for none. None: (512,), or (128,) after
+                  convolutions
+    decoder_hidden
+                  widths of the decoder's hidden layers; None: those of the encoder in reverse order
+    architecture  "mlp": linear layers. "conv": convolutions that halve a picture of `image_shape` until it is small,
+                  then linear layers; the decoder is their mirror image. See `scratchvae.models.network`
+    activation    "relu", "leaky_relu", "tanh", "sigmoid", "softplus", "silu", "gelu" or "elu"; or a layer or its class,
+                  such as LeakyReLU(0.2), of which each place gets a copy
     likelihood    p(x | z): a `Likelihood`, or one of these names
                   "bernoulli": x in [0, 1], ideally 0 or 1; the mean is the sigmoid of the decoder's output
                   "continuous_bernoulli": x in [0, 1]; Bernoulli normalized to be a density of grey values
@@ -54,7 +61,7 @@ class VAE(Model):
     missing       True for training data in which NaN marks a missing value. The encoder then reads 0 in its place, and
                   the likelihood covers only the observed part x_o of a row, so that the ELBO bounds log p(x_o). With a
                   mask of observed values, pass np.where(mask, x, np.nan). Without it the model can still `impute`
-    image_shape   (height, width) of a row, if rows are pictures
+    image_shape   (height, width) or (height, width, channels) of a row, if rows are pictures
     scale         units of the data, learned when training begins and applied ever after: what methods take and return
                   is in the units of the data. See `Scale`
                   "auto": bytes are divided by 255 and 16-bit integers by 65535, unless they are 0 or 1; with a Gaussian
@@ -63,8 +70,10 @@ class VAE(Model):
 
     encoder, decoder, posterior, prior, objective
                   custom parts that replace the defaults: subclasses of `Layer`, `Posterior`, `Prior` or `Objective`.
-                  The model initializes their parameters, from the part's own `seed` or from the model's. To load a
-                  model with custom parts, pass their classes: load(path, classes=[…])
+                  If a `Sequential` encoder or decoder ends with a layer that has no width of its own, such as an
+                  activation, a `Linear` to the width that is needed is appended. The model initializes the parameters
+                  of parts, from the part's own `seed` or from the model's. To load a model with custom parts, pass
+                  their classes: load(path, classes=[…])
 
     Methods accept NumPy arrays, the backend's arrays, and tables of pandas, polars or PyArrow, and return the backend's
     arrays. A model that was trained on named columns finds those of later tables by their names: see `schema`. Columns
@@ -79,11 +88,9 @@ class VAE(Model):
         """The parts by name: those in `custom`, and defaults for the others."""
         config, likelihood = self.config, custom["likelihood"]
         posterior = custom.get("posterior") or DiagonalGaussian()
-        hidden, encoder_outputs = config["hidden"], posterior.outputs(self.latent_dim)
-        decoder_outputs = likelihood.outputs_per_dimension * self.input_dim
         return {
-            "encoder": custom.get("encoder") or self.network(self.input_dim, hidden, encoder_outputs),
-            "decoder": custom.get("decoder") or self.network(self.latent_dim, hidden[::-1], decoder_outputs),
+            "encoder": custom.get("encoder") or self.make_encoder(posterior.outputs(self.latent_dim), self.classes),
+            "decoder": custom.get("decoder") or self.make_decoder(likelihood.outputs_per_dimension, self.classes),
             "likelihood": likelihood,
             "posterior": posterior,
             "prior": custom.get("prior") or StandardNormal(),
@@ -95,7 +102,6 @@ class VAE(Model):
         if self.prior is not None:
             self.kl = fused(self.prior.kl(self.posterior, self.objective.exact_kl), self.backend)
             self.draws = Draws(self.objective.draws)
-            self.chunk_rows = max(1, type(self).chunk_rows // self.objective.draws)
             exact = self.objective.exact_kl and self.kl.has_per_dimension
             if self.objective.kl_per_dimension and not exact:
                 raise ConfigError(
@@ -105,12 +111,12 @@ class VAE(Model):
 
     def bind(self, buffers: BatchBuffers) -> None:
         """Give every part its batch buffers: B rows before z is drawn, B·K after it, for K draws a row."""
-        h = self.encoder.bind(buffers, (self.input_dim,))
+        h = self.encoder.bind(buffers, self.row_shape)
         if self.prior is None:  # an `Encoder`, which has no decoder
             self.posterior.bind(buffers, h)
             return
         repeated = buffers.resized(buffers.rows * self.objective.draws)
-        self.draws.bind(buffers, h[0], self.input_dim, self.classes)
+        self.draws.bind(buffers, prod(h), self.input_dim, self.classes)
         self.posterior.bind(repeated, h)
         self.prior.bind(repeated, (self.latent_dim,))
         self.kl.bind(repeated, (self.latent_dim,))

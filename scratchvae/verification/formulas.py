@@ -28,9 +28,18 @@ def network_output(
     `targets` are one-hot rows for a model with labels, or None.
     """
     custom_network = config.get(network)
-    if custom_network is None:
+    picture = None if network == "decoder" or config.get("image_shape") is None else config["image_shape"]
+    if custom_network is None and config["architecture"] == "mlp":
         return mlp(oracle, params, network, x, config["activation"], targets)
-    return layer_output(oracle, params, network, x, custom_network, targets)
+    x = x if picture is None else x.reshape(-1, *(*picture, 1)[:3])
+    if custom_network is None:
+        return convolutional(oracle, params, network, x, config, targets)
+    return flat(layer_output(oracle, params, network, x, custom_network, targets))
+
+
+def flat(x: Any) -> Any:
+    """Pictures (B, H, W, C), or rows, as rows (B, D)."""
+    return x.reshape(len(x), -1)
 
 
 def layer_output(
@@ -38,19 +47,52 @@ def layer_output(
 ) -> Any:
     """Return the output of a layer described as in a model file; its weights are `prefix`.W and so on.
 
-    Raises ConfigError for an unknown class.
+    x is (B, D), or pictures (B, H, W, C) for the layers of pictures. Raises ConfigError for an unknown class.
     """
     name, settings = layer["class"], layer["config"]
     if name in ("Sequential", "ConditionalSequential"):
         for k, inner in enumerate(settings["layers"]):
             x = layer_output(oracle, params, f"{prefix}.{k}", x, inner, targets)
         return x
+    if name == "Residual":
+        y = layer_output(oracle, params, f"{prefix}.layer", x, settings["layer"])
+        return x + y.reshape(x.shape)
     if name == "Linear":
-        return oracle.affine(x, params[f"{prefix}.W"], params[f"{prefix}.b"])
+        return oracle.affine(flat(x), params[f"{prefix}.W"], params[f"{prefix}.b"])
     if name == "ConditionalLinear":
-        return conditional_affine(oracle, x, params[f"{prefix}.W"], params[f"{prefix}.V"], targets)
+        return conditional_affine(oracle, flat(x), params[f"{prefix}.W"], params[f"{prefix}.V"], targets)
+    if name == "Conv2d":
+        W, b = params[f"{prefix}.W"], params[f"{prefix}.b"]
+        return oracle.convolve(x, W, settings["stride"], settings["padding"]) + b
+    if name == "ConvTranspose2d":
+        W, b, more = params[f"{prefix}.W"], params[f"{prefix}.b"], settings["output_padding"]
+        more = (more, more) if isinstance(more, int) else tuple(more)
+        return oracle.convolve_transpose(x, W, settings["stride"], settings["padding"], more) + b
+    if name == "LayerNorm":
+        gain, bias = params[f"{prefix}.gain"], params[f"{prefix}.bias"]
+        return oracle.layer_norm(x.reshape(-1, settings["size"]), gain, bias, settings["eps"]).reshape(x.shape)
+    return _without_parameters(oracle, prefix, x, name, settings)
+
+
+def _without_parameters(oracle: Oracle, prefix: str, x: Any, name: str, settings: dict[str, Any]) -> Any:
+    if name == "Flatten":
+        return flat(x)
+    if name == "Reshape":
+        return x.reshape(len(x), *settings["shape"])
+    if name == "Upsample":
+        rows, height, width, channels = x.shape
+        ones = oracle.constant(np.ones((1, 1, settings["scale"], 1, settings["scale"], 1)))
+        repeated = x.reshape(rows, height, 1, width, 1, channels) * ones
+        return repeated.reshape(rows, height * settings["scale"], width * settings["scale"], channels)
+    if name == "SplitChannels":
+        return split_channels(oracle, x, settings["groups"])
+    if name == "Gated":
+        half = x.shape[-1] // 2
+        return x[..., :half] * oracle.sigmoid(x[..., half:])
     if name == "LeakyReLU":
         return oracle.relu(x) - settings["slope"] * oracle.relu(-x)
+    if name == "ELU":
+        return oracle.relu(x) - settings["alpha"] * oracle.relu(-oracle.elu(x))
     if name in _ACTIVATIONS:
         return getattr(oracle, _ACTIVATIONS[name])(x)
     raise ConfigError(
@@ -58,18 +100,67 @@ def layer_output(
     )
 
 
-def mlp(oracle: Oracle, params: dict[str, Any], prefix: str, x: Any, activation: str, targets: Any = None) -> Any:
+def split_channels(oracle: Oracle, x: Any, groups: int) -> Any:
+    """The channels of pictures x (B, H, W, KC) in K groups, one after the other: (B, K·H·W·C)."""
+    pixels = x.reshape(len(x), -1)
+    order = np.arange(pixels.shape[1]).reshape(-1, groups, x.shape[-1] // groups).swapaxes(0, 1).reshape(-1)
+    permutation = np.eye(len(order))[:, order]
+    return oracle.affine(pixels, oracle.constant(permutation), oracle.constant(np.zeros(len(order))))
+
+
+def activate(oracle: Oracle, activation: Any, x: Any) -> Any:
+    """The activation of a configuration, a name or the description of a layer, of x."""
+    if isinstance(activation, dict):
+        return layer_output(oracle, {}, "activation", x, activation)
+    return getattr(oracle, activation)(x)
+
+
+def _indices(params: dict[str, Any], prefix: str) -> list[int]:
+    return sorted({int(name.split(".")[1]) for name in params if name.startswith(f"{prefix}.")})
+
+
+def convolutional(
+    oracle: Oracle, params: dict[str, Any], network: str, x: Any, config: dict[str, Any], targets: Any = None
+) -> Any:
+    """The output of the default network of pictures, by its weights: those of a convolution have four axes.
+
+    An encoder halves pictures x (B, H, W, C) and ends with affine maps. A decoder begins with them and doubles
+    pictures, up to (H, W). The activation lies between consecutive layers.
+    """
+    indices = _indices(params, network)
+    height, width, channels = (*config["image_shape"], 1)[:3]
+    convolutions = sum(params[f"{network}.{k}.W"].ndim == 4 for k in indices)
+    sizes = [(height // 2**k, width // 2**k) for k in range(convolutions, -1, -1)]
+    for k in indices:
+        W, V, b = params[f"{network}.{k}.W"], params.get(f"{network}.{k}.V"), params.get(f"{network}.{k}.b")
+        if W.ndim == 2:
+            x = oracle.affine(flat(x), W, b) if V is None else conditional_affine(oracle, flat(x), W, V, targets)
+        elif network == "decoder":
+            (rows, columns), (more_rows, more_columns) = sizes[0], sizes[1]
+            x = x.reshape(len(x), rows, columns, W.shape[3])
+            x = oracle.convolve_transpose(x, W, 2, 1, (more_rows - 2 * rows, more_columns - 2 * columns)) + b
+            sizes = sizes[1:]
+        else:
+            x = oracle.convolve(x, W, 2, 1) + b
+        if k != indices[-1]:
+            x = activate(oracle, config["activation"], x)
+    if network == "decoder" and x.shape[-1] > channels:
+        return split_channels(oracle, x, x.shape[-1] // channels)
+    return flat(x)
+
+
+def mlp(oracle: Oracle, params: dict[str, Any], prefix: str, x: Any, activation: Any, targets: Any = None) -> Any:
     """Return the output of a multi-layer perceptron with weights `prefix`.k.W and biases `prefix`.k.b.
 
     The activation lies between consecutive layers. A layer with weights `prefix`.k.V is conditional: it takes one-hot
     rows `targets` in addition to its input, and has no bias.
     """
-    indices = sorted({int(name.split(".")[1]) for name in params if name.startswith(prefix)})
+    indices = _indices(params, prefix)
     for k in indices:
         W, V, b = (params.get(f"{prefix}.{k}.{name}") for name in "WVb")
         x = oracle.affine(x, W, b) if V is None else conditional_affine(oracle, x, W, V, targets)
         if k != indices[-1]:
-            x = getattr(oracle, activation)(x)
+            x = activate(oracle, activation, x)
     return x
 
 

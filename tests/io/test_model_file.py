@@ -435,8 +435,15 @@ def test_a_newer_format_is_refused_with_a_hint(file):
 
 @pytest.mark.parametrize(
     ("argument", "value"),
-    [(name, None) for name in ("surprise", "backend", "self", "input_dim", "hidden", "activation", "beta", "dtype")]
-    + [("latent_dim", 10**30), ("hidden", [10**13]), ("hidden", [2**62]), ("hidden", [4]), ("hidden", [[3]])]
+    [(name, None) for name in ("surprise", "backend", "self", "hidden", "activation", "beta", "dtype")]
+    + [
+        ("input_dim", 7),
+        ("latent_dim", 10**30),
+        ("hidden", [10**13]),
+        ("hidden", [2**62]),
+        ("hidden", [4]),
+        ("hidden", [[3]]),
+    ]
     + [("activation", "bend"), ("likelihood", "poisson"), ("init", "zeros"), ("init", {"a": 1}), ("dtype", "float64")]
     + [("beta", float("nan")), ("beta", 10**400), ("seed", -1), ("image_shape", [3, 3])],
     ids=lambda value: str(value)[:12],

@@ -6,6 +6,7 @@ from hypothesis import given
 from strategies import batches, normal, seeds, widths
 
 from scratchvae.errors import ConfigError, ShapeError
+from scratchvae.gradcheck import check_layer
 from scratchvae.layers import ConditionalLinear, ConditionalSequential, Linear, ReLU, Sequential, Tanh
 
 
@@ -100,7 +101,26 @@ def test_targets_of_a_wrong_shape_are_refused_by_name(shape):
         ConditionalLinear(3, 2, 4).forward(normal(0, 4, 3), np.ones(shape))
 
 
-@pytest.mark.parametrize("layers", [(), (Linear(3, 4), ReLU()), (ReLU(), ConditionalLinear(3, 2, 4))])
-def test_a_chain_whose_first_layer_is_not_conditional_is_refused(layers):
-    with pytest.raises(ConfigError, match=r"layers\[0\].*expected a ConditionalLinear, which takes the class"):
+TWO = ConditionalLinear(3, 2, 4), ConditionalLinear(4, 2, 4)
+
+
+@pytest.mark.parametrize("layers", [(), (Linear(3, 4), ReLU()), TWO])
+def test_a_chain_without_one_layer_that_reads_the_class_is_refused(layers):
+    with pytest.raises(ConfigError, match=r"layers=.*expected one ConditionalLinear among them, which reads the class"):
         ConditionalSequential(*layers)
+
+
+@pytest.mark.parametrize("targets", [np.eye(2)[[0, 1, 1]], None])
+def test_the_layer_that_reads_the_class_may_stand_anywhere(targets):
+    layers = Linear(5, 3, seed=1), Tanh(), ConditionalLinear(3, 2, 4, seed=2), ReLU(), Linear(4, 2, seed=3)
+    network, x = ConditionalSequential(*layers), normal(0, 3, 5)
+    y = network.forward(x, targets)
+    assert y.shape == (3 if targets is not None else 6, 2) and network.classes == 2
+    dx = network.backward(np.ones_like(y))
+    h = np.tanh(x @ layers[0].W + layers[0].b)
+    by_class = [h @ layers[2].W + layers[2].V[k] for k in (0, 1)]
+    inner = np.concatenate(by_class) if targets is None else np.where(targets[:, :1] == 1, *by_class)
+    np.testing.assert_allclose(y, np.maximum(inner, 0) @ layers[4].W + layers[4].b)
+    assert dx.shape == x.shape
+    if targets is None:
+        assert check_layer(network, x).passed

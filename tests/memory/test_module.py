@@ -280,6 +280,7 @@ ARGUMENTS = {  # constructor arguments that differ from the defaults
     "Residual": (Linear(3, 3),),
     "Conv2d": (1, 2, 3, 2, 1, "he_normal", 7),
     "ConvTranspose2d": (1, 2, 3, 2, 1, 1, "he_normal", 7),
+    "SplitChannels": (3,),
     "Upsample": (3,),
     "Reshape": (2, 3),
     "Repeat": (3,),

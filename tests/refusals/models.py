@@ -47,10 +47,14 @@ def settings(kind):
 
     yield from refuse_one(kind, "input_dim", [w for w in COUNTS if w.value is not None], size("input_dim"))
     yield from refuse_one(kind, "latent_dim", COUNTS, size("latent_dim"))
-    yield from refuse_one(kind, "hidden", WIDTHS, size("hidden"))
+    yield from refuse_one(kind, "hidden", [w for w in WIDTHS if w.value is not None], size("hidden"))
     yield row(kind, "hidden", "of a huge one", lambda: size("hidden")((3, 10**30)), ConfigError, "at most")
-    for name in ("activation", "likelihood", "dtype"):
+    for name in ("likelihood", "dtype", "architecture"):
         yield from refuse_one(kind, name, NAMES, function(name))
+    activations = wrong(ConfigError, "choose one of", "", "nosuch")
+    activations += wrong(ConfigError, "expected a name, or a layer", None, 3, True, ["relu"], {}, object, np.tanh)
+    activations += wrong(ConfigError, "needs arguments", layers.Linear)
+    yield from refuse_one(kind, "activation", activations, function("activation"))
     yield from refuse_one(
         kind, "dtype", wrong(ConfigError, "choose one of", "float16", np.float32, np.dtype("f4")), function("dtype")
     )
@@ -59,6 +63,13 @@ def settings(kind):
     yield from refuse_one(kind, "free_bits", REALS, function("free_bits"))
     yield from refuse_one(kind, "seed", SEEDS, function("seed"))
     yield from refuse_one(kind, "missing", FLAGS, function("missing"))
+    yield from refuse_one(
+        kind, "decoder_hidden", [w for w in WIDTHS if w.value is not None], function("decoder_hidden")
+    )
+    conv = lambda **s: make(kind, architecture="conv", **s)  # noqa: E731
+    yield row(kind, "image_shape", "none for convolutions", conv, ConfigError, "architecture='conv' needs image_shape")
+    tiny = lambda: conv(image_shape=(2, 2))  # noqa: E731
+    yield row(kind, "image_shape", "too small for convolutions", tiny, ConfigError, "(2, 2)", "at least 4 × 4", "'mlp'")
     yield from refuse_one(kind, "backend", BACKENDS, function("backend"))
     for likelihood in ("gaussian", "gaussian_learned"):
         widths = POSITIVES + wrong(ConfigError, "scale the data", 1e-200, 1e200)
@@ -68,7 +79,7 @@ def settings(kind):
     yield row(
         kind, "sigma", "where there is none", lambda: make(kind, sigma=1.0), ConfigError, "sigma=1.0", "leave it out"
     )
-    pairs = wrong(ConfigError, f"{INPUTS} pixels", (3, 3), (4,), (2, 2, 1), ())
+    pairs = wrong(ConfigError, f"of {INPUTS} numbers", (3, 3), (4,), (2, 2, 2), (1, 2, 2, 1), ())
     yield from refuse_one(kind, "image_shape", pairs, function("image_shape"))
     yield from refuse_one(kind, "image_shape", [w for w in WIDTHS if w.value is not None], function("image_shape"))
 

@@ -1,5 +1,6 @@
 """Refusals of layers, densities and objectives: constructors, forward and backward."""
 
+import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,6 +55,7 @@ MODULES = {
     "layers.NaNToZero": ModuleCase(lambda: ls.NaNToZero(ls.Linear(D, 2)), {"x": D}, PARAMETERS),
     "layers.Conv2d": ModuleCase(lambda: bound(ls.Conv2d(1, 2, 2), 2, 2, 1), {"x": D}, PARAMETERS),
     "layers.ConvTranspose2d": ModuleCase(lambda: bound(ls.ConvTranspose2d(4, 2, 1), 1, 1, 4), {"x": D}, PARAMETERS),
+    "layers.SplitChannels": ModuleCase(lambda: bound(ls.SplitChannels(2), 1, 2, 2), {"x": D}, ELEMENTWISE),
     "layers.Upsample": ModuleCase(lambda: bound(ls.Upsample(1), 2, 2), {"x": D}, ELEMENTWISE),
     "layers.Reshape": ModuleCase(lambda: ls.Reshape(2, 2), {"x": D}, ELEMENTWISE),
     "layers.Flatten": ModuleCase(lambda: bound(ls.Flatten(), 2, 2), {"x": D}, ELEMENTWISE),
@@ -164,6 +166,7 @@ def shape_rows():
         (ls.ConvTranspose2d(3, 8, 3), (75,), "(75,)", "Reshape(height, width, 3)"),
         (ls.ConvTranspose2d(1, 8, 3, padding=2), (2, 2), "(2, 2)", "leaves nothing", "choose a smaller padding"),
         (ls.Upsample(2), (16,), "Upsample(2)", "(16,)", "expected pictures", "Reshape"),
+        (ls.SplitChannels(2), (4, 4, 3), "SplitChannels(2)", "(4, 4, 3)", "a multiple of 2 channels"),
         (ls.LayerNorm(3), (4, 4, 2), "LayerNorm(3)", "(4, 4, 2)", "expected 3 numbers in the last axis"),
         (ls.Gated(), (4, 4, 3), "Gated()", "(4, 4, 3)", "expected an even number"),
         (ls.Reshape(7, 7, 2), (49,), "Reshape(7, 7, 2)", "49 numbers", "expected 98"),
@@ -192,6 +195,7 @@ def constructor_rows():
     yield from refuse_one("layers.LayerNorm", "size", COUNTS, ls.LayerNorm)
     yield from refuse_one("layers.LayerNorm", "eps", POSITIVES, lambda v: ls.LayerNorm(3, v))
     yield from refuse_one("layers.Upsample", "scale", COUNTS, ls.Upsample)
+    yield from refuse_one("layers.SplitChannels", "groups", COUNTS, ls.SplitChannels)
     yield from refuse_one("layers.Reshape", "shape[1]", COUNTS, lambda v: ls.Reshape(3, v))
     yield row("layers.Reshape", "shape", "of no sizes", lambda: ls.Reshape(), ConfigError, "Reshape()", "pass that")
     for function, kind in {"layers.Conv2d": ls.Conv2d, "layers.ConvTranspose2d": ls.ConvTranspose2d}.items():
@@ -211,10 +215,15 @@ def constructor_rows():
     yield from refuse_one("layers.NaNToZero", "inner", no_layer, ls.NaNToZero)
     yield from refuse_one("layers.Residual", "layer", no_layer, ls.Residual)
     yield from refuse_one("layers.Sequential", "layers[1]", no_layer, lambda v: ls.Sequential(ls.ReLU(), v))
-    first = wrong(ConfigError, "expected a ConditionalLinear", ls.ReLU())
-    yield from refuse_one("layers.ConditionalSequential", "layers[0]", first, ls.ConditionalSequential)
-    none = lambda: ls.ConditionalSequential()  # noqa: E731
-    yield row("layers.ConditionalSequential", "layers[0]", "of none", none, ConfigError, "expected a ConditionalLinear")
+    for problem, layers in {
+        "of none": (),
+        "of another": (ls.ReLU(),),
+        "of two": [ls.ConditionalLinear(3, 2, 3)] * 2,
+    }.items():
+        layers = [copy.deepcopy(layer) for layer in layers]
+        words = ConfigError, "expected one ConditionalLinear"
+        call = lambda v=layers: ls.ConditionalSequential(*v)  # noqa: E731
+        yield row("layers.ConditionalSequential", "layers", problem, call, *words)
     conditional = lambda v: ls.ConditionalSequential(ls.ConditionalLinear(3, 2, 3), v)  # noqa: E731
     yield from refuse_one("layers.ConditionalSequential", "layers[1]", no_layer, conditional)
     twice = ls.ReLU()

@@ -7,10 +7,27 @@ from typing import Any
 
 import numpy as np
 
-from scratchvae.layers import ConditionalLinear, ConditionalSequential, LeakyReLU, Linear, Sequential, SiLU, Tanh
-from scratchvae.models import VAE, ConditionalVAE, SemiSupervisedVAE
+from scratchvae.layers import (
+    ELU,
+    GELU,
+    ConditionalLinear,
+    ConditionalSequential,
+    Conv2d,
+    Flatten,
+    Gated,
+    LayerNorm,
+    LeakyReLU,
+    Linear,
+    Reshape,
+    Residual,
+    Sequential,
+    SiLU,
+    SplitChannels,
+    Tanh,
+    Upsample,
+)
+from scratchvae.models import IWAE, VAE, ConditionalVAE, SemiSupervisedVAE
 from scratchvae.models.draws import Draws
-from scratchvae.models.model import HIDDEN
 from scratchvae.objectives import ELBO, ImportanceWeighted
 from scratchvae.probability import MonteCarloKL
 from scratchvae.verification.cases.custom_parts import (
@@ -25,7 +42,7 @@ from scratchvae.verification.model_problem import model_gradient_problem
 from scratchvae.verification.oracles import Oracle
 from scratchvae.verification.problem import GradientProblem, VerificationCase
 
-UNUSED_SETTINGS = {"hidden": HIDDEN, "activation": "relu"}  # defaults, as custom networks require
+UNUSED_SETTINGS = {"hidden": None, "decoder_hidden": None, "activation": "relu"}  # defaults, as custom networks require
 
 
 def _custom_model(
@@ -40,7 +57,7 @@ def _custom_model(
     parts = make_parts(standard_model)
     if "objective" in parts:
         parts["beta"] = 1.0
-    model = model_class(**{**standard_model.config, **parts})
+    model = model_class(**{**standard_model.config, **settings, **parts})
     model.theta[...] += 0.1 * rng.standard_normal(model.theta.size)
     run_larger_batch(rng, model, len(x))
     return model_gradient_problem(
@@ -104,7 +121,37 @@ def _checked_model(
     return VerificationCase(name, covers, lambda rng: _custom_model(rng, covers[0], make_parts, draw, **settings))
 
 
+def _convolutional(name: str, model_class: type[VAE], **settings: Any) -> VerificationCase:
+    def draw(rng: np.random.Generator) -> GradientProblem:
+        height, width, channels = 4 + int(rng.integers(4)), 4 + int(rng.integers(4)), 1 + int(rng.integers(2))
+        picture = (height, width, channels) if channels > 1 else (height, width)
+        activation = [ELU(0.5), "tanh", GELU][int(rng.integers(3))]
+        more = {"architecture": "conv", "image_shape": picture, "activation": activation, **settings}
+        return _custom_model(rng, model_class, lambda model: {}, **more)
+
+    return VerificationCase(name, (model_class,), draw)
+
+
+# All kinds of layers of pictures, and a residual one.
+def _picture_networks(model: VAE) -> dict[str, Any]:
+    latent, outputs = model.latent_dim, model.likelihood.outputs_per_dimension
+    block = Sequential(Conv2d(4, 4, 3, padding=1), ELU(0.5))
+    encoder = Sequential(
+        Conv2d(1, 8, 3, 2, 1), Gated(), LayerNorm(4), Residual(block), Flatten(), Linear(16, 2 * latent)
+    )
+    decoder = Sequential(
+        Linear(latent, 8), Tanh(), Reshape(2, 2, 2), Upsample(2), Conv2d(2, outputs, 3, 1, 1), SplitChannels(outputs)
+    )
+    return {"encoder": encoder, "decoder": decoder, **UNUSED_SETTINGS}
+
+
 CUSTOM_MODELS = (
+    _convolutional("VAE, convolutions", VAE),
+    _convolutional("VAE, convolutions, missing data", VAE, missing=True),
+    _convolutional("IWAE, convolutions", IWAE),
+    _convolutional("ConditionalVAE, convolutions", ConditionalVAE, classes=3),
+    _convolutional("SemiSupervisedVAE, convolutions", SemiSupervisedVAE, classes=3, alpha=0.7),
+    _checked_model("VAE, networks of pictures", (VAE,), _picture_networks, image_shape=(4, 4)),
     _checked_model("VAE, custom networks", (VAE,), _networks),
     _checked_model("VAE, custom networks, missing data", (VAE,), _networks, missing=True),
     _checked_model("VAE, custom ELBO", (VAE, ELBO), lambda model: {"objective": ELBO(model.config["beta"])}),

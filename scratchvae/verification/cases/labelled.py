@@ -8,7 +8,7 @@ import numpy as np
 
 from scratchvae.backend import Array
 from scratchvae.layers import ConditionalLinear, ConditionalSequential
-from scratchvae.models.network import conditional_mlp
+from scratchvae.models.network import ACTIVATIONS, mlp, network
 from scratchvae.probability import LogSoftmax, MarginalBound
 from scratchvae.verification import formulas
 from scratchvae.verification.cases.layers import SMOOTH
@@ -95,7 +95,7 @@ def _conditional_sequential(rng: np.random.Generator, all_classes: bool) -> Grad
     rows, classes, *widths = random_sizes(rng, 6)
     activation = str(rng.choice(SMOOTH))
     targets = None if all_classes else random_one_hot(rng, rows, classes, unlabelled=True)
-    shapes = conditional_mlp(tuple(widths), classes, activation).parameter_shapes()
+    shapes = network(mlp(widths, ACTIVATIONS[activation]), classes).parameter_shapes()
 
     def formula(oracle: Oracle) -> Any:
         def y(x: Any, *weights: Any) -> Any:
@@ -109,7 +109,7 @@ def _conditional_sequential(rng: np.random.Generator, all_classes: bool) -> Grad
         return y
 
     return module_gradient_problem(
-        lambda: _ConditionalNetwork(targets, *conditional_mlp(tuple(widths), classes, activation).layers),
+        lambda: _ConditionalNetwork(targets, *network(mlp(widths, ACTIVATIONS[activation]), classes).layers),
         lambda network, dy: network.gradients(dy),
         formula,
         x=rng.standard_normal((rows, widths[0])),

@@ -10,7 +10,7 @@ import numpy as np
 
 from scratchvae import layers
 from scratchvae.backend import Array
-from scratchvae.models.network import ACTIVATIONS, mlp
+from scratchvae.models.network import ACTIVATIONS, mlp, network
 from scratchvae.models.parts import modules_in
 from scratchvae.verification import formulas
 from scratchvae.verification.cases.random_inputs import away_from_zero, random_sizes
@@ -82,14 +82,14 @@ def _checked_network(name: str, covers: tuple[type, ...], depth: int) -> Verific
     def draw(rng: np.random.Generator) -> GradientProblem:
         batch, *widths = random_sizes(rng, depth + 2)
         activation = str(rng.choice(SMOOTH))
-        shapes = mlp(tuple(widths), activation).parameter_shapes()
+        shapes = network(mlp(widths, ACTIVATIONS[activation])).parameter_shapes()
 
         def formula(oracle: Oracle, x: Any, *weights: Any) -> Any:
             params = {f"net.{name}": weight for name, weight in zip(shapes, weights, strict=True)}
             return formulas.mlp(oracle, params, "net", x, activation)
 
         return _problem(
-            lambda: mlp(tuple(widths), activation),
+            lambda: network(mlp(widths, ACTIVATIONS[activation])),
             formula,
             rng.standard_normal((batch, widths[0])),
             {name: rng.standard_normal(shape) for name, shape in shapes.items()},
@@ -154,7 +154,7 @@ def _conv2d(rng: np.random.Generator) -> GradientProblem:
 def _conv_transpose2d(rng: np.random.Generator) -> GradientProblem:
     size, stride, padding = _random_window(rng)
     batch, height, width, inputs = _random_picture(rng, 1 + max(0, -(-(2 * padding + 1 - size) // stride)))
-    outputs, more = int(rng.integers(1, 4)), int(rng.integers(stride))
+    outputs, more = int(rng.integers(1, 4)), (int(rng.integers(stride)), int(rng.integers(stride)))
 
     def formula(oracle: Oracle, x: Any, W: Any, b: Any) -> Any:
         y = oracle.convolve_transpose(x.reshape(batch, height, width, inputs), W, stride, padding, more) + b
@@ -163,7 +163,7 @@ def _conv_transpose2d(rng: np.random.Generator) -> GradientProblem:
     return _problem(
         lambda: layers.Sequential(
             layers.Reshape(height, width, inputs),
-            layers.ConvTranspose2d(inputs, outputs, size, stride, padding, more),
+            layers.ConvTranspose2d(inputs, outputs, size, stride, padding, more if more[0] != more[1] else more[0]),
         ),
         formula,
         rng.standard_normal((batch, height * width * inputs)),
@@ -183,15 +183,28 @@ def _upsample(rng: np.random.Generator) -> GradientProblem:
     )
 
 
+def _split_channels(rng: np.random.Generator) -> GradientProblem:
+    batch, height, width, channels = _random_picture(rng)
+    groups = int(rng.integers(1, 4))
+
+    shape = height, width, groups * channels
+    return _problem(
+        lambda: layers.Sequential(layers.Reshape(*shape), layers.SplitChannels(groups)),
+        lambda oracle, x: formulas.split_channels(oracle, x.reshape(batch, *shape), groups),
+        rng.standard_normal((batch, height * width * groups * channels)),
+        {},
+    )
+
+
 def _layer_norm(rng: np.random.Generator) -> GradientProblem:
     batch, height, width, channels = _random_picture(rng)
-    size = channels + 2  # two numbers are normalized to ±1, whatever they are
+    size, eps = channels + 2, float(rng.choice([1e-5, 0.1]))  # two numbers are normalized to ±1, whatever they are
 
     def formula(oracle: Oracle, x: Any, gain: Any, bias: Any) -> Any:
-        return oracle.layer_norm(x.reshape(-1, size), gain, bias).reshape(batch, -1)
+        return oracle.layer_norm(x.reshape(-1, size), gain, bias, eps).reshape(batch, -1)
 
     return _problem(
-        lambda: layers.Sequential(layers.Reshape(height, width, size), layers.LayerNorm(size)),
+        lambda: layers.Sequential(layers.Reshape(height, width, size), layers.LayerNorm(size, eps)),
         formula,
         rng.standard_normal((batch, height * width * size)),
         {"gain": rng.standard_normal(size), "bias": rng.standard_normal(size)},
@@ -254,6 +267,7 @@ LAYERS = (
     VerificationCase("Conv2d", (layers.Conv2d,), _conv2d),
     VerificationCase("ConvTranspose2d", (layers.ConvTranspose2d,), _conv_transpose2d),
     VerificationCase("Upsample", (layers.Upsample,), _upsample),
+    VerificationCase("SplitChannels", (layers.SplitChannels,), _split_channels),
     VerificationCase("Reshape", (layers.Reshape, layers.Flatten), _flatten),
     VerificationCase("NaNToZero", (layers.NaNToZero,), _nan_to_zero),
     VerificationCase("Repeat", (layers.Repeat,), _repeat),

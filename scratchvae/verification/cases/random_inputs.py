@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -45,22 +46,29 @@ def random_model(
 ) -> tuple[Any, Array, Array]:
     """Return a float64 model of random architecture, rows for it (B, D), and noise (B, noise_dim).
 
-    The likelihood and the sizes of hidden layers are drawn at random if they are None.
+    The likelihood and the sizes of hidden layers are drawn at random if they are None. The rows have the width of
+    `image_shape` if it is among the settings.
     """
     batch, width, latent = random_sizes(rng, 3)
+    width = prod(settings.get("image_shape", (width,)))
     likelihood = likelihood or str(rng.choice(list(LIKELIHOODS)))
     has_sigma = issubclass(LIKELIHOODS[likelihood], Gaussian)
+    hidden = random_hidden(rng) if hidden is None else hidden
+    activation = str(rng.choice(list(ACTIVATIONS)))
+    sigma = float(rng.choice([0.3, 1.0, 2.0])) if has_sigma else None
+    beta = 1.0 if model_class is IWAE or "objective" in settings else float(rng.choice([1.0, 0.5, 4.0, 0.0]))
+    seed = int(rng.integers(1000))
     model = model_class(
         input_dim=width,
         latent_dim=latent,
-        hidden=random_hidden(rng) if hidden is None else hidden,
-        activation=str(rng.choice(list(ACTIVATIONS))),
+        hidden=hidden,
+        decoder_hidden=hidden if seed % 2 else None,  # in the same order, or in reverse order
         likelihood=likelihood,
-        sigma=float(rng.choice([0.3, 1.0, 2.0])) if has_sigma else None,
-        beta=1.0 if model_class is IWAE or "objective" in settings else float(rng.choice([1.0, 0.5, 4.0, 0.0])),
-        seed=int(rng.integers(1000)),
+        sigma=sigma,
+        beta=beta,
+        seed=seed,
         dtype="float64",
-        **{"scale": "none", **settings},
+        **{"scale": "none", "activation": activation, **settings},
     )
     model.theta[...] += 0.1 * rng.standard_normal(model.theta.size)  # also moves the biases, which start at 0
     run_larger_batch(rng, model, batch)

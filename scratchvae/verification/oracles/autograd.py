@@ -46,9 +46,9 @@ class _Autograd(Oracle):
     log_softmax = staticmethod(_log_softmax)
 
     @staticmethod
-    def layer_norm(x: Any, gain: Any, bias: Any) -> Any:
+    def layer_norm(x: Any, gain: Any, bias: Any, eps: float) -> Any:
         centred = x - np.mean(x, axis=1, keepdims=True)
-        return centred / np.sqrt(np.mean(centred**2, axis=1, keepdims=True) + 1e-5) * gain + bias
+        return centred / np.sqrt(np.mean(centred**2, axis=1, keepdims=True) + eps) * gain + bias
 
     @staticmethod
     def convolve(x: Any, W: Any, stride: int, padding: int) -> Any:
@@ -58,9 +58,10 @@ class _Autograd(Oracle):
         return sum(np.dot(pixels, W[a, b]) for a, b, pixels in chosen)
 
     @staticmethod
-    def convolve_transpose(x: Any, W: Any, stride: int, padding: int, output_padding: int) -> Any:
+    def convolve_transpose(x: Any, W: Any, stride: int, padding: int, output_padding: tuple[int, int]) -> Any:
         k = len(W)
-        sizes = [stride * (places - 1) + k - 2 * padding + output_padding for places in x.shape[1:3]]
+        added_sizes = zip(x.shape[1:3], output_padding, strict=True)
+        sizes = [stride * (places - 1) + k - 2 * padding + more for places, more in added_sizes]
         rows, columns = (_choices(size, k, stride, padding) for size in sizes)
         added = ((a, b, np.dot(x, W[a, b].T)) for a in range(k) for b in range(k))
         return sum(np.einsum("ph,qw,npqo->nhwo", rows[a], columns[b], pixels) for a, b, pixels in added)

@@ -53,8 +53,8 @@ class _Jax(Oracle):
     log_softmax = staticmethod(partial(jax.nn.log_softmax, axis=1))
 
     @staticmethod
-    def layer_norm(x: Any, gain: Any, bias: Any) -> Any:
-        return jax.nn.standardize(x, axis=1, epsilon=1e-5) * gain + bias
+    def layer_norm(x: Any, gain: Any, bias: Any, eps: float) -> Any:
+        return jax.nn.standardize(x, axis=1, epsilon=eps) * gain + bias
 
     @staticmethod
     def convolve(x: Any, W: Any, stride: int, padding: int) -> Any:
@@ -63,13 +63,13 @@ class _Jax(Oracle):
 
     # As a convolution with stride 1 of the pixels at distances of `stride`, with the kernel turned by 180°.
     @staticmethod
-    def convolve_transpose(x: Any, W: Any, stride: int, padding: int, output_padding: int) -> Any:
+    def convolve_transpose(x: Any, W: Any, stride: int, padding: int, output_padding: tuple[int, int]) -> Any:
         before = len(W) - 1 - padding
         return jax.lax.conv_general_dilated(
             x,
             W[::-1, ::-1].swapaxes(2, 3),
             (1, 1),
-            [(before, before + output_padding)] * 2,
+            [(before, before + more) for more in output_padding],
             lhs_dilation=(stride, stride),
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
         )

@@ -29,7 +29,7 @@ class Oracle:
     """Formulas on the arrays of a library, and their derivatives by that library.
 
     Activations map (B, I) to (B, I). `affine` maps x (B, I), W (I, O) and b (O,) to (B, O). `layer_norm` maps
-    x (N, D), gain and bias (D,) to (N, D), with an ε of 1e-5. `convolve` maps pictures (B, H, W, I) and W (k, k, I, O)
+    x (N, D), gain and bias (D,) to (N, D), with a number ε. `convolve` maps pictures (B, H, W, I) and W (k, k, I, O)
     to (B, P, Q, O), and `convolve_transpose` pictures (B, P, Q, I) and W (k, k, O, I) to (B, H, W, O). `bernoulli` and
     `continuous_bernoulli` are log p(x | logits), `gaussian` is log N(x; μ, σ²) and `gaussian_kl` is
     KL(N(μ, σ²) ‖ N(0, 1)), each summed over the dimensions of a row, (B,). `softmax` and `log_softmax` map logits
@@ -47,9 +47,9 @@ class Oracle:
     gelu: Callable[[Any], Any]
     elu: Callable[[Any], Any]
     affine: Callable[[Any, Any, Any], Any]
-    layer_norm: Callable[[Any, Any, Any], Any]
+    layer_norm: Callable[[Any, Any, Any, float], Any]
     convolve: Callable[[Any, Any, int, int], Any]  # arguments: x, W, stride, padding
-    convolve_transpose: Callable[[Any, Any, int, int, int], Any]  # the same, and output_padding
+    convolve_transpose: Callable[[Any, Any, int, int, tuple[int, int]], Any]  # the same, and output_padding
     reparameterize: Callable[[Any, Any, Any], Any]
     gaussian_kl: Callable[[Any, Any], Any]
     bernoulli: Callable[[Any, Any], Any]

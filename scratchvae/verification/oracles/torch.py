@@ -30,8 +30,8 @@ class _Torch(Oracle):
     log_softmax = staticmethod(lambda t: F.log_softmax(t, dim=1))
 
     @staticmethod
-    def layer_norm(x: Any, gain: Any, bias: Any) -> Any:
-        return F.layer_norm(x, (x.shape[1],), gain, bias, 1e-5)
+    def layer_norm(x: Any, gain: Any, bias: Any, eps: float) -> Any:
+        return F.layer_norm(x, (x.shape[1],), gain, bias, eps)
 
     @staticmethod
     def convolve(x: Any, W: Any, stride: int, padding: int) -> Any:
@@ -39,7 +39,7 @@ class _Torch(Oracle):
         return y.permute(0, 2, 3, 1)
 
     @staticmethod
-    def convolve_transpose(x: Any, W: Any, stride: int, padding: int, output_padding: int) -> Any:
+    def convolve_transpose(x: Any, W: Any, stride: int, padding: int, output_padding: tuple[int, int]) -> Any:
         x, W = x.permute(0, 3, 1, 2), W.permute(3, 2, 0, 1)
         return F.conv_transpose2d(x, W, None, stride, padding, output_padding).permute(0, 2, 3, 1)
 

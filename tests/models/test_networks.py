@@ -1,0 +1,189 @@
+"""Tests of the networks of a model: the default ones, convolutions, and those of a user's own."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import seeds, uniform
+
+import scratchvae as sv
+from scratchvae.backend.fake_cupy import FAKE_CUPY
+from scratchvae.errors import ConfigError, FileError
+from scratchvae.layers import (
+    ELU,
+    ConditionalLinear,
+    ConditionalSequential,
+    Conv2d,
+    ConvTranspose2d,
+    Flatten,
+    LayerNorm,
+    LeakyReLU,
+    Linear,
+    ReLU,
+    Reshape,
+    Residual,
+    Sequential,
+    Tanh,
+)
+from scratchvae.models.parts import LIKELIHOODS
+
+KINDS = [sv.VAE, sv.IWAE, sv.ConditionalVAE, sv.SemiSupervisedVAE, sv.Autoencoder]
+sides = st.integers(4, 40)
+
+
+class Swish(sv.layers.Layer):
+    """An activation of a user's own."""
+
+    def __init__(self, slope=1.0):
+        self.slope = slope
+
+    def output_shape(self, input_shape):
+        return input_shape
+
+    def forward(self, x):
+        self.x, self.s = x, 1 / (1 + self.xp.exp(-self.slope * x))
+        return x * self.s
+
+    def backward(self, dy):
+        return dy * (self.s + self.slope * self.x * self.s * (1 - self.s))
+
+
+def conv_vae(**settings):
+    return sv.VAE(**{"image_shape": (8, 8), "latent_dim": 3, "hidden": (5,), "architecture": "conv", **settings})
+
+
+@given(sides, sides, st.sampled_from([None, 1, 3]), st.sampled_from(list(LIKELIHOODS)))
+def test_convolutions_are_made_for_pictures_of_any_size(height, width, channels, likelihood):
+    shape = (height, width) if channels is None else (height, width, channels)
+    model = conv_vae(image_shape=shape, likelihood=likelihood)
+    assert model.input_dim == height * width * (channels or 1) and model.image_shape == shape
+    x = uniform(0, 2, model.input_dim).astype(np.float32)
+    assert np.isfinite(model.elbo(x).value).all() and model.reconstruct(x).shape == x.shape
+
+
+def test_the_default_networks_are_those_of_the_benchmark():
+    model = sv.VAE(image_shape=(28, 28), architecture="conv")
+    assert model.theta.size == 880_617 and model.config["hidden"] == (128,)
+    encoder = [type(layer) for layer in model.encoder.layers]
+    assert encoder == [Conv2d, ReLU, Conv2d, ReLU, Flatten, Linear, ReLU, Linear]
+    decoder = [type(layer) for layer in model.decoder.layers]
+    assert decoder == [Linear, ReLU, Linear, ReLU, Reshape, ConvTranspose2d, ReLU, ConvTranspose2d]
+    assert [model.params[f"encoder.{k}.W"].shape for k in (0, 2)] == [(4, 4, 1, 32), (4, 4, 32, 64)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian_heteroscedastic"])
+def test_every_model_of_convolutions_trains_is_saved_and_loaded(kind, likelihood, tmp_path):
+    model = kind(None, 3, (5,), image_shape=(6, 5, 3), architecture="conv", likelihood=likelihood)
+    x, labels = uniform(0, 40, 90).astype(np.float32), np.arange(40) % 10
+    before = model.theta.copy()
+    sv.Trainer(model, batch_size=16, seed=0).fit(x, 2, labels=labels if model.classes else None)
+    assert not np.array_equal(model.theta, before)
+    sv.save(model, tmp_path / "model.npz")
+    loaded = sv.load(tmp_path / "model.npz")
+    assert loaded.config == model.config and np.array_equal(loaded.theta, model.theta)
+    labels = labels if kind is sv.ConditionalVAE else None
+    codes = model.embed(x, labels)
+    assert np.array_equal(sv.load_encoder(tmp_path / "model.npz").embed(x, labels), codes)
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert np.array_equal(other.embed(x, labels), codes)
+
+
+def test_convolutions_train_on_the_stand_in_for_cupy_to_the_numbers_of_numpy():
+    losses = []
+    for backend in ("numpy", FAKE_CUPY):
+        model = conv_vae(image_shape=(6, 5, 2), likelihood="gaussian_heteroscedastic", dtype="float64", backend=backend)
+        losses.append(sv.Trainer(model, batch_size=8, seed=0).fit(uniform(0, 20, 60), 2).loss)
+    np.testing.assert_allclose(*losses, rtol=1e-12)
+
+
+def test_the_initial_reconstruction_is_the_mean_of_each_channel():
+    x = uniform(0, 30, 192) * np.tile([0.2, 0.5, 0.9], 64)
+    for likelihood in ("bernoulli", "gaussian"):
+        model = conv_vae(image_shape=(8, 8, 3), likelihood=likelihood, scale="none", dtype="float64")
+        sv.Trainer(model, batch_size=30, seed=0, lr=1e-9).fit(x, 1)
+        mean = model.reconstruct(x).reshape(-1, 3).mean(axis=0)
+        np.testing.assert_allclose(mean, x.reshape(-1, 3).mean(axis=0), atol=0.05)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_decoder_may_have_hidden_layers_of_its_own(kind):
+    model = kind(9, 2, (4, 3), decoder_hidden=(7,))
+    assert [v.shape[1] for name, v in model.params.items() if name.startswith("decoder") and "W" in name] == [7, 9]
+    mirrored = kind(9, 2, (4, 3))
+    assert [v.shape[1] for n, v in mirrored.params.items() if n.startswith("decoder") and "W" in n] == [3, 4, 9]
+
+
+@pytest.mark.parametrize("activation", [LeakyReLU(0.3), Swish, Swish(2.0), ELU, LayerNorm(4)], ids=str)
+@pytest.mark.parametrize("kind", [sv.VAE, sv.SemiSupervisedVAE])
+def test_an_activation_may_be_a_layer_or_its_class(kind, activation, tmp_path):
+    model = kind(9, 2, (4, 4), activation=activation)
+    made = [layer for layer in model.encoder.layers if not isinstance(layer, Linear | ConditionalLinear)]
+    expected = activation if isinstance(activation, sv.layers.Layer) else activation()
+    assert all(type(layer) is type(expected) and layer.config() == expected.config() for layer in made)
+    assert len({*map(id, made)}) == 2 and activation not in made
+    x = uniform(0, 12, 9).astype(np.float32)
+    sv.save(model, tmp_path / "model.npz")
+    loaded = sv.load(tmp_path / "model.npz", classes=[Swish])
+    assert np.array_equal(loaded.embed(x), model.embed(x))
+    assert np.array_equal(copy.deepcopy(model).embed(x), model.embed(x))
+    kind(9, 2, (4,), activation=activation)  # the instance belongs to no model
+    if expected.__class__ is Swish:
+        with pytest.raises(FileError, match="custom classes; pass them"):
+            sv.load(tmp_path / "model.npz")
+
+
+def test_an_activation_of_the_usual_settings_has_its_name():
+    assert sv.VAE(9, 2, (4,), activation=ReLU()).config["activation"] == "relu"
+    assert sv.VAE(9, 2, (4,), activation=ELU).config["activation"] == "elu"
+    assert sv.VAE(9, 2, (4,), activation=ELU(0.5)).config["activation"] == "ELU"
+
+
+def test_the_last_layer_is_appended_after_a_layer_that_has_no_width_of_its_own(tmp_path):
+    picture, rows = {"image_shape": (8, 8)}, {"input_dim": 64}
+    for encoder, settings in (
+        (Sequential(Conv2d(1, 4, 4, 2, 1), ReLU()), picture),
+        (Sequential(Conv2d(1, 4, 4, 2, 1), Flatten()), picture),
+        (Sequential(Linear(64, 10), LayerNorm(10)), rows),
+        (Sequential(Linear(64, 10), Residual(Linear(10, 10))), rows),
+    ):
+        model = sv.VAE(latent_dim=3, encoder=encoder, decoder=Sequential(Linear(3, 20), Tanh()), **settings)
+        assert type(model.encoder.layers[-1]) is Linear and model.encoder.layers[-1].outputs == 6
+        assert type(model.decoder.layers[-1]) is Linear and model.decoder.layers[-1].outputs == 64
+        x = uniform(0, 5, 64).astype(np.float32)
+        sv.save(model, tmp_path / "model.npz")
+        assert np.array_equal(sv.load(tmp_path / "model.npz").embed(x), model.embed(x))
+        assert np.array_equal(copy.deepcopy(model).embed(x), model.embed(x))
+    conditional = ConditionalSequential(ConditionalLinear(9, 3, 5), ReLU())
+    model = sv.ConditionalVAE(9, 2, classes=3, encoder=conditional, init="he_normal")
+    assert type(model.encoder) is ConditionalSequential and model.encoder.layers[-1].init == "he_normal"
+    assert type(sv.Autoencoder(9, 2, encoder=Sequential(Linear(9, 4), ReLU())).encoder.layers[-1]) is Linear
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"encoder": Sequential(ReLU(), Linear(9, 5))}, "encoder has 5 outputs; expected 4, .* give its last layer 4"),
+        ({"encoder": Sequential(Linear(9, 5), Conv2d(5, 2, 1))}, r"Conv2d\(5, 2, 1\) was given rows of shape \(5,\)"),
+        ({"decoder": Sequential(Linear(2, 5))}, "decoder has 5 outputs; expected 9"),
+        ({"encoder": Linear(9, 4), "decoder": Linear(2, 9), "init": "he_normal"}, "init='he_normal' has no effect"),
+        ({"encoder": Linear(9, 4), "decoder": Linear(2, 9), "architecture": "conv"}, "architecture='conv' has no eff"),
+        ({"encoder": Linear(9, 4), "decoder": Linear(2, 9), "hidden": (3,)}, r"hidden=\(3,\) has no effect"),
+        ({"decoder": Linear(2, 9), "decoder_hidden": (3,)}, r"decoder_hidden=\(3,\) has no effect"),
+        ({"image_shape": (3, 3), "architecture": "conv"}, r"image_shape=\(3, 3\): .* at least 4 × 4"),
+        ({"activation": LayerNorm(3), "hidden": (4,)}, r"LayerNorm\(3\) was given rows of shape \(4,\)"),
+    ],
+)  # fmt: skip
+def test_networks_that_do_not_fit_are_refused_by_what_is_needed(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        sv.VAE(9, 2, **settings)
+
+
+@given(seeds)
+def test_input_dim_follows_from_the_shape_of_a_picture(seed):
+    height, width = (4 + int(side) for side in np.random.default_rng(seed).integers(0, 5, 2))
+    assert sv.VAE(image_shape=(height, width, 3)).input_dim == 3 * height * width
+    assert sv.VAE(encoder=Sequential(Reshape(height, width), Conv2d(1, 2, 3), ReLU())).input_dim == height * width
