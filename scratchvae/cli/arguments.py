@@ -15,7 +15,7 @@ from scratchvae.cli.argument_parser import Parser
 from scratchvae.cli.messages import as_typed, count_of, nearest
 from scratchvae.cli.options import UNSET, Option, switch
 from scratchvae.dataframes import check_columns
-from scratchvae.datasets import NAMES, Dataset, load
+from scratchvae.datasets import COLORS, NAMES, Dataset, load
 from scratchvae.datasets.files import LARGEST_GREY
 from scratchvae.errors import ConfigError, DataError, FileError
 from scratchvae.io import load as load_model
@@ -30,6 +30,7 @@ HELD_OUT_SEED = 0  # of the choice of test rows, the same for every run, so that
 
 Commands = Any  # the private class of argparse that add_subparsers returns
 
+DATA_SETTINGS = ("data", "data_dir", "key", "color", "size")  # arguments that name the data
 DEBUG = switch("debug", "after an error, print the traceback too")
 JSON = switch("json", "print the result as JSON", common=True)
 BACKEND = Option(
@@ -70,7 +71,7 @@ def data_options(default: str | None, default_text: str, missing: str = "") -> t
     return (
         Option(
             "data",
-            f"a data set, such as digits or mnist; a .npy, .npz, .csv or .tsv file; or a folder of grey "
+            f"a data set, such as digits or mnist; a .npy, .npz, .csv or .tsv file; or a folder of "
             f"images{missing} {default_text}",
             default=default,
             metavar="DATA",
@@ -85,6 +86,14 @@ def data_options(default: str | None, default_text: str, missing: str = "") -> t
             metavar="DIR",
         ),
         Option("key", "the array of an .npz file that holds several", metavar="NAME"),
+        Option("color", "pixels of a folder of images (default: grey)", choices=COLORS),
+        Option(
+            "size",
+            "height and width to which the images of a folder are scaled (default: all have one size)",
+            type=int,
+            nargs=2,
+            metavar="N",
+        ),
     )
 
 
@@ -117,11 +126,12 @@ def read_data(args: argparse.Namespace, model: Model | None = None) -> Dataset:
     A model without a record of these is from version 0.1.0, in which every tenth row was held out, and bytes were
     divided by 255. Raises DataError.
     """
-    return load_data(args.data, getattr(args, "data_dir", None), getattr(args, "key", None), model)
+    return load_data({name: getattr(args, name) for name in DATA_SETTINGS if hasattr(args, name)}, model)
 
 
-def load_data(data: str, folder: str | None = None, key: str | None = None, model: Model | None = None) -> Dataset:
-    """`read_data` of these arguments; for an unknown name, the message suggests one. Raises DataError."""
+def load_data(settings: dict[str, Any], model: Model | None = None) -> Dataset:
+    """`read_data` of these arguments by name; for an unknown data set, the message suggests one. Raises DataError."""
+    data, size = settings["data"], settings.get("size")
     seed: int | None = HELD_OUT_SEED if model is None else model.metadata.get("held_out_seed")
     scale = "none" if model is None or model.schema.scale is not None else "auto"
     if data not in NAMES and not exists(data):
@@ -131,7 +141,15 @@ def load_data(data: str, folder: str | None = None, key: str | None = None, mode
             ".tsv file, or a folder of images"
         )
         raise DataError(f"there is no data {as_typed(data)}{f'; did you mean {near}?' if near else expected}")
-    return load(data, folder, key, seed, scale)
+    return load(
+        data,
+        settings.get("data_dir"),
+        settings.get("key"),
+        seed,
+        scale,
+        settings.get("color") or "grey",
+        None if size is None else tuple(size),
+    )
 
 
 def read_model(args: argparse.Namespace) -> Any:
@@ -211,7 +229,7 @@ def read_rows(args: argparse.Namespace, model: Any, incomplete: bool = False) ->
     """
     trained_on = not args.data or _same_data(args, model)
     if not args.data:
-        for name in ("data", "data_dir", "key"):
+        for name in DATA_SETTINGS:
             if name in model.metadata and getattr(args, name, None) is None:
                 setattr(args, name, model.metadata[name])
     if not args.data:
@@ -308,7 +326,7 @@ def _labels_of_model(labels: Array, data: Dataset, model: Any, name: str) -> Arr
 
 def data_source(args: argparse.Namespace) -> dict[str, str]:
     """The data of a training, with absolute paths, so that other commands find it from any folder."""
-    source = {name: getattr(args, name) for name in ("data", "data_dir", "key") if hasattr(args, name)}
+    source = {name: getattr(args, name) for name in DATA_SETTINGS if hasattr(args, name)}
     if "data_dir" in source:
         source["data_dir"] = str(Path(source["data_dir"]).resolve())
     if args.data not in NAMES:

@@ -140,7 +140,7 @@ def _clean_and_noisy(args: argparse.Namespace, model: Any, rows: Array) -> tuple
 def _clean(args: argparse.Namespace, model: Any, noisy: Array) -> Array | None:
     if not hasattr(args, "clean"):
         return None
-    clean = load_data(args.clean, model=model).part(args.part).images
+    clean = load_data({"data": args.clean}, model).part(args.part).images
     if clean.shape != noisy.shape:
         raise ConfigError(
             f"--clean {args.clean} has shape {clean.shape} in its part {args.part!r}, and {args.data} {noisy.shape}: "

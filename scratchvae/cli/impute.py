@@ -12,6 +12,7 @@ import numpy as np
 from scratchvae import plotting
 from scratchvae.backend import Array, to_numpy
 from scratchvae.cli.arguments import (
+    DATA_SETTINGS,
     MODEL,
     Commands,
     add_command,
@@ -179,7 +180,7 @@ def _observed_mask(args: argparse.Namespace, vae: VAE, rows: Array) -> Array | N
     if vae.image_shape is None:
         raise ConfigError(f"--hide {args.hide}: {args.model} was not trained on images; use --hide-fraction")
     observed = np.ones((len(rows), *vae.image_shape), bool)
-    height, width = vae.image_shape
+    height, width = vae.image_shape[:2]
     half = {
         "lower-half": np.s_[:, height // 2 :],
         "upper-half": np.s_[:, : height // 2],
@@ -214,9 +215,9 @@ def _print_error(args: argparse.Namespace, vae: VAE, rows: Array, imputed: Array
 
 def _training_rows(vae: VAE) -> Array | None:
     """The training rows of the model, None if they are not where they were."""
-    name, folder, key = (vae.metadata.get(entry) for entry in ("data", "data_dir", "key"))
+    settings = {name: vae.metadata[name] for name in DATA_SETTINGS if name in vae.metadata}
     try:
-        rows = None if name is None else load_data(name, folder, key, vae).train.images
+        rows = load_data(settings, vae).train.images if "data" in settings else None
     except DataError:
         return None
     return rows if rows is not None and rows.shape[1] == vae.input_dim else None

@@ -33,6 +33,11 @@ def make_model(args: argparse.Namespace, data: Dataset) -> Model:
     if model_class is not IWAE:
         reason = f"with --model {args.model}: leave it out, or add --model iwae"
         refuse(args, reason, "importance-samples")
+    if args.architecture == "conv" and data.image_shape is None:
+        raise ConfigError(
+            f"--architecture conv is for pictures, and {data.name} has rows of "
+            f"{count_of(data.train.images.shape[1], 'number')}: leave it out"
+        )
     if not len(data.test.images):
         rows = count_of(len(data.train.images), "row")
         raise DataError(f"{data.name} holds {rows}; expected at least 10 to train on, a tenth of which is for testing")

@@ -35,7 +35,7 @@ class Option(NamedTuple):
     default: Any = UNSET
     choices: Sequence[str] | None = None
     metavar: str | None = None
-    nargs: str | None = None
+    nargs: str | int | None = None
     const: str | None = None
     required: bool = False
     positional: bool = False

@@ -8,7 +8,7 @@ from scratchvae.cli.labels import LABELLED_MODELS
 from scratchvae.cli.options import Option, switch
 from scratchvae.layers.initializers import INITIALIZERS
 from scratchvae.models import IWAE, VAE, Autoencoder, Model
-from scratchvae.models.network import ACTIVATIONS
+from scratchvae.models.network import ACTIVATIONS, ARCHITECTURES
 from scratchvae.models.parts import LIKELIHOODS
 from scratchvae.models.scale import SCALES
 from scratchvae.training import corruption
@@ -48,15 +48,31 @@ MODEL = (
         common=True,
     ),
     Option(
+        "architecture",
+        "networks: linear layers, or convolutions of pictures before them",
+        choices=ARCHITECTURES,
+        default="mlp",
+        argument="model.architecture",
+        common=True,
+    ),
+    Option(
         "hidden",
-        "widths of the encoder's hidden layers",
+        "widths of the encoder's hidden layers (default: 512; 128 after convolutions)",
         type=int,
         nargs="*",
-        default=[512],
         metavar="H",
         argument="model.hidden",
         common=True,
-        details="The decoder has them in reverse order. DATA stands before --hidden",
+        details="DATA stands before --hidden",
+    ),
+    Option(
+        "decoder-hidden",
+        "widths of the decoder's hidden layers (default: those of the encoder in reverse order)",
+        type=int,
+        nargs="*",
+        metavar="H",
+        argument="model.decoder_hidden",
+        details="DATA stands before --decoder-hidden",
     ),
     Option(
         "likelihood",

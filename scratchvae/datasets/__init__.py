@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -24,6 +24,7 @@ from scratchvae.errors import ConfigError, DataError
 from scratchvae.validation import (
     MAX_MESSAGE,
     check_choice,
+    check_ints,
     check_path,
     check_seed,
     join_choices,
@@ -44,6 +45,7 @@ _LOADERS: dict[str, Callable[[Folder], Dataset]] = {
     "olivetti-32": partial(load_olivetti, side=32),
     **{name: partial(load_table, name) for name in TABLES},
 }
+COLORS = ("grey", "rgb")
 NAMES = ("digits", *_LOADERS, "sprites")
 
 
@@ -54,6 +56,8 @@ def load(
     key: str | None = None,
     seed: int | None = 0,
     scale: str = "auto",
+    color: str = "grey",
+    size: Sequence[int] | None = None,
 ) -> Dataset:
     """Load the data set `source` as rows of float32 (tables: float64), split into train and test.
 
@@ -65,13 +69,16 @@ def load(
              "olivetti", "olivetti-32"   64×64 or 32×32 faces of 40 persons: see `load_olivetti`
              "uci/concrete", …           tables of numbers: see `load_table`
              "sprites"                   32×32 shapes with known factors, rendered when loaded: see `load_sprites`
-             or the path of a .npy or .npz file, of a .csv or .tsv table, or of a folder of grey images or idx files:
+             or the path of a .npy or .npz file, of a .csv or .tsv table, or of a folder of images or idx files:
              see `load_file`, `load_csv`, `load_folder`
     folder   the folder to search for a named data set; None: $SCRATCHVAE_DATA, then the cache folder
     key      the name of an array in an .npz file
     seed     seed of the choice of the test rows, a tenth of a user's own data; None: every tenth row
     scale    of integers in a .npy or .npz file. "auto": bytes are divided by 255 and 16-bit integers by 65535, unless
              all are 0 or 1. "none": they remain integers, for a model that learns their scale
+
+    color    of a folder of images: "grey", or "rgb" for pictures (height, width, 3)
+    size     of a folder of images: (height, width) to which each is scaled; None: all have one size
 
     Raises DataError if the data cannot be found, downloaded or read.
     """
@@ -82,16 +89,22 @@ def load(
     key = None if key is None else _check_text("key", key, "the name of an array")
     if key is not None and not name.endswith(".npz"):
         raise DataError(f"key={short_repr(key)} is only for .npz files, and {shorten(name)!r} is not one: leave it out")
+    shape = _check_size(size)
+    check_choice("color", color, COLORS)
+    path, reason = Path(name), ""
+    if color != "grey" or shape is not None:
+        argument = f"color={color!r}" if color != "grey" else f"size={shape}"
+        if name in NAMES or not _is_folder(path) or find_idx_sets(path):
+            raise DataError(f"{argument} is only for a folder of images, and {shorten(name)!r} is none: leave it out")
     if name == "digits":
         return load_digits()
     if name == "sprites":
         return load_sprites()
     if name in _LOADERS:
         return _LOADERS[name](folder)
-    path, reason = Path(name), ""
     try:
         if name and path.is_dir():
-            return load_idx_folder(path) if find_idx_sets(path) else load_folder(path, seed)
+            return load_idx_folder(path) if find_idx_sets(path) else load_folder(path, seed, color, shape)
         if path.is_file():
             return load_file(path, key, seed, scale)
     except DataError:
@@ -103,6 +116,26 @@ def load(
     text = f"no data {shorten(name, 90)!r}{reason}: expected "
     end = f", or a .npy, .npz, .csv or .tsv file, or an image folder{suggestion(name, NAMES)}"
     raise DataError(text + join_choices(NAMES, MAX_MESSAGE - len(text) - len(end)) + end)
+
+
+def _is_folder(path: Path) -> bool:
+    """True if there is such a folder."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _check_size(size: object) -> tuple[int, int] | None:
+    if size is None:
+        return None
+    try:
+        sides = check_ints("size", size)
+    except ConfigError as error:
+        raise DataError(error.message) from None
+    if len(sides) != 2:
+        raise DataError(f"size={short_repr(size)}: expected (height, width), such as (64, 64)")
+    return sides[0], sides[1]
 
 
 def _check_text(name: str, value: object, expected: str) -> str:

@@ -33,7 +33,7 @@ class Split(NamedTuple):
 class Dataset(NamedTuple):
     """A data set with a training split and a test split.
 
-    image_shape  (height, width) of a row, if rows are images
+    image_shape  (height, width), or (height, width, 3) in colour, of a row, if rows are images
     test_mask    (N,) True for the rows of the source that are in the test split; None if the source has its own split
     validation   a validation split, if the source has one
     factors      generative factors of the images, if known: arrays (N,) by name, in the order of part("all")
@@ -45,7 +45,7 @@ class Dataset(NamedTuple):
     name: str
     train: Split
     test: Split
-    image_shape: tuple[int, int] | None
+    image_shape: tuple[int, ...] | None
     test_mask: Array | None = None
     validation: Split | None = None
     factors: dict[str, Array] | None = None
@@ -77,7 +77,7 @@ class Dataset(NamedTuple):
         return present[name]
 
 
-def split_by_mask(name: str, rows: Split, test_mask: Array, image_shape: tuple[int, int] | None) -> Dataset:
+def split_by_mask(name: str, rows: Split, test_mask: Array, image_shape: tuple[int, ...] | None) -> Dataset:
     """Split rows into a test split, where `test_mask` (N,) is True, and a training split."""
     train, test = (
         Split(rows.images[mask], None if rows.labels is None else rows.labels[mask]) for mask in (~test_mask, test_mask)
@@ -88,7 +88,7 @@ def split_by_mask(name: str, rows: Split, test_mask: Array, image_shape: tuple[i
 def hold_out(
     name: str,
     images: Array,
-    image_shape: tuple[int, int] | None,
+    image_shape: tuple[int, ...] | None,
     labels: Array | None = None,
     seed: int | None = 0,
 ) -> Dataset:
@@ -142,8 +142,8 @@ def square(pixels: int) -> tuple[int, int] | None:
     return (side, side) if side * side == pixels and side > 1 else None
 
 
-def _columns(split: Split, image_shape: tuple[int, int] | None) -> str:
-    picture = "" if image_shape is None else f" ({image_shape[0]}×{image_shape[1]})"
+def _columns(split: Split, image_shape: tuple[int, ...] | None) -> str:
+    picture = "" if image_shape is None else f" ({'×'.join(map(str, image_shape))})"
     return f"{split.images.shape[-1]:,} {split.images.dtype} numbers{picture}"
 
 

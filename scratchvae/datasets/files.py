@@ -27,8 +27,9 @@ def load_file(path: Path, key: str | None = None, seed: int | None = 0, scale: s
 
     key   name of the array in an .npz file with several arrays
 
-    The shape of the array is (N, D), or (N, H, W) for images. `scale` is that of `load`; floats are not scaled. Rows of
-    (N, D) are square images if D is a square of at least 16. A tenth of the rows, chosen by `seed`, is for testing.
+    The shape of the array is (N, D), or for images (N, H, W), or (N, H, W, 3) in colour. `scale` is that of `load`;
+    floats are not scaled. Rows of (N, D) are square images if D is a square of at least 16. A tenth of the rows, chosen
+    by `seed`, is for testing.
     Raises DataError.
     """
     if path.suffix.lower() in SUFFIXES:
@@ -57,10 +58,15 @@ def _choose_member(path: Path, names: list[str], key: str | None) -> str:
 def _dataset_from_array(path: Path, array: Array, seed: int | None, scale: str) -> Dataset:
     if array.ndim == 4 and array.shape[-1] == 1:
         array = array[..., 0]
-    if array.ndim not in (2, 3) or not array.size:
-        raise DataError(f"{path} holds an array of shape {array.shape}; expected (N, D), or (N, H, W), not empty")
-    if array.ndim == 3:
-        shape: tuple[int, int] | None = (array.shape[1], array.shape[2])
+    colors_first = array.ndim == 4 and array.shape[1] in (1, 3) and array.shape[3] != 3
+    if array.ndim not in (2, 3, 4) or not array.size or (array.ndim == 4 and array.shape[3] != 3):
+        hint = "; move the channels to the end with array.transpose(0, 2, 3, 1)" if colors_first else ""
+        raise DataError(
+            f"{path} holds an array of shape {array.shape}; expected (N, D), (N, H, W), or (N, H, W, 3), not empty"
+            f"{hint}"
+        )
+    if array.ndim > 2:
+        shape: tuple[int, ...] | None = array.shape[1:]
     else:
         shape = square(array.shape[1]) if array.shape[1] >= FEWEST_PIXELS else None
     rows = array.reshape(len(array), -1)

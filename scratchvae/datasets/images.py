@@ -1,4 +1,4 @@
-"""Data in a folder of grey images."""
+"""Data in a folder of images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scratchvae.datasets.dataset import Dataset, hold_out
-from scratchvae.datasets.grey_images import open_image_file
+from scratchvae.datasets.image_file import open_image_file
 from scratchvae.errors import DataError, warn
 from scratchvae.validation import join_choices
 
@@ -39,35 +39,40 @@ class _Folder(NamedTuple):
     others: list[Path]
 
 
-def load_folder(path: Path, seed: int | None = 0) -> Dataset:
-    """Load the grey images of a folder, all of one size, in the natural order of their names: img2 before img10.
+def load_folder(path: Path, seed: int | None = 0, color: str = "grey", size: tuple[int, int] | None = None) -> Dataset:
+    """Load the images of a folder in the natural order of their names: img2 before img10.
+
+    color   "grey": rows are pictures (height, width). "rgb": (height, width, 3), red, green and blue of each pixel
+    size    (height, width) to which Pillow scales each image, whatever its proportions; None: all have one size
 
     BMP, JPEG, PNG, PBM, PGM, PPM and TIFF are read, also mixed; this needs Pillow. Each page of a TIFF is an image.
     Black is 0 and white is 1: values are divided by the largest possible one, 255 for 8 bits, 4095 for 12, 65535 for
-    16, or the one that a PGM names. Images are turned as EXIF says, and inverted if 0 is white in the file. Colour
-    images whose pixels are all grey, and alpha channels without transparency, are read; others are refused, as are
-    animations, 32-bit images and floats.
+    16, or the one that a PGM names. Images are turned as EXIF says, and inverted if 0 is white in the file. Alpha
+    channels without transparency are passed over; with color="grey", colour images are read if their pixels are all
+    grey. Others are refused, as are animations, 32-bit images, floats, and 16-bit images in colour.
 
-    If all images lie in subfolders, each subfolder is a class: `Dataset.classes` has their names in natural order, and
-    labels are indices into it. `Dataset.files` has the names of the files of the rows, such as "cat/img2.png", or
-    "stack.tif page 3". Hidden files and folders are passed over, such as .DS_Store, ._img2.png, Thumbs.db and
-    __MACOSX. A warning names all other files that are not images.
+    If all images lie in subfolders, each subfolder is a class, whose images may lie in folders inside it:
+    `Dataset.classes` has their names in natural order, and labels are indices into it. `Dataset.files` has the names of
+    the files of the rows, such as "cat/img2.png", or "stack.tif page 3". Hidden files and folders are passed over, such
+    as .DS_Store, ._img2.png, Thumbs.db and __MACOSX. A warning names all other files that are not images.
 
     A tenth of the images, chosen by `seed`, is for testing. An image may have at most 4,194,304 pixels (2048 × 2048),
-    and a file 32 MiB. The sizes in all headers are compared before the first image is decoded. Raises DataError.
+    or 16 times as many if it is scaled to a `size`, and a file 32 MiB. The sizes in all headers are compared before the
+    first image is decoded. Raises DataError.
     """
     try:
         import PIL.Image  # noqa: F401
     except ImportError:
         raise DataError("reading images needs Pillow: install it with  pip install 'scratchvae[cli]'") from None
     images, subfolders, others = _find_images(path)
-    (width, height), pages = _common_size(images)
-    rows = np.empty((sum(pages), height, width), np.float32)
+    common, pages = _common_size(images, size)
+    shape = common if color == "grey" else (*common, 3)
+    rows = np.empty((sum(pages), *shape), np.float32)
     row = iter(rows)
     for file, count in zip(images, pages, strict=True):
-        with open_image_file(file) as image:
+        with open_image_file(file, size is not None) as image:
             for page in range(count):
-                np.copyto(next(row), image.read(page))  # raises if another process has changed the size since
+                np.copyto(next(row), image.read(page, color, size))  # raises if another process has changed its size
     if others:
         names = [_relative(path, other) + "/" * other.is_dir() for other in others]
         warn(f"{path}: {len(names)} not read, as not images: {join_choices(names, MAX_LISTED)}", UserWarning)
@@ -79,14 +84,14 @@ def load_folder(path: Path, seed: int | None = 0) -> Dataset:
         )
     if subfolders is not None:
         classes, class_of = tuple(_text(folder.name) for folder in subfolders), {f: k for k, f in enumerate(subfolders)}
-        labels = np.repeat([class_of[file.parent] for file in images], pages)
+        labels = np.repeat([class_of[path / file.relative_to(path).parts[0]] for file in images], pages)
     files = (_page_names(_relative(path, file), count) for file, count in zip(images, pages, strict=True))
-    data = hold_out(str(path), rows.reshape(len(rows), -1), (height, width), labels, seed)
+    data = hold_out(str(path), rows.reshape(len(rows), -1), shape, labels, seed)
     return data._replace(classes=classes, files=tuple(name for names in files for name in names))
 
 
 def _find_images(folder: Path) -> _Folder:
-    """The images directly in a folder, or in its subfolders. Raises DataError if they are in both, or deeper."""
+    """The images directly in a folder, or in and below its subfolders. Raises DataError if they are in both."""
     images, subfolders, others = _list(folder)
     with_images = [subfolder for subfolder in subfolders if _holds_images(subfolder)]
     if not images and not with_images:
@@ -99,17 +104,27 @@ def _find_images(folder: Path) -> _Folder:
             "subfolder elsewhere, or all images into a subfolder for each class"
         )
     for subfolder in subfolders:
-        inside, deeper, rest = _list(subfolder)
-        if nested := next(filter(_holds_images, deeper), None):
-            raise DataError(
-                f"{nested} holds images in a subfolder of a subfolder; load {subfolder}, or move its images up: "
-                "expected one subfolder for each class"
-            )
+        inside, rest = _images_below(subfolder)
         if not inside:
             raise DataError(f"{subfolder} holds no images, and the other subfolders are classes; move it elsewhere")
         images += inside
-        others += rest + deeper
+        others += rest
     return _Folder(images, subfolders, others)
+
+
+def _images_below(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The images in a folder and below it, and the other files and folders. Raises DataError."""
+    images, subfolders, others = _list(folder)
+    for subfolder in subfolders:
+        inside, rest = _images_below(subfolder)
+        if inside and subfolder.name.lower() in SPLITS:
+            raise DataError(
+                f"{folder} holds the folder {subfolder.name}, a part of a data set and no class; name the folder of "
+                "one part"
+            )
+        images += inside
+        others += rest if inside else [subfolder]
+    return images, others
 
 
 def _list(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:
@@ -155,21 +170,24 @@ def _natural_order(path: Path) -> tuple[list[str | int], list[str | int], str, s
     return split(path.stem), split(path.suffix), path.name.casefold(), path.name
 
 
-def _common_size(files: list[Path]) -> tuple[tuple[int, int], list[int]]:
-    """The (width, height) of all images, and the number of pages in each file. Raises DataError for another size."""
+def _common_size(files: list[Path], size: tuple[int, int] | None) -> tuple[tuple[int, int], list[int]]:
+    """The (height, width) of all images, or `size`, and the number of pages in each file.
+
+    Raises DataError for another size.
+    """
     common, pages = None, []
     for file in files:
-        with open_image_file(file) as image:
+        with open_image_file(file, size is not None) as image:
             pages.append(len(image.sizes))
-            for page, size in enumerate(image.sizes):
-                common = common or size
-                if size != common:
+            for page, (width, height) in enumerate(image.sizes):
+                common = common or (width, height)
+                if size is None and (width, height) != common:
                     raise DataError(
-                        f"{image.where(page)} is of size {_times(size)}, {files[0].name} of {_times(common)}; expected "
-                        "one size"
+                        f"{image.where(page)} is of size {_times((width, height))}, {files[0].name} of "
+                        f"{_times(common)}; expected one size: give size=(height, width) to scale them to"
                     )
     assert common is not None
-    return common, pages
+    return (common[1], common[0]) if size is None else size, pages
 
 
 def _page_names(file: str, pages: int) -> Iterator[str]:

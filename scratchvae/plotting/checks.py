@@ -31,16 +31,24 @@ def check_images(name: str, images: Any, like: Array | None = None) -> Array:
 
 
 def check_image_shape(shape: Any, width: int) -> Shape:
-    """Return `shape` as (height, width), or None for rows that are not images. Raises ConfigError.
+    """Return `shape` as (height, width) or (height, width, 3), or None for rows that are not images.
 
-    The shape must have `width` pixels in total.
+    The shape must have `width` numbers in total, and a third axis 1 or 3 of them. Raises ConfigError.
     """
     if shape is None:
         return None
     sides = check_ints("shape", shape)
-    if len(sides) != 2 or prod(sides) != width:
-        raise ConfigError(f"shape={short_repr(shape)}: expected (height, width) with {width} pixels in all, or None")
-    return sides
+    if len(sides) not in (2, 3) or prod(sides) != width:
+        raise ConfigError(
+            f"shape={short_repr(shape)}: expected (height, width) or (height, width, 3) of {width} numbers in all, or "
+            "None"
+        )
+    if len(sides) == 3 and sides[2] not in (1, 3):
+        raise ConfigError(
+            f"shape={short_repr(shape)}: pictures of {sides[2]} channels cannot be drawn; expected 3, red, green and "
+            "blue, or 1"
+        )
+    return sides[:2] if sides[2:] == (1,) else sides
 
 
 def check_value_range(value_range: Any) -> ValueRange:

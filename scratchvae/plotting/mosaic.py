@@ -48,17 +48,17 @@ def value_range_of(images: Any) -> ValueRange:
 def mosaic(images: Any, shape: Shape, columns: int, value_range: ValueRange = UNIT_RANGE) -> Array:
     """Arrange images (N, D) in one array in [0, 1], `columns` per row, separated by thin white gaps.
 
-    With shape None, each row of numbers becomes a strip one pixel high. Values outside `value_range`, such as the means
-    of a Gaussian, are clipped to it.
+    The array has a third axis, of red, green and blue, if the shape has. With shape None, each row of numbers becomes a
+    strip one pixel high. Values outside `value_range`, such as the means of a Gaussian, are clipped to it.
     """
     low, high = value_range
     images = np.clip((to_numpy(images) - low) / ((high - low) or 1.0), 0.0, 1.0)
     height, width, gap = _sizes(images, shape)
-    rows = -(-len(images) // columns)
-    canvas = np.ones((rows * (height + gap) - gap, columns * (width + gap) - gap), np.float64)
+    rows, channels = -(-len(images) // columns), tuple(shape or ())[2:]
+    canvas = np.ones((rows * (height + gap) - gap, columns * (width + gap) - gap, *channels), np.float64)
     for k, image in enumerate(images):
         top, left = (k // columns) * (height + gap), (k % columns) * (width + gap)
-        canvas[top : top + height, left : left + width] = image.reshape(height, width)
+        canvas[top : top + height, left : left + width] = image.reshape(height, width, *channels)
     return canvas
 
 
@@ -66,7 +66,7 @@ def mosaic(images: Any, shape: Shape, columns: int, value_range: ValueRange = UN
 def draw_images(
     images: Any, shape: Shape, columns: int, title: str = "", value_range: ValueRange = UNIT_RANGE
 ) -> Figure:
-    """Draw images (N, D) as a mosaic with a title; NaN, a missing value, is blue.
+    """Draw images (N, D), grey or in colour, as a mosaic with a title; NaN, a missing value, is blue.
 
     Raises ConfigError, DTypeError or ShapeError, like all functions that draw.
     """
@@ -76,11 +76,16 @@ def draw_images(
     check_type("title", title, str, "a string")
     canvas = mosaic(images, shape, columns, value_range)
     if shape:
-        height, width = (side * MAX_INCHES / max(canvas.shape) for side in canvas.shape)
+        height, width = (side * MAX_INCHES / max(canvas.shape) for side in canvas.shape[:2])
     else:
         height, width = canvas.shape[0] * STRIP_INCHES, MAX_INCHES
     figure = blank_figure(width, height + TITLE_INCHES)
     axes = figure.add_subplot()
+    if canvas.ndim == 3:
+        from matplotlib.colors import to_rgb
+
+        missing = np.isnan(canvas).any(axis=2)
+        canvas[missing] = to_rgb(MISSING_COLOR)
     image = axes.imshow(
         canvas, cmap="gray", vmin=0.0, vmax=1.0, interpolation="nearest", aspect="equal" if shape else "auto"
     )
@@ -196,7 +201,7 @@ def _add_names(figure: Figure, sizes: tuple[int, int, int], rows: list[str], col
 
 def _sizes(images: Array, shape: Shape) -> tuple[int, int, int]:
     """Return the height and width of each image, and the gap between two, in pixels."""
-    height, width = shape or (1, images.shape[1])
+    height, width = shape[:2] if shape else (1, images.shape[1])
     return height, width, max(1, height // 14)
 
 

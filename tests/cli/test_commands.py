@@ -352,3 +352,36 @@ def test_analogies_of_rows_that_are_of_a_already_are_warned_of(digits, capsys):
     assert run(f"analogy digits --labels --a 8 --b 3 --c {of_b} {of_a}") == 0
     err = capsys.readouterr().err
     assert f"warning: rows of --c are of the labels of --a already: {of_a} (8); choose rows that are like --b\n" in err
+
+
+def test_a_folder_of_photographs_is_trained_on_sampled_and_found_again(folder, capsys):
+    image = pytest.importorskip("PIL.Image")
+    rng = np.random.default_rng(0)
+    for k in range(24):
+        (folder / "photos" / f"roll{k % 2}" / "scans").mkdir(parents=True, exist_ok=True)
+        picture = image.fromarray(rng.integers(0, 256, (9 + k % 3, 12, 3), np.uint8))
+        picture.save(folder / "photos" / f"roll{k % 2}" / "scans" / f"{k}.png")
+    settings = "--color rgb --size 8 6 --architecture conv"
+    assert run(f"train photos {settings} --epochs 1 --hidden 8 --latent 2 --quiet --out colours") == 0
+    model = scratchvae.load("colours")
+    assert model.image_shape == (8, 6, 3) and model.config["architecture"] == "conv"
+    assert (model.metadata["color"], model.metadata["size"]) == ("rgb", [8, 6])
+    assert run("train --config colours --epochs 2 --quiet --no-pictures --out again") == 0
+    assert scratchvae.load("again").image_shape == (8, 6, 3)
+    for command in (
+        "sample colours --count 4",
+        "reconstruct colours",
+        "traverse colours",
+        "impute colours --hide left-half",
+    ):
+        capsys.readouterr()
+        assert run(command) == 0, capsys.readouterr().err
+    for name in ("samples.png", "reconstructions.png", "traversal.png", "imputed.png", "colours/reconstructions.png"):
+        with image.open(folder / name) as picture:
+            pixels = np.asarray(picture.convert("RGB")).astype(int)
+        assert (np.ptp(pixels, axis=2) > 60).any(), name
+    assert run("train photos --epochs 1 --quiet --out grey") == 2
+    err = capsys.readouterr().err
+    assert "is of size" in err and "--size" in err and "Traceback" not in err
+    assert run("train photos --size 8 6 --epochs 1 --quiet --out grey") == 2
+    assert "--color rgb" in capsys.readouterr().err

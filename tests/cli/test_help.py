@@ -108,8 +108,8 @@ def test_help_has_one_option_for_every_option(output):
 
 def test_the_help_says_where_nan_may_stand(output):
     text = " ".join(output("impute --help").split())
-    assert "or a folder of grey images; NaN marks a missing value (default" in text
-    assert "or a folder of grey images (default" in " ".join(output("embed --help").split())
+    assert "or a folder of images; NaN marks a missing value (default" in text
+    assert "or a folder of images (default" in " ".join(output("embed --help").split())
 
 
 def test_the_short_help_has_the_file_to_write_and_the_part_of_the_data(output):

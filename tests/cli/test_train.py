@@ -271,7 +271,9 @@ OPTIONS = [
     ("--dtype float64", ""),
     ("--init glorot_normal", ""),
     ("--hidden 16 8", ""),
-    *((f"--activation {name}", "") for name in ("leaky_relu", "tanh", "sigmoid", "softplus", "silu", "gelu")),
+    ("--decoder-hidden 16 8", ""),
+    ("--architecture conv", ""),
+    *((f"--activation {name}", "") for name in ("leaky_relu", "tanh", "sigmoid", "softplus", "silu", "gelu", "elu")),
 ]
 
 
@@ -305,7 +307,7 @@ def test_an_archive_of_several_arrays_is_read_by_key():
     assert trained("two.npz", "--key", "b").input_dim == 7
 
 
-def test_a_folder_of_grey_images_is_trained_on(folder):
+def test_a_folder_of_image_file_is_trained_on(folder):
     (folder / "faces").mkdir()
     for k, pixels in enumerate(rows(12, 4, 3)):
         Image.fromarray((pixels * 255).astype(np.uint8)).save(folder / "faces" / f"{k:02d}.png")

@@ -106,6 +106,16 @@ def test_floats_are_unchanged(tmp_path, dtype):
     assert np.array_equal(rows, array)
 
 
+@pytest.mark.parametrize("scale", ["auto", "none"])
+def test_an_array_of_pictures_in_colour_has_rows_of_red_green_and_blue(tmp_path, scale):
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 5, 4, 3), np.uint8)
+    np.save(tmp_path / "colour.npy", pixels)
+    data = load(tmp_path / "colour.npy", scale=scale)
+    assert data.image_shape == (5, 4, 3) and "(5×4×3)" in repr(data)
+    rows = data.part("all").images
+    np.testing.assert_allclose(rows * (255 if scale == "auto" else 1), pixels.reshape(12, -1), rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("array", "words"),
     [
@@ -117,7 +127,9 @@ def test_floats_are_unchanged(tmp_path, dtype):
         (np.zeros((10, 2), [("a", "f4")]), ["real numbers"]),
         (np.zeros(()), ["()", "expected (N, D)"]),
         (np.zeros(20), ["(20,)", "expected (N, D)"]),
-        (np.zeros((10, 2, 2, 3)), ["(10, 2, 2, 3)"]),
+        (np.zeros((10, 2, 2, 4)), ["(10, 2, 2, 4)", "expected (N, D), (N, H, W), or (N, H, W, 3)"]),
+        (np.zeros((10, 3, 2, 2)), ["(10, 3, 2, 2)", "move the channels to the end", "transpose(0, 2, 3, 1)"]),
+        (np.zeros((10, 2, 2, 3, 1)), ["(10, 2, 2, 3, 1)"]),
         (np.zeros((0, 4)), ["(0, 4)", "not empty"]),
         (np.zeros((10, 0)), ["(10, 0)", "not empty"]),
     ],

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from scratchvae.datasets import load
-from scratchvae.errors import DataError
+from scratchvae.errors import ConfigError, DataError
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -38,7 +38,7 @@ def rows_of(folder):
 
 @pytest.mark.parametrize("ending", [".png", ".PNG", ".tif"])
 @pytest.mark.parametrize(("largest", "dtype", "mode"), [(255, np.uint8, "L"), (1, bool, "1"), (65535, np.uint16, None)])
-def test_grey_images_become_rows_from_0_to_1_in_name_order(tmp_path, ending, largest, dtype, mode):
+def test_image_file_become_rows_from_0_to_1_in_name_order(tmp_path, ending, largest, dtype, mode):
     pixels = pictures(1, np.uint8).astype(bool) if dtype is bool else pictures(largest, dtype)
     folder = save_images(tmp_path / "images", pixels, mode, ending)
     data = load(folder)
@@ -213,11 +213,106 @@ def test_images_both_in_a_folder_and_in_its_subfolders_are_refused(tmp_path):
     assert_refused(tmp_path, "00.png", "subfolder cat", "move the subfolder elsewhere")
 
 
-def test_images_in_subfolders_of_subfolders_are_refused(tmp_path):
-    save_images(tmp_path / "train" / "cat", pictures(rows=2))
-    assert_refused(tmp_path, str(tmp_path / "train" / "cat"), f"load {tmp_path / 'train'}")
-    save_images(tmp_path / "train", pictures(rows=2))
-    assert_refused(tmp_path, str(tmp_path / "train" / "cat"), f"load {tmp_path / 'train'}")
+def test_a_class_has_the_images_of_all_folders_inside_its_folder(tmp_path):
+    save_images(tmp_path / "cat" / "2024" / "may", pictures(rows=2))
+    save_images(tmp_path / "cat", pictures(rows=1))
+    save_images(tmp_path / "dog", pictures(rows=1))
+    data = load(tmp_path)
+    assert data.classes == ("cat", "dog") and data.part("all").labels.tolist() == [0, 0, 0, 1]
+    assert data.files == ("cat/00.png", "cat/2024/may/00.png", "cat/2024/may/01.png", "dog/00.png")
+
+
+@pytest.mark.parametrize("deep", ["train/cat", "cat/test"])
+def test_parts_of_a_data_set_are_no_classes_at_any_depth(tmp_path, deep):
+    save_images(tmp_path / deep, pictures(rows=2))
+    assert_refused(tmp_path, "a part of a data set and no class", "name the folder of one part")
+
+
+COLOURS = np.random.default_rng(1).integers(0, 256, (11, 5, 4, 3), np.uint8)
+
+
+@pytest.mark.parametrize("ending", [".png", ".bmp", ".tif", ".ppm"])
+def test_pictures_in_colour_are_rows_of_red_green_and_blue(tmp_path, ending):
+    data = load(save_images(tmp_path / "images", COLOURS, ending=ending), color="rgb")
+    assert data.image_shape == (5, 4, 3)
+    np.testing.assert_allclose(data.part("all").images * 255, COLOURS.reshape(11, -1), rtol=1e-6)
+
+
+def test_grey_pictures_have_equal_red_green_and_blue(tmp_path):
+    folder = save_images(tmp_path / "images", pictures(65535, np.uint16))
+    colours = load(folder, color="rgb").part("all").images.reshape(11, 5, 4, 3)
+    assert np.array_equal(colours, np.repeat(rows_of(folder)[..., None], 3, axis=3))
+
+
+def test_a_picture_in_colour_is_refused_with_the_argument_that_reads_it(tmp_path):
+    assert_refused(save_images(tmp_path / "images", COLOURS), "00.png", "load it with color='rgb'")
+
+
+@pytest.mark.parametrize("color", ["grey", "rgb"])
+def test_pictures_of_any_size_are_scaled_as_by_pillow(tmp_path, color):
+    rng, sizes = np.random.default_rng(0), [(5, 4), (31, 17), (8, 6)]
+    channels = (3,) if color == "rgb" else ()
+    originals = [rng.integers(0, 256, (*size, *channels), np.uint8) for size in sizes]
+    folder = save_images(tmp_path / "images", originals)
+    assert_refused(folder, "01.png is of size 17 × 31, 00.png of 4 × 5", "give size=(height, width)", color=color)
+    data = load(folder, color=color, size=(8, 6), seed=None)
+    assert data.image_shape == (8, 6, *channels)
+    expected = [np.asarray(Image.fromarray(picture).resize((6, 8), Image.Resampling.BICUBIC)) for picture in originals]
+    rows = data.part("all").images.reshape(3, 8, 6, *channels)
+    assert np.array_equal(np.rint(rows * 255), expected) and np.array_equal(expected[2], originals[2])
+
+
+@pytest.mark.parametrize(("largest", "dtype"), [(65535, np.uint16), (1, bool)])
+def test_other_depths_are_scaled_without_rounding(tmp_path, largest, dtype):
+    pixels = pictures(1, np.uint8).astype(bool) if dtype is bool else pictures(largest, dtype)
+    rows = load(save_images(tmp_path / "images", pixels), size=(10, 8)).part("all").images.reshape(-1, 10, 8)
+    whole = [Image.fromarray(p.astype(np.float32)).resize((8, 10), Image.Resampling.BICUBIC) for p in pixels]
+    np.testing.assert_allclose(rows, np.clip(np.stack(whole) / largest, 0, 1), atol=1e-6)
+
+
+def test_a_turned_picture_is_scaled_after_turning(tmp_path):
+    (tmp_path / "images").mkdir()
+    picture, exif = Image.fromarray(pictures(rows=1)[0]), Image.Exif()
+    exif[0x0112] = 6
+    picture.save(tmp_path / "images" / "a.png", exif=exif)
+    shown = picture.transpose(Image.Transpose.ROTATE_270)
+    rows = load(tmp_path / "images", size=(3, 7)).part("all").images.reshape(3, 7)
+    assert np.array_equal(np.rint(rows * 255), np.asarray(shown.resize((7, 3), Image.Resampling.BICUBIC)))
+
+
+def test_a_large_photograph_is_read_if_it_is_scaled(tmp_path, monkeypatch):
+    monkeypatch.setattr("scratchvae.datasets.image_file.MOST_PIXELS", 19)
+    monkeypatch.setattr("scratchvae.datasets.image_file.MOST_PIXELS_TO_RESIZE", 20)
+    folder = save_images(tmp_path / "images", pictures())
+    assert_refused(folder, "expected 19 at most", "give size=(height, width)")
+    assert load(folder, size=[2, 3]).image_shape == (2, 3)
+    monkeypatch.setattr("scratchvae.datasets.image_file.MOST_PIXELS_TO_RESIZE", 18)
+    assert_refused(folder, "expected 18 at most", "scale it down first", size=(2, 3))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"size": (2,)}, ["size=(2,)", "expected (height, width)"]),
+        ({"size": (0, 3)}, ["size[0]=0", "at least 1"]),
+        ({"size": 32}, ["size=32", "expected a tuple"]),
+    ],
+)
+def test_an_invalid_size_is_refused(tmp_path, arguments, words):
+    with pytest.raises(DataError) as refusal:
+        load(save_images(tmp_path / "images", pictures()), **arguments)
+    assert all(word in str(refusal.value) for word in words)
+
+
+def test_color_and_size_are_refused_for_other_data(tmp_path):
+    np.save(tmp_path / "rows.npy", np.zeros((12, 16)))
+    for source in ("digits", tmp_path / "rows.npy"):
+        with pytest.raises(DataError, match=r"color='rgb' is only for a folder of images, .* leave it out"):
+            load(source, color="rgb")
+        with pytest.raises(DataError, match=r"size=\(4, 4\) is only for a folder of images"):
+            load(source, size=(4, 4))
+    with pytest.raises(ConfigError, match="color='red' is unknown; choose one of grey, rgb"):
+        load("digits", color="red")
 
 
 def test_a_class_without_images_is_refused(tmp_path):

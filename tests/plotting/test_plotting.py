@@ -37,6 +37,35 @@ def test_a_mosaic_places_each_image_with_white_gaps_and_a_padded_last_row():
     assert np.array_equal(mosaic(np.stack([a, b, c]), (2, 3), 2), expected)
 
 
+def test_a_mosaic_of_pictures_in_colour_has_red_green_and_blue():
+    a, b = images(2, 18)
+    expected = np.ones((2, 3 + 1 + 3, 3))
+    expected[:, :3], expected[:, 4:] = (image.reshape(2, 3, 3) for image in (a, b))
+    assert np.array_equal(mosaic(np.stack([a, b]), (2, 3, 3), 2), expected)
+
+
+def test_every_picture_of_a_report_shows_colour():
+    model = VAE(image_shape=(4, 4, 3), latent_dim=2, hidden=(8,))
+    rows = datasets.Split(images(30, 48), None)
+    data = datasets.Dataset("colour", rows, rows, (4, 4, 3))
+    figures = plotting.draw_report(model, history(-3.0, -2.0), data)
+    drawn = {name for name, figure in figures.items() for axes in figure.axes for image in axes.images}
+    assert drawn == {"reconstructions", "interpolation", "latent", "samples"}
+    for name in drawn:
+        assert image_of(figures[name]).ndim == 3, name
+    plotting.draw_traversals(images(6, 48), (4, 4, 3), ["z0", "z1"], [-1.0, 0.0, 1.0])
+    analogy = plotting.draw_analogies(*images(2, 48), images(2, 48), images(2, 48), (4, 4, 3))
+    assert image_of(analogy).ndim == 3
+
+
+def test_missing_pixels_of_a_picture_in_colour_are_blue():
+    picture = images(1, 12).reshape(1, 2, 2, 3)
+    picture[0, 0, 1, 2] = np.nan
+    drawn = image_of(plotting.draw_images(picture.reshape(1, 12), (2, 2, 3), 1))
+    assert np.array_equal(np.rint(drawn[0, 1] * 255), [0x7D, 0x9C, 0xC9])
+    np.testing.assert_allclose(drawn[1], picture[0, 1])
+
+
 def test_the_gaps_of_a_mosaic_grow_with_the_image_size():
     assert mosaic(images(6, 784), (28, 28), 3).shape == (28 + 2 + 28, 28 + 2 + 28 + 2 + 28)
 

@@ -100,7 +100,8 @@ def plotting_rows():
     shapes = WrongValues(
         [
             *wrong(ConfigError, "expected a tuple of whole numbers", 2, 4.0, "22", {2}, np.array([2, 2])),
-            *wrong(ConfigError, "expected (height, width)", (2,), (4, 1, 1), (3, 3), (), (4, 2)),
+            *wrong(ConfigError, "expected (height, width)", (2,), (4, 1, 2), (3, 3), (), (4, 2), (2, 2, 1, 1)),
+            *wrong(ConfigError, "pictures of 2 channels cannot be drawn", (1, 2, 2)),
         ]
     )
     yield from refuse_all("check_image_shape", "shape", shapes, lambda v: checks.check_image_shape(v, INPUTS))

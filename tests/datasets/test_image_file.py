@@ -7,7 +7,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 
-from scratchvae.datasets import grey_images, load
+from scratchvae.datasets import image_file, load
 from scratchvae.errors import DataError
 
 Image = pytest.importorskip("PIL.Image")
@@ -256,7 +256,7 @@ def test_a_pgm_or_ppm_that_is_not_one_grey_image_is_refused(tmp_path, content, w
 
 
 def test_an_image_with_too_many_pixels_is_refused_before_decoding(tmp_path, monkeypatch):
-    monkeypatch.setattr(grey_images, "MOST_PIXELS", 29)
+    monkeypatch.setattr(image_file, "MOST_PIXELS", 29)
     monkeypatch.setattr(np, "asarray", None)
     assert_refused(tmp_path, saved(Image.fromarray(GREY), "PNG"), "x.png", "5 × 6 pixels", "scale it down")
 
@@ -264,13 +264,13 @@ def test_an_image_with_too_many_pixels_is_refused_before_decoding(tmp_path, monk
 def test_a_file_with_too_many_pixels_in_its_pages_is_refused_before_decoding(tmp_path, monkeypatch):
     image = Image.fromarray(GREY)
     content = saved(image, "TIFF", save_all=True, append_images=[image] * 2)
-    monkeypatch.setattr(grey_images, "MOST_PIXELS_OF_FILE", 89)
+    monkeypatch.setattr(image_file, "MOST_PIXELS_OF_FILE", 89)
     monkeypatch.setattr(np, "asarray", None)
     assert_refused(tmp_path, content, "x.tif", "more than 89 pixels", "split it")
 
 
 def test_a_too_large_file_is_refused_without_reading(tmp_path, monkeypatch):
     content = saved(Image.fromarray(GREY), "PNG")
-    monkeypatch.setattr(grey_images, "LARGEST_FILE", len(content))
+    monkeypatch.setattr(image_file, "LARGEST_FILE", len(content))
     assert read(tmp_path, content).shape == (6, 5)
     assert_refused(tmp_path, content + b"\0", "x.png", "cannot be read", f"expected {len(content)} at most")

@@ -1,4 +1,4 @@
-"""The grey values of an image file, which may have several pages."""
+"""The pixels of an image file, grey or in colour, which may have several pages."""
 
 from __future__ import annotations
 
@@ -21,19 +21,23 @@ ORIENTATION = 0x0112  # the tag of EXIF
 PNG_ORIENTATIONS = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")  # texts before an orientation in a PNG
 PNG_DEPTH = 24  # position of the bits of a sample in a PNG
 MOST_PIXELS = 1 << 22  # of a page
+MOST_PIXELS_TO_RESIZE = 1 << 26  # of a page that is made smaller: a photograph
 MOST_PIXELS_OF_FILE = 1 << 28
 LARGEST_FILE = 1 << 25  # bytes
 NUMBER = rb"(?:\s|#[^\r\n]*[\r\n])+([0-9]+)"  # after spaces and comments, in the header of a PBM, PGM or PPM
 
 
-class GreyImageFile:
+class ImageFile:
     """An image file of which only the headers have been read: see `open_image_file`.
 
     sizes   (width, height) of each page, as it is shown
     """
 
-    def __init__(self, path: Path, content: bytes, image: Any, tiff_pages: list[TiffPage]) -> None:
+    def __init__(
+        self, path: Path, content: bytes, image: Any, tiff_pages: list[TiffPage], to_resize: bool = False
+    ) -> None:
         self.path, self.content, self.image, self.tiff_pages = path, content, image, tiff_pages
+        self.to_resize = to_resize
         pages = max(1, len(tiff_pages))
         if (frames := getattr(image, "n_frames", 1)) != pages:
             raise DataError(f"{path} holds {frames} images in one {image.format}; save each as a file of its own")
@@ -42,14 +46,21 @@ class GreyImageFile:
         if sum(width * height for width, height in self.sizes) > MOST_PIXELS_OF_FILE:
             raise DataError(f"{path} has more than {MOST_PIXELS_OF_FILE} pixels in its pages; split it first")
 
-    def read(self, page: int) -> Array:
-        """The pixels (height, width) of a page, as it is shown: float32, 0 is black, 1 is white. Raises DataError."""
+    def read(self, page: int, color: str = "grey", size: tuple[int, int] | None = None) -> Array:
+        """The pixels of a page, as it is shown: float32, 0 is black, 1 is white. Raises DataError.
+
+        The shape is (height, width) or, with color="rgb", (height, width, 3): grey is equal red, green and blue. With a
+        size (height, width), the page is scaled to it by Pillow's bicubic resize, whatever its proportions.
+        """
         self._seek(page)
-        values, largest = self._values(page)
+        values, largest = self._values(page, color)
         if self.tiff_pages and self.tiff_pages[page].white_is_zero:
             values = largest - values
-        grey = np.divide(values, np.float32(largest), dtype=np.float32)
-        return _turned(grey, self._orientation(page))
+        values = _turned(values, self._orientation(page))
+        if size is not None and size != values.shape[:2]:
+            values = _resized(values, size, largest)
+        pixels: Array = np.divide(values, np.float32(largest), dtype=np.float32)
+        return np.repeat(pixels[..., None], 3, axis=2) if color == "rgb" and pixels.ndim == 2 else pixels
 
     def where(self, page: int) -> str:
         """The path for a message, with the number of the page if there are several."""
@@ -62,10 +73,10 @@ class GreyImageFile:
     def _size(self, page: int) -> tuple[int, int]:
         self._seek(page)
         width, height = self.image.size
-        if width * height > MOST_PIXELS:
-            raise DataError(
-                f"{self.where(page)} has {width} × {height} pixels; expected {MOST_PIXELS} at most: scale it down first"
-            )
+        most = MOST_PIXELS_TO_RESIZE if self.to_resize else MOST_PIXELS
+        if width * height > most:
+            hint = "scale it down first" if self.to_resize else "scale it down, or give size=(height, width) to do so"
+            raise DataError(f"{self.where(page)} has {width} × {height} pixels; expected {most} at most: {hint}")
         return (height, width) if self._orientation(page) in (5, 6, 7, 8) else (width, height)
 
     def _orientation(self, page: int) -> int:
@@ -85,8 +96,8 @@ class GreyImageFile:
             return self.content[PNG_DEPTH]
         return 8 if self.largest_value is None else self.largest_value.bit_length()
 
-    def _values(self, page: int) -> tuple[Array, int]:
-        """The samples of a page as integers (height, width), and the largest possible one."""
+    def _values(self, page: int, color: str) -> tuple[Array, int]:
+        """The samples of a page as integers (height, width), or (height, width, 3), and the largest possible one."""
         mode, bits = self.image.mode, self._bits(page)
         if mode in ("1", "L") or mode.startswith("I;16") or (mode == "I" and self.largest_value is not None):
             return self._grey_values(mode, bits)
@@ -100,9 +111,11 @@ class GreyImageFile:
         pixels = np.asarray(image.convert("RGBA"))
         if np.any(pixels[..., 3] < 255):
             raise DataError(f"{where} has transparent pixels; remove its alpha channel first")
+        if color == "rgb":
+            return self._unrounded(pixels[..., :3], 255)
         red, green, blue = (pixels[..., k] for k in range(3))
         if not (np.array_equal(red, green) and np.array_equal(green, blue)):
-            raise DataError(f"{where} is a colour image; convert it to grey first")
+            raise DataError(f"{where} is a colour image; load it with color='rgb', or convert it to grey first")
         return self._unrounded(red, 255)
 
     def _grey_values(self, mode: str, bits: int) -> tuple[Array, int]:
@@ -146,7 +159,7 @@ class GreyImageFile:
 
 
 @contextmanager
-def open_image_file(path: Path) -> Iterator[GreyImageFile]:
+def open_image_file(path: Path, to_resize: bool = False) -> Iterator[ImageFile]:
     """A context with an image file whose headers have been read and checked. Errors inside it become DataErrors."""
     from PIL import Image, UnidentifiedImageError
 
@@ -163,7 +176,7 @@ def open_image_file(path: Path) -> Iterator[GreyImageFile]:
             warnings.simplefilter("ignore")  # Pillow's about large sizes, checked here, and about unused metadata
             changed = without_conversions(content, pages) if pages else content
             with Image.open(BytesIO(changed), formats=FORMATS) as image:
-                yield GreyImageFile(path, content, image, pages)
+                yield ImageFile(path, content, image, pages, to_resize)
     except (DataError, MemoryError):
         raise
     except UnidentifiedImageError:
@@ -191,10 +204,25 @@ def _checked_pages(path: Path, content: bytes) -> list[TiffPage]:
     return pages
 
 
+# Bytes are scaled as bytes, as everywhere. Of other numbers Pillow scales only floats, one channel at a time.
+def _resized(values: Array, size: tuple[int, int], largest: int) -> Array:
+    """Pixels (height, width), or (height, width, 3), from 0 to `largest`, in another (height, width)."""
+    from PIL import Image
+
+    def resize(channels: Array) -> Array:
+        made = Image.fromarray(np.ascontiguousarray(channels)).resize(size[::-1], Image.Resampling.BICUBIC)
+        return np.asarray(made)
+
+    if largest == 255:
+        return resize(values.astype(np.uint8))
+    channels = [resize(channel) for channel in np.atleast_3d(values).astype(np.float32).transpose(2, 0, 1)]
+    return np.clip(np.stack(channels, axis=-1), 0, largest).reshape(*size, *values.shape[2:])  # type: ignore[no-any-return]
+
+
 def _turned(image: Array, orientation: int) -> Array:
     """The image as it is shown. CIPA DC-008 (EXIF 2.3), Orientation: where the first row and column belong."""
     if orientation in (5, 6, 7, 8):  # rows and columns are exchanged
-        image = image.T
+        image = image.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):  # from right to left
         image = image[:, ::-1]
     if orientation in (3, 4, 7, 8):  # from bottom to top
