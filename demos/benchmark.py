@@ -13,6 +13,7 @@
 #     python demos/benchmark.py                               batch 128, hidden 512
 #     python demos/benchmark.py --batch 16 128 512 2048 --hidden 128 512 2048 --json grid.json --picture grid.png
 #     python demos/benchmark.py --from grid.json --picture grid.pdf
+#     python demos/benchmark.py --architecture conv           convolutions: 1×28×28, 32-4-2, 64-4-2, 128, Z 20, mirrored
 #     python demos/benchmark.py --backend cupy                everything on a GPU
 
 # %% [markdown]
@@ -119,11 +120,17 @@ def compare(args):
     for name in [name for name in names if not installed(name)]:
         print(f"without {name}: its framework is not installed")
         names.remove(name)
-    record = {**machine.facts(backend), "backend": args.backend, "rounds": args.rounds, "seconds": args.seconds}
+    record = {
+        **machine.facts(backend),
+        "backend": args.backend,
+        "architecture": args.architecture,
+        "rounds": args.rounds,
+        "seconds": args.seconds,
+    }
     record["cells"] = []
     print(heading(record))
     for batch, hidden in product(args.batch, args.hidden):
-        problem = Problem(batch, hidden, backend=args.backend)
+        problem = Problem(batch, hidden, backend=args.backend, architecture=args.architecture)
         cell = measure(problem, names, args.rounds, args.seconds)
         names = list(cell["peak_MB"])  # without the unavailable ones
         record["cells"].append(cell)
@@ -151,7 +158,8 @@ def heading(record):
 def main(arguments=None):
     parser = argparse.ArgumentParser(description="Time a training step, compared with PyTorch and JAX.")
     parser.add_argument("--batch", type=int, nargs="+", default=[128])
-    parser.add_argument("--hidden", type=int, nargs="+", default=[512])
+    parser.add_argument("--hidden", type=int, nargs="+", help="default: 512; 128 after convolutions")
+    parser.add_argument("--architecture", choices=["mlp", "conv"], default="mlp")
     parser.add_argument("--backend", choices=CONTENDERS, default="numpy", help="cupy: all contenders on a GPU")
     parser.add_argument(
         "--only", nargs="+", choices=dict.fromkeys(name for names in CONTENDERS.values() for name in names)
@@ -163,6 +171,7 @@ def main(arguments=None):
     files.add_argument("--from", type=Path, dest="saved", metavar="FILE", help="print a file of --json instead")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="the picture: .png, .pdf or .svg")
     args = parser.parse_args(arguments)
+    args.hidden = args.hidden or [512 if args.architecture == "mlp" else 128]
     if args.rounds < 2:
         parser.error(f"--rounds {args.rounds}: quartiles need at least 2")
     for name in args.only or ():

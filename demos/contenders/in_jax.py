@@ -5,21 +5,50 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from contenders.contender import BETA1, BETA2, EPS, LR, Contender, Unavailable
+from contenders.contender import BETA1, BETA2, EPS, LR, SIDE, SMALL, Contender, Unavailable
 
 
 def linear(params, name, x):
     return x @ params[f"{name}.W"] + params[f"{name}.b"]
 
 
+def convolve(params, name, x):
+    layout = ("NHWC", "HWIO", "NHWC")
+    y = jax.lax.conv_general_dilated(x, params[f"{name}.W"], (2, 2), [(1, 1)] * 2, dimension_numbers=layout)
+    return jax.nn.relu(y + params[f"{name}.b"])
+
+
+def convolve_transpose(params, name, x):
+    y = jax.lax.conv_transpose(
+        x, params[f"{name}.W"], (2, 2), [(2, 2)] * 2, dimension_numbers=("NHWC", "HWIO", "NHWC"), transpose_kernel=True
+    )
+    return y + params[f"{name}.b"]
+
+
+def is_convolutional(params):
+    return params["encoder.0.W"].ndim == 4
+
+
 def encode(params, x):
-    return jnp.split(linear(params, "encoder.2", jax.nn.relu(linear(params, "encoder.0", x))), 2, axis=1)
+    if not is_convolutional(params):
+        return jnp.split(linear(params, "encoder.2", jax.nn.relu(linear(params, "encoder.0", x))), 2, axis=1)
+    h = convolve(params, "encoder.2", convolve(params, "encoder.0", x.reshape(-1, SIDE, SIDE, 1)))
+    h = jax.nn.relu(linear(params, "encoder.5", h.reshape(len(x), -1)))
+    return jnp.split(linear(params, "encoder.7", h), 2, axis=1)
+
+
+def decode(params, z):
+    h = linear(params, "decoder.2", jax.nn.relu(linear(params, "decoder.0", z)))
+    if not is_convolutional(params):
+        return h
+    h = convolve_transpose(params, "decoder.5", jax.nn.relu(h).reshape(len(z), SMALL, SMALL, -1))
+    return convolve_transpose(params, "decoder.7", jax.nn.relu(h)).reshape(len(z), -1)
 
 
 def negative_elbo(params, x, eps):
     mu, logvar = encode(params, x)
     z = mu + jnp.exp(0.5 * logvar) * eps
-    logits = linear(params, "decoder.2", jax.nn.relu(linear(params, "decoder.0", z)))
+    logits = decode(params, z)
     reconstruction = (jax.nn.softplus(logits) - x * logits).sum()
     return (reconstruction - 0.5 * (1 + logvar - mu**2 - jnp.exp(logvar)).sum()) / len(x)
 
@@ -55,7 +84,8 @@ class Jax(Contender):
         self.params = {name: jnp.asarray(value) for name, value in problem.params.items()}
         self.m, self.v = (jax.tree.map(jnp.zeros_like, self.params) for _ in range(2))
         self.state = jax.random.key(0), jnp.zeros((), jnp.float32)
-        self.x = jnp.asarray(problem.x)
+        self.batches = [jnp.asarray(batch) for batch in problem.batches]
+        self.x = self.batches[0]
         self.rows = {rows: self.x[:rows] for rows in (1, problem.batch)}  # in JAX, slicing is a computation
         self.codes = jax.jit(encode)
 
@@ -64,7 +94,7 @@ class Jax(Contender):
 
     def step(self):
         shape = (self.problem.batch, self.problem.latent)
-        *new, self.last = update(self.params, self.m, self.v, self.state, self.x, shape)
+        *new, self.last = update(self.params, self.m, self.v, self.state, self.next_batch(), shape)
         self.params, self.m, self.v, self.state = new
         if not self.problem.on_gpu:
             float(self.last)

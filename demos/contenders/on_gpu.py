@@ -30,7 +30,9 @@ class OursOnGPU(OnGPU, Ours):
         self.eps = np.empty((problem.batch, self.vae.noise_dim), self.vae.dtype)
 
     def step(self):
-        self.vae.forward(self.x, self.to_device_buffer.to_device(fill_random(self.eps, self.noise.standard_normal)))
+        self.vae.forward(
+            self.next_batch(), self.to_device_buffer.to_device(fill_random(self.eps, self.noise.standard_normal))
+        )
         self.vae.backward()
         self.trainer.optimizer.step(self.vae.dtheta)
 

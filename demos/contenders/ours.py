@@ -1,7 +1,7 @@
 """scratchvae, through its public methods."""
 
 import scratchvae as sv
-from contenders.contender import BETA1, BETA2, EPS, LR, Contender, Unavailable
+from contenders.contender import BETA1, BETA2, EPS, LR, SIDE, Contender, Unavailable
 from scratchvae.backend import get_backend
 from scratchvae.errors import BackendError
 
@@ -9,11 +9,13 @@ from scratchvae.errors import BackendError
 class Ours(Contender):
     def __init__(self, problem):
         self.problem = problem
-        self.vae = sv.VAE(problem.width, problem.latent, (problem.hidden,), backend=self.choose_backend())
+        shape = {"image_shape": (SIDE, SIDE), "architecture": "conv"} if problem.architecture == "conv" else {}
+        self.vae = sv.VAE(problem.width, problem.latent, (problem.hidden,), backend=self.choose_backend(), **shape)
         self.backend = self.vae.backend
         for name, view in self.vae.params.items():
             self.backend.copy_from_host(view, problem.params[name])
-        self.x = self.backend.upload(problem.x)
+        self.batches = [self.backend.upload(batch) for batch in problem.batches]
+        self.x = self.batches[0]
         optimizer = sv.optim.Adam(LR, BETA1, BETA2, EPS)
         self.trainer = sv.Trainer(self.vae, optimizer=optimizer, batch_size=problem.batch)
 
@@ -24,7 +26,7 @@ class Ours(Contender):
         return self.vae.loss_and_grads(self.x, self.problem.eps)[0]
 
     def step(self):
-        self.trainer.step(self.x)
+        self.trainer.step(self.next_batch())
 
     def encode(self, rows):
         self.vae.encode(self.x[:rows])

@@ -47,7 +47,7 @@ class Process:
         self.name = name
         demos, sizes = str(Path(__file__).parent.parent), (str(problem.batch), str(problem.hidden))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "contenders.process", name, *sizes, problem.backend],
+            [sys.executable, "-m", "contenders.process", name, *sizes, problem.backend, problem.architecture],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             encoding="utf-8",
@@ -130,5 +130,5 @@ def warm_up(job, contender):
 
 
 if __name__ == "__main__":
-    name, batch, hidden, backend = sys.argv[1:]
-    serve(name, Problem(int(batch), int(hidden), backend=backend))
+    name, batch, hidden, backend, architecture = sys.argv[1:]
+    serve(name, Problem(int(batch), int(hidden), backend=backend, architecture=architecture))

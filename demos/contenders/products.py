@@ -2,12 +2,14 @@
 
 import numpy as np
 
-from contenders.contender import Contender
+from contenders.contender import Contender, Unavailable
 from scratchvae.backend import get_backend
 
 
 class Products(Contender):
     def __init__(self, problem):
+        if problem.architecture != "mlp":
+            raise Unavailable("it has the products of linear layers alone")
         p = problem
         self.problem, self.backend = p, get_backend(p.backend)
         chain = [(p.width, p.hidden), (p.hidden, 2 * p.latent), (p.latent, p.hidden), (p.hidden, p.width)]

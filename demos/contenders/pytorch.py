@@ -5,15 +5,22 @@ from functools import partial
 import torch
 from torch.nn import functional as F
 
-from contenders.contender import BETA1, BETA2, EPS, LR, Contender, Unavailable
+from contenders.contender import BETA1, BETA2, CHANNELS, EPS, LR, SIDE, SMALL, Contender, Unavailable
 
 
 class Network(torch.nn.Module):
     def __init__(self, params):
         super().__init__()
         self.weights = torch.nn.ParameterDict(
-            {name.replace(".", "_"): torch.nn.Parameter(torch.tensor(value.T.copy())) for name, value in params.items()}
+            {
+                name.replace(".", "_"): torch.nn.Parameter(torch.tensor(self.arranged(name, value).copy()))
+                for name, value in params.items()
+            }
         )
+
+    def arranged(self, name, value):
+        """A weight of scratchvae as PyTorch has it."""
+        return value.T
 
     def linear(self, name, x):
         return F.linear(x, self.weights[f"{name}_W"], self.weights[f"{name}_b"])
@@ -21,13 +28,44 @@ class Network(torch.nn.Module):
     def encode(self, x):
         return self.linear("encoder_2", F.relu(self.linear("encoder_0", x))).chunk(2, dim=1)
 
+    def decode(self, z):
+        return self.linear("decoder_2", F.relu(self.linear("decoder_0", z)))
+
     def forward(self, x, eps):
         mu, logvar = self.encode(x)
         z = mu + torch.exp(0.5 * logvar) * eps
-        logits = self.linear("decoder_2", F.relu(self.linear("decoder_0", z)))
+        logits = self.decode(z)
         reconstruction = F.binary_cross_entropy_with_logits(logits, x, reduction="sum")
         kl = -0.5 * torch.sum(1 + logvar - mu.square() - logvar.exp())
         return (reconstruction + kl) / len(x)
+
+
+class ConvolutionalNetwork(Network):
+    def arranged(self, name, value):
+        """Channels stand before rows and columns, also in the pixels that the linear layers read and write."""
+        if value.ndim == 4:
+            return value.transpose(3, 2, 0, 1)
+        if name == "encoder.5.W":
+            value = value.reshape(SMALL, SMALL, -1, value.shape[1]).transpose(2, 0, 1, 3).reshape(value.shape)
+        if name == "decoder.2.W":
+            value = value.reshape(len(value), SMALL, SMALL, -1).transpose(0, 3, 1, 2).reshape(value.shape)
+        return value.T
+
+    def convolve(self, name, x):
+        return F.conv2d(x, self.weights[f"{name}_W"], self.weights[f"{name}_b"], stride=2, padding=1)
+
+    def convolve_transpose(self, name, x):
+        return F.conv_transpose2d(x, self.weights[f"{name}_W"], self.weights[f"{name}_b"], stride=2, padding=1)
+
+    def encode(self, x):
+        h = F.relu(self.convolve("encoder_0", x.view(-1, 1, SIDE, SIDE)))
+        h = F.relu(self.convolve("encoder_2", h))
+        return self.linear("encoder_7", F.relu(self.linear("encoder_5", h.flatten(1)))).chunk(2, dim=1)
+
+    def decode(self, z):
+        h = F.relu(self.linear("decoder_2", F.relu(self.linear("decoder_0", z))))
+        h = F.relu(self.convolve_transpose("decoder_5", h.view(-1, CHANNELS[2], SMALL, SMALL)))
+        return self.convolve_transpose("decoder_7", h).flatten(1)
 
 
 class PyTorch(Contender):
@@ -41,8 +79,10 @@ class PyTorch(Contender):
         torch.backends.cuda.matmul.allow_tf32 = False
         self.problem = problem
         self.device = "cuda" if problem.on_gpu else "cpu"
-        self.network = Network(problem.params).to(self.device)
-        self.x = torch.tensor(problem.x, device=self.device)
+        kind = ConvolutionalNetwork if problem.architecture == "conv" else Network
+        self.network = kind(problem.params).to(self.device)
+        self.batches = [torch.tensor(batch, device=self.device) for batch in problem.batches]
+        self.x = self.batches[0]
         self.optimizer = torch.optim.Adam(
             self.network.parameters(), LR, (BETA1, BETA2), EPS, fused=self.fused, capturable=self.capturable
         )
@@ -55,7 +95,7 @@ class PyTorch(Contender):
 
     def step(self):
         self.optimizer.zero_grad()
-        loss = self.forward(self.x, torch.randn(self.problem.batch, self.problem.latent, device=self.device))
+        loss = self.forward(self.next_batch(), torch.randn(self.problem.batch, self.problem.latent, device=self.device))
         loss.backward()
         self.optimizer.step()
         if not self.problem.on_gpu:

@@ -1,4 +1,4 @@
-"""Fused ReLU, which also adds the bias of the linear layer before it."""
+"""Fused ReLU, which also adds the bias of the linear layer or convolution before it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,30 @@ from typing import Any
 
 from scratchvae.backend import Array
 from scratchvae.fused.kernels import BIAS_RELU, RELU_GRADIENT, launch
-from scratchvae.layers import ConditionalLinear, ConditionalSequential, Layer, Linear, ReLU, Sequential
+from scratchvae.layers import (
+    ConditionalLinear,
+    ConditionalSequential,
+    Conv2d,
+    ConvTranspose2d,
+    Layer,
+    Linear,
+    ReLU,
+    Sequential,
+)
+
+WITH_BIAS: Any = (Linear, Conv2d, ConvTranspose2d)  # they have a method `matmul`, without the bias b
 
 
 class FusedReLU(ReLU):
-    """ReLU in one launch forward, with the bias of a `Linear` before it, and one backward."""
+    """ReLU in one launch forward, with the bias of the layer before it, and one backward."""
 
     kernels: Any
 
     def forward_with_bias(self, x: Array, bias: Array) -> Array:
-        """y = max(x + b, 0) (B, I) from x (B, I) and b (I,)."""
+        """y = max(x + b, 0) (B, N·O) from x (B, N·O) and b (O,), of each of the N pixels of a picture, or of a row."""
         rows = self.check_inputs(x=x)
         self.y = self._y[:rows]
-        launch(self.kernels, BIAS_RELU, x, bias, self.y)
+        launch(self.kernels, BIAS_RELU, x.reshape(-1, len(bias)), bias, self.y.reshape(-1, len(bias)))
         return self.y
 
     def backward(self, dy: Array) -> Array:
@@ -32,7 +43,7 @@ class FusedReLU(ReLU):
 
 
 class FusedSequential(Sequential):
-    """Sequential in which each `FusedReLU` adds the bias of the `Linear` before it."""
+    """Sequential in which each `FusedReLU` adds the bias of the layer before it."""
 
     kernels: Any
 
@@ -43,7 +54,7 @@ class FusedSequential(Sequential):
 
 
 class FusedConditionalSequential(ConditionalSequential):
-    """ConditionalSequential in which each `FusedReLU` adds the bias of the `Linear` before it."""
+    """ConditionalSequential in which each `FusedReLU` adds the bias of the layer before it."""
 
     kernels: Any
 
@@ -54,12 +65,12 @@ class FusedConditionalSequential(ConditionalSequential):
 
 
 def forward_chain(layers: Sequence[Layer], x: Array, targets: Array | None = None) -> Array:
-    """Return y of a chain of layers; a `FusedReLU` after a `Linear` adds the bias of that layer."""
+    """Return y of a chain of layers; a `FusedReLU` adds the bias of a layer of `WITH_BIAS` before it."""
     next_layer = dict(pairwise(layers))
     remaining = iter(layers)
     for layer in remaining:
         activation = next_layer.get(layer)
-        if type(layer) is Linear and isinstance(activation, FusedReLU):
+        if isinstance(activation, FusedReLU) and type(layer) in WITH_BIAS:
             x = activation.forward_with_bias(layer.matmul(x), layer.b)
             next(remaining)
         else:

@@ -305,7 +305,7 @@ class _Part:
                 if len(shape) > 1:
                     self.original, self.kind_of_rows = _with_input_shape(self.original, shape), f" of pictures {shape}"
                 return width
-        first = f"; with the first width: {shorten(failure, 60)}" if failure else ""
+        first = f"; with the first width: {shorten(failure, 160)}" if failure else ""
         arguments = " and ".join(self.names)
         raise ConfigError(f"{class_name(self.original)} takes no width that was tried{first}; pass {arguments}")
 
@@ -350,7 +350,8 @@ class _Part:
             notes.append(f"note: not checked: {join_choices(found.unchecked, 80)}")
         counts = [str(count) for count in rows]
         listed = " and ".join(filter(None, (", ".join(counts[:-1]), counts[-1])))
-        at = "at its own parameters and at perturbed ones" if found.names else "no parameters were found"
+        none = "it has no parameters" if is_module(self.original) else "no parameters were found"
+        at = "at its own parameters and at perturbed ones" if found.names else none
         on = f" on {self.backend_name}" if self.backend_name != "numpy" else ""
         notes.append(f"note: checked with {listed} row{'s' if counts != ['1'] else ''}{self.kind_of_rows}{on}; {at}")
         return replace(merged, notes=tuple(notes))
@@ -468,6 +469,7 @@ def _with_input_shape(part: Any, shape: tuple[int, ...]) -> Any:
     part = _deep_copy(part)
     if is_module(part):
         part.input_shape = shape
+        part.tell_children(shape)
     return part
 
 

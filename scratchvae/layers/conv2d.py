@@ -82,15 +82,20 @@ class Conv2d(Layer):
         self._dW_of_block = buffers.resized(self.kernel_size**2 * self.in_channels).matrix(self.out_channels)
         self._ones = buffers.vector(buffers.rows * self.patches.count, 1.0)
 
-    # With the windows A x of `Patches` as the rows of a matrix, a convolution is the same affine map of each of them.
     def forward(self, x: Array) -> Array:
         """y (B, P·Q·O) from x (B, H·W·I)."""
+        y = self.matmul(x)
+        pixels = self._pixels(y)
+        pixels += self.b
+        return y
+
+    # With the windows A x of `Patches` as the rows of a matrix, a convolution is the same affine map of each of them.
+    def matmul(self, x: Array) -> Array:
+        """(A x) W (B, P·Q·O), without the bias."""
         rows = self.check_inputs(x=x)
         y, W = self._y[:rows], self.W.reshape(-1, self.out_channels)
         for block in self.patches.blocks(rows):
             self.xp.matmul(self.patches.gather(x[block]), W, out=self._pixels(y[block]))
-        pixels = self._pixels(y)
-        pixels += self.b
         self.x = x
         return y
 

@@ -93,6 +93,13 @@ class ConvTranspose2d(Layer):
 
     def forward(self, x: Array) -> Array:
         """y (B, H·W·O) from x (B, P·Q·I)."""
+        y = self.matmul(x)
+        pixels = y.reshape(-1, self.out_channels)
+        pixels += self.b
+        return y
+
+    def matmul(self, x: Array) -> Array:
+        """Aᵀ (x Wᵀ) (B, H·W·O), without the bias."""
         rows = self.check_inputs(x=x)
         y, W = self._y[:rows], self.W.reshape(-1, self.in_channels)
         for block in self.patches.blocks(rows):
@@ -100,8 +107,6 @@ class ConvTranspose2d(Layer):
             self.xp.matmul(xs.reshape(-1, self.in_channels), W.T, out=self.patches.matrix(len(xs)))
             self.patches.scatter(out=y[block])
         self.x = x
-        pixels = y.reshape(-1, self.out_channels)
-        pixels += self.b
         return y
 
     # With the windows A of `Patches` in y, y = Aᵀ (x Wᵀ) + b, hence

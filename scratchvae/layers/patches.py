@@ -10,7 +10,8 @@ from scratchvae.errors import ShapeError
 from scratchvae.memory import BatchBuffers, Shape
 from scratchvae.validation import check_int, shorten
 
-HOST_BLOCK = 2**21  # bytes of windows at a time: they stay in the cache between the copy and the product
+HOST_BLOCK = 2**20  # bytes of windows at a time: they stay in the cache between the copy and the product
+SHORTEST_RUN = 8  # numbers that are copied together
 DEVICE_BLOCK = 2**28  # on a GPU each block costs launches, and a cache holds none
 
 
@@ -59,7 +60,8 @@ class Patches:
 
     # In steps of s, the offsets a < k are a = s α + a′ with 0 ≤ a′ < s. Windows at the same α do not overlap: their
     # rows s i + s α + a′ are each number from s α once. So the windows at α and β are the pixels of one rectangle, in
-    # another order, and ⌈k/s⌉² copies make A x. The transpose adds where A copies.
+    # another order, and ⌈k/s⌉² copies make A x. The transpose adds where A copies. With few channels, where the runs of
+    # s C numbers would be short, k² copies of one offset each are faster.
     def allocate(self, buffers: BatchBuffers) -> None:
         """Allocate the bordered pictures and the windows of a block, and the pairs of views that A copies."""
         (height, width, channels), k, s, p = self.picture, self.size, self.stride, self.padding
@@ -67,7 +69,8 @@ class Patches:
         bytes_at_once = HOST_BLOCK if buffers.backend.on_host else DEVICE_BLOCK
         bytes_of_row = self.count * k * k * channels * buffers.dtype.itemsize
         self.rows = max(1, min(buffers.rows, bytes_at_once // bytes_of_row))
-        reach = (k - 1) // s * s  # of the last α
+        group = s if s * channels >= SHORTEST_RUN else 1
+        reach = (k - 1) // group * group  # of the last offset
         bordered = (max(height + 2 * p, reach + s * P), max(width + 2 * p, reach + s * Q), channels)
         block = buffers.resized(self.rows)
         self._x, self._sums = (block.matrix(prod(bordered)).reshape(self.rows, *bordered) for _ in range(2))
@@ -76,9 +79,9 @@ class Patches:
         self._matrix = block.resized(self.rows * self.count).matrix(k * k * channels)
         windows = self._matrix.reshape(self.rows, P, Q, k, k * channels)
         self._views = []  # of equal shapes: windows, pixels of x, sums of pixels
-        for a in range(0, k, s):
-            for b in range(0, k, s):
-                down, across = min(s, k - a), min(s, k - b) * channels
+        for a in range(0, k, group):
+            for b in range(0, k, group):
+                down, across = min(group, k - a), min(group, k - b) * channels
                 pixels = [
                     x[:, a : a + s * P, b : b + s * Q].reshape(self.rows, P, s, Q, s * channels)[
                         :, :, :down, :, :across

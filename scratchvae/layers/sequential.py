@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from scratchvae.backend import Array
@@ -31,13 +32,13 @@ class Sequential(Layer):
                 raise ConfigError(f"layers[{k}] and layers[{first}] are the same {name}; make a new one for each")
 
     def config(self) -> dict[str, Any]:
-        """The layers, as {"layers": (…)}."""
-        return {"layers": self.layers}
+        """The layers, as {"layers": (…)}; of a subclass with arguments of its own, these."""
+        return {"layers": self.layers} if _takes_layers(type(self)) else super().config()
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Sequential:
-        """Construct a network of the layers in `config`."""
-        return cls(*config["layers"])
+        """Construct a network from its `config()`."""
+        return cls(*config["layers"]) if _takes_layers(cls) else cls(**config)
 
     def children(self) -> dict[str, Module]:
         """The layers, keyed by their index."""
@@ -76,6 +77,12 @@ class Sequential(Layer):
             dy = layer.backward(dy)
         for layer in self.layers[:1]:
             layer.backward_parameters(dy)
+
+
+def _takes_layers(kind: type[Sequential]) -> bool:
+    """True if the arguments of a class are the layers themselves, as in Sequential(first, second)."""
+    parameters = inspect.signature(kind.__init__).parameters.values()
+    return any(parameter.kind is parameter.VAR_POSITIONAL and parameter.name == "layers" for parameter in parameters)
 
 
 class ConditionalSequential(Sequential):

@@ -55,7 +55,8 @@ class Module:
     than any before binds it again. A module is not thread-safe.
 
     Rows are flat: pictures of shape (28, 28, 1) are an array (B, 784). To use a layer of pictures outside a model, set
-    its `input_shape` before the first forward.
+    its `input_shape` before the first forward. The modules inside a module that does not bind them are told the shape
+    of its own rows, and take it for theirs if they have as many numbers.
 
     The docstring of a subclass lists
         shapes   of inputs, parameters and outputs
@@ -111,9 +112,17 @@ class Module:
         self._input_row_shape = (self.input_width,) if input_shape else ()
         self._output_row_shape = (prod(output),) if output else ()
         self.allocate(buffers)
+        self.tell_children(input_shape)
         self._allocate_own_parameters(buffers)
         self._buffers = buffers
         return output
+
+    def tell_children(self, input_shape: Shape) -> None:
+        """Tell the modules inside it that bind themselves what pictures its rows are; see `_bind_to_input`."""
+        for child in self.children().values():
+            if child._buffers is None:
+                child.input_shape = input_shape
+                child.tell_children(input_shape)
 
     @required
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -245,7 +254,9 @@ class Module:
                 f"{buffers.dtype}; convert it with .astype('{buffers.dtype}')"
             )
         if array.shape != shape or not shape[0]:
-            expected = shape if shape[0] else f"at least one row of {self.input_width} numbers"
+            expected = f"{shape}" if shape[0] else f"at least one row of {self.input_width} numbers"
+            if name.startswith("d") and shape[0]:
+                expected += ", the shape of its output: it is what the backward of the next part returned"
             raise ShapeError(
                 f"{self._class_name()} was given {name} of shape {shorten(array.shape)}; expected {expected}"
             )

@@ -206,7 +206,7 @@ class Model:
         self.input_dim: int = self.config["input_dim"]
         self.latent_dim: int = self.config["latent_dim"]
         self.image_shape = None if image_shape is None else tuple(self.config["image_shape"])
-        self.row_shape: Shape = self.image_shape or (self.input_dim,)
+        self.row_shape: Shape = (self.input_dim,) if self.image_shape is None else (*self.image_shape, 1)[:3]
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.metadata: dict[str, Any] = {}  # the user's own entries, saved with the model, such as the training data
 

@@ -137,12 +137,16 @@ def complete(network: Any, input_shape: Shape, outputs: int, init: str | None) -
     """
     if type(network) not in (Sequential, ConditionalSequential) or not network.layers:
         return network
+    last, before = network, input_shape
     try:
-        before = Sequential(*network.layers[:-1]).output_shape(input_shape)
-        width = prod(network.layers[-1].output_shape(before))
+        while isinstance(last, Sequential) and last.layers:
+            for layer in last.layers[:-1]:
+                before = layer.output_shape(before)
+            last = last.layers[-1]
+        width = prod(last.output_shape(before))
     except ScratchVAEError:
         return network
-    own = any(module.own_parameters() for _, module in modules_in(network.layers[-1], ""))
+    own = any(module.own_parameters() for _, module in modules_in(last, ""))
     if width == outputs or (own and width != prod(before)):
         return network
     return type(network)(*network.layers, Linear(width, outputs, init or Layer.initializer))
@@ -156,7 +160,13 @@ def describe(part: Any) -> Any:
     if isinstance(part, Module):
         kind = type(part)
         mark = {} if _library_class(kind.__name__) is kind else {"own": True}
-        config = {name: describe(value) for name, value in part.config().items()}
+        arguments = part.config()
+        if not isinstance(arguments, Mapping):
+            raise ConfigError(
+                f"{shorten(kind.__name__, 40)}.config() returned {short_repr(arguments)}; expected a dict of the "
+                "arguments of __init__ by name"
+            )
+        config = {name: describe(value) for name, value in arguments.items()}
         return {"class": kind.__name__, **mark, "config": config}
     if isinstance(part, tuple | list):
         return [describe(item) for item in part]

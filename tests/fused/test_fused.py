@@ -16,15 +16,25 @@ from scratchvae.backend.fake_cupy import FAKE_CUPY
 from scratchvae.errors import ConfigError, DTypeError, ShapeError
 from scratchvae.fused import FUSED_VARIANTS, fused, fused_variants, plain_class
 from scratchvae.layers import (
+    ELU,
     ConditionalLinear,
     ConditionalSequential,
+    Conv2d,
+    ConvTranspose2d,
+    Flatten,
+    Gated,
     Layer,
+    LayerNorm,
     LeakyReLU,
     Linear,
     NaNToZero,
     ReLU,
+    Reshape,
+    Residual,
     Sequential,
+    SplitChannels,
     Tanh,
+    Upsample,
 )
 from scratchvae.memory import BatchBuffers, FlatVector, Module
 from scratchvae.models.network import ACTIVATIONS
@@ -435,6 +445,43 @@ def test_the_other_kinds_of_model_train_to_the_same_weights(device_backend, kind
         sv.Trainer(model, lr=1e-2, batch_size=16, seed=2).fit(images, 3, **labels)
         thetas.append(to_numpy(model.theta))
     np.testing.assert_allclose(thetas[0], thetas[1], rtol=0, atol=1e-10)
+
+
+def pictures_model(backend):
+    """A model with all layers of pictures, some of them before a ReLU."""
+    encoder = Sequential(
+        Conv2d(2, 6, 3, 2, 1), ReLU(), Residual(Sequential(LayerNorm(6), Conv2d(6, 6, 3, 1, 1), ELU(0.5))), Flatten()
+    )
+    decoder = Sequential(
+        Linear(3, 24), ReLU(), Reshape(3, 2, 4), ConvTranspose2d(4, 8, 3, 1, 1), ReLU(), Upsample(2),
+        ConvTranspose2d(8, 8, 2), Gated(), Conv2d(4, 4, 2), SplitChannels(2),
+    )  # fmt: skip
+    return sv.VAE(
+        encoder=encoder,
+        decoder=decoder,
+        latent_dim=3,
+        image_shape=(6, 4, 2),
+        likelihood="gaussian_heteroscedastic",
+        seed=1,
+        dtype="float64",
+        backend=backend,
+    )
+
+
+@pytest.mark.parametrize("make", [pictures_model, None])
+def test_layers_of_pictures_train_to_the_same_weights(device_backend, make):
+    def default_model(backend):
+        return sv.VAE(
+            image_shape=(6, 4, 2), latent_dim=3, hidden=(5,), architecture="conv", dtype="float64", backend=backend
+        )
+
+    images, thetas, losses = uniform(0, 30, 48), [], []
+    for backend in ("numpy", device_backend):
+        model = (make or default_model)(backend)
+        losses.append(sv.Trainer(model, lr=1e-2, batch_size=16, seed=2).fit(images, 3).loss)
+        thetas.append(to_numpy(model.theta))
+    np.testing.assert_allclose(thetas[0], thetas[1], rtol=0, atol=1e-10)
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-12)
 
 
 @pytest.mark.parametrize("kind", sorted(set(ACTIVATIONS.values()), key=lambda kind: kind.__name__))

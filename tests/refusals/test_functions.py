@@ -73,6 +73,7 @@ INTERNAL_METHODS = [
     "check_network",
     "compose",
     "connect",
+    "tell_children",
     "make_decoder",
     "make_encoder",
     "extra_config",
