@@ -21,7 +21,7 @@ data = sv.datasets.load("digits")  # 8 × 8 pixels, from 0 to 1
 x, held_out = data.train.images, data.test.images
 
 
-def try_out(vae, *classes, epochs=3, rows=x, optimizer=None, callbacks=()):
+def try_out(vae, *classes, epochs=30, rows=x, optimizer=None, callbacks=()):
     """Train, save, load with the classes of one's own, and compare the codes."""
     history = sv.Trainer(vae, optimizer=optimizer, seed=0).fit(rows, epochs, callbacks=callbacks, progress=False)
     with tempfile.TemporaryDirectory() as folder:
@@ -35,7 +35,7 @@ def try_out(vae, *classes, epochs=3, rows=x, optimizer=None, callbacks=()):
 # %% [markdown]
 # ## 1. A new activation
 # A layer is a function of rows, y = f(x), and its backward: dx from dy. `forward` keeps what `backward` needs. Write
-# `self.xp` in place of `np`: it is NumPy or, on a GPU, CuPy. Do not write into x or dy.
+# `self.xp` in place of `np`: it is NumPy or, on a GPU, CuPy. Do not write into x or dy; what is returned may be new.
 #
 # The squared rectifier of Primer (So et al. 2021): y = max(x, 0)², hence dx = 2 max(x, 0) dy.
 
@@ -96,15 +96,17 @@ print(check_layer(PReLU(6)))
 try_out(sv.VAE(64, 5, hidden=(32,), activation=PReLU(32)), PReLU)
 
 # %% [markdown]
-# A layer is composed, not registered: it may stand anywhere in a `Sequential`. Two layers are left out of this package,
-# batch normalization and dropout, because with them a row depends on the other rows, or on a mode. You can add them:
-# dropout is 7.
+# A layer is composed, not registered: it may stand anywhere in a `Sequential`. Layers that are attributes of a layer,
+# or in a list, are found, trained, checked and saved with it. `config()` returns the arguments of `__init__`, if they
+# are not attributes. Two layers are left out of this package, batch normalization and dropout, because with them a row
+# depends on the other rows, or on a mode. You can add them: dropout is 7.
 #
 # ## 3. A convolutional VAE
-# Pictures are rows too: (height, width, channels), channels last, flattened. A convolution learns the height and the
-# width from `image_shape`, or from a `Reshape` before it. `Linear` takes rows of any shape. An encoder that ends with
-# an activation gets a last layer, to the 2 × latent_dim numbers of the posterior; so does a decoder, to those of a
-# picture.
+# Pictures are rows too: `forward` gets flat rows (B, height · width · channels), channels last; `output_shape` sees the
+# shape (height, width, channels) of one. A convolution learns it from `image_shape`, or from a `Reshape` before it;
+# `Linear` takes rows of any shape. `Gated` multiplies the first half of the channels by the sigmoid of the second. An
+# encoder that ends with an activation gets a last layer, to the 2 × latent_dim numbers of the posterior; so does a
+# decoder, to those of a picture.
 
 # %%
 encoder = Sequential(Conv2d(1, 16, 3, stride=2, padding=1), ReLU(), Conv2d(16, 32, 3, stride=2, padding=1), ReLU())
@@ -113,9 +115,37 @@ decoder = Sequential(
     Upsample(2), Conv2d(32, 2 * 16, 3, padding=1), Gated(),
     Upsample(2), Conv2d(16, 1, 3, padding=1), Flatten(),
 )  # fmt: skip
-print(check_layer(Conv2d(2, 3, 3, stride=2)))
+print(check_layer(Conv2d(2, 3, 3, stride=2), np.random.default_rng(0).random((4, 8, 8, 2))))
 own = try_out(sv.VAE(encoder=encoder, decoder=decoder, latent_dim=5, image_shape=(8, 8)))
-print(own.summary(), "\n")
+print(own.summary(), end="\n\n")
+
+
+# %% [markdown]
+# A convolution with a gate, made of two others: the shape of a row reaches them through the layer that they are in.
+
+
+# %%
+class GatedConv(sv.layers.Layer):
+    def __init__(self, inputs, outputs, size):
+        self.inputs, self.outputs, self.size = inputs, outputs, size
+        self.value, self.gate = (Conv2d(inputs, outputs, size, stride=2, padding=1) for _ in range(2))
+
+    def output_shape(self, input_shape):
+        return self.value.output_shape(input_shape)
+
+    def forward(self, x):
+        self.v = self.value.forward(x)
+        self.s = 1.0 / (1.0 + self.xp.exp(-self.gate.forward(x)))
+        return self.v * self.s
+
+    def backward(self, dy):  # ∂y/∂v = s, ∂y/∂g = v s (1 − s), and x reaches y in both ways
+        return self.value.backward(dy * self.s) + self.gate.backward(dy * self.v * self.s * (1.0 - self.s))
+
+
+print(check_layer(GatedConv(2, 3, 3)))  # at random batches of pictures
+gated = Sequential(GatedConv(1, 8, 3), GatedConv(8, 16, 3), Flatten())
+try_out(sv.VAE(encoder=gated, latent_dim=5, image_shape=(8, 8)), GatedConv)
+
 
 # %% [markdown]
 # `architecture="conv"` makes such networks for pictures of any size.
@@ -150,7 +180,8 @@ try_out(sv.VAE(64, 5, hidden=(32,), prior=StudentT()), StudentT)
 # %% [markdown]
 # ## 5. Another optimizer
 # It updates one flat vector of all parameters, in place. `state` holds what a checkpoint must save. Lion (Chen et al.
-# 2023, alg. 2): the sign of a moving average is the step.
+# 2023, alg. 2): the sign of a moving average is the step. `check_optimizer` shows that the update works in place, on
+# any coordinate alike, on float32, after a resumption; it cannot know which rule it should be.
 
 
 # %%
@@ -256,7 +287,7 @@ for _ in range(60):
     vae.backward()
     optimizer.step(vae.dtheta)
 print(f"loss {loss:.2f} with dropout, {-vae.elbo(held_out).value.mean():.2f} without, on held-out rows")
-try_out(vae, WithDropout, Dropout, epochs=1)
+try_out(vae, WithDropout, Dropout, epochs=10)
 
 
 # %% [markdown]
@@ -281,4 +312,4 @@ class Printer:
         print(f"{step}  {name:<14} {value:9.3f}")
 
 
-try_out(sv.VAE(64, 5, hidden=(32,)), callbacks=[LogScalars(Printer())])
+try_out(sv.VAE(64, 5, hidden=(32,)), epochs=3, callbacks=[LogScalars(Printer())])

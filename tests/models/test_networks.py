@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import seeds, uniform
+from strategies import normal, seeds, uniform
 
 import scratchvae as sv
+from scratchvae.backend import to_numpy
 from scratchvae.backend.fake_cupy import FAKE_CUPY
-from scratchvae.errors import ConfigError, FileError
+from scratchvae.errors import ConfigError, FileError, ShapeError
+from scratchvae.gradcheck import check_layer
 from scratchvae.layers import (
     ELU,
     ConditionalLinear,
@@ -19,6 +21,7 @@ from scratchvae.layers import (
     Conv2d,
     ConvTranspose2d,
     Flatten,
+    Gated,
     LayerNorm,
     LeakyReLU,
     Linear,
@@ -187,3 +190,68 @@ def test_input_dim_follows_from_the_shape_of_a_picture(seed):
     height, width = (4 + int(side) for side in np.random.default_rng(seed).integers(0, 5, 2))
     assert sv.VAE(image_shape=(height, width, 3)).input_dim == 3 * height * width
     assert sv.VAE(encoder=Sequential(Reshape(height, width), Conv2d(1, 2, 3), ReLU())).input_dim == height * width
+
+
+class GatedConvolution(sv.layers.Layer):
+    """Two convolutions as attributes, which no method binds."""
+
+    def __init__(self, inputs, outputs):
+        self.inputs, self.outputs = inputs, outputs
+        self.value, self.gates = Conv2d(inputs, outputs, 3, 2, 1), [Conv2d(inputs, outputs, 3, 2, 1)]
+
+    def output_shape(self, input_shape):
+        return self.value.output_shape(input_shape)
+
+    def forward(self, x):
+        self.v, self.s = self.value.forward(x), 1 / (1 + self.xp.exp(-self.gates[0].forward(x)))
+        return self.v * self.s
+
+    def backward(self, dy):
+        return self.value.backward(dy * self.s) + self.gates[0].backward(dy * self.v * self.s * (1 - self.s))
+
+
+class Block(Sequential):
+    """A Sequential with arguments of its own."""
+
+    def __init__(self, inputs, outputs, size=3):
+        super().__init__(Conv2d(inputs, 2 * outputs, size), Gated())
+        self.inputs, self.outputs, self.size = inputs, outputs, size
+
+
+@pytest.mark.parametrize("backend", ["numpy", "fake-cupy"])
+@pytest.mark.parametrize("kind", [GatedConvolution, Block])
+def test_layers_of_pictures_inside_a_layer_of_ones_own_are_told_the_shape_of_its_rows(kind, backend, tmp_path):
+    report = check_layer(kind(2, 3), backend=backend, directions=1, precision="double")
+    assert report.passed and "of pictures (5, 4, 2)" in report.notes[-1]
+    assert check_layer(kind(2, 3), normal(0, 3, 6, 7, 2), directions=1, precision="double").passed
+    encoder = Sequential(kind(1, 4), kind(4, 4), Flatten())
+    model = sv.VAE(encoder=encoder, latent_dim=3, image_shape=(8, 8), backend=backend)
+    x = uniform(0, 20, 64).astype(np.float32)
+    sv.Trainer(model, batch_size=8, seed=0).fit(x, 2)
+    sv.save(model, tmp_path / "own.npz")
+    loaded = sv.load(tmp_path / "own.npz", classes=[kind])
+    np.testing.assert_allclose(loaded.embed(x), to_numpy(model.embed(x)), atol=1e-5)
+    model.embed(uniform(1, 700, 64).astype(np.float32))  # a larger batch than any before
+
+
+def test_a_config_that_is_no_dict_is_refused_by_the_class(tmp_path):
+    class Listed(Swish):
+        def config(self):
+            return (1.0,)
+
+    model = sv.VAE(9, 2, encoder=Sequential(Linear(9, 4), Listed()))
+    with pytest.raises(ConfigError, match=r"Listed.config\(\) returned \(1.0,\); expected a dict of the arguments"):
+        sv.save(model, tmp_path / "model.npz")
+
+
+def test_a_backward_that_returns_another_shape_is_refused_before_the_next_layer(tmp_path):
+    class Narrow(Swish):
+        def backward(self, dy):
+            return super().backward(dy)[:, :1]
+
+    model = sv.VAE(9, 2, encoder=Sequential(Linear(9, 4), Narrow()))
+    message = (
+        r"Linear was given dy of shape \(5, 1\); expected \(5, 4\), .* what the backward of the next part returned"
+    )
+    with pytest.raises(ShapeError, match=message):
+        model.loss_and_grads(uniform(0, 5, 9).astype(np.float32))
