@@ -20,6 +20,7 @@ LISTED = 110  # characters of a list of choices in a message
 REWORDED = (
     (r"argument (.*?): expected one argument", r"\1: expected a value after it"),
     (r"argument (.*?): expected at least one argument", r"\1: expected one or more values after it"),
+    (r"argument (.*?): expected (\d+) arguments", r"\1: expected \2 values after it"),
     (r"argument (.*?): ignored explicit argument (.*)", r"\1 takes no value; leave out \2"),
     (r"the following arguments are required: COMMAND", "no COMMAND was given; start with scratchvae train"),
     (r"the following arguments are required: (MODEL.*)", r"missing: \1; MODEL is a model file or the folder of a run"),

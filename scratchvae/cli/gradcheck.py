@@ -22,7 +22,7 @@ from scratchvae.cli.arguments import (
 from scratchvae.cli.gradcheck_results import WIDTH, Comparisons, Results
 from scratchvae.cli.labels import labels_of, needs_labels
 from scratchvae.cli.messages import count_of
-from scratchvae.cli.options import Option, switch
+from scratchvae.cli.options import Option, refuse, switch
 from scratchvae.errors import ConfigError
 from scratchvae.gradcheck.tolerance import AUTODIFF, FINITE_DIFFERENCES
 from scratchvae.models import Scale
@@ -106,6 +106,9 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("--model and --unit exclude each other: leave --unit out, a model is checked as a whole")
     if args.data and not hasattr(args, "model"):
         raise ConfigError(f"DATA {args.data} has no effect without a model: add --model, such as --model runs/digits")
+    if not hasattr(args, "model"):
+        reason = "without a model: add --model, such as --model runs/digits"
+        refuse(args, reason, "data-dir", "key", "color", "size", "part")
     problem, description = _model_problem(args) if hasattr(args, "model") else (None, "")
     oracles, absent = _oracles(args.oracle)  # after reading the model, for importing them takes seconds
     if description and not args.json:

@@ -10,7 +10,13 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from scratchvae.backend import Backend
-from scratchvae.fused.layers import FusedConditionalSequential, FusedReLU, FusedSequential
+from scratchvae.fused.layers import (
+    FusedConditionalSequential,
+    FusedConv2d,
+    FusedConvTranspose2d,
+    FusedReLU,
+    FusedSequential,
+)
 from scratchvae.fused.objectives import FusedELBO
 from scratchvae.fused.optim import FusedAdam, FusedAdamW
 from scratchvae.fused.probability import (
@@ -19,7 +25,7 @@ from scratchvae.fused.probability import (
     FusedGaussianKL,
     FusedReparameterize,
 )
-from scratchvae.layers import ConditionalSequential, ReLU, Sequential
+from scratchvae.layers import ConditionalSequential, Conv2d, ConvTranspose2d, ReLU, Sequential
 from scratchvae.memory import Module
 from scratchvae.objectives import ELBO
 from scratchvae.optim import Adam, AdamW
@@ -29,6 +35,8 @@ P = TypeVar("P")
 
 FUSED_VARIANTS: dict[type[Any], type[Any]] = {
     ReLU: FusedReLU,
+    Conv2d: FusedConv2d,
+    ConvTranspose2d: FusedConvTranspose2d,
     Sequential: FusedSequential,
     ConditionalSequential: FusedConditionalSequential,
     Reparameterize: FusedReparameterize,

@@ -1,10 +1,12 @@
-"""Fused ReLU, which also adds the bias of the linear layer or convolution before it."""
+"""Fused ReLU, which also adds the bias of the layer before it; convolutions whose windows are copied in one pass."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
+
+import numpy as np
 
 from scratchvae.backend import Array
 from scratchvae.fused.kernels import BIAS_RELU, RELU_GRADIENT, launch
@@ -18,8 +20,55 @@ from scratchvae.layers import (
     ReLU,
     Sequential,
 )
+from scratchvae.layers.patches import Patches
+from scratchvae.memory import BatchBuffers
 
-WITH_BIAS: Any = (Linear, Conv2d, ConvTranspose2d)  # they have a method `matmul`, without the bias b
+
+class FusedPatches(Patches):
+    """Patches whose windows are copied, or added, in one pass, by `Windows` of the backend "native"."""
+
+    def __init__(self, patches: Patches, kernels: Any, buffers: BatchBuffers) -> None:
+        super().__init__(patches.picture, patches.size, patches.stride, patches.padding)
+        self.allocate_matrix(buffers)
+        settings = self.picture, self.size, self.stride, self.padding, self.places
+        self.windows = kernels.Windows(*settings, buffers.dtype)
+
+    def gather(self, x: Array) -> Array:
+        """A x (b·P·Q, k·k·C) of a block of pictures x (b, H·W·C)."""
+        matrix = self.matrix(len(x))
+        self.windows.gather(np.ascontiguousarray(x), matrix)
+        return matrix
+
+    def scatter(self, out: Array) -> None:
+        """Aᵀ m (b, H·W·C), written into `out`."""
+        self.windows.scatter(self.matrix(len(out)), out)
+
+
+class FusedConv2d(Conv2d):
+    """Conv2d with `FusedPatches`, if the backend has them."""
+
+    kernels: Any
+
+    def allocate(self, buffers: BatchBuffers) -> None:
+        """Allocate as Conv2d, with other patches."""
+        super().allocate(buffers)
+        if hasattr(self.kernels, "Windows"):
+            self.patches = FusedPatches(self.patches, self.kernels, buffers)
+
+
+class FusedConvTranspose2d(ConvTranspose2d):
+    """ConvTranspose2d with `FusedPatches`, if the backend has them."""
+
+    kernels: Any
+
+    def allocate(self, buffers: BatchBuffers) -> None:
+        """Allocate as ConvTranspose2d, with other patches."""
+        super().allocate(buffers)
+        if hasattr(self.kernels, "Windows"):
+            self.patches = FusedPatches(self.patches, self.kernels, buffers)
+
+
+WITH_BIAS: Any = (Linear, FusedConv2d, FusedConvTranspose2d)  # they have a method `matmul`, without the bias b
 
 
 class FusedReLU(ReLU):

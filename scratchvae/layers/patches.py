@@ -66,9 +66,7 @@ class Patches:
         """Allocate the bordered pictures and the windows of a block, and the pairs of views that A copies."""
         (height, width, channels), k, s, p = self.picture, self.size, self.stride, self.padding
         P, Q = self.places
-        bytes_at_once = HOST_BLOCK if buffers.backend.on_host else DEVICE_BLOCK
-        bytes_of_row = self.count * k * k * channels * buffers.dtype.itemsize
-        self.rows = max(1, min(buffers.rows, bytes_at_once // bytes_of_row))
+        self.allocate_matrix(buffers)
         group = s if s * channels >= SHORTEST_RUN else 1
         reach = (k - 1) // group * group  # of the last offset
         bordered = (max(height + 2 * p, reach + s * P), max(width + 2 * p, reach + s * Q), channels)
@@ -76,7 +74,6 @@ class Patches:
         self._x, self._sums = (block.matrix(prod(bordered)).reshape(self.rows, *bordered) for _ in range(2))
         self._x.fill(0.0)  # the border stays 0
         self._inside_x, self._inside_sums = (x[:, p : p + height, p : p + width] for x in (self._x, self._sums))
-        self._matrix = block.resized(self.rows * self.count).matrix(k * k * channels)
         windows = self._matrix.reshape(self.rows, P, Q, k, k * channels)
         self._views = []  # of equal shapes: windows, pixels of x, sums of pixels
         for a in range(0, k, group):
@@ -90,6 +87,13 @@ class Patches:
                 ]
                 part = windows[:, :, :, a : a + down, b * channels : b * channels + across]
                 self._views.append((part.transpose(0, 1, 3, 2, 4), *pixels))
+
+    def allocate_matrix(self, buffers: BatchBuffers) -> None:
+        """Choose the number of pictures in a block, and allocate the matrix of their windows."""
+        columns = self.size**2 * self.picture[2]
+        bytes_at_once = HOST_BLOCK if buffers.backend.on_host else DEVICE_BLOCK
+        self.rows = max(1, min(buffers.rows, bytes_at_once // (self.count * columns * buffers.dtype.itemsize)))
+        self._matrix = buffers.resized(self.rows * self.count).matrix(columns)
 
     def blocks(self, rows: int) -> Iterator[slice]:
         """Yield slices of up to `self.rows` of so many rows."""

@@ -90,6 +90,12 @@ def test_the_table_is_printed_on_request_and_for_single_units(few_units, capsys)
     assert lines[0] == "all 4 comparisons agree (seed 0)" and lines[-1].split() == ["allowed", "1e-12"]
 
 
+@pytest.mark.parametrize("option", ["--part test", "--key a", "--size 8 8", "--color rgb", "--data-dir x"])
+def test_an_option_of_the_data_is_refused_without_a_model(option, capsys):
+    assert run(f"gradcheck --unit Linear {option}") == 2
+    assert f"{option.split()[0]} has no effect without a model: add --model" in capsys.readouterr().err
+
+
 def test_a_single_comparison_is_not_called_all(capsys):
     assert run("gradcheck --unit Adam --oracle autograd") == 0
     assert capsys.readouterr().out.startswith("1 comparison agrees (seed 0)\n")

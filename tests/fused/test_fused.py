@@ -409,7 +409,7 @@ def test_an_optimizer_and_its_state_agree(device_backend, make, dtype):
 
 CHECKED_ABOVE = {  # the variants compared with their plain classes above
     *(ReLU, Sequential, ConditionalSequential, Reparameterize, DiagonalGaussian, GaussianKL, Bernoulli, ELBO, Adam),
-    AdamW,
+    *(AdamW, Conv2d, ConvTranspose2d),
 }
 
 
@@ -641,7 +641,8 @@ def test_modules_are_unchanged_on_a_backend_without_kernels(backend):
     for module in (
         Sequential(Linear(4, 4), ReLU()),
         ConditionalSequential(ConditionalLinear(4, 2, 4), ReLU()),
-        *(kind() for kind in CHECKED_ABOVE - {Sequential, ConditionalSequential}),
+        *(Conv2d(1, 2, 3), ConvTranspose2d(1, 2, 3)),
+        *(kind() for kind in CHECKED_ABOVE - {Sequential, ConditionalSequential, Conv2d, ConvTranspose2d}),
         NaNToZero(Sequential(Linear(4, 4), ReLU())),
         Custom(),
     ):

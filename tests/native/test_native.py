@@ -14,6 +14,10 @@ from scratchvae.backend import NUMPY, get_backend, native
 from scratchvae.backend.native import ElementwiseKernel, ReductionKernel, compiler
 from scratchvae.disk import cache_folder
 from scratchvae.errors import BackendError
+from scratchvae.fused import fused
+from scratchvae.layers import Conv2d
+from scratchvae.layers.patches import Patches
+from scratchvae.memory import BatchBuffers
 
 sizes = st.integers(1, 40)
 
@@ -155,3 +159,35 @@ def test_windows_is_refused(monkeypatch):
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(BackendError, match="'native' is for Linux and macOS; on Windows, use backend='numpy'"):
         compiler.find_compiler()
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", ["float32", "float64", "longdouble"])
+@given(
+    shape=st.tuples(*[st.integers(1, 6)] * 4), k=st.integers(1, 4), s=st.integers(1, 4), p=st.integers(0, 3), seed=seeds
+)
+def test_windows_are_copied_and_added_as_by_views(shape, k, s, p, seed, dtype):
+    rows, height, width, channels = shape
+    p = min(p, k - 1)
+    picture = max(height, k - 2 * p), max(width, k - 2 * p), channels
+    plain = Patches(picture, k, s, p)
+    plain.allocate(BatchBuffers(NUMPY, dtype, rows))
+    windows = native.Windows(picture, k, s, p, plain.places, dtype)
+    x = normal(seed, plain.rows, int(np.prod(picture))).astype(dtype)
+    expected = plain.gather(x)
+    out = np.full_like(expected, np.nan)
+    windows.gather(x, out)
+    assert np.array_equal(out, expected)
+    expected[...] = normal(seed + 1, *expected.shape)
+    sums, wanted = np.full_like(x, np.nan), np.empty_like(x)
+    windows.scatter(expected, sums)
+    plain.scatter(wanted)
+    np.testing.assert_allclose(sums, wanted, rtol=0, atol=64 * np.finfo(dtype).eps)
+
+
+@needs_compiler
+def test_a_convolution_takes_rows_with_gaps():
+    layer = fused(Conv2d(1, 2, 2, seed=0), get_backend("native"))
+    layer.bind(BatchBuffers(get_backend("native"), "float64", 4), (3, 3, 1))
+    wide = normal(0, 4, 18)
+    assert np.array_equal(layer.forward(wide[:, ::2]).copy(), layer.forward(wide[:, ::2].copy()))

@@ -280,6 +280,9 @@ def wrong_values(command):
         line = f"{correct} {NEEDED.get(option.flag, '')} {option.flag}"
         if option.choices is not None and not option.positional:
             yield f"{line} nosuch", f"{option.flag} nosuch is unknown"
+        elif option.nargs == 2:
+            yield f"{line} 0 0", f"{option.flag}"
+            yield f"{line} 3", f"{option.flag}: expected 2 values after it"
         elif option.type is int:
             yield f"{line}={-(10**40)}", f"{option.flag} -1000"
         elif option.type is float:

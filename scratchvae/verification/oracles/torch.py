@@ -40,7 +40,7 @@ class _Torch(Oracle):
 
     @staticmethod
     def convolve_transpose(x: Any, W: Any, stride: int, padding: int, output_padding: tuple[int, int]) -> Any:
-        x, W = x.permute(0, 3, 1, 2), W.permute(3, 2, 0, 1)
+        x, W = x.permute(0, 3, 1, 2), W.permute(3, 2, 0, 1).contiguous()
         return F.conv_transpose2d(x, W, None, stride, padding, output_padding).permute(0, 2, 3, 1)
 
     @staticmethod
