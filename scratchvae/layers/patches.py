@@ -96,9 +96,9 @@ class Patches:
         self._matrix = buffers.resized(self.rows * self.count).matrix(columns)
 
     def blocks(self, rows: int) -> Iterator[slice]:
-        """Yield slices of up to `self.rows` of so many rows."""
+        """Yield the slices of an array of so many rows, `self.rows` at a time."""
         for start in range(0, rows, self.rows):
-            yield slice(start, min(rows, start + self.rows))
+            yield slice(start, start + self.rows)
 
     def matrix(self, rows: int) -> Array:
         """The matrix (b·P·Q, k·k·C) for a block of b rows: A x after `gather`, or to be filled for `scatter`."""

@@ -156,6 +156,8 @@ def test_the_last_layer_is_appended_after_a_layer_that_has_no_width_of_its_own(t
         model = sv.VAE(latent_dim=3, encoder=encoder, decoder=Sequential(Linear(3, 20), Tanh()), **settings)
         assert type(model.encoder.layers[-1]) is Linear and model.encoder.layers[-1].outputs == 6
         assert type(model.decoder.layers[-1]) is Linear and model.decoder.layers[-1].outputs == 64
+        described = model.to_config()["encoder"]["config"]["layers"][-1]  # a file has the whole network
+        assert described["class"] == "Linear" and described["config"]["outputs"] == 6
         x = uniform(0, 5, 64).astype(np.float32)
         sv.save(model, tmp_path / "model.npz")
         assert np.array_equal(sv.load(tmp_path / "model.npz").embed(x), model.embed(x))
