@@ -121,7 +121,8 @@ print(own.summary(), end="\n\n")
 
 
 # %% [markdown]
-# A convolution with a gate, made of two others: the shape of a row reaches them through the layer that they are in.
+# A convolution with a gate, made of two others. They get the shape for which `output_shape` asks them, or else that
+# of the rows of the layer that they are in. If layers follow each other, ask them in turn, or use a `Sequential`.
 
 
 # %%
@@ -271,7 +272,7 @@ rng = np.random.default_rng(0)
 print(check_layer(Dropout(), (rng.standard_normal((4, 6)), rng.random((4, 6)) < 0.8), parameters=()))
 
 # %% [markdown]
-# A training step by hand, from the parts of the model: so the mask reaches the encoder.
+# A training step by hand, from the parts of the model, as in `models/vae.py`: so the mask reaches the encoder.
 
 # %%
 vae = sv.VAE(encoder=WithDropout(Linear(64, 32), ReLU(), Dropout(), Linear(32, 10)), latent_dim=5)
@@ -283,7 +284,6 @@ for _ in range(60):
     z = vae.posterior.forward(vae.encoder.forward(rows, mask), rng.standard_normal((128, 5), np.float32))
     log_likelihood, kl = vae.likelihood.forward(vae.decoder.forward(z), rows), vae.kl.forward(z)
     loss = vae.objective.loss(vae.objective.forward(log_likelihood, kl))
-    vae.was_corrupted = False
     vae.backward()
     optimizer.step(vae.dtheta)
 print(f"loss {loss:.2f} with dropout, {-vae.elbo(held_out).value.mean():.2f} without, on held-out rows")

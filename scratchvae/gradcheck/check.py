@@ -162,7 +162,12 @@ class _Gradients:
             if self.user_vjp is None:
                 assert self.library is not None
                 return self.function.autodiff(self.library, dy, arrays)
-            return self.function.vjp(self.user_vjp, dy.copy(), arrays, self.vjp_name)
+            computed = self.function.vjp(self.user_vjp, dy, arrays, self.vjp_name)
+            if self.function.changes_dy:
+                self.notes[f"note: {self.vjp_name} changes dy in place: it overwrites the gradient of its caller"] = (
+                    None
+                )
+            return computed
 
     def repeatable_vjp(self, dy: Array) -> list[Array]:
         """The gradients. Raises RangeError if a second call returns others."""

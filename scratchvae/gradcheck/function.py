@@ -64,6 +64,7 @@ class UserFunction:
                 raise RangeError(
                     f"{name} contains NaN or infinite values, where f has no derivative; choose another point"
                 )
+        self.changes_dy = False  # True if a vjp has written into dy
         self._outputs: list[_Leaf] | None = None
         self._template: Any = None
 
@@ -183,7 +184,11 @@ class UserFunction:
     def vjp(self, vjp: Callable[..., Any], dy: Array, arrays: Sequence[Array], name: str = "vjp") -> list[Array]:
         """Return the gradient of ⟨dy, f⟩ for each array, by the user's vjp. Raises DTypeError or ShapeError."""
         with frameworks.in_float64(self.libraries):
-            return self.gradients(vjp(self.dy(dy), *self.arguments(arrays)), name)
+            given, expected = self.dy(dy), self.dy(dy)
+            gradients = self.gradients(vjp(given, *self.arguments(arrays)), name)
+            pairs = zip(containers.leaves(given, ""), containers.leaves(expected, ""), strict=True)
+            self.changes_dy |= any(isinstance(a, np.ndarray) and not np.array_equal(a, b) for (_, a), (_, b) in pairs)
+            return gradients
 
     def autodiff(self, library: str, dy: Array, arrays: Sequence[Array]) -> list[Array]:
         """Return the same gradients by automatic differentiation of f."""

@@ -36,7 +36,8 @@ def check_optimizer(
     gradient     step does not change dθ
     descent      `steps` updates reduce a convex quadratic
     order        reordering the numbers of θ reorders the result: each is treated as the others are
-    resumption   an optimizer with a copy of `state` and `t` continues with the same bits, if it has a `state`
+    resumption   an optimizer with a copy of `state` and `t` continues with the same bits, if it has a `state`; `t`
+                 counts the steps
     learning     half the learning rate halves the first update, if it has a number `lr`
     float32      the updates are those in float64, to 1e-4
     backend      with backend="fake-cupy" or "cupy": the updates there are those in NumPy
@@ -144,6 +145,12 @@ class _OptimizerCheck:
             return
         for gradient in self.gradients[:middle]:
             first.step(gradient.copy())
+        counted = getattr(first, "t", middle)
+        if counted != middle:
+            self.add(
+                "resumption", False, f"t is {counted} after {middle} steps: step must add 1, for schedules go by t"
+            )
+            return
         second = self.fresh()
         resumed = theta.copy()
         second.bind(np, resumed)

@@ -292,8 +292,9 @@ class _Part:
         pictures = [(*PICTURE, channels) for channels in widths] if is_module(self.original) else []
         for shape in (*((width,) for width in widths), *pictures):
             width = prod(shape)
-            part, inputs = _with_input_shape(self.original, shape), draw(width, np.random.default_rng(0))
+            inputs = draw(width, np.random.default_rng(0))
             try:
+                part = _with_input_shape(self.original, shape)
                 y = self.call_forward(part, *inputs)
                 gradients = self.call_backward(part, *_like(y, 1.0))
                 gradients = gradients if isinstance(gradients, tuple | list) else (gradients,)

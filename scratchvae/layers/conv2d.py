@@ -102,7 +102,8 @@ class Conv2d(Layer):
     # y = (A x) W + b as in `Linear`, hence
     #   ∂L/∂W     →  dW = (A x)ᵀ dy, a sum over blocks
     #   ∂L/∂b     →  db = 1ᵀ dy
-    #   ∂L/∂(A x) = dy Wᵀ  →  dx = Aᵀ (dy Wᵀ)
+    #   ∂L/∂(A x) = dy Wᵀ  →  dx = Aᵀ (dy Wᵀ), whose matrix takes the place of the windows
+    # The windows are copied once more: those of a whole batch would not stay in the cache.
     def backward(self, dy: Array) -> Array:
         """dW, db and dx (B, H·W·I) from dy (B, P·Q·O)."""
         self.backward_parameters(dy)

@@ -11,8 +11,7 @@ from scratchvae.memory import BatchBuffers, Shape
 from scratchvae.validation import check_int, shorten
 
 HOST_BLOCK = 2**20  # bytes of windows at a time: they stay in the cache between the copy and the product
-SHORTEST_RUN = 8  # numbers that are copied together
-DEVICE_BLOCK = 2**28  # on a GPU each block costs launches, and a cache holds none
+DEVICE_BLOCK = 2**28  # on a GPU each block costs launches, and no cache holds one
 
 
 def picture_shape(layer: str, input_shape: Shape, channels: int) -> Shape:
@@ -31,7 +30,7 @@ def picture_shape(layer: str, input_shape: Shape, channels: int) -> Shape:
         )
     raise ShapeError(
         f"{layer} was given rows of shape {shorten(tuple(input_shape))}; expected pictures (height, width, channels): "
-        f"put Reshape(height, width, {channels}) before it, or give the model an image_shape"
+        f"give the model an image_shape, or chain layers in a Sequential, after Reshape(height, width, {channels})"
     )
 
 
@@ -58,17 +57,17 @@ class Patches:
         self.places = tuple((length + 2 * padding - size) // stride + 1 for length in picture[:2])
         self.count = prod(self.places)
 
-    # In steps of s, the offsets a < k are a = s α + a′ with 0 ≤ a′ < s. Windows at the same α do not overlap: their
-    # rows s i + s α + a′ are each number from s α once. So the windows at α and β are the pixels of one rectangle, in
-    # another order, and ⌈k/s⌉² copies make A x. The transpose adds where A copies. With few channels, where the runs of
-    # s C numbers would be short, k² copies of one offset each are faster.
+    # In steps of s, the offsets a < k are a = s α + a′ with 0 ≤ a′ < s. At one α the windows do not overlap: no two
+    # have a row s i + s α + a′ in common. So all windows at α and β are the pixels of one rectangle, in another order:
+    # ⌈k/s⌉² copies make A x, and the transpose adds where A copies. With a single channel, where runs of s numbers
+    # would be short, k² copies of one offset each are faster: NumPy's innermost loop then runs along a row of windows.
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Allocate the bordered pictures and the windows of a block, and the pairs of views that A copies."""
+        """Allocate the windows of a block of pictures, bordered pictures, and the views between which A copies."""
         (height, width, channels), k, s, p = self.picture, self.size, self.stride, self.padding
         P, Q = self.places
         self.allocate_matrix(buffers)
-        group = s if s * channels >= SHORTEST_RUN else 1
-        reach = (k - 1) // group * group  # of the last offset
+        group = s if channels > 1 else 1  # of offsets that are copied together
+        reach = (k - 1) // group * group  # the first offset of the last group
         bordered = (max(height + 2 * p, reach + s * P), max(width + 2 * p, reach + s * Q), channels)
         block = buffers.resized(self.rows)
         self._x, self._sums = (block.matrix(prod(bordered)).reshape(self.rows, *bordered) for _ in range(2))
@@ -79,14 +78,14 @@ class Patches:
         for a in range(0, k, group):
             for b in range(0, k, group):
                 down, across = min(group, k - a), min(group, k - b) * channels
-                pixels = [
-                    x[:, a : a + s * P, b : b + s * Q].reshape(self.rows, P, s, Q, s * channels)[
-                        :, :, :down, :, :across
-                    ]
-                    for x in (self._x, self._sums)
-                ]
                 part = windows[:, :, :, a : a + down, b * channels : b * channels + across]
-                self._views.append((part.transpose(0, 1, 3, 2, 4), *pixels))
+                x, sums = (self._rectangle(array, a, b)[:, :, :down, :, :across] for array in (self._x, self._sums))
+                self._views.append((part.transpose(0, 1, 3, 2, 4), x, sums))
+
+    def _rectangle(self, x: Array, a: int, b: int) -> Array:
+        """The pixels at the offsets from (a, b) up to (a + s, b + s) of all windows: a view (rows, P, s, Q, s·C)."""
+        s, (P, Q) = self.stride, self.places
+        return x[:, a : a + s * P, b : b + s * Q].reshape(self.rows, P, s, Q, -1)
 
     def allocate_matrix(self, buffers: BatchBuffers) -> None:
         """Choose the number of pictures in a block, and allocate the matrix of their windows."""
@@ -108,16 +107,16 @@ class Patches:
         """A x (b·P·Q, k·k·C) of a block of pictures x (b, H·W·C)."""
         rows = len(x)
         self._inside_x[:rows] = x.reshape(rows, *self.picture)
-        for windows, pixels, _ in self._views:
-            windows[:rows] = pixels[:rows]
+        for windows, x_pixels, _ in self._views:
+            windows[:rows] = x_pixels[:rows]
         return self.matrix(rows)
 
-    # ⟨A x, m⟩ = Σ_w (A x)_w m_w: a pixel occurs in several windows, and its coefficient is the sum of theirs.
+    # ⟨A x, m⟩ = ⟨x, Aᵀ m⟩: a pixel of x is in several windows, and its factor is the sum of their numbers in m.
     def scatter(self, out: Array) -> None:
         """Aᵀ m (b, H·W·C), written into `out`, for the m (b·P·Q, k·k·C) that stands in `matrix`."""
         rows = len(out)
         self._sums[:rows].fill(0.0)
         for windows, _, sums in self._views:
-            pixels = sums[:rows]
-            pixels += windows[:rows]
+            pixel_sums = sums[:rows]
+            pixel_sums += windows[:rows]
         out.reshape(rows, *self.picture)[...] = self._inside_sums[:rows]

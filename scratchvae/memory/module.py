@@ -6,6 +6,8 @@ import copy
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from math import prod, sqrt
 from typing import Any, TypeVar
 
@@ -56,7 +58,7 @@ class Module:
 
     Rows are flat: pictures of shape (28, 28, 1) are an array (B, 784). To use a layer of pictures outside a model, set
     its `input_shape` before the first forward. The modules inside a module that does not bind them are told the shape
-    of its own rows, and take it for theirs if they have as many numbers.
+    for which its `output_shape` asks them, or else that of its own rows, and take it if they have as many numbers.
 
     The docstring of a subclass lists
         shapes   of inputs, parameters and outputs
@@ -117,12 +119,20 @@ class Module:
         self._buffers = buffers
         return output
 
+    # A child that `allocate` has not bound binds itself to the first rows that it is given, which are flat. If they are
+    # pictures, of what shape? Of the one for which `output_shape` asks the child, or else of the shape of its parent's.
     def tell_children(self, input_shape: Shape) -> None:
-        """Tell the modules inside it that bind themselves what pictures its rows are; see `_bind_to_input`."""
-        for child in self.children().values():
-            if child._buffers is None:
-                child.input_shape = input_shape
-                child.tell_children(input_shape)
+        """Tell the modules inside it that bind themselves the shape of their rows; see `_bind_to_input`."""
+        children = [child for child in self.children().values() if child._buffers is None]
+        for child in children:
+            child.input_shape = input_shape
+            child.output_shape = partial(_note_shape, child)  # type: ignore[method-assign]
+        if children:
+            with suppress(Exception):  # the shape may be a guess, which a user's method need not take
+                self.output_shape(input_shape)
+        for child in children:
+            del child.output_shape
+            child.tell_children(child.input_shape)
 
     @required
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -308,6 +318,11 @@ class Module:
 
     def _class_name(self) -> str:
         return shorten(type(self).__name__, 30)
+
+
+def _note_shape(child: Module, input_shape: Shape) -> Shape:
+    child.input_shape = input_shape
+    return type(child).output_shape(child, input_shape)
 
 
 def arguments_of(instance: Any) -> dict[str, Any]:

@@ -96,6 +96,17 @@ def test_an_optimizer_without_a_property_fails_by_its_name(name):
         assert {a.name for a in report.arguments if a.verdict == "wrong"} <= {name, "descent"}
 
 
+def test_an_optimizer_that_does_not_count_its_steps_is_refused_for_schedules():
+    class WithoutCount(Adam):
+        def step(self, dtheta):
+            super().step(dtheta)
+            self.t = 0
+
+    report = check_optimizer(WithoutCount(1e-3))
+    assert report["resumption"].verdict == "wrong"
+    assert "t is 0 after 10 steps: step must add 1" in report["resumption"].explanation
+
+
 def test_the_explanation_says_what_the_optimizer_does_wrong():
     for name, words in {
         "in place": "write theta[...]",

@@ -212,6 +212,42 @@ class GatedConvolution(sv.layers.Layer):
         return self.value.backward(dy * self.s) + self.gates[0].backward(dy * self.v * self.s * (1 - self.s))
 
 
+class Bottleneck(sv.layers.Layer):
+    """A residual block whose second convolution has pictures of other channels than the block."""
+
+    def __init__(self, inputs, inner):
+        self.inputs, self.inner = inputs, inner
+        self.first, self.relu, self.second = Conv2d(inputs, inner, 3, 1, 1), ReLU(), Conv2d(inner, inputs, 3, 1, 1)
+
+    def output_shape(self, input_shape):
+        return self.second.output_shape(self.relu.output_shape(self.first.output_shape(input_shape)))
+
+    def forward(self, x):
+        return x + self.second.forward(self.relu.forward(self.first.forward(x)))
+
+    def backward(self, dy):
+        return dy + self.first.backward(self.relu.backward(self.second.backward(dy)))
+
+
+class Unasked(Bottleneck):
+    """The same, whose layers are not asked for their shapes."""
+
+    def output_shape(self, input_shape):
+        return input_shape
+
+
+def test_layers_that_follow_each_other_get_the_shapes_for_which_they_are_asked():
+    assert check_layer(Bottleneck(2, 3), directions=1, precision="double").passed
+    assert check_layer(Bottleneck(2, 3), normal(0, 3, 6, 7, 2), backend="fake-cupy", precision="double").passed
+    x = uniform(0, 20, 64).astype(np.float32)
+    model = sv.VAE(encoder=Sequential(Bottleneck(1, 3), Flatten()), latent_dim=3, image_shape=(8, 8))
+    sv.Trainer(model, batch_size=8, seed=0).fit(x, 1)
+    assert "output_shape" not in vars(model.encoder.layers[0].first)
+    unasked = sv.VAE(encoder=Sequential(Unasked(1, 3), Flatten()), latent_dim=3, image_shape=(8, 8))
+    with pytest.raises(ShapeError, match=r"rows of shape \(192,\); expected pictures .* chain layers in a Sequential"):
+        unasked.embed(x)
+
+
 class Block(Sequential):
     """A Sequential with arguments of its own."""
 
