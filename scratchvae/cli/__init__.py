@@ -11,10 +11,11 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from scratchvae.cli.messages import in_option_names, shorten, split_clauses, without_clipping
 from scratchvae.cli.options import check_positive_options, option_names
-from scratchvae.cli.outputs import discard_stdout, is_broken_pipe
+from scratchvae.cli.outputs import discard_stdout, is_broken_pipe, print_warning, redirect_warnings
 from scratchvae.cli.parser import make_parser
 from scratchvae.cli.train_options import OPTIONS
 from scratchvae.errors import DivergedError, ScratchVAEError
@@ -32,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug: bool = vars(args).pop("debug")  # no setting of a run
     try:
         check_positive_options(args, parser.commands[args.command].options.values())
-        code = int(args.run(args))
+        with redirect_warnings(partial(print_warning, command=args.command), UserWarning):
+            code = int(args.run(args))
         sys.stdout.flush()
         return code
     except (Exception, KeyboardInterrupt) as error:

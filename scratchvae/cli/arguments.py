@@ -16,7 +16,9 @@ from scratchvae.cli.messages import as_typed, count_of, nearest
 from scratchvae.cli.options import UNSET, Option, switch
 from scratchvae.dataframes import check_columns
 from scratchvae.datasets import COLORS, NAMES, Dataset, load
+from scratchvae.datasets.dataset import square
 from scratchvae.datasets.files import LARGEST_GREY
+from scratchvae.datasets.idx import find_idx_sets
 from scratchvae.errors import ConfigError, DataError, FileError
 from scratchvae.io import load as load_model
 from scratchvae.models import VAE, Model
@@ -234,6 +236,10 @@ def read_rows(args: argparse.Namespace, model: Any, incomplete: bool = False) ->
                 setattr(args, name, model.metadata[name])
     if not args.data:
         raise ConfigError(f"{args.model} does not record its training data; add DATA after MODEL")
+    if _is_image_folder(args.data):  # its pictures as the model has them
+        for name in ("color", "size"):
+            if name in model.metadata and not hasattr(args, name):
+                setattr(args, name, model.metadata[name])
     if trained_on and args.data not in NAMES and not exists(args.data):
         raise ConfigError(f"the training data of {args.model} is no longer at {args.data}; name DATA after MODEL")
     data = read_data(args, model)
@@ -250,11 +256,13 @@ def read_rows(args: argparse.Namespace, model: Any, incomplete: bool = False) ->
         if names_of_data != known:
             images = images[:, [names_of_data.index(name) for name in known]]
     width = images.shape[1]
-    if width != model.input_dim:
-        raise ConfigError(
-            f"{args.data} has {count_of(width, 'number')} per row, but {args.model} was trained on rows of "
-            f"{model.input_dim}"
-        )
+    if width != model.input_dim or _has_other_pictures(model, data, args.data):
+        shapes = data.image_shape, model.image_shape
+        if None in shapes:
+            has, trained = f"{count_of(width, 'number')} per row", f"rows of {model.input_dim}"
+        else:
+            has, trained = (f"pictures of {' × '.join(map(str, shape or ()))}" for shape in shapes)
+        raise ConfigError(f"{args.data} has {has}, but {args.model} was trained on {trained}{_hint(args, model)}")
     images = _in_units_of(model, images, data, args.data)
     if (
         not (incomplete or model.config["missing"])
@@ -272,6 +280,27 @@ def read_rows(args: argparse.Namespace, model: Any, incomplete: bool = False) ->
     if labels is not None and model.classes:
         labels, names = _labels_of_model(labels, data, model, args.data), class_names(model)
     return Rows(images, labels, names, data.files if args.part == "all" or data.files is None else _files(data, args))
+
+
+def _is_image_folder(name: str) -> bool:
+    return name not in NAMES and exists(name) and Path(name).is_dir() and not find_idx_sets(Path(name))
+
+
+def _has_other_pictures(model: Any, data: Dataset, name: str) -> bool:
+    """True if both are pictures, and of another shape. That of the rows of a file may be a guess: square."""
+    known, shape = model.image_shape, data.image_shape
+    if known is None or shape is None or (shape == square(data.train.images.shape[1]) and not Path(name).is_dir()):
+        return False
+    return (*shape, 1)[:3] != (*known, 1)[:3]
+
+
+def _hint(args: argparse.Namespace, model: Any) -> str:
+    """How to load a folder of images as the model needs it."""
+    if not _is_image_folder(args.data) or model.image_shape is None:
+        return ""
+    height, width, channels = (*model.image_shape, 1)[:3]
+    color = " --color rgb" if channels == 3 else " --color grey"
+    return f": load it with{color} --size {height} {width}"
 
 
 def _files(data: Dataset, args: argparse.Namespace) -> tuple[str, ...] | None:

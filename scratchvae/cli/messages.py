@@ -81,6 +81,8 @@ def _in_option_names(message: str, options: Mapping[str, str]) -> str:
             return match[0]
         if value in ("True", ""):
             return option
+        if value.startswith("("):  # a tuple, whose numbers are typed one after another
+            return f"{option} {value.strip('(,)').replace(',', '')}"
         return f"no {option}" if value == "False" else f"{option} {value.strip(chr(39))}"
 
     message = message.replace("optim.WarmUp", "--warm-up")

@@ -75,9 +75,9 @@ def collect_warnings(*categories: type[Warning]) -> Iterator[list[str]]:
         yield messages
 
 
-def print_warning(message: str) -> None:
-    """Print a warning of `train` on standard error."""
-    line = f"scratchvae train: warning: {in_option_names(message, option_names(OPTIONS))}"
+def print_warning(message: str, command: str = "train") -> None:
+    """Print a warning of a command on standard error."""
+    line = f"scratchvae {command}: warning: {in_option_names(message, option_names(OPTIONS))}"
     print(split_clauses(line), file=sys.stderr, flush=True)
 
 

@@ -183,8 +183,8 @@ def _common_size(files: list[Path], size: tuple[int, int] | None) -> tuple[tuple
                 common = common or (width, height)
                 if size is None and (width, height) != common:
                     raise DataError(
-                        f"{image.where(page)} is of size {_times((width, height))}, {files[0].name} of "
-                        f"{_times(common)}; expected one size: give size=(height, width) to scale them to"
+                        f"{image.where(page)} has height and width {height} × {width}, {files[0].name} "
+                        f"{common[1]} × {common[0]}; expected one size: give size=(height, width) to scale them to"
                     )
     assert common is not None
     return (common[1], common[0]) if size is None else size, pages
@@ -202,7 +202,3 @@ def _relative(folder: Path, file: Path) -> str:
 def _text(name: str) -> str:
     """A name that can be written as UTF-8: bytes of a name that are no UTF-8 are replaced."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-def _times(size: tuple[int, int]) -> str:
-    return f"{size[0]} × {size[1]}"

@@ -427,7 +427,21 @@ class Model:
         """`x` as an array; named columns come in the order of the schema. Raises as `check_data`."""
         if type(x) is not np.ndarray and (is_dataframe(x) or is_named_row(x)):
             x = align_columns(name, x, self.schema.columns)
-        return self.validator.check_numbers(x, name)
+        rows = self.validator.check_numbers(x, name)
+        self._check_pictures(rows, name)
+        return rows
+
+    def _check_pictures(self, x: Array, name: str) -> None:
+        """Raise ShapeError for pictures (B, H, W, C) of another shape, which would be scrambled as rows."""
+        if self.image_shape is None or x.ndim < 3 or x.shape[1:] in (self.image_shape, self.row_shape):
+            return
+        shape = f"(B, {', '.join(map(str, self.image_shape))})"
+        channels_first = x.ndim == 4 and (*x.shape[2:], x.shape[1]) == self.row_shape
+        hint = "move the channels to the end with transpose(0, 2, 3, 1), then " if channels_first else ""
+        raise ShapeError(
+            f"{name} has shape {shorten(x.shape)}; expected rows of pictures {shape}: {hint}flatten each with "
+            f"{name}.reshape(len({name}), -1)"
+        )
 
     def scaled(self, x: Array) -> Array:
         """The rows x (B, D) in the units of the networks; x itself if the scale is none."""

@@ -71,9 +71,11 @@ def picture_of(image_shape: Sequence[int] | None) -> Shape:
         )
     height, width, channels = (*image_shape, 1)[:3]
     if min(height, width) < SMALLEST:
+        first = len(image_shape) == 3 and height in (1, 3) and min(width, channels) >= SMALLEST
+        hint = f"channels stand last, as in {(width, channels, height)}" if first else "use architecture='mlp'"
         raise ConfigError(
             f"image_shape={short_repr(tuple(image_shape))}: architecture='conv' needs pictures of at least "
-            f"{SMALLEST} × {SMALLEST} pixels; use architecture='mlp'"
+            f"{SMALLEST} × {SMALLEST} pixels; {hint}"
         )
     return height, width, channels
 

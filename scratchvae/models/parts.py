@@ -241,15 +241,19 @@ def check_shapes(parts: Mapping[str, Any], row_shape: Shape, latent_dim: int) ->
     _check_width("encoder", parts["encoder"], row_shape, outputs["encoder"], reason)
     reason = f"the width that {shorten(type(parts['likelihood']).__name__)} needs"
     _check_width("decoder", parts["decoder"], (latent_dim,), outputs["decoder"], reason)
+    shape = parts["decoder"].output_shape((latent_dim,))
+    if len(row_shape) == len(shape) == 3 and shape != row_shape:
+        raise ConfigError(f"decoder ends with pictures of shape {shape}; expected {row_shape}, the image_shape")
 
 
 def _check_width(name: str, part: Layer, input_shape: Shape, outputs: int, reason: str) -> None:
     try:
-        width = prod(part.output_shape(input_shape))
+        shape = part.output_shape(input_shape)
+        width = prod(shape)
     except ScratchVAEError as error:
         rows = f"{input_shape[0]} numbers" if len(input_shape) == 1 else f"shape {input_shape}"
         raise ConfigError(f"{name} does not accept rows of {rows}: {shorten(error, 250)}") from None
     if width != outputs:
-        raise ConfigError(
-            f"{name} has {width} outputs; expected {outputs}, {reason}: give its last layer {outputs} outputs"
-        )
+        pictures = f", pictures of shape {shape}" if len(shape) == 3 else ""
+        last = f"add Linear({width}, {outputs})" if pictures else f"give its last layer {outputs} outputs"
+        raise ConfigError(f"{name} has {width} outputs{pictures}; expected {outputs}, {reason}: {last}")

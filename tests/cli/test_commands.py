@@ -382,6 +382,46 @@ def test_a_folder_of_photographs_is_trained_on_sampled_and_found_again(folder, c
         assert (np.ptp(pixels, axis=2) > 60).any(), name
     assert run("train photos --epochs 1 --quiet --out grey") == 2
     err = capsys.readouterr().err
-    assert "is of size" in err and "--size" in err and "Traceback" not in err
+    assert "height and width 11 × 12, " in err and "give --size height width" in err and "Traceback" not in err
     assert run("train photos --size 8 6 --epochs 1 --quiet --out grey") == 2
     assert "--color rgb" in capsys.readouterr().err
+
+
+def picture_folder(folder, name, height, width, colour, count=12):
+    image, rng = pytest.importorskip("PIL.Image"), np.random.default_rng(0)
+    (folder / name).mkdir()
+    for k in range(count):
+        pixels = rng.integers(0, 256, (height, width, 3) if colour else (height, width), np.uint8)
+        image.fromarray(pixels).save(folder / name / f"{k}.png")
+
+
+def test_new_pictures_are_read_as_those_of_the_training_and_others_are_refused_by_their_shape(folder, capsys):
+    for name, shape in {"colours": (6, 4), "large": (12, 9), "turned": (4, 6)}.items():
+        picture_folder(folder, name, *shape, True)
+    picture_folder(folder, "grey", 6, 12, False)
+    assert run("train colours --color rgb --size 6 4 --epochs 1 --hidden 8 --quiet --no-pictures --out m") == 0
+    for name in ("large", "turned", "grey"):  # scaled, and with three channels, as the model knows
+        assert array_from(f"embed m {name}").shape == (12, 10)
+    capsys.readouterr()
+    np.save("turned.npy", np.zeros((12, 4, 6, 3), np.uint8))
+    for words in ("grey --color grey --size 6 12", "turned --size 4 6", "turned.npy"):
+        assert run(f"embed m {words}") == 2
+        err = capsys.readouterr().err
+        assert "but m was trained on pictures of 6 × 4 × 3" in err
+        assert words.endswith(".npy") or "load it with --color rgb --size 6 4" in err
+    np.save("flat.npy", np.zeros((12, 72), np.uint8))
+    assert run("embed m flat.npy --out got.npy") == 0
+    assert run("train grey --epochs 1 --hidden 8 --quiet --no-pictures --out plain_grey") == 0
+    capsys.readouterr()
+    assert run("embed plain_grey large --size 6 4 --color rgb") == 2
+    assert "load it with --color grey --size 6 12" in capsys.readouterr().err
+
+
+def test_files_that_are_no_images_are_named_in_a_warning_of_the_command(folder, capsys):
+    picture_folder(folder, "mixed", 5, 4, False)
+    (folder / "mixed" / "notes.txt").write_text("notes", encoding="utf-8")
+    assert run("train mixed --epochs 1 --hidden 8 --quiet --no-pictures --out m") == 0
+    assert run("embed m mixed") == 0
+    err = capsys.readouterr().err.splitlines()
+    assert [line.partition(" warning: ")[0] for line in err] == ["scratchvae train:", "scratchvae embed:"]
+    assert all("1 not read, as not images: notes.txt" in line for line in err)

@@ -254,7 +254,9 @@ def test_pictures_of_any_size_are_scaled_as_by_pillow(tmp_path, color):
     channels = (3,) if color == "rgb" else ()
     originals = [rng.integers(0, 256, (*size, *channels), np.uint8) for size in sizes]
     folder = save_images(tmp_path / "images", originals)
-    assert_refused(folder, "01.png is of size 17 × 31, 00.png of 4 × 5", "give size=(height, width)", color=color)
+    assert_refused(
+        folder, "01.png has height and width 31 × 17, 00.png 5 × 4", "give size=(height, width)", color=color
+    )
     data = load(folder, color=color, size=(8, 6), seed=None)
     assert data.image_shape == (8, 6, *channels)
     expected = [np.asarray(Image.fromarray(picture).resize((6, 8), Image.Resampling.BICUBIC)) for picture in originals]
@@ -382,7 +384,7 @@ def test_sizes_are_compared_after_turning(tmp_path):
         Image.new("L", (5, 4)).save(tmp_path / f"b{ending}", exif=exif)
     assert load(tmp_path).image_shape == (5, 4)
     Image.new("L", (4, 5)).save(tmp_path / "c.png", exif=exif)
-    assert_refused(tmp_path, "c.png is of size 5 × 4", "expected one size")
+    assert_refused(tmp_path, "c.png has height and width 4 × 5", "expected one size")
 
 
 def test_a_labelled_folder_holds_out_rows_of_each_class(tmp_path):

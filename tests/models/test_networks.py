@@ -293,3 +293,31 @@ def test_a_backward_that_returns_another_shape_is_refused_before_the_next_layer(
     )
     with pytest.raises(ShapeError, match=message):
         model.loss_and_grads(uniform(0, 5, 9).astype(np.float32))
+
+
+def test_pictures_of_another_shape_are_refused_and_not_scrambled():
+    model = conv_vae(image_shape=(6, 4, 3))
+    assert model.image_shape == (6, 4, 3)
+    for shape, words in (
+        ((5, 3, 6, 4), r"move the channels to the end with transpose\(0, 2, 3, 1\), then flatten"),
+        ((5, 4, 6, 3), r"expected rows of pictures \(B, 6, 4, 3\): flatten each with"),
+        ((5, 6, 12), r"expected rows of pictures \(B, 6, 4, 3\)"),
+        ((5, 6, 4, 3), r"flatten each sample with x.reshape\(len\(x\), -1\)"),
+    ):
+        with pytest.raises(ShapeError, match=words):
+            model.embed(np.zeros(shape, np.float32))
+    with pytest.raises(ConfigError, match=r"channels stand last, as in \(24, 16, 3\)"):
+        sv.VAE(image_shape=(3, 24, 16), architecture="conv")
+
+
+def test_a_decoder_that_ends_with_other_pictures_is_refused_by_their_shape():
+    turned = Sequential(Linear(3, 12), Reshape(2, 3, 2), ConvTranspose2d(2, 3, 2, 2))
+    with pytest.raises(ConfigError, match=r"decoder ends with pictures of shape \(4, 6, 3\); expected \(6, 4, 3\)"):
+        sv.VAE(decoder=turned, latent_dim=3, image_shape=(6, 4, 3))
+    small = Sequential(Linear(3, 12), Reshape(3, 2, 2), ConvTranspose2d(2, 3, 1))
+    with pytest.raises(ConfigError, match=r"decoder has 18 outputs, pictures of shape \(3, 2, 3\); expected 72"):
+        sv.VAE(decoder=small, latent_dim=3, image_shape=(6, 4, 3))
+    with pytest.raises(
+        ConfigError, match=r"encoder has 48 outputs, pictures of shape \(6, 4, 2\); .* add Linear\(48, 6\)"
+    ):
+        sv.VAE(encoder=Sequential(Conv2d(3, 2, 1)), latent_dim=3, image_shape=(6, 4, 3))
