@@ -68,8 +68,13 @@ def add_command(commands: Commands, name: str, run: Any, summary: str, example: 
     return parser
 
 
-def data_options(default: str | None, default_text: str, missing: str = "") -> tuple[Option, ...]:
-    """The data, and where to find it, with a clause of the help about missing values."""
+def data_options(
+    default: str | None, default_text: str, missing: str = "", common: bool = False
+) -> tuple[Option, ...]:
+    """The data, and where to find it, with a clause of the help about missing values.
+
+    common   `--help` shows how the images of a folder are read
+    """
     return (
         Option(
             "data",
@@ -88,13 +93,14 @@ def data_options(default: str | None, default_text: str, missing: str = "") -> t
             metavar="DIR",
         ),
         Option("key", "the array of an .npz file that holds several", metavar="NAME"),
-        Option("color", "pixels of a folder of images (default: grey)", choices=COLORS),
+        Option("color", "pixels of a folder of images (default: grey)", choices=COLORS, common=common),
         Option(
             "size",
-            "height and width to which the images of a folder are scaled (default: all have one size)",
+            "scale images of a folder to this height and width",
             type=int,
             nargs=2,
             metavar="N",
+            common=common,
         ),
     )
 

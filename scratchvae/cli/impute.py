@@ -74,7 +74,7 @@ OPTIONS = (
     ),
     Option(
         "hide-fraction",
-        "a test: hide this fraction of all numbers at random, and print the error of their imputation",
+        "a test: hide this fraction of all numbers, or pixels, at random, and print the error of their imputation",
         type=float,
         metavar="F",
         common=True,
@@ -174,7 +174,9 @@ def _observed_mask(args: argparse.Namespace, vae: VAE, rows: Array) -> Array | N
         return mask.reshape(len(mask), -1) if mask.ndim > 1 else mask
     if hasattr(args, "hide_fraction"):
         fraction = check_fraction("hide_fraction", args.hide_fraction)
-        return np.asarray(np.random.default_rng(args.seed).random(rows.shape) >= fraction)
+        channels = 1 if vae.image_shape is None else (*vae.image_shape, 1)[2]
+        pixels = np.random.default_rng(args.seed).random((len(rows), vae.input_dim // channels)) >= fraction
+        return np.repeat(pixels, channels, axis=1)
     if not hasattr(args, "hide"):
         return None
     if vae.image_shape is None:

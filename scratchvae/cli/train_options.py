@@ -17,7 +17,7 @@ MODELS: dict[str, type[Model]] = {"vae": VAE, "iwae": IWAE, "autoencoder": Autoe
 CHECKPOINT, CORRUPTION_LEVEL = "checkpoint.npz", 0.3
 
 FILES = (
-    *data_options("digits", "(default: digits, included)"),
+    *data_options("digits", "(default: digits, included)", common=True),
     Option(
         "out",
         "folder for the results (default: runs/DATA)",
@@ -49,21 +49,22 @@ MODEL = (
     ),
     Option(
         "architecture",
-        "networks: linear layers, or convolutions of pictures before them",
+        "networks, for rows or pictures",
         choices=ARCHITECTURES,
         default="mlp",
         argument="model.architecture",
         common=True,
+        details="mlp: linear layers; conv: convolutions of a picture before them",
     ),
     Option(
         "hidden",
-        "widths of the encoder's hidden layers (default: 512; 128 after convolutions)",
+        "widths of hidden layers (default: 512; conv: 128)",
         type=int,
         nargs="*",
         metavar="H",
         argument="model.hidden",
         common=True,
-        details="DATA stands before --hidden",
+        details="Those of the encoder; the decoder has them in reverse order. DATA stands before --hidden",
     ),
     Option(
         "decoder-hidden",
@@ -156,7 +157,7 @@ TRAINING = (
     Option("optimizer", "optimizer", choices=("adam", "adamw", "sgd"), default="adam", common=True),
     Option(
         "binarize",
-        "binarisation of grey pixels",
+        "binarisation of pixels",
         choices=("none", "dynamic"),
         default="none",
         argument="trainer.binarize",

@@ -61,8 +61,9 @@ def configuration(settings: Mapping[str, Any], custom: Mapping[str, Any], **more
         )
     shape = config["image_shape"]
     if shape is not None and (len(shape) not in (2, 3) or prod(shape) != config["input_dim"]):
+        hint = "; or leave input_dim out" if len(shape) in (2, 3) else ""
         raise ConfigError(
             f"image_shape={short_repr(settings['image_shape'])}: expected (height, width) or (height, width, channels) "
-            f"of {config['input_dim']} numbers in all"
+            f"of {config['input_dim']} numbers in all{hint}"
         )
     return MappingProxyType({**config, **more})

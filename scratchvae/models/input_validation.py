@@ -13,7 +13,7 @@ from scratchvae.backend import Array, Backend, backend_of
 from scratchvae.errors import RangeError, ShapeError
 from scratchvae.kernels.missing import nan_to_zero
 from scratchvae.memory import RowReader
-from scratchvae.models.scale import Scale
+from scratchvae.models.scale import GREY_SCALES, Scale
 from scratchvae.validation import short_repr
 
 # by `missing` of the model, or None for arrays that are not data
@@ -159,6 +159,23 @@ def check_range(
             hint = "use scale='minmax'" if training else "bring them into that range"
         hint += ", or use likelihood='gaussian', for any real numbers" if support == (0.0, 1.0) else ""
     raise RangeError(f"{name} holds values from {found}; expected {expected}: {hint}")
+
+
+def check_not_bytes(x: Array, name: str) -> None:
+    """Raises RangeError if x (B, D), on the host, holds unsigned integers of 8 or 16 bits other than 0 and 1.
+
+    A model of fractions, such as grey values from 0 to 1, would otherwise accept numbers 255 times as large.
+    """
+    largest = GREY_SCALES.get(x.dtype.newbyteorder("="))
+    if largest is None:
+        return
+    rows = RowReader(x, name)
+    high = max((rows.array[part].max(initial=0) for part in rows.slices(512)), default=0)
+    if high > 1:
+        raise RangeError(
+            f"{name} holds {x.dtype.name} numbers up to {high}, and the training data were not: divide them by "
+            f"{largest}, or convert them with .astype('float32') if the training data had such numbers"
+        )
 
 
 def _are_fractions(x: Array, high: float) -> bool:

@@ -29,7 +29,7 @@ from scratchvae.memory import BatchBuffers, FlatVector, Module, RowReader, Shape
 from scratchvae.memory.flat import Shapes
 from scratchvae.models import latent_space
 from scratchvae.models.configuration import CHECKS, Config, configuration
-from scratchvae.models.input_validation import UNSCALED, InputValidator, check_range, wider
+from scratchvae.models.input_validation import UNSCALED, InputValidator, check_not_bytes, check_range, wider
 from scratchvae.models.labels import learn_names
 from scratchvae.models.locks import Locks, synchronized
 from scratchvae.models.network import ACTIVATIONS, HIDDEN, conv_decoder, conv_encoder, mlp, network, picture_of
@@ -409,6 +409,12 @@ class Model:
             schema = schema._replace(scale=learn_scale(self.config["scale"], host, self._standardizes_tables(), named))
         self.schema = schema
 
+    @property
+    def _were_no_bytes(self) -> bool:
+        """True if the training data were no grey values in bytes: then scale="auto" would have divided them by 255."""
+        kind = None if self.schema.scale is None else self.schema.scale.kind
+        return self.config["scale"] == "auto" and kind == "none" and self.schema.columns is None
+
     def _standardizes_tables(self) -> bool:
         """True if scale="auto" standardizes the columns of a table."""
         kind = LIKELIHOODS.get(self.config["likelihood"])
@@ -734,6 +740,8 @@ class Model:
         missing = None if self.classes else self.config["missing"]  # models with labels have no missing values
         support = self.support if scored else wider(self.support)
         rows = self.as_rows(x, name)
+        if self._were_no_bytes and isinstance(rows, np.ndarray):
+            check_not_bytes(rows, name)
         return self.validator.check_rows(
             rows,
             name,

@@ -1,6 +1,7 @@
 """scratchvae impute: its input, its files, and its messages."""
 
 import shutil
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 import scratchvae
 from scratchvae.cli import impute, main
-from scratchvae.cli.impute import _observed_mean
+from scratchvae.cli.impute import _observed_mask, _observed_mean
 
 QUICK = ("--epochs", "1", "--hidden", "16", "--latent", "3", "--quiet", "--no-pictures")
 
@@ -129,6 +130,12 @@ def test_a_hidden_fraction_is_of_all_numbers_and_draws_are_written_each(capsys):
     assert imputed.shape == (3, 50, 64)
     missing = int(capsys.readouterr().out.split(" hidden numbers")[0].split()[-1])
     assert abs(missing - 800) < 5 * np.sqrt(3200 * 0.25 * 0.75)
+
+
+def test_a_hidden_pixel_is_hidden_in_all_its_channels():
+    args, vae = Namespace(hide_fraction=0.3, seed=1), scratchvae.VAE(image_shape=(5, 4, 3), latent_dim=2)
+    mask = _observed_mask(args, vae, np.zeros((50, 60))).reshape(1000, 3)
+    assert (mask == mask[:, :1]).all() and abs(mask[:, 0].mean() - 0.7) < 0.08
 
 
 def test_a_table_may_be_written_as_csv():

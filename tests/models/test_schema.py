@@ -415,3 +415,17 @@ def test_standardized_columns_are_refused_for_a_likelihood_of_numbers_between_0_
             ConfigError, match=r"scale='standardize' gives numbers outside \[0, 1\].* use scale='minmax'"
         ):
             sv.VAE(4, 2, likelihood=likelihood, scale="standardize")
+
+
+def test_bytes_are_refused_by_a_model_of_fractions():
+    x = uniform(0, 40, 64)
+    model = sv.VAE(image_shape=(8, 8), latent_dim=2, hidden=(6,), likelihood="gaussian")
+    bytes_ = (255 * x).astype("u1")
+    model.embed(bytes_)  # its units are not known yet
+    sv.Trainer(model).fit(x, 1)
+    for rows, divisor in ((bytes_, 255), (bytes_.astype(">u2"), 65535)):
+        with pytest.raises(RangeError, match=f"x holds uint[0-9]+ numbers up to 25[0-9],.*divide them by {divisor}"):
+            model.embed(rows)
+    zeros_and_ones = (x > 0.5).astype("u1")
+    assert np.array_equal(model.embed(zeros_and_ones), model.embed(zeros_and_ones.astype("float32")))
+    assert len(model.embed(bytes_[:0])) == 0
