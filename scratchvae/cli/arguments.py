@@ -68,9 +68,7 @@ def add_command(commands: Commands, name: str, run: Any, summary: str, example: 
     return parser
 
 
-def data_options(
-    default: str | None, default_text: str, missing: str = "", common: bool = False
-) -> tuple[Option, ...]:
+def data_options(default: str | None, default_text: str, missing: str = "", common: bool = False) -> tuple[Option, ...]:
     """The data, and where to find it, with a clause of the help about missing values.
 
     common   `--help` shows how the images of a folder are read
