@@ -27,6 +27,7 @@ PURPOSES = (
     "imputation",
     "training input std",
     "held-out rows",
+    "predicted rows",
 )
 
 BITS_AT_ONCE = 2**14  # numbers per chunk of random bits
@@ -39,6 +40,19 @@ def generator(seed: int, purpose: str) -> np.random.Generator:
     """
     key = PURPOSES.index(purpose)
     return np.random.default_rng(np.random.SeedSequence(check_seed(seed), spawn_key=(key,)))
+
+
+def row_generator(seed: int, row: Any) -> np.random.Generator:
+    """Return a generator for the noise of a row: rows of the same numbers and dtype have the same noise.
+
+    0 and −0 are the same number, and so are all NaN.
+    """
+    from hashlib import blake2b  # loaded only when needed: it takes milliseconds
+
+    numbers = np.where(np.isnan(row), np.nan, row + 0.0)
+    numbers = numbers.astype(np.float64 if numbers.itemsize > 8 else numbers.dtype)  # long doubles have unused bytes
+    digest = blake2b(numbers.tobytes(), digest_size=16, salt=check_seed(seed).to_bytes(16, "little")).digest()
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
 
 
 def fill_random(out: Any, draw: Callable[..., Any]) -> Any:

@@ -6,12 +6,24 @@ import argparse
 from functools import partial
 
 import scratchvae
-from scratchvae.cli import classify, denoise, embed, evaluate, generate, gradcheck, impute, info, latent_space, train
+from scratchvae.cli import (
+    classify,
+    denoise,
+    embed,
+    evaluate,
+    generate,
+    gradcheck,
+    impute,
+    info,
+    latent_space,
+    score,
+    train,
+)
 from scratchvae.cli.argument_parser import Parser
 from scratchvae.cli.arguments import DEBUG, add_command
 from scratchvae.cli.options import Option, switch
 
-MODULES = (train, evaluate, generate, latent_space, embed, classify, denoise, impute, gradcheck, info)
+MODULES = (train, evaluate, generate, latent_space, embed, score, classify, denoise, impute, gradcheck, info)
 
 
 def make_parser() -> Parser:

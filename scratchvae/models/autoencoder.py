@@ -10,6 +10,7 @@ from scratchvae.memory import BatchBuffers
 from scratchvae.models.denoising import warn_unless_trained_with_noise
 from scratchvae.models.locks import synchronized
 from scratchvae.models.model import InputGradients, Model
+from scratchvae.models.scores import reconstruction_error
 from scratchvae.objectives import ELBO, ELBOTerms
 from scratchvae.validation import suggest_arguments
 
@@ -92,3 +93,12 @@ class Autoencoder(Model):
         denoised = self.reconstruct(x, labels)
         warn_unless_trained_with_noise(self)
         return denoised
+
+    @suggest_arguments
+    @synchronized
+    def anomaly_score(self, x: Any, labels: Any = None) -> Array:
+        """−log p(x | z) of each row of x (B, D) at its code z, in nats, (B,): high if badly reconstructed.
+
+        Raises DTypeError, ShapeError or RangeError.
+        """
+        return reconstruction_error(self, x, labels)

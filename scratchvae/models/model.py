@@ -86,7 +86,7 @@ INTERNAL = {
     *("allocate", "bind", "check_network", "compose", "connect", "ensure_capacity", "extra_config", "for_imputation"),
     *("from_config", "initialize", "initialize_output_bias", "make_decoder", "make_encoder", "to_config"),
     *("bound", "custom_parts", "draws", "kl", "log_softmax", "validator", "was_corrupted"),
-    *("chunk_rows", "chunks", "draw_codes", "kl_per_row", "part_names"),
+    *("chunk_rows", "chunks", "draw_codes", "kl_per_row", "part_names", "scored_classes"),
     *(
         "as_rows",
         "class_names",

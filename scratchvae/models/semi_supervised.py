@@ -203,3 +203,10 @@ class SemiSupervisedVAE(ConditionalVAE):
         checked: Any = self.check_labels(labels, len(x))
         unlabelled = checked == UNLABELLED
         return np.where(unlabelled, self._most_probable(x), checked) if unlabelled.any() else checked
+
+    # log p(x) = log Σ_y p(y) p(x | y), and p(y) = 1/K
+    def scored_classes(self, labels: Any, rows: int) -> list[Array | None]:
+        """The given classes (rows,), or each of the K classes for all rows."""
+        if labels is None:
+            return [np.full(rows, k) for k in range(self.classes)]
+        return [ConditionalVAE.check_labels(self, labels, rows)]

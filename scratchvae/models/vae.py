@@ -18,6 +18,7 @@ from scratchvae.models.imputation import impute
 from scratchvae.models.locks import synchronized
 from scratchvae.models.model import InputGradients, Model
 from scratchvae.models.parts import custom_classes
+from scratchvae.models.scores import anomaly_score, posterior_predictive, posterior_sample, score_samples
 from scratchvae.objectives import ELBO, ELBOTerms
 from scratchvae.probability import DiagonalGaussian, StandardNormal
 from scratchvae.rng import fill_random, generator
@@ -255,6 +256,58 @@ class VAE(Model):
             total += self.decode(self.posterior.draw(parameters, eps), labels)
         total /= draws
         return total  # type: ignore[no-any-return]
+
+    @suggest_arguments
+    @synchronized
+    def score_samples(self, x: Any, samples: int = 64, seed: int = 0, labels: Any = None) -> Array:
+        """log p(x) of each row of x (B, D), in nats, (B,) in float64, on the host.
+
+        The estimate log (1/S) Σ_s w_s of S = `samples` importance-weighted draws of z from q(z | x). On average it is
+        at most log p(x), and rises to it with S: see `scratchvae.models.scores`. The noise of a row is drawn from its
+        contents and `seed`, so that a row has the same score, to the last bit, wherever it stands. It is −∞ for a row
+        so far from the training data that its numbers overflow.
+
+        For a conditional model, log p(x | y) with y in `labels`; for a semi-supervised one without labels, log p(x)
+        with each class equally probable. Raises ConfigError, DTypeError, ShapeError or RangeError.
+        """
+        return score_samples(self, x, samples, seed, labels)
+
+    @suggest_arguments
+    @synchronized
+    def anomaly_score(
+        self, x: Any, method: str = "log_likelihood", samples: int = 64, seed: int = 0, labels: Any = None
+    ) -> Array:
+        """How unusual each row of x (B, D) is, in nats, (B,): the higher, the less like the training data.
+
+        method   "log_likelihood": −log p(x), the negative of `score_samples`
+                 "elbo": the negative ELBO (beta 1), the mean over `samples` draws
+                 "reconstruction": −log p(x | z) at the code of `embed`. It does not tell how usual that code is
+
+        The likelihood of pixels depends on how smooth a picture is more than on what it shows (Nalisnick et al. 2019),
+        so compare methods on labelled anomalies if there are any. Raises as `score_samples`.
+        """
+        return anomaly_score(self, x, method, samples, seed, labels)
+
+    @suggest_arguments
+    @synchronized
+    def posterior_sample(self, x: Any, draws: int = 1, seed: int = 0, labels: Any = None) -> Array:
+        """Draws (draws, B, Z) of z from q(z | x), for each row of x (B, D). Raises as `encode`."""
+        return posterior_sample(self, x, draws, seed, labels)
+
+    @suggest_arguments
+    @synchronized
+    def posterior_predictive(
+        self, x: Any, draws: int = 1, values: str = "drawn", seed: int = 0, labels: Any = None
+    ) -> Array:
+        """Draws (draws, B, D) of new rows from p(x′ | z) with z ~ q(z | x), for each row of x (B, D).
+
+        values   "drawn" from p(x′ | z), or the "mean" of p(x′ | z). Raises as `encode`.
+        """
+        return posterior_predictive(self, x, draws, values, seed, labels)
+
+    def scored_classes(self, labels: Any, rows: int) -> list[Array | None]:
+        """The classes (rows,) by which each row is scored, one array for each class that a row may have."""
+        return [self.check_labels(labels, rows)]
 
     @suggest_arguments
     @translate_device_errors()

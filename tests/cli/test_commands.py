@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -175,6 +176,27 @@ def test_embed_keeps_the_order_of_the_rows_of_a_file():
     codes = array_from("embed table table.npy")
     assert np.array_equal(codes, model.embed(table))
     assert np.array_equal(codes, array_from("embed table"))
+
+
+def test_score_writes_the_anomaly_scores_and_prints_the_highest(vae, digits, capsys):
+    images = digits.test.images
+    assert np.array_equal(
+        array_from("score digits --part test --samples 7 --seed 3"), vae.anomaly_score(images, samples=7, seed=3)
+    )
+    scores = vae.anomaly_score(images, "reconstruction")
+    capsys.readouterr()
+    assert run("score digits --part test --method reconstruction --out scores.csv") == 0
+    out = capsys.readouterr().out
+    assert f"297 rows, median {np.median(scores):.4g} nats\nmost unusual: row {scores.argmax()} (" in out
+    lines = Path("scores.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "anomaly_score,label"
+    assert np.array_equal([float(line.split(",")[0]) for line in lines[1:]], scores.round(6))
+
+
+def test_an_autoencoder_is_scored_by_reconstruction(digits):
+    plain = scratchvae.load("plain/model.npz")
+    assert np.array_equal(array_from("score plain"), plain.anomaly_score(digits.part("all").images))
+    assert run("score plain --method elbo") == 2
 
 
 def test_rows_somewhat_outside_the_range_of_the_likelihood_are_embedded(vae, digits):

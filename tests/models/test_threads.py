@@ -51,6 +51,10 @@ CALLS = {
     "terms": lambda m, k: m.terms(rows(k), seed=k, **labelled(m, k, rows(k))),
     "elbo": lambda m, k: m.elbo(rows(k), seed=k, **labelled(m, k, rows(k))),
     "loss_and_grads": lambda m, k: gradient(*m.loss_and_grads(rows(k), seed=k, **labelled(m, k, rows(k)))),
+    "score_samples": lambda m, k: m.score_samples(rows(k)[:31], 4, k, **labelled(m, k, rows(k)[:31])),
+    "anomaly_score": lambda m, k: m.anomaly_score(rows(k)[:31], **labelled(m, k, rows(k)[:31])),
+    "posterior_sample": lambda m, k: m.posterior_sample(rows(k), 2, k, **labelled(m, k, rows(k))),
+    "posterior_predictive": lambda m, k: m.posterior_predictive(rows(k), 2, seed=k, **labelled(m, k, rows(k))),
     "impute": lambda m, k: m.impute(holes(rows(k)[:7]), samples=6, seed=k),
     "swap_class": lambda m, k: m.swap_class(rows(k)[:50], k % 4),
     "predict_proba": lambda m, k: m.predict_proba(rows(k)),
@@ -75,7 +79,7 @@ RAW = {
     ),
     *("mark_gradients", "check_gradients_written"),
     *("check_data", "check_noise", "check_labels", "encoder_labels", "decoder_labels", "label_settings"),
-    *("one_hot", "targets", "initialize_output_bias", "write_lock"),
+    *("one_hot", "targets", "scored_classes", "initialize_output_bias", "write_lock"),
     *("as_rows", "collect_terms", "in_data_units", "learning_schema", "scaled"),
 }
 

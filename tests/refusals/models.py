@@ -207,9 +207,12 @@ def labels_of_first(kind, count):
 
 
 TAKE_ROWS = {
-    "VAE": ("encode", "embed", "reconstruct", "elbo", "terms", "loss_and_grads", "denoise"),
+    "VAE": (
+        *("encode", "embed", "reconstruct", "elbo", "terms", "loss_and_grads", "denoise"),
+        *("score_samples", "anomaly_score", "posterior_sample", "posterior_predictive"),
+    ),
     "IWAE": ("elbo", "loss_and_grads"),
-    "Autoencoder": ("encode", "embed", "reconstruct", "terms", "loss_and_grads", "denoise"),
+    "Autoencoder": ("encode", "embed", "reconstruct", "terms", "loss_and_grads", "denoise", "anomaly_score"),
     "ConditionalVAE": ("encode", "embed", "reconstruct", "elbo", "terms", "loss_and_grads", "swap_class"),
     "SemiSupervisedVAE": ("encode", "elbo", "terms", "loss_and_grads", "predict_proba", "classify"),
 }
@@ -269,6 +272,18 @@ def noise_rows():
             yield from refuse_one(function, "seed", SEEDS, lambda v, a=compute: a(seed=v))
             if method == "elbo":
                 yield from refuse_one(function, "draws", COUNTS, lambda v, a=compute: a(draws=v))
+    for method, count in (
+        ("score_samples", "samples"),
+        ("anomaly_score", "samples"),
+        ("posterior_sample", "draws"),
+        ("posterior_predictive", "draws"),
+    ):
+        compute = lambda m=method, **v: getattr(model("VAE"), m)(X, **v)  # noqa: E731
+        yield from refuse_one(f"VAE.{method}", count, COUNTS, lambda v, a=compute, c=count: a(**{c: v}))
+        yield from refuse_one(f"VAE.{method}", "seed", SEEDS, lambda v, a=compute: a(seed=v))
+    for method, name in (("anomaly_score", "method"), ("posterior_predictive", "values")):
+        choose = lambda v, m=method, n=name: getattr(model("VAE"), m)(X, **{n: v})  # noqa: E731
+        yield from refuse_one(f"VAE.{method}", name, NAMES, choose)
     for kind in ("VAE", "Autoencoder", "ConditionalVAE", "SemiSupervisedVAE"):
         clean = [w for w in data("corrupted", INPUTS) if w.value is not None]
         function = f"{kind}.terms"
@@ -290,7 +305,10 @@ def noise_rows():
 
 def label_rows():
     for kind, methods in (
-        ("ConditionalVAE", ("encode", "embed", "reconstruct", "elbo", "terms", "loss_and_grads", "swap_class")),
+        (
+            "ConditionalVAE",
+            ("encode", "embed", "reconstruct", "elbo", "terms", "loss_and_grads", "swap_class", "score_samples"),
+        ),
         ("SemiSupervisedVAE", ("encode", "elbo", "terms", "loss_and_grads")),
     ):
         some = kind == "SemiSupervisedVAE"

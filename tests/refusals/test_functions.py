@@ -88,6 +88,7 @@ INTERNAL_METHODS = [
     "decoder_labels",
     "draw_codes",
     "for_imputation",
+    "scored_classes",
     "backward_to_inputs",
     "write_lock",
     "check_gradients_written",
