@@ -308,10 +308,11 @@ def test_completion_offers_the_public_names():
             getattr(model, name)
     model = MODELS["VAE"]
     assert [name for name in dir(model) if name[0] != "_"] == words("""
-        analogy astype backend backward backward_to_inputs classes config decode decoder denoise dtheta
-        dtype elbo embed encode encoder forward grads image_shape impute input_dim interpolate latent_dim
-        likelihood lock loss_and_grads metadata noise_dim objective params parts posterior prior reconstruct
-        sample schema shapes summary support terms theta traverse write_lock
+        analogy anomaly_score astype backend backward backward_to_inputs classes config decode decoder denoise
+        dtheta dtype elbo embed encode encoder forward grads image_shape impute input_dim interpolate latent_dim
+        likelihood lock loss_and_grads metadata noise_dim objective params parts posterior posterior_predictive
+        posterior_sample prior reconstruct sample schema score_samples shapes summary support terms theta
+        traverse write_lock
     """)
     assert {"swap_class"} <= set(dir(MODELS["ConditionalVAE"]))
     assert {"classify", "predict_proba"} <= set(dir(MODELS["SemiSupervisedVAE"]))
