@@ -34,6 +34,7 @@ def test_only_the_backend_imports_cupy():
 
 AUTODIFF = {"torch", "jax", "autograd"}
 OPTIONAL = {  # packages that single files need, and import when they are used
+    "export/onnx_file.py": {"onnx"},
     "gradcheck/frameworks.py": AUTODIFF,
     "gradcheck/optimizers.py": {"torch"},
     "gradcheck/properties.py": {"hypothesis"},

@@ -22,7 +22,7 @@ from scratchvae.kernels.polynomial import horner
 SERIES_BELOW = 0.25  # a below which r is computed by the series
 TINY = 1e-30  # lower bound of a, at which g is 1 to the last digit: avoids 0/0
 
-_SERIES = (  # coefficients, that of a¹⁰ first
+SERIES = (  # coefficients, that of a¹⁰ first
     -691.0 / 1307674368000.0,
     1.0 / 47900160.0,
     -1.0 / 1209600.0,
@@ -106,7 +106,7 @@ def _write_r(xp: Any, t: Array, r: Array, scratch: Scratch) -> Array:
     square, series = b, a
     xp.minimum(a, SERIES_BELOW, out=square)
     square *= square
-    horner(xp, _SERIES, square, out=series)
+    horner(xp, SERIES, square, out=series)
     xp.less(square, SERIES_BELOW * SERIES_BELOW, out=square)
     series *= square
     r += series

@@ -18,7 +18,7 @@ from scratchvae.kernels.polynomial import horner
 
 _MAX_ABS = 40.0  # φ is 0 in double precision beyond it
 
-_P = (  # coefficients, that of a⁹ first
+MILLS_P = (  # coefficients, that of a⁹ first
     3.4954292594722372524e-6,
     9.3878605030890729139e-5,
     1.2347781827105229193e-3,
@@ -30,7 +30,7 @@ _P = (  # coefficients, that of a⁹ first
     1.9435958895182726414,
     1.2533141373155001855,
 )
-_Q = (  # coefficients, that of a¹⁰ first
+MILLS_Q = (  # coefficients, that of a¹⁰ first
     3.4954292594817145953e-6,
     9.3878605028903172189e-5,
     1.2382736121576631209e-3,
@@ -61,8 +61,8 @@ def normal_cdf(xp: Any, x: Array, out: Array, scratch: tuple[Array, Array]) -> A
     a, q = scratch
     xp.abs(x, out=a)
     xp.minimum(a, _MAX_ABS, out=a)
-    horner(xp, _P, a, out=out)
-    horner(xp, _Q, a, out=q)
+    horner(xp, MILLS_P, a, out=out)
+    horner(xp, MILLS_Q, a, out=q)
     out /= q
     out *= normal_pdf(xp, x, out=q)
     xp.greater_equal(x, 0.0, out=q)

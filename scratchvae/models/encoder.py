@@ -17,12 +17,13 @@ UNUSED_PARTS = ("decoder", "likelihood", "prior", "objective")
 class Encoder:
     """The encoder of a model without the decoder: about half the weights, the same `encode` and `embed`, bit for bit.
 
-    Made by `scratchvae.load_encoder`. `config`, `metadata` and `schema` are those of the whole model.
+    Made by `scratchvae.load_encoder`. `config`, `metadata` and `schema` are those of the whole model. `model` is that
+    model, in which the other parts are missing.
     """
 
     def __init__(self, model: Model, backend: Backend) -> None:
         """Allocate the encoder of a model that was made on META, without its other parts. Raises BackendError."""
-        self._model = model
+        self.model = model
         model.allocate(backend, leave_out=UNUSED_PARTS)
         self.config, self.metadata, self.schema = model.config, model.metadata, model.schema
         self.input_dim, self.latent_dim, self.dtype = model.input_dim, model.latent_dim, model.dtype
@@ -30,9 +31,9 @@ class Encoder:
 
     def __reduce__(self) -> tuple[Callable[..., Encoder], tuple[Any, ...]]:
         """Copy as a `Model` does."""
-        with self._model.lock:
-            weights = to_numpy(self._model.theta).copy()
-        model = self._model
+        with self.model.lock:
+            weights = to_numpy(self.model.theta).copy()
+        model = self.model
         return _rebuild, (
             type(model),
             model.to_config(),
@@ -44,13 +45,13 @@ class Encoder:
         )
 
     def __repr__(self) -> str:
-        size = self._model.theta.size
-        return f"<Encoder of {type(self._model).__name__}, {self.input_dim} to {self.latent_dim}, {size:,} parameters>"
+        size = self.model.theta.size
+        return f"<Encoder of {type(self.model).__name__}, {self.input_dim} to {self.latent_dim}, {size:,} parameters>"
 
     @property
     def params(self) -> dict[str, Array]:
         """The parameters by name, as in the whole model. To set one, write `params[name][...] = new`."""
-        return self._model.params
+        return self.model.params
 
     @suggest_arguments
     def encode(self, x: Any, labels: Any = None) -> Any:
@@ -58,12 +59,12 @@ class Encoder:
 
         labels (B,) are for class-conditional models. Raises ConfigError, DTypeError, ShapeError or RangeError.
         """
-        return self._model.encode(x, labels)  # type: ignore[attr-defined]
+        return self.model.encode(x, labels)  # type: ignore[attr-defined]
 
     @suggest_arguments
     def embed(self, x: Any, labels: Any = None) -> Array:
         """The model's `embed`: the code (B, Z) of each row of x (B, D). Arguments and errors are those of `encode`."""
-        return self._model.embed(x, labels)
+        return self.model.embed(x, labels)
 
 
 def _rebuild(

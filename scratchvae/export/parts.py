@@ -1,0 +1,122 @@
+"""The part of a model that is exported, and the refusal of what no export can write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scratchvae import layers
+from scratchvae.errors import ConfigError, FileError
+from scratchvae.fused import plain_class
+from scratchvae.layers import ConditionalLinear, ConditionalSequential, Layer, Sequential
+from scratchvae.models import IWAE, VAE, Autoencoder, ConditionalVAE, Encoder, Model, SemiSupervisedVAE
+from scratchvae.probability import (
+    Bernoulli,
+    ContinuousBernoulli,
+    DiagonalGaussian,
+    Gaussian,
+    GaussianHeteroscedastic,
+    GaussianLearned,
+    Likelihood,
+    MaskedLikelihood,
+    ScaledLikelihood,
+)
+from scratchvae.validation import check_choice, check_type, shorten
+
+PARTS = ("encoder", "decoder", "reconstruct")
+METHODS = {"encoder": "encode", "decoder": "decode", "reconstruct": "reconstruct"}
+MODELS = (SemiSupervisedVAE, ConditionalVAE, IWAE, VAE, Autoencoder)
+LIKELIHOODS = (Bernoulli, ContinuousBernoulli, Gaussian, GaussianLearned, GaussianHeteroscedastic)
+LAYERS: set[Any] = {vars(layers)[name] for name in layers.__all__} - {layers.Layer, layers.Repeat}
+
+
+def model_of(model: Any) -> Model:
+    """The model that is exported, of an `Encoder` the one inside it. Raises ConfigError."""
+    check_type("model", model, (Model, Encoder), "a model, or its encoder, as sv.load or sv.load_encoder returns")
+    found: Model = model.model if isinstance(model, Encoder) else model
+    if found.dtype not in (np.dtype("float32"), np.dtype("float64")):
+        raise ConfigError("model has dtype longdouble, which is not the same on all machines; export astype('float64')")
+    return found
+
+
+def check_part(model: Model, part: Any) -> str:
+    """Return the name of the part. Raises ConfigError unless the model has it, in the classes of this package."""
+    check_choice("part", part, PARTS)
+    if part != "encoder" and model.decoder is None:
+        raise ConfigError(f"part={part!r}: an Encoder has no decoder; take the whole model, as sv.load returns")
+    plain = next((kind for kind in MODELS if isinstance(model, kind)), Model)
+    if getattr(type(model), METHODS[part]) is not getattr(plain, METHODS[part], None):
+        raise ConfigError(
+            f"part={part!r}: {shorten(type(model).__name__, 30)} has a method {METHODS[part]} of its own, which cannot "
+            "be exported; use a model of scratchvae"
+        )
+    if part != "decoder" and isinstance(model, VAE) and plain_class(model.posterior) is not DiagonalGaussian:
+        other = "" if model.decoder is None else ", or export part='decoder'"
+        raise ConfigError(_own("posterior", model.posterior, f"use a DiagonalGaussian{other}"))
+    if part != "encoder":
+        likelihood_class(model.likelihood)
+    return str(part)
+
+
+def likelihood_class(likelihood: Likelihood) -> type[Likelihood]:
+    """The class of this package that computes the mean of the likelihood. Raises ConfigError for any other."""
+    while isinstance(likelihood, MaskedLikelihood | ScaledLikelihood):
+        likelihood = likelihood.inner
+    kind = plain_class(likelihood)
+    if kind not in LIKELIHOODS:
+        raise ConfigError(_own("likelihood", likelihood, "use one of scratchvae, or export part='encoder'"))
+    return kind
+
+
+def layer_class(layer: Layer, name: str) -> type[Any]:
+    """The class of this package that computes what the layer does. Raises ConfigError for any other.
+
+    A subclass of `Sequential` that only chooses its layers is a `Sequential`.
+    """
+    kind: type[Any] = plain_class(layer)
+    for container in (ConditionalSequential, Sequential):
+        methods = "forward", "output_shape"
+        if isinstance(layer, container) and all(getattr(kind, m) is getattr(container, m) for m in methods):
+            return container
+    if kind not in LAYERS:
+        other = {"encoder": ", or export part='decoder'", "decoder": ", or export part='encoder'"}
+        hint = f"use layers of scratchvae{other.get(name.partition('.')[0], '')}"
+        raise ConfigError(_own(name, layer, hint))
+    return kind
+
+
+def check_conditional(layer: ConditionalLinear, name: str, classes: Any) -> None:
+    """Raises ConfigError for a layer that would read the class, in a network that does not."""
+    if not classes:
+        raise ConfigError(f"{name} is a ConditionalLinear outside a ConditionalSequential, which cannot be exported")
+
+
+def output_names(model: Model, part: str) -> tuple[str, ...]:
+    """The names of the outputs of a part."""
+    if part != "encoder":
+        return ("mean",)
+    return ("mu", "logvar") if isinstance(model, VAE) else ("z",)
+
+
+def input_names(model: Model, part: str) -> tuple[str, ...]:
+    """The names of the inputs of a part."""
+    return ("z" if part == "decoder" else "x", *(["labels"] * bool(model.classes)))
+
+
+def check_replaceable(path: Path) -> None:
+    """Raises FileError if there is a model file at `path`, which an export must not replace."""
+    from zipfile import is_zipfile
+
+    if path.is_file() and is_zipfile(path):
+        with np.load(path) as archive:
+            if "scratchvae" in archive.files:
+                raise FileError(f"{path} is a model file, which the export would replace; choose another path")
+
+
+def _own(name: str, part: Any, hint: str) -> str:
+    kind = shorten(type(part).__name__, 40)
+    if type(part).__module__.startswith("scratchvae."):
+        return f"{shorten(name, 40)} is a {kind}, which cannot be exported; {hint}"
+    return f"{shorten(name, 40)} is a {kind}, a class of your own, which cannot be exported; {hint}"
