@@ -47,7 +47,9 @@ def verification(session: nox.Session) -> None:
 @nox.session
 def slow(session: nox.Session) -> None:
     """All other tests that are left out by default, and the property tests with more examples."""
-    session.install("-e", ".[test,oracles]", "scikit-learn", "pandas", "polars", "pyarrow", "pytest-xdist")
+    session.install(
+        "-e", ".[test,oracles,onnx]", "onnxruntime", "scikit-learn", "pandas", "polars", "pyarrow", "pytest-xdist"
+    )
     run_tests(session, "-n", "auto", "-m", "", "--hypothesis-profile=thorough", "--ignore=tests/verification")
 
 

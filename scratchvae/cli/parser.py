@@ -11,6 +11,7 @@ from scratchvae.cli import (
     denoise,
     embed,
     evaluate,
+    export,
     generate,
     gradcheck,
     impute,
@@ -23,7 +24,7 @@ from scratchvae.cli.argument_parser import Parser
 from scratchvae.cli.arguments import DEBUG, add_command
 from scratchvae.cli.options import Option, switch
 
-MODULES = (train, evaluate, generate, latent_space, embed, score, classify, denoise, impute, gradcheck, info)
+MODULES = (train, evaluate, generate, latent_space, embed, score, classify, denoise, impute, export, gradcheck, info)
 
 
 def make_parser() -> Parser:

@@ -37,7 +37,7 @@ def model_of(model: Any) -> Model:
     check_type("model", model, (Model, Encoder), "a model, or its encoder, as sv.load or sv.load_encoder returns")
     found: Model = model.model if isinstance(model, Encoder) else model
     if found.dtype not in (np.dtype("float32"), np.dtype("float64")):
-        raise ConfigError("model has dtype longdouble, which is not the same on all machines; export astype('float64')")
+        raise ConfigError("model has dtype longdouble, which differs between machines; use model.astype('float64')")
     return found
 
 
@@ -57,7 +57,17 @@ def check_part(model: Model, part: Any) -> str:
         raise ConfigError(_own("posterior", model.posterior, f"use a DiagonalGaussian{other}"))
     if part != "encoder":
         likelihood_class(model.likelihood)
+    unused = "decoder" if part == "encoder" else "encoder" if part == "decoder" else ""
+    for name in {"encoder", "decoder", "classifier"} & model.parts.keys() - {unused}:
+        check_network(model.parts[name], name)
     return str(part)
+
+
+def check_network(layer: Layer, name: str) -> None:
+    """Raises ConfigError unless a layer, and those inside it, are of this package."""
+    layer_class(layer, name)
+    for child, inner in layer.children().items():
+        check_network(inner, f"{name}.{child}" if child else name)  # type: ignore[arg-type]
 
 
 def likelihood_class(likelihood: Likelihood) -> type[Likelihood]:

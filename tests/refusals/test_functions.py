@@ -3,12 +3,12 @@
 import inspect
 
 import pytest
-from refusals import datasets, evaluation, gradcheck, models, modules, optim, training
+from refusals import datasets, evaluation, export, gradcheck, models, modules, optim, training
 from refusals.table import assert_refused
 
 import scratchvae as sv
 
-PACKAGES = models, modules, optim, training, evaluation, datasets, gradcheck
+PACKAGES = models, modules, optim, training, evaluation, export, datasets, gradcheck
 ROWS = [row for package in PACKAGES for row in package.ROWS]
 
 
