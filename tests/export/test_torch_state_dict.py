@@ -1,5 +1,8 @@
 """Tests of the state dict for PyTorch: the equivalent modules compute what the model does."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from export.random_models import KINDS, labels_of, random_model, rows_of
@@ -13,6 +16,7 @@ from scratchvae.layers import Conv2d, Flatten, Linear, Reshape, Sequential
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.slow
 
+GUIDE = Path(__file__).parents[2] / "demos" / "guides" / "embedding.md"
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
 NAMES = {"ReLU", "Sigmoid", "SiLU", "Tanh", "GELU"}
 
@@ -133,14 +137,39 @@ def test_torch_agrees_with_the_networks_of_the_model(kind, seed):
         )
 
 
-def test_the_example_of_the_guide_is_an_equivalent_of_a_convolutional_vae():
-    vae = random_model("convolutional VAE", 0)
-    state = sv.export.to_torch_state_dict(vae)
+def test_shapes_are_those_of_torch_and_arrays_are_contiguous():
+    state = sv.export.to_torch_state_dict(random_model("convolutional VAE", 0))
     assert {name: array.shape for name, array in state.items() if name.startswith("encoder")} == {
         "encoder.0.weight": (32, 3, 4, 4), "encoder.0.bias": (32,), "encoder.3.weight": (7, 32 * 4 * 4),
         "encoder.3.bias": (7,), "encoder.5.weight": (6, 7), "encoder.5.bias": (6,),
     }  # fmt: skip
     assert all(array.flags.c_contiguous and array.flags.owndata for array in state.values())
+
+
+def test_the_modules_of_the_guide_are_equivalent(digits):
+    text = GUIDE.read_text(encoding="utf-8")
+    mlp, conv = re.findall(r"^```python\n([^`]*nn\.Sequential[^`]*)^```$", text, re.M)
+    vae = sv.VAE(input_dim=64, latent_dim=10)
+    names = {"sv": sv, "vae": vae, "data": digits}
+    exec(mlp, names)
+    assert relative_error(names["mu"], vae.embed(digits.test.images)) < 1e-5
+    assert relative_error(names["images"], vae.reconstruct(digits.test.images)) < 1e-5
+
+    exec(conv, names)
+    vae = sv.VAE(image_shape=(28, 28), architecture="conv", latent_dim=10)
+    networks = torch.nn.ModuleDict({part: names[part] for part in ("encoder", "decoder")})
+    state = sv.export.to_torch_state_dict(vae)
+    networks.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
+    x = np.random.default_rng(0).random((3, 784), np.float32)
+    mu, _ = networks["encoder"](torch.from_numpy(x.reshape(3, 1, 28, 28))).chunk(2, dim=1)
+    assert relative_error(mu, vae.embed(x)) < 1e-5
+    mean = torch.sigmoid(networks["decoder"](mu)).reshape(3, 784)
+    assert relative_error(mean, vae.reconstruct(x)) < 1e-5
+
+
+@pytest.fixture
+def digits():
+    return sv.datasets.load("digits")
 
 
 def test_an_encoder_has_the_weights_of_the_encoder_alone(tmp_path):
