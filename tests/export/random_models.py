@@ -48,13 +48,13 @@ def picture_networks():
     """Convolutions with every layer of pictures, and strides, borders and paddings that are not the usual ones."""
     encoder = Sequential(
         Conv2d(2, 6, 3, 1, 2), Gated(), Conv2d(3, 4, 3, 2, 1), LayerNorm(4), ReLU(), Residual(Conv2d(4, 4, 3, 1, 1)),
-        Flatten(), Linear(4 * 5 * 4, 2 * Z),
+        SplitChannels(2), Flatten(), Linear(4 * 9 * 4, 2 * Z),
     )  # fmt: skip
     decoder = Sequential(
-        Linear(Z, 2 * 2 * 8), LayerNorm(32), Tanh(), Reshape(2, 2, 8), Upsample(2),
-        ConvTranspose2d(8, 3, 3, 2, 2, (0, 1)), Residual(ReLU()), Upsample(1), Conv2d(3, 4, 2, 1, 1), SplitChannels(2),
+        Linear(Z, 32), LayerNorm(32), Tanh(), Reshape(1, 2, 16), Upsample(2), ConvTranspose2d(16, 8, 1, 2, 0, 1),
+        Residual(ReLU()), ConvTranspose2d(8, 3, 3, 2, 2, (0, 1)), Conv2d(3, 4, 2, 1, 1), SplitChannels(2),
     )  # fmt: skip
-    return {"encoder": encoder, "decoder": decoder, "image_shape": (6, 7, 2), "latent_dim": Z}
+    return {"encoder": encoder, "decoder": decoder, "image_shape": (6, 15, 2), "latent_dim": Z}
 
 
 def conditional_networks():

@@ -1,7 +1,9 @@
 """Tests of the state dict for PyTorch: the equivalent modules compute what the model does."""
 
 import re
+from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +15,6 @@ import scratchvae as sv
 from scratchvae.errors import ConfigError
 from scratchvae.layers import Conv2d, Flatten, Linear, Reshape, Sequential
 
-torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.slow
 
 GUIDE = Path(__file__).parents[2] / "demos" / "guides" / "embedding.md"
@@ -21,28 +22,40 @@ TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
 NAMES = {"ReLU", "Sigmoid", "SiLU", "Tanh", "GELU"}
 
 
-class AddInput(torch.nn.Module):
-    def __init__(self, layer):
-        super().__init__()
-        self.layer = layer
-
-    def forward(self, x):
-        return x + self.layer(x)
+@pytest.fixture(autouse=True)
+def torch():
+    return pytest.importorskip("torch")  # not at collection: the import takes seconds
 
 
-class ChannelNorm(torch.nn.LayerNorm):
-    def forward(self, x):
-        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+@cache
+def own_modules():
+    """The modules that torch.nn lacks, by name."""
+    import torch
 
+    class AddInput(torch.nn.Module):
+        def __init__(self, layer):
+            super().__init__()
+            self.layer = layer
 
-class ClassLinear(torch.nn.Linear):
-    def forward(self, x):
-        return super().forward(torch.cat([x, self.targets], 1))
+        def forward(self, x):
+            return x + self.layer(x)
+
+    class ChannelNorm(torch.nn.LayerNorm):
+        def forward(self, x):
+            return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+    class ClassLinear(torch.nn.Linear):
+        def forward(self, x):
+            return super().forward(torch.cat([x, self.targets], 1))
+
+    return SimpleNamespace(AddInput=AddInput, ChannelNorm=ChannelNorm, ClassLinear=ClassLinear)
 
 
 def torch_module(layer, shape):
     """The module of the documentation's table, for rows of this shape."""
-    name = type(layer).__name__
+    import torch
+
+    name, own = type(layer).__name__, own_modules()
     match name:
         case "Sequential" | "ConditionalSequential":
             modules = []
@@ -53,11 +66,11 @@ def torch_module(layer, shape):
         case "NaNToZero":
             return torch_module(layer.inner, shape)
         case "Residual":
-            return AddInput(torch_module(layer.layer, shape))
+            return own.AddInput(torch_module(layer.layer, shape))
         case "Linear":
             return torch.nn.Linear(layer.inputs, layer.outputs)
         case "ConditionalLinear":
-            return ClassLinear(layer.inputs + layer.classes, layer.outputs)
+            return own.ClassLinear(layer.inputs + layer.classes, layer.outputs)
         case "Conv2d":
             return torch.nn.Conv2d(
                 layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding
@@ -66,7 +79,7 @@ def torch_module(layer, shape):
             sizes = layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding
             return torch.nn.ConvTranspose2d(*sizes, layer.output_padding)
         case "LayerNorm":
-            return (ChannelNorm if len(shape) == 3 else torch.nn.LayerNorm)(layer.size, layer.eps)
+            return (own.ChannelNorm if len(shape) == 3 else torch.nn.LayerNorm)(layer.size, layer.eps)
         case "Reshape":
             height, width, channels = layer.shape
             return torch.nn.Unflatten(1, (channels, height, width))
@@ -91,6 +104,8 @@ def torch_module(layer, shape):
 
 def load(model):
     """The torch modules with the exported weights."""
+    import torch
+
     shapes = {"encoder": model.row_shape, "decoder": (model.latent_dim,), "classifier": model.row_shape}
     parts = {name: torch_module(model.parts[name], shape) for name, shape in shapes.items() if name in model.parts}
     modules = torch.nn.ModuleDict(parts).to(getattr(torch, str(model.dtype)))
@@ -111,7 +126,7 @@ def relative_error(found, expected):
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(seed=seeds)
-def test_torch_agrees_with_the_networks_of_the_model(kind, seed):
+def test_torch_agrees_with_the_networks_of_the_model(torch, kind, seed):
     dtype = ("float32", "float64")[seed % 2]
     model = random_model(kind, seed, dtype)
     modules, count = load(model), 1 + seed % 5
@@ -146,7 +161,7 @@ def test_shapes_are_those_of_torch_and_arrays_are_contiguous():
     assert all(array.flags.c_contiguous and array.flags.owndata for array in state.values())
 
 
-def test_the_modules_of_the_guide_are_equivalent(digits):
+def test_the_modules_of_the_guide_are_equivalent(torch, digits):
     text = GUIDE.read_text(encoding="utf-8")
     mlp, conv = re.findall(r"^```python\n([^`]*nn\.Sequential[^`]*)^```$", text, re.M)
     vae = sv.VAE(input_dim=64, latent_dim=10)
