@@ -11,9 +11,8 @@ from scratchvae.cli.messages import count_of
 from scratchvae.cli.options import Option, refuse
 from scratchvae.cli.outputs import check_output_path
 from scratchvae.disk import atomic_write
-from scratchvae.errors import ConfigError
 from scratchvae.export import PARTS, as_numpy_source, onnx, to_torch_state_dict
-from scratchvae.export.parts import METHODS, check_replaceable, input_names, output_names
+from scratchvae.export.parts import METHODS, check_importable, check_replaceable, input_names, output_names
 from scratchvae.io.archive import write_arrays
 
 SUFFIXES = {"onnx": ".onnx", "torch": ".npz", "numpy": ".py"}
@@ -62,8 +61,8 @@ def run(args: argparse.Namespace) -> int:
     out: str = getattr(args, "out", f"weights{suffix}" if args.format == "torch" else f"{part}{suffix}")
     check_output_path(out, (suffix,))
     path = Path(out)
-    if args.format == "numpy" and not path.stem.isidentifier():
-        raise ConfigError(f"--out {out}: expected a file that Python can import, such as encoder.py")
+    if args.format == "numpy":
+        check_importable("--out ", path)
     model = read_model(args)
     if args.format == "torch":
         print(f"wrote {out}: {_write_weights(model, path)}")

@@ -14,11 +14,11 @@ import numpy as np
 
 from scratchvae.backend import Array, to_numpy
 from scratchvae.disk import atomic_write
-from scratchvae.errors import ConfigError
 from scratchvae.export import numpy_layers
 from scratchvae.export.parts import (
     METHODS,
     check_conditional,
+    check_importable,
     check_part,
     check_replaceable,
     input_names,
@@ -57,7 +57,7 @@ from scratchvae.layers.patches import picture_shape
 from scratchvae.memory import Shape
 from scratchvae.models import Model, SemiSupervisedVAE
 from scratchvae.probability import Bernoulli, ContinuousBernoulli, GaussianHeteroscedastic
-from scratchvae.validation import check_path, short_repr, suggest_arguments
+from scratchvae.validation import check_path, suggest_arguments
 
 TITLES = {"encoder": "The encoder", "decoder": "The decoder", "reconstruct": "The reconstructions"}
 MARK = "DIGEST"  # in the place of the digest, until it is known
@@ -77,8 +77,7 @@ def as_numpy_source(model: Any, path: str | PathLike[str], part: str = "encoder"
     model = model_of(model)
     part = check_part(model, part)
     target = Path(check_path("path", path, "encoder.py"))
-    if target.suffix != ".py" or not target.stem.isidentifier():
-        raise ConfigError(f"path={short_repr(path)}: expected a file that Python can import, such as 'encoder.py'")
+    check_importable("path=", target)
     weights_path = target.with_suffix(".npz")
     check_replaceable(weights_path)
     with model.locks.read_lock():
@@ -126,7 +125,7 @@ def _header(model: Model, part: str, stem: str) -> list[str]:
         "",
         'with np.load(Path(__file__).with_suffix(".npz")) as file:',
         "    w = dict(file)",
-        f'if str(w["export"]) != "{MARK}":',
+        f'if str(w.get("export")) != "{MARK}":',
         f'    raise ImportError("{stem}.npz and {stem}.py are of different exports; expected both of the same one")',
     ]
 

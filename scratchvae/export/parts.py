@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from scratchvae import layers
+from scratchvae.disk.arrays import open_arrays
 from scratchvae.errors import ConfigError, FileError
 from scratchvae.fused import plain_class
+from scratchvae.io.archive import HEADER
 from scratchvae.layers import ConditionalLinear, ConditionalSequential, Layer, Sequential
 from scratchvae.models import IWAE, VAE, Autoencoder, ConditionalVAE, Encoder, Model, SemiSupervisedVAE
 from scratchvae.probability import (
@@ -23,10 +27,11 @@ from scratchvae.probability import (
     MaskedLikelihood,
     ScaledLikelihood,
 )
-from scratchvae.validation import check_choice, check_type, shorten
+from scratchvae.validation import check_choice, check_type, short_repr, shorten
 
 PARTS = ("encoder", "decoder", "reconstruct")
 METHODS = {"encoder": "encode", "decoder": "decode", "reconstruct": "reconstruct"}
+USED = {"encoder": ("encode",), "decoder": ("decode",), "reconstruct": ("reconstruct", "encode", "embed", "decode")}
 MODELS = (SemiSupervisedVAE, ConditionalVAE, IWAE, VAE, Autoencoder)
 LIKELIHOODS = (Bernoulli, ContinuousBernoulli, Gaussian, GaussianLearned, GaussianHeteroscedastic)
 LAYERS: set[Any] = {vars(layers)[name] for name in layers.__all__} - {layers.Layer, layers.Repeat}
@@ -47,11 +52,12 @@ def check_part(model: Model, part: Any) -> str:
     if part != "encoder" and model.decoder is None:
         raise ConfigError(f"part={part!r}: an Encoder has no decoder; take the whole model, as sv.load returns")
     plain = next((kind for kind in MODELS if isinstance(model, kind)), Model)
-    if getattr(type(model), METHODS[part]) is not getattr(plain, METHODS[part], None):
-        raise ConfigError(
-            f"part={part!r}: {shorten(type(model).__name__, 30)} has a method {METHODS[part]} of its own, which cannot "
-            "be exported; use a model of scratchvae"
-        )
+    for method in USED[part]:
+        if getattr(type(model), method) is not getattr(plain, method, None):
+            raise ConfigError(
+                f"part={part!r}: {shorten(type(model).__name__, 30)} has a method {method} of its own, which cannot be "
+                "exported; use a model of scratchvae"
+            )
     if part != "decoder" and isinstance(model, VAE) and plain_class(model.posterior) is not DiagonalGaussian:
         other = "" if model.decoder is None else ", or export part='decoder'"
         raise ConfigError(_own("posterior", model.posterior, f"use a DiagonalGaussian{other}"))
@@ -116,13 +122,25 @@ def input_names(model: Model, part: str) -> tuple[str, ...]:
 
 
 def check_replaceable(path: Path) -> None:
-    """Raises FileError if there is a model file at `path`, which an export must not replace."""
-    from zipfile import is_zipfile
+    """Raises FileError if there is a model file or a checkpoint at `path`, which an export must not replace."""
+    try:
+        with open_arrays(path) as file:
+            is_model = HEADER in file.headers
+    except FileError:  # there is none, or another kind of file
+        return
+    if is_model:
+        raise FileError(f"{path} is a model file or a checkpoint, which the export would replace; choose another path")
 
-    if path.is_file() and is_zipfile(path):
-        with np.load(path) as archive:
-            if "scratchvae" in archive.files:
-                raise FileError(f"{path} is a model file, which the export would replace; choose another path")
+
+def check_importable(name: str, path: Path) -> None:
+    """Raises ConfigError unless Python can import the file, and that hides no module that others import."""
+    stem = path.stem
+    known = iskeyword(stem) or stem == "numpy" or stem in sys.stdlib_module_names
+    if path.suffix != ".py" or not stem.isidentifier() or known:
+        raise ConfigError(
+            f"{name}{short_repr(str(path))}: expected a file that Python can import, with a name that no module of "
+            "Python or NumPy has, such as 'encoder.py'"
+        )
 
 
 def _own(name: str, part: Any, hint: str) -> str:

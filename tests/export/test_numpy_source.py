@@ -137,7 +137,7 @@ def test_a_model_file_is_not_replaced_by_the_weights(tmp_path):
     assert (tmp_path / "model.npz").read_bytes() == before and not (tmp_path / "model.py").exists()
 
 
-@pytest.mark.parametrize("name", ["encoder.txt", "encoder", "my encoder.py", "2.py"])
-def test_a_name_that_python_cannot_import_is_refused(tmp_path, name):
+@pytest.mark.parametrize("name", ["encoder.txt", "encoder", "my encoder.py", "2.py", "class.py", "numpy.py", "code.py"])
+def test_a_name_that_python_cannot_import_or_has_itself_is_refused(tmp_path, name):
     with pytest.raises(ConfigError, match="expected a file that Python can import"):
         sv.export.as_numpy_source(random_model("VAE", 0), tmp_path / name)

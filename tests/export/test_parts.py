@@ -7,7 +7,8 @@ from export.random_models import random_model
 from refusals.export import Square, own
 
 import scratchvae as sv
-from scratchvae.errors import ConfigError
+from scratchvae.errors import ConfigError, FileError
+from scratchvae.export.parts import check_replaceable
 from scratchvae.layers import Linear, Sequential, Tanh
 
 
@@ -40,3 +41,15 @@ def test_without_the_package_onnx_the_error_says_how_to_install_it(tmp_path, mon
     with pytest.raises(ConfigError, match=r"pip install 'scratchvae\[onnx\]'"):
         sv.export.onnx(random_model("VAE", 0), tmp_path / "encoder.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_files_of_other_kinds_are_replaced_and_those_of_scratchvae_are_not(tmp_path):
+    model, path = random_model("VAE", 0), tmp_path / "encoder.npz"
+    check_replaceable(path)
+    sv.save(model, path)
+    content = path.read_bytes()
+    with pytest.raises(FileError, match=r"encoder\.npz is a model file or a checkpoint, .* choose another path"):
+        check_replaceable(path)
+    for other in (b"", b"text", b"PK and text", content[:-9]):
+        path.write_bytes(other)
+        check_replaceable(path)

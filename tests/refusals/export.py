@@ -63,6 +63,7 @@ def export_rows():
             ("likelihood", "of its own", lambda: own(likelihood=OwnGaussian()), "decoder", "OwnGaussian", "'encoder'"),
             ("posterior", "of its own", lambda: own(posterior=OwnPosterior()), "encoder", "OwnPosterior", "'decoder'"),
             ("part", "of an own method", lambda: OwnVAE(INPUTS, 2, (3,)), "encoder", "OwnVAE", "method encode"),
+            ("part", "that uses one", lambda: OwnVAE(INPUTS, 2, (3,)), "reconstruct", "OwnVAE", "method encode"),
             (
                 "model",
                 "of longdouble",
