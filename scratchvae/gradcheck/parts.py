@@ -6,7 +6,7 @@ import copy
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from math import prod
+from math import inf, prod
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from scratchvae.gradcheck.parameters import (
     is_real,
     snapshot,
 )
-from scratchvae.gradcheck.report import Report, is_wrong
+from scratchvae.gradcheck.report import WRONG, Report, is_wrong
 from scratchvae.validation import check_choice, check_seed, join_choices, shorten, suggest_arguments
 
 BATCHES = (4, 1, 7, 2)  # rows; a smaller batch after a larger one uses a part of the buffers
@@ -67,7 +67,7 @@ def check_layer(
     directions, coordinates, tolerance and precision are those of `check`.
 
     The layer is checked at its parameters, and at perturbed ones, since a gain of 1 or a bias of 0 hides errors. The
-    layer itself is not changed.
+    layer itself is not changed. Without x, the first width that forward takes is checked.
 
     Raises ConfigError for an object that is no layer, for arrays without a gradient beside them, and if no width of the
     input is found; DeviceError if the layer fails on the backend; and the exceptions of `check`.
@@ -286,7 +286,7 @@ class _Part:
         self.on_host = backend == "numpy"
 
     def find_width(self, draw: Callable[[int, np.random.Generator], tuple[Array, ...]]) -> int:
-        """Return a width of the input that the part takes. Raises ConfigError."""
+        """Return a width of the input that the forward takes. Raises ConfigError."""
         failure: Exception | None = None
         widths = tuple(dict.fromkeys([*_likely_widths(self.original), *WIDTHS]))
         pictures = [(*PICTURE, channels) for channels in widths] if is_module(self.original) else []
@@ -294,18 +294,13 @@ class _Part:
             width = prod(shape)
             inputs = draw(width, np.random.default_rng(0))
             try:
-                part = _with_input_shape(self.original, shape)
-                y = self.call_forward(part, *inputs)
-                gradients = self.call_backward(part, *_like(y, 1.0))
-                gradients = gradients if isinstance(gradients, tuple | list) else (gradients,)
-                fits = [g is None or np.shape(g) == np.shape(x) for g, x in zip(gradients, inputs, strict=False)]
+                self.call_forward(_with_input_shape(self.original, shape), *inputs)
             except Exception as error:  # a user's layer may raise anything
                 failure = failure or error
                 continue
-            if all(fits):
-                if len(shape) > 1:
-                    self.original, self.kind_of_rows = _with_input_shape(self.original, shape), f" of pictures {shape}"
-                return width
+            if len(shape) > 1:
+                self.original, self.kind_of_rows = _with_input_shape(self.original, shape), f" of pictures {shape}"
+            return width
         first = f"; with the first width: {shorten(failure, 160)}" if failure else ""
         arguments = " and ".join(self.names)
         raise ConfigError(f"{class_name(self.original)} takes no width that was tried{first}; pass {arguments}")
@@ -369,6 +364,7 @@ class _Part:
         variable = [(name, x) for name, x in zip(self.names, inputs, strict=True) if name not in self.constant]
         names = (*(name for name, _ in variable), *(_free(name, self.names) for name in found.names))
         state: dict[str, Any] = {}
+        misshapen: dict[str, str] = {}  # inputs whose gradient has another shape, and what is wrong
 
         def forward(*arrays: Array) -> Any:
             xs, given_constants = iter(arrays[: len(variable)]), iter(constants)
@@ -397,6 +393,12 @@ class _Part:
                     f"backward returned {len(gradients)} gradient{'s' if len(gradients) > 1 else ''}; expected "
                     f"{len(checked)}: one for each of {', '.join(checked)}"
                 )
+            for name, x in variable:
+                gradient = self._to_host(by_name.get(name))
+                if is_real(x) and np.shape(gradient) != x.shape:
+                    given = "None" if gradient is None else f"shape {np.shape(gradient)}"
+                    misshapen[name] = f"backward returned {given}; expected {x.shape}, the shape of {name}"
+                    by_name[name] = np.zeros_like(x)
             dinputs = [by_name.get(name) for name, _ in variable]
             for name, gradient in zip(found.names, parameters.gradients(), strict=True):
                 if gradient is None:
@@ -405,7 +407,14 @@ class _Part:
             return tuple(self._to_host(gradient) for gradient in dinputs)
 
         arrays = [*(x for _, x in variable), *values]
-        return check(forward, backward, *arrays, names=names, seed=seed, **settings)
+        report = check(forward, backward, *arrays, names=names, seed=seed, **settings)
+        arguments = [
+            replace(argument, verdict=WRONG, error=inf, coordinate=None, reason=misshapen[argument.name])
+            if argument.name in misshapen
+            else argument
+            for argument in report.arguments
+        ]
+        return replace(report, arguments=tuple(arguments))
 
     def _copy_for(self, dtype: str, inputs: tuple[Any, ...]) -> tuple[Any, Parameters]:
         """Return a copy of the part that computes in `dtype`, with its parameters. Raises DTypeError."""

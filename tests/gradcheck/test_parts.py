@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import re
 import sys
 
 import numpy as np
@@ -789,3 +790,41 @@ def test_a_parameter_has_its_own_name_if_that_is_the_name_of_a_container_too():
             return dy.copy()
 
     assert [a.name for a in check_layer(Shift()).arguments] == ["x", "value"]
+
+
+class OfSum:
+    """y = 2 x, with a gradient of another shape, or none."""
+
+    def __init__(self, backward):
+        self.gradient = backward
+
+    def forward(self, x):
+        return 2 * x
+
+    def backward(self, dy):
+        return self.gradient(dy)
+
+
+@pytest.mark.parametrize("x", [None, normal(0, 4, 3)], ids=["random", "given"])
+@pytest.mark.parametrize(
+    ("backward", "given"),
+    [
+        (lambda dy: 2 * dy.sum(axis=1, keepdims=True), r"shape \(\d, 1\)"),
+        (lambda dy: 2 * dy.sum(axis=0), r"shape \(\d,\)"),
+        (lambda dy: 2.0, r"shape \(\)"),
+        (lambda dy: None, "None"),
+    ],
+)
+def test_a_gradient_of_another_shape_is_wrong_by_name(backward, given, x):
+    report = check_layer(OfSum(backward), x, parameters=())
+    assert report["x"].verdict == "wrong"
+    assert re.fullmatch(rf"backward returned {given}; expected \(\d, 3\), the shape of x", report["x"].explanation)
+    assert str(report) and repr(report) and report.to_json()
+
+
+def test_an_error_in_backward_is_raised_at_the_first_width_that_forward_takes():
+    def fail(dy):
+        raise ValueError(f"no rows of {dy.shape[1]}")
+
+    with pytest.raises(ValueError, match="no rows of 3"):
+        check_layer(OfSum(fail), parameters=())
