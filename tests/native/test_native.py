@@ -111,10 +111,11 @@ def test_a_model_trains_to_the_same_weights_as_with_numpy():
 @needs_compiler
 def test_a_compiled_library_is_cached(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    source = 'extern "C" int scratchvae_test_seven() { return 7; }'
+    source = 'extern "C" int scratchvae_test_seven() { return 7; } extern "C" int scratchvae_test_eight() { return 8; }'
     for _ in range(2):
-        compiler.compile_function.cache_clear()
-        assert compiler.compile_function(source, "scratchvae_test_seven")() == 7
+        compiler.compile_functions.cache_clear()
+        functions = compiler.compile_functions(source, "scratchvae_test_seven", "scratchvae_test_eight")
+        assert [function() for function in functions] == [7, 8]
     assert len(list((cache_folder() / "native").iterdir())) == 1
 
 
@@ -124,14 +125,14 @@ def test_a_library_that_cannot_be_loaded_is_named(tmp_path, monkeypatch):
     (tmp_path / "damaged").write_bytes(b"no library")
     monkeypatch.setattr(compiler, "_compile", lambda *_: tmp_path / "damaged")
     with pytest.raises(BackendError, match=r"cannot load .*\.so; delete it, and it is compiled again"):
-        compiler.compile_function("", "scratchvae_test_damaged")
+        compiler.compile_functions("", "scratchvae_test_damaged")
 
 
 @needs_compiler
 def test_a_compile_error_is_reported_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(BackendError, match=r"cannot compile a kernel \(.*nowhere"):
-        compiler.compile_function("int f() { return nowhere; }", "scratchvae_test_wrong")
+        compiler.compile_functions("int f() { return nowhere; }", "scratchvae_test_wrong")
     assert not list(tmp_path.rglob("*.so"))
 
 
@@ -139,8 +140,8 @@ def test_a_compile_error_is_reported_in_one_line(tmp_path, monkeypatch):
 def test_flags_that_the_compiler_does_not_know_are_omitted(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(compiler, "FAST", ("--no-such-flag",))
-    compiler.compile_function.cache_clear()
-    assert compiler.compile_function('extern "C" int f() { return 3; }', "f")() == 3
+    compiler.compile_functions.cache_clear()
+    assert compiler.compile_functions('extern "C" int f() { return 3; }', "f")[0]() == 3
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the backend does not search for a compiler on Windows")

@@ -46,21 +46,22 @@ def find_compiler() -> list[str]:
 
 
 @cache
-def compile_function(source: str, name: str) -> Any:
-    """Compile `source` and return its C function `name`.
+def compile_functions(source: str, *names: str) -> tuple[Any, ...]:
+    """Compile `source` and return its C functions of these names.
 
     The library is cached in the cache folder, per machine and compiler. Raises BackendError or FileError.
     """
     compiler = find_compiler()
     key = "\0".join([source, *compiler, _compiler_version(*compiler), *FAST, platform.machine(), platform.node()])
-    path = cache_folder() / "native" / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.so"
+    path = cache_folder() / "native" / f"{names[0]}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.so"
     if not path.exists():
         with tempfile.TemporaryDirectory() as folder:
             library = _compile(compiler, source, Path(folder))
             with atomic_write(path) as file:
                 file.write(library.read_bytes())
     try:
-        return getattr(ctypes.CDLL(str(path)), name)
+        loaded = ctypes.CDLL(str(path))
+        return tuple(getattr(loaded, name) for name in names)
     except (OSError, AttributeError) as error:
         raise BackendError(f"backend 'native' cannot load {path}; delete it, and it is compiled again") from error
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from scratchvae.backend.native.compiler import compile_function
+from scratchvae.backend.native.compiler import compile_functions
 from scratchvae.backend.native.template import REALS, KernelParameter, Operand, elementwise, row_sum
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -76,7 +76,7 @@ class Kernel:
                 row_step, step = self._steps(argument, output_shape if parameter.written else shape)
             operands.append(Operand(parameter, step))
             row_steps.append(row_step)
-        function = compile_function(self.write_source(self.name, real, operands, self.operation), self.name)
+        (function,) = compile_functions(self.write_source(self.name, real, operands, self.operation), self.name)
         function.restype = None
         function.argtypes = [c_longlong] * 2 + [kind for operand in operands for kind in operand.argument_types(real)]
         if len(self._plans) >= MAX_PLANS:

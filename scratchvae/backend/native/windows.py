@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchvae.backend.native.compiler import compile_function
+from scratchvae.backend.native.compiler import compile_functions
 from scratchvae.backend.native.template import REALS
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -75,10 +75,9 @@ class Windows:
     def __init__(self, picture: Sequence[int], k: int, s: int, p: int, places: Sequence[int], dtype: Any) -> None:
         source = SOURCE.format(real=REALS[np.dtype(dtype).char])
         self.sizes = (*picture, k, s, p, *places)
-        self._gather, self._scatter = (
-            compile_function(source, f"scratchvae_{name}_windows") for name in ("gather", "scatter")
-        )
-        for function in (self._gather, self._scatter):
+        functions = compile_functions(source, "scratchvae_gather_windows", "scratchvae_scatter_windows")
+        self._gather, self._scatter = functions
+        for function in functions:
             function.restype, function.argtypes = None, [c_longlong] * 9 + [c_void_p] * 2
 
     def gather(self, x: Array, out: Array) -> None:
