@@ -193,13 +193,25 @@ def check_seed(value: Any, name: str = "seed") -> int:
     return check_int(name, value, minimum=0, maximum=MAX_SEED)
 
 
-def check_ints(name: str, values: Any) -> tuple[int, ...]:
+def check_ints(name: str, values: Any, example: str = "such as (512,) or (500, 500)") -> tuple[int, ...]:
     """Return `values` as a tuple of ints. Raises ConfigError unless it is a sequence of positive whole numbers."""
     if isinstance(values, str | bytes | range) or not isinstance(values, Sequence):
-        raise ConfigError(
-            f"{name}={short_repr(values)}: expected a tuple of whole numbers, such as (512,) or (500, 500)"
-        )
+        raise ConfigError(f"{name}={short_repr(values)}: expected a tuple of whole numbers, {example}")
     return tuple(check_int(f"{name}[{index}]", value) for index, value in enumerate(values))
+
+
+def check_height_and_width(name: str, values: Any) -> tuple[int, int]:
+    """Return the height and width of a picture. Raises ConfigError unless they are two positive whole numbers."""
+    example = "(height, width), such as (64, 64)"
+    sides = check_ints(name, values, example)
+    if len(sides) != 2:
+        raise ConfigError(f"{name}={short_repr(values)}: expected {example}")
+    return sides[0], sides[1]
+
+
+def check_picture_shape(name: str, values: Any) -> tuple[int, ...]:
+    """Return the shape of a picture, of any length. Raises ConfigError unless it is a tuple of whole numbers."""
+    return check_ints(name, values, "(height, width) or (height, width, channels), such as (64, 64)")
 
 
 def check_float(name: str, value: Any, minimum: float = 0.0) -> float:

@@ -24,7 +24,7 @@ from scratchvae.errors import ConfigError, DataError
 from scratchvae.validation import (
     MAX_MESSAGE,
     check_choice,
-    check_ints,
+    check_height_and_width,
     check_path,
     check_seed,
     join_choices,
@@ -130,12 +130,9 @@ def _check_size(size: object) -> tuple[int, int] | None:
     if size is None:
         return None
     try:
-        sides = check_ints("size", size)
+        return check_height_and_width("size", size)
     except ConfigError as error:
         raise DataError(error.message) from None
-    if len(sides) != 2:
-        raise DataError(f"size={short_repr(size)}: expected (height, width), such as (64, 64)")
-    return sides[0], sides[1]
 
 
 def _check_text(name: str, value: object, expected: str) -> str:

@@ -65,6 +65,11 @@ def load_folder(path: Path, seed: int | None = 0, color: str = "grey", size: tup
     except ImportError:
         raise DataError("reading images needs Pillow: install it with  pip install 'scratchvae[cli]'") from None
     images, subfolders, others = _find_images(path)
+    parts = [folder.name for folder in subfolders or () if folder.name.lower() in SPLITS]
+    if parts:
+        raise DataError(
+            f"{path} holds the folder {parts[0]}, a part of a data set and no class; name the folder of one part"
+        )
     common, pages = _common_size(images, size)
     shape = common if color == "grey" else (*common, 3)
     rows = np.empty((sum(pages), *shape), np.float32)
@@ -77,11 +82,6 @@ def load_folder(path: Path, seed: int | None = 0, color: str = "grey", size: tup
         names = [_relative(path, other) + "/" * other.is_dir() for other in others]
         warn(f"{path}: {len(names)} not read, as not images: {join_choices(names, MAX_LISTED)}", UserWarning)
     classes = labels = None
-    parts = [folder.name for folder in subfolders or () if folder.name.lower() in SPLITS]
-    if parts:
-        raise DataError(
-            f"{path} holds the folder {parts[0]}, a part of a data set and no class; name the folder of one part"
-        )
     if subfolders is not None:
         classes, class_of = tuple(_text(folder.name) for folder in subfolders), {f: k for k, f in enumerate(subfolders)}
         labels = np.repeat([class_of[path / file.relative_to(path).parts[0]] for file in images], pages)

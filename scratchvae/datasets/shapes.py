@@ -11,7 +11,7 @@ import numpy as np
 from scratchvae.arrays import as_real_array
 from scratchvae.disk import Array
 from scratchvae.errors import ConfigError, DTypeError
-from scratchvae.validation import check_bool, check_ints, short_repr, suggest_arguments
+from scratchvae.validation import check_bool, check_height_and_width, short_repr, suggest_arguments
 
 FACTORS = ("shape", "scale", "rotation", "x", "y")
 SHAPES = ("square", "ellipse", "heart")
@@ -34,7 +34,7 @@ def render_sprites(
     The area of a shape is (0.35 · scale · shorter side)². For scales up to 1, and x and y in [0, 1], no shape is
     clipped by the border. An image depends only on its own factors, not on the other rows. Raises ConfigError.
     """
-    height, width = _height_and_width(image_shape)
+    height, width = check_height_and_width("image_shape", image_shape)
     check_bool("antialias", antialias)
     shape, scale, rotation, x, y = _columns(factors)
     shorter = min(height, width)
@@ -51,7 +51,7 @@ def render_sprites(
             placement = [column[chunk, None, None] for column in (unit, rotation, across, down)]
             d = _distance(distance, height, width, *placement)
             images[chunk] = np.clip(0.5 - d, 0.0, 1.0) if antialias else d <= 0.0
-    return images.reshape(len(images), -1)
+    return images.reshape(len(images), height * width)
 
 
 # The coordinates (u, v) of a pixel's centre relative to the shape: rotated back by θ, in units of the shape.
@@ -108,13 +108,6 @@ def factor_values(name: str, values: Any) -> Array:
     if array.ndim != 1 or not np.isfinite(array).all():
         raise ConfigError(f"factor {name}={short_repr(values)}: expected a finite number, or an array (N,) of such")
     return array
-
-
-def _height_and_width(image_shape: Any) -> tuple[int, int]:
-    sides = check_ints("image_shape", image_shape)
-    if len(sides) != 2:
-        raise ConfigError(f"image_shape={short_repr(image_shape)}: expected (height, width)")
-    return sides[0], sides[1]
 
 
 def _columns(factors: Mapping[str, Any]) -> list[Array]:

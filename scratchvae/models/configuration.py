@@ -12,7 +12,16 @@ from scratchvae.layers.initializers import INITIALIZERS
 from scratchvae.models.network import ACTIVATIONS, ARCHITECTURES
 from scratchvae.models.parts import LIKELIHOODS, check_sigma
 from scratchvae.models.scale import SCALES
-from scratchvae.validation import check_bool, check_choice, check_float, check_int, check_ints, check_seed, short_repr
+from scratchvae.validation import (
+    check_bool,
+    check_choice,
+    check_float,
+    check_int,
+    check_ints,
+    check_picture_shape,
+    check_seed,
+    short_repr,
+)
 
 DTYPES = ("float32", "float64", "longdouble")
 Config = Mapping[str, Any]
@@ -33,7 +42,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "dtype": lambda name, value: check_choice(name, value, DTYPES),
     "init": lambda name, value: None if value is None else check_choice(name, value, tuple(INITIALIZERS)),
     "scale": lambda name, value: check_choice(name, value, SCALES),
-    "image_shape": lambda name, value: None if value is None else check_ints(name, value),
+    "image_shape": lambda name, value: None if value is None else check_picture_shape(name, value),
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from scratchvae.arrays import as_real_array
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError, ShapeError
-from scratchvae.validation import check_ints, short_repr
+from scratchvae.validation import check_picture_shape, short_repr
 
 Shape = tuple[int, ...] | None
 ValueRange = tuple[float, float]  # the values drawn as black and as white
@@ -37,7 +37,7 @@ def check_image_shape(shape: Any, width: int) -> Shape:
     """
     if shape is None:
         return None
-    sides = check_ints("shape", shape)
+    sides = check_picture_shape("shape", shape)
     if len(sides) not in (2, 3) or prod(sides) != width:
         raise ConfigError(
             f"shape={short_repr(shape)}: expected (height, width) or (height, width, 3) of {width} numbers in all, or "

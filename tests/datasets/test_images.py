@@ -297,7 +297,7 @@ def test_a_large_photograph_is_read_if_it_is_scaled(tmp_path, monkeypatch):
     [
         ({"size": (2,)}, ["size=(2,)", "expected (height, width)"]),
         ({"size": (0, 3)}, ["size[0]=0", "at least 1"]),
-        ({"size": 32}, ["size=32", "expected a tuple"]),
+        ({"size": 32}, ["size=32", "expected a tuple", "(height, width), such as (64, 64)"]),
     ],
 )
 def test_an_invalid_size_is_refused(tmp_path, arguments, words):
@@ -397,7 +397,7 @@ def test_a_labelled_folder_holds_out_rows_of_each_class(tmp_path):
 def test_parts_of_a_data_set_are_no_classes(tmp_path, part):
     for name in (part, "zebra"):
         (tmp_path / name).mkdir()
-        Image.new("L", (4, 4)).save(tmp_path / name / "0.png")
+        (tmp_path / name / "0.png").write_bytes(b"not read before")
     with pytest.raises(DataError, match=f"holds the folder {part}, a part of a data set and no class"):
         load(tmp_path)
 

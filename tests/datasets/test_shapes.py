@@ -116,3 +116,7 @@ def test_many_pictures_are_rendered_in_chunks():
     parts = [{name: values[part::7] for name, values in factors.items()} for part in range(7)]
     for part, those in enumerate(parts):
         assert np.array_equal(render_sprites(those, (16, 16)), images[part::7])
+
+
+def test_no_rows_are_no_images():
+    assert render_sprites({**FIRST, "x": []}, (4, 6)).shape == (0, 24)
