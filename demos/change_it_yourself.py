@@ -106,7 +106,8 @@ try_out(sv.VAE(64, 5, hidden=(32,), activation=PReLU(32)), PReLU)
 # shape (height, width, channels) of one. A convolution learns it from `image_shape`, or from a `Reshape` before it;
 # `Linear` takes rows of any shape. `Gated` multiplies the first half of the channels by the sigmoid of the second. An
 # encoder that ends with an activation gets a last layer, to the 2 × latent_dim numbers of the posterior; so does a
-# decoder, to those of a picture.
+# decoder, to those of a picture. For "gaussian_heteroscedastic", with two parameters for each number, the last
+# convolution has twice the channels; `SplitChannels(2)` follows it, in place of `Flatten`, which would interleave them.
 
 # %%
 encoder = Sequential(Conv2d(1, 16, 3, stride=2, padding=1), ReLU(), Conv2d(16, 32, 3, stride=2, padding=1), ReLU())

@@ -21,17 +21,21 @@ from scratchvae.layers import (
     Sequential,
 )
 from scratchvae.layers.patches import Patches
-from scratchvae.memory import BatchBuffers
+from scratchvae.memory import BatchBuffers, Shape
 
 
 class FusedPatches(Patches):
     """Patches whose windows are copied, or added, in one pass, by `Windows` of the backend "native"."""
 
-    def __init__(self, patches: Patches, kernels: Any, buffers: BatchBuffers) -> None:
+    def __init__(self, patches: Patches, kernels: Any) -> None:
         super().__init__(patches.picture, patches.size, patches.stride, patches.padding)
+        self.kernels = kernels
+
+    def allocate(self, buffers: BatchBuffers) -> None:
+        """Allocate the windows of a block of pictures, and compile the copy."""
         self.allocate_matrix(buffers)
         settings = self.picture, self.size, self.stride, self.padding, self.places
-        self.windows = kernels.Windows(*settings, buffers.dtype)
+        self.windows = self.kernels.Windows(*settings, buffers.dtype)
 
     def gather(self, x: Array) -> Array:
         """A x (b·P·Q, k·k·C) of a block of pictures x (b, H·W·C)."""
@@ -44,16 +48,18 @@ class FusedPatches(Patches):
         self.windows.scatter(self.matrix(len(out)), out)
 
 
+def _fused_patches(patches: Patches, kernels: Any) -> Patches:
+    return FusedPatches(patches, kernels) if hasattr(kernels, "Windows") else patches
+
+
 class FusedConv2d(Conv2d):
     """Conv2d with `FusedPatches`, if the backend has them."""
 
     kernels: Any
 
-    def allocate(self, buffers: BatchBuffers) -> None:
-        """Allocate as Conv2d, with other patches."""
-        super().allocate(buffers)
-        if hasattr(self.kernels, "Windows"):
-            self.patches = FusedPatches(self.patches, self.kernels, buffers)
+    def make_patches(self, picture: Shape) -> Patches:
+        """The windows of pictures (H, W, I), not allocated."""
+        return _fused_patches(super().make_patches(picture), self.kernels)
 
 
 class FusedConvTranspose2d(ConvTranspose2d):
@@ -61,11 +67,9 @@ class FusedConvTranspose2d(ConvTranspose2d):
 
     kernels: Any
 
-    def allocate(self, buffers: BatchBuffers) -> None:
-        """Allocate as ConvTranspose2d, with other patches."""
-        super().allocate(buffers)
-        if hasattr(self.kernels, "Windows"):
-            self.patches = FusedPatches(self.patches, self.kernels, buffers)
+    def make_patches(self, picture: Shape) -> Patches:
+        """The windows of pictures (H, W, O), not allocated."""
+        return _fused_patches(super().make_patches(picture), self.kernels)
 
 
 WITH_BIAS: Any = (Linear, FusedConv2d, FusedConvTranspose2d)  # they have a method `matmul`, without the bias b

@@ -45,11 +45,12 @@ class ConditionalLinear(Layer):
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """(O,), from (I,) or any shape of I numbers. Raises ShapeError."""
+        width = short_repr(prod(input_shape))
         if prod(input_shape) != self.inputs:
-            sizes = f"{self.inputs}, {self.classes}, {self.outputs}"
+            more = f"{self.classes}, {self.outputs}"
             raise ShapeError(
-                f"ConditionalLinear({sizes}) was given rows of width {short_repr(prod(input_shape))}; "
-                f"expected {self.inputs}"
+                f"ConditionalLinear({self.inputs}, {more}) was given rows of width {width}; expected {self.inputs}: "
+                f"make it ConditionalLinear({width}, {more}), or change what comes before it"
             )
         return (self.outputs,)
 

@@ -56,8 +56,8 @@ class Conv2d(Layer):
         k, s, p = self.kernel_size, self.stride, self.padding
         if min(height, width) + 2 * p < k:
             raise ShapeError(
-                f"{name} was given pictures of shape {shorten(tuple(input_shape))}, smaller than its kernel of "
-                f"{k} × {k}, with a border of {p}; choose a smaller kernel_size, or a larger padding"
+                f"{name} was given pictures of shape {shorten(tuple(input_shape))}, smaller than its kernel with "
+                f"padding={p}; choose a smaller kernel_size, or a larger padding"
             )
         return ((height + 2 * p - k) // s + 1, (width + 2 * p - k) // s + 1, self.out_channels)
 
@@ -74,13 +74,16 @@ class Conv2d(Layer):
 
     def allocate(self, buffers: BatchBuffers) -> None:
         """Allocate y, dx and the windows of a block of pictures."""
-        picture = picture_shape("Conv2d", self.input_shape, self.in_channels)
-        self.patches = Patches(picture, self.kernel_size, self.stride, self.padding)
+        self.patches = self.make_patches(picture_shape("Conv2d", self.input_shape, self.in_channels))
         self.patches.allocate(buffers)
         self._y = buffers.matrix(self.patches.count * self.out_channels)
         self._dx = buffers.matrix(self.input_width)
         self._dW_of_block = buffers.resized(self.kernel_size**2 * self.in_channels).matrix(self.out_channels)
         self._ones = buffers.vector(buffers.rows * self.patches.count, 1.0)
+
+    def make_patches(self, picture: Shape) -> Patches:
+        """The windows of pictures (H, W, I), not allocated; a fused variant has others."""
+        return Patches(picture, self.kernel_size, self.stride, self.padding)
 
     def forward(self, x: Array) -> Array:
         """y (B, P·Q·O) from x (B, H·W·I)."""

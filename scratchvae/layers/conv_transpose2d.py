@@ -84,12 +84,16 @@ class ConvTranspose2d(Layer):
 
     def allocate(self, buffers: BatchBuffers) -> None:
         """Allocate y, dx and the windows of a block of pictures."""
-        self.patches = Patches(self.output_shape(self.input_shape), self.kernel_size, self.stride, self.padding)
+        self.patches = self.make_patches(self.output_shape(self.input_shape))
         self.patches.allocate(buffers)
         self._y = buffers.matrix(self._output_row_shape[0])
         self._dx = buffers.matrix(self.input_width)
         self._dW_of_block = buffers.resized(self.kernel_size**2 * self.out_channels).matrix(self.in_channels)
         self._ones = buffers.vector(buffers.rows * (self._output_row_shape[0] // self.out_channels), 1.0)
+
+    def make_patches(self, picture: Shape) -> Patches:
+        """The windows of pictures (H, W, O), not allocated; a fused variant has others."""
+        return Patches(picture, self.kernel_size, self.stride, self.padding)
 
     def forward(self, x: Array) -> Array:
         """y (B, H·W·O) from x (B, P·Q·I)."""
@@ -130,6 +134,8 @@ class ConvTranspose2d(Layer):
 
 def _check_output_padding(value: Any, stride: int) -> int | tuple[int, int]:
     pair = isinstance(value, tuple | list) and len(value) == 2
+    if isinstance(value, tuple | list) and not pair:
+        raise ConfigError(f"output_padding={short_repr(value)}: expected one number, or a pair (height, width)")
     numbers = tuple(check_int("output_padding", number, minimum=0) for number in (value if pair else (value,)))
     if max(numbers) >= stride:
         raise ConfigError(f"output_padding={short_repr(value)}: expected less than the stride, which is {stride}")

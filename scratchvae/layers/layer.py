@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from scratchvae.backend import Array
-from scratchvae.memory import BatchBuffers, Module, Shape, check_methods, required
+from scratchvae.errors import ScratchVAEError, ShapeError
+from scratchvae.memory import BatchBuffers, Module, Shape, check_methods, output_shape_of, required
 from scratchvae.validation import check_type
 
 
@@ -77,6 +78,19 @@ def check_layer(name: str, layer: Any) -> Layer:
     check_type(name, layer, Layer, "a layer, such as Linear(64, 2) or ReLU()")
     check_methods(name, layer)
     return layer  # type: ignore[no-any-return]
+
+
+def inner_output_shape(name: str, layer: Layer, input_shape: Shape) -> Shape:
+    """The output shape of a layer inside another one. Raises ShapeError with the path to it, as "layers[2]: …"."""
+    try:
+        return output_shape_of(layer, input_shape)
+    except ShapeError as error:
+        raise ShapeError(error_at(name, error)) from None
+
+
+def error_at(name: str, error: ScratchVAEError) -> str:
+    """The message of an error in a module of this name, or in a layer inside it, whose path the message begins with."""
+    return f"{name}{'.' if error.message.startswith('layer') else ': '}{error.message}"
 
 
 class ElementwiseLayer(Layer):

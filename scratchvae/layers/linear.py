@@ -39,10 +39,11 @@ class Linear(Layer):
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """Return (O,). Raises ShapeError unless a row of the input has I numbers, in any shape."""
+        width = short_repr(prod(input_shape))
         if prod(input_shape) != self.inputs:
             raise ShapeError(
-                f"Linear({self.inputs}, {self.outputs}) was given rows of width {short_repr(prod(input_shape))}; "
-                f"expected {self.inputs}"
+                f"Linear({self.inputs}, {self.outputs}) was given rows of width {width}; expected {self.inputs}: make "
+                f"it Linear({width}, {self.outputs}), or change what comes before it"
             )
         return (self.outputs,)
 

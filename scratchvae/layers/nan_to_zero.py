@@ -6,6 +6,7 @@ from scratchvae.backend import Array
 from scratchvae.kernels.missing import nan_to_zero, observed_mask
 from scratchvae.layers.layer import Layer, check_layer
 from scratchvae.memory import BatchBuffers, Module, Shape
+from scratchvae.validation import shorten
 
 
 class NaNToZero(Layer):
@@ -33,6 +34,7 @@ class NaNToZero(Layer):
         """Allocate x̃ and dx, and bind `inner`."""
         self._x_filled, self._dx = buffers.matrix(self.input_width), buffers.matrix(self.input_width)
         self.inner.bind(buffers, self.input_shape)
+        self.name_sources(dx=f"inner ({shorten(type(self.inner).__name__, 30)})")
 
     def forward(self, x: Array) -> Array:
         """y from x (B, I)."""
@@ -45,8 +47,10 @@ class NaNToZero(Layer):
     def backward(self, dy: Array) -> Array:
         """dx (B, I) from dy; writes the gradients of the parameters."""
         rows = self.check_gradients(dy=dy)
-        dx = observed_mask(self.xp, self.x, out=self._dx[:rows])
-        dx *= self.inner.backward(dy)
+        dx, dx_filled = self._dx[:rows], self.inner.backward(dy)
+        self.check_width(self.input_width, dx=dx_filled)
+        observed_mask(self.xp, self.x, out=dx)
+        dx *= dx_filled
         return dx
 
     def backward_parameters(self, dy: Array) -> None:

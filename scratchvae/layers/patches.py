@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import prod
 
 from scratchvae.backend import Array
-from scratchvae.errors import ShapeError
+from scratchvae.errors import ConfigError, ShapeError
 from scratchvae.memory import BatchBuffers, Shape
 from scratchvae.validation import check_int, shorten
 
@@ -29,15 +29,24 @@ def picture_shape(layer: str, input_shape: Shape, channels: int) -> Shape:
             f"channel{'s' if count > 1 else ''}; expected {channels}: a picture is (height, width, channels)"
         )
     raise ShapeError(
-        f"{layer} was given rows of shape {shorten(tuple(input_shape))}; expected pictures (height, width, channels): "
-        f"give the model an image_shape, or chain layers in a Sequential, after Reshape(height, width, {channels})"
+        f"{layer} was given rows of shape {shorten(tuple(input_shape))}; expected pictures: chain layers in a "
+        f"Sequential, after Reshape(height, width, {channels}), or give the model an image_shape"
     )
 
 
 def check_window(kernel_size: int, stride: int, padding: int) -> tuple[int, int, int]:
     """Return the three. Raises ConfigError unless they are whole numbers and the padding is less than a window."""
-    size, step = check_int("kernel_size", kernel_size), check_int("stride", stride)
-    return size, step, check_int("padding", padding, minimum=0, maximum=size - 1)
+    size, step, border = (
+        check_int("kernel_size", kernel_size),
+        check_int("stride", stride),
+        check_int("padding", padding, minimum=0),
+    )
+    if border >= size:
+        raise ConfigError(
+            f"padding={border}: expected at most {size - 1}, kernel_size − 1: with more, some windows would hold no "
+            "pixel"
+        )
+    return size, step, border
 
 
 class Patches:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
 
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError, ShapeError
@@ -26,15 +25,6 @@ class Reshape(Layer):
         self.shape = check_ints("shape", shape)
         if not shape:
             raise ConfigError("Reshape() was given no shape: pass that of a row, as in Reshape(28, 28, 1)")
-
-    def config(self) -> dict[str, Any]:
-        """The sizes, as {"shape": (…)}."""
-        return {"shape": self.shape}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Reshape:
-        """Construct a layer of these sizes."""
-        return cls(*config["shape"])
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """`shape`. Raises ShapeError unless a row of the input has as many numbers."""
@@ -70,20 +60,13 @@ class Flatten(Reshape):
     saves    nothing
     writes   dx
 
-    `Linear` takes rows of any shape, so that it may be left out.
+    `Linear` takes rows of any shape, so that it may be left out. The channels of a pixel stay together: after a
+    convolution that puts out several parameters for each number, as μ and log σ², it interleaves them, and a likelihood
+    needs `SplitChannels` in its place.
     """
 
     def __init__(self) -> None:
         self.shape = ()
-
-    def config(self) -> dict[str, Any]:
-        """There are no settings."""
-        return {}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Flatten:
-        """Construct a layer."""
-        return cls()
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """(I,), I being the number of numbers in a row."""

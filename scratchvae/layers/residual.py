@@ -6,7 +6,7 @@ from math import prod
 
 from scratchvae.backend import Array
 from scratchvae.errors import ShapeError
-from scratchvae.layers.layer import Layer, check_layer
+from scratchvae.layers.layer import Layer, check_layer, inner_output_shape
 from scratchvae.memory import BatchBuffers, Shape
 from scratchvae.validation import shorten
 
@@ -26,7 +26,7 @@ class Residual(Layer):
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """The shape of the input. Raises ShapeError unless f puts out as many numbers."""
-        shape = self.layer.output_shape(input_shape)
+        shape = inner_output_shape("layer", self.layer, input_shape)
         if prod(shape) != prod(input_shape):
             raise ShapeError(
                 f"Residual was given rows of shape {shorten(tuple(input_shape))}, of which its "
@@ -39,12 +39,15 @@ class Residual(Layer):
         """Allocate y and dx, and bind f."""
         self._y, self._dx = buffers.matrix(self.input_width), buffers.matrix(self.input_width)
         self.layer.bind(buffers, self.input_shape)
+        name = f"layer ({shorten(type(self.layer).__name__, 30)})"
+        self.name_sources(y=name, dx=name)
 
     def forward(self, x: Array) -> Array:
         """y (B, I) from x (B, I)."""
         rows = self.check_inputs(x=x)
-        y = self._y[:rows]
-        self.xp.add(x, self.layer.forward(x), out=y)
+        y, f = self._y[:rows], self.layer.forward(x)
+        self.check_width(self.input_width, y=f)
+        self.xp.add(x, f, out=y)
         return y
 
     # x reaches y in two ways, and the gradients add up:  ∂L/∂x = ∂L/∂y + f′ᵀ ∂L/∂y
@@ -52,8 +55,9 @@ class Residual(Layer):
     def backward(self, dy: Array) -> Array:
         """dx (B, I) from dy (B, I); writes the gradients of the parameters."""
         rows = self.check_gradients(dy=dy)
-        dx = self._dx[:rows]
-        self.xp.add(dy, self.layer.backward(dy), out=dx)
+        dx, df = self._dx[:rows], self.layer.backward(dy)
+        self.check_width(self.input_width, dx=df)
+        self.xp.add(dy, df, out=dx)
         return dx
 
     def backward_parameters(self, dy: Array) -> None:

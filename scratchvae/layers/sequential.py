@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError
 from scratchvae.layers.conditional_linear import ConditionalLinear
-from scratchvae.layers.layer import Layer, check_layer
+from scratchvae.layers.layer import Layer, check_layer, inner_output_shape
 from scratchvae.memory import BatchBuffers, Module, Shape
 from scratchvae.validation import short_repr, shorten
 
@@ -31,30 +30,23 @@ class Sequential(Layer):
                 name = shorten(type(layer).__name__)
                 raise ConfigError(f"layers[{k}] and layers[{first}] are the same {name}; make a new one for each")
 
-    def config(self) -> dict[str, Any]:
-        """The layers, as {"layers": (…)}; of a subclass with arguments of its own, these."""
-        return {"layers": self.layers} if _takes_layers(type(self)) else super().config()
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Sequential:
-        """Construct a network from its `config()`."""
-        return cls(*config["layers"]) if _takes_layers(cls) else cls(**config)
-
     def children(self) -> dict[str, Module]:
         """The layers, keyed by their index."""
         return {str(k): layer for k, layer in enumerate(self.layers)}
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """The output shape of the last layer. Raises ShapeError."""
-        for layer in self.layers:
-            input_shape = layer.output_shape(input_shape)
+        for k, layer in enumerate(self.layers):
+            input_shape = inner_output_shape(f"layers[{k}]", layer, input_shape)
         return input_shape
 
     def allocate(self, buffers: BatchBuffers) -> None:
         """Bind each layer to the output shape of the one before."""
         shape = self.input_shape
-        for layer in self.layers:
+        names = [f"layers[{k}] ({shorten(type(layer).__name__, 30)})" for k, layer in enumerate(self.layers)]
+        for k, layer in enumerate(self.layers):
             shape = layer.bind(buffers, shape)
+            layer.name_sources(x=names[k - 1] if k else "", dy=(*names, "")[k + 1])
 
     def forward(self, x: Array) -> Array:
         """y (B, O) from x (B, I)."""
@@ -77,12 +69,6 @@ class Sequential(Layer):
             dy = layer.backward(dy)
         for layer in self.layers[:1]:
             layer.backward_parameters(dy)
-
-
-def _takes_layers(kind: type[Sequential]) -> bool:
-    """True if the arguments of a class are the layers themselves, as in Sequential(first, second)."""
-    parameters = inspect.signature(kind.__init__).parameters.values()
-    return any(parameter.kind is parameter.VAR_POSITIONAL and parameter.name == "layers" for parameter in parameters)
 
 
 class ConditionalSequential(Sequential):

@@ -4,7 +4,16 @@ from scratchvae.memory.aligned import aligned
 from scratchvae.memory.batch import BatchBuffers
 from scratchvae.memory.flat import FlatVector, check_vector
 from scratchvae.memory.host_to_device import HostToDeviceBuffer
-from scratchvae.memory.module import Module, Shape, arguments_of, check_methods, optional, required
+from scratchvae.memory.module import (
+    Module,
+    Shape,
+    arguments_of,
+    check_methods,
+    from_arguments,
+    optional,
+    output_shape_of,
+    required,
+)
 from scratchvae.memory.row_reader import RowReader
 from scratchvae.memory.writable import check_writable
 
@@ -20,6 +29,8 @@ __all__ = [
     "check_methods",
     "check_vector",
     "check_writable",
+    "from_arguments",
     "optional",
+    "output_shape_of",
     "required",
 ]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from math import prod, sqrt
+from numbers import Integral
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,9 +20,10 @@ from scratchvae.memory.batch import BatchBuffers
 from scratchvae.memory.flat import FlatVector, Shapes, with_prefix
 from scratchvae.memory.writable import check_writable
 from scratchvae.representation import call_repr
-from scratchvae.validation import shorten
+from scratchvae.validation import short_repr, shorten
 
 M = TypeVar("M", bound="Module")
+T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 Shape = tuple[int, ...]
 
@@ -56,9 +58,10 @@ class Module:
     module `xp`, and allocates the buffers. A module outside a model binds itself at the first forward. A batch larger
     than any before binds it again. A module is not thread-safe.
 
-    Rows are flat: pictures of shape (28, 28, 1) are an array (B, 784). To use a layer of pictures outside a model, set
-    its `input_shape` before the first forward. The modules inside a module that does not bind them are told the shape
-    for which its `output_shape` asks them, or else that of its own rows, and take it if they have as many numbers.
+    Rows are flat: pictures of shape (28, 28, 1) are an array (B, 784). To use a layer of pictures outside a model, put
+    it after a Reshape: Sequential(Reshape(28, 28, 1), layer). The modules inside a module that does not bind them are
+    told the shape for which its `output_shape` asks them, or else that of its own rows, and take it if they have as
+    many numbers.
 
     The docstring of a subclass lists
         shapes   of inputs, parameters and outputs
@@ -74,7 +77,7 @@ class Module:
         parameter_shapes()          names and shapes of the parameters: "W" becomes `self.W`, its gradient `self.dW`
         initial_values(rng)         the initial values of the parameters
         config()                    the arguments of `__init__`, for saving and copying; by default read from the
-                                    attributes of the same names
+                                    attributes of the same names: store size as self.size, *layers as self.layers
     """
 
     xp: Any  # NumPy, until it is bound
@@ -83,6 +86,8 @@ class Module:
     seed: int | None = None  # of the initial parameters; None: use the rng of the model, or a random seed
     owned = False  # True if it is part of a model
     _owns_parameters = False  # True if no model has provided the memory of its parameters
+    _shape_is_a_guess = False  # True if `input_shape` is that of a parent's rows, or of an earlier use
+    _sources: Mapping[str, str] = {}  # the modules from which arrays come, by the names of the arrays, for messages
     _axes = 2  # of an input: 2 for (B, width), 1 for (B,)
     _rows = 0  # of the last forward
     _buffers: BatchBuffers | None = None
@@ -108,7 +113,8 @@ class Module:
 
     def bind(self, buffers: BatchBuffers, input_shape: Shape) -> Shape:
         """Allocate everything for batches of rows of `input_shape`; return the shape of the output's rows."""
-        output = self.output_shape(input_shape)  # raises ShapeError before anything is changed
+        output = output_shape_of(self, input_shape)  # raises ShapeError before anything is changed
+        self._forget_buffers_of_children()  # of another shape or dtype, if they were used before
         self.xp = buffers.backend.xp
         self.input_shape, self.input_width = input_shape, prod(input_shape)
         self._input_row_shape = (self.input_width,) if input_shape else ()
@@ -119,13 +125,18 @@ class Module:
         self._buffers = buffers
         return output
 
+    def _forget_buffers_of_children(self) -> None:
+        for child in self.children().values():
+            child._buffers = None
+            child._forget_buffers_of_children()
+
     # A child that `allocate` has not bound binds itself to the first rows that it is given, which are flat. If they are
     # pictures, of what shape? Of the one for which `output_shape` asks the child, or else of the shape of its parent's.
     def tell_children(self, input_shape: Shape) -> None:
         """Tell the modules inside it that bind themselves the shape of their rows; see `_bind_to_input`."""
         children = [child for child in self.children().values() if child._buffers is None]
         for child in children:
-            child.input_shape = input_shape
+            child.input_shape, child._shape_is_a_guess = input_shape, True
             child.output_shape = partial(_note_shape, child)  # type: ignore[method-assign]
         if children:
             with suppress(Exception):  # the shape may be a guess, which a user's method need not take
@@ -151,7 +162,7 @@ class Module:
     @classmethod
     def from_config(cls: type[M], config: dict[str, Any]) -> M:
         """Construct a module, not bound, from a `config()`."""
-        return cls(**config)
+        return from_arguments(cls, config)
 
     def children(self) -> dict[str, Module]:
         """Return the modules inside this one, by the prefix of the names of their parameters."""
@@ -173,7 +184,16 @@ class Module:
 
     def all_parameter_shapes(self) -> Shapes:
         """Return the names and shapes of the module's own parameters and of all its children's."""
-        return {**self.parameter_shapes(), **Module.parameter_shapes(self)}
+        return {**self._checked_parameter_shapes(), **Module.parameter_shapes(self)}
+
+    def _checked_parameter_shapes(self) -> Shapes:
+        shapes: Any = self.parameter_shapes()
+        if not isinstance(shapes, Mapping) or not all(map(_is_shape, shapes.values())):
+            raise ConfigError(
+                f"{self._class_name()}.parameter_shapes returned {short_repr(shapes)}; expected a tuple for each name, "
+                "such as {'W': (784, 32), 'b': (32,)}"
+            )
+        return {name: tuple(map(int, shape)) for name, shape in shapes.items()}
 
     def bind_parameters(self, params: Mapping[str, Array], grads: Mapping[str, Array]) -> None:
         """Set the parameters and their gradients to views, named as in `parameter_shapes`.
@@ -191,11 +211,12 @@ class Module:
     def initial_values(self, rng: np.random.Generator) -> dict[str, Array]:
         """Return the initial values of the module's own parameters, in float64 on the host.
 
-        Matrices are drawn from U(−a, a) with a = √(6/(I + O)) (Glorot and Bengio 2010, eq. 16); vectors are 0.
+        Matrices (I, O) are drawn from U(−a, a) with a = √(6/(I + O)) (Glorot and Bengio 2010, eq. 16); of kernels
+        (k, k, I, O), k² I and k² O take the place of I and O. Vectors are 0.
         """
         values = {}
         for name, shape in self.own_parameters().items():
-            a = sqrt(6.0 / (shape[0] + shape[-1])) if len(shape) > 1 else 0.0
+            a = sqrt(6.0 / (prod(shape[:-2]) * sum(shape[-2:]))) if len(shape) > 1 else 0.0
             values[name] = rng.uniform(-a, a, shape) if a else np.zeros(shape)
         return values
 
@@ -208,6 +229,7 @@ class Module:
 
     def _unbind(self) -> None:
         self._buffers, self._rows, self.owned, self._owns_parameters = None, 0, False, True
+        self._shape_is_a_guess = True
         for module in self.children().values():
             module._unbind()
 
@@ -257,19 +279,23 @@ class Module:
                 self._raise_mismatch(buffers, name, array, shape)
 
     def _raise_mismatch(self, buffers: BatchBuffers, name: str, array: Array, shape: Shape) -> None:
-        buffers.backend.check_array(array, f"{self._class_name()} was given {name}, which")
+        source = self._sources.get(name)
+        given = f"{self._class_name()} was given {name}" + (f" from {source}" if source else "")
+        buffers.backend.check_array(array, f"{given}, which")
         if array.dtype != buffers.dtype:
             raise DTypeError(
-                f"{self._class_name()} was given {name} of dtype {shorten(array.dtype, 30)} and computes in "
-                f"{buffers.dtype}; convert it with .astype('{buffers.dtype}')"
+                f"{given} of dtype {shorten(array.dtype, 30)} and computes in {buffers.dtype}; convert it with "
+                f".astype('{buffers.dtype}')"
             )
         if array.shape != shape or not shape[0]:
             expected = f"{shape}" if shape[0] else f"at least one row of {self.input_width} numbers"
-            if name.startswith("d") and shape[0]:
+            if name.startswith("d") and shape[0] and not source:
                 expected += ", the shape of its output: it is what the backward of the next part returned"
-            raise ShapeError(
-                f"{self._class_name()} was given {name} of shape {shorten(array.shape)}; expected {expected}"
-            )
+            raise ShapeError(f"{given} of shape {shorten(array.shape)}; expected {expected}")
+
+    def name_sources(self, **sources: str) -> None:
+        """Set the names of the modules that return the arrays of these names to this one, for messages."""
+        self._sources = {**self._sources, **sources}
 
     def _bind_to_input(self, name: str, x: Array) -> BatchBuffers:
         backend = backend_of(x, f"{self._class_name()} was given {name}, which")
@@ -283,12 +309,18 @@ class Module:
             raise ShapeError(f"{self._class_name()} was given {name} of shape {shorten(x.shape)}; expected {expected}")
         buffers = BatchBuffers(backend, x.dtype, len(x))
         known: Shape = vars(self).get("input_shape", ())  # rows are flat, and may be pictures
-        self.bind(buffers, known if known and prod(known) == prod(x.shape[1:]) else x.shape[1:])
+        fits = bool(known) and prod(known) == prod(x.shape[1:])
+        if known and not fits and not self._shape_is_a_guess:
+            raise ShapeError(
+                f"{self._class_name()} was given {name} of shape {shorten(x.shape)}; expected rows of {prod(known)} "
+                f"numbers, its input_shape {shorten(known)}"
+            )
+        self.bind(buffers, known if fits else x.shape[1:])
         return buffers
 
     def own_parameters(self) -> Shapes:
         """Return the names and shapes of the parameters that belong to no child."""
-        own = self.parameter_shapes()
+        own = self._checked_parameter_shapes()
         for child in self.children():
             own = {name: shape for name, shape in own.items() if child and not name.startswith(f"{child}.")}
         return own
@@ -312,7 +344,21 @@ class Module:
             self._set_parameters(buffers.backend, np.random.default_rng(self.seed))
 
     def _set_parameters(self, backend: Backend, rng: np.random.Generator) -> None:
-        for name, value in self.initial_values(rng).items():
+        shapes, values = self.own_parameters(), self.initial_values(rng)
+        method = f"{self._class_name()}.initial_values"
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"{method} returned {short_repr(values)}; expected a dict of arrays by name")
+        for name, value in values.items():
+            if name not in shapes:
+                known = shorten(", ".join(shapes))
+                raise ConfigError(
+                    f"{method} returned {short_repr(name)}; expected the names of parameter_shapes, {known}"
+                )
+            if np.shape(value) != shapes[name]:
+                raise ConfigError(
+                    f"{method} returned {shorten(name, 30)} of shape {shorten(np.shape(value))}; expected "
+                    f"{shorten(shapes[name])}, as in parameter_shapes"
+                )
             parameter: Array = getattr(self, name)
             backend.copy_from_host(parameter, np.asarray(value).astype(parameter.dtype))
 
@@ -325,16 +371,49 @@ def _note_shape(child: Module, input_shape: Shape) -> Shape:
     return type(child).output_shape(child, input_shape)
 
 
+def output_shape_of(module: Module, input_shape: Shape) -> Shape:
+    """Return `module.output_shape(input_shape)`. Raises ConfigError unless that is a tuple of whole numbers."""
+    shape: Any = module.output_shape(input_shape)
+    if not _is_shape(shape):
+        raise ConfigError(
+            f"{module._class_name()}.output_shape returned {short_repr(shape)}; expected the shape of one row of the "
+            "output, as a tuple such as (32,) or (28, 28, 1)"
+        )
+    return tuple(map(int, shape))
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, tuple | list) and all(isinstance(size, Integral) and int(size) > 0 for size in value)
+
+
 def arguments_of(instance: Any) -> dict[str, Any]:
-    """Return the arguments of `__init__`, read from the attributes of the same names. Raises ConfigError."""
+    """Return the arguments of `__init__`, read from the attributes of the same names. Raises ConfigError.
+
+    Those of *layers are a tuple of that name; those of **settings are arguments of their own.
+    """
     kind = type(instance)
-    own = kind.__init__ is not object.__init__
-    names = list(inspect.signature(kind.__init__).parameters)[1:] if own else []
-    for name in names:
-        if not hasattr(instance, name) or inspect.ismethod(getattr(instance, name)):
-            short = shorten(name, 24)
+    arguments: dict[str, Any] = {}
+    for name, parameter in inspect.signature(kind).parameters.items():
+        short, named = shorten(name, 24), shorten(kind.__name__, 30)
+        if inspect.isroutine(getattr(kind, name, None)):
             raise ConfigError(
-                f"{shorten(kind.__name__, 30)} has no attribute {short!r} for that argument of __init__, so it cannot "
-                f"be saved or copied; set self.{short} = {short}, or write config()"
+                f"{named} has an argument {short!r} of __init__, which is the name of a method, so it cannot be saved "
+                "or copied; rename the argument, or write config()"
             )
-    return {name: getattr(instance, name) for name in names}
+        if not hasattr(instance, name):
+            raise ConfigError(
+                f"{named} has no attribute {short!r} for that argument of __init__, so it cannot be saved or copied; "
+                f"set self.{short} = {short}, or write config()"
+            )
+        value = getattr(instance, name)
+        arguments |= value if parameter.kind is parameter.VAR_KEYWORD else {name: value}
+    return arguments
+
+
+def from_arguments(kind: type[T], arguments: Mapping[str, Any]) -> T:
+    """Construct an instance from its `arguments_of`."""
+    signature = inspect.signature(kind)
+    known = {name: value for name, value in arguments.items() if name in signature.parameters}
+    others = {name: value for name, value in arguments.items() if name not in known}
+    bound = inspect.BoundArguments(signature, known)
+    return kind(*bound.args, **bound.kwargs, **others)

@@ -69,7 +69,7 @@ from scratchvae.representation import fields_repr, join_lines
 from scratchvae.rng import fill_random, generator
 from scratchvae.validation import (
     check_int,
-    check_ints,
+    check_picture_shape,
     check_type,
     join_choices,
     short_repr,
@@ -195,10 +195,12 @@ class Model:
         for name in {"encoder", "decoder"} & custom.keys():
             self.check_network(name, custom[name])
         if input_dim is None and image_shape is not None:
-            settings["input_dim"] = prod(check_ints("image_shape", image_shape))
+            settings["input_dim"] = prod(check_picture_shape("image_shape", image_shape))
         elif input_dim is None:
             kind = custom.get("likelihood") or LIKELIHOODS.get(settings["likelihood"], Likelihood)
-            settings["input_dim"] = input_dim_of(custom, kind.outputs_per_dimension)
+            settings["input_dim"] = input_dim_of(
+                custom, check_int("latent_dim", latent_dim), kind.outputs_per_dimension
+            )
         self._check_unused(settings, custom)
         if hidden is None:
             settings["hidden"] = HIDDEN.get(architecture, ()) if isinstance(architecture, str) else ()

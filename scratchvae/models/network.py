@@ -56,10 +56,15 @@ def mlp(widths: Sequence[int], activation: MakeLayer, init: str | None = None) -
     `init` is the initializer of all weights. None: the activation's own for hidden layers, the default of `Layer` for
     the last one.
     """
+    return [*_hidden(widths[:-1], activation, init), Linear(widths[-2], widths[-1], init or Layer.initializer)]
+
+
+def _hidden(widths: Sequence[int], activation: MakeLayer, init: str | None) -> list[Layer]:
+    """Linear layers between the given widths, an activation after each one."""
     layers: list[Layer] = []
-    for inputs, outputs in pairwise(widths[:-1]):
+    for inputs, outputs in pairwise(widths):
         layers += [Linear(inputs, outputs, init or activation().initializer), activation()]
-    return [*layers, Linear(widths[-2], widths[-1], init or Layer.initializer)]
+    return layers
 
 
 def picture_of(image_shape: Sequence[int] | None) -> Shape:
@@ -81,7 +86,10 @@ def picture_of(image_shape: Sequence[int] | None) -> Shape:
 
 
 def _heights_and_widths(picture: Shape) -> list[tuple[int, int]]:
-    """The height and width of a picture before and after each convolution: halves, until both are less than LARGE."""
+    """The height and width of a picture before and after each convolution, which halves them.
+
+    The last are those that are both less than LARGE, or of which one is less than SMALLEST.
+    """
     sizes = [(picture[0], picture[1])]
     while len(sizes) == 1 or (max(sizes[-1]) >= LARGE and min(sizes[-1]) >= SMALLEST):
         sizes.append((sizes[-1][0] // 2, sizes[-1][1] // 2))
@@ -116,7 +124,7 @@ def conv_decoder(
     """The mirror image of `conv_encoder`: linear layers, then transposed convolutions that double a picture."""
     sizes = _heights_and_widths(picture)[::-1]
     channels = [*_channels(len(sizes) - 1)[::-1], picture[2] * outputs_per_dimension]
-    layers = [*mlp((inputs, *hidden, prod(sizes[0]) * channels[0]), activation, init), activation()]
+    layers = _hidden((inputs, *hidden, prod(sizes[0]) * channels[0]), activation, init)
     layers.append(Reshape(*sizes[0], channels[0]))
     for k, (size, larger) in enumerate(pairwise(sizes)):
         odd = larger[0] - 2 * size[0], larger[1] - 2 * size[1]

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from scratchvae import layers, objectives, probability
-from scratchvae.errors import ConfigError, ScratchVAEError
-from scratchvae.layers import ConditionalSequential, Conv2d, ConvTranspose2d, Layer, Linear, Reshape, Sequential
-from scratchvae.memory import Module, Shape, check_methods
+from scratchvae.errors import ConfigError, ScratchVAEError, ShapeError
+from scratchvae.fused import plain_class
+from scratchvae.layers import (
+    ConditionalLinear,
+    ConditionalSequential,
+    Conv2d,
+    ConvTranspose2d,
+    Flatten,
+    Layer,
+    LayerNorm,
+    Linear,
+    Reshape,
+    Residual,
+    Sequential,
+)
+from scratchvae.layers.layer import ElementwiseLayer, error_at
+from scratchvae.memory import Module, Shape, check_methods, output_shape_of
 from scratchvae.objectives import Objective
 from scratchvae.probability import (
     Bernoulli,
@@ -39,6 +56,7 @@ PART_TYPES: dict[str, tuple[type[Module], str]] = {
     "likelihood": (Likelihood, "a name or a likelihood, such as Gaussian(0.1)"),
     "objective": (Objective, "an objective, such as ELBO(beta=4.0)"),
 }
+WITH_WIDTH = (Linear, ConditionalLinear, Conv2d, ConvTranspose2d)  # layers whose number of outputs is an argument
 Classes = Mapping[str, Any]
 
 
@@ -98,42 +116,60 @@ def modules_in(part: Module, name: str) -> Iterator[tuple[str, Module]]:
         yield from modules_in(module, f"{name}.{child}" if child else name)
 
 
-def input_dim_of(custom: Mapping[str, Any], outputs_per_dimension: int) -> int:
-    """D, from the first layer of a custom encoder or the last layer of a custom decoder; otherwise 784."""
+def input_dim_of(custom: Mapping[str, Any], latent_dim: int, outputs_per_dimension: int) -> int:
+    """D, from the first layer of a custom encoder or the outputs of a custom decoder; 784 if there is neither.
+
+    Raises ConfigError if the first layer takes rows of any width.
+    """
     if "encoder" in custom:
-        for _, module in modules_in(custom["encoder"], ""):
-            if isinstance(inputs := vars(module).get("inputs"), int):
-                return inputs
-            if type(module) is Reshape:
-                return prod(module.shape)
-            if isinstance(module, Conv2d | ConvTranspose2d):
-                break  # pictures of any size
+        width, first = _width_of_rows(custom["encoder"])
+        if width is not None:
+            return width
+        if "decoder" not in custom:
+            raise ConfigError(
+                f"encoder begins with {shorten(type(first).__name__, 40)}, which does not say how many numbers a row "
+                "has: pass input_dim or, for pictures, image_shape"
+            )
     if "decoder" in custom:
-        for _, module in reversed(list(modules_in(custom["decoder"], ""))):
-            if isinstance(outputs := vars(module).get("outputs"), int):
-                return outputs // outputs_per_dimension
-            if isinstance(module, Conv2d | ConvTranspose2d):
-                break
+        return prod(_output_shape("decoder", custom["decoder"], (latent_dim,))) // outputs_per_dimension
     return 784
+
+
+def _width_of_rows(layer: Module) -> tuple[int | None, Module]:
+    """The width of the rows that a layer takes, None if it cannot be told, and the layer that decides it."""
+    if isinstance(layer, Linear | ConditionalLinear):
+        return layer.inputs, layer
+    if type(layer) is Reshape:
+        return prod(layer.shape), layer
+    if isinstance(layer, Residual):
+        return _width_of_rows(layer.layer)
+    decides: Module = layer
+    for inner in layer.layers if isinstance(layer, Sequential) else ():
+        width, decides = _width_of_rows(inner)
+        if width is not None or not isinstance(inner, ElementwiseLayer | LayerNorm | Flatten):
+            return width, decides
+    return None, decides
 
 
 def check_activation(activation: Any) -> Layer:
     """A copy, not bound, of the activation that is given as a layer or its class. Raises ConfigError."""
-    try:
-        layer = activation() if isinstance(activation, type) else activation
-        check_part("activation", layer)
-        return type(layer).from_config(layer.config())  # type: ignore[no-any-return]
-    except TypeError as error:
-        raise ConfigError(
-            f"activation={short_repr(activation)} needs arguments ({shorten(error, 60)}): pass an instance, such as "
-            "ELU(0.5)"
-        ) from None
+    if isinstance(activation, type):
+        try:
+            inspect.signature(activation).bind()
+        except TypeError as error:
+            raise ConfigError(
+                f"activation={short_repr(activation)} needs arguments ({shorten(error, 60)}): pass an instance, such "
+                "as ELU(0.5)"
+            ) from None
+    layer = check_part("activation", activation() if isinstance(activation, type) else activation)
+    return type(layer).from_config(layer.config())  # type: ignore[return-value]
 
 
 def complete(network: Any, input_shape: Shape, outputs: int, init: str | None) -> Any:
     """A custom network with a `Linear` layer to so many outputs after its last layer, unless that has the width.
 
-    A last layer that has parameters and another width is meant to be the last: it is left to `check_shapes`.
+    A linear layer or a convolution, or another layer that has parameters and changes the width, is meant to be the
+    last: it is left to `check_shapes`.
     """
     if type(network) not in (Sequential, ConditionalSequential) or not network.layers:
         return network
@@ -141,13 +177,13 @@ def complete(network: Any, input_shape: Shape, outputs: int, init: str | None) -
     try:
         while isinstance(last, Sequential) and last.layers:
             for layer in last.layers[:-1]:
-                before = layer.output_shape(before)
+                before = output_shape_of(layer, before)
             last = last.layers[-1]
-        width = prod(last.output_shape(before))
+        width = prod(output_shape_of(last, before))
     except ScratchVAEError:
         return network
     own = any(module.own_parameters() for _, module in modules_in(last, ""))
-    if width == outputs or (own and width != prod(before)):
+    if width == outputs or isinstance(last, WITH_WIDTH) or (own and width != prod(before)):
         return network
     return type(network)(*network.layers, Linear(width, outputs, init or Layer.initializer))
 
@@ -158,7 +194,7 @@ def describe(part: Any) -> Any:
     A custom class is marked by "own": True, so that it is not confused with a library class of the same name.
     """
     if isinstance(part, Module):
-        kind = type(part)
+        kind = plain_class(part)
         mark = {} if _library_class(kind.__name__) is kind else {"own": True}
         arguments = part.config()
         if not isinstance(arguments, Mapping):
@@ -170,6 +206,8 @@ def describe(part: Any) -> Any:
         return {"class": kind.__name__, **mark, "config": config}
     if isinstance(part, tuple | list):
         return [describe(item) for item in part]
+    if isinstance(part, np.generic):
+        part = part.item()
     if part is None or isinstance(part, bool | int | float | str):
         return part
     raise ConfigError(
@@ -215,7 +253,7 @@ def custom_classes(parts: Mapping[str, Module]) -> dict[str, type]:
     found: dict[str, type] = {}
     for name, part in parts.items():
         for path, module in modules_in(part, name):
-            kind = type(module)
+            kind = plain_class(module)
             if _library_class(kind.__name__) is not kind and found.setdefault(kind.__name__, kind) is not kind:
                 raise ConfigError(
                     f"{shorten(path, 40)} is of a class {shorten(kind.__name__, 40)}, and another part is of a "
@@ -238,22 +276,43 @@ def check_shapes(parts: Mapping[str, Any], row_shape: Shape, latent_dim: int) ->
     outputs, posterior = outputs_of(parts, prod(row_shape), latent_dim), parts.get("posterior")
     reader = "the code has" if posterior is None else f"{shorten(type(posterior).__name__)} needs"
     reason = f"the width that {reader} for latent_dim={latent_dim}"
-    _check_width("encoder", parts["encoder"], row_shape, outputs["encoder"], reason)
-    reason = f"the width that {shorten(type(parts['likelihood']).__name__)} needs"
-    _check_width("decoder", parts["decoder"], (latent_dim,), outputs["decoder"], reason)
-    shape = parts["decoder"].output_shape((latent_dim,))
-    if len(row_shape) == len(shape) == 3 and shape != row_shape:
-        raise ConfigError(f"decoder ends with pictures of shape {shape}; expected {row_shape}, the image_shape")
+    shape = _output_shape("encoder", parts["encoder"], row_shape)
+    _check_width("encoder", shape, outputs["encoder"], reason, f"add Linear({prod(shape)}, {outputs['encoder']})")
+    shape = _output_shape("decoder", parts["decoder"], (latent_dim,))
+    likelihood = parts["likelihood"]
+    reason = f"the width that {shorten(type(likelihood).__name__)} needs"
+    advice = _decoder_advice(shape, row_shape, likelihood.outputs_per_dimension)
+    _check_width("decoder", shape, outputs["decoder"], reason, advice)
+    if len(row_shape) == 3 and len(shape) in (2, 3) and (*shape, 1)[:3] != row_shape:
+        raise ConfigError(
+            f"decoder ends with pictures of shape {shape}; expected {row_shape}, the image_shape: {advice}"
+        )
 
 
-def _check_width(name: str, part: Layer, input_shape: Shape, outputs: int, reason: str) -> None:
+def _decoder_advice(shape: Shape, row_shape: Shape, groups: int) -> str:
+    """What to change in a decoder that ends with pictures of another shape; `groups` are the outputs per number."""
+    if len(row_shape) != 3:
+        return f"add Linear({prod(shape)}, {groups * prod(row_shape)})"
+    goal = (*row_shape[:2], groups * row_shape[2])  # before the channels are split
+    picture, split = (*shape, 1)[:3], f"add SplitChannels({groups})"
+    if picture == goal:
+        return split
+    if picture[:2] != goal[:2]:
+        return f"choose its Reshape, kernel_size, padding or output_padding to reach {goal}"
+    channels = f"give its last layer {goal[2]} channel{'s' if goal[2] > 1 else ''}"
+    return channels if groups == 1 else f"{channels}, then {split}"
+
+
+def _output_shape(name: str, part: Layer, input_shape: Shape) -> Shape:
     try:
-        shape = part.output_shape(input_shape)
-        width = prod(shape)
-    except ScratchVAEError as error:
-        rows = f"{input_shape[0]} numbers" if len(input_shape) == 1 else f"shape {input_shape}"
-        raise ConfigError(f"{name} does not accept rows of {rows}: {shorten(error, 250)}") from None
-    if width != outputs:
+        return output_shape_of(part, input_shape)
+    except ShapeError as error:
+        raise ConfigError(error_at(name, error)) from None
+
+
+def _check_width(name: str, shape: Shape, outputs: int, reason: str, last: str) -> None:
+    """Raises ConfigError for another number of outputs; `last` is the advice for pictures."""
+    if prod(shape) != outputs:
         pictures = f", pictures of shape {shape}" if len(shape) == 3 else ""
-        last = f"add Linear({width}, {outputs})" if pictures else f"give its last layer {outputs} outputs"
-        raise ConfigError(f"{name} has {width} outputs{pictures}; expected {outputs}, {reason}: {last}")
+        last = last if pictures else f"give its last layer {outputs} outputs"
+        raise ConfigError(f"{name} has {prod(shape)} outputs{pictures}; expected {outputs}, {reason}: {last}")

@@ -35,7 +35,7 @@ class VAE(Model):
 
     The defaults give the reference network: encoder 784 → 512 ReLU → 2·20, decoder 20 → 512 ReLU → 784 → sigmoid.
 
-    input_dim     D; None: that of `image_shape` or of a custom encoder, or else 784
+    input_dim     D; None: that of `image_shape`, or of a custom encoder or decoder, or else 784
     latent_dim    Z
     hidden        widths of the encoder's hidden layers, first to last; () for none. None: (512,), or (128,) after
                   convolutions

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError, CopyError, ShapeError
-from scratchvae.memory import arguments_of, check_vector, check_writable, required
+from scratchvae.memory import arguments_of, check_vector, check_writable, from_arguments, required
 from scratchvae.optim.schedules import Constant, Schedule, make_schedule
 from scratchvae.representation import call_repr
 from scratchvae.validation import check_float, shorten
@@ -59,7 +59,7 @@ class Optimizer:
     @classmethod
     def from_config(cls: type[OptimizerT], config: dict[str, Any]) -> OptimizerT:
         """Construct an optimizer, not bound, from a `config()`."""
-        return cls(**config)
+        return from_arguments(cls, config)
 
     @property
     def lr(self) -> float | Schedule:

@@ -9,7 +9,19 @@ from hypothesis import strategies as st
 from strategies import batches, normal, seeds
 
 from scratchvae.backend import NUMPY
-from scratchvae.layers import Conv2d, ConvTranspose2d, Flatten, Linear, Reshape, Sequential, Upsample, patches
+from scratchvae.errors import ShapeError
+from scratchvae.layers import (
+    Conv2d,
+    ConvTranspose2d,
+    Flatten,
+    Layer,
+    Linear,
+    ReLU,
+    Reshape,
+    Sequential,
+    Upsample,
+    patches,
+)
 from scratchvae.memory import BatchBuffers
 
 sizes = st.integers(1, 4)
@@ -127,3 +139,22 @@ def test_initial_weights_keep_the_variance_of_pictures(kind, size, stride):
     glorot = bound(kind(16, 16, size, stride, 1, init="glorot_normal", seed=0), 24, 24, 16)
     forward, backward = glorot.forward(normal(0, 3, 24 * 24 * 16)).var(), glorot.backward(dy).var()
     assert forward + backward == pytest.approx(2.0, rel=0.1)  # Var W = 2/(I + O) makes them 2I/(I + O) and 2O/(I + O)
+
+
+def test_default_initial_values_of_a_kernel_are_those_of_a_convolution():
+    class Own(Conv2d):
+        initial_values = Layer.initial_values
+
+    own, usual = (kind(16, 8, 3, seed=0).initial_values(np.random.default_rng(0))["W"] for kind in (Own, Conv2d))
+    assert np.array_equal(own, usual)
+
+
+def test_an_input_shape_that_does_not_fit_is_named():
+    layer = Conv2d(2, 3, 3)
+    layer.input_shape = (5, 4, 2)
+    with pytest.raises(
+        ShapeError, match=r"x of shape \(6, 36\); expected rows of 40 numbers, its input_shape \(5, 4, 2\)"
+    ):
+        layer.forward(normal(0, 6, 36))
+    assert layer.forward(normal(0, 6, 40)).shape == (6, 18)
+    assert ReLU().unbound_copy().forward(normal(0, 6, 40)).shape == (6, 40)

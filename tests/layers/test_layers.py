@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from strategies import normal
 
+import scratchvae as sv
 from scratchvae.backend import NUMPY
-from scratchvae.errors import ShapeError
-from scratchvae.layers import Layer, LeakyReLU, Linear, ReLU, Sequential, Tanh
+from scratchvae.errors import ConfigError, DTypeError, ShapeError
+from scratchvae.layers import Layer, LeakyReLU, Linear, NaNToZero, ReLU, Residual, Sequential, Tanh
 from scratchvae.layers.initializers import INITIALIZERS
 from scratchvae.memory import BatchBuffers
 from scratchvae.models.network import ACTIVATIONS
@@ -140,3 +141,105 @@ def test_he_initialization_preserves_the_second_moment_through_many_relu_layers(
     x = normal(0, 200, 400)
     y = Sequential(*layers).forward(x)
     assert 0.4 < (y**2).mean() / (x**2).mean() < 2.5
+
+
+class Returns(Layer):
+    """y = x and dx = dy, each changed by a function."""
+
+    def __init__(self, y=None, dx=None):
+        self.y, self.dx = y, dx
+
+    def output_shape(self, input_shape):
+        return input_shape
+
+    def forward(self, x):
+        return x.copy() if self.y is None else self.y(x)
+
+    def backward(self, dy):
+        return dy.copy() if self.dx is None else self.dx(dy)
+
+
+RETURNED = {
+    "one column": (lambda a: a[:, :1].copy(), ShapeError, r"of shape \(5, 1\); expected \(5, 4\)"),
+    "one row": (lambda a: a[:1], ShapeError, r"of shape \(1, 4\); expected \(5, 4\)"),
+    "no rows": (lambda a: a[0], ShapeError, r"of shape \(4,\); expected \([45], 4\)"),
+    "a number": (lambda a: 1.0, DTypeError, "1.0"),
+    "None": (lambda a: None, DTypeError, "None"),
+    "another dtype": (lambda a: a.astype("float32"), DTypeError, "of dtype float32 and computes in float64"),
+}
+
+
+@pytest.mark.parametrize("case", RETURNED)
+@pytest.mark.parametrize("kind", [Residual, NaNToZero])
+def test_what_the_inner_layer_returns_is_not_broadcast(kind, case):
+    change, error, message = RETURNED[case]
+    name, x = ("layer" if kind is Residual else "inner"), normal(0, 5, 4)
+    layer = kind(Returns(dx=change))
+    with pytest.raises(error, match=rf"{kind.__name__} was given dx from {name} \(Returns\).*{message}"):
+        layer.backward(layer.forward(x))
+    if kind is Residual:
+        with pytest.raises(error, match=rf"Residual was given y from layer \(Returns\).*{message}"):
+            Residual(Returns(y=change)).forward(x)
+
+
+@pytest.mark.parametrize("case", sorted(RETURNED.keys() - {"one row"}))
+def test_a_sequential_names_the_layer_that_returned_what_does_not_fit(case):
+    change, error, message = RETURNED[case]
+    x = normal(0, 5, 4)
+    with pytest.raises(error, match=rf"Linear was given x from layers\[1\] \(Returns\).*{message}"):
+        Sequential(Tanh(), Returns(y=change), Linear(4, 4)).forward(x)
+    network = Sequential(Linear(4, 4), Returns(dx=change), Tanh())
+    with pytest.raises(error, match=rf"Linear was given dy from layers\[1\] \(Returns\).*{message}"):
+        network.backward(network.forward(x))
+
+
+class Slips(Layer):
+    """A layer whose methods return what is passed."""
+
+    def __init__(self, **returned):
+        self.returned = {"output_shape": (4,), "parameter_shapes": {"W": (4, 4)}, "initial_values": {}, **returned}
+
+    def output_shape(self, input_shape):
+        return self.returned["output_shape"]
+
+    def parameter_shapes(self):
+        return self.returned["parameter_shapes"]
+
+    def initial_values(self, rng):
+        return self.returned["initial_values"]
+
+    def forward(self, x):
+        self.check_inputs(x=x)
+        return x @ self.W
+
+    def backward(self, dy):
+        return dy @ self.W.T
+
+
+@pytest.mark.parametrize(
+    ("method", "value", "message"),
+    [
+        ("output_shape", None, "returned None; expected the shape of one row of the output, as a tuple such as"),
+        ("output_shape", 4, "returned 4; expected the shape of one row"),
+        ("output_shape", ("4",), r"returned \('4',\); expected the shape of one row"),
+        ("parameter_shapes", None, "returned None; expected a tuple for each name, such as"),
+        ("parameter_shapes", {"W": 4}, "returned {'W': 4}; expected a tuple for each name"),
+        ("initial_values", None, "returned None; expected a dict of arrays by name"),
+        ("initial_values", {"w": np.ones((4, 4))}, "returned 'w'; expected the names of parameter_shapes, W"),
+        ("initial_values", {"W": np.ones(4)}, r"returned W of shape \(4,\); expected \(4, 4\), as in parameter_shapes"),
+    ],
+)
+def test_a_method_that_returns_something_else_is_named(method, value, message):
+    for use in (
+        lambda layer: layer.forward(normal(0, 3, 4)),
+        lambda layer: Sequential(layer, ReLU()).forward(normal(0, 3, 4)),
+        lambda layer: sv.VAE(4, 2, encoder=layer),
+        lambda layer: sv.VAE(4, 2, encoder=Sequential(layer, ReLU())),
+    ):
+        with pytest.raises(ConfigError, match=rf"^Slips.{method} {message}"):
+            use(Slips(**{method: value}))
+
+
+def test_shapes_may_be_lists_of_numbers_of_numpy():
+    layer = Slips(output_shape=[np.int64(4)], parameter_shapes={"W": [4, np.int64(4)]})
+    assert Sequential(layer, Linear(4, 2)).forward(normal(0, 3, 4)).shape == (3, 2)

@@ -203,7 +203,7 @@ def test_default_initial_values_are_glorot_uniform_for_matrices_and_0_for_vector
         name: (shape, np.dtype("float64")) for name, shape in Custom().parameter_shapes().items()
     }
     assert not values["b"].any()
-    for name, fans in (("W", 500), ("K", 100)):
+    for name, fans in (("W", 500), ("K", 10 * 3 + 10 * 90)):
         a = np.sqrt(6 / fans)
         assert 0.99 * a < np.abs(values[name]).max() <= a
         assert abs(values[name].mean()) < 5.5 * a / np.sqrt(3 * values[name].size)
@@ -424,3 +424,109 @@ def test_an_unbound_layer_has_parameters_before_forward_and_forward_casts_them()
         assert changed.W.dtype == dtype == changed.dW.dtype
     with pytest.raises(AttributeError, match="'Linear' object has no attribute 'V'"):
         _ = Linear(3, 2).V
+
+
+class Chain(Sequential):
+    def __init__(self, *layers, factor=1.0):
+        super().__init__(*layers)
+        self.factor = factor
+
+
+class Forgetful(Sequential):
+    def __init__(self, *layers, factor=1.0):
+        super().__init__(*layers)
+
+
+class OtherName(Sequential):
+    def __init__(self, *args):
+        super().__init__(*args)
+
+
+class AsAdvised(Sequential):
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.args = args
+
+
+class Picture(layers.Reshape):
+    def __init__(self, height, *more, **settings):
+        super().__init__(height, *more)
+        self.height, self.more, self.settings = height, more, settings
+
+
+class Flat(layers.Flatten):
+    def __init__(self, axis=1):
+        super().__init__()
+
+
+class NamedAsAMethod(Scale):
+    def __init__(self, width, bind=0):
+        super().__init__(width)
+
+
+@pytest.mark.parametrize(
+    ("make", "config"),
+    [
+        (lambda: Chain(Linear(4, 4), ReLU(), factor=2.0), ["layers", "factor"]),
+        (lambda: AsAdvised(Linear(4, 4), ReLU()), ["args"]),
+        (lambda: Picture(2, 2, scale=3.0), ["height", "more", "scale"]),
+    ],
+)
+def test_positional_and_named_arguments_are_kept(make, config, tmp_path):
+    layer = make()
+    assert list(layer.config()) == config
+    assert constructor_tree(type(layer).from_config(layer.config())) == constructor_tree(layer)
+    vae = sv.VAE(4, 2, encoder=Sequential(layer, Linear(4, 4)))
+    sv.save(vae, tmp_path / "vae.npz")
+    for other in (sv.load(tmp_path / "vae.npz", classes=[type(layer)]), copy.deepcopy(vae)):
+        assert np.array_equal(other.embed(uniform(0, 3, 4)), vae.embed(uniform(0, 3, 4)))
+        assert constructor_tree(other.encoder) == constructor_tree(vae.encoder)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (Forgetful(ReLU()), "Forgetful has no attribute 'factor' .*; set self.factor = factor, or write config"),
+        (OtherName(ReLU()), "OtherName has no attribute 'args' .*; set self.args = args, or write config"),
+        (Flat(), "Flat has no attribute 'axis'"),
+        (NamedAsAMethod(4), "argument 'bind' of __init__, which is the name of a method, .*; rename the argument, or"),
+    ],
+)
+def test_arguments_that_would_be_lost_are_refused(layer, message, tmp_path):
+    vae = sv.VAE(4, 2, encoder=Sequential(layer, Linear(4, 4)))
+    for call in (layer.config, lambda: copy.copy(vae), lambda: sv.save(vae, tmp_path / "vae.npz")):
+        with pytest.raises(ConfigError, match=message):
+            call()
+
+
+class Container(Layer):
+    """A layer inside another one, which does not bind it, and which may check its own inputs."""
+
+    def __init__(self, layer, checks):
+        self.layer, self.checks = layer, checks
+
+    def output_shape(self, input_shape):
+        return self.layer.output_shape(input_shape)
+
+    def forward(self, x):
+        if self.checks:
+            self.check_inputs(x=x)
+        return self.layer.forward(x)
+
+    def backward(self, dy):
+        return self.layer.backward(dy)
+
+
+@pytest.mark.parametrize("checks", [True, False])
+@pytest.mark.parametrize("tried", [(4, 16, 1), (6, 6, 1), (8, 8, 1)])
+def test_a_container_that_was_tried_before_is_bound_anew_by_a_model(tried, checks, tmp_path):
+    layer = Container(Container(layers.Conv2d(1, 2, 3), checks), checks)
+    outside = Sequential(layers.Reshape(*tried), layer)
+    outside.forward(normal(0, 3, int(np.prod(tried))).astype("float32"))
+    encoder = Sequential(layer, layers.Flatten())
+    vae = sv.VAE(encoder=encoder, latent_dim=3, image_shape=(8, 8), dtype="float64")
+    sv.Trainer(vae, batch_size=8, seed=0).fit(uniform(0, 20, 64), 1)
+    sv.save(vae, tmp_path / "vae.npz")
+    loaded = sv.load(tmp_path / "vae.npz", classes=[Container])
+    assert layer.layer.layer.input_shape == (8, 8, 1)
+    np.testing.assert_allclose(loaded.embed(uniform(0, 20, 64)), vae.embed(uniform(0, 20, 64)), rtol=1e-12)

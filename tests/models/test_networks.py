@@ -244,7 +244,7 @@ def test_layers_that_follow_each_other_get_the_shapes_for_which_they_are_asked()
     sv.Trainer(model, batch_size=8, seed=0).fit(x, 1)
     assert "output_shape" not in vars(model.encoder.layers[0].first)
     unasked = sv.VAE(encoder=Sequential(Unasked(1, 3), Flatten()), latent_dim=3, image_shape=(8, 8))
-    with pytest.raises(ShapeError, match=r"rows of shape \(192,\); expected pictures .* chain layers in a Sequential"):
+    with pytest.raises(ShapeError, match=r"rows of shape \(192,\); expected pictures: chain layers in a Sequential"):
         unasked.embed(x)
 
 
@@ -288,9 +288,7 @@ def test_a_backward_that_returns_another_shape_is_refused_before_the_next_layer(
             return super().backward(dy)[:, :1]
 
     model = sv.VAE(9, 2, encoder=Sequential(Linear(9, 4), Narrow()))
-    message = (
-        r"Linear was given dy of shape \(5, 1\); expected \(5, 4\), .* what the backward of the next part returned"
-    )
+    message = r"Linear was given dy from layers\[1\] \(Narrow\) of shape \(5, 1\); expected \(5, 4\)"
     with pytest.raises(ShapeError, match=message):
         model.loss_and_grads(uniform(0, 5, 9).astype(np.float32))
 
@@ -321,3 +319,84 @@ def test_a_decoder_that_ends_with_other_pictures_is_refused_by_their_shape():
         ConfigError, match=r"encoder has 48 outputs, pictures of shape \(6, 4, 2\); .* add Linear\(48, 6\)"
     ):
         sv.VAE(encoder=Sequential(Conv2d(3, 2, 1)), latent_dim=3, image_shape=(6, 4, 3))
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian_heteroscedastic"])
+def test_only_the_last_layer_of_the_decoder_has_the_initial_weights_of_a_last_layer(likelihood):
+    model = conv_vae(hidden=(5, 6), likelihood=likelihood)
+    layers = [layer for layer in model.decoder.layers if hasattr(layer, "init")]
+    assert [layer.init for layer in layers] == ["he_normal"] * (len(layers) - 1) + ["glorot_uniform"]
+
+
+def ends(*layers):
+    return Sequential(Linear(3, 64), *layers)
+
+
+TO_REACH = r": choose its Reshape, kernel_size, padding or output_padding to reach"
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "decoder", "message"),
+    [
+        (
+            "bernoulli",
+            ends(Reshape(1, 64)),
+            rf"pictures of shape \(1, 64\); expected \(8, 8, 1\), the image_shape{TO_REACH} \(8, 8, 1\)$",
+        ),
+        (
+            "bernoulli",
+            ends(Reshape(4, 16, 1)),
+            rf"shape \(4, 16, 1\); expected \(8, 8, 1\), the image_shape{TO_REACH} \(8, 8, 1\)$",
+        ),
+        (
+            "bernoulli",
+            ends(Reshape(8, 8, 1), Conv2d(1, 3, 1)),
+            r"decoder has 192 outputs, pictures .* expected 64, .*: give its last layer 1 channel$",
+        ),
+        (
+            "gaussian_heteroscedastic",
+            ends(Reshape(8, 8, 1), Conv2d(1, 2, 1)),
+            r"\(8, 8, 2\); expected \(8, 8, 1\), the image_shape: add SplitChannels\(2\)$",
+        ),
+        (
+            "gaussian_heteroscedastic",
+            ends(Reshape(8, 8, 1), Conv2d(1, 2, 3)),
+            rf"72 outputs, pictures of shape \(6, 6, 2\); expected 128, .*{TO_REACH} \(8, 8, 2\)$",
+        ),
+        (
+            "gaussian_heteroscedastic",
+            ends(Reshape(8, 8, 1), Conv2d(1, 1, 3, padding=1)),
+            r"64 outputs, pictures .* expected 128, .*: give its last layer 2 channels, then add SplitChannels\(2\)$",
+        ),
+        (
+            "gaussian_heteroscedastic",
+            ends(Reshape(2, 4, 8), Conv2d(8, 1, 5)),
+            "; choose a smaller kernel_size, or a larger padding$",
+        ),
+    ],
+)
+def test_decoders_of_other_pictures_are_refused_by_what_to_do(likelihood, decoder, message):
+    with pytest.raises(ConfigError, match=message) as refusal:
+        sv.VAE(decoder=decoder, latent_dim=3, image_shape=(8, 8), likelihood=likelihood)
+    assert "…" not in str(refusal.value) and len(refusal.value.message) <= 200
+
+
+def test_grey_pictures_of_a_decoder_may_leave_out_their_channel():
+    assert sv.VAE(decoder=ends(Reshape(8, 8)), latent_dim=3, image_shape=(8, 8)).input_dim == 64
+
+
+class Strict(Swish):
+    def __init__(self, slope):
+        super().__init__(slope + 1)
+
+
+def test_only_missing_arguments_of_an_activation_are_reported_as_such():
+    with pytest.raises(ConfigError, match=r"Strict.* needs arguments \(missing a required argument: 'slope'\)"):
+        sv.VAE(9, 2, activation=Strict)
+
+    class Broken(Swish):
+        def __init__(self):
+            super().__init__(1.0 + None)
+
+    with pytest.raises(TypeError, match="unsupported operand"):
+        sv.VAE(9, 2, activation=Broken)

@@ -14,7 +14,20 @@ from scratchvae.backend import to_numpy
 from scratchvae.backend.fake_cupy import FAKE_CUPY
 from scratchvae.errors import ConfigError, FileError
 from scratchvae.gradcheck import check
-from scratchvae.layers import ConditionalLinear, ConditionalSequential, Layer, Linear, ReLU, Sequential, Tanh
+from scratchvae.layers import (
+    ConditionalLinear,
+    ConditionalSequential,
+    Conv2d,
+    Flatten,
+    Layer,
+    Linear,
+    ReLU,
+    Reshape,
+    Residual,
+    Sequential,
+    Tanh,
+    Upsample,
+)
 from scratchvae.models.parts import LIKELIHOODS
 from scratchvae.objectives import ELBO, ELBOTerms, ImportanceWeighted, Objective
 from scratchvae.probability import (
@@ -336,8 +349,10 @@ def test_the_kl_of_a_prior_without_closed_form_is_estimated_at_the_draw():
 
 
 def test_input_dim_is_inferred_from_the_encoder():
-    assert sv.VAE(latent_dim=3, encoder=encoder()).input_dim == 9
     assert sv.VAE(latent_dim=3, encoder=Sequential(Tanh(), Linear(12, 6))).input_dim == 12
+    nested = Sequential(Flatten(), Sequential(Residual(Linear(12, 12)), Linear(12, 6)))
+    assert sv.VAE(latent_dim=3, encoder=nested).input_dim == 12
+    assert sv.VAE(latent_dim=3, encoder=encoder(), decoder=decoder()).input_dim == 9
     assert sv.VAE(latent_dim=2, encoder=Sequential(Linear(784, 4))).input_dim == 784
     assert sv.VAE(9, 3, encoder=encoder()).config["input_dim"] == 9
 
@@ -667,6 +682,50 @@ def test_settings_a_file_cannot_store_are_refused_and_nothing_is_written(tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+class WithSettings(Scale):
+    def __init__(self, inputs, *, factor, count, flag):
+        super().__init__(inputs, factor)
+        self.count, self.flag = count, flag
+
+
+def test_settings_may_be_numbers_of_numpy(tmp_path):
+    layer = WithSettings(np.int64(9), factor=np.float32(0.5), count=np.int32(3), flag=np.True_)
+    vae = sv.VAE(9, 3, encoder=Sequential(layer, Linear(9, 6)))
+    sv.save(vae, tmp_path / "vae.npz")
+    loaded = sv.load(tmp_path / "vae.npz", classes=[WithSettings])
+    config = loaded.encoder.layers[0].config()
+    assert config == {"inputs": 9, "factor": 0.5, "count": 3, "flag": True}
+    assert [type(value) for value in config.values()] == [int, float, int, bool]
+    assert np.array_equal(loaded.embed(X), vae.embed(X))
+
+
+class Both(Layer):
+    """The sum of two layers, as attributes."""
+
+    def __init__(self, first, second):
+        self.first, self.second = first, second
+
+    def output_shape(self, input_shape):
+        return self.first.output_shape(input_shape)
+
+    def forward(self, x):
+        return self.first.forward(x) + self.second.forward(x)
+
+    def backward(self, dy):
+        return self.first.backward(dy).copy() + self.second.backward(dy)
+
+
+@needs_compiler
+def test_fused_layers_inside_others_are_saved_as_the_plain_ones(tmp_path):
+    inner = Sequential(Linear(9, 9), ReLU())
+    encoder = Sequential(Residual(inner), Both(ReLU(), Sequential(ReLU())), Linear(9, 6))
+    vae = sv.VAE(9, 3, encoder=encoder, backend="native")
+    sv.save(vae, tmp_path / "vae.npz")
+    loaded = sv.load(tmp_path / "vae.npz", classes=[Both])
+    for other in (loaded, copy.deepcopy(vae), pickle.loads(pickle.dumps(vae))):
+        np.testing.assert_allclose(other.embed(X), vae.embed(X), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["Mine", "ReLU", "Linear"])
 def test_two_classes_of_one_name_are_distinguished_or_refused(name):
     def times(factor):
@@ -848,7 +907,7 @@ REFUSED = {
     "objective that lacks a method": ({"objective": HalfObjective()}, "objective is a HalfObjective, which lacks forw"),
     "encoder that takes fewer": (
         {"encoder": Sequential(Linear(8, 6))},
-        r"encoder does not accept rows of 9 numbers: Linear\(8, 6\) was given rows of width 9; expected 8",
+        r"^encoder.layers\[0\]: Linear\(8, 6\) was given rows of width 9; expected 8: make it Linear\(9, 6\), or chan",
     ),
     "encoder that puts out more": (
         {"encoder": Sequential(Linear(9, 7))},
@@ -860,7 +919,7 @@ REFUSED = {
     ),
     "decoder that takes more": (
         {"decoder": Sequential(Linear(4, 9))},
-        r"decoder does not accept rows of 3 numbers: Linear\(4, 9\) was given rows of width 3",
+        r"^decoder.layers\[0\]: Linear\(4, 9\) was given rows of width 3",
     ),
     "decoder that puts out fewer": (
         {"decoder": Sequential(Linear(3, 5), ReLU(), Linear(5, 8))},
@@ -872,7 +931,19 @@ REFUSED = {
     ),
     "layers that do not follow each other": (
         {"encoder": Sequential(Linear(9, 5), Linear(4, 6))},
-        r"encoder does not accept rows of 9 numbers: Linear\(4, 6\) was given rows of width 5",
+        r"^encoder.layers\[1\]: Linear\(4, 6\) was given rows of width 5; expected 4: make it Linear\(5, 6\), or chang",
+    ),
+    "a layer alone": (
+        {"encoder": Linear(8, 6)},
+        r"^encoder: Linear\(8, 6\) was given rows of width 9; expected 8: make",
+    ),
+    "layers inside others": (
+        {"encoder": Sequential(Linear(9, 5), Residual(Sequential(Tanh(), Sequential(Linear(4, 5)))), Linear(5, 6))},
+        r"^encoder.layers\[1\].layer.layers\[1\].layers\[0\]: Linear\(4, 5\) was given rows of width 5; expected 4",
+    ),
+    "a last layer that is square": (
+        {"encoder": Sequential(Linear(9, 5), ReLU(), Linear(5, 5))},
+        "encoder has 5 outputs; expected 6, .*: give its last layer 6 outputs",
     ),
     "sigma beside a likelihood": (
         {"likelihood": Gaussian(0.1), "sigma": 0.1},
@@ -1067,6 +1138,20 @@ def test_input_dim_is_inferred_from_encoder_or_decoder():
     assert sv.VAE(decoder=Linear(3, 9), latent_dim=3).input_dim == 9
     assert sv.VAE(decoder=Linear(3, 18), latent_dim=3, likelihood="gaussian_heteroscedastic").input_dim == 9
     assert sv.VAE(encoder=Linear(784, 6), latent_dim=3).input_dim == sv.VAE(latent_dim=3).input_dim == 784
+    enlarged = Sequential(Linear(3, 16), Reshape(4, 4, 1), Upsample(2))
+    assert sv.VAE(decoder=enlarged, latent_dim=3).input_dim == 64 and len(enlarged.layers) == 3
+    with pytest.raises(ConfigError, match=r"^decoder: Linear\(4, 9\) was given rows of width 3"):
+        sv.VAE(decoder=Linear(4, 9), latent_dim=3)
+
+
+@pytest.mark.parametrize("first", [Scale(9), Conv2d(1, 2, 3), Sequential(ReLU(), Upsample(2))], ids=repr)
+def test_input_dim_is_asked_for_if_the_first_layer_does_not_tell_it(first):
+    kind = "Upsample" if isinstance(first, Sequential) else type(first).__name__
+    message = (
+        rf"^encoder begins with {kind}, which does not say how many numbers .*: pass input_dim or, for pictures, i"
+    )
+    with pytest.raises(ConfigError, match=message):
+        sv.VAE(encoder=Sequential(first, Linear(9, 6)), latent_dim=3)
 
 
 def test_a_layer_may_have_its_own_seed():

@@ -81,6 +81,10 @@ def settings(kind):
     )
     pairs = wrong(ConfigError, f"of {INPUTS} numbers", (3, 3), (4,), (2, 2, 2), (1, 2, 2, 1), ())
     yield from refuse_one(kind, "image_shape", pairs, function("image_shape"))
+    numbers = wrong(ConfigError, "(height, width) or (height, width, channels), such as (64, 64)", 4, 2.0)
+    yield from refuse_one(kind, "image_shape", numbers, function("image_shape"))
+    own = getattr(sv, kind)
+    yield from refuse_one(kind, "image_shape", numbers, lambda v: own(image_shape=v))
     yield from refuse_one(kind, "image_shape", [w for w in WIDTHS if w.value is not None], function("image_shape"))
 
 

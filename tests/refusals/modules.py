@@ -161,7 +161,7 @@ def shape_rows():
         (ls.Conv2d(3, 8, 3), (5, 5), "(5, 5)", "1 channel;", "expected 3"),
         (ls.Conv2d(1, 8, 3), (5, 5, 2), "2 channels;", "expected 1"),
         (ls.Conv2d(3, 8, 3), (75,), "(75,)", "expected pictures", "Reshape(height, width, 3)", "image_shape"),
-        (ls.Conv2d(1, 8, 5, padding=1), (2, 7), "(2, 7)", "smaller than its kernel of 5 × 5", "choose a smaller"),
+        (ls.Conv2d(1, 8, 5, padding=1), (2, 7), "(2, 7)", "smaller than its kernel with padding=1; choose a smaller"),
         (ls.ConvTranspose2d(3, 8, 3), (5, 5, 1), "ConvTranspose2d(3, 8, 3)", "1 channel;", "expected 3"),
         (ls.ConvTranspose2d(3, 8, 3), (75,), "(75,)", "Reshape(height, width, 3)"),
         (ls.ConvTranspose2d(1, 8, 3, padding=2), (2, 2), "(2, 2)", "leaves nothing", "choose a smaller padding"),
@@ -202,12 +202,15 @@ def constructor_rows():
         right = {"in_channels": 1, "out_channels": 1, "kernel_size": 3, "stride": 2}
         for name in right:
             yield from refuse_one(function, name, COUNTS, lambda v, k=kind, n=name, r=right: k(**{**r, n: v}))
-        paddings = wrong(ConfigError, "at least 0", -1) + wrong(ConfigError, "at most 2", 3)
+        paddings = wrong(ConfigError, "at least 0", -1) + wrong(
+            ConfigError, "at most 2, kernel_size − 1: with more, some windows would hold no pixel", 3
+        )
         yield from refuse_one(function, "padding", paddings, lambda v, k=kind: k(1, 1, 3, padding=v))
         yield from refuse_one(function, "init", NAMES, lambda v, k=kind: k(1, 1, 3, init=v))
         seeds = [w for w in SEEDS if w.value is not None]
         yield from refuse_one(function, "seed", seeds, lambda v, k=kind: k(1, 1, 3, seed=v))
     more = wrong(ConfigError, "at least 0", -1) + wrong(ConfigError, "expected less than the stride, which is 2", 2)
+    more += wrong(ConfigError, "expected one number, or a pair (height, width)", (1, 0, 1), (), [1])
     transposed = lambda v: ls.ConvTranspose2d(1, 1, 3, 2, output_padding=v)  # noqa: E731
     yield from refuse_one("layers.ConvTranspose2d", "output_padding", more, transposed)
     yield from shape_rows()

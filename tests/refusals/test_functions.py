@@ -40,6 +40,8 @@ INTERNAL_METHODS = [
     "check_inputs",
     "check_width",
     "check_gradients",
+    "name_sources",
+    "make_patches",
     "check_dkl",
     "check_sums",
     "check_forward",
