@@ -4,6 +4,8 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from scratchvae.models.parts import LIKELIHOODS
+
 THOROUGH = settings().max_examples >= 30
 
 seeds = st.integers(0, 2**32 - 1)
@@ -23,3 +25,9 @@ def normal(seed, *shape):
 
 def uniform(seed, *shape):
     return np.random.default_rng(seed).random(shape)
+
+
+def in_support(likelihood, fractions):
+    """Data for a likelihood, a class or its name, from fractions: counts from 0 to 7 for counts, else themselves."""
+    kind = LIKELIHOODS.get(likelihood, likelihood)
+    return np.floor(8 * fractions**2) if getattr(kind, "keeps_units", False) else fractions

@@ -5,7 +5,7 @@ import types
 
 import numpy as np
 import pytest
-from strategies import normal, uniform
+from strategies import in_support, normal, uniform
 from trained_state import state_after
 
 import scratchvae as sv
@@ -106,12 +106,12 @@ COMBINATIONS += [("relu", likelihood) for likelihood in LIKELIHOODS if likelihoo
 @pytest.mark.parametrize(("activation", "likelihood"), COMBINATIONS)
 @pytest.mark.parametrize("kind", [sv.VAE, sv.Autoencoder])
 def test_a_model_trains_to_the_same_bits_with_another_array_module(kind, activation, likelihood):
-    thetas = []
+    thetas, images = [], in_support(likelihood, IMAGES)
     for backend in ("numpy", FAKE_CUPY):
         model = kind(9, 2, (8, 4), activation, likelihood, seed=1, backend=backend)
         binarize = "dynamic" if likelihood == "bernoulli" else None
         trainer = sv.Trainer(model, batch_size=16, seed=2, clip_norm=5.0, binarize=binarize)
-        history = trainer.fit(IMAGES, 3, validation=IMAGES[:20], patience=3)
+        history = trainer.fit(images, 3, validation=images[:20], patience=3)
         thetas.append((to_numpy(model.theta), history.loss, history.validation))
     assert np.array_equal(thetas[0][0], thetas[1][0])
     assert thetas[0][1:] == thetas[1][1:]
@@ -153,9 +153,10 @@ def test_the_public_methods_give_the_same_bits_with_another_array_module(tmp_pat
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 def test_a_training_step_on_a_device_reads_no_values_back(likelihood):
     vae = sv.VAE(9, 2, (8,), likelihood=likelihood, backend=FAKE_CUPY)
-    state = state_after(sv.Trainer(vae, batch_size=16, clip_norm=1.0), IMAGES)
+    images = in_support(likelihood, IMAGES)
+    state = state_after(sv.Trainer(vae, batch_size=16, clip_norm=1.0), images)
     before = fake_cupy.reads
-    state.train_step(FAKE_CUPY.upload(IMAGES[:16]))
+    state.train_step(FAKE_CUPY.upload(images[:16]))
     assert fake_cupy.reads == before
 
 

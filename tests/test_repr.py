@@ -73,6 +73,14 @@ def objects():
         "Bernoulli()": probability.Bernoulli(),
         "Gaussian(sigma=0.1)": probability.Gaussian(0.1),
         "MaskedLikelihood(Gaussian(sigma=1.0))": probability.MaskedLikelihood(probability.Gaussian()),
+        "Poisson(library_size=None)": probability.Poisson(),
+        "NegativeBinomial(library_size=1000.0)": probability.NegativeBinomial(1000),
+        "Categorical((3, 2))": probability.Categorical([3, 2]),
+        "Mixed(((Poisson(library_size=None), 3), (Categorical((2,)), 2)))": probability.Mixed(
+            [(probability.Poisson(), 3), (probability.Categorical((2,)), 2)]
+        ),
+        "Log1p(columns=None)": layers.Log1p(),
+        "Log1p(columns=((0, 2),))": layers.Log1p([(0, 2)]),
         "DiagonalGaussian()": probability.DiagonalGaussian(),
         "StandardNormal()": probability.StandardNormal(),
         "FreeBits(0.5)": probability.FreeBits(0.5),

@@ -296,8 +296,8 @@ class Module:
 
 
 UFUNCS = (
-    "abs add divide exp expm1 fmax fmin greater greater_equal less log log1p maximum minimum multiply negative "
-    "reciprocal sqrt subtract tanh"
+    "abs add copysign divide exp expm1 fmax fmin greater greater_equal less log log1p maximum minimum multiply "
+    "negative reciprocal sqrt subtract tanh"
 )
 for _name in UFUNCS.split():
     setattr(Module, _name, staticmethod(_device_ufunc(getattr(np, _name))))

@@ -77,13 +77,14 @@ MODEL = (
     ),
     Option(
         "likelihood",
-        "distribution p(x|z) of the data (default: bernoulli; gaussian_learned for tables beyond [0, 1])",
+        "p(x|z) of the data (default: bernoulli; for tables beyond [0, 1] gaussian_learned)",
         choices=tuple(LIKELIHOODS),
         argument="model.likelihood",
         common=True,
         details="bernoulli: pixels that are 0 or 1, or grey values as probabilities; continuous_bernoulli: a density "
         "of grey values in [0, 1]; the gaussian ones: any numbers. gaussian has the standard deviation "
-        "--sigma, gaussian_learned learns one for all numbers, gaussian_heteroscedastic decodes one for each number",
+        "--sigma, gaussian_learned learns one for all numbers, gaussian_heteroscedastic decodes one for each number; "
+        "poisson: counts, 0, 1, 2, ...; negative_binomial: counts that vary more than those of poisson",
     ),
     Option(
         "beta",

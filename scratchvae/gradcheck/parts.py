@@ -98,7 +98,7 @@ def check_likelihood(
     tolerance: float | None = None,
     precision: str = "long double",
 ) -> Report:
-    """Check a likelihood: log p(x | outputs) (B,) with respect to outputs (B, kD), x (B, D) and every parameter.
+    """Check a likelihood: log p(x | outputs) (B,) with respect to its outputs, x (B, D) and every parameter.
 
     It has forward(outputs, x), backward(dlog_p) and, if x is to be checked, backward_data(dlog_p). By default outputs
     are drawn from N(0, 1) and x from U[0, 1]. The other arguments and the exceptions are those of `check_layer`.
@@ -112,10 +112,10 @@ def check_likelihood(
         return (_copy(doutputs), likelihood.backward_data(dlog_p)) if with_data else (doutputs, None)
 
     part = _Part(likelihood, _call_forward, backward, ("outputs", "x"), parameters, backend)
-    per_dimension = getattr(likelihood, "outputs_per_dimension", 1)
+    outputs_of = getattr(likelihood, "outputs", lambda width: getattr(likelihood, "outputs_per_dimension", 1) * width)
 
     def draw(rows: int, width: int, rng: np.random.Generator) -> tuple[Array, ...]:
-        return rng.standard_normal((rows, per_dimension * width)), rng.random((rows, width))
+        return rng.standard_normal((rows, outputs_of(width))), rng.random((rows, width))
 
     if not with_data:
         part.constant = {"x"}

@@ -10,6 +10,7 @@ from scratchvae.layers.layer import Layer
 from scratchvae.layers.layer_norm import LayerNorm
 from scratchvae.layers.leaky_relu import LeakyReLU
 from scratchvae.layers.linear import Linear
+from scratchvae.layers.log1p import Log1p
 from scratchvae.layers.nan_to_zero import NaNToZero
 from scratchvae.layers.relu import ReLU
 from scratchvae.layers.repeat import Repeat
@@ -36,6 +37,7 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "Log1p",
     "NaNToZero",
     "ReLU",
     "Repeat",

@@ -34,7 +34,7 @@ class Autoencoder(Model):
         likelihood = custom["likelihood"]
         return {
             "encoder": custom.get("encoder") or self.make_encoder(self.latent_dim),
-            "decoder": custom.get("decoder") or self.make_decoder(likelihood.outputs_per_dimension),
+            "decoder": custom.get("decoder") or self.make_decoder(likelihood),
             "likelihood": likelihood,
             "objective": ELBO(),
         }

@@ -63,6 +63,13 @@ def configuration(settings: Mapping[str, Any], custom: Mapping[str, Any], **more
             f"scale='standardize' gives numbers outside [0, 1], which likelihood={config['likelihood']!r} does not "
             "have: use scale='minmax', or likelihood='gaussian'"
         )
+    likelihood = LIKELIHOODS[config["likelihood"]] if named else custom["likelihood"]
+    if likelihood.keeps_units and config["scale"] not in ("auto", "none"):
+        name = config["likelihood"]
+        raise ConfigError(
+            f"scale={config['scale']!r} changes the unit of the data, and likelihood={short_repr(name)} takes them as "
+            "they are: leave scale out"
+        )
     if config["sigma"] is not None and config["scale"] in ("standardize", "minmax"):
         raise ConfigError(
             f"sigma={short_repr(config['sigma'])} is in the units of the data, and scale={config['scale']!r} gives "

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from scratchvae.arrays import as_numpy, check_real
-from scratchvae.backend import Array, Backend, backend_of
+from scratchvae.backend import Array, Backend, backend_of, to_numpy
 from scratchvae.errors import RangeError, ShapeError
 from scratchvae.kernels.missing import nan_to_zero
 from scratchvae.memory import RowReader
 from scratchvae.models.scale import GREY_SCALES, Scale
+from scratchvae.probability import Support
 from scratchvae.validation import short_repr
 
 # by `missing` of the model, or None for arrays that are not data
@@ -101,8 +102,10 @@ class InputValidator:
 
 
 def wider(support: tuple[float, float]) -> tuple[float, float]:
-    """`support` with its width added on either side: [−1, 2] for [0, 1]."""
+    """`support` with its width added on either side: [−1, 2] for [0, 1]; a half-line stays as it is."""
     width = support[1] - support[0]
+    if width == inf:
+        return support
     return support[0] - width, support[1] + width
 
 
@@ -159,6 +162,74 @@ def check_range(
             hint = "use scale='minmax'" if training else "bring them into that range"
         hint += ", or use likelihood='gaussian', for any real numbers" if support == (0.0, 1.0) else ""
     raise RangeError(f"{name} holds values from {found}; expected {expected}: {hint}")
+
+
+def check_supports(
+    x: Array,
+    name: str,
+    supports: Sequence[Support],
+    missing: bool,
+    columns: Sequence[str] | None,
+    exact: bool,
+) -> None:
+    """Raises RangeError unless the values of x (B, D), finite numbers or NaN, are in the supports of their columns.
+
+    exact   False: the likelihood is not computed of x. It may then be somewhat outside, counts need not be whole, and
+            groups of categories need not sum to 1
+    """
+    rows = RowReader(x, name)
+    for part in rows.slices(
+        max(1, CHUNK_BYTES // max(1, x[:1].nbytes if isinstance(x, np.ndarray) else 8 * x.shape[1]))
+    ):
+        chunk = to_numpy(rows.array[part])
+        for support in supports:
+            _check_support(chunk[:, support.start : support.stop], name, support, missing, columns, exact, part.start)
+
+
+def _check_support(
+    x: Array, name: str, support: Support, missing: bool, columns: Sequence[str] | None, exact: bool, first_row: int
+) -> None:
+    def place(wrong: Array, whole_group: bool = False) -> tuple[float, str]:
+        row, column = (int(index) for index in np.argwhere(wrong)[0])
+        where = _column(support.start + column, columns)
+        if whole_group:
+            last = f"{columns[support.stop - 1]!r:.40}" if columns else support.stop
+            first = f"{columns[support.start]!r:.40}" if columns else support.start + 1
+            return 0.0, f"columns {first} to {last} of row {first_row + row + 1}"
+        return float(x[row, column]), f"row {first_row + row + 1}, {where}"
+
+    low, high = (support.low, support.high) if exact else wider((support.low, support.high))
+    tolerance = ROUNDING * (high - low) if high - low < inf else 0.0
+    outside = (x < low - tolerance) | (x > high + tolerance)
+    if outside.any():
+        value, where = place(outside)
+        expected = f"{low:g} to {high:g}" if high < inf else f"numbers from {low:g}"
+        if support.whole:
+            expected = "counts, 0, 1, 2, …"
+        elif support.one_hot:
+            expected = "zeros and a one (one-hot)"
+        raise RangeError(f"{name} holds {value:g} in {where}; expected {expected}: correct it, or leave that row out")
+    if exact and support.whole and (fractional := x % 1 > 0).any():
+        value, where = place(fractional)
+        raise RangeError(
+            f"{name} holds {value:g} in {where}; expected counts, 0, 1, 2, …: pass them before any scaling, averaging "
+            "or logarithm, or use likelihood='gaussian', for any real numbers"
+        )
+    if exact and support.one_hot:
+        unknown = np.isnan(x)
+        total = x.sum(axis=1)
+        wrong = ~(np.abs(total - 1.0) <= ROUNDING) & ~(unknown.all(axis=1) & missing)
+        if wrong.any():
+            row = int(wrong.argmax())
+            _, where = place(wrong[:, None], whole_group=True)
+            if unknown[row].any():
+                raise RangeError(
+                    f"{name} has NaN in a part of {where}; mark all columns of a group as missing, or none"
+                )
+            hint = "mark an unknown category by NaN in all of them" if missing else "correct that row, or the levels"
+            raise RangeError(
+                f"{name} has the sum {float(total[row]):g} in {where}; expected zeros and a one (one-hot): {hint}"
+            )
 
 
 def check_not_bytes(x: Array, name: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from math import prod
+from math import inf, prod
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
@@ -20,6 +20,7 @@ from scratchvae.layers import (
     ConvTranspose2d,
     Layer,
     Linear,
+    Log1p,
     NaNToZero,
     Reshape,
     Sequential,
@@ -29,7 +30,14 @@ from scratchvae.memory import BatchBuffers, FlatVector, Module, RowReader, Shape
 from scratchvae.memory.flat import Shapes
 from scratchvae.models import latent_space
 from scratchvae.models.configuration import CHECKS, Config, configuration
-from scratchvae.models.input_validation import UNSCALED, InputValidator, check_not_bytes, check_range, wider
+from scratchvae.models.input_validation import (
+    UNSCALED,
+    InputValidator,
+    check_not_bytes,
+    check_range,
+    check_supports,
+    wider,
+)
 from scratchvae.models.labels import learn_names
 from scratchvae.models.locks import Locks, synchronized
 from scratchvae.models.network import ACTIVATIONS, HIDDEN, conv_decoder, conv_encoder, mlp, network, picture_of
@@ -41,7 +49,9 @@ from scratchvae.models.parts import (
     check_part,
     check_shapes,
     check_unowned,
+    check_width,
     complete,
+    count_columns,
     custom_classes,
     describe,
     input_dim_of,
@@ -61,10 +71,12 @@ from scratchvae.probability import (
     GaussianHeteroscedastic,
     Likelihood,
     MaskedLikelihood,
+    Mixed,
     Posterior,
     Prior,
     ScaledLikelihood,
 )
+from scratchvae.probability.masked_likelihood import mask
 from scratchvae.representation import fields_repr, join_lines
 from scratchvae.rng import fill_random, generator
 from scratchvae.validation import (
@@ -198,9 +210,7 @@ class Model:
             settings["input_dim"] = prod(check_picture_shape("image_shape", image_shape))
         elif input_dim is None:
             kind = custom.get("likelihood") or LIKELIHOODS.get(settings["likelihood"], Likelihood)
-            settings["input_dim"] = input_dim_of(
-                custom, check_int("latent_dim", latent_dim), kind.outputs_per_dimension
-            )
+            settings["input_dim"] = input_dim_of(custom, check_int("latent_dim", latent_dim), kind)
         self._check_unused(settings, custom)
         if hidden is None:
             settings["hidden"] = HIDDEN.get(architecture, ()) if isinstance(architecture, str) else ()
@@ -215,16 +225,20 @@ class Model:
         self.custom_parts: dict[str, Module] = dict(custom)
         if "likelihood" not in custom:
             custom["likelihood"] = make_likelihood(self.config["likelihood"], self.config["sigma"])
+        check_width(custom["likelihood"], self.input_dim)
+        self._count_columns = count_columns(custom["likelihood"], self.input_dim)
         self.parts: dict[str, Any] = self.compose(custom)
         self._complete_networks()
         self.chunk_rows = max(1, type(self).chunk_rows // self.parts["objective"].draws)
         check_shapes(self.parts, self.row_shape, self.latent_dim)
         if self.config["missing"]:
             self.parts["encoder"] = NaNToZero(self.parts["encoder"])
-            self.parts["likelihood"] = MaskedLikelihood(self.parts["likelihood"])
+            self.parts["likelihood"] = mask(self.parts["likelihood"])
         if self._may_change_density():
             self.parts["likelihood"] = ScaledLikelihood(self.parts["likelihood"])
         self.support: tuple[float, float] = self.parts["likelihood"].support
+        self._supports = self.parts["likelihood"].supports(self.input_dim)
+        self._keeps_units: bool = self.parts["likelihood"].keeps_units
         self._schema = Schema(shape=self.image_shape, classes=self.class_names)
         if backend is not META:
             self.initialize(get_backend(backend))
@@ -262,19 +276,34 @@ class Model:
     def make_encoder(self, outputs: int, classes: int = 0) -> Sequential:
         """The default encoder, to so many outputs; with classes, it also reads the class. Raises ConfigError."""
         hidden, settings = self.config["hidden"], (self._make_activation, self.config["init"])
+        layers = self._count_layers()
         if self.config["architecture"] == "conv":
-            return network(conv_encoder(picture_of(self.image_shape), hidden, outputs, *settings), classes)
-        return network(mlp((self.input_dim, *hidden, outputs), *settings), classes)
+            layers += conv_encoder(picture_of(self.image_shape), hidden, outputs, *settings)
+        else:
+            layers += mlp((self.input_dim, *hidden, outputs), *settings)
+        return network(layers, classes)
 
-    def make_decoder(self, outputs_per_dimension: int, classes: int = 0) -> Sequential:
-        """The default decoder, to so many outputs for each number of a row. Raises ConfigError."""
+    def make_decoder(self, likelihood: Likelihood, classes: int = 0) -> Sequential:
+        """The default decoder, to the outputs that the likelihood needs. Raises ConfigError."""
         hidden, settings = self.config["decoder_hidden"], (self._make_activation, self.config["init"])
         hidden = self.config["hidden"][::-1] if hidden is None else hidden
         if self.config["architecture"] == "conv":
             picture = picture_of(self.image_shape)
-            layers = conv_decoder(self.latent_dim, hidden, picture, outputs_per_dimension, *settings)
+            if isinstance(likelihood, Mixed):
+                raise ConfigError(
+                    "architecture='conv' gives all pixels one likelihood, not a Mixed one: use architecture='mlp'"
+                )
+            layers = conv_decoder(self.latent_dim, hidden, picture, likelihood.outputs_per_dimension, *settings)
             return network(layers, classes)
-        return network(mlp((self.latent_dim, *hidden, outputs_per_dimension * self.input_dim), *settings), classes)
+        outputs = likelihood.outputs(self.input_dim)
+        return network(mlp((self.latent_dim, *hidden, outputs), *settings), classes)
+
+    # The sizes of counts differ by orders of magnitude; a network learns better from their logarithms.
+    def _count_layers(self) -> list[Layer]:
+        """The first layer of an encoder of counts, which takes the logarithm of their columns; none for other data."""
+        if not self._count_columns:
+            return []
+        return [Log1p(None if self._count_columns == ((0, self.input_dim),) else self._count_columns)]
 
     def _make_activation(self) -> Layer:
         """A new activation of the configuration."""
@@ -315,7 +344,15 @@ class Model:
         for part in self.parts.values():
             part.initialize(backend, rng)
         if isinstance(last := self._output_layer(), Linear | ConditionalLinear | Conv2d | ConvTranspose2d):
-            last.W *= self.likelihood.output_scale
+            last.W *= self._output_scale(last)
+
+    def _output_scale(self, last: Module) -> Any:
+        """The factor of the initial weights of the decoder's last layer, a number or, after a Linear, an array."""
+        scale = self.likelihood.output_scale
+        if not isinstance(scale, np.ndarray):
+            return scale
+        linear = isinstance(last, Linear | ConditionalLinear)
+        return self.backend.upload(scale.astype(self.dtype)) if linear else 1.0
 
     def allocate(self, backend: Backend, leave_out: Sequence[str] = ()) -> None:
         """Allocate the parameters on `backend` and bind all parts except those in `leave_out`. Raises BackendError."""
@@ -408,14 +445,16 @@ class Model:
                 return  # check_data says so
             host = to_numpy(rows)
             named = schema.columns is not None and self.image_shape is None
-            schema = schema._replace(scale=learn_scale(self.config["scale"], host, self._standardizes_tables(), named))
+            setting = "none" if self._keeps_units else self.config["scale"]
+            schema = schema._replace(scale=learn_scale(setting, host, self._standardizes_tables(), named))
         self.schema = schema
 
     @property
     def _were_no_bytes(self) -> bool:
         """True if the training data were no grey values in bytes: then scale="auto" would have divided them by 255."""
         kind = None if self.schema.scale is None else self.schema.scale.kind
-        return self.config["scale"] == "auto" and kind == "none" and self.schema.columns is None
+        may_be_scaled = self.config["scale"] == "auto" and not self._keeps_units
+        return may_be_scaled and kind == "none" and self.schema.columns is None
 
     def _standardizes_tables(self) -> bool:
         """True if scale="auto" standardizes the columns of a table."""
@@ -427,6 +466,8 @@ class Model:
         """True if the density of the data may differ from that of the scaled rows. Bernoulli is no density."""
         likelihood = self.parts["likelihood"]
         if isinstance(likelihood.inner if isinstance(likelihood, MaskedLikelihood) else likelihood, Bernoulli):
+            return False
+        if likelihood.keeps_units:
             return False
         setting = self.config["scale"]
         return setting in ("standardize", "minmax") or (setting == "auto" and self._standardizes_tables())
@@ -512,6 +553,8 @@ class Model:
             return
         if isinstance(last, Linear):
             bias = self.likelihood.output_bias(mean)
+        elif self.likelihood.input_dim is not None:
+            return  # its dimensions differ, and the pixels of a channel have one bias
         else:  # it has a bias for each channel: that of the mean over all pixels
             channels = len(last.b) // self.likelihood.outputs_per_dimension
             mean = np.broadcast_to(mean.reshape(-1, channels).mean(axis=0), (self.input_dim // channels, channels))
@@ -682,7 +725,7 @@ class Model:
         x = self.check_data(x)
         labels = self.check_labels(labels, len(x))
         if corrupted is not None:
-            corrupted = self.check_data(corrupted, "corrupted")
+            corrupted = self.check_data(corrupted, "corrupted", corrupted=True)
             if len(corrupted) != len(x):
                 raise ShapeError(f"corrupted has {len(corrupted)} rows and x has {len(x)}; expected the same number")
         return self.collect_terms(x, self.check_noise(eps, seed, len(x)), corrupted, labels)
@@ -730,12 +773,15 @@ class Model:
 
     # --- input validation
 
-    def check_data(self, x: Any, name: str = "x", mean: Array | None = None, scored: bool = True) -> Array:
+    def check_data(
+        self, x: Any, name: str = "x", mean: Array | None = None, scored: bool = True, corrupted: bool = False
+    ) -> Array:
         """Check that x holds rows of data, in its units, and return it, with named columns in the order of the schema.
 
-        mean     (D,) float64, if not None, is set to the mean of the scaled rows
-        scored   False: the likelihood will not be computed of x, which may then be somewhat outside its support, and
-                 have no rows
+        mean       (D,) float64, if not None, is set to the mean of the scaled rows
+        scored     False: the likelihood will not be computed of x, which may then be somewhat outside its support, and
+                   have no rows
+        corrupted  True: noise may have made counts fractional, and groups of categories anything from 0 to 1
 
         Raises DTypeError, ShapeError, RangeError or, for an np.memmap whose file was truncated, DataError.
         """
@@ -744,17 +790,20 @@ class Model:
         rows = self.as_rows(x, name)
         if self._were_no_bytes and isinstance(rows, np.ndarray):
             check_not_bytes(rows, name)
-        return self.validator.check_rows(
+        rows = self.validator.check_rows(
             rows,
             name,
             self.input_dim,
-            support,
+            (-inf, inf) if self._keeps_units else support,
             mean,
             missing,
             scale=self.scale,
             columns=self.schema.columns,
             empty=not scored,
         )
+        if self._keeps_units:
+            check_supports(rows, name, self._supports, bool(missing), self.schema.columns, scored and not corrupted)
+        return rows
 
     def check_noise(self, eps: Any, seed: int, rows: int) -> Callable[[slice], Array]:
         """Check that eps is (rows, noise_dim), and return a function from slices to rows of eps.
@@ -826,7 +875,7 @@ class Model:
         if sigma is not None:
             raise ConfigError("sigma and a likelihood object exclude each other; pass sigma to the likelihood")
         for name, kind in LIKELIHOODS.items():
-            if type(likelihood) is kind:
+            if type(likelihood) is kind and (issubclass(kind, Gaussian) or likelihood.config() == kind().config()):
                 return name, likelihood.sigma if isinstance(likelihood, Gaussian) else None
         custom["likelihood"] = likelihood
         return type(likelihood).__name__, None

@@ -35,6 +35,8 @@ from scratchvae.probability import (
     GaussianHeteroscedastic,
     GaussianLearned,
     Likelihood,
+    NegativeBinomial,
+    Poisson,
     Posterior,
     Prior,
 )
@@ -46,6 +48,8 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
     "gaussian": Gaussian,
     "gaussian_learned": GaussianLearned,
     "gaussian_heteroscedastic": GaussianHeteroscedastic,
+    "poisson": Poisson,
+    "negative_binomial": NegativeBinomial,
 }
 PART_TYPES: dict[str, tuple[type[Module], str]] = {
     "activation": (Layer, "a name, or a layer or its class, such as ELU or LeakyReLU(0.2)"),
@@ -64,6 +68,20 @@ def make_likelihood(name: str, sigma: float | None) -> Likelihood:
     """The likelihood of this name; sigma is for a Gaussian, None: 1. Raises ConfigError."""
     kind = LIKELIHOODS[name]
     return kind(sigma) if sigma is not None and issubclass(kind, Gaussian) else kind()
+
+
+def check_width(likelihood: Likelihood, input_dim: int) -> None:
+    """Raises ConfigError unless the likelihood takes rows of `input_dim` numbers."""
+    if likelihood.input_dim not in (None, input_dim):
+        raise ConfigError(
+            f"{shorten(type(likelihood).__name__)} is for rows of {likelihood.input_dim} numbers, and "
+            f"input_dim={input_dim}: leave input_dim out"
+        )
+
+
+def count_columns(likelihood: Likelihood, input_dim: int) -> tuple[tuple[int, int], ...]:
+    """The blocks of columns (start, stop) that are counts, of a row of `input_dim` numbers."""
+    return tuple((s.start, s.stop) for s in likelihood.supports(input_dim) if s.whole)
 
 
 def check_sigma(sigma: float | None, likelihood: str) -> float | None:
@@ -116,11 +134,13 @@ def modules_in(part: Module, name: str) -> Iterator[tuple[str, Module]]:
         yield from modules_in(module, f"{name}.{child}" if child else name)
 
 
-def input_dim_of(custom: Mapping[str, Any], latent_dim: int, outputs_per_dimension: int) -> int:
-    """D, from the first layer of a custom encoder or the outputs of a custom decoder; 784 if there is neither.
+def input_dim_of(custom: Mapping[str, Any], latent_dim: int, likelihood: Likelihood | type[Likelihood]) -> int:
+    """D: that of the likelihood, of the first layer of a custom encoder, or of a custom decoder; otherwise 784.
 
     Raises ConfigError if the first layer takes rows of any width.
     """
+    if likelihood.input_dim is not None:
+        return likelihood.input_dim
     if "encoder" in custom:
         width, first = _width_of_rows(custom["encoder"])
         if width is not None:
@@ -131,7 +151,7 @@ def input_dim_of(custom: Mapping[str, Any], latent_dim: int, outputs_per_dimensi
                 "has: pass input_dim or, for pictures, image_shape"
             )
     if "decoder" in custom:
-        return prod(_output_shape("decoder", custom["decoder"], (latent_dim,))) // outputs_per_dimension
+        return prod(_output_shape("decoder", custom["decoder"], (latent_dim,))) // likelihood.outputs_per_dimension
     return 784
 
 
@@ -267,7 +287,7 @@ def outputs_of(parts: Mapping[str, Any], input_dim: int, latent_dim: int) -> dic
     posterior = parts.get("posterior")
     return {
         "encoder": latent_dim if posterior is None else posterior.outputs(latent_dim),
-        "decoder": parts["likelihood"].outputs_per_dimension * input_dim,
+        "decoder": parts["likelihood"].outputs(input_dim),
     }
 
 

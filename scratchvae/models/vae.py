@@ -51,6 +51,9 @@ class VAE(Model):
                   "gaussian": any real x; fixed σ, so that the loss is the squared error over 2 σ² plus a constant
                   "gaussian_learned": any real x; one σ, shared by all dimensions and learned
                   "gaussian_heteroscedastic": real x scaled to a std of about 1; the decoder predicts a σ per number
+                  "poisson": counts 0, 1, 2, …; the mean is exp of the decoder's output
+                  "negative_binomial": counts that vary more; the decoder also predicts their dispersion
+                  Categories have `probability.Categorical`, and tables of several kinds `probability.Mixed`
     sigma         σ of "gaussian", or the initial σ of "gaussian_learned", in the units of the data; None: 1, after the
                   scale
     beta          weight β of the KL; 1 gives the ELBO
@@ -91,7 +94,7 @@ class VAE(Model):
         posterior = custom.get("posterior") or DiagonalGaussian()
         return {
             "encoder": custom.get("encoder") or self.make_encoder(posterior.outputs(self.latent_dim), self.classes),
-            "decoder": custom.get("decoder") or self.make_decoder(likelihood.outputs_per_dimension, self.classes),
+            "decoder": custom.get("decoder") or self.make_decoder(likelihood, self.classes),
             "likelihood": likelihood,
             "posterior": posterior,
             "prior": custom.get("prior") or StandardNormal(),

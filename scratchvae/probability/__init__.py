@@ -2,6 +2,7 @@
 
 from scratchvae.probability.bernoulli import Bernoulli
 from scratchvae.probability.categorical import LogSoftmax
+from scratchvae.probability.categorical_likelihood import Categorical
 from scratchvae.probability.continuous_bernoulli import ContinuousBernoulli
 from scratchvae.probability.divergence import Divergence, ExactKL, GaussianDrawKL, MonteCarloKL
 from scratchvae.probability.free_bits import FreeBits
@@ -13,14 +14,19 @@ from scratchvae.probability.likelihood import Likelihood
 from scratchvae.probability.log_density_ratio import LogDensityRatio
 from scratchvae.probability.marginal import MarginalBound
 from scratchvae.probability.masked_likelihood import MaskedLikelihood
+from scratchvae.probability.mixed import Mixed
+from scratchvae.probability.negative_binomial import NegativeBinomial
+from scratchvae.probability.poisson import Poisson
 from scratchvae.probability.posterior import DiagonalGaussian, Posterior
 from scratchvae.probability.prior import Prior, StandardNormal
 from scratchvae.probability.reparameterize import Reparameterize
 from scratchvae.probability.scaled_likelihood import ScaledLikelihood
 from scratchvae.probability.split import SplitHalves
+from scratchvae.probability.support import Support
 
 __all__ = [
     "Bernoulli",
+    "Categorical",
     "ContinuousBernoulli",
     "DiagonalGaussian",
     "Divergence",
@@ -37,11 +43,15 @@ __all__ = [
     "LogSoftmax",
     "MarginalBound",
     "MaskedLikelihood",
+    "Mixed",
     "MonteCarloKL",
+    "NegativeBinomial",
+    "Poisson",
     "Posterior",
     "Prior",
     "Reparameterize",
     "ScaledLikelihood",
     "SplitHalves",
     "StandardNormal",
+    "Support",
 ]

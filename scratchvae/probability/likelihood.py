@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, prod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +11,7 @@ from scratchvae.arrays import as_real_array
 from scratchvae.backend import Array, backend_of
 from scratchvae.errors import ConfigError, DTypeError, ShapeError
 from scratchvae.memory import Module, Shape, check_writable, optional, required
+from scratchvae.probability.support import Support
 from scratchvae.validation import shorten
 
 # With the usual initial weights the output of a decoder varies by about 1 with z: little for a logit, but more than
@@ -26,26 +27,46 @@ class Likelihood(Module):
     support                 smallest and largest value of x; (−∞, ∞) for any finite value
     noise                   noise of `draw`: "random", uniform on [0, 1), or "standard_normal"
     outputs_per_dimension   k, outputs of the decoder for each dimension of x: all first ones, then all second ones
-    output_scale            factor of the initial weights of the decoder's last layer
+    output_scale            factor of the initial weights of the decoder's last layer, or an array, one for each output
+    input_dim               D, if the likelihood is for rows of one width only, else None
+    keeps_units             True if x must not be shifted or scaled, as counts must not
     """
 
     support: ClassVar[tuple[float, float]] = (-inf, inf)
     noise: ClassVar[str] = "standard_normal"
     outputs_per_dimension: ClassVar[int] = 1
-    output_scale: ClassVar[float] = 1.0
+    output_scale: ClassVar[Any] = 1.0
+    input_dim: int | None = None
+    keeps_units: ClassVar[bool] = False
+
+    def outputs(self, input_dim: int) -> int:
+        """The number of outputs of the decoder for rows of `input_dim` numbers."""
+        return self.outputs_per_dimension * input_dim
+
+    def supports(self, input_dim: int) -> tuple[Support, ...]:
+        """The support of each block of columns of a row, from left to right."""
+        return (Support(0, input_dim, *self.support),)
+
+    def masked(self) -> Likelihood | None:
+        """The likelihood of the observed part of rows with NaN; None: a `MaskedLikelihood`, which masks each entry."""
+        return None
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """(): one number per row."""
+        """(): one number per row. Raises ShapeError for rows of a width that it does not take."""
+        if self.input_dim is not None and prod(input_shape) != self.input_dim:
+            raise ShapeError(
+                f"{self._class_name()} was given rows of {prod(input_shape)} numbers; expected {self.input_dim}"
+            )
         return ()
 
     @required
     def forward(self, parameters: Array, x: Array) -> Array:
-        """log p(x | parameters) (B,), in nats, from the decoder's output and x (B, D)."""
+        """log p(x | parameters) (B,), in nats, from the decoder's output (B, outputs) and x (B, D)."""
         raise NotImplementedError
 
     @required
     def backward(self, dlog_likelihood: Array) -> Array:
-        """dparameters (B, kD) from dlog_likelihood (B,); also writes the gradients of its own parameters."""
+        """dparameters (B, outputs) from dlog_likelihood (B,); also writes the gradients of its own parameters."""
         raise NotImplementedError
 
     @optional
@@ -61,8 +82,8 @@ class Likelihood(Module):
     def check_outputs(self, name: str, parameters: Array, **data: Array) -> Any:
         """Check the arguments of `mean` or `draw`, and return their array module.
 
-        The parameters (B, kD), called `name` in messages, and the data (B, D), `out` and noise, must have one dtype and
-        device. Raises DeviceError, DTypeError, ReadOnlyError or ShapeError.
+        The parameters (B, outputs), called `name` in messages, and the data (B, D), `out` and noise, must have one
+        dtype and device. Raises DeviceError, DTypeError, ReadOnlyError or ShapeError.
         """
         backend = self._buffers.backend if self._buffers else backend_of(parameters, name)
         backend.check_array(parameters, name)
@@ -70,9 +91,10 @@ class Likelihood(Module):
             dtype = self._buffers.dtype if self._buffers else "float64"
             actual = shorten(parameters.dtype, 40)
             raise DTypeError(f"{name} has dtype {actual}; expected {dtype}: convert it with .astype('{dtype}')")
-        k = self.outputs_per_dimension
-        width = k * self.input_width if self._buffers else parameters.shape[-1] if parameters.ndim else 0
-        if parameters.ndim != 2 or not parameters.size or parameters.shape[1] != width or width % k:
+        columns = parameters.shape[-1] if parameters.ndim else 0
+        input_dim = self.input_width if self._buffers else self.input_dim or columns // self.outputs(1)
+        width = self.outputs(input_dim)
+        if parameters.ndim != 2 or not parameters.size or columns != width:
             raise ShapeError(f"{name} has shape {shorten(parameters.shape)}; expected (B, {width or 'D'}), B ≥ 1")
         for other, array in data.items():
             backend.check_array(array, other)
@@ -80,8 +102,8 @@ class Likelihood(Module):
                 raise DTypeError(
                     f"{other} has dtype {shorten(array.dtype, 40)} and {name} {parameters.dtype}; convert one of them"
                 )
-            if array.shape != (len(parameters), width // k):
-                expected = (len(parameters), width // k)
+            if array.shape != (len(parameters), input_dim):
+                expected = (len(parameters), input_dim)
                 raise ShapeError(f"{other} has shape {shorten(array.shape)}; expected {expected}")
         check_writable(out=data["out"])
         return backend.xp
@@ -100,11 +122,11 @@ class Likelihood(Module):
         raise self._missing("draw(parameters, noise, out)", "drawing x")
 
     def output_bias(self, mean: Array) -> Array:
-        """An initial bias (kD,) of the decoder's last layer with which E x is `mean` (D,), in float64 on the host.
+        """An initial bias (outputs,) of the decoder's last layer with which E x is `mean` (D,), in float64 on the host.
 
         0 by default.
         """
-        return np.zeros(self.outputs_per_dimension * len(mean))
+        return np.zeros(self.outputs(len(mean)))
 
     def _missing(self, method: str, purpose: str) -> ConfigError:
         name = shorten(type(self).__name__, 40)

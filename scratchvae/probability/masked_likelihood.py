@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from scratchvae.backend import Array
+from scratchvae.errors import ConfigError
 from scratchvae.kernels.missing import nan_to_zero, observed_mask
 from scratchvae.memory import BatchBuffers, Module
 from scratchvae.probability.likelihood import Likelihood
-from scratchvae.validation import check_type
+from scratchvae.probability.support import Support
+from scratchvae.validation import check_type, shorten
+
+
+def mask(likelihood: Likelihood) -> Likelihood:
+    """The likelihood of the observed part of rows, in which NaN marks missing values. Raises ConfigError."""
+    return likelihood.masked() or MaskedLikelihood(likelihood)
 
 
 class MaskedLikelihood(Likelihood):
@@ -26,10 +33,22 @@ class MaskedLikelihood(Likelihood):
 
     def __init__(self, inner: Likelihood) -> None:
         self.inner = check_type("inner", inner, Likelihood, "a likelihood, such as Bernoulli() or Gaussian(0.1)")
+        if inner.masked() is not None:
+            kind = shorten(type(inner).__name__)
+            raise ConfigError(f"the entries of a row are not independent under {kind}: use {kind}.masked()")
         self.support = inner.support  # type: ignore[misc]
         self.noise = inner.noise  # type: ignore[misc]
         self.outputs_per_dimension = inner.outputs_per_dimension  # type: ignore[misc]
         self.output_scale = inner.output_scale  # type: ignore[misc]
+        self.keeps_units = inner.keeps_units  # type: ignore[misc]
+
+    def supports(self, input_dim: int) -> tuple[Support, ...]:
+        """Those of `inner`."""
+        return self.inner.supports(input_dim)
+
+    def masked(self) -> Likelihood:
+        """The likelihood itself."""
+        return self
 
     def children(self) -> dict[str, Module]:
         """`inner`, without a prefix for the names of its parameters."""

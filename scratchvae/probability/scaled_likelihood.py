@@ -11,6 +11,7 @@ from scratchvae.errors import ConfigError
 from scratchvae.memory import BatchBuffers, Module
 from scratchvae.probability.likelihood import Likelihood
 from scratchvae.probability.masked_likelihood import MaskedLikelihood
+from scratchvae.probability.support import Support
 from scratchvae.validation import check_type, short_repr
 
 
@@ -36,7 +37,17 @@ class ScaledLikelihood(Likelihood):
         self.noise = inner.noise  # type: ignore[misc]
         self.outputs_per_dimension = inner.outputs_per_dimension  # type: ignore[misc]
         self.output_scale = inner.output_scale  # type: ignore[misc]
+        self.keeps_units = inner.keeps_units  # type: ignore[misc]
+        self.input_dim = inner.input_dim
         self.factor = _check_factor(factor)
+
+    def outputs(self, input_dim: int) -> int:
+        """Those of `inner`."""
+        return self.inner.outputs(input_dim)
+
+    def supports(self, input_dim: int) -> tuple[Support, ...]:
+        """Those of `inner`, of u."""
+        return self.inner.supports(input_dim)
 
     def children(self) -> dict[str, Module]:
         """`inner`, without a prefix for the names of its parameters."""

@@ -58,7 +58,7 @@ def check_binarize(binarize: str | None, model: Model) -> str | None:
     if binarize is not None and model.config["likelihood"] != "bernoulli":
         likelihood = short_repr(model.config["likelihood"])
         raise ConfigError(
-            f"binarize={binarize!r} gives zeros and ones, but likelihood={likelihood} is continuous: leave it out, or "
-            "use likelihood='bernoulli'"
+            f"binarize={binarize!r} gives zeros and ones, but likelihood={likelihood} is for other data: leave it "
+            "out, or use likelihood='bernoulli'"
         )
     return binarize

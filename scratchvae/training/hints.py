@@ -49,7 +49,7 @@ def _remedies(model: Model, optimizer: Optimizer | None, t: int | None = None) -
     if optimizer is not None:
         rate = f" than {optimizer.schedule(optimizer.t if t is None else t):.3g}"
     remedies = [f"a smaller learning rate{rate}", "optim.WarmUp", "clip_norm=1"]
-    if model.support[1] == inf:
+    if model.support == (-inf, inf):
         remedies.append("data scaled to a std of about 1")
     if model.dtype == np.float32:
         remedies.append("dtype='float64'")

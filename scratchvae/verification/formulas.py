@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from math import log
 from typing import Any
 
@@ -28,6 +29,8 @@ def network_output(
     `targets` are one-hot rows for a model with labels, or None.
     """
     custom_network = config.get(network)
+    if network != "decoder" and custom_network is None:
+        x = log_of_counts(oracle, x, config["likelihood"])
     picture = None if network == "decoder" or config.get("image_shape") is None else config["image_shape"]
     if custom_network is None and config["architecture"] == "mlp":
         return mlp(oracle, params, network, x, config["activation"], targets)
@@ -35,6 +38,18 @@ def network_output(
     if custom_network is None:
         return convolutional(oracle, params, network, x, config, targets)
     return flat(layer_output(oracle, params, network, x, custom_network, targets))
+
+
+def log_of_counts(oracle: Oracle, x: Any, likelihood: Any) -> Any:
+    """x (B, D) with log(1 + x) in the columns of counts of a likelihood, a name or a description."""
+    name = likelihood["class"] if isinstance(likelihood, dict) else likelihood
+    if name in ("poisson", "negative_binomial", "Poisson", "NegativeBinomial"):
+        return oracle.log(1.0 + x)
+    if name != "Mixed":
+        return x
+    counts = [part["class"] in ("Poisson", "NegativeBinomial") for part, _ in likelihood["config"]["parts"]]
+    m = np.repeat(np.array(counts, np.float64), [width for _, width in likelihood["config"]["parts"]])
+    return oracle.log(1.0 + x * oracle.constant(m)) + x * oracle.constant(1.0 - m)
 
 
 def flat(x: Any) -> Any:
@@ -171,10 +186,14 @@ def conditional_affine(oracle: Oracle, x: Any, W: Any, V: Any, targets: Any) -> 
 
 
 def log_likelihood(oracle: Oracle, params: dict[str, Any], outputs: Any, x: Any, config: dict[str, Any]) -> Any:
-    """log p(x | outputs) of each row, (B,), for the likelihood named in the configuration."""
+    """log p(x | outputs) of each row, (B,), for the likelihood that the configuration names or describes."""
     name = config["likelihood"]
+    if isinstance(name, dict):
+        return described_log_likelihood(oracle, params, outputs, x, name, "likelihood")
     if name == "gaussian":
         return oracle.gaussian(outputs, oracle.constant(np.full(1, 2 * log(config["sigma"] or 1.0))), x)
+    if name in COUNTS:
+        return COUNTS[name](oracle, outputs, x)
     if name == "gaussian_learned":
         return oracle.gaussian(outputs, params["likelihood.logvar"], x)
     if name == "gaussian_heteroscedastic":
@@ -188,9 +207,92 @@ def observed_log_likelihood(
     """log p(x_o | outputs) of each row, (B,): the sum over the entries where `observed` (B, D) is 1; None means all."""
     if observed is None:
         return log_likelihood(oracle, params, outputs, x, config)
+    if isinstance(config["likelihood"], dict):
+        return described_log_likelihood(oracle, params, outputs, x, config["likelihood"], "likelihood", observed)
     D = x.shape[1]
     per_entry = (log_likelihood(oracle, params, outputs[:, j::D], x[:, j : j + 1], config) for j in range(D))
     return sum(observed[:, j] * log_p for j, log_p in enumerate(per_entry))
+
+
+# The names of the configuration of the classes that have no arguments, or arguments of their own.
+_NAMES = {
+    "Bernoulli": "bernoulli",
+    "ContinuousBernoulli": "continuous_bernoulli",
+    "Gaussian": "gaussian",
+    "GaussianHeteroscedastic": "gaussian_heteroscedastic",
+    "GaussianLearned": "gaussian_learned",
+}
+
+
+def described_log_likelihood(
+    oracle: Oracle,
+    params: dict[str, Any],
+    outputs: Any,
+    x: Any,
+    description: dict[str, Any],
+    prefix: str,
+    observed: Any = None,
+) -> Any:
+    """log p(x_o | outputs) of each row, (B,), for a likelihood described as in a model file.
+
+    `prefix` is that of its parameters' names, and `observed` (B, D) is 0 at missing values; None means that there are
+    none. Raises ConfigError for an unknown class.
+    """
+    name, settings = description["class"], description["config"]
+    if name == "Mixed":
+        total, column, output = 0.0 * outputs[:, 0], 0, 0
+        for k, (part, width) in enumerate(settings["parts"]):
+            wide = width * (2 if part["class"] in ("GaussianHeteroscedastic", "NegativeBinomial") else 1)
+            rows, here = outputs[:, output : output + wide], slice(column, column + width)
+            seen = None if observed is None else observed[:, here]
+            log_p = described_log_likelihood(oracle, params, rows, x[:, here], part, f"{prefix}.{k}", seen)
+            total, column, output = total + log_p, column + width, output + wide
+        return total
+    if name == "Categorical":
+        return categorical(oracle, outputs, x if observed is None else x * observed, settings["levels"])
+    if name in ("Poisson", "NegativeBinomial"):
+        formula: Any = poisson if name == "Poisson" else negative_binomial
+        if observed is None:
+            return formula(oracle, outputs, x, settings["library_size"])
+        D = x.shape[1]
+        return sum(observed[:, j] * formula(oracle, outputs[:, j::D], x[:, j : j + 1]) for j in range(D))
+    if name not in _NAMES:
+        raise ConfigError(
+            f"likelihood is of class {name}, which has no known formula: compare with finite differences instead"
+        )
+    config = {"likelihood": _NAMES[name], "sigma": settings.get("sigma")}
+    own = {"likelihood.logvar": params[f"{prefix}.logvar"]} if name == "GaussianLearned" else {}
+    return observed_log_likelihood(oracle, own, outputs, x, config, observed)
+
+
+def poisson(oracle: Oracle, outputs: Any, x: Any, library_size: float | None = None) -> Any:
+    """log p(x) of each row, (B,), of Poisson distributions with the log rates `outputs`, and an offset of the row."""
+    log_rate = outputs + _offset(oracle, x, library_size)
+    return (x * log_rate - oracle.exp(log_rate) - oracle.log_gamma(x + 1.0)).sum(1)
+
+
+def negative_binomial(oracle: Oracle, outputs: Any, x: Any, library_size: float | None = None) -> Any:
+    """log p(x) of each row, (B,), from [a, ρ]: x successes before r failures, with log r = −12 + softplus(ρ + 12)."""
+    log_mean = outputs[:, : x.shape[1]] + _offset(oracle, x, library_size)
+    log_r = oracle.softplus(outputs[:, x.shape[1] :] + 12.0) - 12.0
+    r, t = oracle.exp(log_r), log_mean - log_r
+    choose = oracle.log_gamma(x + r) - oracle.log_gamma(r) - oracle.log_gamma(x + 1.0)
+    return (choose - r * oracle.softplus(t) - x * oracle.softplus(-t)).sum(1)
+
+
+COUNTS: dict[str, Callable[..., Any]] = {"poisson": poisson, "negative_binomial": negative_binomial}
+
+
+def _offset(oracle: Oracle, x: Any, library_size: float | None) -> Any:
+    """log(T/L) of each row, (B, 1), with its total T; 0 without a library size."""
+    return 0.0 if library_size is None else oracle.log(x.sum(1) / library_size).reshape(-1, 1)
+
+
+def categorical(oracle: Oracle, outputs: Any, x: Any, levels: Any) -> Any:
+    """Σ_groups Σ_k x_k log softmax(t)_k of each row, (B,)."""
+    starts = np.cumsum([0, *levels]).tolist()
+    groups = [slice(start, stop) for start, stop in pairwise(starts)]
+    return sum((x[:, group] * oracle.log_softmax(outputs[:, group])).sum(1) for group in groups)
 
 
 def gaussian_heteroscedastic(oracle: Oracle, outputs: Any, x: Any) -> Any:

@@ -13,6 +13,7 @@ from scratchvae.fused import plain_class
 from scratchvae.models import VAE, Autoencoder, ELBOTerms, Model, SemiSupervisedVAE
 from scratchvae.models.configuration import DTYPES
 from scratchvae.models.labels import one_hot
+from scratchvae.models.parts import custom_class_names
 from scratchvae.objectives import ELBO, ImportanceWeighted
 from scratchvae.probability import DiagonalGaussian, StandardNormal
 from scratchvae.verification import formulas
@@ -156,7 +157,8 @@ def _formula_config(model: Model, draw: Draw | None) -> dict[str, Any]:
         part = model.parts.get(name)
         if part is not None and draw is None and plain_class(part) is not known_class:
             raise _no_formula(name, part)
-    if not isinstance(config["likelihood"], str):
+    likelihood = config["likelihood"]
+    if not isinstance(likelihood, str) and any(custom_class_names(likelihood)):
         raise _no_formula("likelihood", model.likelihood)
     return config
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import normal, seeds, uniform
+from strategies import in_support, normal, seeds, uniform
 
 import scratchvae as sv
 from scratchvae.backend import to_numpy
@@ -63,7 +63,7 @@ def test_convolutions_are_made_for_pictures_of_any_size(height, width, channels,
     shape = (height, width) if channels is None else (height, width, channels)
     model = conv_vae(image_shape=shape, likelihood=likelihood)
     assert model.input_dim == height * width * (channels or 1) and model.image_shape == shape
-    x = uniform(0, 2, model.input_dim).astype(np.float32)
+    x = in_support(likelihood, uniform(0, 2, model.input_dim)).astype(np.float32)
     assert np.isfinite(model.elbo(x).value).all() and model.reconstruct(x).shape == x.shape
 
 

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from strategies import normal
+from strategies import in_support, normal, uniform
 
 from scratchvae.errors import ShapeError
 from scratchvae.models.parts import LIKELIHOODS
@@ -42,7 +42,7 @@ def test_an_input_of_a_wrong_shape_is_refused_by_name(make, name):
 @EACH_LIKELIHOOD
 def test_a_gradient_of_a_wrong_shape_is_refused_by_name(kind):
     sampler, divergence, likelihood = Reparameterize(), GaussianKL(), kind()
-    mu, logvar, eps, x = normal(0, 4, 3), normal(1, 4, 3), normal(2, 4, 3), normal(3, 4, 3)
+    mu, logvar, eps, x = normal(0, 4, 3), normal(1, 4, 3), normal(2, 4, 3), in_support(kind, uniform(3, 4, 3))
     sampler.forward(mu, logvar, eps)
     divergence.forward(mu, logvar)
     likelihood.forward(np.tile(mu, (1, kind.outputs_per_dimension)), x)
@@ -59,11 +59,12 @@ def test_a_gradient_of_a_wrong_shape_is_refused_by_name(kind):
 
 @EACH_LIKELIHOOD
 def test_backward_leaves_the_inputs_and_outputs_of_forward_unchanged(kind):
-    mu, logvar, eps, x, dz = inputs = [normal(seed, 4, 3) for seed in range(5)]
+    mu, logvar, eps, dz = inputs = [normal(seed, 4, 3) for seed in range(4)]
+    x = in_support(kind, uniform(4, 4, 3))
     outputs, dn = normal(6, 4, 3 * kind.outputs_per_dimension), normal(5, 4)
     sampler, divergence, likelihood = Reparameterize(), GaussianKL(), kind()
     values = [sampler.forward(mu, logvar, eps), divergence.forward(mu, logvar), likelihood.forward(outputs, x)]
-    arrays = [*inputs, outputs, dn, *values, divergence.per_dimension]
+    arrays = [*inputs, x, outputs, dn, *values, divergence.per_dimension]
     copies = [array.copy() for array in arrays]
 
     def backward():
@@ -97,7 +98,7 @@ def test_decoder_outputs_that_are_not_twice_as_wide_as_x_are_refused():
 
 @EACH_LIKELIHOOD
 def test_the_mean_at_the_output_bias_equals_the_requested_mean(kind):
-    low, high = (0.05, 0.95) if kind.support == (0.0, 1.0) else (-40.0, 40.0)
+    low, high = {(0.0, 1.0): (0.05, 0.95), (0.0, np.inf): (0.001, 900.0)}.get(kind.support, (-40.0, 40.0))
     mean = np.linspace(low, high, 7)
     likelihood = kind()
     bias = likelihood.output_bias(mean)

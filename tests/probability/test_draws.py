@@ -27,8 +27,12 @@ def draw_noise(likelihood, seed, *shape):
 @pytest.mark.parametrize("wrap", [lambda likelihood: likelihood, MaskedLikelihood], ids=["alone", "masked"])
 def test_draws_lie_in_the_support_and_average_to_the_mean(name, wrap):
     likelihood = wrap(make_likelihood(name, 0.7 if name in ("gaussian", "gaussian_learned") else None))
-    row = np.array([-6.0, -0.3, 0.0, 0.2, 30.0])[: 5 * (name != "gaussian_heteroscedastic")]
-    row = np.array([-1.0, 3.0, -4.0, 1.0]) if name == "gaussian_heteroscedastic" else row
+    row = {
+        "gaussian_heteroscedastic": [-1.0, 3.0, -4.0, 1.0],
+        "poisson": [-6.0, -0.3, 2.0, 6.0, 11.0],
+        "negative_binomial": [-6.0, -0.3, 2.0, 6.0, 0.0, 3.0, -1.0, 25.0],
+    }.get(name, [-6.0, -0.3, 0.0, 0.2, 30.0])
+    row = np.array(row)
     parameters = np.tile(row, (N, 1))
     width = row.size // likelihood.outputs_per_dimension
     likelihood.forward(parameters, np.full((N, width), 0.5))
@@ -38,6 +42,7 @@ def test_draws_lie_in_the_support_and_average_to_the_mean(name, wrap):
     assert ((x >= low) & (x <= high)).all()
     assert (np.abs(x.mean(axis=0) - mean) <= SIGMAS * x.std(axis=0) / np.sqrt(N) + 1e-9).all()
     assert (x.std(axis=0) > 0).sum() >= min(width, 4)
+    assert not likelihood.keeps_units or (x % 1 == 0).all()
 
 
 @pytest.mark.parametrize("kind", [Gaussian, GaussianLearned])

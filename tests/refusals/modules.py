@@ -60,6 +60,7 @@ MODULES = {
     "layers.Reshape": ModuleCase(lambda: ls.Reshape(2, 2), {"x": D}, ELEMENTWISE),
     "layers.Flatten": ModuleCase(lambda: bound(ls.Flatten(), 2, 2), {"x": D}, ELEMENTWISE),
     "layers.LayerNorm": ModuleCase(lambda: ls.LayerNorm(D), {"x": D}, ELEMENTWISE),
+    "layers.Log1p": ModuleCase(ls.Log1p, {"x": D}, {"backward": {"dy": D}}),
     "layers.Gated": ModuleCase(ls.Gated, {"x": D}, PARAMETERS),
     "layers.Residual": ModuleCase(lambda: ls.Residual(ls.Linear(D, D)), {"x": D}, ELEMENTWISE),
     "layers.Repeat": ModuleCase(lambda: ls.Repeat(2), {"x": D}, ELEMENTWISE, rows_back=2 * B),
@@ -86,6 +87,12 @@ MODULES = {
     "probability.GaussianLearned": ModuleCase(pr.GaussianLearned, {"mu": D, "x": D}, DENSITY),
     "probability.GaussianHeteroscedastic": ModuleCase(
         pr.GaussianHeteroscedastic, {"parameters": 2 * D, "x": D}, DENSITY
+    ),
+    "probability.Poisson": ModuleCase(pr.Poisson, {"parameters": D, "x": D}, DENSITY),
+    "probability.NegativeBinomial": ModuleCase(pr.NegativeBinomial, {"parameters": 2 * D, "x": D}, DENSITY),
+    "probability.Categorical": ModuleCase(lambda: pr.Categorical((2, D - 2)), {"logits": D, "x": D}, DENSITY),
+    "probability.Mixed": ModuleCase(
+        lambda: pr.Mixed([(pr.Poisson(), 1), (pr.Gaussian(), 3)]), {"parameters": D, "x": D}, DENSITY
     ),
     "probability.MaskedLikelihood": ModuleCase(
         lambda: pr.MaskedLikelihood(pr.Gaussian()), {"parameters": D, "x": D}, DENSITY
@@ -288,9 +295,44 @@ def constructor_rows():
     yield from refuse_all(
         "probability.ScaledLikelihood", "factor", factors, lambda v: pr.ScaledLikelihood(pr.Gaussian(), v)
     )
+    for kind in ("Poisson", "NegativeBinomial"):
+        sizes = [w for w in POSITIVES if w.value is not None]
+        yield from refuse_one(f"probability.{kind}", "library_size", sizes, getattr(pr, kind))
+    yield from table_rows()
     yield from refuse_one("objectives.ELBO", "beta", REALS, ob.ELBO)
     yield from refuse_one("objectives.ELBO", "free_bits", REALS, lambda v: ob.ELBO(free_bits=v))
     yield from refuse_one("objectives.ImportanceWeighted", "draws", COUNTS, ob.ImportanceWeighted)
+
+
+def table_rows():
+    """The likelihoods of categories and of mixed tables, and the layer of counts."""
+    columns = wrong(ConfigError, "expected pairs (start, stop)", 3, "columns", [3], [(1, 2, 3)], [(2, 2)], [(3, 1)])
+    yield from refuse_all("layers.Log1p", "columns", columns, ls.Log1p)
+    narrow = lambda: ls.Log1p([(1, D + 1)]).forward(array(D))  # noqa: E731
+    yield row("layers.Log1p", "Log1p", "of more columns", narrow, ShapeError, "rows of 4 numbers", "at least 5")
+    levels = wrong(ConfigError, "expected", None, "levels", 3.5, [])
+    yield from refuse_all("probability.Categorical", "levels", levels, pr.Categorical)
+    one = lambda: pr.Categorical((3, 1))  # noqa: E731
+    yield row("probability.Categorical", "levels[1]", "of one category", one, ConfigError, "1", "at least 2")
+    part = lambda: pr.Categorical((2, 2.5))  # noqa: E731
+    yield row("probability.Categorical", "levels[1]", "a fraction", part, ConfigError, "2.5", "whole number")
+    wide = lambda: pr.Categorical((3, 2)).forward(array(D), array(D))  # noqa: E731
+    yield row("probability.Categorical", "Categorical", "of wider rows", wide, ShapeError, "4 numbers", "expected 5")
+    parts = wrong(ConfigError, "expected pairs", None, 3, "parts", [], [pr.Poisson()], [(pr.Poisson(), 1, 2)])
+    yield from refuse_all("probability.Mixed", "parts", parts, pr.Mixed)
+    for argument, problem, wrong_parts, *words in (
+        ("parts[1][0]", "a name", [(pr.Gaussian(), 1), ("poisson", 3)], "'poisson'", "expected a likelihood"),
+        ("parts[0][1]", "no width", [(pr.Gaussian(), 0)], "0", "at least 1"),
+        ("parts[0]", "of another width", [(pr.Categorical((3,)), 2)], "2 columns", "3", "Categorical"),
+        ("parts[1]", "one that is there already", [(same := pr.Gaussian(), 1), (same, 2)], "make one for each"),
+    ):
+        call = lambda v=wrong_parts: pr.Mixed(v)  # noqa: E731
+        yield row("probability.Mixed", argument, problem, call, ConfigError, *words)
+    twice = lambda: pr.MaskedLikelihood(pr.Categorical((2, 2)))  # noqa: E731
+    yield row("probability.MaskedLikelihood", "Categorical", "masked by itself", twice, ConfigError, "use", "masked()")
+    total = lambda: pr.MaskedLikelihood(pr.Poisson(9.0))  # noqa: E731
+    words = "needs the total of each row", "missing", "leave library_size out"
+    yield row("probability.MaskedLikelihood", "library_size", "of rows with NaN", total, ConfigError, *words)
 
 
 def picture_rows():

@@ -97,7 +97,7 @@ MISTAKES = [
     ("train --quiet=yes", "--quiet takes no value"),
     ("train --likelihood gausian", "--likelihood gausian is unknown; did you mean gaussian?"),
     ("train --optimizer Adam", "--optimizer Adam is unknown; did you mean adam?"),
-    ("train --likelihood poisson", "--likelihood poisson is unknown; expected one of bernoulli, continuous_bernoulli"),
+    ("train --likelihood laplace", "--likelihood laplace is unknown; expected one of bernoulli, continuous_bernoulli"),
     ("gradcheck --unit Cubic", "--unit Cubic is unknown; expected one of Linear"),
     ("gradcheck --unit Linaer", "--unit Linaer is unknown; did you mean Linear?"),
     ("gradcheck --oracle jaxx", "--oracle jaxx is unknown; did you mean jax?"),

@@ -33,18 +33,18 @@ def test_an_error_is_relative_to_its_array_or_to_a_fraction_of_all_arrays():
 
 
 def test_finite_differences_agree_on_the_zero_gradients_of_dead_units():
-    problem = CASES["VAE after training steps"].draw(np.random.default_rng(62))
+    problem = CASES["VAE after training steps"].draw(np.random.default_rng(154))
     _, *grads = problem.vjp(np.ones(()), *problem.inputs.values())
     assert sum(not grad.any() for grad in grads) > 10
-    assert compare(problem, None, 62).failures == {}
+    assert compare(problem, None, 154).failures == {}
 
 
 def test_the_error_of_a_loss_near_zero_is_relative_to_its_terms():
     actual, expected = {"value": np.full((), 5e-4 + 1e-7)}, {"value": np.full((), 5e-4)}
     assert relative_errors(actual, expected)["value"] == pytest.approx(2e-4)
     assert relative_errors(actual, expected, min_scale=0.01)["value"] == pytest.approx(1e-5)
-    problem = CASES["IWAE, missing data"].draw(np.random.default_rng(317))  # its loss is 1.9e-4 nats
-    comparison = compare(problem, get_oracle("autograd"), 317, "float32")
+    problem = CASES["IWAE, missing data"].draw(np.random.default_rng(383))  # its loss is 7.6e-4 nats
+    comparison = compare(problem, get_oracle("autograd"), 383, "float32")
     assert abs(problem.forward(*problem.inputs.values())) < 1e-3 and comparison.failures == {}
 
 

@@ -29,14 +29,20 @@ from scratchvae.layers import (
 from scratchvae.models import IWAE, VAE, ConditionalVAE, SemiSupervisedVAE
 from scratchvae.models.draws import Draws
 from scratchvae.objectives import ELBO, ImportanceWeighted
-from scratchvae.probability import MonteCarloKL
+from scratchvae.probability import Mixed, MonteCarloKL
 from scratchvae.verification.cases.custom_parts import (
     TanhGaussian,
     TwoComponentMixture,
     mixture_log_prob,
     tanh_gaussian_draw,
 )
-from scratchvae.verification.cases.random_inputs import random_model, random_one_hot, run_larger_batch
+from scratchvae.verification.cases.probability import random_mixed, random_rows
+from scratchvae.verification.cases.random_inputs import (
+    random_corrupted,
+    random_model,
+    random_one_hot,
+    run_larger_batch,
+)
 from scratchvae.verification.formulas import Draw, gaussian_draw
 from scratchvae.verification.model_problem import model_gradient_problem
 from scratchvae.verification.oracles import Oracle
@@ -64,7 +70,7 @@ def _custom_model(
         model,
         x,
         rng.standard_normal((len(x), model.noise_dim)),
-        np.where(rng.random(x.shape) < 0.3, 0.0, x) if rng.random() < 0.5 else None,
+        random_corrupted(rng, model, x, 0.3) if rng.random() < 0.5 else None,
         float(rng.choice([0.25, 1.0])),
         np.less(rng.random(x.shape), 0.3) if model.config["missing"] else None,
         random_one_hot(rng, len(x), model.classes, unlabelled=model_class is SemiSupervisedVAE)
@@ -90,8 +96,8 @@ def _conditional_networks(model: ConditionalVAE) -> dict[str, Any]:
 
 
 def _output_width(model: VAE) -> int:
-    outputs_per_dimension: int = model.likelihood.outputs_per_dimension
-    return outputs_per_dimension * model.input_dim
+    outputs: int = model.likelihood.outputs(model.input_dim)
+    return outputs
 
 
 def _several_draws(model: VAE) -> dict[str, Any]:
@@ -145,7 +151,34 @@ def _picture_networks(model: VAE) -> dict[str, Any]:
     return {"encoder": encoder, "decoder": decoder, **UNUSED_SETTINGS}
 
 
+# A model of a table: counts, categories, numbers; some of the values are missing, whole groups of categories.
+def _table(rng: np.random.Generator, model_class: type[VAE], missing: bool, **settings: Any) -> GradientProblem:
+    mixed, whole = random_mixed(rng)
+    hidden = [int(width) for width in rng.integers(1, 7, int(rng.integers(3)))]
+    settings |= {"importance_samples": 2} if model_class is IWAE else {}
+    settings |= {"latent_dim": 2, "hidden": hidden, "activation": "tanh", "dtype": "float64"}
+    model = model_class(likelihood=mixed, missing=missing, **settings)
+    model.theta[...] += 0.1 * rng.standard_normal(model.theta.size)
+    rows = 1 + int(rng.integers(6))
+    x, supports = random_rows(rng, rows, whole) + whole, mixed.supports(model.input_dim)
+    absent = np.less(rng.random(x.shape), 0.3)
+    for group in (support for support in supports if support.one_hot):
+        x[:, group.start : group.stop] = np.eye(group.stop - group.start)[
+            rng.integers(group.stop - group.start, size=rows)
+        ]
+        absent[:, group.start : group.stop] = absent[:, group.start : group.start + 1]
+    return model_gradient_problem(
+        model, x, rng.standard_normal((rows, model.noise_dim)), missing=absent if missing else None
+    )
+
+
 CUSTOM_MODELS = (
+    VerificationCase("VAE, table", (VAE, Mixed), lambda rng: _table(rng, VAE, False)),
+    VerificationCase("VAE, table, missing data", (VAE, Mixed), lambda rng: _table(rng, VAE, True)),
+    VerificationCase("IWAE, table, missing data", (IWAE, Mixed), lambda rng: _table(rng, IWAE, True)),
+    VerificationCase(
+        "ConditionalVAE, table", (ConditionalVAE, Mixed), lambda rng: _table(rng, ConditionalVAE, False, classes=3)
+    ),
     _convolutional("VAE, convolutions", VAE),
     _convolutional("VAE, convolutions, missing data", VAE, missing=True),
     _convolutional("IWAE, convolutions", IWAE),

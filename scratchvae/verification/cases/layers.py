@@ -256,10 +256,25 @@ def _flatten(rng: np.random.Generator) -> GradientProblem:
     )
 
 
+def _log1p(rng: np.random.Generator) -> GradientProblem:
+    batch, width = random_sizes(rng, 2)
+    start = int(rng.integers(width))
+    counts = np.arange(width) >= start * (some := bool(rng.integers(2)))
+    return module_gradient_problem(
+        lambda: layers.Log1p(((start, width),) if some else None),
+        lambda layer, dy: [layer.backward(dy)],
+        lambda oracle: (
+            lambda x: oracle.log(1.0 + x * oracle.constant(1.0 * counts)) + x * oracle.constant(1.0 - counts)
+        ),
+        x=np.where(counts, rng.poisson(3.0, (batch, width)), rng.standard_normal((batch, width))),
+    )
+
+
 LAYERS = (
     _checked_network("Linear", (layers.Linear,), 1),
     *map(_checked_activation, ACTIVATIONS),
     VerificationCase("ELU, alpha", (layers.ELU,), _elu),
+    VerificationCase("Log1p", (layers.Log1p,), _log1p),
     VerificationCase("Gated", (layers.Gated,), _gated),
     VerificationCase("LayerNorm", (layers.LayerNorm,), _layer_norm),
     _checked_network("Sequential", (layers.Sequential,), 3),

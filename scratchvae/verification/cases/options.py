@@ -13,7 +13,13 @@ from scratchvae.errors import ConfigError
 from scratchvae.models import IWAE, VAE, Autoencoder, ConditionalVAE, Model, SemiSupervisedVAE
 from scratchvae.objectives import ELBO, ImportanceWeighted
 from scratchvae.verification.cases.probability import random_free_bits
-from scratchvae.verification.cases.random_inputs import random_hidden, random_model, random_one_hot, run_larger_batch
+from scratchvae.verification.cases.random_inputs import (
+    random_corrupted,
+    random_hidden,
+    random_model,
+    random_one_hot,
+    run_larger_batch,
+)
 from scratchvae.verification.model_problem import model_gradient_problem
 from scratchvae.verification.problem import GradientProblem
 
@@ -96,7 +102,7 @@ def options_problem(rng: np.random.Generator, options: Options, likelihood: str 
     settings |= _settings(options, 0.0, beta, draws)
     model, x, eps = random_model(rng, model_class, likelihood, hidden, **settings)
     targets = random_one_hot(rng, len(x), model.classes, model_class is SemiSupervisedVAE) if labelled else None
-    corrupted = np.where(rng.random(x.shape) < PART_OF_ENTRIES, 0.0, x) if options.corrupted else None
+    corrupted = random_corrupted(rng, model, x, PART_OF_ENTRIES) if options.corrupted else None
     missing = np.less(rng.random(x.shape), rng.choice([0.3, 0.1, 1.0])) if options.missing else None
     if options.objective == FREE_BITS:
         model = _with_free_bits(rng, model, x, eps, corrupted, missing, targets)

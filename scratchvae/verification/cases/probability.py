@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from scratchvae.backend import Array
+from scratchvae.models.parts import describe, rebuild
 from scratchvae.probability import (
     Bernoulli,
+    Categorical,
     ContinuousBernoulli,
     FreeBits,
     Gaussian,
@@ -17,13 +19,22 @@ from scratchvae.probability import (
     GaussianKL,
     GaussianLearned,
     Likelihood,
+    Mixed,
+    NegativeBinomial,
+    Poisson,
     Reparameterize,
     SplitHalves,
 )
+from scratchvae.probability.count_likelihood import CountLikelihood
 from scratchvae.verification import formulas
 from scratchvae.verification.cases.random_inputs import random_sizes
 from scratchvae.verification.oracles import Oracle
-from scratchvae.verification.problem import GradientProblem, VerificationCase, module_gradient_problem
+from scratchvae.verification.problem import (
+    GradientProblem,
+    VerificationCase,
+    module_gradient_problem,
+    with_missing_values,
+)
 
 
 def _split(rng: np.random.Generator) -> GradientProblem:
@@ -173,6 +184,110 @@ def _gaussian_learned(rng: np.random.Generator) -> GradientProblem:
     )
 
 
+def random_counts(rng: np.random.Generator, shape: Any) -> Array:
+    """Return counts with many zeros and a few large numbers."""
+    counts: Array = rng.poisson(rng.choice([0.5, 3.0, 40.0], shape)).astype(np.float64)
+    return counts
+
+
+# The data are moved off the whole numbers, where log x! has a derivative too. ρ is at most 3: for a large r the formula
+# loses digits, as a difference of two log Γ; that ours does not is shown with exact sums, in the tests of `kernels`.
+def _counts(
+    kind: type[CountLikelihood], formula: Callable[..., Any]
+) -> Callable[[np.random.Generator], GradientProblem]:
+    def draw(rng: np.random.Generator) -> GradientProblem:
+        rows, width = random_sizes(rng, 2)
+        library_size = float(rng.choice([3.0, 50.0])) if rng.random() < 0.5 else None
+        a, rho = 2 * rng.standard_normal((rows, width)), np.minimum(4 * rng.standard_normal((rows, width)), 3.0)
+        return module_gradient_problem(
+            lambda: kind(library_size),
+            lambda likelihood, dlog: [likelihood.backward(dlog), likelihood.backward_data(dlog)],
+            lambda oracle: lambda outputs, x: formula(oracle, outputs, x, library_size),
+            parameters=np.concatenate([a, rho][: kind.outputs_per_dimension], axis=1),
+            x=random_counts(rng, (rows, width)) + rng.random((rows, width)),
+        )
+
+    return draw
+
+
+def _categorical(rng: np.random.Generator) -> GradientProblem:
+    rows, *levels = random_sizes(rng, 2 + int(rng.integers(3)))
+    levels = [1 + size for size in levels]
+    shape = rows, sum(levels)
+    of_group = np.repeat(np.eye(len(levels)), levels, axis=1)
+    missing = (rng.random((rows, len(levels))) < rng.choice([0.0, 0.5])) @ of_group > 0
+    problem = module_gradient_problem(
+        lambda: Categorical(levels),
+        lambda likelihood, dlog: [likelihood.backward(dlog), likelihood.backward_data(dlog)],
+        lambda oracle: (
+            lambda logits, x: formulas.categorical(oracle, logits, x * oracle.constant(1.0 - missing), levels)
+        ),
+        logits=3 * rng.standard_normal(shape),
+        x=rng.random(shape),
+    )
+    return with_missing_values(problem, missing)
+
+
+def random_mixed(rng: np.random.Generator) -> tuple[Mixed, Array]:
+    """Return a likelihood of several blocks in random order, and the columns of the counts (2, D): 1 there, else 0."""
+    kinds: list[Callable[[], tuple[Likelihood, int]]] = [
+        lambda: (Poisson(), 1 + int(rng.integers(3))),
+        lambda: (NegativeBinomial(), 1 + int(rng.integers(3))),
+        lambda: (Categorical((2, 3)), 5),
+        lambda: (Gaussian(0.5), 1 + int(rng.integers(3))),
+        lambda: (GaussianLearned(0.5), 1 + int(rng.integers(3))),
+        lambda: (GaussianHeteroscedastic(), 2),
+        lambda: (Bernoulli(), 1 + int(rng.integers(3))),
+    ]
+    chosen = rng.permutation(len(kinds))[: 1 + int(rng.integers(4))]
+    mixed = Mixed([kinds[k]() for k in chosen])
+    whole = np.concatenate([np.full(s.stop - s.start, s.whole) for s in mixed.supports(mixed.input_dim or 0)])
+    return mixed, whole
+
+
+def random_rows(rng: np.random.Generator, rows: int, whole: Array) -> Array:
+    """Return rows (rows, D) of counts in the columns where `whole` (D,), and of fractions elsewhere."""
+    shape = rows, len(whole)
+    mixed_rows: Array = np.where(whole, random_counts(rng, shape), rng.random(shape))
+    return mixed_rows
+
+
+def _mixed(rng: np.random.Generator) -> GradientProblem:
+    (rows,), (mixed, whole) = random_sizes(rng, 1), random_mixed(rng)
+    names = [name for name in mixed.all_parameter_shapes() if name.endswith("logvar")]
+    description = describe(mixed)
+
+    class WithParameters(Mixed):
+        """The likelihood, with the logvar of its blocks as inputs, like x."""
+
+        def forward(self, parameters: Array, x: Array, *logvars: Array) -> Array:
+            """Return log p(x | parameters) (B,)."""
+            super().forward(parameters, x)
+            for name, logvar in zip(names, logvars, strict=True):
+                self.likelihoods[int(name.partition(".")[0])].logvar[...] = logvar[:1]
+            return super().forward(parameters, x)
+
+    def gradients(likelihood: Mixed, dlog: Array) -> list[Array]:
+        back = [likelihood.backward(dlog), likelihood.backward_data(dlog)]
+        return [*back, *(likelihood.likelihoods[int(name.partition(".")[0])].dlogvar for name in names)]
+
+    def formula(oracle: Oracle) -> Any:
+        def log_likelihood(outputs: Any, x: Any, *logvars: Any) -> Any:
+            params = {f"likelihood.{name}": logvar for name, logvar in zip(names, logvars, strict=True)}
+            return formulas.described_log_likelihood(oracle, params, outputs, x, description, "likelihood")
+
+        return log_likelihood
+
+    return module_gradient_problem(
+        lambda: WithParameters([(rebuild(describe(likelihood), {}), width) for likelihood, width in mixed.parts]),
+        gradients,
+        formula,
+        parameters=2 * rng.standard_normal((rows, mixed.outputs(len(whole)))),
+        x=random_rows(rng, rows, whole),
+        **{name.replace(".", "_"): rng.standard_normal(1) for name in names},
+    )
+
+
 DENSITIES = (
     VerificationCase("SplitHalves", (SplitHalves,), _split),
     VerificationCase("Reparameterize", (Reparameterize,), _reparameterize),
@@ -187,5 +302,9 @@ DENSITIES = (
     ),
     VerificationCase("Gaussian", (Gaussian,), _gaussian),
     VerificationCase("GaussianLearned", (GaussianLearned,), _gaussian_learned),
+    VerificationCase("Poisson", (Poisson,), _counts(Poisson, formulas.poisson)),
+    VerificationCase("NegativeBinomial", (NegativeBinomial,), _counts(NegativeBinomial, formulas.negative_binomial)),
+    VerificationCase("Categorical", (Categorical,), _categorical),
+    VerificationCase("Mixed", (Mixed,), _mixed),
     VerificationCase("GaussianHeteroscedastic", (GaussianHeteroscedastic,), _gaussian_heteroscedastic),
 )

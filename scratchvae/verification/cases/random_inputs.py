@@ -72,10 +72,31 @@ def random_model(
     )
     model.theta[...] += 0.1 * rng.standard_normal(model.theta.size)  # also moves the biases, which start at 0
     run_larger_batch(rng, model, batch)
-    return model, rng.random((batch, width)), rng.standard_normal((batch, model.noise_dim))
+    return model, random_data(rng, model, batch), rng.standard_normal((batch, model.noise_dim))
+
+
+def random_data(rng: np.random.Generator, model: Model, rows: int) -> Array:
+    """Return rows (rows, D) in the support of the model's likelihood: fractions, or counts of at least 1.
+
+    At 0 the second derivative of `Log1p` is discontinuous, and finite differences are less precise.
+    """
+    if _has_counts(model):
+        return 1.0 + rng.poisson(2.0, (rows, model.input_dim))
+    return rng.random((rows, model.input_dim))
+
+
+def random_corrupted(rng: np.random.Generator, model: Model, x: Array, part: float) -> Array:
+    """Return x (B, D) with this part of its numbers replaced by 0, or by 1 if they are counts."""
+    corrupted: Array = np.where(rng.random(x.shape) < part, float(_has_counts(model)), x)
+    return corrupted
+
+
+def _has_counts(model: Model) -> bool:
+    support: tuple[float, float] = model.likelihood.support
+    return support == (0.0, np.inf)
 
 
 def run_larger_batch(rng: np.random.Generator, model: Model, rows: int) -> None:
     """Run forward and backward on 2 · rows rows, so that the buffers of the model exceed a batch of `rows`."""
-    x = rng.random((2 * rows, model.input_dim))
+    x = random_data(rng, model, 2 * rows)
     model.loss_and_grads(x, labels=rng.integers(model.classes, size=len(x)) if model.classes else None)

@@ -12,7 +12,7 @@ from scratchvae.models import IWAE, VAE
 from scratchvae.optim import SGD
 from scratchvae.rng import fill_random, generator
 from scratchvae.training import Trainer
-from scratchvae.verification.cases.random_inputs import random_model
+from scratchvae.verification.cases.random_inputs import random_data, random_model
 from scratchvae.verification.model_problem import DTYPE_NAMES, loss_formula, model_gradient_problem
 from scratchvae.verification.oracles import Oracle
 from scratchvae.verification.problem import GradientProblem, PerDtype, StepProblem, VerificationCase
@@ -24,7 +24,7 @@ def _after_training_steps(rng: np.random.Generator) -> GradientProblem:
     model, x, eps = random_model(rng, VAE)
     trainer = Trainer(model, lr=0.05, seed=int(rng.integers(1000)))
     for rows in (7, 5, 1):
-        trainer.step(rng.random((rows, model.input_dim)))
+        trainer.step(random_data(rng, model, rows))
     return model_gradient_problem(model, x, eps)
 
 
@@ -55,7 +55,7 @@ def _loss_and_grads(rng: np.random.Generator) -> GradientProblem:
 def _step(rng: np.random.Generator) -> StepProblem:
     model, _, _ = random_model(rng, VAE)
     seed = int(rng.integers(1000))
-    batches = {f"batch {rows}": rng.random((rows, model.input_dim)) for rows in (5, 3)}
+    batches = {f"batch {rows}": random_data(rng, model, rows) for rows in (5, 3)}
 
     def update(theta: Array, *batches: Array) -> Array:
         trainer = _trainer(model, theta, seed)
@@ -85,9 +85,7 @@ def _fit(rng: np.random.Generator, model_class: type[VAE] = VAE, **model_setting
         batches = [x[start : start + batch_size] for x in shuffled for start in range(0, len(x), batch_size)]
         return _gradient_descent(oracle, model, dtype, theta, batches, seed, _increasing_kl_weight)
 
-    return StepProblem(
-        {"theta": model.theta.copy(), "images": rng.random((5, model.input_dim))}, update, published_update
-    )
+    return StepProblem({"theta": model.theta.copy(), "images": random_data(rng, model, 5)}, update, published_update)
 
 
 def _increasing_kl_weight(updates: int) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 import autograd.numpy as np
 import numpy
 from autograd import make_vjp
-from autograd.scipy.special import erfc
+from autograd.scipy.special import erfc, gammaln
 
 from scratchvae.backend import Array
 from scratchvae.verification.oracles.oracle import QUADRATURE_NODES, QUADRATURE_WEIGHTS, Oracle
@@ -44,6 +44,9 @@ class _Autograd(Oracle):
     reparameterize = staticmethod(lambda mu, logvar, eps: mu + np.sqrt(np.exp(logvar)) * eps)
     softmax = staticmethod(lambda t: np.exp(_log_softmax(t)))
     log_softmax = staticmethod(_log_softmax)
+    exp = staticmethod(np.exp)
+    log = staticmethod(np.log)
+    log_gamma = staticmethod(gammaln)
 
     @staticmethod
     def layer_norm(x: Any, gain: Any, bias: Any, eps: float) -> Any:

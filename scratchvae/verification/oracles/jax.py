@@ -51,6 +51,9 @@ class _Jax(Oracle):
     reparameterize = staticmethod(lambda mu, logvar, eps: mu + jnp.exp(logvar) ** 0.5 * eps)
     softmax = staticmethod(partial(jax.nn.softmax, axis=1))
     log_softmax = staticmethod(partial(jax.nn.log_softmax, axis=1))
+    exp = staticmethod(jnp.exp)
+    log = staticmethod(jnp.log)
+    log_gamma = staticmethod(jax.lax.lgamma)
 
     @staticmethod
     def layer_norm(x: Any, gain: Any, bias: Any, eps: float) -> Any:

@@ -33,7 +33,7 @@ class Oracle:
     to (B, P, Q, O), and `convolve_transpose` pictures (B, P, Q, I) and W (k, k, O, I) to (B, H, W, O). `bernoulli` and
     `continuous_bernoulli` are log p(x | logits), `gaussian` is log N(x; μ, σ²) and `gaussian_kl` is
     KL(N(μ, σ²) ‖ N(0, 1)), each summed over the dimensions of a row, (B,). `softmax` and `log_softmax` map logits
-    (B, K) to (B, K).
+    (B, K) to (B, K). `exp`, `log` and `log_gamma` are elementwise.
     """
 
     name: str
@@ -57,6 +57,9 @@ class Oracle:
     gaussian: Callable[[Any, Any, Any], Any]  # arguments: mu, logvar, x
     softmax: Callable[[Any], Any]
     log_softmax: Callable[[Any], Any]
+    exp: Callable[[Any], Any]
+    log: Callable[[Any], Any]
+    log_gamma: Callable[[Any], Any]
 
     def constant(self, x: Array) -> Any:
         """Return x as an array of the library, without a gradient."""

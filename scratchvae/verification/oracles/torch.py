@@ -28,6 +28,9 @@ class _Torch(Oracle):
     reparameterize = staticmethod(lambda mu, logvar, eps: torch.addcmul(mu, torch.exp(logvar / 2), eps))
     softmax = staticmethod(lambda t: F.softmax(t, dim=1))
     log_softmax = staticmethod(lambda t: F.log_softmax(t, dim=1))
+    exp = staticmethod(torch.exp)
+    log = staticmethod(torch.log)
+    log_gamma = staticmethod(torch.lgamma)
 
     @staticmethod
     def layer_norm(x: Any, gain: Any, bias: Any, eps: float) -> Any:
