@@ -101,6 +101,14 @@ def leaky_relu(x, slope):
     return np.maximum(x, x * slope)
 
 
+def log_of_counts(x, columns):
+    """sign(x) log(1 + |x|) in the columns (start, stop) of counts, x in the others."""
+    y = np.array(x)
+    for start, stop in columns:
+        y[:, start:stop] = np.copysign(np.log1p(np.abs(x[:, start:stop])), x[:, start:stop])
+    return y
+
+
 def elu(x, alpha):
     """x where it is positive, alpha * (exp(x) - 1) elsewhere."""
     return np.expm1(np.minimum(x, 0.0)) * alpha + np.maximum(x, 0.0)

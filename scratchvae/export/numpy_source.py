@@ -41,6 +41,7 @@ from scratchvae.layers import (
     LayerNorm,
     LeakyReLU,
     Linear,
+    Log1p,
     NaNToZero,
     ReLU,
     Reshape,
@@ -57,6 +58,7 @@ from scratchvae.layers.patches import picture_shape
 from scratchvae.memory import Shape
 from scratchvae.models import Model, SemiSupervisedVAE
 from scratchvae.probability import Bernoulli, ContinuousBernoulli, GaussianHeteroscedastic
+from scratchvae.probability.count_likelihood import MAX_LOG_RATE, CountLikelihood
 from scratchvae.validation import check_path, suggest_arguments
 
 TITLES = {"encoder": "The encoder", "decoder": "The decoder", "reconstruct": "The reconstructions"}
@@ -284,6 +286,8 @@ class Source:
             return self.call("sigmoid", "y")
         if kind is ContinuousBernoulli:
             return self.call("continuous_bernoulli_mean", "y")
+        if issubclass(kind, CountLikelihood):
+            return f"np.exp(np.minimum(y[:, :{self.model.input_dim}], {MAX_LOG_RATE}))"
         return f"y[:, :{self.model.input_dim}]" if kind is GaussianHeteroscedastic else "y"
 
 
@@ -306,6 +310,7 @@ LAYERS: dict[type[Any], tuple[str, Callable[[Any, Shape], dict[str, Any]]]] = {
     SplitChannels: ("split_channels", lambda layer, shape: {"pixels": prod(shape[:2]), "groups": layer.groups}),
     LayerNorm: ("layer_norm", lambda layer, shape: {"eps": layer.eps}),
     Gated: ("gated", lambda layer, shape: {"half": shape[-1] // 2}),
+    Log1p: ("log_of_counts", lambda layer, shape: {"columns": layer.columns or ((0, prod(shape)),)}),
     ReLU: ("relu", lambda layer, shape: {}),
     LeakyReLU: ("leaky_relu", lambda layer, shape: {"slope": layer.slope}),
     ELU: ("elu", lambda layer, shape: {"alpha": layer.alpha}),

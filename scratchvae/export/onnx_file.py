@@ -18,6 +18,7 @@ from scratchvae.kernels.continuous_bernoulli import SERIES
 from scratchvae.models import Model, SemiSupervisedVAE
 from scratchvae.models.labels import UNLABELLED
 from scratchvae.probability import Bernoulli, ContinuousBernoulli, GaussianHeteroscedastic
+from scratchvae.probability.count_likelihood import MAX_LOG_RATE, CountLikelihood
 from scratchvae.validation import check_path, suggest_arguments
 
 OPSET, IR_VERSION = 17, 8  # of 2022: later versions have nothing that is needed here, and fewer programs read them
@@ -126,6 +127,8 @@ def _decoder(graph: Graph, model: Model, z: str, classes: str | None) -> str:
         y = graph.add("Sigmoid", y)
     elif kind is ContinuousBernoulli:
         y = _continuous_bernoulli_mean(graph, y)
+    elif issubclass(kind, CountLikelihood):
+        y = graph.add("Exp", graph.add("Min", graph.columns(y, 0, model.input_dim), graph.number(MAX_LOG_RATE)))
     elif kind is GaussianHeteroscedastic:
         y = graph.columns(y, 0, model.input_dim)
     return _to_data(graph, model, y)

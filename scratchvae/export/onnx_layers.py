@@ -32,6 +32,7 @@ from scratchvae.layers import (
     LayerNorm,
     LeakyReLU,
     Linear,
+    Log1p,
     NaNToZero,
     ReLU,
     Reshape,
@@ -197,6 +198,13 @@ def _split_channels(graph: Graph, layer: Any, x: Value, name: str) -> Value:
 # --- single numbers
 
 
+def _log1p(graph: Graph, x: str, layer: Any) -> str:
+    counts, others = (to_numpy(row) for row in (layer.counts, layer.others))
+    size = graph.add("Mul", graph.add("Abs", x), graph.constant(counts))
+    logarithm = graph.add("Mul", graph.add("Sign", x), graph.add("Log", graph.add("Add", size, graph.number(1.0))))
+    return graph.add("Add", logarithm, graph.add("Mul", x, graph.constant(others)))
+
+
 def _elu(graph: Graph, x: str, layer: Any) -> str:
     exponential = graph.add("Sub", graph.add("Exp", graph.add("Min", x, graph.number(0.0))), graph.number(1.0))
     return graph.add("Add", graph.add("Relu", x), graph.add("Mul", exponential, graph.number(layer.alpha)))
@@ -240,6 +248,7 @@ ELEMENTWISE: dict[type[Any], Callable[[Graph, str, Any], str]] = {
     LeakyReLU: _leaky_relu,
     ELU: _elu,
     GELU: _gelu,
+    Log1p: _log1p,
     Sigmoid: lambda graph, x, layer: graph.add("Sigmoid", x),
     SiLU: lambda graph, x, layer: graph.add("Mul", x, graph.add("Sigmoid", x)),
     Softplus: _softplus,

@@ -25,6 +25,8 @@ from scratchvae.probability import (
     GaussianLearned,
     Likelihood,
     MaskedLikelihood,
+    NegativeBinomial,
+    Poisson,
     ScaledLikelihood,
 )
 from scratchvae.validation import check_choice, check_type, short_repr, shorten
@@ -33,7 +35,10 @@ PARTS = ("encoder", "decoder", "reconstruct")
 METHODS = {"encoder": "encode", "decoder": "decode", "reconstruct": "reconstruct"}
 USED = {"encoder": ("encode",), "decoder": ("decode",), "reconstruct": ("reconstruct", "encode", "embed", "decode")}
 MODELS = (SemiSupervisedVAE, ConditionalVAE, IWAE, VAE, Autoencoder)
-LIKELIHOODS = (Bernoulli, ContinuousBernoulli, Gaussian, GaussianLearned, GaussianHeteroscedastic)
+LIKELIHOODS = (
+    *(Bernoulli, ContinuousBernoulli, Gaussian, GaussianLearned, GaussianHeteroscedastic),
+    *(Poisson, NegativeBinomial),
+)
 LAYERS: set[Any] = {vars(layers)[name] for name in layers.__all__} - {layers.Layer, layers.Repeat}
 
 
@@ -82,7 +87,8 @@ def likelihood_class(likelihood: Likelihood) -> type[Likelihood]:
         likelihood = likelihood.inner
     kind = plain_class(likelihood)
     if kind not in LIKELIHOODS:
-        raise ConfigError(_own("likelihood", likelihood, "use one of scratchvae, or export part='encoder'"))
+        known = "use one that has a name, such as 'poisson', or export part='encoder'"
+        raise ConfigError(_own("likelihood", likelihood, known))
     return kind
 
 

@@ -72,7 +72,8 @@ def to_torch_state_dict(model: Any) -> dict[str, Array]:
     activations             those of the same names
 
     Of pictures, a LayerNorm is over the channels, and a Residual(f) adds f(x) to x: torch.nn has no module for these.
-    Write one that has the parameters weight and bias, or a child named "layer".
+    Write one that has the parameters weight and bias, or a child named "layer". Log1p, the first layer of an encoder of
+    counts, is torch.log1p in the columns of counts.
 
     Pictures go in and come out as (B, C, H, W) where the first or the last layer is one of pictures; rows stay rows.
     The encoder reads `model.scaled(x)`, with 0 for missing values, and gives [μ, log σ²]; the decoder gives the

@@ -284,3 +284,38 @@ def test_the_summary_names_the_likelihood(case):
     model, _ = model_of(case)
     name = re.sub(r"\W.*", "", repr(model.likelihood))
     assert name in str(model.summary()) and name in ("Poisson", "NegativeBinomial", "Categorical", "Mixed")
+
+
+@pytest.mark.parametrize("case", ["poisson", "library size", "table"])
+def test_exported_models_of_counts_compute_the_same(tmp_path, case):
+    model, x = model_of(case)
+    sv.Trainer(model, batch_size=16).fit(x, 3)
+    source = tmp_path / "encoder.py"
+    sv.export.as_numpy_source(model, source, part="encoder")
+    expected = [to_numpy(array) for array in model.encode(x)]
+    namespace = {"__file__": str(source), "__name__": "encoder"}
+    exec(source.read_text(), namespace)
+    assert all(map(np.array_equal, namespace["encode"](x), expected))
+    if case == "table":
+        with pytest.raises(ConfigError, match=r"likelihood is a Mixed, which cannot be exported; .*part='encoder'"):
+            sv.export.as_numpy_source(model, tmp_path / "all.py", part="decoder")
+        return
+    sv.export.as_numpy_source(model, source, part="reconstruct")
+    exec(source.read_text(), namespace)
+    assert np.array_equal(namespace["reconstruct"](x), model.reconstruct(x))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("case", "part"), [("poisson", "reconstruct"), ("negative_binomial", "reconstruct"), ("table", "encoder")]
+)
+def test_onnx_computes_the_same(tmp_path, case, part):
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    model, x = model_of(case)
+    sv.Trainer(model, batch_size=16).fit(x, 3)
+    sv.export.onnx(model, tmp_path / "model.onnx", part=part)
+    outputs = runtime.InferenceSession(tmp_path / "model.onnx").run(None, {"x": x})
+    expected = model.encode(x) if part == "encoder" else [model.reconstruct(x)]
+    for ours, theirs in zip(expected, outputs, strict=True):
+        np.testing.assert_allclose(theirs, ours, rtol=1e-9, atol=1e-10)
