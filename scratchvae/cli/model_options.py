@@ -15,10 +15,10 @@ from scratchvae.cli.train_options import MODELS, OPTIONS
 from scratchvae.datasets import Dataset, Split
 from scratchvae.datasets.dataset import held_out_rows
 from scratchvae.errors import ConfigError, DataError, RangeError
-from scratchvae.memory import RowReader
 from scratchvae.models import IWAE, VAE, Autoencoder, Model
 from scratchvae.models.input_validation import ROUNDING
 from scratchvae.optim import SGD, Adam, AdamW, Constant, Cosine, Optimizer, Schedule, WarmUp
+from scratchvae.rows import RowReader
 from scratchvae.training.labelled import batches_per_epoch
 from scratchvae.validation import check_int
 

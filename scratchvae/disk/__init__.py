@@ -1,6 +1,6 @@
 """Files on disk: atomic writes, locks between processes, and safe reading of arrays."""
 
-from scratchvae.disk.arrays import Array, ArrayFile, join_names, open_arrays, read_arrays
+from scratchvae.disk.arrays import Array, ArrayFile, join_names, map_array, open_arrays, read_arrays
 from scratchvae.disk.file_objects import check_writable_object, is_file_object, name_of, write_to_object
 from scratchvae.disk.folders import cache_folder, check_writable
 from scratchvae.disk.lock import locked
@@ -17,6 +17,7 @@ __all__ = [
     "is_file_object",
     "join_names",
     "locked",
+    "map_array",
     "name_of",
     "open_arrays",
     "read_arrays",

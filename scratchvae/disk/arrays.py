@@ -132,6 +132,21 @@ def read_arrays(path: Path, choose: Callable[[list[str]], Iterable[str]]) -> dic
         return {name: file.read(name) for name in choose(list(file.headers))}
 
 
+def map_array(path: Path) -> Array:
+    """The array of a .npy file, memory-mapped, read-only; an empty one is in memory.
+
+    The header is checked against the size of the file first. Raises FileError.
+    """
+    with open_arrays(path) as file:
+        if list(file.headers) != [""]:
+            raise FileError("it is an .npz file, which cannot be mapped; expected a .npy file")
+        header = file.headers[""]
+        if not header.nbytes:
+            return np.empty(header.shape, header.dtype)
+        offset = path.stat().st_size - header.nbytes
+        return np.memmap(path, header.dtype, "r", offset, header.shape, "F" if header.fortran else "C")
+
+
 def join_names(names: Iterable[str]) -> str:
     """The sorted names with commas, truncated for an error message."""
     text = ", ".join(sorted(names))

@@ -46,7 +46,7 @@ def active_units(vae: VAE, images: Any, labels: Any = None) -> ActiveUnits:
             "active_units needs a DiagonalGaussian posterior and a StandardNormal prior; this model has "
             f"{type(vae.posterior).__name__} and {type(vae.prior).__name__}"
         )
-    parameters = vae.encode(vae.check_data(images, "images"), labels)
+    parameters = vae.encode(vae.check_data(images, "images", lazy=True), labels)
     mu, logvar = (to_numpy(array).astype(np.float64) for array in parameters)
     divergence = GaussianKL()
     with np.errstate(over="ignore", invalid="ignore"):  # infinite where it is too large for float64

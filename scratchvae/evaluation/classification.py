@@ -47,7 +47,7 @@ def classification(model: SemiSupervisedVAE, images: Any, labels: Any) -> Classi
     Raises ConfigError, DTypeError, ShapeError or RangeError.
     """
     check_type("model", model, SemiSupervisedVAE, "a SemiSupervisedVAE, which has a classifier")
-    images = model.check_data(images, "images")
+    images = model.check_data(images, "images", lazy=True)
     labels = check_labels(labels, len(images), model.classes, names=model.schema.classes)
     q = to_numpy(model.predict_proba(images)).astype(np.float64)
     if not np.isfinite(q).all():

@@ -14,8 +14,8 @@ from scratchvae.memory.module import (
     output_shape_of,
     required,
 )
-from scratchvae.memory.row_reader import RowReader
 from scratchvae.memory.writable import check_writable
+from scratchvae.rows import RowReader
 
 __all__ = [
     "BatchBuffers",

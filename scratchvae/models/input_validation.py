@@ -12,9 +12,9 @@ from scratchvae.arrays import as_numpy, check_real
 from scratchvae.backend import Array, Backend, backend_of, to_numpy
 from scratchvae.errors import RangeError, ShapeError
 from scratchvae.kernels.missing import nan_to_zero
-from scratchvae.memory import RowReader
 from scratchvae.models.scale import GREY_SCALES, Scale
 from scratchvae.probability import Support
+from scratchvae.rows import RowReader, RowSource
 from scratchvae.validation import short_repr
 
 # by `missing` of the model, or None for arrays that are not data
@@ -77,8 +77,11 @@ class InputValidator:
         return array
 
     def check_numbers(self, x: Any, name: str) -> Array:
-        """`x` as an array of real numbers, on the host or on the model's device. Raises DTypeError."""
-        array: Any = x if type(x) is self.backend.array_type else as_numpy(name, x)
+        """`x` as an array of real numbers, on the host or on the model's device; a `RowSource` as it is.
+
+        Raises DTypeError.
+        """
+        array: Any = x if type(x) is self.backend.array_type or isinstance(x, RowSource) else as_numpy(name, x)
         check_real(name, x, array)
         return array  # type: ignore[no-any-return]
 
@@ -89,7 +92,7 @@ class InputValidator:
     # 0 is within every support. On a device, where transferring all numbers would be slow, the minimum and maximum of x
     # with 0 for NaN are enough.
     def _missing_as_zero(self, x: Array) -> Array:
-        if isinstance(x, np.ndarray) or x.dtype.kind != "f":
+        if isinstance(x, np.ndarray | RowSource) or x.dtype.kind != "f":
             return x
         xp = self.backend.xp
         return nan_to_zero(xp, x, out=xp.empty(x.shape, x.dtype), scratch=xp.empty(x.shape, x.dtype))
@@ -125,9 +128,9 @@ def check_range(
     means that x is no data, in which values could be missing.
     """
     rows = RowReader(x, name)
-    on_host = isinstance(x, np.ndarray)
+    on_host = isinstance(x, np.ndarray | RowSource)
     allowed = support[0] - tolerance, support[1] + tolerance
-    in_one_piece = not on_host or (not missing and x.nbytes <= CHUNK_BYTES)
+    in_one_piece = not on_host or (isinstance(x, np.ndarray) and not missing and x.nbytes <= CHUNK_BYTES)
     if mean is None and not rows.mapped and in_one_piece and scale.is_identity:
         low, high = float(x.min()), float(x.max())  # NaN if any number is NaN
     elif on_host:
@@ -251,7 +254,10 @@ def check_not_bytes(x: Array, name: str) -> None:
 
 def _are_fractions(x: Array, high: float) -> bool:
     """True for numbers of at most 1 that are not all whole: pictures from 0 to 1, rather than dark ones of bytes."""
-    return 0 < high <= 1 and x.dtype.kind == "f" and bool((x[x == x] % 1 != 0).any())
+    if not 0 < high <= 1 or x.dtype.kind != "f":
+        return False
+    chunks = (x[part] for part in RowReader(x, "x").slices(512))
+    return any(bool((chunk[chunk == chunk] % 1 != 0).any()) for chunk in chunks)
 
 
 def _digits(number: float, support: tuple[float, float]) -> str:

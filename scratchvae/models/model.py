@@ -26,7 +26,7 @@ from scratchvae.layers import (
     Sequential,
     SplitChannels,
 )
-from scratchvae.memory import BatchBuffers, FlatVector, Module, RowReader, Shape
+from scratchvae.memory import BatchBuffers, FlatVector, Module, Shape
 from scratchvae.memory.flat import Shapes
 from scratchvae.models import latent_space
 from scratchvae.models.configuration import CHECKS, Config, configuration
@@ -79,6 +79,7 @@ from scratchvae.probability import (
 from scratchvae.probability.masked_likelihood import mask
 from scratchvae.representation import fields_repr, join_lines
 from scratchvae.rng import fill_random, generator
+from scratchvae.rows import RowReader, RowSource, ShardedRows, SparseRows, dense, is_sparse
 from scratchvae.validation import (
     check_int,
     check_picture_shape,
@@ -410,20 +411,22 @@ class Model:
         return self._schema.scale or UNSCALED
 
     @contextmanager
-    def learning_schema(self, x: Any, labels: Any) -> Iterator[None]:
+    def learning_schema(self, x: Any, labels: Any, columns: Sequence[str] | None = None) -> Iterator[None]:
         """Learn what the schema does not have yet from training rows x (N, D) and their labels (N,), or None.
+
+        columns   the names of the columns of an array x, if they have any
 
         An error inside the block restores the schema. Raises DTypeError, RangeError, ShapeError.
         """
         previous = self.schema
         try:
-            self._learn_schema(x, labels)
+            self._learn_schema(x, labels, columns)
             yield
         except BaseException:
             self.schema = previous
             raise
 
-    def _learn_schema(self, x: Any, labels: Any) -> None:
+    def _learn_schema(self, x: Any, labels: Any, columns: Sequence[str] | None) -> None:
         schema = self.schema
         if self.classes and schema.classes is None and labels is not None and schema.scale is None:
             names = learn_names(labels)
@@ -436,14 +439,14 @@ class Model:
                 )
             schema = schema._replace(classes=names)
         if schema.columns is None and schema.scale is None:
-            columns = column_names(x) if is_dataframe(x) else None
+            columns = column_names(x) if is_dataframe(x) else columns
             check_different("images", columns or ())
-            schema = schema._replace(columns=columns)
+            schema = schema._replace(columns=None if columns is None else tuple(columns))
         if schema.scale is None:
-            rows = self.as_rows(x, "images")
+            rows = self.as_rows(x, "images", lazy=True)
             if rows.ndim != 2 or rows.shape[1] != self.input_dim or not len(rows):
                 return  # check_data says so
-            host = to_numpy(rows)
+            host = rows if isinstance(rows, RowSource) else to_numpy(rows)
             named = schema.columns is not None and self.image_shape is None
             setting = "none" if self._keeps_units else self.config["scale"]
             schema = schema._replace(scale=learn_scale(setting, host, self._standardizes_tables(), named))
@@ -472,23 +475,29 @@ class Model:
         setting = self.config["scale"]
         return setting in ("standardize", "minmax") or (setting == "auto" and self._standardizes_tables())
 
-    def as_rows(self, x: Any, name: str) -> Array:
-        """`x` as an array; named columns come in the order of the schema. Raises as `check_data`."""
-        if type(x) is not np.ndarray and (is_dataframe(x) or is_named_row(x)):
+    def as_rows(self, x: Any, name: str, lazy: bool = False) -> Array:
+        """`x` as an array; named columns come in the order of the schema. Raises as `check_data`.
+
+        lazy   a sparse matrix and a `RowSource` become a `RowSource`, which is dense only where it is read
+        """
+        if is_sparse(x):
+            x = SparseRows(x, name)
+        elif type(x) is not np.ndarray and (is_dataframe(x) or is_named_row(x)):
             x = align_columns(name, x, self.schema.columns)
         rows = self.validator.check_numbers(x, name)
-        self._check_pictures(rows, name)
-        return rows
+        pictures = rows.pictures if isinstance(rows, ShardedRows) else None
+        self._check_pictures(rows.shape if pictures is None else (len(rows), *pictures), name)
+        return rows if lazy else dense(rows)
 
-    def _check_pictures(self, x: Array, name: str) -> None:
+    def _check_pictures(self, given: Shape, name: str) -> None:
         """Raise ShapeError for pictures (B, H, W, C) of another shape, which would be scrambled as rows."""
-        if self.image_shape is None or x.ndim < 3 or x.shape[1:] in (self.image_shape, self.row_shape):
+        if self.image_shape is None or len(given) < 3 or given[1:] in (self.image_shape, self.row_shape):
             return
         shape = f"(B, {', '.join(map(str, self.image_shape))})"
-        channels_first = x.ndim == 4 and (*x.shape[2:], x.shape[1]) == self.row_shape
+        channels_first = len(given) == 4 and (*given[2:], given[1]) == self.row_shape
         hint = "move the channels to the end with transpose(0, 2, 3, 1), then " if channels_first else ""
         raise ShapeError(
-            f"{name} has shape {shorten(x.shape)}; expected rows of pictures {shape}: {hint}flatten each with "
+            f"{name} has shape {shorten(given)}; expected rows of pictures {shape}: {hint}flatten each with "
             f"{name}.reshape(len({name}), -1)"
         )
 
@@ -685,7 +694,7 @@ class Model:
     @synchronized
     def reconstruct(self, x: Any, labels: Any = None) -> Array:
         """The reconstruction (B, D) of each row of x (B, D): `decode(embed(x))`. Raises as `embed`."""
-        x = self.check_data(x, scored=False)
+        x = self.check_data(x, scored=False, lazy=True)
         labels = self.encoder_labels(x, labels)
         return self.decode(self.embed(x, labels), labels)
 
@@ -722,10 +731,10 @@ class Model:
         With `corrupted` (B, D), the encoder reads `corrupted`, and x is scored. value = reconstruction − β · kl; the KL
         weight and the free bits of training do not enter.
         """
-        x = self.check_data(x)
+        x = self.check_data(x, lazy=True)
         labels = self.check_labels(labels, len(x))
         if corrupted is not None:
-            corrupted = self.check_data(corrupted, "corrupted", corrupted=True)
+            corrupted = self.check_data(corrupted, "corrupted", corrupted=True, lazy=True)
             if len(corrupted) != len(x):
                 raise ShapeError(f"corrupted has {len(corrupted)} rows and x has {len(x)}; expected the same number")
         return self.collect_terms(x, self.check_noise(eps, seed, len(x)), corrupted, labels)
@@ -774,7 +783,13 @@ class Model:
     # --- input validation
 
     def check_data(
-        self, x: Any, name: str = "x", mean: Array | None = None, scored: bool = True, corrupted: bool = False
+        self,
+        x: Any,
+        name: str = "x",
+        mean: Array | None = None,
+        scored: bool = True,
+        corrupted: bool = False,
+        lazy: bool = False,
     ) -> Array:
         """Check that x holds rows of data, in its units, and return it, with named columns in the order of the schema.
 
@@ -782,13 +797,14 @@ class Model:
         scored     False: the likelihood will not be computed of x, which may then be somewhat outside its support, and
                    have no rows
         corrupted  True: noise may have made counts fractional, and groups of categories anything from 0 to 1
+        lazy       as of `as_rows`: the caller reads the rows in parts
 
         Raises DTypeError, ShapeError, RangeError or, for an np.memmap whose file was truncated, DataError.
         """
         missing = None if self.classes else self.config["missing"]  # models with labels have no missing values
         support = self.support if scored else wider(self.support)
-        rows = self.as_rows(x, name)
-        if self._were_no_bytes and isinstance(rows, np.ndarray):
+        rows = self.as_rows(x, name, lazy)
+        if self._were_no_bytes and isinstance(rows, np.ndarray | RowSource):
             check_not_bytes(rows, name)
         rows = self.validator.check_rows(
             rows,

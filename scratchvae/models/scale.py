@@ -9,7 +9,7 @@ import numpy as np
 
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError, RangeError
-from scratchvae.memory import RowReader
+from scratchvae.rows import RowReader, RowSource, extremes
 
 SCALES = ("auto", "none", "standardize", "minmax", "255", "65535")
 GREY_SCALES = {np.dtype("u1"): "255", np.dtype("u2"): "65535"}
@@ -85,8 +85,8 @@ class Scale(NamedTuple):
         return cls(kind, *(float(n) if n is not None and n.ndim == 0 else n for n in arrays))
 
 
-def learn_scale(setting: str, x: Array, standardize: bool, named: bool) -> Scale:
-    """The scale of training rows x (N, D), an array on the host, for a setting of SCALES. NaN does not count.
+def learn_scale(setting: str, x: Array | RowSource, standardize: bool, named: bool) -> Scale:
+    """The scale of training rows x (N, D) on the host, for a setting of SCALES. NaN does not count.
 
     "auto" divides bytes by 255 and 16-bit integers by 65535, unless all are 0 or 1, or the columns are `named`. Other
     numbers are standardized if `standardize`. Raises RangeError.
@@ -94,14 +94,14 @@ def learn_scale(setting: str, x: Array, standardize: bool, named: bool) -> Scale
     if setting == "auto":
         setting = "standardize" if standardize else "none"
         grey = GREY_SCALES.get(x.dtype.newbyteorder("="))
-        if grey and not named and x.max() > 1:
+        if grey and not named and extremes(x)[1] > 1:
             setting = grey
     if setting == "none":
         return Scale()
     if setting in ("255", "65535"):
-        if x.size and np.nanmax(x) <= 1:
+        if x.size and (largest := extremes(x)[1]) <= 1:
             raise RangeError(
-                f"images holds values up to {np.nanmax(x):g}; scale={setting!r} would make all of them nearly 0: leave "
+                f"images holds values up to {largest:g}; scale={setting!r} would make all of them nearly 0: leave "
                 "it out"
             )
         return Scale(setting, None, float(setting))
@@ -114,7 +114,7 @@ def learn_scale(setting: str, x: Array, standardize: bool, named: bool) -> Scale
 # exactly 0. A chunk of n rows with mean m and sum of squares Q about m joins the M rows so far (Chan, Golub and LeVeque
 # 1983):
 #   δ = m − mean,   mean ← mean + δ n/(M + n),   squares ← squares + Q + δ² M n/(M + n)
-def _mean_and_std(x: Array) -> tuple[Array, Array]:
+def _mean_and_std(x: Array | RowSource) -> tuple[Array, Array]:
     origin, mean, squares, counts = np.full(x.shape[1], np.nan), *(np.zeros(x.shape[1]) for _ in range(3))
     with np.errstate(over="ignore", invalid="ignore"):  # an overflow is reported below
         for chunk, known in _chunks(x):
@@ -133,7 +133,7 @@ def _mean_and_std(x: Array) -> tuple[Array, Array]:
         return np.nan_to_num(origin, nan=0.0) + mean, _factor(std)
 
 
-def _minimum_and_range(x: Array) -> tuple[Array, Array]:
+def _minimum_and_range(x: Array | RowSource) -> tuple[Array, Array]:
     low, high = np.full(x.shape[1], np.inf), np.full(x.shape[1], -np.inf)
     for chunk, known in _chunks(x):
         low = np.minimum(low, np.where(known, chunk, np.inf).min(axis=0))
@@ -144,7 +144,7 @@ def _minimum_and_range(x: Array) -> tuple[Array, Array]:
         return low, _factor(high - low)
 
 
-def _chunks(x: Array) -> Iterator[tuple[Array, Array]]:
+def _chunks(x: Array | RowSource) -> Iterator[tuple[Array, Array]]:
     """Yield chunks of the rows, in float64, and the mask of their finite numbers; the others are refused later."""
     rows = RowReader(x, "images")
     for part in rows.slices(max(1, CHUNK_BYTES // max(1, x[:1].nbytes))):

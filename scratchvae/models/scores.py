@@ -49,7 +49,7 @@ def anomaly_score(vae: Any, x: Any, method: str, samples: int, seed: int, labels
 
 def reconstruction_error(model: Any, x: Any, labels: Any) -> Array:
     """−log p(x | z) (N,) in float64, with z the code of `embed`."""
-    x = model.check_data(x)
+    x = model.check_data(x, lazy=True)
     labels = model.encoder_labels(x, labels)
     errors = np.empty(len(x))
     with np.errstate(over="ignore", invalid="ignore"):  # a row may be so far from the training data that it overflows
@@ -97,7 +97,7 @@ def _scores(vae: Any, x: Any, samples: int, seed: int, labels: Any, combine: Cal
     """`combine` (S,) → a number, of the log-weights of each row, (N,) in float64."""
     check_int("samples", samples)
     check_seed(seed)
-    x = vae.check_data(x)
+    x = vae.check_data(x, lazy=True)
     classes = vae.scored_classes(labels, len(x))
     scores = np.empty((len(classes), len(x)))
     weights = LogWeights(vae, samples)

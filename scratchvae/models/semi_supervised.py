@@ -178,7 +178,7 @@ class SemiSupervisedVAE(ConditionalVAE):
     @synchronized
     def predict_proba(self, x: Any) -> Array:
         """Class probabilities q(y | x) (B, K) of each row of x (B, D). Raises DTypeError, ShapeError or RangeError."""
-        x = self.check_data(x, scored=False)
+        x = self.check_data(x, scored=False, lazy=True)
         probabilities = self.backend.xp.empty((len(x), self.classes), self.dtype)
         for rows, x_rows, _ in self.chunks(x):
             self.log_softmax.forward(self.classifier.forward(x_rows))

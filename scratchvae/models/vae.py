@@ -187,7 +187,7 @@ class VAE(Model):
         For a custom posterior, these are its `parameters`. labels (B,), or a single label for all rows, are for
         class-conditional models. Raises ConfigError, DTypeError, ShapeError or RangeError.
         """
-        x = self.check_data(x, scored=False)
+        x = self.check_data(x, scored=False, lazy=True)
         labels = self.encoder_labels(x, labels)
         encoded: tuple[Array, ...] = ()
         for rows, x_rows, targets in self.chunks(x, labels):
@@ -202,7 +202,7 @@ class VAE(Model):
     @synchronized
     def embed(self, x: Any, labels: Any = None) -> Array:
         """The posterior mean μ (B, Z) of each row of x (B, D). Arguments and errors are those of `encode`."""
-        x = self.check_data(x, scored=False)
+        x = self.check_data(x, scored=False, lazy=True)
         labels = self.encoder_labels(x, labels)
         codes = self.backend.xp.empty((len(x), self.latent_dim), self.dtype)
         for rows, x_rows, targets in self.chunks(x, labels):
@@ -226,7 +226,7 @@ class VAE(Model):
             return self.terms(x, eps, seed, labels=labels)
         if eps is not None:
             raise ConfigError(f"eps is a single draw, and draws={draws}; leave eps out, or call elbo for each draw")
-        x, draw = self.check_data(x), generator(seed, "noise").standard_normal
+        x, draw = self.check_data(x, lazy=True), generator(seed, "noise").standard_normal
         sums = ELBOTerms(*(self.backend.xp.zeros(len(x), np.promote_types(self.dtype, np.float64)) for _ in range(3)))
         for _ in range(draws):
             noise = fill_random(np.empty((len(x), self.noise_dim), self.dtype), draw)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from scratchvae.backend import to_numpy
-from scratchvae.memory import RowReader
 from scratchvae.models import Model
+from scratchvae.rows import RowReader, RowSource
 
 ALGORITHM = "sha256/1"  # of `digest`; the number is raised whenever it returns another text for the same rows
 CHUNK_BYTES = 2**22  # bytes
@@ -49,7 +49,8 @@ def digest(rows: Any) -> str:
     They are the first of the SHA-256 of the numbers in C order and little-endian byte order, the same on every machine.
     A long double counts as two float64: the nearest one, and the nearest one to the rest.
     """
-    rows = to_numpy(rows) if hasattr(rows, "dtype") else np.asarray(rows)
+    if not isinstance(rows, RowSource):
+        rows = to_numpy(rows) if hasattr(rows, "dtype") else np.asarray(rows)
     hashed = hashlib.sha256()
     for part in RowReader(rows, "rows").slices(max(1, CHUNK_BYTES * len(rows) // max(1, rows.nbytes))):
         hashed.update(_portable(rows[part]).data)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from math import floor, isfinite, log10
+from math import floor, isfinite, isnan, log10
 from os import PathLike
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from scratchvae.disk import atomic_write
-from scratchvae.errors import DivergedError
+from scratchvae.disk import Array, atomic_write
+from scratchvae.errors import DivergedError, FileError
 from scratchvae.representation import fields_repr, html_table, join_lines, table_lines
 from scratchvae.validation import check_path, shorten, suggest_arguments
 
@@ -163,6 +163,27 @@ class History:
 
 
 COLUMNS = Epoch._fields.index("seconds") + 1
+
+
+def epochs_to_arrays(epochs: list[Epoch]) -> tuple[Array, Array]:
+    """The records as two arrays of float64: the numbers (E, 7), NaN for None, and the KL of each dimension (E, Z)."""
+    numbers = [[np.nan if number is None else number for number in epoch[:-1]] for epoch in epochs]
+    kl = [epoch.kl_per_dimension for epoch in epochs]
+    shape = len(epochs), len(Epoch._fields) - 1
+    return np.array(numbers, np.float64).reshape(shape), np.array(kl, np.float64).reshape(len(epochs), -1 if kl else 0)
+
+
+def epochs_from_arrays(numbers: Array, kl: Array) -> list[Epoch]:
+    """The records of `epochs_to_arrays`. Raises FileError."""
+    if numbers.dtype.kind != "f" or kl.dtype.kind != "f":
+        raise FileError(f"its history has dtypes {numbers.dtype} and {kl.dtype}; expected floats")
+    epochs = []
+    for row, kl_per_dimension in zip(numbers.tolist(), kl.tolist(), strict=True):
+        number, loss, reconstruction, mean_kl, validation, seconds, kl_weight = row
+        validation = None if isnan(validation) else validation
+        record = (int(number), loss, reconstruction, mean_kl, validation, seconds, kl_weight, tuple(kl_per_dimension))
+        epochs.append(Epoch(*record))
+    return epochs
 
 
 def _cells(values: list[Any]) -> list[str]:

@@ -10,10 +10,11 @@ import numpy as np
 
 from scratchvae.backend import Array, to_numpy
 from scratchvae.errors import ConfigError, ShapeError
-from scratchvae.memory import HostToDeviceBuffer, RowReader
+from scratchvae.memory import HostToDeviceBuffer
 from scratchvae.models.labels import UNLABELLED, one_hot
 from scratchvae.models.scale import Scale
 from scratchvae.rng import fill_random
+from scratchvae.rows import RowReader
 from scratchvae.training.minibatches import Minibatches, MinibatchSource, count_batches
 from scratchvae.validation import check_positive, short_repr
 
@@ -62,9 +63,9 @@ class LabelledMinibatches(Minibatches):
         mixed: Array = np.concatenate(kinds)[np.argsort(positions, kind="stable")]
         return mixed
 
-    def after(self, batches: int) -> Iterator[Array]:
+    def after(self, batches: int, epoch: int = 1, epochs_before: int = 0) -> Iterator[Array]:
         """See `Minibatches.after`; sets `targets` for each batch."""
-        for x in super().after(batches):
+        for x in super().after(batches, epoch, epochs_before):
             targets = one_hot(self.labels[self.indices], self._targets[: len(x)])
             self.targets = self._targets_buffer.to_device(targets)
             yield x

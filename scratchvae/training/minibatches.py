@@ -8,15 +8,19 @@ from typing import NamedTuple
 import numpy as np
 
 from scratchvae.backend import Array, to_numpy
-from scratchvae.memory import HostToDeviceBuffer, RowReader
+from scratchvae.memory import HostToDeviceBuffer
 from scratchvae.models import Model
+from scratchvae.rows import RowReader
 from scratchvae.training.preprocess import Preprocessor
 
 CHUNK_BYTES = 2**22  # bytes of rows of which the mean is computed at once
 
 
 class MinibatchSource(NamedTuple):
-    """The arguments of minibatches: rows (N, D) for a model, shuffled by `rng`, after `preprocess`."""
+    """The arguments of minibatches: rows (N, D) for a model, shuffled by `rng`, after `preprocess`.
+
+    images   an array, or a `RowSource`
+    """
 
     model: Model
     images: Array
@@ -25,21 +29,45 @@ class MinibatchSource(NamedTuple):
     preprocess: Preprocessor
 
 
-class Minibatches:
+class Batches:
+    """The batches of one epoch after another: what the training loop and its callbacks see of the data.
+
+    batch_size  the largest number of rows of a batch
+    rows        the number of rows of the epoch; of a stream, those so far
+    labels      of all rows, or None
+    corrupted   the last batch with noise for denoising training, or None; valid until the next batch
+    targets     the one-hot labels of the last batch, or None
+    indices     the row indices of the last batch
+    repeatable  True if `after` can go back
+    """
+
+    batch_size: int
+    rows: int
+    labels: Array | None = None
+    corrupted: Array | None = None
+    targets: Array | None = None
+    indices: Array
+    repeatable = True
+
+    def __len__(self) -> int:
+        """The number of batches per epoch."""
+        raise NotImplementedError
+
+    def after(self, batches: int, epoch: int = 1, epochs_before: int = 0) -> Iterator[Array]:
+        """Yield the batches (B, D) of one epoch on the device, without the first `batches` ones.
+
+        epoch           the number of the epoch, counted from 1 as in the history
+        epochs_before   the number of epochs of this call of `fit` before it
+        """
+        raise NotImplementedError
+
+
+class Minibatches(Batches):
     """All rows of `images` (N, D) in batches of `batch_size`, in a new random order for each epoch.
 
     The last batch of an epoch has the remaining N mod batch_size rows, if any, so that each row occurs once. Rows are
     gathered into one buffer and copied to the device: a batch is valid until the next one.
-
-    corrupted   the last batch with noise for denoising training, or None; valid until the next batch
-    targets     the one-hot labels of the last batch, or None
-    indices     the row indices of the last batch
     """
-
-    labels: Array | None = None  # of all rows
-    corrupted: Array | None = None
-    targets: Array | None = None
-    indices: Array
 
     def __init__(self, source: MinibatchSource, rows: int | None = None) -> None:
         model, images = source.model, source.images
@@ -71,8 +99,8 @@ class Minibatches:
         """Yield the batches (B, D) of one epoch, on the device."""
         return self.after(0)
 
-    def after(self, batches: int) -> Iterator[Array]:
-        """Yield the batches of one epoch, without the first `batches` ones."""
+    def after(self, batches: int, epoch: int = 1, epochs_before: int = 0) -> Iterator[Array]:
+        """See `Batches.after`. The order is the next one of the generator, whatever the number of the epoch."""
         order = self.order()
         for start in range(batches * self.batch_size, len(order), self.batch_size):
             self.indices = indices = order[start : start + self.batch_size]

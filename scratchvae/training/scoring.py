@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratchvae.backend import Array, to_numpy
-from scratchvae.memory import RowReader
 from scratchvae.models import Model
 from scratchvae.representation import fields_repr
 from scratchvae.rng import fill_random, generator
+from scratchvae.rows import RowReader
 from scratchvae.training.binarize import check_binarize
 from scratchvae.training.checks import check_model
 from scratchvae.training.corruption import Corruption
@@ -52,7 +52,7 @@ def score(
     class-conditional models. Raises ConfigError, DTypeError, ShapeError or RangeError.
     """
     check_binarize(binarize, check_model(model))
-    images = model.check_data(images, "images")
+    images = model.check_data(images, "images", lazy=True)
     labels = model.check_labels(labels, len(images))
     noise = generator(seed, "noise")
     preprocess = Preprocessor(model, bool(binarize), corrupt, generator(seed, "pixels"), generator(seed, "corruption"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import prod
 from typing import Any
 
@@ -14,7 +14,7 @@ from scratchvae.errors import ConfigError
 from scratchvae.models import ELBOTerms, Model
 from scratchvae.optim import Optimizer, ScaledSchedule
 from scratchvae.training.history import Epoch, History
-from scratchvae.training.minibatches import Minibatches
+from scratchvae.training.minibatches import Batches
 from scratchvae.training.totals import EpochTotals
 from scratchvae.validation import check_float, check_int, check_positive, short_repr
 
@@ -46,7 +46,7 @@ class TrainingState:
         model: Model,
         optimizer: Optimizer,
         history: History,
-        batches: Minibatches,
+        batches: Batches,
         streams: Streams,
         epochs: int,
         validate: Callable[[], float] | None,
@@ -90,6 +90,10 @@ class TrainingState:
     def last_batch(self) -> bool:
         """True if the last step was the last one of its epoch."""
         return self.batch >= len(self.batches)
+
+    def remaining_batches(self) -> Iterator[Array]:
+        """The batches of the current epoch that are not finished, on the model's device."""
+        return self.batches.after(self.batch, self.epoch, len(self.history.epochs) - self.first_epoch)
 
     def stop(self, reason: str = "callback") -> None:
         """End training after the current step. Raises ConfigError."""

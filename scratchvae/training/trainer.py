@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from scratchvae.backend import Array, to_numpy, translate_device_errors
-from scratchvae.errors import ConfigError, DivergedError
+from scratchvae.errors import ConfigError, DivergedError, FileError
 from scratchvae.fused import fused, plain_class
 from scratchvae.memory import HostToDeviceBuffer
 from scratchvae.models import ELBOTerms, Model
@@ -31,6 +31,7 @@ from scratchvae.training.callbacks import (
     HistoryRecorder,
     Progress,
 )
+from scratchvae.training.callbacks.checkpoint import WEIGHTS, LoadedCheckpoint, check_resume, latest_readable
 from scratchvae.training.checks import check_kl_weight, check_model, check_optimizer
 from scratchvae.training.corruption import Corruption, describe
 from scratchvae.training.fingerprint import fingerprint
@@ -39,10 +40,12 @@ from scratchvae.training.hooks import Hooks
 from scratchvae.training.interrupt import DeferredInterrupt
 from scratchvae.training.kl_weights import KLWeight
 from scratchvae.training.labelled import labelled_minibatches
-from scratchvae.training.minibatches import Minibatches, MinibatchSource, observed_mean
+from scratchvae.training.minibatches import Batches, Minibatches, MinibatchSource, observed_mean
 from scratchvae.training.preprocess import Preprocessor
+from scratchvae.training.row_files import open_rows
 from scratchvae.training.scoring import score
 from scratchvae.training.state import TrainingState, set_states, states_of
+from scratchvae.training.streams import BatchStream, StreamMinibatches, is_stream
 from scratchvae.training.totals import EpochTotals
 from scratchvae.validation import (
     check_bool,
@@ -50,6 +53,7 @@ from scratchvae.validation import (
     check_int,
     check_positive,
     check_seed,
+    short_repr,
     shorten,
     suggest_arguments,
 )
@@ -188,12 +192,17 @@ class Trainer:
         checkpoint: str | PathLike[str] | None = None,
         every: int | None = None,
         keep: int = 2,
-        resume: bool = False,
+        resume: bool | str = False,
         retries: int = 0,
         callbacks: Sequence[Callback] = (),
+        steps_per_epoch: int | None = None,
     ) -> History:
         """Train on images (N, D) for `epochs` epochs; return the history of all epochs of this trainer.
 
+        images       an array or a table; a CSR matrix of SciPy, made dense a batch at a time; the rows of .npy files,
+                     mapped: a list of paths, a folder, or a pattern such as "shards/*.npy", in the order of the names;
+                     or a stream of batches. All but streams are shuffled as one array, with the same bits
+        steps_per_epoch     the number of batches of an epoch of a stream: see below
         validation   rows (M, D) that are scored after each epoch, with the same noise, binarization and corruption each
                      time. The validation loss always has the full beta, without `kl_weight`
         progress     show the progress on standard error: see `Progress`
@@ -211,11 +220,21 @@ class Trainer:
         resume       continue from the checkpoint, if the file exists. On NumPy, interrupted and resumed training gives
                      the same bits as uninterrupted training. Construct model and trainer as before, and pass the same
                      data: differences raise ConfigError, except in `every`, `keep`, `retries` and, with a constant
-                     learning rate, a larger `epochs`
+                     learning rate, a larger `epochs`. "weights": take only the weights and the schema from the
+                     checkpoint, and begin a new training with them: data, rate, batch size and optimizer may be others
         retries      when a number is not finite, restart the epoch with half the learning rate, at most this many times
                      in this call. Each restart issues a DivergenceWarning, and `history.lr_halvings` counts them: see
                      `FiniteCheck`
         callbacks    further callbacks: see `Callback`
+
+        A stream is a function that returns an iterable of batches (B, D), an iterable that can be repeated, or an
+        iterator, such as a generator, of epochs × steps_per_epoch batches. B is at most the batch size. Each epoch
+        takes the first `steps_per_epoch` batches of a fresh iterable, in their order; an iterator goes on. A function
+        of one argument is given the number of the epoch, counted from 1: shuffle by a generator with that seed, since
+        resumed training makes the same batches again. The scale, unless the model has one, and the output bias are
+        learned from the first batches, up to 10,000 rows or 64 MiB: choose scale="255", say, if other rows are unlike
+        them. Streams have no labels and no `input_std`, and are no validation rows. An iterator cannot restart an
+        epoch: `retries` must be 0.
 
         images may be an np.memmap larger than memory; pages that have been read are released. Before the first step of
         an untrained model, the bias of the decoder's output is set so that it decodes to the mean of the data.
@@ -227,8 +246,8 @@ class Trainer:
         Raises ConfigError, DTypeError, ShapeError, RangeError or, for checkpoints, FileError before anything is
         changed. Raises DivergedError when a number is not finite. The error names the first tensor that is not finite;
         model and optimizer are restored to their state before that step, and the checkpoint is not overwritten. Raises
-        DataError if the file of an np.memmap is truncated during training, and FileError if a checkpoint cannot be
-        written.
+        DataError if the file of an np.memmap is truncated during training, or if a stream has too few batches, the
+        errors of `step` for a batch of a stream that is none, and FileError if a checkpoint cannot be written.
         """
         with self.model.locks.exclusive_fit(), translate_device_errors():
             shorthands = {
@@ -239,10 +258,20 @@ class Trainer:
             }
             hooks = Hooks(callbacks, shorthands, always=(HistoryRecorder, FiniteCheck, CollapseDetector))
             mean = np.empty(self.model.input_dim)  # of the scaled rows
-            with self.model.learning_schema(images, labels):
-                images = self.model.check_data(to_numpy(images) if self._on_device(images) else images, "images", mean)
+            stream = self._stream(images, steps_per_epoch, epochs)
+            if stream is not None:
+                self._check_stream(stream, hooks, labels, labelled_share, input_std)
+                images = stream.first_rows(self.model, len(self.history.epochs) + 1)
+            images = to_numpy(images) if self._on_device(images) else open_rows(images, "images")
+            weights = self._weights(hooks.find(Checkpoint))
+            columns = None if stream is None else stream.columns
+            with self._schema_of(weights), self.model.learning_schema(images, labels, columns):
+                images = self.model.check_data(images, "images", mean, lazy=True)
                 checked_validation = self._check_validation(validation, validation_labels)
-                batches = self._minibatches(images, labels, labelled_share, input_std)
+                if stream is None:
+                    batches: Batches = self._minibatches(images, labels, labelled_share, input_std)
+                else:
+                    batches = StreamMinibatches(self.model, stream, self._preprocess)
                 validate = None
                 if validation is not None:
                     preprocessing = {"binarize": self.binarize, "corrupt": self.corrupt}  # fixed for this fit
@@ -257,7 +286,7 @@ class Trainer:
                     validate=validate,
                     callbacks=hooks.callbacks,
                     settings=self._settings(
-                        hooks, images, batches.labels, input_std, labelled_share, *checked_validation
+                        hooks, images, batches.labels, input_std, labelled_share, *checked_validation, stream
                     ),
                 )
                 state.train_step = partial(self._train_step, state, hooks)
@@ -266,6 +295,9 @@ class Trainer:
             with self.history.recording(), np.errstate(over="ignore", invalid="ignore"), hooks.running(state):
                 state.totals = EpochTotals(self.model, batches.batch_size)
                 if state.resume_from is None:
+                    if weights is not None:
+                        with self.model.write_lock():
+                            weights.copy_weights_into(self.model)
                     self.model.initialize_output_bias(mean)
                 else:
                     with self.model.write_lock():
@@ -283,7 +315,7 @@ class Trainer:
     def _run_epoch(self, state: TrainingState, hooks: Hooks) -> bool:
         """Run the remaining steps of an epoch; return True unless it was stopped or is to be restarted."""
         state.start_clock()
-        for x in state.batches.after(state.batch):
+        for x in state.remaining_batches():
             if self._train_step(state, hooks, x) != RESTART_EPOCH:
                 state.stop_clock()
                 hooks.end_step(state)
@@ -366,8 +398,8 @@ class Trainer:
     def _on_device(self, images: Any) -> bool:
         return isinstance(images, self.model.backend.array_type) and not self.model.backend.on_host
 
-    def _checkpoint(self, path: Any, every: int | None, keep: int, resume: bool) -> Checkpoint | None:
-        if path is None and (every is not None or check_bool("resume", resume)):
+    def _checkpoint(self, path: Any, every: int | None, keep: int, resume: bool | str) -> Checkpoint | None:
+        if path is None and (every is not None or check_resume(resume)):
             raise ConfigError("every and resume need a checkpoint: pass checkpoint=, the name of a file")
         return None if path is None else Checkpoint(path, every, keep, resume)
 
@@ -376,8 +408,61 @@ class Trainer:
             if labels is not None:
                 raise ConfigError("validation_labels need validation rows: pass validation=")
             return None, None
-        rows = self.model.check_data(rows, "validation")
+        if is_stream(rows):
+            raise ConfigError(
+                f"validation={short_repr(rows)} is a stream; expected an array, a table, a CSR matrix or .npy files: "
+                "make an array of some batches by numpy.concatenate"
+            )
+        rows = self.model.check_data(open_rows(rows, "validation"), "validation", lazy=True)
         return rows, self.model.check_labels(labels, len(rows), "validation_labels")
+
+    def _stream(self, images: Any, steps: int | None, epochs: int) -> BatchStream | None:
+        if is_stream(images) or (isinstance(images, list | tuple) and steps is not None):
+            if steps is None:
+                raise ConfigError("images is a stream of batches; pass steps_per_epoch=, the batches of an epoch")
+            return BatchStream(images, steps, self.batch_size, epochs)
+        if steps is not None:
+            raise ConfigError(
+                f"steps_per_epoch={short_repr(steps)} is for a stream of batches, and images is none: leave it out"
+            )
+        return None
+
+    def _check_stream(self, stream: BatchStream, hooks: Hooks, labels: Any, share: Any, input_std: Any) -> None:
+        if self.model.classes:
+            raise ConfigError(
+                f"{shorten(type(self.model).__name__)} needs labels, and a stream of batches has none: pass the rows "
+                "as an array, a CSR matrix or .npy files"
+            )
+        for name, value in (("labels", labels), ("labelled_share", share), ("input_std", input_std)):
+            if value is not None:
+                raise ConfigError(f"{name} cannot be used with a stream of batches: leave it out")
+        if stream.one_shot and hooks.find(FiniteCheck).retries:
+            raise ConfigError(
+                "retries restart an epoch, and images is an iterator, which cannot go back: pass a function that "
+                "returns it, or leave retries out"
+            )
+
+    def _weights(self, checkpoint: Checkpoint | None) -> LoadedCheckpoint | None:
+        """The checkpoint of which only the weights and the schema are taken, or None."""
+        if checkpoint is None or checkpoint.resume != WEIGHTS:
+            return None
+        found = latest_readable(checkpoint.path)
+        if found is None:
+            raise FileError(f"there is no checkpoint {checkpoint.path} to take the weights from; name another file")
+        found.require_same_networks(self.model)
+        return found
+
+    @contextmanager
+    def _schema_of(self, weights: LoadedCheckpoint | None) -> Iterator[None]:
+        """A context with the schema of this checkpoint; an error inside restores the former one."""
+        previous = self.model.schema
+        try:
+            if weights is not None:
+                self.model.schema = weights.schema_for(self.model)
+            yield
+        except BaseException:
+            self.model.schema = previous
+            raise
 
     def _minibatches(self, images: Array, labels: Any, share: float | None, input_std: Any) -> Minibatches:
         model, streams = self.model, self._streams
@@ -405,6 +490,7 @@ class Trainer:
         share: float | None,
         validation: Any,
         validation_labels: Any,
+        stream: BatchStream | None,
     ) -> dict[str, Any]:
         """The settings that a resumed training must share, as JSON values; {} without a checkpoint."""
         if hooks.find(Checkpoint) is None:
@@ -416,6 +502,7 @@ class Trainer:
         settings = {name: getattr(self, name) for name in names}
         data = {"images": images, "labels": labels, "input_std": input_std}
         data |= {"validation": validation, "validation_labels": validation_labels}
+        settings |= {} if stream is None else {"steps_per_epoch": stream.steps}
         return fingerprint(self.model, {**settings, "labelled_share": share, "callbacks": callbacks}, data)
 
     # --- settings

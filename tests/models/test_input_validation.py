@@ -7,8 +7,8 @@ from strategies import uniform
 import scratchvae as sv
 from scratchvae.backend import fake_cupy
 from scratchvae.errors import DataError, DTypeError, RangeError
-from scratchvae.memory import RowReader
 from scratchvae.models import input_validation
+from scratchvae.rows import RowReader
 
 ROWS, WIDTH = 60, 7
 

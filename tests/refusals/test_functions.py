@@ -212,6 +212,7 @@ WITHOUT_ROWS = {
     "probability.ExactKL.forward": "it ignores z",
     "probability.ExactKL.backward": "checked by its GaussianKL",
     "training.TrainingState": "made by fit",
+    "training.TrainingState.remaining_batches": "it has no arguments",
     "io.Archive": "made by open_archive from a checked file",
     "io.Archive.read": "a name in headers",
     "io.open_archive": "the caller adds the instruction: see load",

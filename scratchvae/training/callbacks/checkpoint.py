@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
-from math import isnan
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -21,13 +20,17 @@ from scratchvae.errors import CheckpointWarning, ConfigError, DivergedError, Fil
 from scratchvae.io import diff_keys, open_archive, write_archive
 from scratchvae.io.migration import require_resumable
 from scratchvae.io.model_file import arrays_of, header_of
+from scratchvae.models import Model
+from scratchvae.models.schema import Schema
 from scratchvae.training.callback import Callback
-from scratchvae.training.fingerprint import ALGORITHM, is_incomparable
-from scratchvae.training.history import Epoch
+from scratchvae.training.fingerprint import ALGORITHM, describe, is_incomparable
+from scratchvae.training.history import epochs_from_arrays, epochs_to_arrays
 from scratchvae.training.state import Record, Snapshot, TrainingState, is_array
 from scratchvae.validation import check_bool, check_int, check_path, short_repr, shorten, suggest_arguments
 
 COMPLETED = ("finished", "early")
+WEIGHTS = "weights"  # as `resume`
+SAME_NETWORKS = ("activation", "likelihood")  # settings that the shapes of the weights do not show
 HISTORY = ("history/epochs", "history/kl")
 ARRAY_KEY = "array at"  # {"array at": name} replaces an array in the JSON part of a callback's state
 
@@ -39,8 +42,9 @@ class Checkpoint(Callback):
     every      number of updates between two checkpoints; None: one at the end of each epoch. One is also written when
                training begins and when it ends
     keep       number of versions
-    resume     continue from the file, if it exists. On NumPy, interrupted and resumed training gives the same bits as
-               uninterrupted training
+    resume     True: continue from the file, if it exists. On NumPy, interrupted and resumed training gives the same
+               bits as uninterrupted training. "weights": take only the weights and the schema from the file, and begin
+               a new training with them, of other data or with other settings
 
     It is called after all other callbacks. If training diverges, the last checkpoint is not overwritten. Raises
     ConfigError.
@@ -48,7 +52,7 @@ class Checkpoint(Callback):
 
     @suggest_arguments
     def __init__(
-        self, path: str | PathLike[str], every: int | None = None, keep: int = 2, resume: bool = False
+        self, path: str | PathLike[str], every: int | None = None, keep: int = 2, resume: bool | str = False
     ) -> None:
         self.path = Path(check_path("checkpoint", path, "checkpoint.npz"))
         try:
@@ -59,7 +63,7 @@ class Checkpoint(Callback):
             raise ConfigError(f"checkpoint={short_repr(path)}: expected a file name that ends in .npz")
         self.every = None if every is None else check_int("every", every)
         self.keep = check_int("keep", keep)
-        self.resume = check_bool("resume", resume)
+        self.resume = check_resume(resume)
 
     def on_fit_begin(self, state: TrainingState) -> None:
         """Lock the path against other processes, and read the checkpoint to resume from.
@@ -71,7 +75,7 @@ class Checkpoint(Callback):
         self._stack = ExitStack()
         self._stack.enter_context(locked(self.path.with_name(f".{self.path.name}.lock")))
         try:
-            found = latest_checkpoint(self.path, self.resume, state.settings)
+            found = None if self.resume == WEIGHTS else latest_checkpoint(self.path, bool(self.resume), state.settings)
         except BaseException:
             self._stack.close()
             raise
@@ -125,9 +129,10 @@ class Checkpoint(Callback):
             "stopped": stopped if stopped in COMPLETED else "",
         }
         on_host = {name: to_numpy(array) for name, array in {**_state_arrays(state), **arrays}.items()}
+        history = dict(zip(HISTORY, epochs_to_arrays(state.history.epochs), strict=True))
         try:
             with atomic_write(self.path, partial(rotate, self.path, self.keep)) as file:
-                write_archive(file, header, {**on_host, **_history_arrays(state.history.epochs)})
+                write_archive(file, header, {**on_host, **history})
         except FileError as error:
             if not versions(self.path):
                 raise
@@ -138,6 +143,26 @@ class Checkpoint(Callback):
 
 def latest_checkpoint(path: Path, resume: bool, settings: Record) -> LoadedCheckpoint | None:
     """The latest readable checkpoint if `resume`, else None. Raises as `Checkpoint.on_fit_begin`."""
+    checkpoint = latest_readable(path)
+    if checkpoint is None:
+        return None
+    if resume:
+        checkpoint.require(settings)
+        return checkpoint
+    if not checkpoint.header.get("stopped"):
+        require_resumable(checkpoint.path, checkpoint.format)
+        raise ConfigError(
+            f"checkpoint={str(checkpoint.path)!r} is of a run that has not ended: continue it by resume=True (on "
+            "the command line --resume), choose another name, or remove the file to start again"
+        )
+    return None
+
+
+def latest_readable(path: Path) -> LoadedCheckpoint | None:
+    """The latest version of the checkpoint that can be read, with a warning if it is not the last; None without one.
+
+    Raises FileError if none of them can be read.
+    """
     unreadable: list[str] = []
     for version in versions(path):
         try:
@@ -147,21 +172,21 @@ def latest_checkpoint(path: Path, resume: bool, settings: Record) -> LoadedCheck
             continue
         for reason in unreadable:
             warn(f"{reason}; the previous checkpoint, {version}, is used instead", CheckpointWarning)
-        if resume:
-            checkpoint.require(settings)
-            return checkpoint
-        if not checkpoint.header.get("stopped"):
-            require_resumable(version, checkpoint.format)
-            raise ConfigError(
-                f"checkpoint={str(version)!r} is of a run that has not ended: continue it by resume=True (on "
-                "the command line --resume), choose another name, or remove the file to start again"
-            )
-        return None
+        return checkpoint
     if unreadable:
         reason = unreadable[0].partition("; ")[0]
         more = f", nor can {len(unreadable) - 1} earlier versions of it" if len(unreadable) > 1 else ""
         raise FileError(f"{reason}{more}; restore a copy of it, or start again with another checkpoint")
     return None
+
+
+def check_resume(resume: Any) -> bool | str:
+    """`resume` if it is True, False or WEIGHTS. Raises ConfigError."""
+    if isinstance(resume, str):
+        if resume != WEIGHTS:
+            raise ConfigError(f"resume={short_repr(resume)}: expected True, False or {WEIGHTS!r}")
+        return WEIGHTS
+    return check_bool("resume", resume)
 
 
 class LoadedCheckpoint:
@@ -211,6 +236,45 @@ class LoadedCheckpoint:
                 "use another file"
             )
 
+    def require_same_networks(self, model: Model) -> None:
+        """Raises ConfigError unless the weights are those of a model such as `model`; FileError for version 0.1.0."""
+        require_resumable(self.path, self.format)
+        before, now = (self.header.get("model"), self.header.get("config")), (type(model).__name__, model.to_config())
+        settings = [{"model": kind, **(config if isinstance(config, dict) else {})} for kind, config in (before, now)]
+        for name in ("model", *SAME_NETWORKS):
+            old, new = (describe(one.get(name)) for one in settings)
+            if old != new:
+                raise ConfigError(
+                    f"{self.path} has the weights of another model: its {name} was {_shown(old)} and is {_shown(new)}; "
+                    "make the model as before"
+                )
+        expected = _shapes_and_dtypes(arrays_of(model))
+        found = {name: one for name, one in _shapes_and_dtypes(self.arrays).items() if name.startswith("params/")}
+        if different := diff_keys(found, expected):
+            raise ConfigError(
+                f"{self.path} has the weights of another model, of other shapes or dtype: see "
+                f"{join_names(different)}; make the model as before"
+            )
+
+    def schema_for(self, model: Model) -> Schema:
+        """The schema of the data. Raises ConfigError if `model` has another setting of the scale."""
+        try:
+            schema = Schema.from_json(self.header.get("schema"), model.input_dim, model.classes)
+        except (ConfigError, TypeError, AttributeError) as error:
+            raise ConfigError(f"{self.path} has no valid schema: {shorten(error, 100)}; use another file") from None
+        setting = model.config["scale"]
+        if schema.scale is not None and setting not in ("auto", schema.scale.kind):
+            raise ConfigError(
+                f"{self.path} is of data with the scale {schema.scale.kind!r}, and the model has scale={setting!r}; "
+                "make the model as before"
+            )
+        return schema
+
+    def copy_weights_into(self, model: Model) -> None:
+        """Set the weights, after `require_same_networks`."""
+        for name, target in arrays_of(model).items():
+            model.backend.copy_from_host(target, self.arrays[name])
+
     def restore_into(self, state: TrainingState) -> None:
         """Restore the state of the checkpoint. Raises FileError, and then leaves `state` unchanged."""
         targets = _state_arrays(state)
@@ -222,7 +286,7 @@ class LoadedCheckpoint:
             expected = {**_shapes_and_dtypes({**targets, **callback_arrays}), **_callback_keys(plain)}
             if different := diff_keys(found, expected):
                 raise FileError(f"it does not match the state of this training: see {join_names(different)}")
-            epochs = _epochs_from(*(self.arrays[name] for name in HISTORY))
+            epochs = epochs_from_arrays(*(self.arrays[name] for name in HISTORY))
             state.load_state_dict(self.header["run"])
             backend = state.model.backend
             for name, target in targets.items():
@@ -308,24 +372,3 @@ def _callback_keys(callbacks: dict[str, Any]) -> dict[str, Any]:
 
 def _shapes_and_dtypes(arrays: dict[str, Array]) -> dict[str, Any]:
     return {name: (array.shape, array.dtype) for name, array in arrays.items()}
-
-
-def _history_arrays(epochs: list[Epoch]) -> dict[str, Array]:
-    numbers = [[np.nan if number is None else number for number in epoch[:-1]] for epoch in epochs]
-    kl = [epoch.kl_per_dimension for epoch in epochs]
-    shape = len(epochs), len(Epoch._fields) - 1
-    numbers_array = np.array(numbers, np.float64).reshape(shape)
-    kl_array = np.array(kl, np.float64).reshape(len(epochs), -1 if kl else 0)
-    return dict(zip(HISTORY, (numbers_array, kl_array), strict=True))
-
-
-def _epochs_from(numbers: Array, kl: Array) -> list[Epoch]:
-    if numbers.dtype.kind != "f" or kl.dtype.kind != "f":
-        raise FileError(f"its history has dtypes {numbers.dtype} and {kl.dtype}; expected floats")
-    epochs = []
-    for row, kl_per_dimension in zip(numbers.tolist(), kl.tolist(), strict=True):
-        number, loss, reconstruction, mean_kl, validation, seconds, kl_weight = row
-        validation = None if isnan(validation) else validation
-        record = (int(number), loss, reconstruction, mean_kl, validation, seconds, kl_weight, tuple(kl_per_dimension))
-        epochs.append(Epoch(*record))
-    return epochs

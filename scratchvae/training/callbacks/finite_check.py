@@ -129,11 +129,19 @@ class FiniteCheck(Callback):
         detector = AnomalyDetector(model, state.optimizer, epoch, batches)
         with model.lock:
             input_error = detector.check_inputs(corrupted=batches.corrupted, targets=batches.targets)
+        if not batches.repeatable:
+            self._restore(state, self._last_finite)
+            return DivergedError(
+                f"training diverged by step {steps}, epoch {epoch}: a number was not finite; which one, is not known, "
+                "because the batches of an iterator cannot be repeated: pass a function that returns it",
+                steps,
+                epoch,
+            )
         self._replaying = True
         try:
             with model.lock, detector:
                 self._restore(state, self._last_finite)
-                remaining = batches.after(state.batch)
+                remaining = state.remaining_batches()
                 while state.updates < steps:
                     self._last_finite.save()
                     state.train_step(next(remaining))

@@ -8,16 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from scratchvae.backend import Array
+from scratchvae.arrays import Array
 from scratchvae.errors import DataError
+from scratchvae.rows.source import RowSource
 
 SHARED_MODES = ("r", "r+", "w+")  # modes of an np.memmap whose pages are also in the file
 HUGE_PAGE = 2**21  # bytes that the system may map to read a single one
+CHUNK_BYTES = 2**22  # bytes that are read at once
 MAX_MAPPED = 2**26  # bytes that `gather` maps before it releases the pages
 
 
 class RowReader:
-    """Reader of rows (N, D) in chunks. `array` may be an np.memmap, or a view of one, that is larger than memory.
+    """Reader of rows (N, D) in chunks. `array` may be larger than memory: an np.memmap, a view of one, a `RowSource`.
 
     Pages of a map that were read count as memory of this process; they are released after each chunk. The pages of a
     copy-on-write map (mode "c") are not released, because changes in them are not in the file.
@@ -26,7 +28,7 @@ class RowReader:
     Raises DataError if it is too small.
     """
 
-    def __init__(self, array: Array, name: str = "x") -> None:
+    def __init__(self, array: Any, name: str = "x") -> None:
         self.array = array
         self.name = name
         self._map: Any = None
@@ -55,9 +57,21 @@ class RowReader:
             yield slice(start, min(start + rows, len(self.array)))
             self._release_pages()
 
+    def read(self, start: int, out: Array) -> None:
+        """Copy the rows from `start` on into `out` (n, D)."""
+        if isinstance(self.array, RowSource):
+            self.array.read(start, out)
+            return
+        self._check()
+        out[...] = self.array[start : start + len(out)]
+        self._release_pages()
+
     def gather(self, indices: Array, out: Array) -> None:
         """Copy the rows `indices` (n,) into `out` (n, D), in that order."""
-        chunk_rows = len(indices)
+        if isinstance(self.array, RowSource):
+            self.array.gather(indices, out)
+            return
+        chunk_rows = max(1, len(indices))
         if self.mapped:
             self._check()
             self._prefetch(indices)
@@ -96,9 +110,22 @@ class RowReader:
                 self._map.madvise(self._system.MADV_DONTNEED)
 
 
+def extremes(rows: Any) -> tuple[float, float]:
+    """The smallest and the largest number of rows (N, D), without NaN; (∞, −∞) if there is none."""
+    low, high = np.inf, -np.inf
+    for part in RowReader(rows, "images").slices(max(1, CHUNK_BYTES * len(rows) // max(1, rows.nbytes))):
+        chunk = rows[part]
+        if chunk.size:
+            low = float(np.fmin(low, np.fmin.reduce(chunk, axis=None)))
+            high = float(np.fmax(high, np.fmax.reduce(chunk, axis=None)))
+    return low, high
+
+
 def _mapped_root(array: Any) -> Any:
     """Return the np.memmap that `array` is, or is a view of; None if there is none."""
     root = None
+    if isinstance(array, RowSource):
+        return None
     while array is not None:
         root = array if isinstance(array, np.memmap) else root
         array = getattr(array, "base", None)

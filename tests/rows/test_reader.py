@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from strategies import seeds, uniform
 
 from scratchvae.errors import DataError
-from scratchvae.memory import RowReader
+from scratchvae.rows import RowReader
 
 DATA = uniform(0, 60, 700)
 
@@ -132,7 +132,7 @@ def test_rows_that_are_not_contiguous_in_the_file_are_not_advised(path):
 @needs_madvise
 @pytest.mark.parametrize(("max_rows", "releases"), [(0, 7), (3, 3), (3 - 1e-9, 4), (7, 1)])
 def test_pages_are_released_after_max_mapped_bytes_with_a_huge_page_per_row(path, monkeypatch, max_rows, releases):
-    monkeypatch.setattr("scratchvae.memory.row_reader.MAX_MAPPED", int(max_rows * (2**21 + 8 * 700)))
+    monkeypatch.setattr("scratchvae.rows.reader.MAX_MAPPED", int(max_rows * (2**21 + 8 * 700)))
     reader = RowReader(open_map(path))
     recorder = Recorder(reader)
     reader.gather(np.arange(7), np.empty((7, 700)))
@@ -205,7 +205,7 @@ def test_each_slice_and_each_gather_checks_the_file_size(path):
 
 READ_TRUNCATED = """
 import os, sys, numpy as np
-from scratchvae.memory import RowReader
+from scratchvae.rows import RowReader
 mapped = np.load(sys.argv[1], mmap_mode="r")
 rows = RowReader(mapped[:50], "images")
 os.truncate(sys.argv[1], mapped.offset + int(sys.argv[2]))
