@@ -108,12 +108,12 @@ class Locks:
         with self.lock, self.weights_lock:
             yield
 
-    def require_no_other_fit(self) -> None:
+    def require_no_other_fit(self, method: str = "step") -> None:
         """Raises BusyError while another thread's fit trains the model."""
         if self._fit_thread not in (None, get_ident()):
             raise BusyError(
-                "step was called while another thread's fit is training the model; wait until that has ended, or train "
-                "a copy: copy.deepcopy(model)"
+                f"{method} was called while another thread's fit is training the model; wait until that has ended, or "
+                "train a copy: copy.deepcopy(model)"
             )
 
 

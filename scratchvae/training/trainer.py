@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from scratchvae.backend import Array, to_numpy, translate_device_errors
-from scratchvae.errors import ConfigError, DivergedError, FileError
+from scratchvae.errors import ConfigError, DivergedError
 from scratchvae.fused import fused, plain_class
 from scratchvae.memory import HostToDeviceBuffer
 from scratchvae.models import ELBOTerms, Model
+from scratchvae.models.schema import Schema
 from scratchvae.optim import Adam, Optimizer, Schedule, clip_by_global_norm
 from scratchvae.representation import join_lines, value_repr
 from scratchvae.rng import fill_random, generator
@@ -31,7 +32,7 @@ from scratchvae.training.callbacks import (
     HistoryRecorder,
     Progress,
 )
-from scratchvae.training.callbacks.checkpoint import WEIGHTS, LoadedCheckpoint, check_resume, latest_readable
+from scratchvae.training.callbacks.checkpoint import check_resume, inherited
 from scratchvae.training.checks import check_kl_weight, check_model, check_optimizer
 from scratchvae.training.corruption import Corruption, describe
 from scratchvae.training.fingerprint import fingerprint
@@ -47,6 +48,7 @@ from scratchvae.training.scoring import score
 from scratchvae.training.state import TrainingState, set_states, states_of
 from scratchvae.training.streams import BatchStream, StreamMinibatches, is_stream
 from scratchvae.training.totals import EpochTotals
+from scratchvae.training.trainer_state import apply_state, read_state, write_state
 from scratchvae.validation import (
     check_bool,
     check_float,
@@ -263,9 +265,9 @@ class Trainer:
                 self._check_stream(stream, hooks, labels, labelled_share, input_std)
                 images = stream.first_rows(self.model, len(self.history.epochs) + 1)
             images = to_numpy(images) if self._on_device(images) else open_rows(images, "images")
-            weights = self._weights(hooks.find(Checkpoint))
+            weights, schema = inherited(hooks.find(Checkpoint), self.model)
             columns = None if stream is None else stream.columns
-            with self._schema_of(weights), self.model.learning_schema(images, labels, columns):
+            with self._with_schema(schema), self.model.learning_schema(images, labels, columns):
                 images = self.model.check_data(images, "images", mean, lazy=True)
                 checked_validation = self._check_validation(validation, validation_labels)
                 if stream is None:
@@ -393,6 +395,36 @@ class Trainer:
         if self.clip_norm is not None:
             clip_by_global_norm(self.model.backend.xp, self.model.dtheta, self.clip_norm)
 
+    # --- the state between two fits
+
+    @translate_device_errors()
+    def state_dict(self) -> dict[str, Any]:
+        """All that a trainer of the same settings needs to go on with the same bits, as of now, between two fits.
+
+        A flat dict of arrays, an integer and texts: the weights and the schema of the model, the state of the optimizer
+        and of the random streams, and the history. `numpy.savez(file, **state)` and `pickle` keep it. Settings, such as
+        the batch size and the learning rate, are not part of it.
+        """
+        with self.model.locks.read_lock():
+            objects = self.model, self.optimizer, self._streams
+            return write_state(*objects, self.history.epochs, self._label_settings)
+
+    @suggest_arguments
+    @translate_device_errors()
+    def load_state_dict(self, state: Any) -> None:
+        """Set the state to what `state_dict` of a trainer with such a model and optimizer returned.
+
+        state   that dict, or what `numpy.load` reads of its file. Raises ConfigError, and then changes nothing, if an
+                entry is missing, unknown or damaged, or of another shape or dtype; BusyError while another thread fits
+        """
+        with self.model.write_lock():
+            self.model.locks.require_no_other_fit("load_state_dict")
+            objects = self.model, self.optimizer, self._streams
+            loaded = read_state(state, *objects)
+            apply_state(loaded, *objects)
+            self._label_settings = loaded.label_settings
+            self.history.epochs[:] = loaded.epochs
+
     # --- arguments of fit
 
     def _on_device(self, images: Any) -> bool:
@@ -442,23 +474,13 @@ class Trainer:
                 "returns it, or leave retries out"
             )
 
-    def _weights(self, checkpoint: Checkpoint | None) -> LoadedCheckpoint | None:
-        """The checkpoint of which only the weights and the schema are taken, or None."""
-        if checkpoint is None or checkpoint.resume != WEIGHTS:
-            return None
-        found = latest_readable(checkpoint.path)
-        if found is None:
-            raise FileError(f"there is no checkpoint {checkpoint.path} to take the weights from; name another file")
-        found.require_same_networks(self.model)
-        return found
-
     @contextmanager
-    def _schema_of(self, weights: LoadedCheckpoint | None) -> Iterator[None]:
-        """A context with the schema of this checkpoint; an error inside restores the former one."""
+    def _with_schema(self, schema: Schema | None) -> Iterator[None]:
+        """A context in which the model has this schema, if it is not None; an error inside restores the former one."""
         previous = self.model.schema
         try:
-            if weights is not None:
-                self.model.schema = weights.schema_for(self.model)
+            if schema is not None:
+                self.model.schema = schema
             yield
         except BaseException:
             self.model.schema = previous

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -46,9 +46,13 @@ class Checkpoint(Callback):
                bits as uninterrupted training. "weights": take only the weights and the schema from the file, and begin
                a new training with them, of other data or with other settings
 
+    A training that began with the weights of a file, and was interrupted, is resumed by True.
+
     It is called after all other callbacks. If training diverges, the last checkpoint is not overwritten. Raises
     ConfigError.
     """
+
+    _inherits_schema = False  # True if the schema is from a file, not learned from the data
 
     @suggest_arguments
     def __init__(
@@ -127,6 +131,7 @@ class Checkpoint(Callback):
             "run": state.state_dict(),
             "callbacks": plain,
             "stopped": stopped if stopped in COMPLETED else "",
+            **({"inherits_schema": True} if self._inherits_schema else {}),
         }
         on_host = {name: to_numpy(array) for name, array in {**_state_arrays(state), **arrays}.items()}
         history = dict(zip(HISTORY, epochs_to_arrays(state.history.epochs), strict=True))
@@ -156,6 +161,43 @@ def latest_checkpoint(path: Path, resume: bool, settings: Record) -> LoadedCheck
             "the command line --resume), choose another name, or remove the file to start again"
         )
     return None
+
+
+def inherited(checkpoint: Checkpoint | None, model: Model) -> tuple[LoadedCheckpoint | None, Schema | None]:
+    """The file of which a training takes only the weights, and the schema that it takes from a file; None for none.
+
+    A resumed training takes the schema if the interrupted one had it from a file. Raises ConfigError or FileError.
+    """
+    if checkpoint is None:
+        return None, None
+    checkpoint._inherits_schema = checkpoint.resume == WEIGHTS
+    if checkpoint.resume == WEIGHTS:
+        found = latest_readable(checkpoint.path)
+        if found is None:
+            raise FileError(f"there is no checkpoint {checkpoint.path} to take the weights from; name another file")
+        found.require_same_networks(model)
+        return found, schema_for(model, found.path, found.header.get("schema"))
+    for version in versions(checkpoint.path) if checkpoint.resume else ():
+        with suppress(FileError), open_archive(version) as archive:  # reported when it is read as a whole
+            checkpoint._inherits_schema = archive.header.get("inherits_schema") is True
+            content = archive.header.get("schema")
+            return None, schema_for(model, version, content) if checkpoint._inherits_schema else None
+    return None, None
+
+
+def schema_for(model: Model, path: Path, content: Any) -> Schema:
+    """The schema of a checkpoint. Raises ConfigError if `model` has another setting of the scale."""
+    try:
+        schema = Schema.from_json(content, model.input_dim, model.classes)
+    except (ConfigError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{path} has no valid schema: {shorten(error, 100)}; use another file") from None
+    setting = model.config["scale"]
+    if schema.scale is not None and setting not in ("auto", schema.scale.kind):
+        raise ConfigError(
+            f"{path} is of data with the scale {schema.scale.kind!r}, and the model has scale={setting!r}; make the "
+            "model as before"
+        )
+    return schema
 
 
 def latest_readable(path: Path) -> LoadedCheckpoint | None:
@@ -255,20 +297,6 @@ class LoadedCheckpoint:
                 f"{self.path} has the weights of another model, of other shapes or dtype: see "
                 f"{join_names(different)}; make the model as before"
             )
-
-    def schema_for(self, model: Model) -> Schema:
-        """The schema of the data. Raises ConfigError if `model` has another setting of the scale."""
-        try:
-            schema = Schema.from_json(self.header.get("schema"), model.input_dim, model.classes)
-        except (ConfigError, TypeError, AttributeError) as error:
-            raise ConfigError(f"{self.path} has no valid schema: {shorten(error, 100)}; use another file") from None
-        setting = model.config["scale"]
-        if schema.scale is not None and setting not in ("auto", schema.scale.kind):
-            raise ConfigError(
-                f"{self.path} is of data with the scale {schema.scale.kind!r}, and the model has scale={setting!r}; "
-                "make the model as before"
-            )
-        return schema
 
     def copy_weights_into(self, model: Model) -> None:
         """Set the weights, after `require_same_networks`."""
