@@ -17,13 +17,14 @@ from scratchvae.cli.options import UNSET, Option, switch
 from scratchvae.dataframes import check_columns
 from scratchvae.datasets import COLORS, NAMES, Dataset, load
 from scratchvae.datasets.dataset import square
-from scratchvae.datasets.files import LARGEST_GREY
+from scratchvae.datasets.files import LARGEST_GREY, is_shards
 from scratchvae.datasets.idx import find_idx_sets
 from scratchvae.errors import ConfigError, DataError, FileError
 from scratchvae.io import load as load_model
 from scratchvae.models import VAE, Model
 from scratchvae.models.labels import UNLABELLED
 from scratchvae.objectives import ImportanceWeighted
+from scratchvae.rows import RowReader, RowSource, ScaledRows, dense, extremes, find_shards, is_pattern
 from scratchvae.training import Score
 from scratchvae.training.callbacks.progress import objective_name
 from scratchvae.validation import join_choices
@@ -32,7 +33,7 @@ HELD_OUT_SEED = 0  # of the choice of test rows, the same for every run, so that
 
 Commands = Any  # the private class of argparse that add_subparsers returns
 
-DATA_SETTINGS = ("data", "data_dir", "key", "color", "size")  # arguments that name the data
+DATA_SETTINGS = ("data", "data_dir", "key", "color", "size", "mmap")  # arguments that name the data
 DEBUG = switch("debug", "after an error, print the traceback too")
 JSON = switch("json", "print the result as JSON", common=True)
 BACKEND = Option(
@@ -76,8 +77,8 @@ def data_options(default: str | None, default_text: str, missing: str = "", comm
     return (
         Option(
             "data",
-            f"a data set, such as digits or mnist; a .npy, .npz, .csv or .tsv file; or a folder of "
-            f"images{missing} {default_text}",
+            f"a data set, such as digits or mnist; a .npy, .npz, .csv or .tsv file; a folder of "
+            f"images{missing}; or a folder or a pattern of .npy files, such as 'shards/*.npy' {default_text}",
             default=default,
             metavar="DATA",
             nargs="?",
@@ -91,6 +92,7 @@ def data_options(default: str | None, default_text: str, missing: str = "", comm
             metavar="DIR",
         ),
         Option("key", "the array of an .npz file that holds several", metavar="NAME"),
+        switch("mmap", "map a .npy file instead of reading it, for data larger than memory")._replace(default=UNSET),
         Option("color", "pixels of a folder of images (default: grey)", choices=COLORS, common=common),
         Option(
             "size",
@@ -155,6 +157,7 @@ def load_data(settings: dict[str, Any], model: Model | None = None) -> Dataset:
         scale,
         settings.get("color") or "grey",
         None if size is None else tuple(size),
+        settings.get("mmap", False),
     )
 
 
@@ -175,9 +178,9 @@ def read_model(args: argparse.Namespace) -> Any:
 
 
 def exists(path: str) -> bool:
-    """True if there is such a file or folder."""
+    """True if there is such a file or folder, or a file that matches the pattern."""
     try:
-        return bool(path) and Path(path).exists()
+        return bool(path) and (bool(find_shards(path)) if is_pattern(path) else Path(path).exists())
     except (OSError, ValueError):  # a name that is too long, or has a null character
         return False
 
@@ -202,14 +205,14 @@ def read_vae(args: argparse.Namespace) -> VAE:
 
 
 class Rows(NamedTuple):
-    """Rows (N, D) for a model, in the order of its columns.
+    """Rows (N, D) for a model, an array or a `RowSource`, in the order of its columns.
 
     labels   (N,) or None: the class of each row for a model with classes, else that of the data set; −1 for none
     names    the names of the classes of `labels`, or None
     files    the name of the file of each row, or None
     """
 
-    images: Array
+    images: Any
     labels: Array | None
     names: tuple[str, ...] | None
     files: tuple[str, ...] | None
@@ -226,12 +229,13 @@ class Rows(NamedTuple):
         return [("" if k < 0 else str(k) if self.names is None else self.names[k]) for k in self.labels.tolist()]
 
 
-def read_rows(args: argparse.Namespace, model: Any, incomplete: bool = False) -> Rows:
+def read_rows(args: argparse.Namespace, model: Any, incomplete: bool = False, lazy: bool = False) -> Rows:
     """The rows that the arguments name, by default from the data set of the training; sets args.data and args.part.
 
     The default part of the training data, and of data sets with a test part of their own, is "test"; that of a user's
     other data is "all". Missing values are refused unless the rows may be `incomplete`, or the model was trained with
-    them. Raises ConfigError, DataError, RangeError, ShapeError.
+    them. If `lazy`, rows in mapped files stay there, as a `RowSource`. Raises ConfigError, DataError, RangeError,
+    ShapeError.
     """
     trained_on = not args.data or _same_data(args, model)
     if not args.data:
@@ -268,26 +272,30 @@ def read_rows(args: argparse.Namespace, model: Any, incomplete: bool = False) ->
             has, trained = (f"pictures of {' × '.join(map(str, shape or ()))}" for shape in shapes)
         raise ConfigError(f"{args.data} has {has}, but {args.model} was trained on {trained}{_hint(args, model)}")
     images = _in_units_of(model, images, data, args.data)
-    if (
-        not (incomplete or model.config["missing"])
-        and images.dtype.kind == "f"
-        and (gaps := np.isnan(images).any(axis=1)).any()
-    ):
+    if not (incomplete or model.config["missing"]) and images.dtype.kind == "f" and (gaps := _count_incomplete(images)):
         fill = "leave those rows out" if model.classes else "fill them in, for example with scratchvae impute"
         raise ConfigError(
-            f"{args.data} has missing values (NaN) in {count_of(int(gaps.sum()), 'row')}, and {args.model} was not "
+            f"{args.data} has missing values (NaN) in {count_of(gaps, 'row')}, and {args.model} was not "
             f"trained with --missing; {fill}"
         )
     if not incomplete:
-        model.check_data(images, args.data, scored=False)
+        model.check_data(images, args.data, scored=False, lazy=True)
+    images = images if lazy else dense(images)
     labels, names = split.labels, data.classes
     if labels is not None and model.classes:
         labels, names = _labels_of_model(labels, data, model, args.data), class_names(model)
     return Rows(images, labels, names, data.files if args.part == "all" or data.files is None else _files(data, args))
 
 
+def _count_incomplete(images: Any) -> int:
+    """The number of rows with NaN."""
+    return sum(int(np.isnan(images[part]).any(axis=1).sum()) for part in RowReader(images, "images").slices(1 << 12))
+
+
 def _is_image_folder(name: str) -> bool:
-    return name not in NAMES and exists(name) and Path(name).is_dir() and not find_idx_sets(Path(name))
+    if name in NAMES or not exists(name) or not Path(name).is_dir():
+        return False
+    return not find_idx_sets(Path(name)) and not is_shards(name)
 
 
 def _has_other_pictures(model: Any, data: Dataset, name: str) -> bool:
@@ -313,14 +321,14 @@ def _files(data: Dataset, args: argparse.Namespace) -> tuple[str, ...] | None:
     return tuple(f for f, test in zip(data.files, data.test_mask, strict=True) if test == (args.part == "test"))
 
 
-def _in_units_of(model: Any, images: Array, data: Dataset, name: str) -> Array:
+def _in_units_of(model: Any, images: Any, data: Dataset, name: str) -> Any:
     """Grey values in the units of the model's training data: bytes, 16-bit integers, or from 0 to 1.
 
     Integers say their unit, and so do images of a folder and of known data sets, which are from 0 to 1.
     """
     kind = images.dtype.newbyteorder("=")
     if kind in LARGEST_GREY:
-        unit = LARGEST_GREY[kind] if images.max() > 1 else None
+        unit = LARGEST_GREY[kind] if extremes(images)[1] > 1 else None
     else:
         known = data.image_shape is not None and (name in NAMES or Path(name).is_dir())
         unit = 1 if known or kind == np.bool_ else None
@@ -328,7 +336,8 @@ def _in_units_of(model: Any, images: Array, data: Dataset, name: str) -> Array:
     wanted = units.get(model.scale.kind)
     if unit is None or wanted is None or unit == wanted:
         return images
-    return images * np.float32(wanted / unit)
+    factor = np.float32(wanted / unit)
+    return ScaledRows(images, factor) if isinstance(images, RowSource) else images * factor
 
 
 def _same_data(args: argparse.Namespace, model: Any) -> bool:

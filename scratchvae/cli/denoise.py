@@ -32,6 +32,7 @@ from scratchvae.errors import ConfigError, DenoiseWarning
 from scratchvae.evaluation import psnr
 from scratchvae.models import VAE
 from scratchvae.rng import generator
+from scratchvae.rows import dense
 from scratchvae.training.binarize import Binarizer
 from scratchvae.training.corruption import CORRUPTIONS, corruption
 
@@ -140,7 +141,7 @@ def _clean_and_noisy(args: argparse.Namespace, model: Any, rows: Array) -> tuple
 def _clean(args: argparse.Namespace, model: Any, noisy: Array) -> Array | None:
     if not hasattr(args, "clean"):
         return None
-    clean = load_data({"data": args.clean}, model).part(args.part).images
+    clean: Array = dense(load_data({"data": args.clean}, model).part(args.part).images)
     if clean.shape != noisy.shape:
         raise ConfigError(
             f"--clean {args.clean} has shape {clean.shape} in its part {args.part!r}, and {args.data} {noisy.shape}: "

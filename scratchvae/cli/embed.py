@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the codes, one row for each row of the data, in the same order."""
     check_output_path(args.out, ARRAY_SUFFIXES)
     model = read_model(args)
-    rows = read_rows(args, model)
+    rows = read_rows(args, model, lazy=True)
     codes = to_numpy(model.embed(rows.images, labels_of(model, rows, args.data)))
     write_array(codes, args.out, [f"z{k}" for k in range(codes.shape[1])], rows.label_texts(), rows.files)
     print(f"wrote {args.out}: {count_of(codes.shape[0], 'row')} of {count_of(codes.shape[1], 'number')}")

@@ -54,8 +54,8 @@ def add_commands(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the objective and the use of the latent space."""
     model = read_model(args)
-    rows = read_rows(args, model)
-    images = model.check_data(rows.images, args.data)
+    rows = read_rows(args, model, lazy=True)
+    images = model.check_data(rows.images, args.data, lazy=True)
     setting = getattr(args, "binarize", model.metadata.get("binarize"))
     binarize = None if setting == "none" else setting
     labels = labels_of(model, rows, args.data)

@@ -39,6 +39,7 @@ from scratchvae.errors import ConfigError, DataError, FileError
 from scratchvae.evaluation import ImputationError, imputation_error
 from scratchvae.models import VAE
 from scratchvae.models.imputation import METHODS, VALUES, mask_missing
+from scratchvae.rows import dense
 from scratchvae.validation import check_fraction, check_int
 
 HALVES = ("lower-half", "upper-half", "left-half", "right-half")
@@ -219,7 +220,7 @@ def _training_rows(vae: VAE) -> Array | None:
     """The training rows of the model, None if they are not where they were."""
     settings = {name: vae.metadata[name] for name in DATA_SETTINGS if name in vae.metadata}
     try:
-        rows = load_data(settings, vae).train.images if "data" in settings else None
+        rows = dense(load_data(settings, vae).train.images) if "data" in settings else None
     except DataError:
         return None
     return rows if rows is not None and rows.shape[1] == vae.input_dim else None

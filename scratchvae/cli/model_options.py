@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from scratchvae.errors import ConfigError, DataError, RangeError
 from scratchvae.models import IWAE, VAE, Autoencoder, Model
 from scratchvae.models.input_validation import ROUNDING
 from scratchvae.optim import SGD, Adam, AdamW, Constant, Cosine, Optimizer, Schedule, WarmUp
-from scratchvae.rows import RowReader
+from scratchvae.rows import RowReader, RowSelection, RowSource, extremes
 from scratchvae.training.labelled import batches_per_epoch
 from scratchvae.validation import check_int
 
@@ -53,11 +54,11 @@ def make_model(args: argparse.Namespace, data: Dataset) -> Model:
     to_scale = data.part("all") if args.scale == "minmax" else data.train  # so that the test rows are in range
     with model.learning_schema(to_scale.images, None):
         try:
-            model.check_data(data.train.images, data.name, np.empty(model.input_dim))
-            model.check_data(data.test.images, data.name)
+            model.check_data(data.train.images, data.name, np.empty(model.input_dim), lazy=True)
+            model.check_data(data.test.images, data.name, lazy=True)
         except RangeError:
             if data.test_mask is not None:  # so that the message counts the rows of the file
-                model.check_data(data.part("all").images, data.name, np.empty(model.input_dim))
+                model.check_data(data.part("all").images, data.name, np.empty(model.input_dim), lazy=True)
             raise
     return model
 
@@ -69,7 +70,7 @@ def default_likelihood(args: argparse.Namespace, data: Dataset) -> str:
         return "bernoulli"
     if data.image_shape is not None:
         return "bernoulli"  # whose refusal says how to scale pictures
-    in_range = all(np.nanmin(x) >= -ROUNDING and np.nanmax(x) <= 1 + ROUNDING for x in parts)
+    in_range = all(low >= -ROUNDING and high <= 1 + ROUNDING for low, high in map(extremes, parts))
     if in_range and args.scale != "standardize":
         return "bernoulli"
     return "gaussian" if hasattr(args, "sigma") else "gaussian_learned"
@@ -99,8 +100,15 @@ def training_and_validation(data: Dataset, hold_out: bool) -> tuple[Split, Split
             f"--patience needs a tenth of the training rows for validation, and {data.name} has only "
             f"{count_of(len(images), 'training row')}; leave it out"
         )
-    train, validation = (Split(images[chosen], None if labels is None else labels[chosen]) for chosen in (~mask, mask))
+    train, validation = (
+        Split(_chosen(images, chosen), None if labels is None else labels[chosen]) for chosen in (~mask, mask)
+    )
     return train, validation, f"{count_of(len(validation.images), 'row')} held out for validation"
+
+
+def _chosen(images: Any, mask: Array) -> Any:
+    """The rows where `mask` (N,) is True, those of a `RowSource` without reading them."""
+    return RowSelection(images, np.flatnonzero(mask)) if isinstance(images, RowSource) else images[mask]
 
 
 def count_missing(rows: Split) -> tuple[int, int]:

@@ -22,6 +22,7 @@ from scratchvae.errors import ConfigError, UnlockedWarning
 from scratchvae.io import LAST_FINITE, MODEL, load, save
 from scratchvae.models import Model
 from scratchvae.plotting import REPORT_PICTURES, draw_report, save_picture
+from scratchvae.rows import is_pattern
 from scratchvae.training import History
 
 LOCK = ".lock"
@@ -33,7 +34,9 @@ def run_folder(args: argparse.Namespace, data: Dataset, model: Model) -> Iterato
 
     Raises ConfigError, BusyError or FileError before training starts.
     """
-    out = Path(args.out) if hasattr(args, "out") else Path("runs", Path(data.name).resolve().stem)
+    named = Path(data.name).resolve()
+    named = named.parent if is_pattern(data.name) else named
+    out = Path(args.out) if hasattr(args, "out") else Path("runs", named.stem)
     check_writable(out)
     with redirect_warnings(print_warning, UnlockedWarning), locked(out / LOCK):
         if not hasattr(args, "out"):

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the anomaly score of each row of the data, in the same order, and print the highest."""
     check_output_path(args.out, ARRAY_SUFFIXES)
     model = read_model(args)
-    rows = read_rows(args, model)
+    rows = read_rows(args, model, lazy=True)
     labels = labels_of(model, rows, args.data)
     method = getattr(args, "method", "reconstruction" if isinstance(model, Autoencoder) else "log_likelihood")
     if method == "reconstruction":

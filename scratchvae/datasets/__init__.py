@@ -11,7 +11,7 @@ from scratchvae.datasets.binarized_mnist import load_binarized_mnist
 from scratchvae.datasets.dataset import Dataset, Split
 from scratchvae.datasets.digits import load_digits
 from scratchvae.datasets.faces import load_frey_faces, load_olivetti
-from scratchvae.datasets.files import load_file
+from scratchvae.datasets.files import is_shards, load_file, map_files
 from scratchvae.datasets.idx import find_idx_sets, load_idx_folder
 from scratchvae.datasets.images import load_folder
 from scratchvae.datasets.mnist import SETS, load_named_idx
@@ -23,6 +23,7 @@ from scratchvae.datasets.uci import TABLES, load_table
 from scratchvae.errors import ConfigError, DataError
 from scratchvae.validation import (
     MAX_MESSAGE,
+    check_bool,
     check_choice,
     check_height_and_width,
     check_path,
@@ -58,6 +59,7 @@ def load(
     scale: str = "auto",
     color: str = "grey",
     size: Sequence[int] | None = None,
+    mmap: bool = False,
 ) -> Dataset:
     """Load the data set `source` as rows of float32 (tables: float64), split into train and test.
 
@@ -71,6 +73,7 @@ def load(
              "sprites"                   32×32 shapes with known factors, rendered when loaded: see `load_sprites`
              or the path of a .npy or .npz file, of a .csv or .tsv table, or of a folder of images or idx files:
              see `load_file`, `load_csv`, `load_folder`
+             or a folder of .npy files, or a pattern such as "shards/*.npy", which are mapped: see `map_files`
     folder   the folder to search for a named data set; None: $SCRATCHVAE_DATA, then the cache folder
     key      the name of an array in an .npz file
     seed     seed of the choice of the test rows, a tenth of a user's own data; None: every tenth row
@@ -79,6 +82,7 @@ def load(
 
     color    of a folder of images: "grey", or "rgb" for pictures (height, width, 3)
     size     of a folder of images: (height, width) to which each is scaled; None: all have one size
+    mmap     map a .npy file instead of reading it: its rows stay in the file, and integers remain integers
 
     Raises DataError if the data cannot be found, downloaded or read.
     """
@@ -92,10 +96,13 @@ def load(
     shape = _check_size(size)
     check_choice("color", color, COLORS)
     path, reason = Path(name), ""
+    shards = name not in NAMES and is_shards(name)
     if color != "grey" or shape is not None:
         argument = f"color={color!r}" if color != "grey" else f"size={shape}"
-        if name in NAMES or not _is_folder(path) or find_idx_sets(path):
+        if name in NAMES or not _is_folder(path) or shards or find_idx_sets(path):
             raise DataError(f"{argument} is only for a folder of images, and {shorten(name)!r} is none: leave it out")
+    if check_bool("mmap", mmap) and not shards and (name in NAMES or path.suffix != ".npy"):
+        raise DataError(f"mmap=True is only for .npy files, and {shorten(name)!r} is none: leave it out")
     if name == "digits":
         return load_digits()
     if name == "sprites":
@@ -103,6 +110,8 @@ def load(
     if name in _LOADERS:
         return _LOADERS[name](folder)
     try:
+        if shards or (mmap and path.is_file()):
+            return map_files(name, seed)
         if name and path.is_dir():
             return load_idx_folder(path) if find_idx_sets(path) else load_folder(path, seed, color, shape)
         if path.is_file():

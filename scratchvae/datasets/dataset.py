@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from scratchvae.disk import Array
 from scratchvae.errors import DataError
 from scratchvae.representation import join_lines
 from scratchvae.rng import generator
+from scratchvae.rows import RowSelection, RowSource
 from scratchvae.validation import short_repr
 
 UNLABELLED = -1
@@ -20,10 +21,12 @@ BLOCK_BYTES = 1 << 16  # bytes that are moved at once
 class Split(NamedTuple):
     """Rows of data (N, D), and their integer labels (N,) or None; −1 marks a row without a label.
 
+    The rows are an array, or a `RowSource` of those that stay in files.
+
     Pixels are float32 in [0, 1]. The numbers of a table are float64, unscaled.
     """
 
-    images: Array
+    images: Any
     labels: Array | None
 
     def __repr__(self) -> str:
@@ -85,6 +88,13 @@ def split_by_mask(name: str, rows: Split, test_mask: Array, image_shape: tuple[i
     return Dataset(name, train, test, image_shape, test_mask)
 
 
+def hold_out_of(name: str, rows: RowSource, image_shape: tuple[int, ...] | None, seed: int | None = 0) -> Dataset:
+    """The split of `hold_out` of rows (N, D) that stay where they are; both parts keep their order."""
+    test_mask = held_out_rows(len(rows), None, seed)
+    train, test = (Split(RowSelection(rows, np.flatnonzero(mask)), None) for mask in (~test_mask, test_mask))
+    return Dataset(name, train, test, image_shape, test_mask)
+
+
 def hold_out(
     name: str,
     images: Array,
@@ -117,7 +127,11 @@ def held_out_rows(count: int, labels: Array | None = None, seed: int | None = 0)
         mask[TEST_SHARE - 1 :: TEST_SHARE] = True
         return mask
     rng = generator(seed, "held-out rows")
-    groups = np.zeros(count, np.int64) if labels is None else np.unique(labels, return_inverse=True)[1].reshape(-1)
+    if labels is None:  # as below, with a single group, and less memory
+        rng.random(1)
+        mask[rng.permutation(count)[: count // TEST_SHARE]] = True
+        return mask
+    groups = np.unique(labels, return_inverse=True)[1].reshape(-1)
     sizes = np.bincount(groups)
     # Each group gets the whole part of its share. The groups with the largest remainders share what is left; random
     # numbers decide between equal ones.
@@ -125,10 +139,9 @@ def held_out_rows(count: int, labels: Array | None = None, seed: int | None = 0)
     left = count // TEST_SHARE - int(chosen.sum())
     remainders = np.where(sizes > 1, sizes % TEST_SHARE, 0) + rng.random(len(sizes))
     chosen[np.argsort(-remainders, kind="stable")[:left]] += 1
-    if labels is not None:
-        chosen = np.minimum(chosen, sizes - 1)
-        if not chosen.any():  # each row has a label of its own
-            return held_out_rows(count, None, seed)
+    chosen = np.minimum(chosen, sizes - 1)
+    if not chosen.any():  # each row has a label of its own
+        return held_out_rows(count, None, seed)
     order = rng.permutation(count)
     rows = order[np.argsort(groups[order], kind="stable")]  # group by group, in random order within each
     rank = np.arange(count) - (np.cumsum(sizes) - sizes)[groups[rows]]
@@ -153,6 +166,9 @@ def _classes(*splits: Split) -> str:
 
 
 def _joined(splits: list[Split], test_mask: Array | None) -> Split:
+    if test_mask is not None and isinstance(splits[0].images, RowSelection):
+        return Split(splits[0].images.source, None)
+
     def join(arrays: list[Array]) -> Array:
         joined = np.concatenate(arrays)
         if test_mask is not None:

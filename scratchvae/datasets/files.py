@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from scratchvae.datasets.dataset import Dataset, hold_out, square
+from scratchvae.datasets.dataset import Dataset, hold_out, hold_out_of, square
 from scratchvae.datasets.images import SUFFIXES as IMAGE_SUFFIXES
 from scratchvae.datasets.tables import SUFFIXES, load_csv
 from scratchvae.disk import Array, join_names, read_arrays
-from scratchvae.errors import DataError, FileError
+from scratchvae.errors import DataError, FileError, ScratchVAEError
+from scratchvae.rows import find_shards, is_pattern, open_shards
 from scratchvae.validation import short_repr
 
 HINTS = {
@@ -46,6 +48,51 @@ def load_file(path: Path, key: str | None = None, seed: int | None = 0, scale: s
     return _dataset_from_array(path, array, seed, scale)
 
 
+def is_shards(source: str) -> bool:
+    """True for a pattern, such as "shards/*.npy", and for a folder of .npy files, without images or folders."""
+    if is_pattern(source):
+        return True
+    try:
+        folder = Path(source)
+        if not folder.is_dir() or not find_shards(source):
+            return False
+        return not any(file.is_dir() or file.suffix.lower() in IMAGE_SUFFIXES for file in folder.iterdir())
+    except (OSError, ValueError):  # no valid name, or no permission to read
+        return False
+
+
+def map_files(source: str, seed: int | None = 0) -> Dataset:
+    """The rows of the .npy files that `source` names, mapped: they stay in the files, and have their dtype.
+
+    The shape of the arrays is that of `load_file`, and the split is the same. Raises DataError.
+    """
+    try:
+        rows = open_shards(source, source)
+    except DataError:
+        raise
+    except ScratchVAEError as error:
+        raise DataError(error.message) from None
+    pictures, shape = rows.pictures, None
+    if pictures is not None:
+        shape = _check_pictures(source, (len(rows), *pictures))
+    elif rows.shape[1] >= FEWEST_PIXELS:
+        shape = square(rows.shape[1])
+    return hold_out_of(source, rows, shape, seed)
+
+
+def _check_pictures(path: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape (H, W) or (H, W, 3) of pictures in an array of this shape. Raises DataError."""
+    if len(shape) == 4 and shape[-1] == 1:
+        shape = shape[:-1]
+    if len(shape) not in (3, 4) or 0 in shape or (len(shape) == 4 and shape[3] != 3):
+        colors_first = len(shape) == 4 and shape[1] in (1, 3) and shape[3] != 3
+        hint = "; move the channels to the end with array.transpose(0, 2, 3, 1)" if colors_first else ""
+        raise DataError(
+            f"{path} holds an array of shape {shape}; expected (N, D), (N, H, W), or (N, H, W, 3), not empty{hint}"
+        )
+    return shape[1:]
+
+
 def _choose_member(path: Path, names: list[str], key: str | None) -> str:
     if key is None and len(names) == 1:
         return names[0]
@@ -56,19 +103,11 @@ def _choose_member(path: Path, names: list[str], key: str | None) -> str:
 
 
 def _dataset_from_array(path: Path, array: Array, seed: int | None, scale: str) -> Dataset:
-    if array.ndim == 4 and array.shape[-1] == 1:
-        array = array[..., 0]
-    colors_first = array.ndim == 4 and array.shape[1] in (1, 3) and array.shape[3] != 3
-    if array.ndim not in (2, 3, 4) or not array.size or (array.ndim == 4 and array.shape[3] != 3):
-        hint = "; move the channels to the end with array.transpose(0, 2, 3, 1)" if colors_first else ""
-        raise DataError(
-            f"{path} holds an array of shape {array.shape}; expected (N, D), (N, H, W), or (N, H, W, 3), not empty"
-            f"{hint}"
-        )
-    if array.ndim > 2:
-        shape: tuple[int, ...] | None = array.shape[1:]
-    else:
+    shape: tuple[int, ...] | None
+    if array.ndim == 2 and array.size:
         shape = square(array.shape[1]) if array.shape[1] >= FEWEST_PIXELS else None
+    else:
+        shape = _check_pictures(path, array.shape)
     rows = array.reshape(len(array), -1)
     if rows.dtype.kind in "iub" and scale == "none":
         rows = np.ascontiguousarray(rows)

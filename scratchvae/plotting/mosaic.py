@@ -19,6 +19,7 @@ from scratchvae.plotting.checks import (
     check_value_range,
 )
 from scratchvae.plotting.figures import Figure, blank_figure
+from scratchvae.rows import RowSource, extremes
 from scratchvae.validation import check_int, check_type, short_repr, suggest_arguments
 
 UNIT_RANGE: ValueRange = (0.0, 1.0)
@@ -34,14 +35,14 @@ def value_range_of(images: Any) -> ValueRange:
 
     Raises DTypeError, ShapeError or RangeError.
     """
-    images = as_real_array("images", images)
+    images = images if isinstance(images, RowSource) else as_real_array("images", images)
     if not images.size:
         raise ShapeError(f"images has shape {images.shape}; expected (N, D), not empty")
-    if np.isnan(images).all() or np.isinf(images).any():
+    low, high = extremes(images.reshape(-1, 1) if isinstance(images, np.ndarray) else images)
+    if np.isinf([low, high]).any():
         raise RangeError(
             "images contain infinite values, or only NaN; expected finite values, which define black and white"
         )
-    low, high = float(np.nanmin(images)), float(np.nanmax(images))
     return UNIT_RANGE if low >= 0.0 and high <= 1.0 else (low, high)
 
 

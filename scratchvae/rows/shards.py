@@ -64,7 +64,7 @@ def is_pattern(value: Any) -> bool:
     if not isinstance(value, str | os.PathLike):
         return False
     path = os.fspath(value)
-    return isinstance(path, str) and any(sign in path for sign in WILDCARDS) and not Path(path).exists()
+    return isinstance(path, str) and any(sign in path for sign in WILDCARDS) and not os.path.exists(path)  # noqa: PTH110
 
 
 def open_shards(source: Any, name: str = "images") -> ShardedRows:
@@ -110,22 +110,27 @@ def open_shards(source: Any, name: str = "images") -> ShardedRows:
     return ShardedRows(rows, name, shape if len(shape) > 1 else None)
 
 
+def find_shards(path: str) -> list[str]:
+    """The .npy files of a folder, or the files that a pattern matches, in the order of their names; else [path]."""
+    if os.path.isdir(path):  # noqa: PTH112 – False for a text that is no valid name
+        files = [str(file) for file in Path(path).iterdir() if file.suffix == ".npy" and file.name[0] != "."]
+    elif is_pattern(path):
+        import glob  # takes milliseconds, and is rarely needed
+
+        files = glob.glob(path)  # noqa: PTH207 – Path.glob refuses absolute patterns
+    else:
+        files = [path]
+    return sorted(files)
+
+
 def _paths(source: Any, name: str) -> list[str]:
     """The files of a list, a folder, a pattern or a path. Raises DataError."""
     if isinstance(source, list | tuple):
         return [os.fspath(path) for path in source]
-    path = os.fspath(source)
-    if os.path.isdir(path):  # noqa: PTH112 – False for a text that is no valid name
-        found = [str(file) for file in Path(path).iterdir() if file.suffix == ".npy" and file.name[0] != "."]
-    elif is_pattern(path):
-        import glob  # takes milliseconds, and is rarely needed
-
-        found = glob.glob(path)  # noqa: PTH207 – Path.glob refuses absolute patterns
-    else:
-        return [path]
+    found = find_shards(os.fspath(source))
     if not found:
-        raise DataError(f"{name}: {shorten(path, 90)!r} names no file; expected .npy files, such as 'shards/*.npy'")
-    return sorted(found)
+        raise DataError(f"{name}: {shorten(source, 90)!r} names no file; expected .npy files, such as 'shards/*.npy'")
+    return found
 
 
 def _describe(array: Array) -> str:
