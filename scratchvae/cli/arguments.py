@@ -77,13 +77,14 @@ def data_options(default: str | None, default_text: str, missing: str = "", comm
     return (
         Option(
             "data",
-            f"a data set, such as digits or mnist; a .npy, .npz, .csv or .tsv file; a folder of "
-            f"images{missing}; or a folder or a pattern of .npy files, such as 'shards/*.npy' {default_text}",
+            f"a data set, such as digits or mnist; a .npy, .npz, .csv or .tsv file; or a folder of "
+            f"images{missing} {default_text}",
             default=default,
             metavar="DATA",
             nargs="?",
             positional=True,
-            details=f"Data sets: {', '.join(NAMES)}. A folder may also hold idx files",
+            details=f"Data sets: {', '.join(NAMES)}. A folder may also hold idx files, or .npy files, whose rows are "
+            "taken together and stay in the files, as do those of a pattern such as 'shards/*.npy', in quotes",
         ),
         Option(
             "data-dir",
@@ -92,7 +93,12 @@ def data_options(default: str | None, default_text: str, missing: str = "", comm
             metavar="DIR",
         ),
         Option("key", "the array of an .npz file that holds several", metavar="NAME"),
-        switch("mmap", "map a .npy file instead of reading it, for data larger than memory")._replace(default=UNSET),
+        switch(
+            "mmap",
+            "leave the rows of a .npy file in the file",
+            details="For data larger than memory. Folders and patterns of .npy files are always mapped. train, embed, "
+            "score and evaluate read the rows in parts; other commands read all that they use",
+        )._replace(default=UNSET),
         Option("color", "pixels of a folder of images (default: grey)", choices=COLORS, common=common),
         Option(
             "size",

@@ -13,6 +13,7 @@ from scratchvae.cli.options import Option
 from scratchvae.datasets import NAMES
 from scratchvae.errors import ConfigError, FileError
 from scratchvae.io import MODEL, open_archive
+from scratchvae.rows import find_shards, is_pattern
 
 CONFIG = "config.json"  # in the folder of a run
 DATA_PATHS = ("data", "data_dir")  # options of the data that are paths
@@ -102,7 +103,9 @@ def _find_data(settings: Mapping[str, Any], folder: Path, out: Any) -> dict[str,
 
 def _exists(path: str, name: str) -> bool:
     try:
-        return (name == "data" and path in NAMES) or Path(path).exists()
+        if name == "data" and (path in NAMES or (is_pattern(path) and find_shards(path))):
+            return True
+        return Path(path).exists()
     except (OSError, ValueError):  # no valid name
         return False
 

@@ -397,6 +397,7 @@ class Trainer:
 
     # --- the state between two fits
 
+    @suggest_arguments
     @translate_device_errors()
     def state_dict(self) -> dict[str, Any]:
         """All that a trainer of the same settings needs to go on with the same bits, as of now, between two fits.

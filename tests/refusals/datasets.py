@@ -49,6 +49,10 @@ def dataset_rows():
     parts = wrong(
         DataError, "expected 'train', 'test' or 'all'", None, "", "valid", "validation", 3, ["train"], {}, b"train"
     )
+    yield from refuse_one("datasets.load", "mmap", FLAGS, lambda v: datasets.load(place("array.npy"), mmap=v))
+    for name in ("digits", "arrays.npz"):
+        mapped = lambda n=name: datasets.load(n if n == "digits" else place(n), mmap=True)  # noqa: E731
+        yield row("datasets.load", "mmap", f"of {name}", mapped, DataError, "only for .npy files", "leave it out")
     yield from refuse_all("datasets.Dataset.part", "part", parts, datasets.load("digits").part)
 
 

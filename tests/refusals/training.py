@@ -87,6 +87,19 @@ def trainer_rows():
     yield row("Trainer", "SaltAndPepper", "beyond the support", above, ConfigError, "writes 2", "use another")
 
 
+def stream_rows():
+    batches = lambda v: trainer().fit(lambda: [X], 1, steps_per_epoch=v)  # noqa: E731
+    yield from refuse_one("Trainer.fit", "steps_per_epoch", without_none(COUNTS), batches)
+    no_steps = lambda: trainer().fit(lambda: [X], 1)  # noqa: E731
+    yield row(
+        "Trainer.fit", "images", "a stream without steps", no_steps, ConfigError, "stream", "pass steps_per_epoch="
+    )
+    array = lambda: trainer().fit(X, 1, steps_per_epoch=1)  # noqa: E731
+    yield row("Trainer.fit", "steps_per_epoch", "of an array", array, ConfigError, "images is none", "leave it out")
+    states = wrong(ConfigError, "expected a dict", None, 3, "state", [], np.ones(3))
+    yield from refuse_one("Trainer.load_state_dict", "state", states, lambda v: trainer().load_state_dict(v))
+
+
 def attribute_rows():
     """The same refusals as in the constructor, for attributes of a trainer."""
 
@@ -498,6 +511,6 @@ def corruption_rows():
 
 
 ROWS = [
-    *trainer_rows(), *attribute_rows(), *callback_rows(), *step_rows(), *fit_rows(), *checkpoint_rows(),
+    *trainer_rows(), *stream_rows(), *attribute_rows(), *callback_rows(), *step_rows(), *fit_rows(), *checkpoint_rows(),
     *score_rows(), *file_rows(), *corruption_rows(),
 ]  # fmt: skip
