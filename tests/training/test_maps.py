@@ -176,6 +176,39 @@ for name, _ in everything(images):
 """
 
 
+PEAK_OF_SHARDS = """
+import sys, numpy as np, scratchvae as sv
+from resource import RUSAGE_SELF, getrusage
+def peak():
+    return getrusage(RUSAGE_SELF).ru_maxrss / 1024
+for k in range(4):  # 188 MB of zeros, none of them on the disk
+    np.lib.format.open_memmap(f"{sys.argv[1]}/{k}.npy", "w+", "u1", (60_000, 784))[0] = 255
+vae = sv.VAE(784, 2, (4,))
+few = np.zeros((4000, 784), "u1")
+few[0] = 255
+def everything(x):
+    yield "fit", sv.Trainer(vae, batch_size=4000).fit(x, 1, validation=x)
+    rows = x if x is few else sv.datasets.load(x).part("all").images
+    yield "score", sv.score(vae, rows)
+    yield "embed", vae.embed(rows)
+for _ in everything(few):
+    pass
+before = peak()
+for name, _ in everything(sys.argv[1]):
+    print(name, peak() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux returns pages at once and reports enough detail")
+@pytest.mark.slow
+def test_shards_of_bytes_are_read_with_little_memory(tmp_path):
+    done = run(PEAK_OF_SHARDS, tmp_path)
+    assert done.returncode == 0, done.stderr
+    grown = [float(line.split()[-1]) for line in done.stdout.splitlines()]
+    assert len(grown) == 3
+    assert max(grown) < 100, grown
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux returns pages at once and reports enough detail")
 @pytest.mark.slow
 def test_mapped_data_are_read_with_little_memory(tmp_path):
