@@ -1,5 +1,7 @@
 """Training on shards, sparse matrices and streams: the order, the bits and the resuming are those of arrays."""
 
+import subprocess
+import sys
 import warnings
 from contextlib import suppress
 
@@ -9,6 +11,8 @@ from diverging_sgd import DivergingSGD
 from strategies import uniform
 
 import scratchvae as sv
+from scratchvae.backend import to_numpy
+from scratchvae.backend.fake_cupy import FAKE_CUPY
 from scratchvae.errors import (
     ConfigError,
     DataError,
@@ -427,3 +431,43 @@ def test_an_iterator_cannot_restart_an_epoch():
 def test_other_objects_are_no_streams(value):
     with pytest.raises(ScratchVAEError, match="images"):
         fitted(value)
+
+
+# --- devices, and files that change
+
+
+def test_a_device_gets_the_same_rows(shards):
+    host, device = (
+        {"backend": backend, "dtype": "float64", "likelihood": "gaussian_learned", "scale": "255"}
+        for backend in ("numpy", FAKE_CUPY)
+    )
+    on_device = lambda epoch: (FAKE_CUPY.upload(batch.astype(float)) for batch in shuffled(epoch))  # noqa: E731
+    for images, steps in ((shards, None), (sparse.csr_array(ROWS), None), (shuffled, STEPS), (on_device, STEPS)):
+        options = {"steps_per_epoch": steps, "validation": sparse.csr_array(HELD_OUT)}
+        expected = fitted(shuffled if steps else ROWS, model=host, **options)
+        trained = fitted(images, model=device, **options)
+        assert np.array_equal(to_numpy(trained.model.theta), expected.model.theta)
+        rows = sparse.csr_array(ROWS)
+        assert np.array_equal(to_numpy(trained.model.embed(rows)), expected.model.embed(rows))
+
+
+TRUNCATED = """
+import os, sys, scratchvae as sv
+class Truncate(sv.training.Callback):
+    def on_step_end(self, state):
+        if state.updates == 3:
+            os.truncate(sys.argv[1] + "/1.npy", 200)
+trainer = sv.Trainer(sv.VAE(9, 2, (8,)), batch_size=16)
+try:
+    trainer.fit(sys.argv[1], 3, callbacks=[Truncate()])
+except sv.errors.DataError as error:
+    print(trainer.optimizer.t, error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows truncates no mapped file")
+def test_a_shard_that_is_truncated_during_training_ends_it(shards):
+    line = [sys.executable, "-c", TRUNCATED, str(shards)]
+    done = subprocess.run(line, capture_output=True, encoding="utf-8", timeout=120)
+    assert done.stdout.startswith("3 images is in "), done.stderr
+    assert "1.npy, which was truncated" in done.stdout
