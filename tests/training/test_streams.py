@@ -471,3 +471,12 @@ def test_a_shard_that_is_truncated_during_training_ends_it(shards):
     done = subprocess.run(line, capture_output=True, encoding="utf-8", timeout=120)
     assert done.stdout.startswith("3 images is in "), done.stderr
     assert "1.npy, which was truncated" in done.stdout
+
+
+@pytest.mark.parametrize("likelihood", ["poisson", "negative_binomial"])
+def test_counts_in_sparse_rows_and_shards_give_the_bits_of_the_array(shards, likelihood):
+    expected = fitted(ROWS, model={"likelihood": likelihood}, validation=HELD_OUT)
+    for images in forms(shards).values():
+        assert_same(fitted(images, model={"likelihood": likelihood}, validation=HELD_OUT), expected)
+    with pytest.raises(RangeError, match="expected counts"):
+        fitted(sparse.csr_array(ROWS / 3), model={"likelihood": likelihood})
