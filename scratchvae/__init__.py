@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         verification,
     )
     from scratchvae.backend import get_backend, to_numpy
+    from scratchvae.estimators import VAEEmbedding, VAEImputer, VAEOutlierDetector
     from scratchvae.io import load, load_encoder, save
     from scratchvae.models import IWAE, VAE, Autoencoder, ConditionalVAE, SemiSupervisedVAE
     from scratchvae.training import Trainer, score
@@ -44,6 +45,9 @@ __all__ = [
     "ConditionalVAE",
     "SemiSupervisedVAE",
     "Trainer",
+    "VAEEmbedding",
+    "VAEImputer",
+    "VAEOutlierDetector",
     "datasets",
     "errors",
     "evaluation",
@@ -73,6 +77,9 @@ _PACKAGE_OF = {
     "ConditionalVAE": "models",
     "SemiSupervisedVAE": "models",
     "Trainer": "training",
+    "VAEEmbedding": "estimators",
+    "VAEImputer": "estimators",
+    "VAEOutlierDetector": "estimators",
     "get_backend": "backend",
     "load": "io",
     "load_encoder": "io",
@@ -81,7 +88,19 @@ _PACKAGE_OF = {
     "to_numpy": "backend",
 }
 _INTERNAL = {
-    *("arrays", "backend", "cli", "disk", "fused", "kernels", "memory", "models", "representation", "rng"),
+    *(
+        "arrays",
+        "backend",
+        "cli",
+        "disk",
+        "estimators",
+        "fused",
+        "kernels",
+        "memory",
+        "models",
+        "representation",
+        "rng",
+    ),
     "pytest_plugin",
     "validation",
 }

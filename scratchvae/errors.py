@@ -65,6 +65,10 @@ class FileError(ScratchVAEError, ValueError):
     """A file that is not a scratchvae model, or that cannot be read or written."""
 
 
+class NotFittedError(ScratchVAEError, ValueError, AttributeError):
+    """An estimator that is used before its `fit`."""
+
+
 class BusyError(ScratchVAEError, ValueError):
     """An object or file in use by another thread or process."""
 

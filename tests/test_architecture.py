@@ -34,6 +34,8 @@ def test_only_the_backend_imports_cupy():
 
 AUTODIFF = {"torch", "jax", "autograd"}
 OPTIONAL = {  # packages that single files need, and import when they are used
+    "estimators/estimator.py": {"sklearn"},
+    "estimators/output.py": {"pandas", "polars", "sklearn"},
     "export/onnx_file.py": {"onnx"},
     "gradcheck/frameworks.py": AUTODIFF,
     "gradcheck/optimizers.py": {"torch"},

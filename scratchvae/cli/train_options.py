@@ -123,7 +123,8 @@ MODEL = (
         default="auto",
         argument="model.scale",
         details="auto: bytes are divided by 255, 16-bit integers by 65535; with a gaussian likelihood and without "
-        "--sigma, the columns of tables are standardized. minmax: each column from 0 to 1. Results are in the units of "
+        "--sigma, the columns of tables are standardized. common: one factor for all columns. minmax: each "
+        "column from 0 to 1. Results are in the units of "
         "the data",
     ),
     switch("missing", "treat NaN in the data as missing values", argument="model.missing"),

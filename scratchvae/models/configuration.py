@@ -58,22 +58,23 @@ def configuration(settings: Mapping[str, Any], custom: Mapping[str, Any], **more
         for name, check in CHECKS.items()
     }
     config["sigma"] = check_sigma(config["sigma"], config["likelihood"]) if named else None
-    if named and config["scale"] == "standardize" and LIKELIHOODS[config["likelihood"]].support == (0.0, 1.0):
+    scale = config["scale"]
+    if named and scale in ("standardize", "common") and LIKELIHOODS[config["likelihood"]].support == (0.0, 1.0):
         raise ConfigError(
-            f"scale='standardize' gives numbers outside [0, 1], which likelihood={config['likelihood']!r} does not "
+            f"scale={scale!r} gives numbers outside [0, 1], which likelihood={config['likelihood']!r} does not "
             "have: use scale='minmax', or likelihood='gaussian'"
         )
     likelihood = LIKELIHOODS[config["likelihood"]] if named else custom["likelihood"]
-    if likelihood.keeps_units and config["scale"] not in ("auto", "none"):
+    if likelihood.keeps_units and scale not in ("auto", "none"):
         name = config["likelihood"]
         raise ConfigError(
-            f"scale={config['scale']!r} changes the unit of the data, and likelihood={short_repr(name)} takes them as "
+            f"scale={scale!r} changes the unit of the data, and likelihood={short_repr(name)} takes them as "
             "they are: leave scale out"
         )
-    if config["sigma"] is not None and config["scale"] in ("standardize", "minmax"):
+    if config["sigma"] is not None and scale in ("standardize", "common", "minmax"):
         raise ConfigError(
-            f"sigma={short_repr(config['sigma'])} is in the units of the data, and scale={config['scale']!r} gives "
-            "each column a unit of its own: leave one of them out"
+            f"sigma={short_repr(config['sigma'])} is in the units of the data, and scale={scale!r} gives columns "
+            "other units: leave one of them out"
         )
     shape = config["image_shape"]
     if shape is not None and (len(shape) not in (2, 3) or prod(shape) != config["input_dim"]):

@@ -473,7 +473,7 @@ class Model:
         if likelihood.keeps_units:
             return False
         setting = self.config["scale"]
-        return setting in ("standardize", "minmax") or (setting == "auto" and self._standardizes_tables())
+        return setting in ("standardize", "common", "minmax") or (setting == "auto" and self._standardizes_tables())
 
     def as_rows(self, x: Any, name: str, lazy: bool = False) -> Array:
         """`x` as an array; named columns come in the order of the schema. Raises as `check_data`.

@@ -11,15 +11,17 @@ from scratchvae.backend import Array
 from scratchvae.errors import ConfigError, RangeError
 from scratchvae.rows import RowReader, RowSource, extremes
 
-SCALES = ("auto", "none", "standardize", "minmax", "255", "65535")
+SCALES = ("auto", "none", "standardize", "common", "minmax", "255", "65535")
 GREY_SCALES = {np.dtype("u1"): "255", np.dtype("u2"): "65535"}
+SAME_RANGE = 0.9  # the share of a range that counts as nearly all of it
 CHUNK_BYTES = 2**22  # bytes of rows that are read at once
 
 
 class Scale(NamedTuple):
     """u = (x − shift) / factor, for rows x (N, D) in the units of the data and u (N, D) in those of the networks.
 
-    kind     "none", "standardize" (mean 0 and standard deviation 1), "minmax" (0 to 1), "255" or "65535"
+    kind     "none", "standardize" (mean 0 and standard deviation 1), "common" (mean 0, and one factor for all columns,
+             so that their mean variance is 1), "minmax" (0 to 1), "255" or "65535"
     shift    (D,) float64: the means, or the minima; None: 0
     factor   (D,) float64: the standard deviations, or the ranges; a number for all columns; None: 1
     """
@@ -36,7 +38,7 @@ class Scale(NamedTuple):
     @property
     def changes_density(self) -> bool:
         """True if log p(x) has the term −Σ log factor. Grey values have none: they are in [0, 1] by convention."""
-        return self.kind in ("standardize", "minmax")
+        return self.kind in ("standardize", "common", "minmax")
 
     def to_networks(self, x: Array, xp: Any = np, out: Array | None = None) -> Array:
         """u (N, D) from x (N, D), in float64, in a new array or in `out`; x itself if it is not scaled."""
@@ -105,16 +107,29 @@ def learn_scale(setting: str, x: Array | RowSource, standardize: bool, named: bo
                 "it out"
             )
         return Scale(setting, None, float(setting))
-    if setting == "standardize":
-        return Scale(setting, *_mean_and_std(x))
-    return Scale(setting, *_minimum_and_range(x))
+    if setting in ("standardize", "common"):
+        mean, variance = _mean_and_variance(x)
+        if setting == "common":
+            variance[...] = variance.mean()
+        return Scale(setting, mean, _factor(np.sqrt(variance)))
+    low, high = _minimum_and_maximum(x)
+    with np.errstate(over="ignore"):
+        return Scale(setting, low, _factor(high - low))
+
+
+def have_one_unit(x: Array) -> bool:
+    """True if most columns of x (N, D) that vary span nearly the range of all numbers, as pixels do."""
+    low, high = _minimum_and_maximum(x)
+    with np.errstate(over="ignore"):
+        spans = (high - low)[high > low]
+        return len(spans) > 0 and bool(np.mean(spans > SAME_RANGE * (high.max() - low.min())) > 0.5)
 
 
 # All numbers are taken relative to the first known one of their column, so that a constant column has deviations of
 # exactly 0. A chunk of n rows with mean m and sum of squares Q about m joins the M rows so far (Chan, Golub and LeVeque
 # 1983):
 #   δ = m − mean,   mean ← mean + δ n/(M + n),   squares ← squares + Q + δ² M n/(M + n)
-def _mean_and_std(x: Array | RowSource) -> tuple[Array, Array]:
+def _mean_and_variance(x: Array | RowSource) -> tuple[Array, Array]:
     origin, mean, squares, counts = np.full(x.shape[1], np.nan), *(np.zeros(x.shape[1]) for _ in range(3))
     with np.errstate(over="ignore", invalid="ignore"):  # an overflow is reported below
         for chunk, known in _chunks(x):
@@ -129,19 +144,16 @@ def _mean_and_std(x: Array | RowSource) -> tuple[Array, Array]:
             squares += (deviations * deviations).sum(axis=0) + delta**2 * (counts * n / total)
             mean += delta * (n / total)
             counts += n
-        std = np.sqrt(squares / np.maximum(counts, 1))
-        return np.nan_to_num(origin, nan=0.0) + mean, _factor(std)
+        return np.nan_to_num(origin, nan=0.0) + mean, squares / np.maximum(counts, 1)
 
 
-def _minimum_and_range(x: Array | RowSource) -> tuple[Array, Array]:
+def _minimum_and_maximum(x: Array | RowSource) -> tuple[Array, Array]:
     low, high = np.full(x.shape[1], np.inf), np.full(x.shape[1], -np.inf)
     for chunk, known in _chunks(x):
         low = np.minimum(low, np.where(known, chunk, np.inf).min(axis=0))
         high = np.maximum(high, np.where(known, chunk, -np.inf).max(axis=0))
     empty = high < low
-    low, high = np.where(empty, 0.0, low), np.where(empty, 0.0, high)
-    with np.errstate(over="ignore"):
-        return low, _factor(high - low)
+    return np.where(empty, 0.0, low), np.where(empty, 0.0, high)
 
 
 def _chunks(x: Array | RowSource) -> Iterator[tuple[Array, Array]]:

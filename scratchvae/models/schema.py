@@ -68,6 +68,8 @@ def describe_scale(scale: Scale) -> str:
     """A scale in words."""
     if scale.kind == "standardize":
         return "standardized: each column less its mean, divided by its standard deviation"
+    if scale.kind == "common":
+        return "common: each column less its mean, all divided by the root of their mean variance"
     if scale.kind == "minmax":
         return "minmax: each column less its minimum, divided by its range"
     return "none" if scale.kind == "none" else f"divided by {scale.kind}"

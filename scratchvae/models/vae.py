@@ -70,7 +70,8 @@ class VAE(Model):
                   is in the units of the data. See `Scale`
                   "auto": bytes are divided by 255 and 16-bit integers by 65535, unless they are 0 or 1; with a Gaussian
                   likelihood, no `sigma` and no `image_shape`, other columns are standardized
-                  "none", "standardize", "minmax", "255", "65535"
+                  "none", "standardize", "common" (each column less its mean, and one factor for all), "minmax",
+                  "255", "65535"
 
     encoder, decoder, posterior, prior, objective
                   custom parts that replace the defaults: subclasses of `Layer`, `Posterior`, `Prior` or `Objective`.

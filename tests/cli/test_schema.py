@@ -151,7 +151,7 @@ def test_a_table_in_any_units_is_trained_on_without_options(capsys):
     assert facts["learned sigma"].keys() == set(COLUMNS)
 
 
-@pytest.mark.parametrize("scale", ["none", "standardize", "minmax"])
+@pytest.mark.parametrize("scale", ["none", "standardize", "common", "minmax"])
 def test_the_scale_is_that_of_the_option(scale):
     model = train(write("x.csv", X / 1e5), "--scale", scale, "--likelihood", "gaussian")
     assert model.schema.scale.kind == model.config["scale"] == scale

@@ -44,6 +44,16 @@ def test_standardized_columns_have_mean_0_and_deviation_1(seed, rows, columns, d
     np.testing.assert_allclose(scale.to_data(u), x, rtol=1e-12, atol=1e-12)
 
 
+@given(seeds, st.integers(2, 40))
+def test_columns_of_one_unit_have_a_common_factor(seed, rows):
+    x = table(rows, seed)
+    scale = learn_scale("common", x, False, False)
+    np.testing.assert_allclose(scale.factor, np.full(x.shape[1], np.sqrt(x.var(axis=0).mean())), rtol=1e-9)
+    u = scale.to_networks(x)
+    np.testing.assert_allclose(u.mean(axis=0), 0, atol=1e-9)
+    np.testing.assert_allclose(u.var(axis=0).mean(), 1, rtol=1e-9)
+
+
 @given(seeds, st.integers(1, 40))
 def test_minmax_columns_reach_from_0_to_1(seed, rows):
     x = table(rows, seed)
@@ -53,7 +63,7 @@ def test_minmax_columns_reach_from_0_to_1(seed, rows):
 
 
 @pytest.mark.parametrize("value", [0.0, 1e-300, 0.1, 1.7e9, -3e15])
-@pytest.mark.parametrize("kind", ["standardize", "minmax"])
+@pytest.mark.parametrize("kind", ["standardize", "common", "minmax"])
 def test_a_constant_column_keeps_a_factor_of_1(kind, value):
     scale = learn_scale(kind, np.full((1000, 1), value), False, False)
     assert scale.factor.tolist() == [1.0]
@@ -190,7 +200,7 @@ def test_numbers_too_large_to_scale_are_refused():
 
 
 def test_sigma_is_in_units_of_the_data_and_excludes_scaled_columns():
-    for scale in ("standardize", "minmax"):
+    for scale in ("standardize", "common", "minmax"):
         with pytest.raises(ConfigError, match=f"sigma=0.5 is in the units of the data, and scale='{scale}'"):
             sv.VAE(3, 2, likelihood="gaussian", sigma=0.5, scale=scale)
     with pytest.raises(ConfigError, match="scale='zscore' is unknown"):
@@ -411,10 +421,11 @@ def test_rows_on_a_device_are_scaled_on_the_device():
 
 def test_standardized_columns_are_refused_for_a_likelihood_of_numbers_between_0_and_1():
     for likelihood in ("bernoulli", "continuous_bernoulli"):
-        with pytest.raises(
-            ConfigError, match=r"scale='standardize' gives numbers outside \[0, 1\].* use scale='minmax'"
-        ):
-            sv.VAE(4, 2, likelihood=likelihood, scale="standardize")
+        for scale in ("standardize", "common"):
+            with pytest.raises(
+                ConfigError, match=rf"scale='{scale}' gives numbers outside \[0, 1\].* use scale='minmax'"
+            ):
+                sv.VAE(4, 2, likelihood=likelihood, scale=scale)
 
 
 def test_bytes_are_refused_by_a_model_of_fractions():

@@ -1,0 +1,246 @@
+"""What the estimators share: a VAE is made for the rows of `fit`, and trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil, log2, sqrt
+from typing import Any, TypeVar, cast
+
+import numpy as np
+
+from scratchvae.arrays import Array
+from scratchvae.backend import Backend
+from scratchvae.errors import ConfigError, ShapeError
+from scratchvae.estimators.parameters import Parameters, not_fitted, seed_of
+from scratchvae.estimators.rows import (
+    check_feature_names,
+    check_sample_weight,
+    feature_names,
+    has_missing,
+    sorted_by_bytes,
+    to_numbers,
+)
+from scratchvae.estimators.weighted import WeightedRows
+from scratchvae.layers import Layer
+from scratchvae.models import VAE
+from scratchvae.models.scale import have_one_unit
+from scratchvae.optim import Cosine
+from scratchvae.probability import Likelihood
+from scratchvae.rng import generator
+from scratchvae.training import History, Trainer
+from scratchvae.validation import check_bool, check_fraction, check_int, check_ints, check_positive, suggest_arguments
+
+E = TypeVar("E", bound="VAEEstimator")
+UPDATES, EPOCHS = 3000, 10  # the least numbers of both, for max_iter=None
+WIDTHS = 32, 512  # the least and the largest width, for hidden_layer_sizes=None
+
+
+class VAEEstimator(Parameters):
+    """The base class of the estimators."""
+
+    vae_: VAE
+    history_: History
+    n_iter_: int
+    loss_curve_: list[float]
+    n_features_in_: int
+    feature_names_in_: Array
+
+    _accepts_missing = False  # whether rows may have missing values
+
+    @suggest_arguments
+    def __init__(
+        self,
+        n_components: int = 2,
+        hidden_layer_sizes: Sequence[int] | None = None,
+        activation: str | Layer | type[Layer] = "silu",
+        likelihood: str | Likelihood = "gaussian_learned",
+        scale: str = "auto",
+        beta: float = 1.0,
+        max_iter: int | None = None,
+        learning_rate: float = 1e-3,
+        batch_size: int = 128,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        warm_start: bool = False,
+        random_state: Any = 0,
+        backend: str | Backend = "numpy",
+        dtype: str = "float32",
+        verbose: bool = False,
+    ) -> None:
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.likelihood = likelihood
+        self.scale = scale
+        self.beta = beta
+        self.max_iter = max_iter
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.backend = backend
+        self.dtype = dtype
+        self.verbose = verbose
+
+    def fit(self: E, X: Any, y: Any = None, sample_weight: Any = None) -> E:
+        """Train a new VAE on the rows X (N, D); with `warm_start`, go on with that of the fit before.
+
+        y               is ignored
+        sample_weight   (N,): a row of weight 2 counts as the row twice, and one of weight 0 is left out
+
+        The result does not depend on the order of the rows, unless X is an np.memmap, which is read where it is.
+        Raises ConfigError, DTypeError, ShapeError or RangeError.
+        """
+        again = check_bool("warm_start", self.warm_start) and hasattr(self, "vae_")
+        data = self._rows_to_fit(X, sample_weight, again)
+        if not isinstance(data.rows, np.memmap):
+            data = data.take(sorted_by_bytes(data.rows))
+        seed = seed_of(self.random_state)
+        model = self._trainer.model if again else self._make_vae(data.rows, seed)
+        training, validation = self._split(data, seed)
+        batch_size = min(check_int("batch_size", self.batch_size), len(training.rows))
+        steps = ceil(len(training.rows) / batch_size)
+        epochs = max(EPOCHS, ceil(UPDATES / steps)) if self.max_iter is None else check_int("max_iter", self.max_iter)
+        rate = Cosine(check_positive("learning_rate", self.learning_rate), epochs * steps)
+        trainer = Trainer(model, rate, batch_size, seed)
+        settings: dict[str, Any] = {"progress": check_bool("verbose", self.verbose)}
+        if validation is not None:
+            settings["validation"] = validation.draw(np.random.default_rng(seed))
+            settings["patience"] = check_int("n_iter_no_change", self.n_iter_no_change)
+        if training.weights is None:
+            trainer.fit(training.rows, epochs, **settings)
+        else:
+            trainer.fit(training.epochs(seed, batch_size), epochs, steps_per_epoch=steps, **settings)
+        self._keep(trainer, data, feature_names(X))
+        return self
+
+    def partial_fit(self: E, X: Any, y: Any = None, sample_weight: Any = None) -> E:
+        """Go once through the rows X (N, D), with a constant learning rate. Arguments and errors are those of `fit`.
+
+        The first call makes the VAE, and learns the scale from its rows: they should be typical of all.
+        """
+        if check_bool("early_stopping", self.early_stopping):
+            raise ConfigError(
+                "early_stopping=True holds out rows, which partial_fit does not: leave it out, or use fit"
+            )
+        again, seed = hasattr(self, "vae_"), seed_of(self.random_state)
+        data = self._rows_to_fit(X, sample_weight, again)
+        rate, batch_size = check_positive("learning_rate", self.learning_rate), check_int("batch_size", self.batch_size)
+        if again:
+            trainer = self._trainer
+            trainer.lr, trainer.batch_size = rate, batch_size
+        else:
+            trainer = Trainer(self._make_vae(data.rows, seed), rate, batch_size, seed)
+        drawn = data.draw(np.random.default_rng([seed, trainer.optimizer.t]))
+        trainer.fit(drawn, 1, progress=check_bool("verbose", self.verbose))
+        self._keep(trainer, data, feature_names(X))
+        return self
+
+    def _check_parameters(self) -> None:
+        """Raises ConfigError for a wrong parameter of a subclass."""
+
+    def _rows_to_fit(self, X: Any, sample_weight: Any, again: bool) -> WeightedRows:
+        self._check_parameters()
+        kind = type(self).__name__
+        if again:
+            check_feature_names(kind, X, getattr(self, "feature_names_in_", None))
+        rows = to_numbers(kind, X, self._accepts_missing and (not again or self._missing))
+        if again:
+            self._check_width(rows)
+        return WeightedRows.make(rows, check_sample_weight(sample_weight, len(rows)))
+
+    def _make_vae(self, rows: Array, seed: int) -> VAE:
+        hidden = self.hidden_layer_sizes
+        return VAE(
+            rows.shape[1],
+            check_int("n_components", self.n_components),
+            (default_width(len(rows)),) if hidden is None else check_ints("hidden_layer_sizes", hidden),
+            self.activation,
+            self.likelihood,
+            self.beta,
+            seed,
+            self.dtype,
+            self.backend,
+            missing=self._missing_in(rows),
+            scale=self._scale_for(rows),
+        )
+
+    def _scale_for(self, rows: Array) -> str:
+        if self.scale == "auto" and isinstance(self.likelihood, str) and self.likelihood.startswith("gaussian"):
+            return "common" if have_one_unit(rows) else "standardize"
+        return self.scale
+
+    def _missing_in(self, rows: Array) -> bool:
+        """Whether the model is to accept missing values: if some of these rows have them."""
+        return self._accepts_missing and has_missing(rows)
+
+    def _split(self, data: WeightedRows, seed: int) -> tuple[WeightedRows, WeightedRows | None]:
+        """The rows to train with and, for early stopping, those to validate with."""
+        if not check_bool("early_stopping", self.early_stopping):
+            return data, None
+        share, rows = check_fraction("validation_fraction", self.validation_fraction), len(data.rows)
+        count = round(rows * share)
+        if not 0 < count < rows:
+            raise ConfigError(
+                f"validation_fraction={share:g} of {rows} rows is {count}; expected at least one row, and one left for "
+                "training: change it, or leave early_stopping out"
+            )
+        order = generator(seed, "held-out rows").permutation(rows)
+        return data.take(order[count:]), data.take(order[:count])
+
+    # A code must not depend on the rows beside it. In float32, a matrix product of 1 row and of 100 rows round
+    # differently, by 1e-7; in float64 by 1e-16, which costs twice the time.
+    def _keep(self, trainer: Trainer, data: WeightedRows, names: Array | None) -> None:
+        """Set the attributes of an estimator that was fitted to the data."""
+        self._trainer, vae = trainer, cast(VAE, trainer.model)
+        self.vae_ = vae.astype("float64") if vae.dtype == np.float32 else vae
+        self.history_ = trainer.history
+        self.n_iter_, self.loss_curve_ = len(self.history_.epochs), [epoch.loss for epoch in self.history_.epochs]
+        self.n_features_in_ = data.rows.shape[1]
+        if names is not None:
+            self.feature_names_in_ = names
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    # --- for the methods of a fitted estimator
+
+    def _fitted(self) -> VAE:
+        if not hasattr(self, "vae_"):
+            raise not_fitted(type(self).__name__)
+        return self.vae_
+
+    @property
+    def _missing(self) -> bool:
+        return bool(self.vae_.config["missing"])
+
+    def _rows(self, X: Any) -> Array:
+        """The rows X as an array (N, D). Raises NotFittedError, DTypeError, ShapeError or RangeError."""
+        self._fitted()
+        kind = type(self).__name__
+        check_feature_names(kind, X, getattr(self, "feature_names_in_", None))
+        rows = to_numbers(kind, X, self._missing)
+        self._check_width(rows)
+        return rows
+
+    def _check_width(self, rows: Array) -> None:
+        if rows.shape[1] != self.n_features_in_:
+            raise ShapeError(
+                f"X has {rows.shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} "
+                "features as input"
+            )
+
+    def __sklearn_tags__(self) -> Any:
+        """The tags of scikit-learn, for which it asks."""
+        from sklearn.utils import InputTags, Tags, TargetTags
+
+        inputs = InputTags(allow_nan=self._accepts_missing)
+        return Tags(estimator_type=None, target_tags=TargetTags(required=False), input_tags=inputs)
+
+
+def default_width(rows: int) -> int:
+    """The width of the hidden layer for so many rows: a power of two near 2 √N, from 32 to 512."""
+    return int(np.clip(2 ** round(log2(2 * sqrt(rows))), *WIDTHS))
