@@ -34,7 +34,7 @@ def impute(
     noise = NoiseSampler(model, seed)
     imputed = np.empty((count, *x.shape), np.result_type(x.dtype, vae.dtype))
     # numbers that become infinite are reported by _insert, so NumPy need not warn of them
-    with model.lock, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+    with model.locks.read_lock(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         for rows, x_rows, _ in model.chunks(masked):
             sampler = ConditionalSampler(model, x_rows, noise)
             if draws is None:

@@ -1,7 +1,8 @@
 """Thread safety: the locks of a model.
 
-All methods of a model use the same buffers. A public method therefore holds the model's lock until it returns, and
-other threads wait for it.
+All methods of a model use the same buffers, so that one thread at a time computes: see `FairLock`. A long call gives way
+to others after each chunk of rows. So one row is embedded after two chunks at most, while another thread embeds millions.
+For threads that compute at the same time, use copies, or `Encoder.clone`, which share the weights.
 
     public methods, save, score    may be called from several threads. Each call returns the same bits as without other
                                    threads, computed from the weights between two updates
@@ -37,6 +38,7 @@ from weakref import WeakSet
 
 from scratchvae.backend import FORK_ERROR, to_backend_error
 from scratchvae.errors import BackendError, BusyError
+from scratchvae.models.fair_lock import FairLock
 
 FORK_TIMEOUT = 1.0  # seconds
 
@@ -44,15 +46,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def synchronized(method: F) -> F:
-    """Run the method inside `self.lock`, and translate errors of the device as `translate_device_errors` does."""
+    """Run the method, which does not change the weights, inside `self.lock`, and translate errors of the device as `translate_device_errors` does."""
 
     @wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with self.lock:
-            try:
-                return method(self, *args, **kwargs)
-            except (MemoryError, RuntimeError) as error:
-                raise to_backend_error(error) from error.__cause__
+        lock = self.locks.lock
+        lock.acquire(reads=True)
+        try:
+            return method(self, *args, **kwargs)
+        except (MemoryError, RuntimeError) as error:
+            raise to_backend_error(error) from error.__cause__
+        finally:
+            lock.release()
 
     return call  # type: ignore[return-value]
 
@@ -78,7 +83,7 @@ class Locks:
         """Make new, free locks."""
         from threading import RLock
 
-        self.lock, self.weights_lock = RLock(), RLock()
+        self.lock, self.weights_lock = FairLock(), RLock()
         self._fit_lock = allocate_lock()
         self._fit_thread: int | None = None
 
@@ -100,7 +105,7 @@ class Locks:
 
     def read_lock(self) -> AbstractContextManager[Any]:
         """A context in which the weights do not change: the lock, or nothing in the thread that trains the model."""
-        return nullcontext() if self._fit_thread == get_ident() else self.lock
+        return nullcontext() if self._fit_thread == get_ident() else self.lock.reading()
 
     @contextmanager
     def write_lock(self) -> Iterator[None]:
@@ -120,9 +125,15 @@ class Locks:
 class UnavailableLock:
     """The lock of a GPU model in a forked child: entering it raises BackendError."""
 
-    def acquire(self, timeout: float) -> bool:
-        """False: the lock cannot be acquired."""
+    def acquire(self, reads: bool = False, timeout: float = -1.0) -> bool:
+        """False: the lock cannot be acquired. Without a timeout, raises BackendError."""
+        if timeout < 0:
+            raise BackendError(FORK_ERROR)
         return False
+
+    def reading(self) -> UnavailableLock:
+        """Itself."""
+        return self
 
     def __enter__(self) -> None:
         raise BackendError(FORK_ERROR)

@@ -580,7 +580,7 @@ class Model:
 
     @property
     def lock(self) -> Any:
-        """The re-entrant lock of the weights and of all buffers. Every public method holds it."""
+        """The re-entrant lock of the weights and of all buffers, a `FairLock`. Every public method holds it."""
         return self.locks.lock
 
     @property
@@ -879,6 +879,8 @@ class Model:
         if self.objective is not None:
             self.objective.invalidate()
         for rows in RowReader(x).slices(self.chunk_rows):
+            if rows.start:
+                self.lock.give_way()
             targets = () if labels is None else (self.one_hot(labels[rows]),)
             yield rows, self.validator.to_device(self.scaled(x[rows]) if data else x[rows]), targets
 

@@ -126,7 +126,7 @@ def test_weights_are_copied_under_the_lock(monkeypatch):
     model = trained_model(MODELS["VAE"])
     lock_owned = []
     monkeypatch.setattr(
-        type(model), "theta", property(lambda self: (lock_owned.append(self.lock._is_owned()), self._params.data)[1])
+        type(model), "theta", property(lambda self: (lock_owned.append(self.lock.held), self._params.data)[1])
     )
     model.__reduce__()
     assert lock_owned and all(lock_owned)

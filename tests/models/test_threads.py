@@ -13,6 +13,7 @@ from strategies import normal, uniform
 import scratchvae as sv
 from scratchvae.errors import BusyError, ConfigError
 from scratchvae.models import Model
+from scratchvae.models.fair_lock import FairLock
 
 pytestmark = pytest.mark.filterwarnings("ignore::scratchvae.errors.DenoiseWarning")  # the models are untrained
 
@@ -168,18 +169,21 @@ def test_different_methods_in_threads_give_the_same_as_alone(kind):
     assert [name for name, *pair in zip(names, alone, results, strict=True) if not same(*pair)] == []
 
 
-class Recorder:
+class Recorder(FairLock):
     """A lock that counts its depth and its outermost acquisitions."""
 
     def __init__(self):
+        super().__init__()
         self.depth = self.acquired = 0
 
-    def __enter__(self):
+    def acquire(self, reads=False, timeout=-1.0):
         self.acquired += not self.depth
         self.depth += 1
+        return super().acquire(reads, timeout)
 
-    def __exit__(self, *_):
+    def release(self):
         self.depth -= 1
+        super().release()
 
 
 @pytest.mark.parametrize(("kind", "name"), EACH)
