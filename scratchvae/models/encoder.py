@@ -21,13 +21,23 @@ class Encoder:
     model, in which the other parts are missing.
     """
 
-    def __init__(self, model: Model, backend: Backend) -> None:
+    def __init__(self, model: Model, backend: Backend, sharing: Model | None = None) -> None:
         """Allocate the encoder of a model that was made on META, without its other parts. Raises BackendError."""
         self.model = model
-        model.allocate(backend, leave_out=UNUSED_PARTS)
+        model.allocate(backend, UNUSED_PARTS, sharing)
         self.config, self.metadata, self.schema = model.config, model.metadata, model.schema
         self.input_dim, self.latent_dim, self.dtype = model.input_dim, model.latent_dim, model.dtype
         self.backend = backend
+
+    def clone(self) -> Encoder:
+        """An encoder that shares the weights and has buffers of its own, so that two threads compute at the same time.
+
+        Write to the weights only while neither is in use. A `copy.copy` has weights of its own.
+        """
+        model = self.model
+        other = type(model).from_config(model.to_config(), META, custom_classes(model.custom_parts))
+        other.metadata, other.schema = model.metadata, model.schema
+        return Encoder(other, self.backend, model)
 
     def __reduce__(self) -> tuple[Callable[..., Encoder], tuple[Any, ...]]:
         """Copy as a `Model` does."""

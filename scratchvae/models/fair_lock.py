@@ -5,6 +5,7 @@ from __future__ import annotations
 from _thread import allocate_lock, get_ident
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 class Turn:
@@ -12,15 +13,16 @@ class Turn:
 
     number   the order in which the turns came
     reads    the thread does not write to the weights
-    gate     a lock that the thread waits for, and that is free for a moment, when the turn begins
+    gate     a lock that the thread waits for, and that is free for a moment, when the turn begins; made when it waits
     """
 
+    __slots__ = ("depth", "gate", "may_give_way", "number", "reads", "thread")
+    gate: Any
+
     def __init__(self, number: int, thread: int, reads: bool) -> None:
-        self.number, self.thread, self.reads = number, thread, reads
-        self.gate = allocate_lock()
-        self.gate.acquire()
-        self.depth = 1
-        self.may_give_way = reads
+        self.number, self.thread = number, thread
+        self.reads = self.may_give_way = reads
+        self.depth, self.gate = 1, None
 
 
 class FairLock:
@@ -52,9 +54,9 @@ class FairLock:
             if self._may_run(turn):
                 self._running = turn
                 return True
-            self._waiting.append(turn)
+            self._wait_in_line(turn)
         try:
-            acquired = turn.gate.acquire(timeout=timeout)
+            acquired: bool = turn.gate.acquire(timeout=timeout)
         except BaseException:  # such as Ctrl-C
             with self._mutex:
                 self._leave(turn)
@@ -91,7 +93,7 @@ class FairLock:
         with self._mutex:
             self._running = None
             self._paused.append(turn)
-            self._waiting.append(turn)
+            self._wait_in_line(turn)
             self._run_next()
         interrupt = None
         while self._running is not turn:  # the method that called must hold the lock when it ends
@@ -117,6 +119,12 @@ class FairLock:
 
     def __exit__(self, *error: object) -> None:
         self.release()
+
+    def _wait_in_line(self, turn: Turn) -> None:
+        if turn.gate is None:
+            turn.gate = allocate_lock()
+            turn.gate.acquire()
+        self._waiting.append(turn)
 
     def _may_run(self, turn: Turn) -> bool:
         """Whether the turn, a waiting or a new one, can begin now. Called with the mutex held."""

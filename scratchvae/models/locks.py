@@ -1,8 +1,8 @@
 """Thread safety: the locks of a model.
 
-All methods of a model use the same buffers, so that one thread at a time computes: see `FairLock`. A long call gives way
-to others after each chunk of rows. So one row is embedded after two chunks at most, while another thread embeds millions.
-For threads that compute at the same time, use copies, or `Encoder.clone`, which share the weights.
+All methods of a model use the same buffers, so that one thread at a time computes: see `FairLock`. A long call gives
+way to others after each chunk of rows: one row is embedded after two chunks at most, while another thread embeds
+millions. For threads that compute at the same time, use copies, or clones of an `Encoder`, which share the weights.
 
     public methods, save, score    may be called from several threads. Each call returns the same bits as without other
                                    threads, computed from the weights between two updates
@@ -46,7 +46,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def synchronized(method: F) -> F:
-    """Run the method, which does not change the weights, inside `self.lock`, and translate errors of the device as `translate_device_errors` does."""
+    """Run the method, which does not change the weights, inside `self.lock`.
+
+    Errors of the device are translated as `translate_device_errors` does.
+    """
 
     @wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:

@@ -355,8 +355,13 @@ class Model:
         linear = isinstance(last, Linear | ConditionalLinear)
         return self.backend.upload(scale.astype(self.dtype)) if linear else 1.0
 
-    def allocate(self, backend: Backend, leave_out: Sequence[str] = ()) -> None:
-        """Allocate the parameters on `backend` and bind all parts except those in `leave_out`. Raises BackendError."""
+    def allocate(self, backend: Backend, leave_out: Sequence[str] = (), sharing: Model | None = None) -> None:
+        """Allocate the parameters on `backend` and bind all parts except those in `leave_out`.
+
+        sharing   a model of the same configuration, whose parameters and gradients are used in place of new ones
+
+        Raises BackendError.
+        """
         if self.config["dtype"] == "longdouble" and (backend.kernels is not None or not backend.on_host):
             raise BackendError(f"dtype='longdouble' needs backend='numpy'; {backend.name} has float32 and float64")
         self.backend, self.locks.on_host = backend, backend.on_host
@@ -364,8 +369,11 @@ class Model:
         parts = {name: fused(part, backend) for name, part in self.parts.items() if name not in leave_out}
         vars(self)["parts"] = parts
         vars(self).update({name: self.parts.get(name) for name in (*self.part_names, *self.parts)})
-        shapes = self.shapes
-        self._params, self._grads = (FlatVector(backend.xp, shapes, self.dtype) for _ in range(2))
+        if sharing is None:
+            shapes = self.shapes
+            self._params, self._grads = (FlatVector(backend.xp, shapes, self.dtype) for _ in range(2))
+        else:
+            self._params, self._grads = sharing._params, sharing._grads
         for name, part in self.parts.items():
             part.bind_parameters(self._params.with_prefix(name), self._grads.with_prefix(name))
         self.connect()

@@ -218,3 +218,25 @@ def test_one_row_waits_for_two_chunks_while_another_thread_embeds_many():
         waited.append(chunks[before:].index(1) if 1 in chunks[before:] else 0)
     long.join(LIMIT)
     assert ends == [60 + chunks.count(1)] and max(waited) <= 2
+
+
+def test_a_clone_of_an_encoder_shares_the_weights(tmp_path):
+    model = sv.VAE(9, 3, hidden=(16,), seed=1)
+    sv.save(model, tmp_path / "vae.npz")
+    encoder = sv.load_encoder(tmp_path / "vae.npz")
+    clone = encoder.clone()
+    assert np.shares_memory(encoder.params["encoder.0.W"], clone.params["encoder.0.W"])
+    assert clone.model.lock is not encoder.model.lock
+    x = np.random.default_rng(0).random((1300, 9), np.float32)
+    codes, parts = encoder.embed(x), {}
+    threads = [
+        threading.Thread(target=lambda k=k, e=e: parts.update({k: [e.embed(x) for _ in range(20)]}))
+        for k, e in enumerate((encoder, clone, clone.clone()))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LIMIT)
+    assert all((result == codes).all() for results in parts.values() for result in results)
+    encoder.params["encoder.0.W"][...] = 0.0
+    assert (clone.embed(x) == encoder.embed(x)).all() and not (clone.embed(x) == codes).all()
