@@ -21,8 +21,8 @@ EACH = pytest.mark.parametrize("name", sorted(path.stem for path in DEMOS.glob("
 TESTED_SEPARATELY = ("benchmark", "bug_museum", "gpu_check", "readme_pictures", "scale")  # other tests run their main
 # These take one to sixteen seconds each.
 SLOW = (
-    "autoencoder_beside_vae", "change_it_yourself", "conditional", "convolutions", "disentanglement", "embedding",
-    "imputation", "semi_supervised", "trust_nobodys_backward",
+    "anomalies", "autoencoder_beside_vae", "change_it_yourself", "conditional", "convolutions", "disentanglement",
+    "embedding", "imputation", "semi_supervised", "trust_nobodys_backward",
 )  # fmt: skip
 
 NOTEBOOK_GUARD = """if __name__ == "__main__":
