@@ -6,9 +6,11 @@ from typing import Any
 
 from scratchvae.arrays import Array
 from scratchvae.backend import to_numpy
+from scratchvae.errors import ShapeError
 from scratchvae.estimators.output import Transformer
 from scratchvae.estimators.parameters import seed_of
 from scratchvae.estimators.rows import of_dtype, to_numbers
+from scratchvae.validation import check_int
 
 SAMPLES = 64  # draws of z for each row in score_samples
 
@@ -65,6 +67,8 @@ class VAEEmbedding(Transformer):
         """
         vae = self._fitted()
         codes = to_numbers(type(self).__name__, X, False)
+        if codes.shape[1] != vae.latent_dim:
+            raise ShapeError(f"X has shape {codes.shape}; expected codes (N, {vae.latent_dim}), as transform returns")
         return of_dtype(codes, to_numpy(vae.decode(codes)))
 
     def score_samples(self, X: Any) -> Array:
@@ -78,7 +82,8 @@ class VAEEmbedding(Transformer):
 
     def sample(self, n_samples: int = 1) -> Array:
         """New rows (n_samples, D), the means of p(x | z) at codes z that are drawn from the prior: see `VAE.sample`."""
-        return to_numpy(self._fitted().sample(n_samples, seed=seed_of(self.random_state)))
+        vae, count = self._fitted(), check_int("n_samples", n_samples)
+        return to_numpy(vae.sample(count, seed=seed_of(self.random_state)))
 
     def _names_out(self, names: list[str]) -> list[str]:
         return [f"{type(self).__name__.lower()}{k}" for k in range(self.vae_.latent_dim)]

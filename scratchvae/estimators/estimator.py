@@ -230,7 +230,7 @@ class VAEEstimator(Parameters):
         if rows.shape[1] != self.n_features_in_:
             raise ShapeError(
                 f"X has {rows.shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} "
-                "features as input"
+                "features as input: pass the columns that fit was given"
             )
 
     def __sklearn_tags__(self) -> Any:

@@ -49,7 +49,7 @@ class Transformer(VAEEstimator):
         if len(names) != self.n_features_in_:
             raise ShapeError(
                 f"input_features should have length equal to number of features ({self.n_features_in_}), got "
-                f"{len(names)}"
+                f"{len(names)}: pass the names of the columns that fit was given"
             )
         if known is not None and names != known.tolist():
             raise ShapeError("input_features is not equal to feature_names_in_; leave it out")

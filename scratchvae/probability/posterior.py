@@ -113,8 +113,9 @@ class DiagonalGaussian(Posterior):
         return self.mu, self.logvar
 
     def mean(self, h: Array) -> Array:
-        """μ (B, Z), a view of h."""
-        return h[:, : h.shape[1] // 2]
+        """μ (B, Z), a view of h (B, 2Z)."""
+        self.check_inputs(h=h)
+        return h[:, : self.input_width // 2]
 
     def draw(self, parameters: tuple[Array, ...], eps: Array) -> Array:
         """μ + σ ⊙ ε (B, Z), in a new array."""

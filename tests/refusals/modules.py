@@ -395,10 +395,10 @@ def kl_rows():
 def posterior_rows():
     """Further methods of a posterior, and divergences between posterior and prior."""
     function, right = "probability.DiagonalGaussian", array(2 * D)
-    for method in ("mean", "parameters"):
-        wrongs = [w for w in not_arrays("x", right) if w.label != "too wide"]  # SplitHalves takes any even width
+    for method, name in (("mean", "h"), ("parameters", "x")):
+        wrongs = [w for w in not_arrays(name, right) if w.label != "too wide"]  # SplitHalves takes any even width
         yield from refuse_one(
-            f"{function}.{method}", "x", wrongs, lambda v, m=method: getattr(after_forward(MODULES[function]), m)(v)
+            f"{function}.{method}", name, wrongs, lambda v, m=method: getattr(after_forward(MODULES[function]), m)(v)
         )
     early = lambda: pr.DiagonalGaussian().log_prob()  # noqa: E731
     yield row(f"{function}.log_prob", "forward", "not called", early, ShapeError, "call forward first")

@@ -129,7 +129,7 @@ WIRING_BUGS = (
             Patch(
                 DiagonalGaussian,
                 "mean",
-                "return self.parameters(h)[0]",
+                "return h[:, : self.input_width // 2]",
                 "mu, logvar = self.parameters(h)\n    return mu + self.xp.exp(logvar / 2)",
             ),
         ),
