@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         optim,
         plotting,
         probability,
+        tables,
         training,
         verification,
     )
@@ -64,6 +65,7 @@ __all__ = [
     "probability",
     "save",
     "score",
+    "tables",
     "to_numpy",
     "training",
     "verification",

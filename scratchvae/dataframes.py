@@ -132,14 +132,14 @@ def align_columns(name: str, value: Any, columns: Sequence[str] | None) -> Any:
     return numbers if names == list(columns) else numbers[..., [names.index(column) for column in columns]]
 
 
-def check_columns(name: str, names: Sequence[str], columns: Sequence[str]) -> None:
-    """Raises ShapeError unless `names` are `columns` in any order."""
+def check_columns(name: str, names: Sequence[str], columns: Sequence[str], owner: str = "the model") -> None:
+    """Raises ShapeError unless `names` are the `columns` of their owner in any order."""
     check_different(name, names)
     missing, extra = ([n for n in one if n not in set(other)] for one, other in ((columns, names), (names, columns)))
     if not missing and not extra:
         return
     lacks = f"lacks the column{'s' * (len(missing) > 1)} {_listed(missing)}" if missing else ""
-    has = f"has {_listed(extra)}, which the model does not know" if extra else ""
+    has = f"has {_listed(extra)}, which {owner} does not know" if extra else ""
     folded = {n.strip().casefold() for n in extra}
     if missing and all(n.strip().casefold() in folded for n in missing):
         hint = "rename it" if len(missing) == 1 else "rename them"

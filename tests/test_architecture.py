@@ -41,6 +41,7 @@ OPTIONAL = {  # packages that single files need, and import when they are used
     "gradcheck/optimizers.py": {"torch"},
     "gradcheck/properties.py": {"hypothesis"},
     "pytest_plugin.py": {"pytest"},
+    "tables/writing.py": {"pandas", "polars", "pyarrow"},
     **{f"verification/oracles/{name}.py": {name} for name in AUTODIFF},
 }
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from scratchvae.arrays import Array
 from scratchvae.backend import Backend
-from scratchvae.errors import ConfigError, ShapeError
+from scratchvae.errors import ConfigError, RangeError, ShapeError
 from scratchvae.estimators.parameters import Parameters, not_fitted, seed_of
 from scratchvae.estimators.rows import (
     check_feature_names,
@@ -27,11 +27,22 @@ from scratchvae.models.scale import have_one_unit
 from scratchvae.optim import Cosine
 from scratchvae.probability import Likelihood
 from scratchvae.rng import generator
+from scratchvae.tables import TableSchema
+from scratchvae.tables.reading import has_other_kinds
 from scratchvae.training import History, Trainer
-from scratchvae.validation import check_bool, check_fraction, check_int, check_ints, check_positive, suggest_arguments
+from scratchvae.validation import (
+    check_bool,
+    check_fraction,
+    check_int,
+    check_ints,
+    check_positive,
+    short_repr,
+    suggest_arguments,
+)
 
 E = TypeVar("E", bound="VAEEstimator")
 UPDATES, EPOCHS = 3000, 10  # the least numbers of both, for max_iter=None
+RATE, RATE_OF_TABLES = 1e-3, 3e-3  # for learning_rate=None
 WIDTHS = 32, 512  # the least and the largest width, for hidden_layer_sizes=None
 
 
@@ -44,6 +55,7 @@ class VAEEstimator(Parameters):
     loss_curve_: list[float]
     n_features_in_: int
     feature_names_in_: Array
+    schema_: TableSchema
 
     _accepts_missing = False  # whether rows may have missing values
 
@@ -53,11 +65,11 @@ class VAEEstimator(Parameters):
         n_components: int = 2,
         hidden_layer_sizes: Sequence[int] | None = None,
         activation: str | Layer | type[Layer] = "silu",
-        likelihood: str | Likelihood = "gaussian_learned",
+        likelihood: str | Likelihood = "auto",
         scale: str = "auto",
         beta: float = 1.0,
         max_iter: int | None = None,
-        learning_rate: float = 1e-3,
+        learning_rate: float | None = None,
         batch_size: int = 128,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
@@ -96,16 +108,16 @@ class VAEEstimator(Parameters):
         Raises ConfigError, DTypeError, ShapeError or RangeError.
         """
         again = check_bool("warm_start", self.warm_start) and hasattr(self, "vae_")
-        data = self._rows_to_fit(X, sample_weight, again)
+        data, schema = self._rows_to_fit(X, sample_weight, again)
         if not isinstance(data.rows, np.memmap):
             data = data.take(sorted_by_bytes(data.rows))
         seed = seed_of(self.random_state)
-        model = self._trainer.model if again else self._make_vae(data.rows, seed)
+        model = self._trainer.model if again else self._make_vae(data.rows, schema, seed)
         training, validation = self._split(data, seed)
         batch_size = min(check_int("batch_size", self.batch_size), len(training.rows))
         steps = ceil(len(training.rows) / batch_size)
         epochs = max(EPOCHS, ceil(UPDATES / steps)) if self.max_iter is None else check_int("max_iter", self.max_iter)
-        rate = Cosine(check_positive("learning_rate", self.learning_rate), epochs * steps)
+        rate = Cosine(self._rate_for(schema), epochs * steps)
         trainer = Trainer(model, rate, batch_size, seed)
         settings: dict[str, Any] = {"progress": check_bool("verbose", self.verbose)}
         if validation is not None:
@@ -115,7 +127,7 @@ class VAEEstimator(Parameters):
             trainer.fit(training.rows, epochs, **settings)
         else:
             trainer.fit(training.epochs(seed, batch_size), epochs, steps_per_epoch=steps, **settings)
-        self._keep(trainer, data, feature_names(X))
+        self._keep(trainer, data, schema, feature_names(X))
         return self
 
     def partial_fit(self: E, X: Any, y: Any = None, sample_weight: Any = None) -> E:
@@ -128,49 +140,74 @@ class VAEEstimator(Parameters):
                 "early_stopping=True holds out rows, which partial_fit does not: leave it out, or use fit"
             )
         again, seed = hasattr(self, "vae_"), seed_of(self.random_state)
-        data = self._rows_to_fit(X, sample_weight, again)
-        rate, batch_size = check_positive("learning_rate", self.learning_rate), check_int("batch_size", self.batch_size)
+        data, schema = self._rows_to_fit(X, sample_weight, again)
+        rate, batch_size = self._rate_for(schema), check_int("batch_size", self.batch_size)
         if again:
             trainer = self._trainer
             trainer.lr, trainer.batch_size = rate, batch_size
         else:
-            trainer = Trainer(self._make_vae(data.rows, seed), rate, batch_size, seed)
+            trainer = Trainer(self._make_vae(data.rows, schema, seed), rate, batch_size, seed)
         drawn = data.draw(np.random.default_rng([seed, trainer.optimizer.t]))
         trainer.fit(drawn, 1, progress=check_bool("verbose", self.verbose))
-        self._keep(trainer, data, feature_names(X))
+        self._keep(trainer, data, schema, feature_names(X))
         return self
 
     def _check_parameters(self) -> None:
         """Raises ConfigError for a wrong parameter of a subclass."""
 
-    def _rows_to_fit(self, X: Any, sample_weight: Any, again: bool) -> WeightedRows:
+    def _rows_to_fit(self, X: Any, sample_weight: Any, again: bool) -> tuple[WeightedRows, TableSchema | None]:
+        """The rows X with their weights, and the schema of a table of several kinds of columns."""
         self._check_parameters()
-        kind = type(self).__name__
+        schema = self._schema if again else TableSchema.infer(X) if has_other_kinds(X) else None
         if again:
-            check_feature_names(kind, X, getattr(self, "feature_names_in_", None))
-        rows = to_numbers(kind, X, self._accepts_missing and (not again or self._missing))
-        if again:
-            self._check_width(rows)
-        return WeightedRows.make(rows, check_sample_weight(sample_weight, len(rows)))
+            rows = self._rows(X)
+        elif schema is not None:
+            rows = schema.encode(X)
+        else:
+            rows = to_numbers(type(self).__name__, X, self._accepts_missing)
+        return WeightedRows.make(rows, check_sample_weight(sample_weight, len(rows))), schema
 
-    def _make_vae(self, rows: Array, seed: int) -> VAE:
+    def _make_vae(self, rows: Array, schema: TableSchema | None, seed: int) -> VAE:
         hidden = self.hidden_layer_sizes
-        return VAE(
+        vae = VAE(
             rows.shape[1],
             check_int("n_components", self.n_components),
-            (default_width(len(rows)),) if hidden is None else check_ints("hidden_layer_sizes", hidden),
+            default_hidden(len(rows), schema is not None)
+            if hidden is None
+            else check_ints("hidden_layer_sizes", hidden),
             self.activation,
-            self.likelihood,
+            self._likelihood_for(schema),
             self.beta,
             seed,
             self.dtype,
             self.backend,
             missing=self._missing_in(rows),
-            scale=self._scale_for(rows),
+            scale=self._scale_for(rows) if schema is None else "auto",
         )
+        if schema is not None:
+            vae.metadata["table_schema"] = schema.to_json()
+        return vae
+
+    def _rate_for(self, schema: TableSchema | None) -> float:
+        if self.learning_rate is None:
+            return RATE if schema is None else RATE_OF_TABLES
+        return check_positive("learning_rate", self.learning_rate)
+
+    def _likelihood_for(self, schema: TableSchema | None) -> str | Likelihood:
+        """The likelihood; for a table of several kinds of columns, that of its schema. Raises ConfigError."""
+        for name in ("likelihood", "scale") if schema is not None else ():
+            if repr(value := getattr(self, name)) != "'auto'":
+                raise ConfigError(
+                    f"{name}={short_repr(value)}, and X is a table of several kinds of columns, which has that of its "
+                    "schema: leave it out, or convert all columns to numbers"
+                )
+        if schema is not None:
+            return schema.likelihood()
+        return "gaussian_learned" if isinstance(self.likelihood, str) and self.likelihood == "auto" else self.likelihood
 
     def _scale_for(self, rows: Array) -> str:
-        if self.scale == "auto" and isinstance(self.likelihood, str) and self.likelihood.startswith("gaussian"):
+        likelihood = self._likelihood_for(None)
+        if self.scale == "auto" and isinstance(likelihood, str) and likelihood.startswith("gaussian"):
             return "common" if have_one_unit(rows) else "standardize"
         return self.scale
 
@@ -194,17 +231,22 @@ class VAEEstimator(Parameters):
 
     # A code must not depend on the rows beside it. In float32, a matrix product of 1 row and of 100 rows round
     # differently, by 1e-7; in float64 by 1e-16, which costs twice the time.
-    def _keep(self, trainer: Trainer, data: WeightedRows, names: Array | None) -> None:
+    def _keep(self, trainer: Trainer, data: WeightedRows, schema: TableSchema | None, names: Array | None) -> None:
         """Set the attributes of an estimator that was fitted to the data."""
         self._trainer, vae = trainer, cast(VAE, trainer.model)
         self.vae_ = vae.astype("float64") if vae.dtype == np.float32 else vae
         self.history_ = trainer.history
         self.n_iter_, self.loss_curve_ = len(self.history_.epochs), [epoch.loss for epoch in self.history_.epochs]
         self.n_features_in_ = data.rows.shape[1]
-        if names is not None:
-            self.feature_names_in_ = names
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
+        if schema is not None:  # the columns of X may have another order
+            labels = [column.name for column in schema.columns]
+            names = None if names is None else np.array(labels, object)
+            self.n_features_in_ = len(labels)
+        for name, value in {"feature_names_in_": names, "schema_": schema}.items():
+            if value is not None:
+                setattr(self, name, value)
+            elif hasattr(self, name):
+                delattr(self, name)
 
     # --- for the methods of a fitted estimator
 
@@ -214,6 +256,11 @@ class VAEEstimator(Parameters):
         return self.vae_
 
     @property
+    def _schema(self) -> TableSchema | None:
+        """The schema of the table that `fit` saw; None if that had numbers alone."""
+        return getattr(self, "schema_", None)
+
+    @property
     def _missing(self) -> bool:
         return bool(self.vae_.config["missing"])
 
@@ -221,6 +268,14 @@ class VAEEstimator(Parameters):
         """The rows X as an array (N, D). Raises NotFittedError, DTypeError, ShapeError or RangeError."""
         self._fitted()
         kind = type(self).__name__
+        if self._schema is not None:
+            rows = self._schema.encode(X)
+            if not self._missing and has_missing(rows):
+                raise RangeError(
+                    f"X has missing values, and the table that {kind} was fitted with had none: fill them in, by "
+                    "VAEImputer"
+                )
+            return rows
         check_feature_names(kind, X, getattr(self, "feature_names_in_", None))
         rows = to_numbers(kind, X, self._missing)
         self._check_width(rows)
@@ -239,6 +294,12 @@ class VAEEstimator(Parameters):
 
         inputs = InputTags(allow_nan=self._accepts_missing)
         return Tags(estimator_type=None, target_tags=TargetTags(required=False), input_tags=inputs)
+
+
+def default_hidden(rows: int, several_kinds: bool) -> tuple[int, ...]:
+    """The widths of the hidden layers for so many rows: one layer; for columns of several kinds, two of half of it."""
+    width = default_width(rows)
+    return (max(width // 2, WIDTHS[0]),) * 2 if several_kinds else (width,)
 
 
 def default_width(rows: int) -> int:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from scratchvae.arrays import Array
-from scratchvae.backend import to_numpy
+from scratchvae.backend import Backend, to_numpy
 from scratchvae.estimators.output import Transformer
-from scratchvae.estimators.rows import of_dtype
+from scratchvae.estimators.rows import has_missing, of_dtype
+from scratchvae.estimators.weighted import WeightedRows
+from scratchvae.layers import Layer
+from scratchvae.probability import Likelihood
+from scratchvae.tables import TableSchema
+from scratchvae.training import Trainer
+from scratchvae.validation import suggest_arguments
+
+SAMPLES = 200  # draws of z for each row of a table, of which 500 are hardly better
 
 
 class VAEImputer(Transformer):
@@ -15,10 +24,61 @@ class VAEImputer(Transformer):
 
         filled = sv.VAEImputer().fit_transform(X)
 
-    Parameters and attributes are those of `VAEEmbedding`. Missing values may also be first seen by `transform`.
+    Parameters and attributes are those of `VAEEmbedding`, with 8 components. Missing values may also be first seen by
+    `transform`.
+
+    A table with columns of texts, categories, booleans or dates becomes a table of the same columns and types: a
+    missing category is the most probable one, and whole numbers are rounded. A column without any known value stays as
+    it is.
     """
 
     _accepts_missing = True
+    _saw_missing: bool
+
+    @suggest_arguments
+    def __init__(
+        self,
+        n_components: int = 8,
+        hidden_layer_sizes: Sequence[int] | None = None,
+        activation: str | Layer | type[Layer] = "silu",
+        likelihood: str | Likelihood = "auto",
+        scale: str = "auto",
+        beta: float = 1.0,
+        max_iter: int | None = None,
+        learning_rate: float | None = None,
+        batch_size: int = 128,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        warm_start: bool = False,
+        random_state: Any = 0,
+        backend: str | Backend = "numpy",
+        dtype: str = "float32",
+        verbose: bool = False,
+    ) -> None:
+        super().__init__(
+            n_components,
+            hidden_layer_sizes,
+            activation,
+            likelihood,
+            scale,
+            beta,
+            max_iter,
+            learning_rate,
+            batch_size,
+            early_stopping,
+            validation_fraction,
+            n_iter_no_change,
+            warm_start,
+            random_state,
+            backend,
+            dtype,
+            verbose,
+        )
+
+    def _keep(self, trainer: Trainer, data: WeightedRows, schema: TableSchema | None, names: Array | None) -> None:
+        super()._keep(trainer, data, schema, names)
+        self._saw_missing = has_missing(data.rows)
 
     def _missing_in(self, rows: Array) -> bool:
         return True
@@ -26,10 +86,19 @@ class VAEImputer(Transformer):
     def transform(self, X: Any) -> Any:
         """X (N, D) with its missing values filled in; observed values are unchanged. Float32 if X is, else float64.
 
+        If `fit` saw a table of several kinds of columns, a table as X.
+
         Raises NotFittedError, DTypeError, ShapeError, RangeError or DivergedError.
         """
         rows = self._rows(X)
-        return self._output(of_dtype(rows, to_numpy(self.vae_.impute(rows))), X)
+        if self._schema is None:
+            return self._output(of_dtype(rows, to_numpy(self.vae_.impute(rows))), X)
+        if self._saw_missing:
+            filled = to_numpy(self.vae_.impute(rows, method="importance", samples=SAMPLES))
+        else:  # the encoder was trained with complete rows
+            filled = to_numpy(self.vae_.impute(rows))
+        kind = self._output_kind()
+        return self._schema.fill(X, filled, None if kind == "default" else kind)
 
     def _names_out(self, names: list[str]) -> list[str]:
         return names

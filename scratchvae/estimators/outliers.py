@@ -15,6 +15,7 @@ from scratchvae.estimators.weighted import WeightedRows
 from scratchvae.layers import Layer
 from scratchvae.models.scores import ANOMALY_METHODS
 from scratchvae.probability import Likelihood
+from scratchvae.tables import TableSchema
 from scratchvae.training import Trainer
 from scratchvae.validation import check_choice, check_float, short_repr, suggest_arguments
 
@@ -42,11 +43,11 @@ class VAEOutlierDetector(VAEEstimator):
         method: str = "log_likelihood",
         hidden_layer_sizes: Sequence[int] | None = None,
         activation: str | Layer | type[Layer] = "silu",
-        likelihood: str | Likelihood = "gaussian_learned",
+        likelihood: str | Likelihood = "auto",
         scale: str = "auto",
         beta: float = 1.0,
         max_iter: int | None = None,
-        learning_rate: float = 1e-3,
+        learning_rate: float | None = None,
         batch_size: int = 128,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
@@ -87,8 +88,8 @@ class VAEOutlierDetector(VAEEstimator):
             )
         check_choice("method", self.method, ANOMALY_METHODS)
 
-    def _keep(self, trainer: Trainer, data: WeightedRows, names: Array | None) -> None:
-        super()._keep(trainer, data, names)
+    def _keep(self, trainer: Trainer, data: WeightedRows, schema: TableSchema | None, names: Array | None) -> None:
+        super()._keep(trainer, data, schema, names)
         scores = self._scores(data.rows)
         if data.weights is None:
             self.offset_ = float(np.quantile(scores, self.contamination))

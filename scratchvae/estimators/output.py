@@ -59,11 +59,16 @@ class Transformer(VAEEstimator):
         """The names of the columns that transform returns, from those of the features."""
         raise NotImplementedError
 
-    def _output(self, rows: Array, X: Any) -> Any:
-        """The transformed rows of X, as a table if `set_output` or the configuration of scikit-learn asks for one."""
+    def _output_kind(self) -> str:
+        """One of OUTPUTS, as `set_output` or the configuration of scikit-learn says."""
         sklearn = sys.modules.get("sklearn")
         everywhere = {} if sklearn is None else {"transform": sklearn.get_config()["transform_output"]}
-        kind = {**everywhere, **getattr(self, "_sklearn_output_config", {})}.get("transform", "default")
+        kinds: dict[str, str] = {**everywhere, **getattr(self, "_sklearn_output_config", {})}
+        return kinds.get("transform", "default")
+
+    def _output(self, rows: Array, X: Any) -> Any:
+        """The transformed rows of X, as a table if `set_output` or the configuration of scikit-learn asks for one."""
+        kind = self._output_kind()
         if kind == "default":
             return rows
         names = self.get_feature_names_out().tolist()
