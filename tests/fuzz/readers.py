@@ -235,7 +235,7 @@ def old_model_cases() -> list[Case]:
 def weights(model: Any) -> tuple[Any, ...]:
     """The class, configuration, metadata and parameters of a model or encoder."""
     params = {name: (array.shape, array.dtype.str, array.tobytes()) for name, array in model.params.items()}
-    whole_model = getattr(model, "_model", model)  # the model of an encoder
+    whole_model = getattr(model, "model", model)  # the model of an encoder
     return type(model).__name__, whole_model.to_config(), model.metadata, params
 
 

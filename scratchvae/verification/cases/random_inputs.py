@@ -15,6 +15,8 @@ from scratchvae.models.network import ACTIVATIONS
 from scratchvae.models.parts import LIKELIHOODS
 from scratchvae.probability import Gaussian
 
+MAX_LOGARITHM = 3.0  # of a rate or a dispersion
+
 
 def random_sizes(rng: np.random.Generator, count: int) -> list[int]:
     """Return `count` random sizes from 1 to 6."""
@@ -72,7 +74,30 @@ def random_model(
     )
     model.theta[...] += 0.1 * rng.standard_normal(model.theta.size)  # also moves the biases, which start at 0
     run_larger_batch(rng, model, batch)
-    return model, random_data(rng, model, batch), rng.standard_normal((batch, model.noise_dim))
+    x, eps = random_data(rng, model, batch), rng.standard_normal((batch, model.noise_dim))
+    if _has_counts(model):
+        _limit_outputs(model, x, eps)
+    return model, x, eps
+
+
+# The outputs for counts are logarithms. For large ones, the formulas of the oracles subtract numbers that are nearly
+# the same, such as log Γ(x + r) − log Γ(r).
+def _limit_outputs(model: Model, x: Array, eps: Array) -> None:
+    """Shrink the weights until no output of the decoder is larger than MAX_LOGARITHM."""
+    largest, forward = [np.inf], model.likelihood.forward
+
+    def recorded(parameters: Array, rows: Array) -> Array:
+        largest[0] = max(largest[0], float(abs(parameters).max()))
+        return forward(parameters, rows)  # type: ignore[no-any-return]
+
+    model.likelihood.forward = recorded
+    while largest[0] > MAX_LOGARITHM:
+        largest[0] = 0.0
+        for label in range(max(1, model.classes)):
+            model.loss_and_grads(x, eps, labels=np.full(len(x), label) if model.classes else None)
+        if largest[0] > MAX_LOGARITHM:
+            model.theta[...] *= 0.8
+    del model.likelihood.forward
 
 
 def random_data(rng: np.random.Generator, model: Model, rows: int) -> Array:
