@@ -132,8 +132,7 @@ def suggest_arguments(function: F) -> F:
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        unknown = kwargs.keys() - accepted
-        if unknown:
+        if kwargs and (unknown := kwargs.keys() - accepted):
             raise ConfigError(_unknown_argument(plain, args, min(unknown)))
         return function(*args, **kwargs)
 

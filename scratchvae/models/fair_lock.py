@@ -51,7 +51,7 @@ class FairLock:
         with self._mutex:
             self._count += 1
             turn = Turn(self._count, thread, reads)
-            if self._may_run(turn):
+            if self._running is None and (not self._waiting or self._may_run(turn)):
                 self._running = turn
                 return True
             self._wait_in_line(turn)
@@ -83,7 +83,8 @@ class FairLock:
         if not turn.depth:
             with self._mutex:
                 self._running = None
-                self._run_next()
+                if self._waiting:
+                    self._run_next()
 
     def give_way(self) -> None:
         """Let waiting readers run, if this thread reads; call it where the buffers hold nothing that is needed."""

@@ -1,6 +1,6 @@
 """Rows (N, D) in any storage, read a part at a time: arrays, memory-mapped files, several of them, sparse matrices."""
 
-from scratchvae.rows.reader import RowReader, extremes
+from scratchvae.rows.reader import RowReader, extremes, mapped_root
 from scratchvae.rows.scaled import ScaledRows
 from scratchvae.rows.selection import RowSelection
 from scratchvae.rows.shards import ShardedRows, find_shards, is_pattern, open_shards
@@ -19,5 +19,6 @@ __all__ = [
     "find_shards",
     "is_pattern",
     "is_sparse",
+    "mapped_root",
     "open_shards",
 ]

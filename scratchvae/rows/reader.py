@@ -32,7 +32,7 @@ class RowReader:
         self.array = array
         self.name = name
         self._map: Any = None
-        root = _mapped_root(array)
+        root = mapped_root(array)
         if root is None:
             return
         import mmap
@@ -121,11 +121,11 @@ def extremes(rows: Any) -> tuple[float, float]:
     return low, high
 
 
-def _mapped_root(array: Any) -> Any:
+def mapped_root(array: Any) -> Any:
     """Return the np.memmap that `array` is, or is a view of; None if there is none."""
-    root = None
-    if isinstance(array, RowSource):
+    if isinstance(array, RowSource) or (type(array) is np.ndarray and array.base is None):
         return None
+    root = None
     while array is not None:
         root = array if isinstance(array, np.memmap) else root
         array = getattr(array, "base", None)

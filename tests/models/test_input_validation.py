@@ -56,7 +56,7 @@ def test_a_chunk_has_as_many_rows_as_the_limit_allows(vae, monkeypatch, at_once,
     chunk_sizes, slices = [], RowReader.slices
     monkeypatch.setattr(input_validation, "CHUNK_BYTES", at_once)
     monkeypatch.setattr(RowReader, "slices", lambda self, rows: (chunk_sizes.append(rows), slices(self, rows))[1])
-    vae.check_data(uniform(0, ROWS, WIDTH).astype("float32"))
+    vae.check_data(uniform(0, ROWS, WIDTH).astype("float32"), "x", np.empty(WIDTH))
     assert chunk_sizes == [rows]
 
 
