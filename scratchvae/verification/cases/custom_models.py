@@ -38,6 +38,7 @@ from scratchvae.verification.cases.custom_parts import (
 )
 from scratchvae.verification.cases.probability import random_mixed, random_rows
 from scratchvae.verification.cases.random_inputs import (
+    limit_outputs,
     random_corrupted,
     random_model,
     random_one_hot,
@@ -66,10 +67,12 @@ def _custom_model(
     model = model_class(**{**standard_model.config, **settings, **parts})
     model.theta[...] += 0.1 * rng.standard_normal(model.theta.size)
     run_larger_batch(rng, model, len(x))
+    eps = rng.standard_normal((len(x), model.noise_dim))
+    limit_outputs(model, x, eps)
     return model_gradient_problem(
         model,
         x,
-        rng.standard_normal((len(x), model.noise_dim)),
+        eps,
         random_corrupted(rng, model, x, 0.3) if rng.random() < 0.5 else None,
         float(rng.choice([0.25, 1.0])),
         np.less(rng.random(x.shape), 0.3) if model.config["missing"] else None,

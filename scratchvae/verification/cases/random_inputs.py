@@ -75,15 +75,16 @@ def random_model(
     model.theta[...] += 0.1 * rng.standard_normal(model.theta.size)  # also moves the biases, which start at 0
     run_larger_batch(rng, model, batch)
     x, eps = random_data(rng, model, batch), rng.standard_normal((batch, model.noise_dim))
-    if _has_counts(model):
-        _limit_outputs(model, x, eps)
+    limit_outputs(model, x, eps)
     return model, x, eps
 
 
 # The outputs for counts are logarithms. For large ones, the formulas of the oracles subtract numbers that are nearly
 # the same, such as log Γ(x + r) − log Γ(r).
-def _limit_outputs(model: Model, x: Array, eps: Array) -> None:
-    """Shrink the weights until no output of the decoder is larger than MAX_LOGARITHM."""
+def limit_outputs(model: Model, x: Array, eps: Array) -> None:
+    """Shrink the weights of a model of counts until no output of the decoder is larger than MAX_LOGARITHM."""
+    if not _has_counts(model):
+        return
     largest, forward = [np.inf], model.likelihood.forward
 
     def recorded(parameters: Array, rows: Array) -> Array:
