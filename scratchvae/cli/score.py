@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     written = scores.round(6)[:, None] if Path(args.out).suffix == ".csv" else scores
     write_array(written, args.out, ["anomaly_score"], rows.label_texts(), rows.files)
     highest = np.argsort(-scores, kind="stable")[:LISTED]
-    listed = (f"{rows.files[i] if rows.files else f'row {i}'} ({scores[i]:.4g})" for i in highest)
+    listed = (f"{rows.files[i] if rows.files else f'row {i + 1}'} ({scores[i]:.4g})" for i in highest)
     print(f"wrote {args.out}: {count_of(len(scores), 'row')}, median {np.median(scores):.4g} nats")
     print(f"most unusual: {', '.join(listed)}")
     return 0

@@ -40,18 +40,19 @@ class VAEEmbedding(Transformer):
     backend, dtype       of the training: see `VAE`. Codes are computed in float64, so that the code of a row does not
                          depend on the rows beside it
     verbose              True: show the progress of training
+    kinds                kinds of some columns of a table, by name, as of `TableSchema.infer`: {"year": "category"}
 
     A fitted estimator has
     vae_                 the trained `VAE`
     history_             the `History` of training; `loss_curve_` are its losses, in nats per row
     n_iter_              the number of epochs
-    schema_              the `TableSchema` of a table with columns of categories, booleans, dates or counts; a table of
-                         numbers alone has none
+    schema_              the `TableSchema` of a table with columns of texts, categories, booleans or dates, or for which
+                         `kinds` are given; a table of numbers alone has none
     n_features_in_, feature_names_in_   the number of columns of X, and their names, if they have names
 
-    Methods take NumPy arrays and tables of pandas, polars or PyArrow. After `fit` with a table that has columns of
-    texts, categories, booleans or dates, they take such tables, in which columns are found by their names, and
-    `inverse_transform` and `sample` return them. Numbers are standardized then, also for log p(x).
+    Methods take NumPy arrays and tables of pandas, polars or PyArrow. After `fit` with a table that has a `schema_`,
+    they take such tables, in which columns are found by their names, and `inverse_transform` and `sample` return them.
+    Numbers are standardized then, also for log p(x).
 
     NaN is a missing value, if there is one in the rows of `fit`. The class follows the conventions of scikit-learn,
     which need not be installed.
@@ -90,13 +91,13 @@ class VAEEmbedding(Transformer):
         """The mean of log p(x) over the rows, in nats: the higher, the better. y is ignored."""
         return float(self.score_samples(X).mean())
 
-    def sample(self, n_samples: int = 1) -> Any:
-        """New rows (n_samples, D), the means of p(x | z) at codes z that are drawn from the prior: see `VAE.sample`.
+    def sample(self, n_samples: int = 1, values: str = "mean") -> Any:
+        """New rows (n_samples, D), of codes that are drawn from the prior. `values` is that of `VAE.sample`.
 
         If `fit` saw a table of several kinds of columns, a table of the same columns and types.
         """
         vae, count = self._fitted(), check_int("n_samples", n_samples)
-        rows = to_numpy(vae.sample(count, seed=seed_of(self.random_state)))
+        rows = to_numpy(vae.sample(count, seed=seed_of(self.random_state), values=values))
         return rows if self._schema is None else self._schema.decode(rows)
 
     def _names_out(self, names: list[str]) -> list[str]:

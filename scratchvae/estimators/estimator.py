@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil, log2, sqrt
 from typing import Any, TypeVar, cast
 
@@ -10,10 +10,12 @@ import numpy as np
 
 from scratchvae.arrays import Array
 from scratchvae.backend import Backend
+from scratchvae.dataframes import is_dataframe
 from scratchvae.errors import ConfigError, RangeError, ShapeError
 from scratchvae.estimators.parameters import Parameters, not_fitted, seed_of
 from scratchvae.estimators.rows import (
     check_feature_names,
+    check_known_columns,
     check_sample_weight,
     feature_names,
     has_missing,
@@ -79,6 +81,7 @@ class VAEEstimator(Parameters):
         backend: str | Backend = "numpy",
         dtype: str = "float32",
         verbose: bool = False,
+        kinds: Mapping[Any, str] | None = None,
     ) -> None:
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -97,6 +100,7 @@ class VAEEstimator(Parameters):
         self.backend = backend
         self.dtype = dtype
         self.verbose = verbose
+        self.kinds = kinds
 
     def fit(self: E, X: Any, y: Any = None, sample_weight: Any = None) -> E:
         """Train a new VAE on the rows X (N, D); with `warm_start`, go on with that of the fit before.
@@ -158,14 +162,25 @@ class VAEEstimator(Parameters):
     def _rows_to_fit(self, X: Any, sample_weight: Any, again: bool) -> tuple[WeightedRows, TableSchema | None]:
         """The rows X with their weights, and the schema of a table of several kinds of columns."""
         self._check_parameters()
-        schema = self._schema if again else TableSchema.infer(X) if has_other_kinds(X) else None
+        schema = self._schema if again else self._infer_schema(X)
         if again:
             rows = self._rows(X)
         elif schema is not None:
             rows = schema.encode(X)
         else:
             rows = to_numbers(type(self).__name__, X, self._accepts_missing)
+            check_known_columns(rows, feature_names(X))
         return WeightedRows.make(rows, check_sample_weight(sample_weight, len(rows))), schema
+
+    def _infer_schema(self, X: Any) -> TableSchema | None:
+        """The schema of a table that has columns of other kinds than numbers, or whose `kinds` are given."""
+        if self.kinds is None:
+            return TableSchema.infer(X) if has_other_kinds(X) else None
+        if not is_dataframe(X):
+            raise ConfigError(
+                f"kinds={short_repr(self.kinds)} are of the columns of a table, and X is none: leave it out"
+            )
+        return TableSchema.infer(X, self.kinds)
 
     def _make_vae(self, rows: Array, schema: TableSchema | None, seed: int) -> VAE:
         hidden = self.hidden_layer_sizes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scratchvae.arrays import Array
@@ -55,6 +55,7 @@ class VAEImputer(Transformer):
         backend: str | Backend = "numpy",
         dtype: str = "float32",
         verbose: bool = False,
+        kinds: Mapping[Any, str] | None = None,
     ) -> None:
         super().__init__(
             n_components,
@@ -74,6 +75,7 @@ class VAEImputer(Transformer):
             backend,
             dtype,
             verbose,
+            kinds,
         )
 
     def _keep(self, trainer: Trainer, data: WeightedRows, schema: TableSchema | None, names: Array | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,7 @@ class VAEOutlierDetector(VAEEstimator):
         backend: str | Backend = "numpy",
         dtype: str = "float32",
         verbose: bool = False,
+        kinds: Mapping[Any, str] | None = None,
     ) -> None:
         super().__init__(
             n_components,
@@ -76,6 +77,7 @@ class VAEOutlierDetector(VAEEstimator):
             backend,
             dtype,
             verbose,
+            kinds,
         )
         self.contamination = contamination
         self.method = method

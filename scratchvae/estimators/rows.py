@@ -69,8 +69,8 @@ def to_numbers(kind: str, X: Any, allow_nan: bool, minimum: int = 1) -> Array:
     """
     if hasattr(X, "toarray") and hasattr(X, "nnz"):
         raise DTypeError(
-            f"{kind} was given a sparse matrix; expected dense data: convert it with X.toarray(), or pass parts of its "
-            "rows to partial_fit"
+            f"{kind} was given a sparse matrix; expected dense data: convert it with X.toarray(), or pass parts, such "
+            "as X[:1000].toarray(), to partial_fit"
         )
     array = _as_array(X)
     if array.dtype.kind == "c":
@@ -89,6 +89,14 @@ def to_numbers(kind: str, X: Any, allow_nan: bool, minimum: int = 1) -> Array:
             )
     _check_finite(kind, array, allow_nan)
     return array
+
+
+def check_known_columns(rows: Array, names: Array | None) -> None:
+    """Raises RangeError if a column of the rows to be fitted has no value."""
+    if has_missing(rows) and (empty := np.isnan(rows).all(axis=0)).any():
+        k = int(empty.argmax())
+        name = f"column {k + 1}" if names is None else f"the column {names[k]!r:.40}"
+        raise RangeError(f"X has no value in {name}, so that nothing can be learned of it: leave that column out")
 
 
 def _as_array(X: Any) -> Array:
@@ -120,7 +128,10 @@ def _check_finite(kind: str, array: Array, allow_nan: bool) -> None:
             "Input X contains infinity; drop those rows, or replace the values, by NaN if they are missing"
         )
     if not allow_nan and np.isnan(array).any():
-        raise RangeError(f"Input X contains NaN.\n{kind} does not accept missing values: fill them in, by VAEImputer")
+        raise RangeError(
+            f"Input X contains NaN.\n{kind} expects no missing values here: fill them in, by VAEImputer, or fit it "
+            "with rows that have some"
+        )
 
 
 def check_sample_weight(sample_weight: Any, rows: int) -> Array | None:

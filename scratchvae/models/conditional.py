@@ -13,6 +13,7 @@ from scratchvae.layers import ConditionalSequential
 from scratchvae.models.labels import check_labels, one_hot, require_every_class
 from scratchvae.models.locks import synchronized
 from scratchvae.models.schema import check_names
+from scratchvae.models.scores import decode_values
 from scratchvae.models.vae import VAE
 from scratchvae.objectives import ELBOTerms
 from scratchvae.rng import generator
@@ -119,15 +120,16 @@ class ConditionalVAE(VAE):
 
     @suggest_arguments
     @synchronized
-    def sample(self, count: int, seed: int = 0, labels: Any = None) -> Array:
+    def sample(self, count: int, seed: int = 0, labels: Any = None, values: str = "mean") -> Array:
         """New samples (count, D): means of p(x | y, z) for draws of z from the prior and the classes y in `labels`.
 
-        labels are one class for all samples, or one for each. None: classes are drawn uniformly. Raises ConfigError,
-        DTypeError, ShapeError or RangeError.
+        labels are one class for all samples, or one for each. None: classes are drawn uniformly. `values` is that of
+        `VAE.sample`. Raises ConfigError, DTypeError, ShapeError or RangeError.
         """
         rng = generator(seed, "prior")
         z = self.draw_codes(count, rng)
-        return self.decode(z, rng.integers(self.classes, size=count) if labels is None else labels)
+        labels = rng.integers(self.classes, size=count) if labels is None else labels
+        return decode_values(self, z, labels, values, seed)
 
     @suggest_arguments
     @synchronized

@@ -18,7 +18,7 @@ from scratchvae.models.imputation import impute
 from scratchvae.models.locks import synchronized
 from scratchvae.models.model import InputGradients, Model
 from scratchvae.models.parts import custom_classes
-from scratchvae.models.scores import anomaly_score, posterior_predictive, posterior_sample, score_samples
+from scratchvae.models.scores import anomaly_score, decode_values, posterior_predictive, posterior_sample, score_samples
 from scratchvae.objectives import ELBO, ELBOTerms
 from scratchvae.probability import DiagonalGaussian, StandardNormal
 from scratchvae.rng import fill_random, generator
@@ -375,10 +375,14 @@ class VAE(Model):
 
     @suggest_arguments
     @synchronized
-    def sample(self, count: int, seed: int = 0, labels: Any = None) -> Array:
-        """New samples (count, D): means of p(x | z) for `count` draws of z from the prior. Raises ConfigError."""
+    def sample(self, count: int, seed: int = 0, labels: Any = None, values: str = "mean") -> Array:
+        """New samples (count, D), for `count` draws of z from the prior. Raises ConfigError.
+
+        values   "mean": the means of p(x | z), which show pictures without pixel noise. "drawn": draws from p(x | z),
+                 for rows that vary as the data do, such as counts
+        """
         z = self.draw_codes(count, generator(seed, "prior"))
-        return self.decode(z, labels)
+        return decode_values(self, z, labels, values, seed)
 
     def draw_codes(self, count: int, rng: np.random.Generator) -> Array:
         """`count` draws (count, Z) from the prior, made from noise that `rng` draws on the host."""

@@ -27,6 +27,8 @@ class NegativeBinomial(CountLikelihood):
     L = −12: r > 6e-6, and the derivative is positive everywhere, so that a collapsed r can grow again. For large r the
     distribution is that of `Poisson`; r ends at 1e13, beyond which ρ has no effect.
 
+    Where r is small, most counts are 0 whatever μ is, so that a model that overfits may have huge means there.
+
     library_size   L, None or a number: μ is then exp(a) T/L for a row with the total T = Σ_d x_d: see `Poisson`
 
     Raises ConfigError.

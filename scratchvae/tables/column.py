@@ -111,6 +111,8 @@ class Column(NamedTuple):
             return np.clip(np.rint(numbers), *_limits(self.dtype)).astype(np.int64)
         if self.decimals is None:
             return numbers
+        if self.decimals == 0:  # whole numbers in a type of floats, as pandas has them where some are missing
+            return np.rint(numbers)
         rounded = np.round(numbers, self.decimals)
         tolerance = SNAP * self.factor + 4 * np.finfo(float).eps * abs(self.shift)
         return np.where(np.abs(rounded - numbers) <= tolerance, rounded, numbers)
@@ -122,7 +124,8 @@ class Column(NamedTuple):
         if unknown := [value for value, k in distinct.items() if k is None]:
             raise RangeError(
                 f"column {self.name!r:.40} holds {short_repr(min(unknown, key=str))}, a category that the schema does "
-                f"not know; expected one of {join_choices(list(map(str, self.values)), 50)}: correct it"
+                f"not know; expected one of {join_choices(list(map(str, self.values)), 50)}: correct it, or leave its "
+                "cell empty"
             )
         rows = np.zeros((len(texts), self.width))
         known = np.flatnonzero(~cells.missing)
@@ -139,7 +142,8 @@ class Column(NamedTuple):
                 [not m and _word(v) not in known for v, m in zip(cells.texts(), cells.missing, strict=True)]
             )
         self._check(cells, strange, f"{self.describe()}, as in the table of the schema")
-        return np.where(cells.missing, np.nan, 0.0)[:, None]
+        missing = cells.missing if self.values else False  # 0 says nothing, and NaN in all rows could not be learned
+        return np.where(missing, np.nan, np.zeros(len(cells.values)))[:, None]
 
     def _standardized_dates(self, cells: Cells) -> Array:
         dates = cells.dates()

@@ -176,3 +176,24 @@ def test_tables_that_do_not_fit_are_refused():
         RangeError, match="X has missing values, and the table that VAEEmbedding was fitted with had none"
     ):
         fast().fit(frame(missing=0)).transform(frame())
+
+
+def test_the_kinds_of_columns_may_be_given():
+    table = pandas.DataFrame({"year": [2007, 2008, 2009] * 10, "length": np.linspace(0, 1, 30)})
+    estimator = sv.VAEEmbedding(max_iter=2, kinds={"year": "category"}).fit(table)
+    assert [column.kind for column in estimator.schema_.columns] == ["category", "number"]
+    assert not hasattr(sv.VAEEmbedding(max_iter=2).fit(table), "schema_")
+    assert set(estimator.sample(20, values="drawn")["year"]) <= {2007, 2008, 2009}
+
+
+def test_a_column_without_any_value_stays_as_it_is():
+    table = pandas.DataFrame({"kind": ["a", "b", None] * 10, "nothing": np.nan, "x": np.linspace(0, 1, 30)})
+    filled = sv.VAEImputer(max_iter=2).fit_transform(table)
+    assert filled["nothing"].isna().all() and filled["kind"].notna().all()
+    with pytest.raises(sv.errors.RangeError, match="no value in the column 'nothing'"):
+        sv.VAEImputer(max_iter=2).fit(table[["nothing", "x"]])
+
+
+def test_whole_numbers_in_a_column_of_floats_are_filled_in_by_whole_numbers():
+    table = pandas.DataFrame({"kind": ["a", "b"] * 15, "mass": [3750.0, np.nan, 3800.0] * 10})
+    assert (sv.VAEImputer(max_iter=2).fit_transform(table)["mass"] % 1 == 0).all()

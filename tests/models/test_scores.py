@@ -189,3 +189,16 @@ def test_scores_agree_on_a_device():
         lambda vae: vae.posterior_predictive(x, draws=3),
     ):
         np.testing.assert_allclose(to_numpy(call(device)), call(host), rtol=1e-12)
+
+
+def test_samples_may_be_drawn_from_the_likelihood():
+    counts = np.random.default_rng(0).poisson(3.0, (60, 4)).astype(np.float32)
+    vae = sv.VAE(4, 2, (8,), likelihood="poisson", seed=1)
+    sv.Trainer(vae, seed=0).fit(counts, 3)
+    means, drawn = vae.sample(2000, seed=3), vae.sample(2000, seed=3, values="drawn")
+    assert (drawn % 1 == 0).all() and not (means % 1 == 0).all()
+    np.testing.assert_allclose(drawn.mean(axis=0), means.mean(axis=0), rtol=0.1)
+    assert (drawn.var(axis=0) > 2 * means.var(axis=0)).all()
+    assert np.array_equal(drawn, vae.sample(2000, seed=3, values="drawn"))
+    conditional = sv.ConditionalVAE(input_dim=3, latent_dim=2, classes=2, likelihood="gaussian", sigma=0.5)
+    assert not np.array_equal(conditional.sample(5), conditional.sample(5, values="drawn"))

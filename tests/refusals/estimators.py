@@ -28,6 +28,7 @@ PARAMETERS = {  # a wrong value of each, refused by fit
     "backend": ("jax", BackendError),
     "dtype": ("int8", ConfigError),
     "verbose": ("yes", ConfigError),
+    "kinds": ({"year": "category"}, ConfigError),
 }
 OWN = {"contamination": (0.7, ConfigError), "method": ("density", ConfigError)}
 ONLY_EARLY = {"validation_fraction", "n_iter_no_change"}
@@ -121,6 +122,15 @@ for name in ESTIMATORS:
         ),
     ]
 ROWS += [
+    row(
+        "VAEEmbedding.sample",
+        "values",
+        "unknown",
+        lambda: fitted("VAEEmbedding").sample(1, values="random"),
+        ConfigError,
+        "values='random'",
+        "drawn, mean",
+    ),
     row(
         "VAEEmbedding.sample",
         "n_samples",
