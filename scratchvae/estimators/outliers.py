@@ -28,7 +28,7 @@ class VAEOutlierDetector(VAEEstimator):
     contamination   the share of the rows of `fit` that are outliers, more than 0 and at most 0.5
     method          the score of a row: "log_likelihood", "elbo" or "reconstruction": see `VAE.anomaly_score`
 
-    The other parameters are those of `VAEEmbedding`. A fitted estimator also has `offset_`, the score_samples below
+    The other parameters are those of `VAEEmbedding`, with 8 components. A fitted estimator also has `offset_`, the score_samples below
     which a row is an outlier.
     """
 
@@ -38,7 +38,7 @@ class VAEOutlierDetector(VAEEstimator):
     @suggest_arguments
     def __init__(
         self,
-        n_components: int = 2,
+        n_components: int = 8,
         contamination: float = 0.1,
         method: str = "log_likelihood",
         hidden_layer_sizes: Sequence[int] | None = None,
