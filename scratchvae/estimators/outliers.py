@@ -28,8 +28,8 @@ class VAEOutlierDetector(VAEEstimator):
     contamination   the share of the rows of `fit` that are outliers, more than 0 and at most 0.5
     method          the score of a row: "log_likelihood", "elbo" or "reconstruction": see `VAE.anomaly_score`
 
-    The other parameters are those of `VAEEmbedding`, with 8 components. A fitted estimator also has `offset_`, the score_samples below
-    which a row is an outlier.
+    The other parameters are those of `VAEEmbedding`, with 8 components. A fitted estimator also has `offset_`, the
+    score_samples below which a row is an outlier.
     """
 
     offset_: float
