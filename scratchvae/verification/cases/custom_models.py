@@ -28,6 +28,7 @@ from scratchvae.layers import (
 )
 from scratchvae.models import IWAE, VAE, ConditionalVAE, SemiSupervisedVAE
 from scratchvae.models.draws import Draws
+from scratchvae.models.parts import LIKELIHOODS
 from scratchvae.objectives import ELBO, ImportanceWeighted
 from scratchvae.probability import Mixed, MonteCarloKL
 from scratchvae.verification.cases.custom_parts import (
@@ -136,6 +137,9 @@ def _convolutional(name: str, model_class: type[VAE], **settings: Any) -> Verifi
         picture = (height, width, channels) if channels > 1 else (height, width)
         activation = [ELU(0.5), "tanh", GELU][int(rng.integers(3))]
         more = {"architecture": "conv", "image_shape": picture, "activation": activation, **settings}
+        if model_class is SemiSupervisedVAE:
+            # of the log-likelihoods of counts in a picture, float32 does not resolve the small differences of classes
+            more["likelihood"] = str(rng.choice([n for n, kind in LIKELIHOODS.items() if not kind.keeps_units]))
         return _custom_model(rng, model_class, lambda model: {}, **more)
 
     return VerificationCase(name, (model_class,), draw)

@@ -15,7 +15,7 @@ from scratchvae.models.network import ACTIVATIONS
 from scratchvae.models.parts import LIKELIHOODS
 from scratchvae.probability import Gaussian
 
-MAX_LOGARITHM = 3.0  # of a rate or a dispersion
+MAX_LOGARITHM = 2.0  # of a rate or a dispersion
 
 
 def random_sizes(rng: np.random.Generator, count: int) -> list[int]:
@@ -107,7 +107,7 @@ def random_data(rng: np.random.Generator, model: Model, rows: int) -> Array:
     At 0 the second derivative of `Log1p` is discontinuous, and finite differences are less precise.
     """
     if _has_counts(model):
-        return 1.0 + rng.poisson(2.0, (rows, model.input_dim))
+        return 1.0 + rng.poisson(0.5, (rows, model.input_dim))
     return rng.random((rows, model.input_dim))
 
 
