@@ -20,7 +20,7 @@ class VAEEmbedding(Transformer):
 
         codes = sv.VAEEmbedding(n_components=8).fit_transform(X)
 
-    n_components         Z, the numbers of a code
+    n_components         Z, the numbers of a code. None: 2
     hidden_layer_sizes   widths of the encoder's hidden layers; the decoder has them in reverse order. None: one layer,
                          of a width near 2 √N, from 32 to 512; two of half of it for a table of several kinds of columns
     activation           a name, class or instance: see `VAE`

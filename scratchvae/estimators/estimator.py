@@ -60,11 +60,12 @@ class VAEEstimator(Parameters):
     schema_: TableSchema
 
     _accepts_missing = False  # whether rows may have missing values
+    _components = 2  # for n_components=None
 
     @suggest_arguments
     def __init__(
         self,
-        n_components: int = 2,
+        n_components: int | None = None,
         hidden_layer_sizes: Sequence[int] | None = None,
         activation: str | Layer | type[Layer] = "silu",
         likelihood: str | Likelihood = "auto",
@@ -186,7 +187,7 @@ class VAEEstimator(Parameters):
         hidden = self.hidden_layer_sizes
         vae = VAE(
             rows.shape[1],
-            check_int("n_components", self.n_components),
+            self._components if self.n_components is None else check_int("n_components", self.n_components),
             default_hidden(len(rows), schema is not None)
             if hidden is None
             else check_ints("hidden_layer_sizes", hidden),

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scratchvae.arrays import Array
-from scratchvae.backend import Backend, to_numpy
+from scratchvae.backend import to_numpy
 from scratchvae.estimators.output import Transformer
 from scratchvae.estimators.rows import has_missing, of_dtype
 from scratchvae.estimators.weighted import WeightedRows
-from scratchvae.layers import Layer
-from scratchvae.probability import Likelihood
 from scratchvae.tables import TableSchema
 from scratchvae.training import Trainer
-from scratchvae.validation import suggest_arguments
 
 SAMPLES = 200  # draws of z for each row of a table, of which 500 are hardly better
 
@@ -33,50 +29,8 @@ class VAEImputer(Transformer):
     """
 
     _accepts_missing = True
+    _components = 8
     _saw_missing: bool
-
-    @suggest_arguments
-    def __init__(
-        self,
-        n_components: int = 8,
-        hidden_layer_sizes: Sequence[int] | None = None,
-        activation: str | Layer | type[Layer] = "silu",
-        likelihood: str | Likelihood = "auto",
-        scale: str = "auto",
-        beta: float = 1.0,
-        max_iter: int | None = None,
-        learning_rate: float | None = None,
-        batch_size: int = 128,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        warm_start: bool = False,
-        random_state: Any = 0,
-        backend: str | Backend = "numpy",
-        dtype: str = "float32",
-        verbose: bool = False,
-        kinds: Mapping[Any, str] | None = None,
-    ) -> None:
-        super().__init__(
-            n_components,
-            hidden_layer_sizes,
-            activation,
-            likelihood,
-            scale,
-            beta,
-            max_iter,
-            learning_rate,
-            batch_size,
-            early_stopping,
-            validation_fraction,
-            n_iter_no_change,
-            warm_start,
-            random_state,
-            backend,
-            dtype,
-            verbose,
-            kinds,
-        )
 
     def _keep(self, trainer: Trainer, data: WeightedRows, schema: TableSchema | None, names: Array | None) -> None:
         super()._keep(trainer, data, schema, names)

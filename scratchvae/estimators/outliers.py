@@ -34,11 +34,12 @@ class VAEOutlierDetector(VAEEstimator):
 
     offset_: float
     _accepts_missing = True
+    _components = 8
 
     @suggest_arguments
     def __init__(
         self,
-        n_components: int = 8,
+        n_components: int | None = None,
         contamination: float = 0.1,
         method: str = "log_likelihood",
         hidden_layer_sizes: Sequence[int] | None = None,
