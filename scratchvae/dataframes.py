@@ -36,11 +36,12 @@ def is_named_row(value: Any) -> bool:
 
 def column_names(value: Any) -> tuple[str, ...] | None:
     """The names of the columns of a table, as texts; None for an array, and for a table whose columns are numbered."""
-    labels = _labels(value)
+    labels = column_labels(value)
     return None if labels is None or _are_numbers(labels) else tuple(str(label) for label in labels)
 
 
-def _labels(value: Any) -> list[Any] | None:
+def column_labels(value: Any) -> list[Any] | None:
+    """The labels of the columns of a table, as they are; None for an array."""
     if is_named_row(value):
         return list(value.index)
     if not is_dataframe(value):
@@ -65,7 +66,7 @@ def dataframe_to_numpy(name: str, table: Any) -> Array:
         raise DTypeError(
             f"{name} is a {type(table).__name__}, not computed yet; expected a table: pass {name}.collect()"
         )
-    names = _labels(table) or []
+    names = column_labels(table) or []
     columns = [_column(table, k, label) for k, label in enumerate(names)]
     if invalid := [str(label) for label, column in zip(names, columns, strict=True) if column is None]:
         raise DTypeError(
@@ -119,7 +120,7 @@ def align_columns(name: str, value: Any, columns: Sequence[str] | None) -> Any:
 
     Raises DTypeError, or ShapeError if a column is missing, or if there is a further one.
     """
-    labels = _labels(value)
+    labels = column_labels(value)
     if labels is None:
         return value
     numbers = np.asarray(value) if is_named_row(value) else dataframe_to_numpy(name, value)

@@ -12,8 +12,6 @@ from scratchvae.estimators.parameters import seed_of
 from scratchvae.estimators.rows import of_dtype, to_numbers
 from scratchvae.validation import check_int
 
-SAMPLES = 64  # draws of z for each row in score_samples
-
 
 class VAEEmbedding(Transformer):
     """The codes of rows: the posterior means μ(x) of a VAE, a non-linear relative of PCA.
@@ -58,8 +56,6 @@ class VAEEmbedding(Transformer):
     which need not be installed.
     """
 
-    _accepts_missing = True
-
     def transform(self, X: Any) -> Any:
         """The codes (N, n_components) of rows X (N, D), float32 if X is, else float64.
 
@@ -85,7 +81,7 @@ class VAEEmbedding(Transformer):
     def score_samples(self, X: Any) -> Array:
         """log p(x) of each row, (N,), estimated by importance sampling with 64 draws: see `VAE.score_samples`."""
         rows = self._rows(X)
-        return self.vae_.score_samples(rows, SAMPLES)
+        return self.vae_.score_samples(rows)
 
     def score(self, X: Any, y: Any = None) -> float:
         """The mean of log p(x) over the rows, in nats: the higher, the better. y is ignored."""

@@ -1,4 +1,4 @@
-"""What the estimators share: a VAE is made for the rows of `fit`, and trained."""
+"""The base class of the estimators: it makes a VAE for the rows of `fit`, and trains it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,6 @@ class VAEEstimator(Parameters):
     feature_names_in_: Array
     schema_: TableSchema
 
-    _accepts_missing = False  # whether rows may have missing values
     _components = 2  # for n_components=None
 
     @suggest_arguments
@@ -169,7 +168,7 @@ class VAEEstimator(Parameters):
         elif schema is not None:
             rows = schema.encode(X)
         else:
-            rows = to_numbers(type(self).__name__, X, self._accepts_missing)
+            rows = to_numbers(type(self).__name__, X, allow_nan=True)
             check_known_columns(rows, feature_names(X))
         return WeightedRows.make(rows, check_sample_weight(sample_weight, len(rows))), schema
 
@@ -228,8 +227,8 @@ class VAEEstimator(Parameters):
         return self.scale
 
     def _missing_in(self, rows: Array) -> bool:
-        """Whether the model is to accept missing values: if some of these rows have them."""
-        return self._accepts_missing and has_missing(rows)
+        """True if the model of these rows is to accept missing values."""
+        return has_missing(rows)
 
     def _split(self, data: WeightedRows, seed: int) -> tuple[WeightedRows, WeightedRows | None]:
         """The rows to train with and, for early stopping, those to validate with."""
@@ -308,8 +307,7 @@ class VAEEstimator(Parameters):
         """The tags of scikit-learn, for which it asks."""
         from sklearn.utils import InputTags, Tags, TargetTags
 
-        inputs = InputTags(allow_nan=self._accepts_missing)
-        return Tags(estimator_type=None, target_tags=TargetTags(required=False), input_tags=inputs)
+        return Tags(estimator_type=None, target_tags=TargetTags(required=False), input_tags=InputTags(allow_nan=True))
 
 
 def default_hidden(rows: int, several_kinds: bool) -> tuple[int, ...]:

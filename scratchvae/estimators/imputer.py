@@ -28,7 +28,6 @@ class VAEImputer(Transformer):
     it is.
     """
 
-    _accepts_missing = True
     _components = 8
     _saw_missing: bool
 

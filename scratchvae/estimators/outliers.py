@@ -33,7 +33,6 @@ class VAEOutlierDetector(VAEEstimator):
     """
 
     offset_: float
-    _accepts_missing = True
     _components = 8
 
     @suggest_arguments

@@ -1,4 +1,4 @@
-"""What transformers return: arrays, or tables with names of columns."""
+"""The output of transformers: arrays, or tables with names of columns."""
 
 from __future__ import annotations
 

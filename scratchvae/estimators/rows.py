@@ -7,25 +7,24 @@ from typing import Any
 
 import numpy as np
 
-from scratchvae.arrays import Array, as_numpy, to_host
-from scratchvae.dataframes import dataframe_to_numpy, is_dataframe
+from scratchvae.arrays import Array, to_host
+from scratchvae.dataframes import column_labels, dataframe_to_numpy, is_dataframe
 from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
+from scratchvae.rows import is_sparse
 
 MAX_NAMES = 5  # names of columns in a message
 
 
 def feature_names(X: Any) -> Array | None:
     """The names of the columns of a table, if all are texts, as an array of objects. Raises DTypeError."""
-    if not is_dataframe(X):
-        return None
-    names = list(X.column_names if hasattr(X, "column_names") else X.columns)
+    names = (column_labels(X) if is_dataframe(X) else None) or []
     texts = [isinstance(name, str) for name in names]
     if any(texts) and not all(texts):
         raise DTypeError(
             "X has names of columns of which some are texts and some are not; expected texts alone, or no names: "
             "rename them, as in X.columns = X.columns.astype(str)"
         )
-    return np.array(names, object) if names and all(texts) else None
+    return np.array(names, object) if any(texts) else None
 
 
 def check_feature_names(kind: str, X: Any, known: Array | None) -> None:
@@ -62,12 +61,12 @@ def _listed(names: list[str]) -> str:
     return shown + "- ...\n" * (len(names) > MAX_NAMES)
 
 
-def to_numbers(kind: str, X: Any, allow_nan: bool, minimum: int = 1) -> Array:
+def to_numbers(kind: str, X: Any, allow_nan: bool) -> Array:
     """The numbers of X, (N, D), without a copy where possible. NaN is a missing value, if allowed.
 
     Raises DTypeError, ShapeError, RangeError, ConfigError.
     """
-    if hasattr(X, "toarray") and hasattr(X, "nnz"):
+    if is_sparse(X):
         raise DTypeError(
             f"{kind} was given a sparse matrix; expected dense data: convert it with X.toarray(), or pass parts, such "
             "as X[:1000].toarray(), to partial_fit"
@@ -82,11 +81,9 @@ def to_numbers(kind: str, X: Any, allow_nan: bool, minimum: int = 1) -> Array:
             f"X has shape {array.shape}; expected rows (n_samples, n_features). Reshape your data, with "
             "X.reshape(-1, 1) if it has one feature, or X.reshape(1, -1) if it is one sample"
         )
-    for count, noun, least in ((len(array), "sample", minimum), (array.shape[1], "feature", 1)):
-        if count < least:
-            raise ShapeError(
-                f"Found array with {count} {noun}(s) (shape={array.shape}) while a minimum of {least} is required."
-            )
+    for count, noun in zip(array.shape, ("sample", "feature"), strict=True):
+        if not count:
+            raise ShapeError(f"Found array with 0 {noun}(s) (shape={array.shape}) while a minimum of 1 is required.")
     _check_finite(kind, array, allow_nan)
     return array
 
@@ -100,11 +97,7 @@ def check_known_columns(rows: Array, names: Array | None) -> None:
 
 
 def _as_array(X: Any) -> Array:
-    if is_dataframe(X):
-        return dataframe_to_numpy("X", X)
-    if hasattr(X, "get") and hasattr(X, "dtype"):
-        return to_host("X", X)
-    return as_numpy("X", X)
+    return dataframe_to_numpy("X", X) if is_dataframe(X) else to_host("X", X)
 
 
 def _objects_as_numbers(array: Array) -> Array:

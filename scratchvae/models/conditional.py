@@ -129,7 +129,7 @@ class ConditionalVAE(VAE):
         rng = generator(seed, "prior")
         z = self.draw_codes(count, rng)
         labels = rng.integers(self.classes, size=count) if labels is None else labels
-        return decode_values(self, z, labels, values, seed)
+        return decode_values(self, z, labels, values, generator(seed, "predicted rows"))
 
     @suggest_arguments
     @synchronized

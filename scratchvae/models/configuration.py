@@ -11,7 +11,7 @@ from scratchvae.errors import ConfigError
 from scratchvae.layers.initializers import INITIALIZERS
 from scratchvae.models.network import ACTIVATIONS, ARCHITECTURES
 from scratchvae.models.parts import LIKELIHOODS, check_sigma
-from scratchvae.models.scale import SCALES
+from scratchvae.models.scale import CENTRED, OF_COLUMNS, SCALES
 from scratchvae.validation import (
     check_bool,
     check_choice,
@@ -59,7 +59,7 @@ def configuration(settings: Mapping[str, Any], custom: Mapping[str, Any], **more
     }
     config["sigma"] = check_sigma(config["sigma"], config["likelihood"]) if named else None
     scale = config["scale"]
-    if named and scale in ("standardize", "common") and LIKELIHOODS[config["likelihood"]].support == (0.0, 1.0):
+    if named and scale in CENTRED and LIKELIHOODS[config["likelihood"]].support == (0.0, 1.0):
         raise ConfigError(
             f"scale={scale!r} gives numbers outside [0, 1], which likelihood={config['likelihood']!r} does not "
             "have: use scale='minmax', or likelihood='gaussian'"
@@ -71,7 +71,7 @@ def configuration(settings: Mapping[str, Any], custom: Mapping[str, Any], **more
             f"scale={scale!r} changes the unit of the data, and likelihood={short_repr(name)} takes them as "
             "they are: leave scale out"
         )
-    if config["sigma"] is not None and scale in ("standardize", "common", "minmax"):
+    if config["sigma"] is not None and scale in OF_COLUMNS:
         raise ConfigError(
             f"sigma={short_repr(config['sigma'])} is in the units of the data, and scale={scale!r} gives columns "
             "other units: leave one of them out"

@@ -128,7 +128,7 @@ class FairLock:
         self._waiting.append(turn)
 
     def _may_run(self, turn: Turn) -> bool:
-        """Whether the turn, a waiting or a new one, can begin now. Called with the mutex held."""
+        """True if a turn, a waiting or a new one, can begin now. Called with the mutex held."""
         if self._running is not None:
             return False
         if turn in self._paused:

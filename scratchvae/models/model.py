@@ -61,7 +61,7 @@ from scratchvae.models.parts import (
     rebuild,
     take_ownership,
 )
-from scratchvae.models.scale import Scale, learn_scale
+from scratchvae.models.scale import OF_COLUMNS, Scale, learn_scale
 from scratchvae.models.schema import Schema
 from scratchvae.models.summary import Summary
 from scratchvae.objectives import ELBOTerms, Objective
@@ -481,7 +481,7 @@ class Model:
         if likelihood.keeps_units:
             return False
         setting = self.config["scale"]
-        return setting in ("standardize", "common", "minmax") or (setting == "auto" and self._standardizes_tables())
+        return setting in OF_COLUMNS or (setting == "auto" and self._standardizes_tables())
 
     def as_rows(self, x: Any, name: str, lazy: bool = False) -> Array:
         """`x` as an array; named columns come in the order of the schema. Raises as `check_data`.

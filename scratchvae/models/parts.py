@@ -310,7 +310,7 @@ def check_shapes(parts: Mapping[str, Any], row_shape: Shape, latent_dim: int) ->
 
 
 def _decoder_advice(shape: Shape, row_shape: Shape, groups: int) -> str:
-    """What to change in a decoder that ends with pictures of another shape; `groups` are the outputs per number."""
+    """The advice for a decoder that ends with pictures of another shape; `groups` are the outputs per number."""
     if len(row_shape) != 3:
         return f"add Linear({prod(shape)}, {groups * prod(row_shape)})"
     goal = (*row_shape[:2], groups * row_shape[2])  # before the channels are split

@@ -11,7 +11,9 @@ from scratchvae.backend import Array
 from scratchvae.errors import ConfigError, RangeError
 from scratchvae.rows import RowReader, RowSource, extremes
 
-SCALES = ("auto", "none", "standardize", "common", "minmax", "255", "65535")
+CENTRED = ("standardize", "common")  # scales that subtract the means
+OF_COLUMNS = (*CENTRED, "minmax")  # scales that are learned from the columns
+SCALES = ("auto", "none", *OF_COLUMNS, "255", "65535")
 GREY_SCALES = {np.dtype("u1"): "255", np.dtype("u2"): "65535"}
 SAME_RANGE = 0.9  # the share of a range that counts as nearly all of it
 CHUNK_BYTES = 2**22  # bytes of rows that are read at once
@@ -38,7 +40,7 @@ class Scale(NamedTuple):
     @property
     def changes_density(self) -> bool:
         """True if log p(x) has the term −Σ log factor. Grey values have none: they are in [0, 1] by convention."""
-        return self.kind in ("standardize", "common", "minmax")
+        return self.kind in OF_COLUMNS
 
     def to_networks(self, x: Array, xp: Any = np, out: Array | None = None) -> Array:
         """u (N, D) from x (N, D), in float64, in a new array or in `out`; x itself if it is not scaled."""
@@ -107,7 +109,7 @@ def learn_scale(setting: str, x: Array | RowSource, standardize: bool, named: bo
                 "it out"
             )
         return Scale(setting, None, float(setting))
-    if setting in ("standardize", "common"):
+    if setting in CENTRED:
         mean, variance = _mean_and_variance(x)
         if setting == "common":
             variance[...] = variance.mean()

@@ -79,32 +79,24 @@ def posterior_predictive(vae: Any, x: Any, draws: int, values: str, seed: int, l
     check_choice("values", values, PREDICTED)
     x = vae.check_data(x, scored=False)
     labels = vae.encoder_labels(x, labels)
-    codes = posterior_sample(vae, x, draws, seed, labels)
-    predicted = vae.backend.xp.empty((draws, len(x), vae.input_dim), vae.dtype)
-    rng = generator(seed, "predicted rows")
-    for z, out in zip(codes, predicted, strict=True):
-        _decode(vae, z, labels, values, rng, out)
-    return vae.in_data_units(predicted.reshape(-1, vae.input_dim)).reshape(predicted.shape)  # type: ignore[no-any-return]
+    codes, rng = posterior_sample(vae, x, draws, seed, labels), generator(seed, "predicted rows")
+    predicted = [decode_values(vae, z, labels, values, rng) for z in codes]
+    stacked = vae.backend.xp.empty((draws, *predicted[0].shape), predicted[0].dtype)
+    for k, rows in enumerate(predicted):
+        stacked[k] = rows
+    return stacked  # type: ignore[no-any-return]
 
 
-def decode_values(vae: Any, z: Array, labels: Any, values: str, seed: int) -> Array:
-    """Rows (N, D) of codes z (N, Z): the means of p(x | z), or draws from it."""
+def decode_values(vae: Any, z: Array, labels: Any, values: str, rng: np.random.Generator) -> Array:
+    """Rows (N, D) of codes z (N, Z): the means of p(x | z), or draws from it with the noise of `rng`."""
     if check_choice("values", values, PREDICTED) == "mean":
         return vae.decode(z, labels)  # type: ignore[no-any-return]
-    labels, out = vae.decoder_labels(labels, len(z)), vae.backend.xp.empty((len(z), vae.input_dim), vae.dtype)
-    _decode(vae, z, labels, values, generator(seed, "predicted rows"), out)
-    return vae.in_data_units(out)  # type: ignore[no-any-return]
-
-
-def _decode(vae: Any, z: Array, labels: Any, values: str, rng: np.random.Generator, out: Array) -> None:
+    labels, drawn = vae.decoder_labels(labels, len(z)), vae.backend.xp.empty((len(z), vae.input_dim), vae.dtype)
     draw = getattr(rng, vae.likelihood.noise)
     for rows, z_rows, targets in vae.chunks(z, labels, data=False):
-        parameters = vae.decoder.forward(z_rows, *targets)
-        if values == "mean":
-            vae.likelihood.mean(parameters, out=out[rows])
-        else:
-            noise = fill_random(np.empty(out[rows].shape, vae.dtype), draw)
-            vae.likelihood.draw(parameters, vae.backend.upload(noise), out=out[rows])
+        noise = vae.backend.upload(fill_random(np.empty((len(z_rows), vae.input_dim), vae.dtype), draw))
+        vae.likelihood.draw(vae.decoder.forward(z_rows, *targets), noise, out=drawn[rows])
+    return vae.in_data_units(drawn)  # type: ignore[no-any-return]
 
 
 def _scores(vae: Any, x: Any, samples: int, seed: int, labels: Any, combine: Callable[[Array], Any]) -> Array:

@@ -382,7 +382,7 @@ class VAE(Model):
                  for rows that vary as the data do, such as counts
         """
         z = self.draw_codes(count, generator(seed, "prior"))
-        return decode_values(self, z, labels, values, seed)
+        return decode_values(self, z, labels, values, generator(seed, "predicted rows"))
 
     def draw_codes(self, count: int, rng: np.random.Generator) -> Array:
         """`count` draws (count, Z) from the prior, made from noise that `rng` draws on the host."""

@@ -1,4 +1,4 @@
-"""What the likelihoods of counts have in common: the offset of a row, the backward, and draws."""
+"""The base class of the likelihoods of counts: the offset of a row, the backward, and draws."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Column(NamedTuple):
         return [f"{self.name}={value}" for value in self.values] if self.kind == "category" else [str(self.name)]
 
     def describe(self) -> str:
-        """What is known of its values, in words."""
+        """Its values in words."""
         if self.kind == "number":
             return f"mean {self.shift:.6g}, standard deviation {self.factor:.6g}"
         if self.kind == "date":

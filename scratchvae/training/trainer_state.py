@@ -30,7 +30,7 @@ TEXTS = ("schema", "random", "label_settings")
 
 
 class TrainerState(NamedTuple):
-    """What `read_state` has read and checked; `arrays` are those of the model and the optimizer, with their targets."""
+    """The checked contents of a state; `arrays` are those of the model and the optimizer, with their targets."""
 
     arrays: list[tuple[Array, Array]]
     updates: int
