@@ -10,7 +10,7 @@ import numpy as np
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError
 from scratchvae.layers import ConditionalSequential
-from scratchvae.models.labels import check_labels, one_hot, require_every_class
+from scratchvae.models.labels import check_labels, class_indices, one_hot, require_every_class
 from scratchvae.models.locks import synchronized
 from scratchvae.models.schema import check_names
 from scratchvae.models.scores import decode_values
@@ -128,7 +128,7 @@ class ConditionalVAE(VAE):
         """
         rng = generator(seed, "prior")
         z = self.draw_codes(count, rng)
-        labels = rng.integers(self.classes, size=count) if labels is None else labels
+        labels = class_indices(rng.integers(self.classes, size=count)) if labels is None else labels
         return decode_values(self, z, labels, values, generator(seed, "predicted rows"))
 
     @suggest_arguments
@@ -138,5 +138,5 @@ class ConditionalVAE(VAE):
         z = self.embed(x, labels)
         swapped = self.backend.xp.empty((len(z), self.classes, self.input_dim), self.dtype)
         for k in range(self.classes):
-            swapped[:, k] = self.decode(z, k)
+            swapped[:, k] = self.decode(z, class_indices(k))
         return swapped  # type: ignore[no-any-return]

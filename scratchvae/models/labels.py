@@ -16,6 +16,18 @@ UNLABELLED = -1
 Names = Sequence[str | int]
 
 
+class ClassIndices(np.ndarray[Any, np.dtype[Any]]):
+    """Labels that are indices of classes, such as checked ones. They are not looked up among the names again.
+
+    If the names are whole numbers, such as 1, 2 and 3, an index may be the name of another class.
+    """
+
+
+def class_indices(labels: Any) -> Array:
+    """Labels, known to be indices of classes, as `ClassIndices`."""
+    return np.asarray(labels).view(ClassIndices)
+
+
 def check_labels(
     labels: Any,
     rows: int,
@@ -30,8 +42,10 @@ def check_labels(
     names   of the classes, in their order. A text is the name of a class; so is an integer if the names are integers.
             None, NaN and an empty text stand for no label; so does −1, unless it is a name
 
-    A single label is that of all rows. Raises DTypeError, ShapeError or RangeError.
+    A single label is that of all rows; the result of a call may be checked again. Raises DTypeError, ShapeError or
+    RangeError.
     """
+    names = None if isinstance(labels, ClassIndices) else names
     host = _as_integers(name, labels, classes, names, allow_unlabelled)
     allowed = _allowed(classes, names) + (", or −1 for a row without a label" if allow_unlabelled else "")
     if host.ndim == 0:
@@ -42,7 +56,7 @@ def check_labels(
             f"{name} have shape {short_repr(host.shape)}; expected ({rows},), one for each row{one_hot_hint}"
         )
     if not rows:
-        return host
+        return class_indices(host)
     low, high = int(host.min()), int(host.max())
     if low < (UNLABELLED if allow_unlabelled else 0) or high >= classes:
         invalid = high if high >= classes else low
@@ -54,7 +68,7 @@ def check_labels(
                 f"or their numbers 0 to {classes - 1}"
             )
         raise RangeError(f"{name} hold {invalid}, and there are {classes} classes; expected {allowed}")
-    return host
+    return class_indices(host)
 
 
 def learn_names(labels: Any) -> tuple[str, ...] | None:

@@ -207,3 +207,27 @@ def test_a_device_gives_the_same_numbers_and_no_read_per_step(kind):
     reads = fake_cupy.reads
     state.train_step(batches[-1][0])
     assert fake_cupy.reads == reads
+
+
+@pytest.mark.parametrize("kind", [sv.ConditionalVAE, sv.SemiSupervisedVAE])
+def test_classes_whose_names_are_whole_numbers_are_looked_up_once(kind):
+    """The index of the class 2, 1, is the name of another class."""
+    rng = np.random.default_rng(0)
+    x, indices = rng.random((30, 4), np.float32), np.arange(30) % 3
+    numbers, numbered = (kind(input_dim=4, latent_dim=2, classes=c, seed=1) for c in ([1, 2, 3], 3))
+    for model, labels in ((numbers, indices + 1), (numbered, indices)):
+        sv.Trainer(model, seed=0).fit(x, 1, labels=labels, validation=x, validation_labels=labels)
+    assert np.array_equal(numbers.theta, numbered.theta)
+    for method, arguments in (
+        ("reconstruct", {}), ("encode", {}), ("swap_class", {}), ("elbo", {"draws": 2}), ("denoise", {"draws": 2}),
+        ("score_samples", {"samples": 5}), ("posterior_sample", {"draws": 2}),
+        ("posterior_predictive", {"draws": 2}), ("anomaly_score", {"method": "reconstruction"}),
+    ):  # fmt: skip
+        results = [
+            getattr(model, method)(x, labels=labels, **arguments)
+            for model, labels in ((numbers, indices + 1), (numbered, indices))
+        ]
+        assert np.array_equal(*results), method
+    assert np.array_equal(numbers.sample(9), numbered.sample(9))
+    assert np.array_equal(numbers.sample(2, labels=2, values="drawn"), numbered.sample(2, labels=1, values="drawn"))
+    assert sv.score(numbers, x, labels=indices + 1) == sv.score(numbered, x, labels=indices)
