@@ -124,19 +124,32 @@ def suggest_arguments(function: F) -> F:
     The suggestion is an argument of the function or, for a method, of the same method of a subclass. For models and
     trainers it may also be the constructor or method that has the argument.
     """
-    plain: Any = function
-    while hasattr(plain, "__wrapped__"):
-        plain = plain.__wrapped__
-    code = plain.__code__
-    accepted = frozenset(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+    accepted = accepted_arguments(function)
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         if kwargs and (unknown := kwargs.keys() - accepted):
-            raise ConfigError(_unknown_argument(plain, args, min(unknown)))
+            raise unknown_argument(function, args, unknown)
         return function(*args, **kwargs)
 
     return call  # type: ignore[return-value]
+
+
+def accepted_arguments(function: Callable[..., Any]) -> frozenset[str]:
+    """The names of the arguments of a function, which may be decorated."""
+    code = _undecorated(function).__code__
+    return frozenset(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+
+
+def unknown_argument(function: Callable[..., Any], args: tuple[Any, ...], unknown: Iterable[str]) -> ConfigError:
+    """The error of `suggest_arguments` for a call of a function with `args` and the `unknown` arguments."""
+    return ConfigError(_unknown_argument(_undecorated(function), args, min(unknown)))
+
+
+def _undecorated(function: Any) -> Any:
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    return function
 
 
 def _unknown_argument(function: Any, args: tuple[Any, ...], name: str) -> str:

@@ -71,7 +71,6 @@ class Autoencoder(Model):
         dx, no_eps = self.likelihood.backward_data(dlog_likelihood), self.backend.xp.empty((len(dz), 0), self.dtype)
         return InputGradients.combine(dx, no_eps, self.encoder.backward(dz), self.was_corrupted)
 
-    @suggest_arguments
     @synchronized
     def encode(self, x: Any, labels: Any = None) -> Array:
         """The code z (B, Z) of each row of x (B, D). Raises DTypeError, ShapeError or RangeError."""
@@ -94,7 +93,6 @@ class Autoencoder(Model):
         warn_unless_trained_with_noise(self)
         return denoised
 
-    @suggest_arguments
     @synchronized
     def anomaly_score(self, x: Any, labels: Any = None) -> Array:
         """−log p(x | z) of each row of x (B, D) at its code z, in nats, (B,): high if badly reconstructed.

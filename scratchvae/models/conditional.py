@@ -17,7 +17,7 @@ from scratchvae.models.scores import decode_values
 from scratchvae.models.vae import VAE
 from scratchvae.objectives import ELBOTerms
 from scratchvae.rng import generator
-from scratchvae.validation import check_int, check_type, join_choices, shorten, suggest_arguments
+from scratchvae.validation import check_int, check_type, join_choices, shorten
 
 
 class ConditionalVAE(VAE):
@@ -118,7 +118,6 @@ class ConditionalVAE(VAE):
         """Raises ConfigError: imputation needs a VAE without labels."""
         raise ConfigError(f"impute is for models without labels, not {shorten(type(self).__name__)}: use a VAE")
 
-    @suggest_arguments
     @synchronized
     def sample(self, count: int, seed: int = 0, labels: Any = None, values: str = "mean") -> Array:
         """New samples (count, D): means of p(x | y, z) for draws of z from the prior and the classes y in `labels`.
@@ -131,7 +130,6 @@ class ConditionalVAE(VAE):
         labels = class_indices(rng.integers(self.classes, size=count)) if labels is None else labels
         return decode_values(self, z, labels, values, generator(seed, "predicted rows"))
 
-    @suggest_arguments
     @synchronized
     def swap_class(self, x: Any, labels: Any = None) -> Array:
         """Each row of x (B, D) in every class, with its style: the decoder's means (B, K, D). Raises as `encode`."""

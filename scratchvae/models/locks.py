@@ -39,6 +39,7 @@ from weakref import WeakSet
 from scratchvae.backend import FORK_ERROR, to_backend_error
 from scratchvae.errors import BackendError, BusyError
 from scratchvae.models.fair_lock import FairLock
+from scratchvae.validation import accepted_arguments, unknown_argument
 
 FORK_TIMEOUT = 1.0  # seconds
 
@@ -48,11 +49,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 def synchronized(method: F) -> F:
     """Run the method, which does not change the weights, inside `self.lock`.
 
-    Errors of the device are translated as `translate_device_errors` does.
+    Errors of the device are translated as `translate_device_errors` does, and an unknown argument is refused as by
+    `suggest_arguments`.
     """
+    accepted = accepted_arguments(method)
 
     @wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if kwargs and (unknown := kwargs.keys() - accepted):
+            raise unknown_argument(method, (self, *args), unknown)
         lock = self.locks.lock
         lock.acquire(reads=True)
         try:

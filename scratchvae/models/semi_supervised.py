@@ -174,7 +174,6 @@ class SemiSupervisedVAE(ConditionalVAE):
         share = float(np.mean(labels != UNLABELLED)) if share is None else share
         return {"alpha": CLASSIFIER_WEIGHT / share if share else 0.0}
 
-    @suggest_arguments
     @synchronized
     def predict_proba(self, x: Any) -> Array:
         """Class probabilities q(y | x) (B, K) of each row of x (B, D). Raises DTypeError, ShapeError or RangeError."""
