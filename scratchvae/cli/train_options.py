@@ -83,8 +83,9 @@ MODEL = (
         common=True,
         details="bernoulli: pixels that are 0 or 1, or grey values as probabilities; continuous_bernoulli: a density "
         "of grey values in [0, 1]; the gaussian ones: any numbers. gaussian has the standard deviation "
-        "--sigma, gaussian_learned learns one for all numbers, gaussian_heteroscedastic decodes one for each number; "
-        "poisson: counts, 0, 1, 2, ...; negative_binomial: counts that vary more than those of poisson",
+        "--sigma, gaussian_learned learns one for all numbers, gaussian_diagonal one for each column, "
+        "gaussian_heteroscedastic decodes one for each number; poisson: counts, 0, 1, 2, ...; negative_binomial: "
+        "counts that vary more than those of poisson",
     ),
     Option(
         "beta",
@@ -97,7 +98,7 @@ MODEL = (
     ),
     Option(
         "sigma",
-        "standard deviation of the gaussian likelihood, initial one of gaussian_learned (default: 1)",
+        "standard deviation of the gaussian likelihood, or its start where it is learned (default: 1)",
         type=float,
         metavar="S",
         positive=True,

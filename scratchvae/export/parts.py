@@ -21,6 +21,7 @@ from scratchvae.probability import (
     ContinuousBernoulli,
     DiagonalGaussian,
     Gaussian,
+    GaussianDiagonal,
     GaussianHeteroscedastic,
     GaussianLearned,
     Likelihood,
@@ -36,7 +37,7 @@ METHODS = {"encoder": "encode", "decoder": "decode", "reconstruct": "reconstruct
 USED = {"encoder": ("encode",), "decoder": ("decode",), "reconstruct": ("reconstruct", "encode", "embed", "decode")}
 MODELS = (SemiSupervisedVAE, ConditionalVAE, IWAE, VAE, Autoencoder)
 LIKELIHOODS = (
-    *(Bernoulli, ContinuousBernoulli, Gaussian, GaussianLearned, GaussianHeteroscedastic),
+    *(Bernoulli, ContinuousBernoulli, Gaussian, GaussianLearned, GaussianDiagonal, GaussianHeteroscedastic),
     *(Poisson, NegativeBinomial),
 )
 LAYERS: set[Any] = {vars(layers)[name] for name in layers.__all__} - {layers.Layer, layers.Repeat}

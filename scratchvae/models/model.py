@@ -210,7 +210,8 @@ class Model:
         if input_dim is None and image_shape is not None:
             settings["input_dim"] = prod(check_picture_shape("image_shape", image_shape))
         elif input_dim is None:
-            kind = custom.get("likelihood") or LIKELIHOODS.get(settings["likelihood"], Likelihood)
+            named = LIKELIHOODS.get(likelihood, Likelihood) if isinstance(likelihood, str) else Likelihood
+            kind = likelihood if isinstance(likelihood, Likelihood) else named
             settings["input_dim"] = input_dim_of(custom, check_int("latent_dim", latent_dim), kind)
         self._check_unused(settings, custom)
         if hidden is None:
@@ -225,8 +226,10 @@ class Model:
 
         self.custom_parts: dict[str, Module] = dict(custom)
         if "likelihood" not in custom:
-            custom["likelihood"] = make_likelihood(self.config["likelihood"], self.config["sigma"])
-        check_width(custom["likelihood"], self.input_dim)
+            custom["likelihood"] = make_likelihood(self.config["likelihood"], self.config["sigma"], self.input_dim)
+        for given in (likelihood, custom["likelihood"]):
+            if isinstance(given, Likelihood):
+                check_width(given, self.input_dim)
         self._count_columns = count_columns(custom["likelihood"], self.input_dim)
         self.parts: dict[str, Any] = self.compose(custom)
         self._complete_networks()
@@ -602,7 +605,6 @@ class Model:
 
     # --- copies
 
-    @suggest_arguments
     @synchronized
     def astype(self: M, dtype: str) -> M:
         """A copy of the model, with its weights and metadata, that computes in another dtype. Raises ConfigError."""
@@ -683,7 +685,6 @@ class Model:
         """The code (B, Z) of each row of x (B, D), which `reconstruct` decodes. Deterministic."""
         raise NotImplementedError
 
-    @suggest_arguments
     @synchronized
     def decode(self, z: Any, labels: Any = None) -> Array:
         """The mean of p(x | z), (B, D), for each row of z (B, Z).
@@ -698,7 +699,6 @@ class Model:
             self.likelihood.mean(self.decoder.forward(z_rows, *targets), out=means[rows])
         return self.in_data_units(means)
 
-    @suggest_arguments
     @synchronized
     def reconstruct(self, x: Any, labels: Any = None) -> Array:
         """The reconstruction (B, D) of each row of x (B, D): `decode(embed(x))`. Raises as `embed`."""
@@ -706,7 +706,6 @@ class Model:
         labels = self.encoder_labels(x, labels)
         return self.decode(self.embed(x, labels), labels)
 
-    @suggest_arguments
     @synchronized
     def loss_and_grads(
         self, x: Any, eps: Any = None, seed: int = 0, labels: Any = None
@@ -731,7 +730,6 @@ class Model:
             self.check_gradients_written()
         return loss, {name: grad.copy() for name, grad in self.grads.items()}
 
-    @suggest_arguments
     @synchronized
     def terms(self, x: Any, eps: Any = None, seed: int = 0, corrupted: Any = None, labels: Any = None) -> ELBOTerms:
         """The terms of each row of x (B, D), in new arrays (B,). B may be large. Raises as `loss_and_grads`.
@@ -770,19 +768,16 @@ class Model:
 
     # --- the latent space
 
-    @suggest_arguments
     @synchronized
     def interpolate(self, a: Any, b: Any, steps: int = 10, kind: str = "linear", labels: Any = None) -> Array:
         """Rows (steps, D) decoded between the codes of a (D,) and b (D,). See `latent_space.interpolate`."""
         return latent_space.interpolate(self, a, b, steps, kind, labels)
 
-    @suggest_arguments
     @synchronized
     def analogy(self, a: Any, b: Any, c: Any, labels: Any = None) -> Array:
         """Decode code(a) − code(b) + code(c). See `latent_space.analogy`."""
         return latent_space.analogy(self, a, b, c, labels)
 
-    @suggest_arguments
     @synchronized
     def traverse(self, x: Any = None, dimension: int = 0, values: Any = None, labels: Any = None) -> Array:
         """Rows (T, D) decoded along one latent dimension. See `latent_space.traverse`."""
@@ -900,7 +895,8 @@ class Model:
         self.ensure_capacity(min(self.chunk_rows, max(1, len(x))))
         if self.objective is not None:
             self.objective.invalidate()
-        for rows in RowReader(x).slices(self.chunk_rows):
+        in_one_piece = type(x) is np.ndarray and 0 < len(x) <= self.chunk_rows and mapped_root(x) is None
+        for rows in (slice(0, len(x)),) if in_one_piece else RowReader(x).slices(self.chunk_rows):
             if rows.start:
                 self.lock.give_way()
             targets = () if labels is None else (self.one_hot(labels[rows]),)

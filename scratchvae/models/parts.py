@@ -32,6 +32,7 @@ from scratchvae.probability import (
     Bernoulli,
     ContinuousBernoulli,
     Gaussian,
+    GaussianDiagonal,
     GaussianHeteroscedastic,
     GaussianLearned,
     Likelihood,
@@ -47,6 +48,7 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
     "continuous_bernoulli": ContinuousBernoulli,
     "gaussian": Gaussian,
     "gaussian_learned": GaussianLearned,
+    "gaussian_diagonal": GaussianDiagonal,
     "gaussian_heteroscedastic": GaussianHeteroscedastic,
     "poisson": Poisson,
     "negative_binomial": NegativeBinomial,
@@ -64,10 +66,14 @@ WITH_WIDTH = (Linear, ConditionalLinear, Conv2d, ConvTranspose2d)  # layers whos
 Classes = Mapping[str, Any]
 
 
-def make_likelihood(name: str, sigma: float | None) -> Likelihood:
-    """The likelihood of this name; sigma is for a Gaussian, None: 1. Raises ConfigError."""
+def make_likelihood(name: str, sigma: float | None, input_dim: int) -> Likelihood:
+    """The likelihood of this name for rows of `input_dim` numbers; sigma is for a Gaussian, None: 1.
+
+    Raises ConfigError.
+    """
     kind = LIKELIHOODS[name]
-    return kind(sigma) if sigma is not None and issubclass(kind, Gaussian) else kind()
+    settings: dict[str, Any] = {"sigma": sigma} if sigma is not None and issubclass(kind, Gaussian) else {}
+    return kind(**settings, columns=input_dim) if kind is GaussianDiagonal else kind(**settings)
 
 
 def check_width(likelihood: Likelihood, input_dim: int) -> None:

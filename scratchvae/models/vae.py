@@ -50,12 +50,13 @@ class VAE(Model):
                   "continuous_bernoulli": x in [0, 1]; Bernoulli normalized to be a density of grey values
                   "gaussian": any real x; fixed σ, so that the loss is the squared error over 2 σ² plus a constant
                   "gaussian_learned": any real x; one σ, shared by all dimensions and learned
+                  "gaussian_diagonal": any real x; a σ of each dimension, learned
                   "gaussian_heteroscedastic": real x scaled to a std of about 1; the decoder predicts a σ per number
                   "poisson": counts 0, 1, 2, …; the mean is exp of the decoder's output
                   "negative_binomial": counts that vary more; the decoder also predicts their dispersion
                   Categories have `probability.Categorical`, and tables of several kinds `probability.Mixed`
-    sigma         σ of "gaussian", or the initial σ of "gaussian_learned", in the units of the data; None: 1, after the
-                  scale
+    sigma         σ of "gaussian", or the initial σ of "gaussian_learned" and "gaussian_diagonal", in the units of the
+                  data; None: 1, after the scale
     beta          weight β of the KL; 1 gives the ELBO
     free_bits     KL per latent dimension that is not penalized in training, in nats, batch mean: see `FreeBits`
     seed          seed of the initial weights, which are the same on every backend
@@ -180,7 +181,6 @@ class VAE(Model):
         """Do `backward`, and return the gradient with respect to x, eps and corrupted."""
         return cast(InputGradients, self.backward(to_inputs=True))
 
-    @suggest_arguments
     @synchronized
     def encode(self, x: Any, labels: Any = None) -> tuple[Array, ...]:
         """The parameters of q(z | x), mu and logvar (B, Z) each, for the rows of x (B, D). Deterministic.
@@ -199,7 +199,6 @@ class VAE(Model):
                 array[rows] = parameter
         return encoded
 
-    @suggest_arguments
     @synchronized
     def embed(self, x: Any, labels: Any = None) -> Array:
         """The posterior mean μ (B, Z) of each row of x (B, D). Arguments and errors are those of `encode`."""
@@ -210,7 +209,6 @@ class VAE(Model):
             codes[rows] = self.posterior.mean(self.encoder.forward(x_rows, *targets))
         return codes  # type: ignore[no-any-return]
 
-    @suggest_arguments
     @synchronized
     def elbo(self, x: Any, eps: Any = None, seed: int = 0, labels: Any = None, draws: int = 1) -> ELBOTerms:
         """`value` = `reconstruction` − beta · `kl` of each row of x (B, D): arrays (B,), in nats.
@@ -235,7 +233,6 @@ class VAE(Model):
                 total += term
         return ELBOTerms(*((total / draws).astype(self.dtype) for total in sums))
 
-    @suggest_arguments
     @synchronized
     def denoise(self, x: Any, draws: int = 0, seed: int = 0, labels: Any = None) -> Array:
         """Denoised rows (B, D) of x (B, D): the mean of p(x | z) at the posterior mean of z.
@@ -261,7 +258,6 @@ class VAE(Model):
         total /= draws
         return total  # type: ignore[no-any-return]
 
-    @suggest_arguments
     @synchronized
     def score_samples(self, x: Any, samples: int = 64, seed: int = 0, labels: Any = None) -> Array:
         """log p(x) of each row of x (B, D), in nats, (B,) in float64, on the host.
@@ -276,7 +272,6 @@ class VAE(Model):
         """
         return score_samples(self, x, samples, seed, labels)
 
-    @suggest_arguments
     @synchronized
     def anomaly_score(
         self, x: Any, method: str = "log_likelihood", samples: int = 64, seed: int = 0, labels: Any = None
@@ -292,13 +287,11 @@ class VAE(Model):
         """
         return anomaly_score(self, x, method, samples, seed, labels)
 
-    @suggest_arguments
     @synchronized
     def posterior_sample(self, x: Any, draws: int = 1, seed: int = 0, labels: Any = None) -> Array:
         """Draws (draws, B, Z) of z from q(z | x), for each row of x (B, D). Raises as `encode`."""
         return posterior_sample(self, x, draws, seed, labels)
 
-    @suggest_arguments
     @synchronized
     def posterior_predictive(
         self, x: Any, draws: int = 1, values: str = "drawn", seed: int = 0, labels: Any = None
@@ -373,7 +366,6 @@ class VAE(Model):
         vae.schema = self.schema
         return vae
 
-    @suggest_arguments
     @synchronized
     def sample(self, count: int, seed: int = 0, labels: Any = None, values: str = "mean") -> Array:
         """New samples (count, D), for `count` draws of z from the prior. Raises ConfigError.

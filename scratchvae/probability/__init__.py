@@ -7,6 +7,7 @@ from scratchvae.probability.continuous_bernoulli import ContinuousBernoulli
 from scratchvae.probability.divergence import Divergence, ExactKL, GaussianDrawKL, MonteCarloKL
 from scratchvae.probability.free_bits import FreeBits
 from scratchvae.probability.gaussian import GaussianKL
+from scratchvae.probability.gaussian_diagonal import GaussianDiagonal
 from scratchvae.probability.gaussian_heteroscedastic import GaussianHeteroscedastic
 from scratchvae.probability.gaussian_likelihood import Gaussian, GaussianLearned
 from scratchvae.probability.importance import ImportanceBound
@@ -33,6 +34,7 @@ __all__ = [
     "ExactKL",
     "FreeBits",
     "Gaussian",
+    "GaussianDiagonal",
     "GaussianDrawKL",
     "GaussianHeteroscedastic",
     "GaussianKL",

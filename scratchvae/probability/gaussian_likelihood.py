@@ -126,8 +126,8 @@ class GaussianLearned(Gaussian):
     For data as of `Gaussian`. The parameter is log σ², initially log sigma². At the optimum σ² is the mean of (x − μ)²,
     which balances reconstruction and KL in any unit of x, so no beta has to be searched for. As errors become smaller,
     so does σ, and smaller errors count: images are sharper than with σ = 1, although what z does not determine is still
-    averaged. Adam changes log σ² by about its learning rate per step, so start with a `sigma` near the optimum, such as
-    0.2 for pixels in [0, 1]. Raises ConfigError.
+    averaged. `GaussianDiagonal` has a σ for each column of a table. Adam changes log σ² by about its learning rate per
+    step, so start with a `sigma` near the optimum, such as 0.2 for pixels in [0, 1]. Raises ConfigError.
     """
 
     logvar: Array

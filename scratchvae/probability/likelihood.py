@@ -30,6 +30,7 @@ class Likelihood(Module):
     output_scale            factor of the initial weights of the decoder's last layer, or an array, one for each output
     input_dim               D, if the likelihood is for rows of one width only, else None
     keeps_units             True if x must not be shifted or scaled, as counts must not
+    observed                mask (B, D) of the last forward, 0 where x was missing; None: x has no missing entries
     """
 
     support: ClassVar[tuple[float, float]] = (-inf, inf)
@@ -38,6 +39,7 @@ class Likelihood(Module):
     output_scale: ClassVar[Any] = 1.0
     input_dim: int | None = None
     keeps_units: ClassVar[bool] = False
+    observed: Array | None = None
 
     def outputs(self, input_dim: int) -> int:
         """The number of outputs of the decoder for rows of `input_dim` numbers."""

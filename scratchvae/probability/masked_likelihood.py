@@ -35,7 +35,7 @@ class MaskedLikelihood(Likelihood):
         self.inner = check_type("inner", inner, Likelihood, "a likelihood, such as Bernoulli() or Gaussian(0.1)")
         if inner.masked() is not None:
             kind = shorten(type(inner).__name__)
-            raise ConfigError(f"the entries of a row are not independent under {kind}: use {kind}.masked()")
+            raise ConfigError(f"inner is a {kind}, which leaves out missing entries itself: use its masked()")
         self.support = inner.support  # type: ignore[misc]
         self.noise = inner.noise  # type: ignore[misc]
         self.outputs_per_dimension = inner.outputs_per_dimension  # type: ignore[misc]

@@ -10,7 +10,6 @@ from scratchvae.backend import Array, Backend
 from scratchvae.errors import ConfigError
 from scratchvae.memory import BatchBuffers, Module
 from scratchvae.probability.likelihood import Likelihood
-from scratchvae.probability.masked_likelihood import MaskedLikelihood
 from scratchvae.probability.support import Support
 from scratchvae.validation import check_type, short_repr
 
@@ -75,7 +74,7 @@ class ScaledLikelihood(Likelihood):
         rows = self.check_inputs(u=u)
         log_likelihood = self.inner.forward(parameters, u)
         log_volume = self._log_volume[:rows]  # Σ_d log s_d of all entries, or of the observed ones
-        if isinstance(self.inner, MaskedLikelihood):
+        if self.inner.observed is not None:
             self.xp.matmul(self.inner.observed, self._log_s, out=log_volume)
         log_likelihood -= log_volume
         return log_likelihood

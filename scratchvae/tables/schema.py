@@ -11,7 +11,7 @@ import numpy as np
 from scratchvae.arrays import Array
 from scratchvae.dataframes import check_columns
 from scratchvae.errors import ConfigError, DTypeError, ShapeError
-from scratchvae.probability import Bernoulli, Categorical, GaussianLearned, Likelihood, Mixed, NegativeBinomial
+from scratchvae.probability import Bernoulli, Categorical, GaussianDiagonal, Likelihood, Mixed, NegativeBinomial
 from scratchvae.representation import fit_lines, table_lines
 from scratchvae.tables.cells import Cells
 from scratchvae.tables.column import KINDS, Column, check_kind, is_valid, make_column
@@ -32,7 +32,7 @@ class TableSchema:
 
     | kind | values | numbers of a row | likelihood |
     |---|---|---|---|
-    | number | real numbers | standardized | `GaussianLearned` with a σ of its own |
+    | number | real numbers | standardized | `GaussianDiagonal`: a σ for each |
     | date | dates and times | standardized | the same |
     | boolean | false and true, 0 and 1 | 0 or 1 | `Bernoulli` |
     | constant | one value | 0 | `Bernoulli` |
@@ -150,7 +150,9 @@ class TableSchema:
     def likelihood(self) -> Mixed:
         """A new likelihood of these rows, whose blocks have the kinds of the table above."""
         of: dict[str, list[Column]] = {kind: [c for c in self._in_order() if c.kind == kind] for kind in KINDS}
-        parts: list[tuple[Likelihood, int]] = [(GaussianLearned(), 1) for _ in (*of["number"], *of["date"])]
+        parts: list[tuple[Likelihood, int]] = []
+        if standardized := len(of["number"]) + len(of["date"]):
+            parts.append((GaussianDiagonal(standardized), standardized))
         if zeros_and_ones := len(of["boolean"]) + len(of["constant"]):
             parts.append((Bernoulli(), zeros_and_ones))
         if levels := [column.width for column in of["category"]]:

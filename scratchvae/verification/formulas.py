@@ -194,7 +194,7 @@ def log_likelihood(oracle: Oracle, params: dict[str, Any], outputs: Any, x: Any,
         return oracle.gaussian(outputs, oracle.constant(np.full(1, 2 * log(config["sigma"] or 1.0))), x)
     if name in COUNTS:
         return COUNTS[name](oracle, outputs, x)
-    if name == "gaussian_learned":
+    if name in ("gaussian_learned", "gaussian_diagonal"):
         return oracle.gaussian(outputs, params["likelihood.logvar"], x)
     if name == "gaussian_heteroscedastic":
         return gaussian_heteroscedastic(oracle, outputs, x)
@@ -209,9 +209,13 @@ def observed_log_likelihood(
         return log_likelihood(oracle, params, outputs, x, config)
     if isinstance(config["likelihood"], dict):
         return described_log_likelihood(oracle, params, outputs, x, config["likelihood"], "likelihood", observed)
-    D = x.shape[1]
-    per_entry = (log_likelihood(oracle, params, outputs[:, j::D], x[:, j : j + 1], config) for j in range(D))
-    return sum(observed[:, j] * log_p for j, log_p in enumerate(per_entry))
+    total, D = 0.0, x.shape[1]
+    for j in range(D):
+        own = params
+        if config["likelihood"] == "gaussian_diagonal":
+            own = {"likelihood.logvar": params["likelihood.logvar"][j : j + 1]}
+        total = total + observed[:, j] * log_likelihood(oracle, own, outputs[:, j::D], x[:, j : j + 1], config)
+    return total
 
 
 # The names of the configuration of the classes that have no arguments, or arguments of their own.
@@ -219,6 +223,7 @@ _NAMES = {
     "Bernoulli": "bernoulli",
     "ContinuousBernoulli": "continuous_bernoulli",
     "Gaussian": "gaussian",
+    "GaussianDiagonal": "gaussian_diagonal",
     "GaussianHeteroscedastic": "gaussian_heteroscedastic",
     "GaussianLearned": "gaussian_learned",
 }
@@ -261,7 +266,7 @@ def described_log_likelihood(
             f"likelihood is of class {name}, which has no known formula: compare with finite differences instead"
         )
     config = {"likelihood": _NAMES[name], "sigma": settings.get("sigma")}
-    own = {"likelihood.logvar": params[f"{prefix}.logvar"]} if name == "GaussianLearned" else {}
+    own = {"likelihood.logvar": params[f"{prefix}.logvar"]} if name in ("GaussianLearned", "GaussianDiagonal") else {}
     return observed_log_likelihood(oracle, own, outputs, x, config, observed)
 
 

@@ -291,6 +291,7 @@ ARGUMENTS = {  # constructor arguments that differ from the defaults
     "FreeBits": (0.3,),
     "Gaussian": (0.1,),
     "GaussianLearned": (0.2,),
+    "GaussianDiagonal": (4, 0.2),
     "Poisson": (20.0,),
     "NegativeBinomial": (30.0,),
     "Categorical": ((3, 2),),

@@ -85,6 +85,7 @@ MODULES = {
     "probability.ContinuousBernoulli": ModuleCase(pr.ContinuousBernoulli, {"logits": D, "x": D}, DENSITY),
     "probability.Gaussian": ModuleCase(pr.Gaussian, {"mu": D, "x": D}, DENSITY),
     "probability.GaussianLearned": ModuleCase(pr.GaussianLearned, {"mu": D, "x": D}, DENSITY),
+    "probability.GaussianDiagonal": ModuleCase(lambda: pr.GaussianDiagonal(D), {"mu": D, "x": D}, DENSITY),
     "probability.GaussianHeteroscedastic": ModuleCase(
         pr.GaussianHeteroscedastic, {"parameters": 2 * D, "x": D}, DENSITY
     ),
@@ -285,9 +286,11 @@ def constructor_rows():
     yield from refuse_one(
         "probability.FreeBits", "free", REALS + wrong(ConfigError, "leave FreeBits out", 0, 0.0), pr.FreeBits
     )
+    sigmas = POSITIVES + wrong(ConfigError, "scale the data", 1e-200, 1e200)
     for kind in ("Gaussian", "GaussianLearned"):
-        sigmas = POSITIVES + wrong(ConfigError, "scale the data", 1e-200, 1e200)
         yield from refuse_one(f"probability.{kind}", "sigma", sigmas, getattr(pr, kind))
+    yield from refuse_one("probability.GaussianDiagonal", "sigma", sigmas, lambda v: pr.GaussianDiagonal(D, v))
+    yield from refuse_one("probability.GaussianDiagonal", "columns", COUNTS, pr.GaussianDiagonal)
     no_density = wrong(ConfigError, "expected a likelihood", None, 3, "gaussian", [], pr.Gaussian, ls.ReLU())
     yield from refuse_one("probability.MaskedLikelihood", "inner", no_density, pr.MaskedLikelihood)
     yield from refuse_one("probability.ScaledLikelihood", "inner", no_density, pr.ScaledLikelihood)

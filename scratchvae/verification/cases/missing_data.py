@@ -20,14 +20,15 @@ from scratchvae.verification.problem import (
 
 
 def _masked_likelihood(rng: np.random.Generator) -> GradientProblem:
-    shape, name = random_sizes(rng, 2), str(rng.choice(list(LIKELIHOODS)))
+    shape = random_sizes(rng, 2)
     missing = rng.random(shape) < 0.5
+    name = str(rng.choice([name for name in LIKELIHOODS if make_likelihood(name, None, 1).masked() is None]))
     sigma = 1.0 if issubclass(LIKELIHOODS[name], Gaussian) else None
-    outputs_per_dimension = make_likelihood(name, sigma).outputs_per_dimension
+    outputs_per_dimension = LIKELIHOODS[name].outputs_per_dimension
     outputs = 3 * rng.standard_normal((shape[0], shape[1] * outputs_per_dimension))
     params, config = {"likelihood.logvar": np.zeros(1)}, {"likelihood": name, "sigma": sigma}
     problem = module_gradient_problem(
-        lambda: MaskedLikelihood(make_likelihood(name, sigma)),
+        lambda: MaskedLikelihood(make_likelihood(name, sigma, 1)),
         lambda likelihood, dlog: [likelihood.backward(dlog), likelihood.backward_data(dlog)],
         lambda oracle: (
             lambda outputs, x: formulas.observed_log_likelihood(

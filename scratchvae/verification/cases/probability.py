@@ -15,6 +15,7 @@ from scratchvae.probability import (
     ContinuousBernoulli,
     FreeBits,
     Gaussian,
+    GaussianDiagonal,
     GaussianHeteroscedastic,
     GaussianKL,
     GaussianLearned,
@@ -184,6 +185,35 @@ def _gaussian_learned(rng: np.random.Generator) -> GradientProblem:
     )
 
 
+class _GaussianDiagonal(GaussianDiagonal):
+    """The likelihood, with log σ² as an input, like x."""
+
+    def forward(self, mu: Array, x: Array, *logvar: Array) -> Array:
+        """Return log p(x | μ) (B,) from mu and x (B, D) and logvar (D,)."""
+        super().forward(mu, x)  # the first call allocates the parameters
+        self.logvar[...] = logvar[0][: self.columns]
+        return super().forward(mu, x)
+
+
+def _gaussian_diagonal(rng: np.random.Generator) -> GradientProblem:
+    shape = random_sizes(rng, 2)
+    missing = rng.random(shape) < rng.choice([0.0, 0.5])
+    config = {"likelihood": "gaussian_diagonal"}
+    problem = module_gradient_problem(
+        lambda: _GaussianDiagonal(shape[1]),
+        lambda likelihood, dlog: [likelihood.backward(dlog), likelihood.backward_data(dlog), likelihood.dlogvar],
+        lambda oracle: (
+            lambda mu, x, logvar: formulas.observed_log_likelihood(
+                oracle, {"likelihood.logvar": logvar}, mu, x, config, oracle.constant(1.0 - missing)
+            )
+        ),
+        mu=rng.standard_normal(shape),
+        x=rng.standard_normal(shape),
+        logvar=rng.standard_normal(shape[1]),
+    )
+    return with_missing_values(problem, missing)
+
+
 def random_counts(rng: np.random.Generator, shape: Any) -> Array:
     """Return counts with many zeros and a few large numbers."""
     counts: Array = rng.poisson(rng.choice([0.5, 3.0, 40.0], shape)).astype(np.float64)
@@ -237,6 +267,7 @@ def random_mixed(rng: np.random.Generator) -> tuple[Mixed, Array]:
         lambda: (Gaussian(0.5), 1 + int(rng.integers(3))),
         lambda: (GaussianLearned(0.5), 1 + int(rng.integers(3))),
         lambda: (GaussianHeteroscedastic(), 2),
+        lambda: (GaussianDiagonal(2, 0.5), 2),
         lambda: (Bernoulli(), 1 + int(rng.integers(3))),
     ]
     chosen = rng.permutation(len(kinds))[: 1 + int(rng.integers(4))]
@@ -264,7 +295,8 @@ def _mixed(rng: np.random.Generator) -> GradientProblem:
             """Return log p(x | parameters) (B,)."""
             super().forward(parameters, x)
             for name, logvar in zip(names, logvars, strict=True):
-                self.likelihoods[int(name.partition(".")[0])].logvar[...] = logvar[:1]
+                parameter = self.likelihoods[int(name.partition(".")[0])].logvar
+                parameter[...] = logvar[: len(parameter)]
             return super().forward(parameters, x)
 
     def gradients(likelihood: Mixed, dlog: Array) -> list[Array]:
@@ -284,7 +316,7 @@ def _mixed(rng: np.random.Generator) -> GradientProblem:
         formula,
         parameters=2 * rng.standard_normal((rows, mixed.outputs(len(whole)))),
         x=random_rows(rng, rows, whole),
-        **{name.replace(".", "_"): rng.standard_normal(1) for name in names},
+        **{name.replace(".", "_"): rng.standard_normal(mixed.all_parameter_shapes()[name]) for name in names},
     )
 
 
@@ -302,6 +334,7 @@ DENSITIES = (
     ),
     VerificationCase("Gaussian", (Gaussian,), _gaussian),
     VerificationCase("GaussianLearned", (GaussianLearned,), _gaussian_learned),
+    VerificationCase("GaussianDiagonal", (GaussianDiagonal,), _gaussian_diagonal),
     VerificationCase("Poisson", (Poisson,), _counts(Poisson, formulas.poisson)),
     VerificationCase("NegativeBinomial", (NegativeBinomial,), _counts(NegativeBinomial, formulas.negative_binomial)),
     VerificationCase("Categorical", (Categorical,), _categorical),

@@ -16,6 +16,7 @@ from scratchvae.probability import (
     ContinuousBernoulli,
     DiagonalGaussian,
     Gaussian,
+    GaussianDiagonal,
     GaussianHeteroscedastic,
     GaussianLearned,
     Likelihood,
@@ -32,6 +33,7 @@ _CASES: tuple[tuple[Likelihood, tuple[tuple[float, ...], ...], float], ...] = (
     (ContinuousBernoulli(), ((-40.0,), (-1.0,), (-1e-4,), (0.0,), (0.2,), (0.25,), (0.3,), (40.0,)), 1.0),
     (Gaussian(SIGMA), ((-2.0,), (0.0,), (3.0,)), SIGMA),
     (GaussianLearned(SIGMA), ((-2.0,), (0.0,), (3.0,)), SIGMA),
+    (GaussianDiagonal(1, SIGMA), ((-2.0,), (0.0,), (3.0,)), SIGMA),
     (GaussianHeteroscedastic(), ((-2.0, 2 * log(SIGMA)), (0.0, 2 * log(SIGMA)), (3.0, 2 * log(SIGMA) + 0.5)), SIGMA),
 )
 

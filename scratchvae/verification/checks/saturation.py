@@ -22,6 +22,7 @@ from scratchvae.probability import (
     ContinuousBernoulli,
     DiagonalGaussian,
     Gaussian,
+    GaussianDiagonal,
     GaussianDrawKL,
     GaussianHeteroscedastic,
     GaussianKL,
@@ -82,11 +83,11 @@ def _gaussians(dtype: str) -> Results:
     constant = float(np.log(2 * np.pi))
     for residual in (0.0, -1e6, 1e6):
         x = np.full((1, 1), residual, dtype)
-        for likelihood in (Gaussian(0.5), GaussianLearned(0.5)):
+        for likelihood in (Gaussian(0.5), GaussianLearned(0.5), GaussianDiagonal(1, 0.5)):
             size = max(2 * residual**2, 1.0)
             yield likelihood.forward(zero, x), [-2 * residual**2 + np.log(2) - constant / 2], size
             yield likelihood.backward(one), [[4 * residual]], max(4 * abs(residual), 1.0)
-            if isinstance(likelihood, GaussianLearned):
+            if isinstance(likelihood, GaussianLearned | GaussianDiagonal):
                 yield likelihood.dlogvar, [2 * residual**2 - 0.5], size
         for r, logvar, dlogvar_dr in ((1000.0, 1000.0, 1.0), (50.0, 50.0, 1.0), (-1000.0, MIN_LOGVAR, 0.0)):
             heteroscedastic, square = GaussianHeteroscedastic(), residual**2 * float(np.exp(-logvar))
