@@ -74,12 +74,8 @@ class Autoencoder(Model):
     @synchronized
     def encode(self, x: Any, labels: Any = None) -> Array:
         """The code z (B, Z) of each row of x (B, D). Raises DTypeError, ShapeError or RangeError."""
-        x = self.check_data(x, scored=False, lazy=True)
-        self.check_labels(labels, len(x))
-        codes = self.backend.xp.empty((len(x), self.latent_dim), self.dtype)
-        for rows, x_rows, _ in self.chunks(x):
-            codes[rows] = self.encoder.forward(x_rows)
-        return codes  # type: ignore[no-any-return]
+        (codes,) = self._map_rows(lambda x: (self.encoder.forward(x),), x, labels)
+        return codes
 
     @suggest_arguments
     def embed(self, x: Any, labels: Any = None) -> Array:

@@ -369,6 +369,8 @@ class Model:
             raise BackendError(f"dtype='longdouble' needs backend='numpy'; {backend.name} has float32 and float64")
         self.backend, self.locks.on_host = backend, backend.on_host
         self.validator = InputValidator(backend, self.dtype)
+        self._support = self.validator.representable(self.support)
+        self._wide_support = self.validator.representable(wider(self.support))  # of rows that are only encoded
         parts = {name: fused(part, backend) for name, part in self.parts.items() if name not in leave_out}
         vars(self)["parts"] = parts
         vars(self).update({name: self.parts.get(name) for name in (*self.part_names, *self.parts)})
@@ -804,7 +806,7 @@ class Model:
 
         Raises DTypeError, ShapeError, RangeError or, for an np.memmap whose file was truncated, DataError.
         """
-        support = self.support if scored else wider(self.support)
+        support = self._support if scored else self._wide_support
         if mean is None and self._are_plain_rows(x, support):
             return x  # type: ignore[no-any-return]
         missing = None if self.classes else self.config["missing"]  # models with labels have no missing values
@@ -829,14 +831,14 @@ class Model:
     # A single row is embedded in some thirty microseconds, and all the checks of `check_data` take ten.
     def _are_plain_rows(self, x: Any, support: tuple[float, float]) -> bool:
         """True for a few rows in memory that are right and are not scaled; False if `check_data` has to look closer."""
-        if type(x) is not np.ndarray or x.dtype != self.dtype or x.ndim != 2 or x.shape[1] != self.input_dim:
+        if type(x) is not np.ndarray or x.dtype != self.dtype or x.shape[1:] != (self.input_dim,):
             return False
-        if self._keeps_units or not self.scale.is_identity or mapped_root(x) is not None:
+        if self._keeps_units or not self.scale.is_identity or (x.base is not None and mapped_root(x) is not None):
             return False
         if not 0 < len(x) <= self.chunk_rows:
             return False
         low, high = np.minimum.reduce(x, axis=None), np.maximum.reduce(x, axis=None)  # NaN if any number is NaN
-        return bool(support[0] <= low and high <= support[1] and support[1] - support[0] < inf)
+        return bool(support[0] <= low and high <= support[1])
 
     def check_noise(self, eps: Any, seed: int, rows: int) -> Callable[[slice], Array]:
         """Check that eps is (rows, noise_dim), and return a function from slices to rows of eps.
@@ -885,6 +887,34 @@ class Model:
         """The arguments of `forward` for checked labels: their one-hot rows, or nothing."""
         return {} if labels is None else {"targets": self.one_hot(labels)}
 
+    def _map_rows(self, function: Callable[..., tuple[Array, ...]], x: Any, labels: Any = None) -> tuple[Array, ...]:
+        """The arrays (B, …) that `function` computes from the rows x (B, D), which are checked and taken in chunks.
+
+        It is called with rows in the units of the networks and, if the model has classes, their one-hot labels; its
+        results are copied. Raises as `embed`.
+        """
+        if labels is None and not self.classes and self._are_plain_rows(x, self._wide_support):
+            self._prepare(len(x))
+            return tuple([result.copy() for result in function(self.validator.to_device(x))])
+        x = self.check_data(x, scored=False, lazy=True)
+        labels = self.encoder_labels(x, labels)
+        if not len(x):  # the results have the shapes of those of any row, such as zeros, and no rows
+            zeros = [self.backend.xp.zeros((1, width), self.dtype) for width in (self.input_dim, self.classes) if width]
+            return tuple([result[:0].copy() for result in function(*zeros)])
+        results: list[Array] = []
+        for rows, x_rows, targets in self.chunks(x, labels):
+            computed = function(x_rows, *targets)
+            results = results or [self.backend.xp.empty((len(x), *y.shape[1:]), y.dtype) for y in computed]
+            for result, y in zip(results, computed, strict=True):
+                result[rows] = y
+        return tuple(results)
+
+    def _prepare(self, rows: int) -> None:
+        """Make the buffers large enough for forwards outside training, and their backward an error."""
+        self.ensure_capacity(rows)
+        if self.objective is not None:
+            self.objective.invalidate()
+
     def chunks(
         self, x: Array, labels: Array | None = None, data: bool = True
     ) -> Iterator[tuple[slice, Array, tuple[Array, ...]]]:
@@ -892,9 +922,7 @@ class Model:
 
         data   x is in the units of the data, and the rows are scaled
         """
-        self.ensure_capacity(min(self.chunk_rows, max(1, len(x))))
-        if self.objective is not None:
-            self.objective.invalidate()
+        self._prepare(min(self.chunk_rows, max(1, len(x))))
         in_one_piece = type(x) is np.ndarray and 0 < len(x) <= self.chunk_rows and mapped_root(x) is None
         for rows in (slice(0, len(x)),) if in_one_piece else RowReader(x).slices(self.chunk_rows):
             if rows.start:

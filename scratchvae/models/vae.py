@@ -188,26 +188,17 @@ class VAE(Model):
         For a custom posterior, these are its `parameters`. labels (B,), or a single label for all rows, are for
         class-conditional models. Raises ConfigError, DTypeError, ShapeError or RangeError.
         """
-        x = self.check_data(x, scored=False, lazy=True)
-        labels = self.encoder_labels(x, labels)
-        encoded: tuple[Array, ...] = ()
-        for rows, x_rows, targets in self.chunks(x, labels):
-            parameters = self.posterior.parameters(self.encoder.forward(x_rows, *targets))
-            if not encoded:
-                encoded = tuple(self.backend.xp.empty((len(x), p.shape[1]), self.dtype) for p in parameters)
-            for array, parameter in zip(encoded, parameters, strict=True):
-                array[rows] = parameter
-        return encoded
+        return self._map_rows(
+            lambda x, *targets: self.posterior.parameters(self.encoder.forward(x, *targets)), x, labels
+        )
 
     @synchronized
     def embed(self, x: Any, labels: Any = None) -> Array:
         """The posterior mean μ (B, Z) of each row of x (B, D). Arguments and errors are those of `encode`."""
-        x = self.check_data(x, scored=False, lazy=True)
-        labels = self.encoder_labels(x, labels)
-        codes = self.backend.xp.empty((len(x), self.latent_dim), self.dtype)
-        for rows, x_rows, targets in self.chunks(x, labels):
-            codes[rows] = self.posterior.mean(self.encoder.forward(x_rows, *targets))
-        return codes  # type: ignore[no-any-return]
+        (codes,) = self._map_rows(
+            lambda x, *targets: (self.posterior.mean(self.encoder.forward(x, *targets)),), x, labels
+        )
+        return codes
 
     @synchronized
     def elbo(self, x: Any, eps: Any = None, seed: int = 0, labels: Any = None, draws: int = 1) -> ELBOTerms:

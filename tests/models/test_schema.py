@@ -236,6 +236,8 @@ def test_a_value_beyond_the_support_by_rounding_is_in_range(dtype):
 def test_no_rows_give_no_codes(kind):
     model = kind(6, 2, (5,))
     assert model.embed(np.empty((0, 6))).shape == (0, 2)
+    encoded = model.encode(np.empty((0, 6)))
+    assert [part.shape for part in (encoded if kind is sv.VAE else (encoded,))] == [(0, 2)] * (1 + (kind is sv.VAE))
     assert model.reconstruct(np.empty((0, 6))).shape == model.decode(np.empty((0, 2))).shape == (0, 6)
     with pytest.raises(ShapeError, match="B ≥ 1"):
         sv.Trainer(model).fit(np.empty((0, 6)), 1)
