@@ -25,7 +25,8 @@ class VAEEmbedding(Transformer):
     likelihood           p(x | z), a name or a `Likelihood`: see `VAE`. "auto": "gaussian_learned" or, for a table of
                          several kinds of columns, that of `schema_`
     scale                units of the data: see `VAE`. "auto": with a Gaussian likelihood, "common" if most columns span
-                         the same range, as the pixels of pictures do, else "standardize"; otherwise as in `VAE`
+                         the same range, as the pixels of pictures do, or X is sparse, else "standardize"; otherwise as
+                         in `VAE`
     beta                 weight β of the KL
     max_iter             epochs. None: 10, or as many as make 3,000 updates
     learning_rate        of Adam; it falls to 0 along a cosine. None: 1e-3, or 3e-3 for columns of several kinds

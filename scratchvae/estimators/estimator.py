@@ -29,6 +29,7 @@ from scratchvae.models.scale import have_one_unit
 from scratchvae.optim import Cosine
 from scratchvae.probability import Likelihood
 from scratchvae.rng import generator
+from scratchvae.rows import RowSource
 from scratchvae.tables import TableSchema
 from scratchvae.tables.reading import has_other_kinds
 from scratchvae.training import History, Trainer
@@ -60,6 +61,7 @@ class VAEEstimator(Parameters):
     schema_: TableSchema
 
     _components = 2  # for n_components=None
+    _takes_sparse = True
 
     @suggest_arguments
     def __init__(
@@ -108,7 +110,8 @@ class VAEEstimator(Parameters):
         y               is ignored
         sample_weight   (N,): a row of weight 2 counts as the row twice, and one of weight 0 is left out
 
-        The result does not depend on the order of the rows, unless X is an np.memmap, which is read where it is.
+        The result does not depend on the order of the rows, unless X is an np.memmap, which is read where it is. A
+        sparse matrix of SciPy becomes dense a batch at a time.
         Raises ConfigError, DTypeError, ShapeError or RangeError.
         """
         again = check_bool("warm_start", self.warm_start) and hasattr(self, "vae_")
@@ -168,7 +171,7 @@ class VAEEstimator(Parameters):
         elif schema is not None:
             rows = schema.encode(X)
         else:
-            rows = to_numbers(type(self).__name__, X, allow_nan=True)
+            rows = to_numbers(type(self).__name__, X, allow_nan=True, allow_sparse=self._takes_sparse)
             check_known_columns(rows, feature_names(X))
         return WeightedRows.make(rows, check_sample_weight(sample_weight, len(rows))), schema
 
@@ -223,7 +226,7 @@ class VAEEstimator(Parameters):
     def _scale_for(self, rows: Array) -> str:
         likelihood = self._likelihood_for(None)
         if self.scale == "auto" and isinstance(likelihood, str) and likelihood.startswith("gaussian"):
-            return "common" if have_one_unit(rows) else "standardize"
+            return "common" if isinstance(rows, RowSource) or have_one_unit(rows) else "standardize"
         return self.scale
 
     def _missing_in(self, rows: Array) -> bool:
@@ -292,7 +295,7 @@ class VAEEstimator(Parameters):
                 )
             return rows
         check_feature_names(kind, X, getattr(self, "feature_names_in_", None))
-        rows = to_numbers(kind, X, self._missing)
+        rows = to_numbers(kind, X, self._missing, self._takes_sparse)
         self._check_width(rows)
         return rows
 
@@ -307,7 +310,8 @@ class VAEEstimator(Parameters):
         """The tags of scikit-learn, for which it asks."""
         from sklearn.utils import InputTags, Tags, TargetTags
 
-        return Tags(estimator_type=None, target_tags=TargetTags(required=False), input_tags=InputTags(allow_nan=True))
+        inputs = InputTags(allow_nan=True, sparse=self._takes_sparse)
+        return Tags(estimator_type=None, target_tags=TargetTags(required=False), input_tags=inputs)
 
 
 def default_hidden(rows: int, several_kinds: bool) -> tuple[int, ...]:

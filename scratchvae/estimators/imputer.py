@@ -29,6 +29,7 @@ class VAEImputer(Transformer):
     """
 
     _components = 8
+    _takes_sparse = False  # the missing values of a sparse matrix would be few numbers among zeros that are not stored
     _saw_missing: bool
 
     def _keep(self, trainer: Trainer, data: WeightedRows, schema: TableSchema | None, names: Array | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,10 @@ import numpy as np
 from scratchvae.arrays import Array, to_host
 from scratchvae.dataframes import column_labels, dataframe_to_numpy, is_dataframe
 from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
-from scratchvae.rows import is_sparse
+from scratchvae.rows import RowReader, RowSource, SparseRows, is_sparse
 
 MAX_NAMES = 5  # names of columns in a message
+SORTED_AT_ONCE = 512  # rows of a `RowSource` that are dense at a time
 
 
 def feature_names(X: Any) -> Array | None:
@@ -61,22 +63,23 @@ def _listed(names: list[str]) -> str:
     return shown + "- ...\n" * (len(names) > MAX_NAMES)
 
 
-def to_numbers(kind: str, X: Any, allow_nan: bool) -> Array:
-    """The numbers of X, (N, D), without a copy where possible. NaN is a missing value, if allowed.
+def to_numbers(kind: str, X: Any, allow_nan: bool, allow_sparse: bool = False) -> Array:
+    """The numbers of X, (N, D), without a copy where possible; a sparse matrix becomes a `RowSource`, if allowed.
 
-    Raises DTypeError, ShapeError, RangeError, ConfigError.
+    NaN is a missing value, if allowed. Raises DTypeError, ShapeError, RangeError, ConfigError.
     """
-    if is_sparse(X):
+    sparse = is_sparse(X)
+    if sparse and not allow_sparse:
         raise DTypeError(
             f"{kind} was given a sparse matrix; expected dense data: convert it with X.toarray(), or pass parts, such "
-            "as X[:1000].toarray(), to partial_fit"
+            "as X[:1000].toarray()"
         )
-    array = _as_array(X)
+    array: Any = X if sparse else _as_array(X)
     if array.dtype.kind == "c":
         raise ConfigError("Complex data not supported: pass the real and imaginary parts as columns of their own")
     if array.dtype.kind not in "fiub":
         array = _objects_as_numbers(array)
-    if array.ndim != 2:
+    if len(array.shape) != 2:
         raise ShapeError(
             f"X has shape {array.shape}; expected rows (n_samples, n_features). Reshape your data, with "
             "X.reshape(-1, 1) if it has one feature, or X.reshape(1, -1) if it is one sample"
@@ -84,8 +87,13 @@ def to_numbers(kind: str, X: Any, allow_nan: bool) -> Array:
     for count, noun in zip(array.shape, ("sample", "feature"), strict=True):
         if not count:
             raise ShapeError(f"Found array with 0 {noun}(s) (shape={array.shape}) while a minimum of 1 is required.")
-    _check_finite(kind, array, allow_nan)
-    return array
+    if sparse:
+        matrix = array.tocsr()
+        _check_finite(kind, matrix.data, False)
+        array = SparseRows(matrix, "X")
+    else:
+        _check_finite(kind, array, allow_nan)
+    return array  # type: ignore[no-any-return]
 
 
 def check_known_columns(rows: Array, names: Array | None) -> None:
@@ -145,11 +153,18 @@ def check_sample_weight(sample_weight: Any, rows: int) -> Array | None:
 
 def has_missing(rows: Array) -> bool:
     """True if some of the rows have NaN."""
-    return rows.dtype.kind == "f" and bool(np.isnan(rows.sum()))
+    return isinstance(rows, np.ndarray) and rows.dtype.kind == "f" and bool(np.isnan(rows.sum()))
 
 
 def sorted_by_bytes(rows: Array) -> Array:
-    """The indices (N,) that sort rows (N, D) by their bytes."""
+    """The indices (N,) that sort rows (N, D) by their bytes; those of a `RowSource` by a digest of them."""
+    if isinstance(rows, RowSource):
+        digests = [
+            blake2b(row.tobytes(), digest_size=16).digest()
+            for part in RowReader(rows).slices(SORTED_AT_ONCE)
+            for row in rows[part]
+        ]
+        return np.array(digests, "V16").argsort(kind="stable")
     rows = np.ascontiguousarray(rows)
     return rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).ravel().argsort(kind="stable")
 
