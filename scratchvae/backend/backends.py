@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache, partial
 from importlib import import_module
 from typing import Any
@@ -44,6 +45,7 @@ class Backend:
     pinned        pinned(shape, dtype) allocates pinned host memory, for asynchronous copies to the device
     event         event() makes an event that records when such a copy has completed; None on the host
     kernels       a module with the classes ElementwiseKernel and ReductionKernel; None if there are no kernels
+    threads       threads() is a context in which products and kernels may use several threads
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Backend:
         pinned: Any = np.empty,
         event: Any = None,
         kernels: Any = None,
+        threads: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.name = name
         self.xp = xp
@@ -62,6 +65,7 @@ class Backend:
         self.pinned = pinned
         self.event = event
         self.kernels = kernels
+        self.threads = threads
 
     # A backend is a singleton: a copy is the object itself, and unpickling looks it up by name.
     def __deepcopy__(self, memo: Any) -> Backend:
@@ -166,7 +170,8 @@ def _native() -> Backend:
     from scratchvae.backend import native
 
     native.find_compiler()
-    return Backend("native", np, np.ndarray, kernels=native)
+    xp = native.PooledNumPy()
+    return Backend("native", xp, np.ndarray, kernels=native, threads=lambda: native.get_pool().shared())
 
 
 @cache

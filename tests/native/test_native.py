@@ -91,7 +91,8 @@ def test_invalid_kernel_arguments_are_refused():
 @needs_compiler
 def test_the_backend_is_numpy_plus_kernels():
     backend = get_backend("native")
-    assert backend.xp is np and backend.array_type is np.ndarray and backend.kernels is native
+    assert backend.xp.exp is np.exp and backend.xp.matmul.__doc__.startswith("`numpy.matmul`")
+    assert backend.array_type is np.ndarray and backend.kernels is native
     assert NUMPY.kernels is None and NUMPY.xp is np
     x = normal(0, 3)
     assert type(backend.upload(x)) is np.ndarray and sv.to_numpy(x) is x

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from ctypes import c_longlong
+from ctypes import c_int, c_longlong, c_void_p
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from scratchvae.backend.native.compiler import compile_functions
+from scratchvae.backend.native.pool import get_pool
 from scratchvae.backend.native.template import REALS, KernelParameter, Operand, elementwise, row_sum
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -45,7 +46,7 @@ class Kernel:
         """Run the kernel, compiling it at the first call for these shapes, strides and dtypes."""
         key = tuple([(a.shape, a.strides, a.dtype) if isinstance(a, np.ndarray) else type(a) for a in arguments])
         plan = self._plans.get(key) or self._make_plan(key, arguments)
-        c_arguments: list[Any] = [plan.rows, plan.columns]
+        c_arguments: list[Any] = [*get_pool().for_kernels(), plan.rows, plan.columns]
         for parameter, argument, row_step in zip(self.parameters, arguments, plan.row_steps, strict=True):
             if row_step is None:
                 c_arguments.append(argument)
@@ -78,7 +79,9 @@ class Kernel:
             row_steps.append(row_step)
         (function,) = compile_functions(self.write_source(self.name, real, operands, self.operation), self.name)
         function.restype = None
-        function.argtypes = [c_longlong] * 2 + [kind for operand in operands for kind in operand.argument_types(real)]
+        function.argtypes = [c_void_p, c_int, c_longlong, c_longlong] + [
+            kind for operand in operands for kind in operand.argument_types(real)
+        ]
         if len(self._plans) >= MAX_PLANS:
             self._plans.clear()
         rows, columns = shape if len(shape) == 2 else (1, *shape)

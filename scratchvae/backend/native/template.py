@@ -9,19 +9,41 @@ REALS = {"f": "float", "d": "double", "g": "long double"}  # C++ type of each dt
 FIXED = {"float64": "double"}
 C_TYPES = {"float": ctypes.c_float, "double": ctypes.c_double, "long double": ctypes.c_longdouble}
 
+SPLIT_FROM = 2**14  # elements from which on a kernel is computed in several threads
+
+# The loop is split into blocks of rows, or of columns if there is one row, four for each thread: see `pool`. Every
+# element is computed, and every row summed, by one thread and by the same machine code: a copy of the loop inside its
+# caller could be vectorized in another way, and round differently. So the threads change no bit.
 TEMPLATE = """
+#include <algorithm>
 #include <cmath>
 using namespace std;
 typedef {real} T;
+typedef void (*Run)(void (*job)(void* data, int index), void* data, int jobs);
 
-extern "C" void {name}(long long _rows, long long _columns{declared}) {{
-  for (long long _row = 0; _row < _rows; _row++) {{
-    {before}
-    for (long long _column = 0; _column < _columns; _column++) {{
-      {body};
+extern "C" void {name}(Run _run, int _threads, long long _rows, long long _columns{declared}) {{
+  auto _loop = [=](long long _first, long long _last, long long _left, long long _right)
+      __attribute__((noinline, noclone)) {{
+    for (long long _row = _first; _row < _last; _row++) {{
+      {before}
+      for (long long _column = _left; _column < _right; _column++) {{
+        {body};
+      }}
+      {after};
     }}
-    {after};
+  }};
+  const int _blocks = 4 * _threads;
+  const bool _by_row = _rows >= _blocks, _by_column = {splits_columns} && _rows == 1;
+  if (_threads < 2 || _rows * _columns < {split_from} || !(_by_row || _by_column)) {{
+    _loop(0, _rows, 0, _columns);
+    return;
   }}
+  auto _block = [=](int _index) {{
+    const long long _length = _by_row ? _rows : _columns, _size = ((_length + _blocks - 1) / _blocks + 15) / 16 * 16;
+    const long long _begin = min(_length, _index * _size), _end = min(_length, _begin + _size);
+    _by_row ? _loop(_begin, _end, 0, _columns) : _loop(0, 1, _begin, _end);
+  }};
+  _run([](void* _data, int _index) {{ (*(decltype(_block)*)_data)(_index); }}, (void*)&_block, _blocks);
 }}
 """
 
@@ -73,7 +95,7 @@ class Operand(NamedTuple):
 def elementwise(name: str, real: str, operands: list[Operand], operation: str) -> str:
     """Return the source of a kernel that applies `operation` to every element."""
     loads = " ".join(operand.load(real) for operand in operands)
-    return _fill_template(name, real, operands, "#pragma omp simd", f"{loads} {operation}", "")
+    return _fill_template(name, real, operands, "#pragma omp simd", f"{loads} {operation}", "", True)
 
 
 def row_sum(name: str, real: str, operands: list[Operand], operation: str) -> str:
@@ -81,9 +103,19 @@ def row_sum(name: str, real: str, operands: list[Operand], operation: str) -> st
     loads = " ".join(operand.load(real) for operand in operands[:-1])
     before = "T _sum = 0;\n#pragma omp simd reduction(+:_sum)"
     after = f"{operands[-1].parameter.name}_[_row] = _sum"
-    return _fill_template(name, real, operands, before, f"{loads} _sum += {operation}", after)
+    return _fill_template(name, real, operands, before, f"{loads} _sum += {operation}", after, False)
 
 
-def _fill_template(name: str, real: str, operands: list[Operand], before: str, body: str, after: str) -> str:
-    declared = "".join(f", {operand.declaration(real)}" for operand in operands)
-    return TEMPLATE.format(name=name, real=real, declared=declared, before=before, body=body, after=after)
+def _fill_template(
+    name: str, real: str, operands: list[Operand], before: str, body: str, after: str, splits_columns: bool
+) -> str:
+    return TEMPLATE.format(
+        name=name,
+        real=real,
+        declared="".join(f", {operand.declaration(real)}" for operand in operands),
+        before=before,
+        body=body,
+        after=after,
+        splits_columns=str(splits_columns).lower(),
+        split_from=SPLIT_FROM,
+    )

@@ -1,0 +1,303 @@
+"""A pool of threads for matrix products and kernels.
+
+OpenBLAS has threads of its own. Between two products they do not sleep but spin, on the cores that a kernel in several
+threads would need; and each product waits for all of them, even for one whose core the system has given to another
+process. While a model of the backend "native" trains, OpenBLAS is therefore set to one thread, and the threads of this
+pool share the work: the products in blocks, and the kernels in blocks of rows or columns. A thread takes one block
+after another. One that comes late finds none left, and nobody has waited for it.
+
+The blocks depend on the sizes alone, so that it changes no bit which threads compute them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from _thread import allocate_lock
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scratchvae.backend.native.compiler import compile_functions
+from scratchvae.backend.native.openblas import OpenBLAS, find_openblas
+
+SPLIT_FROM = 2**20  # multiplications from which on a product is split
+BLOCKS, ALIGNED = 4, 16  # the largest number of blocks of a product; the size of a block is a multiple of 16
+INT, INT64, POINTER = ctypes.c_int, ctypes.c_longlong, ctypes.c_void_p
+MULTIPLY_TYPES = [INT, INT, POINTER, INT, INT, INT64, INT64, INT64, *[POINTER, INT64] * 3, INT64]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+# A region is a number of jobs. `next` is the first that nobody has taken; `open` is 1 until none is left. The caller
+# returns when no worker is `active`. A worker first becomes active and then looks whether the region is open: so it
+# cannot begin after the caller has returned.
+#
+# A worker spins for some 50 µs after a region, since the next one follows soon within a step, and then sleeps. A forked
+# child has no workers: it begins with a new pool.
+SOURCE = """
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <csignal>
+#include <mutex>
+#include <new>
+#include <pthread.h>
+#include <sched.h>
+#include <system_error>
+#include <thread>
+
+typedef void (*Job)(void* data, int index);
+
+static const int SPINS = 1000;
+
+static inline void relax() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+struct Pool {
+  std::mutex region, sleep;
+  std::condition_variable wake;
+  std::atomic<unsigned> epoch{0};
+  std::atomic<int> open{0}, active{0}, next{0}, sleepers{0};
+  int threads = 1, workers = 0, jobs = 0;
+  Job job = nullptr;
+  void* data = nullptr;
+};
+
+alignas(64) static char memory[sizeof(Pool)];
+static Pool* pool = new (memory) Pool;
+
+static void take_jobs() {
+  for (int index; (index = pool->next.fetch_add(1)) < pool->jobs;) pool->job(pool->data, index);
+}
+
+static void work(unsigned seen) {
+  for (;;) {
+    for (int spin = 0; spin < SPINS && pool->epoch.load() == seen; spin++) relax();
+    if (pool->epoch.load() == seen) {
+      std::unique_lock<std::mutex> lock(pool->sleep);
+      pool->sleepers++;
+      pool->wake.wait(lock, [&] { return pool->epoch.load() != seen; });
+      pool->sleepers--;
+    }
+    seen = pool->epoch.load();
+    pool->active++;
+    if (pool->open.load()) take_jobs();
+    pool->active--;
+  }
+}
+
+static void add_workers() {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are for the threads of Python
+  try {
+    for (; pool->workers < pool->threads - 1; pool->workers++) std::thread(work, pool->epoch.load()).detach();
+  } catch (const std::system_error&) {  // the system has no more threads
+    pool->threads = pool->workers + 1;
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+extern "C" void scratchvae_run(Job job, void* data, int jobs) {
+  if (!pool->region.try_lock()) {  // another thread computes
+    for (int index = 0; index < jobs; index++) job(data, index);
+    return;
+  }
+  add_workers();
+  pool->job = job, pool->data = data, pool->jobs = jobs;
+  pool->next = 0;
+  pool->open = 1;
+  pool->epoch++;
+  if (pool->sleepers.load()) {
+    pool->sleep.lock();
+    pool->sleep.unlock();
+    pool->wake.notify_all();
+  }
+  take_jobs();
+  pool->open = 0;
+  for (int spin = 0; pool->active.load(); spin++) spin < SPINS ? relax() : (void)sched_yield();
+  pool->region.unlock();
+}
+
+static void begin_anew() {
+  const int threads = pool->threads;
+  pool = new (memory) Pool;
+  pool->threads = threads;
+}
+
+extern "C" void scratchvae_start(int threads) {
+  pool->threads = threads;
+  pthread_atfork(nullptr, nullptr, begin_anew);
+}
+
+// Blocks of the rows or of the columns of C = op(A) op(B), with all matrices row by row in memory.
+template <class T, class Int>
+struct Product {
+  typedef void (*Gemm)(int order, int transposed_a, int transposed_b, Int m, Int n, Int k, T alpha, const T* a, Int lda,
+                       const T* b, Int ldb, T beta, T* c, Int ldc);
+  Gemm gemm;
+  int transposed_a, transposed_b;
+  long long m, n, k, lda, ldb, ldc, block;
+  const T *a, *b;
+  T* c;
+
+  void compute(int index) const {
+    const bool by_row = m > n;
+    const long long begin = index * block, size = std::min(block, (by_row ? m : n) - begin);
+    const T* a_block = by_row ? a + begin * (transposed_a ? 1 : lda) : a;
+    const T* b_block = by_row ? b : b + begin * (transposed_b ? ldb : 1);
+    T* c_block = c + begin * (by_row ? ldc : 1);
+    gemm(101, transposed_a ? 112 : 111, transposed_b ? 112 : 111, by_row ? size : m, by_row ? n : size, k, T(1),
+         a_block, lda, b_block, ldb, T(0), c_block, ldc);
+  }
+};
+
+template <class T, class Int>
+static void multiply(void* gemm, int transposed_a, int transposed_b, long long m, long long n, long long k, void* a,
+                     long long lda, void* b, long long ldb, void* c, long long ldc, long long block) {
+  Product<T, Int> product = {(typename Product<T, Int>::Gemm)gemm, transposed_a, transposed_b, m, n, k, lda, ldb, ldc,
+                             block, (const T*)a, (const T*)b, (T*)c};
+  const int blocks = (std::max(m, n) + block - 1) / block;
+  scratchvae_run([](void* data, int index) { ((Product<T, Int>*)data)->compute(index); }, &product, blocks);
+}
+
+extern "C" void scratchvae_multiply(int of_doubles, int wide, void* gemm, int transposed_a, int transposed_b,
+                                    long long m, long long n, long long k, void* a, long long lda, void* b,
+                                    long long ldb, void* c, long long ldc, long long block) {
+  (of_doubles ? (wide ? multiply<double, long long> : multiply<double, int>)
+              : (wide ? multiply<float, long long> : multiply<float, int>))(
+      gemm, transposed_a, transposed_b, m, n, k, a, lda, b, ldb, c, ldc, block);
+}
+"""
+
+
+class Pool:
+    """The threads that compute products and kernels while a model trains.
+
+    blas      the library of the products; None: all is computed as without a pool
+    threads   the number of threads, with the one that calls
+    """
+
+    def __init__(self, blas: OpenBLAS | None, threads: int) -> None:
+        self._blas: Any = blas
+        self._users, self._lock = 0, allocate_lock()
+        self.threads = 1 if blas is None else threads
+        if self.threads > 1:
+            functions = compile_functions(SOURCE, "scratchvae_run", "scratchvae_multiply", "scratchvae_start")
+            run, self._multiply, start = functions
+            self._run = ctypes.cast(run, POINTER).value
+            self._multiply.restype, self._multiply.argtypes = None, MULTIPLY_TYPES
+            start.restype, start.argtypes = None, [INT]
+            start(self.threads)
+            os.register_at_fork(after_in_child=self._forget_users)
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """A context in which this pool computes the products and kernels, and OpenBLAS has one thread."""
+        if self.threads < 2:
+            yield
+            return
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                self._threads_before = self._blas.get_num_threads()
+                self._blas.set_num_threads(1)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if not self._users:
+                    self._blas.set_num_threads(self._threads_before)
+
+    # The thread of another model, which would have ended its sharing, does not exist in a forked child.
+    def _forget_users(self) -> None:
+        self._lock = allocate_lock()
+        if self._users:
+            self._users = 0
+            self._blas.set_num_threads(self._threads_before)
+
+    def for_kernels(self) -> tuple[int | None, int]:
+        """The address of the function that runs jobs in the threads of the pool, and their number; or (None, 1)."""
+        return (self._run, self.threads) if self._users else (None, 1)
+
+    def matmul(self, a: Any, b: Any, out: Any = None, **settings: Any) -> Any:
+        """`numpy.matmul`; within `shared`, the blocks of a large product are computed by several threads."""
+        arguments = self._arguments(a, b, out) if self._users and not settings else None
+        if arguments is None:
+            return np.matmul(a, b, out=out, **settings)
+        self._multiply(*arguments)
+        return out
+
+    def _arguments(self, a: Any, b: Any, out: Any) -> tuple[Any, ...] | None:
+        """The arguments of `scratchvae_multiply`; None if NumPy is to compute the product."""
+        if not type(a) is type(b) is type(out) is np.ndarray or not a.ndim == b.ndim == out.ndim == 2:
+            return None
+        (m, k), n = a.shape, b.shape[1]
+        if m * n * k < SPLIT_FROM or len(b) != k or out.shape != (m, n) or not a.dtype == b.dtype == out.dtype:
+            return None
+        gemm, layouts = self._blas.gemm.get(out.dtype.str), [_layout(a), _layout(b), _layout(out)]
+        if gemm is None or not all(layouts) or not out.flags.writeable:
+            return None
+        (transposed_a, *a_memory), (transposed_b, *b_memory), (transposed, *memory) = layouts  # type: ignore[misc]
+        if transposed or np.may_share_memory(a, out) or np.may_share_memory(b, out):
+            return None
+        block = -(-max(m, n) // BLOCKS // ALIGNED) * ALIGNED
+        kind = out.itemsize == 8, self._blas.wide, gemm, transposed_a, transposed_b
+        return *kind, m, n, k, *a_memory, *b_memory, *memory, block
+
+
+def _layout(matrix: Array) -> tuple[bool, int, int] | None:
+    """True if a matrix is the transpose of one in rows, its address, and the distance of the rows; None if neither."""
+    size, (row, column), (rows, columns) = matrix.itemsize, matrix.strides, matrix.shape
+    if not matrix.flags.aligned:
+        return None
+    for transposed, step, distance, width in ((False, column, row, columns), (True, row, column, rows)):
+        if step == size and distance % size == 0 and distance >= size * width:
+            return transposed, matrix.__array_interface__["data"][0], distance // size
+    return None
+
+
+class PooledNumPy:
+    """NumPy as the array module of the backend "native": its `matmul` is that of the pool."""
+
+    def matmul(self, a: Any, b: Any, out: Any = None, **settings: Any) -> Any:
+        """`numpy.matmul`: see `Pool.matmul`."""
+        return get_pool().matmul(a, b, out, **settings)
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(np, name)
+        setattr(self, name, value)  # found at once the next time
+        return value
+
+    def __deepcopy__(self, memo: Any) -> PooledNumPy:
+        return self
+
+
+@cache
+def get_pool() -> Pool:
+    """The pool of this process: as many threads as OpenBLAS has, and as there are cores.
+
+    Raises BackendError if it cannot be compiled.
+    """
+    blas = find_openblas()
+    return Pool(blas, 1 if blas is None else min(blas.get_num_threads(), _cores()))
+
+
+def _cores() -> int:
+    """The cores that this process may use, by its affinity and its cgroup."""
+    cores = len(os.sched_getaffinity(0))
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="utf-8").split()
+        return min(cores, max(1, int(quota) // int(period)))
+    except (OSError, ValueError):  # no cgroup of this version, or "max": no limit
+        return cores
