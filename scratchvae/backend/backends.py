@@ -32,6 +32,7 @@ FORK_ERROR = (
     "CUDA cannot be used in a process that was forked from one that used it; start processes with "
     "multiprocessing.get_context('spawn'), or use the GPU only after the fork"
 )
+NO_THREADS = nullcontext()
 _forked_after_cuda = False
 
 
@@ -45,7 +46,7 @@ class Backend:
     pinned        pinned(shape, dtype) allocates pinned host memory, for asynchronous copies to the device
     event         event() makes an event that records when such a copy has completed; None on the host
     kernels       a module with the classes ElementwiseKernel and ReductionKernel; None if there are no kernels
-    threads       threads() is a context in which products and kernels may use several threads
+    threads       a context, which may be entered again inside it, in which products and kernels may use several threads
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Backend:
         pinned: Any = np.empty,
         event: Any = None,
         kernels: Any = None,
-        threads: Callable[[], AbstractContextManager[None]] = nullcontext,
+        threads: AbstractContextManager[None] = NO_THREADS,
     ) -> None:
         self.name = name
         self.xp = xp
@@ -171,7 +172,7 @@ def _native() -> Backend:
 
     native.find_compiler()
     xp = native.PooledNumPy()
-    return Backend("native", xp, np.ndarray, kernels=native, threads=lambda: native.get_pool().shared())
+    return Backend("native", xp, np.ndarray, kernels=native, threads=native.PoolOfProcess())
 
 
 @cache

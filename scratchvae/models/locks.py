@@ -61,7 +61,8 @@ def synchronized(method: F) -> F:
         lock = self.locks.lock
         lock.acquire(reads=True)
         try:
-            return method(self, *args, **kwargs)
+            with self.backend.threads:
+                return method(self, *args, **kwargs)
         except (MemoryError, RuntimeError) as error:
             raise to_backend_error(error) from error.__cause__
         finally:

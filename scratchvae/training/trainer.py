@@ -155,7 +155,7 @@ class Trainer:
         previous step caused it.
         """
         model = self.model
-        with model.lock, model.backend.threads(), translate_device_errors():
+        with model.lock, model.backend.threads, translate_device_errors():
             model.locks.require_no_other_fit()
             with model.learning_schema(x, labels):
                 x = model.check_data(x)
@@ -335,7 +335,7 @@ class Trainer:
     def _train_step(self, state: TrainingState, hooks: Hooks, x: Array) -> str | None:
         """Do one step on the batch x (B, D); return what `on_before_update` of the callbacks returned."""
         model, batches = self.model, state.batches
-        with model.lock, model.backend.threads():
+        with model.lock, model.backend.threads:
             self._draw_noise(len(x))
             state.terms = self._forward(x, batches.corrupted, batches.targets, self._label_settings)
             check_written = bool(model.custom_parts) and state.batches_done == 0

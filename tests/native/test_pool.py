@@ -53,7 +53,7 @@ def test_a_product_in_blocks_equals_that_of_numpy(seed, sizes, forms, dtype):
     )
     frame = out.base.copy() if out.base is not None else None
     try:
-        with POOL.shared():
+        with POOL:
             assert POOL._arguments(a, b, out) is not None
             assert POOL.matmul(a, b, out=out) is out
     finally:
@@ -83,7 +83,7 @@ def test_numpy_computes_what_the_pool_cannot(pool):
     a = normal(0, 300, 300)
     read_only, out = np.empty((300, 300)), np.empty((300, 300))
     read_only.flags.writeable = False
-    with pool.shared():
+    with pool:
         for arguments in (
             (a, a, a),  # the output is an input
             (a, a, a[::-1]),
@@ -119,7 +119,7 @@ def test_a_kernel_in_threads_has_the_bits_of_one_in_a_single_thread(shape):
         y = np.full_like(x, np.nan)
         out = np.full(shape[0], np.nan, "float32")
         if shared:
-            with POOL.shared():
+            with POOL:
                 kernel(x, 0.5, y)
                 if len(shape) == 2:
                     total(x, out, axis=1)
@@ -177,7 +177,7 @@ def test_openblas_has_its_threads_back_after_each_step_and_each_error(pool):
     x = np.zeros((256, 784), "float32")
     sv.Trainer(vae, batch_size=256).fit(x, 1, callbacks=[Look()])
     assert seen == [1, 300.0, count, 300.0]
-    with pytest.raises(ZeroDivisionError), pool.shared(), pool.shared():
+    with pytest.raises(ZeroDivisionError), pool, pool:
         raise ZeroDivisionError
     assert pool._blas.get_num_threads() == count and pool.for_kernels() == (None, 1)
 
@@ -225,7 +225,7 @@ def test_without_openblas_or_with_one_thread_numpy_computes(monkeypatch):
     monkeypatch.setattr(openblas, "_loaded_libraries", list)
     assert openblas.find_openblas() is None
     pool, a = Pool(None, 4), normal(0, 200, 200)
-    with pool.shared():
+    with pool:
         assert pool.threads == 1 and pool.for_kernels() == (None, 1)
         np.testing.assert_array_equal(pool.matmul(a, a, out=np.empty((200, 200))), a @ a)
 

@@ -6,7 +6,16 @@ also runs on the CPU: one pass over memory instead of several. `Windows` is for 
 
 from scratchvae.backend.native.compiler import find_compiler
 from scratchvae.backend.native.kernels import ElementwiseKernel, ReductionKernel
-from scratchvae.backend.native.pool import Pool, PooledNumPy, get_pool
+from scratchvae.backend.native.pool import Pool, PooledNumPy, PoolOfProcess, get_pool
 from scratchvae.backend.native.windows import Windows
 
-__all__ = ["ElementwiseKernel", "Pool", "PooledNumPy", "ReductionKernel", "Windows", "find_compiler", "get_pool"]
+__all__ = [
+    "ElementwiseKernel",
+    "Pool",
+    "PoolOfProcess",
+    "PooledNumPy",
+    "ReductionKernel",
+    "Windows",
+    "find_compiler",
+    "get_pool",
+]

@@ -2,8 +2,8 @@
 
 OpenBLAS has threads of its own. Between two products they do not sleep but spin, on the cores that a kernel in several
 threads would need; and each product waits for all of them, even for one whose core the system has given to another
-process. While a model of the backend "native" trains, OpenBLAS is therefore set to one thread, and the threads of this
-pool share the work: the products in blocks, and the kernels in blocks of rows or columns. A thread takes one block
+process. While a model of the backend "native" computes, OpenBLAS is therefore set to one thread, and the threads of
+this pool share the work: the products in blocks, and the kernels in blocks of rows or columns. A thread takes one block
 after another. One that comes late finds none left, and nobody has waited for it.
 
 The blocks depend on the sizes alone, so that it changes no bit which threads compute them.
@@ -14,8 +14,6 @@ from __future__ import annotations
 import ctypes
 import os
 from _thread import allocate_lock
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -181,7 +179,7 @@ extern "C" void scratchvae_multiply(int of_doubles, int wide, void* gemm, int tr
 
 
 class Pool:
-    """The threads that compute products and kernels while a model trains.
+    """The threads that compute products and kernels, inside `with pool:`.
 
     blas      the library of the products; None: all is computed as without a pool
     threads   the number of threads, with the one that calls
@@ -200,20 +198,17 @@ class Pool:
             start(self.threads)
             os.register_at_fork(after_in_child=self._forget_users)
 
-    @contextmanager
-    def shared(self) -> Iterator[None]:
-        """A context in which this pool computes the products and kernels, and OpenBLAS has one thread."""
-        if self.threads < 2:
-            yield
-            return
-        with self._lock:
-            self._users += 1
-            if self._users == 1:
-                self._threads_before = self._blas.get_num_threads()
-                self._blas.set_num_threads(1)
-        try:
-            yield
-        finally:
+    # In the context, the pool computes the products and kernels, and OpenBLAS has one thread.
+    def __enter__(self) -> None:
+        if self.threads > 1:
+            with self._lock:
+                self._users += 1
+                if self._users == 1:
+                    self._threads_before = self._blas.get_num_threads()
+                    self._blas.set_num_threads(1)
+
+    def __exit__(self, *error: object) -> None:
+        if self.threads > 1:
             with self._lock:
                 self._users -= 1
                 if not self._users:
@@ -231,7 +226,7 @@ class Pool:
         return (self._run, self.threads) if self._users else (None, 1)
 
     def matmul(self, a: Any, b: Any, out: Any = None, **settings: Any) -> Any:
-        """`numpy.matmul`; within `shared`, the blocks of a large product are computed by several threads."""
+        """`numpy.matmul`; in the context, the blocks of a large product are computed by several threads."""
         arguments = self._arguments(a, b, out) if self._users and not settings else None
         if arguments is None:
             return np.matmul(a, b, out=out, **settings)
@@ -281,6 +276,16 @@ class PooledNumPy:
 
     def __deepcopy__(self, memo: Any) -> PooledNumPy:
         return self
+
+
+class PoolOfProcess:
+    """The context of `get_pool()`, which is compiled when it is first entered."""
+
+    def __enter__(self) -> None:
+        get_pool().__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        get_pool().__exit__()
 
 
 @cache
