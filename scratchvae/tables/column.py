@@ -121,9 +121,11 @@ class Column(NamedTuple):
         texts, index = cells.texts(), {value: k for k, value in enumerate(self.values)}
         words = {_word(value): k for value, k in index.items()}
         distinct = {value: index.get(value, words.get(_word(value))) for value in set(texts[~cells.missing])}
-        if unknown := [value for value, k in distinct.items() if k is None]:
+        if None in distinct.values():
+            unknown = ((k, text) for k, text in enumerate(texts) if text is not None and distinct[text] is None)
+            row, value = next(unknown)
             raise RangeError(
-                f"column {self.name!r:.40} holds {short_repr(min(unknown, key=str))}, a category that the schema does "
+                f"column {self.name!r:.40} holds {short_repr(value)} in row {row + 1}, a category that the schema does "
                 f"not know; expected one of {join_choices(list(map(str, self.values)), 50)}: correct it, or leave its "
                 "cell empty"
             )

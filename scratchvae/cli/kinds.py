@@ -1,0 +1,106 @@
+"""The columns of a table of several kinds, which `train` reads by a schema."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from scratchvae.cli.arguments import DATA_SETTINGS, HELD_OUT_SEED, read_data
+from scratchvae.cli.messages import nearest
+from scratchvae.cli.options import refuse
+from scratchvae.cli.tables import encode_file, is_table, reworded, split_labels
+from scratchvae.datasets import NAMES, Dataset
+from scratchvae.errors import ConfigError, DataError
+from scratchvae.models import ConditionalVAE
+from scratchvae.tables import KINDS, TableSchema
+from scratchvae.tables.kinds import holds_words
+from scratchvae.tables.reading import TableFile, read_file
+from scratchvae.validation import join_choices
+
+AUTO = "auto"
+EXAMPLE = "year=category"
+
+
+def read_training_data(args: argparse.Namespace) -> tuple[Dataset, TableSchema | None]:
+    """The data of a training; with the schema of a table whose columns are of several kinds, and its encoded rows.
+
+    A table has a schema if some column holds texts or dates, beside the one named label, or with --kinds. Sets
+    args.missing if cells are missing. Raises ConfigError or DataError.
+    """
+    readable = args.data not in NAMES and is_table({name: getattr(args, name, None) for name in DATA_SETTINGS})
+    if not hasattr(args, "kinds"):
+        try:
+            return read_data(args), None
+        except DataError:
+            file = _read_words(args.data) if readable else None
+            if file is None:
+                raise
+    elif readable:
+        with reworded(args.data):
+            file = read_file(Path(args.data))
+    else:
+        data = read_data(args)  # raises for data that does not exist
+        raise ConfigError(f"--kinds is for .csv and .tsv files, and {data.name} is none: leave it out")
+    _refuse_other_options(args)
+    kinds = _chosen_kinds(args, file)
+    with reworded(args.data, ", or choose another kind with --kinds"):
+        schema = TableSchema.infer(split_labels(file, list(kinds))[0], kinds)
+        data = encode_file(file, schema, HELD_OUT_SEED)
+    if any(np.isnan(part.images).any() for part in (data.train, data.test)):
+        if args.model in ("conditional", "semi-supervised"):
+            raise ConfigError(
+                f"{args.data} has missing values, which --model {args.model} cannot learn from: fill them in, for "
+                "example with scratchvae impute, or leave those rows out"
+            )
+        args.missing = True
+    return data, schema
+
+
+def _read_words(path: str) -> TableFile | None:
+    """The table of a file, if a column beside the labels holds texts or dates; else None."""
+    try:
+        file = read_file(Path(path))
+        rest, _ = split_labels(file)
+    except DataError:
+        return None
+    return file if any(map(holds_words, rest.cells)) else None
+
+
+def _chosen_kinds(args: argparse.Namespace, file: TableFile) -> dict[str, str]:
+    """The kinds of --kinds by the names of the columns. Raises ConfigError."""
+    kinds: dict[str, str] = {}
+    names = [str(cells.label) for cells in file.cells]
+    words: list[str] = getattr(args, "kinds", [AUTO])
+    for word in words if words != [AUTO] else []:
+        name, equals, kind = word.rpartition("=")
+        if not equals:
+            raise ConfigError(f"--kinds {word}: expected NAME=KIND, such as {EXAMPLE}, or {AUTO} alone")
+        if name not in names:
+            near = nearest(name, names)
+            expected = f"did you mean {near!r}?" if near else f"expected some of {join_choices(names, 60)}"
+            if "," in name and "=" in name:
+                expected = f"separate several by spaces: --kinds {' '.join(word.split(','))}"
+            raise ConfigError(f"--kinds {word}: {args.data} has no column {name!r:.40}; {expected}")
+        if kind not in KINDS:
+            near = nearest(kind, KINDS)
+            expected = f"did you mean {near}?" if near else f"choose one of {', '.join(KINDS)}"
+            raise ConfigError(f"--kinds {word}: {kind!r:.20} is no kind; {expected}")
+        if name in kinds:
+            raise ConfigError(f"--kinds names the column {name!r:.40} twice: choose one kind")
+        kinds[name] = kind
+    return kinds
+
+
+def _refuse_other_options(args: argparse.Namespace) -> None:
+    """Raise ConfigError for an option that a table of several kinds of columns takes from its schema, or has no use for."""
+    refuse(
+        args, "on a table of several kinds of columns, each of which has its own: leave it out", "likelihood", "sigma"
+    )
+    for name, default in (("scale", "auto"), ("binarize", "none"), ("corrupt", "none")):
+        if getattr(args, name) != default:
+            reason = "whose numbers are standardized" if name == "scale" else "which has no pixels"
+            raise ConfigError(
+                f"--{name} {getattr(args, name)} is not for a table of several kinds of columns, {reason}: leave it out"
+            )
