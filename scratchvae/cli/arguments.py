@@ -157,6 +157,8 @@ def load_data(settings: dict[str, Any], model: Model | None = None) -> Dataset:
             ".tsv file, or a folder of images"
         )
         raise DataError(f"there is no data {as_typed(data)}{f'; did you mean {near}?' if near else expected}")
+    if _names_tables(data):
+        raise DataError(f"{data} names tables; expected a single .csv or .tsv file: join them into one")
     if (schema := None if model is None else schema_of(model)) is not None:
         if data not in NAMES and is_table(settings):
             return load_table(data, schema, seed)
@@ -174,6 +176,14 @@ def load_data(settings: dict[str, Any], model: Model | None = None) -> Dataset:
         None if size is None else tuple(size),
         settings.get("mmap", False),
     )
+
+
+def _names_tables(data: str) -> bool:
+    """True for a pattern or a folder of .csv and .tsv files alone."""
+    if data in NAMES or not (is_pattern(data) or Path(data).is_dir()):
+        return False
+    files = find_shards(data) if is_pattern(data) else [f.name for f in Path(data).iterdir() if f.name[0] != "."]
+    return bool(files) and all(Path(file).suffix.lower() in SUFFIXES for file in files)
 
 
 def read_model(args: argparse.Namespace) -> Any:

@@ -161,10 +161,10 @@ def run(args: argparse.Namespace) -> int:
     incomplete_rows = count_of(missing.any(axis=1).sum(), "row")
     print(f"{count_of(len(incomplete), 'row')}: {listed} in {incomplete_rows}, imputed by {args.method}")
     mean = imputed if draws is None else imputed.mean(axis=0)
-    if is_test and schema is None:
-        _print_error(vae, rows, mean, hidden)
-    elif is_test:
+    if is_test and schema is not None:
         print("\n".join(error_lines(schema, rows, mean, hidden, _training_rows(vae))))
+    elif is_test:
+        _print_error(vae, rows, mean, hidden)
     print(f"wrote {args.out}")
     if picture_file is None:
         return 0

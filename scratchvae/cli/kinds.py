@@ -13,7 +13,6 @@ from scratchvae.cli.options import refuse
 from scratchvae.cli.tables import encode_file, is_table, reworded, split_labels
 from scratchvae.datasets import NAMES, Dataset
 from scratchvae.errors import ConfigError, DataError
-from scratchvae.models import ConditionalVAE
 from scratchvae.tables import KINDS, TableSchema
 from scratchvae.tables.kinds import holds_words
 from scratchvae.tables.reading import TableFile, read_file
@@ -45,7 +44,7 @@ def read_training_data(args: argparse.Namespace) -> tuple[Dataset, TableSchema |
         raise ConfigError(f"--kinds is for .csv and .tsv files, and {data.name} is none: leave it out")
     _refuse_other_options(args)
     kinds = _chosen_kinds(args, file)
-    with reworded(args.data, ", or choose another kind with --kinds"):
+    with reworded(args.data, "choose another kind with --kinds"):
         schema = TableSchema.infer(split_labels(file, list(kinds))[0], kinds)
         data = encode_file(file, schema, HELD_OUT_SEED)
     if any(np.isnan(part.images).any() for part in (data.train, data.test)):
@@ -94,13 +93,11 @@ def _chosen_kinds(args: argparse.Namespace, file: TableFile) -> dict[str, str]:
 
 
 def _refuse_other_options(args: argparse.Namespace) -> None:
-    """Raise ConfigError for an option that a table of several kinds of columns takes from its schema, or has no use for."""
-    refuse(
-        args, "on a table of several kinds of columns, each of which has its own: leave it out", "likelihood", "sigma"
-    )
+    """Raise ConfigError for an option that has no effect on a table of several kinds of columns."""
+    table = "a table of several kinds of columns"
+    refuse(args, f"on {table}, each of which has its own: leave it out", "likelihood", "sigma")
+    reasons = {"scale": ", whose numbers are standardized", "binarize": ", which has no pixels", "corrupt": ""}
     for name, default in (("scale", "auto"), ("binarize", "none"), ("corrupt", "none")):
         if getattr(args, name) != default:
-            reason = "whose numbers are standardized" if name == "scale" else "which has no pixels"
-            raise ConfigError(
-                f"--{name} {getattr(args, name)} is not for a table of several kinds of columns, {reason}: leave it out"
-            )
+            raise ConfigError(f"--{name} {getattr(args, name)} is not for {table}{reasons[name]}: leave it out")
+    refuse(args, f"on {table}: leave it out", "corrupt-level")

@@ -114,9 +114,7 @@ def output_path(args: argparse.Namespace, model: Any, stem: str) -> str:
 def check_rows_path(out: str, model: Any, suffixes: tuple[str, ...]) -> None:
     """`check_output_path` for rows of `model`: those of a table of several kinds of columns are no .npy array."""
     if out.endswith(".npy") and schema_of(model) is not None:
-        raise ConfigError(
-            f"--out {out}: expected a name that ends in .csv, for a table of several kinds of columns, which is no array"
-        )
+        raise ConfigError(f"--out {out}: expected a name that ends in .csv, for a table of several kinds of columns")
     check_output_path(out, suffixes)
 
 

@@ -86,7 +86,7 @@ def split_labels(file: TableFile, columns: Sequence[str] = ()) -> tuple[TableFil
 
 @contextmanager
 def reworded(path: str, instead: str = "") -> Iterator[None]:
-    """Reword the errors of a schema as those of a file. `instead` completes "correct it", as in ", or …"."""
+    """Reword the errors of a schema as those of a file, with other advice `instead` of another schema."""
 
     def with_option(match: re.Match[str]) -> str:
         return f"add --kinds {shlex.quote(f'{match[1]}={match[2]}')}"
@@ -97,7 +97,10 @@ def reworded(path: str, instead: str = "") -> Iterator[None]:
         message = re.sub("^table ", f"{path} ".replace("\\", r"\\"), error.message)
         message = re.sub("^column ", f"{path}: column ".replace("\\", r"\\"), message)
         message = message.replace("the schema does not know", "the model does not know")
-        message = message.replace(", or infer another schema", instead).replace("out of kinds", "out of --kinds")
+        message = message.replace(", or infer another schema", instead and f", or {instead}")
+        if instead:
+            message = message.replace(", or write NA if it is missing", f", write NA if it is missing, or {instead}")
+        message = message.replace("out of kinds", "out of --kinds")
         raise DataError(re.sub(r"pass kinds=\{'(.*?)': '(\w+)'\}", with_option, message)) from None
 
 

@@ -268,9 +268,8 @@ def _category(cells: Cells) -> Column:
             f"{short_repr(strange[0])}; expected texts, numbers or booleans: convert it, in pandas by .astype(str)"
         )
     if len(values) < 2:
-        raise ConfigError(
-            f"column {cells.label!r:.40} holds {len(values)} categories; expected at least 2: leave it out of kinds"
-        )
+        held = "a single category" if values else "no category"
+        raise ConfigError(f"column {cells.label!r:.40} holds {held}; expected at least 2: leave it out of kinds")
     return Column(cells.label, "category", cells.form, cells.dtype, values, whole=cells.values.dtype.kind in "iu")
 
 
