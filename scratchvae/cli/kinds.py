@@ -80,7 +80,7 @@ def _chosen_kinds(args: argparse.Namespace, file: TableFile) -> dict[str, str]:
             near = nearest(name, names)
             expected = f"did you mean {near!r}?" if near else f"expected some of {join_choices(names, 60)}"
             if "," in name and "=" in name:
-                expected = f"separate several by spaces: --kinds {' '.join(word.split(','))}"
+                expected = f"separate several by spaces: {' '.join(word.split(','))}"
             raise ConfigError(f"--kinds {word}: {args.data} has no column {name!r:.40}; {expected}")
         if kind not in KINDS:
             near = nearest(kind, KINDS)

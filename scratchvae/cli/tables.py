@@ -97,6 +97,7 @@ def reworded(path: str, instead: str = "") -> Iterator[None]:
         message = re.sub("^table ", f"{path} ".replace("\\", r"\\"), error.message)
         message = re.sub("^column ", f"{path}: column ".replace("\\", r"\\"), message)
         message = message.replace("the schema does not know", "the model does not know")
+        message = message.replace("as in the table of the schema", "as in the training data")
         message = message.replace(", or infer another schema", instead and f", or {instead}")
         if instead:
             message = message.replace(", or write NA if it is missing", f", write NA if it is missing, or {instead}")

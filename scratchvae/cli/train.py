@@ -92,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
         rows = f"{count_of(len(train.images), 'training row')} of {count_of(model.input_dim, 'number')}"
         if schema is not None:
             say(str(schema))
+            if not hasattr(args, "kinds"):
+                say("to change the kind of a column, add --kinds NAME=KIND")
         say(f"{data.name}: {rows}, {count_of(len(data.test.images), 'test row')}; {validation_text}")
         if args.missing:
             say(f"{describe_missing('training', train, schema)}; {describe_missing('test', data.test, schema)}")
