@@ -12,6 +12,7 @@ from scratchvae.cli.messages import nearest
 from scratchvae.cli.options import refuse
 from scratchvae.cli.tables import encode_file, is_table, reworded, split_labels
 from scratchvae.datasets import NAMES, Dataset
+from scratchvae.datasets.cells import HINT
 from scratchvae.errors import ConfigError, DataError
 from scratchvae.tables import KINDS, TableSchema
 from scratchvae.tables.kinds import holds_words
@@ -28,12 +29,17 @@ def read_training_data(args: argparse.Namespace) -> tuple[Dataset, TableSchema |
     A table has a schema if some column holds texts or dates, beside the one named label, or with --kinds. Sets
     args.missing if cells are missing. Raises ConfigError or DataError.
     """
+    words = getattr(args, "kinds", [AUTO])
+    if (wrong := next((word for word in words if "=" not in word), None)) is not None and words != [AUTO]:
+        raise ConfigError(
+            f"--kinds {wrong}: expected NAME=KIND, such as {EXAMPLE}, or {AUTO} alone; DATA stands before --kinds"
+        )
     readable = args.data not in NAMES and is_table({name: getattr(args, name, None) for name in DATA_SETTINGS})
     if not hasattr(args, "kinds"):
         try:
             return read_data(args), None
-        except DataError:
-            file = _read_words(args.data) if readable else None
+        except DataError as error:
+            file = _read_words(args.data, error) if readable else None
             if file is None:
                 raise
     elif readable:
@@ -57,14 +63,24 @@ def read_training_data(args: argparse.Namespace) -> tuple[Dataset, TableSchema |
     return data, schema
 
 
-def _read_words(path: str) -> TableFile | None:
-    """The table of a file, if a column beside the labels holds texts or dates; else None."""
+def _read_words(path: str, error: DataError) -> TableFile | None:
+    """The table of a file, if a column beside the labels holds texts or dates; else None.
+
+    error   why the file is no table of numbers. Raises DataError with a better reason, if there is one.
+    """
     try:
         file = read_file(Path(path))
         rest, _ = split_labels(file)
     except DataError:
+        if "is not a number" in error.message:  # and may be a category
+            raise
         return None
-    return file if any(map(holds_words, rest.cells)) else None
+    if any(map(holds_words, rest.cells)):
+        return file
+    if error.message.endswith(HINT):
+        advice = "write NA if it is missing, leave the column out, or add --kinds NAME=category"
+        raise DataError(error.message.replace(HINT, advice))
+    return None
 
 
 def _chosen_kinds(args: argparse.Namespace, file: TableFile) -> dict[str, str]:
@@ -73,9 +89,7 @@ def _chosen_kinds(args: argparse.Namespace, file: TableFile) -> dict[str, str]:
     names = [str(cells.label) for cells in file.cells]
     words: list[str] = getattr(args, "kinds", [AUTO])
     for word in words if words != [AUTO] else []:
-        name, equals, kind = word.rpartition("=")
-        if not equals:
-            raise ConfigError(f"--kinds {word}: expected NAME=KIND, such as {EXAMPLE}, or {AUTO} alone")
+        name, _, kind = word.rpartition("=")
         if name not in names:
             near = nearest(name, names)
             expected = f"did you mean {near!r}?" if near else f"expected some of {join_choices(names, 60)}"

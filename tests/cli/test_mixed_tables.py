@@ -154,6 +154,31 @@ def test_a_mistake_in_a_table_of_numbers_is_still_found_by_its_line(capsys):
     assert "numbers.csv, line 32, column 2 ('b'): '12 kg' is not a number" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([["a", "b"], *([str(k), "x" if k == 30 else "1.5"] for k in range(60))],
+         "'x' is not a number; write NA if it is missing, leave the column out, or add --kinds NAME=category"),
+        ([*TABLE[:9], TABLE[9][1:], *TABLE[10:]], "odd.csv, line 10: 7 cells, and 8 in the first row"),
+        ([["", *TABLE[0][1:]], *TABLE[1:]], "line 2, column 1: '' does not count the rows, and the column has no name"),
+        ([["a", "b"], *(["cat", f"1,{k:03}"] for k in range(60))],
+         "odd.csv, line 2, column 'b': the comma in '1,000' may mark decimals or thousands; write decimal points"),
+        ([["a", "b"], *([f"name {k}", "1.5"] for k in range(60))],
+         "column 'a' holds 60 different texts in 60 rows, such as 'name 0'; expected categories: leave it out"),
+        ([["a", "b"], *(["ab"[k % 2], "1 kg" if k == 9 else "1.5"] for k in range(60))],
+         "odd.csv: column 'b' holds numbers, and '1 kg': write numbers without units; or add --kinds b=category"),
+        ([["a", "a"], *(["x", "1.5"] for k in range(60))], "odd.csv has two columns named 'a'"),
+        ([["a", "a b"], *(["ab"[k % 2], "x" if k == 9 else "1.5"] for k in range(60))], "add --kinds 'a b=category'"),
+    ],
+)  # fmt: skip
+def test_a_table_that_cannot_be_read_is_refused_by_the_reason(rows, words, capsys):
+    write("odd.csv", rows)
+    assert main(["train", "odd.csv", *QUICK]) == 2
+    err = capsys.readouterr().err
+    assert words in err and err.count("\n") == 1 and len(err) <= 201
+    assert not Path("runs").exists()
+
+
 def test_a_resumed_training_gives_the_same_bits_and_the_same_schema(train):
     train("--schedule", "constant", "--checkpoint", out="a")
     resumed = train("--schedule", "constant", "--resume", "--epochs", "6", out="a")

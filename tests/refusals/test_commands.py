@@ -153,6 +153,7 @@ MISTAKES = [
     ("train pets.csv --kinds visits=int", "--kinds visits=int: 'int' is no kind; choose one of number, date, boolean"),
     ("train pets.csv --kinds visits=counts", "--kinds visits=counts: 'counts' is no kind; did you mean count?"),
     ("train pets.csv --kinds visits", "--kinds visits: expected NAME=KIND, such as year=category, or auto alone"),
+    ("train --kinds visits=count pets.csv", "--kinds pets.csv: expected NAME=KIND, such as year=category, or auto"),
     ("train pets.csv --kinds auto visits=count", "--kinds auto: expected NAME=KIND, such as year=category, or auto"),
     ("train pets.csv --kinds", "--kinds: expected one or more values after it"),
     ("train pets.csv --kinds visits=count visits=number", "--kinds names the column 'visits' twice: choose one kind"),
