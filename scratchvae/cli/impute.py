@@ -23,7 +23,7 @@ from scratchvae.cli.arguments import (
     read_vae,
     seed_option,
 )
-from scratchvae.cli.imputed_table import cells_of, error_lines, write_imputed
+from scratchvae.cli.imputed_table import cells_of, check_draw_column, error_lines, write_imputed
 from scratchvae.cli.messages import count_of
 from scratchvae.cli.options import Option, refuse, refuse_together
 from scratchvae.cli.outputs import (
@@ -36,7 +36,7 @@ from scratchvae.cli.outputs import (
     picture_path,
     write_array,
 )
-from scratchvae.cli.tables import schema_of, spread
+from scratchvae.cli.tables import schema_of, repeat_cells
 from scratchvae.disk import join_names, read_arrays
 from scratchvae.errors import ConfigError, DataError, FileError
 from scratchvae.evaluation import ImputationError, imputation_error
@@ -129,6 +129,8 @@ def run(args: argparse.Namespace) -> int:
         args.out = "imputed.npy" if schema is None else "imputed.csv"
     suffixes = ARRAY_SUFFIXES if draws is None else (".npy",)
     check_output_path(args.out, suffixes if schema is None else (".csv",))
+    if draws is not None and schema is not None:
+        check_draw_column(schema)
     picture_file = picture_path(args, vae, "imputed.png")
     is_test = hasattr(args, "hide") or hasattr(args, "hide_fraction")
     if not is_test:
@@ -162,7 +164,9 @@ def run(args: argparse.Namespace) -> int:
     print(f"{count_of(len(incomplete), 'row')}: {listed} in {incomplete_rows}, imputed by {args.method}")
     mean = imputed if draws is None else imputed.mean(axis=0)
     if is_test and schema is not None:
-        print("\n".join(error_lines(schema, rows, mean, hidden, _training_rows(vae))))
+        training = _training_rows(vae)
+        typical = None if training is None else _observed_mean(training)
+        print("\n".join(error_lines(schema, rows, mean, hidden, typical)))
     elif is_test:
         _print_error(vae, rows, mean, hidden)
     print(f"wrote {args.out}")
@@ -194,8 +198,11 @@ def _file_of_rows(args: argparse.Namespace, vae: VAE, count: int) -> TableFile:
     return file.take(rows)
 
 
-def _observed_mask(args: argparse.Namespace, vae: VAE, rows: Array, schema: TableSchema | None) -> Array | None:
-    """The mask of the observed numbers, (N, D); None where NaN marks the others. Raises ConfigError or FileError."""
+def _observed_mask(args: argparse.Namespace, vae: VAE, rows: Array, schema: TableSchema | None = None) -> Array | None:
+    """The mask of the observed numbers, (N, D); None where NaN marks the others. Raises ConfigError or FileError.
+
+    schema   of a table of several kinds of columns, of which whole cells are hidden
+    """
     if hasattr(args, "mask"):
         (mask,) = read_arrays(Path(args.mask), _only).values()
         if schema is not None:
@@ -205,12 +212,14 @@ def _observed_mask(args: argparse.Namespace, vae: VAE, rows: Array, schema: Tabl
                     f"--mask {args.mask} holds {mask.dtype} of shape {mask.shape}; expected booleans of shape {cells}, "
                     "one for each cell, with the columns in the order of scratchvae info"
                 )
-            return spread(schema, mask)
+            return repeat_cells(schema, mask)
         return mask.reshape(len(mask), -1) if mask.ndim > 1 else mask
     if hasattr(args, "hide_fraction"):
         fraction = check_fraction("hide_fraction", args.hide_fraction)
         if schema is not None:
-            return spread(schema, np.random.default_rng(args.seed).random((len(rows), len(schema.columns))) >= fraction)
+            return repeat_cells(
+                schema, np.random.default_rng(args.seed).random((len(rows), len(schema.columns))) >= fraction
+            )
         channels = 1 if vae.image_shape is None else (*vae.image_shape, 1)[2]
         pixels = np.random.default_rng(args.seed).random((len(rows), vae.input_dim // channels)) >= fraction
         return np.repeat(pixels, channels, axis=1)

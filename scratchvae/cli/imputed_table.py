@@ -23,6 +23,12 @@ def cells_of(schema: TableSchema, numbers: Array) -> Array:
     return ~known_cells(schema, np.where(numbers, np.nan, 0.0))
 
 
+def check_draw_column(schema: TableSchema) -> None:
+    """Raise ConfigError if the table has a column of the name that `write_imputed` adds."""
+    if any(column.name == DRAW for column in schema.columns):
+        raise ConfigError(f"--draws numbers the tables in a column {DRAW!r}, and the table has one: rename it")
+
+
 def write_imputed(
     schema: TableSchema, file: TableFile, imputed: Array, missing: Array, out: str, labels: Sequence[str] | None
 ) -> None:
@@ -33,8 +39,6 @@ def write_imputed(
     if imputed.ndim == 2:
         write_cells(fill_cells(schema, file, imputed, missing), out, labels)
         return
-    if any(column.name == DRAW for column in schema.columns):
-        raise ConfigError(f"--draws numbers the tables in a column {DRAW!r}, and the table has one: rename it")
     draws, rows = imputed.shape[:2]
     tables = [fill_cells(schema, file, draw, missing) for draw in imputed]
     columns = {name: [cell for table in tables for cell in table[name]] for name in tables[0]}
@@ -42,19 +46,23 @@ def write_imputed(
     write_cells(columns, out, None if labels is None else list(labels) * draws, first)
 
 
-def error_lines(schema: TableSchema, rows: Array, imputed: Array, hidden: Array, training: Array | None) -> list[str]:
-    """The error at the hidden cells (N, columns) of each column, and that of the mean or mode of the training rows.
+def error_lines(schema: TableSchema, rows: Array, imputed: Array, hidden: Array, typical: Array | None) -> list[str]:
+    """The error at the hidden cells (N, columns) of each column, in the units of the table, below a header.
+
+    rows, imputed   (N, width): the known and the imputed numbers
+    typical         (width,): the mean of the training rows, whose largest share of a category is its mode; its error is
+                    in a last column. None: unknown
 
     The share of wrong cells for categories and booleans, else the root of the mean squared error.
     """
-    lines = [("column", "hidden", "error", *(("of mean or mode",) if training is not None else ()))]
+    lines = [("column", "hidden", "error", *(("of mean or mode",) if typical is not None else ()))]
     for k, column in enumerate(schema.columns):
         numbers, where = schema.slices[column.name], hidden[:, k]
         if column.kind == "constant" or not where.any():
             continue
         known, estimates = rows[where, numbers], [imputed[where, numbers]]
-        if training is not None:
-            estimates.append(np.broadcast_to(np.nanmean(training[:, numbers], axis=0), known.shape))
+        if typical is not None:
+            estimates.append(np.broadcast_to(typical[numbers], known.shape))
         errors = [_error(column, known, estimate) for estimate in estimates]
         lines.append((str(column.name), str(where.sum()), *errors))
     return table_lines(lines)
@@ -62,11 +70,8 @@ def error_lines(schema: TableSchema, rows: Array, imputed: Array, hidden: Array,
 
 def _error(column: Column, known: Array, estimate: Array) -> str:
     if column.kind in ("category", "boolean"):
-        wrong = (
-            known.argmax(axis=1) != estimate.argmax(axis=1)
-            if column.kind == "category"
-            else (known >= 0.5) != (estimate >= 0.5)
-        )
+        values, estimates = (n.argmax(axis=1) if column.kind == "category" else n >= 0.5 for n in (known, estimate))
+        wrong = np.asarray(values != estimates)
         return f"{100 * wrong.mean():.3g} % wrong"
     error = column.factor * float(np.sqrt(np.mean((known - estimate) ** 2)))
     return f"{error:.4g}" + (f" {UNITS[column.unit]}" if column.kind == "date" else "")

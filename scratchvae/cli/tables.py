@@ -94,8 +94,11 @@ def reworded(path: str, instead: str = "") -> Iterator[None]:
     try:
         yield
     except ScratchVAEError as error:
-        message = re.sub("^table ", f"{path} ".replace("\\", r"\\"), error.message)
-        message = re.sub("^column ", f"{path}: column ".replace("\\", r"\\"), message)
+        message = error.message
+        for word, subject in (("table", path), ("column", f"{path}: column")):
+            if message.startswith(f"{word} "):
+                message = subject + message.removeprefix(word)
+                break
         message = message.replace("the schema does not know", "the model does not know")
         message = message.replace("as in the table of the schema", "as in the training data")
         message = message.replace(", or infer another schema", instead and f", or {instead}")
@@ -110,19 +113,17 @@ def known_cells(schema: TableSchema, rows: Array) -> Array:
     return ~np.isnan(rows[:, [schema.slices[column.name].start for column in schema.columns]])
 
 
-def spread(schema: TableSchema, cells: Array) -> Array:
-    """A value of each cell (N, columns of the table) for all its numbers in a row, (N, width)."""
+def repeat_cells(schema: TableSchema, cells: Array) -> Array:
+    """The value of each cell (N, columns of the table) for all its numbers in a row, (N, width)."""
     numbers = np.empty((len(cells), schema.width), cells.dtype)
     for k, column in enumerate(schema.columns):
         numbers[:, schema.slices[column.name]] = cells[:, k : k + 1]
     return numbers
 
 
-def write_decoded(
-    schema: TableSchema, rows: Any, out: str, labels: Sequence[str] | None = None, first: Any = None
-) -> None:
+def write_decoded(schema: TableSchema, rows: Any, out: str, labels: Sequence[str] | None = None) -> None:
     """Write rows (N, width) as a .csv file with the columns of the table: see `write_cells`."""
-    write_cells(rows_to_cells(schema, to_numpy(rows)), out, labels, first)
+    write_cells(rows_to_cells(schema, to_numpy(rows)), out, labels)
 
 
 def write_cells(

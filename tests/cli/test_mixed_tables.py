@@ -360,6 +360,13 @@ def test_several_imputations_are_numbered(run, train):
     assert different and all(any(map(is_missing, TABLE[k + 1])) for k in different)
 
 
+def test_the_column_of_these_numbers_must_be_new(train, capsys):
+    write("draws.csv", with_column("draw", range(ROWS)))
+    train(source="draws.csv")
+    assert main(["impute", "run", "--draws", "3"]) == 2
+    assert "--draws numbers the tables in a column 'draw', and the table has one: rename it" in capsys.readouterr().err
+
+
 def test_a_mask_hides_cells(run, train):
     train()
     mask = np.ones((ROWS, len(KINDS)), bool)
