@@ -36,7 +36,7 @@ from scratchvae.cli.outputs import (
     picture_path,
     write_array,
 )
-from scratchvae.cli.tables import schema_of, repeat_cells
+from scratchvae.cli.tables import repeat_cells, schema_of
 from scratchvae.disk import join_names, read_arrays
 from scratchvae.errors import ConfigError, DataError, FileError
 from scratchvae.evaluation import ImputationError, imputation_error
