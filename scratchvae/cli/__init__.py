@@ -8,13 +8,14 @@ training that diverged has several such lines.
 
 from __future__ import annotations
 
+import argparse
 import io
 import sys
 from collections.abc import Sequence
 from functools import partial
 
 from scratchvae.cli.messages import in_option_names, shorten, split_clauses, without_clipping
-from scratchvae.cli.options import check_positive_options, option_names
+from scratchvae.cli.options import Option, check_positive_options, option_names
 from scratchvae.cli.outputs import discard_stdout, is_broken_pipe, print_warning, redirect_warnings
 from scratchvae.cli.parser import make_parser
 from scratchvae.cli.train_options import OPTIONS
@@ -47,12 +48,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         if code == DIVERGED and hasattr(args, "clip_norm"):
             message = without_clipping(message)
         options = parser.commands[args.command].options.values()
-        names = [str(getattr(args, option.dest, "")) for option in options if option.type is str and not option.choices]
+        names = [
+            word for option in options if option.type is str and not option.choices for word in _words(args, option)
+        ]
         message = in_option_names(message, option_names((*OPTIONS, *options)), names)
         line = f"scratchvae {args.command}: {message}"
         typed = sys.argv[1:] if argv is None else argv
         print(split_clauses(line) if code == DIVERGED else shorten(line, typed), file=sys.stderr)
         return code
+
+
+def _words(args: argparse.Namespace, option: Option) -> list[str]:
+    """The words that were typed for an option of texts."""
+    value = getattr(args, option.dest, "")
+    return value if isinstance(value, list) else [str(value)]
 
 
 def code_and_message(error: BaseException) -> tuple[int, str]:

@@ -14,11 +14,13 @@ from scratchvae.backend import Array, to_numpy
 from scratchvae.cli.argument_parser import Parser
 from scratchvae.cli.messages import as_typed, count_of, nearest
 from scratchvae.cli.options import UNSET, Option, switch
+from scratchvae.cli.tables import is_table, load_table, schema_of
 from scratchvae.dataframes import check_columns
 from scratchvae.datasets import COLORS, NAMES, Dataset, load
 from scratchvae.datasets.dataset import square
 from scratchvae.datasets.files import LARGEST_GREY, is_shards
 from scratchvae.datasets.idx import find_idx_sets
+from scratchvae.datasets.tables import SUFFIXES
 from scratchvae.errors import ConfigError, DataError, FileError
 from scratchvae.io import load as load_model
 from scratchvae.models import VAE, Model
@@ -155,6 +157,15 @@ def load_data(settings: dict[str, Any], model: Model | None = None) -> Dataset:
             ".tsv file, or a folder of images"
         )
         raise DataError(f"there is no data {as_typed(data)}{f'; did you mean {near}?' if near else expected}")
+    if _names_tables(data):
+        raise DataError(f"{data} names tables; expected a single .csv or .tsv file: join them into one")
+    if (schema := None if model is None else schema_of(model)) is not None:
+        if data not in NAMES and is_table(settings):
+            return load_table(data, schema, seed)
+        if data in NAMES or Path(data).suffix.lower() not in SUFFIXES:
+            raise ConfigError(
+                f"{data} is no table; expected a .csv or .tsv file, for a model of a table of several kinds of columns"
+            )
     return load(
         data,
         settings.get("data_dir"),
@@ -165,6 +176,14 @@ def load_data(settings: dict[str, Any], model: Model | None = None) -> Dataset:
         None if size is None else tuple(size),
         settings.get("mmap", False),
     )
+
+
+def _names_tables(data: str) -> bool:
+    """True for a pattern or a folder of .csv and .tsv files alone."""
+    if data in NAMES or not (is_pattern(data) or Path(data).is_dir()):
+        return False
+    files = find_shards(data) if is_pattern(data) else [f.name for f in Path(data).iterdir() if f.name[0] != "."]
+    return bool(files) and all(Path(file).suffix.lower() in SUFFIXES for file in files)
 
 
 def read_model(args: argparse.Namespace) -> Any:

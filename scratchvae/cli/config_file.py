@@ -187,7 +187,7 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _checked(subject: str, value: Any, option: Option) -> Any:
     """`value`, if the option accepts it."""
-    several = option.nargs in ("*", 2)
+    several = option.nargs in ("*", "+", 2)
     values = value if several and isinstance(value, list) else [value]
     types, expected = OPTION_TYPES[option.type]
     if several:

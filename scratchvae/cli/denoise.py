@@ -27,6 +27,7 @@ from scratchvae.cli.outputs import (
     redirect_warnings,
     write_array,
 )
+from scratchvae.cli.tables import schema_of
 from scratchvae.cli.train_options import CORRUPTION_LEVEL
 from scratchvae.errors import ConfigError, DenoiseWarning
 from scratchvae.evaluation import psnr
@@ -80,6 +81,11 @@ def run(args: argparse.Namespace) -> int:
     """Write the denoised rows and a picture; print the PSNR before and after."""
     check_output_path(args.out, ARRAY_SUFFIXES)
     model = read_model(args)
+    if schema_of(model) is not None:
+        raise ConfigError(
+            f"{args.model} is of a table of several kinds of columns, which has no noise to remove; scratchvae impute "
+            "fills in missing cells"
+        )
     picture_file = picture_path(args, model, "denoised.png")
     split = read_rows(args, model, incomplete=True)
     rows = split.images

@@ -21,7 +21,8 @@ from scratchvae.cli.arguments import (
 )
 from scratchvae.cli.labels import labels_of
 from scratchvae.cli.messages import count_of
-from scratchvae.cli.options import Option
+from scratchvae.cli.options import Option, refuse
+from scratchvae.cli.tables import schema_of
 from scratchvae.errors import RangeError
 from scratchvae.evaluation import active_units, classification
 from scratchvae.evaluation.active_units import MIN_ACTIVE_VARIANCE
@@ -54,6 +55,8 @@ def add_commands(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the objective and the use of the latent space."""
     model = read_model(args)
+    if schema_of(model) is not None:
+        refuse(args, "on a table of several kinds of columns, which has no pixels: leave it out", "binarize")
     rows = read_rows(args, model, lazy=True)
     images = model.check_data(rows.images, args.data, lazy=True)
     setting = getattr(args, "binarize", model.metadata.get("binarize"))

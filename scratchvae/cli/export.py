@@ -10,7 +10,9 @@ from scratchvae.cli.arguments import MODEL, Commands, add_command, read_model
 from scratchvae.cli.messages import count_of
 from scratchvae.cli.options import Option, refuse
 from scratchvae.cli.outputs import check_output_path
+from scratchvae.cli.tables import schema_of
 from scratchvae.disk import atomic_write
+from scratchvae.errors import ConfigError
 from scratchvae.export import PARTS, as_numpy_source, onnx, to_torch_state_dict
 from scratchvae.export.parts import METHODS, check_importable, check_replaceable, input_names, output_names
 from scratchvae.io.archive import write_arrays
@@ -64,6 +66,14 @@ def run(args: argparse.Namespace) -> int:
     if args.format == "numpy":
         check_importable("--out ", path)
     model = read_model(args)
+    schema = schema_of(model)
+    if schema is not None and args.format != "torch" and part != "encoder":
+        raise ConfigError(
+            f"--part {part}: {args.model} is of a table of several kinds of columns, of which only the encoder can be "
+            "exported; leave --part out, or use --format torch"
+        )
+    if schema is not None:
+        print(f"x are {schema.width} numbers a row, those of sv.tables.TableSchema.encode: see the guide to your data")
     if args.format == "torch":
         print(f"wrote {out}: {_write_weights(model, path)}")
         return 0

@@ -19,6 +19,8 @@ from scratchvae.cli.arguments import (
 from scratchvae.cli.labels import LABEL, label_of, labels_of
 from scratchvae.cli.options import Option
 from scratchvae.cli.outputs import draw_rows_of, output_option, output_path, write_rows
+from scratchvae.cli.tables import schema_of
+from scratchvae.models.imputation import VALUES
 from scratchvae.plotting.figures import PICTURE_SUFFIXES
 from scratchvae.validation import check_int
 
@@ -34,8 +36,15 @@ def add_commands(commands: Commands) -> None:
         "draw new images from a trained VAE",
         "scratchvae sample runs/digits --count 100 --out samples.png",
     )
-    count = Option("count", "number of images", int, 64, metavar="N", common=True)
-    sample.add_options((*MODEL, count, seed_option("the draws of z"), LABEL, output_option("samples")))
+    count = Option("count", "number of images, or rows", int, 64, metavar="N", common=True)
+    values = Option(
+        "values",
+        "drawn from p(x|z), or its mean (default: mean; drawn for a table of several kinds of columns)",
+        choices=VALUES,
+        common=True,
+    )
+    seed = seed_option("the draws of z and x")
+    sample.add_options((*MODEL, count, values, seed, LABEL, output_option("samples")))
 
     reconstruct = add_command(
         commands,
@@ -58,7 +67,8 @@ def run_sample(args: argparse.Namespace) -> int:
     """Decode draws from the prior."""
     vae = read_vae(args)
     out = output_path(args, vae, "samples")
-    images = vae.sample(args.count, args.seed, label_of(args, vae))
+    values = getattr(args, "values", "mean" if schema_of(vae) is None else "drawn")
+    images = vae.sample(args.count, args.seed, label_of(args, vae), values)
     columns = max(1, min(args.count, round(args.count**0.5)))
     value_range = vae.metadata.get("value_range", plotting.UNIT_RANGE)
     labels = [args.label] * args.count if hasattr(args, "label") else None

@@ -18,10 +18,12 @@ from scratchvae.cli.arguments import (
     add_command,
     data_options,
     load_data,
+    read_data,
     read_rows,
     read_vae,
     seed_option,
 )
+from scratchvae.cli.imputed_table import cells_of, check_draw_column, error_lines, write_imputed
 from scratchvae.cli.messages import count_of
 from scratchvae.cli.options import Option, refuse, refuse_together
 from scratchvae.cli.outputs import (
@@ -34,12 +36,15 @@ from scratchvae.cli.outputs import (
     picture_path,
     write_array,
 )
+from scratchvae.cli.tables import repeat_cells, schema_of
 from scratchvae.disk import join_names, read_arrays
 from scratchvae.errors import ConfigError, DataError, FileError
 from scratchvae.evaluation import ImputationError, imputation_error
 from scratchvae.models import VAE
 from scratchvae.models.imputation import METHODS, VALUES, mask_missing
 from scratchvae.rows import dense
+from scratchvae.tables import TableSchema
+from scratchvae.tables.reading import TableFile, read_file
 from scratchvae.validation import check_fraction, check_int
 
 HALVES = ("lower-half", "upper-half", "left-half", "right-half")
@@ -63,7 +68,7 @@ OPTIONS = (
     ),
     Option(
         "mask",
-        "a .npy file of booleans in the shape of the rows: False where a number is missing",
+        "a .npy file of booleans in the shape of the rows, or of the table: False where a number or cell is missing",
         metavar="FILE",
         common=True,
     ),
@@ -75,7 +80,7 @@ OPTIONS = (
     ),
     Option(
         "hide-fraction",
-        "a test: hide this fraction of all numbers, or pixels, at random, and print the error of their imputation",
+        "a test: hide this fraction of all numbers, pixels or cells at random, and print the error of their imputation",
         type=float,
         metavar="F",
         common=True,
@@ -91,8 +96,8 @@ OPTIONS = (
     seed_option("the draws, and of --hide-fraction"),
     Option(
         "out",
-        "file to write, ending in .npy, or .csv without --draws",
-        default="imputed.npy",
+        "file to write, ending in .npy, or .csv without --draws (default: imputed.npy; imputed.csv for a table of "
+        "several kinds of columns)",
         metavar="FILE",
         common=True,
     ),
@@ -118,8 +123,14 @@ def run(args: argparse.Namespace) -> int:
     draws = getattr(args, "draws", None)
     if draws is None:
         refuse(args, "without --draws: leave it out, or add --draws", "values")
-    check_output_path(args.out, ARRAY_SUFFIXES if draws is None else (".npy",))
     vae = read_vae(args)
+    schema = schema_of(vae)
+    if not hasattr(args, "out"):
+        args.out = "imputed.npy" if schema is None else "imputed.csv"
+    suffixes = ARRAY_SUFFIXES if draws is None else (".npy",)
+    check_output_path(args.out, suffixes if schema is None else (".csv",))
+    if draws is not None and schema is not None:
+        check_draw_column(schema)
     picture_file = picture_path(args, vae, "imputed.png")
     is_test = hasattr(args, "hide") or hasattr(args, "hide_fraction")
     if not is_test:
@@ -128,7 +139,7 @@ def run(args: argparse.Namespace) -> int:
     rows, labels = read.images, read.label_texts()
     if hasattr(args, "count") or is_test:
         rows = rows[: check_int("count", getattr(args, "count", TEST_ROWS))]
-    mask = _observed_mask(args, vae, rows)
+    mask = _observed_mask(args, vae, rows, schema)
     incomplete = rows if mask is None else mask_missing(rows, mask)
     missing = np.isnan(incomplete)
     hidden = missing & ~np.isnan(rows) if is_test else np.zeros_like(missing)
@@ -140,13 +151,24 @@ def run(args: argparse.Namespace) -> int:
         return to_numpy(vae.impute(x, None, args.method, draws, args.samples, values, args.seed))
 
     imputed = impute(incomplete, draws, getattr(args, "values", "drawn"))
-    write_array(imputed, args.out, column_names(vae), None if labels is None else labels[: len(imputed)])
-    counts = {"hidden number": hidden.sum(), "missing number": (missing & ~hidden).sum()}
-    listed = " and ".join(count_of(count, noun) for noun, count in counts.items() if count) or "0 missing numbers"
+    labels = None if labels is None else labels[: len(rows)]
+    noun = "number"
+    if schema is None:
+        write_array(imputed, args.out, column_names(vae), labels)
+    else:
+        noun, missing, hidden = "cell", cells_of(schema, missing), cells_of(schema, hidden)
+        write_imputed(schema, _file_of_rows(args, vae, len(rows)), imputed, missing, args.out, labels)
+    counts = {f"hidden {noun}": hidden.sum(), f"missing {noun}": (missing & ~hidden).sum()}
+    listed = " and ".join(count_of(count, what) for what, count in counts.items() if count) or f"0 missing {noun}s"
     incomplete_rows = count_of(missing.any(axis=1).sum(), "row")
     print(f"{count_of(len(incomplete), 'row')}: {listed} in {incomplete_rows}, imputed by {args.method}")
-    if is_test:
-        _print_error(args, vae, rows, imputed if draws is None else imputed.mean(axis=0), hidden)
+    mean = imputed if draws is None else imputed.mean(axis=0)
+    if is_test and schema is not None:
+        training = _training_rows(vae)
+        typical = None if training is None else _observed_mean(training)
+        print("\n".join(error_lines(schema, rows, mean, hidden, typical)))
+    elif is_test:
+        _print_error(vae, rows, mean, hidden)
     print(f"wrote {args.out}")
     if picture_file is None:
         return 0
@@ -168,13 +190,36 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _observed_mask(args: argparse.Namespace, vae: VAE, rows: Array) -> Array | None:
-    """The mask of the observed numbers, (N, D); None where NaN marks the others. Raises ConfigError or FileError."""
+def _file_of_rows(args: argparse.Namespace, vae: VAE, count: int) -> TableFile:
+    """The table that the arguments name, with the rows of their part alone, of which the first `count`."""
+    file, mask = read_file(Path(args.data)), read_data(args, vae).test_mask
+    assert mask is not None
+    rows = np.flatnonzero({"test": mask, "train": ~mask, "all": mask | ~mask}[args.part])[:count]
+    return file.take(rows)
+
+
+def _observed_mask(args: argparse.Namespace, vae: VAE, rows: Array, schema: TableSchema | None = None) -> Array | None:
+    """The mask of the observed numbers, (N, D); None where NaN marks the others. Raises ConfigError or FileError.
+
+    schema   of a table of several kinds of columns, of which whole cells are hidden
+    """
     if hasattr(args, "mask"):
         (mask,) = read_arrays(Path(args.mask), _only).values()
+        if schema is not None:
+            cells = (len(rows), len(schema.columns))
+            if mask.dtype != bool or mask.shape != cells:
+                raise ConfigError(
+                    f"--mask {args.mask} holds {mask.dtype} of shape {mask.shape}; expected booleans of shape {cells}, "
+                    "one for each cell, with the columns in the order of scratchvae info"
+                )
+            return repeat_cells(schema, mask)
         return mask.reshape(len(mask), -1) if mask.ndim > 1 else mask
     if hasattr(args, "hide_fraction"):
         fraction = check_fraction("hide_fraction", args.hide_fraction)
+        if schema is not None:
+            return repeat_cells(
+                schema, np.random.default_rng(args.seed).random((len(rows), len(schema.columns))) >= fraction
+            )
         channels = 1 if vae.image_shape is None else (*vae.image_shape, 1)[2]
         pixels = np.random.default_rng(args.seed).random((len(rows), vae.input_dim // channels)) >= fraction
         return np.repeat(pixels, channels, axis=1)
@@ -200,7 +245,7 @@ def _only(names: list[str]) -> list[str]:
     return names
 
 
-def _print_error(args: argparse.Namespace, vae: VAE, rows: Array, imputed: Array, hidden: Array) -> None:
+def _print_error(vae: VAE, rows: Array, imputed: Array, hidden: Array) -> None:
     """Print the error at the hidden numbers, which are known, and that of the mean of the training rows.
 
     Columns in different units are compared by their scaled numbers.

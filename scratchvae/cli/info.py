@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -13,8 +14,10 @@ import scratchvae
 from scratchvae.backend import get_backend, to_numpy
 from scratchvae.cli.arguments import JSON, MODEL, Commands, add_command, print_json, read_model
 from scratchvae.cli.outputs import column_names
+from scratchvae.cli.tables import SCHEMA, schema_of
 from scratchvae.errors import BackendError
 from scratchvae.io import describe_file
+from scratchvae.tables import TableSchema
 
 COLUMNS_SHOWN = 20
 
@@ -36,8 +39,10 @@ def add_commands(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the facts on the installation or on a model."""
     if args.model:
-        facts = model_facts(read_model(args), lists=args.json)
-        content = {**describe_file(args.model), **facts}
+        model = read_model(args)
+        content = {**describe_file(args.model), **model_facts(model, lists=args.json)}
+        if (table := schema_of(model)) is not None:
+            content |= _table_facts(table, content["metadata"], args.json)
     else:
         content = installation()
     if args.json:
@@ -84,6 +89,15 @@ def model_facts(model: Any, lists: bool = False) -> dict[str, Any]:
         "parameters": {name: list(array.shape) for name, array in model.params.items()},
         "number of parameters": int(model.theta.size),
     }
+
+
+def _table_facts(table: TableSchema, metadata: dict[str, Any], lists: bool) -> dict[str, Any]:
+    """The columns of the table of a model, and its metadata, of which they are a part."""
+    others = {name: value for name, value in metadata.items() if name != SCHEMA}
+    if lists:
+        return {"metadata": others, SCHEMA: json.loads(table.to_json())}
+    columns = {str(column.name): f"{column.kind}, {column.describe()}" for column in table.columns}
+    return {"metadata": others, "likelihood": "one for each kind of column", "column": columns}
 
 
 def _in_data_units(model: Any, sigma: float) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from scratchvae.cli.arguments import Rows, class_names
 from scratchvae.cli.messages import count_of, suggestion
 from scratchvae.cli.options import Option, refuse
 from scratchvae.datasets import Dataset, Split
+from scratchvae.datasets.tables import SUFFIXES
 from scratchvae.errors import ConfigError
 from scratchvae.evaluation import classification
 from scratchvae.models import ConditionalVAE, Model, SemiSupervisedVAE
@@ -32,7 +34,8 @@ def class_settings(args: argparse.Namespace, data: Dataset) -> dict[str, Any]:
         return {}
     labels = data.train.labels
     if labels is None or labels.dtype.kind not in "iu" or labels.ndim != 1:
-        hint = "name the column of the classes label" if data.columns else "choose another --model"
+        named = data.columns is not None or Path(data.name).suffix.lower() in SUFFIXES
+        hint = "name the column of the classes label" if named else "choose another --model"
         raise ConfigError(f"{data.name} has no class labels, which --model {args.model} needs; {hint}")
     known = [part.labels for part in (data.train, data.test) if part.labels is not None]
     unlabelled = sum(int((part == UNLABELLED).sum()) for part in known)

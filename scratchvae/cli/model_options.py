@@ -12,6 +12,7 @@ from scratchvae.cli.arguments import HELD_OUT_SEED
 from scratchvae.cli.labels import class_settings
 from scratchvae.cli.messages import count_of
 from scratchvae.cli.options import arguments, refuse
+from scratchvae.cli.tables import SCHEMA, known_cells
 from scratchvae.cli.train_options import MODELS, OPTIONS
 from scratchvae.datasets import Dataset, Split
 from scratchvae.datasets.dataset import held_out_rows
@@ -20,14 +21,18 @@ from scratchvae.models import IWAE, VAE, Autoencoder, Model
 from scratchvae.models.input_validation import ROUNDING
 from scratchvae.optim import SGD, Adam, AdamW, Constant, Cosine, Optimizer, Schedule, WarmUp
 from scratchvae.rows import RowReader, RowSelection, RowSource, extremes
+from scratchvae.tables import TableSchema
 from scratchvae.training.labelled import batches_per_epoch
 from scratchvae.validation import check_int
 
 ROWS_AT_ONCE = 1 << 12
 
 
-def make_model(args: argparse.Namespace, data: Dataset) -> Model:
-    """A new model, after a check that it accepts `data`. Raises ConfigError or RangeError."""
+def make_model(args: argparse.Namespace, data: Dataset, schema: TableSchema | None = None) -> Model:
+    """A new model, after a check that it accepts `data`. Raises ConfigError or RangeError.
+
+    schema   the schema of a table of several kinds of columns, whose encoded rows are in `data`
+    """
     model_class = MODELS[args.model]
     if model_class is Autoencoder:
         refuse(args, "with --model autoencoder, which has no KL: leave it out", "free-bits", "kl-warmup", "kl-cycles")
@@ -42,15 +47,17 @@ def make_model(args: argparse.Namespace, data: Dataset) -> Model:
     if not len(data.test.images):
         rows = count_of(len(data.train.images), "row")
         raise DataError(f"{data.name} holds {rows}; expected at least 10 to train on, a tenth of which is for testing")
-    if not hasattr(args, "likelihood"):
+    if schema is None and not hasattr(args, "likelihood"):
         args.likelihood = default_likelihood(args, data)
+    settings = arguments(args, OPTIONS, "model")
+    if schema is not None:
+        settings["likelihood"] = schema.likelihood()
     model = model_class(
-        input_dim=data.train.images.shape[1],
-        image_shape=data.image_shape,
-        **arguments(args, OPTIONS, "model"),
-        **class_settings(args, data),
+        input_dim=data.train.images.shape[1], image_shape=data.image_shape, **settings, **class_settings(args, data)
     )
     model.schema = model.schema._replace(columns=data.columns)
+    if schema is not None:
+        model.metadata[SCHEMA] = schema.to_json()
     to_scale = data.part("all") if args.scale == "minmax" else data.train  # so that the test rows are in range
     with model.learning_schema(to_scale.images, None):
         try:
@@ -111,20 +118,21 @@ def _chosen(images: Any, mask: Array) -> Any:
     return RowSelection(images, np.flatnonzero(mask)) if isinstance(images, RowSource) else images[mask]
 
 
-def count_missing(rows: Split) -> tuple[int, int]:
-    """The number of missing values, and the number of rows that have any."""
+def count_missing(rows: Split, schema: TableSchema | None = None) -> tuple[int, int]:
+    """The number of missing values, of cells of a table if there is a schema, and the number of rows that have any."""
     values = incomplete_rows = 0
     for part in RowReader(rows.images, "images").slices(ROWS_AT_ONCE):
-        missing = np.isnan(rows.images[part])
+        images = rows.images[part]
+        missing = np.isnan(images) if schema is None else ~known_cells(schema, images)
         values += int(missing.sum())
         incomplete_rows += int(missing.any(axis=1).sum())
     return values, incomplete_rows
 
 
-def describe_missing(name: str, rows: Split) -> str:
+def describe_missing(name: str, rows: Split, schema: TableSchema | None = None) -> str:
     """The number of missing values in a part of the data, in words."""
-    values, incomplete_rows = count_missing(rows)
-    size = max(1, rows.images.size)
+    values, incomplete_rows = count_missing(rows, schema)
+    size = max(1, rows.images.size if schema is None else len(rows.images) * len(schema.columns))
     return (
         f"{values:,} of {size:,} values ({100 * values / size:.3g} %) are missing, in {incomplete_rows:,} of "
         f"{count_of(len(rows.images), f'{name} row')}"

@@ -19,6 +19,7 @@ import numpy as np
 from scratchvae.backend import Array, to_numpy
 from scratchvae.cli.messages import count_of, in_option_names, split_clauses
 from scratchvae.cli.options import Option, option_names
+from scratchvae.cli.tables import schema_of, write_decoded
 from scratchvae.cli.train_options import OPTIONS
 from scratchvae.disk import atomic_write, check_writable
 from scratchvae.errors import ConfigError
@@ -106,8 +107,15 @@ def output_option(stem: str) -> Option:
 def output_path(args: argparse.Namespace, model: Any, stem: str) -> str:
     """The file for rows of `model`: --out, or `stem` with the usual suffix. Raises ConfigError or FileError."""
     out: str = getattr(args, "out", f"{stem}.csv" if model.image_shape is None else f"{stem}.png")
-    check_output_path(out, SUFFIXES)
+    check_rows_path(out, model, SUFFIXES)
     return out
+
+
+def check_rows_path(out: str, model: Any, suffixes: tuple[str, ...]) -> None:
+    """`check_output_path` for rows of `model`: those of a table of several kinds of columns are no .npy array."""
+    if out.endswith(".npy") and schema_of(model) is not None:
+        raise ConfigError(f"--out {out}: expected a name that ends in .csv, for a table of several kinds of columns")
+    check_output_path(out, suffixes)
 
 
 def picture_option(default: str, content: str) -> Option:
@@ -151,12 +159,18 @@ def write_rows(rows: Any, out: str, model: Any, draw: Callable[[], Figure], labe
         print(f"wrote {out}")
     else:
         array = to_numpy(rows)
+        if (schema := schema_of(model)) is not None:
+            write_decoded(schema, array, out, labels)
+            print(f"wrote {out}: {count_of(len(array), 'row')} of {count_of(len(schema.columns), 'column')}")
+            return
         write_array(array, out, column_names(model), labels)
         print(f"wrote {out}: {count_of(len(array), 'row')} of {count_of(array.shape[1], 'number')}")
 
 
 def column_names(model: Any) -> list[str]:
-    """The names of the columns of the data of a model; without names, x0, x1, …"""
+    """The names of the columns of the rows of a model; without names, x0, x1, …"""
+    if (schema := schema_of(model)) is not None:
+        return list(schema.names)
     return list(model.schema.columns or (f"x{k}" for k in range(model.input_dim)))
 
 

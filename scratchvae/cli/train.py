@@ -17,9 +17,9 @@ from scratchvae.cli.arguments import (
     data_source,
     describe_score,
     print_json,
-    read_data,
 )
 from scratchvae.cli.earlier_run import reason_not_resumed, replacement
+from scratchvae.cli.kinds import read_training_data
 from scratchvae.cli.kl_options import make_corruption, make_kl_weight
 from scratchvae.cli.labels import accuracy_of, label_arguments, labels_of
 from scratchvae.cli.messages import count_of, without_clipping
@@ -64,9 +64,9 @@ def add_commands(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train a model and write it."""
     say = Printer(silent=args.quiet or args.json)
-    data = read_data(args)
-    chosen = not hasattr(args, "likelihood")
-    model = make_model(args, data)
+    data, schema = read_training_data(args)
+    chosen = not hasattr(args, "likelihood") and schema is None
+    model = make_model(args, data, schema)
     train, validation, validation_text = training_and_validation(data, hold_out=hasattr(args, "patience"))
     corrupt = make_corruption(args)
     labels = label_arguments(args, model, train, validation)
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         corrupt=corrupt,
         **arguments(args, OPTIONS, "trainer"),
     )
-    model.metadata = {**data_source(args), "binarize": trainer.binarize}
+    model.metadata |= {**data_source(args), "binarize": trainer.binarize}
     if data.test_mask is not None and args.data not in NAMES:
         model.metadata["held_out_seed"] = HELD_OUT_SEED
     if validation is not data.validation and validation is not data.test:
@@ -90,9 +90,13 @@ def run(args: argparse.Namespace) -> int:
         model.metadata["corrupt"] = describe(corrupt)
     with run_folder(args, data, model) as out:
         rows = f"{count_of(len(train.images), 'training row')} of {count_of(model.input_dim, 'number')}"
+        if schema is not None:
+            say(str(schema))
+            if not hasattr(args, "kinds"):
+                say("to change the kind of a column, add --kinds NAME=KIND")
         say(f"{data.name}: {rows}, {count_of(len(data.test.images), 'test row')}; {validation_text}")
         if args.missing:
-            say(f"{describe_missing('training', train)}; {describe_missing('test', data.test)}")
+            say(f"{describe_missing('training', train, schema)}; {describe_missing('test', data.test, schema)}")
         say(str(model).strip("<>"))
         if chosen and args.likelihood != "bernoulli":
             say(f"likelihood {args.likelihood}, for numbers beyond [0, 1]; choose another with --likelihood")
@@ -132,7 +136,7 @@ def run(args: argparse.Namespace) -> int:
 
         missing = {}
         if args.missing:
-            missing["missing_values"], missing["incomplete_rows"] = count_missing(train)
+            missing["missing_values"], missing["incomplete_rows"] = count_missing(train, schema)
         result: dict[str, Any] = {
             "test": test._asdict(),
             **({} if corrupted_test is None else {"test_corrupted": corrupted_test._asdict()}),

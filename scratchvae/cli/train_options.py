@@ -26,6 +26,15 @@ FILES = (
         common=True,
         details="Two runs cannot use one folder at the same time",
     ),
+    Option(
+        "kinds",
+        "kinds of columns of a table, as in year=category, or auto (default: found if some hold texts or dates)",
+        nargs="+",
+        metavar="KIND",
+        details="A table with texts or dates is read by a schema, which finds the kind of each column: number, date, "
+        "boolean, constant, category or count. KIND is NAME=KIND for a column of another kind; auto makes a schema of "
+        "a table of numbers too. DATA stands before --kinds",
+    ),
     CONFIG_OPTION,
 )
 MODEL = (

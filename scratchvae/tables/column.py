@@ -121,9 +121,11 @@ class Column(NamedTuple):
         texts, index = cells.texts(), {value: k for k, value in enumerate(self.values)}
         words = {_word(value): k for value, k in index.items()}
         distinct = {value: index.get(value, words.get(_word(value))) for value in set(texts[~cells.missing])}
-        if unknown := [value for value, k in distinct.items() if k is None]:
+        if None in distinct.values():
+            unknown = ((k, text) for k, text in enumerate(texts) if text is not None and distinct[text] is None)
+            row, value = next(unknown)
             raise RangeError(
-                f"column {self.name!r:.40} holds {short_repr(min(unknown, key=str))}, a category that the schema does "
+                f"column {self.name!r:.40} holds {short_repr(value)} in row {row + 1}, a category that the schema does "
                 f"not know; expected one of {join_choices(list(map(str, self.values)), 50)}: correct it, or leave its "
                 "cell empty"
             )
@@ -266,9 +268,8 @@ def _category(cells: Cells) -> Column:
             f"{short_repr(strange[0])}; expected texts, numbers or booleans: convert it, in pandas by .astype(str)"
         )
     if len(values) < 2:
-        raise ConfigError(
-            f"column {cells.label!r:.40} holds {len(values)} categories; expected at least 2: leave it out of kinds"
-        )
+        held = "a single category" if values else "no category"
+        raise ConfigError(f"column {cells.label!r:.40} holds {held}; expected at least 2: leave it out of kinds")
     return Column(cells.label, "category", cells.form, cells.dtype, values, whole=cells.values.dtype.kind in "iu")
 
 

@@ -41,6 +41,14 @@ def infer_kind(cells: Cells) -> str:
     return _kind_of_numbers(cells.numbers()[~cells.missing])
 
 
+def holds_words(cells: Cells) -> bool:
+    """True for a column of a file most of whose known cells are no numbers, but texts or dates."""
+    try:
+        return bool(len(cells.known)) and _form_of_file(cells) in ("text", "date")
+    except DTypeError:  # numbers, and few other words
+        return False
+
+
 def _form_of_file(cells: Cells) -> str:
     known = cells.known
     if all(read_boolean(text) is not None for text in known):

@@ -9,13 +9,13 @@ import csv
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from scratchvae.arrays import Array
 from scratchvae.dataframes import is_dataframe
-from scratchvae.datasets.cells import is_missing, read_number
+from scratchvae.datasets.cells import is_missing, may_be_thousands, quote, read_decimal_comma, read_number
 from scratchvae.datasets.table_text import TableText, find_delimiter, open_table
 from scratchvae.errors import DataError, DTypeError, ShapeError
 from scratchvae.tables.cells import Cells, is_date
@@ -25,12 +25,24 @@ SUFFIXES = (".csv", ".tsv")
 HINT = "convert it to numbers, texts, dates or booleans, or leave it out"
 
 
+class TableFile(NamedTuple):
+    """The columns of a .csv or .tsv file that was read: a table, as the path of the file is one."""
+
+    path: Path
+    cells: tuple[Cells, ...]
+
+    def take(self, rows: Array) -> TableFile:
+        """The rows of these indices."""
+        cells = (c._replace(values=c.values[rows], missing=c.missing[rows]) for c in self.cells)
+        return self._replace(cells=tuple(cells))
+
+
 def package_of(table: Any, name: str = "table") -> str:
     """The package of a table: pandas, polars or pyarrow, numpy for a dict of arrays, or file for a path.
 
     Raises DTypeError.
     """
-    if isinstance(table, str | os.PathLike):
+    if isinstance(table, str | os.PathLike | TableFile):
         return "file"
     if isinstance(table, Mapping):
         return "numpy"
@@ -73,7 +85,7 @@ def read_table(table: Any) -> list[Cells]:
 def _read_columns(table: Any) -> Iterator[Cells]:
     package = package_of(table)
     if package == "file":
-        yield from _read_file(Path(table))
+        yield from (table if isinstance(table, TableFile) else read_file(Path(table))).cells
     elif package == "pandas":
         yield from (_pandas(label, table.iloc[:, k]) for k, label in enumerate(table.columns))
     elif package == "polars":
@@ -208,13 +220,14 @@ def _as_objects(values: list[Any]) -> Array:
     return objects
 
 
-def _read_file(path: Path) -> list[Cells]:
-    """The columns of a .csv or .tsv file, whose first row has their names."""
+def read_file(path: Path) -> TableFile:
+    """Read a .csv or .tsv file, whose first row has the names of the columns. Raises DataError."""
     if path.suffix.lower() not in SUFFIXES:
         raise DataError(f"{path} is no table; expected a .csv or .tsv file")
     try:
         with open_table(path) as file:
-            rows, lines = _read_rows(path, TableText(path, file), find_delimiter(path, file))
+            delimiter = find_delimiter(path, file)
+            rows, lines = _read_rows(path, TableText(path, file), delimiter)
     except UnicodeError:
         raise DataError(f"{path} is not UTF-8 text; save it as CSV UTF-8") from None
     except OSError as error:
@@ -235,7 +248,25 @@ def _read_file(path: Path) -> list[Cells]:
     for k in range(int(counts_rows), len(names)):
         texts = _as_objects([row[k].strip() for row in rows[1:]])
         columns.append(Cells(names[k], texts, np.array([is_missing(text) for text in texts], bool), "cell", "cell"))
-    return columns
+    _check_thousands(path, columns, lines[1:], delimiter)
+    return TableFile(path, tuple(columns))
+
+
+def _check_thousands(path: Path, columns: list[Cells], lines: list[int], delimiter: str) -> None:
+    """Raise DataError if no number shows whether a mark before three digits is decimal: 1,234 or, with 1;2, 1.234."""
+    for mark, name in ((",", "comma"), (".", "point"))[: 2 if delimiter == ";" else 1]:
+        marked = [
+            (line, column.label, text)
+            for column in columns
+            for line, text in zip(lines, column.values, strict=True)
+            if mark in text and read_decimal_comma(text.replace(mark, ",")) is not None
+        ]
+        if marked and all(may_be_thousands(text.replace(mark, ",")) for _, _, text in marked):
+            line, label, text = marked[0]
+            raise DataError(
+                f"{path}, line {line}, column {label!r:.40}: the {name} in {quote(text)} may mark decimals or "
+                "thousands; write decimal points and commas between cells, and no thousands separators"
+            )
 
 
 def _counts(cells: list[str]) -> bool:

@@ -1,6 +1,7 @@
 """What a schema finds in a table, what it makes of rows, and what it refuses."""
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -157,7 +158,7 @@ def test_kinds_that_do_not_fit_are_refused(arguments, message):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"kind": np.array(["cat", "yak", "cat", "cat"])}, RangeError, "holds 'yak', .* expected one of ant, bird"),
+        ({"kind": np.array(["cat", "yak"] * 2)}, RangeError, "holds 'yak' in row 2, .* expected one of ant, bird"),
         ({"visits": np.array([0, -1, 0, 0])}, RangeError, "'visits' holds -1 in row 2; expected counts"),
         ({"visits": np.array([0, 1.5, 0, 0])}, RangeError, "'visits' holds 1.5 in row 2; expected counts"),
         ({"tame": np.array([0, 2, 0, 0])}, RangeError, "'tame' holds 2 in row 2; expected 0 and 1"),
@@ -298,3 +299,26 @@ def test_the_kinds_of_known_tables():
     assert {penguins[name] for name in ("year", "body_mass_g", "bill_length_mm")} == {"number"}
     randhie = kinds(TableSchema.infer(TABLES / "randhie.csv"))
     assert randhie["mdvis"] == "count" and randhie["idp"] == "boolean" and randhie["lncoins"] == "number"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('a,b\nx,"1,234"\ny,"2,500"\n', "line 2, column 'b': the comma in '1,234' may mark decimals or thousands"),
+        ("a;b\nx;1.234\ny;2.500\n", "line 2, column 'b': the point in '1.234' may mark decimals or thousands"),
+        ("a;b\nx;1\ny;2,500\n", "line 3, column 'b': the comma in '2,500' may mark decimals or thousands"),
+    ],
+)
+def test_a_mark_that_may_be_of_thousands_is_refused(tmp_path, text, words):
+    path = tmp_path / "t.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=re.escape(words)):
+        TableSchema.infer(path)
+
+
+@pytest.mark.parametrize("text", ['a,b\nx,"1,234"\ny,"0,5"\n', "a;b\nx;1.234\ny;0.5\n", "a,b\nx,1.234\ny,2.500\n"])
+def test_a_mark_that_another_number_shows_to_be_decimal_is_read(tmp_path, text):
+    path = tmp_path / "t.csv"
+    path.write_text(text, encoding="utf-8")
+    schema = TableSchema.infer(path)
+    assert schema.decode(schema.encode(path))["b"][0] == 1.234
