@@ -16,7 +16,7 @@ import os
 from _thread import allocate_lock
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,8 @@ from scratchvae.backend.native.openblas import OpenBLAS, find_openblas
 
 SPLIT_FROM = 2**20  # multiplications from which on a product is split
 BLOCKS, ALIGNED = 4, 16  # the largest number of blocks of a product; the size of a block is a multiple of 16
+MAX_PLANS = 1024
+MISSING: Any = object()
 INT, INT64, POINTER = ctypes.c_int, ctypes.c_longlong, ctypes.c_void_p
 MULTIPLY_TYPES = [INT, INT, POINTER, INT, INT, INT64, INT64, INT64, *[POINTER, INT64] * 3, INT64]
 
@@ -188,6 +190,7 @@ class Pool:
     def __init__(self, blas: OpenBLAS | None, threads: int) -> None:
         self._blas: Any = blas
         self._users, self._lock = 0, allocate_lock()
+        self._plans: dict[Any, Plan | None] = {}
         self.threads = 1 if blas is None else threads
         if self.threads > 1:
             functions = compile_functions(SOURCE, "scratchvae_run", "scratchvae_multiply", "scratchvae_start")
@@ -235,30 +238,65 @@ class Pool:
 
     def _arguments(self, a: Any, b: Any, out: Any) -> tuple[Any, ...] | None:
         """The arguments of `scratchvae_multiply`; None if NumPy is to compute the product."""
-        if not type(a) is type(b) is type(out) is np.ndarray or not a.ndim == b.ndim == out.ndim == 2:
+        if not type(a) is type(b) is type(out) is np.ndarray:
+            return None
+        key = a.shape, a.strides, a.dtype, b.shape, b.strides, b.dtype, out.shape, out.strides, out.dtype
+        plan = self._plans.get(key, MISSING)
+        if plan is MISSING:
+            if len(self._plans) >= MAX_PLANS:
+                self._plans.clear()
+            plan = self._plans[key] = self._make_plan(a, b, out)
+        if plan is None:
+            return None
+        start_a, start_b = a.__array_interface__["data"][0], b.__array_interface__["data"][0]
+        start, read_only = out.__array_interface__["data"]
+        if read_only or (start_a | start_b | start) % out.itemsize:  # an error, or not aligned
+            return None
+        size_a, size_b, size = plan.sizes
+        end = start + size
+        if (start_a < end and start < start_a + size_a) or (start_b < end and start < start_b + size_b):
+            return None  # the output overlaps an input
+        step_a, step_b, step = plan.steps
+        return *plan.kind, start_a, step_a, start_b, step_b, start, step, plan.block
+
+    def _make_plan(self, a: Array, b: Array, out: Array) -> Plan | None:
+        """The arguments that depend on shapes, strides and dtypes; None if it is a small product, or none of gemm."""
+        if not a.ndim == b.ndim == out.ndim == 2 or not a.dtype == b.dtype == out.dtype:
             return None
         (m, k), n = a.shape, b.shape[1]
-        if m * n * k < SPLIT_FROM or len(b) != k or out.shape != (m, n) or not a.dtype == b.dtype == out.dtype:
-            return None
         gemm, layouts = self._blas.gemm.get(out.dtype.str), [_layout(a), _layout(b), _layout(out)]
-        if gemm is None or not all(layouts) or not out.flags.writeable:
+        if m * n * k < SPLIT_FROM or len(b) != k or out.shape != (m, n) or gemm is None or not all(layouts):
             return None
-        (transposed_a, *a_memory), (transposed_b, *b_memory), (transposed, *memory) = layouts  # type: ignore[misc]
-        if transposed or np.may_share_memory(a, out) or np.may_share_memory(b, out):
+        transposed, steps, sizes = zip(*layouts, strict=True)
+        if transposed[2]:
             return None
-        block = -(-max(m, n) // BLOCKS // ALIGNED) * ALIGNED
-        kind = out.itemsize == 8, self._blas.wide, gemm, transposed_a, transposed_b
-        return *kind, m, n, k, *a_memory, *b_memory, *memory, block
+        kind = out.itemsize == 8, self._blas.wide, gemm, *transposed[:2], m, n, k
+        return Plan(kind, steps, sizes, -(-max(m, n) // BLOCKS // ALIGNED) * ALIGNED)
+
+
+class Plan(NamedTuple):
+    """The arguments of `scratchvae_multiply` that depend on the shapes and strides of a, b and the output.
+
+    kind, block   the first ones, and the last one
+    steps         the distances of rows, in numbers
+    sizes         of the memory from the first number to the last, in bytes
+    """
+
+    kind: tuple[Any, ...]
+    steps: tuple[int, ...]
+    sizes: tuple[int, ...]
+    block: int
 
 
 def _layout(matrix: Array) -> tuple[bool, int, int] | None:
-    """True if a matrix is the transpose of one in rows, its address, and the distance of the rows; None if neither."""
+    """True if a matrix is the transpose of one in rows, the distance of the rows, and the size; None if neither."""
     size, (row, column), (rows, columns) = matrix.itemsize, matrix.strides, matrix.shape
-    if not matrix.flags.aligned:
-        return None
-    for transposed, step, distance, width in ((False, column, row, columns), (True, row, column, rows)):
+    for transposed, step, distance, width, count in (
+        (False, column, row, columns, rows),
+        (True, row, column, rows, columns),
+    ):
         if step == size and distance % size == 0 and distance >= size * width:
-            return transposed, matrix.__array_interface__["data"][0], distance // size
+            return transposed, distance // size, distance * (count - 1) + size * width
     return None
 
 
