@@ -21,7 +21,8 @@ class FlushToZero:
     A flush follows every N-th update, by the count t, so that resumed training has the bits of uninterrupted training.
     N is the largest number with βᴺ ≥ √eps, for the smallest β: 75 in float32, 171 in float64, with β = 0.9. Each
     |a| < tiny / βᴺ becomes 0, with the smallest normal number `tiny` of the dtype. So what remains is normal until the
-    next flush, and what is removed is less than tiny / √eps: 3.4e-35 in float32, 1.5e-300 in float64.
+    next flush, and what is removed is less than tiny / √eps: 3.4e-35 in float32, 1.5e-300 in float64. Only a gradient
+    that is not 0 can bring subnormal numbers, until the next flush: in float32 |g| < 1e-19, whose square is subnormal.
 
     xp          the array module
     scratch     (P,), overwritten by a flush

@@ -80,10 +80,12 @@ def no_flush(monkeypatch):
         ("fake-cupy", "float32"),
         ("numpy", "float64"),
         pytest.param("native", "float64", marks=needs_compiler),
+        pytest.param("cupy", "float32", marks=pytest.mark.gpu),
     ],
 )
 @EVERY_OPTIMIZER
-def test_no_state_is_subnormal_after_any_of_3000_updates_with_dead_units(kind, backend, dtype):
+def test_no_state_is_subnormal_after_any_of_3000_updates_with_dead_units(kind, backend, dtype, request):
+    backend = request.getfixturevalue("gpu") if backend == "cupy" else backend
     optimizer, dead = OPTIMIZERS[kind](BETA[dtype]), slice(0, None, 2)
     for state in updates_with_dead_units(optimizer, normal(1, 6).astype(dtype), backend, 3000):
         assert not any(subnormal(array) for array in state.values())
