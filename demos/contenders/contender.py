@@ -117,6 +117,13 @@ class Contender:
         """Compute μ of the first rows of the batch."""
         raise NotImplementedError
 
+    def first_moments(self):
+        """Return Adam's m of all parameters: NumPy arrays."""
+        raise NotImplementedError
+
+    def weights(self):
+        """Return all weights, where their bits can be compared: a NumPy array; else None."""
+
     def finish(self):
         """Wait until all calls are done."""
 

@@ -4,6 +4,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from contenders.contender import BETA1, BETA2, EPS, LR, SIDE, SMALL, Contender, Unavailable
 
@@ -103,6 +104,9 @@ class Jax(Contender):
         self.last = self.codes(self.params, self.rows[rows])
         if not self.problem.on_gpu:
             jax.block_until_ready(self.last)
+
+    def first_moments(self):
+        return [np.asarray(m) for m in self.m.values()]
 
     def finish(self):
         if self.problem.on_gpu:

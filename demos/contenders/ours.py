@@ -31,6 +31,20 @@ class Ours(Contender):
     def encode(self, rows):
         self.vae.encode(self.x[:rows])
 
+    def first_moments(self):
+        return [self.trainer.optimizer.m]
+
+    def weights(self):
+        return self.vae.theta
+
+
+class OursWithoutFlush(Ours):
+    """With an optimizer that keeps its subnormal numbers."""
+
+    def __init__(self, problem):
+        super().__init__(problem)
+        self.trainer.optimizer._flush.limits.clear()
+
 
 class OursNative(Ours):
     """With kernels compiled by the C++ compiler of this machine."""

@@ -43,11 +43,13 @@ def installed(name):
 class Process:
     """A contender's process. `loss` is its loss; if it cannot run, `unavailable` is the reason."""
 
+    module = "contenders.process"
+
     def __init__(self, name, problem):
         self.name = name
-        demos, sizes = str(Path(__file__).parent.parent), (str(problem.batch), str(problem.hidden))
+        demos = str(Path(__file__).parent.parent)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "contenders.process", name, *sizes, problem.backend, problem.architecture],
+            [sys.executable, "-m", self.module, name, *map(str, self.arguments(problem))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             encoding="utf-8",
@@ -57,6 +59,9 @@ class Process:
                 "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # by default JAX allocates three quarters of a GPU's memory
             },
         )
+
+    def arguments(self, problem):
+        return problem.batch, problem.hidden, problem.backend, problem.architecture
 
     def begin(self):
         """Wait until the process is ready."""

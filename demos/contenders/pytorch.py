@@ -105,6 +105,9 @@ class PyTorch(Contender):
         with torch.inference_mode():
             return self.codes(self.x[:rows])
 
+    def first_moments(self):
+        return [state["exp_avg"].numpy() for state in self.optimizer.state.values()]
+
     def finish(self):
         if self.problem.on_gpu:
             torch.cuda.synchronize()

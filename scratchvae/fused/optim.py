@@ -26,6 +26,7 @@ class FusedAdam(Adam):
         c1, c2 = self.corrections()
         scalars = self.beta1, self.beta2, c2 * self.eps, lr * c2 / c1, decay
         launch(self.kernels, ADAM, dtheta, *scalars, self.theta, self.m, self.v)
+        self._flush.after(self.t)
 
 
 class FusedAdamW(AdamW, FusedAdam):

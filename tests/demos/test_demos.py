@@ -18,7 +18,8 @@ from scratchvae.verification.museum import KNOWN_BUGS
 
 DEMOS = Path(__file__).parent.parent.parent / "demos"
 EACH = pytest.mark.parametrize("name", sorted(path.stem for path in DEMOS.glob("*.py")))
-TESTED_SEPARATELY = ("benchmark", "bug_museum", "gpu_check", "readme_pictures", "scale")  # other tests run their main
+# other tests run their main
+TESTED_SEPARATELY = ("benchmark", "bug_museum", "gpu_check", "readme_pictures", "scale", "subnormals")
 # These take one to sixteen seconds each.
 SLOW = (
     "anomalies", "autoencoder_beside_vae", "change_it_yourself", "conditional", "convolutions", "disentanglement",
@@ -257,6 +258,63 @@ def test_the_benchmark_refuses_invalid_arguments_in_one_line(benchmark, tmp_path
         with pytest.raises(SystemExit, match=reason) as stop:
             benchmark([option, str(value)])
         assert "\n" not in stop.value.code  # a text: it is printed, and the exit code is 1
+
+
+@pytest.fixture
+def subnormals(monkeypatch):
+    monkeypatch.syspath_prepend(str(DEMOS))
+    return runpy.run_path(str(DEMOS / "subnormals.py"))
+
+
+SMALL_TRAINING = ["--data", "digits", "--rows", "80", "--epochs", "2", "--batch", "16", "--hidden", "8"]
+
+
+@pytest.mark.parametrize(
+    "contenders",
+    [["scratchvae", "without-flush"], pytest.param(["scratchvae", "torch", "jax"], marks=pytest.mark.slow)],
+    ids=len,
+)
+def test_the_demo_of_subnormals_trains_contenders_and_redraws_its_table(subnormals, contenders, tmp_path, capsys):
+    json_file, picture = tmp_path / "epochs.json", tmp_path / "epochs.png"
+    subnormals["main"]([*SMALL_TRAINING, "--only", *contenders, "--json", str(json_file)])
+    output = capsys.readouterr().out
+    record = json.loads(json_file.read_text(encoding="utf-8"))
+    assert [*record["epochs"]] == contenders and record["batches"] == 5
+    for name, (first, second) in record["epochs"].items():
+        assert second["loss"] < first["loss"] and first["subnormal"] == second["subnormal"] == 0
+        assert all(turn[clock] > 0 for turn in second["turns"] for clock in ("wall", "processor"))
+        assert (name in ("scratchvae", "without-flush")) == (first["digest"] is not None) and name in output
+    assert len({results[-1]["digest"] for results in record["epochs"].values()} - {None}) == 1
+    subnormals["main"](["--from", str(json_file), "--out", str(picture)])
+    second_output = capsys.readouterr().out
+    assert second_output.startswith(output[output.index(record["date"]) :])
+    assert picture.stat().st_size > 10_000
+
+
+def test_the_demo_of_subnormals_stops_if_the_flush_changes_weights(subnormals):
+    results = {name: [{"digest": name}] for name in ("scratchvae", "without-flush")}
+    with pytest.raises(SystemExit, match="the weights after epoch 1 differ"):
+        subnormals["refuse_different_weights"](results, 0)
+
+
+def test_the_demo_of_subnormals_refuses_invalid_arguments_in_one_line(subnormals, tmp_path):
+    (tmp_path / "old.json").write_text("{}", encoding="utf-8")
+    for arguments, reason in (
+        (["--from", str(tmp_path / "old.json")], "is not a file written by --json"),
+        (["--out", "epochs.txt"], "expected a name that ends in .png"),
+        (["--data", "digits", "--rows", "8"], "--rows 8: less than a batch of 128"),
+        (["--data", "nothing"], "nothing"),
+    ):
+        with pytest.raises(SystemExit, match=reason) as stop:
+            subnormals["main"](arguments)
+        assert "\n" not in stop.value.code
+
+
+def test_the_share_of_subnormal_numbers_is_counted(monkeypatch):
+    monkeypatch.syspath_prepend(str(DEMOS))
+    from contenders.epochs import share_of_subnormals
+
+    assert share_of_subnormals([np.float32([0, 1e-40, -1e-44, 1]), np.float32([[2e-38], [-1]])]) == 2 / 6
 
 
 @pytest.mark.slow

@@ -1,0 +1,147 @@
+# %% [markdown]
+# # The step time of a long training
+# Where a gradient stays 0, as at dead units and at pixels that are always 0, Adam's m decays by β₁ in each step. In
+# float32 it is subnormal after some 800 steps, and most processors take a hundred times as long for a subnormal number.
+# scratchvae sets m to 0 before (see `scratchvae.optim.flush`), which changes no weight.
+#
+# This demo trains the reference network, 784-512-20 at batch 128, on binarized MNIST from the same start: scratchvae
+# with and without the flush, scratchvae with compiled kernels, PyTorch with its plain and its fused Adam, and JAX. Each
+# runs in its own process. They take turns of some steps each, so that a disturbance of the machine affects all of them.
+#
+#     taskset -c 0 python demos/subnormals.py --json epochs.json --out epochs.png       20 epochs, a quarter of an hour
+#     taskset -c 0 python demos/subnormals.py --epochs 6 --rows 20000                   two minutes
+#     python demos/subnormals.py --from epochs.json --out epochs.png                    the table and the picture again
+#
+# On one core, all contenders compute with one thread. The file of `--json` is written after each round of epochs, so a
+# run that is interrupted leaves a complete file of fewer epochs.
+
+# %%
+import argparse
+import json
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from contenders.epochs import CONTENDERS, EpochProcess, Training
+from contenders.process import installed
+from measuring import machine
+from measuring.epochs import draw_epochs, milliseconds, table
+
+from scratchvae import datasets
+from scratchvae.disk import atomic_write, check_writable
+from scratchvae.errors import DataError, ScratchVAEError
+
+SAME_LOSS = 1e-5
+STEPS = 30  # in a turn
+
+
+# %% [markdown]
+# All must compute the same loss before the first step. The weights of scratchvae must be the same, to the bit, with and
+# without the flush, after each epoch.
+
+
+# %%
+def train(problem, names, epochs, save):
+    record = {**machine.facts(), "data": problem.data, "batches": len(problem.batches), "epochs": {}}
+    with ExitStack() as stack:
+        processes = [stack.enter_context(EpochProcess(name, problem)) for name in names]
+        for process in processes:
+            process.begin()
+            if process.unavailable:
+                print(f"without {process.name}: {process.unavailable}")
+        processes = [process for process in processes if not process.unavailable]
+        if not processes:
+            sys.exit("no contender can run here: install torch or jax, or leave --only out")
+        for process in processes:
+            if abs(process.loss / processes[0].loss - 1) > SAME_LOSS:
+                sys.exit(f"{process.name} computes a loss of {process.loss}, {names[0]} one of {processes[0].loss}")
+            record["epochs"][process.name] = []
+        for epoch in range(epochs):
+            turns = {process.name: [] for process in processes}
+            for start in range(0, len(problem.batches), STEPS):
+                for process in processes if start // STEPS % 2 else reversed(processes):
+                    turns[process.name].append(process.run(min(STEPS, len(problem.batches) - start)))
+            for process in processes:
+                record["epochs"][process.name].append({"turns": turns[process.name], **process.results()})
+            refuse_different_weights(record["epochs"], epoch)
+            save(record)
+            times = (
+                f"{name} {milliseconds(results[-1], 'processor'):.2f}" for name, results in record["epochs"].items()
+            )
+            print(f"epoch {epoch + 1}:", *times, "ms a step", flush=True)
+    return record
+
+
+def refuse_different_weights(results, epoch):
+    pair = [results[name][epoch]["digest"] for name in ("scratchvae", "without-flush") if name in results]
+    if len({*pair}) > 1:
+        sys.exit(f"the weights after epoch {epoch + 1} differ with and without the flush")
+
+
+# %%
+def read(path):
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        table(record)
+        machine.describe(record)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path} is not a file written by --json: {error!r}") from None
+    return record
+
+
+def run(args):
+    if args.json:
+        check_writable(args.json.parent)
+    if args.out:
+        from measuring.pictures import check_picture
+
+        from scratchvae.plotting import save_picture
+
+        check_picture(args.out)
+    if args.saved:
+        record = read(args.saved)
+    else:
+        width = datasets.load(args.data).train.images.shape[1]
+        problem = Training(args.batch, args.hidden, width, data=args.data, rows=args.rows)
+        if not len(problem.batches):
+            sys.exit(f"--rows {args.rows}: less than a batch of {args.batch}")
+        names = [name for name in args.only or CONTENDERS if installed(name)]
+
+        def save(record):
+            if args.json:
+                with atomic_write(args.json) as file:
+                    file.write(json.dumps(record, indent=1).encode())
+
+        record = train(problem, names, args.epochs, save)
+    print(machine.describe(record), table(record), sep="\n")
+    if args.out:
+        save_picture(draw_epochs(record), args.out)
+        print(f"wrote {args.out}")
+
+
+# %%
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description="The step time over a long training, beside PyTorch and JAX.")
+    parser.add_argument("--data", default="binarized-mnist", help="a named data set of images")
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--rows", type=int, default=50_000, help="rows of the data")
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--hidden", type=int, default=512)
+    parser.add_argument("--only", nargs="+", choices=CONTENDERS)
+    files = parser.add_mutually_exclusive_group()
+    files.add_argument("--json", type=Path, metavar="FILE", help="write the measurements to this file")
+    files.add_argument("--from", type=Path, dest="saved", metavar="FILE", help="print a file of --json instead")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="the picture: .png, .pdf or .svg")
+    args = parser.parse_args(arguments)
+    for name in ("epochs", "rows", "batch", "hidden"):
+        if getattr(args, name) < 1:
+            parser.error(f"--{name} {getattr(args, name)}: expected at least 1")
+    try:
+        run(args)
+    except ScratchVAEError as error:
+        sys.exit(str(error))
+
+
+# %%
+if __name__ == "__main__":
+    main([] if "get_ipython" in globals() else None)  # a notebook's own arguments are not for this parser
