@@ -21,27 +21,28 @@ using namespace std;
 typedef {real} T;
 typedef void (*Run)(void (*job)(void* data, int index), void* data, int jobs);
 
-extern "C" void {name}(Run _run, int _threads, long long _rows, long long _columns{declared}) {{
-  auto _loop = [=](long long _first, long long _last, long long _left, long long _right)
-      __attribute__((noinline, noclone)) {{
-    for (long long _row = _first; _row < _last; _row++) {{
-      {before}
-      for (long long _column = _left; _column < _right; _column++) {{
-        {body};
-      }}
-      {after};
+static __attribute__((noinline, noclone)) void _loop(long long _first, long long _last, long long _left,
+                                                     long long _right{declared}) {{
+  for (long long _row = _first; _row < _last; _row++) {{
+    {before}
+    for (long long _column = _left; _column < _right; _column++) {{
+      {body};
     }}
-  }};
+    {after};
+  }}
+}}
+
+extern "C" void {name}(Run _run, int _threads, long long _rows, long long _columns{declared}) {{
   const int _blocks = 4 * _threads;
   const bool _by_row = _rows >= _blocks, _by_column = {splits_columns} && _rows == 1;
   if (_threads < 2 || _rows * _columns < {split_from} || !(_by_row || _by_column)) {{
-    _loop(0, _rows, 0, _columns);
+    _loop(0, _rows, 0, _columns{passed});
     return;
   }}
   auto _block = [=](int _index) {{
     const long long _length = _by_row ? _rows : _columns, _size = ((_length + _blocks - 1) / _blocks + 15) / 16 * 16;
     const long long _begin = min(_length, _index * _size), _end = min(_length, _begin + _size);
-    _by_row ? _loop(_begin, _end, 0, _columns) : _loop(0, 1, _begin, _end);
+    _loop(_by_row ? _begin : 0, _by_row ? _end : 1, _by_row ? 0 : _begin, _by_row ? _columns : _end{passed});
   }};
   _run([](void* _data, int _index) {{ (*(decltype(_block)*)_data)(_index); }}, (void*)&_block, _blocks);
 }}
@@ -76,6 +77,11 @@ class Operand(NamedTuple):
         """Return its declaration in the argument list of the C++ function."""
         kind, name = self.parameter.type_for(real), self.parameter.name
         return f"{kind} {name}" if self.step is None else f"{kind}* {name}_, long long {name}_row"
+
+    def names(self) -> list[str]:
+        """Return the names that it declares."""
+        name = self.parameter.name
+        return [name] if self.step is None else [f"{name}_", f"{name}_row"]
 
     def load(self, real: str) -> str:
         """Return the C++ statement that binds its name to the current element; empty for a scalar."""
@@ -113,6 +119,7 @@ def _fill_template(
         name=name,
         real=real,
         declared="".join(f", {operand.declaration(real)}" for operand in operands),
+        passed="".join(f", {name}" for operand in operands for name in operand.names()),
         before=before,
         body=body,
         after=after,
