@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from scratchvae.backend.native.address import address_of
 from scratchvae.backend.native.compiler import compile_functions
 from scratchvae.backend.native.pool import get_pool
 from scratchvae.backend.native.template import REALS, KernelParameter, Operand, elementwise, row_sum
@@ -51,10 +52,9 @@ class Kernel:
             if row_step is None:
                 c_arguments.append(argument)
                 continue
-            address, read_only = argument.__array_interface__["data"]
-            if read_only and parameter.written:
+            if parameter.written and not argument.flags.writeable:
                 raise ValueError(f"{self.name}: output {parameter.name} is read-only; expected a writable array")
-            c_arguments += (address, row_step)
+            c_arguments += (address_of(argument), row_step)
         plan.function(*c_arguments)
 
     def loop_and_output_shapes(self, inputs: list[Shape], outputs: list[Shape]) -> tuple[Shape, Shape]:

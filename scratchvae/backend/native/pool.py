@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from scratchvae.backend.native.address import address_of
 from scratchvae.backend.native.compiler import compile_functions
 from scratchvae.backend.native.openblas import OpenBLAS, find_openblas
 
@@ -248,9 +249,8 @@ class Pool:
             plan = self._plans[key] = self._make_plan(a, b, out)
         if plan is None:
             return None
-        start_a, start_b = a.__array_interface__["data"][0], b.__array_interface__["data"][0]
-        start, read_only = out.__array_interface__["data"]
-        if read_only or (start_a | start_b | start) % out.itemsize:  # an error, or not aligned
+        start_a, start_b, start = address_of(a), address_of(b), address_of(out)
+        if not out.flags.writeable or (start_a | start_b | start) % out.itemsize:  # an error, or not aligned
             return None
         size_a, size_b, size = plan.sizes
         end = start + size

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from scratchvae.backend.native.address import address_of
 from scratchvae.backend.native.compiler import compile_functions
 from scratchvae.backend.native.template import REALS
 
@@ -82,13 +83,8 @@ class Windows:
 
     def gather(self, x: Array, out: Array) -> None:
         """Write the windows of contiguous pictures x (b, H·W·C) into `out` (b·P·Q, k·k·C)."""
-        self._gather(len(x), *self.sizes, _address(x), _address(out))
+        self._gather(len(x), *self.sizes, address_of(x), address_of(out))
 
     def scatter(self, windows: Array, out: Array) -> None:
         """Write the sum of all windows (b·P·Q, k·k·C) at each pixel into contiguous `out` (b, H·W·C)."""
-        self._scatter(len(out), *self.sizes, _address(out), _address(windows))
-
-
-def _address(array: Array) -> int:
-    address: int = array.__array_interface__["data"][0]
-    return address
+        self._scatter(len(out), *self.sizes, address_of(out), address_of(windows))
