@@ -48,13 +48,17 @@ class FairLock:
             running.depth += 1
             running.may_give_way &= reads
             return True
-        with self._mutex:
+        mutex = self._mutex
+        mutex.acquire()  # faster than `with`, by a quarter of a microsecond
+        try:
             self._count += 1
             turn = Turn(self._count, thread, reads)
             if self._running is None and (not self._waiting or self._may_run(turn)):
                 self._running = turn
                 return True
             self._wait_in_line(turn)
+        finally:
+            mutex.release()
         try:
             acquired: bool = turn.gate.acquire(timeout=timeout)
         except BaseException:  # such as Ctrl-C
@@ -81,10 +85,14 @@ class FairLock:
             raise RuntimeError("the lock of a model was released by a thread that does not hold it")
         turn.depth -= 1
         if not turn.depth:
-            with self._mutex:
+            mutex = self._mutex
+            mutex.acquire()
+            try:
                 self._running = None
                 if self._waiting:
                     self._run_next()
+            finally:
+                mutex.release()
 
     def give_way(self) -> None:
         """Let waiting readers run, if this thread reads; call it where the buffers hold nothing that is needed."""
