@@ -89,6 +89,10 @@ class CollapseWarning(UserWarning):
     """Posterior collapse: q(z | x) equals the prior in (nearly) every latent dimension."""
 
 
+class BusyCoresWarning(UserWarning):
+    """Cores that are busy with other work, on which a training in several threads is slow."""
+
+
 class DivergenceWarning(UserWarning):
     """Numbers became non-finite; training was rolled back and continues at half the learning rate."""
 

@@ -38,7 +38,7 @@ from scratchvae.cli.resuming import make_callbacks, make_checkpoint, report_resu
 from scratchvae.cli.run_folder import run_folder, write_config, write_run
 from scratchvae.cli.train_options import FILES, GROUPS, OPTIONS
 from scratchvae.datasets import NAMES
-from scratchvae.errors import CheckpointWarning, CollapseWarning, ConfigError, DivergenceWarning
+from scratchvae.errors import BusyCoresWarning, CheckpointWarning, CollapseWarning, ConfigError, DivergenceWarning
 from scratchvae.models import VAE, Model
 from scratchvae.models.labels import UNLABELLED
 from scratchvae.models.schema import describe_scale
@@ -112,7 +112,8 @@ def run(args: argparse.Namespace) -> int:
             say(message)
         settings = arguments(args, OPTIONS, "fit")
         warn = partial(_warn, clips=hasattr(args, "clip_norm"))
-        at_once = redirect_warnings(warn, DivergenceWarning, CheckpointWarning)  # training may go on for hours
+        kinds = DivergenceWarning, CheckpointWarning, BusyCoresWarning  # at once: training may go on for hours
+        at_once = redirect_warnings(warn, *kinds)
         with collect_warnings(CollapseWarning) as collapse_warnings, at_once:
             try:
                 history = trainer.fit(

@@ -25,6 +25,7 @@ from scratchvae.training.anomaly import AnomalyDetector
 from scratchvae.training.binarize import check_binarize
 from scratchvae.training.callback import RESTART_EPOCH, SKIP, Callback
 from scratchvae.training.callbacks import (
+    BusyCoresDetector,
     Checkpoint,
     CollapseDetector,
     EarlyStopping,
@@ -243,7 +244,7 @@ class Trainer:
 
         Ctrl-C ends training after the current step: fit returns, `history.stopped` is "interrupted", and the model has
         the weights of that step. A CollapseWarning is issued, once, if the posterior stays at the prior although the KL
-        has its full weight.
+        has its full weight, and a BusyCoresWarning if the threads of the matrix products wait for cores.
 
         Raises ConfigError, DTypeError, ShapeError, RangeError or, for checkpoints, FileError before anything is
         changed. Raises DivergedError when a number is not finite. The error names the first tensor that is not finite;
@@ -258,7 +259,8 @@ class Trainer:
                 Checkpoint: self._checkpoint(checkpoint, every, keep, resume),
                 FiniteCheck: FiniteCheck(retries) if check_int("retries", retries, minimum=0) else None,
             }
-            hooks = Hooks(callbacks, shorthands, always=(HistoryRecorder, FiniteCheck, CollapseDetector))
+            always = HistoryRecorder, FiniteCheck, CollapseDetector, BusyCoresDetector
+            hooks = Hooks(callbacks, shorthands, always=always)
             mean = np.empty(self.model.input_dim)  # of the scaled rows
             stream = self._stream(images, steps_per_epoch, epochs)
             if stream is not None:

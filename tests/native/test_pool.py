@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from strategies import normal, seeds
 
 import scratchvae as sv
-from scratchvae.backend import native
-from scratchvae.backend.native import ElementwiseKernel, ReductionKernel, kernels, openblas
+from scratchvae.backend import native, openblas
+from scratchvae.backend.native import ElementwiseKernel, ReductionKernel, kernels
 from scratchvae.backend.native import pool as module
 from scratchvae.backend.native.pool import Pool
 

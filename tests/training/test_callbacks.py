@@ -26,7 +26,7 @@ from scratchvae.training import (
     ReduceLROnPlateau,
     TrainingState,
 )
-from scratchvae.training.callbacks import HistoryRecorder, max_time
+from scratchvae.training.callbacks import BusyCoresDetector, HistoryRecorder, max_time
 
 ROWS = uniform(0, 40, 6).astype("float32")  # five steps an epoch
 HELD_OUT = uniform(1, 9, 6).astype("float32")
@@ -230,10 +230,10 @@ def test_default_callbacks_are_not_added_twice():
     kinds = []
     probe = callback_with("on_fit_begin", lambda state: kinds.extend(type(callback) for callback in state.callbacks))
     fitted(probe, epochs=1)
-    assert kinds == [HistoryRecorder, FiniteCheck, CollapseDetector, type(probe)]
+    assert kinds == [HistoryRecorder, FiniteCheck, CollapseDetector, BusyCoresDetector, type(probe)]
     kinds.clear()
     fitted(CollapseDetector(), probe, FiniteCheck(2), epochs=1)
-    assert kinds == [HistoryRecorder, FiniteCheck, CollapseDetector, type(probe)]
+    assert kinds == [HistoryRecorder, FiniteCheck, BusyCoresDetector, CollapseDetector, type(probe)]
 
 
 @pytest.mark.parametrize("callback", [Log(), Callback(), Progress()], ids=id_of)

@@ -22,7 +22,7 @@ import numpy as np
 
 from scratchvae.backend.native.address import address_of
 from scratchvae.backend.native.compiler import compile_functions
-from scratchvae.backend.native.openblas import OpenBLAS, find_openblas
+from scratchvae.backend.openblas import OpenBLAS, find_openblas
 
 SPLIT_FROM = 2**20  # multiplications from which on a product is split
 BLOCKS, ALIGNED = 4, 16  # the largest number of blocks of a product; the size of a block is a multiple of 16

@@ -1,5 +1,6 @@
 """The callbacks of this package. For custom callbacks, see `scratchvae.training.Callback`."""
 
+from scratchvae.training.callbacks.busy_cores import BusyCoresDetector
 from scratchvae.training.callbacks.checkpoint import Checkpoint
 from scratchvae.training.callbacks.collapse_warning import CollapseDetector
 from scratchvae.training.callbacks.early_stopping import EarlyStopping
@@ -10,6 +11,7 @@ from scratchvae.training.callbacks.recorder import HistoryRecorder
 from scratchvae.training.callbacks.reduce_lr import ReduceLROnPlateau
 
 __all__ = [
+    "BusyCoresDetector",
     "Checkpoint",
     "CollapseDetector",
     "EarlyStopping",
