@@ -22,8 +22,6 @@
 # likelihood a twentieth, everything else a tenth; with compiled kernels the products take three quarters, Adam a tenth.
 # The time of the step on NumPy with each of these changes, relative to the step without it:
 #
-# - 1.00: Adam in blocks that fit a core's cache. It is limited by arithmetic, not by memory. A quarter of it is the
-#   square root, for which NumPy 2.4 uses 128-bit registers only: see `numpy.lib.introspect.opt_func_info`.
 # - 0.97: Adam's two halves in two threads.
 # - 0.96 to 1.00 (0.91 at batch 512, 0.94 at 2048): the whole step in two threads, which first share the rows, then the
 #   parameters, with each product in the thread that needs it. It takes 300 lines; and seventy times per step a thread

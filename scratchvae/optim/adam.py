@@ -14,6 +14,10 @@ from scratchvae.optim.optimizer import Optimizer
 from scratchvae.optim.schedules import Schedule
 from scratchvae.validation import check_float, check_fraction, check_positive, suggest_arguments
 
+# Of a host, numbers that are updated at once: five arrays of so many stay in a core's cache during the ten passes over
+# them. On a Xeon an update takes 0.7 of its time (L2 cache of 2 MiB, 814,000 parameters), on an EPYC as long as before.
+BLOCK = 2**15
+
 
 class Adam(Optimizer):
     """Adam. Kingma and Ba 2015, algorithm 1.
@@ -41,6 +45,8 @@ class Adam(Optimizer):
         self.m, self.v = (aligned(xp.zeros, theta.shape, theta.dtype) for _ in range(2))
         self.state = {"m": self.m, "v": self.v}
         self._scratch = aligned(xp.empty, theta.shape, theta.dtype)
+        size = BLOCK if isinstance(theta, np.ndarray) else max(1, theta.size)
+        self._blocks = [slice(start, start + size) for start in range(0, theta.size, size)]
 
         # A flush changes no bit of θ. Half a unit in the last place of a number x is at least x eps / 4.
         # - In an update, m moves θ by at most lr (1 − β₁) m / ε, so m < ε eps² is lost in the rounding of any θ above
@@ -56,25 +62,28 @@ class Adam(Optimizer):
         """One update from dθ."""
         self.check_gradient(dtheta)
         lr = self.learning_rate()
-        xp, m, v, scratch = self.xp, self.m, self.v, self._scratch
         self.t += 1
-
-        # The state is m / (1 − β₁) and v / (1 − β₂), which saves two passes over memory.
-        m *= self.beta1
-        m += dtheta
-
-        v *= self.beta2
-        xp.multiply(dtheta, dtheta, out=scratch)
-        v += scratch
-
-        # The bias corrections are scalars, so they need no pass either: with c₁, c₂ as below, and m, v as in the state,
-        #   m̂ / (√v̂ + ε) = (m / c₁) / (√v / c₂ + ε) = (c₂ / c₁) · m / (√v + c₂ ε)
         c1, c2 = self.corrections()
-        xp.sqrt(v, out=scratch)
-        scratch += c2 * self.eps
-        xp.divide(m, scratch, out=scratch)
-        scratch *= lr * c2 / c1
-        self.theta -= scratch
+        xp, eps, step_size = self.xp, c2 * self.eps, lr * c2 / c1
+        for block in self._blocks:
+            theta, m, v, g = self.theta[block], self.m[block], self.v[block], dtheta[block]
+            scratch = self._scratch[block]
+
+            # The state is m / (1 − β₁) and v / (1 − β₂), which saves two passes over memory.
+            m *= self.beta1
+            m += g
+
+            v *= self.beta2
+            xp.multiply(g, g, out=scratch)
+            v += scratch
+
+            # The bias corrections are scalars, so they need no pass either: with c₁, c₂ as below, and m, v as in the
+            # state,  m̂ / (√v̂ + ε) = (m / c₁) / (√v / c₂ + ε) = (c₂ / c₁) · m / (√v + c₂ ε)
+            xp.sqrt(v, out=scratch)
+            scratch += eps
+            xp.divide(m, scratch, out=scratch)
+            scratch *= step_size
+            theta -= scratch
         self._flush.after(self.t)
 
     def corrections(self) -> tuple[float, float]:
