@@ -14,12 +14,12 @@ from scratchvae.dataframes import is_dataframe
 from scratchvae.errors import ConfigError, RangeError, ShapeError
 from scratchvae.estimators.parameters import Parameters, not_fitted, seed_of
 from scratchvae.estimators.rows import (
+    canonical_order,
     check_feature_names,
     check_known_columns,
     check_sample_weight,
     feature_names,
     has_missing,
-    sorted_by_bytes,
     to_numbers,
 )
 from scratchvae.estimators.weighted import WeightedRows
@@ -117,7 +117,7 @@ class VAEEstimator(Parameters):
         again = check_bool("warm_start", self.warm_start) and hasattr(self, "vae_")
         data, schema = self._rows_to_fit(X, sample_weight, again)
         if not isinstance(data.rows, np.memmap):
-            data = data.take(sorted_by_bytes(data.rows))
+            data = data.take(canonical_order(data.rows))
         seed = seed_of(self.random_state)
         model = self._trainer.model if again else self._make_vae(data.rows, schema, seed)
         training, validation = self._split(data, seed)

@@ -21,7 +21,8 @@ class VAEImputer(Transformer):
         filled = sv.VAEImputer().fit_transform(X)
 
     Parameters and attributes are those of `VAEEmbedding`, with 8 components. Missing values may also be first seen by
-    `transform`.
+    `transform`. The filled values are estimated by random draws: the same X gives the same values, but those of a row
+    depend on its place in X.
 
     A table with columns of texts, categories, booleans or dates becomes a table of the same columns and types: a
     missing category is the most probable one, and whole numbers are rounded. A column without any known value stays as

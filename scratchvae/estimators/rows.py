@@ -11,10 +11,10 @@ import numpy as np
 from scratchvae.arrays import Array, to_host
 from scratchvae.dataframes import column_labels, dataframe_to_numpy, is_dataframe
 from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
-from scratchvae.rows import RowReader, RowSource, SparseRows, is_sparse
+from scratchvae.rows import RowReader, SparseRows, is_sparse
 
 MAX_NAMES = 5  # names of columns in a message
-SORTED_AT_ONCE = 512  # rows of a `RowSource` that are dense at a time
+DENSE_AT_ONCE = 512  # rows of a `RowSource` that become dense
 
 
 def feature_names(X: Any) -> Array | None:
@@ -156,17 +156,14 @@ def has_missing(rows: Array) -> bool:
     return isinstance(rows, np.ndarray) and rows.dtype.kind == "f" and bool(np.isnan(rows.sum()))
 
 
-def sorted_by_bytes(rows: Array) -> Array:
-    """The indices (N,) that sort rows (N, D) by their bytes; those of a `RowSource` by a digest of them."""
-    if isinstance(rows, RowSource):
-        digests = [
-            blake2b(row.tobytes(), digest_size=16).digest()
-            for part in RowReader(rows).slices(SORTED_AT_ONCE)
-            for row in rows[part]
-        ]
-        return np.array(digests, "V16").argsort(kind="stable")
-    rows = np.ascontiguousarray(rows)
-    return rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).ravel().argsort(kind="stable")
+def canonical_order(rows: Array) -> Array:
+    """The indices (N,) of rows (N, D) in an order that depends on their contents alone: by digests of their bytes."""
+    digests = [
+        blake2b(row, digest_size=16).digest()
+        for part in RowReader(rows).slices(DENSE_AT_ONCE)
+        for row in np.ascontiguousarray(rows[part])
+    ]
+    return np.array(digests, "V16").argsort(kind="stable")
 
 
 def of_dtype(rows: Array, result: Array) -> Array:

@@ -14,6 +14,13 @@ SETTINGS = {"n_components": 2, "max_iter": 3, "hidden_layer_sizes": (8,)}
 X = np.where(np.random.default_rng(0).random((60, 12)) < 0.2, normal(1, 60, 12), 0.0)
 
 
+def test_a_fit_of_sparse_rows_has_the_bits_of_one_of_dense_rows():
+    settings = {**SETTINGS, "scale": "common"}
+    dense = sv.VAEEmbedding(**settings).fit(X)
+    assert np.array_equal(sv.VAEEmbedding(**settings).fit(sparse.csr_matrix(X)).vae_.theta, dense.vae_.theta)
+    assert np.array_equal(sv.VAEEmbedding(**settings).fit(np.asfortranarray(X)).vae_.theta, dense.vae_.theta)
+
+
 @pytest.mark.parametrize("form", ["csr", "csc", "coo", "lil", "dok", "bsr"])
 @pytest.mark.parametrize("kind", [sparse.csr_matrix, sparse.csr_array])
 def test_codes_are_those_of_the_dense_rows(form, kind):
