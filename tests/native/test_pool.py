@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from strategies import normal, seeds
 
 import scratchvae as sv
 from scratchvae.backend import native, openblas
-from scratchvae.backend.native import ElementwiseKernel, ReductionKernel, kernels
+from scratchvae.backend.native import ElementwiseKernel, ReductionKernel, kernels, windows
 from scratchvae.backend.native import pool as module
 from scratchvae.backend.native.pool import Pool
 
@@ -33,7 +34,7 @@ needs_threads = pytest.mark.skipif(POOL is None, reason="needs a C++ compiler, a
 
 @pytest.fixture(autouse=True)
 def pool(monkeypatch):
-    for user in (module, kernels, native):
+    for user in (module, kernels, windows, native):
         monkeypatch.setattr(user, "get_pool", lambda: POOL)
     return POOL
 
@@ -131,6 +132,23 @@ def test_a_kernel_in_threads_has_the_bits_of_one_in_a_single_thread(shape):
     for one, several in zip(*results, strict=True):
         np.testing.assert_array_equal(one, several)
     assert np.isfinite(results[0][0]).all()
+
+
+@needs_threads
+@pytest.mark.parametrize("rows", [1, 3, 4, 37])
+def test_windows_in_threads_have_the_bits_of_those_in_a_single_thread(rows):
+    picture, k, s, p, places = (9, 7, 2), 3, 2, 1, (5, 4)
+    copy, x = windows.Windows(picture, k, s, p, places, "float64"), normal(0, rows, 126)
+    results = []
+    for context in (POOL, nullcontext()):
+        matrix, sums = np.full((rows * 20, 18), np.nan), np.full((rows, 126), np.nan)
+        with context:
+            copy.gather(x, matrix)
+            copy.scatter(matrix, sums)
+        results.append((matrix, sums))
+    for several, one in zip(*results, strict=True):
+        np.testing.assert_array_equal(several, one)
+        assert np.isfinite(one).all()
 
 
 def train(seed=0, steps=4, rows=128):
