@@ -34,10 +34,8 @@
 #
 # With compiled kernels, running the large loops in two threads beside those of OpenBLAS makes the step 1.2 to 2.2 times
 # as long, whether the threads are started anew, pinned to a core, or kept waiting: between two products the threads of
-# OpenBLAS do not sleep but spin, on the core that the loops need. That is why products and loops share a pool.
-#
-# - 0.7 to 0.85 on a Xeon: the products of a step in blocks that two threads take one by one, each product with one
-#   thread of OpenBLAS, instead of OpenBLAS's own two threads. Two, three or four blocks take the same time.
+# OpenBLAS do not sleep but spin, on the core that the loops need. So products and loops share a pool. The products of
+# a step then take 0.7 to 0.85 of their time with OpenBLAS's own threads (Xeon), in two, three or four blocks each.
 #
 # The time to encode a single row, on NumPy and PyTorch alike, is mostly the product of a row with W, which reads all of
 # W: half of PyTorch's time would leave 3 μs for everything else.
