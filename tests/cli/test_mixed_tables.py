@@ -296,7 +296,7 @@ def test_rows_are_written_as_a_table_of_the_same_columns_and_values(run, train, 
     names, *rows = read("rows.csv")
     assert names == list(KINDS) and len(rows) >= 12
     columns = dict(zip(names, zip(*rows, strict=True), strict=True))
-    assert set(columns["kind"]) <= {"#cat", 'dog, "large"'} and set(columns["tame"]) <= {"true", "false"}
+    assert set(columns["kind"]) <= {"#cat", 'dog, "large"'} and set(columns["tame"]) <= {"True", "False"}
     assert set(columns["home"]) == {"here"} and all(count.isdecimal() for count in columns["visits"])
     assert all(len(weight.partition(".")[2]) <= 1 for weight in columns["weight"])
     assert all(np.datetime64(day).dtype == "M8[D]" for day in columns["born"])
