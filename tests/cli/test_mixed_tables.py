@@ -165,6 +165,17 @@ def test_a_mistake_in_a_table_of_numbers_is_still_found_by_its_line(capsys):
          "odd.csv, line 2, column 'b': the comma in '1,000' may mark decimals or thousands; write decimal points"),
         ([["a", "b"], *([f"name {k}", "1.5"] for k in range(60))],
          "column 'a' holds 60 different texts in 60 rows, such as 'name 0'; expected categories: leave it out"),
+        ([["id", "name", "email"], *([str(k / 3), f"name {k}", f"{k}@b.c"] for k in range(60))],
+         "odd.csv: columns 'name', 'email' hold too many different texts; expected categories: leave them out, or add "
+         "--kinds name=category"),
+        ([["a", "b"], *(["ab"[k % 2], f"$1,{k:03}.50"] for k in range(60))],
+         "odd.csv: column 'b' holds '$1,000.50' in row 1: write it as a plain number, such as 1000.50, or leave"),
+        ([["a", "b"], *(["ab"[k % 2], "31.12.2023"[k % 2:]] for k in range(60))],
+         "odd.csv: column 'b' holds '31.12.2023' in row 1: write dates as 2024-12-31, or leave the column out"),
+        ([["a", "b"], *(["ab"[k % 2], "0000-00-00" if k == 9 else f"2024-01-{1 + k % 31:02}"] for k in range(60))],
+         "odd.csv: column 'b' holds '0000-00-00' in row 10; expected a date, such as 2024-12-31: correct it, write NA"),
+        ([["a", "b"], *(["ab"[k % 2], f"{k:05}"] for k in range(60))],
+         "odd.csv: column 'b' holds 60 different codes with leading zeros in 60 rows, such as '00000'; expected"),
         ([["a", "b"], *(["ab"[k % 2], "1 kg" if k == 9 else "1.5"] for k in range(60))],
          "odd.csv: column 'b' holds numbers, and '1 kg': write numbers without units; or add --kinds b=category"),
         ([["a", "a"], *(["x", "1.5"] for k in range(60))], "odd.csv has two columns named 'a'"),
@@ -276,6 +287,9 @@ def test_missing_and_further_columns_are_refused_by_name(train, capsys):
     write("more.csv", with_column("age", range(ROWS)))
     assert main(["embed", "run", "more.csv"]) == 2
     assert "more.csv has age, which the model does not know; leave it out" in capsys.readouterr().err
+    write("more.csv", with_column("id", range(ROWS), with_column("age", range(ROWS))))
+    assert main(["embed", "run", "more.csv"]) == 2
+    assert "more.csv has age, id, which the model does not know; leave them out" in capsys.readouterr().err
 
 
 def test_missing_cells_are_refused_by_a_model_that_saw_none(train, capsys):
