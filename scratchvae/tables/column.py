@@ -66,9 +66,9 @@ class Column(NamedTuple):
         if self.kind == "date":
             return f"mean {self._moment(self.shift)}, standard deviation {self.factor:.4g} {UNITS[self.unit]}"
         if self.kind == "constant":
-            return "never known" if not self.values else str(self._constant())
+            return "never known" if not self.values else printable(self._constant())
         if self.kind == "category":
-            return f"{len(self.values)}: {join_choices(list(map(str, self.values)), 50)}"
+            return f"{len(self.values)}: {join_choices(list(map(printable, self.values)), 50)}"
         return "0, 1, 2, …" if self.kind == "count" else "false, true"
 
     def encode(self, cells: Cells) -> Array:
@@ -131,8 +131,8 @@ class Column(NamedTuple):
             row, value = next(unknown)
             raise RangeError(
                 f"column {self.name!r:.40} holds {short_repr(value)} in row {row + 1}, a category that the schema does "
-                f"not know; expected one of {join_choices(list(map(str, self.values)), 50)}: correct it, or leave its "
-                "cell empty"
+                f"not know; expected one of {join_choices(list(map(printable, self.values)), 50)}: correct it, or leave "
+                "its cell empty"
             )
         rows = np.zeros((len(texts), self.width))
         known = np.flatnonzero(~cells.missing)
@@ -303,6 +303,12 @@ def _constant(cells: Cells) -> Column:
 
 def _sorted_key(value: Any) -> tuple[bool, Any]:
     return isinstance(value, str), value
+
+
+def printable(value: Any) -> str:
+    """The text of a value; in quotation marks and with escapes if it has characters such as a line break."""
+    text = str(value)
+    return text if text.isprintable() else repr(text)
 
 
 def _word(value: Any) -> str:

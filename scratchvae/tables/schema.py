@@ -14,7 +14,7 @@ from scratchvae.errors import ConfigError, DTypeError, ShapeError
 from scratchvae.probability import Bernoulli, Categorical, GaussianDiagonal, Likelihood, Mixed, NegativeBinomial
 from scratchvae.representation import fit_lines, table_lines
 from scratchvae.tables.cells import Cells
-from scratchvae.tables.column import KINDS, Column, check_kind, is_valid, make_column
+from scratchvae.tables.column import KINDS, Column, check_kind, is_valid, make_column, printable
 from scratchvae.tables.kinds import ManyTextsError, infer_kind, many_texts_error
 from scratchvae.tables.reading import package_of, read_table
 from scratchvae.tables.writing import write_table
@@ -192,7 +192,7 @@ class TableSchema:
 
     def __repr__(self) -> str:
         numbers = f"{self.width} number{'s' * (self.width > 1)} a row"
-        cells = [(str(column.name), column.kind, column.describe()) for column in self.columns]
+        cells = [(printable(column.name), column.kind, column.describe()) for column in self.columns]
         lines = table_lines([("column", "kind", "values"), *cells], left=3)
         title = f"TableSchema of {len(cells)} column{'s' * (len(cells) > 1)}, {numbers}"
         return fit_lines("\n".join([title, *(f"  {line}" for line in lines)]))

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,73 @@ def test_a_table_of_numbers_has_a_schema_only_if_asked_for(train):
     assert "table_schema" not in plain.metadata and plain.schema.columns == ("a", "b", "flag")
     kinds = {column.name: column.kind for column in schema_of(train("--kinds", "auto", source="numbers.csv")).columns}
     assert kinds == {"a": "count", "b": "number", "flag": "boolean"}
+
+
+def test_codes_with_leading_zeros_among_numbers_are_categories(run, train):
+    codes = ("05484", "12345", "00000")
+    rows = [["zip", "x", "label"], *([codes[k % 3], f"{k / 3:.2f}", "01"] for k in range(60))]
+    write("codes.csv", rows)
+    assert {column.name: column.kind for column in schema_of(train(source="codes.csv")).columns} == {
+        "zip": "category",
+        "x": "number",
+    }
+    run("sample", "run", "--count", "20")
+    assert {row[0] for row in read("samples.csv")[1:]} <= set(codes)
+    for k, values in enumerate((("0", "5", "10"), ("00.5", "0.25", "1"), ("0.05", "10", "100"))):
+        write(f"{k}.csv", [["zip", "x"], *([values[i % 3], f"{i / 3:.2f}"] for i in range(60))])
+        assert "table_schema" not in train(source=f"{k}.csv").metadata
+    write("nameless.csv", [[codes[k % 3], f"{k / 3:.2f}"] for k in range(60)])
+    assert "table_schema" not in train(source="nameless.csv").metadata
+
+
+def test_large_numbers_are_sampled_and_reconstructed_to_the_unit(run, train):
+    write("large.csv", with_column("at", [1_700_000_000 + k % 100 for k in range(ROWS)]))
+    train("--epochs", "20", source="large.csv")
+    for command in (("sample", "run", "--count", "200"), ("traverse", "run"), ("interpolate", "run")):
+        run(*command, "--out", "rows.csv")
+        column = np.array([int(row[-1]) for row in read("rows.csv")[1:]])
+        assert ((column > 1_699_999_600) & (column < 1_700_000_500)).all() and (column % 128).any(), command
+
+
+def test_filled_cells_have_the_form_of_those_in_the_file(run, train):
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    rows = [["zoned", "spaced", "cents", "tiny", "tame"]]
+    for k in range(ROWS):
+        moment = str(np.datetime64("2024-01-02T00") + int(rng.integers(2000)))
+        row = [f"{moment}:00:00Z", f"{moment}:30:55".replace("T", " "), f"{500_000 + rng.normal():.2f}",
+               f"{rng.normal() / 1e9:.3e}", str(k % 2 == 0)]  # fmt: skip
+        row[k % 5] = "" if k % 10 == 0 or k % 7 == 0 else row[k % 5]
+        rows.append(row)
+    write("forms.csv", rows)
+    train(source="forms.csv")
+    run("impute", "run", "--samples", "20")
+    run("sample", "run")
+    forms = [r"\d{4}-\d\d-\d\dT\d\d:00:00Z", r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", r"\d{6}\.\d\d",
+             r"-?\d\.\d{3}e[+-]\d\d", "True|False"]  # fmt: skip
+    for name in ("imputed.csv", "samples.csv"):
+        for column, form in zip(zip(*read(name)[1:], strict=True), forms, strict=True):
+            assert all(re.fullmatch(form, cell) for cell in column), form
+        table = pandas.read_csv(name, parse_dates=["zoned", "spaced"])
+        assert table.dtypes.astype(str).str.startswith("datetime64").sum() == 2 and table["tame"].dtype == bool
+
+
+def test_a_column_that_is_set_aside_as_classes_is_named(run):
+    options = [option for option in QUICK if option != "--quiet"]
+    words = "the column named label is set aside as classes, and is not learned"
+    whole = [row for row in with_column("Label", ["a", "b"] * (ROWS // 2)) if not any(map(is_missing, row))]
+    numbers = [["x", "label"], *([str(k / 3), "ab"[k % 2]] for k in range(ROWS))]
+    for rows in (whole, numbers):
+        write("with.csv", rows)
+        assert words in run("train", "with.csv", *options, "--out", "run")
+        assert words not in run("train", "with.csv", *options, "--model", "semi-supervised", "--out", "run")
+    assert words not in run("train", "pets.csv", *options, "--out", "run")
+
+
+def test_a_category_with_a_line_break_is_printed_on_one_line(run):
+    write("lines.csv", with_column("plan", ["ba\nsic", "pro"] * (ROWS // 2)))
+    out = run("train", "lines.csv", "--epochs", "1", "--hidden", "8", "--no-pictures", "--out", "run")
+    assert r"2: 'ba\nsic', pro" in out and r"2: 'ba\nsic', pro" in run("info", "run")
 
 
 def test_a_mistake_in_a_table_of_numbers_is_still_found_by_its_line(capsys):
