@@ -129,10 +129,10 @@ class Column(NamedTuple):
         if None in distinct.values():
             unknown = ((k, text) for k, text in enumerate(texts) if text is not None and distinct[text] is None)
             row, value = next(unknown)
+            known_values = join_choices(list(map(printable, self.values)), 50)
             raise RangeError(
                 f"column {self.name!r:.40} holds {short_repr(value)} in row {row + 1}, a category that the schema does "
-                f"not know; expected one of {join_choices(list(map(printable, self.values)), 50)}: correct it, or leave "
-                "its cell empty"
+                f"not know; expected one of {known_values}: correct it, or leave its cell empty"
             )
         rows = np.zeros((len(texts), self.width))
         known = np.flatnonzero(~cells.missing)

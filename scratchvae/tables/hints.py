@@ -36,7 +36,10 @@ def hint_for_meant(text: str) -> str | None:
 
 
 def plain_number(text: str) -> str | None:
-    """The number of an amount with a decimal point alone; None for any other text."""
+    """The number of an amount with a decimal point alone, negative in parentheses; None for any other text."""
+    if text[:1] == "(" and text[-1:] == ")" and text[1:2] not in ("+", "-"):
+        positive = plain_number(text[1:-1].strip())
+        return None if positive is None else f"-{positive}"
     match = _AMOUNT.fullmatch(text)
     if match is None:
         return None
