@@ -145,7 +145,7 @@ def check_columns(name: str, names: Sequence[str], columns: Sequence[str], owner
     if missing and all(n.strip().casefold() in folded for n in missing):
         hint = "rename it" if len(missing) == 1 else "rename them"
     else:
-        hint = "add what is missing" if missing else "leave it out"
+        hint = "add what is missing" if missing else f"leave {'it' if len(extra) == 1 else 'them'} out"
     raise ShapeError(f"{name} {lacks}{' and ' * bool(missing and extra)}{has}; {hint}")
 
 

@@ -23,7 +23,7 @@ from scratchvae.datasets.idx import find_idx_sets
 from scratchvae.datasets.tables import SUFFIXES
 from scratchvae.errors import ConfigError, DataError, FileError
 from scratchvae.io import load as load_model
-from scratchvae.models import VAE, Model
+from scratchvae.models import VAE, Model, SemiSupervisedVAE
 from scratchvae.models.labels import UNLABELLED
 from scratchvae.objectives import ImportanceWeighted
 from scratchvae.rows import RowReader, RowSource, ScaledRows, dense, extremes, find_shards, is_pattern
@@ -383,10 +383,11 @@ def _labels_of_model(labels: Array, data: Dataset, model: Any, name: str) -> Arr
     codes = np.array([known.get(text, len(known)) for text in names] + [UNLABELLED])  # the last one is of label −1
     mapped: Array = codes[labels]
     if (unknown := mapped == len(known)).any():
-        listed = join_choices([names[k] for k in np.unique(labels[unknown])], 60)
+        listed = join_choices([names[k] for k in np.unique(labels[unknown])], 40)
+        which = "them" if isinstance(model, SemiSupervisedVAE) else "those rows"
         raise ConfigError(
             f"{name} has {count_of(int(unknown.sum()), 'row')} of classes that the model has not learned, {listed}; "
-            f"expected {join_choices(list(known), 60)}"
+            f"expected {join_choices(list(known), 40)}: correct the labels, or leave {which} out"
         )
     return mapped
 

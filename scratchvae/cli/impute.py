@@ -87,7 +87,13 @@ OPTIONS = (
     ),
     Option("method", "how to draw z given the observed numbers", choices=METHODS, default="metropolis", common=True),
     Option("samples", "draws of z per row", int, 500, metavar="S", common=True),
-    Option("draws", "write M imputations, an array (M, N, D), instead of their mean", int, metavar="M"),
+    Option(
+        "draws",
+        "write M imputations instead of their mean: an array (M, N, D), or tables one below the other, which a first "
+        "column draw counts",
+        int,
+        metavar="M",
+    ),
     Option(
         "values",
         "missing values of each of the --draws: drawn from p(x|z), or its mean (default: drawn)",
@@ -96,8 +102,8 @@ OPTIONS = (
     seed_option("the draws, and of --hide-fraction"),
     Option(
         "out",
-        "file to write, ending in .npy, or .csv without --draws (default: imputed.npy; imputed.csv for a table of "
-        "several kinds of columns)",
+        "file to write (default: imputed.npy), ending in .npy, or .csv without --draws; for a table of several kinds "
+        "of columns always .csv (default: imputed.csv)",
         metavar="FILE",
         common=True,
     ),

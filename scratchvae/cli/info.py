@@ -18,6 +18,7 @@ from scratchvae.cli.tables import SCHEMA, schema_of
 from scratchvae.errors import BackendError
 from scratchvae.io import describe_file
 from scratchvae.tables import TableSchema
+from scratchvae.tables.column import printable
 
 COLUMNS_SHOWN = 20
 
@@ -96,7 +97,7 @@ def _table_facts(table: TableSchema, metadata: dict[str, Any], lists: bool) -> d
     others = {name: value for name, value in metadata.items() if name != SCHEMA}
     if lists:
         return {"metadata": others, SCHEMA: json.loads(table.to_json())}
-    columns = {str(column.name): f"{column.kind}, {column.describe()}" for column in table.columns}
+    columns = {printable(column.name): f"{column.kind}, {column.describe()}" for column in table.columns}
     return {"metadata": others, "likelihood": "one for each kind of column", "column": columns}
 
 

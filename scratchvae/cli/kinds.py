@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,21 +14,24 @@ from scratchvae.cli.options import refuse
 from scratchvae.cli.tables import encode_file, is_table, reworded, split_labels
 from scratchvae.datasets import NAMES, Dataset
 from scratchvae.datasets.cells import HINT
+from scratchvae.datasets.table_text import open_table
 from scratchvae.errors import ConfigError, DataError
 from scratchvae.tables import KINDS, TableSchema
+from scratchvae.tables.hints import have_leading_zeros
 from scratchvae.tables.kinds import holds_words
 from scratchvae.tables.reading import TableFile, read_file
 from scratchvae.validation import join_choices
 
 AUTO = "auto"
 EXAMPLE = "year=category"
+LEADING_ZERO = re.compile(r"(?<![^,;\s\"])0\d")  # at the beginning of a cell
 
 
 def read_training_data(args: argparse.Namespace) -> tuple[Dataset, TableSchema | None]:
     """The data of a training; with the schema of a table whose columns are of several kinds, and its encoded rows.
 
-    A table has a schema if some column holds texts or dates, beside the one named label, or with --kinds. Sets
-    args.missing if cells are missing. Raises ConfigError or DataError.
+    A table has a schema if some column holds texts, dates or codes with leading zeros, beside the one named label, or
+    with --kinds. Sets args.missing if cells are missing. Raises ConfigError or DataError.
     """
     words = getattr(args, "kinds", [AUTO])
     if (wrong := next((word for word in words if "=" not in word), None)) is not None and words != [AUTO]:
@@ -37,7 +41,10 @@ def read_training_data(args: argparse.Namespace) -> tuple[Dataset, TableSchema |
     readable = args.data not in NAMES and is_table({name: getattr(args, name, None) for name in DATA_SETTINGS})
     if not hasattr(args, "kinds"):
         try:
-            return read_data(args), None
+            data = read_data(args)
+            file = _read_codes(args.data) if readable and data.image_shape is None else None
+            if file is None:
+                return data, None
         except DataError as error:
             file = _read_words(args.data, error) if readable else None
             if file is None:
@@ -81,6 +88,19 @@ def _read_words(path: str, error: DataError) -> TableFile | None:
         advice = "write NA if it is missing, leave the column out, or add --kinds NAME=category"
         raise DataError(error.message.replace(HINT, advice))
     return None
+
+
+def _read_codes(path: str) -> TableFile | None:
+    """The table of a file of numbers, if a column beside the labels has whole numbers with leading zeros; else None."""
+    with open_table(Path(path)) as text:
+        if not any(map(LEADING_ZERO.search, text)):
+            return None
+    try:
+        file = read_file(Path(path))
+        rest, _ = split_labels(file)
+    except DataError:  # without names of columns, for example
+        return None
+    return file if any(have_leading_zeros(cells.known.tolist()) for cells in rest.cells) else None
 
 
 def _chosen_kinds(args: argparse.Namespace, file: TableFile) -> dict[str, str]:

@@ -95,7 +95,7 @@ def reworded(path: str, instead: str = "") -> Iterator[None]:
         yield
     except ScratchVAEError as error:
         message = error.message
-        for word, subject in (("table", path), ("column", f"{path}: column")):
+        for word, subject in (("table", path), ("columns", f"{path}: columns"), ("column", f"{path}: column")):
             if message.startswith(f"{word} "):
                 message = subject + message.removeprefix(word)
                 break

@@ -38,6 +38,7 @@ from scratchvae.cli.resuming import make_callbacks, make_checkpoint, report_resu
 from scratchvae.cli.run_folder import run_folder, write_config, write_run
 from scratchvae.cli.train_options import FILES, GROUPS, OPTIONS
 from scratchvae.datasets import NAMES
+from scratchvae.datasets.tables import LABEL, SUFFIXES
 from scratchvae.errors import BusyCoresWarning, CheckpointWarning, CollapseWarning, ConfigError, DivergenceWarning
 from scratchvae.models import VAE, Model
 from scratchvae.models.labels import UNLABELLED
@@ -95,6 +96,8 @@ def run(args: argparse.Namespace) -> int:
             if not hasattr(args, "kinds"):
                 say("to change the kind of a column, add --kinds NAME=KIND")
         say(f"{data.name}: {rows}, {count_of(len(data.test.images), 'test row')}; {validation_text}")
+        if train.labels is not None and labels["labels"] is None and Path(args.data).suffix.lower() in SUFFIXES:
+            say(f"the column named {LABEL} is set aside as classes, and is not learned; rename it if it should be")
         if args.missing:
             say(f"{describe_missing('training', train, schema)}; {describe_missing('test', data.test, schema)}")
         say(str(model).strip("<>"))

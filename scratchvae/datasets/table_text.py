@@ -100,7 +100,7 @@ def find_delimiter(path: Path, file: TextIO) -> str:
 
     Of these, it is the one with which the first two rows have several cells, numbers in the second row, no other
     delimiter in what is no number, and equal lengths, in this order of importance; then the one with the most cells.
-    Decimal commas do not separate cells then.
+    Decimal commas do not separate cells then. Raises DataError if | separates them.
     """
     text, first = TableText(path, file), ""
     for first in text:
@@ -115,8 +115,16 @@ def find_delimiter(path: Path, file: TextIO) -> str:
                 f"{path}, line {text.number}: {quote(first.strip())} has no tab; expected tabs between cells: name the "
                 "file .csv if it has commas or semicolons"
             )
-        return "\t"
-    return max(DELIMITERS, key=lambda delimiter: _quality(path, file, delimiter))
+        delimiter = "\t"
+    else:
+        delimiter = max(DELIMITERS, key=lambda delimiter: _quality(path, file, delimiter))
+    first_row, second_row = (row.count("|") for row in map("".join, _first_rows(path, file, delimiter)))
+    if first_row == second_row > first.count(delimiter):
+        raise DataError(
+            f"{path}, line {text.number}: {quote(first.strip())} has | between cells, which is no separator; save it "
+            "with commas, semicolons or tabs"
+        )
+    return delimiter
 
 
 def read_cells(line: str, delimiter: str) -> list[str]:

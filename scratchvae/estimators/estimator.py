@@ -22,6 +22,7 @@ from scratchvae.estimators.rows import (
     has_missing,
     to_numbers,
 )
+from scratchvae.estimators.tables import encode_table, infer_schema
 from scratchvae.estimators.weighted import WeightedRows
 from scratchvae.layers import Layer
 from scratchvae.models import VAE
@@ -169,7 +170,7 @@ class VAEEstimator(Parameters):
         if again:
             rows = self._rows(X)
         elif schema is not None:
-            rows = schema.encode(X)
+            rows = encode_table(schema, X)
         else:
             rows = to_numbers(type(self).__name__, X, allow_nan=True, allow_sparse=self._takes_sparse)
             check_known_columns(rows, feature_names(X))
@@ -178,12 +179,12 @@ class VAEEstimator(Parameters):
     def _infer_schema(self, X: Any) -> TableSchema | None:
         """The schema of a table that has columns of other kinds than numbers, or whose `kinds` are given."""
         if self.kinds is None:
-            return TableSchema.infer(X) if has_other_kinds(X) else None
+            return infer_schema(X, None) if has_other_kinds(X) else None
         if not is_dataframe(X):
             raise ConfigError(
                 f"kinds={short_repr(self.kinds)} are of the columns of a table, and X is none: leave it out"
             )
-        return TableSchema.infer(X, self.kinds)
+        return infer_schema(X, self.kinds)
 
     def _make_vae(self, rows: Array, schema: TableSchema | None, seed: int) -> VAE:
         hidden = self.hidden_layer_sizes
@@ -287,7 +288,7 @@ class VAEEstimator(Parameters):
         self._fitted()
         kind = type(self).__name__
         if self._schema is not None:
-            rows = self._schema.encode(X)
+            rows = encode_table(self._schema, X)
             if not self._missing and has_missing(rows):
                 raise RangeError(
                     f"X has missing values, and the table that {kind} was fitted with had none: fill them in, by "

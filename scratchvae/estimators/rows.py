@@ -84,9 +84,7 @@ def to_numbers(kind: str, X: Any, allow_nan: bool, allow_sparse: bool = False) -
             f"X has shape {array.shape}; expected rows (n_samples, n_features). Reshape your data, with "
             "X.reshape(-1, 1) if it has one feature, or X.reshape(1, -1) if it is one sample"
         )
-    for count, noun in zip(array.shape, ("sample", "feature"), strict=True):
-        if not count:
-            raise ShapeError(f"Found array with 0 {noun}(s) (shape={array.shape}) while a minimum of 1 is required.")
+    check_size(array.shape)
     if sparse:
         matrix = array.tocsr()
         _check_finite(kind, matrix.data, False)
@@ -94,6 +92,13 @@ def to_numbers(kind: str, X: Any, allow_nan: bool, allow_sparse: bool = False) -
     else:
         _check_finite(kind, array, allow_nan)
     return array  # type: ignore[no-any-return]
+
+
+def check_size(shape: tuple[int, ...]) -> None:
+    """Raises ShapeError for X of no rows, or of no columns."""
+    for count, noun in zip(shape, ("sample", "feature"), strict=True):
+        if not count:
+            raise ShapeError(f"Found array with 0 {noun}(s) (shape={shape}) while a minimum of 1 is required.")
 
 
 def check_known_columns(rows: Array, names: Array | None) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from scratchvae.arrays import Array
 from scratchvae.errors import ConfigError, DTypeError, RangeError
 from scratchvae.tables.cells import Cells, coarsest
+from scratchvae.tables.layout import find_layout, is_layout
 from scratchvae.validation import join_choices, short_repr
 
 KINDS = ("number", "date", "boolean", "constant", "category", "count")  # in the order of their numbers in a row
@@ -34,6 +35,7 @@ class Column(NamedTuple):
     whole     True for a type of whole numbers
     decimals  so many decimals write the numbers exactly; None: more than 9
     unit      of dates: "D", "h", "m", "s", "ms", "us" or "ns"
+    layout    the form of its cells in a file: see `scratchvae.tables.layout`
     """
 
     name: str | int
@@ -46,6 +48,7 @@ class Column(NamedTuple):
     whole: bool = False
     decimals: int | None = None
     unit: str = ""
+    layout: str = ""
 
     @property
     def width(self) -> int:
@@ -63,9 +66,9 @@ class Column(NamedTuple):
         if self.kind == "date":
             return f"mean {self._moment(self.shift)}, standard deviation {self.factor:.4g} {UNITS[self.unit]}"
         if self.kind == "constant":
-            return "never known" if not self.values else str(self._constant())
+            return "never known" if not self.values else printable(self._constant())
         if self.kind == "category":
-            return f"{len(self.values)}: {join_choices(list(map(str, self.values)), 50)}"
+            return f"{len(self.values)}: {join_choices(list(map(printable, self.values)), 50)}"
         return "0, 1, 2, …" if self.kind == "count" else "false, true"
 
     def encode(self, cells: Cells) -> Array:
@@ -88,8 +91,10 @@ class Column(NamedTuple):
     def decode(self, rows: Array) -> Decoded:
         """The values (N,) of numbers (N, width), and whether they are missing (N,), where the numbers are NaN.
 
-        A category is the most probable one; booleans, counts and whole numbers are rounded.
+        A category is the most probable one; booleans, counts and whole numbers are rounded. Computes in float64, since
+        numbers far from 0, such as seconds since 1970, differ by less than float32 resolves.
         """
+        rows = np.asarray(rows, np.float64)
         missing = np.asarray(np.isnan(rows).any(axis=1))
         rows = np.where(missing[:, None], 0.0, rows)
         if self.kind == "category":
@@ -124,10 +129,10 @@ class Column(NamedTuple):
         if None in distinct.values():
             unknown = ((k, text) for k, text in enumerate(texts) if text is not None and distinct[text] is None)
             row, value = next(unknown)
+            known_values = join_choices(list(map(printable, self.values)), 50)
             raise RangeError(
                 f"column {self.name!r:.40} holds {short_repr(value)} in row {row + 1}, a category that the schema does "
-                f"not know; expected one of {join_choices(list(map(str, self.values)), 50)}: correct it, or leave its "
-                "cell empty"
+                f"not know; expected one of {known_values}: correct it, or leave its cell empty"
             )
         rows = np.zeros((len(texts), self.width))
         known = np.flatnonzero(~cells.missing)
@@ -186,16 +191,27 @@ def make_column(cells: Cells, kind: str) -> Column:
         "constant": _constant,
     }
     column = make[kind](cells) if kind in make else _plain(cells, kind)
+    column = column._replace(layout=find_layout(cells, kind))
     column.encode(cells)  # raises for values that this kind does not have
     return column
 
 
 def _plain(cells: Cells, kind: str) -> Column:
     cells.numbers()
-    form = cells.form
-    if form == "cell":
-        form = "boolean" if kind == "boolean" and not any(_has_digit(text) for text in cells.known) else "number"
+    form = _form_of_file(cells, kind) if cells.form == "cell" else cells.form
     return Column(cells.label, kind, form, cells.dtype, whole=_is_whole(cells), decimals=0)
+
+
+def _form_of_file(cells: Cells, kind: str) -> str:
+    return "boolean" if kind == "boolean" and not any(_has_digit(text) for text in cells.known) else "number"
+
+
+def in_layout_of(column: Column, cells: Cells) -> Column:
+    """The column, whose values are written as those of a file are; as before, if that has no known value."""
+    if not len(cells.known):
+        return column
+    form = _form_of_file(cells, column.kind) if column.kind == "boolean" else column.form
+    return column._replace(form=form, layout=find_layout(cells, column.kind))
 
 
 def _number(cells: Cells) -> Column:
@@ -289,6 +305,12 @@ def _sorted_key(value: Any) -> tuple[bool, Any]:
     return isinstance(value, str), value
 
 
+def printable(value: Any) -> str:
+    """The text of a value; in quotation marks and with escapes if it has characters such as a line break."""
+    text = str(value)
+    return text if text.isprintable() else repr(text)
+
+
 def _word(value: Any) -> str:
     """The text of a value: 2007 for a whole number, whatever its type."""
     if isinstance(value, np.generic):
@@ -319,6 +341,8 @@ def is_valid(column: Column) -> bool:
         and all(type(number) in (int, float) and np.isfinite(number) for number in (column.shift, column.factor))
         and column.factor > 0
         and (column.decimals is None or column.decimals in range(MOST_DECIMALS + 1))
+        and isinstance(column.layout, str)
+        and is_layout(column.layout)
         and (column.unit in UNITS if column.kind == "date" else column.unit in ("", *UNITS))
     )
 

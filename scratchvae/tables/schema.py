@@ -14,8 +14,8 @@ from scratchvae.errors import ConfigError, DTypeError, ShapeError
 from scratchvae.probability import Bernoulli, Categorical, GaussianDiagonal, Likelihood, Mixed, NegativeBinomial
 from scratchvae.representation import fit_lines, table_lines
 from scratchvae.tables.cells import Cells
-from scratchvae.tables.column import KINDS, Column, check_kind, is_valid, make_column
-from scratchvae.tables.kinds import infer_kind
+from scratchvae.tables.column import KINDS, Column, check_kind, is_valid, make_column, printable
+from scratchvae.tables.kinds import ManyTextsError, infer_kind, many_texts_error
 from scratchvae.tables.reading import package_of, read_table
 from scratchvae.tables.writing import write_table
 from scratchvae.validation import check_choice, check_type, nearest, short_repr, suggest_arguments
@@ -81,7 +81,14 @@ class TableSchema:
                 hint = f"did you mean {near!r}?" if near else f"expected some of {', '.join(map(str, labels))}"
                 raise ConfigError(f"kinds has {short_repr(name)}, which is no column of the table; {hint}")
             check_kind(name, kind)
-        columns = [make_column(column, chosen.get(column.label) or infer_kind(column)) for column in cells]
+        columns, errors = [], []
+        for column in cells:
+            try:
+                columns.append(make_column(column, chosen.get(column.label) or infer_kind(column)))
+            except ManyTextsError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0] if len(errors) == 1 else many_texts_error([error.label for error in errors])
         return cls(columns, package_of(table))
 
     @property
@@ -185,7 +192,7 @@ class TableSchema:
 
     def __repr__(self) -> str:
         numbers = f"{self.width} number{'s' * (self.width > 1)} a row"
-        cells = [(str(column.name), column.kind, column.describe()) for column in self.columns]
+        cells = [(printable(column.name), column.kind, column.describe()) for column in self.columns]
         lines = table_lines([("column", "kind", "values"), *cells], left=3)
         title = f"TableSchema of {len(cells)} column{'s' * (len(cells) > 1)}, {numbers}"
         return fit_lines("\n".join([title, *(f"  {line}" for line in lines)]))

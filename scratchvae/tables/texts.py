@@ -9,19 +9,21 @@ import numpy as np
 from scratchvae.arrays import Array
 from scratchvae.datasets.cells import read_number
 from scratchvae.tables.cells import Cells
-from scratchvae.tables.column import Column
+from scratchvae.tables.column import Column, in_layout_of
+from scratchvae.tables.layout import write_boolean, write_dates, write_number
 from scratchvae.tables.reading import TableFile
 from scratchvae.tables.schema import TableSchema
 
 DIGITS = 12  # of a number in a column whose numbers have more decimals than MOST_DECIMALS
+SMALL = 1e-4  # below which a number with so many decimals has an exponent
 LONGEST = 24  # characters of a number, which otherwise has an exponent
 
 
 def rows_to_cells(schema: TableSchema, rows: Array) -> dict[str, list[str]]:
-    """The cells of each column by its name, from rows (N, width): as of `decode`, with the decimals of the schema.
+    """The cells of each column by its name, from rows (N, width): as of `decode`, in the layout of the file of `infer`.
 
-    Dates are written in ISO 8601, booleans as true and false, or as 1 and 0 if the table had these. A missing value is
-    an empty cell.
+    If that was no file, numbers have the decimals of the schema, dates are in ISO 8601, booleans are true and false, or
+    1 and 0. A missing value is an empty cell.
     """
     return {str(column.name): _cells(column, rows[:, schema.slices[column.name]]) for column in schema.columns}
 
@@ -31,10 +33,16 @@ def fill_cells(schema: TableSchema, file: TableFile, rows: Array, missing: Array
 
     missing   (N, columns of the schema) of bool
 
-    A decimal comma becomes a point, since commas separate the cells. A cell that `rows` does not know stays as it is.
+    The new cells have the layout of the others in their column. A decimal comma becomes a point, since commas separate
+    the cells. A cell that `rows` does not know stays as it is.
     """
-    known, new = {str(cells.label): cells for cells in file.cells}, rows_to_cells(schema, rows)
-    return {name: _filled(known[name], texts, missing[:, k]) for k, (name, texts) in enumerate(new.items())}
+    by_name = {str(cells.label): cells for cells in file.cells}
+    columns = {}
+    for k, column in enumerate(schema.columns):
+        cells = by_name[str(column.name)]
+        texts = _cells(in_layout_of(column, cells), rows[:, schema.slices[column.name]])
+        columns[str(column.name)] = _filled(cells, texts, missing[:, k])
+    return columns
 
 
 def _filled(cells: Cells, texts: list[str], missing: Array) -> list[str]:
@@ -48,7 +56,11 @@ def _filled(cells: Cells, texts: list[str], missing: Array) -> list[str]:
 def _cells(column: Column, numbers: Array) -> list[str]:
     values, missing = column.decode(numbers)
     if values.dtype.kind == "M":
-        texts = np.datetime_as_string(values).tolist()
+        texts = write_dates(values, column.layout)
+    elif values.dtype.kind == "b":
+        texts = [write_boolean(value, column.layout) for value in values.tolist()]
+    elif column.layout:
+        texts = [write_number(float(value), column.layout) for value in values.tolist()]
     elif values.dtype.kind == "f":
         texts = [_number_text(value, column.decimals) for value in values.tolist()]
     else:
@@ -57,10 +69,14 @@ def _cells(column: Column, numbers: Array) -> list[str]:
 
 
 def _number_text(value: float, decimals: int | None) -> str:
-    """The number with at most so many decimals, or with DIGITS digits, without zeros at the end."""
+    """The number with at most so many decimals, or with DIGITS digits, without zeros at the end.
+
+    Of the latter, a small one has an exponent.
+    """
     rounded = float(f"{value:.{DIGITS}g}") if decimals is None else round(value, decimals)
     text = np.format_float_positional(rounded + 0.0, trim="-")  # + 0.0 makes 0 of -0
-    return text if len(text) <= LONGEST else repr(rounded)
+    is_small = decimals is None and 0 < abs(rounded) < SMALL
+    return repr(rounded) if is_small or len(text) > LONGEST else text
 
 
 def _plain_text(value: Any) -> str:

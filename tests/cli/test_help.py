@@ -121,3 +121,9 @@ def test_the_short_help_has_the_file_to_write_and_the_part_of_the_data(output):
 
 def test_the_version_is_printed(output):
     assert output("--version") == f"scratchvae {scratchvae.__version__}\n"
+
+
+def test_the_help_of_impute_says_what_it_writes_for_a_table_of_several_kinds_of_columns(output):
+    text = " ".join(output("impute --help-all").split())
+    assert "for a table of several kinds of columns always .csv (default: imputed.csv)" in text
+    assert "an array (M, N, D), or tables one below the other, which a first column draw counts" in text

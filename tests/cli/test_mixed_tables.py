@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +149,73 @@ def test_a_table_of_numbers_has_a_schema_only_if_asked_for(train):
     assert kinds == {"a": "count", "b": "number", "flag": "boolean"}
 
 
+def test_codes_with_leading_zeros_among_numbers_are_categories(run, train):
+    codes = ("05484", "12345", "00000")
+    rows = [["zip", "x", "label"], *([codes[k % 3], f"{k / 3:.2f}", "01"] for k in range(60))]
+    write("codes.csv", rows)
+    assert {column.name: column.kind for column in schema_of(train(source="codes.csv")).columns} == {
+        "zip": "category",
+        "x": "number",
+    }
+    run("sample", "run", "--count", "20")
+    assert {row[0] for row in read("samples.csv")[1:]} <= set(codes)
+    for k, values in enumerate((("0", "5", "10"), ("00.5", "0.25", "1"), ("0.05", "10", "100"))):
+        write(f"{k}.csv", [["zip", "x"], *([values[i % 3], f"{i / 3:.2f}"] for i in range(60))])
+        assert "table_schema" not in train(source=f"{k}.csv").metadata
+    write("nameless.csv", [[codes[k % 3], f"{k / 3:.2f}"] for k in range(60)])
+    assert "table_schema" not in train(source="nameless.csv").metadata
+
+
+def test_large_numbers_are_sampled_and_reconstructed_to_the_unit(run, train):
+    write("large.csv", with_column("at", [1_700_000_000 + k % 100 for k in range(ROWS)]))
+    train("--epochs", "20", source="large.csv")
+    for command in (("sample", "run", "--count", "200"), ("traverse", "run"), ("interpolate", "run")):
+        run(*command, "--out", "rows.csv")
+        column = np.array([int(row[-1]) for row in read("rows.csv")[1:]])
+        assert ((column > 1_699_999_600) & (column < 1_700_000_500)).all() and (column % 128).any(), command
+
+
+def test_filled_cells_have_the_form_of_those_in_the_file(run, train):
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    rows = [["zoned", "spaced", "cents", "tiny", "tame"]]
+    for k in range(ROWS):
+        moment = str(np.datetime64("2024-01-02T00") + int(rng.integers(2000)))
+        row = [f"{moment}:00:00Z", f"{moment}:30:55".replace("T", " "), f"{500_000 + rng.normal():.2f}",
+               f"{rng.normal() / 1e9:.3e}", str(k % 2 == 0)]  # fmt: skip
+        row[k % 5] = "" if k % 10 == 0 or k % 7 == 0 else row[k % 5]
+        rows.append(row)
+    write("forms.csv", rows)
+    train(source="forms.csv")
+    run("impute", "run", "--samples", "20")
+    run("sample", "run")
+    forms = [r"\d{4}-\d\d-\d\dT\d\d:00:00Z", r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", r"\d{6}\.\d\d",
+             r"-?\d\.\d{3}e[+-]\d\d", "True|False"]  # fmt: skip
+    for name in ("imputed.csv", "samples.csv"):
+        for column, form in zip(zip(*read(name)[1:], strict=True), forms, strict=True):
+            assert all(re.fullmatch(form, cell) for cell in column), form
+        table = pandas.read_csv(name, parse_dates=["zoned", "spaced"])
+        assert table.dtypes.astype(str).str.startswith("datetime64").sum() == 2 and table["tame"].dtype == bool
+
+
+def test_a_column_that_is_set_aside_as_classes_is_named(run):
+    options = [option for option in QUICK if option != "--quiet"]
+    words = "the column named label is set aside as classes, and is not learned"
+    whole = [row for row in with_column("Label", ["a", "b"] * (ROWS // 2)) if not any(map(is_missing, row))]
+    numbers = [["x", "label"], *([str(k / 3), "ab"[k % 2]] for k in range(ROWS))]
+    for rows in (whole, numbers):
+        write("with.csv", rows)
+        assert words in run("train", "with.csv", *options, "--out", "run")
+        assert words not in run("train", "with.csv", *options, "--model", "semi-supervised", "--out", "run")
+    assert words not in run("train", "pets.csv", *options, "--out", "run")
+
+
+def test_a_category_with_a_line_break_is_printed_on_one_line(run):
+    write("lines.csv", with_column("plan", ["ba\nsic", "pro"] * (ROWS // 2)))
+    out = run("train", "lines.csv", "--epochs", "1", "--hidden", "8", "--no-pictures", "--out", "run")
+    assert r"2: 'ba\nsic', pro" in out and r"2: 'ba\nsic', pro" in run("info", "run")
+
+
 def test_a_mistake_in_a_table_of_numbers_is_still_found_by_its_line(capsys):
     write("numbers.csv", [["a", "b"], *([str(k), "12 kg" if k == 30 else "1.5"] for k in range(60))])
     assert main(["train", "numbers.csv", *QUICK]) == 2
@@ -165,6 +233,17 @@ def test_a_mistake_in_a_table_of_numbers_is_still_found_by_its_line(capsys):
          "odd.csv, line 2, column 'b': the comma in '1,000' may mark decimals or thousands; write decimal points"),
         ([["a", "b"], *([f"name {k}", "1.5"] for k in range(60))],
          "column 'a' holds 60 different texts in 60 rows, such as 'name 0'; expected categories: leave it out"),
+        ([["id", "name", "email"], *([str(k / 3), f"name {k}", f"{k}@b.c"] for k in range(60))],
+         "odd.csv: columns 'name', 'email' hold too many different texts; expected categories: leave them out, or add "
+         "--kinds name=category"),
+        ([["a", "b"], *(["ab"[k % 2], f"$1,{k:03}.50"] for k in range(60))],
+         "odd.csv: column 'b' holds '$1,000.50' in row 1: write it as a plain number, such as 1000.50, or leave"),
+        ([["a", "b"], *(["ab"[k % 2], "31.12.2023"[k % 2:]] for k in range(60))],
+         "odd.csv: column 'b' holds '31.12.2023' in row 1: write dates as 2024-12-31, or leave the column out"),
+        ([["a", "b"], *(["ab"[k % 2], "0000-00-00" if k == 9 else f"2024-01-{1 + k % 31:02}"] for k in range(60))],
+         "odd.csv: column 'b' holds '0000-00-00' in row 10; expected a date, such as 2024-12-31: correct it, write NA"),
+        ([["a", "b"], *(["ab"[k % 2], f"{k:05}"] for k in range(60))],
+         "odd.csv: column 'b' holds 60 different codes with leading zeros in 60 rows, such as '00000'; expected"),
         ([["a", "b"], *(["ab"[k % 2], "1 kg" if k == 9 else "1.5"] for k in range(60))],
          "odd.csv: column 'b' holds numbers, and '1 kg': write numbers without units; or add --kinds b=category"),
         ([["a", "a"], *(["x", "1.5"] for k in range(60))], "odd.csv has two columns named 'a'"),
@@ -276,6 +355,9 @@ def test_missing_and_further_columns_are_refused_by_name(train, capsys):
     write("more.csv", with_column("age", range(ROWS)))
     assert main(["embed", "run", "more.csv"]) == 2
     assert "more.csv has age, which the model does not know; leave it out" in capsys.readouterr().err
+    write("more.csv", with_column("id", range(ROWS), with_column("age", range(ROWS))))
+    assert main(["embed", "run", "more.csv"]) == 2
+    assert "more.csv has age, id, which the model does not know; leave them out" in capsys.readouterr().err
 
 
 def test_missing_cells_are_refused_by_a_model_that_saw_none(train, capsys):
@@ -296,7 +378,7 @@ def test_rows_are_written_as_a_table_of_the_same_columns_and_values(run, train, 
     names, *rows = read("rows.csv")
     assert names == list(KINDS) and len(rows) >= 12
     columns = dict(zip(names, zip(*rows, strict=True), strict=True))
-    assert set(columns["kind"]) <= {"#cat", 'dog, "large"'} and set(columns["tame"]) <= {"true", "false"}
+    assert set(columns["kind"]) <= {"#cat", 'dog, "large"'} and set(columns["tame"]) <= {"True", "False"}
     assert set(columns["home"]) == {"here"} and all(count.isdecimal() for count in columns["visits"])
     assert all(len(weight.partition(".")[2]) <= 1 for weight in columns["weight"])
     assert all(np.datetime64(day).dtype == "M8[D]" for day in columns["born"])

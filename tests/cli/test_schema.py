@@ -112,7 +112,7 @@ def test_classes_are_found_by_their_names_ever_after(capsys):
     write("unknown.csv", X, labels=np.where(KINDS == "ant", "dog", KINDS))
     assert main(["evaluate", "run", "unknown.csv"]) == 2
     message = f"unknown.csv has {(KINDS == 'ant').sum()} rows of classes that the model has not learned, dog; expected "
-    assert message + "ant, bee, cow" in capsys.readouterr().err
+    assert message + "ant, bee, cow: correct the labels, or leave them out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("names", [("-1", "0", "1"), ("-1", "1"), ("1", "2", "3"), ("01234", "1234"), ("None", "NA")])

@@ -108,6 +108,22 @@ def test_a_tsv_file_has_tabs(write):
             find_delimiter(path, file)
 
 
+@pytest.mark.parametrize("name", ["table.csv", "table.tsv"])
+@pytest.mark.parametrize("text", ["a|b\n1|x\n", "a|b|c\n1,5|2|3", "# n\n\na|b\n1|2"])
+def test_a_file_with_pipes_between_cells_is_refused(write, name, text):
+    path = write(text, name)
+    words = r"line \d: 'a.*' has \| between cells, which is no separator; save it with commas, semicolons or tabs"
+    with open_table(path) as file, pytest.raises(DataError, match=words):
+        find_delimiter(path, file)
+
+
+@pytest.mark.parametrize("text", ["genre\nAction|Comedy", "a|b,c,d\nx|y,2,3", "a|b\n1\n", "a\nx|y"])
+def test_pipes_inside_cells_are_read(write, text):
+    path = write(text)
+    with open_table(path) as file:
+        assert find_delimiter(path, file) == ","
+
+
 def test_cells_of_a_line_have_no_spaces_around_them():
     assert read_cells('a, "b, c" ,d \n', ",") == ["a", "b, c", "d"]
     assert read_cells("", ",") == []

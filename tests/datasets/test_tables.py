@@ -409,7 +409,7 @@ def test_quoted_names_may_contain_commas_and_line_breaks(write):
         ("a;b\n1.234;5\n2.345;60.000\n", ["line 2, column 1 ('a'): a point before three digits", "remove it"]),
         ("a,b\nTrue,1\n3.5,2\n", ["column 1 ('a'): true or false, and 3.5"]),
         ("a b c\n1 2 3\n", ["line 2, column 1 ('a b c'): '1 2 3'", "separate cells"]),
-        ("1|2\n3|4\n", ["separate cells"]),
+        ("1|2\n3|4\n", ["line 1: '1|2' has | between cells, which is no separator; save it with commas"]),
         ("sep=;;\n1;2\n", ["line 1", "sep="]),
         # empty lines
         ("h\n1\n\n3\n\n", ["ends with an empty line", "NA"]),

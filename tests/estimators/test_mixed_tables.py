@@ -166,7 +166,7 @@ def test_settings_that_a_schema_decides_are_refused(settings, message):
 
 def test_tables_that_do_not_fit_are_refused():
     estimator = fast().fit(frame())
-    with pytest.raises(RangeError, match=r"column 'name' holds 'yak' in row \d+, a category that the schema does not"):
+    with pytest.raises(RangeError, match=r"column 'name' holds 'yak' in row \d+, a category that fit did not see"):
         estimator.transform(frame().replace({"name": {"cat": "yak"}}))
     with pytest.raises(ShapeError, match="lacks the column legs"):
         estimator.transform(frame().drop(columns="legs"))
@@ -197,3 +197,40 @@ def test_a_column_without_any_value_stays_as_it_is():
 def test_whole_numbers_in_a_column_of_floats_are_filled_in_by_whole_numbers():
     table = pandas.DataFrame({"kind": ["a", "b"] * 15, "mass": [3750.0, np.nan, 3800.0] * 10})
     assert (sv.VAEImputer(max_iter=2).fit_transform(table)["mass"] % 1 == 0).all()
+
+
+@pytest.mark.parametrize("kind", [sv.VAEEmbedding, sv.VAEImputer, sv.VAEOutlierDetector])
+def test_no_rows_are_refused_by_every_method_as_in_a_table_of_numbers(kind):
+    table, words = frame(), r"Found array with 0 sample\(s\) \(shape=\(0, 7\)\) while a minimum of 1 is required"
+    estimator = fast(kind).fit(table)
+    methods = [name for name in ("transform", "predict", "score_samples", "decision_function", "score", "partial_fit")
+               if hasattr(estimator, name)]  # fmt: skip
+    assert len(methods) >= 2
+    for method in methods:
+        with pytest.raises(ShapeError, match=words):
+            getattr(estimator, method)(table[:0])
+    for settings in ({}, {"kinds": {"legs": "category"}}):
+        with pytest.raises(ShapeError, match=words):
+            fast(kind, **settings).fit(table[:0])
+    numbers = table[["weight", "legs"]]
+    with pytest.raises(ShapeError, match=words.replace("7", "2")):
+        fast(kind).fit(numbers)._rows(numbers[:0])
+
+
+def test_errors_of_a_schema_are_in_the_words_of_estimators():
+    table = frame()
+    with pytest.raises(
+        DTypeError, match="column 'name' holds texts; expected numbers: convert it, or choose another kind"
+    ):
+        fast(kinds={"name": "number"}).fit(table)
+    with pytest.raises(
+        RangeError, match="expected 0 and 1, or true and false: correct it, or choose another kind in kinds"
+    ):
+        fast(kinds={"legs": "boolean"}).fit(table)
+    estimator = fast(kinds={"legs": "count"}).fit(table)
+    for change, words in [
+        ({"legs": -1}, "correct it, or fit again with such values"),
+        ({"more": 1}, "X has more, which fit did not see; leave it out"),
+    ]:
+        with pytest.raises((RangeError, ShapeError), match=words):
+            estimator.transform(table.assign(**change))

@@ -260,7 +260,8 @@ def test_a_file_is_read_by_its_cells(tmp_path):
         ("1,2\n3,4\n", DataError, "line 1 holds numbers alone; expected names"),
         ("a,,c\n1,2,3\n", DataError, "column 2 has no name"),
         ('a,b\n1,"x\n', DataError, "a quotation mark that is not closed"),
-        ("a\n1\n2\n3\n12 USD\n", DTypeError, "column 'a' holds numbers, and '12 USD': write numbers without units"),
+        ("a\n1\n2\n3\n12 kg\n", DTypeError, "column 'a' holds numbers, and '12 kg': write numbers without units"),
+        ("a\n1\n2\n3\n12 USD\n", DTypeError, "'12 USD' in row 4: write it as a plain number, such as 12, or leave"),
         ("a,a\n1,2\n", ShapeError, "two columns named 'a'"),
     ],
 )
