@@ -52,7 +52,7 @@ from itertools import product
 from pathlib import Path
 
 from contenders.contender import Problem
-from contenders.process import CONTENDERS, JOBS, Process, installed
+from contenders.process import CONTENDERS, JOBS, Process, begin_all, installed
 from measuring import machine
 from measuring.comparison import draw_comparison, table
 
@@ -72,12 +72,7 @@ SAME_LOSS = 1e-5
 # %%
 def measure(problem, names, rounds, seconds):
     with ExitStack() as stack:
-        processes = [stack.enter_context(Process(name, problem)) for name in names]
-        for process in processes:
-            process.begin()
-            if process.unavailable:
-                print(f"without {process.name}: {process.unavailable}")
-        processes = [process for process in processes if not process.unavailable]
+        processes = begin_all([stack.enter_context(Process(name, problem)) for name in names])
         refuse_different_losses({process.name: process.loss for process in processes})
         cell = {"batch": problem.batch, "hidden": problem.hidden, "milliseconds": {}, "peak_MB": {}}
         for job in JOBS:

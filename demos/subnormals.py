@@ -23,7 +23,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from contenders.epochs import CONTENDERS, EpochProcess, Training
-from contenders.process import installed
+from contenders.process import begin_all, installed
 from measuring import machine
 from measuring.epochs import draw_epochs, milliseconds, table
 
@@ -44,12 +44,7 @@ STEPS = 30  # in a turn
 def train(problem, names, epochs, save):
     record = {**machine.facts(), "data": problem.data, "batches": len(problem.batches), "epochs": {}}
     with ExitStack() as stack:
-        processes = [stack.enter_context(EpochProcess(name, problem)) for name in names]
-        for process in processes:
-            process.begin()
-            if process.unavailable:
-                print(f"without {process.name}: {process.unavailable}")
-        processes = [process for process in processes if not process.unavailable]
+        processes = begin_all([stack.enter_context(EpochProcess(name, problem)) for name in names])
         if not processes:
             sys.exit("no contender can run here: install torch or jax, or leave --only out")
         for process in processes:

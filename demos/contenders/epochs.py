@@ -5,14 +5,13 @@ import sys
 import time
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
 from statistics import median
 
 import numpy as np
 
 import scratchvae as sv
-from contenders.contender import Problem, Unavailable
-from contenders.process import Process, send
+from contenders.contender import Problem
+from contenders.process import Process, send, set_up
 
 CONTENDERS = {
     "scratchvae": "ours.Ours",
@@ -68,13 +67,9 @@ class EpochProcess(Process):
 
 
 def serve(name, problem):
-    module, kind = CONTENDERS[name].split(".")
-    try:
-        contender = getattr(import_module(f"contenders.{module}"), kind)(problem)
-    except Unavailable as error:
-        send(unavailable=str(error))
+    contender = set_up(CONTENDERS[name], problem)
+    if contender is None:
         return
-    send(loss=contender.loss())
     for line in sys.stdin:
         if steps := int(line):
             wall, processor = zip(*(seconds_of(contender.step) for _ in range(steps)), strict=True)

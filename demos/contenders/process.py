@@ -86,14 +86,31 @@ class Process:
         self.process.__exit__(*error)  # closes the pipes, which ends the process
 
 
-def serve(name, problem):
-    module, kind = CONTENDERS[problem.backend][name].split(".")
+def begin_all(processes):
+    """Begin in each process; return those whose contender can run here, and print the others."""
+    for process in processes:
+        process.begin()
+        if process.unavailable:
+            print(f"without {process.name}: {process.unavailable}")
+    return [process for process in processes if not process.unavailable]
+
+
+def set_up(path, problem):
+    """Make the contender "module.Class" and send its loss; send why it cannot run here, and return None."""
+    module, kind = path.split(".")
     try:
         contender = getattr(import_module(f"contenders.{module}"), kind)(problem)
     except Unavailable as error:
         send(unavailable=str(error))
-        return
+        return None
     send(loss=contender.loss())
+    return contender
+
+
+def serve(name, problem):
+    contender = set_up(CONTENDERS[problem.backend][name], problem)
+    if contender is None:
+        return
     jobs = {
         "step": contender.step,
         "encode": lambda: contender.encode(problem.batch),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ class OpenBLAS:
         self.wide = suffix == "64_"
 
 
+@cache
 def find_openblas() -> OpenBLAS | None:
     """The OpenBLAS of NumPy, if this process runs on Linux and has loaded one."""
     for path in _loaded_libraries():

@@ -23,7 +23,7 @@ from scratchvae.cli.arguments import (
     read_vae,
     seed_option,
 )
-from scratchvae.cli.imputed_table import cells_of, check_draw_column, error_lines, write_imputed
+from scratchvae.cli.imputed_table import check_draw_column, error_lines, write_imputed
 from scratchvae.cli.messages import count_of
 from scratchvae.cli.options import Option, refuse, refuse_together
 from scratchvae.cli.outputs import (
@@ -36,7 +36,7 @@ from scratchvae.cli.outputs import (
     picture_path,
     write_array,
 )
-from scratchvae.cli.tables import repeat_cells, schema_of
+from scratchvae.cli.tables import first_numbers, repeat_cells, schema_of
 from scratchvae.disk import join_names, read_arrays
 from scratchvae.errors import ConfigError, DataError, FileError
 from scratchvae.evaluation import ImputationError, imputation_error
@@ -162,7 +162,7 @@ def run(args: argparse.Namespace) -> int:
     if schema is None:
         write_array(imputed, args.out, column_names(vae), labels)
     else:
-        noun, missing, hidden = "cell", cells_of(schema, missing), cells_of(schema, hidden)
+        noun, missing, hidden = "cell", first_numbers(schema, missing), first_numbers(schema, hidden)
         write_imputed(schema, _file_of_rows(args, vae, len(rows)), imputed, missing, args.out, labels)
     counts = {f"hidden {noun}": hidden.sum(), f"missing {noun}": (missing & ~hidden).sum()}
     listed = " and ".join(count_of(count, what) for what, count in counts.items() if count) or f"0 missing {noun}s"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from scratchvae.backend import Array
-from scratchvae.cli.tables import known_cells, write_cells
+from scratchvae.cli.tables import write_cells
 from scratchvae.errors import ConfigError
 from scratchvae.representation import table_lines
 from scratchvae.tables import TableSchema
@@ -16,11 +16,6 @@ from scratchvae.tables.reading import TableFile
 from scratchvae.tables.texts import fill_cells
 
 DRAW = "draw"  # the first column of several imputations
-
-
-def cells_of(schema: TableSchema, numbers: Array) -> Array:
-    """A mask of cells (N, columns of the table), from one of their numbers (N, width)."""
-    return ~known_cells(schema, np.where(numbers, np.nan, 0.0))
 
 
 def check_draw_column(schema: TableSchema) -> None:

@@ -14,11 +14,12 @@ import scratchvae
 from scratchvae.backend import get_backend, to_numpy
 from scratchvae.cli.arguments import JSON, MODEL, Commands, add_command, print_json, read_model
 from scratchvae.cli.outputs import column_names
-from scratchvae.cli.tables import SCHEMA, schema_of
+from scratchvae.cli.tables import schema_of
 from scratchvae.errors import BackendError
 from scratchvae.io import describe_file
 from scratchvae.tables import TableSchema
 from scratchvae.tables.column import printable
+from scratchvae.tables.schema import SCHEMA_ENTRY
 
 COLUMNS_SHOWN = 20
 
@@ -94,9 +95,9 @@ def model_facts(model: Any, lists: bool = False) -> dict[str, Any]:
 
 def _table_facts(table: TableSchema, metadata: dict[str, Any], lists: bool) -> dict[str, Any]:
     """The columns of the table of a model, and its metadata, of which they are a part."""
-    others = {name: value for name, value in metadata.items() if name != SCHEMA}
+    others = {name: value for name, value in metadata.items() if name != SCHEMA_ENTRY}
     if lists:
-        return {"metadata": others, SCHEMA: json.loads(table.to_json())}
+        return {"metadata": others, SCHEMA_ENTRY: json.loads(table.to_json())}
     columns = {printable(column.name): f"{column.kind}, {column.describe()}" for column in table.columns}
     return {"metadata": others, "likelihood": "one for each kind of column", "column": columns}
 

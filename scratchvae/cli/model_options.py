@@ -12,7 +12,7 @@ from scratchvae.cli.arguments import HELD_OUT_SEED
 from scratchvae.cli.labels import class_settings
 from scratchvae.cli.messages import count_of
 from scratchvae.cli.options import arguments, refuse
-from scratchvae.cli.tables import SCHEMA, known_cells
+from scratchvae.cli.tables import known_cells
 from scratchvae.cli.train_options import MODELS, OPTIONS
 from scratchvae.datasets import Dataset, Split
 from scratchvae.datasets.dataset import held_out_rows
@@ -22,6 +22,7 @@ from scratchvae.models.input_validation import ROUNDING
 from scratchvae.optim import SGD, Adam, AdamW, Constant, Cosine, Optimizer, Schedule, WarmUp
 from scratchvae.rows import RowReader, RowSelection, RowSource, extremes
 from scratchvae.tables import TableSchema
+from scratchvae.tables.schema import SCHEMA_ENTRY
 from scratchvae.training.labelled import batches_per_epoch
 from scratchvae.validation import check_int
 
@@ -57,7 +58,7 @@ def make_model(args: argparse.Namespace, data: Dataset, schema: TableSchema | No
     )
     model.schema = model.schema._replace(columns=data.columns)
     if schema is not None:
-        model.metadata[SCHEMA] = schema.to_json()
+        model.metadata[SCHEMA_ENTRY] = schema.to_json()
     to_scale = data.part("all") if args.scale == "minmax" else data.train  # so that the test rows are in range
     with model.learning_schema(to_scale.images, None):
         try:

@@ -20,9 +20,9 @@ from scratchvae.disk import atomic_write
 from scratchvae.errors import ConfigError, DataError, ScratchVAEError
 from scratchvae.tables import TableSchema
 from scratchvae.tables.reading import TableFile, read_file
+from scratchvae.tables.schema import SCHEMA_ENTRY
 from scratchvae.tables.texts import rows_to_cells
 
-SCHEMA = "table_schema"  # in the metadata of a model, as of the estimators
 FOR_OTHER_FILES = ("key", "size", "mmap")  # options of the data
 
 _SPECIAL = re.compile(r'[",;\t\r\n]|^[#\s]')
@@ -30,7 +30,7 @@ _SPECIAL = re.compile(r'[",;\t\r\n]|^[#\s]')
 
 def schema_of(model: Any) -> TableSchema | None:
     """The schema of the table that a model was trained on; None if that had numbers alone. Raises ConfigError."""
-    text = model.metadata.get(SCHEMA)
+    text = model.metadata.get(SCHEMA_ENTRY)
     if text is None:
         return None
     try:
@@ -110,7 +110,12 @@ def reworded(path: str, instead: str = "") -> Iterator[None]:
 
 def known_cells(schema: TableSchema, rows: Array) -> Array:
     """True for each known cell (N, columns of the table), from rows (N, width)."""
-    return ~np.isnan(rows[:, [schema.slices[column.name].start for column in schema.columns]])
+    return ~np.isnan(first_numbers(schema, rows))
+
+
+def first_numbers(schema: TableSchema, rows: Array) -> Array:
+    """The first number of each cell (N, columns of the table), from rows (N, width)."""
+    return rows[:, [schema.slices[column.name].start for column in schema.columns]]
 
 
 def repeat_cells(schema: TableSchema, cells: Array) -> Array:

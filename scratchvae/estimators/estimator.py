@@ -33,6 +33,7 @@ from scratchvae.rng import generator
 from scratchvae.rows import RowSource
 from scratchvae.tables import TableSchema
 from scratchvae.tables.reading import has_other_kinds
+from scratchvae.tables.schema import SCHEMA_ENTRY
 from scratchvae.training import History, Trainer
 from scratchvae.validation import (
     check_bool,
@@ -204,7 +205,7 @@ class VAEEstimator(Parameters):
             scale=self._scale_for(rows) if schema is None else "auto",
         )
         if schema is not None:
-            vae.metadata["table_schema"] = schema.to_json()
+            vae.metadata[SCHEMA_ENTRY] = schema.to_json()
         return vae
 
     def _rate_for(self, schema: TableSchema | None) -> float:

@@ -923,8 +923,7 @@ class Model:
         data   x is in the units of the data, and the rows are scaled
         """
         self._prepare(min(self.chunk_rows, max(1, len(x))))
-        in_one_piece = type(x) is np.ndarray and 0 < len(x) <= self.chunk_rows and mapped_root(x) is None
-        for rows in (slice(0, len(x)),) if in_one_piece else RowReader(x).slices(self.chunk_rows):
+        for rows in RowReader(x).slices(self.chunk_rows):
             if rows.start:
                 self.lock.give_way()
             targets = () if labels is None else (self.one_hot(labels[rows]),)

@@ -57,7 +57,8 @@ def infer_kind(cells: Cells) -> str:
         return "constant"
     form = _form_of_file(cells) if cells.form == "cell" else cells.form
     if form == "text":
-        _check_meant(cells)
+        if cells.form != "cell":  # `_form_of_file` has done so
+            _check_meant(cells)
         _check_categories(cells)
         return "category"
     if form in ("boolean", "date"):

@@ -20,6 +20,7 @@ from scratchvae.tables.reading import package_of, read_table
 from scratchvae.tables.writing import write_table
 from scratchvae.validation import check_choice, check_type, nearest, short_repr, suggest_arguments
 
+SCHEMA_ENTRY = "table_schema"  # of the metadata of a model: `to_json` of the schema of its table
 PACKAGES = ("pandas", "polars", "pyarrow", "numpy", "file")
 
 
