@@ -214,7 +214,7 @@ expected, stop = train(), False
 def busy():
     while not stop:
         train(1, steps=1)
-thread = threading.Thread(target=busy)
+thread = threading.Thread(target=busy, daemon=True)
 thread.start()
 for _ in range(20):
     child = os.fork()
@@ -256,3 +256,13 @@ def test_a_cgroup_limits_the_threads(monkeypatch, tmp_path, text, cores):
     monkeypatch.setattr(module, "Path", lambda path: file if path == "/sys/fs/cgroup/cpu.max" else None)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(64))
     assert module._cores() == cores
+
+
+@needs_threads
+def test_a_fork_between_two_lines_of_the_context_restores_the_threads_of_openblas(pool):
+    count = pool._blas.get_num_threads()
+    for users in (0, 1):  # as the thread of another model has left them, at its begin or at its end
+        pool._threads_before, pool._users = count, users
+        pool._blas.set_num_threads(1)
+        pool._forget_users()
+        assert pool._blas.get_num_threads() == count and pool.for_kernels() == (None, 1)

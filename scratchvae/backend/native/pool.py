@@ -191,6 +191,7 @@ class Pool:
     def __init__(self, blas: OpenBLAS | None, threads: int) -> None:
         self._blas: Any = blas
         self._users, self._lock = 0, allocate_lock()
+        self._threads_before: int | None = None
         self._plans: dict[Any, Plan | None] = {}
         self.threads = 1 if blas is None else threads
         if self.threads > 1:
@@ -202,28 +203,32 @@ class Pool:
             start(self.threads)
             os.register_at_fork(after_in_child=self._forget_users)
 
-    # In the context, the pool computes the products and kernels, and OpenBLAS has one thread.
+    # In the context, the pool computes the products and kernels, and OpenBLAS has one thread. A fork may come between
+    # any two of these lines: the number of threads is known from before it is changed until after it is restored.
     def __enter__(self) -> None:
         if self.threads > 1:
             with self._lock:
-                self._users += 1
-                if self._users == 1:
+                if not self._users:
                     self._threads_before = self._blas.get_num_threads()
                     self._blas.set_num_threads(1)
+                self._users += 1
 
     def __exit__(self, *error: object) -> None:
         if self.threads > 1:
             with self._lock:
                 self._users -= 1
                 if not self._users:
-                    self._blas.set_num_threads(self._threads_before)
+                    self._restore_threads()
 
-    # The thread of another model, which would have ended its sharing, does not exist in a forked child.
-    def _forget_users(self) -> None:
-        self._lock = allocate_lock()
-        if self._users:
-            self._users = 0
+    def _restore_threads(self) -> None:
+        if self._threads_before is not None:
             self._blas.set_num_threads(self._threads_before)
+            self._threads_before = None
+
+    # The thread of another model, which would have left the context, does not exist in a forked child.
+    def _forget_users(self) -> None:
+        self._lock, self._users = allocate_lock(), 0
+        self._restore_threads()
 
     def for_kernels(self) -> tuple[int | None, int]:
         """The address of the function that runs jobs in the threads of the pool, and their number; or (None, 1)."""
