@@ -11,7 +11,6 @@
 # %%
 import argparse
 import contextlib
-import ctypes
 import gc
 import hashlib
 import io
@@ -34,6 +33,7 @@ from scratchvae.errors import BackendError
 from scratchvae.memory import HostToDeviceBuffer
 from scratchvae.models.network import ACTIVATIONS
 from scratchvae.models.parts import LIKELIHOODS
+from scratchvae.training.cuda_graph import CUDAGraphs
 
 ROOT = Path(machine.__file__).resolve().parents[2]
 ROWS = np.random.default_rng(0).random((10_000, 784), np.float32)
@@ -244,22 +244,28 @@ def three_steps():
 class Steps:
     """Training steps on one batch on the GPU, with noise drawn and uploaded as in `fit`."""
 
-    def __init__(self, kind=sv.VAE, batch=128, **settings):
+    def __init__(self, kind=sv.VAE, batch=128, cuda_graph=False, **settings):
         self.model = kind(backend="cupy", **settings)
         self.trainer = sv.Trainer(self.model, batch_size=batch)
         self.backend, self.batch = self.model.backend, batch
         self.x = self.backend.upload(ROWS[:batch])
         self.noise_buffer, self.rng = HostToDeviceBuffer(self.backend), np.random.default_rng(2)
         self.eps = np.empty((batch, self.model.noise_dim), self.model.dtype)
+        self.graphs = CUDAGraphs(self.model, self.compute, {}, required=True) if cuda_graph else None
         for _ in range(5):
             self.step()
         self.finish()
 
     def step(self):
         self.rng.standard_normal(out=self.eps, dtype=self.eps.dtype)
-        self.model.forward(self.x, self.noise_buffer.to_device(self.eps))
-        self.model.backward()
+        eps = self.noise_buffer.to_device(self.eps)
+        self.compute(self.x, eps) if self.graphs is None else self.graphs(self.x, eps, (), {})
         self.trainer.optimizer.step(self.model.dtheta)
+
+    def compute(self, x, eps):
+        terms = self.model.forward(x, eps)
+        self.model.backward()
+        return terms
 
     def finish(self):
         self.backend.xp.cuda.Device().synchronize()
@@ -299,9 +305,7 @@ def step_times():
             trainer = sv.Trainer(sv.VAE(backend="cupy"), **settings)
             rows = ROWS if data == "host" else trainer.model.backend.upload(ROWS)
             trainer.fit(rows, 1)
-            start = time.perf_counter()
-            trainer.fit(rows, 3)
-            found[f"fit_{name}_{data}"] = {"step_us": (time.perf_counter() - start) / (3 * -(-len(ROWS) // 128)) * 1e6}
+            found[f"fit_{name}_{data}"] = {"step_us": time_of_a_step(trainer, rows)}
     vae = sv.VAE(backend="cupy")
     for rows in (1, 128):
         vae.encode(ROWS[:rows])
@@ -368,125 +372,46 @@ def profile():
 
 
 # %% [markdown]
-# ## A step as one CUDA graph
-# CuPy cannot call cuBLAS while a stream is recorded. Here the products call cuBLAS directly, with CuPy's handle;
-# everything else is recorded unchanged. The noise is in a fixed buffer, and Adam's learning rates are those of the
-# recorded step.
+# ## Steps as CUDA graphs
+# `fit` with `cuda_graph=True` and `False`: the same bits, and the time of a step, with the rows on the host and on the
+# GPU. Then the time of a step alone: forward and backward as a graph, and the launch of the update.
 
 
 # %%
-class Products:
-    """Products of C-contiguous float32 matrices by cublasGemmEx, which can be recorded."""
-
-    FLOAT32, COMPUTE_FLOAT32, DEFAULT = 0, 68, -1
-
-    def __init__(self, cupy, stream):
-        from cupy.cuda import device
-
-        device.get_cublas_handle()
-        self.library = ctypes.CDLL(next(path for path in loaded_libraries() if "libcublas.so" in path))
-        with stream:
-            self.handle = ctypes.c_void_p(device.get_cublas_handle())
-        self.call(self.library.cublasSetStream_v2, ctypes.c_void_p(stream.ptr))
-        self.workspace = cupy.empty(32 << 20, np.uint8)
-        pointer = ctypes.c_void_p(self.workspace.data.ptr)
-        self.call(self.library.cublasSetWorkspace_v2, pointer, ctypes.c_size_t(32 << 20))
-        self.one, self.zero = ctypes.c_float(1), ctypes.c_float(0)
-
-    def call(self, function, *arguments):
-        status = function(self.handle, *arguments)
-        if status:
-            raise RuntimeError(f"{function.__name__} returned {status}")
-
-    def side(self, array):
-        """Pointer, leading dimension and transposition (0 or 1) of array.T, in the column-major layout of cuBLAS."""
-        rows, columns = (stride // array.itemsize for stride in array.strides)
-        if columns == 1 or array.shape[1] == 1:
-            return ctypes.c_void_p(array.data.ptr), max(rows, array.shape[1]), 0
-        if rows != 1:
-            raise ValueError(f"an array of shape {array.shape} and strides {array.strides} is no matrix to cuBLAS")
-        return ctypes.c_void_p(array.data.ptr), max(columns, array.shape[0]), 1
-
-    def matmul(self, a, b, out):
-        a2, b2 = (a[None] if a.ndim == 1 else a), (b[:, None] if b.ndim == 1 else b)
-        (rows, inner), columns = a2.shape, b2.shape[1]
-        (a_at, a_step, a_turned), (b_at, b_step, b_turned) = self.side(a2), self.side(b2)
-        f32, alpha, beta = self.FLOAT32, ctypes.byref(self.one), ctypes.byref(self.zero)
-        left, right = (b_at, f32, b_step), (a_at, f32, a_step)
-        result = (ctypes.c_void_p(out.data.ptr), f32, columns, self.COMPUTE_FLOAT32, self.DEFAULT)
-        sizes = (b_turned, a_turned, columns, rows, inner)
-        self.call(self.library.cublasGemmEx, *sizes, alpha, *left, *right, beta, *result)
-        return out
-
-
-def loaded_libraries():
-    maps = Path("/proc/self/maps").read_text(encoding="utf-8")
-    return sorted({line.split(maxsplit=5)[5] for line in maps.splitlines() if ".so" in line})
-
-
 def graph():
-    """Recording with CuPy alone fails; recorded through ctypes and replayed, a step has the same bits. Its time."""
     found = {}
-    steps = Steps()
-    cupy, model = steps.backend.xp, steps.model
-    eps = steps.backend.upload(EPS[:128])
-    with cupy.cuda.Stream(non_blocking=True) as stream:
-        try:
-            stream.begin_capture()
-            model.forward(steps.x, eps)
-            found["as_it_is"] = "recorded"
-        except Exception as error:
-            found["as_it_is"] = f"{type(error).__name__}: {error}"
-        finally:
-            with contextlib.suppress(Exception):
-                stream.end_capture()
-    matmul, stream = cupy.matmul, cupy.cuda.Stream(non_blocking=True)
+    for name, settings in {
+        "reference": {},
+        "gelu, conv": {"activation": "gelu", "architecture": "conv", "image_shape": (28, 28)},
+        "heteroscedastic": {"likelihood": "gaussian_heteroscedastic"},
+        "float64": {"dtype": "float64"},
+    }.items():
+        times, weights = {}, []
+        for cuda_graph in (False, True):
+            vae = sv.VAE(backend="cupy", **settings)
+            trainer = sv.Trainer(vae, cuda_graph=cuda_graph)
+            trainer.fit(ROWS, 1)
+            times["graph_us" if cuda_graph else "eager_us"] = time_of_a_step(trainer, ROWS)
+            weights.append(sv.to_numpy(vae.theta))
+        found[name] = {"same_bits": bool(np.array_equal(*weights)), **times}
     for batch in (128, 512, 2048):
-        steps = Steps(batch=batch)
-        model, optimizer = steps.model, steps.trainer.optimizer
-        eps = steps.backend.upload(EPS[:batch])
-
-        def gradient(model=model, steps=steps, eps=eps):
-            model.forward(steps.x, eps)
-            model.backward()
-
-        def step(gradient=gradient, model=model, optimizer=optimizer):
-            gradient()
-            optimizer.step(model.dtheta)
-
-        gradient()
-        expected = model.dtheta.get()
-        with stream:
-            products = Products(cupy, stream)
-            cupy.matmul = products.matmul
-            try:
-                gradient()
-                stream.synchronize()
-                direct = model.dtheta.get()
-                graphs = {}
-                for name, work in {"gradient": gradient, "step": step}.items():
-                    stream.begin_capture()
-                    work()
-                    graphs[name] = stream.end_capture()
-                model.dtheta.fill(np.nan)
-                graphs["gradient"].launch(stream)
-                stream.synchronize()
-                replayed = model.dtheta.get()
-                direct_us = steps.step_us(step)
-                graph_us = steps.step_us(lambda graph=graphs["step"]: graph.launch(stream), count=1000)
-            finally:
-                cupy.matmul = matmul
+        steps, recorded = Steps(batch=batch), Steps(batch=batch, cuda_graph=True)
         found[str(batch)] = {
-            "same_bits": bool(np.array_equal(replayed, direct)),
-            "same_bits_as_cupy_matmul": bool(np.array_equal(replayed, expected)),
-            "difference_from_cupy_matmul": float(np.abs(replayed - expected).max()),
-            "direct_us": direct_us,
-            "graph_us": graph_us,
+            "eager_us": steps.step_us(),
+            "graph_us": recorded.step_us(),
+            "graph_host_us": recorded.host_us(),
         }
+    same = all(case.get("same_bits", True) for case in found.values())
     sizes = {batch: found[batch] for batch in ("128", "512", "2048")}
-    same = all(size["same_bits"] for size in sizes.values())
     summary = f"{'same' if same else 'other'} bits; a step in {in_microseconds('graph_us', sizes)}, by batch"
     return {**found, "ok": same, "summary": summary}
+
+
+def time_of_a_step(trainer, rows):
+    """Microseconds, in three epochs of `fit`."""
+    start = time.perf_counter()
+    trainer.fit(rows, 3)
+    return (time.perf_counter() - start) / (3 * -(-len(rows) // trainer.batch_size)) * 1e6
 
 
 def benchmark():

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from scratchvae.backend.cublas import recordable
 from scratchvae.errors import BackendError, DeviceError, DTypeError
 from scratchvae.validation import short_repr, shorten, suggestion
 
@@ -203,7 +204,7 @@ def _cupy() -> Backend:
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_mark_forked)
     event = partial(cupy.cuda.Event, disable_timing=True)
-    return Backend("cupy", cupy, cupy.ndarray, cupyx.empty_pinned, event, kernels=cupy)
+    return Backend("cupy", recordable(cupy), cupy.ndarray, cupyx.empty_pinned, event, kernels=cupy)
 
 
 @cache

@@ -85,7 +85,7 @@ class SemiSupervisedVAE(ConditionalVAE):
         self._x, self._eps, self._class_targets = (repeated.matrix(n) for n in (self.input_dim, noise, self.classes))
         self._dx = buffers.matrix(self.input_dim)
         self._deps = buffers.matrix(noise)
-        self._class_targets_rows = 0
+        self._filled_for = 0
 
     # Summing the class out of the bound of log p(x, y), with q(y, z | x) = q(y | x) q(z | x, y):
     #   log p(x) ≥ E_q[log p(x | y, z) + log p(y) + log p(z) − log q(y, z | x)]
@@ -150,11 +150,11 @@ class SemiSupervisedVAE(ConditionalVAE):
 
     def _all_class_targets(self, rows: int) -> Array:
         targets = self._class_targets[: self.classes * rows]
-        if rows != self._class_targets_rows:
+        if rows != self._filled_for:
             targets.fill(0.0)
             for k in range(self.classes):
                 targets[k * rows : (k + 1) * rows, k] = 1.0
-            self._class_targets_rows = rows
+            self._filled_for = rows
         return targets
 
     def check_labels(self, labels: Any, rows: int, name: str = "labels") -> Array | None:

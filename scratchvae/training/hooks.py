@@ -53,8 +53,7 @@ class Hooks:
         self._end_step = overridden(finite_check_late, "on_step_end")
         self._before_update = overridden(self.callbacks, "on_before_update")
         self._may_restart = any(
-            callback.retries if isinstance(callback, FiniteCheck) else not isinstance(callback, HistoryRecorder)
-            for callback in self._before_update
+            callback.retries if isinstance(callback, FiniteCheck) else True for callback in self._before_update
         )
 
     def find(self, kind: type[Callback]) -> Any:
@@ -64,7 +63,7 @@ class Hooks:
     def weight_changing_callbacks(self) -> dict[str, Any]:
         """The callbacks that change the weights: class and settings by name. Resumed training must have the same."""
         kinds = (EarlyStopping, ReduceLROnPlateau)
-        own_updates = self._before_update[2:]  # the first two are HistoryRecorder and FiniteCheck
+        own_updates = self._before_update[1:]  # the first is FiniteCheck
         acting = [callback for callback in self.callbacks if isinstance(callback, kinds) or callback in own_updates]
         return {name: _settings_of(callback) for name, callback in name_callbacks(acting).items()}
 

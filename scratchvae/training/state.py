@@ -13,6 +13,7 @@ from scratchvae.backend import Array
 from scratchvae.errors import ConfigError
 from scratchvae.models import ELBOTerms, Model
 from scratchvae.optim import Optimizer, ScaledSchedule
+from scratchvae.training.cuda_graph import CUDAGraphs
 from scratchvae.training.history import Epoch, History
 from scratchvae.training.minibatches import Batches
 from scratchvae.training.totals import EpochTotals
@@ -63,6 +64,7 @@ class TrainingState:
         self.stop_reason = ""
         self.error: BaseException | None = None
         self.train_step: Callable[[Array], Any]  # one step of the loop on a batch
+        self.graphs: CUDAGraphs | None = None
         self.epoch_start: Snapshot | None = None  # the state that "restart epoch" restores
         self.restart_requested = False
         self.resume_from: Callable[[], None] | None = None  # restores the checkpoint to resume from

@@ -40,12 +40,15 @@ class EpochTotals:
             sums.fill(0.0)
 
     def add(self, terms: ELBOTerms) -> None:
-        """Add the terms of the model's last forward."""
+        """Add the terms of the model's last forward to the arrays: work of the device alone."""
         self.objective.accumulate(terms, self.terms)
-        self.steps += 1
-        self.weights += self.objective.weight
         if self._kl is not None:
             self._kl.accumulate(self._per_dimension[: len(terms.value)], self.objective.draws)
+
+    def count(self) -> None:
+        """Count the step of the model's last forward."""
+        self.steps += 1
+        self.weights += self.objective.weight
 
     def sums(self) -> tuple[float, float, float]:
         """The sums of the objective's terms: value, reconstruction and KL."""

@@ -36,6 +36,7 @@ from scratchvae.training.callbacks import (
 from scratchvae.training.callbacks.checkpoint import check_resume, inherited
 from scratchvae.training.checks import check_kl_weight, check_model, check_optimizer
 from scratchvae.training.corruption import Corruption, describe
+from scratchvae.training.cuda_graph import check_cuda_graph, make_graphs
 from scratchvae.training.fingerprint import fingerprint
 from scratchvae.training.history import History
 from scratchvae.training.hooks import Hooks
@@ -80,6 +81,9 @@ class Trainer:
     corrupt      denoising: the encoder reads each batch with this noise (`Masking`, `GaussianNoise`, `SaltAndPepper`),
                  drawn at each step after any binarization; the likelihood scores the clean batch. The model's metadata
                  record it as "corrupt"
+    cuda_graph   on a GPU, `fit` records a step as a CUDA graph, which the GPU then runs by itself. None: if the model
+                 has no code of yours, and the recording gives the same bits. True: with your own parts as well, whose
+                 work on the device is all that is recorded; BackendError if a step cannot be. False: never
 
     All attributes except the model, the seed and the optimizer can be changed later; the change takes effect at the
     next step or fit. `lr` is the learning rate of the optimizer. On backends with compiled kernels, `optimizer` is the
@@ -98,6 +102,7 @@ class Trainer:
         "_clip_norm",
         "_corrupt",
         "_corrupted_buffer",
+        "_cuda_graph",
         "_eps",
         "_kl_weight",
         "_label_settings",
@@ -122,6 +127,7 @@ class Trainer:
         binarize: str | None = None,
         kl_weight: KLWeight | None = None,
         corrupt: Corruption | None = None,
+        cuda_graph: bool | None = None,
     ) -> None:
         self._model = check_model(model)
         check_optimizer(optimizer, lr)
@@ -130,6 +136,7 @@ class Trainer:
         self._binarize, self._corrupt = check_binarize(binarize, model), corrupt
         self._build_preprocessor()
         self.batch_size, self.clip_norm, self.kl_weight = batch_size, clip_norm, kl_weight
+        self.cuda_graph = cuda_graph
         self.history = History()
         self._eps = np.empty((0, model.noise_dim), model.dtype)
         self._noise_buffer, self._corrupted_buffer = (
@@ -166,13 +173,13 @@ class Trainer:
             corrupted = None if corrupted is None else self._corrupted_buffer.to_device(corrupted)
             targets = model.targets(labels).get("targets")
             settings = model.label_settings(None, None) if self._label_settings is None else self._label_settings
-            batch = model.validator.to_device(x), corrupted, targets, settings
-            self._draw_noise(len(x))
+            x, eps = model.validator.to_device(x), self._draw_noise(len(x))
+            arguments = self._forward_arguments(corrupted, targets, settings)
             with self._initial_output_bias(first_batch):
-                loss = float(model.objective.loss(self._forward(*batch)))
+                loss = float(model.objective.loss(model.forward(x, eps, **arguments)))
                 if not isfinite(loss):
                     with AnomalyDetector(model, self.optimizer):
-                        self._forward(*batch)
+                        model.forward(x, eps, **arguments)
                     raise DivergedError(f"the loss of step {self.optimizer.t + 1} is {loss:g}", self.optimizer.t + 1)
             model.backward()
             self._clip()
@@ -293,11 +300,13 @@ class Trainer:
                         hooks, images, batches.labels, input_std, labelled_share, *checked_validation, stream
                     ),
                 )
-                state.train_step = partial(self._train_step, state, hooks)
+                state.train_step = partial(self._train_step, state, hooks, eager=True)
                 hooks.begin_fit(state)
             # the loss is checked for overflow, so NumPy need not warn of it
             with self.history.recording(), np.errstate(over="ignore", invalid="ignore"), hooks.running(state):
                 state.totals = EpochTotals(self.model, batches.batch_size)
+                compute = partial(self._compute, state)
+                state.graphs = make_graphs(self.model, compute, state.totals.arrays, self.cuda_graph)
                 if state.resume_from is None:
                     if weights is not None:
                         with self.model.write_lock():
@@ -334,19 +343,20 @@ class Trainer:
             return False
         return True
 
-    def _train_step(self, state: TrainingState, hooks: Hooks, x: Array) -> str | None:
-        """Do one step on the batch x (B, D); return what `on_before_update` of the callbacks returned."""
+    def _train_step(self, state: TrainingState, hooks: Hooks, x: Array, eager: bool = False) -> str | None:
+        """Do one step on the batch x (B, D); return what `on_before_update` of the callbacks returned.
+
+        eager   launch each kernel, even if the step is recorded as a CUDA graph
+        """
         model, batches = self.model, state.batches
         with model.lock, model.backend.threads:
-            self._draw_noise(len(x))
-            state.terms = self._forward(x, batches.corrupted, batches.targets, self._label_settings)
-            check_written = bool(model.custom_parts) and state.batches_done == 0
-            if check_written:
-                model.mark_gradients()
-            model.backward()
-            if check_written:
-                model.check_gradients_written()
-            self._clip()
+            eps = self._draw_noise(len(x))
+            arguments = self._forward_arguments(batches.corrupted, batches.targets, self._label_settings)
+            if eager or state.graphs is None:
+                state.terms = self._compute(state, x, eps, **arguments)
+            else:
+                state.terms = state.graphs(x, eps, (self.clip_norm,), arguments)
+            state.totals.count()
             answer = hooks.before_update(state)
             if answer == RESTART_EPOCH:
                 state.restart_requested = True
@@ -356,6 +366,20 @@ class Trainer:
                     self.optimizer.step(model.dtheta)
         state.batch += 1
         return answer
+
+    def _compute(self, state: TrainingState, x: Array, eps: Array, **arguments: Any) -> ELBOTerms:
+        """The work of the device in a step, but for the update: the terms, their sums of the epoch, the gradient."""
+        model = self.model
+        terms = model.forward(x, eps, **arguments)
+        check_written = bool(model.custom_parts) and state.batches_done == 0
+        if check_written:
+            model.mark_gradients()
+        model.backward()
+        if check_written:
+            model.check_gradients_written()
+        self._clip()
+        state.totals.add(terms)
+        return terms
 
     @contextmanager
     def _initial_output_bias(self, x: Array) -> Iterator[None]:
@@ -373,16 +397,18 @@ class Trainer:
                 self.model.theta[...] = before
             raise
 
-    def _draw_noise(self, rows: int) -> None:
+    def _draw_noise(self, rows: int) -> Array:
+        """New noise (B, noise_dim) on the device, valid until the next call."""
         if rows > len(self._eps):
             self._eps = np.empty((rows, self.model.noise_dim), self.model.dtype)
         fill_random(self._eps[:rows], self._streams["training noise"].standard_normal)
+        return self._noise_buffer.to_device(self._eps[:rows])
 
-    def _forward(
-        self, x: Array, corrupted: Array | None, targets: Array | None, settings: dict[str, Any] | None
-    ) -> ELBOTerms:
-        """The terms of the batch x (B, D), an array on the device, with the noise that was drawn last."""
-        arguments = dict(settings or {})  # only those in use, so that a custom forward need not accept the others
+    def _forward_arguments(
+        self, corrupted: Array | None, targets: Array | None, settings: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        """The further arguments of `model.forward`: only those in use, so that a custom forward may lack the others."""
+        arguments = dict(settings or {})
         if corrupted is not None:
             arguments["corrupted"] = corrupted
             assert self.corrupt is not None
@@ -391,7 +417,7 @@ class Trainer:
             arguments["targets"] = targets
         if self.kl_weight is not None:
             arguments["kl_weight"] = check_float("kl_weight", self.kl_weight(self.optimizer.t))
-        return self.model.forward(x, self._noise_buffer.to_device(self._eps[: len(x)]), **arguments)
+        return arguments
 
     def _clip(self) -> None:
         if self.clip_norm is not None:
@@ -607,6 +633,15 @@ class Trainer:
             self._corrupt = previous
             raise
 
+    @property
+    def cuda_graph(self) -> bool | None:
+        """True if `fit` is to record its steps as CUDA graphs, False if not; None: where nothing else changes."""
+        return self._cuda_graph
+
+    @cuda_graph.setter
+    def cuda_graph(self, value: bool | None) -> None:
+        self._cuda_graph = check_cuda_graph(value, self._model)
+
     def _build_preprocessor(self) -> None:
         pixels, noise = self._streams["training pixels"], self._streams["training corruption"]
         self._preprocess = Preprocessor(self._model, self._binarize is not None, self._corrupt, pixels, noise)
@@ -615,7 +650,9 @@ class Trainer:
 
     def __repr__(self) -> str:
         model = f"{type(self.model).__name__} with {self.model.theta.size:,} parameters"
-        settings = {name: getattr(self, name) for name in ("clip_norm", "binarize", "kl_weight", "corrupt")}
+        settings = {
+            name: getattr(self, name) for name in ("clip_norm", "binarize", "kl_weight", "corrupt", "cuda_graph")
+        }
         items = [shorten(self.optimizer, 80), f"batch_size={self.batch_size}", f"seed={self.seed}"]
         items += [f"{name}={value_repr(value)}" for name, value in settings.items() if value is not None]
         items += [f"{len(self.history.epochs)} epochs", f"{self.optimizer.t:,} updates"]
@@ -628,7 +665,7 @@ class Trainer:
         with self.model.lock:
             optimizer, plain = self.optimizer, plain_class(self.optimizer)
             settings = {name: getattr(self, name) for name in ("batch_size", "seed", "clip_norm", "binarize")}
-            settings |= {"kl_weight": self.kl_weight, "corrupt": self.corrupt}
+            settings |= {"kl_weight": self.kl_weight, "corrupt": self.corrupt, "cuda_graph": self.cuda_graph}
             settings["optimizer"] = plain.from_config(optimizer.config())
             state = {
                 "updates": optimizer.t,

@@ -84,7 +84,7 @@ def test_a_warm_training_step_allocates_no_arrays(activation, optimizer, likelih
         rows = in_support(likelihood, uniform(0, 3 * batch, 200)).astype("float32")
         peaks.append(trainer.peak_in_fit(rows))
     assert max(peaks) < ALLOWED
-    assert abs(peaks[1] - peaks[0]) < 1_000
+    assert abs(peaks[1] - peaks[0]) < 8 * 512  # the sums of the epoch use eight bytes per row, in NumPy's buffer
 
 
 @pytest.mark.parametrize(

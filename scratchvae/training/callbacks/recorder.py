@@ -1,4 +1,4 @@
-"""The recorder of the history: sums over an epoch, and the validation at its end."""
+"""The recorder of the history: the sums of an epoch, and the validation at its end."""
 
 from __future__ import annotations
 
@@ -11,17 +11,11 @@ from scratchvae.validation import check_float, check_int
 
 
 class HistoryRecorder(Callback):
-    """Sums the terms of the steps, and appends an `Epoch` to the history at the end of each epoch."""
+    """Appends an `Epoch` to the history at the end of each epoch, from the sums of its steps."""
 
     def on_fit_begin(self, state: TrainingState) -> None:
         """Store a reference to the state, which has the sums."""
         self._state = state
-
-    def on_before_update(self, state: TrainingState) -> str | None:
-        """Add the terms of the step."""
-        assert state.terms is not None
-        state.totals.add(state.terms)
-        return None
 
     def on_epoch_end(self, state: TrainingState) -> None:
         """Validate, and append the epoch. Raises DivergedError for a validation loss that is not finite."""
