@@ -47,6 +47,7 @@ class Backend:
     pinned        pinned(shape, dtype) allocates pinned host memory, for asynchronous copies to the device
     event         event() makes an event that records when such a copy has completed; None on the host
     kernels       a module with the classes ElementwiseKernel and ReductionKernel; None if there are no kernels
+    free_memory   free_memory() is the number of bytes that are free on the device
     threads       a context, which may be entered again inside it, in which products and kernels may use several threads
     """
 
@@ -59,6 +60,7 @@ class Backend:
         event: Any = None,
         kernels: Any = None,
         threads: AbstractContextManager[None] = NO_THREADS,
+        free_memory: Callable[[], int] = lambda: 0,
     ) -> None:
         self.name = name
         self.xp = xp
@@ -68,6 +70,7 @@ class Backend:
         self.event = event
         self.kernels = kernels
         self.threads = threads
+        self.free_memory = free_memory
 
     # A backend is a singleton: a copy is the object itself, and unpickling looks it up by name.
     def __deepcopy__(self, memo: Any) -> Backend:
@@ -204,7 +207,9 @@ def _cupy() -> Backend:
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_mark_forked)
     event = partial(cupy.cuda.Event, disable_timing=True)
-    return Backend("cupy", recordable(cupy), cupy.ndarray, cupyx.empty_pinned, event, kernels=cupy)
+    free_memory = lambda: cupy.cuda.runtime.memGetInfo()[0]  # noqa: E731
+    xp = recordable(cupy)
+    return Backend("cupy", xp, cupy.ndarray, cupyx.empty_pinned, event, kernels=cupy, free_memory=free_memory)
 
 
 @cache

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from importlib import import_module
 from pathlib import Path
 from threading import local
 from typing import Any, NamedTuple
@@ -89,10 +90,8 @@ class RecordableCuPy:
         data, compute = self._types[kind]
         one, zero = (ctypes.addressof(number) for number in self._factors[kind])
         sizes = layout_b[0], layout_a[0], n, m, k
-        extents = (sum((s - 1) * step for s, step in zip(x.shape, x.strides, strict=True)) + x.itemsize for x in (a, b))
-        return Plan(
-            sizes, one, zero, (data, layout_a[1]), (data, layout_b[1]), (data, n, compute), *extents, out.nbytes
-        )
+        steps = (data, layout_a[1]), (data, layout_b[1]), (data, n, compute)
+        return Plan(sizes, one, zero, *steps, _extent(a), _extent(b), out.nbytes)
 
 
 class Plan(NamedTuple):
@@ -155,16 +154,20 @@ def _layout(matrix: Any) -> tuple[int, int] | None:
     return None
 
 
+def _extent(array: Any) -> int:
+    """The bytes from the first number of an array with positive strides to the end of its last."""
+    last = sum((size - 1) * step for size, step in zip(array.shape, array.strides, strict=True))
+    return last + int(array.itemsize)
+
+
 def _check(status: int) -> None:
     if status:
         raise _error(status)
 
 
 def _error(status: int) -> Exception:
-    from cupy_backends.cuda.libs.cublas import CUBLASError
-
-    error: Exception = CUBLASError(status)
-    return error
+    library: Any = import_module("cupy_backends.cuda.libs.cublas")
+    return library.CUBLASError(status)  # type: ignore[no-any-return]
 
 
 def recordable(cupy: Any) -> Any:

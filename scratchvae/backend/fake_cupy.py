@@ -250,6 +250,16 @@ class Module:
         return DeviceArray(np.array(a, dtype))
 
     @staticmethod
+    def take(a: DeviceArray, indices: DeviceArray, axis: int, out: Any) -> Any:
+        """The rows with these indices, written into `out`."""
+        count_launch()
+        destination = _destination(out, (*indices.shape, *a.shape[1:]))
+        if axis or a.dtype != out.dtype or not isinstance(indices, DeviceArray):
+            raise TypeError("take takes rows, indices on the device, and an out of the same dtype")
+        destination[...] = a._host[indices._host]
+        return out
+
+    @staticmethod
     def matmul(a: DeviceArray, b: DeviceArray, out: Any) -> Any:
         """The matrix product, written into `out`."""
         count_launch()
@@ -358,5 +368,6 @@ class Event:
         """Nothing."""
 
 
-FAKE_CUPY = Backend("fake_cupy", Module, DeviceArray, np.empty, Event)
-WIDE_FAKE_CUPY = Backend("fake-cupy", _WideModule(), DeviceArray, np.empty, Event)
+FREE_MEMORY = 2**30
+FAKE_CUPY = Backend("fake_cupy", Module, DeviceArray, np.empty, Event, free_memory=lambda: FREE_MEMORY)
+WIDE_FAKE_CUPY = Backend("fake-cupy", _WideModule(), DeviceArray, np.empty, Event, free_memory=lambda: FREE_MEMORY)

@@ -32,21 +32,36 @@ class Binarizer:
     # holds for t = 65535 and never for t = 0: pixels that are 0 or 1 do not change.
     def __call__(self, x: Array) -> Array:
         """Zeros and ones (n, D) from x (n, D) in [0, 1]; valid until the next call."""
-        if len(x) > len(self._drawn):
-            self._drawn = np.empty(x.shape, self.dtype)
-            self._u, self._t = np.empty((2, *x.shape), np.uint16)
-        drawn, u, t = self._drawn[: len(x)], self._u[: len(x)], self._t[: len(x)]
-        np.multiply(x, 65535.0, out=drawn)
-        drawn += 0.5
-        if self.missing:
-            np.fmax(drawn, 0.0, out=drawn)  # an integer cannot represent NaN
-        np.copyto(t, drawn, casting="unsafe")
-        fill_random_bits(u, self.rng)
-        np.minimum(u, 65534, out=u)
+        t, u = self.thresholds(x), self.bits(x.shape)
+        drawn = self._drawn[: len(x)]
         np.less(u, t, out=drawn)
         if self.missing:
             np.copyto(drawn, np.nan, where=np.isnan(x))
         return drawn
+
+    def thresholds(self, x: Array) -> Array:
+        """t (n, D), 16-bit integers, from x (n, D) in [0, 1]; valid until the next call. That of NaN is 0."""
+        self._allocate(x.shape)
+        scaled, t = self._drawn[: len(x)], self._t[: len(x)]
+        np.multiply(x, 65535.0, out=scaled)
+        scaled += 0.5
+        if self.missing:
+            np.fmax(scaled, 0.0, out=scaled)  # an integer cannot represent NaN
+        np.copyto(t, scaled, casting="unsafe")
+        return t
+
+    def bits(self, shape: tuple[int, int]) -> Array:
+        """Random u (n, D), 16-bit integers from 0 to 65534, for a batch of this shape; valid until the next call."""
+        self._allocate(shape)
+        u = self._u[: shape[0]]
+        fill_random_bits(u, self.rng)
+        np.minimum(u, 65534, out=u)
+        return u
+
+    def _allocate(self, shape: tuple[int, int]) -> None:
+        if shape[0] > len(self._drawn):
+            self._drawn = np.empty(shape, self.dtype)
+            self._u, self._t = np.empty((2, *shape), np.uint16)
 
 
 def check_binarize(binarize: str | None, model: Model) -> str | None:

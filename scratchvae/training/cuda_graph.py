@@ -100,7 +100,7 @@ class CUDAGraphs:
         return self.compute(x, eps, **arguments)
 
     def _capture(self, x: Array, eps: Array, arguments: dict[str, Any]) -> Graph:
-        modules = [self.model, *_modules_of(self.model)]
+        modules: list[Any] = [self.model, *_modules_of(self.model)]
         for module in modules:
             if "_filled_for" in vars(module):
                 module._filled_for = None  # so that the constants are written in the recording too

@@ -43,7 +43,7 @@ class LabelledMinibatches(Minibatches):
         self._labelled = np.flatnonzero(labels != UNLABELLED)
         self._unlabelled = np.flatnonzero(labels == UNLABELLED)
         self._draws = count_labelled_draws(labels, share)
-        super().__init__(source, self._draws + len(self._unlabelled))
+        super().__init__(source, self._draws + len(self._unlabelled), augments=input_std is not None)
         self._targets_buffer = HostToDeviceBuffer(source.model.backend)
         self._targets = np.empty((len(self._host), classes), source.model.dtype)
         self._augmenter = input_std and NoiseAugmenter(*input_std, self._host, self.scale)

@@ -11,6 +11,7 @@ from scratchvae.backend import Array, to_numpy
 from scratchvae.memory import HostToDeviceBuffer
 from scratchvae.models import Model
 from scratchvae.rows import RowReader
+from scratchvae.training.device_rows import DeviceRows, fit_on_device
 from scratchvae.training.preprocess import Preprocessor
 
 CHUNK_BYTES = 2**22  # bytes of rows of which the mean is computed at once
@@ -66,10 +67,13 @@ class Minibatches(Batches):
     """All rows of `images` (N, D) in batches of `batch_size`, in a new random order for each epoch.
 
     The last batch of an epoch has the remaining N mod batch_size rows, if any, so that each row occurs once. Rows are
-    gathered into one buffer and copied to the device: a batch is valid until the next one.
+    gathered into one buffer and copied to the device: a batch is valid until the next one. Rows that need no noise from
+    the host are kept on the device, if they take no more than a quarter of its free memory.
+
+    augments   True if `augment` changes the rows
     """
 
-    def __init__(self, source: MinibatchSource, rows: int | None = None) -> None:
+    def __init__(self, source: MinibatchSource, rows: int | None = None, augments: bool = False) -> None:
         model, images = source.model, source.images
         self.images = images
         self.rows = len(images) if rows is None else rows  # per epoch
@@ -86,6 +90,12 @@ class Minibatches(Batches):
         same = images.dtype == model.dtype and self.scale.is_identity
         self._gathered = self._host if same else np.empty(self._host.shape, images.dtype)
         self._scaled = None if self.scale.is_identity else np.empty(self._host.shape)
+        binarizer, self._device_rows = self.preprocess.binarizer, None
+        host_noise = augments or self.preprocess.corruptor is not None
+        if not host_noise and fit_on_device(model.backend, images.shape, model.dtype, binarizer):
+            self._device_rows = DeviceRows(
+                model.backend, self._read, images.shape, model.dtype, self.batch_size, binarizer
+            )
 
     def __len__(self) -> int:
         """The number of batches per epoch."""
@@ -102,19 +112,27 @@ class Minibatches(Batches):
     def after(self, batches: int, epoch: int = 1, epochs_before: int = 0) -> Iterator[Array]:
         """See `Batches.after`. The order is the next one of the generator, whatever the number of the epoch."""
         order = self.order()
+        order_on_device = order if self._device_rows is None else self._device_rows.backend.upload(order)
         for start in range(batches * self.batch_size, len(order), self.batch_size):
-            self.indices = indices = order[start : start + self.batch_size]
-            x = self._host[: len(indices)]
-            gathered = self._gathered[: len(indices)]
-            self._rows.gather(indices, out=gathered)
-            if self._scaled is not None:
-                x[...] = self.scale.to_networks(gathered, out=self._scaled[: len(indices)])
-            elif gathered.dtype != x.dtype:
-                x[...] = gathered
-            x, corrupted = self.preprocess(self.augment(x))
+            batch = slice(start, start + self.batch_size)
+            self.indices = indices = order[batch]
+            if self._device_rows is not None:
+                yield self._device_rows.gather(order_on_device[batch])
+                continue
+            x, corrupted = self.preprocess(self.augment(self._read(indices)))
             if corrupted is not None:
                 self.corrupted = self._corrupted_buffer.to_device(corrupted)
             yield self._noise_buffer.to_device(x)
+
+    def _read(self, indices: Array) -> Array:
+        """The rows with these indices (n,), in the units of the networks, on the host; valid until the next call."""
+        x, gathered = self._host[: len(indices)], self._gathered[: len(indices)]
+        self._rows.gather(indices, out=gathered)
+        if self._scaled is not None:
+            x[...] = self.scale.to_networks(gathered, out=self._scaled[: len(indices)])
+        elif gathered.dtype != x.dtype:
+            x[...] = gathered
+        return x
 
     def augment(self, x: Array) -> Array:
         """The rows x (B, D), unchanged."""

@@ -153,10 +153,11 @@ def test_copies_and_loaded_models_have_the_same_weights(assert_same, tmp_path):
     assert_same(compute)
 
 
-def test_resumed_training_gives_the_same_bits(gpu, tmp_path):
+@pytest.mark.parametrize("binarize", [None, "dynamic"])
+def test_resumed_training_gives_the_same_bits(gpu, tmp_path, binarize):
     def train(epochs, **fit):
         model = sv.VAE(9, 2, (8,), backend=gpu)
-        sv.Trainer(model, batch_size=16).fit(X, epochs, validation=X[:20], **fit)
+        sv.Trainer(model, batch_size=16, binarize=binarize).fit(X, epochs, validation=X[:20], **fit)
         return to_numpy(model.theta)
 
     train(2, checkpoint=tmp_path / "run.npz", every=3)
