@@ -20,7 +20,7 @@ DEFAULT_ALGORITHM = -1
 MAX_PLANS = 1024
 MISSING: Any = object()
 INT, POINTER = ctypes.c_int, ctypes.c_void_p
-GEMM_TYPES = [POINTER, *[INT] * 5, POINTER, *[POINTER, INT, INT] * 2, POINTER, POINTER, *[INT] * 4]
+GEMM_TYPES: Any = [POINTER, *[INT] * 5, POINTER, *[POINTER, INT, INT] * 2, POINTER, POINTER, *[INT] * 4]
 
 
 class RecordableCuPy:
@@ -156,7 +156,7 @@ def _layout(matrix: Any) -> tuple[int, int] | None:
 
 def _extent(array: Any) -> int:
     """The bytes from the first number of an array with positive strides to the end of its last."""
-    last = sum((size - 1) * step for size, step in zip(array.shape, array.strides, strict=True))
+    last: int = sum((size - 1) * step for size, step in zip(array.shape, array.strides, strict=True))
     return last + int(array.itemsize)
 
 

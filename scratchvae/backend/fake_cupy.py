@@ -112,6 +112,11 @@ class DeviceArray:
         return int(self._read())
 
 
+def unwritten(dtype: Any) -> Any:
+    """The value of numbers that nobody has written: NaN, or the largest integer."""
+    return np.nan if np.dtype(dtype).kind in "fc" else np.iinfo(dtype).max
+
+
 def _index(key: Any) -> Any:
     keys = key if isinstance(key, tuple) else (key,)
     for k in keys:
@@ -238,7 +243,7 @@ class Module:
     """The functions that the package may call on an array module."""
 
     zeros = staticmethod(lambda shape, dtype=float: DeviceArray(np.zeros(shape, dtype)))
-    empty = staticmethod(lambda shape, dtype=float: DeviceArray(np.full(shape, np.nan, dtype)))
+    empty = staticmethod(lambda shape, dtype=float: DeviceArray(np.full(shape, unwritten(dtype), dtype)))
     zeros_like = staticmethod(lambda a: DeviceArray(np.zeros_like(_operand(a))))
     empty_like = staticmethod(lambda a: DeviceArray(np.full_like(_operand(a), np.nan)))
 

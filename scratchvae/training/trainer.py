@@ -305,8 +305,8 @@ class Trainer:
             # the loss is checked for overflow, so NumPy need not warn of it
             with self.history.recording(), np.errstate(over="ignore", invalid="ignore"), hooks.running(state):
                 state.totals = EpochTotals(self.model, batches.batch_size)
-                compute = partial(self._compute, state)
-                state.graphs = make_graphs(self.model, compute, state.totals.arrays, self.cuda_graph)
+                work = partial(self._recorded_work, state)
+                state.graphs = make_graphs(self.model, work, state.totals.arrays, self.cuda_graph)
                 if state.resume_from is None:
                     if weights is not None:
                         with self.model.write_lock():
@@ -352,8 +352,16 @@ class Trainer:
         with model.lock, model.backend.threads:
             eps = self._draw_noise(len(x))
             arguments = self._forward_arguments(batches.corrupted, batches.targets, self._label_settings)
-            if eager or state.graphs is None:
-                state.terms = self._compute(state, x, eps, **arguments)
+            if eager or state.graphs is None or state.batches_done == 0:
+                state.terms = model.forward(x, eps, **arguments)
+                check_written = bool(model.custom_parts) and state.batches_done == 0
+                if check_written:
+                    model.mark_gradients()
+                model.backward()
+                if check_written:
+                    model.check_gradients_written()
+                self._clip()
+                state.totals.add(state.terms)
             else:
                 state.terms = state.graphs(x, eps, (self.clip_norm,), arguments)
             state.totals.count()
@@ -367,16 +375,10 @@ class Trainer:
         state.batch += 1
         return answer
 
-    def _compute(self, state: TrainingState, x: Array, eps: Array, **arguments: Any) -> ELBOTerms:
-        """The work of the device in a step, but for the update: the terms, their sums of the epoch, the gradient."""
-        model = self.model
-        terms = model.forward(x, eps, **arguments)
-        check_written = bool(model.custom_parts) and state.batches_done == 0
-        if check_written:
-            model.mark_gradients()
-        model.backward()
-        if check_written:
-            model.check_gradients_written()
+    def _recorded_work(self, state: TrainingState, x: Array, eps: Array, **arguments: Any) -> ELBOTerms:
+        """What a CUDA graph records of a step: all work of the device until the update."""
+        terms = self.model.forward(x, eps, **arguments)
+        self.model.backward()
         self._clip()
         state.totals.add(terms)
         return terms

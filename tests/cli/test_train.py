@@ -236,14 +236,14 @@ def test_patience_stops_early_and_goes_back_to_the_best_weights(folder, capsys):
 def test_what_goes_wrong_in_training_leaves_the_files_of_an_earlier_run_as_they_were(folder, monkeypatch, error):
     trained()
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    steps, forward = iter(range(100)), Trainer._forward
+    steps, arguments = iter(range(100)), Trainer._forward_arguments
 
     def broken(self, *batch):
         if next(steps) == 20:  # of 12 an epoch
             raise error
-        return forward(self, *batch)
+        return arguments(self, *batch)
 
-    monkeypatch.setattr(Trainer, "_forward", broken)
+    monkeypatch.setattr(Trainer, "_forward_arguments", broken)
     assert train("--epochs", 3, "--seed", 1, *BARE, "--out", "run") == (BUG if type(error) is ValueError else 2)
     assert next(steps) == 21
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before

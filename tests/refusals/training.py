@@ -40,6 +40,7 @@ NO_BINARIZATION = wrong(
 NO_CORRUPTION = wrong(
     ConfigError, "expected one of GaussianNoise", 3, 0.3, True, "masking", [], training.Masking, np.ones(2)
 )
+NO_CUDA_GRAPH = wrong(ConfigError, "expected True or False", 3, 0.0, 1, "yes", [], np.ones(2))
 
 
 def trainer(kind="VAE", **settings):
@@ -85,6 +86,9 @@ def trainer_rows():
     yield from refuse_one("Trainer", "corrupt", NO_CORRUPTION, lambda v: trainer(corrupt=v))
     above = lambda: trainer(corrupt=training.SaltAndPepper(0.1, high=2.0))  # noqa: E731
     yield row("Trainer", "SaltAndPepper", "beyond the support", above, ConfigError, "writes 2", "use another")
+    yield from refuse_one("Trainer", "cuda_graph", NO_CUDA_GRAPH, lambda v: trainer(cuda_graph=v))
+    graph = lambda: trainer(cuda_graph=True)  # noqa: E731
+    yield row("Trainer", "cuda_graph", "without a GPU", graph, ConfigError, "backend='cupy'", "leave it out")
 
 
 def stream_rows():
@@ -117,6 +121,7 @@ def attribute_rows():
     no_kl = lambda: set_attribute("kl_weight", "Autoencoder")(training.KLWarmUp(3))  # noqa: E731
     yield row("Trainer.kl_weight", "kl_weight", "of no KL", no_kl, ConfigError, "Autoencoder", "leave it out")
     yield from refuse_one("Trainer.binarize", "binarize", NO_BINARIZATION, set_attribute("binarize"))
+    yield from refuse_one("Trainer.cuda_graph", "cuda_graph", NO_CUDA_GRAPH, set_attribute("cuda_graph"))
     yield from refuse_one("Trainer.corrupt", "corrupt", NO_CORRUPTION, set_attribute("corrupt"))
     above = lambda: set_attribute("corrupt")(training.SaltAndPepper(0.1, high=2.0))  # noqa: E731
     yield row("Trainer.corrupt", "SaltAndPepper", "beyond the support", above, ConfigError, "writes 2", "use another")
