@@ -29,10 +29,8 @@ class OursOnGPU(OnGPU, Ours):
         self.noise, self.to_device_buffer = generator(0, "training noise"), HostToDeviceBuffer(self.backend)
         self.eps = np.empty((problem.batch, self.vae.noise_dim), self.vae.dtype)
 
-    def step(self):
-        self.vae.forward(
-            self.next_batch(), self.to_device_buffer.to_device(fill_random(self.eps, self.noise.standard_normal))
-        )
+    def step(self, x):
+        self.vae.forward(x, self.to_device_buffer.to_device(fill_random(self.eps, self.noise.standard_normal)))
         self.vae.backward()
         self.trainer.optimizer.step(self.vae.dtheta)
 
