@@ -89,7 +89,7 @@ def measure(problem, names, args):
             times, peaks = measure_in_rounds(processes, "step", args)
             cell["milliseconds"][f"step after {steps}"] = times
         cell["peak_MB"] = peaks
-        for job in JOBS:
+        for job in args.jobs:
             able = [process for process in processes if job in process.jobs]
             cell["milliseconds"][job], _ = measure_in_rounds(able, job, args)
         cell["threads"] = {library: count for process in processes for library, count in process.threads.items()}
@@ -179,6 +179,9 @@ def main(arguments=None):
     parser.add_argument("--backend", choices=CONTENDERS, default="numpy", help="cupy: all contenders on a GPU")
     parser.add_argument(
         "--only", nargs="+", choices=dict.fromkeys(name for names in CONTENDERS.values() for name in names)
+    )
+    parser.add_argument(
+        "--jobs", nargs="*", choices=JOBS, default=JOBS, help="jobs to time besides the step; --jobs alone: none"
     )
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.5, help="duration of each turn")

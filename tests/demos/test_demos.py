@@ -320,7 +320,7 @@ def test_busy_processes_end_with_their_context_and_with_their_parent(monkeypatch
     with busy_processes(2) as processes:
         assert [process.poll() for process in processes] == [None, None]
     assert all(process.returncode for process in processes)
-    code = "import os; from measuring.machine import busy_processes; busy_processes(1).__enter__(); "
+    code = "import os; from measuring.machine import busy_processes; c = busy_processes(1); c.__enter__(); "
     subprocess.run(
         [sys.executable, "-c", code + "os._exit(0)"],
         stdout=subprocess.PIPE,  # which closes only when the busy process has ended too
@@ -360,7 +360,8 @@ def test_the_benchmark_refuses_invalid_arguments_in_one_line(benchmark, tmp_path
 
 
 @pytest.mark.parametrize(
-    "arguments", ["--rounds 1", "--batch 128 0", "--after -1", "--busy -1", "--only torch-graph", "--data olivetti"]
+    "arguments",
+    ["--rounds 1", "--batch 128 0", "--after -1", "--busy -1", "--only torch-graph", "--data olivetti", "--jobs none"],
 )
 def test_the_benchmark_refuses_settings_that_cannot_be_measured(benchmark, arguments, capsys):
     with pytest.raises(SystemExit):
