@@ -7,14 +7,18 @@
 #
 # Each runs in its own process. All start from the same weights, where they must compute the same loss in float32, and
 # train on the same batches of real digits in the same order, each row once per epoch: binarized MNIST if it is found,
-# else the small digits of the package, padded with zeros. The batch is an array of the framework before the clock
-# starts. A step is timed after 200 steps and after 1,876, four epochs of MNIST, because its time may depend on the
-# gradients: many numbers of Adam become subnormal after some 800 steps, see `demos/subnormals.py`. A turn has at most
-# 50 steps. Then the losses must be about the same.
+# else the small digits of the package, padded with zeros. A batch is an array of the framework before the clock starts.
+#
+# A step is timed after 200 steps and after 1,876, four epochs of MNIST, because its time may depend on the gradients:
+# where a gradient stays 0, Adam's m becomes subnormal after some 800 steps, and most processors take longer for such
+# numbers, see `demos/subnormals.py`. The training up to there is not timed; its losses must agree up to 5 %, for each
+# contender draws noise of its own.
 #
 # The contenders take turns, so that a disturbance of the machine affects all of them; the result is the ratio of two
-# contenders in the same round. Measure on an idle machine: each table says how much of the processors' time other
-# processes used. `--busy 2` keeps two other processes busy while the clock runs.
+# contenders in the same round. Measure on an idle machine: the tables say how much of the processors' time other
+# processes used. On a busy one, OpenBLAS and PyTorch may take ten times as long, because their threads wait for each
+# other, and `OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1` prevents that. `--busy 2` keeps two other processes busy while
+# the clock runs.
 #
 #     python demos/benchmark.py                               batch 128, hidden 512: five minutes
 #     python demos/benchmark.py --after 200 --batch 16 128 512 2048 --hidden 128 512 2048 --json grid.json
@@ -197,7 +201,7 @@ def main(arguments=None):
     args.after = sorted({*(args.after or AFTER[args.backend])})
     if args.rounds < 2:
         parser.error(f"--rounds {args.rounds}: quartiles need at least 2")
-    for name, least in (("batch", 1), ("hidden", 1), ("after", 0)):
+    for name, least in (("batch", 1), ("hidden", 1), ("after", 3)):
         if min(getattr(args, name)) < least:
             parser.error(f"--{name} {min(getattr(args, name))}: expected at least {least}")
     if args.busy < 0:

@@ -46,7 +46,7 @@ STEPS = 30  # in a turn
 def train(problem, names, epochs, save):
     steps = problem.steps_per_epoch
     record = {**machine.facts(), "data": problem.data, "batches": steps, "epochs": {}}
-    with running(names, problem, EpochProcess) as processes:
+    with machine.OtherWork() as other_work, running(names, problem, EpochProcess) as processes:
         for process in processes:
             record["threads"].update(process.threads)
             record["epochs"][process.name] = []
@@ -63,6 +63,8 @@ def train(problem, names, epochs, save):
                 f"{name} {milliseconds(results[-1], 'processor'):.2f}" for name, results in record["epochs"].items()
             )
             print(f"epoch {epoch + 1}:", *times, "ms a step", flush=True)
+    record["used_by_others"] = other_work.share
+    save(record)
     return record
 
 

@@ -28,12 +28,6 @@ def describe(record):
     return f"{machine.describe(record)}\n{data}; {record['rounds']} rounds of {record['seconds']:g} s a turn{busy}"
 
 
-def used_by_others(record):
-    """A line about the other processes during the measurement, or "" if unknown."""
-    shares = [cell["used_by_others"] for cell in record["cells"] if cell["used_by_others"] is not None]
-    return f"\nother processes used {max(shares):.1%} of the processors' time" if shares else ""
-
-
 def title(job):
     """The job in words."""
     return JOBS.get(job) or f"training {job} steps"
@@ -73,7 +67,7 @@ def table(record, cell):
                 ratios += f"{middle:>18.2f} {f'{low:.2f}–{high:.2f}':<11}" if name != mine else f"{'':>30}"
             peak = "" if peaks[name] is None else f"{peaks[name]:.0f}"
             lines.append(f"{label(record, name):<20}{statistics.median(times):>9.3f}{ratios}{peak:>9}")
-    return "\n".join(line.rstrip() for line in [*lines, used_by_others({"cells": [cell]})])
+    return "\n".join(line.rstrip() for line in [*lines, machine.describe_others(cell["used_by_others"])])
 
 
 def draw_comparison(records):
@@ -111,9 +105,9 @@ def draw_comparison(records):
     handles = [panels[0].plot([], [], linestyle="", **STYLES[name])[0] for name in titles]
     labels = [f"scratchvae {text} ÷ the other" for text in titles.values()]
     figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False)
-    figure.supxlabel(
-        "\n".join(describe(record) + used_by_others(record) for record in records), fontsize=7, color="0.4"
-    )
+    shares = (max(cell["used_by_others"] or 0 for cell in record["cells"]) or None for record in records)
+    texts = [describe(record) + machine.describe_others(share) for record, share in zip(records, shares, strict=True)]
+    figure.supxlabel("\n".join(texts), fontsize=7, color="0.4")
     return figure
 
 

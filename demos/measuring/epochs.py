@@ -2,7 +2,7 @@
 
 from statistics import median
 
-from measuring.machine import describe
+from measuring.machine import describe, describe_others
 
 STYLES = {  # the colour-blind safe colours of Okabe and Ito 2008, and a shape for each
     "scratchvae": ("#000000", "*"),
@@ -51,7 +51,7 @@ def table(record, clock="processor"):
         growth = f"{last / seconds(results[1]):.2f}" if len(results) > 1 else ""
         columns += f"{last:>15.2f}{growth:>10}{results[-1]['subnormal']:>14.2%}{results[-1]['loss']:>9.2f}"
         lines.append(f"{name:<16}{columns}")
-    return "\n".join(lines)
+    return "\n".join(lines) + describe_others(record.get("used_by_others"))
 
 
 def draw_epochs(record, clock="processor"):
@@ -77,5 +77,5 @@ def draw_epochs(record, clock="processor"):
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside upper center", ncols=len(STYLES), frameon=False)
-    figure.supxlabel(describe(record), fontsize=7, color="0.4")
+    figure.supxlabel(describe(record) + describe_others(record.get("used_by_others")), fontsize=7, color="0.4")
     return figure

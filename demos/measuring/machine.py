@@ -68,6 +68,11 @@ class OtherWork:
             self.share = max(0.0, (after - before) / (end - start) / os.cpu_count())
 
 
+def describe_others(share):
+    """The share of `OtherWork` as a line of text; "" if unknown."""
+    return "" if share is None else f"\nother processes used {share:.1%} of the processors' time"
+
+
 def processor_clock():
     """The time, and the time that others used the processors: seconds."""
     return time.monotonic(), busy_seconds()

@@ -283,6 +283,38 @@ def test_the_contenders_take_every_row_once_per_epoch_in_the_same_order(monkeypa
     assert len(next(Problem(300, 8, rows=250).batches())) == 300
 
 
+def test_a_job_gives_each_step_another_batch_and_the_other_jobs_their_rows(monkeypatch):
+    monkeypatch.syspath_prepend(str(DEMOS))
+    from contenders.contender import Contender, Problem
+    from contenders.process import STEPS_PER_TURN, Job
+
+    class Recorder(Contender):
+        def __init__(self, problem):
+            self.problem, self.inputs = problem, []
+
+        def upload(self, rows):
+            time.sleep(0.002)  # outside the clock
+            return rows
+
+        def step(self, x):
+            self.inputs.append(x.tobytes())
+
+        encode = step
+
+    problem = Problem(20, 8)
+    contender = Recorder(problem)
+    job = Job(contender, "step")
+    job.repeat(10)
+    assert job.turn(60) < 0.001 and job.done == len(contender.inputs) == 10 + STEPS_PER_TURN
+    batches = problem.batches()
+    assert contender.inputs == [next(batches).tobytes() for _ in range(job.done)]
+    assert len({*contender.inputs}) == job.done
+    for name, rows in (("encode", 20), ("encode-one", 1), ("embed", 10_000)):
+        contender = Recorder(problem)
+        assert Job(contender, name).turn(0) < 0.1 and len(contender.inputs) == 6  # three of them to warm up
+        assert {*contender.inputs} == {problem.first_rows(rows).tobytes()}
+
+
 def test_contenders_with_different_losses_are_refused(monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(DEMOS))
     from contenders.process import refuse_different_losses
@@ -394,6 +426,9 @@ def test_the_demo_of_subnormals_trains_contenders_and_redraws_its_table(subnorma
         assert all(turn[clock] > 0 for turn in second["turns"] for clock in ("seconds", "wall", "processor"))
         assert (name in ("scratchvae", "without-flush")) == (first["digest"] is not None) and name in output
     assert len({results[-1]["digest"] for results in record["epochs"].values()} - {None}) == 1
+    last, second = (sum(turn["seconds"] for turn in record["epochs"][contenders[0]][k]["turns"]) for k in (-1, 1))
+    assert f"{last:.2f}{last / second:>10.2f}" in output  # two epochs: the last is the second
+    assert (record["used_by_others"] is None) == ("other processes used" not in output)
     subnormals["main"](["--from", str(json_file), "--out", str(picture)])
     second_output = capsys.readouterr().out
     assert second_output.startswith(output[output.index(record["date"]) :])
