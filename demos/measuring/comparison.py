@@ -135,7 +135,7 @@ def label_rows(axes, rows, with_machine):
 def describe_cell(record, cell, with_machine):
     text = f"batch {cell['batch']}, hidden {cell['hidden']}"
     if record["architecture"] == "conv":
-        text += ", convolutions"
+        text += ", conv"
     if record["busy"]:
         text += f", {record['busy']} busy"
     if not with_machine:
