@@ -1,18 +1,28 @@
 # %% [markdown]
 # # The speed of a step
-# The time of one training step of the reference network, and of one encoding: scratchvae on NumPy alone, scratchvae
-# with compiled kernels (`backend="native"`), and the contenders: the matrix products alone, PyTorch eager (with its
-# plain and its fused Adam) and compiled, JAX with the whole step compiled; on a GPU also PyTorch as one CUDA graph.
-# Each runs in its own process and they alternate, so that a disturbance of the machine affects all of them; the result
-# is the ratio of two contenders in the same round. Before the timing, all must compute the same loss from the same
-# weights and noise, in float32.
+# The time of one training step of the reference network, and of other jobs: scratchvae on NumPy alone, scratchvae with
+# compiled kernels (`backend="native"`), and the contenders: the matrix products alone; PyTorch eager, with its plain
+# Adam, its fused Adam, and that with `torch.set_flush_denormal`, and compiled; JAX with the whole step compiled, with
+# and without donated buffers; on a GPU also PyTorch as one CUDA graph.
 #
-# Measure on an idle machine, and check the number of threads: PyTorch's threads wait for each other, and its steps can
-# take forty times as long if other work uses a core; for NumPy, OPENBLAS_NUM_THREADS=1 prevents that.
+# Each runs in its own process. All start from the same weights, where they must compute the same loss in float32, and
+# train on the same batches of real digits in the same order, each row once per epoch: binarized MNIST if it is found,
+# else the small digits of the package, padded with zeros. A batch is an array of the framework before the clock starts.
 #
-#     python demos/benchmark.py                               batch 128, hidden 512
-#     python demos/benchmark.py --batch 16 128 512 2048 --hidden 128 512 2048 --json grid.json --picture grid.png
-#     python demos/benchmark.py --from grid.json --picture grid.pdf
+# A step is timed after 200 steps and after 1,876, four epochs of MNIST, because its time may depend on the gradients:
+# where a gradient stays 0, Adam's m becomes subnormal after some 800 steps, and most processors take longer for such
+# numbers, see `demos/subnormals.py`. The training up to there is not timed; its losses must agree up to 5 %, for each
+# contender draws noise of its own.
+#
+# The contenders take turns, so that a disturbance of the machine affects all of them; the result is the ratio of two
+# contenders in the same round. Measure on an idle machine: the tables say how much of the processors' time other
+# processes used. On a busy one, OpenBLAS and PyTorch may take ten times as long, because their threads wait for each
+# other, and `OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1` prevents that. `--busy 2` keeps two other processes busy while
+# the clock runs.
+#
+#     python demos/benchmark.py                               batch 128, hidden 512: five minutes
+#     python demos/benchmark.py --after 200 --batch 16 128 512 2048 --hidden 128 512 2048 --json grid.json
+#     python demos/benchmark.py --from grid.json other_machine.json --picture grid.pdf
 #     python demos/benchmark.py --architecture conv           convolutions: 1×28×28, 32-4-2, 64-4-2, 128, Z 20, mirrored
 #     python demos/benchmark.py --backend cupy                everything on a GPU
 
@@ -47,59 +57,62 @@
 import argparse
 import json
 import sys
-from contextlib import ExitStack
 from itertools import product
 from pathlib import Path
 
 from contenders.contender import Problem
-from contenders.process import CONTENDERS, JOBS, Process, begin_all, installed
+from contenders.process import CONTENDERS, installed, refuse_different_losses, running
 from measuring import machine
-from measuring.comparison import draw_comparison, table
+from measuring.comparison import describe, draw_comparison, table
 
+from scratchvae import datasets
 from scratchvae.backend import get_backend
 from scratchvae.disk import atomic_write, check_writable
 from scratchvae.errors import DataError, ScratchVAEError
 
-SAME_LOSS = 1e-5
+AFTER = {"numpy": [200, 1876], "cupy": [200]}  # steps
+JOBS = ("encode", "encode-one", "embed", "impute")
+SIMILAR_LOSS = 0.05  # relative difference after training with other noise
+DATA = ("binarized-mnist", "mnist", "fashion-mnist", "omniglot", "digits")
 
 
 # %% [markdown]
-# One problem: a process for each contender, the comparison of the losses, and the rounds. The first turn of a job has
-# no duration and is not counted: it is the warm-up. The reported memory is the peak of training, measured before the
-# other jobs run.
+# One problem: a process for each contender, and the rounds. `train` is not timed. The first turn of a job has no
+# duration and is not counted: it is the warm-up. The reported memory is the peak of training, measured before the other
+# jobs run. Imputation by a Markov chain is timed for scratchvae alone: no other contender has it.
 
 
 # %%
-def measure(problem, names, rounds, seconds):
-    with ExitStack() as stack:
-        processes = begin_all([stack.enter_context(Process(name, problem)) for name in names])
-        refuse_different_losses({process.name: process.loss for process in processes})
-        cell = {"batch": problem.batch, "hidden": problem.hidden, "milliseconds": {}, "peak_MB": {}}
-        for job in JOBS:
-            turns = measure_in_rounds(processes, job, rounds, seconds)
-            cell["milliseconds"][job] = {
-                name: [turn["milliseconds"] for turn in measured] for name, measured in turns.items()
-            }
-            if job == "step":
-                cell["peak_MB"] = {name: measured[-1]["peak_MB"] for name, measured in turns.items()}
-        return cell
+def measure(problem, names, args):
+    cell = {"batch": problem.batch, "hidden": problem.hidden, "milliseconds": {}}
+    with machine.OtherWork() as other_work, running(names, problem) as processes:
+        for steps in args.after:
+            print(f"training {', '.join(process.name for process in processes)} for {steps} steps", file=sys.stderr)
+            losses = {process.name: process.train(steps) for process in processes}
+            refuse_different_losses(losses, SIMILAR_LOSS)
+            times, peaks = measure_in_rounds(processes, "step", args)
+            cell["milliseconds"][f"step after {steps}"] = times
+        cell["peak_MB"] = peaks
+        for job in args.jobs:
+            able = [process for process in processes if job in process.jobs]
+            cell["milliseconds"][job], _ = measure_in_rounds(able, job, args)
+        cell["threads"] = {library: count for process in processes for library, count in process.threads.items()}
+    cell["used_by_others"] = other_work.share
+    return cell
 
 
-def refuse_different_losses(losses):
-    reference = losses["scratchvae"]
-    for name, loss in losses.items():
-        if loss is not None and not abs(loss / reference - 1) <= SAME_LOSS:
-            sys.exit(f"{name} computes a loss of {loss}, scratchvae one of {reference}: they are not comparable")
-
-
-def measure_in_rounds(processes, job, rounds, seconds):
-    turns = {process.name: [] for process in processes}
-    for process in processes:
-        process.run(job, 0)
-    for _ in range(rounds):
+def measure_in_rounds(processes, job, args):
+    times = {process.name: [] for process in processes}
+    peaks = {}
+    with machine.busy_processes(args.busy):
         for process in processes:
-            turns[process.name].append(process.run(job, seconds))
-    return turns
+            process.run(job, 0)
+        for _ in range(args.rounds):
+            for process in processes:
+                turn = process.run(job, args.seconds)
+                times[process.name].append(turn["milliseconds"])
+                peaks[process.name] = turn["peak_MB"]
+    return times, peaks
 
 
 # %% [markdown]
@@ -114,38 +127,47 @@ def compare(args):
     for name in [name for name in names if not installed(name)]:
         print(f"without {name}: its framework is not installed")
         names.remove(name)
+    data = args.data or default_data()
     record = {
         **machine.facts(backend),
         "backend": args.backend,
         "architecture": args.architecture,
+        "data": data,
         "rounds": args.rounds,
         "seconds": args.seconds,
+        "busy": args.busy,
+        "cells": [],
     }
-    record["cells"] = []
-    print(heading(record))
     for batch, hidden in product(args.batch, args.hidden):
-        problem = Problem(batch, hidden, backend=args.backend, architecture=args.architecture)
-        cell = measure(problem, names, args.rounds, args.seconds)
+        problem = Problem(batch, hidden, backend=args.backend, architecture=args.architecture, data=data)
+        cell = measure(problem, names, args)
         names = list(cell["peak_MB"])  # without the unavailable ones
+        record["rows"] = len(problem.packed)
         record["cells"].append(cell)
-        print(table(cell), flush=True)
+        print(*([describe(record)] if len(record["cells"]) == 1 else []), table(record, cell), sep="\n", flush=True)
         if args.json:
             with atomic_write(args.json) as file:
                 file.write(json.dumps(record, indent=1).encode())
     return record
 
 
+def default_data():
+    try:
+        datasets.load("binarized-mnist")
+    except DataError:
+        print("no binarized-mnist in $SCRATCHVAE_DATA: with the 8×8 digits of the package, padded with zeros to 784")
+        return "digits"
+    return "binarized-mnist"
+
+
 def print_saved(path):
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        print(heading(record), *map(table, record["cells"]), sep="\n")
+        text = "\n".join([describe(record), *(table(record, cell) for cell in record["cells"])])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is not a file written by --json: {error!r}") from None
+    print(text)
     return record
-
-
-def heading(record):
-    return f"{machine.describe(record)}; {record['rounds']} rounds of {record['seconds']:g} s a turn"
 
 
 # %%
@@ -154,20 +176,36 @@ def main(arguments=None):
     parser.add_argument("--batch", type=int, nargs="+", default=[128])
     parser.add_argument("--hidden", type=int, nargs="+", help="default: 512; 128 after convolutions")
     parser.add_argument("--architecture", choices=["mlp", "conv"], default="mlp")
+    parser.add_argument("--data", choices=DATA, help="default: binarized-mnist if it is found, else digits")
+    parser.add_argument(
+        "--after", type=int, nargs="+", metavar="STEPS", help="time a step after these numbers of steps: 200 1876"
+    )
     parser.add_argument("--backend", choices=CONTENDERS, default="numpy", help="cupy: all contenders on a GPU")
     parser.add_argument(
         "--only", nargs="+", choices=dict.fromkeys(name for names in CONTENDERS.values() for name in names)
     )
+    parser.add_argument(
+        "--jobs", nargs="*", choices=JOBS, default=JOBS, help="jobs to time besides the step; --jobs alone: none"
+    )
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.5, help="duration of each turn")
+    parser.add_argument("--busy", type=int, default=0, metavar="N", help="keep N other processes busy")
     files = parser.add_mutually_exclusive_group()
     files.add_argument("--json", type=Path, metavar="FILE", help="write the measurements to this file")
-    files.add_argument("--from", type=Path, dest="saved", metavar="FILE", help="print a file of --json instead")
+    files.add_argument(
+        "--from", type=Path, nargs="+", dest="saved", metavar="FILE", help="print files of --json instead"
+    )
     parser.add_argument("--picture", type=Path, metavar="FILE", help="the picture: .png, .pdf or .svg")
     args = parser.parse_args(arguments)
     args.hidden = args.hidden or [512 if args.architecture == "mlp" else 128]
+    args.after = sorted({*(args.after or AFTER[args.backend])})
     if args.rounds < 2:
         parser.error(f"--rounds {args.rounds}: quartiles need at least 2")
+    for name, least in (("batch", 1), ("hidden", 1), ("after", 3)):
+        if min(getattr(args, name)) < least:
+            parser.error(f"--{name} {min(getattr(args, name))}: expected at least {least}")
+    if args.busy < 0:
+        parser.error(f"--busy {args.busy}: expected at least 0")
     for name in args.only or ():
         if name not in CONTENDERS[args.backend]:
             parser.error(f"--only {name}: {args.backend} has {', '.join(CONTENDERS[args.backend])}")
@@ -186,9 +224,9 @@ def run(args):
         from scratchvae.plotting import save_picture
 
         check_picture(args.picture)
-    record = print_saved(args.saved) if args.saved else compare(args)
+    records = [print_saved(path) for path in args.saved] if args.saved else [compare(args)]
     if args.picture:
-        save_picture(draw_comparison(record), args.picture)
+        save_picture(draw_comparison(records), args.picture)
         print(f"wrote {args.picture}")
 
 

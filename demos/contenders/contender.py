@@ -1,32 +1,43 @@
 """The interface of a contender, and the problem that all share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from measuring.machine import peak_MB
+
+from scratchvae import datasets
+from scratchvae.errors import DataError
 
 LR, BETA1, BETA2, EPS = 1e-3, 0.9, 0.999, 1e-8
 
 
 SIDE, CHANNELS, KERNEL = 28, (1, 32, 64), 4  # of the convolutions, with a stride of 2 and a border of 1
 SMALL = SIDE // 4  # height and width after two convolutions
-BATCHES = 8  # that the steps take in turn
 
 
 @dataclass(frozen=True)
 class Problem:
-    """x (B, D) in [0, 1] → hidden ReLU → μ, log σ² (B, Z); z (B, Z) → hidden ReLU → logits (B, D); Adam; float32.
+    """x (B, D), 0 or 1 → hidden ReLU → μ, log σ² (B, Z); z (B, Z) → hidden ReLU → logits (B, D); Adam; float32.
 
     With architecture "conv", two convolutions with ReLU stand before the linear layers, and two transposed ones after.
+
+    data   a named data set of images, of at most D pixels
+    rows   of its training rows, the first ones that are used; None: all
+    file   a .npy file of these rows, written by `save`; "": the data set is loaded. In a contender's process the file
+           is read, because loading the data set would take more memory than some contenders take for training
     """
 
     batch: int = 128
     hidden: int = 512
-    width: int = 784
+    width: int = SIDE**2
     latent: int = 20
     backend: str = "numpy"
     architecture: str = "mlp"
+    data: str = "digits"
+    rows: int | None = None
+    file: str = ""
 
     @property
     def on_gpu(self):
@@ -35,12 +46,17 @@ class Problem:
 
     @cached_property
     def params(self):
-        """The initial weights, by scratchvae's names."""
+        """The initial weights, by scratchvae's names. The decoder's last bias is set as `Trainer` sets it."""
         rng = np.random.default_rng(0)
         params = {}
         for name, (shape, inputs, outputs) in self.shapes.items():
             params[f"{name}.W"] = rng.normal(0, inputs**-0.5, shape).astype(np.float32)
             params[f"{name}.b"] = np.zeros(outputs, np.float32)
+        last, count = params[f"{name}.b"], len(self.packed)
+        ones = sum(self.unpack(slice(start, start + 1000)).sum(axis=0, dtype=float) for start in range(0, count, 1000))
+        if self.architecture == "conv":
+            ones = ones.mean()  # a channel has one bias
+        last[:] = np.log((ones + 1) / (count - ones + 1))
         return params
 
     @property
@@ -69,14 +85,43 @@ class Problem:
         }
 
     @cached_property
-    def batches(self):
-        """Batches of grey pixels."""
-        return np.random.default_rng(1).random((BATCHES, self.batch, self.width), np.float32)
+    def packed(self):
+        """The rows, eight pixels in a byte (N, ⌈D / 8⌉): 1 where a pixel is at least 0.5. Raises DataError."""
+        if self.file:
+            return np.load(self.file)
+        images = datasets.load(self.data).train.images[: self.rows]
+        if images.shape[1] > self.width:
+            raise DataError(f"{self.data} has {images.shape[1]} pixels; the network takes {self.width}")
+        return np.packbits(np.pad(images >= 0.5, ((0, 0), (0, self.width - images.shape[1]))), axis=1)
+
+    def unpack(self, rows):
+        """These rows as float32 (…, D)."""
+        return np.unpackbits(self.packed[rows], axis=1, count=self.width).astype(np.float32)
+
+    def save(self, folder):
+        """Write the rows to a file in this folder; return the problem with that file."""
+        file = Path(folder) / "rows.npy"
+        np.save(file, self.packed)
+        return replace(self, file=str(file))
 
     @property
-    def x(self):
-        """The first batch."""
-        return self.batches[0]
+    def steps_per_epoch(self):
+        return max(1, len(self.packed) // self.batch)
+
+    def batches(self):
+        """Yield batches (B, D) without end: every row once per epoch, and the epochs in different orders.
+
+        The rows that fill no batch are left out. A batch larger than the data has rows several times.
+        """
+        rng = np.random.default_rng(1)
+        while True:
+            order = np.resize(rng.permutation(len(self.packed)), max(self.batch, len(self.packed)))
+            for step in range(self.steps_per_epoch):
+                yield self.unpack(order[step * self.batch : (step + 1) * self.batch])
+
+    def first_rows(self, count):
+        """The first rows (count, D) of the data, which is repeated if it has fewer."""
+        return self.unpack(np.arange(count) % len(self.packed))
 
     @cached_property
     def eps(self):
@@ -89,33 +134,42 @@ class Unavailable(Exception):
 
 
 class Contender:
-    """A framework's implementation: `step` trains on the next batch with new noise, `encode` computes μ.
+    """A framework's implementation. Its x are the arrays that `upload` returns.
 
-    On a CPU both are done when they return. On a GPU they may still be running: `finish` waits for them.
+    On a CPU a call is done when it returns. On a GPU it may still be running: `finish` waits for it.
+
+    jobs   the methods that are timed; "encode-one" is `encode` of one row
     """
 
-    turn = 0
+    jobs = ("step", "encode", "encode-one", "embed")
 
     def __init__(self, problem):
-        """Set up the problem; `batches` are its batches, as the framework takes them."""
+        """Set up the problem, which becomes an attribute."""
         raise NotImplementedError
 
-    def next_batch(self):
-        """Another batch than that of the step before."""
-        self.turn = (self.turn + 1) % len(self.batches)
-        return self.batches[self.turn]
+    def upload(self, rows):
+        """Return rows (B, D) as an array of the framework, on its device."""
+        raise NotImplementedError
 
     def loss(self):
-        """Return the loss at the problem's weights and noise, before any step: a float."""
+        """Return the loss of the data's first rows at the present weights and the problem's noise: a float."""
         raise NotImplementedError
 
-    def step(self):
-        """Train for one step with new noise. On a CPU the loss is read, as for logging; on a GPU it is not."""
+    def step(self, x):
+        """Train on the batch x, with new noise. On a CPU the loss is read, as for logging; on a GPU it is not."""
         raise NotImplementedError
 
-    def encode(self, rows):
-        """Compute μ of the first rows of the batch."""
+    def encode(self, x):
+        """Compute μ and log σ² of the rows x."""
         raise NotImplementedError
+
+    def embed(self, x):
+        """Compute μ of the rows x, which may be many."""
+        return self.encode(x)
+
+    def threads(self):
+        """Return the number of threads of each library that computes, by its name."""
+        return {}
 
     def first_moments(self):
         """Return Adam's m of all parameters: NumPy arrays."""

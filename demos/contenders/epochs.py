@@ -1,51 +1,24 @@
 """A long training of a contender in its own process: `EpochProcess` starts it, `serve` runs in it."""
 
 import hashlib
+import json
 import sys
 import time
-from dataclasses import dataclass
-from functools import cached_property
+from itertools import islice
 from statistics import median
 
 import numpy as np
 
-import scratchvae as sv
 from contenders.contender import Problem
+from contenders.process import CONTENDERS as ALL
 from contenders.process import Process, send, set_up
 
+NAMES = ("native", "torch", "torch-fused", "torch-flush", "jax")
 CONTENDERS = {
-    "scratchvae": "ours.Ours",
+    "scratchvae": ALL["numpy"]["scratchvae"],
     "without-flush": "ours.OursWithoutFlush",
-    "native": "ours.OursNative",
-    "torch": "pytorch.PyTorch",
-    "torch-fused": "pytorch.PyTorchFused",
-    "jax": "in_jax.Jax",
+    **{name: ALL["numpy"][name] for name in NAMES},
 }
-
-
-@dataclass(frozen=True)
-class Training(Problem):
-    """The problem with the first `rows` rows of a data set, each pixel 0 or 1, in batches that the steps take in turn.
-
-    The output bias starts at the log-odds of each pixel, as `Trainer` sets it.
-    """
-
-    data: str = "binarized-mnist"
-    rows: int = 50_000
-
-    @cached_property
-    def batches(self):
-        images = sv.datasets.load(self.data).train.images[: self.rows]
-        images = (images >= 0.5).astype(np.float32)
-        count = len(images) // self.batch
-        return images[: count * self.batch].reshape(count, self.batch, self.width)
-
-    @cached_property
-    def params(self):
-        params = super().params
-        ones, count = self.batches.sum(axis=(0, 1), dtype=float), len(self.batches) * self.batch
-        params["decoder.2.b"] = np.log((ones + 1) / (count - ones + 1)).astype(np.float32)
-        return params
 
 
 class EpochProcess(Process):
@@ -53,27 +26,25 @@ class EpochProcess(Process):
 
     module = "contenders.epochs"
 
-    def arguments(self, problem):
-        return problem.batch, problem.hidden, problem.width, problem.data, problem.rows
-
     def run(self, steps):
-        """Train for some steps: the median milliseconds of a step, by the wall clock and of processor time."""
-        print(steps, file=self.process.stdin, flush=True)
-        return self.answer()
+        """Train for some steps: their seconds, and the median milliseconds of one by the wall and processor clock."""
+        return self.ask(steps)
 
     def results(self):
         """Return the share of subnormal numbers in m, the loss, and a digest of the weights or None."""
-        return self.run(0)
+        return self.ask(0)
 
 
 def serve(name, problem):
     contender = set_up(CONTENDERS[name], problem)
     if contender is None:
         return
+    batches = map(contender.upload, problem.batches())
     for line in sys.stdin:
         if steps := int(line):
-            wall, processor = zip(*(seconds_of(contender.step) for _ in range(steps)), strict=True)
-            send(wall=1e3 * median(wall), processor=1e3 * median(processor))
+            times = [seconds_of(contender.step, x) for x in islice(batches, steps)]
+            wall, processor = zip(*times, strict=True)
+            send(seconds=sum(wall), wall=1e3 * median(wall), processor=1e3 * median(processor))
         else:
             weights = contender.weights()
             digest = None if weights is None else hashlib.sha256(weights.tobytes()).hexdigest()
@@ -81,9 +52,9 @@ def serve(name, problem):
             send(subnormal=subnormal, loss=contender.loss(), digest=digest)
 
 
-def seconds_of(step):
+def seconds_of(step, x):
     wall, processor = time.perf_counter(), time.process_time()
-    step()
+    step(x)
     return time.perf_counter() - wall, time.process_time() - processor
 
 
@@ -94,5 +65,5 @@ def share_of_subnormals(arrays):
 
 
 if __name__ == "__main__":
-    name, batch, hidden, width, data, rows = sys.argv[1:]
-    serve(name, Training(int(batch), int(hidden), int(width), data=data, rows=int(rows)))
+    name, problem = sys.argv[1:]
+    serve(name, Problem(**json.loads(problem)))

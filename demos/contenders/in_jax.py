@@ -1,10 +1,11 @@
-"""JAX: the whole step, Adam and noise included, as one compiled function that updates its state in place."""
+"""JAX: the whole step, Adam and noise included, as one compiled function."""
 
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from measuring.machine import cores
 
 from contenders.contender import BETA1, BETA2, EPS, LR, SIDE, SMALL, Contender, Unavailable
 
@@ -54,7 +55,6 @@ def negative_elbo(params, x, eps):
     return (reconstruction - 0.5 * (1 + logvar - mu**2 - jnp.exp(logvar)).sum()) / len(x)
 
 
-@partial(jax.jit, donate_argnums=(0, 1, 2, 3), static_argnums=5)
 def update(params, m, v, state, x, shape):
     key, t = state
     key, subkey = jax.random.split(key)
@@ -79,31 +79,40 @@ def choose_device(on_gpu):
 
 
 class Jax(Contender):
+    """With donated buffers: each step writes the new state into the memory of the old one."""
+
+    donated = (0, 1, 2, 3)  # params, m, v, state
+
     def __init__(self, problem):
         choose_device(problem.on_gpu)
         self.problem = problem
         self.params = {name: jnp.asarray(value) for name, value in problem.params.items()}
         self.m, self.v = (jax.tree.map(jnp.zeros_like, self.params) for _ in range(2))
         self.state = jax.random.key(0), jnp.zeros((), jnp.float32)
-        self.batches = [jnp.asarray(batch) for batch in problem.batches]
-        self.x = self.batches[0]
-        self.rows = {rows: self.x[:rows] for rows in (1, problem.batch)}  # in JAX, slicing is a computation
+        shape = problem.batch, problem.latent
+        self.update = jax.jit(partial(update, shape=shape), donate_argnums=self.donated)
         self.codes = jax.jit(encode)
 
-    def loss(self):
-        return float(jax.jit(negative_elbo)(self.params, self.x, self.problem.eps))
+    def upload(self, rows):
+        return jax.block_until_ready(jnp.asarray(rows))
 
-    def step(self):
-        shape = (self.problem.batch, self.problem.latent)
-        *new, self.last = update(self.params, self.m, self.v, self.state, self.next_batch(), shape)
+    def loss(self):
+        x = self.upload(self.problem.first_rows(self.problem.batch))
+        return float(jax.jit(negative_elbo)(self.params, x, self.problem.eps))
+
+    def step(self, x):
+        *new, self.last = self.update(self.params, self.m, self.v, self.state, x)
         self.params, self.m, self.v, self.state = new
         if not self.problem.on_gpu:
             float(self.last)
 
-    def encode(self, rows):
-        self.last = self.codes(self.params, self.rows[rows])
+    def encode(self, x):
+        self.last = self.codes(self.params, x)
         if not self.problem.on_gpu:
             jax.block_until_ready(self.last)
+
+    def threads(self):
+        return {"jax": cores()}  # the size of XLA's pool; JAX has no function that returns it
 
     def first_moments(self):
         return [np.asarray(m) for m in self.m.values()]
@@ -116,3 +125,10 @@ class Jax(Contender):
         if not self.problem.on_gpu:
             return super().peak_MB()
         return jax.devices()[0].memory_stats()["peak_bytes_in_use"] / 2**20
+
+
+class JaxUndonated(Jax):
+    """Each step allocates its new state, as without `donate_argnums`."""
+
+    jobs = ("step",)  # in the others it is as Jax
+    donated = ()

@@ -1,43 +1,59 @@
-"""The matrix products of a step alone: a lower bound of the time of any implementation on NumPy or CuPy."""
+"""The matrix products alone: a lower bound of the time of any implementation on NumPy or CuPy."""
 
 import numpy as np
 
 from contenders.contender import Contender, Unavailable
 from scratchvae.backend import get_backend
+from scratchvae.backend.openblas import find_openblas
 
 
 class Products(Contender):
+    """Products of the right sizes, each of which writes into the same memory in every call."""
+
     def __init__(self, problem):
         if problem.architecture != "mlp":
             raise Unavailable("it has the products of linear layers alone")
         p = problem
         self.problem, self.backend = p, get_backend(p.backend)
         chain = [(p.width, p.hidden), (p.hidden, 2 * p.latent), (p.latent, p.hidden), (p.hidden, p.width)]
-        rng = np.random.default_rng(0)
-        self.forward, self.backward = [], []
-        for k, (inputs, outputs) in enumerate(chain):
-            x, W, y, dW, dx = (
-                self.backend.upload(rng.random(shape, np.float32))
-                for shape in (
-                    (p.batch, inputs),
-                    (inputs, outputs),
-                    (p.batch, outputs),
-                    (inputs, outputs),
-                    (p.batch, inputs),
-                )
-            )
-            self.forward.append((x, W, y))
-            self.backward.append((x.T, y, dW))
-            if k:
-                self.backward.append((y, W.T, dx))
+        self.W = [self.random(inputs, outputs) for inputs, outputs in chain]
+        self.dW = [self.random(inputs, outputs) for inputs, outputs in chain]
+        self.inputs = [self.random(p.batch, inputs) for inputs, _ in chain[1:]]  # of all layers but the first
+        self.dx = [self.random(*x.shape) for x in self.inputs]
+        self.outputs = [self.random(p.batch, outputs) for _, outputs in chain]
+        self.codes = {}
+
+    def random(self, *shape):
+        return self.backend.upload(np.random.default_rng(0).random(shape, np.float32))
+
+    def upload(self, rows):
+        return self.backend.upload(rows)
 
     def loss(self):
         return None
 
-    def step(self):
-        for a, b, out in (*self.forward, *self.backward):
-            self.backend.xp.matmul(a, b, out=out)
+    def step(self, x):
+        matmul = self.backend.xp.matmul
+        inputs = [x, *self.inputs]
+        for x, W, y in zip(inputs, self.W, self.outputs, strict=True):
+            matmul(x, W, out=y)
+        for x, dy, dW in zip(inputs, self.outputs, self.dW, strict=True):
+            matmul(x.T, dy, out=dW)
+        for dy, W, dx in zip(self.outputs[1:], self.W[1:], self.dx, strict=True):
+            matmul(dy, W.T, out=dx)
 
-    def encode(self, rows):
-        for x, W, y in self.forward[:2]:
-            self.backend.xp.matmul(x[:rows], W, out=y[:rows])
+    def encode(self, x):
+        if len(x) not in self.codes:
+            self.codes[len(x)] = [self.random(len(x), W.shape[1]) for W in self.W[:2]]
+        hidden, codes = self.codes[len(x)]
+        self.backend.xp.matmul(x, self.W[0], out=hidden)
+        self.backend.xp.matmul(hidden, self.W[1], out=codes)
+
+    def threads(self):
+        return blas_threads()
+
+
+def blas_threads():
+    """The number of threads of NumPy's OpenBLAS, if it is known."""
+    library = find_openblas()
+    return {"BLAS of numpy": library.get_num_threads()} if library else {}

@@ -2,10 +2,17 @@
 
 from statistics import median
 
-from measuring.comparison import MARKERS
-from measuring.machine import describe
+from measuring.machine import describe, describe_others
 
-STYLES = {**MARKERS, "without-flush": ("#CC79A7", "d")}
+STYLES = {  # the colour-blind safe colours of Okabe and Ito 2008, and a shape for each
+    "scratchvae": ("#000000", "*"),
+    "without-flush": ("#CC79A7", "d"),
+    "native": ("#F0B000", "X"),
+    "torch": ("#0072B2", "o"),
+    "torch-fused": ("#56B4E9", "^"),
+    "torch-flush": ("#009E73", "D"),
+    "jax": ("#D55E00", "v"),
+}
 
 
 def milliseconds(epoch, clock):
@@ -19,18 +26,32 @@ def relative(epochs, others, clock):
     return median(one[clock] / other[clock] for turns in pairs for one, other in turns)
 
 
+def seconds(epoch):
+    """The time of an epoch by the wall clock."""
+    return sum(turn["seconds"] for turn in epoch["turns"])
+
+
 def table(record, clock="processor"):
-    """The milliseconds per step in the first and in the last three epochs, and relative to scratchvae there."""
+    """The milliseconds per step in the first and in the last three epochs, and relative to the first contender there.
+
+    Also the wall-clock time of the last epoch, and that divided by the time of the second.
+    """
     epochs, ours = record["epochs"], next(iter(record["epochs"]))
-    lines = [f"ms per step, {clock} time; × {ours}"]
-    lines += [f"{'':<16}{'first 3 epochs':>18}{'last 3 epochs':>18}{'subnormal m':>14}{'loss':>9}"]
+    lines = [f"ms per step, {clock} time; × {ours}; seconds of the last epoch, wall-clock time; ÷ second epoch"]
+    lines += [
+        f"{'':<16}{'first 3 epochs':>18}{'last 3 epochs':>18}{'last epoch, s':>15}{'÷ second':>10}"
+        f"{'subnormal m':>14}{'loss':>9}"
+    ]
     for name, results in epochs.items():
         columns = ""
         for part in (slice(0, 3), slice(-3, None)):
             time = median(milliseconds(epoch, clock) for epoch in results[part])
             columns += f"{time:>9.2f} {relative(results[part], epochs[ours][part], clock):>6.2f} ×"
-        lines.append(f"{name:<16}{columns}{results[-1]['subnormal']:>14.2%}{results[-1]['loss']:>9.2f}")
-    return "\n".join(lines)
+        last = seconds(results[-1])
+        growth = f"{last / seconds(results[1]):.2f}" if len(results) > 1 else ""
+        columns += f"{last:>15.2f}{growth:>10}{results[-1]['subnormal']:>14.2%}{results[-1]['loss']:>9.2f}"
+        lines.append(f"{name:<16}{columns}")
+    return "\n".join(lines) + describe_others(record.get("used_by_others"))
 
 
 def draw_epochs(record, clock="processor"):
@@ -56,5 +77,5 @@ def draw_epochs(record, clock="processor"):
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside upper center", ncols=len(STYLES), frameon=False)
-    figure.supxlabel(describe(record), fontsize=7, color="0.4")
+    figure.supxlabel(describe(record) + describe_others(record.get("used_by_others")), fontsize=7, color="0.4")
     return figure

@@ -3,7 +3,10 @@
 import os
 import platform
 import re
+import subprocess
 import sys
+import time
+from contextlib import contextmanager
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -38,11 +41,72 @@ def facts(backend=None):
 def describe(record):
     """A record of `facts` as two lines of text."""
     machine = record["machine"]
-    busy = "" if machine["load"] is None else f", {machine['load']:.1f} of them busy with other work"
+    busy = "" if machine["load"] is None else f", load {machine['load']:.1f} at the start"
     processors = [f"{machine['cpu']}, {machine['cores']} cores{busy}", *filter(None, [machine.get("gpu")])]
     versions = [f"{name} {number}" for name, number in record["versions"].items() if number]
-    threads = [f"{name}={count}" for name, count in record["threads"].items()]
-    return f"{record['date']}; {'; '.join(processors)}\n{', '.join([*versions, *threads])}"
+    threads = ", ".join(f"{name} {count}" for name, count in record["threads"].items())
+    text = f"{record['date']}; {'; '.join(processors)}\n{', '.join(versions)}"
+    return f"{text}; threads: {threads}" if threads else text
+
+
+class OtherWork:
+    """The share of the processors' time that others use while this context lasts; None if unknown.
+
+    Others are all processes but this one and its children, and other virtual machines on the same processors. The
+    children must have ended at the end.
+    """
+
+    share = None
+
+    def __enter__(self):
+        self.start = processor_clock()
+        return self
+
+    def __exit__(self, *error):
+        (start, before), (end, after) = self.start, processor_clock()
+        if before is not None:
+            self.share = max(0.0, (after - before) / (end - start) / os.cpu_count())
+
+
+def describe_others(share):
+    """The share of `OtherWork` as a line of text; "" if unknown."""
+    return "" if share is None else f"\nother processes used {share:.1%} of the processors' time"
+
+
+def processor_clock():
+    """The time, and the time that others used the processors: seconds."""
+    return time.monotonic(), busy_seconds()
+
+
+def busy_seconds(file="/proc/stat"):
+    """Seconds since the start of the machine that its processors were busy with others; None if unknown.
+
+    The file counts: user, nice, system, idle, iowait, irq, softirq, and steal, taken by other virtual machines.
+    """
+    try:
+        counts = Path(file).read_text(encoding="utf-8").splitlines()[0].split()[1:9]
+        user, nice, system, _, _, irq, softirq, steal = (int(count) / os.sysconf("SC_CLK_TCK") for count in counts)
+    except (OSError, ValueError):
+        return None
+    ours = os.times()
+    busy = user + nice + system + irq + softirq + steal
+    return busy - ours.user - ours.system - ours.children_user - ours.children_system
+
+
+UNTIL_PARENT_ENDS = "import os, sys\nwhile os.getppid() == int(sys.argv[1]):\n    for _ in range(10**6): pass"
+
+
+@contextmanager
+def busy_processes(count):
+    """A context with this number of processes, each of which keeps a processor busy until the context or we end."""
+    command = [sys.executable, "-c", UNTIL_PARENT_ENDS, str(os.getpid())]
+    processes = [subprocess.Popen(command) for _ in range(count)]
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
 
 
 def installed(package):

@@ -209,27 +209,157 @@ def test_the_disentanglement_demo_reports_mutual_information(tmp_path, capsys):
 @pytest.fixture
 def benchmark(monkeypatch):
     monkeypatch.syspath_prepend(str(DEMOS))
-    return runpy.run_path(str(DEMOS / "benchmark.py"))["main"]
+    return runpy.run_path(str(DEMOS / "benchmark.py"))
 
 
-@pytest.mark.slow
-def test_the_benchmark_measures_contenders_and_redraws_its_table(benchmark, tmp_path, capsys):
+@pytest.mark.parametrize(
+    "contenders",
+    [["products"], pytest.param(["products", "torch-flush", "torch", "jax", "jax-undonated"], marks=pytest.mark.slow)],
+    ids=len,
+)
+def test_the_benchmark_measures_contenders_and_redraws_its_table(benchmark, contenders, tmp_path, capsys):
     json_file, picture = tmp_path / "grid.json", tmp_path / "grid.png"
-    sizes = ["--batch", "4", "--hidden", "8", "--rounds", "2", "--seconds", "0.01"]
-    benchmark([*sizes, "--only", "products", "jax", "--json", str(json_file)])
+    sizes = ["--batch", "16", "--hidden", "8", "--rounds", "2", "--seconds", "0.01", "--after", "9", "4", "--busy", "1"]
+    benchmark["main"]([*sizes, "--data", "digits", "--only", *contenders, "--json", str(json_file)])
     output = capsys.readouterr().out
     record = json.loads(json_file.read_text(encoding="utf-8"))
     (cell,) = record["cells"]
-    assert set(cell["milliseconds"]) == {"step", "encode", "encode-one"}
-    assert {"products", "scratchvae"} <= set(cell["milliseconds"]["step"])
+    assert list(cell["milliseconds"]) == [
+        "step after 4", "step after 9", "encode", "encode-one", "embed", "impute"
+    ]  # fmt: skip
+    names = ["scratchvae", *contenders]
+    assert list(cell["milliseconds"]["step after 4"]) == list(cell["peak_MB"]) == names
+    assert list(cell["milliseconds"]["embed"]) == [
+        name for name in names if name not in ("torch-flush", "jax-undonated")
+    ]
+    assert list(cell["milliseconds"]["impute"]) == ["scratchvae"]
     assert all(time > 0 for tasks in cell["milliseconds"].values() for times in tasks.values() for time in times)
     assert all(10 < peak < 5000 for peak in cell["peak_MB"].values())
+    assert cell["used_by_others"] is None or 0 <= cell["used_by_others"] <= 1
     assert record["versions"]["numpy"] in output and record["date"] in output and record["machine"]["cores"] >= 1
-    assert "step, batch 4, hidden 8" in output
-    benchmark(["--from", str(json_file), "--picture", str(picture)])
+    assert "digits, 1,500 rows of 8×8 pixels, padded with zeros to 784; 2 rounds of 0.01 s a turn; 1 other" in output
+    assert "training step after 4 steps, batch 16, hidden 8" in output
+    benchmark["main"](["--from", str(json_file), str(json_file), "--picture", str(picture)])
     second_output = capsys.readouterr().out
-    assert second_output.startswith(output[output.index(record["date"]) :])
+    assert second_output == 2 * output[output.index(record["date"]) :] + f"wrote {picture}\n"
     assert picture.stat().st_size > 10_000
+
+
+def test_the_table_of_the_benchmark_has_ratios_and_their_quartiles(benchmark):
+    times = {"scratchvae": [6.0, 8.0, 10.0], "native": [3.0, 4.0, 5.0], "torch": [6.0, 5.0, 5.0]}
+    cell = {"batch": 128, "hidden": 512, "milliseconds": {"step after 7": times}, "used_by_others": 0.25}
+    cell["peak_MB"] = {"scratchvae": 80.0, "native": 81.0, "torch": 340.0}
+    _, title, _, *lines, _, others = benchmark["table"]({"backend": "numpy"}, cell).splitlines()
+    assert title == "training step after 7 steps, batch 128, hidden 512"
+    assert [line.split() for line in lines] == [
+        ["scratchvae", "NumPy", "8.000", "0.50", "0.50–0.50", "80"],
+        ["scratchvae", "native", "4.000", "2.00", "2.00–2.00", "81"],
+        ["torch", "5.000", "0.80", "0.65–0.90", "1.60", "1.30–1.80", "340"],
+    ]
+    assert others == "other processes used 25.0% of the processors' time"
+
+
+def test_the_benchmark_takes_digits_where_mnist_is_missing(benchmark, tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("SCRATCHVAE_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    if sys.platform.startswith("linux"):
+        assert benchmark["default_data"]() == "digits" and "no binarized-mnist" in capsys.readouterr().out
+
+
+def test_the_contenders_take_every_row_once_per_epoch_in_the_same_order(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(DEMOS))
+    from contenders.contender import Problem
+
+    problem = Problem(125, 8, rows=250)
+    pixels = problem.first_rows(250)
+    assert pixels.shape == (250, 784) and not pixels[:, 64:].any() and {*np.unique(pixels)} == {0, 1}
+    batches, others = problem.batches(), problem.save(tmp_path).batches()
+    epochs = [np.concatenate([next(batches), next(batches)]) for _ in range(2)]
+    assert not np.array_equal(*epochs) and epochs[0].dtype == np.float32
+    for epoch in epochs:
+        assert sorted(row.tobytes() for row in epoch) == sorted(row.tobytes() for row in pixels)
+        np.testing.assert_array_equal(epoch, np.concatenate([next(others), next(others)]))
+    assert [Problem(batch, 8, rows=250).steps_per_epoch for batch in (100, 125, 250, 300)] == [2, 2, 1, 1]
+    assert len(next(Problem(300, 8, rows=250).batches())) == 300
+
+
+def test_a_job_gives_each_step_another_batch_and_the_other_jobs_their_rows(monkeypatch):
+    monkeypatch.syspath_prepend(str(DEMOS))
+    from contenders.contender import Contender, Problem
+    from contenders.process import STEPS_PER_TURN, Job
+
+    class Recorder(Contender):
+        def __init__(self, problem):
+            self.problem, self.inputs = problem, []
+
+        def upload(self, rows):
+            time.sleep(0.002)  # outside the clock
+            return rows
+
+        def step(self, x):
+            self.inputs.append(x.tobytes())
+
+        encode = step
+
+    problem = Problem(20, 8)
+    contender = Recorder(problem)
+    job = Job(contender, "step")
+    job.repeat(10)
+    assert job.turn(60) < 0.001 and job.done == len(contender.inputs) == 10 + STEPS_PER_TURN
+    batches = problem.batches()
+    assert contender.inputs == [next(batches).tobytes() for _ in range(job.done)]
+    assert len({*contender.inputs}) == job.done
+    for name, rows in (("encode", 20), ("encode-one", 1), ("embed", 10_000)):
+        contender = Recorder(problem)
+        assert Job(contender, name).turn(0) < 0.1 and len(contender.inputs) == 6  # three of them to warm up
+        assert {*contender.inputs} == {problem.first_rows(rows).tobytes()}
+
+
+def test_contenders_with_different_losses_are_refused(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(DEMOS))
+    from contenders.process import refuse_different_losses
+
+    refuse_different_losses({"scratchvae": 100.0, "products": None, "torch": 100.0009}, 1e-5)
+    for loss in (100.002, float("nan")):
+        with pytest.raises(SystemExit, match=f"torch computes a loss of {loss}, scratchvae one of 100.0"):
+            refuse_different_losses({"scratchvae": 100.0, "torch": loss}, 1e-5)
+
+
+def test_the_work_of_others_excludes_our_own(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(DEMOS))
+    from measuring.machine import OtherWork, busy_seconds
+
+    ticks = os.sysconf("SC_CLK_TCK")
+    counts = [ticks * seconds for seconds in (100, 20, 3, 4000, 4000, 0.5, 0.25, 7)]
+    (tmp_path / "stat").write_text(f"cpu {' '.join(f'{count:.0f}' for count in counts)} 9 9\ncpu0 1", encoding="utf-8")
+    before, start = busy_seconds(tmp_path / "stat"), time.process_time()
+    assert before == pytest.approx(130.75 - sum(os.times()[:4]), abs=0.1)
+    while time.process_time() < start + 0.5:
+        pass
+    assert before - busy_seconds(tmp_path / "stat") == pytest.approx(0.5, abs=0.1)
+    assert busy_seconds(tmp_path / "missing") is None
+    clock = iter([(100.0, 7.0), (110.0, 7.0 + 5 * os.cpu_count())])
+    monkeypatch.setattr("measuring.machine.processor_clock", lambda: next(clock))
+    with OtherWork() as other_work:
+        pass
+    assert other_work.share == 0.5
+
+
+def test_busy_processes_end_with_their_context_and_with_their_parent(monkeypatch):
+    monkeypatch.syspath_prepend(str(DEMOS))
+    from measuring.machine import busy_processes
+
+    with busy_processes(2) as processes:
+        assert [process.poll() for process in processes] == [None, None]
+    assert all(process.returncode for process in processes)
+    code = "import os; from measuring.machine import busy_processes; c = busy_processes(1); c.__enter__(); "
+    subprocess.run(
+        [sys.executable, "-c", code + "os._exit(0)"],
+        stdout=subprocess.PIPE,  # which closes only when the busy process has ended too
+        timeout=30,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(DEMOS)},
+    )
 
 
 def test_the_peak_memory_of_a_process_excludes_its_parent():
@@ -249,6 +379,7 @@ def test_the_benchmark_refuses_invalid_arguments_in_one_line(benchmark, tmp_path
     refused = [
         ("--from", tmp_path / "old.json", "is not a file written by --json"),
         ("--picture", tmp_path / "grid.txt", "expected a name that ends in .png"),
+        ("--json", tmp_path / "old.json" / "grid.json", "old.json"),
     ]
     try:
         get_backend("cupy")
@@ -256,8 +387,18 @@ def test_the_benchmark_refuses_invalid_arguments_in_one_line(benchmark, tmp_path
         refused.append(("--backend", "cupy", "backend 'cupy'"))
     for option, value, reason in refused:
         with pytest.raises(SystemExit, match=reason) as stop:
-            benchmark([option, str(value)])
+            benchmark["main"]([option, str(value)])
         assert "\n" not in stop.value.code  # a text: it is printed, and the exit code is 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["--rounds 1", "--batch 128 0", "--after -1", "--busy -1", "--only torch-graph", "--data olivetti", "--jobs none"],
+)
+def test_the_benchmark_refuses_settings_that_cannot_be_measured(benchmark, arguments, capsys):
+    with pytest.raises(SystemExit):
+        benchmark["main"](arguments.split())
+    assert f"{arguments.split()[0]}" in capsys.readouterr().err.splitlines()[-1]
 
 
 @pytest.fixture
@@ -282,9 +423,12 @@ def test_the_demo_of_subnormals_trains_contenders_and_redraws_its_table(subnorma
     assert [*record["epochs"]] == contenders and record["batches"] == 5
     for name, (first, second) in record["epochs"].items():
         assert second["loss"] < first["loss"] and first["subnormal"] == second["subnormal"] == 0
-        assert all(turn[clock] > 0 for turn in second["turns"] for clock in ("wall", "processor"))
+        assert all(turn[clock] > 0 for turn in second["turns"] for clock in ("seconds", "wall", "processor"))
         assert (name in ("scratchvae", "without-flush")) == (first["digest"] is not None) and name in output
     assert len({results[-1]["digest"] for results in record["epochs"].values()} - {None}) == 1
+    last, second = (sum(turn["seconds"] for turn in record["epochs"][contenders[0]][k]["turns"]) for k in (-1, 1))
+    assert f"{last:.2f}{last / second:>10.2f}" in output  # two epochs: the last is the second
+    assert (record["used_by_others"] is None) == ("other processes used" not in output)
     subnormals["main"](["--from", str(json_file), "--out", str(picture)])
     second_output = capsys.readouterr().out
     assert second_output.startswith(output[output.index(record["date"]) :])
@@ -324,18 +468,25 @@ def test_pytorch_and_jax_compute_the_same_loss_as_scratchvae(monkeypatch, archit
     pytest.importorskip("jax")
     monkeypatch.syspath_prepend(str(DEMOS))
     from contenders.contender import Problem
-    from contenders.in_jax import Jax
+    from contenders.in_jax import Jax, JaxUndonated
     from contenders.ours import Ours
     from contenders.pytorch import PyTorch, PyTorchFused
 
-    problem = Problem(4, 8, architecture=architecture)
-    scratchvae_contender = Ours(problem)
-    for kind in (PyTorch, PyTorchFused, Jax):
-        torch_contender = kind(problem)
-        assert torch_contender.loss() == pytest.approx(scratchvae_contender.loss(), rel=1e-5)
-        torch_contender.step()
-        torch_contender.encode(1)
-        assert torch_contender.loss() != scratchvae_contender.loss()
+    problem = Problem(16, 8, architecture=architecture)
+    ours = Ours(problem)
+    first, second = ours.loss(), train_two_steps(ours)
+    for kind in (PyTorch, PyTorchFused, Jax, JaxUndonated):
+        contender = kind(problem)
+        assert contender.loss() == pytest.approx(first, rel=1e-5)
+        assert first != train_two_steps(contender) == pytest.approx(second, rel=0.01)
+        contender.encode(contender.upload(problem.first_rows(1)))
+
+
+def train_two_steps(contender):
+    batches = contender.problem.batches()
+    for _ in range(2):
+        contender.step(contender.upload(next(batches)))
+    return contender.loss()
 
 
 def test_a_step_on_a_gpu_reads_nothing_back_and_gives_the_same(monkeypatch):
@@ -346,11 +497,12 @@ def test_a_step_on_a_gpu_reads_nothing_back_and_gives_the_same(monkeypatch):
 
     host, device = Ours(Problem(4, 8)), OursOnGPU(Problem(4, 8, backend=fake_cupy.FAKE_CUPY))
     assert device.loss() == pytest.approx(host.loss(), rel=1e-6)
-    device.vae.initialize_output_bias(host.batches[1].mean(axis=0))  # as the first step on the host does
+    batches = [next(host.problem.batches()) for _ in range(2)]
+    on_device = [device.upload(batch) for batch in batches]
     reads = fake_cupy.reads
-    for _ in range(2):
-        host.step()
-        device.step()
+    for x, device_x in zip(batches, on_device, strict=True):
+        host.step(x)
+        device.step(device_x)
     assert fake_cupy.reads == reads
     for name, view in host.vae.params.items():
         np.testing.assert_allclose(device.vae.params[name].get(), view, rtol=1e-5, atol=1e-7)
