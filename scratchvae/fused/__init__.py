@@ -14,27 +14,78 @@ from scratchvae.fused.layers import (
     FusedConditionalSequential,
     FusedConv2d,
     FusedConvTranspose2d,
+    FusedELU,
+    FusedGELU,
+    FusedLeakyReLU,
+    FusedNaNToZero,
     FusedReLU,
     FusedSequential,
+    FusedSigmoid,
+    FusedSiLU,
+    FusedSoftplus,
+    FusedTanh,
+)
+from scratchvae.fused.likelihoods import (
+    FusedBernoulli,
+    FusedContinuousBernoulli,
+    FusedGaussian,
+    FusedGaussianDiagonal,
+    FusedGaussianHeteroscedastic,
+    FusedGaussianLearned,
+    FusedMaskedLikelihood,
+    FusedNegativeBinomial,
+    FusedPoisson,
+    FusedScaledLikelihood,
 )
 from scratchvae.fused.objectives import FusedELBO
 from scratchvae.fused.optim import FusedAdam, FusedAdamW
-from scratchvae.fused.probability import (
-    FusedBernoulli,
-    FusedDiagonalGaussian,
-    FusedGaussianKL,
-    FusedReparameterize,
+from scratchvae.fused.probability import FusedDiagonalGaussian, FusedGaussianKL, FusedReparameterize
+from scratchvae.layers import (
+    ELU,
+    GELU,
+    ConditionalSequential,
+    Conv2d,
+    ConvTranspose2d,
+    LeakyReLU,
+    NaNToZero,
+    ReLU,
+    Sequential,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Tanh,
 )
-from scratchvae.layers import ConditionalSequential, Conv2d, ConvTranspose2d, ReLU, Sequential
 from scratchvae.memory import Module
 from scratchvae.objectives import ELBO
 from scratchvae.optim import Adam, AdamW
-from scratchvae.probability import Bernoulli, DiagonalGaussian, GaussianKL, Reparameterize
+from scratchvae.probability import (
+    Bernoulli,
+    ContinuousBernoulli,
+    DiagonalGaussian,
+    Gaussian,
+    GaussianDiagonal,
+    GaussianHeteroscedastic,
+    GaussianKL,
+    GaussianLearned,
+    MaskedLikelihood,
+    NegativeBinomial,
+    Poisson,
+    Reparameterize,
+    ScaledLikelihood,
+)
 
 P = TypeVar("P")
 
 FUSED_VARIANTS: dict[type[Any], type[Any]] = {
     ReLU: FusedReLU,
+    LeakyReLU: FusedLeakyReLU,
+    Tanh: FusedTanh,
+    Sigmoid: FusedSigmoid,
+    Softplus: FusedSoftplus,
+    SiLU: FusedSiLU,
+    GELU: FusedGELU,
+    ELU: FusedELU,
+    NaNToZero: FusedNaNToZero,
     Conv2d: FusedConv2d,
     ConvTranspose2d: FusedConvTranspose2d,
     Sequential: FusedSequential,
@@ -43,6 +94,15 @@ FUSED_VARIANTS: dict[type[Any], type[Any]] = {
     DiagonalGaussian: FusedDiagonalGaussian,
     GaussianKL: FusedGaussianKL,
     Bernoulli: FusedBernoulli,
+    ContinuousBernoulli: FusedContinuousBernoulli,
+    Gaussian: FusedGaussian,
+    GaussianLearned: FusedGaussianLearned,
+    GaussianDiagonal: FusedGaussianDiagonal,
+    GaussianHeteroscedastic: FusedGaussianHeteroscedastic,
+    Poisson: FusedPoisson,
+    NegativeBinomial: FusedNegativeBinomial,
+    MaskedLikelihood: FusedMaskedLikelihood,
+    ScaledLikelihood: FusedScaledLikelihood,
     ELBO: FusedELBO,
     Adam: FusedAdam,
     AdamW: FusedAdamW,

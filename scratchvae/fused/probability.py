@@ -1,4 +1,4 @@
-"""Fused reparameterization, Gaussian KL and Bernoulli likelihood: one launch forward and one backward."""
+"""Fused reparameterization and Gaussian KL: one launch forward and one backward."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from typing import Any
 
 from scratchvae.backend import Array
 from scratchvae.fused.kernels import (
-    BERNOULLI,
-    BERNOULLI_GRADIENT,
     GAUSSIAN_KL,
     GAUSSIAN_KL_ACCUMULATE,
     GAUSSIAN_KL_GRADIENT,
@@ -18,7 +16,7 @@ from scratchvae.fused.kernels import (
     launch,
 )
 from scratchvae.memory import BatchBuffers
-from scratchvae.probability import Bernoulli, DiagonalGaussian, GaussianKL, Reparameterize
+from scratchvae.probability import DiagonalGaussian, GaussianKL, Reparameterize
 
 
 class FusedReparameterize(Reparameterize):
@@ -106,29 +104,3 @@ class FusedGaussianKL(GaussianKL):
         dmu, dlogvar = self._dmu[:rows], self._dlogvar[:rows]
         launch(self.kernels, GAUSSIAN_KL_GRADIENT, self.mu, self.logvar, dkl, dmu, dlogvar)
         return dmu, dlogvar
-
-
-class FusedBernoulli(Bernoulli):
-    """Bernoulli likelihood that recomputes the exponential in backward."""
-
-    kernels: Any
-
-    def allocate(self, buffers: BatchBuffers) -> None:
-        """Allocate the sums and the gradients."""
-        self._log_likelihood = buffers.column()
-        self._dlogits = buffers.matrix(self.input_width)
-        self._dx = buffers.matrix(self.input_width)
-
-    def forward(self, logits: Array, x: Array) -> Array:
-        """log p(x | t) (B,) from logits and x (B, D)."""
-        rows = self.check_inputs(logits=logits, x=x)
-        log_likelihood, self.logits, self.x = self._log_likelihood[:rows], logits, x
-        launch(self.kernels, BERNOULLI, logits, x, log_likelihood)
-        return log_likelihood
-
-    def backward(self, dlog_likelihood: Array) -> Array:
-        """dlogits (B, D) from dlog_likelihood (B,)."""
-        rows = self.check_gradients(dlog_likelihood=dlog_likelihood)
-        dlogits = self._dlogits[:rows]
-        launch(self.kernels, BERNOULLI_GRADIENT, self.logits, self.x, dlog_likelihood[:, None], dlogits)
-        return dlogits

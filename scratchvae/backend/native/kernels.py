@@ -29,18 +29,21 @@ class LaunchPlan(NamedTuple):
 class Kernel:
     """A kernel, called with all inputs, then all outputs: arrays, or Python scalars among the inputs.
 
+    `preamble` defines the functions that `operation` calls.
+
     Inputs broadcast to the shape of the loop, (B, D) or (P,); the same array may be input and output. Raises TypeError
     or ValueError as CuPy does, and BackendError if it cannot be compiled.
     """
 
     write_source = staticmethod(elementwise)
 
-    def __init__(self, inputs: str, outputs: str, operation: str, name: str) -> None:
+    def __init__(self, inputs: str, outputs: str, operation: str, name: str, preamble: str = "") -> None:
         self.inputs = KernelParameter.parse(inputs, written=False)
         self.outputs = KernelParameter.parse(outputs, written=True)
         self.parameters = [*self.inputs, *self.outputs]
         self.operation = operation
         self.name = name
+        self.preamble = preamble
         self._plans: dict[tuple[Any, ...], LaunchPlan] = {}
 
     def run(self, arguments: tuple[Any, ...]) -> None:
@@ -77,7 +80,8 @@ class Kernel:
                 row_step, step = self._steps(argument, output_shape if parameter.written else shape)
             operands.append(Operand(parameter, step))
             row_steps.append(row_step)
-        (function,) = compile_functions(self.write_source(self.name, real, operands, self.operation), self.name)
+        source = self.write_source(self.name, real, operands, self.operation, self.preamble)
+        (function,) = compile_functions(source, self.name)
         function.restype = None
         function.argtypes = [c_void_p, c_int, c_longlong, c_longlong] + [
             kind for operand in operands for kind in operand.argument_types(real)
@@ -134,11 +138,19 @@ class ReductionKernel(Kernel):
     write_source = staticmethod(row_sum)
 
     def __init__(
-        self, inputs: str, output: str, map_expr: str, reduce_expr: str, post_map_expr: str, identity: str, name: str
+        self,
+        inputs: str,
+        output: str,
+        map_expr: str,
+        reduce_expr: str,
+        post_map_expr: str,
+        identity: str,
+        name: str,
+        preamble: str = "",
     ) -> None:
         if (reduce_expr, post_map_expr, identity) != ("a + b", f"{output.split()[1]} = a", "0"):
             raise NotImplementedError(f"{name} does not sum; expected 'a + b', 'out = a' and '0' after its map_expr")
-        super().__init__(inputs, output, map_expr, name)
+        super().__init__(inputs, output, map_expr, name, preamble)
 
     def __call__(self, *arguments: Any, axis: int) -> None:
         """Sum over axis 1."""

@@ -19,6 +19,7 @@ TEMPLATE = """
 #include <cmath>
 using namespace std;
 typedef {real} T;
+{preamble}
 typedef void (*Run)(void (*job)(void* data, int index), void* data, int jobs);
 
 static __attribute__((noinline, noclone)) void _loop(long long _first, long long _last, long long _left,
@@ -83,13 +84,19 @@ class Operand(NamedTuple):
         name = self.parameter.name
         return [name] if self.step is None else [f"{name}_", f"{name}_row"]
 
+    @property
+    def per_row(self) -> bool:
+        """True if all elements of a row read the same number, so that it is loaded before the loop over columns."""
+        return self.step == 0 and not self.parameter.written
+
     def load(self, real: str) -> str:
         """Return the C++ statement that binds its name to the current element; empty for a scalar."""
         if self.step is None:
             return ""
         kind, name = self.parameter.type_for(real), self.parameter.name
         kind = f"{kind}&" if self.parameter.written else f"const {kind}"
-        return f"{kind} {name} = {name}_[_row * {name}_row + _column * {self.step}];"
+        column = f" + _column * {self.step}" if self.step else ""
+        return f"{kind} {name} = {name}_[_row * {name}_row{column}];"
 
     def argument_types(self, real: str) -> list[Any]:
         """Return the ctypes of its C++ arguments."""
@@ -98,30 +105,40 @@ class Operand(NamedTuple):
         return [ctypes.c_void_p, ctypes.c_longlong]
 
 
-def elementwise(name: str, real: str, operands: list[Operand], operation: str) -> str:
+def elementwise(name: str, real: str, operands: list[Operand], operation: str, preamble: str = "") -> str:
     """Return the source of a kernel that applies `operation` to every element."""
-    loads = " ".join(operand.load(real) for operand in operands)
-    return _fill_template(name, real, operands, "#pragma omp simd", f"{loads} {operation}", "", True)
+    return _fill_template(name, real, operands, operands, "#pragma omp simd", operation, "", True, preamble)
 
 
-def row_sum(name: str, real: str, operands: list[Operand], operation: str) -> str:
+def row_sum(name: str, real: str, operands: list[Operand], operation: str, preamble: str = "") -> str:
     """Return the source of a kernel that sums `operation` over each row, into the last operand."""
-    loads = " ".join(operand.load(real) for operand in operands[:-1])
     before = "T _sum = 0;\n#pragma omp simd reduction(+:_sum)"
     after = f"{operands[-1].parameter.name}_[_row] = _sum"
-    return _fill_template(name, real, operands, before, f"{loads} _sum += {operation}", after, False)
+    return _fill_template(name, real, operands, operands[:-1], before, f"_sum += {operation}", after, False, preamble)
 
 
 def _fill_template(
-    name: str, real: str, operands: list[Operand], before: str, body: str, after: str, splits_columns: bool
+    name: str,
+    real: str,
+    operands: list[Operand],
+    loaded: list[Operand],
+    before: str,
+    body: str,
+    after: str,
+    splits_columns: bool,
+    preamble: str,
 ) -> str:
+    per_row, per_element = (
+        " ".join(operand.load(real) for operand in loaded if operand.per_row is choice) for choice in (True, False)
+    )
     return TEMPLATE.format(
         name=name,
         real=real,
+        preamble=preamble,
         declared="".join(f", {operand.declaration(real)}" for operand in operands),
         passed="".join(f", {name}" for operand in operands for name in operand.names()),
-        before=before,
-        body=body,
+        before=f"{per_row}\n{before}",
+        body=f"{per_element} {body}",
         after=after,
         splits_columns=str(splits_columns).lower(),
         split_from=SPLIT_FROM,
