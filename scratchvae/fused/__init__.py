@@ -17,6 +17,8 @@ from scratchvae.fused.layers import (
     FusedELU,
     FusedGELU,
     FusedLeakyReLU,
+    FusedLinear,
+    FusedLog1p,
     FusedNaNToZero,
     FusedReLU,
     FusedSequential,
@@ -37,9 +39,16 @@ from scratchvae.fused.likelihoods import (
     FusedPoisson,
     FusedScaledLikelihood,
 )
-from scratchvae.fused.objectives import FusedELBO
+from scratchvae.fused.objectives import FusedELBO, FusedImportanceWeighted
 from scratchvae.fused.optim import FusedAdam, FusedAdamW
-from scratchvae.fused.probability import FusedDiagonalGaussian, FusedGaussianKL, FusedReparameterize
+from scratchvae.fused.probability import (
+    FusedDiagonalGaussian,
+    FusedExactKL,
+    FusedGaussianDrawKL,
+    FusedGaussianKL,
+    FusedImportanceBound,
+    FusedReparameterize,
+)
 from scratchvae.layers import (
     ELU,
     GELU,
@@ -47,6 +56,8 @@ from scratchvae.layers import (
     Conv2d,
     ConvTranspose2d,
     LeakyReLU,
+    Linear,
+    Log1p,
     NaNToZero,
     ReLU,
     Sequential,
@@ -56,17 +67,20 @@ from scratchvae.layers import (
     Tanh,
 )
 from scratchvae.memory import Module
-from scratchvae.objectives import ELBO
+from scratchvae.objectives import ELBO, ImportanceWeighted
 from scratchvae.optim import Adam, AdamW
 from scratchvae.probability import (
     Bernoulli,
     ContinuousBernoulli,
     DiagonalGaussian,
+    ExactKL,
     Gaussian,
     GaussianDiagonal,
+    GaussianDrawKL,
     GaussianHeteroscedastic,
     GaussianKL,
     GaussianLearned,
+    ImportanceBound,
     MaskedLikelihood,
     NegativeBinomial,
     Poisson,
@@ -85,7 +99,9 @@ FUSED_VARIANTS: dict[type[Any], type[Any]] = {
     SiLU: FusedSiLU,
     GELU: FusedGELU,
     ELU: FusedELU,
+    Log1p: FusedLog1p,
     NaNToZero: FusedNaNToZero,
+    Linear: FusedLinear,
     Conv2d: FusedConv2d,
     ConvTranspose2d: FusedConvTranspose2d,
     Sequential: FusedSequential,
@@ -93,6 +109,9 @@ FUSED_VARIANTS: dict[type[Any], type[Any]] = {
     Reparameterize: FusedReparameterize,
     DiagonalGaussian: FusedDiagonalGaussian,
     GaussianKL: FusedGaussianKL,
+    ExactKL: FusedExactKL,
+    GaussianDrawKL: FusedGaussianDrawKL,
+    ImportanceBound: FusedImportanceBound,
     Bernoulli: FusedBernoulli,
     ContinuousBernoulli: FusedContinuousBernoulli,
     Gaussian: FusedGaussian,
@@ -104,6 +123,7 @@ FUSED_VARIANTS: dict[type[Any], type[Any]] = {
     MaskedLikelihood: FusedMaskedLikelihood,
     ScaledLikelihood: FusedScaledLikelihood,
     ELBO: FusedELBO,
+    ImportanceWeighted: FusedImportanceWeighted,
     Adam: FusedAdam,
     AdamW: FusedAdamW,
 }

@@ -85,6 +85,12 @@ NAN_TO_ZERO = ElementwiseKernelSource("T x", "T y", "y = x == x ? x : T(0)", "sc
 NAN_TO_ZERO_GRADIENT = ElementwiseKernelSource(
     "T x, T dy", "T dx", "dx = x == x ? dy : T(0)", "scratchvae_nan_to_zero_gradient"
 )
+LOG1P = ElementwiseKernelSource(
+    "T x, T count, T other", "T y", "y = copysign(log1p(fabs(x * count)), x) + x * other", "scratchvae_log1p"
+)
+LOG1P_GRADIENT = ElementwiseKernelSource(
+    "T x, T dy, T count", "T dx", "dx = dy / (T(1) + fabs(x * count))", "scratchvae_log1p_gradient"
+)
 OBSERVED = ElementwiseKernelSource("T x", "T observed", "observed = T(x == x)", "scratchvae_observed")
 
 REPARAMETERIZE = ElementwiseKernelSource(
@@ -99,11 +105,11 @@ REPARAMETERIZE_GRADIENT = ElementwiseKernelSource(
     "dmu = dz; dlogvar = sigma * eps * T(0.5) * dz",
     "scratchvae_reparameterize_gradient",
 )
-REPARAMETERIZE_GRADIENT_WITH_KL = ElementwiseKernelSource(
-    "T dz, T sigma, T eps, T dmu_kl, T dlogvar_kl",
+POSTERIOR_GRADIENT = ElementwiseKernelSource(
+    "T dz, T sigma, T eps, T mu, T logvar, T dkl, T dlog_q",
     "T dmu, T dlogvar",
-    "dmu = dz + dmu_kl; dlogvar = sigma * eps * T(0.5) * dz + dlogvar_kl",
-    "scratchvae_reparameterize_gradient_with_kl",
+    "dmu = dz + dkl * mu; dlogvar = T(0.5) * (sigma * eps * dz + dkl * expm1(logvar) - dlog_q)",
+    "scratchvae_posterior_gradient",
 )
 GAUSSIAN_KL = RowSumKernelSource(
     "T mu, T logvar", "T kl", "return T(0.5) * (mu * mu + expm1(logvar) - logvar)", "scratchvae_gaussian_kl"
@@ -123,6 +129,10 @@ GAUSSIAN_KL_GRADIENT = ElementwiseKernelSource(
     "dmu = dkl * mu; dlogvar = dkl * T(0.5) * expm1(logvar)",
     "scratchvae_gaussian_kl_gradient",
 )
+GAUSSIAN_DRAW_KL = RowSumKernelSource(
+    "T z, T eps, T logvar", "T kl", "return T(0.5) * (z * z - eps * eps - logvar)", "scratchvae_gaussian_draw_kl"
+)
+ADD_PRODUCT = ElementwiseKernelSource("T x, T factor", "T out", "out += factor * x", "scratchvae_add_product")
 
 
 class LikelihoodSource(NamedTuple):
@@ -270,6 +280,31 @@ ACCUMULATE_TERMS = ElementwiseKernelSource(
     "float64 values, float64 reconstructions, float64 kls",
     "values += value; reconstructions += reconstruction; kls += kl",
     "scratchvae_accumulate_terms",
+)
+
+SUM_OF_WEIGHTS = RowSumKernelSource(
+    "T log_w, T largest", "T total", "return exp(log_w - largest)", "scratchvae_sum_of_weights"
+)
+NORMALIZED_WEIGHTS = ElementwiseKernelSource(
+    "T log_w, T largest, T total", "T weight", "weight = exp(log_w - largest) / total", "scratchvae_normalized_weights"
+)
+IMPORTANCE_BOUND = ElementwiseKernelSource(
+    "T largest, T total, T log_draws", "T bound", "bound = largest + log(total) - log_draws", "scratchvae_bound"
+)
+WEIGHTED_SUM = RowSumKernelSource(
+    "T weight, T x, T factor", "T total", "return factor * weight * x", "scratchvae_weighted_sum"
+)
+IMPORTANCE_TERMS = ElementwiseKernelSource(
+    "T bound, T reconstruction, T unweighted_kl",
+    "T value, T kl",
+    "T gap = reconstruction - bound; value = reconstruction - gap; kl = gap + unweighted_kl",
+    "scratchvae_importance_terms",
+)
+IMPORTANCE_GRADIENT = ElementwiseKernelSource(
+    "T weight, T dbound, T kl_weight",
+    "T dlog_w, T dkl",
+    "dlog_w = dbound * weight; dkl = -kl_weight * dlog_w",
+    "scratchvae_importance_gradient",
 )
 
 ADAM = ElementwiseKernelSource(

@@ -21,6 +21,7 @@ from scratchvae.layers import (
     Layer,
     LeakyReLU,
     Linear,
+    Log1p,
     NaNToZero,
     ReLU,
     Sequential,
@@ -82,7 +83,62 @@ class FusedConvTranspose2d(ConvTranspose2d):
         return _fused_patches(super().make_patches(picture), self.kernels)
 
 
-WITH_BIAS: Any = (Linear, FusedConv2d, FusedConvTranspose2d)  # they have a method `matmul`, without the bias b
+def _stacked(xp: Any, W: Array, b: Array) -> Array | None:
+    """[W; b] (I + 1, O), a view of both, if b follows W in memory, else None."""
+    addresses = []
+    for array in (W, b):
+        interface = getattr(array, "__cuda_array_interface__", None) or getattr(array, "__array_interface__", None)
+        if interface is None:
+            return None
+        addresses.append(interface["data"][0])
+    if addresses[1] - addresses[0] != W.nbytes:
+        return None
+    stacked: Array = xp.lib.stride_tricks.as_strided(W, (len(W) + 1, len(b)), W.strides)
+    return stacked
+
+
+# With a column of ones beside x, and W and b side by side in the model's vector of parameters:
+#   [x, 1] [W; b] = x W + 1 bᵀ              →  y without an addition
+#   [x, 1]ᵀ dy = [xᵀ dy; 1ᵀ dy]             →  dW and db in one product
+class FusedLinear(Linear):
+    """Linear that reads a column of ones from the output of the activation before it, in one launch each way."""
+
+    kernels: Any
+    with_ones: Array | None = None  # [x, 1] (rows, I + 1), whose first I columns are the output of the activation
+    x_with_ones: Array | None = None  # of the last forward
+
+    def forward_with_ones(self, x: Array) -> Array:
+        """y (B, O) from x (B, I), which is the output of the activation before."""
+        if getattr(self, "_stacked_from", None) is not self.W:  # the parameters are others than before
+            self._stacked_from = self.W
+            self._stacked = _stacked(self.xp, self.W, self.b), _stacked(self.xp, self.dW, self.db)
+        if self.with_ones is None or self._stacked[0] is None or self._stacked[1] is None:
+            return self.forward(x)
+        rows = self.check_inputs(x=x)
+        y, self.x, self.x_with_ones = self._y[:rows], x, self.with_ones[:rows]
+        self.xp.matmul(self.x_with_ones, self._stacked[0], out=y)
+        return y
+
+    def matmul(self, x: Array) -> Array:
+        """x W (B, O), without the bias."""
+        self.x_with_ones = None
+        return super().matmul(x)
+
+    def backward_parameters(self, dy: Array) -> None:
+        """dW and db only."""
+        if self.x_with_ones is None:
+            super().backward_parameters(dy)
+        else:
+            self.check_gradients(dy=dy)
+            self.xp.matmul(self.x_with_ones.T, dy, out=self._stacked[1])
+
+
+WITH_BIAS: Any = (
+    Linear,
+    FusedLinear,
+    FusedConv2d,
+    FusedConvTranspose2d,
+)  # they have a method `matmul`, without the bias b
 
 
 class FusedActivation(ElementwiseLayer):
@@ -100,6 +156,13 @@ class FusedActivation(ElementwiseLayer):
         ElementwiseLayer.allocate(self, buffers)
         self._outputs = [self._y, *[buffers.matrix(self.input_width)] * self.sources.saves_derivative]
         self._alpha = getattr(self, self.setting) if self.setting else 0.0
+
+    def append_ones(self, buffers: BatchBuffers) -> Array:
+        """Allocate y once more, with a column of ones after its last; return both, (rows, I + 1)."""
+        with_ones = buffers.matrix(self.input_width + 1)
+        with_ones[:, self.input_width :].fill(1.0)
+        self._y = self._outputs[0] = with_ones[:, : self.input_width]
+        return with_ones
 
     def forward(self, x: Array) -> Array:
         """y (B, I) from x (B, I)."""
@@ -172,6 +235,24 @@ class FusedELU(FusedActivation, ELU):
     sources, setting = source.ELU, "alpha"
 
 
+class FusedLog1p(Log1p):
+    """Log1p in one launch forward and one backward."""
+
+    kernels: Any
+
+    def forward(self, x: Array) -> Array:
+        """y (B, I) from x (B, I)."""
+        y, self.x = self._y[: self.check_inputs(x=x)], x
+        launch(self.kernels, source.LOG1P, x, self.counts, self.others, y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """dx (B, I) from dy (B, I)."""
+        dx = self._dx[: self.check_gradients(dy=dy)]
+        launch(self.kernels, source.LOG1P_GRADIENT, self.x, dy, self.counts, dx)
+        return dx
+
+
 class FusedNaNToZero(NaNToZero):
     """NaNToZero with one launch more than its layer in each direction."""
 
@@ -189,9 +270,17 @@ class FusedNaNToZero(NaNToZero):
 
 
 class FusedSequential(Sequential):
-    """Sequential in which each `FusedActivation` adds the bias of the layer before it."""
+    """Sequential in which each `FusedActivation` adds the bias of the layer before it.
+
+    It also writes a column of ones for the layer after it: a `FusedLinear` then needs no sum for its bias.
+    """
 
     kernels: Any
+
+    def allocate(self, buffers: BatchBuffers) -> None:
+        """Bind each layer, and join activations to the linear layers after them."""
+        super().allocate(buffers)
+        join_activations(self.layers, buffers)
 
     def forward(self, x: Array) -> Array:
         """y (B, O) from x (B, I)."""
@@ -200,9 +289,14 @@ class FusedSequential(Sequential):
 
 
 class FusedConditionalSequential(ConditionalSequential):
-    """ConditionalSequential in which each `FusedActivation` adds the bias of the layer before it."""
+    """ConditionalSequential, computed as a `FusedSequential`."""
 
     kernels: Any
+
+    def allocate(self, buffers: BatchBuffers) -> None:
+        """Bind each layer, and join activations to the linear layers after them."""
+        super().allocate(buffers)
+        join_activations(self.layers, buffers)
 
     def forward(self, x: Array, targets: Array | None = None) -> Array:
         """y (B, O) from x (B, I) and targets (B, K), or (K·B, O)."""
@@ -210,15 +304,26 @@ class FusedConditionalSequential(ConditionalSequential):
         return forward_chain(self.layers, x, targets)
 
 
+def join_activations(layers: Sequence[Layer], buffers: BatchBuffers) -> None:
+    """Give each `FusedLinear` after a `FusedActivation` a column of ones beside its input."""
+    for activation, linear in pairwise(layers):
+        if isinstance(activation, FusedActivation) and type(linear) is FusedLinear:
+            linear.with_ones = activation.append_ones(buffers)
+
+
 def forward_chain(layers: Sequence[Layer], x: Array, targets: Array | None = None) -> Array:
-    """Return y of a chain of layers; a `FusedActivation` adds the bias of a layer of `WITH_BIAS` before it."""
-    next_layer = dict(pairwise(layers))
-    remaining = iter(layers)
-    for layer in remaining:
-        activation = next_layer.get(layer)
-        if isinstance(activation, FusedActivation) and type(layer) in WITH_BIAS:
-            x = activation.forward_with_bias(layer.matmul(x), layer.b)
-            next(remaining)
+    """Return y of a chain of layers; see `FusedSequential`."""
+    before: Any = None
+    biased = False  # True if the bias of the layer before is still to be added
+    layer: Any
+    for layer, after in zip(layers, [*layers[1:], None], strict=True):
+        if biased:
+            x, biased = layer.forward_with_bias(x, before.b), False
+        elif isinstance(before, FusedActivation) and type(layer) is FusedLinear:
+            x = layer.forward_with_ones(x)
+        elif isinstance(after, FusedActivation) and type(layer) in WITH_BIAS:
+            x, biased = layer.matmul(x), True
         else:
             x = layer.forward(x, targets) if isinstance(layer, ConditionalLinear) else layer.forward(x)
+        before = layer
     return x

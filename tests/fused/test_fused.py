@@ -30,6 +30,7 @@ from scratchvae.layers import (
     LayerNorm,
     LeakyReLU,
     Linear,
+    Log1p,
     NaNToZero,
     ReLU,
     Reshape,
@@ -42,15 +43,18 @@ from scratchvae.layers import (
 from scratchvae.memory import BatchBuffers, FlatVector, Module
 from scratchvae.models.network import ACTIVATIONS
 from scratchvae.models.parts import LIKELIHOODS, make_likelihood
-from scratchvae.objectives import ELBO
+from scratchvae.objectives import ELBO, ImportanceWeighted
 from scratchvae.optim import SGD, Adam, AdamW, Cosine
 from scratchvae.probability import (
     Bernoulli,
     ContinuousBernoulli,
     DiagonalGaussian,
+    ExactKL,
     FreeBits,
     Gaussian,
+    GaussianDrawKL,
     GaussianKL,
+    ImportanceBound,
     MaskedLikelihood,
     NegativeBinomial,
     Poisson,
@@ -373,6 +377,15 @@ def test_every_activation_agrees_at_saturation(device_backend, kind, dtype):
     np.testing.assert_allclose(to_numpy(dx), host.backward(dy), rtol=rtol, atol=max(tiny, np.finfo(dtype).eps))
 
 
+@pytest.mark.parametrize("columns", [None, ((0, 1), (2, 3))])
+@given(seed=seeds, rows=batches, width=st.integers(3, 7))
+def test_log1p_and_its_gradient_agree(device_backend, columns, seed, rows, width):
+    host, device = host_and_device(device_backend, lambda: Log1p(columns), width, rows, "float64")
+    x, dy = 9 * normal(seed, rows, width), normal(seed + 1, rows, width)
+    agree(device.forward(device_backend.upload(x)), host.forward(x), "float64")
+    agree(device.backward(device_backend.upload(dy)), host.backward(dy), "float64")
+
+
 @sizes
 def test_nan_to_zero_and_its_gradient_agree(device_backend, seed, rows, width):
     host, device = host_and_device(device_backend, lambda: NaNToZero(Tanh()), width, rows, "float64")
@@ -508,6 +521,26 @@ def test_the_objective_its_terms_and_their_sums_agree(device_backend, beta, free
 
 
 @precisions
+@given(seed=seeds, rows=batches, draws=widths, kl_weight=st.sampled_from([0.0, 0.5, 1.0]))
+def test_the_importance_weighted_objective_agrees(device_backend, dtype, seed, rows, draws, kl_weight):
+    host, device = host_and_device(device_backend, lambda: ImportanceWeighted(draws), 3, rows, dtype)
+    for count in (rows, rows + 3, 1):
+        on_host, on_device = arrays(device_backend, seed, 2, count * draws, dtype=dtype)
+        terms, terms_device = host.forward(*on_host, kl_weight), device.forward(*on_device, kl_weight)
+        tolerance = {"rtol": 9 * ROUNDING[dtype], "atol": 9 * ROUNDING[dtype]}
+        for plain, fused_term in zip(terms, terms_device, strict=True):
+            np.testing.assert_allclose(to_numpy(fused_term), plain, **tolerance)
+        all_agree(device.backward(), host.backward(), dtype)
+        bound = host.importance_bound
+        agree(device.importance_bound.normalized_weights, bound.normalized_weights, dtype)
+    large = np.repeat(np.array([-1e4, 1e4], dtype), draws)  # no weight overflows
+    values = [
+        m.forward(b.upload(large), b.upload(0 * large)).value for m, b in ((host, NUMPY), (device, device_backend))
+    ]
+    agree(values[1], values[0], dtype)
+
+
+@precisions
 @pytest.mark.parametrize(
     "make",
     [
@@ -535,9 +568,9 @@ def test_an_optimizer_and_its_state_agree(device_backend, make, dtype):
 
 
 CHECKED_ABOVE = {  # the variants compared with their plain classes above
-    *(*ACTIVATIONS.values(), Sequential, ConditionalSequential, Conv2d, ConvTranspose2d, NaNToZero),
-    *(Reparameterize, DiagonalGaussian, GaussianKL, *LIKELIHOODS.values(), MaskedLikelihood, ScaledLikelihood),
-    *(ELBO, Adam, AdamW),
+    *(*ACTIVATIONS.values(), Sequential, ConditionalSequential, Linear, Conv2d, ConvTranspose2d, Log1p, NaNToZero),
+    *(Reparameterize, DiagonalGaussian, GaussianKL, ExactKL, GaussianDrawKL, ImportanceBound),
+    *(*LIKELIHOODS.values(), MaskedLikelihood, ScaledLikelihood, ELBO, ImportanceWeighted, Adam, AdamW),
 }
 
 
@@ -685,8 +718,8 @@ def test_a_sequential_is_rebuilt_around_its_layers_and_a_custom_layer_stays(devi
         and fused_chain is not plain
         and fused_chain.kernels is device_backend.kernels
     )
-    assert [type(layer) for layer in fused_chain.layers] == [Linear, FUSED_VARIANTS[ReLU], Custom]
-    assert fused_chain.layers[0] is linear and fused_chain.layers[2] is custom  # these have no variant
+    assert [type(layer) for layer in fused_chain.layers] == [FUSED_VARIANTS[Linear], FUSED_VARIANTS[ReLU], Custom]
+    assert fused_chain.layers[2] is custom  # it has no variant
     assert fused_chain.layers[1].kernels is device_backend.kernels
     assert type(plain) is Sequential and plain.layers == (linear, relu, custom)  # unchanged
     assert not hasattr(plain, "kernels") and not hasattr(relu, "kernels")
@@ -730,7 +763,7 @@ def test_children_of_a_custom_module_are_replaced_in_place(device_backend):
     result = fused(custom, device_backend)
     assert result is custom  # a custom class has no variant
     assert type(custom.after) is FUSED_VARIANTS[ReLU]
-    assert [type(layer) for layer in custom.layers] == [FUSED_VARIANTS[Sequential], Linear]
+    assert [type(layer) for layer in custom.layers] == [FUSED_VARIANTS[Sequential], FUSED_VARIANTS[Linear]]
     for wrapper, inner_class in (
         (NaNToZero(Sequential(Linear(4, 4), ReLU())), Sequential),
         (MaskedLikelihood(Bernoulli()), Bernoulli),
@@ -763,6 +796,7 @@ def test_modules_are_unchanged_on_a_backend_without_kernels(backend):
         ConditionalSequential(ConditionalLinear(4, 2, 4), ReLU()),
         *(Conv2d(1, 2, 3), ConvTranspose2d(1, 2, 3)),
         *(kind() for kind in (*ACTIVATIONS.values(), Reparameterize, DiagonalGaussian, GaussianKL, ELBO, Adam, AdamW)),
+        *(Linear(4, 2), Log1p(), ImportanceBound(), ImportanceWeighted(3), GaussianDrawKL(DiagonalGaussian())),
         *(make_likelihood(name, None, 4) for name in LIKELIHOODS),
         *(MaskedLikelihood(Bernoulli()), ScaledLikelihood(Gaussian())),
         NaNToZero(Sequential(Linear(4, 4), ReLU())),
