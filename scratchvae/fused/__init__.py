@@ -127,11 +127,18 @@ FUSED_VARIANTS: dict[type[Any], type[Any]] = {
     Adam: FusedAdam,
     AdamW: FusedAdamW,
 }
+ONE_NUMBER_PER_DRAW = {
+    ImportanceBound,
+    ImportanceWeighted,
+}  # on the host, a launch takes as long as ten of their ufuncs
 
 
 def fused_variants(backend: Backend) -> Mapping[type[Any], type[Any]]:
-    """Return the fused variant of each plain class; empty if the backend has no kernels."""
-    return FUSED_VARIANTS if backend.kernels is not None else {}
+    """Return the fused variant of each plain class that has one; empty if the backend has no kernels."""
+    if backend.kernels is None:
+        return {}
+    left_out = ONE_NUMBER_PER_DRAW if backend.on_host else ()
+    return {plain: variant for plain, variant in FUSED_VARIANTS.items() if plain not in left_out}
 
 
 def fused(part: P, backend: Backend) -> P:

@@ -171,13 +171,12 @@ class FusedActivation(ElementwiseLayer):
     def forward_with_bias(self, x: Array, bias: Any) -> Array:
         """y = f(x + b) (B, N·O) from x (B, N·O) and b (O,), of each of the N pixels of a picture, or of a row."""
         rows = self.check_inputs(x=x)
-        width = self.input_width if isinstance(bias, float) else len(bias)
         outputs = [output[:rows] for output in self._outputs]
-        self.saved = outputs[-1]
-        if width != self.input_width:
-            x, outputs = x.reshape(-1, width), [output.reshape(-1, width) for output in outputs]
+        y, self.saved = outputs[0], outputs[-1]
+        if type(bias) is not float and len(bias) != self.input_width:
+            x, outputs = x.reshape(-1, len(bias)), [output.reshape(-1, len(bias)) for output in outputs]
         launch(self.kernels, self.sources.forward, x, bias, self._alpha, *outputs)
-        return self._y[:rows]
+        return y
 
     def backward(self, dy: Array) -> Array:
         """dx (B, I) from dy (B, I)."""

@@ -84,7 +84,7 @@ def host_and_device(device_backend, make_module, width, rows, dtype):
         module = fused(make_module(), backend)
         module.bind(BatchBuffers(backend, dtype, rows + 2), () if width is None else (width,))
         modules.append(module)
-    assert type(modules[1]) is FUSED_VARIANTS.get(type(modules[0]), type(modules[0]))
+    assert type(modules[1]) is fused_variants(device_backend).get(type(modules[0]), type(modules[0]))
     return modules
 
 
@@ -840,8 +840,9 @@ def test_a_model_uses_the_variant_of_every_module_that_has_one(device_backend):
             modules = all_modules(kind(9, 2, (8,), backend=backend, **settings))
             assert len(modules) > 8 and all(isinstance(module, Module) for module in modules)
             types = {type(module) for module in modules}
-            assert not types & (FUSED_VARIANTS.keys() if backend is device_backend else {*FUSED_VARIANTS.values()})
-            assert types & ({*FUSED_VARIANTS.values()} if backend is device_backend else FUSED_VARIANTS.keys())
+            variants = fused_variants(device_backend)
+            assert not types & (variants.keys() if backend is device_backend else {*variants.values()})
+            assert types & ({*variants.values()} if backend is device_backend else variants.keys())
             assert all(
                 module.kernels is backend.kernels for module in modules if type(module) in FUSED_VARIANTS.values()
             )
