@@ -101,23 +101,29 @@ def _stacked(xp: Any, W: Array, b: Array) -> Array | None:
 #   [x, 1] [W; b] = x W + 1 bᵀ              →  y without an addition
 #   [x, 1]ᵀ dy = [xᵀ dy; 1ᵀ dy]             →  dW and db in one product
 class FusedLinear(Linear):
-    """Linear that reads a column of ones from the output of the activation before it, in one launch each way."""
+    """Linear that reads a column of ones beside the output of the activation before it, in one launch each way."""
 
     kernels: Any
-    with_ones: Array | None = None  # [x, 1] (rows, I + 1), whose first I columns are the output of the activation
     x_with_ones: Array | None = None  # of the last forward
+    _stacked: tuple[Any, ...] = ()  # [W; b] and [dW; db], after the arrays that they are views of, and their ids
 
-    def forward_with_ones(self, x: Array) -> Array:
-        """y (B, O) from x (B, I), which is the output of the activation before."""
-        if getattr(self, "_stacked_from", None) is not self.W:  # the parameters are others than before
-            self._stacked_from = self.W
-            self._stacked = _stacked(self.xp, self.W, self.b), _stacked(self.xp, self.dW, self.db)
-        if self.with_ones is None or self._stacked[0] is None or self._stacked[1] is None:
+    def forward_with_ones(self, x: Array, with_ones: Array) -> Array:
+        """y (B, O) from x (B, I), the first I columns of with_ones (rows, I + 1), of which the last is 1."""
+        weights, gradients = self.stacked()
+        if weights is None or gradients is None:
             return self.forward(x)
         rows = self.check_inputs(x=x)
-        y, self.x, self.x_with_ones = self._y[:rows], x, self.with_ones[:rows]
-        self.xp.matmul(self.x_with_ones, self._stacked[0], out=y)
+        y, self.x, self.x_with_ones = self._y[:rows], x, with_ones[:rows]
+        self.xp.matmul(self.x_with_ones, weights, out=y)
         return y
+
+    def stacked(self) -> tuple[Array | None, Array | None]:
+        """[W; b] and [dW; db] (I + 1, O), computed again for other arrays, and for those of a copy of this layer."""
+        W, dW = self.W, self.dW
+        if not self._stacked or self._stacked[:2] != (id(W), id(dW)):
+            views = _stacked(self.xp, W, self.b), _stacked(self.xp, dW, self.db)
+            self._stacked = id(W), id(dW), W, dW, *views
+        return self._stacked[4:]
 
     def matmul(self, x: Array) -> Array:
         """x W (B, O), without the bias."""
@@ -130,15 +136,11 @@ class FusedLinear(Linear):
             super().backward_parameters(dy)
         else:
             self.check_gradients(dy=dy)
-            self.xp.matmul(self.x_with_ones.T, dy, out=self._stacked[1])
+            self.xp.matmul(self.x_with_ones.T, dy, out=self.stacked()[1])
 
 
-WITH_BIAS: Any = (
-    Linear,
-    FusedLinear,
-    FusedConv2d,
-    FusedConvTranspose2d,
-)  # they have a method `matmul`, without the bias b
+# They have a method `matmul`, without the bias b.
+WITH_BIAS: Any = (Linear, FusedLinear, FusedConv2d, FusedConvTranspose2d)
 
 
 class FusedActivation(ElementwiseLayer):
@@ -154,15 +156,15 @@ class FusedActivation(ElementwiseLayer):
     def allocate(self, buffers: BatchBuffers) -> None:
         """Allocate y, dx and, if it is saved, ∂y/∂x."""
         ElementwiseLayer.allocate(self, buffers)
+        self.with_ones: Array | None = None  # y with a column of ones
         self._outputs = [self._y, *[buffers.matrix(self.input_width)] * self.sources.saves_derivative]
         self._alpha = getattr(self, self.setting) if self.setting else 0.0
 
-    def append_ones(self, buffers: BatchBuffers) -> Array:
-        """Allocate y once more, with a column of ones after its last; return both, (rows, I + 1)."""
-        with_ones = buffers.matrix(self.input_width + 1)
-        with_ones[:, self.input_width :].fill(1.0)
-        self._y = self._outputs[0] = with_ones[:, : self.input_width]
-        return with_ones
+    def append_ones(self, buffers: BatchBuffers) -> None:
+        """Allocate y again, with a column of ones after its last."""
+        self.with_ones = buffers.matrix(self.input_width + 1)
+        self.with_ones[:, self.input_width :].fill(1.0)
+        self._outputs[0] = self.with_ones[:, : self.input_width]
 
     def forward(self, x: Array) -> Array:
         """y (B, I) from x (B, I)."""
@@ -257,15 +259,18 @@ class FusedNaNToZero(NaNToZero):
 
     kernels: Any
 
-    def fill(self, x: Array, rows: int) -> Array:
-        """x̃ (B, I)."""
-        x_filled = self._x_filled[:rows]
+    def forward(self, x: Array) -> Array:
+        """y from x (B, I)."""
+        x_filled, self.x = self._x_filled[: self.check_inputs(x=x)], x
         launch(self.kernels, source.NAN_TO_ZERO, x, x_filled)
-        return x_filled
+        return self.inner.forward(x_filled)
 
-    def mask_gradient(self, dx_filled: Array, dx: Array) -> None:
-        """Write dx̃ into dx (B, I) where x is observed, else 0."""
+    def backward(self, dy: Array) -> Array:
+        """dx (B, I) from dy; writes the gradients of the parameters."""
+        dx, dx_filled = self._dx[: self.check_gradients(dy=dy)], self.inner.backward(dy)
+        self.check_width(self.input_width, dx=dx_filled)
         launch(self.kernels, source.NAN_TO_ZERO_GRADIENT, self.x, dx_filled, dx)
+        return dx
 
 
 class FusedSequential(Sequential):
@@ -277,9 +282,9 @@ class FusedSequential(Sequential):
     kernels: Any
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Bind each layer, and join activations to the linear layers after them."""
+        """Bind each layer, and append ones for the linear layers after activations."""
         super().allocate(buffers)
-        join_activations(self.layers, buffers)
+        append_ones(self.layers, buffers)
 
     def forward(self, x: Array) -> Array:
         """y (B, O) from x (B, I)."""
@@ -293,9 +298,9 @@ class FusedConditionalSequential(ConditionalSequential):
     kernels: Any
 
     def allocate(self, buffers: BatchBuffers) -> None:
-        """Bind each layer, and join activations to the linear layers after them."""
+        """Bind each layer, and append ones for the linear layers after activations."""
         super().allocate(buffers)
-        join_activations(self.layers, buffers)
+        append_ones(self.layers, buffers)
 
     def forward(self, x: Array, targets: Array | None = None) -> Array:
         """y (B, O) from x (B, I) and targets (B, K), or (K·B, O)."""
@@ -303,11 +308,12 @@ class FusedConditionalSequential(ConditionalSequential):
         return forward_chain(self.layers, x, targets)
 
 
-def join_activations(layers: Sequence[Layer], buffers: BatchBuffers) -> None:
-    """Give each `FusedLinear` after a `FusedActivation` a column of ones beside its input."""
+# A layer that gets more rows than the chain, as after a ConditionalLinear without classes, binds itself, without ones.
+def append_ones(layers: Sequence[Layer], buffers: BatchBuffers) -> None:
+    """Append a column of ones to the output of each `FusedActivation` of flat rows before a `FusedLinear`."""
     for activation, linear in pairwise(layers):
-        if isinstance(activation, FusedActivation) and type(linear) is FusedLinear:
-            linear.with_ones = activation.append_ones(buffers)
+        if isinstance(activation, FusedActivation) and len(activation.input_shape) == 1 and type(linear) is FusedLinear:
+            activation.append_ones(buffers)
 
 
 def forward_chain(layers: Sequence[Layer], x: Array, targets: Array | None = None) -> Array:
@@ -318,8 +324,8 @@ def forward_chain(layers: Sequence[Layer], x: Array, targets: Array | None = Non
     for layer, after in zip(layers, [*layers[1:], None], strict=True):
         if biased:
             x, biased = layer.forward_with_bias(x, before.b), False
-        elif isinstance(before, FusedActivation) and type(layer) is FusedLinear:
-            x = layer.forward_with_ones(x)
+        elif isinstance(before, FusedActivation) and before.with_ones is not None:
+            x = layer.forward_with_ones(x, before.with_ones)
         elif isinstance(after, FusedActivation) and type(layer) in WITH_BIAS:
             x, biased = layer.matmul(x), True
         else:

@@ -40,11 +40,7 @@ class NaNToZero(Layer):
         """y from x (B, I)."""
         rows = self.check_inputs(x=x)
         self.x = x
-        return self.inner.forward(self.fill(x, rows))
-
-    def fill(self, x: Array, rows: int) -> Array:
-        """x̃ (B, I)."""
-        return nan_to_zero(self.xp, x, out=self._x_filled[:rows], scratch=self._dx[:rows])
+        return self.inner.forward(nan_to_zero(self.xp, x, out=self._x_filled[:rows], scratch=self._dx[:rows]))
 
     # ∂x̃/∂x = 1 where x is observed, 0 where it is missing
     #   →  dx = [x = x] dx̃
@@ -53,13 +49,9 @@ class NaNToZero(Layer):
         rows = self.check_gradients(dy=dy)
         dx, dx_filled = self._dx[:rows], self.inner.backward(dy)
         self.check_width(self.input_width, dx=dx_filled)
-        self.mask_gradient(dx_filled, dx)
-        return dx
-
-    def mask_gradient(self, dx_filled: Array, dx: Array) -> None:
-        """Write dx̃ into dx (B, I) where x is observed, else 0."""
         observed_mask(self.xp, self.x, out=dx)
         dx *= dx_filled
+        return dx
 
     def backward_parameters(self, dy: Array) -> None:
         """The gradients of the parameters only."""

@@ -36,6 +36,7 @@ from scratchvae.layers import (
     Reshape,
     Residual,
     Sequential,
+    SiLU,
     SplitChannels,
     Tanh,
     Upsample,
@@ -427,6 +428,7 @@ CHAINS = {
     "leaky": lambda: [Linear(4, 4), LeakyReLU(0.2), Linear(4, 4), Tanh()],
     "own": lambda: [Custom(), Linear(4, 4), Custom(), ReLU()],
     "own linear": lambda: [Doubled(4, 4), ReLU(), Linear(4, 4)],
+    "picture": lambda: [Reshape(2, 2, 1), Conv2d(1, 3, 1), Tanh(), Linear(12, 4), SiLU(), Linear(4, 4)],
     "nested": lambda: [Sequential(Linear(4, 4), ReLU()), ReLU(), Sequential(Linear(4, 4)), ReLU()],
 }
 
@@ -454,6 +456,36 @@ def test_a_chain_of_any_layers_and_its_gradients_agree(device_backend, chain, dt
         np.testing.assert_allclose(to_numpy(device.forward(device_backend.upload(x))), host.forward(x), **tolerance)
         np.testing.assert_allclose(to_numpy(device.backward(device_backend.upload(dy))), host.backward(dy), **tolerance)
         np.testing.assert_allclose(to_numpy(grads_device), grads, **tolerance)
+
+
+def test_a_linear_layer_after_an_activation_uses_the_weights_that_it_has(device_backend):
+    chain, _ = bind_random_weights(
+        fused(Sequential(Linear(4, 5), ReLU(), Linear(5, 3)), device_backend), device_backend, 6, "float64"
+    )
+    x, dy = device_backend.upload(normal(0, 6, 4)), device_backend.upload(normal(1, 6, 3))
+    linear = chain.layers[2]
+
+    def agrees(chain, linear):
+        y, hidden = to_numpy(chain.forward(x)).copy(), to_numpy(chain.layers[1].forward(chain.layers[0].forward(x)))
+        W, b = to_numpy(linear.W), to_numpy(linear.b)
+        np.testing.assert_allclose(y, hidden @ W + b, rtol=1e-12, atol=1e-12)
+        chain.forward(x)
+        chain.backward(dy)
+        np.testing.assert_allclose(to_numpy(linear.dW), hidden.T @ to_numpy(dy), rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(to_numpy(linear.db), to_numpy(dy).sum(axis=0), rtol=1e-12, atol=1e-12)
+
+    agrees(chain, linear)
+    assert linear.x_with_ones is not None  # [W; b] is one matrix
+    clone = chain.unbound_copy()
+    clone.layers[2].W[...] = device_backend.upload(normal(2, 5, 3))
+    agrees(clone, clone.layers[2])
+    agrees(chain, linear)
+    linear.bind_parameters(  # W and b apart from each other
+        {"W": device_backend.upload(normal(3, 5, 3)), "b": device_backend.upload(normal(4, 3))},
+        {"W": device_backend.upload(normal(3, 5, 3)), "b": device_backend.upload(normal(4, 3))},
+    )
+    agrees(chain, linear)
+    assert linear.x_with_ones is None
 
 
 @precisions
