@@ -11,34 +11,16 @@ from typing import Any, TypeVar
 
 from scratchvae.backend import Backend
 from scratchvae.fused.layers import (
+    FUSED_ACTIVATIONS,
     FusedConditionalSequential,
     FusedConv2d,
     FusedConvTranspose2d,
-    FusedELU,
-    FusedGELU,
-    FusedLeakyReLU,
     FusedLinear,
     FusedLog1p,
     FusedNaNToZero,
-    FusedReLU,
     FusedSequential,
-    FusedSigmoid,
-    FusedSiLU,
-    FusedSoftplus,
-    FusedTanh,
 )
-from scratchvae.fused.likelihoods import (
-    FusedBernoulli,
-    FusedContinuousBernoulli,
-    FusedGaussian,
-    FusedGaussianDiagonal,
-    FusedGaussianHeteroscedastic,
-    FusedGaussianLearned,
-    FusedMaskedLikelihood,
-    FusedNegativeBinomial,
-    FusedPoisson,
-    FusedScaledLikelihood,
-)
+from scratchvae.fused.likelihoods import FUSED_LIKELIHOODS
 from scratchvae.fused.objectives import FusedELBO, FusedImportanceWeighted
 from scratchvae.fused.optim import FusedAdam, FusedAdamW
 from scratchvae.fused.probability import (
@@ -50,55 +32,31 @@ from scratchvae.fused.probability import (
     FusedReparameterize,
 )
 from scratchvae.layers import (
-    ELU,
-    GELU,
     ConditionalSequential,
     Conv2d,
     ConvTranspose2d,
-    LeakyReLU,
     Linear,
     Log1p,
     NaNToZero,
-    ReLU,
     Sequential,
-    Sigmoid,
-    SiLU,
-    Softplus,
-    Tanh,
 )
 from scratchvae.memory import Module
 from scratchvae.objectives import ELBO, ImportanceWeighted
 from scratchvae.optim import Adam, AdamW
 from scratchvae.probability import (
-    Bernoulli,
-    ContinuousBernoulli,
     DiagonalGaussian,
     ExactKL,
-    Gaussian,
-    GaussianDiagonal,
     GaussianDrawKL,
-    GaussianHeteroscedastic,
     GaussianKL,
-    GaussianLearned,
     ImportanceBound,
-    MaskedLikelihood,
-    NegativeBinomial,
-    Poisson,
     Reparameterize,
-    ScaledLikelihood,
 )
 
 P = TypeVar("P")
 
 FUSED_VARIANTS: dict[type[Any], type[Any]] = {
-    ReLU: FusedReLU,
-    LeakyReLU: FusedLeakyReLU,
-    Tanh: FusedTanh,
-    Sigmoid: FusedSigmoid,
-    Softplus: FusedSoftplus,
-    SiLU: FusedSiLU,
-    GELU: FusedGELU,
-    ELU: FusedELU,
+    **FUSED_ACTIVATIONS,
+    **FUSED_LIKELIHOODS,
     Log1p: FusedLog1p,
     NaNToZero: FusedNaNToZero,
     Linear: FusedLinear,
@@ -112,32 +70,20 @@ FUSED_VARIANTS: dict[type[Any], type[Any]] = {
     ExactKL: FusedExactKL,
     GaussianDrawKL: FusedGaussianDrawKL,
     ImportanceBound: FusedImportanceBound,
-    Bernoulli: FusedBernoulli,
-    ContinuousBernoulli: FusedContinuousBernoulli,
-    Gaussian: FusedGaussian,
-    GaussianLearned: FusedGaussianLearned,
-    GaussianDiagonal: FusedGaussianDiagonal,
-    GaussianHeteroscedastic: FusedGaussianHeteroscedastic,
-    Poisson: FusedPoisson,
-    NegativeBinomial: FusedNegativeBinomial,
-    MaskedLikelihood: FusedMaskedLikelihood,
-    ScaledLikelihood: FusedScaledLikelihood,
     ELBO: FusedELBO,
     ImportanceWeighted: FusedImportanceWeighted,
     Adam: FusedAdam,
     AdamW: FusedAdamW,
 }
-ONE_NUMBER_PER_DRAW = {
-    ImportanceBound,
-    ImportanceWeighted,
-}  # on the host, a launch takes as long as ten of their ufuncs
+# One number per draw: on the host, a launch takes as long as ten of their ufuncs.
+DEVICE_ONLY = {ImportanceBound, ImportanceWeighted}
 
 
 def fused_variants(backend: Backend) -> Mapping[type[Any], type[Any]]:
     """Return the fused variant of each plain class that has one; empty if the backend has no kernels."""
     if backend.kernels is None:
         return {}
-    left_out = ONE_NUMBER_PER_DRAW if backend.on_host else ()
+    left_out = DEVICE_ONLY if backend.on_host else ()
     return {plain: variant for plain, variant in FUSED_VARIANTS.items() if plain not in left_out}
 
 

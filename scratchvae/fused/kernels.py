@@ -42,17 +42,19 @@ class ActivationSource(NamedTuple):
     """The kernels of an activation: y of x + bias, and dx.
 
     saves_derivative   True: `forward` also writes ∂y/∂x, which `gradient` reads; False: `gradient` reads y
+    setting            the attribute that is `alpha` in the kernels, or ""
     """
 
     forward: ElementwiseKernelSource
     gradient: ElementwiseKernelSource
     saves_derivative: bool
+    setting: str
 
 
-def _activation(name: str, operation: str, derivative: str = "") -> ActivationSource:
+def _activation(name: str, operation: str, derivative: str = "", setting: str = "") -> ActivationSource:
     """The kernels of y, which `operation` computes from a, and of dx; `derivative` is ∂y/∂x as a function of y.
 
-    Without `derivative`, the operation writes it as well. `alpha` is the setting of the activation, if it has one.
+    Without `derivative`, the operation writes it as well.
     """
     saved = "y" if derivative else "derivative"
     return ActivationSource(
@@ -66,11 +68,12 @@ def _activation(name: str, operation: str, derivative: str = "") -> ActivationSo
             f"T {saved}, T dy, T alpha", "T dx", f"dx = ({derivative or saved}) * dy", f"scratchvae_{name}_gradient"
         ),
         not derivative,
+        setting,
     )
 
 
 RELU = _activation("relu", "y = a < T(0) ? T(0) : a", "T(y > T(0))")
-LEAKY_RELU = _activation("leaky_relu", "y = a > T(0) ? a : alpha * a", "y > T(0) ? T(1) : alpha")
+LEAKY_RELU = _activation("leaky_relu", "y = a > T(0) ? a : alpha * a", "y > T(0) ? T(1) : alpha", "slope")
 TANH = _activation("tanh", "y = tanh(a)", "T(1) - y * y")
 SIGMOID = _activation("sigmoid", "y = T(1) / (T(1) + exp(-a))", "y * (T(1) - y)")
 SOFTPLUS = _activation("softplus", "y = (a < T(0) ? T(0) : a) + log1p(exp(-fabs(a)))", "-expm1(-y)")  # σ(a) = 1 − e⁻ʸ
@@ -80,7 +83,11 @@ GELU = _activation(
     f"T cdf = T(0.5) * erfc(a * T({-(0.5**0.5)!r})); y = a * cdf; "
     f"derivative = cdf + a * (exp(T(-0.5) * a * a) * T({(2 * pi) ** -0.5!r}))",
 )
-ELU = _activation("elu", "y = a > T(0) ? a : alpha * expm1(a); derivative = a > T(0) ? T(1) : alpha * exp(a)")
+ELU = _activation(
+    "elu",
+    "y = a > T(0) ? a : alpha * expm1(a); derivative = a > T(0) ? T(1) : alpha * exp(a)",
+    setting="alpha",
+)
 NAN_TO_ZERO = ElementwiseKernelSource("T x", "T y", "y = x == x ? x : T(0)", "scratchvae_nan_to_zero")
 NAN_TO_ZERO_GRADIENT = ElementwiseKernelSource(
     "T x, T dy", "T dx", "dx = x == x ? dy : T(0)", "scratchvae_nan_to_zero_gradient"
@@ -346,3 +353,10 @@ def launch(kernels: Any, source: KernelSource, *arguments: Any) -> None:
         kernel(*arguments)
     else:
         kernel(*arguments, axis=1)
+
+
+def fused_class(base: type[Any], plain: type[Any], sources: Any) -> type[Any]:
+    """The class "Fused…" of a plain class, with the methods of `base`, which launches the kernels of `sources`."""
+    name = plain.__name__
+    members = {"__doc__": f"{name} as a `{base.__name__}`.", "__module__": base.__module__, "sources": sources}
+    return type(f"Fused{name}", (base, plain), members)

@@ -10,7 +10,7 @@ import numpy as np
 
 from scratchvae.backend import Array
 from scratchvae.fused import kernels as source
-from scratchvae.fused.kernels import ActivationSource, launch
+from scratchvae.fused.kernels import ActivationSource, fused_class, launch
 from scratchvae.layers import (
     ELU,
     GELU,
@@ -151,14 +151,13 @@ class FusedActivation(ElementwiseLayer):
 
     kernels: Any
     sources: ClassVar[ActivationSource]
-    setting: ClassVar[str] = ""  # the attribute that is α in the kernels
 
     def allocate(self, buffers: BatchBuffers) -> None:
         """Allocate y, dx and, if it is saved, ∂y/∂x."""
         ElementwiseLayer.allocate(self, buffers)
         self.with_ones: Array | None = None  # y with a column of ones
         self._outputs = [self._y, *[buffers.matrix(self.input_width)] * self.sources.saves_derivative]
-        self._alpha = getattr(self, self.setting) if self.setting else 0.0
+        self._alpha = getattr(self, self.sources.setting) if self.sources.setting else 0.0
 
     def append_ones(self, buffers: BatchBuffers) -> None:
         """Allocate y again, with a column of ones after its last."""
@@ -188,52 +187,17 @@ class FusedActivation(ElementwiseLayer):
         return dx
 
 
-class FusedReLU(FusedActivation, ReLU):
-    """ReLU as a `FusedActivation`."""
-
-    sources = source.RELU
-
-
-class FusedLeakyReLU(FusedActivation, LeakyReLU):
-    """LeakyReLU as a `FusedActivation`."""
-
-    sources, setting = source.LEAKY_RELU, "slope"
-
-
-class FusedTanh(FusedActivation, Tanh):
-    """Tanh as a `FusedActivation`."""
-
-    sources = source.TANH
-
-
-class FusedSigmoid(FusedActivation, Sigmoid):
-    """Sigmoid as a `FusedActivation`."""
-
-    sources = source.SIGMOID
-
-
-class FusedSoftplus(FusedActivation, Softplus):
-    """Softplus as a `FusedActivation`."""
-
-    sources = source.SOFTPLUS
-
-
-class FusedSiLU(FusedActivation, SiLU):
-    """SiLU as a `FusedActivation`."""
-
-    sources = source.SILU
-
-
-class FusedGELU(FusedActivation, GELU):
-    """GELU as a `FusedActivation`, with the error function of the compiler's library."""
-
-    sources = source.GELU
-
-
-class FusedELU(FusedActivation, ELU):
-    """ELU as a `FusedActivation`."""
-
-    sources, setting = source.ELU, "alpha"
+ACTIVATION_SOURCES: dict[type[Layer], ActivationSource] = {
+    ReLU: source.RELU,
+    LeakyReLU: source.LEAKY_RELU,
+    Tanh: source.TANH,
+    Sigmoid: source.SIGMOID,
+    Softplus: source.SOFTPLUS,
+    SiLU: source.SILU,
+    GELU: source.GELU,
+    ELU: source.ELU,
+}
+FUSED_ACTIVATIONS = {plain: fused_class(FusedActivation, plain, s) for plain, s in ACTIVATION_SOURCES.items()}
 
 
 class FusedLog1p(Log1p):

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from scratchvae.backend import Array
 from scratchvae.fused import kernels as source
-from scratchvae.fused.kernels import LikelihoodSource, launch
+from scratchvae.fused.kernels import LikelihoodSource, fused_class, launch
 from scratchvae.memory import BatchBuffers
 from scratchvae.probability import (
     Bernoulli,
@@ -95,18 +95,6 @@ class FusedLikelihood(Likelihood):
         return observed
 
 
-class FusedBernoulli(FusedLikelihood, Bernoulli):
-    """Bernoulli as a `FusedLikelihood`."""
-
-    sources = source.BERNOULLI
-
-
-class FusedContinuousBernoulli(FusedLikelihood, ContinuousBernoulli):
-    """ContinuousBernoulli as a `FusedLikelihood`."""
-
-    sources = source.CONTINUOUS_BERNOULLI
-
-
 class FusedGaussian(FusedLikelihood, Gaussian):
     """Gaussian as a `FusedLikelihood`."""
 
@@ -155,12 +143,6 @@ class FusedGaussianDiagonal(FusedLikelihood, GaussianDiagonal):
         return gradient
 
 
-class FusedGaussianHeteroscedastic(FusedLikelihood, GaussianHeteroscedastic):
-    """GaussianHeteroscedastic as a `FusedLikelihood`."""
-
-    sources = source.GAUSSIAN_HETEROSCEDASTIC
-
-
 class FusedCountLikelihood(FusedLikelihood, CountLikelihood):
     """Counts as a `FusedLikelihood`; with a `library_size`, the totals of the rows take two launches more."""
 
@@ -185,18 +167,6 @@ class FusedCountLikelihood(FusedLikelihood, CountLikelihood):
             through_total /= self._total[: len(dx)]
             dx += through_total[:, None]
         return dx
-
-
-class FusedPoisson(FusedCountLikelihood, Poisson):
-    """Poisson as a `FusedLikelihood`."""
-
-    sources = source.POISSON
-
-
-class FusedNegativeBinomial(FusedCountLikelihood, NegativeBinomial):
-    """NegativeBinomial as a `FusedLikelihood`."""
-
-    sources = source.NEGATIVE_BINOMIAL
 
 
 class FusedMaskedLikelihood(MaskedLikelihood):
@@ -265,3 +235,17 @@ class FusedScaledLikelihood(ScaledLikelihood):
         """log p(x | parameters) (B,) from parameters (B, kD) and u (B, D)."""
         self.check_inputs(u=u)
         return self.inner.forward(parameters, u)
+
+
+FUSED_LIKELIHOODS: dict[type[Any], type[Any]] = {
+    Bernoulli: fused_class(FusedLikelihood, Bernoulli, source.BERNOULLI),
+    ContinuousBernoulli: fused_class(FusedLikelihood, ContinuousBernoulli, source.CONTINUOUS_BERNOULLI),
+    Gaussian: FusedGaussian,
+    GaussianLearned: FusedGaussianLearned,
+    GaussianDiagonal: FusedGaussianDiagonal,
+    GaussianHeteroscedastic: fused_class(FusedLikelihood, GaussianHeteroscedastic, source.GAUSSIAN_HETEROSCEDASTIC),
+    Poisson: fused_class(FusedCountLikelihood, Poisson, source.POISSON),
+    NegativeBinomial: fused_class(FusedCountLikelihood, NegativeBinomial, source.NEGATIVE_BINOMIAL),
+    MaskedLikelihood: FusedMaskedLikelihood,
+    ScaledLikelihood: FusedScaledLikelihood,
+}
