@@ -293,7 +293,10 @@ SUM_OF_WEIGHTS = RowSumKernelSource(
     "T log_w, T largest", "T total", "return exp(log_w - largest)", "scratchvae_sum_of_weights"
 )
 NORMALIZED_WEIGHTS = ElementwiseKernelSource(
-    "T log_w, T largest, T total", "T weight", "weight = exp(log_w - largest) / total", "scratchvae_normalized_weights"
+    "T log_w, T largest, T total, T smallest",
+    "T weight",
+    "T w = exp(log_w - largest) / total; weight = w < smallest ? T(0) : w",
+    "scratchvae_normalized_weights",
 )
 IMPORTANCE_BOUND = ElementwiseKernelSource(
     "T largest, T total, T log_draws", "T bound", "bound = largest + log(total) - log_draws", "scratchvae_bound"

@@ -179,6 +179,7 @@ class FusedImportanceBound(ImportanceBound):
         self.normalized_weights = self._normalized_weights[:rows]
         self.xp.max(log_w, axis=1, out=bound)
         launch(self.kernels, SUM_OF_WEIGHTS, log_w, bound[:, None], total)
-        launch(self.kernels, NORMALIZED_WEIGHTS, log_w, bound[:, None], total[:, None], self.normalized_weights)
+        arguments = log_w, bound[:, None], total[:, None], self._smallest
+        launch(self.kernels, NORMALIZED_WEIGHTS, *arguments, self.normalized_weights)
         launch(self.kernels, IMPORTANCE_BOUND, bound, total, log(self.input_width), bound)
         return bound
