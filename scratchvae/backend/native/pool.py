@@ -236,10 +236,9 @@ class Pool:
 
     def matmul(self, a: Any, b: Any, out: Any = None, **settings: Any) -> Any:
         """`numpy.matmul`; in the context, the blocks of a large product are computed by several threads."""
-        arguments = None
-        if self._users and not settings and type(a) is type(b) is type(out) is np.ndarray:
-            if b.ndim == 2 and a.size * b.shape[1] >= SPLIT_FROM:
-                arguments = self._arguments(a, b, out)
+        arrays = self._users and not settings and type(a) is type(b) is type(out) is np.ndarray
+        is_large = arrays and b.ndim == 2 and a.size * b.shape[1] >= SPLIT_FROM
+        arguments = self._arguments(a, b, out) if is_large else None
         if arguments is None:
             return np.matmul(a, b, out=out, **settings)
         self._multiply(*arguments)
