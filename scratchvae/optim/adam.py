@@ -99,7 +99,7 @@ class Adam(Optimizer):
 def block_size(itemsize: int) -> int:
     """The numbers that are updated at once on a host: a power of 2, by the size of the cache."""
     numbers = second_level_cache() // (ARRAYS * SHARE * itemsize)
-    return min(LARGEST, max(SMALLEST, 2 ** (numbers.bit_length() - 1)))
+    return min(LARGEST, max(SMALLEST, 1 << numbers.bit_length() - 1))
 
 
 class AdamW(Adam):
