@@ -97,6 +97,10 @@ class DivergenceWarning(UserWarning):
     """Numbers became non-finite; training was rolled back and continues at half the learning rate."""
 
 
+class NonFiniteWarning(UserWarning):
+    """A result that is not finite."""
+
+
 class DenoiseWarning(UserWarning):
     """A model that is asked to remove noise, and was not trained to."""
 

@@ -435,6 +435,7 @@ def test_the_repr_of_a_result_abbreviates_long_arrays():
         sv.evaluation.mutual_information_gap(x, {"first": x[:, 0] > 0.5, "second": x[:, 1]}),
         compare(CASES["Linear"].draw(np.random.default_rng(0)), None),
         next(iter(CHECKS.values())),
+        sv.evaluation.log_likelihood(vae, x, samples=3),
     ]
     for result in results:
         assert fits_screen(repr(result)) and repr(result).startswith(f"{type(result).__name__}(")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from math import isfinite, isnan
+from typing import Any
 
 import numpy as np
 
@@ -23,8 +24,8 @@ from scratchvae.cli.labels import labels_of
 from scratchvae.cli.messages import count_of
 from scratchvae.cli.options import Option, refuse
 from scratchvae.cli.tables import schema_of
-from scratchvae.errors import RangeError
-from scratchvae.evaluation import active_units, classification
+from scratchvae.errors import ConfigError, RangeError
+from scratchvae.evaluation import LogLikelihood, active_units, classification, log_likelihood
 from scratchvae.evaluation.active_units import MIN_ACTIVE_VARIANCE
 from scratchvae.models import VAE, SemiSupervisedVAE
 from scratchvae.models.labels import UNLABELLED
@@ -39,7 +40,7 @@ def add_commands(commands: Commands) -> None:
         commands,
         "evaluate",
         run,
-        "compute the ELBO, the KL and the active units on data",
+        "compute the ELBO, the KL, the active units and the log-likelihood of data",
         "scratchvae evaluate runs/digits --part test --json",
     )
     binarize = Option(
@@ -49,7 +50,16 @@ def add_commands(commands: Commands) -> None:
         common=True,
         details="dynamic draws each pixel once as 1 with the probability of its grey value, else as 0",
     )
-    parser.add_options((*rows_options("test"), binarize, seed_option("the draws of z and the binarisation"), JSON))
+    samples = Option(
+        "samples",
+        "also estimate log p(x) from this many draws of z per row, such as 5000",
+        int,
+        metavar="K",
+        details="takes about K times as long as the rest",
+    )
+    parser.add_options(
+        (*rows_options("test"), binarize, samples, seed_option("the draws of z and the binarisation"), JSON)
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -65,6 +75,11 @@ def run(args: argparse.Namespace) -> int:
     with np.errstate(over="ignore", invalid="ignore"):  # a result that is not finite is null in JSON, else an error
         result = score(model, images, seed=args.seed, binarize=binarize, labels=labels)
         units = active_units(model, images, labels) if isinstance(model, VAE) else None
+        density = None
+        if hasattr(args, "samples"):
+            if not isinstance(model, VAE):
+                raise ConfigError("--samples needs a density, which an autoencoder has not: leave --samples out")
+            density = log_likelihood(model, images, args.samples, args.seed, labels, binarize)
     classes = None
     if isinstance(model, SemiSupervisedVAE) and rows.labels is not None:
         labelled = rows.labels != UNLABELLED
@@ -75,7 +90,8 @@ def run(args: argparse.Namespace) -> int:
         accuracy = {} if classes is None else {"accuracy": classes.accuracy, "confusion": classes.confusion.tolist()}
         if classes is not None:
             accuracy |= {"labelled_rows": classes.rows, "classes": list(class_names(model))}
-        print_json({**result._asdict(), "binarize": binarize, **latent, **accuracy})
+        estimate = {} if density is None else {"log_likelihood": _summary(density, args.samples)}
+        print_json({**result._asdict(), "binarize": binarize, **latent, **estimate, **accuracy})
         return 0
     if not all(map(isfinite, (result.value, result.reconstruction, result.kl))):
         raise RangeError(
@@ -85,6 +101,14 @@ def run(args: argparse.Namespace) -> int:
     print(f"{args.data}: {count_of(result.rows, 'row')} ({args.part}), binarize: {binarize or 'none'}")
     one_draw = units is not None and not isinstance(model.objective, ImportanceWeighted)
     print(f"  {describe_score(model, result)}{', one draw of z per row' if one_draw else ''}")
+    if density is not None:
+        error = "" if isnan(density.standard_error) else f" ± {density.standard_error:.2f}"
+        bias = _summary(density, args.samples)["bias"]
+        below = "" if isnan(bias) else f", about {bias:.2g} too low"
+        print(
+            f"  log-likelihood {density.value:.2f}{error} nats per row ({count_of(args.samples, 'draw')} of z per row"
+            f"{below})"
+        )
     if units and result.rows > 1:  # the mean of a single row does not vary
         print(
             f"  active units {units.active} of {model.latent_dim} (posterior mean with a variance above "
@@ -101,6 +125,18 @@ def run(args: argparse.Namespace) -> int:
             f"{_of_labelled(classes.rows, len(images))}"
         )
     return 0
+
+
+def _summary(density: LogLikelihood, samples: int) -> dict[str, Any]:
+    """The estimate, its errors and its bias as JSON values: log p̂ is too low by half its variance over draws of z."""
+    return {
+        "value": density.value,
+        "standard_error": density.standard_error,
+        "monte_carlo_error": float(np.sqrt((density.monte_carlo_error**2).sum())) / len(density.rows),
+        "bias": 0.5 * float((density.monte_carlo_error**2).mean()),
+        "median_effective_sample_size": float(np.median(density.effective_sample_size)),
+        "samples": samples,
+    }
 
 
 def _of_labelled(labelled: int, rows: int) -> str:

@@ -106,12 +106,13 @@ def _scores(vae: Any, x: Any, samples: int, seed: int, labels: Any, combine: Cal
     x = vae.check_data(x, lazy=True)
     classes = vae.scored_classes(labels, len(x))
     scores = np.empty((len(classes), len(x)))
-    weights = LogWeights(vae, samples)
+    weights, eps = LogWeights(vae, samples), np.empty((samples, vae.posterior.noise(vae.latent_dim)), vae.dtype)
     with np.errstate(over="ignore", invalid="ignore"):  # a row may be so far from the training data that it overflows
         for k, row_classes in enumerate(classes):
             for rows, x_rows, targets in vae.chunks(x, row_classes):
                 for i, row, row_targets in _single_rows(rows, x_rows, targets):
-                    scores[k, i] = combine(weights(row, seed, *row_targets))
+                    fill_random(eps, row_generator(seed, to_numpy(row)).standard_normal)
+                    scores[k, i] = combine(weights(row, eps, *row_targets)[0])
         return np.array([log_mean_exp(of_row) for of_row in scores.T]) if len(classes) > 1 else scores[0]
 
 
@@ -123,30 +124,36 @@ def _single_rows(rows: slice, x: Array, targets: Sequence[Array]) -> Iterator[tu
 
 
 class LogWeights:
-    """log p(x | z_s) + log p(z_s) − log q(z_s | x) of S draws z_s ~ q(z | x), for one row x at a time."""
+    """log p(x | z) + log p(z) − log q(z | x) of draws z ~ q(z | x), several for each of some rows x.
 
-    def __init__(self, vae: Any, samples: int) -> None:
-        self.vae, self.samples = vae, samples
-        vae.ensure_capacity(-(-samples // vae.objective.draws))
+    draws   the largest number of draws at once, of all rows together
+    """
+
+    def __init__(self, vae: Any, draws: int) -> None:
+        self.vae, self.draws = vae, draws
         self.log_ratio = fused(vae.prior.kl(vae.posterior, False), vae.backend)
-        self.log_ratio.bind(BatchBuffers(vae.backend, vae.dtype, samples), (vae.latent_dim,))
-        self._eps = np.empty((samples, vae.posterior.noise(vae.latent_dim)), vae.dtype)
+        self.log_ratio.bind(BatchBuffers(vae.backend, vae.dtype, draws), (vae.latent_dim,))
 
-    def __call__(self, x: Array, seed: int, *targets: Array) -> Array:
-        """(S,) on the host, in float64, from x (1, D) and its one-hot class (1, K). −∞ where numbers overflow."""
-        vae = self.vae
-        fill_random(self._eps, row_generator(seed, to_numpy(x)).standard_normal)
+    def __call__(self, x: Array, eps: Array, *targets: Array) -> Array:
+        """(n, S) on the host, in float64, from x (n, D), its one-hot classes (n, K) and noise (n·S, ·) on the host.
+
+        −∞ where numbers overflow. Those of row 0 are the first S of `eps`.
+        """
+        vae, samples = self.vae, len(eps) // len(x)
+        vae.ensure_capacity(max(len(x), -(-self.draws // vae.objective.draws)))
         h = vae.encoder.forward(x, *targets)
-        z = vae.posterior.forward(self._repeated(h), vae.backend.upload(self._eps))
+        z = vae.posterior.forward(self._repeated(h, samples), vae.backend.upload(eps))
         log_ratio = self.log_ratio.forward(z)
-        parameters = vae.decoder.forward(z, *map(self._repeated, targets))
-        log_w = vae.likelihood.forward(parameters, self._repeated(x)) - log_ratio
-        return _known(to_numpy(log_w))
+        parameters = vae.decoder.forward(z, *(self._repeated(array, samples) for array in targets))
+        log_w = vae.likelihood.forward(parameters, self._repeated(x, samples)) - log_ratio
+        return _known(to_numpy(log_w)).reshape(len(x), samples)
 
-    def _repeated(self, row: Array) -> Array:
-        rows: Array = self.vae.backend.xp.empty((self.samples, row.shape[1]), row.dtype)
-        rows[...] = row
-        return rows
+    def _repeated(self, rows: Array, samples: int) -> Array:
+        """The rows (n, W), each `samples` times in succession."""
+        count, width = rows.shape
+        repeated: Array = self.vae.backend.xp.empty((count * samples, width), rows.dtype)
+        repeated.reshape(count, samples, width)[...] = rows[:, None]
+        return repeated
 
 
 def _known(log_w: Array) -> Array:

@@ -7,7 +7,7 @@ import pytest
 
 import scratchvae
 from scratchvae.cli import main
-from scratchvae.evaluation import active_units
+from scratchvae.evaluation import active_units, log_likelihood
 
 QUICK = ("--epochs", "1", "--hidden", "16", "--latent", "3", "--quiet", "--no-pictures")
 STARTS = {".png": b"\x89PNG\r\n\x1a\n", ".pdf": b"%PDF-", ".svg": b"<?xml"}
@@ -288,6 +288,31 @@ def test_a_single_row_is_evaluated_without_what_needs_several(capsys, digits):
     assert run("evaluate digits row.npy --part all --json") == 0
     report = json.loads(capsys.readouterr().out)
     assert report["standard_error"] is None and report["active"] is None and np.isfinite(report["value"])
+
+
+def test_evaluate_estimates_the_log_likelihood(capsys, vae, digits):
+    expected = log_likelihood(vae, digits.test.images, samples=30, seed=4)
+    assert run("evaluate digits --samples 30 --seed 4 --json") == 0
+    result = json.loads(capsys.readouterr().out)
+    found = result["log_likelihood"]
+    assert (found["value"], found["standard_error"]) == (expected.value, expected.standard_error)
+    assert found["samples"] == 30 and found["value"] > result["value"]
+    assert found["monte_carlo_error"] == pytest.approx(np.linalg.norm(expected.monte_carlo_error) / len(expected.rows))
+    assert run("evaluate digits --samples 30 --seed 4") == 0
+    out = capsys.readouterr().out
+    assert f"  log-likelihood {expected.value:.2f} ± {expected.standard_error:.2f} nats per row (30 draws of z" in out
+    assert f"about {found['bias']:.2g} too low)" in out
+
+
+def test_evaluate_of_one_draw_knows_no_bias(capsys):
+    assert run("evaluate digits --samples 1") == 0
+    assert "nats per row (1 draw of z per row)\n" in capsys.readouterr().out
+
+
+def test_evaluate_refuses_the_log_likelihood_of_an_autoencoder(capsys):
+    scratchvae.save(scratchvae.Autoencoder(64, 2, (8,)), "autoencoder.npz")
+    assert run("evaluate autoencoder.npz digits --samples 5") == 2
+    assert "--samples needs a density" in capsys.readouterr().err
 
 
 def test_a_score_that_is_not_finite_is_an_error_and_null_in_json(capsys, vae):

@@ -20,7 +20,7 @@ from refusals.table import (
     wrong,
     wrong_rows,
 )  # fmt: skip
-from refusals.training import NO_MODELS, PLACES, place
+from refusals.training import NO_BINARIZATION, NO_MODELS, PLACES, place
 
 from scratchvae import datasets, evaluation, plotting, training
 from scratchvae.errors import ConfigError, DTypeError, RangeError, ShapeError
@@ -61,6 +61,15 @@ def evaluation_rows():
     yield from refuse_one(
         "evaluation.active_units", "images", data("images", INPUTS), lambda v: evaluation.active_units(model(), v)
     )
+
+    function, density = "evaluation.log_likelihood", evaluation.log_likelihood
+    yield from refuse_one(function, "model", NO_VAES, lambda v: density(v, X))
+    yield from refuse_one(function, "x", data("x", INPUTS), lambda v: density(model(), v, 3))
+    yield from refuse_one(function, "samples", COUNTS, lambda v: density(model(), X, v))
+    yield from refuse_one(function, "seed", SEEDS, lambda v: density(model(), X, 3, seed=v))
+    yield from refuse_one(function, "binarize", NO_BINARIZATION, lambda v: density(model(), X, 3, binarize=v))
+    conditional = lambda: model("ConditionalVAE")  # noqa: E731
+    yield from refuse_one(function, "labels", labels(6, CLASSES), lambda v: density(conditional(), X, 3, labels=v))
 
     function = "evaluation.imputation_error"
     error = lambda **v: evaluation.imputation_error(**{"truth": X, "completed": X, "observed": X > 0.5, **v})  # noqa: E731

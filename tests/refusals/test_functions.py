@@ -141,6 +141,7 @@ WITHOUT_ROWS = {
             "evaluation.Classification",
             "evaluation.ImputationError",
             "evaluation.ActiveUnits",
+            "evaluation.LogLikelihood",
             "evaluation.MutualInformationGap",
             "gradcheck.Argument",
             "gradcheck.Report.to_json",
