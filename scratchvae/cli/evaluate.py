@@ -55,6 +55,7 @@ def add_commands(commands: Commands) -> None:
         "also estimate log p(x) from this many draws of z per row, such as 5000",
         int,
         metavar="K",
+        common=True,
         details="takes about K times as long as the rest",
     )
     parser.add_options(
