@@ -15,6 +15,7 @@ LR, BETA1, BETA2, EPS = 1e-3, 0.9, 0.999, 1e-8
 
 SIDE, CHANNELS, KERNEL = 28, (1, 32, 64), 4  # of the convolutions, with a stride of 2 and a border of 1
 SMALL = SIDE // 4  # height and width after two convolutions
+DRAWS = 500  # of z, for the log-likelihood of a row
 
 
 @dataclass(frozen=True)

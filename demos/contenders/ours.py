@@ -3,7 +3,7 @@
 import numpy as np
 
 import scratchvae as sv
-from contenders.contender import BETA1, BETA2, EPS, LR, SIDE, Contender, Unavailable
+from contenders.contender import BETA1, BETA2, DRAWS, EPS, LR, SIDE, Contender, Unavailable
 from contenders.products import blas_threads
 from scratchvae.backend import get_backend
 from scratchvae.errors import BackendError
@@ -12,7 +12,7 @@ IMPUTED_DRAWS = 50  # the length of the Markov chain
 
 
 class Ours(Contender):
-    jobs = (*Contender.jobs, "impute")
+    jobs = (*Contender.jobs, "impute", "log_likelihood")
 
     def __init__(self, problem):
         self.problem = problem
@@ -47,6 +47,10 @@ class Ours(Contender):
         """Fill in the lower half of each image by a Markov chain."""
         observed = np.arange(x.size).reshape(x.shape) % self.problem.width < self.problem.width // 2
         self.vae.impute(x, observed, samples=IMPUTED_DRAWS)
+
+    def log_likelihood(self, x):
+        """Estimate log p(x) of each row by importance sampling."""
+        return sv.evaluation.log_likelihood(self.vae, x, DRAWS).rows
 
     def threads(self):
         return blas_threads()

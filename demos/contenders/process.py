@@ -37,7 +37,7 @@ CONTENDERS = {
         "jax": "in_jax.Jax",
     },
 }
-ROWS = {"encode-one": 1, "embed": 10_000}  # of a job; the others have a batch
+ROWS = {"encode-one": 1, "embed": 10_000, "log_likelihood": 20}  # of a job; the others have a batch
 STEPS_PER_TURN = 50  # at most, because the time of a step may depend on the number of steps before
 SAME_LOSS = 1e-5
 SECONDS_PER_WAIT = 0.1

@@ -9,6 +9,7 @@ JOBS = {
     "encode": "encode the batch",
     "encode-one": "encode one row",
     "embed": "embed 10,000 rows",
+    "log_likelihood": "log p(x) of 20 rows, 500 draws each",
     "impute": "impute half of each image of the batch by a Markov chain of 50",
 }
 OURS = {"native": "native", "scratchvae": "NumPy"}  # with and without compiled kernels
