@@ -14,6 +14,7 @@ import pytest
 
 from scratchvae.backend import fake_cupy, get_backend
 from scratchvae.errors import BackendError
+from scratchvae.evaluation import log_likelihood
 from scratchvae.verification.museum import KNOWN_BUGS
 
 DEMOS = Path(__file__).parent.parent.parent / "demos"
@@ -225,7 +226,7 @@ def test_the_benchmark_measures_contenders_and_redraws_its_table(benchmark, cont
     record = json.loads(json_file.read_text(encoding="utf-8"))
     (cell,) = record["cells"]
     assert list(cell["milliseconds"]) == [
-        "step after 4", "step after 9", "encode", "encode-one", "embed", "impute"
+        "step after 4", "step after 9", "encode", "encode-one", "embed", "impute", "log_likelihood"
     ]  # fmt: skip
     names = ["scratchvae", *contenders]
     assert list(cell["milliseconds"]["step after 4"]) == list(cell["peak_MB"]) == names
@@ -506,6 +507,21 @@ def test_a_step_on_a_gpu_reads_nothing_back_and_gives_the_same(monkeypatch):
     assert fake_cupy.reads == reads
     for name, view in host.vae.params.items():
         np.testing.assert_allclose(device.vae.params[name].get(), view, rtol=1e-5, atol=1e-7)
+
+
+def test_the_benchmark_estimates_the_same_log_likelihood_in_pytorch(monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.syspath_prepend(str(DEMOS))
+    from contenders.contender import DRAWS, Problem
+    from contenders.ours import Ours
+    from contenders.pytorch import PyTorch
+
+    problem = Problem(4, 8)
+    ours, theirs, x = Ours(problem), PyTorch(problem), problem.first_rows(20)
+    expected = log_likelihood(ours.vae, x, DRAWS)
+    found = theirs.log_likelihood(theirs.upload(x)).numpy()
+    assert np.array_equal(ours.log_likelihood(x), expected.rows)
+    assert (np.abs(found - expected.rows) < 8 * expected.monte_carlo_error).all()
 
 
 def test_gpu_check_reports_a_missing_gpu_in_one_line(monkeypatch):
