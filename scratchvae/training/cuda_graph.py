@@ -29,6 +29,8 @@ MISSING = object()
 # All else that a step reads is in memory of the device: weights, noise, the sums of the epoch. What its Python code
 # would assign to the attributes of the modules is assigned again at each replay, since other calls of the model may
 # come between two steps. Temporary arrays are in a memory pool of the recordings, from which nothing else is allocated.
+# Constants that a module writes into a buffer only when they change, as its attribute `_filled_for` says, are written in
+# every replay, because other calls may have written others.
 
 
 class CUDAGraphs:
