@@ -21,6 +21,7 @@ import ctypes
 import os
 import re
 from functools import partial
+from importlib import import_module
 from importlib.util import find_spec
 
 VARIABLE = "SCRATCHVAE_NULL_DEVICE"
@@ -104,7 +105,8 @@ def install(mode):
     runtime.getDeviceProperties = lambda index: properties
 
     import cupy
-    import cupy_backends.cuda.libs.cublas  # here, since CuPy would first look for NVIDIA's library
+
+    import_module("cupy_backends.cuda.libs.cublas")  # here, since CuPy would first look for NVIDIA's library
     from cupy.cuda import compiler, function
 
     def compile_for_host(source, *arguments, **settings):
@@ -130,16 +132,20 @@ def install(mode):
         def free_preprocess(self, mem_ptr, mem_size, **_):
             device.library.null_device_poison(mem_ptr, mem_size, self._streams.pop(mem_ptr, 0))
 
-    class PoisonedPinnedPool(cupy.cuda.PinnedMemoryPool):
-        """Fills pinned memory with NaN when it is freed, even while it is copied: the pool may use it again at once."""
+    class PinnedMemory:
+        """A block of CuPy's pool that becomes NaN when it is freed, even while it is copied: the pool reuses it."""
 
-        def free(self, address, size):
-            ctypes.memset(address, 0xFF, size)
-            super().free(address, size)
+        def __init__(self, block):
+            self.block, self.ptr, self.size = block, block.ptr, block.size()
+
+        def __del__(self):
+            ctypes.memset(self.ptr, 0xFF, self.size)
 
     Poison().__enter__()
-    device.pinned_pool = PoisonedPinnedPool()
-    cupy.cuda.set_pinned_memory_allocator(device.pinned_pool.malloc)
+    pinned_pool = cupy.cuda.PinnedMemoryPool()
+    cupy.cuda.set_pinned_memory_allocator(
+        lambda size: cupy.cuda.PinnedMemoryPointer(PinnedMemory(pinned_pool.malloc(size)), 0)
+    )
 
 
 def replace_functions(module, prefix, library):

@@ -1,5 +1,6 @@
-import null_device
 import pytest
+
+import null_device
 
 
 @pytest.fixture
