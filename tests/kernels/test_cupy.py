@@ -73,12 +73,14 @@ def generate_source(kernel, dtype_name, axes):
     )
 
 
-def compile_source(code):
+def compile_source(code, architecture="sm_90"):
+    """Compile as CuPy does: it always sets numbers of float that are subnormal to 0."""
     from cupy._core import core
     from cupy.cuda import compiler
 
     headers = "".join(f"#include <{header}>\n" for header in core._cupy_header_list)
-    options = (*core.assemble_cupy_compiler_options(()), "-arch=sm_80", "--device-as-default-execution-space")
+    flags = ("-ftz=true", f"-arch={architecture}", "--device-as-default-execution-space")
+    options = (*core.assemble_cupy_compiler_options(()), *flags)
     return compiler._NVRTCProgram(headers + code, "kernel.cu", method="cubin").compile(options)
 
 
@@ -89,11 +91,12 @@ needs_nvrtc = pytest.mark.skipif(
 
 
 @needs_nvrtc
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])  # A100, H100 and H200
 @pytest.mark.parametrize("axes", [1, 2])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("source", KERNEL_SOURCES, ids=lambda source: source.name)
-def test_every_kernel_compiles_for_a_device(source, dtype, axes):
-    binary, _ = compile_source(generate_source(compile_kernel(cupy, source), dtype, axes))
+def test_every_kernel_compiles_for_a_device(source, dtype, axes, architecture):
+    binary, _ = compile_source(generate_source(compile_kernel(cupy, source), dtype, axes), architecture)
     assert len(binary) > 1000
 
 

@@ -94,7 +94,6 @@ def measure(kind, settings, labels):
 def count(compute):
     """The numbers of COLUMNS of a computation."""
     device = null_device.device
-    gc.collect()
     gc.disable()  # a HostToDeviceBuffer waits when it is collected
     try:
         device.reset()

@@ -15,7 +15,7 @@ from scratchvae.disk import cache_folder
 SOURCES = Path(__file__).parent
 FLAGS = ("-std=c++17", "-fPIC", "-w")
 # without errno and the status flags of the processor, as on a GPU; but no other order of operations, and no fused ones
-OPTIMIZED = ("-O2", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off")
+OPTIMIZED = ("-O1", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off")
 LIBRARY = "libcublas.so.12"  # the name that CuPy's module needs; the functions of the device are in it too
 
 KERNEL = re.compile(r'extern "C" __global__ void (\w+)\((.*?)\)\s*\{', re.DOTALL)
@@ -26,9 +26,12 @@ HEADERS = re.compile(r"^#include <cupy/.*>$", re.MULTILINE)
 def build_library() -> Path:
     """Build the library of the device, and the precompiled header of its kernels; return the path of the library."""
     folder = build_folder()
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(dir=folder.parent))
+    if folder.exists():
+        return folder / LIBRARY
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as parent:
+        new = Path(parent, folder.name)
+        new.mkdir()
         (new / "host_kernel.h").write_bytes((SOURCES / "host_kernel.h").read_bytes())
         compile_cpp("-x", "c++-header", *kernel_flags(new), new / "host_kernel.h", output=new / "host_kernel.h.gch")
         (new / "refused.cpp").write_text(refused_functions())
