@@ -50,8 +50,8 @@
 # The time to encode a single row, on NumPy and PyTorch alike, is mostly the product of a row with W, which reads all of
 # W: half of PyTorch's time would leave 3 μs for everything else.
 #
-# On a GPU a step is limited by the time Python takes to launch it: see `demos/gpu_check.py`. CuPy cannot record cuBLAS
-# calls in a graph.
+# On a GPU a step is limited by the time Python takes to launch it, unless it is recorded as a CUDA graph: see
+# `demos/gpu_check.py`.
 
 # %%
 import argparse

@@ -92,6 +92,7 @@ class Jax(Contender):
         shape = problem.batch, problem.latent
         self.update = jax.jit(partial(update, shape=shape), donate_argnums=self.donated)
         self.codes = jax.jit(encode)
+        self.last = ()  # what the last call returned
 
     def upload(self, rows):
         return jax.block_until_ready(jnp.asarray(rows))

@@ -52,6 +52,9 @@ class DeviceArray:
     ndim = property(lambda self: self._host.ndim)
     size = property(lambda self: self._host.size)
     T = property(lambda self: DeviceArray(self._host.T))
+    nbytes = property(lambda self: self._host.nbytes)
+    strides = property(lambda self: self._host.strides)
+    __cuda_array_interface__ = property(lambda self: self._host.__array_interface__)
 
     def __len__(self) -> int:
         return len(self._host)

@@ -11,30 +11,55 @@ from typing import Any, TypeVar
 
 from scratchvae.backend import Backend
 from scratchvae.fused.layers import (
+    FUSED_ACTIVATIONS,
     FusedConditionalSequential,
     FusedConv2d,
     FusedConvTranspose2d,
-    FusedReLU,
+    FusedLinear,
+    FusedLog1p,
+    FusedNaNToZero,
     FusedSequential,
 )
-from scratchvae.fused.objectives import FusedELBO
+from scratchvae.fused.likelihoods import FUSED_LIKELIHOODS
+from scratchvae.fused.objectives import FusedELBO, FusedImportanceWeighted
 from scratchvae.fused.optim import FusedAdam, FusedAdamW
 from scratchvae.fused.probability import (
-    FusedBernoulli,
     FusedDiagonalGaussian,
+    FusedExactKL,
+    FusedGaussianDrawKL,
     FusedGaussianKL,
+    FusedImportanceBound,
     FusedReparameterize,
 )
-from scratchvae.layers import ConditionalSequential, Conv2d, ConvTranspose2d, ReLU, Sequential
+from scratchvae.layers import (
+    ConditionalSequential,
+    Conv2d,
+    ConvTranspose2d,
+    Linear,
+    Log1p,
+    NaNToZero,
+    Sequential,
+)
 from scratchvae.memory import Module
-from scratchvae.objectives import ELBO
+from scratchvae.objectives import ELBO, ImportanceWeighted
 from scratchvae.optim import Adam, AdamW
-from scratchvae.probability import Bernoulli, DiagonalGaussian, GaussianKL, Reparameterize
+from scratchvae.probability import (
+    DiagonalGaussian,
+    ExactKL,
+    GaussianDrawKL,
+    GaussianKL,
+    ImportanceBound,
+    Reparameterize,
+)
 
 P = TypeVar("P")
 
 FUSED_VARIANTS: dict[type[Any], type[Any]] = {
-    ReLU: FusedReLU,
+    **FUSED_ACTIVATIONS,
+    **FUSED_LIKELIHOODS,
+    Log1p: FusedLog1p,
+    NaNToZero: FusedNaNToZero,
+    Linear: FusedLinear,
     Conv2d: FusedConv2d,
     ConvTranspose2d: FusedConvTranspose2d,
     Sequential: FusedSequential,
@@ -42,16 +67,24 @@ FUSED_VARIANTS: dict[type[Any], type[Any]] = {
     Reparameterize: FusedReparameterize,
     DiagonalGaussian: FusedDiagonalGaussian,
     GaussianKL: FusedGaussianKL,
-    Bernoulli: FusedBernoulli,
+    ExactKL: FusedExactKL,
+    GaussianDrawKL: FusedGaussianDrawKL,
+    ImportanceBound: FusedImportanceBound,
     ELBO: FusedELBO,
+    ImportanceWeighted: FusedImportanceWeighted,
     Adam: FusedAdam,
     AdamW: FusedAdamW,
 }
+# One number per draw: on the host, a launch takes as long as ten of their ufuncs.
+DEVICE_ONLY = {ImportanceBound, ImportanceWeighted}
 
 
 def fused_variants(backend: Backend) -> Mapping[type[Any], type[Any]]:
-    """Return the fused variant of each plain class; empty if the backend has no kernels."""
-    return FUSED_VARIANTS if backend.kernels is not None else {}
+    """Return the fused variant of each plain class that has one; empty if the backend has no kernels."""
+    if backend.kernels is None:
+        return {}
+    left_out = DEVICE_ONLY if backend.on_host else ()
+    return {plain: variant for plain, variant in FUSED_VARIANTS.items() if plain not in left_out}
 
 
 def fused(part: P, backend: Backend) -> P:

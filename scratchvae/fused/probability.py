@@ -1,24 +1,35 @@
-"""Fused reparameterization, Gaussian KL and Bernoulli likelihood: one launch forward and one backward."""
+"""Fused posterior, KL and importance-weighted bound: few launches forward and backward."""
 
 from __future__ import annotations
 
-from typing import Any
+from math import log
+from typing import Any, NamedTuple
 
 from scratchvae.backend import Array
 from scratchvae.fused.kernels import (
-    BERNOULLI,
-    BERNOULLI_GRADIENT,
+    ADD_PRODUCT,
+    GAUSSIAN_DRAW_KL,
     GAUSSIAN_KL,
     GAUSSIAN_KL_ACCUMULATE,
     GAUSSIAN_KL_GRADIENT,
     GAUSSIAN_KL_PER_DIMENSION,
+    IMPORTANCE_BOUND,
+    NORMALIZED_WEIGHTS,
+    POSTERIOR_GRADIENT,
     REPARAMETERIZE,
     REPARAMETERIZE_GRADIENT,
-    REPARAMETERIZE_GRADIENT_WITH_KL,
+    SUM_OF_WEIGHTS,
     launch,
 )
 from scratchvae.memory import BatchBuffers
-from scratchvae.probability import Bernoulli, DiagonalGaussian, GaussianKL, Reparameterize
+from scratchvae.probability import (
+    DiagonalGaussian,
+    ExactKL,
+    GaussianDrawKL,
+    GaussianKL,
+    ImportanceBound,
+    Reparameterize,
+)
 
 
 class FusedReparameterize(Reparameterize):
@@ -39,6 +50,14 @@ class FusedReparameterize(Reparameterize):
         dmu, dlogvar = self._dmu[:rows], self._dlogvar[:rows]
         launch(self.kernels, REPARAMETERIZE_GRADIENT, dz, self.sigma, self.eps, dmu, dlogvar)
         return dmu, dlogvar
+
+
+class GaussianKLGradient(NamedTuple):
+    """The gradient of a `GaussianKL`, dkl (B, 1) or (B, Z), with its arguments, from which dmu and dlogvar follow."""
+
+    dkl: Array
+    mu: Array
+    logvar: Array
 
 
 class FusedDiagonalGaussian(DiagonalGaussian):
@@ -64,13 +83,21 @@ class FusedDiagonalGaussian(DiagonalGaussian):
         self.mu, self.logvar = h[:, :latent], h[:, latent:]
         return self.mu, self.logvar
 
-    def backward(self, dz: Array, dlog_q: Array | None = None, dparameters: tuple[Array, Array] | None = None) -> Array:
-        """dh (B, 2Z) from dz (B, Z), dlog_q (B,) and dparameters, the gradients of mu and logvar (B, Z)."""
+    def backward(self, dz: Array, dlog_q: Array | None = None, dparameters: Any = None) -> Array:
+        """dh (B, 2Z) from dz (B, Z), dlog_q (B,) and dparameters.
+
+        dparameters   the gradients of mu and logvar (B, Z), or a `GaussianKLGradient`
+        """
         self.reparameterize.check_gradients(dz=dz)
         dh, latent, sigma = self._dh[: len(dz)], self.input_width // 2, self.reparameterize.sigma
         dmu, dlogvar = dh[:, :latent], dh[:, latent:]
-        if dlog_q is None and dparameters is not None:
-            launch(self.kernels, REPARAMETERIZE_GRADIENT_WITH_KL, dz, sigma, self.eps, *dparameters, dmu, dlogvar)
+        if dparameters is None or isinstance(dparameters, GaussianKLGradient):
+            if dlog_q is not None:
+                self._check_dlog_q(dlog_q)
+            dkl, mu, logvar = dparameters or (0.0, self.mu, self.logvar)
+            dlog_q_column = 0.0 if dlog_q is None else dlog_q[:, None]
+            arguments = dz, sigma, self.eps, mu, logvar, dkl, dlog_q_column
+            launch(self.kernels, POSTERIOR_GRADIENT, *arguments, dmu, dlogvar)
         else:
             dmu[...], dlogvar[...] = self.backward_parameters(dz, dlog_q, dparameters)
         return dh
@@ -108,27 +135,51 @@ class FusedGaussianKL(GaussianKL):
         return dmu, dlogvar
 
 
-class FusedBernoulli(Bernoulli):
-    """Bernoulli likelihood that recomputes the exponential in backward."""
+class FusedExactKL(ExactKL):
+    """ExactKL whose gradient a `FusedDiagonalGaussian` adds in its own launch."""
 
     kernels: Any
 
-    def allocate(self, buffers: BatchBuffers) -> None:
-        """Allocate the sums and the gradients."""
-        self._log_likelihood = buffers.column()
-        self._dlogits = buffers.matrix(self.input_width)
-        self._dx = buffers.matrix(self.input_width)
+    def backward(self, dkl: Array, dz: Array) -> tuple[Any, ...]:
+        """dz unchanged, no dlog_q, and the gradient of the KL, from dkl (B,), or (B, Z) per dimension."""
+        if not isinstance(self.posterior, FusedDiagonalGaussian):
+            return super().backward(dkl, dz)
+        return dz, None, GaussianKLGradient(self.kl.check_dkl(dkl), self.posterior.mu, self.posterior.logvar)
 
-    def forward(self, logits: Array, x: Array) -> Array:
-        """log p(x | t) (B,) from logits and x (B, D)."""
-        rows = self.check_inputs(logits=logits, x=x)
-        log_likelihood, self.logits, self.x = self._log_likelihood[:rows], logits, x
-        launch(self.kernels, BERNOULLI, logits, x, log_likelihood)
-        return log_likelihood
 
-    def backward(self, dlog_likelihood: Array) -> Array:
-        """dlogits (B, D) from dlog_likelihood (B,)."""
-        rows = self.check_gradients(dlog_likelihood=dlog_likelihood)
-        dlogits = self._dlogits[:rows]
-        launch(self.kernels, BERNOULLI_GRADIENT, self.logits, self.x, dlog_likelihood[:, None], dlogits)
-        return dlogits
+class FusedGaussianDrawKL(GaussianDrawKL):
+    """GaussianDrawKL in one launch forward and one backward."""
+
+    kernels: Any
+
+    def forward(self, z: Array) -> Array:
+        """The estimate (B,). Raises ShapeError before the posterior's forward."""
+        rows = self.check_inputs(z=z)
+        self._check_drawn(self.posterior, "eps", "logvar")
+        kl, self.z = self._kl[:rows], z
+        launch(self.kernels, GAUSSIAN_DRAW_KL, z, self.posterior.eps, self.posterior.logvar, kl)
+        return kl
+
+    def backward(self, dkl: Array, dz: Array) -> tuple[Any, ...]:
+        """dz with the gradient of −log p added, and dlog_q."""
+        self.check_gradients(dkl=dkl)
+        launch(self.kernels, ADD_PRODUCT, self.z, dkl[:, None], dz)
+        return dz, dkl
+
+
+class FusedImportanceBound(ImportanceBound):
+    """ImportanceBound in four launches forward: the largest weights, their sums, the shares and the bound."""
+
+    kernels: Any
+
+    def forward(self, log_w: Array) -> Array:
+        """bound (B,) from log_w (B, K)."""
+        rows = self.check_inputs(log_w=log_w)
+        bound, total = self._bound[:rows], self._sum[:rows]
+        self.normalized_weights = self._normalized_weights[:rows]
+        self.xp.max(log_w, axis=1, out=bound)
+        launch(self.kernels, SUM_OF_WEIGHTS, log_w, bound[:, None], total)
+        arguments = log_w, bound[:, None], total[:, None], self._smallest
+        launch(self.kernels, NORMALIZED_WEIGHTS, *arguments, self.normalized_weights)
+        launch(self.kernels, IMPORTANCE_BOUND, bound, total, log(self.input_width), bound)
+        return bound

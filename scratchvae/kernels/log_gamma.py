@@ -21,9 +21,10 @@ from scratchvae.kernels.polynomial import horner
 
 SHIFT = 8  # number of steps of the recurrence, and the x from which on there are none
 
+# Coefficients, that of y⁻¹⁷ or y⁻¹⁸ first
 _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798)  # B_2, B_4, …
-_S = tuple(b / (2 * k * (2 * k - 1)) for k, b in enumerate(_BERNOULLI, 1))[::-1]  # of y^(1−2k), that of y⁻¹⁷ first
-_T = tuple(b / (2 * k) for k, b in enumerate(_BERNOULLI, 1))[::-1]  # of y^(−2k), that of y⁻¹⁸ first
+LOG_GAMMA_SERIES = tuple(b / (2 * k * (2 * k - 1)) for k, b in enumerate(_BERNOULLI, 1))[::-1]  # of y^(1−2k)
+DIGAMMA_SERIES = tuple(b / (2 * k) for k, b in enumerate(_BERNOULLI, 1))[::-1]  # of y^(−2k)
 
 
 class Scratch(NamedTuple):
@@ -47,7 +48,7 @@ def log_gamma(xp: Any, x: Array, out: Array, scratch: Scratch) -> Array:
     out *= a
     out -= y
     out += 0.5 * log(2.0 * pi)
-    out += _series(xp, _S, y, a, square=b)
+    out += _series(xp, LOG_GAMMA_SERIES, y, a, square=b)
     out -= product
     return out
 
@@ -101,8 +102,8 @@ def log_gamma_ratio(xp: Any, r: Array, x: Array, out: Array, derivative: Array, 
     out += p0  # m₀ log P(r) − m₁ log P(r + x)
     d += x
     out -= d
-    out += _series(xp, _S, y1, a, square=b)
-    out -= _series(xp, _S, y0, a, square=b)
+    out += _series(xp, LOG_GAMMA_SERIES, y1, a, square=b)
+    out -= _series(xp, LOG_GAMMA_SERIES, y0, a, square=b)
     derivative -= _digamma_series(xp, y1, a, b)
     derivative += _digamma_series(xp, y0, a, b)
     d /= y0
@@ -152,7 +153,7 @@ def _series(xp: Any, coefficients: tuple[float, ...], y: Array, out: Array, squa
 
 def _digamma_series(xp: Any, y: Array, out: Array, square: Array) -> Array:
     """Write 1/(2y) + T(y) into `out`, and return it."""
-    _series(xp, _T, y, out, square)
+    _series(xp, DIGAMMA_SERIES, y, out, square)
     out += 0.5
     out /= y
     return out

@@ -43,6 +43,7 @@ class Sequential(Layer):
     def allocate(self, buffers: BatchBuffers) -> None:
         """Bind each layer to the output shape of the one before."""
         shape = self.input_shape
+        self._first = next((k for k, layer in enumerate(self.layers) if layer.all_parameter_shapes()), 0)
         names = [f"layers[{k}] ({shorten(type(layer).__name__, 30)})" for k, layer in enumerate(self.layers)]
         for k, layer in enumerate(self.layers):
             shape = layer.bind(buffers, shape)
@@ -64,10 +65,10 @@ class Sequential(Layer):
         return dy
 
     def backward_parameters(self, dy: Array) -> None:
-        """The gradients of all parameters, without the dx of the first layer."""
-        for layer in reversed(self.layers[1:]):
+        """The gradients of all parameters, without the dx of the first layer that has parameters."""
+        for layer in reversed(self.layers[self._first + 1 :]):
             dy = layer.backward(dy)
-        for layer in self.layers[:1]:
+        for layer in self.layers[self._first : self._first + 1]:
             layer.backward_parameters(dy)
 
 

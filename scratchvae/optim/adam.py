@@ -9,14 +9,14 @@ import numpy as np
 
 from scratchvae.backend import Array
 from scratchvae.memory import aligned
+from scratchvae.memory.cache import second_level_cache
 from scratchvae.optim.flush import FlushToZero
 from scratchvae.optim.optimizer import Optimizer
 from scratchvae.optim.schedules import Schedule
 from scratchvae.validation import check_float, check_fraction, check_positive, suggest_arguments
 
-# Of a host, numbers that are updated at once: five arrays of so many stay in a core's cache during the ten passes over
-# them. On a Xeon an update takes 0.7 of its time (L2 cache of 2 MiB, 814,000 parameters), on an EPYC as long as before.
-BLOCK = 2**15
+ARRAYS, SHARE = 5, 3  # five arrays of a block take at most a third of the cache
+SMALLEST, LARGEST = 2**14, 2**16  # numbers of a block: each block costs ten calls
 
 
 class Adam(Optimizer):
@@ -45,7 +45,7 @@ class Adam(Optimizer):
         self.m, self.v = (aligned(xp.zeros, theta.shape, theta.dtype) for _ in range(2))
         self.state = {"m": self.m, "v": self.v}
         self._scratch = aligned(xp.empty, theta.shape, theta.dtype)
-        size = BLOCK if isinstance(theta, np.ndarray) else max(1, theta.size)
+        size = block_size(theta.itemsize) if isinstance(theta, np.ndarray) else max(1, theta.size)
         self._blocks = [slice(start, start + size) for start in range(0, theta.size, size)]
 
         # A flush changes no bit of θ. Half a unit in the last place of a number x is at least x eps / 4.
@@ -91,6 +91,15 @@ class Adam(Optimizer):
         c1 = (1.0 - self.beta1**self.t) / (1.0 - self.beta1)
         c2 = sqrt((1.0 - self.beta2**self.t) / (1.0 - self.beta2))
         return c1, c2
+
+
+# Blocks of five arrays stay in a core's cache during the ten passes over them. On a Xeon with an L2 cache of 2 MiB, an
+# update of 814,000 parameters on NumPy takes 0.84 to 0.88 of its time with blocks of 2¹⁴ to 2¹⁷ numbers, 1.02 with 2¹³
+# and 1.34 with 2¹²; on an EPYC it takes as long with 2¹⁶ as without.
+def block_size(itemsize: int) -> int:
+    """The numbers that are updated at once on a host: a power of 2, by the size of the cache."""
+    numbers = second_level_cache() // (ARRAYS * SHARE * itemsize)
+    return min(LARGEST, max(SMALLEST, 1 << numbers.bit_length() - 1))
 
 
 class AdamW(Adam):

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from scratchvae.backend import Array
+from scratchvae.backend.cublas import RecordableCuPy
 from scratchvae.errors import BackendError, ConfigError
 from scratchvae.memory import Module
 from scratchvae.models import ELBOTerms, Model
+from scratchvae.models.draws import Draws
 from scratchvae.validation import check_bool, shorten
 
 EAGER_STEPS = 2  # with the same inputs, before a step is recorded: kernels are compiled and buffers allocated in them
@@ -163,7 +165,7 @@ def make_graphs(
     choice   the `cuda_graph` of the trainer: None excludes models with code of the user, since only what a step
              launches is recorded, not what else its code does
     """
-    recordable = hasattr(model.backend.xp, "cuda") and hasattr(type(model.backend.xp), "matmul")
+    recordable = isinstance(model.backend.xp, RecordableCuPy)
     if choice and not recordable:
         raise BackendError("cuda_graph=True needs CuPy's cuBLAS library, which was not found: leave cuda_graph out")
     own_code = model.custom_parts or type(model).__module__.partition(".")[0] != "scratchvae"
@@ -202,16 +204,13 @@ def _scalars(module: Any) -> Iterator[tuple[str, Any]]:
 def _modules_of(model: Model) -> list[Module]:
     """All modules that a model uses, each once."""
     found: dict[int, Module] = {}
-    remaining = [value for value in vars(model).values() if isinstance(value, Module) or hasattr(value, "repeat_h")]
-    remaining += model.parts.values()
+    remaining = [*vars(model).values(), *model.parts.values()]
     while remaining:
         value = remaining.pop()
-        if isinstance(value, Module):
-            if id(value) in found:
-                continue
-            found[id(value)] = value
-        if isinstance(value, Module) or hasattr(value, "repeat_h"):
-            remaining += vars(value).values()
-        elif isinstance(value, tuple | list):
+        if isinstance(value, tuple | list):
             remaining += value
+        elif isinstance(value, Module | Draws) and id(value) not in found:
+            if isinstance(value, Module):
+                found[id(value)] = value
+            remaining += vars(value).values()
     return list(found.values())

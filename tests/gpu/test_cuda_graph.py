@@ -130,12 +130,40 @@ def test_settings_may_change_during_training(gpu, replays):
     assert replays and np.array_equal(*weights)
 
 
-def test_larger_buffers_during_training(assert_same_bits):
-    class Larger(Callback):
-        def on_epoch_end(self, state):
-            state.model.ensure_capacity(100 * state.record.epoch)
+class Larger(Callback):
+    """Enlarges the buffers of the model after each epoch."""
 
+    def on_fit_begin(self, state):
+        self.rows = 0
+
+    def on_step_end(self, state):
+        assert state.model.encoder._buffers.rows >= self.rows
+
+    def on_epoch_end(self, state):
+        self.rows = 100 * state.record.epoch
+        state.model.ensure_capacity(self.rows)
+
+
+def test_larger_buffers_during_training(assert_same_bits):
     assert_same_bits(sv.VAE, fit={"callbacks": [Larger()]}, least=10)
+
+
+class OwnArrays(Callback):
+    """Allocates arrays between two steps, and checks that no step writes into them."""
+
+    def on_fit_begin(self, state):
+        self.arrays = []
+
+    def on_step_end(self, state):
+        xp = state.model.backend.xp
+        assert all(float(array.sum()) == array.size for array in self.arrays)
+        xp.get_default_memory_pool().free_all_blocks()  # as CuPy does by itself when memory runs short
+        self.arrays = [xp.ones(size, np.float32) for size in (1, 2, 16, 32, 128, 269, 1000) for _ in range(3)]
+
+
+def test_temporary_arrays_of_a_recording_are_its_own(assert_same_bits):
+    settings = {"likelihood": "gaussian_learned", "trainer": {"clip_norm": 0.1}}
+    assert_same_bits(sv.VAE, fit={"callbacks": [OwnArrays()]}, **settings)
 
 
 class ReadsANumber(Linear):

@@ -16,7 +16,18 @@ from scratchvae.fused.kernels import KERNEL_SOURCES, ElementwiseKernelSource, co
 cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
 
 ARRAY, INDEXER, SCALAR = 1, 2, 3
-SCALARS = ("beta", "beta1", "beta2", "epsilon", "rate", "decay")
+SCALARS = (
+    "beta1",
+    "beta2",
+    "epsilon",
+    "step_size",
+    "decay",
+    "alpha",
+    "precision",
+    "log_library_size",
+    "missing",
+    "smallest",
+)
 
 
 def generate_source(kernel, dtype_name, axes):

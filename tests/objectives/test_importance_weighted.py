@@ -124,6 +124,17 @@ def test_extreme_log_weights_neither_overflow_nor_vanish(dtype):
     np.testing.assert_allclose(objective.backward()[0] * -3, [0.5, 0.5, 1, 0, 0, 1], rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_weights_whose_gradients_would_be_subnormal_are_0_and_others_stay(dtype):
+    info, objective = np.finfo(dtype), ImportanceWeighted(4)
+    smallest = np.log(float(info.smallest_normal))
+    log_w = np.array([0.0, -20.0, 0.6 * smallest, smallest - 2.0], dtype)
+    objective.forward(log_w, np.zeros_like(log_w))
+    weights, (dlog_w, _) = objective.importance_bound.normalized_weights[0], objective.backward()
+    np.testing.assert_allclose(weights, [1.0, np.exp(-20.0), np.exp(0.6 * smallest), 0.0], rtol=1e-5)
+    np.testing.assert_array_equal(dlog_w, -weights)
+
+
 def test_backward_needs_a_valid_forward_and_divides_by_the_rows_of_the_batch():
     objective = bound_objective(3, 5)
     with pytest.raises(ShapeError, match="call forward first"):

@@ -12,7 +12,6 @@ from strategies import normal, uniform
 import scratchvae as sv
 from scratchvae.backend import to_numpy
 from scratchvae.errors import DivergedError
-from scratchvae.layers import Linear
 from scratchvae.optim import SGD, Adam, AdamW, clip_by_global_norm
 from scratchvae.probability import Posterior, Prior
 from scratchvae.training import AnomalyDetector, Corruption, GaussianNoise, KLWarmUp, Masking
@@ -290,18 +289,19 @@ def test_the_first_module_with_a_nonfinite_result_is_named(kind, backend):
 @pytest.mark.parametrize("layer", ["encoder.0", "encoder.2", "decoder.0", "decoder.2"])
 @BACKENDS
 def test_only_the_layer_with_a_wrong_gradient_is_named(layer, backend, monkeypatch):
-    right = Linear.backward_parameters
     for parameter in ("W", "b"):
         step = Step(backend=backend)
         guilty = dict(named_modules(step.model))[layer]
+        right = type(guilty).backward_parameters
 
-        def wrong(self, dy, parameter=parameter, guilty=guilty):
+        def wrong(self, dy, parameter=parameter, guilty=guilty, right=right):
             right(self, dy)
             if self is guilty:
                 set_number(getattr(self, f"d{parameter}"), inf)
 
-        monkeypatch.setattr(Linear, "backward_parameters", wrong)
-        error = step.error()
+        with monkeypatch.context() as patch:
+            patch.setattr(type(guilty), "backward_parameters", wrong)
+            error = step.error()
         assert (error.tensor, error.layer, error.finding.kind) == (f"d {layer}.{parameter}", layer, "gradient")
         assert "scratchvae.gradcheck.check" in str(error)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ctypes import c_int, c_longlong, c_void_p
+from ctypes import c_int, c_void_p
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,13 +21,15 @@ class LaunchPlan(NamedTuple):
     """A compiled kernel with its fixed arguments, for one combination of shapes, strides and dtypes."""
 
     function: Any
-    rows: int
-    columns: int
-    row_steps: list[int | None]  # elements from row to row; None for a scalar
+    sizes: Array  # rows, columns, and for each array the elements from row to row
+    address: int  # of `sizes`
+    is_array: list[bool]
 
 
 class Kernel:
     """A kernel, called with all inputs, then all outputs: arrays, or Python scalars among the inputs.
+
+    `preamble` defines the functions that `operation` calls.
 
     Inputs broadcast to the shape of the loop, (B, D) or (P,); the same array may be input and output. Raises TypeError
     or ValueError as CuPy does, and BackendError if it cannot be compiled.
@@ -35,27 +37,26 @@ class Kernel:
 
     write_source = staticmethod(elementwise)
 
-    def __init__(self, inputs: str, outputs: str, operation: str, name: str) -> None:
+    def __init__(self, inputs: str, outputs: str, operation: str, name: str, preamble: str = "") -> None:
         self.inputs = KernelParameter.parse(inputs, written=False)
         self.outputs = KernelParameter.parse(outputs, written=True)
         self.parameters = [*self.inputs, *self.outputs]
         self.operation = operation
         self.name = name
+        self.preamble = preamble
         self._plans: dict[tuple[Any, ...], LaunchPlan] = {}
 
     def run(self, arguments: tuple[Any, ...]) -> None:
         """Run the kernel, compiling it at the first call for these shapes, strides and dtypes."""
         key = tuple([(a.shape, a.strides, a.dtype) if isinstance(a, np.ndarray) else type(a) for a in arguments])
         plan = self._plans.get(key) or self._make_plan(key, arguments)
-        c_arguments: list[Any] = [*get_pool().for_kernels(), plan.rows, plan.columns]
-        for parameter, argument, row_step in zip(self.parameters, arguments, plan.row_steps, strict=True):
-            if row_step is None:
-                c_arguments.append(argument)
-                continue
-            if parameter.written and not argument.flags.writeable:
-                raise ValueError(f"{self.name}: output {parameter.name} is read-only; expected a writable array")
-            c_arguments += (address_of(argument), row_step)
-        plan.function(*c_arguments)
+        for output in arguments[len(self.inputs) :]:
+            if not output.flags.writeable:
+                name = self.parameters[[output is argument for argument in arguments].index(True)].name
+                raise ValueError(f"{self.name}: output {name} is read-only; expected a writable array")
+        pairs = zip(arguments, plan.is_array)  # noqa: B905  # fast: their number has been checked
+        data = [address_of(argument) if is_array else argument for argument, is_array in pairs]
+        plan.function(*get_pool().for_kernels(), plan.address, *data)
 
     def loop_and_output_shapes(self, inputs: list[Shape], outputs: list[Shape]) -> tuple[Shape, Shape]:
         """Return the shape of the loop and the shape that outputs must have, from the shapes of the arrays."""
@@ -72,20 +73,20 @@ class Kernel:
             raise ValueError(f"{self.name}: outputs have shapes {outputs}; expected {output_shape}, of one or two axes")
         operands, row_steps = [], []
         for parameter, argument in zip(self.parameters, arguments, strict=True):
-            row_step = step = None
+            step = None
             if isinstance(argument, np.ndarray):
                 row_step, step = self._steps(argument, output_shape if parameter.written else shape)
+                row_steps.append(row_step)
             operands.append(Operand(parameter, step))
-            row_steps.append(row_step)
-        (function,) = compile_functions(self.write_source(self.name, real, operands, self.operation), self.name)
+        source = self.write_source(self.name, real, operands, self.operation, self.preamble)
+        (function,) = compile_functions(source, self.name)
         function.restype = None
-        function.argtypes = [c_void_p, c_int, c_longlong, c_longlong] + [
-            kind for operand in operands for kind in operand.argument_types(real)
-        ]
+        function.argtypes = [c_void_p, c_int, c_void_p, *(operand.argument_type(real) for operand in operands)]
         if len(self._plans) >= MAX_PLANS:
             self._plans.clear()
-        rows, columns = shape if len(shape) == 2 else (1, *shape)
-        return self._plans.setdefault(key, LaunchPlan(function, rows, columns, row_steps))
+        sizes = np.array([*(shape if len(shape) == 2 else (1, *shape)), *row_steps], np.int64)
+        is_array = [operand.step is not None for operand in operands]
+        return self._plans.setdefault(key, LaunchPlan(function, sizes, address_of(sizes), is_array))
 
     def _steps(self, array: Array, shape: Shape) -> tuple[int, int]:
         """Return the row and column strides of `array` broadcast to `shape`, in elements; a vector is a single row."""
@@ -134,11 +135,19 @@ class ReductionKernel(Kernel):
     write_source = staticmethod(row_sum)
 
     def __init__(
-        self, inputs: str, output: str, map_expr: str, reduce_expr: str, post_map_expr: str, identity: str, name: str
+        self,
+        inputs: str,
+        output: str,
+        map_expr: str,
+        reduce_expr: str,
+        post_map_expr: str,
+        identity: str,
+        name: str,
+        preamble: str = "",
     ) -> None:
         if (reduce_expr, post_map_expr, identity) != ("a + b", f"{output.split()[1]} = a", "0"):
             raise NotImplementedError(f"{name} does not sum; expected 'a + b', 'out = a' and '0' after its map_expr")
-        super().__init__(inputs, output, map_expr, name)
+        super().__init__(inputs, output, map_expr, name, preamble)
 
     def __call__(self, *arguments: Any, axis: int) -> None:
         """Sum over axis 1."""

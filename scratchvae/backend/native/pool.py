@@ -236,16 +236,16 @@ class Pool:
 
     def matmul(self, a: Any, b: Any, out: Any = None, **settings: Any) -> Any:
         """`numpy.matmul`; in the context, the blocks of a large product are computed by several threads."""
-        arguments = self._arguments(a, b, out) if self._users and not settings else None
+        arrays = self._users and not settings and type(a) is type(b) is type(out) is np.ndarray
+        is_large = arrays and b.ndim == 2 and a.size * b.shape[1] >= SPLIT_FROM
+        arguments = self._arguments(a, b, out) if is_large else None
         if arguments is None:
             return np.matmul(a, b, out=out, **settings)
         self._multiply(*arguments)
         return out
 
     def _arguments(self, a: Any, b: Any, out: Any) -> tuple[Any, ...] | None:
-        """The arguments of `scratchvae_multiply`; None if NumPy is to compute the product."""
-        if not type(a) is type(b) is type(out) is np.ndarray:
-            return None
+        """The arguments of `scratchvae_multiply` for a large product; None if NumPy is to compute it."""
         key = a.shape, a.strides, a.dtype, b.shape, b.strides, b.dtype, out.shape, out.strides, out.dtype
         plan = self._plans.get(key, MISSING)
         if plan is MISSING:
@@ -265,12 +265,12 @@ class Pool:
         return *plan.kind, start_a, step_a, start_b, step_b, start, step, plan.block
 
     def _make_plan(self, a: Array, b: Array, out: Array) -> Plan | None:
-        """The arguments that depend on shapes, strides and dtypes; None if it is a small product, or none of gemm."""
+        """The arguments that depend on shapes, strides and dtypes; None if it is no product of gemm."""
         if not a.ndim == b.ndim == out.ndim == 2 or not a.dtype == b.dtype == out.dtype:
             return None
         (m, k), n = a.shape, b.shape[1]
         gemm, layouts = self._blas.gemm.get(out.dtype.str), [_layout(a), _layout(b), _layout(out)]
-        if m * n * k < SPLIT_FROM or len(b) != k or out.shape != (m, n) or gemm is None or not all(layouts):
+        if len(b) != k or out.shape != (m, n) or gemm is None or not all(layouts):
             return None
         transposed, steps, sizes = zip(*layouts, strict=True)
         if transposed[2]:

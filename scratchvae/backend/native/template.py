@@ -19,6 +19,7 @@ TEMPLATE = """
 #include <cmath>
 using namespace std;
 typedef {real} T;
+{preamble}
 typedef void (*Run)(void (*job)(void* data, int index), void* data, int jobs);
 
 static __attribute__((noinline, noclone)) void _loop(long long _first, long long _last, long long _left,
@@ -32,7 +33,8 @@ static __attribute__((noinline, noclone)) void _loop(long long _first, long long
   }}
 }}
 
-extern "C" void {name}(Run _run, int _threads, long long _rows, long long _columns{declared}) {{
+extern "C" void {name}(Run _run, int _threads, const long long* _sizes{arguments}) {{
+  const long long _rows = _sizes[0], _columns = _sizes[1]{row_steps};
   const int _blocks = 4 * _threads;
   const bool _by_row = _rows >= _blocks, _by_column = {splits_columns} && _rows == 1;
   if (_threads < 2 || _rows * _columns < {split_from} || !(_by_row || _by_column)) {{
@@ -76,12 +78,16 @@ class Operand(NamedTuple):
     def declaration(self, real: str) -> str:
         """Return its declaration in the argument list of the C++ function."""
         kind, name = self.parameter.type_for(real), self.parameter.name
-        return f"{kind} {name}" if self.step is None else f"{kind}* {name}_, long long {name}_row"
+        return f"{kind} {name}" if self.step is None else f"{kind}* {name}_"
 
-    def names(self) -> list[str]:
-        """Return the names that it declares."""
-        name = self.parameter.name
-        return [name] if self.step is None else [f"{name}_", f"{name}_row"]
+    def name(self) -> str:
+        """Return the name that it declares."""
+        return self.parameter.name if self.step is None else f"{self.parameter.name}_"
+
+    @property
+    def per_row(self) -> bool:
+        """True if all elements of a row read the same number, so that it is loaded before the loop over columns."""
+        return self.step == 0 and not self.parameter.written
 
     def load(self, real: str) -> str:
         """Return the C++ statement that binds its name to the current element; empty for a scalar."""
@@ -89,39 +95,54 @@ class Operand(NamedTuple):
             return ""
         kind, name = self.parameter.type_for(real), self.parameter.name
         kind = f"{kind}&" if self.parameter.written else f"const {kind}"
-        return f"{kind} {name} = {name}_[_row * {name}_row + _column * {self.step}];"
+        column = f" + _column * {self.step}" if self.step else ""
+        return f"{kind} {name} = {name}_[_row * {name}_row{column}];"
 
-    def argument_types(self, real: str) -> list[Any]:
-        """Return the ctypes of its C++ arguments."""
-        if self.step is None:
-            return [C_TYPES[self.parameter.type_for(real)]]
-        return [ctypes.c_void_p, ctypes.c_longlong]
+    def argument_type(self, real: str) -> Any:
+        """Return the ctype of its C++ argument."""
+        return C_TYPES[self.parameter.type_for(real)] if self.step is None else ctypes.c_void_p
 
 
-def elementwise(name: str, real: str, operands: list[Operand], operation: str) -> str:
+def elementwise(name: str, real: str, operands: list[Operand], operation: str, preamble: str = "") -> str:
     """Return the source of a kernel that applies `operation` to every element."""
-    loads = " ".join(operand.load(real) for operand in operands)
-    return _fill_template(name, real, operands, "#pragma omp simd", f"{loads} {operation}", "", True)
+    return _fill_template(name, real, operands, operands, "#pragma omp simd", operation, "", True, preamble)
 
 
-def row_sum(name: str, real: str, operands: list[Operand], operation: str) -> str:
+def row_sum(name: str, real: str, operands: list[Operand], operation: str, preamble: str = "") -> str:
     """Return the source of a kernel that sums `operation` over each row, into the last operand."""
-    loads = " ".join(operand.load(real) for operand in operands[:-1])
     before = "T _sum = 0;\n#pragma omp simd reduction(+:_sum)"
     after = f"{operands[-1].parameter.name}_[_row] = _sum"
-    return _fill_template(name, real, operands, before, f"{loads} _sum += {operation}", after, False)
+    return _fill_template(name, real, operands, operands[:-1], before, f"_sum += {operation}", after, False, preamble)
 
 
 def _fill_template(
-    name: str, real: str, operands: list[Operand], before: str, body: str, after: str, splits_columns: bool
+    name: str,
+    real: str,
+    operands: list[Operand],
+    loaded: list[Operand],
+    before: str,
+    body: str,
+    after: str,
+    splits_columns: bool,
+    preamble: str,
 ) -> str:
+    per_row, per_element = (
+        " ".join(operand.load(real) for operand in loaded if operand.per_row is choice) for choice in (True, False)
+    )
+    names = [operand.parameter.name for operand in operands if operand.step is not None]
+    arguments = "".join(f", {operand.declaration(real)}" for operand in operands)
     return TEMPLATE.format(
         name=name,
         real=real,
-        declared="".join(f", {operand.declaration(real)}" for operand in operands),
-        passed="".join(f", {name}" for operand in operands for name in operand.names()),
-        before=before,
-        body=body,
+        preamble=preamble,
+        arguments=arguments,
+        row_steps="".join(f", {name}_row = _sizes[{k}]" for k, name in enumerate(names, 2)),
+        declared=arguments + "".join(f", long long {name}_row" for name in names),
+        passed="".join(
+            f", {name}" for name in [*(operand.name() for operand in operands), *(f"{n}_row" for n in names)]
+        ),
+        before=f"{per_row}\n{before}",
+        body=f"{per_element} {body}",
         after=after,
         splits_columns=str(splits_columns).lower(),
         split_from=SPLIT_FROM,
