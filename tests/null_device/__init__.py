@@ -8,6 +8,8 @@ The variable is read by tests/conftest.py, before CuPy is imported; without it, 
     late    the device works only when the host waits for it: a buffer that is reused or read too early is visible
     noise   exp, log and similar functions are off by up to 2 units in the last place, as CUDA's are
 
+The tests have the same tolerances in each mode; they are those of a GPU.
+
 CuPy calls CUDA by two modules, `runtime` and `driver`. Their functions are replaced by those of device.cpp: allocation,
 copies, streams, events, launches, graphs. The kernels that CuPy generates are compiled for the host (build.py,
 host_kernel.h). Matrix products are those of cublas.cpp. Memory that is new or freed, on the device or pinned, is NaN.
