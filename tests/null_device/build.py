@@ -54,7 +54,8 @@ def build_kernel(source: str) -> Path:
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             file, library = Path(folder, "kernel.cpp"), Path(folder, "kernel.so")
             file.write_text(code)
-            compile_cpp("-shared", *kernel_flags(path.parent), file, output=library)
+            # linking takes as long as compiling, and this process has the mathematical functions already
+            compile_cpp("-shared", "-nostdlib", *kernel_flags(path.parent), file, output=library)
             library.rename(path)
     return path
 
