@@ -53,6 +53,18 @@ def slow(session: nox.Session) -> None:
     run_tests(session, "-n", "auto", "-m", "", "--hypothesis-profile=thorough", "--ignore=tests/verification")
 
 
+@nox.session(python=PYTHONS)
+def null_device(session: nox.Session) -> None:
+    """The real CuPy without a GPU: NVIDIA's compiler, then all tests for a GPU on a device that is the host (Linux)."""
+    cuda = ("cupy-cuda12x==14.2.*", "nvidia-cuda-nvrtc-cu12", "nvidia-cuda-runtime-cu12")
+    session.install("-e", ".", "pytest", "pytest-xdist", "hypothesis", *cuda)
+    run_tests(session, "-n", "2", "tests/kernels/test_cupy.py", "tests/test_backend.py")
+    files = (path for path in Path("tests").rglob("test_*.py") if "mark.gpu" in path.read_text(encoding="utf-8"))
+    for_gpu = ("-n", "2", "-m", "gpu or null_device", *sorted(map(str, files)))
+    for mode, more in (("plain", ["tests/null_device"]), ("late", []), ("noise", [])):
+        session.run("python", "-m", "pytest", *for_gpu, *more, *session.posargs, env={"SCRATCHVAE_NULL_DEVICE": mode})
+
+
 @nox.session
 def mutation(session: nox.Session) -> None:
     """Plant 600 small errors in the sources, one at a time, always the same ones: a test must find each.

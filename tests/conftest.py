@@ -3,6 +3,11 @@ import os
 # Before NumPy is imported: more threads do not speed up small matrices, and take the cores of other processes.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+if os.environ.get("SCRATCHVAE_NULL_DEVICE"):  # before anything imports CuPy
+    import null_device
+
+    null_device.install(os.environ["SCRATCHVAE_NULL_DEVICE"])
+
 from pathlib import Path
 
 import pytest
