@@ -13,7 +13,7 @@ from scratchvae.datasets.cells import is_missing, read_decimal_comma, read_numbe
 from scratchvae.errors import DTypeError, RangeError
 from scratchvae.validation import short_repr
 
-NO_DATE = np.datetime64("NaT")
+NO_DATE = np.datetime64("NaT", "us")
 
 
 class Cells(NamedTuple):

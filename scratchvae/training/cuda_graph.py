@@ -29,8 +29,8 @@ MISSING = object()
 # All else that a step reads is in memory of the device: weights, noise, the sums of the epoch. What its Python code
 # would assign to the attributes of the modules is assigned again at each replay, since other calls of the model may
 # come between two steps. Temporary arrays are in a memory pool of the recordings, from which nothing else is allocated.
-# Constants that a module writes into a buffer only when they change, as its attribute `_filled_for` says, are written in
-# every replay, because other calls may have written others.
+# Constants that a module writes into a buffer only when they change, as its attribute `_filled_for` says, are written
+# in every replay, because other calls may have written others.
 
 
 class CUDAGraphs:
@@ -42,7 +42,8 @@ class CUDAGraphs:
     sums        arrays
     required    raise BackendError if a step cannot be recorded, instead of computing it as before
 
-    The first result of each recording is compared with that of `compute`. A recording with other bits is not used.
+    The first result of each recording is compared with that of `compute`, after a step on other inputs. A recording
+    with other bits is not used.
     """
 
     def __init__(
@@ -86,6 +87,8 @@ class CUDAGraphs:
         self._restore(before)
         try:
             graph = self._capture(x, eps, arguments)
+            self._compute_other_results(x, eps, arguments)
+            self._restore(before)
             terms = graph.replay()
             same = all(map(_have_same_bits, self._copies(terms), expected))
             reason = "its results have other bits"
@@ -116,6 +119,16 @@ class CUDAGraphs:
             finally:
                 recording = stream.end_capture()
         return Graph(recording, terms, modules)
+
+    def _compute_other_results(self, x: Array, eps: Array, arguments: dict[str, Any]) -> None:
+        """Do the step with its rows in reverse order and other noise: so work that is not recorded leaves a trace."""
+        inputs = x.copy(), eps.copy()
+        try:
+            x[...] = inputs[0][::-1]
+            eps *= -1.0
+            self.compute(x, eps, **arguments)
+        finally:
+            x[...], eps[...] = inputs
 
     def _copies(self, terms: ELBOTerms) -> list[Array]:
         return [array.copy() for array in (self.model.dtheta, *terms, *self.sums.values())]
