@@ -38,7 +38,7 @@ def _array(column: Column, values: Array, missing: Array) -> Array:
     if not missing.any():
         return _as_text(column, values)
     if values.dtype.kind == "M":
-        return np.where(missing, np.datetime64("NaT", np.datetime_data(values.dtype)[0]), values)
+        return np.where(missing, np.array("NaT", values.dtype), values)
     if values.dtype.kind == "f":
         return np.where(missing, np.nan, values)
     objects = values.astype(object)
