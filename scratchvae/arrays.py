@@ -31,6 +31,11 @@ def as_numpy(name: str, value: Any) -> Array:
     try:
         return np.asarray(value)
     except Exception as error:  # a device array, rows of unequal length, or an error of the value's own class
+        if hasattr(value, "get") and hasattr(value, "dtype"):
+            raise DTypeError(
+                f"{name} is a {shorten(type(value).__qualname__, 30)}, an array of another device than this model's: "
+                "convert it with scratchvae.to_numpy, or use a model with backend='cupy'"
+            ) from None
         raise DTypeError(
             f"{name} is a {shorten(type(value).__qualname__, 30)}; expected an array with rows of one length "
             f"({shorten(error, 90)})"

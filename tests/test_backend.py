@@ -9,7 +9,7 @@ from strategies import in_support, normal, uniform
 from trained_state import state_after
 
 import scratchvae as sv
-from scratchvae.backend import NUMPY, backend_of, fake_cupy, get_backend, to_numpy
+from scratchvae.backend import NUMPY, backend_of, fake_cupy, get_backend, to_numpy, translate_device_errors
 from scratchvae.backend.fake_cupy import FAKE_CUPY, DeviceArray
 from scratchvae.errors import BackendError, DeviceError, DTypeError
 from scratchvae.models.network import ACTIVATIONS
@@ -65,6 +65,26 @@ def test_a_cupy_that_does_not_work_is_refused_in_one_line(monkeypatch, content, 
     assert get_backend("auto") is NUMPY
 
 
+def test_a_cupy_that_fails_at_import_is_refused(monkeypatch):
+    class Broken:
+        def find_spec(self, name, path=None, target=None):
+            if name == "cupy":
+                raise AttributeError("module 'numpy' has no attribute 'product'")
+
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    with pytest.raises(BackendError, match="CuPy cannot be imported"):
+        get_backend("cupy")
+    assert get_backend("auto") is NUMPY
+
+
+def test_a_stream_for_each_thread_is_refused(monkeypatch):
+    install_module(monkeypatch, is_available=lambda: True)
+    monkeypatch.setenv("CUPY_CUDA_PER_THREAD_DEFAULT_STREAM", "1")
+    with pytest.raises(BackendError, match=r"CUPY_CUDA_PER_THREAD_DEFAULT_STREAM.*unset it"):
+        get_backend("cupy")
+
+
 def test_the_real_cupy_without_a_gpu_is_refused():
     cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
     try:
@@ -95,7 +115,7 @@ def test_arrays_of_another_device_are_refused():
         vae.decoder.backward(host)
     with pytest.raises(DeviceError, match="eps"):
         vae.forward(device, normal(0, 4, 2).astype("float32"))
-    with pytest.raises(DTypeError, match="DeviceArray"):
+    with pytest.raises(DTypeError, match=r"x is a DeviceArray, an array of another device.*scratchvae.to_numpy"):
         sv.VAE(9, 2, (8,)).encode(device)
 
 
@@ -191,6 +211,12 @@ def test_a_failing_device_is_reported_in_one_line_by_every_method(monkeypatch, t
     assert "\n" not in str(caught.value)
     assert trainer.history.stopped == ("failed" if call == "fit" else "finished")
     assert (tmp_path / "vae.npz").read_bytes() == saved
+
+
+def test_pinned_memory_that_runs_out_is_no_broken_process():
+    error = type("CUDARuntimeError", (RuntimeError,), {"__module__": "cupy_backends.cuda.api.runtime"})
+    with pytest.raises(BackendError, match="the GPU or the host has no memory left"), translate_device_errors():
+        raise error("cudaErrorMemoryAllocation: out of memory")
 
 
 def test_other_exceptions_are_not_changed(monkeypatch):

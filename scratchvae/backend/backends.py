@@ -186,6 +186,15 @@ def _cupy() -> Backend:
         import cupyx
     except ImportError as error:
         raise BackendError(f"backend 'cupy': CuPy is not installed ({shorten(error, 50)}); {INSTALL_HINT}") from None
+    except Exception as error:  # a version that does not fit the others that are installed, …
+        raise BackendError(
+            f"backend 'cupy': CuPy cannot be imported ({type(error).__name__}: {shorten(error)}); {INSTALL_HINT}"
+        ) from error
+    if os.environ.get("CUPY_CUDA_PER_THREAD_DEFAULT_STREAM", "0") not in ("", "0"):
+        raise BackendError(
+            "backend 'cupy': CUPY_CUDA_PER_THREAD_DEFAULT_STREAM gives each thread a stream of its own, but threads that "
+            "share a model need one; unset it"
+        )
     # Without a device `is_available` returns False (CuPy 14) or raises (CuPy 13). Missing CUDA libraries fail only when
     # something runs, so a first product and a first kernel run here, not in the middle of training.
     try:

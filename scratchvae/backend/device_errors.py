@@ -12,6 +12,7 @@ FATAL = {
     "OutOfMemoryError": "has no memory left; use a smaller batch_size or network, or backend='numpy'",
     "CUDARuntimeError": "stopped working; check nvidia-smi, and start a new process: this one cannot use it again",
 }
+NO_MEMORY = "cudaErrorMemoryAllocation"
 FATAL["CUDADriverError"] = FATAL["CUBLASError"] = FATAL["CUDARuntimeError"]
 
 
@@ -32,6 +33,9 @@ def to_backend_error(error: Exception) -> Exception:
     kind = type(error)
     if kind.__module__.partition(".")[0] not in ("cupy", "cupy_backends") or kind.__name__ not in FATAL:
         return error
-    translated = BackendError(f"the GPU {FATAL[kind.__name__]} ({kind.__name__}: {shorten(error)})")
+    what = f"the GPU {FATAL[kind.__name__]}"
+    if NO_MEMORY in str(error):  # as CUDA reports it of pinned memory of the host
+        what = "the GPU or the host has no memory left; use a smaller batch_size or network, or backend='numpy'"
+    translated = BackendError(f"{what} ({kind.__name__}: {shorten(error)})")
     translated.__cause__ = error
     return translated
