@@ -192,8 +192,8 @@ def _cupy() -> Backend:
         ) from error
     if os.environ.get("CUPY_CUDA_PER_THREAD_DEFAULT_STREAM", "0") not in ("", "0"):
         raise BackendError(
-            "backend 'cupy': CUPY_CUDA_PER_THREAD_DEFAULT_STREAM gives each thread a stream of its own, but threads that "
-            "share a model need one; unset it"
+            "backend 'cupy': CUPY_CUDA_PER_THREAD_DEFAULT_STREAM gives each thread a stream of its own, but threads "
+            "that share a model need one; unset it"
         )
     # Without a device `is_available` returns False (CuPy 14) or raises (CuPy 13). Missing CUDA libraries fail only when
     # something runs, so a first product and a first kernel run here, not in the middle of training.
