@@ -115,32 +115,42 @@ class Plan(NamedTuple):
 
 
 class _Handles(local):
-    """The handles of cuBLAS of each thread, one for each device, with their workspaces."""
+    """The handles of cuBLAS of each thread, one for each device."""
 
     def __init__(self, cupy: Any, library: ctypes.CDLL) -> None:
         self._cupy, self._library = cupy, library
-        self._handles: dict[int, tuple[Any, Any]] = {}
-        self._streams: dict[int, int] = {}
+        self._handles: dict[int, _Handle] = {}
 
     def of_stream(self) -> Any:
         """The handle of the current device, set to the current stream."""
         cuda = self._cupy.cuda
         device, stream = cuda.runtime.getDevice(), cuda.get_current_stream().ptr
-        if device not in self._handles:
-            handle = POINTER()
-            _check(self._library.cublasCreate_v2(ctypes.byref(handle)))
-            self._handles[device] = handle, self._cupy.empty(WORKSPACE, "uint8")
-        handle, workspace = self._handles[device]
-        if self._streams.get(device) != stream:  # which takes the workspace away
-            _check(self._library.cublasSetStream_v2(handle, POINTER(stream)))
-            size = ctypes.c_size_t(WORKSPACE)
-            _check(self._library.cublasSetWorkspace_v2(handle, POINTER(workspace.data.ptr), size))
-            self._streams[device] = stream
-        return handle
+        handle = self._handles.get(device)
+        if handle is None:
+            handle = self._handles[device] = _Handle(self._cupy, self._library)
+        if handle.stream != stream:
+            handle.set_stream(stream)
+        return handle.pointer
+
+
+class _Handle:
+    """A handle of cuBLAS with its workspace, which is destroyed with its thread."""
+
+    def __init__(self, cupy: Any, library: ctypes.CDLL) -> None:
+        self.pointer, self.stream, self._library = POINTER(), -1, library
+        _check(library.cublasCreate_v2(ctypes.byref(self.pointer)))
+        self._workspace = cupy.empty(WORKSPACE, "uint8")
+
+    def set_stream(self, stream: int) -> None:
+        """Set the stream, which takes the workspace away, and then the workspace."""
+        _check(self._library.cublasSetStream_v2(self.pointer, POINTER(stream)))
+        workspace, size = POINTER(self._workspace.data.ptr), ctypes.c_size_t(WORKSPACE)
+        _check(self._library.cublasSetWorkspace_v2(self.pointer, workspace, size))
+        self.stream = stream
 
     def __del__(self) -> None:
-        for handle, _ in self._handles.values():
-            self._library.cublasDestroy_v2(handle)
+        if self.pointer:
+            self._library.cublasDestroy_v2(self.pointer)
 
 
 def _layout(matrix: Any) -> tuple[int, int] | None:

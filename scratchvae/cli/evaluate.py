@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from math import isfinite, isnan
+from math import isfinite, isnan, nan
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,8 @@ from scratchvae.objectives import ImportanceWeighted
 from scratchvae.training import score
 from scratchvae.training.callbacks.progress import objective_name
 
+ENOUGH = 30  # the median effective sample size from which on the bias is estimated
+
 
 def add_commands(commands: Commands) -> None:
     """Add `evaluate`."""
@@ -56,7 +58,7 @@ def add_commands(commands: Commands) -> None:
         int,
         metavar="K",
         common=True,
-        details="takes about K times as long as the rest",
+        details="takes about K times as long as the rest, for a semi-supervised model times the number of classes",
     )
     parser.add_options(
         (*rows_options("test"), binarize, samples, seed_option("the draws of z and the binarisation"), JSON)
@@ -104,10 +106,13 @@ def run(args: argparse.Namespace) -> int:
     print(f"  {describe_score(model, result)}{', one draw of z per row' if one_draw else ''}")
     if density is not None:
         error = "" if isnan(density.standard_error) else f" ± {density.standard_error:.2f}"
-        bias = _summary(density, args.samples)["bias"]
-        below = "" if isnan(bias) else f", about {bias:.2g} too low"
+        summary = _summary(density, args.samples)
+        size, bias = summary["median_effective_sample_size"], summary["bias"]
+        below = (
+            f"too few, with an effective sample size of {size:.1f}" if isnan(bias) else f"at least {bias:.2g} too low"
+        )
         print(
-            f"  log-likelihood {density.value:.2f}{error} nats per row ({count_of(args.samples, 'draw')} of z per row"
+            f"  log-likelihood {density.value:.2f}{error} nats per row ({count_of(args.samples, 'draw')} of z per row: "
             f"{below})"
         )
     if units and result.rows > 1:  # the mean of a single row does not vary
@@ -129,13 +134,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _summary(density: LogLikelihood, samples: int) -> dict[str, Any]:
-    """The estimate, its errors and its bias as JSON values: log p̂ is too low by half its variance over draws of z."""
+    """The estimate, its errors and its bias as JSON values.
+
+    log p̂ is too low by half its variance over draws of z, or more. The bias is NaN if the median effective sample size
+    is below `ENOUGH`.
+    """
+    size = float(np.median(density.effective_sample_size))
     return {
         "value": density.value,
         "standard_error": density.standard_error,
         "monte_carlo_error": float(np.sqrt((density.monte_carlo_error**2).sum())) / len(density.rows),
-        "bias": 0.5 * float((density.monte_carlo_error**2).mean()),
-        "median_effective_sample_size": float(np.median(density.effective_sample_size)),
+        "bias": 0.5 * float((density.monte_carlo_error**2).mean()) if size >= ENOUGH else nan,
+        "median_effective_sample_size": size,
         "samples": samples,
     }
 

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from scratchvae.backend import Array, to_numpy
+from scratchvae.backend import Array, to_numpy, translate_device_errors
 from scratchvae.errors import NonFiniteWarning, warn
 from scratchvae.models import VAE
+from scratchvae.models.parts import modules_in
 from scratchvae.models.scores import LogWeights
 from scratchvae.representation import fields_repr
 from scratchvae.rng import fill_random, generator, row_generator
@@ -19,7 +20,10 @@ from scratchvae.training.preprocess import Preprocessor
 from scratchvae.training.scoring import standard_error
 from scratchvae.validation import check_int, check_seed, check_type, suggest_arguments
 
-HOST_DRAWS, DEVICE_DRAWS = 2**10, 2**15  # decoded at once: on a host they stay in the cache, on a GPU launches cost
+# Draws that are decoded at once, and their numbers in the widest layer: the caches of a host hold few, and a GPU needs
+# many to be busy.
+HOST_DRAWS, HOST_NUMBERS = 2**10, 2**20
+DEVICE_DRAWS, DEVICE_NUMBERS = 2**13, 2**25
 
 
 class LogLikelihood(NamedTuple):
@@ -30,8 +34,6 @@ class LogLikelihood(NamedTuple):
     rows                    (N,), that of each row
     effective_sample_size   (N,), (Σ_k w_k)² / Σ_k w_k² of the weights: K if they are equal, 1 if one outweighs the rest
     monte_carlo_error       (N,), the standard error of each estimate over draws of z; NaN for K = 1
-
-    A semi-supervised model sums over its classes; the effective sample size is then also NaN for K = 1.
     """
 
     value: float
@@ -51,8 +53,8 @@ class LogLikelihood(NamedTuple):
 # That of their mean is 1/K of this, and so is that of log p̂, to first order in 1/K, since d log p̂ = dp̂/p̂. The mean of
 # log p̂ is below log p(x) by half of it, to the same order: an error that is not small says that K is too small.
 #
-# Without a label, p(x) = Σ_y p(y) p(x | y) is a sum of C such estimates with equal p(y); the variances of its terms add
-# up. Its ESS is that of K C equal weights which would give the same variance.
+# Without a label, p(x) = Σ_y p(y) p(x | y) over C equally probable classes: the weight of a draw of noise is the mean
+# of those of the classes, which share the noise.
 @suggest_arguments
 def log_likelihood(
     model: VAE, x: Any, samples: int = 5000, seed: int = 0, labels: Any = None, binarize: str | None = None
@@ -76,21 +78,25 @@ def log_likelihood(
     check_binarize(binarize, model)
     x = model.check_data(x, lazy=True)
     classes = model.scored_classes(labels, len(x))
-    sums = np.empty((3, len(classes), len(x)))
-    with model.locks.read_lock(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        for k, row_classes in enumerate(classes):
-            estimate = Estimator(model, samples, seed)
-            preprocess = Preprocessor(model, bool(binarize), None, generator(seed, "pixels"), generator(seed, "noise"))
-            for part in RowReader(x, "x").slices(model.chunk_rows):
-                rows, _ = preprocess(model.scaled(x[part]))
-                targets = () if row_classes is None else (model.one_hot(row_classes[part]),)
-                sums[:, k, part] = estimate(model.validator.to_device(rows), targets)
+    sums, pixels = np.empty((3, len(x))), generator(seed, "pixels")
+    preprocess = Preprocessor(model, bool(binarize), None, pixels, pixels)
+    with (
+        model.locks.read_lock(),
+        model.backend.threads,
+        translate_device_errors(),
+        np.errstate(over="ignore", invalid="ignore", divide="ignore"),
+    ):
+        estimate = Estimator(model, samples, seed, len(x))
+        for part in RowReader(x, "x").slices(model.chunk_rows):
+            rows, _ = preprocess(model.scaled(x[part]))
+            targets = [[] if labels is None else [model.one_hot(labels[part])] for labels in classes]
+            sums[:, part] = estimate(model.validator.to_device(rows), targets)
         rows, size, error = combine(sums, samples)
     bad = np.flatnonzero(rows == -np.inf)
     if len(bad):
         warn(
-            f"the log-likelihood of {len(bad)} of {len(rows)} rows is −∞, first of row {bad[0]}: numbers of all draws "
-            "overflow; train longer, or scale the data",
+            f"the log-likelihood of {len(bad)} of {len(rows)} rows is −∞, first of row {bad[0]}: numbers of all its "
+            "draws overflow; leave such rows out, train longer, or scale the data",
             NonFiniteWarning,
         )
     return LogLikelihood(float(rows.mean()), standard_error(rows), rows, size, error)
@@ -99,45 +105,47 @@ def log_likelihood(
 class Estimator:
     """Sums of the importance weights of some rows, a number of draws at a time."""
 
-    def __init__(self, model: VAE, samples: int, seed: int) -> None:
+    def __init__(self, model: VAE, samples: int, seed: int, rows: int) -> None:
         self.model, self.samples, self.seed = model, samples, seed
-        self.at_once = HOST_DRAWS if model.backend.on_host else DEVICE_DRAWS
-        self.log_weights = LogWeights(model, min(self.at_once, samples) * max(1, self.at_once // samples))
+        draws, numbers = (HOST_DRAWS, HOST_NUMBERS) if model.backend.on_host else (DEVICE_DRAWS, DEVICE_NUMBERS)
+        widest = max(getattr(module, "input_width", 1) for _, module in modules_in(model.decoder, ""))
+        self.at_once = max(1, min(draws, numbers // max(widest, model.input_dim)))
+        self.rows_at_once = max(1, self.at_once // samples)
+        self.log_weights = LogWeights(model, min(self.at_once, samples) * min(self.rows_at_once, rows))
         self.noise_dim = model.posterior.noise(model.latent_dim)
 
-    def __call__(self, x: Array, targets: tuple[Array, ...]) -> Array:
-        """m, Σ_k e^(l_k − m) and Σ_k e^(2 (l_k − m)) of each row of x (n, D), with its log-weights l and m = max l."""
-        sums, count = np.empty((3, len(x))), max(1, self.at_once // self.samples)
-        for start in range(0, len(x), count):
-            rows = slice(start, min(start + count, len(x)))
-            sums[:, rows] = self._of_rows(x[rows].copy(), [array[rows] for array in targets])
-            self.model.lock.give_way()
+    def __call__(self, x: Array, targets: list[list[Array]]) -> Array:
+        """m, Σ_k e^(l_k − m) and Σ_k e^(2 (l_k − m)) of each row of x (n, D), with its log-weights l and m = max l.
+
+        targets   for each class, its one-hot rows (n, C), in a list; without classes, an empty list
+        """
+        sums = np.empty((3, len(x)))
+        for start in range(0, len(x), self.rows_at_once):
+            rows = slice(start, min(start + self.rows_at_once, len(x)))
+            sums[:, rows] = self._of_rows(x[rows].copy(), [[array[rows] for array in arrays] for arrays in targets])
         return sums
 
-    def _of_rows(self, x: Array, targets: list[Array]) -> Array:
+    def _of_rows(self, x: Array, targets: list[list[Array]]) -> Array:
         draws = [row_generator(self.seed, row).standard_normal for row in to_numpy(x)]
         largest, first, second = np.full(len(x), -np.inf), *np.zeros((2, len(x)))
         for start in range(0, self.samples, self.at_once):
             eps = np.empty((len(x), min(self.at_once, self.samples - start), self.noise_dim), self.model.dtype)
             for row, draw in zip(eps, draws, strict=True):
                 fill_random(row, draw)
-            log_w = self.log_weights(x, eps.reshape(-1, self.noise_dim), *targets)
+            noise = eps.reshape(-1, self.noise_dim)
+            log_w = np.logaddexp.reduce([self.log_weights(x, noise, *arrays) for arrays in targets]) - log(len(targets))
             before, largest = largest, np.maximum(largest, log_w.max(axis=1))
             shift = np.where(largest == -np.inf, 0.0, largest)
             rescale, weights = np.exp(before - shift), np.exp(log_w - shift[:, None])
             first = first * rescale + weights.sum(axis=1)
             second = second * rescale**2 + (weights * weights).sum(axis=1)
+            self.model.lock.give_way()
         return np.array([largest, first, second])
 
 
 def combine(sums: Array, samples: int) -> tuple[Array, Array, Array]:
-    """The estimate, the ESS and the Monte Carlo error of each row, (N,), from the sums (3, C, N) of C classes."""
+    """The estimate, the ESS and the Monte Carlo error of each row, (N,), from the sums (3, N); NaN where it is −∞."""
     largest, first, second = sums
-    estimates = largest + np.log(first) - log(samples)  # (C, N)
-    variances = (second / first**2 - 1.0 / samples) * (samples / (samples - 1)) if samples > 1 else first * np.nan
-    top = estimates.max(axis=0)
-    shares = np.exp(estimates - np.where(top == -np.inf, 0.0, top))
-    total = shares.sum(axis=0)
-    variance = np.where(shares > 0.0, (shares / total) ** 2 * variances, 0.0).sum(axis=0)
-    size = first**2 / second if len(first) == 1 else 1.0 / (variance + 1.0 / (samples * len(first)))
-    return top + np.log(total) - log(len(first)), size.reshape(-1), np.sqrt(np.maximum(variance, 0.0))
+    size = first**2 / second
+    variance = (1.0 / size - 1.0 / samples) * (samples / (samples - 1)) if samples > 1 else np.full_like(size, np.nan)
+    return largest + np.log(first) - log(samples), size, np.sqrt(np.maximum(variance, 0.0))

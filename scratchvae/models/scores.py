@@ -130,7 +130,9 @@ class LogWeights:
     """
 
     def __init__(self, vae: Any, draws: int) -> None:
-        self.vae, self.draws = vae, draws
+        self.vae = vae
+        per_row = vae.objective.draws * (1 if vae.kl_per_row else vae.classes)  # rows that the decoder takes per row
+        self.rows = -(-draws // per_row)
         self.log_ratio = fused(vae.prior.kl(vae.posterior, False), vae.backend)
         self.log_ratio.bind(BatchBuffers(vae.backend, vae.dtype, draws), (vae.latent_dim,))
 
@@ -140,7 +142,7 @@ class LogWeights:
         −∞ where numbers overflow. Those of row 0 are the first S of `eps`.
         """
         vae, samples = self.vae, len(eps) // len(x)
-        vae.ensure_capacity(max(len(x), -(-self.draws // vae.objective.draws)))
+        vae.ensure_capacity(max(len(x), self.rows))
         h = vae.encoder.forward(x, *targets)
         z = vae.posterior.forward(self._repeated(h, samples), vae.backend.upload(eps))
         log_ratio = self.log_ratio.forward(z)

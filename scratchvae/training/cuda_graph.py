@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from scratchvae.backend import Array
 from scratchvae.backend.cublas import RecordableCuPy
@@ -20,7 +23,7 @@ from scratchvae.validation import check_bool, shorten
 
 EAGER_STEPS = 2  # with the same inputs, before a step is recorded: kernels are compiled and buffers allocated in them
 MAX_GRAPHS = 4
-SCALARS = (bool, int, float, str, type(None))
+SCALARS = (bool, int, float, str, type(None), np.generic)
 MISSING = object()
 
 # A recording holds addresses and numbers: those of the step in which it was made. It is replayed only if
@@ -28,7 +31,7 @@ MISSING = object()
 # - the buffers of the model are the same, and so are the settings of its modules, which are numbers in the kernels.
 # All else that a step reads is in memory of the device: weights, noise, the sums of the epoch. What its Python code
 # would assign to the attributes of the modules is assigned again at each replay, since other calls of the model may
-# come between two steps. Temporary arrays are in a memory pool of the recordings, from which nothing else is allocated.
+# come between two steps. Temporary arrays are in a memory pool of the recording, from which nothing else is allocated.
 # Constants that a module writes into a buffer only when they change, as its attribute `_filled_for` says, are written
 # in every replay, because other calls may have written others.
 
@@ -52,7 +55,7 @@ class CUDAGraphs:
         self.model, self.compute, self.sums, self.required = model, compute, sums, required
         self.enabled = True
         self._cuda = model.backend.xp.cuda
-        self._pool = self._cuda.MemoryPool()
+        self._stream = self._cuda.Stream(non_blocking=True)
         self._graphs: dict[Any, Graph] = {}
         self._counts: dict[Any, int] = {}  # of the steps with the same inputs
         self._buffers: Any = None
@@ -111,14 +114,17 @@ class CUDAGraphs:
         for module in modules:
             if "_filled_for" in vars(module):
                 module._filled_for = None  # so that the constants are written in the recording too
-        stream = self._cuda.Stream(non_blocking=True)
-        with stream, self._cuda.using_allocator(self._pool.malloc):
+        stream, pool = self._stream, self._cuda.MemoryPool()
+        with stream, self._cuda.using_allocator(pool.malloc):
             stream.begin_capture()
             try:
                 terms = self.compute(x, eps, **arguments)
-            finally:
-                recording = stream.end_capture()
-        return Graph(recording, terms, modules)
+            except BaseException:
+                with suppress(Exception):  # an error of the recording would hide the one of the step
+                    stream.end_capture()
+                raise
+            recording = stream.end_capture()
+        return Graph(recording, pool, terms, modules)
 
     def _compute_other_results(self, x: Array, eps: Array, arguments: dict[str, Any]) -> None:
         """Do the step with its rows in reverse order and other noise: so work that is not recorded leaves a trace."""
@@ -139,10 +145,15 @@ class CUDAGraphs:
 
 
 class Graph:
-    """A recorded step: `recording`, a graph of CuPy, its terms, and the attributes of the modules after it."""
+    """A recorded step.
 
-    def __init__(self, recording: Any, terms: ELBOTerms, modules: list[Any]) -> None:
-        self._recording, self._terms = recording, terms
+    recording, pool   a graph of CuPy, and the memory pool of its temporary arrays
+    terms             of the step
+    modules           whose attributes after the step are kept
+    """
+
+    def __init__(self, recording: Any, pool: Any, terms: ELBOTerms, modules: list[Any]) -> None:
+        self._recording, self._pool, self._terms = recording, pool, terms
         self._settings = [Setting(vars(module), name, value) for module in modules for name, value in _scalars(module)]
         fixed = {(id(setting.attributes), setting.name) for setting in self._settings}
         self._states = []
@@ -181,8 +192,6 @@ def make_graphs(
              launches is recorded, not what else its code does
     """
     recordable = isinstance(model.backend.xp, RecordableCuPy)
-    if choice and not recordable:
-        raise BackendError("cuda_graph=True needs CuPy's cuBLAS library, which was not found: leave cuda_graph out")
     own_code = model.custom_parts or type(model).__module__.partition(".")[0] != "scratchvae"
     if choice or (choice is None and recordable and not own_code):
         return CUDAGraphs(model, compute, sums, required=bool(choice))
@@ -195,6 +204,8 @@ def check_cuda_graph(choice: bool | None, model: Model) -> bool | None:
         raise ConfigError(
             f"cuda_graph=True is for backend='cupy', and this model is on {model.backend.name!r}: leave it out"
         )
+    if choice and not isinstance(model.backend.xp, RecordableCuPy):
+        raise ConfigError("cuda_graph=True needs CuPy's cuBLAS library, which was not found: leave it out")
     return choice
 
 

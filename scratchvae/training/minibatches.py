@@ -67,8 +67,9 @@ class Minibatches(Batches):
     """All rows of `images` (N, D) in batches of `batch_size`, in a new random order for each epoch.
 
     The last batch of an epoch has the remaining N mod batch_size rows, if any, so that each row occurs once. Rows are
-    gathered into one buffer and copied to the device: a batch is valid until the next one. Rows that need no noise from
-    the host are kept on the device, if they take no more than a quarter of its free memory.
+    gathered into one buffer and copied to the device: a batch is valid until the next one. If the rows take no more
+    than a quarter of the device's free memory, they are kept there, unless they are corrupted, augmented, or binarized
+    with missing values.
 
     augments   True if `augment` changes the rows
     """

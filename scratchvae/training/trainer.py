@@ -83,7 +83,8 @@ class Trainer:
                  record it as "corrupt"
     cuda_graph   on a GPU, `fit` records a step as a CUDA graph, which the GPU then runs by itself. None: if the model
                  has no code of yours, and the recording gives the same bits. True: with your own parts as well, whose
-                 work on the device is all that is recorded; BackendError if a step cannot be. False: never
+                 work on the device is all that is recorded, with the numbers that your code had then; BackendError if
+                 a step cannot be. False: never
 
     All attributes except the model, the seed and the optimizer can be changed later; the change takes effect at the
     next step or fit. `lr` is the learning rate of the optimizer. On backends with compiled kernels, `optimizer` is the

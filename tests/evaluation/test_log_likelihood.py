@@ -74,7 +74,7 @@ def test_the_monte_carlo_error_is_that_of_the_estimates():
 
 def test_one_draw_gives_the_elbo_of_that_draw():
     vae = make()
-    found = log_likelihood(vae, np.tile(X[:1], (2000, 1)) + 1e-9 * np.arange(2000)[:, None] * 0, samples=1)
+    found = log_likelihood(vae, np.tile(X[:1], (2000, 1)), samples=1)
     many = np.array([log_likelihood(vae, X[:1], samples=1, seed=seed).value for seed in range(400)])
     assert np.ptp(found.rows) == 0.0  # equal rows have equal noise
     elbo = vae.elbo(X[:1], draws=20_000)
@@ -128,15 +128,18 @@ def test_every_model_agrees_with_the_scores_of_single_rows(kind, settings, label
     assert np.isfinite(found.monte_carlo_error).all() and (found.effective_sample_size >= 1).all()
 
 
-def test_classes_are_summed_with_their_errors():
+# The spread over 200 seeds has a relative error of 5 %, and the estimates of it vary from seed to seed: the limits are
+# wide enough that a false alarm is rarer than once in 10⁴ choices of the seeds.
+def test_classes_that_share_their_noise_have_the_error_of_their_sum():
     model = make(sv.SemiSupervisedVAE, classes=3)
-    found = log_likelihood(model, X, samples=400)
-    each = [log_likelihood(model, X, samples=400, labels=label) for label in range(3)]
-    logs = np.array([of_class.rows for of_class in each])
-    p = np.exp(logs)
-    np.testing.assert_allclose(found.rows, np.log(p.mean(axis=0)), rtol=1e-12)
-    errors = np.sqrt(sum((p_y * of_class.monte_carlo_error) ** 2 for p_y, of_class in zip(p, each, strict=True)))
-    np.testing.assert_allclose(found.monte_carlo_error, errors / p.sum(axis=0), rtol=1e-9)
+    sv.Trainer(model, lr=1e-2).fit(X, 100, labels=LABELS)
+    found = [log_likelihood(model, X, samples=400, seed=seed) for seed in range(200)]
+    each = [log_likelihood(model, X, samples=400, labels=label).rows for label in range(3)]
+    np.testing.assert_allclose(found[0].rows, np.log(np.exp(each).mean(axis=0)), rtol=1e-12)
+    spread = np.std([estimate.rows for estimate in found], axis=0)
+    claimed = np.sqrt(np.mean([estimate.monte_carlo_error**2 for estimate in found], axis=0))
+    assert (spread / claimed > 0.7).all() and (spread / claimed < 1.4).all()
+    assert (found[0].effective_sample_size <= 400).all()
 
 
 @pytest.mark.parametrize("at_once", [1, 10, 64, 1000])
@@ -159,22 +162,19 @@ def test_memory_does_not_grow_with_the_draws():
     assert peaks[1] < 1.1 * peaks[0] + 10_000
 
 
-def test_grey_pixels_are_binarized_once_as_in_score():
+def test_grey_pixels_are_binarized_once_as_in_score(monkeypatch):
     vae, grey = make(), uniform(5, 12, 9)
     once = log_likelihood(vae, grey, samples=5, binarize="dynamic", seed=4)
-    seen = []
-    estimate = module.Estimator.__call__
-    module.Estimator.__call__ = lambda self, x, targets: seen.append(x.copy()) or estimate(self, x, targets)
-    try:
+    seen, estimate = [], module.Estimator.__call__
+    with monkeypatch.context() as patch:
+        patch.setattr(module.Estimator, "__call__", lambda self, x, t: seen.append(x.copy()) or estimate(self, x, t))
         assert np.array_equal(log_likelihood(vae, grey, samples=5, binarize="dynamic", seed=4).rows, once.rows)
-    finally:
-        module.Estimator.__call__ = estimate
     assert set(np.unique(seen[0])) == {0.0, 1.0}
     np.testing.assert_allclose(once.rows, log_likelihood(vae, seen[0], samples=5, seed=4).rows)
     assert score(vae, grey, seed=4, binarize="dynamic").value == score(vae, seen[0], seed=4).value
 
 
-def test_a_device_gives_the_same(monkeypatch):
+def test_a_device_gives_the_same():
     host, device = make(), sv.VAE(9, 2, (8,), dtype="float64", backend="fake-cupy")
     device.theta.set(host.theta)
     expected = log_likelihood(host, X, samples=50)
@@ -190,6 +190,24 @@ def test_rows_that_overflow_are_named():
     with pytest.warns(NonFiniteWarning, match="1 of 3 rows is −∞, first of row 1"):
         found = log_likelihood(vae, rows, samples=20)
     assert found.rows[1] == -np.inf and np.isfinite(found.rows[[0, 2]]).all()
+    for field in (found.effective_sample_size, found.monte_carlo_error):
+        assert np.isnan(field[1]) and np.isfinite(field[[0, 2]]).all()
+
+
+@pytest.mark.parametrize(("kind", "settings"), [(sv.VAE, {}), (sv.SemiSupervisedVAE, {"classes": 3})])
+def test_the_buffers_are_as_large_as_the_draws_need(kind, settings):
+    model = make(kind, **settings)
+    log_likelihood(model, X[:2], samples=50)
+    assert model.likelihood._buffers.rows <= 102 + model.classes
+    log_likelihood(model, X, samples=module.HOST_DRAWS + 1)
+    assert model.likelihood._buffers.rows <= module.HOST_DRAWS + model.classes
+
+
+def test_a_long_estimate_lets_other_readers_run(monkeypatch):
+    ways, model = [], make()
+    monkeypatch.setattr(model.lock, "give_way", lambda: ways.append(1))
+    log_likelihood(model, X[:1], samples=5 * module.HOST_DRAWS)
+    assert len(ways) == 5
 
 
 def test_what_has_no_log_likelihood_is_refused():
