@@ -13,17 +13,19 @@ from pathlib import Path
 from threading import local
 from typing import Any, NamedTuple
 
+from scratchvae.backend.array_module import ArrayModule
+from scratchvae.backend.plans import Plans
+
 WORKSPACE = 2**25  # bytes that cuBLAS may use on a Hopper GPU, by its documentation; part of a recorded product
 FLOAT32, FLOAT64 = (0, 68), (1, 70)  # cudaDataType_t and cublasComputeType_t
 FLOAT32_AS_TF32 = 0, 77
 DEFAULT_ALGORITHM = -1
-MAX_PLANS = 1024
 MISSING: Any = object()
 INT, POINTER = ctypes.c_int, ctypes.c_void_p
 GEMM_TYPES: Any = [POINTER, *[INT] * 5, POINTER, *[POINTER, INT, INT] * 2, POINTER, POINTER, *[INT] * 4]
 
 
-class RecordableCuPy:
+class RecordableCuPy(ArrayModule):
     """CuPy as an array module, with its own `matmul`.
 
     cupy      the module
@@ -31,10 +33,11 @@ class RecordableCuPy:
     """
 
     def __init__(self, cupy: Any, library: ctypes.CDLL) -> None:
-        self._cupy, self._gemm = cupy, library.cublasGemmEx
+        super().__init__(cupy)
+        self._array_type, self._gemm = cupy.ndarray, library.cublasGemmEx
         self._gemm.restype, self._gemm.argtypes = INT, GEMM_TYPES
         self._handles = _Handles(cupy, library)
-        self._plans: dict[Any, Plan | None] = {}
+        self._plans: Plans[Plan | None] = Plans()
         tf32 = os.environ.get("CUPY_TF32", "0") not in ("", "0")  # as CuPy reads it
         self._types = {"f": FLOAT32_AS_TF32 if tf32 else FLOAT32, "d": FLOAT64}
         self._factors = {"f": (ctypes.c_float(1), ctypes.c_float(0)), "d": (ctypes.c_double(1), ctypes.c_double(0))}
@@ -42,19 +45,17 @@ class RecordableCuPy:
     def matmul(self, a: Any, b: Any, out: Any = None, **settings: Any) -> Any:
         """`cupy.matmul`. A product of matrices and vectors with `out` can be recorded."""
         plan = None
-        if out is not None and not settings and type(a) is type(b) is type(out) is self._cupy.ndarray:
+        if out is not None and not settings and type(a) is type(b) is type(out) is self._array_type:
             key = a.shape, a.strides, b.shape, b.strides, out.shape, out.strides, a.dtype.char, b.dtype, out.dtype
             plan = self._plans.get(key, MISSING)
             if plan is MISSING:
-                if len(self._plans) >= MAX_PLANS:
-                    self._plans.clear()
-                plan = self._plans[key] = self._make_plan(a, b, out)
+                plan = self._plans.add(key, self._make_plan(a, b, out))
         if plan is None:
-            return self._cupy.matmul(a, b, out=out, **settings)
+            return self._module.matmul(a, b, out=out, **settings)
         start_a, start_b, start = a.data.ptr, b.data.ptr, out.data.ptr
         end = start + plan.size
         if (start_a < end and start < start_a + plan.size_a) or (start_b < end and start < start_b + plan.size_b):
-            return self._cupy.matmul(a, b, out=out)  # the output overlaps an input
+            return self._module.matmul(a, b, out=out)  # the output overlaps an input
         status = self._gemm(
             self._handles.of_stream(), *plan.sizes, plan.one, start_b, *plan.b, start_a, *plan.a, plan.zero, start,
             *plan.out, DEFAULT_ALGORITHM,
@@ -62,14 +63,6 @@ class RecordableCuPy:
         if status:
             raise _error(status)
         return out
-
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(self._cupy, name)
-        setattr(self, name, value)  # found at once the next time
-        return value
-
-    def __deepcopy__(self, memo: Any) -> RecordableCuPy:
-        return self
 
     # cuBLAS has matrices in columns. An array in rows is the transpose of one in columns, so that
     #   C = A B   becomes   Cᵀ = Bᵀ Aᵀ

@@ -402,9 +402,14 @@ def data_source(args: argparse.Namespace) -> dict[str, str]:
     return source
 
 
+def plus_minus(error: float, form: str = ".2f") -> str:
+    """ " ± error" in this form; "" for NaN."""
+    return "" if isnan(error) else f" ± {error:{form}}"
+
+
 def describe_score(model: Model, result: Score) -> str:
     """A score in one line."""
-    error = "" if isnan(result.standard_error) else f" ± {result.standard_error:.2f}"
+    error = plus_minus(result.standard_error)
     name = objective_name(model)
     if not isinstance(model, VAE):
         return f"{name} {result.value:.2f}{error} nats per row"

@@ -14,6 +14,7 @@ from scratchvae.cli.arguments import (
     add_command,
     class_names,
     describe_score,
+    plus_minus,
     print_json,
     read_model,
     read_rows,
@@ -70,6 +71,8 @@ def run(args: argparse.Namespace) -> int:
     model = read_model(args)
     if schema_of(model) is not None:
         refuse(args, "on a table of several kinds of columns, which has no pixels: leave it out", "binarize")
+    if hasattr(args, "samples") and not isinstance(model, VAE):
+        raise ConfigError("--samples needs a density, which an autoencoder has not: leave --samples out")
     rows = read_rows(args, model, lazy=True)
     images = model.check_data(rows.images, args.data, lazy=True)
     setting = getattr(args, "binarize", model.metadata.get("binarize"))
@@ -80,8 +83,6 @@ def run(args: argparse.Namespace) -> int:
         units = active_units(model, images, labels) if isinstance(model, VAE) else None
         density = None
         if hasattr(args, "samples"):
-            if not isinstance(model, VAE):
-                raise ConfigError("--samples needs a density, which an autoencoder has not: leave --samples out")
             density = log_likelihood(model, images, args.samples, args.seed, labels, binarize)
     classes = None
     if isinstance(model, SemiSupervisedVAE) and rows.labels is not None:
@@ -105,15 +106,14 @@ def run(args: argparse.Namespace) -> int:
     one_draw = units is not None and not isinstance(model.objective, ImportanceWeighted)
     print(f"  {describe_score(model, result)}{', one draw of z per row' if one_draw else ''}")
     if density is not None:
-        error = "" if isnan(density.standard_error) else f" ± {density.standard_error:.2f}"
         summary = _summary(density, args.samples)
         size, bias = summary["median_effective_sample_size"], summary["bias"]
         below = (
             f"too few, with an effective sample size of {size:.1f}" if isnan(bias) else f"at least {bias:.2g} too low"
         )
         print(
-            f"  log-likelihood {density.value:.2f}{error} nats per row ({count_of(args.samples, 'draw')} of z per row: "
-            f"{below})"
+            f"  log-likelihood {density.value:.2f}{plus_minus(density.standard_error)} nats per row "
+            f"({count_of(args.samples, 'draw')} of z per row: {below})"
         )
     if units and result.rows > 1:  # the mean of a single row does not vary
         print(
@@ -125,10 +125,9 @@ def run(args: argparse.Namespace) -> int:
             f"  KL of each latent dimension, sorted: {' '.join(f'{kl:.2f}' for kl in sorted(units.kl, reverse=True))}"
         )
     if classes is not None:
-        error = "" if isnan(classes.standard_error) else f" ± {100 * classes.standard_error:.2f}"
         print(
-            f"  accuracy {100 * classes.accuracy:.2f}{error} %, cross-entropy {classes.log_loss:.3f} nats per row"
-            f"{_of_labelled(classes.rows, len(images))}"
+            f"  accuracy {100 * classes.accuracy:.2f}{plus_minus(100 * classes.standard_error)} %, cross-entropy "
+            f"{classes.log_loss:.3f} nats per row{_of_labelled(classes.rows, len(images))}"
         )
     return 0
 

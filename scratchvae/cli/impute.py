@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from importlib.util import find_spec
-from math import isnan
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from scratchvae.cli.arguments import (
     add_command,
     data_options,
     load_data,
+    plus_minus,
     read_data,
     read_rows,
     read_vae,
@@ -279,7 +279,7 @@ def _training_rows(vae: VAE) -> Array | None:
 
 def _with_error(error: ImputationError) -> str:
     form = ".4f" if 1e-3 <= error.value < 1e6 or not error.value else ".3e"
-    return f"{error.value:{form}}" + ("" if isnan(error.standard_error) else f" ± {error.standard_error:{form}}")
+    return f"{error.value:{form}}" + plus_minus(error.standard_error, form)
 
 
 def _observed_mean(rows: Array) -> Array:

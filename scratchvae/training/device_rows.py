@@ -63,7 +63,7 @@ def stored_dtype(dtype: np.dtype[Any], binarizer: Binarizer | None) -> np.dtype[
     return np.dtype(np.uint16) if binarizer else dtype
 
 
-def fit_on_device(backend: Backend, shape: tuple[int, int], dtype: np.dtype[Any], binarizer: Binarizer | None) -> bool:
+def fits_on_device(backend: Backend, shape: tuple[int, int], dtype: np.dtype[Any], binarizer: Binarizer | None) -> bool:
     """True if rows of this shape are to be kept on the device of the backend."""
     if backend.on_host or (binarizer is not None and binarizer.missing):  # a threshold cannot represent NaN
         return False

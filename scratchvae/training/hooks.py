@@ -53,7 +53,7 @@ class Hooks:
         self._end_step = overridden(finite_check_late, "on_step_end")
         self._before_update = overridden(self.callbacks, "on_before_update")
         self._may_restart = any(
-            callback.retries if isinstance(callback, FiniteCheck) else True for callback in self._before_update
+            not isinstance(callback, FiniteCheck) or callback.retries for callback in self._before_update
         )
 
     def find(self, kind: type[Callback]) -> Any:

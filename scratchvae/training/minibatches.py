@@ -11,7 +11,7 @@ from scratchvae.backend import Array, to_numpy
 from scratchvae.memory import HostToDeviceBuffer
 from scratchvae.models import Model
 from scratchvae.rows import RowReader
-from scratchvae.training.device_rows import DeviceRows, fit_on_device
+from scratchvae.training.device_rows import DeviceRows, fits_on_device
 from scratchvae.training.preprocess import Preprocessor
 
 CHUNK_BYTES = 2**22  # bytes of rows of which the mean is computed at once
@@ -82,7 +82,7 @@ class Minibatches(Batches):
         self.rng = source.rng
         self.preprocess = source.preprocess
         self._rows = RowReader(images, "images")
-        self._noise_buffer, self._corrupted_buffer = (
+        self._batch_buffer, self._corrupted_buffer = (
             HostToDeviceBuffer(model.backend),
             HostToDeviceBuffer(model.backend),
         )
@@ -93,7 +93,7 @@ class Minibatches(Batches):
         self._scaled = None if self.scale.is_identity else np.empty(self._host.shape)
         binarizer, self._device_rows = self.preprocess.binarizer, None
         host_noise = augments or self.preprocess.corruptor is not None
-        if not host_noise and fit_on_device(model.backend, images.shape, model.dtype, binarizer):
+        if not host_noise and fits_on_device(model.backend, images.shape, model.dtype, binarizer):
             self._device_rows = DeviceRows(
                 model.backend, self._read, images.shape, model.dtype, self.batch_size, binarizer
             )
@@ -123,7 +123,7 @@ class Minibatches(Batches):
             x, corrupted = self.preprocess(self.augment(self._read(indices)))
             if corrupted is not None:
                 self.corrupted = self._corrupted_buffer.to_device(corrupted)
-            yield self._noise_buffer.to_device(x)
+            yield self._batch_buffer.to_device(x)
 
     def _read(self, indices: Array) -> Array:
         """The rows with these indices (n,), in the units of the networks, on the host; valid until the next call."""

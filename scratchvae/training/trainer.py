@@ -353,9 +353,10 @@ class Trainer:
         with model.lock, model.backend.threads:
             eps = self._draw_noise(len(x))
             arguments = self._forward_arguments(batches.corrupted, batches.targets, self._label_settings)
-            if eager or state.graphs is None or state.batches_done == 0:
+            first = state.batches_done == 0
+            if eager or first or state.graphs is None:
                 state.terms = model.forward(x, eps, **arguments)
-                check_written = bool(model.custom_parts) and state.batches_done == 0
+                check_written = first and bool(model.custom_parts)
                 if check_written:
                     model.mark_gradients()
                 model.backward()
@@ -377,7 +378,7 @@ class Trainer:
         return answer
 
     def _recorded_work(self, state: TrainingState, x: Array, eps: Array, **arguments: Any) -> ELBOTerms:
-        """What a CUDA graph records of a step: all work of the device until the update."""
+        """The part of a step that a CUDA graph records: all work of the device until the update."""
         terms = self.model.forward(x, eps, **arguments)
         self.model.backward()
         self._clip()

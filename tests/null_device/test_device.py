@@ -13,7 +13,7 @@ pytestmark = pytest.mark.null_device
 
 
 def memory(array):
-    """What is in the memory of an array on the device or in pinned memory now, without waiting for any work."""
+    """The present content of an array on the device or in pinned memory, without waiting for any work."""
     address = array.data.ptr if hasattr(array.data, "ptr") else array.ctypes.data
     numbers = ctypes.cast(address, ctypes.POINTER(np.ctypeslib.as_ctypes_type(array.dtype)))
     return np.ctypeslib.as_array(numbers, array.shape).copy()

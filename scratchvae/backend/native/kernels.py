@@ -11,10 +11,10 @@ from scratchvae.backend.native.address import address_of
 from scratchvae.backend.native.compiler import compile_functions
 from scratchvae.backend.native.pool import get_pool
 from scratchvae.backend.native.template import REALS, KernelParameter, Operand, elementwise, row_sum
+from scratchvae.backend.plans import Plans
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Shape = tuple[int, ...]
-MAX_PLANS = 1024
 
 
 class LaunchPlan(NamedTuple):
@@ -44,7 +44,7 @@ class Kernel:
         self.operation = operation
         self.name = name
         self.preamble = preamble
-        self._plans: dict[tuple[Any, ...], LaunchPlan] = {}
+        self._plans: Plans[LaunchPlan] = Plans()
 
     def run(self, arguments: tuple[Any, ...]) -> None:
         """Run the kernel, compiling it at the first call for these shapes, strides and dtypes."""
@@ -82,11 +82,9 @@ class Kernel:
         (function,) = compile_functions(source, self.name)
         function.restype = None
         function.argtypes = [c_void_p, c_int, c_void_p, *(operand.argument_type(real) for operand in operands)]
-        if len(self._plans) >= MAX_PLANS:
-            self._plans.clear()
         sizes = np.array([*(shape if len(shape) == 2 else (1, *shape)), *row_steps], np.int64)
         is_array = [operand.step is not None for operand in operands]
-        return self._plans.setdefault(key, LaunchPlan(function, sizes, address_of(sizes), is_array))
+        return self._plans.add(key, LaunchPlan(function, sizes, address_of(sizes), is_array))
 
     def _steps(self, array: Array, shape: Shape) -> tuple[int, int]:
         """Return the row and column strides of `array` broadcast to `shape`, in elements; a vector is a single row."""

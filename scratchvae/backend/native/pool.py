@@ -20,13 +20,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from scratchvae.backend.array_module import ArrayModule
 from scratchvae.backend.native.address import address_of
 from scratchvae.backend.native.compiler import compile_functions
 from scratchvae.backend.openblas import OpenBLAS, find_openblas
+from scratchvae.backend.plans import Plans
 
 SPLIT_FROM = 2**20  # multiplications from which on a product is split
 BLOCKS, ALIGNED = 4, 16  # the largest number of blocks of a product; the size of a block is a multiple of 16
-MAX_PLANS = 1024
 MISSING: Any = object()
 INT, INT64, POINTER = ctypes.c_int, ctypes.c_longlong, ctypes.c_void_p
 MULTIPLY_TYPES = [INT, INT, POINTER, INT, INT, INT64, INT64, INT64, *[POINTER, INT64] * 3, INT64]
@@ -192,7 +193,7 @@ class Pool:
         self._blas: Any = blas
         self._users, self._lock = 0, allocate_lock()
         self._threads_before: int | None = None
-        self._plans: dict[Any, Plan | None] = {}
+        self._plans: Plans[Plan | None] = Plans()
         self.threads = 1 if blas is None else threads
         if self.threads > 1:
             functions = compile_functions(SOURCE, "scratchvae_run", "scratchvae_multiply", "scratchvae_start")
@@ -249,9 +250,7 @@ class Pool:
         key = a.shape, a.strides, a.dtype, b.shape, b.strides, b.dtype, out.shape, out.strides, out.dtype
         plan = self._plans.get(key, MISSING)
         if plan is MISSING:
-            if len(self._plans) >= MAX_PLANS:
-                self._plans.clear()
-            plan = self._plans[key] = self._make_plan(a, b, out)
+            plan = self._plans.add(key, self._make_plan(a, b, out))
         if plan is None:
             return None
         start_a, start_b, start = address_of(a), address_of(b), address_of(out)
@@ -305,20 +304,15 @@ def _layout(matrix: Array) -> tuple[bool, int, int] | None:
     return None
 
 
-class PooledNumPy:
+class PooledNumPy(ArrayModule):
     """NumPy as the array module of the backend "native": its `matmul` is that of the pool."""
+
+    def __init__(self) -> None:
+        super().__init__(np)
 
     def matmul(self, a: Any, b: Any, out: Any = None, **settings: Any) -> Any:
         """`numpy.matmul`: see `Pool.matmul`."""
         return get_pool().matmul(a, b, out, **settings)
-
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(np, name)
-        setattr(self, name, value)  # found at once the next time
-        return value
-
-    def __deepcopy__(self, memo: Any) -> PooledNumPy:
-        return self
 
 
 class PoolOfProcess:
