@@ -31,7 +31,7 @@ def as_numpy(name: str, value: Any) -> Array:
     try:
         return np.asarray(value)
     except Exception as error:  # a device array, rows of unequal length, or an error of the value's own class
-        if hasattr(value, "get") and hasattr(value, "dtype"):
+        if all(hasattr(value, name) for name in ("get", "set", "dtype")):  # as CuPy has, and pandas has not
             raise DTypeError(
                 f"{name} is a {shorten(type(value).__qualname__, 30)}, an array of another device than this model's: "
                 "convert it with scratchvae.to_numpy, or use a model with backend='cupy'"
