@@ -11,6 +11,7 @@ from scratchvae.layers.layer_norm import LayerNorm
 from scratchvae.layers.leaky_relu import LeakyReLU
 from scratchvae.layers.linear import Linear
 from scratchvae.layers.log1p import Log1p
+from scratchvae.layers.masked_linear import MaskedLinear
 from scratchvae.layers.nan_to_zero import NaNToZero
 from scratchvae.layers.relu import ReLU
 from scratchvae.layers.repeat import Repeat
@@ -38,6 +39,7 @@ __all__ = [
     "LeakyReLU",
     "Linear",
     "Log1p",
+    "MaskedLinear",
     "NaNToZero",
     "ReLU",
     "Repeat",

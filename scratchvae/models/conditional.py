@@ -57,6 +57,11 @@ class ConditionalVAE(VAE):
             raise ConfigError(
                 f"missing=True is for models without labels, not {shorten(type(self).__name__)}: leave it out"
             )
+        if "prior" in custom and custom["prior"].shares_encoder:
+            raise ConfigError(
+                f"{shorten(type(custom['prior']).__name__)} encodes pseudo-inputs, which have no class: use another "
+                f"prior for a {shorten(type(self).__name__)}, such as MixturePrior"
+            )
         return super().compose(custom)
 
     def check_network(self, name: str, network: Any) -> None:

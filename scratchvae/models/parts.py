@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchvae import layers, objectives, probability
+from scratchvae import flows, layers, objectives, probability
 from scratchvae.errors import ConfigError, ScratchVAEError, ShapeError
 from scratchvae.fused import plain_class
 from scratchvae.layers import (
@@ -270,7 +270,7 @@ def rebuild(description: Any, classes: Classes) -> Any:
 
 
 def _library_class(name: str) -> Any:
-    packages = (layers, probability, objectives)
+    packages = (layers, probability, flows, objectives)
     return next((vars(package)[name] for package in packages if name in package.__all__), None)
 
 

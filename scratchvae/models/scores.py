@@ -133,8 +133,11 @@ class LogWeights:
         self.vae = vae
         per_row = vae.objective.draws * (1 if vae.kl_per_row else vae.classes)  # rows that the decoder takes per row
         self.rows = -(-draws // per_row)
-        self.log_ratio = fused(vae.prior.kl(vae.posterior, False), vae.backend)
-        self.log_ratio.bind(BatchBuffers(vae.backend, vae.dtype, draws), (vae.latent_dim,))
+        prior, buffers = vae.prior.at_fixed_weights(), BatchBuffers(vae.backend, vae.dtype, draws)
+        if prior is not vae.prior:
+            prior.bind(buffers, (vae.latent_dim,))
+        self.log_ratio = fused(prior.kl(vae.posterior, False), vae.backend)
+        self.log_ratio.bind(buffers, (vae.latent_dim,))
 
     def __call__(self, x: Array, eps: Array, *targets: Array) -> Array:
         """(n, S) on the host, in float64, from x (n, D), its one-hot classes (n, K) and noise (n·S, ·) on the host.

@@ -20,7 +20,7 @@ from scratchvae.models.model import InputGradients, Model
 from scratchvae.models.parts import custom_classes
 from scratchvae.models.scores import anomaly_score, decode_values, posterior_predictive, posterior_sample, score_samples
 from scratchvae.objectives import ELBO, ELBOTerms
-from scratchvae.probability import DiagonalGaussian, StandardNormal
+from scratchvae.probability import DiagonalGaussian, PathwiseKL, StandardNormal
 from scratchvae.rng import fill_random, generator
 from scratchvae.validation import check_int, shorten, suggest_arguments
 
@@ -106,7 +106,12 @@ class VAE(Model):
     def connect(self) -> None:
         """Make the KL of this posterior and prior, and the repetition of rows for objectives of several draws."""
         if self.prior is not None:
+            if self.prior.shares_encoder:
+                views = self._params.with_prefix("encoder"), self._grads.with_prefix("encoder")
+                self.prior.share_encoder(self.encoder, self.posterior, self.row_shape, *views)
             self.kl = fused(self.prior.kl(self.posterior, self.objective.exact_kl), self.backend)
+            if self.objective.pathwise:
+                self.kl = PathwiseKL(self.posterior, self.kl, self.objective.dz_factors)
             self.draws = Draws(self.objective.draws)
             exact = self.objective.exact_kl and self.kl.has_per_dimension
             if self.objective.kl_per_dimension and not exact:
@@ -169,13 +174,14 @@ class VAE(Model):
         dz = self.decoder.backward(self.likelihood.backward(dlog_likelihood))
         dq = self.kl.backward(dkl, dz)  # gradients through z and through the KL: the arguments of posterior.backward
         dh = self.draws.backward(self.posterior.backward(*dq))
+        dencoder_input = self.encoder.backward(dh) if to_inputs else self.encoder.backward_parameters(dh)
+        self.prior.add_shared_gradients()
         if not to_inputs:
-            self.encoder.backward_parameters(dh)
             return None
         dx, deps = self.draws.backward_inputs(
             self.likelihood.backward_data(dlog_likelihood), self.posterior.backward_noise(*dq[:2])
         )
-        return InputGradients.combine(dx, deps, self.encoder.backward(dh), self.was_corrupted)
+        return InputGradients.combine(dx, deps, dencoder_input, self.was_corrupted)
 
     def backward_to_inputs(self) -> InputGradients:
         """Do `backward`, and return the gradient with respect to x, eps and corrupted."""

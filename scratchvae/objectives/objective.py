@@ -36,6 +36,7 @@ class Objective(Module):
     draws              K, the number of draws of z for each row of x
     exact_kl           True: use the KL in closed form if there is one; False: estimate it for each draw
     kl_per_dimension   True: `forward` also needs the KL of each latent dimension
+    pathwise           True: the gradient reaches the parameters of q through z alone; see `PathwiseKL`
     beta               the weight of the KL in `ELBOTerms`
     weight             the `kl_weight` of the last forward. A forward that uses it must set it: the history and early
                        stopping read it
@@ -44,6 +45,7 @@ class Objective(Module):
     _axes = 1
     draws: int = 1
     exact_kl: ClassVar[bool] = True
+    pathwise: ClassVar[bool] = False
     kl_per_dimension: bool = False
     beta: float = 1.0
     weight: float = 1.0
@@ -74,6 +76,10 @@ class Objective(Module):
     def backward(self) -> tuple[Array, Array]:
         """∂L/∂log_likelihood (B·K,), and ∂L/∂kl (B·K,) or, if `kl_per_dimension` is True, (B·K, Z)."""
         raise NotImplementedError
+
+    def dz_factors(self) -> Array | None:
+        """For a `pathwise` objective, the factor of the gradient of each draw of z, (B·K,); None: 1."""
+        return None
 
     def loss(self, terms: ELBOTerms) -> Any:
         """L, a scalar array on the device."""

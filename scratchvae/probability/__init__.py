@@ -4,18 +4,20 @@ from scratchvae.probability.bernoulli import Bernoulli
 from scratchvae.probability.categorical import LogSoftmax
 from scratchvae.probability.categorical_likelihood import Categorical
 from scratchvae.probability.continuous_bernoulli import ContinuousBernoulli
-from scratchvae.probability.divergence import Divergence, ExactKL, GaussianDrawKL, MonteCarloKL
+from scratchvae.probability.divergence import Divergence, ExactKL, GaussianDrawKL, MonteCarloKL, PathwiseKL
 from scratchvae.probability.free_bits import FreeBits
 from scratchvae.probability.gaussian import GaussianKL
 from scratchvae.probability.gaussian_diagonal import GaussianDiagonal
 from scratchvae.probability.gaussian_heteroscedastic import GaussianHeteroscedastic
 from scratchvae.probability.gaussian_likelihood import Gaussian, GaussianLearned
+from scratchvae.probability.gaussian_mixture import GaussianMixture
 from scratchvae.probability.importance import ImportanceBound
 from scratchvae.probability.likelihood import Likelihood
 from scratchvae.probability.log_density_ratio import LogDensityRatio
 from scratchvae.probability.marginal import MarginalBound
 from scratchvae.probability.masked_likelihood import MaskedLikelihood
 from scratchvae.probability.mixed import Mixed
+from scratchvae.probability.mixture_prior import MixturePrior
 from scratchvae.probability.negative_binomial import NegativeBinomial
 from scratchvae.probability.poisson import Poisson
 from scratchvae.probability.posterior import DiagonalGaussian, Posterior
@@ -24,6 +26,7 @@ from scratchvae.probability.reparameterize import Reparameterize
 from scratchvae.probability.scaled_likelihood import ScaledLikelihood
 from scratchvae.probability.split import SplitHalves
 from scratchvae.probability.support import Support
+from scratchvae.probability.vamp_prior import VampPrior
 
 __all__ = [
     "Bernoulli",
@@ -39,6 +42,7 @@ __all__ = [
     "GaussianHeteroscedastic",
     "GaussianKL",
     "GaussianLearned",
+    "GaussianMixture",
     "ImportanceBound",
     "Likelihood",
     "LogDensityRatio",
@@ -46,8 +50,10 @@ __all__ = [
     "MarginalBound",
     "MaskedLikelihood",
     "Mixed",
+    "MixturePrior",
     "MonteCarloKL",
     "NegativeBinomial",
+    "PathwiseKL",
     "Poisson",
     "Posterior",
     "Prior",
@@ -56,4 +62,5 @@ __all__ = [
     "SplitHalves",
     "StandardNormal",
     "Support",
+    "VampPrior",
 ]

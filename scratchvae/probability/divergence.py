@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from scratchvae.backend import Array
@@ -162,3 +163,46 @@ class GaussianDrawKL(Divergence):
         """Add the closed-form KL of each row and dimension to sums (B, Z); z has `draws` draws for each row."""
         self.exact.forward(self.posterior.mu[::draws], self.posterior.logvar[::draws])
         self.exact.accumulate(sums)
+
+
+# The gradient of log q(z | x) with respect to the parameters φ of q has two parts, through z and at fixed z. The mean
+# of the second over z ~ q is 0, because q integrates to 1 for any φ: ∫ q ∂ log q/∂φ dz = ∂/∂φ ∫ q dz = 0. So leaving
+# it out changes no mean. What remains vanishes where q is the true posterior, whatever z is drawn, because the
+# log-ratio of p(x, z) and q is then the same for all z (Roeder, Wu and Duvenaud 2017).
+#   →  dz += dlog_q ∂ log q/∂z,  no dlog_q,  and each row of dz times the factor of the objective
+class PathwiseKL(Divergence):
+    """An estimate of the KL at the draw, whose gradient reaches the parameters of q through z alone.
+
+    estimate     a `MonteCarloKL` or `GaussianDrawKL` of the posterior
+    dz_factors   a function without arguments that returns the factor of the gradient of each draw of z, (B,), or None
+    """
+
+    def __init__(self, posterior: Any, estimate: Any, dz_factors: Callable[[], Array | None]) -> None:
+        self.posterior, self.estimate, self.dz_factors = posterior, estimate, dz_factors
+        self.has_per_dimension = estimate.has_per_dimension  # type: ignore[misc]
+
+    def children(self) -> dict[str, Module]:
+        """The estimate, without a prefix for the names of its parameters."""
+        return {"": self.estimate}
+
+    def allocate(self, buffers: BatchBuffers) -> None:
+        """Bind the estimate."""
+        self.estimate.bind(buffers, self.input_shape)
+
+    def forward(self, z: Array) -> Array:
+        """The estimate (B,)."""
+        kl: Array = self.estimate.forward(z)
+        return kl
+
+    def backward(self, dkl: Array, dz: Array) -> tuple[Any, ...]:
+        """dz with all gradients through z, times the factors, and no dlog_q."""
+        dz, dlog_q = self.estimate.backward(dkl, dz)
+        dz += self.posterior.backward_density(dlog_q)
+        factors = self.dz_factors()
+        if factors is not None:
+            dz *= factors[:, None]
+        return dz, None
+
+    def accumulate(self, sums: Array, draws: int) -> None:
+        """Add the closed-form KL of each row and dimension to sums (B, Z); z has `draws` draws for each row."""
+        self.estimate.accumulate(sums, draws)

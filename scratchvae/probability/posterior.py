@@ -66,6 +66,13 @@ class Posterior(Module):
         """deps (B, noise) from the same gradients as `backward`."""
         raise ConfigError(f"{self._class_name()} has no backward_noise(dz, dlog_q): write it in the class")
 
+    @optional
+    def backward_density(self, dlog_q: Array) -> Array:
+        """dz (B, Z) from dlog_q (B,), through log q(z) at fixed parameters of q, for the z of the last forward."""
+        raise ConfigError(
+            f"{self._class_name()} has no backward_density(dlog_q), which this objective needs: write it in the class"
+        )
+
     def mean(self, h: Array) -> Array:
         """The code (B, Z) of a row: by default, the draw with noise 0."""
         noise = self.noise(self.output_shape((h.shape[1],))[0])
@@ -165,6 +172,14 @@ class DiagonalGaussian(Posterior):
             self.xp.multiply(self.eps, dlog_q[:, None], out=scratch)
             deps -= scratch
         return deps
+
+    # At fixed μ and σ, ∂ log q/∂z = −(z − μ)/σ² = −ε/σ    →  dz = −dlog_q · ε/σ
+    def backward_density(self, dlog_q: Array) -> Array:
+        """dz (B, Z) from dlog_q (B,), at fixed μ and σ, for the last draw."""
+        dz = self._scratch[: self._check_dlog_q(dlog_q)]
+        self.xp.divide(self.eps, self.reparameterize.sigma, out=dz)
+        dz *= -dlog_q[:, None]
+        return dz
 
     def _check_dlog_q(self, dlog_q: Array) -> int:
         assert self._buffers is not None

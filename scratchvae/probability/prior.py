@@ -16,11 +16,14 @@ class Prior(Module):
     """p(z), the prior density of the codes.
 
     noise_per_latent   standard normal numbers that `draw` needs for each latent dimension
+    shares_encoder     True if the density depends on the weights of the encoder, as that of `VampPrior`: it then has
+                       `share_encoder` and `add_shared_gradients`
 
     A subclass implements `forward`, `backward` and `draw`, and `exact_kl` if there is a closed form of the KL.
     """
 
     noise_per_latent: ClassVar[int] = 1
+    shares_encoder: ClassVar[bool] = False
 
     def noise(self, latent_dim: int) -> int:
         """The number of columns of noise that `draw` needs for `latent_dim` dimensions."""
@@ -44,6 +47,13 @@ class Prior(Module):
     def draw(self, noise: Array) -> Array:
         """z (B, Z), a draw from p(z), as a function of standard normal noise (B, noise)."""
         raise NotImplementedError
+
+    def add_shared_gradients(self) -> None:
+        """Add the gradients of weights that it shares with the encoder to the encoder's; by default there are none."""
+
+    def at_fixed_weights(self) -> Prior:
+        """The prior for many forwards at the weights of now; by default itself. It may lack `backward`."""
+        return self
 
     def kl(self, posterior: Posterior, exact: bool) -> Divergence:
         """The KL term with a posterior: in closed form if `exact` and there is one, else estimated."""

@@ -17,10 +17,12 @@ from scratchvae.models.parts import custom_class_names
 from scratchvae.objectives import ELBO, ImportanceWeighted
 from scratchvae.probability import DiagonalGaussian, StandardNormal
 from scratchvae.verification import formulas
+from scratchvae.verification.draws import POSTERIORS, PRIORS, draw_of
 from scratchvae.verification.formulas import Draw, gaussian_draw
 from scratchvae.verification.oracles import Oracle
 from scratchvae.verification.problem import GradientProblem, PerDtype, check_rows
 
+KNOWN = {*POSTERIORS, *PRIORS}
 DTYPE_NAMES = {np.dtype(name): name for name in reversed(DTYPES)}
 
 
@@ -119,6 +121,7 @@ def loss_formula(
     draw: Draw | None = None,
 ) -> Any:
     """Return the loss of `model` as a function of the inputs called `names`. Raises ConfigError without a formula."""
+    draw = draw or _draw_of_parts(model)
     config = _formula_config(model, draw)
 
     def loss(*arrays: Any) -> Any:
@@ -140,12 +143,24 @@ def loss_formula(
     return loss
 
 
+def _draw_of_parts(model: Model) -> Draw | None:
+    """The formula of a posterior and a prior of the package, if they are not both the usual ones."""
+    kinds = [plain_class(model.parts[name]) for name in ("posterior", "prior") if name in model.parts]
+    library = all(kind.__module__.startswith("scratchvae.") and kind.__name__ in KNOWN for kind in kinds)
+    return None if not library or kinds in ([], [DiagonalGaussian, StandardNormal]) else draw_of(model.to_config())
+
+
 def _formula_config(model: Model, draw: Draw | None) -> dict[str, Any]:
     """Return the configuration of a model, with the settings of a custom objective under the usual keys.
 
     importance_samples   K, if the KL is estimated from draws; 0 if it is in closed form
     """
     config, objective = model.to_config(), model.objective
+    if objective.pathwise:
+        raise ConfigError(
+            f"objective={type(objective).__name__}: its gradient is not that of its loss, but only has the same mean; "
+            "compare the gradient of ELBO or ImportanceWeighted instead"
+        )
     forward, kl_from_draws = type(objective).forward, draw is not None or not objective.exact_kl
     if forward is ELBO.forward and not (kl_from_draws and objective.free_bits):
         config |= {"beta": objective.beta, "free_bits": objective.free_bits, "importance_samples": int(kl_from_draws)}

@@ -20,10 +20,12 @@ from scratchvae.verification.museum import KNOWN_BUGS
 DEMOS = Path(__file__).parent.parent.parent / "demos"
 EACH = pytest.mark.parametrize("name", sorted(path.stem for path in DEMOS.glob("*.py")))
 # other tests run their main
-TESTED_SEPARATELY = ("benchmark", "bug_museum", "gpu_check", "readme_pictures", "scale", "subnormals")
+TESTED_SEPARATELY = (
+    "benchmark", "bug_museum", "gpu_check", "published_results", "readme_pictures", "scale", "subnormals",
+)  # fmt: skip
 # These take one to sixteen seconds each.
 SLOW = (
-    "anomalies", "autoencoder_beside_vae", "change_it_yourself", "conditional", "convolutions", "disentanglement",
+    "anomalies", "autoencoder_beside_vae", "bound", "change_it_yourself", "conditional", "convolutions", "disentanglement",
     "embedding", "imputation", "semi_supervised", "trust_nobodys_backward",
 )  # fmt: skip
 

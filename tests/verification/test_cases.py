@@ -21,7 +21,7 @@ from scratchvae.verification.cases.random_inputs import random_model
 from scratchvae.verification.checks.injected_errors import undetected_errors
 from scratchvae.verification.oracles import install_hint
 
-PACKAGES = ("layers", "probability", "objectives", "models", "optim", "training")
+PACKAGES = ("layers", "probability", "flows", "objectives", "models", "optim", "training")
 GRADIENTS = [name for name, s in CASES.items() if isinstance(s.draw(np.random.default_rng(0)), GradientProblem)]
 DIRECTIONS = 3 if THOROUGH else 1  # of finite differences
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scratchvae.verification.cases.custom_models import CUSTOM_MODELS
 from scratchvae.verification.cases.divergences import DIVERGENCES
+from scratchvae.verification.cases.flows import FLOWS
 from scratchvae.verification.cases.labelled import LABELLED
 from scratchvae.verification.cases.layers import LAYERS
 from scratchvae.verification.cases.missing_data import MISSING_DATA
@@ -21,6 +22,7 @@ CASES: dict[str, VerificationCase] = {
         LAYERS,
         DENSITIES,
         DIVERGENCES,
+        FLOWS,
         OBJECTIVES,
         MODELS,
         MISSING_DATA,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from scratchvae.flows import InverseAutoregressive
 from scratchvae.layers import (
     ELU,
     GELU,
@@ -30,7 +31,7 @@ from scratchvae.models import IWAE, VAE, ConditionalVAE, SemiSupervisedVAE
 from scratchvae.models.draws import Draws
 from scratchvae.models.parts import LIKELIHOODS
 from scratchvae.objectives import ELBO, ImportanceWeighted
-from scratchvae.probability import Mixed, MonteCarloKL
+from scratchvae.probability import Mixed, MixturePrior, MonteCarloKL, VampPrior
 from scratchvae.verification.cases.custom_parts import (
     TanhGaussian,
     TwoComponentMixture,
@@ -114,6 +115,17 @@ def _mixture_prior(model: VAE) -> dict[str, Any]:
 
 def _posterior_and_prior(model: VAE) -> dict[str, Any]:
     return {"posterior": TanhGaussian(), **_mixture_prior(model)}
+
+
+def _vamp_prior(model: VAE) -> dict[str, Any]:
+    rng = np.random.default_rng(model.theta.size)  # pseudo-inputs are positive, as the logarithm of counts needs
+    return {"prior": VampPrior(1 + rng.random((1 + model.latent_dim, model.input_dim)))}
+
+
+def _flow(model: VAE) -> dict[str, Any]:
+    hidden = [(3,), (4, 5), ()][model.input_dim % 3]
+    context = [None, 0, 2][model.latent_dim % 3]
+    return {"posterior": InverseAutoregressive(model.latent_dim, 1 + model.latent_dim % 3, hidden, context)}
 
 
 def _mixture_prior_draw(oracle: Oracle, params: dict[str, Any], h: Any, eps: Any) -> tuple[Any, Any, Any]:
@@ -202,6 +214,26 @@ CUSTOM_MODELS = (
         (VAE, MonteCarloKL, Draws),
         lambda model: {**_posterior_and_prior(model), **_several_draws(model)},
         tanh_gaussian_draw,
+    ),
+    _checked_model(
+        "VAE, mixture prior", (VAE, MixturePrior), lambda model: {"prior": MixturePrior(3, model.latent_dim)}
+    ),
+    _checked_model("VAE, VampPrior", (VAE, VampPrior), _vamp_prior),
+    _checked_model("VAE, VampPrior, missing data", (VAE, VampPrior), _vamp_prior, missing=True),
+    _checked_model(
+        "VAE, VampPrior, several draws", (VAE,), lambda model: {**_vamp_prior(model), **_several_draws(model)}
+    ),
+    _checked_model("VAE, inverse autoregressive flow", (VAE, InverseAutoregressive), _flow),
+    _checked_model(
+        "VAE, flow and mixture, several draws",
+        (VAE, InverseAutoregressive, MixturePrior),
+        lambda model: {**_flow(model), **_several_draws(model), "prior": MixturePrior(2, model.latent_dim)},
+    ),
+    _checked_model(
+        "ConditionalVAE, flow and mixture",
+        (ConditionalVAE, InverseAutoregressive),
+        lambda model: {**_flow(model), "prior": MixturePrior(2, model.latent_dim)},
+        classes=3,
     ),
     _checked_model("ConditionalVAE, custom networks", (ConditionalVAE,), _conditional_networks, classes=3),
     _checked_model(

@@ -10,7 +10,7 @@ import numpy as np
 
 from scratchvae.backend import NUMPY, Array
 from scratchvae.memory import BatchBuffers
-from scratchvae.objectives import ELBO, ImportanceWeighted, Objective
+from scratchvae.objectives import ELBO, DoublyReparameterized, ImportanceWeighted, Objective, StickingTheLanding
 from scratchvae.verification.cases.probability import random_free_bits
 from scratchvae.verification.cases.random_inputs import random_sizes
 from scratchvae.verification.formulas import log_add
@@ -47,11 +47,11 @@ def _objective_problem(
     return GradientProblem({"log_likelihood": log_likelihood, "kl": kl}, forward, vjp, formula)
 
 
-def _elbo(rng: np.random.Generator) -> GradientProblem:
+def _elbo(rng: np.random.Generator, kind: type[ELBO] = ELBO) -> GradientProblem:
     (rows,) = random_sizes(rng, 1)
     beta, weight = float(rng.choice([0.0, 0.5, 1.0, 4.0])), float(rng.choice([0.0, 0.25, 1.0]))
     return _objective_problem(
-        lambda: ELBO(beta),
+        lambda: kind(beta),
         weight,
         lambda oracle: lambda log_likelihood, kl: (weight * beta * kl - log_likelihood).sum() / rows,
         rows,
@@ -77,7 +77,9 @@ def _with_free_bits(rng: np.random.Generator) -> GradientProblem:
     return _objective_problem(lambda: ELBO(beta, free_bits), weight, formula, rows, -10 * rng.random(rows), kl)
 
 
-def _importance_weighted(rng: np.random.Generator) -> GradientProblem:
+def _importance_weighted(
+    rng: np.random.Generator, kind: type[ImportanceWeighted] = ImportanceWeighted
+) -> GradientProblem:
     rows, draws = random_sizes(rng, 2)
     weight = float(rng.choice([0.0, 0.25, 1.0]))
 
@@ -93,7 +95,7 @@ def _importance_weighted(rng: np.random.Generator) -> GradientProblem:
 
     size = rows * draws
     return _objective_problem(
-        lambda: ImportanceWeighted(draws), weight, formula, rows, -10 * rng.random(size), 5 * rng.standard_normal(size)
+        lambda: kind(draws), weight, formula, rows, -10 * rng.random(size), 5 * rng.standard_normal(size)
     )
 
 
@@ -101,4 +103,8 @@ OBJECTIVES = (
     VerificationCase("ELBO", (ELBO,), _elbo),
     VerificationCase("ELBO, free bits", (ELBO,), _with_free_bits),
     VerificationCase("ImportanceWeighted", (ImportanceWeighted,), _importance_weighted),
+    VerificationCase("StickingTheLanding", (StickingTheLanding,), lambda rng: _elbo(rng, StickingTheLanding)),
+    VerificationCase(
+        "DoublyReparameterized", (DoublyReparameterized,), lambda rng: _importance_weighted(rng, DoublyReparameterized)
+    ),
 )
