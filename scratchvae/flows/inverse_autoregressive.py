@@ -71,6 +71,7 @@ class InverseAutoregressive(Posterior):
         self._mu, self._logvar, self._z, self._dz, self._scratch = (buffers.matrix(Z) for _ in range(5))
         self._dcontext, self._dnetwork = buffers.matrix(self.context), buffers.matrix(2 * Z)
         self._dh, self._deps = buffers.matrix(self.input_width), buffers.matrix(Z)
+        self._gradients: tuple[Array | None, Array | None] = None, None
         self._log_q, self._log_det, self._column = (buffers.column() for _ in range(3))
         self._minus_halves, self._minus_ones = buffers.vector(Z, -0.5), buffers.vector(Z, -1.0)
 
@@ -81,6 +82,7 @@ class InverseAutoregressive(Posterior):
         mu, logvar, z = self._mu[:rows], self._logvar[:rows], self._z[:rows]
         mu[...] = h[:, :Z]
         logvar[...] = h[:, Z : 2 * Z]
+        self._gradients = None, None  # those of the last backward, to another draw
         self.eps, self.logvar, scratch, column = eps, logvar, self._scratch[:rows], self._column[:rows]
         log_det = self._log_det[:rows]
         log_det.fill(0.0)
@@ -123,6 +125,8 @@ class InverseAutoregressive(Posterior):
     def backward(self, dz: Array, dlog_q: Array | None = None) -> Array:
         """dh (B, 2Z + C) and the gradients of the networks, from dz (B, Z) and dlog_q (B,)."""
         rows, Z, xp = self.check_gradients(dz=dz), self.latent_dim, self.xp
+        if dlog_q is not None:
+            self._check_dlog_q(dlog_q)
         d, scratch, dcontext, dh = self._dz[:rows], self._scratch[:rows], self._dcontext[:rows], self._dh[:rows]
         d[...] = dz
         dcontext.fill(0.0)
@@ -142,7 +146,7 @@ class InverseAutoregressive(Posterior):
             dcontext += dx[:, Z:]
             scratch[...] = d[:, ::-1]
             d[...] = scratch
-        self._dz_0, self._dlog_q = d, dlog_q
+        self._dz_0, self._gradients = d, (dz, dlog_q)
         dh[:, :Z], dh[:, Z : 2 * Z] = self.reparameterize.backward(d)
         dh[:, 2 * Z :] = dcontext
         if dlog_q is not None:
@@ -151,9 +155,12 @@ class InverseAutoregressive(Posterior):
 
     #   →  dε = dz_0 · σ − dlog_q · ε
     def backward_noise(self, dz: Array, dlog_q: Array | None = None) -> Array:
-        """deps (B, Z), after `backward` with the same gradients."""
-        deps = self._deps[: len(self.eps)]
+        """deps (B, Z) from the same gradients; if the last `backward` had others, it is done again."""
+        if any(given is not last for given, last in zip((dz, dlog_q), self._gradients, strict=True)):
+            self.backward(dz, dlog_q)
+        deps, scratch = self._deps[: len(self.eps)], self._scratch[: len(self.eps)]
         deps[...] = self.reparameterize.backward_noise(self._dz_0)
         if dlog_q is not None:
-            deps -= self.eps * dlog_q[:, None]
+            self.xp.multiply(self.eps, dlog_q[:, None], out=scratch)
+            deps -= scratch
         return deps

@@ -51,7 +51,10 @@ class GaussianMixture(Module):
 
     def forward(self, z: Array, log_w: Array, mu: Array, logvar: Array) -> Array:
         """log_p (B,) from z (B, Z), log_w (K,), mu and logvar (K, Z)."""
-        rows, xp = self.check_inputs(z=z), self.xp
+        rows, xp, shape = self.check_inputs(z=z), self.xp, (self.components, self.input_width)
+        assert self._buffers is not None
+        self._check_arrays(self._buffers, {"mu": mu, "logvar": logvar}, shape)
+        self._check_arrays(self._buffers, {"log_w": log_w}, shape[:1])
         log_p, total, r, square = self._log_p[:rows], self._sum[:rows], self._r[:rows], self._square[:rows]
         precision, scaled_mu, constant, product = self._precision, self._scaled_mu, self._constant, self._product
         xp.negative(logvar, out=precision)

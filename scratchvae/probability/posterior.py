@@ -73,6 +73,11 @@ class Posterior(Module):
             f"{self._class_name()} has no backward_density(dlog_q), which this objective needs: write it in the class"
         )
 
+    def _check_dlog_q(self, dlog_q: Array) -> int:
+        assert self._buffers is not None
+        self._check_arrays(self._buffers, {"dlog_q": dlog_q}, (self._rows,))
+        return self._rows
+
     def mean(self, h: Array) -> Array:
         """The code (B, Z) of a row: by default, the draw with noise 0."""
         noise = self.noise(self.output_shape((h.shape[1],))[0])
@@ -180,8 +185,3 @@ class DiagonalGaussian(Posterior):
         self.xp.divide(self.eps, self.reparameterize.sigma, out=dz)
         dz *= -dlog_q[:, None]
         return dz
-
-    def _check_dlog_q(self, dlog_q: Array) -> int:
-        assert self._buffers is not None
-        self._check_arrays(self._buffers, {"dlog_q": dlog_q}, (self._rows,))
-        return self._rows

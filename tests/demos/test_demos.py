@@ -25,8 +25,8 @@ TESTED_SEPARATELY = (
 )  # fmt: skip
 # These take one to sixteen seconds each.
 SLOW = (
-    "anomalies", "autoencoder_beside_vae", "bound", "change_it_yourself", "conditional", "convolutions", "disentanglement",
-    "embedding", "imputation", "semi_supervised", "trust_nobodys_backward",
+    "anomalies", "autoencoder_beside_vae", "bound", "change_it_yourself", "conditional", "convolutions",
+    "disentanglement", "embedding", "imputation", "semi_supervised", "trust_nobodys_backward",
 )  # fmt: skip
 
 NOTEBOOK_GUARD = """if __name__ == "__main__":

@@ -11,7 +11,9 @@ from scratchvae import objectives as ob
 from scratchvae import probability as pr
 from scratchvae.backend import NUMPY
 from scratchvae.errors import ConfigError, DTypeError, ReadOnlyError, ShapeError
+from scratchvae.flows import MADE, InverseAutoregressive
 from scratchvae.memory import BatchBuffers
+from scratchvae.models import VAE
 
 B, D = 3, 4
 
@@ -41,6 +43,10 @@ def bound(layer, *shape):
 MODULES = {
     **{f"layers.{kind}": ModuleCase(getattr(ls, kind), {"x": D}, ELEMENTWISE) for kind in ACTIVATIONS},
     "layers.Linear": ModuleCase(lambda: ls.Linear(D, 2, seed=0), {"x": D}, PARAMETERS),
+    "layers.MaskedLinear": ModuleCase(lambda: ls.MaskedLinear((0,) * D, (1, 2), seed=0), {"x": D}, PARAMETERS),
+    "flows.InverseAutoregressive": ModuleCase(
+        lambda: InverseAutoregressive(D, 1, (3,), 0), {"h": 2 * D, "eps": D}, {"backward": {"dz": D}}
+    ),
     "layers.ConditionalLinear": ModuleCase(
         lambda: ls.ConditionalLinear(D, 2, 2, seed=0), {"x": D, "targets": 2}, PARAMETERS
     ),
@@ -74,6 +80,14 @@ MODULES = {
         {"backward": {"dz": D}, "backward_parameters": {"dz": D}, "backward_noise": {"dz": D}},
     ),
     "probability.StandardNormal": ModuleCase(pr.StandardNormal, {"z": D}, {"backward": {"dlog_p": 0}}),
+    "probability.MixturePrior": ModuleCase(
+        lambda: pr.MixturePrior(2, D, seed=0), {"z": D}, {"backward": {"dlog_p": 0}}
+    ),
+    "probability.VampPrior": ModuleCase(
+        lambda: VAE(6, D, (3,), dtype="float64", prior=pr.VampPrior(np.zeros((2, 6)))).prior,
+        {"z": D},
+        {"backward": {"dlog_p": 0}},
+    ),
     "probability.GaussianKL": ModuleCase(pr.GaussianKL, {"mu": D, "logvar": D}, {"backward": {"dkl": 0}}),
     "probability.FreeBits": ModuleCase(lambda: pr.FreeBits(0.5), {"per_dimension": D}, {"backward": {"dpenalized": 0}}),
     "probability.LogDensityRatio": ModuleCase(
@@ -283,6 +297,9 @@ def constructor_rows():
         ShapeError,
         "expected 2 numbers for each latent dimension",
     )
+    degrees = wrong(ConfigError, "expected a whole number for each unit", None, 3, "12", ())
+    yield from refuse_one("layers.MaskedLinear", "input_degrees", degrees, lambda v: ls.MaskedLinear(v, (1,)))
+    yield from refuse_one("layers.MaskedLinear", "output_degrees", degrees, lambda v: ls.MaskedLinear((1,), v))
     yield from refuse_one(
         "probability.FreeBits", "free", REALS + wrong(ConfigError, "leave FreeBits out", 0, 0.0), pr.FreeBits
     )
@@ -304,7 +321,9 @@ def constructor_rows():
     yield from table_rows()
     yield from refuse_one("objectives.ELBO", "beta", REALS, ob.ELBO)
     yield from refuse_one("objectives.ELBO", "free_bits", REALS, lambda v: ob.ELBO(free_bits=v))
-    yield from refuse_one("objectives.ImportanceWeighted", "draws", COUNTS, ob.ImportanceWeighted)
+    yield from refuse_one("objectives.StickingTheLanding", "beta", REALS, ob.StickingTheLanding)
+    for kind in (ob.ImportanceWeighted, ob.DoublyReparameterized):
+        yield from refuse_one(f"objectives.{kind.__name__}", "draws", COUNTS, kind)
 
 
 def table_rows():
@@ -409,9 +428,14 @@ def posterior_rows():
         call = lambda v, m=method: getattr(after_forward(MODULES[function]), m)(array(D), v)  # noqa: E731
         wrongs = [w for w in not_arrays("dlog_q", array(0)) if w.value is not None]
         yield from refuse_one(f"{function}.{method}", "dlog_q", wrongs, call)
+    wrongs = not_arrays("dlog_q", array(0))
+    drawn = lambda v: after_forward(MODULES[function]).backward_density(v)  # noqa: E731
+    yield from refuse_one(f"{function}.backward_density", "dlog_q", wrongs, drawn)
+    yield from flow_rows()
     for kind, make in {
         "MonteCarloKL": lambda q: pr.MonteCarloKL(q, pr.StandardNormal()),
         "GaussianDrawKL": pr.GaussianDrawKL,
+        "PathwiseKL": lambda q: pr.PathwiseKL(q, pr.GaussianDrawKL(q), lambda: None),
     }.items():
 
         def divergence(make=make):
@@ -433,9 +457,58 @@ def posterior_rows():
         yield row(f"probability.{kind}.backward", "forward", "not called", early, ShapeError, "call forward first")
 
 
+def flow_rows():
+    """Constructors and further methods of mixtures and flows."""
+    yield from refuse_one("flows.MADE", "inputs", COUNTS, MADE)
+    yield from refuse_one("flows.MADE", "outputs", COUNTS, lambda v: MADE(2, outputs=v))
+    yield from refuse_one("probability.MixturePrior", "components", COUNTS, lambda v: pr.MixturePrior(v, 2))
+    yield from refuse_one("probability.MixturePrior", "latent_dim", COUNTS, lambda v: pr.MixturePrior(2, v))
+    yield from refuse_one("probability.GaussianMixture", "components", COUNTS, pr.GaussianMixture)
+    none = lambda: pr.VampPrior(np.zeros((0, 6)))  # noqa: E731
+    yield row("probability.VampPrior", "pseudo_inputs", "none", none, ShapeError, "(0, 6)", "at least one row")
+    right = {"z": array(2), "log_w": np.zeros(4), "mu": np.zeros((4, 2)), "logvar": np.zeros((4, 2))}
+
+    def mixture():
+        module = pr.GaussianMixture(4)
+        module.forward(**right)
+        return module
+
+    for name, value in right.items():
+        yield from refuse_one(
+            "probability.GaussianMixture.forward",
+            name,
+            not_arrays(name, value),
+            lambda v, n=name: mixture().forward(**{**right, n: v}),
+        )
+    yield from refuse_one(
+        "probability.GaussianMixture.backward",
+        "dlog_p",
+        not_arrays("dlog_p", array(0)),
+        lambda v: mixture().backward(v),
+    )
+    function, case = "flows.InverseAutoregressive", MODULES["flows.InverseAutoregressive"]
+    for name, make in (("latent_dim", InverseAutoregressive), ("steps", lambda v: InverseAutoregressive(2, v))):
+        yield from refuse_one(function, name, COUNTS, make)
+    for method in ("backward", "backward_noise"):
+        call = lambda v, m=method: getattr(after_forward(case), m)(array(D), v)  # noqa: E731
+        wrongs = [w for w in not_arrays("dlog_q", array(0)) if w.value is not None]
+        yield from refuse_one(f"{function}.{method}", "dlog_q", wrongs, call)
+    early = lambda: InverseAutoregressive(2).log_prob()  # noqa: E731
+    yield row(f"{function}.log_prob", "forward", "not called", early, ShapeError, "call forward first")
+    no_density = lambda: after_forward(case).backward_density(array(0))  # noqa: E731
+    yield row(f"{function}.backward_density", "backward_density", "missing", no_density, ConfigError, "write it in")
+    yield from refuse_one(f"{function}.mean", "h", not_arrays("h", array(2 * D)), lambda v: after_forward(case).mean(v))
+
+
 def objective_rows():
     right = {"log_likelihood": array(0), "kl": array(0)}
-    for function, make in {"ELBO": ob.ELBO, "ImportanceWeighted": lambda: ob.ImportanceWeighted(1)}.items():
+    kinds = {
+        "ELBO": ob.ELBO,
+        "StickingTheLanding": ob.StickingTheLanding,
+        "ImportanceWeighted": lambda: ob.ImportanceWeighted(1),
+        "DoublyReparameterized": lambda: ob.DoublyReparameterized(1),
+    }
+    for function, make in kinds.items():
 
         def objective_after_forward(make=make):
             objective = make()

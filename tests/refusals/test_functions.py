@@ -57,6 +57,10 @@ INTERNAL_METHODS = [
     "noise",
     "kl",
     "exact_kl",
+    "at_fixed_weights",
+    "add_shared_gradients",
+    "share_encoder",
+    "dz_factors",
     "estimated_kl",
     "accumulate",
     "zeros",
@@ -211,9 +215,10 @@ WITHOUT_ROWS = {
     ),
     # made by other objects from checked values
     **dict.fromkeys(
-        ["probability.ExactKL", "probability.MonteCarloKL", "probability.GaussianDrawKL"],
+        ["probability.ExactKL", "probability.MonteCarloKL", "probability.GaussianDrawKL", "probability.PathwiseKL"],
         "made by a prior for the posterior of a model",
     ),
+    "flows.InverseAutoregressive.parameters": "it returns its argument",
     "probability.ExactKL.forward": "it ignores z",
     "probability.ExactKL.backward": "checked by its GaussianKL",
     "training.TrainingState": "made by fit",
