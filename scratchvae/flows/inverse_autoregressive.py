@@ -150,7 +150,9 @@ class InverseAutoregressive(Posterior):
         dh[:, :Z], dh[:, Z : 2 * Z] = self.reparameterize.backward(d)
         dh[:, 2 * Z :] = dcontext
         if dlog_q is not None:
-            dh[:, Z : 2 * Z] -= 0.5 * dlog_q[:, None]
+            half = self._column[:rows]
+            xp.multiply(dlog_q, 0.5, out=half)
+            dh[:, Z : 2 * Z] -= half[:, None]
         return dh
 
     #   →  dε = dz_0 · σ − dlog_q · ε

@@ -121,6 +121,6 @@ class GaussianMixture(Module):
         eps, u = noise[:, :-1], noise[:, -1]
         xp = self.xp
         u = normal_cdf(xp, u, xp.empty_like(u), (xp.empty_like(u), xp.empty_like(u)))
-        k = (u[:, None] >= xp.cumsum(xp.exp(log_w))[:-1]).sum(axis=1)
+        k = (u[:, None] >= xp.exp(log_w).cumsum()[:-1]).sum(axis=1)
         z: Array = mu[k] + xp.exp(0.5 * logvar[k]) * eps
         return z

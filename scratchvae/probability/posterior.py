@@ -183,5 +183,6 @@ class DiagonalGaussian(Posterior):
         """dz (B, Z) from dlog_q (B,), at fixed μ and σ, for the last draw."""
         dz = self._scratch[: self._check_dlog_q(dlog_q)]
         self.xp.divide(self.eps, self.reparameterize.sigma, out=dz)
-        dz *= -dlog_q[:, None]
+        dz *= dlog_q[:, None]
+        self.xp.negative(dz, out=dz)
         return dz

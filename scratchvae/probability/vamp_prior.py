@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from scratchvae.backend import Array
+from scratchvae.backend import Array, backend_of
 from scratchvae.errors import ConfigError, DTypeError, ShapeError
 from scratchvae.memory import BatchBuffers, FlatVector, Module, Shape
 from scratchvae.memory.flat import Shapes
@@ -111,8 +111,9 @@ class VampPrior(Prior):
                 f"{prod(row_shape)}: make them equal"
             )
         weight = next(iter(params.values()))
+        xp = backend_of(weight, "the encoder").xp
         self._row_shape, self._encoder_grads = row_shape, grads
-        self._own_grads = FlatVector(encoder.xp, encoder.all_parameter_shapes(), weight.dtype).views
+        self._own_grads = FlatVector(xp, encoder.all_parameter_shapes(), weight.dtype).views
         self._encoder = encoder.unbound_copy()
         self._encoder.bind_parameters(params, self._own_grads)
 
