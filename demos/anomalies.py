@@ -80,8 +80,9 @@ def anomaly_scores(train, test, components, epochs):
 # %%
 def draw(test, scores, out):
     order, side = np.argsort(scores), round(test.shape[1] ** 0.5)
-    rows, title = test[[*order[:32], *order[-32:]]], "the least anomalous test rows, and below them the most anomalous"
-    sv.plotting.save_picture(sv.plotting.draw_images(rows, (side, side), 16, title), out)
+    rows, names = test[[*order[:32], *order[-32:]]], ["least anomalous", "", "most anomalous", ""]
+    figure = sv.plotting.plot_images(rows, (side, side), 16, "Test digits by their scores", row_names=names)
+    sv.plotting.save_picture(figure, out, show=True)
 
 
 # %%

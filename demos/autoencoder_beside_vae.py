@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 import scratchvae as sv
+from scratchvae.plotting.colors import class_style
 from scratchvae.plotting.figures import blank_figure
-from scratchvae.plotting.mosaic import mosaic
 
 EPOCHS = {"digits": 300, "mnist": 20, "fashion-mnist": 20}
 BATCH = 128
@@ -182,9 +182,7 @@ def draw(models, data, seed):
         paths = [model.interpolate(firsts[k], firsts[(k + 3) % 10], 10) for k in range(10)]
         grids["paths between test images"] = np.concatenate(paths), 10
         for axes, (title, (grid, columns)) in zip(rest, grids.items(), strict=True):
-            axes.imshow(mosaic(grid, data.image_shape, columns), cmap="gray", vmin=0, vmax=1)
-            axes.set_axis_off()
-            axes.set_title(title)
+            sv.plotting.plot_images(grid, data.image_shape, columns, title, ax=axes)
     return figure
 
 
@@ -192,7 +190,7 @@ def draw_codes(axes, codes, labels):
     if codes.shape[1] > 2:
         codes = codes @ np.linalg.svd(codes - codes.mean(axis=0), full_matrices=False)[2][:2].T
     for label in range(10):
-        axes.scatter(*codes[labels == label].T, s=6, color=f"C{label}", alpha=0.7, linewidths=0)
+        axes.scatter(*codes[labels == label].T, s=6, alpha=0.7, linewidths=0, **class_style(label))
     angle = np.linspace(0, 2 * np.pi, 100)
     for radius in (1, 2, 3):
         axes.plot(radius * np.cos(angle), radius * np.sin(angle), color="black", linewidth=1)
@@ -220,7 +218,7 @@ def main(arguments=None):
             models[f"{name}, {latent}-D"] = train(kind, data, latent, epochs, args.seed)
     print(f"{args.data}, {epochs} epochs, seed {args.seed}")
     print_table({name: measure(model, data, args.seed) for name, model in models.items()})
-    sv.plotting.save_picture(draw(models, data, args.seed), args.out)
+    sv.plotting.save_picture(draw(models, data, args.seed), args.out, show=True)
     print(f"wrote {args.out}")
 
 

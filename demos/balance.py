@@ -29,6 +29,7 @@ import scratchvae as sv
 from scratchvae.errors import CollapseWarning
 from scratchvae.evaluation import active_units
 from scratchvae.plotting import save_picture
+from scratchvae.plotting.colors import SET_COLORS
 from scratchvae.plotting.figures import blank_figure
 from scratchvae.training import History, KLCycles, KLWarmUp
 
@@ -87,8 +88,8 @@ def draw(runs):
     figure = blank_figure(10.0, 4.2)
     left, right = figure.subplots(1, 2)
     for k, (name, run) in enumerate(runs.items()):
-        left.plot(range(1, LATENT + 1), run.kl, label=name, color=f"C{k}", marker=".")
-        right.plot([epoch.epoch for epoch in run.history.epochs], run.history.kl, color=f"C{k}")
+        left.plot(range(1, LATENT + 1), run.kl, label=name, color=SET_COLORS[k], marker="o^sDvX"[k], markersize=4)
+        right.plot([epoch.epoch for epoch in run.history.epochs], run.history.kl, color=SET_COLORS[k])
     left.set_yscale("symlog", linthresh=0.01)
     left.set_ylim(bottom=0.0)
     left.axhline(0.01, color="0.6", linestyle=":")
@@ -124,7 +125,7 @@ def main(arguments=None):
     for name, (vae_arguments, kl_weight) in settings(steps).items():
         runs[name] = train(data, hidden, epochs, args.seed, vae_arguments, kl_weight)
         print(f"{name:16}{runs[name].line}", flush=True)
-    save_picture(draw(runs), args.out)
+    save_picture(draw(runs), args.out, show=True)
     print(f"wrote {args.out}")
 
 

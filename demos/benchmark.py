@@ -227,7 +227,7 @@ def run(args):
         check_picture(args.picture)
     records = [print_saved(path) for path in args.saved] if args.saved else [compare(args)]
     if args.picture:
-        save_picture(draw_comparison(records), args.picture)
+        save_picture(draw_comparison(records), args.picture, show=True)
         print(f"wrote {args.picture}")
 
 

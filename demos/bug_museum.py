@@ -13,6 +13,7 @@ from pathlib import Path
 from textwrap import fill
 
 import scratchvae as sv
+from scratchvae.plotting.colors import VERMILION
 from scratchvae.plotting.figures import blank_figure, save_picture
 from scratchvae.verification import ORACLES
 from scratchvae.verification.museum import KNOWN_BUGS, failure_message, inject_bug
@@ -67,7 +68,7 @@ def draw(curves, correct):
         axes = figure.add_subplot(2, 4, position)
         epochs = range(1, len(correct) + 1)
         axes.plot(epochs, correct, color="0.6", linewidth=4, label="correct")
-        axes.plot(epochs, wrong, color="tab:red", label="with the bug")
+        axes.plot(epochs, wrong, color=VERMILION, label="with the bug")
         axes.set_title(fill(f"{bug.number}. {bug.title}", 38), fontsize=8)
         axes.set_ylim(min(*correct, *wrong) - 0.3, correct[0] + 0.7)
         axes.spines[["top", "right"]].set_visible(False)
@@ -96,7 +97,7 @@ def main(arguments=None):
     if missing:
         print(f"for the checks that were not run: pip install {' '.join(missing)}")
     if args.out:
-        save_picture(draw(curves, correct), args.out)
+        save_picture(draw(curves, correct), args.out, show=True)
         print(f"wrote {args.out}")
 
 

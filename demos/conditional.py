@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 
 import scratchvae as sv
-from scratchvae.plotting import draw_class_swaps, draw_classes, save_picture
+from scratchvae.plotting import plot_class_swaps, plot_classes, save_picture
 
 NEIGHBOURS, REFERENCE = 5, 10_000
 
@@ -109,8 +109,8 @@ def main(arguments=None):
 
     firsts = [np.flatnonzero(test_y == k)[0] for k in range(conditional.classes)]
     classes = args.out.with_name(f"{args.out.stem}-classes{args.out.suffix}")
-    save_picture(draw_class_swaps(conditional, test_x[firsts], test_y[firsts], data.image_shape), args.out)
-    save_picture(draw_classes(conditional, data.image_shape, args.seed), classes)
+    save_picture(plot_class_swaps(conditional, test_x[firsts], test_y[firsts]), args.out, show=True)
+    save_picture(plot_classes(conditional, args.seed), classes, show=True)
     print(f"wrote {args.out} and {classes}, {time.perf_counter() - start:.0f} s in all")
     return results
 

@@ -20,7 +20,7 @@ import numpy as np
 
 import scratchvae as sv
 from scratchvae.errors import DataError
-from scratchvae.plotting import draw_images, draw_rows, save_picture
+from scratchvae.plotting import plot_rows, plot_samples, save_picture
 
 PICTURES = 12
 # widths of the dense layers for about as many parameters as the convolutions have
@@ -78,14 +78,14 @@ def compare(models, images, seed):
 # %%
 def draw(models, data, out, seed):
     images, shape = data.test.images[:PICTURES], data.image_shape
-    sets = [images, *(vae.reconstruct(images) for vae in models.values())]
-    names = ["original", *models]
-    figure = draw_rows(sets, shape, PICTURES, "Test pictures and their reconstructions", names)
-    save_picture(figure, out)
+    sets = {"original": images, **{name: vae.reconstruct(images) for name, vae in models.items()}}
+    save_picture(plot_rows(sets, shape, PICTURES, "Test pictures and their reconstructions"), out, show=True)
     print(f"wrote {out}")
     for name, vae in models.items():
         path = out.with_name(f"{out.stem}_{name}{out.suffix}")
-        save_picture(draw_images(vae.sample(4 * PICTURES, seed), shape, PICTURES, f"Samples of the {name} VAE"), path)
+        figure = plot_samples(vae, 4 * PICTURES, seed, PICTURES)
+        figure.axes[0].set_title(f"Samples of the {name} VAE")
+        save_picture(figure, path, show=True)
         print(f"wrote {path}")
 
 

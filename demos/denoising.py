@@ -24,7 +24,7 @@ from pathlib import Path
 
 import scratchvae as sv
 from scratchvae.evaluation import psnr
-from scratchvae.plotting import draw_rows, save_picture
+from scratchvae.plotting import plot_rows, save_picture
 from scratchvae.training.corruption import CORRUPTIONS, corruption
 
 SHOWN = 12
@@ -71,7 +71,7 @@ def main(arguments=None):
     print(f"{data.name}, {hidden} hidden, latent {args.latent}, beta {args.beta:g}, {epochs} epochs, seed {args.seed}")
     print(f"{'PSNR in dB':24}{'noisy':>8}{'no training noise':>19}{'denoising':>11}{'gain':>8}{'trained in':>12}")
     plain = train(data.train.images, *settings, None, args.seed)
-    rows, names = [clean[:SHOWN]], ["clean"]
+    rows = {"clean": clean[:SHOWN]}
     for corrupt in (corruption(kind, args.level) for kind in args.noise):
         start = time.perf_counter()
         vae = train(data.train.images, *settings, corrupt, args.seed)
@@ -83,10 +83,10 @@ def main(arguments=None):
             f"{corrupt!r:24}{before:8.2f}{by_plain:19.2f}{after:11.2f}{after - before:+8.2f}{seconds:10.1f} s",
             flush=True,
         )
-        rows += [noisy[:SHOWN], denoised[:SHOWN]]
-        names += [type(corrupt).__name__, "denoised"]
+        name = type(corrupt).__name__
+        rows |= {name: noisy[:SHOWN], f"{name}, removed": denoised[:SHOWN]}
     title = f"Noise of level {args.level:g}, removed by a VAE trained for it"
-    save_picture(draw_rows(rows, data.image_shape, SHOWN, title, names), args.out)
+    save_picture(plot_rows(rows, data.image_shape, SHOWN, title), args.out, show=True)
     print(f"wrote {args.out}")
 
 

@@ -33,7 +33,7 @@ from scratchvae.datasets import draw_factors, factor_grid, render_sprites
 from scratchvae.errors import CollapseWarning
 from scratchvae.evaluation import mutual_information_gap
 from scratchvae.plotting.figures import blank_figure
-from scratchvae.plotting.mosaic import mosaic
+from scratchvae.plotting.images import mosaic
 from scratchvae.rng import fill_random, generator
 
 SIDE, LATENT, HIDDEN, BATCH, RATE = 16, 6, (128, 64), 64, 2e-3
@@ -141,7 +141,7 @@ def main(arguments=None):
             result = mutual_information_gap(draws(vae, images, seed), factors)
             print_table(name, vae, result, test, seed, time.perf_counter() - start)
             models[name].append((vae, result))
-    sv.plotting.save_picture(draw(models), args.out)
+    sv.plotting.save_picture(draw(models), args.out, show=True)
     print(f"wrote {args.out}")
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 import scratchvae as sv
+from scratchvae.plotting.colors import class_style
 from scratchvae.plotting.figures import blank_figure
 
 RECIPES = {
@@ -128,7 +129,7 @@ def draw(representations, labels, seed):
     panels = figure.subplots(1, 3)
     for axes, (title, dots) in zip(panels, maps.items(), strict=True):
         for label in range(10):
-            axes.scatter(*dots[labels == label].T, s=8, color=f"C{label}", linewidths=0, label=str(label))
+            axes.scatter(*dots[labels == label].T, s=8, linewidths=0, label=str(label), **class_style(label))
         axes.set(title=title, xticks=[], yticks=[], aspect="equal", adjustable="datalim")
     panels[-1].legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), handletextpad=0, markerscale=2)
     return figure
@@ -165,7 +166,7 @@ def main(arguments=None):
         scores, C = accuracies(train_rows, data.train.labels, rows, data.test.labels, args.seed)
         print(f"{name:30}" + "".join(f"{100 * accuracy:10.2f}" for accuracy in scores) + f"{C:12}", flush=True)
         test_rows[name] = rows[:DOTS]
-    sv.plotting.save_picture(draw(test_rows, data.test.labels[:DOTS], args.seed), args.out)
+    sv.plotting.save_picture(draw(test_rows, data.test.labels[:DOTS], args.seed), args.out, show=True)
     print(f"wrote {args.out}")
 
 

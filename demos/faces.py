@@ -38,8 +38,8 @@ import scratchvae as sv
 from scratchvae.errors import DataError
 from scratchvae.evaluation import active_units
 from scratchvae.plotting.figures import blank_figure
+from scratchvae.plotting.images import mosaic
 from scratchvae.plotting.latent import prior_grid
-from scratchvae.plotting.mosaic import mosaic
 
 AEVB = {"latents": (2, 20), "hidden": (200,), "activation": "tanh", "sigma": 0.12, "batch": 100}
 OLIVETTI = {"latents": (24,), "hidden": (256,), "activation": "tanh", "batch": 32, "epochs": 400}
@@ -169,7 +169,7 @@ def main(arguments=None):
         start = time.perf_counter()
         models.append(train(data, latent, **recipe, epochs=epochs, backend=args.backend, seed=args.seed))
         print_results(models[-1], data, time.perf_counter() - start, args.seed)
-    sv.plotting.save_picture(draw(models, data, args.seed), args.out)
+    sv.plotting.save_picture(draw(models, data, args.seed), args.out, show=True)
     print(f"wrote {args.out}")
 
 

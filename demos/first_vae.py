@@ -15,8 +15,8 @@ import numpy as np
 import scratchvae as sv
 from scratchvae.layers import Linear, ReLU
 from scratchvae.optim import Adam
+from scratchvae.plotting import plot_codes, plot_images, save_picture
 from scratchvae.plotting.figures import blank_figure
-from scratchvae.plotting.mosaic import mosaic
 from scratchvae.probability import Bernoulli, GaussianKL, Reparameterize, SplitHalves
 
 data = sv.datasets.load("digits")
@@ -134,14 +134,9 @@ def draw():
     decoded = likelihood.mean(forward_all(decoder, plane), out=np.empty((len(plane), 64)))
     figure = blank_figure(10, 4.8)
     left, right = figure.subplots(1, 2)
-    for digit in range(10):
-        left.scatter(*codes[data.test.labels == digit].T, s=14, color=f"C{digit}", linewidths=0, label=str(digit))
-    left.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), handletextpad=0)
-    left.set(aspect="equal", xlabel="z₀", ylabel="z₁", xlim=(-2.7, 2.7), ylim=(-2.7, 2.7), title="Codes of test digits")
-    left.spines[["top", "right"]].set_visible(False)
-    right.imshow(mosaic(decoded, (8, 8), len(side)), cmap="gray", vmin=0, vmax=1)
-    right.set_axis_off()
-    right.set_title("The latent plane, decoded, from −2.5 to 2.5")
+    plot_codes(codes, data.test.labels, ax=left)
+    left.set(xlim=(-2.7, 2.7), ylim=(-2.7, 2.7), title="Codes of test digits")
+    plot_images(decoded, (8, 8), len(side), "The latent plane, decoded, from −2.5 to 2.5", ax=right)
     return figure
 
 
@@ -156,7 +151,7 @@ def main(arguments=None):
     test = data.test.images.astype(np.float64)
     elbo = -compute_loss(test, np.random.default_rng(1).standard_normal((len(test), 2)))
     print(f"test ELBO {elbo:.2f} nats an image")
-    sv.plotting.save_picture(draw(), args.out)
+    save_picture(draw(), args.out, show=True)
     print(f"wrote {args.out}")
 
 

@@ -26,7 +26,8 @@ import numpy as np
 
 import scratchvae as sv
 from scratchvae.evaluation import imputation_error
-from scratchvae.plotting import draw_rows, save_picture
+from scratchvae.plotting import plot_rows, save_picture
+from scratchvae.plotting.colors import BLUE
 from scratchvae.plotting.figures import blank_figure
 from scratchvae.training import Corruption
 
@@ -100,7 +101,7 @@ def draw(data, ordinary, trained, samples, out):
         draws = vae.impute(incomplete, method=method, draws=3, samples=samples, values="mean")
         rows |= {f"{method}, draw {k}": picture for k, picture in enumerate(draws, start=1)}
     title = "The lower half, imputed from the upper"
-    save_picture(draw_rows(list(rows.values()), data.image_shape, len(firsts), title, list(rows)), out)
+    save_picture(plot_rows(rows, data.image_shape, len(firsts), title), out, show=True)
     print(f"wrote {out}")
 
 
@@ -182,13 +183,13 @@ def chart(results, out):
         bars = [errors.get(method, (np.nan, np.nan)) for errors in results.values()]
         positions = np.arange(len(results)) + 0.27 * (k - 1)
         means, standard_errors = zip(*bars, strict=True)
-        axes.bar(positions, means, 0.25, yerr=standard_errors, color=("0.75", "0.5", "tab:blue")[k], label=method)
+        axes.bar(positions, means, 0.25, yerr=standard_errors, color=("0.75", "0.5", BLUE)[k], label=method)
     axes.set_xticks(range(len(results)), list(results))
     axes.set_ylabel("mean squared error")
     axes.set_title("Half of the table missing, completely at random", fontsize=11)
     axes.legend(frameon=False, ncols=3, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.12))
     axes.spines[["top", "right"]].set_visible(False)
-    save_picture(figure, out)
+    save_picture(figure, out, show=True)
     print(f"wrote {out}")
 
 

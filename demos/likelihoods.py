@@ -26,7 +26,6 @@ import numpy as np
 import scratchvae as sv
 from scratchvae.evaluation import active_units
 from scratchvae.plotting.figures import blank_figure
-from scratchvae.plotting.mosaic import mosaic
 
 EPOCHS = {"digits": 200, "mnist": 5, "fashion-mnist": 5}
 BATCH = 128
@@ -102,9 +101,10 @@ def draw(models, data, seed):
     panels = figure.subplots(len(rows), 2)
     for (name, row), axes in zip(rows.items(), panels, strict=True):
         for panel, images in zip(axes, row, strict=True):
-            panel.set_axis_off()
-            if images is not None:
-                panel.imshow(mosaic(images, data.image_shape, SHOWN), cmap="gray", vmin=0, vmax=1)
+            if images is None:
+                panel.set_axis_off()
+            else:
+                sv.plotting.plot_images(images, data.image_shape, SHOWN, value_range=(0, 1), ax=panel)
         axes[0].text(-0.02, 0.5, name, transform=axes[0].transAxes, ha="right", va="center", fontsize=9)
     panels[0, 0].set_title("reconstructions", fontsize=10)
     panels[0, 1].set_title("draws from N(0, I), decoded", fontsize=10)
@@ -126,7 +126,7 @@ def main(arguments=None):
     models = {name: train(settings, data, args.latent, epochs, args.seed) for name, settings in LIKELIHOODS.items()}
     print(f"{args.data}, {args.latent} latent dimensions, {epochs} epochs, seed {args.seed}")
     print_table({name: measure(vae, data, args.seed) for name, vae in models.items()})
-    sv.plotting.save_picture(draw(models, data, args.seed), args.out)
+    sv.plotting.save_picture(draw(models, data, args.seed), args.out, show=True)
     print(f"wrote {args.out}")
 
 

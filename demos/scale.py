@@ -204,7 +204,7 @@ def run(args):
         with atomic_write(args.json) as file:
             file.write(json.dumps(record, indent=1).encode())
     if args.out:
-        sv.plotting.save_picture(draw_scaling(record), args.out)
+        sv.plotting.save_picture(draw_scaling(record), args.out, show=True)
         print(f"wrote {args.out}")
 
 

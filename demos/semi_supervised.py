@@ -33,7 +33,7 @@ import numpy as np
 
 import scratchvae as sv
 from scratchvae.evaluation import classification
-from scratchvae.plotting import draw_images, save_picture
+from scratchvae.plotting import plot_images, save_picture
 
 WAYS = ("labels", "m1", "m2", "m1+m2")
 GREY = {"likelihood": "gaussian_learned", "sigma": 0.2}
@@ -142,12 +142,11 @@ def codes(vae, images, used=None):
     return np.ascontiguousarray(mu[:, used]), np.exp(logvar[:, used] / 2), used
 
 
-def draw_class_swaps(model, decode, data, rows):
-    """Draw the first test rows, and the style of each in all classes."""
-    images, styles = rows
-    columns = np.concatenate([images[:, None], decode(styles)], axis=1)
-    title = "A test image, and its style in each class"
-    return draw_images(columns.reshape(-1, columns.shape[-1]), data.image_shape, model.classes + 1, title)
+def draw_class_swaps(images, swapped, data, classes):
+    """Draw images (N, D), and beside each its style in all classes, swapped (N, classes, D)."""
+    rows = np.concatenate([images[:, None], swapped], axis=1).reshape(-1, images.shape[1])
+    names, title = ["original", *map(str, range(classes))], "Test images on the left; the style of each in every class"
+    return plot_images(rows, data.image_shape, classes + 1, title, column_names=names)
 
 
 def main(arguments=None):
@@ -194,7 +193,7 @@ def main(arguments=None):
         start = time.perf_counter()
         model = m2(x, labels, recipe["m2"], args.seed, held_out=held_out)
         report("m2", classification(model, *test).error, start)
-        figure = draw_class_swaps(model, lambda styles: styles, data, (test[0][:10], model.swap_class(test[0][:10])))
+        figure = draw_class_swaps(test[0][:10], model.swap_class(test[0][:10]), data, model.classes)
 
     if {"m1", "m1+m2"} & set(args.only):
         start = time.perf_counter()
@@ -214,15 +213,14 @@ def main(arguments=None):
         model = m2(mu, labels, recipe["m1+m2"], args.seed, sigma, held_out_codes)
         report("m1+m2", classification(model, mu_test, test[1]).error, start)
 
-        def decode(styles):
-            z = np.zeros((styles.shape[0] * styles.shape[1], vae.latent_dim), styles.dtype)
-            z[:, used] = styles.reshape(len(z), -1)
-            return vae.decode(z).reshape(*styles.shape[:2], -1)
-
-        figure = draw_class_swaps(model, decode, data, (test[0][:10], model.swap_class(mu_test[:10])))
+        styles = model.swap_class(mu_test[:10])
+        z = np.zeros((*styles.shape[:2], vae.latent_dim), styles.dtype)
+        z[:, :, used] = styles
+        swapped = vae.decode(z.reshape(-1, vae.latent_dim)).reshape(*styles.shape[:2], -1)
+        figure = draw_class_swaps(test[0][:10], swapped, data, model.classes)
 
     if figure is not None:
-        save_picture(figure, args.out)
+        save_picture(figure, args.out, show=True)
         print(f"wrote {args.out}")
     return errors
 

@@ -111,7 +111,7 @@ def run(args):
         record = train(problem, names, args.epochs, save)
     print(machine.describe(record), table(record), sep="\n")
     if args.out:
-        save_picture(draw_epochs(record), args.out)
+        save_picture(draw_epochs(record), args.out, show=True)
         print(f"wrote {args.out}")
 
 

@@ -109,8 +109,8 @@ def run(args: argparse.Namespace) -> int:
         columns, title = min(DRAWN, len(noisy)), noise.capitalize()
 
         def draw() -> plotting.figures.Figure:
-            sets, value_range = list(drawn.values()), plotting.value_range_of(rows if clean is None else clean)
-            return plotting.draw_rows(sets, model.image_shape, columns, title, list(drawn), value_range)
+            value_range = plotting.value_range_of(rows if clean is None else clean)
+            return plotting.plot_rows(drawn, model.image_shape, columns, title, value_range=value_range)
 
         plotting.save_picture(draw_rows_of(model, drawn, title, draw), picture_file)
         print(f"wrote {picture_file}")

@@ -70,13 +70,14 @@ def run_sample(args: argparse.Namespace) -> int:
     values = getattr(args, "values", "mean" if schema_of(vae) is None else "drawn")
     images = vae.sample(args.count, args.seed, label_of(args, vae), values)
     columns = max(1, min(args.count, round(args.count**0.5)))
-    value_range = vae.metadata.get("value_range", plotting.UNIT_RANGE)
     labels = [args.label] * args.count if hasattr(args, "label") else None
 
-    def draw() -> plotting.figures.Figure:
-        return plotting.draw_images(images, vae.image_shape, columns, value_range=value_range)
-
     title = "Samples: decoded draws from the prior"
+
+    def draw() -> plotting.figures.Figure:
+        value_range = vae.metadata.get("value_range", plotting.UNIT_RANGE)
+        return plotting.plot_images(images, vae.image_shape, columns, title, value_range=value_range)
+
     write_rows(images, out, vae, lambda: draw_rows_of(vae, {"samples": images}, title, draw), labels)
     return 0
 
@@ -90,11 +91,10 @@ def run_reconstruct(args: argparse.Namespace) -> int:
         rows = rows.first(check_int("count", getattr(args, "count", DRAWN)))
     originals = rows.images
     images = model.reconstruct(originals, labels_of(model, rows, args.data))
-    sets = {"originals": originals, "reconstructions": images}
+    sets, title = {"original": originals, "reconstruction": images}, "Originals and reconstructions of the first rows"
 
     def draw() -> plotting.figures.Figure:
-        return plotting.draw_reconstructions(originals, images, model.image_shape)
+        return plotting.plot_rows(sets, model.image_shape, title=title)
 
-    title = "The first rows"
     write_rows(images, out, model, lambda: draw_rows_of(model, sets, title, draw), rows.label_texts())
     return 0

@@ -186,8 +186,8 @@ def run(args: argparse.Namespace) -> int:
         title = f"Imputation by {args.method}: the mean, and draws, given what is observed"
 
         def draw() -> plotting.figures.Figure:
-            sets, value_range = list(lines.values()), plotting.value_range_of(rows)
-            return plotting.draw_rows(sets, vae.image_shape, len(first), title, list(lines), value_range)
+            value_range = plotting.value_range_of(rows)
+            return plotting.plot_rows(lines, vae.image_shape, len(first), title, value_range=value_range)
 
         plotting.save_picture(draw_rows_of(vae, lines, title, draw), picture_file)
         print(f"wrote {picture_file}")

@@ -20,7 +20,7 @@ from scratchvae.models import ConditionalVAE
 from scratchvae.models.latent_space import PATHS
 from scratchvae.validation import check_int, check_positive, join_choices
 
-PATH_NAMES = {"linear": "the straight line", "spherical": "the arc"}
+PATH_NAMES = {"linear": "The straight line", "spherical": "The arc"}
 
 INTERPOLATE = (
     Option("from", "number of the row to start at", int, 0, metavar="I", common=True),
@@ -93,17 +93,18 @@ def run_interpolate(args: argparse.Namespace) -> int:
     out = output_path(args, model, "interpolation")
     images = read_rows(args, model).images
     (start,), (end,) = (_rows(args, images, f"--{name}", [getattr(args, name)]) for name in ("from", "to"))
-    frames = to_numpy(model.interpolate(start, end, args.steps, args.kind, label_of(args, model, required=True)))
-    pictures = np.concatenate([start[None], frames, end[None]])
-    path = f"{PATH_NAMES[args.kind]} from code to code"
-    title = f"Originals at both ends; between them {path}"
-    value_range = plotting.value_range_of(images)
+    label = label_of(args, model, required=True)
+    frames = to_numpy(model.interpolate(start, end, args.steps, args.kind, label))
 
     def draw() -> plotting.figures.Figure:
-        return plotting.draw_images(pictures, model.image_shape, len(pictures), title, value_range)
+        value_range = plotting.value_range_of(images)
+        return plotting.plot_interpolation(
+            model, start, end, args.steps, args.kind, labels=label, value_range=value_range
+        )
 
     sets = {f"from row {getattr(args, 'from')} to {args.to}": frames}
-    write_rows(frames, out, model, lambda: draw_rows_of(model, sets, path.capitalize(), draw))
+    title = f"{PATH_NAMES[args.kind]} from code to code"
+    write_rows(frames, out, model, lambda: draw_rows_of(model, sets, title, draw, joined=True))
     return 0
 
 
@@ -120,12 +121,11 @@ def run_analogy(args: argparse.Namespace) -> int:
     if args.labels:
         _warn_of_unsuitable_c(args, rows)
     answers = to_numpy(model.analogy(a, b, c))
-    means = np.stack([to_numpy(model.embed(group)).mean(axis=0) for group in (a, b)])
-    plus, minus = to_numpy(model.decode(means))
-    value_range = plotting.value_range_of(rows.images)
 
     def draw() -> plotting.figures.Figure:
-        return plotting.draw_analogies(plus, minus, model.reconstruct(c), answers, model.image_shape, value_range)
+        names = [", ".join(each) for each in (args.a, args.b)] if args.labels else ["A", "B"]
+        value_range = plotting.value_range_of(rows.images)
+        return plotting.plot_analogy(model, a, b, c, names, value_range=value_range)
 
     sets, title = {"C": c, "A - B + C": answers}, "The result is to C as A is to B"
     write_rows(answers, out, model, lambda: draw_rows_of(model, sets, title, draw))
@@ -145,14 +145,13 @@ def run_traverse(args: argparse.Namespace) -> int:
     values = np.linspace(-reach, reach, steps)
     frames = np.concatenate([to_numpy(vae.traverse(x, k, values, label)) for k in dimensions])
     names = [f"z{k}  {kl[k]:.2f} nats" for k in dimensions]
-    value_range = plotting.value_range_of(images)
     sets = {name: frames[k * steps : (k + 1) * steps] for k, name in enumerate(names)}
 
     def draw() -> plotting.figures.Figure:
-        return plotting.draw_traversals(frames, vae.image_shape, names, values, value_range)
+        return plotting.plot_traversal(vae, x, images, dimensions, reach, steps, labels=label)
 
     title = f"Each latent dimension from {-reach:g} to {reach:g}"
-    write_rows(frames, out, vae, lambda: draw_rows_of(vae, sets, title, draw))
+    write_rows(frames, out, vae, lambda: draw_rows_of(vae, sets, title, draw, joined=True))
     noun = "rows" if vae.image_shape is None else "images"
     print(f"{len(names)} × {steps} {noun}; dimensions and their KL: {', '.join(names)}")
     return 0

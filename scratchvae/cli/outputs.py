@@ -23,7 +23,7 @@ from scratchvae.cli.tables import schema_of, write_decoded
 from scratchvae.cli.train_options import OPTIONS
 from scratchvae.disk import atomic_write, check_writable
 from scratchvae.errors import ConfigError
-from scratchvae.plotting import draw_table, save_picture
+from scratchvae.plotting import plot_table, save_picture
 from scratchvae.plotting.figures import PICTURE_SUFFIXES, Figure
 
 ARRAY_SUFFIXES = (".npy", ".csv")
@@ -138,11 +138,13 @@ def picture_path(args: argparse.Namespace, model: Any, default: str) -> str | No
     return out if hasattr(args, "picture") or model.image_shape is not None else None
 
 
-def draw_rows_of(model: Any, sets: dict[str, Any], title: str, draw_images: Callable[[], Figure]) -> Figure:
-    """The figure of `draw_images` or, for rows of a table, heat maps of the sets of rows."""
+def draw_rows_of(
+    model: Any, sets: dict[str, Any], title: str, draw_images: Callable[[], Figure], joined: bool = False
+) -> Figure:
+    """The figure of `draw_images` or, for rows of a table, scatter plots of the sets of rows, `joined` for paths."""
     if model.image_shape is not None:
         return draw_images()
-    return draw_table({name: to_numpy(rows) for name, rows in sets.items()}, column_names(model), title)
+    return plot_table({name: to_numpy(rows) for name, rows in sets.items()}, column_names(model), title, joined=joined)
 
 
 def check_output_path(out: str, suffixes: tuple[str, ...], option: str = "--out") -> None:

@@ -21,7 +21,7 @@ from scratchvae.disk import check_writable, locked
 from scratchvae.errors import ConfigError, UnlockedWarning
 from scratchvae.io import LAST_FINITE, MODEL, load, save
 from scratchvae.models import Model
-from scratchvae.plotting import REPORT_PICTURES, draw_report, save_picture
+from scratchvae.plotting import REPORT_PICTURES, plot_report, save_picture
 from scratchvae.rows import is_pattern
 from scratchvae.training import History
 
@@ -75,7 +75,7 @@ def write_run(
         (out / "kl.csv").unlink(missing_ok=True)
     write_config(out, args, model, result)
     with_pictures = not args.no_pictures and find_spec("matplotlib")
-    figures = draw_report(model, history, data, args.seed) if with_pictures else {}
+    figures = plot_report(model, history, data, args.seed) if with_pictures else {}
     for name, figure in figures.items():
         save_picture(figure, out / f"{name}.png")
     for name in set(REPORT_PICTURES) - set(figures) if earlier_run else ():

@@ -9,7 +9,9 @@ from typing import Any
 
 from scratchvae.arrays import as_real_array
 from scratchvae.backend import Array
+from scratchvae.datasets import Dataset, Split
 from scratchvae.errors import ConfigError, ShapeError
+from scratchvae.models import Model
 from scratchvae.validation import check_picture_shape, short_repr
 
 Shape = tuple[int, ...] | None
@@ -30,18 +32,19 @@ def check_images(name: str, images: Any, like: Array | None = None) -> Array:
     return rows
 
 
-def check_image_shape(shape: Any, width: int) -> Shape:
-    """Return `shape` as (height, width) or (height, width, 3), or None for rows that are not images.
+def check_image_shape(shape: Any, width: int) -> tuple[int, ...]:
+    """Return `shape` as (height, width) or (height, width, 3).
 
-    The shape must have `width` numbers in total, and a third axis 1 or 3 of them. Raises ConfigError.
+    It must have `width` numbers in total, and a third axis 1 or 3 of them. Raises ConfigError.
     """
     if shape is None:
-        return None
+        raise ConfigError(
+            "shape=None: expected (height, width) of a picture; plot_table draws rows that are no pictures"
+        )
     sides = check_picture_shape("shape", shape)
     if len(sides) not in (2, 3) or prod(sides) != width:
         raise ConfigError(
-            f"shape={short_repr(shape)}: expected (height, width) or (height, width, 3) of {width} numbers in all, or "
-            "None"
+            f"shape={short_repr(shape)}: expected (height, width) or (height, width, 3) of {width} numbers in all"
         )
     if len(sides) == 3 and sides[2] not in (1, 3):
         raise ConfigError(
@@ -49,6 +52,31 @@ def check_image_shape(shape: Any, width: int) -> Shape:
             "blue, or 1"
         )
     return sides[:2] if sides[2:] == (1,) else sides
+
+
+def picture_shape(model: Model, shape: Any = None) -> Shape:
+    """Return `shape` or, if that is None, the shape of the model's pictures: None for rows of a table."""
+    shape = model.image_shape if shape is None else shape
+    return None if shape is None else check_image_shape(shape, model.input_dim)
+
+
+def column_names(model: Model) -> list[str]:
+    """The names of the columns of a model's rows; without names, x0, x1, …"""
+    return list(model.schema.columns or (f"x{k}" for k in range(model.input_dim)))
+
+
+def class_names(model: Any) -> list[str]:
+    """The names of the classes of a model; without names, 0, 1, …"""
+    return [str(name) for name in model.schema.classes or range(model.classes)]
+
+
+def rows_of(data: Any) -> tuple[Any, Array | None, Sequence[Any] | None]:
+    """The rows, the labels and the names of the classes of a Dataset (its test split), a Split or rows (N, D)."""
+    if isinstance(data, Dataset):
+        return data.test.images, data.test.labels, data.classes
+    if isinstance(data, Split):
+        return data.images, data.labels, None
+    return data, None, None
 
 
 def check_value_range(value_range: Any) -> ValueRange:

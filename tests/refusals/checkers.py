@@ -101,6 +101,7 @@ def plotting_rows():
         [
             *wrong(ConfigError, "expected a tuple of whole numbers", 2, 4.0, "22", {2}, np.array([2, 2])),
             *wrong(ConfigError, "expected (height, width)", (2,), (4, 1, 2), (3, 3), (), (4, 2), (2, 2, 1, 1)),
+            *wrong(ConfigError, "plot_table draws rows", None),
             *wrong(ConfigError, "pictures of 2 channels cannot be drawn", (1, 2, 2)),
         ]
     )

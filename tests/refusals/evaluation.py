@@ -146,100 +146,38 @@ def picture_list_rows(function, name, call):
 def picture_rows():
     P = plotting
     size = (2, 2)
-    mosaics = {
-        "draw_images": lambda **v: P.draw_images(**{"images": X, "shape": size, "columns": 3, **v}),
-        "draw_interpolations": lambda **v: P.draw_interpolations(**{"frames": X, "shape": size, "steps": 3, **v}),
-    }
-    for name, call in mosaics.items():
-        function, first = f"plotting.{name}", "images" if name == "draw_images" else "frames"
-        yield from picture_list_rows(function, first, lambda v, c=call, n=first: c(**{n: v}))
-        count = "columns" if name == "draw_images" else "steps"
-        yield from refuse_one(function, count, COUNTS, lambda v, c=call, n=count: c(**{n: v}))
-        yield from refuse_one(function, "shape", SHAPES, lambda v, c=call: c(shape=v))
-        yield from refuse_one(function, "value_range", RANGES, lambda v, c=call: c(value_range=v))
-    yield from refuse_one("plotting.draw_images", "title", TITLES, lambda v: mosaics["draw_images"](title=v))
+    images = lambda **v: P.plot_images(**{"images": X, "shape": size, "columns": 3, **v})  # noqa: E731
+    yield from picture_list_rows("plotting.plot_images", "images", lambda v: images(images=v))
+    yield from refuse_one("plotting.plot_images", "columns", COUNTS, lambda v: images(columns=v))
+    yield from refuse_one("plotting.plot_images", "shape", SHAPES, lambda v: images(shape=v))
+    yield from refuse_one("plotting.plot_images", "value_range", RANGES, lambda v: images(value_range=v))
+    yield from refuse_one("plotting.plot_images", "title", TITLES, lambda v: images(title=v))
+    for name in ("row_names", "column_names"):
+        names = wrong(ConfigError, "expected a name for each", None, 3, "ab", ("a",), ("a", 3), {})
+        yield from refuse_one("plotting.plot_images", name, names, lambda v, n=name: images(**{n: v}))
 
-    function = "plotting.draw_reconstructions"
-    pair = lambda **v: P.draw_reconstructions(**{"originals": X, "reconstructions": X, "shape": size, **v})  # noqa: E731
-    for name in ("originals", "reconstructions"):
-        yield from picture_list_rows(function, name, lambda v, n=name: pair(**{n: v}))
-        yield row(
-            function,
-            "reconstructions",
-            f"other than {name}",
-            lambda n=name: pair(**{n: X[1:]}),
-            ShapeError,
-            "(5, 4)",
-            "expected",
-        )
-    yield from refuse_one(function, "shape", SHAPES, lambda v: pair(shape=v))
-    yield from refuse_one(function, "columns", COUNTS, lambda v: pair(columns=v))
-
-    function = "plotting.draw_rows"
-    draw_rows = lambda **v: P.draw_rows(**{"image_sets": (X, X), "shape": size, "columns": 3, "title": "", **v})  # noqa: E731
+    function = "plotting.plot_rows"
+    plot_rows = lambda **v: P.plot_rows(**{"sets": {"a": X, "b": X}, "shape": size, "columns": 3, **v})  # noqa: E731
     yield from refuse_all(
         function,
-        "image_sets",
-        wrong(ConfigError, "expected", None, 3, "rows", [], {}, X),
-        lambda v: draw_rows(image_sets=v),
+        "sets",
+        wrong(ConfigError, "expected images by name", None, 3, "rows", [], {}, X, (X, X), {1: X}),
+        lambda v: plot_rows(sets=v),
     )
-    yield from picture_list_rows(function, "image_sets[1]", lambda v: draw_rows(image_sets=(X, v)))
+    yield from picture_list_rows(function, "sets['b']", lambda v: plot_rows(sets={"a": X, "b": v}))
     yield row(
         function,
-        "image_sets[1]",
+        "sets['b']",
         "of fewer rows",
-        lambda: draw_rows(image_sets=(X, X[1:])),
+        lambda: plot_rows(sets={"a": X, "b": X[1:]}),
         ShapeError,
         "(5, 4)",
         "expected",
     )
-    names = wrong(ConfigError, "expected a name for each", None, 3, "ab", ("a",), ("a", 3), ("a", "b", "c"), {})
-    yield from refuse_one(function, "names", names, lambda v: draw_rows(names=v))
-    yield from refuse_one(function, "shape", SHAPES, lambda v: draw_rows(shape=v))
-    yield from refuse_one(function, "columns", COUNTS, lambda v: draw_rows(columns=v))
-    yield from refuse_one(function, "title", TITLES, lambda v: draw_rows(title=v))
-    yield from refuse_one(function, "value_range", RANGES, lambda v: draw_rows(value_range=v))
-
-    function = "plotting.draw_traversals"
-    draw_traversals = lambda **v: P.draw_traversals(  # noqa: E731
-        **{"frames": X, "shape": size, "names": ["a", "b"], "values": [-1.0, 0.0, 1.0], **v}
-    )
-    yield from picture_list_rows(function, "frames", lambda v: draw_traversals(frames=v))
-    names = wrong(ConfigError, "expected a name for each", None, 3, "ab", ["a"], ["a", 3], {})
-    yield from refuse_one(function, "names", names, lambda v: draw_traversals(names=v))
-    values = wrong_rows(
-        "values", ("None", None, DTypeError, "expected"), ("a str", "far", DTypeError, "expected"),
-        ("a number", 1.0, ShapeError, "()", "expected"), ("too few", [1.0], ConfigError, "expected"),
-        ("empty", [], ShapeError, "(0,)", "expected"),
-    )  # fmt: skip
-    values = [w if w.label != "too few" else w._replace(words=("expected",)) for w in values]
-    for w in values:
-        argument = "names" if w.label == "too few" else "values"
-        yield from refuse_one(function, argument, [w], lambda v: draw_traversals(values=v))
-    yield from refuse_one(function, "shape", SHAPES, lambda v: draw_traversals(shape=v))
-    yield from refuse_one(function, "value_range", RANGES, lambda v: draw_traversals(value_range=v))
-
-    function = "plotting.draw_analogies"
-    draw_analogies = lambda **v: P.draw_analogies(**{"a": X[0], "b": X[1], "c": X, "answers": X, "shape": size, **v})  # noqa: E731
-    for name in ("a", "b"):
-        ends = wrong_rows(
-            name, ("None", None, DTypeError, "expected"), ("a str", "far", DTypeError, "expected"),
-            ("rows", X, ShapeError, "(6, 4)", "expected"), ("narrow", X[0, 1:], ShapeError, "(3,)", "expected"),
-        )  # fmt: skip
-        yield from refuse_one(function, name, ends, lambda v, n=name: draw_analogies(**{n: v}))
-    for name in ("c", "answers"):
-        yield from picture_list_rows(function, name, lambda v, n=name: draw_analogies(**{n: v}))
-        yield row(
-            function,
-            "answers",
-            f"other than {name}",
-            lambda n=name: draw_analogies(**{n: X[1:]}),
-            ShapeError,
-            "(5, 4)",
-            "expected",
-        )
-    yield from refuse_one(function, "shape", SHAPES, lambda v: draw_analogies(shape=v))
-    yield from refuse_one(function, "value_range", RANGES, lambda v: draw_analogies(value_range=v))
+    yield from refuse_one(function, "shape", SHAPES, lambda v: plot_rows(shape=v))
+    yield from refuse_one(function, "columns", COUNTS, lambda v: plot_rows(columns=v))
+    yield from refuse_one(function, "title", TITLES, lambda v: plot_rows(title=v))
+    yield from refuse_one(function, "value_range", RANGES, lambda v: plot_rows(value_range=v))
 
     no_data = [w for w in numbers("images") if w.error is DTypeError or "without" in w.label]
     yield from refuse_one("plotting.value_range_of", "images", no_data, P.value_range_of)
@@ -251,97 +189,142 @@ def picture_rows():
 
 def model_picture_rows():
     P = plotting
-    conditional = lambda: model("ConditionalVAE")  # noqa: E731
+    vae = lambda: pictures_of("VAE", INPUTS, 2, ())  # noqa: E731
+    conditional = lambda: pictures_of("ConditionalVAE", INPUTS, 2, (), classes=CLASSES)  # noqa: E731
     no_labelled = NO_MODELS + wrong(ConfigError, "expected a ConditionalVAE", model())
-    yield from refuse_one("plotting.draw_classes", "model", no_labelled, lambda v: P.draw_classes(v, (2, 2)))
-    yield from refuse_one("plotting.draw_classes", "shape", SHAPES, lambda v: P.draw_classes(conditional(), v))
-    yield from refuse_one("plotting.draw_classes", "seed", SEEDS, lambda v: P.draw_classes(conditional(), None, v))
-    yield from refuse_one(
-        "plotting.draw_classes", "columns", COUNTS, lambda v: P.draw_classes(conditional(), None, columns=v)
-    )
-    yield from refuse_one(
-        "plotting.draw_classes", "value_range", RANGES, lambda v: P.draw_classes(conditional(), None, value_range=v)
-    )
-    styles = lambda **v: P.draw_class_swaps(**{"model": conditional(), "images": X, "labels": Y, "shape": (2, 2), **v})  # noqa: E731
-    yield from refuse_one("plotting.draw_class_swaps", "model", no_labelled, lambda v: styles(model=v))
-    yield from refuse_one("plotting.draw_class_swaps", "images", data("images", INPUTS), lambda v: styles(images=v))
-    yield from refuse_one("plotting.draw_class_swaps", "labels", labels(6, CLASSES), lambda v: styles(labels=v))
-    yield from refuse_one("plotting.draw_class_swaps", "shape", SHAPES, lambda v: styles(shape=v))
-    yield from refuse_one("plotting.draw_class_swaps", "value_range", RANGES, lambda v: styles(value_range=v))
-
-    yield from refuse_one("plotting.draw_manifold", "vae", NO_VAES, lambda v: P.draw_manifold(v, (2, 2)))
+    inputs = data("images", INPUTS)
+    of_a_model = {
+        "plot_samples": (lambda **v: P.plot_samples(**{"vae": vae(), **v}), "vae", NO_VAES),
+        "plot_reconstructions": (
+            lambda **v: P.plot_reconstructions(**{"model": vae(), "x": X, **v}), "model", NO_MODELS
+        ),
+        "plot_interpolation": (
+            lambda **v: P.plot_interpolation(**{"model": vae(), "a": X[0], "b": X[1], **v}), "model", NO_MODELS
+        ),
+        "plot_traversal": (lambda **v: P.plot_traversal(**{"vae": vae(), **v}), "vae", NO_VAES),
+        "plot_analogy": (
+            lambda **v: P.plot_analogy(**{"model": vae(), "a": X[0], "b": X[1], "c": X, **v}), "model", NO_MODELS
+        ),
+        "plot_manifold": (lambda **v: P.plot_manifold(**{"vae": vae(), "side": 3, **v}), "vae", NO_VAES),
+        "plot_classes": (lambda **v: P.plot_classes(**{"model": conditional(), **v}), "model", no_labelled),
+        "plot_class_swaps": (
+            lambda **v: P.plot_class_swaps(**{"model": conditional(), "x": X, "labels": Y, **v}), "model", no_labelled
+        ),
+    }  # fmt: skip
+    shapes = [w for w in SHAPES if w.value is not None]  # None is the shape of the model
+    ranges = [w for w in RANGES if w.value is not None]  # None is that of the data
+    axes = wrong(ConfigError, "expected matplotlib Axes", 3, "left", X)
+    for name, (call, first, no_models) in of_a_model.items():
+        function = f"plotting.{name}"
+        yield from refuse_one(function, first, no_models, lambda v, c=call, n=first: c(**{n: v}))
+        yield from refuse_one(function, "shape", shapes, lambda v, c=call: c(shape=v))
+        yield from refuse_one(function, "value_range", ranges, lambda v, c=call: c(value_range=v))
+        yield from refuse_one(function, "ax", axes, lambda v, c=call: c(ax=v))
+    for name, argument, values in (
+        ("plot_samples", "count", COUNTS),
+        ("plot_samples", "seed", SEEDS),
+        ("plot_samples", "columns", COUNTS),
+        ("plot_reconstructions", "x", inputs),
+        ("plot_reconstructions", "columns", COUNTS),
+        ("plot_interpolation", "steps", SIZES + wrong(ConfigError, "at least 2", 0, 1)),
+        ("plot_interpolation", "kind", wrong(ConfigError, "choose one of", "arc")),
+        ("plot_traversal", "steps", COUNTS),
+        ("plot_traversal", "dimensions", wrong(ConfigError, "expected", 3, "z0", [], [2], [-1], [0.5])),
+        ("plot_traversal", "reach", wrong(ConfigError, "expected", None, 0.0, -1.0, "far", np.nan)),
+        ("plot_analogy", "names", wrong(ConfigError, "expected a name for each", None, 3, "ab", ("a",), ("a", 3))),
+        ("plot_manifold", "side", COUNTS),
+        ("plot_classes", "seed", SEEDS),
+        ("plot_classes", "columns", COUNTS),
+        ("plot_class_swaps", "x", inputs),
+        ("plot_class_swaps", "labels", labels(6, CLASSES)),
+    ):
+        call = of_a_model[name][0]
+        yield from refuse_one(f"plotting.{name}", argument, values, lambda v, c=call, n=argument: c(**{n: v}))
     yield row(
-        "plotting.draw_manifold",
+        "plotting.plot_interpolation",
+        "b",
+        "of other rows",
+        lambda: P.plot_interpolation(vae(), X[:2], X[:3]),
+        ShapeError,
+        "(3, 4)",
+        "expected (2, 4)",
+    )
+    yield row(
+        "plotting.plot_manifold",
         "vae",
         "of three dimensions",
-        lambda: P.draw_manifold(deep(), None),
+        lambda: P.plot_manifold(deep()),
         ConfigError,
         "3",
         "expected",
     )
-    yield from refuse_one("plotting.draw_manifold", "shape", SHAPES, lambda v: P.draw_manifold(model(), v))
-    yield from refuse_one("plotting.draw_manifold", "side", COUNTS, lambda v: P.draw_manifold(model(), None, v))
-    yield from refuse_one(
-        "plotting.draw_manifold", "value_range", RANGES, lambda v: P.draw_manifold(model(), None, value_range=v)
-    )
+    for name in ("plot_manifold", "plot_class_swaps"):
+        argument = of_a_model[name][1]
+        table = model() if argument == "vae" else model("ConditionalVAE")
+        yield row(
+            f"plotting.{name}",
+            argument,
+            "of a table",
+            lambda c=of_a_model[name][0], n=argument, t=table: c(**{n: t}),
+            ConfigError,
+            "no pictures",
+            "expected",
+        )
 
     codes = [w for w in data("codes", INPUTS, support=None) if w.label not in ("too narrow", "too wide")]
     codes = [w._replace(words=("codes", "expected") if w.error is ShapeError else ("codes",)) for w in codes]
-    yield from refuse_one("plotting.draw_codes", "codes", codes, lambda v: P.draw_codes(v, None))
+    yield from refuse_one("plotting.plot_codes", "codes", codes, lambda v: P.plot_codes(v))
     names = wrong_rows(
         "labels", ("a number", 3, ShapeError, "()", "expected (6,)"),
         ("too few", Y[1:], ShapeError, "(5,)", "expected (6,)"),
         ("a table", X, ShapeError, "(6, 4)", "expected (6,)"), ("ragged", [[1], [1, 2]], DTypeError, "expected"),
         ("of objects", [None] * 6, DTypeError, "object", "expected"),
     )  # fmt: skip
+    yield from refuse_one("plotting.plot_codes", "labels", names, lambda v: P.plot_codes(CODES, v))
     tables = wrong(ConfigError, "expected rows by name", None, [], {}, {3: CODES})
-    yield from refuse_all("plotting.draw_table", "sets", tables, lambda v: P.draw_table(v, ["a", "b"], "t"))
+    yield from refuse_all("plotting.plot_table", "sets", tables, lambda v: P.plot_table(v, ["a", "b"]))
     columns = wrong(ConfigError, "columns", None, ["a"], "ab", ["a", 3])
-    yield from refuse_all("plotting.draw_table", "columns", columns, lambda v: P.draw_table({"s": CODES}, v, "t"))
-    yield from refuse_one("plotting.draw_codes", "labels", names, lambda v: P.draw_codes(CODES, v))
-
-    yield from refuse_one("plotting.draw_latent", "model", NO_MODELS, lambda v: P.draw_latent(v, SPLIT, (2, 2)))
-    yield from refuse_one("plotting.draw_latent", "split", PARTS, lambda v: P.draw_latent(model(), v, (2, 2)))
-    yield from refuse_one("plotting.draw_latent", "shape", SHAPES, lambda v: P.draw_latent(model(), SPLIT, v))
-    draw_paths = lambda **v: P.draw_model_interpolations(**{"model": model(), "split": SPLIT, "shape": (2, 2), **v})  # noqa: E731
-    yield from refuse_one("plotting.draw_model_interpolations", "model", NO_MODELS, lambda v: draw_paths(model=v))
-    yield from refuse_one("plotting.draw_model_interpolations", "split", PARTS, lambda v: draw_paths(split=v))
-    yield from refuse_one("plotting.draw_model_interpolations", "shape", SHAPES, lambda v: draw_paths(shape=v))
-    yield from refuse_one("plotting.draw_model_interpolations", "paths", COUNTS, lambda v: draw_paths(paths=v))
-    steps = SIZES + wrong(ConfigError, "at least 2", 0, 1)
-    yield from refuse_one("plotting.draw_model_interpolations", "steps", steps, lambda v: draw_paths(steps=v))
-
-    draw_report = lambda **v: P.draw_report(**{"model": model(), "history": training.History(), "data": DATA, **v})  # noqa: E731
-    yield from refuse_one("plotting.draw_report", "model", NO_MODELS, lambda v: draw_report(model=v))
-    yield from refuse_one("plotting.draw_report", "history", HISTORIES, lambda v: draw_report(history=v))
+    yield from refuse_all("plotting.plot_table", "columns", columns, lambda v: P.plot_table({"s": CODES}, v))
+    yield from refuse_one("plotting.plot_table", "title", TITLES, lambda v: P.plot_table({"s": CODES}, ["a", "b"], v))
+    joined = wrong(ConfigError, "expected", None, 3, "yes")
     yield from refuse_one(
-        "plotting.draw_report",
+        "plotting.plot_table", "joined", joined, lambda v: P.plot_table({"s": CODES}, ["a", "b"], joined=v)
+    )
+
+    yield from refuse_one("plotting.plot_latent", "model", NO_MODELS, lambda v: P.plot_latent(v, SPLIT))
+    yield from refuse_one("plotting.plot_latent", "data", inputs, lambda v: P.plot_latent(vae(), v))
+
+    plot_report = lambda **v: P.plot_report(**{"model": model(), "history": training.History(), "data": DATA, **v})  # noqa: E731
+    yield from refuse_one("plotting.plot_report", "model", NO_MODELS, lambda v: plot_report(model=v))
+    yield from refuse_one("plotting.plot_report", "history", HISTORIES, lambda v: plot_report(history=v))
+    yield from refuse_one(
+        "plotting.plot_report",
         "data",
         wrong(ConfigError, "expected a Dataset", None, "digits", X, SPLIT),
-        lambda v: draw_report(data=v),
+        lambda v: plot_report(data=v),
     )
-    yield from refuse_one("plotting.draw_report", "seed", SEEDS, lambda v: draw_report(seed=v))
+    yield from refuse_one("plotting.plot_report", "seed", SEEDS, lambda v: plot_report(seed=v))
     unlabelled = DATA._replace(test=datasets.Split(X, None))
     yield row(
-        "plotting.draw_report",
+        "plotting.plot_report",
         "data",
         "without labels",
-        lambda: draw_report(model=conditional(), data=unlabelled),
+        lambda: plot_report(model=model("ConditionalVAE"), data=unlabelled),
         ConfigError,
         "labels",
         "expected",
     )
-    yield from refuse_one("plotting.draw_history", "history", HISTORIES, P.draw_history)
+    yield from refuse_one("plotting.plot_history", "history", HISTORIES, P.plot_history)
     yield row(
-        "plotting.draw_history",
+        "plotting.plot_history",
         "history",
         "of no epochs",
-        lambda: P.draw_history(training.History()),
+        lambda: P.plot_history(training.History()),
         ConfigError,
         "expected",
     )
 
-    figure = lambda: P.draw_images(X, None, 3)  # noqa: E731
+    figure = lambda: P.plot_images(X, (2, 2), 3)  # noqa: E731
     yield from refuse_one(
         "plotting.save_picture",
         "figure",
@@ -366,6 +349,12 @@ def model_picture_rows():
         wrong_rows("cannot write", *places),
         lambda v: P.save_picture(figure(), place(v)),
     )
+
+
+def pictures_of(kind, *arguments, **settings):
+    import scratchvae as sv
+
+    return getattr(sv, kind)(*arguments, image_shape=(2, 2), **settings)
 
 
 def deep():
