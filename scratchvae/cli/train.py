@@ -102,7 +102,8 @@ def run(args: argparse.Namespace) -> int:
             say(f"{describe_missing('training', train, schema)}; {describe_missing('test', data.test, schema)}")
         say(str(model).strip("<>"))
         if chosen and args.likelihood != "bernoulli":
-            say(f"likelihood {args.likelihood}, for numbers beyond [0, 1]; choose another with --likelihood")
+            values = "grey pixels" if args.likelihood == "continuous_bernoulli" else "numbers beyond [0, 1]"
+            say(f"likelihood {args.likelihood}, for {values}; choose another with --likelihood")
         if (known := labels["labels"]) is not None and (known == UNLABELLED).any():
             say(f"{(known != UNLABELLED).sum()} of {len(known)} training rows have a label")
         if not model.scale.is_identity:

@@ -86,7 +86,8 @@ MODEL = (
     ),
     Option(
         "likelihood",
-        "p(x|z) of the data (default: bernoulli; for tables beyond [0, 1] gaussian_learned)",
+        "p(x|z) of the data (default: bernoulli; for a VAE of digits continuous_bernoulli, for tables beyond [0, 1] "
+        "gaussian_learned)",
         choices=tuple(LIKELIHOODS),
         argument="model.likelihood",
         common=True,
