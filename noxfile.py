@@ -108,6 +108,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def notebooks(session: nox.Session) -> None:
+    """Every demo as a notebook, in build/notebooks: its pictures below its cells, and no warning."""
+    session.install("-e", ".[cli,notebooks]", "autograd", "scikit-learn")
+    session.run("python", "tests/run_notebooks.py", "--out", "build/notebooks", *session.posargs)
+
+
+@nox.session
 def audit(session: nox.Session) -> None:
     """Known vulnerabilities of every dependency for use, tests and development; an unknown package is an error."""
     session.install(".[cli,test,dev]", "pip-audit")
