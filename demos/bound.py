@@ -223,7 +223,7 @@ def main(arguments=None):
         found[name] = measure(vae, test, steps)
         report(f"trained by {name}", found[name])
         if name == "ELBO":
-            save_picture(draw(found[name], vae, test), args.out)
+            save_picture(draw(found[name], vae, test), args.out, show=True)
     print(f"wrote {args.out}")
     return found
 

@@ -18,8 +18,15 @@ import scratchvae as sv
 ROOT = Path(__file__).parent.parent
 NAME = f"scratchvae-{sv.__version__}"
 # files of the repository that are in neither archive, and top-level files that the source archive contains
-NOT_DISTRIBUTED = {".ci/run", ".gitattributes", ".github/workflows/tests.yml"}
-TOP_LEVEL_FILES = {".gitignore", "CHANGELOG.md", "LICENSE", "README.md", "noxfile.py", "pyproject.toml"}
+NOT_DISTRIBUTED = {
+    *(".ci/run", ".gitattributes", ".pre-commit-config.yaml"),
+    *(f".github/ISSUE_TEMPLATE/{name}.yml" for name in ("bug", "config", "idea")),
+    *(f".github/workflows/{name}.yml" for name in ("release", "tests")),
+}
+TOP_LEVEL_FILES = {
+    *(".gitignore", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "README.md"),
+    *("noxfile.py", "pyproject.toml"),
+}
 FOLDERS = ("scratchvae", "tests", "demos")
 # files of the wheel that are not Python
 DATA_FILES = {"scratchvae/py.typed", "scratchvae/datasets/digits.npz"}
@@ -109,7 +116,7 @@ def test_the_metadata_requires_only_numpy_and_lists_the_tested_pythons(wheel, un
     required = [line for line in requirements if "extra ==" not in line]
     assert [line.partition(">=")[0] for line in required] == ["numpy"] * len(required)
     assert not [line for line in requirements if "@" in line or "://" in line]
-    extras = {"cli", "cuda12x", "cuda13x", "dev", "docs", "mutation", "onnx", "oracles", "test"}
+    extras = {"cli", "cuda12x", "cuda13x", "dev", "docs", "mutation", "notebooks", "onnx", "oracles", "test"}
     assert set(metadata.get_all("Provides-Extra")) == extras
     pythons = [line.rpartition(" ")[2] for line in metadata.get_all("Classifier") if ":: Python :: 3." in line]
     assert pythons == ["3.11", "3.12", "3.13", "3.14"]
@@ -191,3 +198,39 @@ def test_the_workflow_tests_every_supported_python_and_system(tracked):
     sessions = set(re.findall(r"^def (\w+)\(session", (ROOT / "noxfile.py").read_text(encoding="utf-8"), re.M))
     # mutation takes an hour, and judges the tests and not the sources
     assert set(re.findall(r"session: ([a-z_]+)", workflow)) == sessions - {"tests", "run_tests", "mutation"}
+
+
+def test_a_release_has_one_version():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {sv.__version__}\n" in citation
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## (.*)$", changelog, re.M)
+    assert headings[0] == "[Unreleased]"
+    for heading in headings[1:]:
+        assert re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d{2}-\d{2}", heading), heading
+    assert set(re.findall(r"^### (.*)$", changelog, re.M)) <= {
+        "Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"
+    }  # fmt: skip
+
+
+def test_the_release_workflow_accepts_a_changelog_with_the_version_alone(tmp_path):
+    """The step that compares a tag with the version, the citation and the changelog, as bash runs it."""
+    bash = shutil.which("bash")
+    if bash is None or sys.platform == "win32":
+        pytest.skip("needs bash")
+    workflow = (ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8")
+    (script,) = re.findall(r"agree\n +run: \|\n((?: {10}.*\n)+)", workflow)
+    (tmp_path / "scratchvae").mkdir()
+    shutil.copy(ROOT / "scratchvae" / "__init__.py", tmp_path / "scratchvae")
+    shutil.copy(ROOT / "CITATION.cff", tmp_path)
+    changelog = tmp_path / "CHANGELOG.md"
+
+    def run(tag):
+        environment = {"GITHUB_REF_NAME": tag, "PATH": os.environ["PATH"]}
+        return subprocess.run([bash, "-e", "-c", script], cwd=tmp_path, env=environment, timeout=30).returncode
+
+    changelog.write_text(f"## [Unreleased]\n\n## [{sv.__version__}] - 2026-01-31\n", encoding="utf-8")
+    assert run(f"v{sv.__version__}") == 0
+    assert run("v99.0.0") != 0
+    changelog.write_text("## [Unreleased]\n", encoding="utf-8")
+    assert run(f"v{sv.__version__}") != 0
