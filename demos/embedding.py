@@ -23,7 +23,6 @@ from pathlib import Path
 import numpy as np
 
 import scratchvae as sv
-from scratchvae.plotting.colors import class_style
 from scratchvae.plotting.figures import blank_figure
 
 RECIPES = {
@@ -128,10 +127,10 @@ def draw(representations, labels, seed):
     figure = blank_figure(12, 4.2)
     panels = figure.subplots(1, 3)
     for axes, (title, dots) in zip(panels, maps.items(), strict=True):
-        for label in range(10):
-            axes.scatter(*dots[labels == label].T, s=8, linewidths=0, label=str(label), **class_style(label))
-        axes.set(title=title, xticks=[], yticks=[], aspect="equal", adjustable="datalim")
-    panels[-1].legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), handletextpad=0, markerscale=2)
+        sv.plotting.plot_codes(dots, labels, ax=axes)
+        axes.set(title=title, xticks=[], yticks=[], xlabel="", ylabel="")
+    for axes in panels[:-1]:
+        axes.get_legend().remove()
     return figure
 
 

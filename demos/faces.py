@@ -99,12 +99,13 @@ def plane(vae, across, down):
 def gallery(vae, images, across, seed):
     shown = images[np.linspace(0, len(images) - 1, 2 * across).astype(int)]
     pairs = np.linspace(0, len(images) - 1, 6).astype(int).reshape(2, 3).T
-    reconstructed, paths = vae.reconstruct(shown), [vae.interpolate(images[a], images[b], across) for a, b in pairs]
+    reconstructed = vae.reconstruct(shown)
+    paths = [[images[a], *vae.interpolate(images[a], images[b], across - 2), images[b]] for a, b in pairs]
     rows = [images[part] for part in (slice(across), slice(across, None)) for images in (shown, reconstructed)]
     return {
         "Test pictures, and below each its reconstruction": np.concatenate(rows),
         f"Draws from N(0, I) in {vae.latent_dim} dimensions, decoded": vae.sample(4 * across, seed),
-        "From one test picture to another": np.concatenate(paths),
+        "From one test picture to another, the originals at both ends": np.concatenate(paths),
     }
 
 

@@ -36,7 +36,7 @@ QUICK = {
 }
 LEFT_OUT = {"gpu_check": "needs a GPU", "published_results": "takes hours"}
 MAIN = "main([] if"  # a demo with options takes none in a notebook; here, the slow ones get quick ones
-SECONDS = 300  # for a cell
+SECONDS = 900  # for a cell
 
 
 def run_notebook(name: str, folder: Path) -> str:
@@ -44,7 +44,7 @@ def run_notebook(name: str, folder: Path) -> str:
     import jupytext
     import nbformat
     from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
     text = (folder / f"{name}.py").read_text(encoding="utf-8")
     notebook = jupytext.reads(text, fmt="py:percent")
@@ -63,7 +63,7 @@ def run_notebook(name: str, folder: Path) -> str:
     )
     try:
         client.execute()
-    except CellExecutionError as error:
+    except (CellExecutionError, CellTimeoutError) as error:
         return str(error)
     finally:
         nbformat.write(notebook, folder / f"{name}.ipynb")
