@@ -36,9 +36,10 @@ NEIGHBOURS, REFERENCE = 5, 10_000
 # %%
 def train(kind, data, args, epochs, **labels):
     images = data.train.images
-    settings = {"classes": int(data.train.labels.max()) + 1} if labels else {}
+    settings = {"image_shape": data.image_shape, "beta": args.beta, "seed": args.seed}
+    settings |= {"classes": int(data.train.labels.max()) + 1} if labels else {}
     likelihood = {"likelihood": args.likelihood, **({"sigma": 0.2} if args.likelihood == "gaussian_learned" else {})}
-    model = kind(images.shape[1], args.latent, (args.hidden,), beta=args.beta, seed=args.seed, **likelihood, **settings)
+    model = kind(images.shape[1], args.latent, (args.hidden,), **likelihood, **settings)
     steps = epochs * -(-len(images) // args.batch_size)
     trainer = sv.Trainer(model, lr=sv.optim.Cosine(1e-3, steps), batch_size=args.batch_size, seed=args.seed)
     trainer.fit(images, epochs, **labels)

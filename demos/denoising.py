@@ -84,7 +84,7 @@ def main(arguments=None):
             flush=True,
         )
         name = type(corrupt).__name__
-        rows |= {name: noisy[:SHOWN], f"{name}, removed": denoised[:SHOWN]}
+        rows |= {name: noisy[:SHOWN], f"{name}, denoised": denoised[:SHOWN]}
     title = f"Noise of level {args.level:g}, removed by a VAE trained for it"
     save_picture(plot_rows(rows, data.image_shape, SHOWN, title), args.out, show=True)
     print(f"wrote {args.out}")

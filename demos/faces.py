@@ -105,7 +105,7 @@ def gallery(vae, images, across, seed):
     return {
         "Test pictures, and below each its reconstruction": np.concatenate(rows),
         f"Draws from N(0, I) in {vae.latent_dim} dimensions, decoded": vae.sample(4 * across, seed),
-        "From one test picture to another, the originals at both ends": np.concatenate(paths),
+        "Paths between the test pictures at both ends": np.concatenate(paths),
     }
 
 

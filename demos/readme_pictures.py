@@ -35,7 +35,7 @@ def draw(name: str, latent_dim: int, epochs: int, likelihood: str, binarize: str
     print(f"{name}, latent {latent_dim}: test ELBO {score.value:.2f} ± {score.standard_error:.2f} nats per image")
     for picture, figure in plotting.plot_report(vae, history, data).items():
         if latent_dim > 2 or picture == "manifold":
-            plotting.save_picture(figure, out / f"{name}-{latent_dim}-{picture}.png")
+            plotting.save_picture(figure, out / f"{name}-{latent_dim}-{picture}.png", show=True)
 
 
 # %%
