@@ -48,7 +48,8 @@ def verification(session: nox.Session) -> None:
 def slow(session: nox.Session) -> None:
     """All other tests that are left out by default, and the property tests with more examples."""
     session.install(
-        "-e", ".[test,oracles,onnx]", "onnxruntime", "scikit-learn", "pandas", "polars", "pyarrow", "pytest-xdist"
+        *("-e", ".[test,oracles,onnx,mpi]", "mpich", "onnxruntime", "scikit-learn", "pandas", "polars", "pyarrow"),
+        "pytest-xdist",
     )
     run_tests(session, "-n", "auto", "-m", "", "--hypothesis-profile=thorough", "--ignore=tests/verification")
 

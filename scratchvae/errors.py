@@ -77,6 +77,10 @@ class LockedError(BusyError, FileError):
     """A file that another process has locked."""
 
 
+class ProcessError(ScratchVAEError, RuntimeError):
+    """A process of several that does not answer, or whose weights differ from those of the others."""
+
+
 class CopyError(ScratchVAEError, TypeError):
     """An object that can be neither copied nor pickled."""
 

@@ -40,6 +40,7 @@ OPTIONAL = {  # packages that single files need, and import when they are used
     "gradcheck/frameworks.py": AUTODIFF,
     "gradcheck/optimizers.py": {"torch"},
     "gradcheck/properties.py": {"hypothesis"},
+    **{f"parallel/{name}.py": {"mpi4py"} for name in ("launch", "messages", "process_group")},
     "pytest_plugin.py": {"pytest"},
     "tables/writing.py": {"pandas", "polars", "pyarrow"},
     **{f"verification/oracles/{name}.py": {name} for name in AUTODIFF},

@@ -326,8 +326,8 @@ def test_completion_offers_the_public_names():
     assert {"classify", "predict_proba"} <= set(dir(MODELS["SemiSupervisedVAE"]))
     trainer = sv.Trainer(model)
     assert [name for name in dir(trainer) if name[0] != "_"] == words("""
-        batch_size binarize clip_norm corrupt cuda_graph fit history kl_weight load_state_dict lr model optimizer seed
-        state_dict step
+        batch_size binarize clip_norm comm corrupt cuda_graph fit history kl_weight load_state_dict lr model optimizer
+        seed state_dict step
     """)
     assert "recording" not in dir(trainer.history) and "to_csv" in dir(trainer.history)
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache, partial
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,6 +37,19 @@ NO_THREADS = nullcontext()
 _forked_after_cuda = False
 
 
+class Devices(NamedTuple):
+    """The devices of a backend.
+
+    number   number() is how many there are
+    use      use(k) makes device k, counted from 0, the current one of this thread
+    name     name() tells the current device of this thread from the others of the machine
+    """
+
+    number: Callable[[], int]
+    use: Callable[[int], Any]
+    name: Callable[[], str]
+
+
 class Backend:
     """An array module, with copies to and from the host.
 
@@ -49,6 +62,7 @@ class Backend:
     kernels       a module with the classes ElementwiseKernel and ReductionKernel; None if there are no kernels
     free_memory   free_memory() is the number of bytes that are free on the device
     threads       a context, which may be entered again inside it, in which products and kernels may use several threads
+    devices       its `Devices`; None on the host
     """
 
     def __init__(
@@ -61,6 +75,7 @@ class Backend:
         kernels: Any = None,
         threads: AbstractContextManager[None] = NO_THREADS,
         free_memory: Callable[[], int] = lambda: 0,
+        devices: Devices | None = None,
     ) -> None:
         self.name = name
         self.xp = xp
@@ -71,6 +86,7 @@ class Backend:
         self.kernels = kernels
         self.threads = threads
         self.free_memory = free_memory
+        self.devices = devices
 
     # A backend is a singleton: a copy is the object itself, and unpickling looks it up by name.
     def __deepcopy__(self, memo: Any) -> Backend:
@@ -218,7 +234,14 @@ def _cupy() -> Backend:
     event = partial(cupy.cuda.Event, disable_timing=True)
     free_memory = lambda: cupy.cuda.runtime.memGetInfo()[0]  # noqa: E731
     xp = recordable(cupy)
-    return Backend("cupy", xp, cupy.ndarray, cupyx.empty_pinned, event, kernels=cupy, free_memory=free_memory)
+    devices = Devices(
+        cupy.cuda.runtime.getDeviceCount,
+        lambda k: cupy.cuda.Device(k).use(),
+        lambda: str(cupy.cuda.runtime.deviceGetPCIBusId(cupy.cuda.Device().id)),
+    )
+    return Backend(
+        "cupy", xp, cupy.ndarray, cupyx.empty_pinned, event, kernels=cupy, free_memory=free_memory, devices=devices
+    )
 
 
 @cache

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchvae.backend.backends import Backend
+from scratchvae.backend.backends import Backend, Devices
 
 Host = np.ndarray[Any, np.dtype[Any]]
 
@@ -376,6 +376,21 @@ class Event:
         """Nothing."""
 
 
+def use_device(number: int) -> None:
+    """Make this the current device. They all have the same memory."""
+    global current_device
+    if not 0 <= number < DEVICES:
+        raise ValueError(f"there is no device {number}")
+    current_device = number
+
+
+DEVICES = 4
+current_device = 0
 FREE_MEMORY = 2**30
-FAKE_CUPY = Backend("fake_cupy", Module, DeviceArray, np.empty, Event, free_memory=lambda: FREE_MEMORY)
-WIDE_FAKE_CUPY = Backend("fake-cupy", _WideModule(), DeviceArray, np.empty, Event, free_memory=lambda: FREE_MEMORY)
+FAKE_DEVICES = Devices(lambda: DEVICES, use_device, lambda: f"fake device {current_device}")
+FAKE_CUPY = Backend(
+    "fake_cupy", Module, DeviceArray, np.empty, Event, free_memory=lambda: FREE_MEMORY, devices=FAKE_DEVICES
+)
+WIDE_FAKE_CUPY = Backend(
+    "fake-cupy", _WideModule(), DeviceArray, np.empty, Event, free_memory=lambda: FREE_MEMORY, devices=FAKE_DEVICES
+)

@@ -1,7 +1,7 @@
 """The command `scratchvae`.
 
 Exit codes: 0 success; 1 a failed comparison of `gradcheck`; 2 a mistake in the usage or the input, or a lack of memory,
-disk space or hardware; 3 training diverged; 70 a bug of scratchvae; 130 Ctrl-C.
+disk space or hardware, or a process of several that fails; 3 training diverged; 70 a bug of scratchvae; 130 Ctrl-C.
 Each error is one line of at most 200 characters on standard error, below the traceback with --debug; the report of a
 training that diverged has several such lines.
 """
@@ -18,6 +18,7 @@ from scratchvae.cli.messages import in_option_names, shorten, split_clauses, wit
 from scratchvae.cli.options import Option, check_positive_options, option_names
 from scratchvae.cli.outputs import discard_stdout, is_broken_pipe, print_warning, redirect_warnings
 from scratchvae.cli.parser import make_parser
+from scratchvae.cli.processes import Processes
 from scratchvae.cli.train_options import OPTIONS
 from scratchvae.errors import DivergedError, ScratchVAEError
 
@@ -26,13 +27,16 @@ BUG, DIVERGED, INTERRUPTED = 70, 3, 130  # the first is EX_SOFTWARE of sysexits.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
+    processes = Processes()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without ± prints a question mark
     parser = make_parser()
     args = parser.parse_args(argv)
     debug: bool = vars(args).pop("debug")  # no setting of a run
+    args.processes = processes
     try:
+        processes.join(args.command)
         check_positive_options(args, parser.commands[args.command].options.values())
         with redirect_warnings(partial(print_warning, command=args.command), UserWarning):
             code = int(args.run(args))
@@ -42,8 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if is_broken_pipe(error):
             discard_stdout()
             return 0
-        if debug:
-            print(format_traceback(error), end="", file=sys.stderr)
+        traceback = format_traceback(error) if debug else ""
         code, message = code_and_message(error)
         if code == DIVERGED and hasattr(args, "clip_norm"):
             message = without_clipping(message)
@@ -54,7 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         message = in_option_names(message, option_names((*OPTIONS, *options)), names)
         line = f"scratchvae {args.command}: {message}"
         typed = sys.argv[1:] if argv is None else argv
-        print(split_clauses(line) if code == DIVERGED else shorten(line, typed), file=sys.stderr)
+        line = split_clauses(line) if code == DIVERGED else shorten(line, typed)
+        processes.fail(lambda stream: print(f"{traceback}{line}", file=stream, flush=True), code)
         return code
 
 

@@ -31,12 +31,18 @@ def make_checkpoint(args: argparse.Namespace, out: Path) -> Checkpoint | None:
 
 
 def make_callbacks(
-    out: Path, checkpoint: Checkpoint | None, write_result: Callable[[dict[str, Any] | None], None]
+    out: Path,
+    checkpoint: Checkpoint | None,
+    write_result: Callable[[dict[str, Any] | None], None],
+    is_first: bool = True,
 ) -> list[Callback]:
     """The callbacks that write into the folder of the run; `write_result` writes its settings and its result.
 
-    Without checkpoints, the record of an earlier run remains until its model is replaced.
+    Without checkpoints, the record of an earlier run remains until its model is replaced. Of several processes, only
+    the one that `is_first` writes.
     """
+    if not is_first:
+        return [] if checkpoint is None else [checkpoint]
     if checkpoint is None:
         return [LastFinite(out, write_result if not (out / MODEL).exists() else lambda result: None)]
     return [LastFinite(out, write_result), WriteConfig(partial(write_result, None)), checkpoint]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -37,11 +38,17 @@ def run_folder(args: argparse.Namespace, data: Dataset, model: Model) -> Iterato
     named = Path(data.name).resolve()
     named = named.parent if is_pattern(data.name) else named
     out = Path(args.out) if hasattr(args, "out") else Path("runs", named.stem)
-    check_writable(out)
-    with redirect_warnings(print_warning, UnlockedWarning), locked(out / LOCK):
-        if not hasattr(args, "out"):
-            _check_earlier(out, model)
+    with redirect_warnings(print_warning, UnlockedWarning), ExitStack() as stack:
+        args.processes.on_first(partial(_lock, stack, out, None if hasattr(args, "out") else model))
         yield out
+
+
+def _lock(stack: ExitStack, out: Path, model: Model | None) -> None:
+    """Lock the folder until the end of `stack`. With a model, an earlier one in the folder must be of its data."""
+    check_writable(out)
+    stack.enter_context(locked(out / LOCK))
+    if model is not None:
+        _check_earlier(out, model)
 
 
 def _check_earlier(out: Path, model: Model) -> None:
@@ -53,7 +60,7 @@ def _check_earlier(out: Path, model: Model) -> None:
 
 def write_config(out: Path, args: argparse.Namespace, model: Model, result: dict[str, Any] | None) -> None:
     """Write the settings of the run, and its result, None before the end."""
-    settings = {name: value for name, value in vars(args).items() if name not in ("run", "command")}
+    settings = {name: value for name, value in vars(args).items() if name not in ("run", "command", "processes")}
     versions = {"scratchvae": scratchvae.__version__, "numpy": np.__version__}
     settings = with_absolute_paths({**settings, "out": str(out)})
     record = {"command": settings, "model": model.to_config(), "versions": versions, "result": result}

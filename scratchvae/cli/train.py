@@ -65,6 +65,7 @@ def add_commands(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train a model and write it."""
     say = Printer(silent=args.quiet or args.json)
+    group = args.processes.prepare(args)
     data, schema = read_training_data(args)
     chosen = not hasattr(args, "likelihood") and schema is None
     model = make_model(args, data, schema)
@@ -78,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
         optimizer=make_optimizer(args, steps),
         kl_weight=make_kl_weight(args, steps),
         corrupt=corrupt,
+        comm=group,
         **arguments(args, OPTIONS, "trainer"),
     )
     model.metadata |= {**data_source(args), "binarize": trainer.binarize}
@@ -110,10 +112,14 @@ def run(args: argparse.Namespace) -> int:
             say(f"scale: {describe_scale(model.scale)}; results are in the units of the data")
         checkpoint = make_checkpoint(args, out)
         write_result = partial(write_config, out, args, model)
-        callbacks = make_callbacks(out, checkpoint, write_result)
-        report_resume(say, checkpoint)
-        if (message := replacement(args, out, checkpoint)) is not None:
-            say(message)
+        if group is not None:
+            say(f"{group.size} processes, each with a part of the rows of each batch")
+        is_first = args.processes.is_first
+        callbacks = make_callbacks(out, checkpoint, write_result, is_first)
+        if is_first:
+            report_resume(say, checkpoint)
+            if (message := replacement(args, out, checkpoint)) is not None:
+                say(message)
         settings = arguments(args, OPTIONS, "fit")
         warn = partial(_warn, clips=hasattr(args, "clip_norm"))
         kinds = DivergenceWarning, CheckpointWarning, BusyCoresWarning  # at once: training may go on for hours
@@ -132,6 +138,8 @@ def run(args: argparse.Namespace) -> int:
                 if (reason := reason_not_resumed(error, args, out)) is not None:
                     raise reason from error
                 raise
+        if not is_first:
+            return 130 if history.stopped == "interrupted" else 0
         for warning in () if args.quiet else collapse_warnings:
             print_warning(warning)
         test_labels = labels_of(model, data.test, data.name)

@@ -322,6 +322,16 @@ MACHINE = (
     ),
     BACKEND._replace(argument="model.backend"),
     Option("dtype", "precision", choices=("float32", "float64"), default="float32", argument="model.dtype"),
+    Option(
+        "mpi-timeout",
+        "seconds that one of several processes waits for the others (default: 300)",
+        type=float,
+        metavar="SECONDS",
+        reusable=False,
+        positive=True,
+        details="mpiexec -n 4 scratchvae train … trains in four processes, each of which computes a part of the rows "
+        "of each batch",
+    ),
 )
 OUTPUT = (
     switch("no-pictures", "write no pictures"),

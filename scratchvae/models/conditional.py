@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,6 +79,8 @@ class ConditionalVAE(VAE):
         corrupted: Array | None = None,
         kl_weight: float = 1.0,
         targets: Array | None = None,
+        *,
+        batch_mean: Callable[[Array], None] | None = None,
     ) -> ELBOTerms:
         """`VAE.forward` for rows whose classes are the one-hot rows of targets (B, K)."""
         if targets is None:
@@ -91,7 +93,8 @@ class ConditionalVAE(VAE):
         log_likelihood = self.likelihood.forward(self.decoder.forward(z, self.draws.repeat(targets)), x)
         self.was_corrupted = corrupted is not None
         per_dimension = self.kl.per_dimension if self.objective.kl_per_dimension else None
-        return self.objective.forward(log_likelihood, kl, kl_weight, per_dimension)  # type: ignore[no-any-return]
+        further = {} if batch_mean is None else {"batch_mean": batch_mean}  # as in `VAE.forward`
+        return self.objective.forward(log_likelihood, kl, kl_weight, per_dimension, **further)  # type: ignore[no-any-return]
 
     def check_labels(self, labels: Any, rows: int, name: str = "labels") -> Array | None:
         """Check that `labels` has a class for each row; return it on the host, (rows,).

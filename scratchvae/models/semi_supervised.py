@@ -91,7 +91,7 @@ class SemiSupervisedVAE(ConditionalVAE):
     #   log p(x) ≥ E_q[log p(x | y, z) + log p(y) + log p(z) − log q(y, z | x)]
     #            = Σ_y q(y | x) (E_q[log p(x | y, z)] − KL(q(z | x, y) ‖ p(z))) − KL(q(y | x) ‖ p(y))
     # All classes of a row share its ε, so that differences between the classes are not due to different noise.
-    def forward(
+    def forward(  # type: ignore[override]  # without free bits, no mean over the batch is needed
         self,
         x: Array,
         eps: Array,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import Any, cast
 
@@ -149,11 +150,20 @@ class VAE(Model):
     #
     # Denoising (Vincent et al. 2008; Im et al. 2017) draws z from q(z | x̃), x̃ being a corrupted copy of x, and scores
     # the clean x. The bound still holds, because it holds for any distribution q of z.
-    def forward(self, x: Array, eps: Array, corrupted: Array | None = None, kl_weight: float = 1.0) -> ELBOTerms:
+    def forward(
+        self,
+        x: Array,
+        eps: Array,
+        corrupted: Array | None = None,
+        kl_weight: float = 1.0,
+        *,
+        batch_mean: Callable[[Array], None] | None = None,
+    ) -> ELBOTerms:
         """ELBO, log p(x | z) and KL of each row of x (B, D), with z drawn by means of the noise eps (B, noise_dim).
 
         With `corrupted` (B, D), the encoder reads `corrupted` and the likelihood scores x. In `value`, as in the loss,
         the KL has the weight kl_weight · beta and, with free bits, is the penalized KL of `FreeBits`. `kl` is the KL.
+        `batch_mean` is that of `FreeBits.forward`, for one process of several.
         """
         self.ensure_capacity(len(x))
         h = self.encoder.forward(x if corrupted is None else corrupted)
@@ -163,7 +173,8 @@ class VAE(Model):
         log_likelihood = self.likelihood.forward(self.decoder.forward(z), x)
         self.was_corrupted = corrupted is not None
         per_dimension = self.kl.per_dimension if self.objective.kl_per_dimension else None
-        return self.objective.forward(log_likelihood, kl, kl_weight, per_dimension)  # type: ignore[no-any-return]
+        further = {} if batch_mean is None else {"batch_mean": batch_mean}  # a custom objective may lack it
+        return self.objective.forward(log_likelihood, kl, kl_weight, per_dimension, **further)  # type: ignore[no-any-return]
 
     # The lines of forward in reverse order. The parameters of q reach the loss in two ways, through z and through the
     # KL, and the two gradients add up:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError
 from scratchvae.memory import BatchBuffers
@@ -43,16 +45,26 @@ class ELBO(Objective):
         return self.weight * self.beta
 
     def forward(
-        self, log_likelihood: Array, kl: Array, kl_weight: float = 1.0, kl_per_dimension: Array | None = None
+        self,
+        log_likelihood: Array,
+        kl: Array,
+        kl_weight: float = 1.0,
+        kl_per_dimension: Array | None = None,
+        batch_mean: Callable[[Array], None] | None = None,
     ) -> ELBOTerms:
-        """The terms of each row (B,). Raises ConfigError for free bits without kl_per_dimension."""
+        """The terms of each row (B,); `batch_mean` is that of `FreeBits.forward`.
+
+        Raises ConfigError for free bits without kl_per_dimension.
+        """
         if self.free is not None and kl_per_dimension is None:
             raise ConfigError(
                 f"an ELBO with free_bits={self.free_bits:g} needs kl_per_dimension, the KL of each latent dimension "
                 "(B, Z): pass it, or leave free_bits out"
             )
         self.rows, self.weight = self.check_inputs(log_likelihood=log_likelihood, kl=kl), kl_weight
-        penalized_kl = kl if self.free is None or kl_per_dimension is None else self.free.forward(kl_per_dimension)
+        penalized_kl = kl
+        if self.free is not None and kl_per_dimension is not None:
+            penalized_kl = self.free.forward(kl_per_dimension, batch_mean)
         value = self._value[: self.rows]
         self.add_kl(log_likelihood, penalized_kl, value)
         return ELBOTerms(value, log_likelihood, kl)

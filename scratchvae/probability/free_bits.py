@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from scratchvae.backend import Array
 from scratchvae.errors import ConfigError
 from scratchvae.memory import BatchBuffers, Module, Shape
@@ -47,12 +49,18 @@ class FreeBits(Module):
     # which is the batch mean of
     #   penalized_n = Σ_j a_j KL_nj + λ Σ_j (1 − a_j)
 
-    def forward(self, per_dimension: Array) -> Array:
-        """penalized_kl (B,) from the KL of each row and dimension (B, Z)."""
+    def forward(self, per_dimension: Array, batch_mean: Callable[[Array], None] | None = None) -> Array:
+        """penalized_kl (B,) from the KL of each row and dimension (B, Z).
+
+        batch_mean   a function that replaces the mean over these rows by that over the batch, of which these rows are
+                     the part of one process
+        """
         rows = self.check_inputs(per_dimension=per_dimension)
         penalized_kl = self._penalized_kl[:rows]
         self.xp.matmul(self._ones[:rows], per_dimension, out=self._mean)
         self._mean /= rows
+        if batch_mean is not None:
+            batch_mean(self._mean)
         self.xp.greater(self._mean, self.free, out=self._above)
         self.xp.multiply(self._above, -self.free, out=self._penalty_below)
         self._penalty_below += self._free

@@ -30,9 +30,13 @@ class Binarizer:
     #   P(u < t) = t / 65536
     # so t = ⌊65535 x + ½⌋ gives a probability within 2⁻¹⁶ of x. u = 65535 is replaced by 65534, so that u < t always
     # holds for t = 65535 and never for t = 0: pixels that are 0 or 1 do not change.
-    def __call__(self, x: Array) -> Array:
-        """Zeros and ones (n, D) from x (n, D) in [0, 1]; valid until the next call."""
-        t, u = self.thresholds(x), self.bits(x.shape)
+    def __call__(self, x: Array, rows: int | None = None, own: slice = slice(None)) -> Array:
+        """Zeros and ones (n, D) from x (n, D) in [0, 1]; valid until the next call.
+
+        rows, own   x are the rows `own` of a batch of this number of rows, for all of which the bits are drawn
+        """
+        u = self.bits((len(x) if rows is None else rows, x.shape[1]))[own]
+        t = self.thresholds(x)
         drawn = self._drawn[: len(x)]
         np.less(u, t, out=drawn)
         if self.missing:

@@ -23,6 +23,9 @@ class Callback:
     the list, and `on_fit_end` in reverse order. If a callback raises an exception, training ends; the model keeps its
     current weights, and the last checkpoint remains.
 
+    Of several processes, each calls its callbacks. One that prints or writes files does so only if `state.is_root`. One
+    that changes weights must do the same in all.
+
     `state_dict` returns the state that a checkpoint saves, so that resumed training gives the same bits: numbers,
     strings, lists, dicts, and arrays. The names and shapes of the arrays must not change during training.
     `on_fit_begin` initializes this state. If a callback sets attributes of other objects, such as

@@ -45,16 +45,23 @@ class DeviceRows:
             self._thresholds = xp.empty((batch_size, width), self._rows.dtype)
             self._bits = HostToDeviceBuffer(backend)
 
-    def gather(self, indices: Array) -> Array:
-        """The rows with the indices (n,), an array on the device; valid until the next call."""
+    def gather(self, indices: Array, own: slice = slice(None)) -> Array:
+        """The rows with the indices (n,), an array on the device, or the part `own` of them; valid until the next call.
+
+        The random bits of the binarization are drawn for all of them.
+        """
         xp: Any = self.backend.xp
+        bits = None
+        if self.binarizer is not None:
+            bits = self.binarizer.bits((len(indices), self._batch.shape[1]))[own]
+        indices = indices[own]
         x: Array = self._batch[: len(indices)]
-        if self.binarizer is None:
+        if bits is None:
             xp.take(self._rows, indices, axis=0, out=x)
             return x
         thresholds = self._thresholds[: len(indices)]
         xp.take(self._rows, indices, axis=0, out=thresholds)
-        xp.less(self._bits.to_device(self.binarizer.bits(x.shape)), thresholds, out=x)
+        xp.less(self._bits.to_device(bits), thresholds, out=x)
         return x
 
 

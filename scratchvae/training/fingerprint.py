@@ -63,6 +63,19 @@ def is_incomparable(before: Any, now: Any) -> bool:
     return isinstance(now, str) and now.startswith(f"{ALGORITHM}:") and _algorithm(before) not in (None, ALGORITHM)
 
 
+def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The settings without dicts in them: {"optimizer": {"beta1": 0.9}} becomes {"optimizer.beta1": 0.9}."""
+    flattened: dict[str, Any] = {}
+    for name, value in settings.items():
+        flattened |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flattened
+
+
+def without_algorithm(value: Any) -> Any:
+    """A setting; of a fingerprint, what differs between two of one version."""
+    return value.removeprefix(f"{ALGORITHM}:") if isinstance(value, str) else value
+
+
 def _algorithm(fingerprint: Any) -> str | None:
     """The algorithm of a fingerprint; "" for the first versions, which did not name it, None for another value."""
     return fingerprint.rpartition(":")[0] if isinstance(fingerprint, str) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from scratchvae.errors import ConfigError
@@ -71,9 +71,10 @@ class Hooks:
         """Call `on_fit_begin`. If a callback raises, call `on_fit_end` of those that were called before it."""
         begun: list[Callback] = []
         try:
-            for callback in self.callbacks:
-                callback.on_fit_begin(state)
-                begun.append(callback)
+            with nullcontext() if state.group is None else state.group.together():
+                for callback in self.callbacks:
+                    callback.on_fit_begin(state)
+                    begun.append(callback)
         except BaseException as error:
             state.error, state.stop_reason = error, stop_reason_of(error)
             self._end(begun, state)

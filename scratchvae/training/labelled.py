@@ -70,9 +70,9 @@ class LabelledMinibatches(Minibatches):
             self.targets = self._targets_buffer.to_device(targets)
             yield x
 
-    def augment(self, x: Array) -> Array:
+    def augment(self, x: Array, indices: Array) -> Array:
         """The rows x (B, D), with noise if `input_std` is set."""
-        return self._augmenter(x, self.indices) if self._augmenter else x
+        return self._augmenter(x, indices) if self._augmenter else x
 
 
 class NoiseAugmenter:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from scratchvae.backend import Array, to_numpy
 from scratchvae.memory import HostToDeviceBuffer
 from scratchvae.models import Model
+from scratchvae.parallel import WHOLE, Part, whole
 from scratchvae.rows import RowReader
 from scratchvae.training.device_rows import DeviceRows, fits_on_device
 from scratchvae.training.preprocess import Preprocessor
@@ -21,6 +22,7 @@ class MinibatchSource(NamedTuple):
     """The arguments of minibatches: rows (N, D) for a model, shuffled by `rng`, after `preprocess`.
 
     images   an array, or a `RowSource`
+    part     the part of a batch that this process computes, from its number of rows: that of its `ProcessGroup`
     """
 
     model: Model
@@ -28,10 +30,13 @@ class MinibatchSource(NamedTuple):
     batch_size: int
     rng: np.random.Generator
     preprocess: Preprocessor
+    part: Callable[[int], Part] = whole
 
 
 class Batches:
     """The batches of one epoch after another: what the training loop and its callbacks see of the data.
+
+    Of several processes, each has its own rows of each batch, and the numbers of rows are those of all.
 
     batch_size  the largest number of rows of a batch
     rows        the number of rows of the epoch; of a stream, those so far
@@ -39,6 +44,8 @@ class Batches:
     corrupted   the last batch with noise for denoising training, or None; valid until the next batch
     targets     the one-hot labels of the last batch, or None
     indices     the row indices of the last batch
+    part        where its rows are in the batch of all processes
+    batch_rows  the number of rows of that
     repeatable  True if `after` can go back
     """
 
@@ -48,6 +55,8 @@ class Batches:
     corrupted: Array | None = None
     targets: Array | None = None
     indices: Array
+    part: Part = WHOLE
+    batch_rows: int
     repeatable = True
 
     def __len__(self) -> int:
@@ -81,6 +90,7 @@ class Minibatches(Batches):
         self.batch_size = min(source.batch_size, self.rows)
         self.rng = source.rng
         self.preprocess = source.preprocess
+        self._part = source.part
         self._rows = RowReader(images, "images")
         self._batch_buffer, self._corrupted_buffer = (
             HostToDeviceBuffer(model.backend),
@@ -92,8 +102,8 @@ class Minibatches(Batches):
         self._gathered = self._host if same else np.empty(self._host.shape, images.dtype)
         self._scaled = None if self.scale.is_identity else np.empty(self._host.shape)
         binarizer, self._device_rows = self.preprocess.binarizer, None
-        host_noise = augments or self.preprocess.corruptor is not None
-        if not host_noise and fits_on_device(model.backend, images.shape, model.dtype, binarizer):
+        self._needs_all_rows = augments or self.preprocess.corruptor is not None  # to draw the noise of a batch
+        if not self._needs_all_rows and fits_on_device(model.backend, images.shape, model.dtype, binarizer):
             self._device_rows = DeviceRows(
                 model.backend, self._read, images.shape, model.dtype, self.batch_size, binarizer
             )
@@ -116,14 +126,20 @@ class Minibatches(Batches):
         order_on_device = order if self._device_rows is None else self._device_rows.backend.upload(order)
         for start in range(batches * self.batch_size, len(order), self.batch_size):
             batch = slice(start, start + self.batch_size)
-            self.indices = indices = order[batch]
+            indices = order[batch]
+            self.batch_rows, self.part = len(indices), self._part(len(indices))
+            own = self.part.rows
+            self.indices = indices[own]
             if self._device_rows is not None:
-                yield self._device_rows.gather(order_on_device[batch])
-                continue
-            x, corrupted = self.preprocess(self.augment(self._read(indices)))
-            if corrupted is not None:
-                self.corrupted = self._corrupted_buffer.to_device(corrupted)
-            yield self._batch_buffer.to_device(x)
+                yield self._device_rows.gather(order_on_device[batch], own)
+            elif self._needs_all_rows:
+                x, corrupted = self.preprocess(self.augment(self._read(indices), indices))
+                if corrupted is not None:
+                    self.corrupted = self._corrupted_buffer.to_device(corrupted[own])
+                yield self._batch_buffer.to_device(x[own])
+            else:
+                x, binarizer = self._read(self.indices), self.preprocess.binarizer
+                yield self._batch_buffer.to_device(x if binarizer is None else binarizer(x, self.batch_rows, own))
 
     def _read(self, indices: Array) -> Array:
         """The rows with these indices (n,), in the units of the networks, on the host; valid until the next call."""
@@ -135,8 +151,8 @@ class Minibatches(Batches):
             x[...] = gathered
         return x
 
-    def augment(self, x: Array) -> Array:
-        """The rows x (B, D), unchanged."""
+    def augment(self, x: Array, indices: Array) -> Array:
+        """The rows x (B, D) with these indices (B,), unchanged."""
         return x
 
 

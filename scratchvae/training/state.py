@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Callable, Iterator
 from math import prod
@@ -9,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from scratchvae.backend import Array
-from scratchvae.errors import ConfigError
+from scratchvae.backend import Array, to_numpy
+from scratchvae.errors import ConfigError, ProcessError, warn
 from scratchvae.models import ELBOTerms, Model
 from scratchvae.optim import Optimizer, ScaledSchedule
+from scratchvae.parallel import ProcessGroup
 from scratchvae.training.cuda_graph import CUDAGraphs
 from scratchvae.training.history import Epoch, History
 from scratchvae.training.minibatches import Batches
@@ -40,6 +43,8 @@ class TrainingState:
     record        the `Epoch` that has just ended
     stop_reason   the reason why training ends; "" while it continues
     error         the exception that ended training, or None
+    group         the `ProcessGroup` of a training in several processes, or None
+    is_root       True in the process that prints and writes files: of several, the first one
     """
 
     def __init__(
@@ -53,7 +58,9 @@ class TrainingState:
         validate: Callable[[], float] | None,
         callbacks: list[Any],
         settings: Record,
+        group: ProcessGroup | None = None,
     ) -> None:
+        self.group = group
         self.model, self.optimizer, self.history, self.batches = model, optimizer, history, batches
         self.streams, self.epochs, self.validate, self.settings = streams, epochs, validate, settings
         self.callbacks = callbacks
@@ -62,6 +69,7 @@ class TrainingState:
         self.terms: ELBOTerms | None = None
         self.record: Epoch | None = None
         self.stop_reason = ""
+        self._stop_request = ""  # of this process of several
         self.error: BaseException | None = None
         self.train_step: Callable[[Array], Any]  # one step of the loop on a batch
         self.graphs: CUDAGraphs | None = None
@@ -98,11 +106,47 @@ class TrainingState:
         return self.batches.after(self.batch, self.epoch, len(self.history.epochs) - self.first_epoch)
 
     def stop(self, reason: str = "callback") -> None:
-        """End training after the current step. Raises ConfigError."""
+        """End training after the current step. Raises ConfigError.
+
+        Of several processes, one suffices: they agree on it when the step, or the callbacks of an epoch, have ended.
+        """
         if not isinstance(reason, str) or not reason:
             raise ConfigError(f"reason={short_repr(reason)}: expected a short text, such as 'enough'")
-        if self.stop_reason in ("", "interrupted"):
+        if self.group is not None:
+            if self._stop_request in ("", "interrupted"):
+                self._stop_request = reason
+        elif self.stop_reason in ("", "interrupted"):
             self.stop_reason = reason
+
+    def must_stop(self) -> bool:
+        """True if training is to end; in all processes or in none, each of which must call it."""
+        if self.group is not None:
+            self.stop_reason = self.group.first_value(self._stop_request)
+        return bool(self.stop_reason)
+
+    @property
+    def is_root(self) -> bool:
+        """True in the process that prints and writes files: of several, the first one."""
+        return self.group is None or self.group.is_root
+
+    def warn(self, message: str, category: type[Warning]) -> None:
+        """Issue a warning; of several processes, in the first one."""
+        if self.is_root:
+            warn(message, category)
+
+    def require_same_weights(self) -> None:
+        """Raise ProcessError in all processes if their weights, or what their next steps depend on, differ."""
+        if self.group is None:
+            return
+        counters = {name: value for name, value in self.state_dict().items() if name != "seconds"}
+        values = {
+            "batches": getattr(self.batches, "checksum", None),
+            "weights": digest_of(self.model.theta),
+            "optimizer": digest_of(*self.optimizer.state.values()),
+            "counters": digest_of(np.frombuffer(json.dumps(counters, sort_keys=True).encode(), np.uint8)),
+        }
+        hint = "resume from the last checkpoint, with the same callbacks, threads and kind of machine for all"
+        self.group.require_same(values, hint, ProcessError)
 
     def scale_lr(self, name: str, factor: float) -> None:
         """Multiply the learning rate by `factor`, which replaces an earlier factor of the same `name`.
@@ -245,6 +289,14 @@ def is_array(value: Any) -> bool:
         and hasattr(value, "dtype")
         and hasattr(value, "copy")
     )
+
+
+def digest_of(*arrays: Array) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of the bits of arrays."""
+    hashed = hashlib.sha256()
+    for array in arrays:
+        hashed.update(np.ascontiguousarray(to_numpy(array)).data)
+    return hashed.hexdigest()[:16]
 
 
 def states_of(streams: Streams) -> Record:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from scratchvae.dataframes import align_columns, column_names, is_dataframe
 from scratchvae.errors import ConfigError, DataError, ShapeError
 from scratchvae.memory import HostToDeviceBuffer
 from scratchvae.models import Model
+from scratchvae.parallel import Part, whole
 from scratchvae.rows import is_sparse
 from scratchvae.training.minibatches import Batches
 from scratchvae.training.preprocess import Preprocessor
@@ -151,9 +153,15 @@ class StreamMinibatches(Batches):
     """The batches of a `BatchStream` in the dtype and units of the networks of a model, after `preprocess`.
 
     Each is checked when it comes. A batch is valid until the next one.
+
+    part       the part of a batch that this process computes, as of `MinibatchSource`
+    checksum   of the batches that came, if there are several processes, which must have the same ones
     """
 
-    def __init__(self, model: Model, stream: BatchStream, preprocess: Preprocessor) -> None:
+    def __init__(
+        self, model: Model, stream: BatchStream, preprocess: Preprocessor, part: Callable[[int], Part] = whole
+    ) -> None:
+        self._part, self.checksum = part, 0
         self.model, self.stream, self.preprocess = model, stream, preprocess
         self.batch_size, self.rows, self.repeatable = stream.batch_size, 0, not stream.one_shot
         self._host = np.empty((stream.batch_size, model.input_dim), model.dtype)
@@ -180,10 +188,15 @@ class StreamMinibatches(Batches):
                 continue
             x = self._host[: len(rows)]
             x[...] = model.scaled(rows)
+            if self._part is not whole:
+                self.checksum = crc32(x.sum(axis=1).tobytes(), self.checksum)
             x, corrupted = self.preprocess(x)
+            self.batch_rows, self.part = len(x), self._part(len(x))
+            own = self.part.rows
+            self.indices = self.indices[own]
             if corrupted is not None:
-                self.corrupted = self._corrupted_buffer.to_device(corrupted)
-            yield self._device_buffer.to_device(x)
+                self.corrupted = self._corrupted_buffer.to_device(corrupted[own])
+            yield self._device_buffer.to_device(x[own])
 
 
 def _accepts_one_argument(function: Any) -> bool:

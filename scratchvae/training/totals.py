@@ -8,6 +8,7 @@ import numpy as np
 
 from scratchvae.backend import Array, to_numpy
 from scratchvae.models import ELBOTerms, Model
+from scratchvae.parallel import ProcessGroup
 
 
 class EpochTotals:
@@ -15,10 +16,13 @@ class EpochTotals:
 
     The sums stay on the model's device, with an entry for each of up to `rows` rows of a batch, so that a step needs
     only additions in place. They are summed over the rows and copied to the host on request.
+
+    Of several processes, each has the sums over the rows of all.
     """
 
-    def __init__(self, model: Model, rows: int) -> None:
-        self.objective = model.objective
+    def __init__(self, model: Model, rows: int, group: ProcessGroup | None = None) -> None:
+        self._group, self._own = group, None if group is None else EpochTotals(model, rows)
+        self.objective, self._backend = model.objective, model.backend
         self.terms: ELBOTerms = self.objective.zeros(rows)
         self.steps = 0
         self.weights = 0.0
@@ -39,11 +43,31 @@ class EpochTotals:
         for sums in self.arrays.values():
             sums.fill(0.0)
 
-    def add(self, terms: ELBOTerms) -> None:
-        """Add the terms of the model's last forward to the arrays: work of the device alone."""
+    def add(self, terms: ELBOTerms, weight: float = 1.0) -> None:
+        """Add the terms of the model's last forward to the arrays: work of the device alone.
+
+        weight   that of the part of a process; 0 for rows that are those of another process
+        """
+        if self._group is not None and self._own is not None:
+            self._own.reset()
+            if weight:
+                self._own.add(terms)
+            sums = np.array([*self._own.sums(), *self._own.kl_per_dimension(1)])
+            self._group.sum(sums)
+            self._add_sums(sums)
+            return
         self.objective.accumulate(terms, self.terms)
         if self._kl is not None:
             self._kl.accumulate(self._per_dimension[: len(terms.value)], self.objective.draws)
+
+    def _add_sums(self, sums: Array) -> None:
+        """Add the sums over the rows of a batch, those of the terms first, to the first entry of each array."""
+        for total, value in zip(self.terms, sums, strict=False):
+            first = total if total.ndim == 0 else total[:1]
+            first += float(value)
+        if self._kl is not None:
+            first = self._per_dimension[:1]
+            first += self._backend.upload(sums[None, len(self.terms) :])
 
     def count(self) -> None:
         """Count the step of the model's last forward."""

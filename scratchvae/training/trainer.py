@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from math import isfinite
 from os import PathLike
@@ -18,7 +18,9 @@ from scratchvae.fused import fused, plain_class
 from scratchvae.memory import HostToDeviceBuffer
 from scratchvae.models import ELBOTerms, Model
 from scratchvae.models.schema import Schema
+from scratchvae.objectives import ELBO
 from scratchvae.optim import Adam, Optimizer, Schedule, clip_by_global_norm
+from scratchvae.parallel import WHOLE, Part, ProcessGroup, process_group, whole
 from scratchvae.representation import join_lines, value_repr
 from scratchvae.rng import fill_random, generator
 from scratchvae.training.anomaly import AnomalyDetector
@@ -32,6 +34,7 @@ from scratchvae.training.callbacks import (
     FiniteCheck,
     HistoryRecorder,
     Progress,
+    SameWeights,
 )
 from scratchvae.training.callbacks.checkpoint import check_resume, inherited
 from scratchvae.training.checks import check_kl_weight, check_model, check_optimizer
@@ -45,8 +48,9 @@ from scratchvae.training.kl_weights import KLWeight
 from scratchvae.training.labelled import labelled_minibatches
 from scratchvae.training.minibatches import Batches, Minibatches, MinibatchSource, observed_mean
 from scratchvae.training.preprocess import Preprocessor
+from scratchvae.training.replicas import require_same_course, require_same_state
 from scratchvae.training.row_files import open_rows
-from scratchvae.training.scoring import score
+from scratchvae.training.scoring import mean_value, score
 from scratchvae.training.state import TrainingState, set_states, states_of
 from scratchvae.training.streams import BatchStream, StreamMinibatches, is_stream
 from scratchvae.training.totals import EpochTotals
@@ -62,6 +66,7 @@ from scratchvae.validation import (
     suggest_arguments,
 )
 
+NOT_TOGETHER: AbstractContextManager[None] = nullcontext()
 STREAMS = ("training order", "training noise", "training pixels", "training corruption", "training input std")
 
 
@@ -85,10 +90,15 @@ class Trainer:
                  has no code of yours, and the recording gives the same bits. True: with your own parts as well, whose
                  work on the device is all that is recorded, with the numbers that your code had then; BackendError if
                  a step cannot be. False: never
+    comm         several processes train the model together: an MPI communicator of mpi4py, or a `ProcessGroup`. Give
+                 each the same arguments, here and in `fit`. Each computes its part of the rows of each batch, whose
+                 size is that of all, and all end with the weights, up to rounding, that one process would have. Files
+                 and progress are written by the first. An objective or a layer of your own must compute each row by
+                 itself
 
-    All attributes except the model, the seed and the optimizer can be changed later; the change takes effect at the
-    next step or fit. `lr` is the learning rate of the optimizer. On backends with compiled kernels, `optimizer` is the
-    fused variant of the given one.
+    All attributes except the model, the seed, the optimizer and comm can be changed later; the change takes effect at
+    the next step or fit. `lr` is the learning rate of the optimizer. On backends with compiled kernels, `optimizer` is
+    the fused variant of the given one.
 
     While `fit` runs, other threads may use the model, but a second fit of it, or a `step` by another thread, raises
     BusyError. A copied or pickled trainer has a copy of the model, and continues with the same bits.
@@ -105,6 +115,7 @@ class Trainer:
         "_corrupted_buffer",
         "_cuda_graph",
         "_eps",
+        "_group",
         "_kl_weight",
         "_label_settings",
         "_model",
@@ -129,8 +140,10 @@ class Trainer:
         kl_weight: KLWeight | None = None,
         corrupt: Corruption | None = None,
         cuda_graph: bool | None = None,
+        comm: Any = None,
     ) -> None:
         self._model = check_model(model)
+        self._group = process_group(comm)
         check_optimizer(optimizer, lr)
         self._seed = check_seed(seed)
         self._streams = {name: generator(seed, name) for name in STREAMS}
@@ -175,14 +188,19 @@ class Trainer:
             targets = model.targets(labels).get("targets")
             settings = model.label_settings(None, None) if self._label_settings is None else self._label_settings
             x, eps = model.validator.to_device(x), self._draw_noise(len(x))
-            arguments = self._forward_arguments(corrupted, targets, settings)
+            part = self._part(len(x))
+            x, eps = x[part.rows], eps[part.rows]
+            corrupted, targets = (None if rows is None else rows[part.rows] for rows in (corrupted, targets))
+            arguments = self._forward_arguments(corrupted, targets, settings, part)
             with self._initial_output_bias(first_batch):
-                loss = float(model.objective.loss(model.forward(x, eps, **arguments)))
+                loss = self._mean_loss(model.forward(x, eps, **arguments), part)
                 if not isfinite(loss):
-                    with AnomalyDetector(model, self.optimizer):
+                    arguments = self._forward_arguments(corrupted, targets, settings, part, replay=True)
+                    with self._together(), AnomalyDetector(model, self.optimizer):
                         model.forward(x, eps, **arguments)
                     raise DivergedError(f"the loss of step {self.optimizer.t + 1} is {loss:g}", self.optimizer.t + 1)
             model.backward()
+            self._average(part)
             self._clip()
             with model.weights_lock:
                 self.optimizer.step(model.dtheta)
@@ -260,7 +278,8 @@ class Trainer:
         DataError if the file of an np.memmap is truncated during training, or if a stream has too few batches, the
         errors of `step` for a batch of a stream that is none, and FileError if a checkpoint cannot be written.
         """
-        with self.model.locks.exclusive_fit(), translate_device_errors():
+        with self.model.locks.exclusive_fit(), translate_device_errors(), ExitStack() as preparing:
+            preparing.enter_context(self._together())
             shorthands = {
                 Progress: Progress() if check_bool("progress", progress) else None,
                 EarlyStopping: None if patience is None else EarlyStopping(patience),
@@ -268,14 +287,17 @@ class Trainer:
                 FiniteCheck: FiniteCheck(retries) if check_int("retries", retries, minimum=0) else None,
             }
             always = HistoryRecorder, FiniteCheck, CollapseDetector, BusyCoresDetector
-            hooks = Hooks(callbacks, shorthands, always=always)
+            replicated = () if self._group is None else (SameWeights,)
+            hooks = Hooks(callbacks, shorthands, always=(*always, *replicated))
+            if self._group is not None:
+                require_same_course(self._group, self, hooks, epochs=epochs, steps_per_epoch=steps_per_epoch)
             mean = np.empty(self.model.input_dim)  # of the scaled rows
             stream = self._stream(images, steps_per_epoch, epochs)
             if stream is not None:
                 self._check_stream(stream, hooks, labels, labelled_share, input_std)
                 images = stream.first_rows(self.model, len(self.history.epochs) + 1)
             images = to_numpy(images) if self._on_device(images) else open_rows(images, "images")
-            weights, schema = inherited(hooks.find(Checkpoint), self.model)
+            weights, schema = inherited(hooks.find(Checkpoint), self.model, self._group)
             columns = None if stream is None else stream.columns
             with self._with_schema(schema), self.model.learning_schema(images, labels, columns):
                 images = self.model.check_data(images, "images", mean, lazy=True)
@@ -283,7 +305,7 @@ class Trainer:
                 if stream is None:
                     batches: Batches = self._minibatches(images, labels, labelled_share, input_std)
                 else:
-                    batches = StreamMinibatches(self.model, stream, self._preprocess)
+                    batches = StreamMinibatches(self.model, stream, self._preprocess, self._part)
                 validate = None
                 if validation is not None:
                     preprocessing = {"binarize": self.binarize, "corrupt": self.corrupt}  # fixed for this fit
@@ -300,14 +322,20 @@ class Trainer:
                     settings=self._settings(
                         hooks, images, batches.labels, input_std, labelled_share, *checked_validation, stream
                     ),
+                    group=self._group,
                 )
+                if self._group is not None:
+                    require_same_state(self._group, state)
                 state.train_step = partial(self._train_step, state, hooks, eager=True)
                 hooks.begin_fit(state)
+                preparing.close()
             # the loss is checked for overflow, so NumPy need not warn of it
-            with self.history.recording(), np.errstate(over="ignore", invalid="ignore"), hooks.running(state):
-                state.totals = EpochTotals(self.model, batches.batch_size)
+            running = NOT_TOGETHER if self._group is None else self._group.running()
+            with running, self.history.recording(), np.errstate(over="ignore", invalid="ignore"), hooks.running(state):
+                state.totals = EpochTotals(self.model, batches.batch_size, self._group)
                 work = partial(self._recorded_work, state)
-                state.graphs = make_graphs(self.model, work, state.totals.arrays, self.cuda_graph)
+                if self._group is None:
+                    state.graphs = make_graphs(self.model, work, state.totals.arrays, self.cuda_graph)
                 if state.resume_from is None:
                     if weights is not None:
                         with self.model.write_lock():
@@ -318,10 +346,10 @@ class Trainer:
                         state.resume_from()
                 with DeferredInterrupt(state.stop):
                     new_epoch = True
-                    while not (state.stop_reason or state.finished):
+                    while not (state.must_stop() or state.finished):
                         if new_epoch:
                             hooks.begin_epoch(state)
-                        if not state.stop_reason:
+                        if not state.must_stop():
                             new_epoch = self._run_epoch(state, hooks)
                 self.history.stopped = state.stop_reason = state.stop_reason or "finished"
         return self.history
@@ -336,7 +364,7 @@ class Trainer:
             if state.restart_requested:
                 state.restart_epoch()
                 return False
-            if state.stop_reason and not state.last_batch:
+            if state.must_stop() and not state.last_batch:
                 return False
         hooks.end_epoch(state)
         if state.restart_requested:
@@ -350,20 +378,24 @@ class Trainer:
         eager   launch each kernel, even if the step is recorded as a CUDA graph
         """
         model, batches = self.model, state.batches
+        rows, part = (len(x), WHOLE) if self._group is None else (batches.batch_rows, batches.part)
         with model.lock, model.backend.threads:
-            eps = self._draw_noise(len(x))
-            arguments = self._forward_arguments(batches.corrupted, batches.targets, self._label_settings)
+            eps = self._draw_noise(rows)[part.rows]
+            corrupted, targets, settings = batches.corrupted, batches.targets, self._label_settings
+            arguments = self._forward_arguments(corrupted, targets, settings, part, replay=eager)
             first = state.batches_done == 0
             if eager or first or state.graphs is None:
-                state.terms = model.forward(x, eps, **arguments)
-                check_written = first and bool(model.custom_parts)
-                if check_written:
-                    model.mark_gradients()
-                model.backward()
-                if check_written:
-                    model.check_gradients_written()
+                with self._together() if eager else NOT_TOGETHER:
+                    state.terms = model.forward(x, eps, **arguments)
+                    check_written = first and bool(model.custom_parts)
+                    if check_written:
+                        model.mark_gradients()
+                    model.backward()
+                    if check_written:
+                        model.check_gradients_written()
+                self._average(part)
                 self._clip()
-                state.totals.add(state.terms)
+                state.totals.add(state.terms, part.weight)
             else:
                 state.terms = state.graphs(x, eps, (self.clip_norm,), arguments)
             state.totals.count()
@@ -409,7 +441,12 @@ class Trainer:
         return self._noise_buffer.to_device(self._eps[:rows])
 
     def _forward_arguments(
-        self, corrupted: Array | None, targets: Array | None, settings: dict[str, Any] | None
+        self,
+        corrupted: Array | None,
+        targets: Array | None,
+        settings: dict[str, Any] | None,
+        part: Part = WHOLE,
+        replay: bool = False,
     ) -> dict[str, Any]:
         """The further arguments of `model.forward`: only those in use, so that a custom forward may lack the others."""
         arguments = dict(settings or {})
@@ -421,7 +458,31 @@ class Trainer:
             arguments["targets"] = targets
         if self.kl_weight is not None:
             arguments["kl_weight"] = check_float("kl_weight", self.kl_weight(self.optimizer.t))
+        if self._group is not None and isinstance(self.model.objective, ELBO) and self.model.objective.free is not None:
+            arguments["batch_mean"] = partial(self._group.mean, weight=part.weight, together=replay)
         return arguments
+
+    # --- several processes
+
+    @property
+    def _part(self) -> Callable[[int], Part]:
+        """The part of a batch that this process computes, from its number of rows."""
+        return whole if self._group is None else self._group.part
+
+    def _together(self) -> AbstractContextManager[None]:
+        """A context in which an exception in one of several processes is raised by all of them."""
+        return NOT_TOGETHER if self._group is None else self._group.together()
+
+    def _average(self, part: Part) -> None:
+        """Replace the mean gradient of the rows of this process by that of the batch."""
+        if self._group is not None:
+            self._group.mean(self.model.dtheta, part.weight)
+
+    def _mean_loss(self, terms: ELBOTerms, part: Part) -> float:
+        loss = np.array(float(self.model.objective.loss(terms)))
+        if self._group is not None:
+            self._group.mean(loss, part.weight)
+        return float(loss)
 
     def _clip(self) -> None:
         if self.clip_norm is not None:
@@ -521,7 +582,9 @@ class Trainer:
 
     def _minibatches(self, images: Array, labels: Any, share: float | None, input_std: Any) -> Minibatches:
         model, streams = self.model, self._streams
-        source = MinibatchSource(model, images, self.batch_size, streams["training order"], self._preprocess)
+        source = MinibatchSource(
+            model, images, self.batch_size, streams["training order"], self._preprocess, self._part
+        )
         labels = model.check_labels(labels, len(images))
         if labels is not None:
             batches = labelled_minibatches(source, labels, share, input_std, streams["training input std"])
@@ -534,6 +597,8 @@ class Trainer:
         return Minibatches(source)
 
     def _validation_loss(self, rows: Any, labels: Any, **preprocessing: Any) -> float:
+        if self._group is not None:
+            return -mean_value(self.model, rows, self._group, labels, **preprocessing)
         return -score(self.model, rows, labels=labels, **preprocessing).value
 
     def _settings(
@@ -547,8 +612,8 @@ class Trainer:
         validation_labels: Any,
         stream: BatchStream | None,
     ) -> dict[str, Any]:
-        """The settings that a resumed training must share, as JSON values; {} without a checkpoint."""
-        if hooks.find(Checkpoint) is None:
+        """The settings that a resumed training and all processes must share, as JSON values; {} if there are none."""
+        if hooks.find(Checkpoint) is None and self._group is None:
             return {}
         names = ("batch_size", "seed", "clip_norm", "binarize", "optimizer", "kl_weight", "corrupt")
         callbacks: dict[str, Any] = dict(hooks.weight_changing_callbacks())
@@ -638,6 +703,11 @@ class Trainer:
             raise
 
     @property
+    def comm(self) -> ProcessGroup | None:
+        """The processes that train the model together; None for one."""
+        return self._group
+
+    @property
     def cuda_graph(self) -> bool | None:
         """True if `fit` is to record its steps as CUDA graphs, False if not; None: where nothing else changes."""
         return self._cuda_graph
@@ -670,6 +740,7 @@ class Trainer:
             optimizer, plain = self.optimizer, plain_class(self.optimizer)
             settings = {name: getattr(self, name) for name in ("batch_size", "seed", "clip_norm", "binarize")}
             settings |= {"kl_weight": self.kl_weight, "corrupt": self.corrupt, "cuda_graph": self.cuda_graph}
+            settings["comm"] = self.comm
             settings["optimizer"] = plain.from_config(optimizer.config())
             state = {
                 "updates": optimizer.t,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from parallel.mpi import needs_mpiexec
 
 from scratchvae.backend import fake_cupy, get_backend
 from scratchvae.errors import BackendError
@@ -21,7 +22,8 @@ DEMOS = Path(__file__).parent.parent.parent / "demos"
 EACH = pytest.mark.parametrize("name", sorted(path.stem for path in DEMOS.glob("*.py")))
 # other tests run their main
 TESTED_SEPARATELY = (
-    "benchmark", "bug_museum", "gpu_check", "published_results", "readme_pictures", "scale", "subnormals",
+    "benchmark", "bug_museum", "gpu_check", "published_results", "readme_pictures", "scale", "several_processes",
+    "subnormals",
 )  # fmt: skip
 # These take one to sixteen seconds each.
 SLOW = (
@@ -588,3 +590,23 @@ def test_the_memory_of_training_equals_the_counted_memory(scale, sizes):
     tracemalloc.stop()
     assert step.vae.theta.size == sizes.parameters
     assert allocated == pytest.approx(sizes.memory, rel=0.02)
+
+
+@needs_mpiexec
+def test_the_demo_of_several_processes_compares_them_with_threads(capsys, monkeypatch):
+    monkeypatch.syspath_prepend(str(DEMOS))
+    runpy.run_path(str(DEMOS / "several_processes.py"))["main"](["--quick"])
+    output = capsys.readouterr().out
+    assert "one process, 2 threads" in output and "2 processes, one thread" in output
+    (losses,) = re.findall(r"losses \[(.*)\]", output)
+    assert "," not in losses  # that of both is the same
+    assert "predicted speed relative to one process" in output
+
+
+def test_the_predicted_speed_of_several_processes_is_that_of_the_formula(monkeypatch):
+    monkeypatch.syspath_prepend(str(DEMOS))
+    predicted = runpy.run_path(str(DEMOS / "several_processes.py"))["predicted"]
+    # 0.4 s, 10⁶ numbers: a message of 2 · 3 · 1 ms + 2 · 7/8 · 4 MB / (1 GB/s) = 13 ms
+    assert predicted(0.4, 1e6, 1e-3, 1e9, 8, weak=False) == pytest.approx(0.4 / (0.05 + 0.013))
+    assert predicted(0.4, 1e6, 1e-3, 1e9, 8, weak=True) == pytest.approx(8 * 0.4 / (0.4 + 0.013))
+    assert predicted(0.4, 1e6, 1e-3, 1e9, 1, weak=False) == 1.0

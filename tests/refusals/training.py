@@ -40,6 +40,7 @@ NO_BINARIZATION = wrong(
 NO_CORRUPTION = wrong(
     ConfigError, "expected one of GaussianNoise", 3, 0.3, True, "masking", [], training.Masking, np.ones(2)
 )
+NO_COMM = wrong(ConfigError, "expected a communicator of mpi4py", 3, True, "world", 0.5, [], {}, np.ones(2), object())
 NO_CUDA_GRAPH = wrong(ConfigError, "expected True or False", 3, 0.0, 1, "yes", [], np.ones(2))
 
 
@@ -87,6 +88,7 @@ def trainer_rows():
     above = lambda: trainer(corrupt=training.SaltAndPepper(0.1, high=2.0))  # noqa: E731
     yield row("Trainer", "SaltAndPepper", "beyond the support", above, ConfigError, "writes 2", "use another")
     yield from refuse_one("Trainer", "cuda_graph", NO_CUDA_GRAPH, lambda v: trainer(cuda_graph=v))
+    yield from refuse_one("Trainer", "comm", NO_COMM, lambda v: trainer(comm=v))
     graph = lambda: trainer(cuda_graph=True)  # noqa: E731
     yield row("Trainer", "cuda_graph", "without a GPU", graph, ConfigError, "backend='cupy'", "leave it out")
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import scratchvae as sv
-from scratchvae.errors import CollapseWarning
+from scratchvae.errors import CollapseWarning, warn
 from scratchvae.training import CollapseDetector, KLWarmUp
 from scratchvae.training.callbacks.collapse_warning import collapsed
 from scratchvae.training.history import Epoch
@@ -91,7 +91,9 @@ def test_a_warning_needs_five_epochs_and_300_updates_in_a_row():
     def warning_count(epochs, steps):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            state = SimpleNamespace(model=MODEL, history=SimpleNamespace(epochs=epochs), batches=range(steps))
+            state = SimpleNamespace(
+                model=MODEL, history=SimpleNamespace(epochs=epochs), batches=range(steps), warn=warn
+            )
             detector = CollapseDetector()
             detector.on_fit_begin(state)
             detector.on_epoch_end(state)

@@ -36,7 +36,7 @@ def train(free_memory, monkeypatch, kind=sv.VAE, data=X, model=None, trainer=Non
 def gathered(monkeypatch):
     """A list that gets an entry for each batch that is gathered on the device."""
     batches, gather = [], DeviceRows.gather
-    monkeypatch.setattr(DeviceRows, "gather", lambda self, indices: batches.append(self) or gather(self, indices))
+    monkeypatch.setattr(DeviceRows, "gather", lambda self, *args: batches.append(self) or gather(self, *args))
     return batches
 
 

@@ -9,6 +9,7 @@ from scratchvae.training.callbacks.max_time import MaxTime
 from scratchvae.training.callbacks.progress import Progress
 from scratchvae.training.callbacks.recorder import HistoryRecorder
 from scratchvae.training.callbacks.reduce_lr import ReduceLROnPlateau
+from scratchvae.training.callbacks.same_weights import SameWeights
 
 __all__ = [
     "BusyCoresDetector",
@@ -20,4 +21,5 @@ __all__ = [
     "MaxTime",
     "Progress",
     "ReduceLROnPlateau",
+    "SameWeights",
 ]

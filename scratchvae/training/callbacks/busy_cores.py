@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from scratchvae.errors import BusyCoresWarning, warn
+from scratchvae.errors import BusyCoresWarning
 from scratchvae.training.callback import Callback
 from scratchvae.training.state import TrainingState
 
@@ -58,7 +58,7 @@ class BusyCoresDetector(Callback):
         total = now.computing - self._since.computing + waiting
         if total >= SECONDS and waiting > SHARE * total:
             self._since = None
-            warn(
+            state.warn(
                 f"other work keeps the cores busy: training waited for a core {waiting / total:.0%} of the time, and "
                 f"OpenBLAS's {self._threads} threads for each other. Set OPENBLAS_NUM_THREADS=1, or use "
                 "backend='native' (--backend native)",

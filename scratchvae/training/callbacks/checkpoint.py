@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -22,12 +22,14 @@ from scratchvae.io.migration import require_resumable
 from scratchvae.io.model_file import arrays_of, header_of
 from scratchvae.models import Model
 from scratchvae.models.schema import Schema
+from scratchvae.parallel import ProcessGroup
 from scratchvae.training.callback import Callback
-from scratchvae.training.fingerprint import ALGORITHM, describe, is_incomparable
+from scratchvae.training.fingerprint import describe, flat, is_incomparable, without_algorithm
 from scratchvae.training.history import epochs_from_arrays, epochs_to_arrays
 from scratchvae.training.state import Record, Snapshot, TrainingState, is_array
 from scratchvae.validation import check_bool, check_int, check_path, short_repr, shorten, suggest_arguments
 
+T = TypeVar("T")
 COMPLETED = ("finished", "early")
 WEIGHTS = "weights"  # as `resume`
 SAME_NETWORKS = ("activation", "likelihood")  # settings that the shapes of the weights do not show
@@ -47,6 +49,8 @@ class Checkpoint(Callback):
                a new training with them, of other data or with other settings
 
     A training that began with the weights of a file, and was interrupted, is resumed by True.
+
+    Of several processes, the first one reads and writes, and training may be resumed with another number of them.
 
     It is called after all other callbacks. If training diverges, the last checkpoint is not overwritten. Raises
     ConfigError.
@@ -77,16 +81,19 @@ class Checkpoint(Callback):
         """
         self._written = False
         self._stack = ExitStack()
-        self._stack.enter_context(locked(self.path.with_name(f".{self.path.name}.lock")))
-        try:
-            found = None if self.resume == WEIGHTS else latest_checkpoint(self.path, bool(self.resume), state.settings)
-        except BaseException:
-            self._stack.close()
-            raise
+        found = on_root(state.group, partial(self._lock_and_find, state))
         if found is not None:
             self._written = True
             if found.updates > state.resume_at:
                 state.resume_at, state.resume_from = found.updates, partial(found.restore_into, state)
+
+    def _lock_and_find(self, state: TrainingState) -> LoadedCheckpoint | None:
+        self._stack.enter_context(locked(self.path.with_name(f".{self.path.name}.lock")))
+        try:
+            return None if self.resume == WEIGHTS else latest_checkpoint(self.path, bool(self.resume), state.settings)
+        except BaseException:
+            self._stack.close()
+            raise
 
     def on_epoch_begin(self, state: TrainingState) -> None:
         """Write before the first step, so that a file that cannot be written is reported before training."""
@@ -122,7 +129,15 @@ class Checkpoint(Callback):
             self._stack.close()
 
     def write(self, state: TrainingState, stopped: str = "") -> None:
-        """Write the state of training. The old file is replaced after the new one was verified. Raises FileError."""
+        """Write the state of training. The old file is replaced after the new one was verified. Raises FileError.
+
+        Of several processes, each must call it; ProcessError if they differ.
+        """
+        state.require_same_weights()
+        on_root(state.group, partial(self._write, state, stopped))
+        self._written = True
+
+    def _write(self, state: TrainingState, stopped: str) -> None:
         plain, arrays = _callback_states(state)
         header = {
             "content": "checkpoint",
@@ -143,7 +158,11 @@ class Checkpoint(Callback):
                 raise
             resume_hint = "then continue from the last checkpoint by resume=True (on the command line --resume)"
             raise FileError(f"{error.message}; {resume_hint}") from None
-        self._written = True
+
+
+def on_root(group: ProcessGroup | None, function: Callable[[], T]) -> T:
+    """The result of a function that reads or writes files: of several processes, the first one calls it for all."""
+    return function() if group is None else group.root_value(function)
 
 
 def latest_checkpoint(path: Path, resume: bool, settings: Record) -> LoadedCheckpoint | None:
@@ -163,13 +182,17 @@ def latest_checkpoint(path: Path, resume: bool, settings: Record) -> LoadedCheck
     return None
 
 
-def inherited(checkpoint: Checkpoint | None, model: Model) -> tuple[LoadedCheckpoint | None, Schema | None]:
+def inherited(
+    checkpoint: Checkpoint | None, model: Model, group: ProcessGroup | None
+) -> tuple[LoadedCheckpoint | None, Schema | None]:
     """The file of which a training takes only the weights, and the schema that it takes from a file; None for none.
 
     A resumed training takes the schema if the interrupted one had it from a file. Raises ConfigError or FileError.
     """
-    if checkpoint is None:
-        return None, None
+    return (None, None) if checkpoint is None else on_root(group, partial(_inherited, checkpoint, model))
+
+
+def _inherited(checkpoint: Checkpoint, model: Model) -> tuple[LoadedCheckpoint | None, Schema | None]:
     checkpoint._inherits_schema = checkpoint.resume == WEIGHTS
     if checkpoint.resume == WEIGHTS:
         found = latest_readable(checkpoint.path)
@@ -256,7 +279,7 @@ class LoadedCheckpoint:
         Fingerprints of data that were made by another version are no other data, but cannot be compared.
         """
         require_resumable(self.path, self.format)
-        before, now = dict(_flatten(self.header["settings"])), dict(_flatten(settings))
+        before, now = flat(self.header["settings"]), flat(settings)
         changed = [name for name in {**now, **before} if before.get(name) != now.get(name)]  # in the order of settings
         incomparable = [name for name in changed if is_incomparable(before.get(name), now.get(name))]
         if changed and changed == incomparable:
@@ -331,15 +354,7 @@ class LoadedCheckpoint:
 
 
 def _shown(setting: Any) -> str:
-    return short_repr(setting.removeprefix(f"{ALGORITHM}:") if isinstance(setting, str) else setting)
-
-
-def _flatten(settings: Record, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            yield from _flatten(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
+    return short_repr(without_algorithm(setting))
 
 
 def _state_arrays(state: TrainingState) -> dict[str, Array]:

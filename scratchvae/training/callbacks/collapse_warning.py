@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import Any
 
-from scratchvae.errors import CollapseWarning, warn
+from scratchvae.errors import CollapseWarning
 from scratchvae.training.callback import Callback
 from scratchvae.training.history import UNUSED_BELOW, Epoch
 from scratchvae.training.state import TrainingState
@@ -41,7 +41,7 @@ class CollapseDetector(Callback):
             config = state.model.config
             fixed = config["likelihood"] == "gaussian" and state.model.scale.is_identity
             sigma = (config["sigma"] or 1.0) if fixed else None
-            warn(describe(epochs[-1], state.model.objective.beta, sigma), CollapseWarning)
+            state.warn(describe(epochs[-1], state.model.objective.beta, sigma), CollapseWarning)
 
     def state_dict(self) -> dict[str, Any]:
         """The flag, in a dict."""

@@ -6,7 +6,7 @@ from math import isfinite
 from typing import Any
 
 from scratchvae.backend import Array
-from scratchvae.errors import DivergedError, DivergenceWarning, warn
+from scratchvae.errors import DivergedError, DivergenceWarning
 from scratchvae.training.anomaly import AnomalyDetector
 from scratchvae.training.callback import RESTART_EPOCH, Callback
 from scratchvae.training.nonfinite import all_finite
@@ -114,7 +114,7 @@ class FiniteCheck(Callback):
         assert state.epoch_start is not None and self._last_finite is not None
         for snapshot in (self._last_finite, state.epoch_start):
             snapshot.save()
-        warn(
+        state.warn(
             f"{error.message}. Restarted epoch {state.epoch} after update {state.updates} with the learning rate "
             f"multiplied by {0.5**halvings:g}",
             DivergenceWarning,
@@ -129,6 +129,8 @@ class FiniteCheck(Callback):
         detector = AnomalyDetector(model, state.optimizer, epoch, batches)
         with model.lock:
             input_error = detector.check_inputs(corrupted=batches.corrupted, targets=batches.targets)
+        if state.group is not None:
+            input_error = state.group.first_value(input_error)
         if not batches.repeatable:
             self._restore(state, self._last_finite)
             return DivergedError(

@@ -25,7 +25,8 @@ class Progress(Callback):
 
     A bar shows the time left. Bar and lines show the mean of the objective over the training rows of an epoch, at the
     weights of each step, and over the validation rows, at the weights of its end: the ELBO of a VAE in nats per row,
-    higher is better. A line also has its two terms, and the seconds since training began.
+    higher is better. A line also has its two terms, and the seconds since training began. Of several processes, the
+    first one shows them.
     """
 
     _bar: Any = None
@@ -35,7 +36,7 @@ class Progress(Callback):
     def on_fit_begin(self, state: TrainingState) -> None:
         """Show an empty bar."""
         self._bar, self._last_printed, self._seconds = None, None, 0.0
-        self._bar = make_bar(state.epochs * len(state.batches), desc="training")
+        self._bar = make_bar(state.epochs * len(state.batches), desc="training") if state.is_root else None
 
     def on_epoch_begin(self, state: TrainingState) -> None:
         """Move the bar to where a resumed training continues."""
@@ -66,6 +67,8 @@ class Progress(Callback):
             self._print(state.record, state)
 
     def _print(self, record: Epoch, state: TrainingState) -> None:
+        if not state.is_root:
+            return
         self._last_printed, last = record, state.first_epoch + state.epochs
         epoch = f"epoch {record.epoch:{len(str(last))}d}/{last}"
         print(f"{epoch}  {figures(record, state.model)}  {self._seconds:.1f} s", file=sys.stderr, flush=True)
