@@ -96,7 +96,9 @@ def describe_likelihood(likelihood: Likelihood, width: int) -> dict[str, Any]:
         raise without_javascript("likelihood", likelihood, "use one that has a name, such as 'gaussian'")
     found: dict[str, Any] = {"name": LIKELIHOODS[kind], "width": width, "outputs": likelihood.outputs(width)}
     if found["name"] == "gaussian":
-        found["sigma"] = np.broadcast_to(to_numpy(np.asarray(inner.std())), width).tolist()
+        learned = hasattr(inner, "logvar")
+        sigma = np.exp(0.5 * to_numpy(inner.logvar).astype(np.float64)) if learned else inner.sigma
+        found["sigma"] = np.broadcast_to(sigma, width).tolist()
     elif kind in (Poisson, NegativeBinomial):
         found["librarySize"] = inner.library_size
     elif kind is Categorical:

@@ -26,7 +26,7 @@ from scratchvae.explorer.rows import (
 )
 from scratchvae.explorer.weights import PRECISIONS, packed, rounded
 from scratchvae.models import VAE, Model, SemiSupervisedVAE
-from scratchvae.models.labels import UNLABELLED
+from scratchvae.models.labels import UNLABELLED, check_labels, learn_names
 from scratchvae.probability import GaussianKL
 from scratchvae.tables import TableSchema
 from scratchvae.validation import check_choice, check_int, check_path, check_positive, suggest_arguments
@@ -82,8 +82,8 @@ def write_page(
     """Write the page of a model; return its size and the number of its rows.
 
     images    rows (N, D) of data, such as those of the test part, whose codes the page shows; None: it shows none
-    labels    (N,) the class of each row, from 0, −1 for none; a `ConditionalVAE` needs them. None: without classes
-    classes   the names of the classes of `labels`; None: those of the model, or their numbers
+    labels    (N,) the class of each row: its number, from 0, or its name; −1 for none. A `ConditionalVAE` needs them
+    classes   the names of the classes, for a model that has none; None: the numbers or the texts in `labels`
     title     the heading of the page
     rows      the number of rows that are shown, chosen at random. None: up to 2000, of no more than 0.7 MB
     weights   "float16" or "float32": the precision of the weights in the page
@@ -149,11 +149,11 @@ def _describe_data(
 ) -> dict[str, Any]:
     """The rows, their codes and classes, the planes, and the use of each latent dimension."""
     is_table = model.image_shape is None
-    none: Array = np.empty((0, model.input_dim))
-    if images is None:
-        images = none
-    given = np.asarray(images)
-    labels = None if labels is None else np.asarray(labels)
+    given: Array = np.empty((0, model.input_dim))
+    if images is not None:
+        given = to_numpy(model.check_data(images, "images", scored=False))
+    classes = classes or (None if labels is None or model.classes else learn_names(labels))
+    labels = _check_labels(model, labels, len(given), classes)
     numbers = choose_rows(len(given), MOST_ROWS if wanted is None else wanted)
     shown, packed_rows = given[numbers], _pack(given[numbers], is_table)
     while wanted is None and len(packed_rows["data"]) > MOST_CHARACTERS:
@@ -227,6 +227,15 @@ def _planes(codes: Array, variance: Array, labels: Array | None) -> dict[str, li
     return planes
 
 
+def _check_labels(model: Model, labels: Any, rows: int, classes: Any) -> Array | None:
+    """The number of the class of each row (rows,), −1 for none; None without labels. Raises as `check_labels`."""
+    if labels is None:
+        return None
+    names = model.schema.classes if model.classes else classes
+    count = model.classes or (len(names) if names else int(np.max(labels, initial=-1)) + 1)
+    return check_labels(labels, rows, max(1, count), allow_unlabelled=True, names=names)
+
+
 def _class_names(model: Model, labels: Array | None, classes: Any) -> list[str] | None:
     """The names of the classes: those of the model, if it has any, which its labels are numbers of."""
     if model.classes:
@@ -234,7 +243,7 @@ def _class_names(model: Model, labels: Array | None, classes: Any) -> list[str] 
     elif labels is None:
         return None
     else:
-        names = range(int(labels.max(initial=-1)) + 1) if classes is None else classes
+        names = classes or range(int(labels.max(initial=-1)) + 1)
     return [str(name) for name in names]
 
 

@@ -11,7 +11,7 @@ import pytest
 from export.random_models import KINDS, labels_of, random_model, rows_of
 
 import scratchvae as sv
-from scratchvae.errors import ConfigError, FileError
+from scratchvae.errors import ConfigError, DTypeError, FileError, RangeError, ShapeError
 from scratchvae.explorer import page as page_module
 from scratchvae.explorer import write_page
 from scratchvae.explorer.page import FOLDER, SCRIPTS, as_script_data
@@ -207,6 +207,15 @@ def test_the_columns_of_a_table_are_described_by_its_schema(path):
     }
 
 
+@pytest.mark.slow
+def test_mnist_with_20_latent_dimensions_takes_at_most_3_megabytes(path, real_set):
+    data = real_set("mnist")
+    vae = sv.VAE(784, 20, (512,), image_shape=(28, 28))
+    page = write_page(vae, path, data.test.images, data.test.labels)
+    rows = data_of(path)["rows"]
+    assert page.size <= 3_000_000 and page.rows == 2000 and len(rows["values"]["data"]) <= 700_000
+
+
 # --- planes
 
 
@@ -325,6 +334,39 @@ def test_every_element_that_a_script_names_is_in_the_page():
         assert set(re.findall(r'byId\("([\w-]+)"\)', text)) <= ids | made, name
 
 
+# --- the colours of the classes
+
+# Machado, Oliveira and Fernandes 2009: linear RGB as people without one kind of cone see it
+VISIONS = {
+    "normal": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+RGB_TO_XYZ = np.array(
+    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+)
+
+
+def perceived(color, vision):
+    """L*a*b* of a colour such as "#ff0000" for a kind of vision: a distance of 10 is plain to see."""
+    rgb = np.array([int(color[k : k + 2], 16) / 255 for k in (1, 3, 5)])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    xyz = RGB_TO_XYZ @ np.clip(np.array(VISIONS[vision]) @ linear, 0, 1) / np.array([0.95047, 1.0, 1.08883])
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("vision", VISIONS)
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_the_colours_of_the_classes_differ_for_every_kind_of_vision(theme, vision):
+    style = (FOLDER / "style.css").read_text(encoding="utf-8")
+    colors = dict(re.findall(r"--([\w-]+): (#\w{6})", re.findall(r":root \{(.*?)\}", style, re.S)[theme]))
+    seen = [perceived(colors[name], vision) for name in ("card", *(f"class-{k}" for k in range(8)))]
+    apart = [np.linalg.norm(a - b) for k, a in enumerate(seen) for b in seen[:k]]
+    assert len(apart) == 36 and min(apart) > 24
+
+
 # --- what is refused
 
 
@@ -411,6 +453,26 @@ def test_a_weight_beyond_float16_is_refused_unless_the_page_has_float32(path):
         write_page(vae, path, images)
     write_page(vae, path, weights="float32")
     assert unpacked(data_of(path)["weights"])[5] == np.float32(1e5)
+
+
+@pytest.mark.parametrize(
+    ("labels", "error"),
+    [([0, 1], ShapeError), ([0.5] * 5, DTypeError), ([0, 1, 2, 3, -2], RangeError), ([[0]] * 5, ShapeError)],
+)
+def test_labels_are_one_class_for_each_row(labels, error, path):
+    with pytest.raises(error, match="labels"):
+        write_page(sv.VAE(9, 2, (4,)), path, np.ones((5, 9)), labels)
+
+
+def test_rows_of_another_width_are_refused(path):
+    with pytest.raises(ShapeError, match=r"images has shape \(5, 8\)"):
+        write_page(sv.VAE(9, 2, (4,)), path, np.ones((5, 8)))
+
+
+def test_labels_may_be_names(path):
+    write_page(sv.VAE(9, 2, (4,)), path, np.ones((4, 9)), ["cat", "ant", "", "cat"])
+    data = data_of(path)
+    assert (data["classNames"], data["rows"]["labels"]) == (["ant", "cat"], [1, 0, -1, 1])
 
 
 def test_only_a_whole_model_is_shown(path):

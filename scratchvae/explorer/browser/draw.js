@@ -107,12 +107,12 @@ class Input {
     for (const end of ["pointerup", "pointercancel"]) pad.addEventListener(end, () => (last = null));
 
     const [height, width] = this.page.shape;
-    let cursor = [width / 2, height / 2];
+    let cursor = [Math.floor(width / 2) + 0.5, Math.floor(height / 2) + 0.5]; // the middle of a pixel
     pad.addEventListener("keydown", (event) => {
       const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
       if (event.key in steps) {
         const [x, y] = steps[event.key];
-        cursor = [Math.min(Math.max(cursor[0] + x, 0), width), Math.min(Math.max(cursor[1] + y, 0), height)];
+        cursor = [Math.min(Math.max(cursor[0] + x, 0.5), width - 0.5), Math.min(Math.max(cursor[1] + y, 0.5), height - 0.5)];
         announce(`Pen at column ${Math.floor(cursor[0])}, line ${Math.floor(cursor[1])}`);
       } else if (event.key === " ") {
         this.stroke(cursor, cursor);

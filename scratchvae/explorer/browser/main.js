@@ -48,13 +48,20 @@ async function start() {
   byId("main").hidden = false;
 
   const plane = new Plane(state, page);
-  const parts = [new Sliders(state, page), new Decoded(state, page), new Input(state, page), new Formula(state, page)];
   const interpolation = new Interpolation(state, page, plane);
-  parts.push(plane, interpolation, new Samples(state, page));
+  const parts = {
+    plane,
+    interpolation,
+    sliders: new Sliders(state, page),
+    decoded: new Decoded(state, page),
+    input: new Input(state, page),
+    formula: new Formula(state, page),
+    samples: new Samples(state, page),
+  };
   begin(state, page, interpolation);
 
   // for the console of the browser: scratchvae.model.decode(scratchvae.state.z, scratchvae.state.label)
-  window.scratchvae = { page, state, model: page.model, plane, elboOf };
+  window.scratchvae = { page, state, model: page.model, elboOf, priorDraws, ...parts };
 }
 
 /** The first input, and the ends of the first path: rows of different classes, or the rows that are farthest apart. */
