@@ -312,6 +312,12 @@ def test_every_file_of_the_page_is_in_it_once(path):
         assert page.count(text) == 1 and "</script" not in text and "<!--" not in text, name
 
 
+def test_no_line_is_longer_than_those_of_the_python_files():
+    for name in (*SCRIPTS, "style.css", "page.html"):
+        lines = (FOLDER / name).read_text(encoding="utf-8").splitlines()
+        assert [line for line in lines if len(line) > 120] == [], name
+
+
 def test_every_script_begins_with_what_it_is_about():
     for name in SCRIPTS:
         assert (FOLDER / name).read_text(encoding="utf-8").startswith("// "), name

@@ -8,7 +8,8 @@ function cellText(column, x) {
   const number = x[column.start];
   if (column.kind === "constant") return column.values[0] ?? "";
   if (Number.isNaN(number)) return "missing";
-  if (column.kind === "category") return column.values[largest(x.subarray(column.start, column.start + column.width))];
+  if (column.kind === "category")
+    return column.values[indexOfLargest(x.subarray(column.start, column.start + column.width))];
   return numberText(column, number);
 }
 
@@ -23,7 +24,10 @@ function numberText(column, number) {
 function dateText(ticks, unit) {
   const date = new Date(ticks * UNITS_IN_MS[unit]);
   if (Number.isNaN(date.getTime())) return "out of range";
-  return date.toISOString().slice(0, unit === "D" ? 10 : 16).replace("T", " ");
+  return date
+    .toISOString()
+    .slice(0, unit === "D" ? 10 : 16)
+    .replace("T", " ");
 }
 
 /** A view of rows as bars: `show(x)` sets them. For a category or a truth value, a bar is a probability. */
@@ -83,7 +87,7 @@ function makeBar(name) {
   return { element: made, set };
 }
 
-/** Controls for the cells of a row: `show(x)` sets them, and `changed(x)` is called with a new row when one is moved. */
+/** Controls for the cells of a row: `show(x)` sets them; when one is moved, `changed(x)` is called with a new row. */
 class CellsEditor {
   constructor(page, changed) {
     this.x = null;
@@ -131,12 +135,18 @@ class CellsEditor {
       const select = element("select", { dir: "auto" }, ...options);
       return {
         element: select,
-        read: (x) => (select.value = largest(x.subarray(start, start + width))),
-        write: (x) => x.fill(0, start, start + width).fill(1, start + Number(select.value), start + 1 + Number(select.value)),
+        read: (x) => (select.value = indexOfLargest(x.subarray(start, start + width))),
+        write: (x) =>
+          x.fill(0, start, start + width).fill(1, start + Number(select.value), start + 1 + Number(select.value)),
       };
     }
     if (column.kind === "boolean") {
-      const select = element("select", {}, element("option", { value: 0 }, "false"), element("option", { value: 1 }, "true"));
+      const select = element(
+        "select",
+        {},
+        element("option", { value: 0 }, "false"),
+        element("option", { value: 1 }, "true"),
+      );
       return {
         element: select,
         read: (x) => (select.value = x[start] >= 0.5 ? 1 : 0),

@@ -24,7 +24,8 @@ class Decoded {
     choice.append(...classNames.map((name, k) => element("option", { value: k }, name)));
     choice.addEventListener("change", () => state.setLabel(Number(choice.value)));
     byId("class-chooser").hidden = byId("class-note").hidden = false;
-    const before = "Encoder and decoder also read the class: z is the rest, such as the style. Change the class to keep it.";
+    const before =
+      "Encoder and decoder also read the class: z is the rest, such as the style. Change the class to keep it.";
     state.listen(() => {
       choice.value = state.label;
       const guess = model.networks.classifier && state.x ? this.guess(model.classify(state.x), classNames) : [];
@@ -33,7 +34,7 @@ class Decoded {
   }
 
   guess(probabilities, classNames) {
-    const best = largest(probabilities);
+    const best = indexOfLargest(probabilities);
     return [" The classifier takes the input for ", named(classNames[best]), ` (${percent(probabilities[best])}).`];
   }
 }

@@ -26,7 +26,8 @@ class Input {
   addRowChooser() {
     const { rows } = this.page;
     const number = byId("row-number");
-    byId("row-label").textContent = this.page.part ? `Row of the ${this.page.part} part` : "Row";
+    const names = { train: "Training row", validation: "Validation row", test: "Test row" };
+    byId("row-label").textContent = names[this.page.part] ?? "Row";
     number.max = rows.count ? rows.numbers[rows.count - 1] : 0;
     const nearest = (wanted) =>
       rows.numbers.reduce((best, n, k) => (Math.abs(n - wanted) < Math.abs(rows.numbers[best] - wanted) ? k : best), 0);
@@ -55,12 +56,13 @@ class Input {
     this.view = new PictureView(page, "The input");
     const pad = this.view.element;
     pad.classList.add("pad");
+    pad.setAttribute("role", "application"); // the arrow keys are for the pen
     pad.tabIndex = 0;
     pad.setAttribute("aria-describedby", "input-help");
     byId("input").append(pad);
     byId("input-help").textContent =
-      "Draw a picture of your own, or draw on one of the data. With the keyboard: the arrow keys move the pen, and the " +
-      "space bar draws.";
+      "Draw a picture of your own, or draw on one of the data. With the keyboard: the arrow keys move the pen, and " +
+      "the space bar draws.";
     this.pen = 1;
     this.paint = [1, 1, 1]; // shares of red, green and blue
     this.radius = Math.max(0.7, Math.min(page.shape[0], page.shape[1]) / 22);
@@ -71,7 +73,9 @@ class Input {
   addTools() {
     const tools = byId("drawing-tools");
     const clear = element("button", { type: "button", id: "pad-clear" }, "Clear");
-    clear.addEventListener("click", () => this.state.setInput(new Float64Array(this.page.model.inputDim).fill(this.page.low)));
+    clear.addEventListener("click", () =>
+      this.state.setInput(new Float64Array(this.page.model.inputDim).fill(this.page.low)),
+    );
     const erase = element("button", { type: "button", id: "pad-erase", "aria-pressed": "false" }, "Eraser");
     erase.addEventListener("click", () => {
       this.pen = 1 - this.pen;
@@ -112,7 +116,10 @@ class Input {
       const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
       if (event.key in steps) {
         const [x, y] = steps[event.key];
-        cursor = [Math.min(Math.max(cursor[0] + x, 0.5), width - 0.5), Math.min(Math.max(cursor[1] + y, 0.5), height - 0.5)];
+        cursor = [
+          Math.min(Math.max(cursor[0] + x, 0.5), width - 0.5),
+          Math.min(Math.max(cursor[1] + y, 0.5), height - 0.5),
+        ];
         announce(`Pen at column ${Math.floor(cursor[0])}, line ${Math.floor(cursor[1])}`);
       } else if (event.key === " ") {
         this.stroke(cursor, cursor);

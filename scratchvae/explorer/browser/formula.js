@@ -5,10 +5,14 @@ const PATIENCE = 25; // milliseconds: a slower ELBO waits until the pen rests
 
 // what log p(x | z) is, for each likelihood
 const DENSITIES = {
-  bernoulli: "log p(x|z) = Σ x t − log(1 + exp t), over the {D} {units}; t are the decoder’s outputs, and the picture is σ(t).",
-  continuous_bernoulli: "log p(x|z) = Σ x t − log ∫ exp(u t) du, over the {D} {units} and u from 0 to 1; t are the decoder’s outputs.",
-  gaussian: "log p(x|z) = −½ Σ (x − μ)²/σ² + log 2πσ², over the {D} {units}; μ are the decoder’s outputs, σ is a constant.",
-  gaussian_heteroscedastic: "log p(x|z) = −½ Σ (x − μ)²/σ² + log 2πσ², over the {D} {units}; the decoder’s outputs are μ and σ.",
+  bernoulli:
+    "log p(x|z) = Σ x t − log(1 + exp t), over the {D} {units}; t are the decoder’s outputs, and the picture is σ(t).",
+  continuous_bernoulli:
+    "log p(x|z) = Σ x t − log ∫ exp(u t) du, over the {D} {units} and u from 0 to 1; t are the decoder’s outputs.",
+  gaussian:
+    "log p(x|z) = −½ Σ (x − μ)²/σ² + log 2πσ², over the {D} {units}; μ are the decoder’s outputs, σ is a constant.",
+  gaussian_heteroscedastic:
+    "log p(x|z) = −½ Σ (x − μ)²/σ² + log 2πσ², over the {D} {units}; the decoder’s outputs are μ and σ.",
   poisson: "log p(x|z) = Σ x ℓ − exp ℓ − log x!, over the {D} {units}; ℓ are the decoder’s outputs.",
   negative_binomial: "log p(x|z) is the sum of the logarithms of negative binomial probabilities of the {D} counts.",
   categorical: "log p(x|z) = Σ log q, over the groups; q is the probability of the category that x has.",
@@ -48,7 +52,12 @@ class Formula {
     const equation = element(
       "div",
       { class: "equation", role: "math", "aria-label": this.inWords(terms) },
-      element("span", { class: "term" }, element("i", {}, `ELBO(${given})`), element("b", { id: "elbo-value" }, fixed(terms.value, 1))),
+      element(
+        "span",
+        { class: "term" },
+        element("i", {}, `ELBO(${given})`),
+        element("b", { id: "elbo-value" }, fixed(terms.value, 1)),
+      ),
       element("span", { class: "operator" }, "="),
       element(
         "span",
@@ -65,12 +74,21 @@ class Formula {
       ),
       element("span", { class: "unit" }, "nats"),
     );
-    const bound = model.beta === 1 ? `It is at most log p(${given}), up to the chance of the draws.` : "With another β than 1, it is no bound.";
+    const bound =
+      model.beta === 1
+        ? `It is at most log p(${given}), up to the chance of the draws.`
+        : "With another β than 1, it is no bound.";
     const lines = [this.bars(terms), element("p", { class: "hint" }, bound)];
     if (rows.terms) {
       const { value, reconstruction, kl } = rows.terms;
       const means = [value, reconstruction, kl].map((term) => (term === null ? "∞" : fixed(term, 1)));
-      lines.push(element("p", { class: "hint" }, `Mean of the ${rows.count} rows: ${means[0]} = ${means[1]} − ${beta}${means[2]}.`));
+      lines.push(
+        element(
+          "p",
+          { class: "hint" },
+          `Mean of the ${rows.count} rows: ${means[0]} = ${means[1]} − ${beta}${means[2]}.`,
+        ),
+      );
     }
     return [equation, ...lines, this.details(terms)];
   }
@@ -82,7 +100,10 @@ class Formula {
   /** The sizes of both terms as bars of one scale. */
   bars({ reconstruction, kl }) {
     const scale = Math.max(Math.abs(reconstruction), this.page.model.beta * kl);
-    const lines = [["reconstruction", reconstruction, "first"], ["KL", this.page.model.beta * kl, "second"]];
+    const lines = [
+      ["reconstruction", reconstruction, "first"],
+      ["KL", this.page.model.beta * kl, "second"],
+    ];
     const bars = lines.map(([name, value, kind]) => {
       const bar = makeBar(name);
       bar.element.classList.add(kind);
@@ -93,7 +114,7 @@ class Formula {
   }
 
   details(terms) {
-    const { state, page } = this;
+    const { state } = this;
     const { mu, logvar } = state.posterior;
     const order = [...terms.parts.keys()].sort((a, b) => terms.parts[b] - terms.parts[a]).slice(0, 5);
     const cells = (tag, texts) => element("tr", {}, ...texts.map((text) => element(tag, {}, text)));
@@ -106,7 +127,12 @@ class Formula {
       "details",
       { open: true },
       element("summary", {}, "How these numbers are made"),
-      element("p", {}, this.density(), ` E is the mean over ${DRAWS} draws z = μ + σ ε, ε from N(0, I), always the same ones.`),
+      element(
+        "p",
+        {},
+        this.density(),
+        ` E is the mean over ${DRAWS} draws z = μ + σ ε, ε from N(0, I), always the same ones.`,
+      ),
       element("p", {}, "KL = ½ Σ μ² + σ² − 1 − log σ², over the latent dimensions:"),
       element("table", {}, element("thead", {}, cells("th", ["", "μ", "σ", "KL"])), element("tbody", {}, ...rows)),
     );
@@ -123,7 +149,12 @@ class Formula {
       element(
         "div",
         { class: "equation" },
-        element("span", { class: "term first" }, element("i", {}, "log p(x|z)"), element("b", { id: "elbo-value" }, fixed(value, 1))),
+        element(
+          "span",
+          { class: "term first" },
+          element("i", {}, "log p(x|z)"),
+          element("b", { id: "elbo-value" }, fixed(value, 1)),
+        ),
         element("span", { class: "unit" }, "nats"),
       ),
       element("p", { class: "hint" }, "An autoencoder has no posterior and no prior, so there is no KL and no ELBO."),

@@ -15,8 +15,8 @@ class Interpolation {
     if (page.shape) this.addStrip();
     else byId("path-strip").hidden = true;
     byId("path-note").textContent =
-      "Set A and B to codes that you have found, and move between them. A straight line between codes of many dimensions " +
-      "passes closer to 0 than codes are; the arc does not.";
+      "Set A and B to codes that you have found, and move between them. A straight line between codes of many " +
+      "dimensions passes closer to 0 than codes are; the arc does not.";
     state.listen((changes) => changes.has("x") && page.model.classes && this.show()); // the class may be another
   }
 

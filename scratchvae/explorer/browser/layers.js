@@ -36,7 +36,16 @@ const LAYERS = {
             const [row, column] = [stride * i + a - padding, stride * j + c - padding];
             if (row < 0 || row >= height || column < 0 || column >= width) continue;
             const pixel = (row * width + column) * inputs;
-            addProduct(x, pixel, W.data, (a * k + c) * inputs * outputs, inputs, y, (i * across + j) * outputs, outputs);
+            addProduct(
+              x,
+              pixel,
+              W.data,
+              (a * k + c) * inputs * outputs,
+              inputs,
+              y,
+              (i * across + j) * outputs,
+              outputs,
+            );
           }
         }
       }
@@ -59,9 +68,7 @@ const LAYERS = {
             const [from, to] = [(i * across + j) * inputs, (row * width + column) * outputs];
             for (let o = 0; o < outputs; o++) {
               const weights = ((a * k + c) * outputs + o) * inputs;
-              let sum = 0;
-              for (let n = 0; n < inputs; n++) sum += x[from + n] * W.data[weights + n];
-              y[to + o] += sum;
+              for (let n = 0; n < inputs; n++) y[to + o] += x[from + n] * W.data[weights + n];
             }
           }
         }
@@ -180,7 +187,7 @@ const MILLS_P = [
 ];
 const MILLS_Q = [
   3.4954292594817145953e-6, 9.3878605028903172189e-5, 1.2382736121576631209e-3, 1.0382301779922720051e-2,
-  6.0619938531850935480e-2, 2.5558543140603763726e-1, 7.8352156241582828321e-1, 1.7167396110932334005,
+  6.061993853185093548e-2, 2.5558543140603763726e-1, 7.8352156241582828321e-1, 1.7167396110932334005,
   2.5635148597616284434, 2.3486497134893963931, 1.0,
 ];
 

@@ -1,6 +1,6 @@
-// p(x | z): the mean and the logarithm of the density of a row x, from the outputs y of the decoder, all in the units of
-// the networks. An entry of x that is NaN is missing: its term is left out, as if it were integrated out. The formulas
-// are derived in scratchvae/probability.
+// p(x | z): the mean and the logarithm of the density of a row x, from the outputs y of the decoder, all in the units
+// of the networks. An entry of x that is NaN is missing: its term is left out, as if it were integrated out. The
+// formulas are derived in scratchvae/probability.
 
 const LIKELIHOODS = {
   // y are logits t, and σ(t) is the probability of a one
@@ -12,8 +12,7 @@ const LIKELIHOODS = {
   // exp(x t) over its integral on [0, 1], with a = |t| and g = (1 − exp(−a)) / a, which is at most 1
   continuous_bernoulli: {
     mean: (y) => y.map(continuousBernoulliMean),
-    logDensity: (y, x) =>
-      sumOfKnown(x, (d) => (x[d] - (y[d] >= 0 ? 1 : 0)) * y[d] - Math.log(massOf(Math.abs(y[d])))),
+    logDensity: (y, x) => sumOfKnown(x, (d) => (x[d] - (y[d] >= 0 ? 1 : 0)) * y[d] - Math.log(massOf(Math.abs(y[d])))),
   },
 
   gaussian: {
@@ -93,7 +92,14 @@ const LIKELIHOODS = {
 function placesOf(blocks) {
   let [start, first] = [0, 0];
   return blocks.map((block) => {
-    const place = { block, start, outputs: ((from) => (y) => y.subarray(from, from + block.outputs))(first) };
+    const place = {
+      block,
+      start,
+      outputs: (
+        (from) => (y) =>
+          y.subarray(from, from + block.outputs)
+      )(first),
+    };
     start += block.width;
     first += block.outputs;
     return place;

@@ -8,17 +8,20 @@ async function readPage() {
   page.rows = new Rows(page.rows, await unpack(page.rows.values), await unpack(page.rows.codes), page.model);
   page.noun = page.shape ? "picture" : "row";
   const dimensions = [...Array(page.model.latentDim).keys()];
-  page.reach = dimensions.map((k) => reachOf(page, k));
-  page.use = page.kl ?? (page.model.hasPosterior ? dimensions.map(() => 0) : page.reach);
-  page.order = dimensions.sort((a, b) => page.use[b] - page.use[a]);
+  page.reach = reachOf(page);
+  // a KL that is not finite is null; without rows there is none, and the dimensions keep their order
+  const use = page.kl?.map((kl) => kl ?? Number.MAX_VALUE) ?? page.reach;
+  page.order = dimensions.sort((a, b) => use[b] - use[a]);
   return page;
 }
 
-/** How far a slider goes: over all codes, and over nearly all of the prior. */
-function reachOf(page, k) {
-  let reach = page.model.hasPosterior ? 4 : 0;
-  for (let n = 0; n < page.rows.count; n++) reach = Math.max(reach, Math.abs(page.rows.code(n)[k]));
-  return Math.ceil(reach * 10) / 10 || 4;
+/** How far the slider of each dimension goes: over all codes, and over nearly all of the prior. */
+function reachOf({ model, rows }) {
+  const reach = new Float64Array(model.latentDim).fill(model.hasPosterior ? 4 : 0);
+  for (let n = 0; n < rows.count; n++) {
+    rows.code(n).forEach((number, k) => (reach[k] = Math.max(reach[k], Math.abs(number))));
+  }
+  return reach.map((number) => Math.ceil(number * 10) / 10 || 4);
 }
 
 function writeTexts(page) {
@@ -40,7 +43,7 @@ function writeTexts(page) {
     `${data} Encoder and decoder run here, in your browser, with ${page.precision} weights. Nothing is sent anywhere.`;
 }
 
-async function start() {
+async function showPage() {
   const page = await readPage();
   const state = new State(page.model);
   page.takeRow = (k) => state.setInput(page.rows.row(k), { row: k, label: page.rows.label(k) });
@@ -75,7 +78,9 @@ function begin(state, page, interpolation) {
     interpolation.setEnd(1, rows.code(other ?? rows.count - 1));
     return;
   }
-  const [a, b] = model.hasPosterior ? priorDraws(2, model.latentDim, 7) : [new Float64Array(model.latentDim), new Float64Array(model.latentDim).fill(1)];
+  const [a, b] = model.hasPosterior
+    ? priorDraws(2, model.latentDim, 7)
+    : [new Float64Array(model.latentDim), new Float64Array(model.latentDim).fill(1)];
   state.setInput(page.shape ? new Float64Array(model.inputDim).fill(page.low) : usualRow(page));
   interpolation.setEnd(0, a);
   interpolation.setEnd(1, b);
@@ -86,7 +91,7 @@ function usualRow(page) {
   const x = page.model.decode(new Float64Array(page.model.latentDim), 0);
   for (const { kind, start, width } of page.columns) {
     if (kind === "category") {
-      const best = largest(x.subarray(start, start + width));
+      const best = indexOfLargest(x.subarray(start, start + width));
       x.fill(0, start, start + width)[start + best] = 1;
     } else if (kind === "count" || kind === "boolean") {
       x[start] = Math.round(x[start]);
@@ -95,7 +100,7 @@ function usualRow(page) {
   return x;
 }
 
-start().catch((error) => {
+showPage().catch((error) => {
   const old = typeof DecompressionStream === "undefined";
   byId("failure").textContent = old
     ? "This browser is too old to show the page: it needs one from 2023 or later."

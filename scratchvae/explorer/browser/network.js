@@ -2,7 +2,7 @@
 // layers.js with their weights. Rows x are in the units of the data, codes z in those of the latent space.
 
 class Model {
-  /** `content` is what describe_model in scratchvae/explorer/model.py has written; `weights` are all weights in a row. */
+  /** `content` is from describe_model in scratchvae/explorer/model.py; `weights` are all weights in a row. */
   constructor(content, weights) {
     Object.assign(this, content);
     this.parameter = (name) => {

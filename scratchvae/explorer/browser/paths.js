@@ -6,7 +6,8 @@ const PATHS = {
 
   /**
    * An arc: the direction turns at a constant speed, and the length changes evenly. In many dimensions draws from the
-   * prior have lengths near √Z. The straight line between two of them comes closer to 0 than draws do; the arc does not.
+   * prior have lengths near √Z. The straight line between two of them comes closer to 0 than draws do; the arc does
+   * not.
    */
   spherical(a, b, t) {
     const [lengthA, lengthB] = [lengthOf(a), lengthOf(b)];

@@ -1,14 +1,40 @@
 // The plane of codes. It is spanned by two orthonormal directions P: a code z is at Pᵀ z. If it is moved by d in the
 // plane, the code becomes z + P d, whose parts across the plane are as before.
 
-const INSIDE_95 = Math.sqrt(-2 * Math.log(0.05)); // standard deviations around which 95 % of a plane normal density lies
+// 95 % of a normal distribution in a plane lie within so many standard deviations
+const INSIDE_95 = Math.sqrt(-2 * Math.log(0.05));
 const COLORS = 8;
 const MARKS = [
   { sign: "●", draw: (c, r) => c.arc(0, 0, r, 0, 2 * Math.PI) },
   { sign: "■", draw: (c, r) => c.rect(-0.9 * r, -0.9 * r, 1.8 * r, 1.8 * r) },
-  { sign: "▲", draw: (c, r) => polygon(c, [[0, -1.25 * r], [1.15 * r, 0.85 * r], [-1.15 * r, 0.85 * r]]) },
-  { sign: "◆", draw: (c, r) => polygon(c, [[0, -1.35 * r], [1.35 * r, 0], [0, 1.35 * r], [-1.35 * r, 0]]) },
-  { sign: "▼", draw: (c, r) => polygon(c, [[0, 1.25 * r], [1.15 * r, -0.85 * r], [-1.15 * r, -0.85 * r]]) },
+  {
+    sign: "▲",
+    draw: (c, r) =>
+      polygon(c, [
+        [0, -1.25 * r],
+        [1.15 * r, 0.85 * r],
+        [-1.15 * r, 0.85 * r],
+      ]),
+  },
+  {
+    sign: "◆",
+    draw: (c, r) =>
+      polygon(c, [
+        [0, -1.35 * r],
+        [1.35 * r, 0],
+        [0, 1.35 * r],
+        [-1.35 * r, 0],
+      ]),
+  },
+  {
+    sign: "▼",
+    draw: (c, r) =>
+      polygon(c, [
+        [0, 1.25 * r],
+        [1.15 * r, -0.85 * r],
+        [-1.15 * r, -0.85 * r],
+      ]),
+  },
 ];
 
 function polygon(context, corners) {
@@ -47,11 +73,18 @@ class Plane {
 
   fillChoices() {
     const { model, planes } = this.page;
-    const names = { separating: "that separates the classes", widest: "of the widest spread", dimensions: "of two dimensions" };
+    const names = {
+      separating: "that separates the classes",
+      widest: "of the widest spread",
+      dimensions: "of two dimensions",
+    };
     const choices = model.latentDim > 2 ? [...Object.keys(planes), "dimensions"] : [];
     byId("plane-choice").append(...choices.map((name) => element("option", { value: name }, names[name])));
     const dimensions = this.page.order.map((k) => [k, `z${k}`]);
-    for (const [id, chosen] of [["plane-across", 0], ["plane-up", 1]]) {
+    for (const [id, chosen] of [
+      ["plane-across", 0],
+      ["plane-up", 1],
+    ]) {
       byId(id).append(...dimensions.map(([k, name]) => element("option", { value: k }, name)));
       byId(id).value = dimensions[Math.min(chosen, dimensions.length - 1)][0];
       byId(id).addEventListener("change", () => this.choose());
@@ -66,7 +99,8 @@ class Plane {
     const { model, planes } = this.page;
     const choice = byId("plane-choice").value || "dimensions";
     byId("plane-dimensions").hidden = choice !== "dimensions";
-    let [across, up] = [Number(byId("plane-across").value), Number(byId("plane-up").value)];
+    const across = Number(byId("plane-across").value);
+    let up = Number(byId("plane-up").value);
     if (across === up && model.latentDim > 1) {
       up = this.page.order.find((k) => k !== across);
       byId("plane-up").value = up;
@@ -80,10 +114,11 @@ class Plane {
     const where = model.latentDim > 2 ? " Dragging moves z within this plane; its parts across it stay." : "";
     const notes = {
       separating:
-        "The two orthonormal directions in which the classes lie apart most, for their scatter: Fisher’s discriminant " +
-        "of these codes.",
+        "The two orthonormal directions in which the classes lie apart most, for their scatter: Fisher’s " +
+        "discriminant of these codes.",
       widest: "The two orthonormal directions in which these codes vary most: their principal components.",
-      dimensions: model.latentDim > 1 ? `z${across} is across, z${up} is up.` : "The only latent dimension, z0, is across.",
+      dimensions:
+        model.latentDim > 1 ? `z${across} is across, z${up} is up.` : "The only latent dimension, z0, is across.",
     };
     const circles = model.hasPosterior ? " The dashed circle holds 95 % of the prior, the ellipse 95 % of q(z|x)." : "";
     byId("plane-note").textContent = notes[choice] + where + circles;
@@ -100,8 +135,9 @@ class Plane {
   fit() {
     const reach = this.page.model.hasPosterior ? INSIDE_95 : 0;
     const ranges = [0, 1].map((axis) => {
-      const places = this.points.map((point) => point[axis]).filter(Number.isFinite);
-      return [Math.min(-reach, ...places), Math.max(reach, ...places)];
+      let [low, high] = [-reach, reach];
+      for (const point of this.points) [low, high] = [Math.min(low, point[axis]), Math.max(high, point[axis])];
+      return [low, high];
     });
     this.centre = ranges.map(([low, high]) => (low + high) / 2);
     this.half = Math.max(0.5, ...ranges.map(([low, high]) => (high - low) / 2)) * 1.06;
@@ -185,7 +221,10 @@ class Plane {
     this.drawEnds(context);
     if (this.state.posterior?.logvar) this.drawEllipse(context);
     const [left, top] = this.toScreen(this.project(this.state.z));
-    for (const [style, width] of [["card", 5], ["accent", 2.5]]) {
+    for (const [style, width] of [
+      ["card", 5],
+      ["accent", 2.5],
+    ]) {
       context.strokeStyle = color(style);
       context.lineWidth = width;
       context.beginPath();
@@ -224,7 +263,9 @@ class Plane {
     const [middle, spread] = [(a + c) / 2, Math.hypot((a - c) / 2, b)];
     const angle = 0.5 * Math.atan2(2 * b, a - c);
     const unit = (INSIDE_95 * this.size) / (2 * this.half);
-    const radii = [middle + spread, middle - spread].map((value) => Math.max(1.5, Math.sqrt(Math.max(value, 0)) * unit));
+    const radii = [middle + spread, middle - spread].map((value) =>
+      Math.max(1.5, Math.sqrt(Math.max(value, 0)) * unit),
+    );
     const [left, top] = this.toScreen(this.project(mu));
     context.beginPath();
     context.ellipse(left, top, ...radii, -angle, 0, 2 * Math.PI);
@@ -361,7 +402,9 @@ class Plane {
 
   /** The first cells of a row of a table. */
   tipCells(x) {
-    return this.page.columns.slice(0, 8).map((column) => element("span", {}, named(column.name), ": ", named(cellText(column, x))));
+    return this.page.columns
+      .slice(0, 8)
+      .map((column) => element("span", {}, named(column.name), ": ", named(cellText(column, x))));
   }
 
   hideTip() {

@@ -24,7 +24,11 @@ class Samples {
   addPicture(n) {
     const view = new PictureView(this.page, "");
     view.element.setAttribute("aria-hidden", "true");
-    const button = element("button", { type: "button", class: "thumbnail", "aria-label": `Take sample ${n + 1}` }, view.element);
+    const button = element(
+      "button",
+      { type: "button", class: "thumbnail", "aria-label": `Take sample ${n + 1}` },
+      view.element,
+    );
     button.addEventListener("click", () => this.state.setCode(this.codes[n]));
     byId("samples").append(button);
     return view;
@@ -45,11 +49,21 @@ class Samples {
 
   table(decoded) {
     const { columns } = this.page;
-    const head = element("tr", {}, element("th", {}, ""), ...columns.map((column) => element("th", { scope: "col" }, named(column.name))));
+    const head = element(
+      "tr",
+      {},
+      element("th", {}, ""),
+      ...columns.map((column) => element("th", { scope: "col" }, named(column.name))),
+    );
     const rows = decoded.map((x, n) => {
       const take = element("button", { type: "button", "aria-label": `Take sample ${n + 1}` }, String(n + 1));
       take.addEventListener("click", () => this.state.setCode(this.codes[n]));
-      return element("tr", {}, element("td", {}, take), ...columns.map((column) => element("td", {}, named(cellText(column, x)))));
+      return element(
+        "tr",
+        {},
+        element("td", {}, take),
+        ...columns.map((column) => element("td", {}, named(cellText(column, x)))),
+      );
     });
     return element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows));
   }

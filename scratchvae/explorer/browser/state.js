@@ -28,7 +28,7 @@ class State {
     this.x = x;
     this.row = row;
     const known = label !== null && label >= 0;
-    if (this.model.networks.classifier) this.label = largest(this.model.classify(x));
+    if (this.model.networks.classifier) this.label = indexOfLargest(this.model.classify(x));
     else if (this.model.classes && known) this.label = label;
     this.encode();
   }
@@ -59,6 +59,6 @@ class State {
   }
 }
 
-function largest(numbers) {
+function indexOfLargest(numbers) {
   return numbers.reduce((best, number, k) => (number > numbers[best] ? k : best), 0);
 }
