@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from scratchvae.backend import to_numpy
+from scratchvae.backend import Array, to_numpy
 from scratchvae.explorer.checks import without_javascript
-from scratchvae.export.walk import Shortcut, Step, walk
+from scratchvae.export.walk import Call, Shortcut, Step, walk
 from scratchvae.fused import plain_class
 from scratchvae.memory import Shape
 from scratchvae.models import VAE, Model
@@ -32,9 +33,7 @@ from scratchvae.probability import (
 
 def describe_model(model: Model) -> dict[str, Any]:
     """All that network.js needs to compute the model, beside its weights. Raises ConfigError for unknown parts."""
-    networks: dict[str, Shape] = {"encoder": model.row_shape, "decoder": (model.latent_dim,)}
-    if "classifier" in model.parts:
-        networks["classifier"] = model.row_shape
+    networks = _networks(model)
     return {
         "kind": type(model).__name__,
         "inputDim": model.input_dim,
@@ -49,6 +48,31 @@ def describe_model(model: Model) -> dict[str, Any]:
         "logFactor": _log_factor(model),
         "missing": bool(model.config["missing"]),
     }
+
+
+def _networks(model: Model) -> dict[str, Shape]:
+    """The shape of the rows that each network reads."""
+    shapes: dict[str, Shape] = {"encoder": model.row_shape, "decoder": (model.latent_dim,)}
+    return {**shapes, "classifier": model.row_shape} if "classifier" in model.parts else shapes
+
+
+def weights_of(model: Model) -> Array:
+    """theta, with the numbers by which the networks multiply: those that a `MaskedLinear` does not use are 0."""
+    weights, places = np.array(to_numpy(model.theta)), _places(model)
+    for name, shape in _networks(model).items():
+        for call in _calls(walk(model.parts[name], name, shape)):
+            for parameter, array in call.parameters.items():
+                start = places[parameter]["start"]
+                weights[start : start + array.size] = to_numpy(array).reshape(-1)
+    return weights
+
+
+def _calls(steps: Iterable[Step]) -> Iterator[Call]:
+    for step in steps:
+        if isinstance(step, Shortcut):
+            yield from _calls(step.steps)
+        else:
+            yield step
 
 
 def _steps(steps: Any) -> list[dict[str, Any]]:

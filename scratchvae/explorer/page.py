@@ -14,7 +14,7 @@ from scratchvae.backend import Array, to_numpy
 from scratchvae.disk import atomic_write
 from scratchvae.errors import ConfigError
 from scratchvae.explorer.checks import check_showable
-from scratchvae.explorer.model import describe_model
+from scratchvae.explorer.model import describe_model, weights_of
 from scratchvae.explorer.planes import separating_plane, widest_plane
 from scratchvae.explorer.rows import (
     MOST_CHARACTERS,
@@ -25,8 +25,10 @@ from scratchvae.explorer.rows import (
     value_range,
 )
 from scratchvae.explorer.weights import PRECISIONS, packed, rounded
+from scratchvae.fused import plain_class
 from scratchvae.models import VAE, Model, SemiSupervisedVAE
 from scratchvae.models.labels import UNLABELLED, check_labels, learn_names
+from scratchvae.objectives import ELBO
 from scratchvae.probability import GaussianKL
 from scratchvae.tables import TableSchema
 from scratchvae.validation import check_choice, check_int, check_path, check_positive, suggest_arguments
@@ -108,7 +110,7 @@ def write_page(
             "about": _about(model),
             "precision": precision,
             "model": describe_model(model),
-            "weights": packed(to_numpy(model.theta).astype(precision)),
+            "weights": packed(weights_of(model).astype(precision)),
             "shape": None if model.image_shape is None else list(model.row_shape),
             **_describe_data(model, images, labels, classes, wanted, table),
         }
@@ -210,7 +212,8 @@ def _codes(model: Model, images: Array, labels: Array | None) -> tuple[Array, Ar
 
 def _mean_terms(model: Model, images: Array, labels: Array | None) -> dict[str, float | None] | None:
     """The means of the terms of the ELBO over the rows; None for models whose objective is another one."""
-    if not len(images) or not isinstance(model, VAE) or isinstance(model, SemiSupervisedVAE):
+    plain = plain_class(model.objective) is ELBO and not isinstance(model, SemiSupervisedVAE)
+    if not len(images) or not isinstance(model, VAE) or not plain:
         return None
     terms = model.elbo(images, labels=labels)
     return {name: _finite(np.mean(to_numpy(array).astype(np.float64))) for name, array in terms._asdict().items()}

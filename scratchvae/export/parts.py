@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from scratchvae import layers
+from scratchvae.backend import to_numpy
 from scratchvae.disk.arrays import open_arrays
 from scratchvae.errors import ConfigError, FileError
 from scratchvae.fused import plain_class
 from scratchvae.io.archive import HEADER
-from scratchvae.layers import ConditionalLinear, ConditionalSequential, Layer, Sequential
+from scratchvae.layers import ConditionalLinear, ConditionalSequential, Layer, MaskedLinear, Sequential
 from scratchvae.models import IWAE, VAE, Autoencoder, ConditionalVAE, Encoder, Model, SemiSupervisedVAE
 from scratchvae.probability import (
     Bernoulli,
@@ -119,6 +120,11 @@ def known_class(layer: Layer) -> type[Any] | None:
         if isinstance(layer, container) and all(getattr(kind, m) is getattr(container, m) for m in methods):
             return container
     return kind if kind in LAYERS else None
+
+
+def linear_weights(layer: Any) -> Any:
+    """W (I, O) of a `Linear`; W ⊙ M of a `MaskedLinear`."""
+    return to_numpy(layer.W) * to_numpy(layer.mask) if isinstance(layer, MaskedLinear) else layer.W
 
 
 def check_conditional(layer: ConditionalLinear, name: str, classes: Any) -> None:

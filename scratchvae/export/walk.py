@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from math import prod
 from typing import Any, NamedTuple
 
-from scratchvae.export.parts import check_conditional, layer_class
+from scratchvae.export.parts import check_conditional, layer_class, linear_weights
 from scratchvae.layers import (
     ELU,
     GELU,
@@ -23,6 +23,7 @@ from scratchvae.layers import (
     LeakyReLU,
     Linear,
     Log1p,
+    MaskedLinear,
     NaNToZero,
     ReLU,
     Reshape,
@@ -42,7 +43,7 @@ from scratchvae.memory import Shape
 class Call(NamedTuple):
     """x becomes function(x, *parameters, **settings).
 
-    parameters   the parameters by their names in the model, such as "encoder.0.W"
+    parameters   the parameters by their names in the model, such as "encoder.0.W"; that of a MaskedLinear is W ⊙ M
     settings     numbers, and tuples of numbers
     """
 
@@ -80,6 +81,8 @@ def walk(layer: Any, name: str, shape: Shape, reads_classes: bool = False) -> It
             check_conditional(layer, name, reads_classes)
         function, settings = FUNCTIONS[kind]
         parameters = {f"{name}.{p}": getattr(layer, p) for p in layer.own_parameters()}
+        if kind is MaskedLinear:
+            parameters[f"{name}.W"] = linear_weights(layer)
         yield Call(function, parameters, settings(layer, shape))
 
 
@@ -96,6 +99,7 @@ def _conv_transpose2d_settings(layer: Any, shape: Shape) -> dict[str, Any]:
 # the function of each layer, and its settings
 FUNCTIONS: dict[type[Any], tuple[str, Callable[[Any, Shape], dict[str, Any]]]] = {
     Linear: ("linear", lambda layer, shape: {}),
+    MaskedLinear: ("linear", lambda layer, shape: {}),
     ConditionalLinear: ("conditional_linear", lambda layer, shape: {}),
     Conv2d: ("conv2d", _conv2d_settings),
     ConvTranspose2d: ("conv_transpose2d", _conv_transpose2d_settings),

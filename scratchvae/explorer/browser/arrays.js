@@ -15,7 +15,8 @@ async function unpack({ dtype, data }) {
   return READERS[dtype](await new Response(stream).arrayBuffer());
 }
 
-/** The number of 16 bits, of sign (1), exponent e (5) and fraction f (10): 1.f · 2^(e − 15) or, for e = 0, 0.f · 2^−14. */
+// 16 bits are a sign, an exponent e of 5 bits and a fraction f of 10: 1.f · 2^(e − 15) or, if e is 0, 0.f · 2^−14.
+/** The number of 16 bits. */
 function fromFloat16(bits) {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 0x1f;
