@@ -11,7 +11,8 @@ function drawCode({ mu, logvar }, eps) {
 }
 
 /**
- * The ELBO of x: { value, reconstruction, kl, parts }, with the mean of log p(x | z) over a draw of z for each of `noise`.
+ * The ELBO of x, { value, reconstruction, kl, parts }, with the mean of log p(x | z) over a draw of z for each of
+ * `noise`.
  * `parts` are the KL of each dimension. Without a posterior, z is the code, and the KL is null.
  */
 function elboOf(model, x, label, noise) {
