@@ -66,10 +66,12 @@ class Browser:
         )
         self.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
         self.command("Emulation.setTouchEmulationEnabled", enabled=touch)
-        script = self.command("Page.addScriptToEvaluateOnNewDocument", source=before)
+        watch = "addEventListener('error', (event) => (window.firstError = event.message));"
+        script = self.command("Page.addScriptToEvaluateOnNewDocument", source=watch + before)
         self.driver.get(path.as_uri())
         self.command("Page.removeScriptToEvaluateOnNewDocument", **script)
-        self.wait_for("window.scratchvae || !document.getElementById('failure').hidden")
+        self.wait_for("window.scratchvae || window.firstError || !document.getElementById('failure').hidden")
+        assert self.run("return window.firstError") is None
         self.settle()
 
     def command(self, name, **settings):
