@@ -169,6 +169,10 @@ CASES = {
     "Poisson with a library size": lambda: counted(Poisson(20.0), 6),
     "negative binomial": partial(counted, "negative_binomial", 6),
     "Gaussian with a σ for each column": partial(counted, "gaussian_diagonal", 6),
+    "VAE with beta": lambda: (
+        sv.VAE(D, 3, (6,), beta=3.0, seed=1),
+        np.random.default_rng(0).random((3, D), np.float32),
+    ),
     "categorical": categorical,
     "mixed": mixed,
     "saturated": lambda: (random_saturated(), np.random.default_rng(0).random((3, D), np.float32)),
@@ -346,19 +350,26 @@ def test_the_arrow_keys_move_the_code_and_enter_takes_the_nearest_row(page, digi
 
 def test_the_ellipse_holds_95_percent_of_the_posterior(page, digits):
     page.open(digits[2])
+    variance = np.array([0.3, 0.02, 0.5, 0.1, 0.05])
     page.run(
         """
         const { plane, state } = scratchvae;
-        state.posterior = { mu: new Float64Array(5), logvar: new Float64Array(5).fill(Math.log(0.25)) };
+        state.posterior = { mu: new Float64Array(5), logvar: Float64Array.from(arguments[0]) };
         const context = plane.codeContext;
         const draw = context.ellipse;
-        context.ellipse = (...all) => { window.ellipse = all; draw.apply(context, all); };
+        context.ellipse = (...all) => { window.drawn = all; draw.apply(context, all); };
         plane.drawCode();
-        """
+        """,
+        np.log(variance).tolist(),
     )
-    _, _, across, up, *_ = page.value("window.ellipse")
-    unit = page.value("scratchvae.plane.size / (2 * scratchvae.plane.half)")
-    np.testing.assert_allclose([across / unit, up / unit], 0.5 * INSIDE_95, rtol=1e-6)
+    left, top, across, up, angle, first, last = page.value("window.drawn")
+    assert [left, top] == pytest.approx(place_of(page, np.zeros(5))) and last - first == pytest.approx(2 * np.pi)
+    P = np.array(page.value("scratchvae.plane.directions"))
+    # the covariance whose ellipse was drawn; on the screen, up is negative
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    unit = page.value("scratchvae.plane.size / (2 * scratchvae.plane.half)") * INSIDE_95
+    drawn = turn @ np.diag([across / unit, up / unit]) ** 2 @ turn.T * [[1, -1], [-1, 1]]
+    np.testing.assert_allclose(drawn, P @ np.diag(variance) @ P.T, atol=1e-9)
 
 
 def test_the_plane_can_be_that_of_two_dimensions(page, digits):
