@@ -6,6 +6,7 @@ CI it is an error. Arguments after `--` go to the session's command:  nox -s tes
 
 from __future__ import annotations
 
+import os
 import shutil
 import tarfile
 from pathlib import Path
@@ -64,6 +65,15 @@ def null_device(session: nox.Session) -> None:
     for_gpu = ("-n", "2", "-m", "gpu or null_device", *sorted(map(str, files)))
     for mode, more in (("plain", ["tests/null_device"]), ("late", []), ("noise", [])):
         session.run("python", "-m", "pytest", *for_gpu, *more, *session.posargs, env={"SCRATCHVAE_NULL_DEVICE": mode})
+
+
+@nox.session
+def explore(session: nox.Session) -> None:
+    """The pages of `scratchvae explore` in Chromium, which must be there with chromedriver; in CI it is required."""
+    session.install("-e", ".[test]", "selenium")
+    if "CI" in os.environ:
+        session.env["SCRATCHVAE_REQUIRE_BROWSER"] = "1"
+    run_tests(session, "-m", "", "tests/explorer", "tests/cli/test_explore.py")
 
 
 @nox.session

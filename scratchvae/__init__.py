@@ -98,6 +98,7 @@ _INTERNAL = {
         "cli",
         "disk",
         "estimators",
+        "explorer",
         "fused",
         "kernels",
         "memory",

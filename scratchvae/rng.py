@@ -28,6 +28,7 @@ PURPOSES = (
     "training input std",
     "held-out rows",
     "predicted rows",
+    "shown rows",
 )
 
 BITS_AT_ONCE = 2**14  # numbers per chunk of random bits

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import scratchvae as sv
+from scratchvae.explorer.page import SCRIPTS
 
 ROOT = Path(__file__).parent.parent
 NAME = f"scratchvae-{sv.__version__}"
@@ -29,7 +30,8 @@ TOP_LEVEL_FILES = {
 }
 FOLDERS = ("scratchvae", "tests", "demos")
 # files of the wheel that are not Python
-DATA_FILES = {"scratchvae/py.typed", "scratchvae/datasets/digits.npz"}
+PAGE = {f"scratchvae/explorer/browser/{name}" for name in (*SCRIPTS, "page.html", "style.css")}
+DATA_FILES = {"scratchvae/py.typed", "scratchvae/datasets/digits.npz", *PAGE}
 
 
 def build(root, target):
@@ -167,6 +169,7 @@ np.save(out + "/codes.npy", vae.embed(images))
 (script,) = entry_points(group="console_scripts", name="scratchvae")
 run = ["train", "--epochs", "1", "--hidden", "8", "--latent", "2", "--out", out + "/run"]
 assert script.load()(run) == 0
+assert script.load()(["explore", out + "/run"]) == 0
 assert "matplotlib" not in sys.modules
 sys.argv = ["scratchvae", "--help"]
 runpy.run_module("scratchvae", run_name="__main__", alter_sys=True)

@@ -18,6 +18,7 @@ UNUSED_BY_A_VAE = {
     "scratchvae.cli",
     "scratchvae.datasets",
     "scratchvae.evaluation",
+    "scratchvae.explorer",
     "scratchvae.export",
     "scratchvae.gradcheck",
     "scratchvae.io",

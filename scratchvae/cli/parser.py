@@ -11,6 +11,7 @@ from scratchvae.cli import (
     denoise,
     embed,
     evaluate,
+    explore,
     export,
     generate,
     gradcheck,
@@ -24,7 +25,10 @@ from scratchvae.cli.argument_parser import Parser
 from scratchvae.cli.arguments import DEBUG, add_command
 from scratchvae.cli.options import Option, switch
 
-MODULES = (train, evaluate, generate, latent_space, embed, score, classify, denoise, impute, export, gradcheck, info)
+MODULES = (
+    *(train, evaluate, generate, latent_space, explore, embed, score, classify, denoise, impute),
+    *(export, gradcheck, info),
+)
 
 
 def make_parser() -> Parser:

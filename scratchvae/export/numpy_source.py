@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from hashlib import sha256
-from math import prod
 from os import PathLike
 from pathlib import Path
 from types import FunctionType
@@ -17,7 +16,6 @@ from scratchvae.disk import atomic_write
 from scratchvae.export import numpy_layers
 from scratchvae.export.parts import (
     METHODS,
-    check_conditional,
     check_importable,
     check_part,
     check_replaceable,
@@ -27,34 +25,9 @@ from scratchvae.export.parts import (
     model_of,
     output_names,
 )
+from scratchvae.export.walk import Shortcut, Step, walk
 from scratchvae.io.archive import write_arrays
-from scratchvae.layers import (
-    ELU,
-    GELU,
-    ConditionalLinear,
-    ConditionalSequential,
-    Conv2d,
-    ConvTranspose2d,
-    Flatten,
-    Gated,
-    Layer,
-    LayerNorm,
-    LeakyReLU,
-    Linear,
-    Log1p,
-    NaNToZero,
-    ReLU,
-    Reshape,
-    Residual,
-    Sequential,
-    Sigmoid,
-    SiLU,
-    Softplus,
-    SplitChannels,
-    Tanh,
-    Upsample,
-)
-from scratchvae.layers.patches import picture_shape
+from scratchvae.layers import ConditionalSequential, Layer
 from scratchvae.memory import Shape
 from scratchvae.models import Model, SemiSupervisedVAE
 from scratchvae.probability import Bernoulli, ContinuousBernoulli, GaussianHeteroscedastic
@@ -175,34 +148,24 @@ class Source:
         """Add the function of a network, y (B, O) of x (B, I) and, if it reads them, the one-hot rows of classes."""
         reads_classes = layer_class(network, name) is ConditionalSequential
         self.lines += ["", "", f"def {name}(x, targets):" if reads_classes else f"def {name}(x):"]
-        self._add_layer(network, name, shape, reads_classes)
+        for step in walk(network, name, shape):
+            self._add_step(step)
         self.lines += ["    return x"]
 
-    def _add_layer(self, layer: Any, name: str, shape: Shape, reads_classes: bool = False, depth: int = 0) -> None:
-        kind = layer_class(layer, name)
-        if kind is Sequential or kind is ConditionalSequential:
-            for k, child in enumerate(layer.layers):
-                self._add_layer(child, f"{name}.{k}", shape, kind is ConditionalSequential, depth)
-                shape = child.output_shape(shape)
-        elif kind is NaNToZero:
-            self._assign("x", self.call("nan_to_zero", "x"))
-            self._add_layer(layer.inner, name, shape, depth=depth)
-        elif kind is Residual:
+    def _add_step(self, step: Step, depth: int = 0) -> None:
+        if isinstance(step, Shortcut):
             before = f"before_{depth}"
             self._assign(before, "x")
-            self._add_layer(layer.layer, f"{name}.layer", shape, depth=depth + 1)
+            for inner in step.steps:
+                self._add_step(inner, depth + 1)
             self._assign("x", f"{before} + x")
-        elif kind is ConditionalLinear:
-            check_conditional(layer, name, reads_classes)
-            W, V = self.weight(layer.W, f"{name}.W"), self.weight(layer.V, f"{name}.V")
-            self._assign("x", self.call("conditional_linear", "x", "targets", W, V))
-        elif kind is Tanh:
+        elif step.function == "tanh":
             self._assign("x", "np.tanh(x)")
-        elif kind not in (Reshape, Flatten):  # rows are flat in any case
-            function, arguments = LAYERS[kind]
-            parameters = [self.weight(getattr(layer, p), f"{name}.{p}") for p in layer.own_parameters()]
-            settings = [f"{key}={value!r}" for key, value in arguments(layer, shape).items()]
-            self._assign("x", self.call(function, "x", *parameters, *settings))
+        else:
+            inputs = ("x", "targets") if step.function == "conditional_linear" else ("x",)
+            parameters = [self.weight(array, name) for name, array in step.parameters.items()]
+            settings = [f"{key}={value!r}" for key, value in step.settings.items()]
+            self._assign("x", self.call(step.function, *inputs, *parameters, *settings))
 
     def _assign(self, name: str, expression: str) -> None:
         self.lines.append(f"    {name} = {expression}")
@@ -289,33 +252,3 @@ class Source:
         if issubclass(kind, CountLikelihood):
             return f"np.exp(np.minimum(y[:, :{self.model.input_dim}], {MAX_LOG_RATE}))"
         return f"y[:, :{self.model.input_dim}]" if kind is GaussianHeteroscedastic else "y"
-
-
-def _conv2d_settings(layer: Any, shape: Shape) -> dict[str, Any]:
-    picture = picture_shape("Conv2d", shape, layer.in_channels)
-    return {"picture": picture, "stride": layer.stride, "padding": layer.padding}
-
-
-def _conv_transpose2d_settings(layer: Any, shape: Shape) -> dict[str, Any]:
-    places, picture = shape[:2], layer.output_shape(shape)[:2]
-    return {"places": places, "picture": picture, "stride": layer.stride, "padding": layer.padding}
-
-
-# the function of each layer in `numpy_layers`, and its arguments after x and the parameters
-LAYERS: dict[type[Any], tuple[str, Callable[[Any, Shape], dict[str, Any]]]] = {
-    Linear: ("linear", lambda layer, shape: {}),
-    Conv2d: ("conv2d", _conv2d_settings),
-    ConvTranspose2d: ("conv_transpose2d", _conv_transpose2d_settings),
-    Upsample: ("upsample", lambda layer, shape: {"picture": (*shape, 1)[:3], "scale": layer.scale}),
-    SplitChannels: ("split_channels", lambda layer, shape: {"pixels": prod(shape[:2]), "groups": layer.groups}),
-    LayerNorm: ("layer_norm", lambda layer, shape: {"eps": layer.eps}),
-    Gated: ("gated", lambda layer, shape: {"half": shape[-1] // 2}),
-    Log1p: ("log_of_counts", lambda layer, shape: {"columns": layer.columns or ((0, prod(shape)),)}),
-    ReLU: ("relu", lambda layer, shape: {}),
-    LeakyReLU: ("leaky_relu", lambda layer, shape: {"slope": layer.slope}),
-    ELU: ("elu", lambda layer, shape: {"alpha": layer.alpha}),
-    GELU: ("gelu", lambda layer, shape: {}),
-    Sigmoid: ("sigmoid", lambda layer, shape: {}),
-    SiLU: ("silu", lambda layer, shape: {}),
-    Softplus: ("softplus", lambda layer, shape: {}),
-}

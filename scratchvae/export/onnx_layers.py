@@ -17,7 +17,7 @@ import numpy as np
 
 from scratchvae.backend import Array, to_numpy
 from scratchvae.export.onnx_graph import Graph, Value
-from scratchvae.export.parts import check_conditional, layer_class
+from scratchvae.export.parts import check_conditional, layer_class, linear_weights
 from scratchvae.kernels.normal import MILLS_P, MILLS_Q
 from scratchvae.layers import (
     ELU,
@@ -33,6 +33,7 @@ from scratchvae.layers import (
     LeakyReLU,
     Linear,
     Log1p,
+    MaskedLinear,
     NaNToZero,
     ReLU,
     Reshape,
@@ -79,7 +80,8 @@ def add_layer(graph: Graph, layer: Layer, x: Value, name: str, classes: str | No
 
 
 def _linear(graph: Graph, layer: Any, x: Value, name: str) -> Value:
-    W, b = (graph.parameter(to_numpy(array), f"{name}.{p}") for p, array in (("W", layer.W), ("b", layer.b)))
+    parameters = (("W", linear_weights(layer)), ("b", layer.b))
+    W, b = (graph.parameter(to_numpy(array), f"{name}.{p}") for p, array in parameters)
     return Value(graph.add("Gemm", graph.rows(x), W, b), (layer.outputs,))
 
 
@@ -256,6 +258,7 @@ ELEMENTWISE: dict[type[Any], Callable[[Graph, str, Any], str]] = {
 }
 WRITERS: dict[type[Any], Callable[[Graph, Any, Value, str], Value]] = {
     Linear: _linear,
+    MaskedLinear: _linear,
     LayerNorm: _layer_norm,
     Gated: _gated,
     Reshape: _reshape,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from keyword import iskeyword
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from scratchvae import layers
+from scratchvae.backend import to_numpy
 from scratchvae.disk.arrays import open_arrays
 from scratchvae.errors import ConfigError, FileError
 from scratchvae.fused import plain_class
 from scratchvae.io.archive import HEADER
-from scratchvae.layers import ConditionalLinear, ConditionalSequential, Layer, Sequential
+from scratchvae.layers import ConditionalLinear, ConditionalSequential, Layer, MaskedLinear, Sequential
 from scratchvae.models import IWAE, VAE, Autoencoder, ConditionalVAE, Encoder, Model, SemiSupervisedVAE
 from scratchvae.probability import (
     Bernoulli,
@@ -57,13 +59,11 @@ def check_part(model: Model, part: Any) -> str:
     check_choice("part", part, PARTS)
     if part != "encoder" and model.decoder is None:
         raise ConfigError(f"part={part!r}: an Encoder has no decoder; take the whole model, as sv.load returns")
-    plain = next((kind for kind in MODELS if isinstance(model, kind)), Model)
-    for method in USED[part]:
-        if getattr(type(model), method) is not getattr(plain, method, None):
-            raise ConfigError(
-                f"part={part!r}: {shorten(type(model).__name__, 30)} has a method {method} of its own, which cannot be "
-                "exported; use a model of scratchvae"
-            )
+    if method := own_method(model, USED[part]):
+        raise ConfigError(
+            f"part={part!r}: {shorten(type(model).__name__, 30)} has a method {method} of its own, which cannot be "
+            "exported; use a model of scratchvae"
+        )
     if part != "decoder" and isinstance(model, VAE) and plain_class(model.posterior) is not DiagonalGaussian:
         other = "" if model.decoder is None else ", or export part='decoder'"
         raise ConfigError(_own("posterior", model.posterior, f"use a DiagonalGaussian{other}"))
@@ -73,6 +73,12 @@ def check_part(model: Model, part: Any) -> str:
     for name in {"encoder", "decoder", "classifier"} & model.parts.keys() - {unused}:
         check_network(model.parts[name], name)
     return str(part)
+
+
+def own_method(model: Model, methods: Sequence[str]) -> str:
+    """The first of these methods that a class of the user's own overrides; "" if there is none."""
+    plain = next((kind for kind in MODELS if isinstance(model, kind)), Model)
+    return next((m for m in methods if getattr(type(model), m) is not getattr(plain, m, None)), "")
 
 
 def check_network(layer: Layer, name: str) -> None:
@@ -94,7 +100,17 @@ def likelihood_class(likelihood: Likelihood) -> type[Likelihood]:
 
 
 def layer_class(layer: Layer, name: str) -> type[Any]:
-    """The class of this package that computes what the layer does. Raises ConfigError for any other.
+    """The class of this package that computes what the layer does. Raises ConfigError for any other."""
+    kind = known_class(layer)
+    if kind is None:
+        other = {"encoder": ", or export part='decoder'", "decoder": ", or export part='encoder'"}
+        hint = f"use layers of scratchvae{other.get(name.partition('.')[0], '')}"
+        raise ConfigError(_own(name, layer, hint))
+    return kind
+
+
+def known_class(layer: Layer) -> type[Any] | None:
+    """The class of this package that computes what the layer does; None if there is none.
 
     A subclass of `Sequential` that only chooses its layers is a `Sequential`.
     """
@@ -103,11 +119,12 @@ def layer_class(layer: Layer, name: str) -> type[Any]:
         methods = "forward", "output_shape"
         if isinstance(layer, container) and all(getattr(kind, m) is getattr(container, m) for m in methods):
             return container
-    if kind not in LAYERS:
-        other = {"encoder": ", or export part='decoder'", "decoder": ", or export part='encoder'"}
-        hint = f"use layers of scratchvae{other.get(name.partition('.')[0], '')}"
-        raise ConfigError(_own(name, layer, hint))
-    return kind
+    return kind if kind in LAYERS else None
+
+
+def linear_weights(layer: Any) -> Any:
+    """W (I, O) of a `Linear`; W ⊙ M of a `MaskedLinear`."""
+    return to_numpy(layer.W) * to_numpy(layer.mask) if isinstance(layer, MaskedLinear) else layer.W
 
 
 def check_conditional(layer: ConditionalLinear, name: str, classes: Any) -> None:

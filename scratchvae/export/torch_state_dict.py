@@ -16,7 +16,7 @@ import numpy as np
 
 from scratchvae.backend import Array, to_numpy
 from scratchvae.errors import ConfigError
-from scratchvae.export.parts import layer_class, model_of
+from scratchvae.export.parts import layer_class, linear_weights, model_of
 from scratchvae.layers import (
     ConditionalLinear,
     ConditionalSequential,
@@ -26,6 +26,7 @@ from scratchvae.layers import (
     Layer,
     LayerNorm,
     Linear,
+    MaskedLinear,
     NaNToZero,
     Residual,
     Sequential,
@@ -61,6 +62,7 @@ def to_torch_state_dict(model: Any) -> dict[str, Array]:
 
     here                    torch.nn                                    shapes in the state dict
     Linear(I, O)            Linear(I, O)                                weight (O, I), bias (O,)
+    MaskedLinear            Linear(I, O)                                the same, 0 where the mask is
     Conv2d(I, O, k, s, p)   Conv2d(I, O, k, s, p)                       weight (O, I, k, k), bias (O,)
     ConvTranspose2d         ConvTranspose2d, the same arguments         weight (I, O, k, k), bias (O,)
     LayerNorm(D)            LayerNorm(D), after Linear layers           weight and bias (D,)
@@ -134,14 +136,14 @@ def _needed(steps: Sequence[Step], last: Array) -> Array:
     step, rest = steps[0], steps[1:]
     if step.kind in OF_PICTURES or (step.kind in (Gated, LayerNorm) and len(step.input_shape) == 3):
         return _channels_first(step.input_shape)
-    if step.kind in (Linear, ConditionalLinear):  # it takes any order
+    if step.kind in (Linear, MaskedLinear, ConditionalLinear):  # it takes any order
         return _same(step.input_shape)
     after = _needed(rest, last)
     if step.kind is Gated:
         return np.concatenate([after, after + len(after)])
     if step.kind is Residual:
         inner = list(_steps(step.layer.layer, f"{step.name}.layer", step.input_shape))
-        first = next((s for s in inner if s.kind in (*OF_PICTURES, Linear, Gated, LayerNorm)), None)
+        first = next((s for s in inner if s.kind in (*OF_PICTURES, Linear, MaskedLinear, Gated, LayerNorm)), None)
         return _channels_first(step.input_shape) if first is not None and first.kind in OF_PICTURES else after
     return after
 
@@ -161,8 +163,8 @@ def _convert_step(step: Step, order: Array, after: Array) -> tuple[Array, dict[s
     of_pictures = kind in OF_PICTURES or (pictures and kind in (Gated, LayerNorm))
     if of_pictures and not np.array_equal(order, _channels_first(step.input_shape)):
         raise _misplaced(step)
-    if kind is Linear:
-        W, b = to_numpy(layer.W), to_numpy(layer.b)
+    if kind is Linear or kind is MaskedLinear:
+        W, b = to_numpy(linear_weights(layer)), to_numpy(layer.b)
         return after, {"weight": W[order][:, after].T, "bias": b[after]}
     if kind is ConditionalLinear:
         W = np.concatenate([to_numpy(layer.W)[order], to_numpy(layer.V)])[:, after]

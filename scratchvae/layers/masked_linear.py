@@ -50,6 +50,11 @@ class MaskedLinear(Linear):
         self._mask = buffers.backend.upload((o > i if self.strict else o >= i).astype(buffers.dtype))
         self._masked_W = buffers.resized(self.inputs).matrix(self.outputs)
 
+    @property
+    def mask(self) -> Array:
+        """M (I, O)."""
+        return self._mask
+
     def matmul(self, x: Array) -> Array:
         """x (W ⊙ M) (B, O), without the bias."""
         rows = self.check_inputs(x=x)

@@ -15,6 +15,7 @@ from scratchvae.layers import (
     LayerNorm,
     LeakyReLU,
     Linear,
+    MaskedLinear,
     ReLU,
     Reshape,
     Residual,
@@ -36,7 +37,7 @@ def plain_networks():
     """An MLP with every layer of rows."""
     encoder = Sequential(
         Linear(D, 8), LayerNorm(8), ELU(0.7), Residual(Sequential(Linear(8, 8), GELU())), Linear(8, 10), Gated(),
-        Softplus(), Linear(5, 6), SiLU(), Linear(6, 2 * Z),
+        Softplus(), Linear(5, 6), SiLU(), MaskedLinear((1, 2, 3) * 2, (1, 2, 3, 3, 2)), Linear(5, 2 * Z),
     )  # fmt: skip
     decoder = Sequential(
         Linear(Z, 6), LeakyReLU(0.2), Sequential(Linear(6, 6), Tanh()), Residual(Residual(Sigmoid())), Linear(6, D)

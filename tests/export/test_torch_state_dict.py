@@ -67,7 +67,7 @@ def torch_module(layer, shape):
             return torch_module(layer.inner, shape)
         case "Residual":
             return own.AddInput(torch_module(layer.layer, shape))
-        case "Linear":
+        case "Linear" | "MaskedLinear":
             return torch.nn.Linear(layer.inputs, layer.outputs)
         case "ConditionalLinear":
             return own.ClassLinear(layer.inputs + layer.classes, layer.outputs)
