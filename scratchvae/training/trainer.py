@@ -195,7 +195,7 @@ class Trainer:
             with self._initial_output_bias(first_batch):
                 loss = self._mean_loss(model.forward(x, eps, **arguments), part)
                 if not isfinite(loss):
-                    arguments = self._forward_arguments(corrupted, targets, settings, part, replay=True)
+                    arguments = self._forward_arguments(corrupted, targets, settings, part, True)
                     with self._together(), AnomalyDetector(model, self.optimizer):
                         model.forward(x, eps, **arguments)
                     raise DivergedError(f"the loss of step {self.optimizer.t + 1} is {loss:g}", self.optimizer.t + 1)
@@ -382,7 +382,7 @@ class Trainer:
         with model.lock, model.backend.threads:
             eps = self._draw_noise(rows)[part.rows]
             corrupted, targets, settings = batches.corrupted, batches.targets, self._label_settings
-            arguments = self._forward_arguments(corrupted, targets, settings, part, replay=eager)
+            arguments = self._forward_arguments(corrupted, targets, settings, part, eager)
             first = state.batches_done == 0
             if eager or first or state.graphs is None:
                 with self._together() if eager else NOT_TOGETHER:
