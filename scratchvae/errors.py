@@ -77,7 +77,7 @@ class LockedError(BusyError, FileError):
     """A file that another process has locked."""
 
 
-class ProcessError(ScratchVAEError, RuntimeError):
+class ProcessError(ScratchVAEError, ValueError):
     """A process of several that does not answer, or whose weights differ from those of the others."""
 
 

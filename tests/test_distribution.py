@@ -118,7 +118,7 @@ def test_the_metadata_requires_only_numpy_and_lists_the_tested_pythons(wheel, un
     required = [line for line in requirements if "extra ==" not in line]
     assert [line.partition(">=")[0] for line in required] == ["numpy"] * len(required)
     assert not [line for line in requirements if "@" in line or "://" in line]
-    extras = {"cli", "cuda12x", "cuda13x", "dev", "docs", "mutation", "notebooks", "onnx", "oracles", "test"}
+    extras = {"cli", "cuda12x", "cuda13x", "dev", "docs", "mpi", "mutation", "notebooks", "onnx", "oracles", "test"}
     assert set(metadata.get_all("Provides-Extra")) == extras
     pythons = [line.rpartition(" ")[2] for line in metadata.get_all("Classifier") if ":: Python :: 3." in line]
     assert pythons == ["3.11", "3.12", "3.13", "3.14"]

@@ -155,7 +155,7 @@ def test_every_guide_is_in_the_readme():
 
 
 def test_the_readme_is_short():
-    assert len(README.split()) <= 1250
+    assert len(README.split()) <= 1200
 
 
 def test_its_two_commands_are_marked_and_install_the_extras_they_need():

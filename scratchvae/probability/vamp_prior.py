@@ -149,14 +149,14 @@ class VampPrior(Prior):
 
     def at_fixed_weights(self) -> Prior:
         """The mixture alone, whose components are encoded once."""
-        return _FixedMixture(self._log_w.copy(), *(array.copy() for array in self._posteriors()))
+        return FixedMixture(self._log_w.copy(), *(array.copy() for array in self._posteriors()))
 
     def _posteriors(self) -> tuple[Array, Array]:
         """μ and log σ² (K, Z) of q(z | u_k)."""
         return self.split.forward(self._encoder.forward(self.u))
 
 
-class _FixedMixture(Prior):
+class FixedMixture(Prior):
     """log p(z) of a mixture of Gaussians that is not learned."""
 
     def __init__(self, log_w: Array, mu: Array, logvar: Array) -> None:

@@ -135,7 +135,8 @@ def test_without_progress_nothing_is_printed(capsys):
 def test_progress_is_a_bar_on_a_terminal(capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     model = sv.VAE(4, 2, (3,))
-    state = SimpleNamespace(epochs=2, first_epoch=0, batches=range(3), batches_done=0, record=EPOCHS[0], model=model)
+    counts = {"epochs": 2, "first_epoch": 0, "batches": range(3), "batches_done": 0}
+    state = SimpleNamespace(**counts, record=EPOCHS[0], model=model, is_root=True)
     bar = Progress()
     bar.on_fit_begin(state)
     bar.on_epoch_begin(state)

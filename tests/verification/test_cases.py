@@ -105,6 +105,7 @@ NOT_OPTIONS = {
         ["encoder", "decoder", "posterior", "prior", "architecture"], "cases of their own: custom_models.py"
     ),
     "scale": "a case of its own: ScaledLikelihood",
+    "batch_mean": "for one process of several: tests/parallel",
 }
 AS_OPTIONS = {"free_bits": FREE_BITS, "objective": ONE_DRAW, "missing": "missing"}
 AS_OPTIONS |= {"corrupted": "corrupted", "kl_weight": "kl_weight"}

@@ -22,6 +22,7 @@ from scratchvae.probability import (
     StandardNormal,
     VampPrior,
 )
+from scratchvae.probability.vamp_prior import FixedMixture
 from scratchvae.verification import draws
 from scratchvae.verification.cases.random_inputs import random_sizes
 from scratchvae.verification.formulas import gaussian_draw
@@ -196,6 +197,32 @@ def _mixture_prior(rng: np.random.Generator) -> GradientProblem:
     )
 
 
+class _Fixed:
+    """log p(z) of a `FixedMixture`; its parameters are constants."""
+
+    def __init__(self, log_w: Array, mu: Array, logvar: Array) -> None:
+        self.arrays, self.mixture = (log_w, mu, logvar), GaussianMixture(len(mu))
+
+    def forward(self, z: Array) -> Array:
+        """Return log_p (B,)."""
+        arrays = [array.astype(z.dtype) for array in self.arrays]
+        self.mixture.forward(z, *arrays)
+        return FixedMixture(*arrays).forward(z)
+
+
+# It has no backward; the gradient is that of the mixture that computes it.
+def _fixed_mixture(rng: np.random.Generator) -> GradientProblem:
+    latent, parameters = _random_mixture(rng)
+    (rows,), log_w = random_sizes(rng, 1), rng.standard_normal(len(parameters["mu"]))
+    arrays = log_w, parameters["mu"], parameters["logvar"]
+    return module_gradient_problem(
+        lambda: _Fixed(*arrays),
+        lambda module, dlog_p: module.mixture.backward(dlog_p)[:1],
+        lambda oracle: lambda z: draws.mixture(oracle, z, *map(oracle.constant, arrays)),
+        z=rng.standard_normal((rows, latent)),
+    )
+
+
 class _Vamp:
     """log p(z) of a `VampPrior` with an encoder x W + b, as a function of z, u, W and b."""
 
@@ -321,5 +348,6 @@ FLOWS = (
     VerificationCase("GaussianMixture", (GaussianMixture,), _mixture),
     VerificationCase("MixturePrior", (MixturePrior,), _mixture_prior),
     VerificationCase("VampPrior", (VampPrior,), _vamp_prior),
+    VerificationCase("FixedMixture", (FixedMixture,), _fixed_mixture),
     VerificationCase("PathwiseKL", (PathwiseKL, DiagonalGaussian), _pathwise),
 )
