@@ -9,7 +9,7 @@
 #     python demos/published_results.py vae --quick                      a tiny one, for a quick test
 #
 # A run that was stopped goes on by the same command: training from its last checkpoint, the evaluation from its last
-# rows. `--minutes 150` stops it by itself. On one core it takes up to three hours.
+# rows. `--minutes 150` stops it by itself. On one core it takes an hour or two.
 #
 # Models learn from the 50,000 training rows. The 10,000 validation rows choose the epoch. The 10,000 test rows
 # are used once, at the end.
