@@ -1,4 +1,4 @@
-"""What depends on the shapes, strides and dtypes of arrays alone, and is computed once for each combination of them."""
+"""Plans: values that depend on the shapes, strides and dtypes of arrays alone, and are computed once for each."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ MEGABYTE = 1_000_000
 
 
 class Page(NamedTuple):
-    """What was written: the size of the file in bytes, and the number of rows in it."""
+    """The size of a written page in bytes, and the number of rows in it."""
 
     size: int
     rows: int

@@ -49,7 +49,7 @@ def value_range_of(images: Any) -> ValueRange:
 
 
 class Grid(NamedTuple):
-    """Where the images of a mosaic are: their height and width, and their first lines and columns, in pixels."""
+    """The places of the images in a mosaic: their height and width, and their first lines and columns, in pixels."""
 
     height: int
     width: int

@@ -1,4 +1,4 @@
-"""What a model draws: samples, reconstructions, and one class in the style of another."""
+"""Pictures of samples, of reconstructions, and of one class in the style of another."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ FLAGS = (
 
 
 def missing():
-    """What is missing for these tests; "" if nothing is."""
+    """The programs or packages that these tests lack; "" if none."""
     try:
         import selenium  # noqa: F401
     except ImportError:
@@ -133,7 +133,7 @@ class Browser:
         self.run("document.querySelector(arguments[0]).scrollIntoView({block: 'center'})", selector)
 
     def pixels(self, selector):
-        """What a canvas shows, as a text: equal texts are equal pictures."""
+        """The picture of a canvas as a text: equal texts are equal pictures."""
         return self.run("return document.querySelector(arguments[0]).toDataURL()", selector)
 
     def drag(self, selector, *places, touch=False, release=True):

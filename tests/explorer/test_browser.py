@@ -108,7 +108,7 @@ def number(text):
 
 
 def place_of(page, z):
-    """Where a code is on the screen, from the left and the top of the plane."""
+    """The place of a code on the screen, from the left and the top of the plane."""
     return page.run(
         "const p = scratchvae.plane; return p.toScreen(p.project(Float64Array.from(arguments[0])))", list(map(float, z))
     )

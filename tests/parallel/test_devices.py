@@ -76,7 +76,7 @@ def test_a_sum_over_devices_without_nccl_goes_through_the_host():
 
 
 class CuPyArray:
-    """What the sum reads of an array of CuPy."""
+    """The attributes of an array of CuPy that the sum reads."""
 
     size, dtype = 5, np.dtype("float32")
     data = SimpleNamespace(ptr=1234)
