@@ -35,6 +35,7 @@ from scratchvae.errors import ScratchVAEError
 
 # %%
 LATENT, WIDTH = 40, 300
+SAMPLES = 5000  # draws of z for each test row
 PARTS = "train", "validation", "test"
 PATIENCE = 50  # epochs without a lower validation loss, after which training ends
 
@@ -170,7 +171,9 @@ def result(name, run, training, estimates, seconds, samples, seed):
     return {
         "name": name,
         "title": run.title,
-        "command": f"python demos/published_results.py {name}" + (f" --seed {seed}" if seed else ""),
+        "command": f"python demos/published_results.py {name}"
+        + (f" --seed {seed}" if seed else "")
+        + (f" --samples {samples}" if samples != SAMPLES else ""),
         "nll": -float(rows.mean()),
         "standard error": float(rows.std(ddof=1) / np.sqrt(len(rows))),
         "Monte Carlo error": float(np.sqrt((error**2).sum()) / len(rows)),
@@ -215,7 +218,7 @@ def main(arguments=None):
     parser.add_argument("--folder", type=Path, default=Path("runs/published"), help="of checkpoints and results")
     parser.add_argument("--minutes", type=float, default=150.0, help="stop after this time; the same command goes on")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--samples", type=int, default=5000, help="draws of z for each test row")
+    parser.add_argument("--samples", type=int, default=SAMPLES, help="draws of z for each test row")
     parser.add_argument("--backend", choices=["numpy", "native", "cupy"], default="native")
     parser.add_argument("--quick", action="store_true", help="one epoch of a few rows, for a quick test")
     parser.add_argument("--table", nargs="+", type=Path, metavar="FILE", help="print a table of results instead")
@@ -258,7 +261,7 @@ def one_result(name, run, data, args, end):
     if trained is None:
         return None
     model, training = trained
-    estimated = evaluate(model, data.test.images, folder / "test.npz", args.samples, end)
+    estimated = evaluate(model, data.test.images, folder / f"test-{args.samples}.npz", args.samples, end)
     if estimated is None:
         return None
     return result(name, run, training, *estimated, args.samples, args.seed)

@@ -29,7 +29,7 @@ def test_each_model_trains_and_has_a_result(demo, name, tmp_path, capsys):
     demo["main"]([name, "--quick", "--backend", "numpy", "--folder", str(tmp_path)])
     found = json.loads((tmp_path / f"{name}-0.json").read_text(encoding="utf-8"))
     assert found["rows"] == 300 and found["samples"] == 20 and np.isfinite(found["nll"])
-    assert found["command"] == f"python demos/published_results.py {name}"
+    assert found["command"] == f"python demos/published_results.py {name} --samples 20"
     assert f"| {found['title']} | {found['nll']:.2f} ± " in capsys.readouterr().out
     demo["main"](["--table", str(tmp_path / f"{name}-0.json")])
     assert len(capsys.readouterr().out.splitlines()) == 3
