@@ -80,8 +80,8 @@ def moving_inputs(device, monkeypatch):
     """Let each batch be a new array, of which some are kept."""
     batches, gather = [], DeviceRows.gather
 
-    def gather_elsewhere(self, indices):
-        batches.append(gather(self, indices).copy())
+    def gather_elsewhere(self, indices, own):
+        batches.append(gather(self, indices, own).copy())
         del batches[:-3]
         return batches[-1]
 
