@@ -28,7 +28,9 @@ class OpenBLAS:
         names = {np.dtype("f").str: "cblas_sgemm", np.dtype("d").str: "cblas_dgemm"}
         functions = {dtype: getattr(library, f"{prefix}{name}{suffix}") for dtype, name in names.items()}
         self.gemm = {dtype: ctypes.cast(function, ctypes.c_void_p).value for dtype, function in functions.items()}
-        self.wide = suffix == "64_"
+        get_config = getattr(library, f"{prefix}openblas_get_config{suffix}")
+        get_config.restype = ctypes.c_char_p
+        self.wide = b"USE64BITINT" in get_config()
 
 
 @cache
@@ -37,8 +39,10 @@ def find_openblas() -> OpenBLAS | None:
     for path in _loaded_libraries():
         library = ctypes.CDLL(path)
         for prefix, suffix in NAMES:
-            if hasattr(library, f"{prefix}openblas_set_num_threads{suffix}"):
+            try:
                 return OpenBLAS(library, prefix, suffix)
+            except AttributeError:  # other names, or one built without CBLAS
+                continue
     return None
 
 

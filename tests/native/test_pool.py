@@ -1,11 +1,13 @@
 """Tests of the threads of the native backend: the same results as NumPy's, whichever threads compute them."""
 
+import ctypes
 import os
 import subprocess
 import sys
 import threading
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -248,14 +250,38 @@ def test_without_openblas_or_with_one_thread_numpy_computes(monkeypatch):
         np.testing.assert_array_equal(pool.matmul(a, a, out=np.empty((200, 200))), a @ a)
 
 
+def test_an_openblas_without_cblas_is_left_alone(monkeypatch):
+    functions = SimpleNamespace(openblas_get_num_threads=SimpleNamespace(), openblas_set_num_threads=SimpleNamespace())
+    monkeypatch.setattr(openblas, "_loaded_libraries", lambda: ["libopenblas.so"])
+    monkeypatch.setattr(ctypes, "CDLL", lambda path: functions)
+    assert openblas.find_openblas.__wrapped__() is None
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="cgroups are of Linux")
-@pytest.mark.parametrize(("text", "cores"), [("50000 100000", 1), ("250000 100000", 2), ("max 100000", 64), ("", 64)])
-def test_a_cgroup_limits_the_threads(monkeypatch, tmp_path, text, cores):
-    file = tmp_path / "cpu.max"
-    file.write_text(text)
-    monkeypatch.setattr(module, "Path", lambda path: file if path == "/sys/fs/cgroup/cpu.max" else None)
+@pytest.mark.parametrize(
+    ("cgroup", "files", "cores"),
+    [
+        ("0::/", {"cpu.max": "50000 100000"}, 1),
+        ("0::/", {"cpu.max": "250000 100000"}, 2),
+        ("0::/", {"cpu.max": "max 100000"}, 64),
+        ("0::/", {"cpu.max": ""}, 64),
+        ("0::/user.slice/a:b", {"user.slice/cpu.max": "300000 100000", "user.slice/a:b/cpu.max": "max 100000"}, 3),
+        ("0::/of/the/host", {"cpu.max": "400000 100000"}, 4),
+        ("3:memory:/x\n1:cpu,cpuacct:/", {"cpu/cpu.cfs_quota_us": "200000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 2),
+        ("1:cpu:/x\n0::/", {"cpu/x/cpu.cfs_quota_us": "50000\n", "cpu/x/cpu.cfs_period_us": "100000\n"}, 1),
+        ("1:cpu:/", {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 64),
+        ("1:cpu:/", {"cpu/cpu.cfs_quota_us": "200000\n"}, 64),
+        ("1:cpuset:/", {"cpuset/cpu.cfs_quota_us": "100000", "cpuset/cpu.cfs_period_us": "100000"}, 64),
+        (None, {"cpu.max": "50000 100000"}, 64),
+    ],
+)
+def test_a_cgroup_limits_the_threads(monkeypatch, tmp_path, cgroup, files, cores):
+    for name, text in {"proc/self/cgroup": cgroup, **{f"sys/fs/cgroup/{name}": files[name] for name in files}}.items():
+        if text is not None:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(64))
-    assert module._cores() == cores
+    assert module._cores(tmp_path) == cores
 
 
 @needs_threads
