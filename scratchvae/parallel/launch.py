@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from scratchvae.backend.cores import available_cores
 from scratchvae.errors import ConfigError
 from scratchvae.parallel.process_group import TIMEOUT, ProcessGroup
 
@@ -58,4 +59,4 @@ def share_cores(group: ProcessGroup) -> None:
     sharing = group.gather((group.machine, cores)).count((group.machine, cores))
     blas = find_openblas()
     if blas is not None and not any(os.environ.get(name) for name in THREADS):
-        blas.set_num_threads(max(1, min(blas.get_num_threads(), len(cores) // sharing)))
+        blas.set_num_threads(max(1, min(blas.get_num_threads(), available_cores() // sharing)))

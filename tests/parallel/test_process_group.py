@@ -176,7 +176,7 @@ def test_cores_are_shared_only_if_the_user_has_not_set_the_threads(group, monkey
     threads = []
     blas = SimpleNamespace(get_num_threads=lambda: 8, set_num_threads=threads.append)
     monkeypatch.setattr("scratchvae.backend.openblas.find_openblas", lambda: blas)
-    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(6)), raising=False)
+    monkeypatch.setattr("scratchvae.parallel.launch.available_cores", lambda: 6)
     monkeypatch.setattr(group, "gather", lambda value: [value, value, value, ("another", value[1])])
     share_cores(group)
     assert threads == []  # OPENBLAS_NUM_THREADS is set for these tests
