@@ -14,7 +14,7 @@ from scratchvae.gradcheck.autodiff import MIN_SCALE_RATIO, compare_arrays
 from scratchvae.gradcheck.finite_difference import Array
 from scratchvae.gradcheck.function import LONG_DOUBLE, SINGLE, UserFunction
 from scratchvae.gradcheck.gradient_check import DirectionalDerivative, GradientCheck, worst_by_name, worst_result
-from scratchvae.gradcheck.report import Argument, Report
+from scratchvae.gradcheck.report import WRONG, Argument, Report
 from scratchvae.gradcheck.tolerance import AUTODIFF, FINITE_DIFFERENCES, FINITE_DIFFERENCES_FLOAT32
 from scratchvae.validation import (
     check_bool,
@@ -109,14 +109,19 @@ def check(
         frameworks.check_installed(check_choice("against", against, frameworks.AUTODIFF_LIBRARIES))
     if reference is not None and against is None:
         raise ConfigError("reference has no effect without against: set against to its library, such as 'torch'")
+    f = frameworks.function_class(f)
     library = frameworks.library_of_function(f)
     if library is not None and vjp is not None and not callable(vjp):
         inputs, vjp = (vjp, *inputs), None
     names = checks.check_names(f.forward if library == frameworks.TORCH else f, names, len(inputs))
-    f = f.apply if library == frameworks.TORCH else f
+    notes: dict[str, None] = {}  # an ordered set
     if not inputs:
         raise ConfigError("no inputs were given; pass the arrays to check at, after the two functions")
-    checks.check_call("f", f, names)
+    if library == frameworks.TORCH:
+        checks.check_call("forward", f.forward, frameworks.forward_arguments(f, names))
+        f = frameworks.watched_apply(f, names, notes)
+    else:
+        checks.check_call("f", f, names)
     vjp_name = "gradient" if isinstance(vjp, _OfOneNumber) else "vjp"
     if vjp is not None or library is None:
         checks.check_call(vjp_name, vjp, ("dy", *names))
@@ -124,7 +129,7 @@ def check(
         function = UserFunction(f, inputs, names, library)
         return _with_finite_differences(
             function,
-            _Gradients(function, vjp, library, vjp_name),
+            _Gradients(function, vjp, library, notes, vjp_name),
             directions,
             coordinates,
             seed,
@@ -139,16 +144,17 @@ def check(
     function = UserFunction(f if reference else _on_numpy(f, against), inputs, names, library)
     reference_library = None if against == frameworks.AUTOGRAD else against
     expected = UserFunction(reference or f, inputs, names, reference_library)
-    gradients = _Gradients(function, vjp, library, vjp_name)
+    gradients = _Gradients(function, vjp, library, notes, vjp_name)
     return _with_autodiff(gradients, expected, against, reference is not None, directions, seed, tolerance)
 
 
 class _Gradients:
     """The gradients of a user's vjp, with what is noticed on the way."""
 
-    def __init__(self, function: UserFunction, vjp: Any, library: str | None, vjp_name: str = "vjp") -> None:
-        self.function, self.user_vjp, self.library, self.vjp_name = function, vjp, library, vjp_name
-        self.notes: dict[str, None] = {}  # an ordered set
+    def __init__(
+        self, function: UserFunction, vjp: Any, library: str | None, notes: dict[str, None], vjp_name: str = "vjp"
+    ) -> None:
+        self.function, self.user_vjp, self.library, self.notes, self.vjp_name = function, vjp, library, notes, vjp_name
 
     def forward(self) -> Array:
         """f at the inputs, in a new array."""
@@ -176,6 +182,15 @@ class _Gradients:
             hint = "it must not accumulate gradients or draw noise"
             checks.check_repeatable(gradient, repeated, f"{self.vjp_name} for {name}", hint)
         return gradients
+
+    def note_if_constant(self, dy: Array) -> None:
+        """Note that the gradients are the same for twice this dy, to which they are proportional."""
+        once, twice = self.vjp(dy), self.vjp(2 * dy)
+        if any(g.any() for g in once) and all(np.array_equal(a, b) for a, b in zip(once, twice, strict=True)):
+            self.notes[
+                f"note: {self.vjp_name} does not depend on dy; check_gradient is for the gradient of a function that "
+                "returns one number"
+            ] = None
 
     @contextmanager
     def _watching(self, name: str) -> Iterator[list[Array]]:
@@ -219,8 +234,11 @@ def _with_finite_differences(
             results[k].append(gradient_check.along_random_direction(rng))
             if coordinates and number == 0:
                 results[k].extend(gradient_check.along_every_axis())
+    arguments = tuple(map(worst_result, results))
+    if any(argument.verdict == WRONG for argument in arguments):
+        gradients.note_if_constant(dy)
     return Report(
-        arguments=tuple(map(worst_result, results)),
+        arguments=arguments,
         tolerance=tolerance,
         seed=seed,
         directions=directions,

@@ -42,6 +42,52 @@ def library_of_function(f: Any) -> str | None:
     return JAX if sys.modules.get(JAX) and isinstance(f, sys.modules[JAX].custom_vjp) else None
 
 
+def function_class(f: Any) -> Any:
+    """The `torch.autograd.Function` whose `apply` f is; f itself if it is none."""
+    owner = getattr(f, "__self__", None)
+    return owner if getattr(f, "__name__", "") == "apply" and library_of_function(owner) == TORCH else f
+
+
+def forward_arguments(function: Any, names: Sequence[str]) -> tuple[str, ...]:
+    """The arguments of the forward of a `torch.autograd.Function`: the names, after ctx if it takes that."""
+    import torch
+
+    has_setup = function.setup_context is not torch.autograd.Function.setup_context
+    return tuple(names) if has_setup else ("ctx", *names)
+
+
+def watched_apply(function: Any, names: Sequence[str], notes: dict[str, None]) -> Callable[..., Any]:
+    """The `apply` of a `torch.autograd.Function`, which notes the faults of its backward that PyTorch hides.
+
+    PyTorch sums a gradient whose shape the input was broadcast to, and forbids a change of dy without looking for it.
+    """
+    import torch
+
+    shapes: list[tuple[int, ...] | None] = []
+
+    class Watched(function):  # type: ignore[misc]
+        @staticmethod
+        def backward(ctx: Any, *dys: Any) -> Any:
+            copies = [dy.detach().clone() if isinstance(dy, torch.Tensor) else None for dy in dys]
+            gradients = function.backward(ctx, *dys)
+            if any(copy is not None and not torch.equal(dy, copy) for dy, copy in zip(dys, copies, strict=True)):
+                notes["note: backward changes dy in place, which PyTorch forbids"] = None
+            given = gradients if isinstance(gradients, tuple) else (gradients,)
+            for name, shape, gradient in zip(names, shapes, given, strict=False):
+                if isinstance(gradient, torch.Tensor) and shape is not None and tuple(gradient.shape) != shape:
+                    notes[
+                        f"note: backward returns shape {tuple(gradient.shape)} for {name}, which has {shape}: PyTorch "
+                        "sums it, and a caller of backward does not"
+                    ] = None
+            return gradients
+
+    def apply(*inputs: Any) -> Any:
+        shapes[:] = [tuple(x.shape) if isinstance(x, torch.Tensor) else None for x in inputs]
+        return Watched.apply(*inputs)
+
+    return apply
+
+
 def to_numpy(array: Any) -> Array:
     """Return an array of any of the libraries as a NumPy array, without its gradient."""
     if library_of(array) == TORCH:

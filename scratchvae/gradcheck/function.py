@@ -49,7 +49,7 @@ class UserFunction:
         self._leaves = [[_input_leaf(*leaf, library) for leaf in containers.leaves(v, n)] for n, v in self._named()]
         real = [leaf for of_input in self._leaves for leaf in of_input if leaf.dtype is not None]
         if not real:
-            kinds = join_choices(sorted({type(leaf.value).__name__ for of in self._leaves for leaf in of}), 60)
+            kinds = join_choices(sorted({_kind_of_leaf(leaf.value) for of in self._leaves for leaf in of}), 60)
             raise DTypeError(
                 f"{', '.join(names)}: nothing to differentiate, only {kinds or 'empty containers'}; expected a NumPy "
                 "array of float64: convert it with numpy.array(x, 'float64')"
@@ -209,6 +209,8 @@ class UserFunction:
         They are copied because a layer may reuse their memory in its next forward, which finite differences call.
         """
         differentiable = self.differentiable_inputs
+        others = [name for name in self.input_names if name not in differentiable]
+        without = f"; {join_choices(others, 60)}: no real numbers, hence no gradient" if others else ""
         by_input = dict(zip(self.input_names, zip(self.inputs, self._leaves, strict=True), strict=True))
         single = by_input[differentiable[0]][0] if len(differentiable) == 1 else None
         chosen: tuple[str, ...]
@@ -221,14 +223,14 @@ class UserFunction:
             else:
                 kind = "1 gradient"
                 expected = f"{len(differentiable)}: one for each of {', '.join(differentiable)}"
-            raise ShapeError(f"{function_name} returned {kind}; expected {expected}")
+            raise ShapeError(f"{function_name} returned {kind}; expected {expected}{without}")
         elif len(gradients) in (len(self.inputs), len(differentiable)):
             chosen = tuple(self.input_names) if len(gradients) == len(self.inputs) else differentiable
             values = list(gradients)
         else:
             raise ShapeError(
                 f"{function_name} returned {len(gradients)} gradient{'s' if len(gradients) > 1 else ''} in a tuple; "
-                f"expected {len(differentiable)}: one for each of {', '.join(differentiable)}"
+                f"expected {len(differentiable)}: one for each of {', '.join(differentiable)}{without}"
             )
         copies = []
         for name, value in zip(chosen, values, strict=True):
@@ -292,6 +294,11 @@ def _next_argument(leaves: Iterator[_Leaf], arrays: Iterator[Any], _: Any) -> An
     if frameworks.library_of(leaf.value) == frameworks.NUMPY:
         return frameworks.from_numpy(leaf.value, leaf.library)
     return leaf.value
+
+
+def _kind_of_leaf(value: Any) -> str:
+    """The type of a value without a gradient, or the dtype of an array."""
+    return f"an array of {value.dtype}" if hasattr(value, "dtype") else type(value).__name__
 
 
 def _input_leaf(name: str, value: Any, library: str | None) -> _Leaf:

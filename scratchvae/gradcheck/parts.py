@@ -77,6 +77,8 @@ def check_layer(
     if is_module(layer) and is_real(x) and x.ndim > 2:
         layer, x = _with_input_shape(layer, x.shape[1:]), x.reshape(len(x), -1)
     part = _Part(layer, _call_forward, _call_backward, ("x",), parameters, backend)
+    if missing := _missing_methods(layer):
+        part.notes.append(f"note: it lacks {shorten(' and '.join(missing))}, which a model needs")
     if x is not None:
         inputs = x if isinstance(x, tuple) else (x,)
         part.names = checks.check_names(layer.forward, None, len(inputs))
@@ -350,7 +352,8 @@ class _Part:
         at = "at its own parameters and at perturbed ones" if found.names else none
         on = f" on {self.backend_name}" if self.backend_name != "numpy" else ""
         notes.append(f"note: checked with {listed} row{'s' if counts != ['1'] else ''}{self.kind_of_rows}{on}; {at}")
-        return replace(merged, notes=tuple(notes))
+        arguments = tuple(replace(a, checked="backward") if a.checked == "vjp" else a for a in merged.arguments)
+        return replace(merged, arguments=arguments, notes=tuple(notes))
 
     def _parameters_for(self, inputs: tuple[Any, ...]) -> Parameters:
         """Find the parameters, after a forward and a backward, which may create their gradients."""
@@ -502,6 +505,12 @@ def _implements(part: Any, method: str) -> bool:
     """True if the class has the method: the base class of a part may have one that refuses, marked as optional."""
     function = getattr(type(part), method, None)
     return function is not None and not getattr(function, "optional", False)
+
+
+def _missing_methods(part: Any) -> list[str]:
+    """The methods that a base class marks as required, and that the class does not implement."""
+    kind = type(part)
+    return [method for method in dir(kind) if getattr(getattr(kind, method, None), "required", False)]
 
 
 def _free(name: str, taken: Sequence[str]) -> str:

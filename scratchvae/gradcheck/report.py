@@ -23,15 +23,15 @@ MAX_NAME_LENGTH = 30  # of an input in that table, in characters
 _EXPLANATIONS = {
     AGREES: "",
     WRONG: "{numeric} by {source}, {analytic} by {checked}",
-    KINK: "the slope of f jumps here: check at another point",
+    KINK: "the slope of f jumps here: check at another point; coordinates=True judges each number by itself",
     UNRESOLVED: "finite differences are uncertain by {uncertain_by} of the gradient: check at another point, with "
     "inputs and outputs of similar size, compute f in float64 or better, or allow a larger tolerance",
     NOT_FINITE: "{numeric} by {source}, {analytic} by {checked}",
 }
 _NO_WITNESS = (
-    "along a random direction {numeric} by {source}, {analytic} by vjp; no single coordinate confirms it: check "
+    "along a random direction {numeric} by {source}, {analytic} by {checked}; no single coordinate confirms it: check "
+    "with fewer inputs at a time, or with coordinates=True"
 )
-_NO_WITNESS += "with fewer inputs at a time, or with coordinates=True"
 FINITE_DIFFERENCES = "finite differences"
 
 
@@ -50,7 +50,7 @@ class Argument:
     dy             dy, with the shape of the output
     coordinate     index of the coordinate that differs most; None if no single coordinate was checked
     source         what `numeric` comes from: "finite differences", or the name of a library
-    checked        what `analytic` comes from: "vjp", or "f" for a value
+    checked        what `analytic` comes from: "vjp", "backward" of a part, or "f" for a value
     reason         of another failure than that of a gradient
     """
 

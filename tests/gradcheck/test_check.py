@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import batches, normal, seeds, widths
 
+from scratchvae.errors import DTypeError, ShapeError
 from scratchvae.gradcheck import check, check_gradient
 
 WIDE = np.finfo(np.longdouble).eps < np.finfo(np.float64).eps
@@ -372,3 +373,21 @@ def test_an_error_in_a_coordinate_far_smaller_than_others_is_found_along_that_co
 
     report = check(np.log, vjp, np.array([1e-30, 1.0, 2.0]), coordinates=True)
     assert report.arguments[0].verdict == "wrong" and report.arguments[0].coordinate == (0,)
+
+
+def test_a_note_tells_that_a_vjp_does_not_depend_on_dy():
+    def f(x):
+        return float(x @ x)
+
+    x = np.arange(3.0)
+    report = check(f, lambda dy, x: 2 * x, x)
+    assert not report.passed and "vjp does not depend on dy; check_gradient is for" in report.notes[0]
+    assert not check(f, lambda dy, x: 3 * dy * x, x).notes
+    assert check_gradient(f, lambda x: 2 * x, x).passed
+
+
+def test_inputs_without_real_numbers_are_named_if_gradients_are_missing():
+    with pytest.raises(ShapeError, match=r"expected 1: one for each of X; W: no real numbers, hence no gradient"):
+        check(lambda X, W: X @ W, lambda dy, X, W: (dy @ W.T, 0, 0), np.ones((2, 3)), np.ones((3, 2), int))
+    with pytest.raises(DTypeError, match="nothing to differentiate, only an array of int64"):
+        check(lambda x: x, lambda dy, x: dy, np.ones(3, "int64"))

@@ -183,6 +183,45 @@ def test_a_torch_autograd_function_is_compared_with_a_reference(torch):
         check(torch_function(torch, 1.0), X, W, against="torch")
 
 
+def with_a_backward_that_torch_mends(torch, backward):
+    class Add(torch.autograd.Function):
+        @staticmethod
+        def forward(x, b):
+            return x + b
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            pass
+
+    Add.backward = staticmethod(backward)
+    return Add
+
+
+@pytest.mark.slow
+def test_a_note_tells_what_torch_hides_in_a_backward(torch):
+    x, b = torch.tensor(X), torch.tensor(X[0])
+
+    def in_place(ctx, dy):
+        db = dy.sum(0)
+        dy *= 1
+        dy += 0 * dy + 1
+        return dy - 1, db
+
+    right = check(with_a_backward_that_torch_mends(torch, lambda ctx, dy: (dy, dy.sum(0))), x, b)
+    summed = check(with_a_backward_that_torch_mends(torch, lambda ctx, dy: (dy, dy)), x, b)
+    changed = check(with_a_backward_that_torch_mends(torch, in_place), x, b)
+    assert right.passed and not right.notes
+    assert summed.passed and f"for b, which has ({X.shape[1]},): PyTorch sums it" in summed.notes[0]
+    assert changed.passed and "changes dy in place" in changed.notes[0]
+
+
+@pytest.mark.slow
+def test_the_apply_of_a_torch_autograd_function_stands_for_it(torch):
+    assert check(torch_function(torch, 1.0).apply, X, W).passed
+    with pytest.raises(ConfigError, match="missing a required argument: 'W'"):
+        check(torch_function(torch, 1.0), X)
+
+
 @pytest.mark.slow
 def test_a_complex_tensor_is_refused_and_a_tensor_of_integers_is_passed_on(torch):
     x, scale = torch.tensor(X), torch.tensor(2)

@@ -830,3 +830,15 @@ def test_an_error_in_backward_is_raised_at_the_first_width_that_forward_takes():
 
     with pytest.raises(ValueError, match="no rows of 3"):
         check_layer(OfSum(fail), parameters=())
+
+
+def test_a_note_names_the_methods_that_a_model_needs():
+    class Twice(sv.layers.Layer):
+        def forward(self, x):
+            return 2 * x
+
+        def backward(self, dy):
+            return 2 * dy
+
+    report = check_layer(Twice())
+    assert report.passed and "note: it lacks output_shape, which a model needs" in report.notes
