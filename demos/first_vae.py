@@ -135,6 +135,7 @@ def draw():
     figure = blank_figure(10, 4.8)
     left, right = figure.subplots(1, 2)
     plot_codes(codes, data.test.labels, ax=left)
+    left.set_aspect("equal", adjustable="box")
     left.set(xlim=(-2.7, 2.7), ylim=(-2.7, 2.7), title="Codes of test digits")
     plot_images(decoded, (8, 8), len(side), "The latent plane, decoded, from −2.5 to 2.5", ax=right)
     return figure

@@ -68,9 +68,9 @@ def by_differences(vae, way, name, h=1e-5):
 
 
 # %%
-WIDTH, HEIGHT, UPPER, LOWER = 10.5, 6.0, 4.2, 1.75  # inches: the figure, and the middle of the two rows
-X, Q, Z, P, L = 0.85, 3.15, 5.95, 8.0, 9.8  # the middle of each column
-TABLE = (1.75, 3.15, 4.35)  # its columns: names on the left, then numbers around the middle
+WIDTH, HEIGHT, UPPER, LOWER = 11.3, 6.0, 4.2, 1.75  # inches: the figure, and the middle of the two rows
+X, Q, Z, P, L = 0.8, 3.6, 6.55, 8.8, 10.6  # the middle of each column
+TABLE = (2.2, 3.6, 4.8)  # its columns: names on the left, then numbers around the middle
 
 
 def text_of(numbers):
@@ -141,7 +141,7 @@ def draw(way):
     arrow(VERMILION, (P - 0.65, LOWER), (Z + 0.9, LOWER), label="decoder")
     arrow(VERMILION, (Z - 0.9, LOWER), (TABLE[2] + 0.62, LOWER))
     write(Z, LOWER + 0.5, "∂z/∂μ = 1\n∂z/∂log σ² = ½ σ ε", VERMILION, 10)
-    arrow(VERMILION, (TABLE[0] - 0.05, LOWER), (X + 0.65, LOWER))
+    arrow(VERMILION, (TABLE[0] - 0.05, LOWER), (X + 0.65, LOWER), label="encoder")
     corners = (L, LOWER - 0.45), (L, LOWER - 1.1), (Q, LOWER - 1.1), (Q, LOWER - 0.55)
     arrow(VERMILION, *corners, label="∂KL/∂μ = μ,   ∂KL/∂log σ² = ½ (σ² − 1)", above=-0.2)
     return figure

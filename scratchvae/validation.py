@@ -83,6 +83,9 @@ def short_repr(value: Any) -> str:
     return shorten(text)
 
 
+CUTOFF = 0.65  # of difflib: nope is no income
+
+
 def nearest(name: Any, known: Iterable[str]) -> str | None:
     """The most similar of the `known` names, ignoring case; None if none is similar.
 
@@ -97,9 +100,9 @@ def nearest(name: Any, known: Iterable[str]) -> str | None:
     folded = _fold(name[:MAX_REPR])
     close = [candidate for candidate in names if folded in (candidate, _initials(candidate))]
     close += [candidate for candidate in names if candidate == _initials(folded)]
-    close += get_close_matches(folded, names, 1)
     containing = [candidate for candidate in names if folded in candidate.split("_")]
     close += containing if len(containing) == 1 else []
+    close += get_close_matches(folded, names, 1, CUTOFF)
     return names[close[0]] if close else None
 
 

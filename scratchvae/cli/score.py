@@ -75,5 +75,5 @@ def run(args: argparse.Namespace) -> int:
     highest = np.argsort(-scores, kind="stable")[:LISTED]
     listed = (f"{rows.files[i] if rows.files else f'row {i + 1}'} ({scores[i]:.4g})" for i in highest)
     print(f"wrote {args.out}: {count_of(len(scores), 'row')}, median {np.median(scores):.4g} nats")
-    print(f"most unusual: {', '.join(listed)}")
+    print(f"most unusual{'' if rows.files else ', rows counted from 1'}: {', '.join(listed)}")
     return 0

@@ -47,6 +47,8 @@ from scratchvae.plotting import UNIT_RANGE, value_range_of
 from scratchvae.training import Trainer, score
 from scratchvae.training.corruption import describe
 
+PICTURES = ("manifold.png", "reconstructions.png", "samples.png", "latent.png", "history.png")  # to look at first
+
 
 def add_commands(commands: Commands) -> None:
     """Add `train`."""
@@ -103,8 +105,9 @@ def run(args: argparse.Namespace) -> int:
         if args.missing:
             say(f"{describe_missing('training', train, schema)}; {describe_missing('test', data.test, schema)}")
         say(str(model).strip("<>"))
-        if chosen and args.likelihood != "bernoulli":
-            values = "grey pixels" if args.likelihood == "continuous_bernoulli" else "numbers beyond [0, 1]"
+        if chosen and (args.likelihood != "bernoulli" or data.name == "digits"):  # of digits, it depends on --latent
+            kinds_of_values = {"continuous_bernoulli": "grey pixels", "bernoulli": "numbers in [0, 1]"}
+            values = kinds_of_values.get(args.likelihood, "numbers beyond [0, 1]")
             say(f"likelihood {args.likelihood}, for {values}; choose another with --likelihood")
         if (known := labels["labels"]) is not None and (known == UNLABELLED).any():
             say(f"{(known != UNLABELLED).sum()} of {len(known)} training rows have a label")
@@ -191,7 +194,7 @@ def _warn(message: str, clips: bool) -> None:
 
 def say_next_steps(say: Printer, args: argparse.Namespace, out: Path, model: Model, files: list[str]) -> None:
     """Print what to look at, and a command to run next."""
-    pictures = [name for name in ("reconstructions.png", "samples.png", "latent.png", "history.png") if name in files]
+    pictures = [name for name in PICTURES if name in files]
     if pictures:
         say(f"see {', '.join(str(out / name) for name in pictures)}")
     elif not args.no_pictures and not find_spec("matplotlib"):

@@ -86,8 +86,7 @@ MODEL = (
     ),
     Option(
         "likelihood",
-        "p(x|z) of the data (default: bernoulli; for a VAE of digits continuous_bernoulli, for tables beyond [0, 1] "
-        "gaussian_learned)",
+        "p(x|z) of the data (default: one that suits the data)",
         choices=tuple(LIKELIHOODS),
         argument="model.likelihood",
         common=True,
@@ -95,7 +94,9 @@ MODEL = (
         "of grey values in [0, 1]; the gaussian ones: any numbers. gaussian has the standard deviation "
         "--sigma, gaussian_learned learns one for all numbers, gaussian_diagonal one for each column, "
         "gaussian_heteroscedastic decodes one for each number; poisson: counts, 0, 1, 2, ...; negative_binomial: "
-        "counts that vary more than those of poisson",
+        "counts that vary more than those of poisson. The default is gaussian_learned for numbers beyond [0, 1], "
+        "continuous_bernoulli for a VAE of digits with more than 2 latent dimensions, and else bernoulli; each column "
+        "of a table of several kinds has that of its kind",
     ),
     Option(
         "beta",

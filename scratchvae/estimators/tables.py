@@ -27,7 +27,7 @@ def infer_schema(X: Any, kinds: Mapping[Any, str] | None) -> TableSchema:
 
 def encode_table(schema: TableSchema, X: Any) -> Array:
     """The rows (N, schema.width) of a table. Raises DTypeError, RangeError or ShapeError."""
-    with reworded("fit again with such values"):
+    with reworded("fit again with a table of such values"):
         rows = schema.encode(X)
     check_size((len(rows), len(schema.columns)))
     return rows

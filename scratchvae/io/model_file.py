@@ -36,7 +36,9 @@ def save(model: Model, path: str | PathLike[str] | IO[bytes]) -> None:
     file object is written after the contents were verified in memory, and flushed. What `load` could not read is
     refused: metadata that JSON would change, and parts that cannot be made again from their `config()`.
     """
-    check_type("model", model, Model, "a model, such as VAE(784, 20)")
+    is_estimator = hasattr(model, "get_params")
+    hint = "; save its vae_, or pickle the estimator" if is_estimator else ""
+    check_type("model", model, Model, f"a model, such as VAE(784, 20){hint}")
     if is_file_object(path):
         check_writable_object(path)
     else:

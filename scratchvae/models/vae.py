@@ -183,14 +183,14 @@ class VAE(Model):
         """Set `dtheta` to the gradient of the last forward's loss; with `to_inputs`, return those of the inputs."""
         dlog_likelihood, dkl = self.objective.backward()
         dz = self.decoder.backward(self.likelihood.backward(dlog_likelihood))
-        dq = self.kl.backward(dkl, dz)  # gradients through z and through the KL: the arguments of posterior.backward
-        dh = self.draws.backward(self.posterior.backward(*dq))
+        dz, *dq = self.kl.backward(dkl, dz)  # dq: of log q(z | x), or of μ and log σ², whichever the KL depends on
+        dh = self.draws.backward(self.posterior.backward(dz, *dq))
         dencoder_input = self.encoder.backward(dh) if to_inputs else self.encoder.backward_parameters(dh)
         self.prior.add_shared_gradients()
         if not to_inputs:
             return None
         dx, deps = self.draws.backward_inputs(
-            self.likelihood.backward_data(dlog_likelihood), self.posterior.backward_noise(*dq[:2])
+            self.likelihood.backward_data(dlog_likelihood), self.posterior.backward_noise(dz, *dq[:1])
         )
         return InputGradients.combine(dx, deps, dencoder_input, self.was_corrupted)
 

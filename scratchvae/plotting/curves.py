@@ -13,6 +13,8 @@ from scratchvae.validation import check_type, suggest_arguments
 def plot_history(history: History, *, ax: Axes | None = None) -> Figure:
     """Draw the training and validation loss, and the two terms of the training loss, over the epochs.
 
+    The KL among the terms is without its weight, β and that of `kl_weight`.
+
     ax   matplotlib Axes that two panels are drawn in; None: a new figure
 
     Returns the Figure. Raises ConfigError.
@@ -36,7 +38,7 @@ def plot_history(history: History, *, ax: Axes | None = None) -> Figure:
     right.plot(epochs, [-term for term in history.reconstruction], label="−reconstruction", color=BLUE, marker=marker)
     if any(history.kl):  # an autoencoder has no KL
         right.plot(epochs, history.kl, label="KL", color=GREEN, ls="--", marker=marker)
-    right.set_title("Terms of the training loss", fontsize=11)
+    right.set_title("Its terms, the KL without β", fontsize=11)
     right.set_ylim(
         bottom=None if any(term > 0.0 for term in history.reconstruction) else 0.0
     )  # the log of a density above 1

@@ -43,6 +43,8 @@ class Cells(NamedTuple):
         """The numbers (N,) in float64, NaN where missing. Raises DTypeError."""
         if self.form == "cell":
             return self._numbers_of_file()
+        if self.missing.all():
+            return np.full(len(self.values), np.nan)
         if self.form not in ("number", "boolean"):
             raise self.wrong_form("numbers")
         numbers = self.values.astype(np.float64)
@@ -69,6 +71,8 @@ class Cells(NamedTuple):
         if self.form in ("cell", "text"):
             dates = self._converted(read_date, "date, such as 2024-12-31", NO_DATE, "M8[us]")
             return coarsest(dates)
+        if self.missing.all():
+            return np.full(len(self.values), NO_DATE)
         if self.form != "date":
             raise self.wrong_form("dates")
         dates = self.values.copy()
@@ -77,9 +81,11 @@ class Cells(NamedTuple):
 
     def wrong_form(self, expected: str) -> DTypeError:
         """The error for a column of another form."""
-        held = {"cell": "texts"}.get(self.form, f"{self.form}s")
+        held, row = {"cell": "texts"}.get(self.form, f"{self.form}s"), int(self.missing.argmin())
+        value = self.values[row : row + 1].tolist()[0]
         return DTypeError(
-            f"column {self.label!r:.40} holds {held}; expected {expected}: convert it, or infer another schema"
+            f"column {self.label!r:.40} holds {held}, such as {short_repr(value)} in row {row + 1}; expected "
+            f"{expected}: convert it, or infer another schema"
         )
 
     def _converted(self, read: Callable[[str], Any], expected: str, missing: Any, dtype: Any) -> Array:

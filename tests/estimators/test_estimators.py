@@ -275,3 +275,8 @@ def test_an_error_leaves_a_fitted_estimator_as_it_was():
     with pytest.raises(ConfigError):
         estimator.fit(X)
     np.testing.assert_array_equal(estimator.transform(X), before)
+
+
+def test_save_names_the_model_of_an_estimator(tmp_path):
+    with pytest.raises(ConfigError, match="save its vae_, or pickle the estimator"):
+        sv.save(sv.VAEEmbedding(), tmp_path / "model.npz")

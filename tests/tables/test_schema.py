@@ -136,12 +136,28 @@ def test_kinds_can_be_chosen():
         assert decoded[name].tolist() == values.tolist()
 
 
+@pytest.mark.parametrize("unknown", [None, float("nan")])
+def test_one_row_may_be_unknown_in_columns_of_every_kind(unknown):
+    table = {
+        "x": np.array([1.5, 2.5, 4.0]),
+        "day": np.array(["2024-01-01", "2024-01-03", "2024-02-01"], "M8[D]"),
+        "flag": np.array([True, False, True]),
+        "count": np.array([0, 3, 0]),
+        "kind": np.array(["ant", "bee", "ant"]),
+    }
+    schema = TableSchema.infer(table)
+    assert np.isnan(schema.encode({name: [unknown] for name in table})).all()
+    for name in table:
+        row = {column: [values[1].item()] for column, values in table.items()} | {name: [unknown]}
+        assert np.isnan(schema.encode(row)).sum() == (2 if name == "kind" else 1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"kinds": {"yeer": "number"}}, "did you mean 'year'"),
         ({"kinds": {"year": "nominal"}}, "choose one of number, date, boolean, constant, category, count"),
-        ({"kinds": {"name": "number"}}, "column 'name' holds texts; expected numbers"),
+        ({"kinds": {"name": "number"}}, "column 'name' holds texts, such as 'ant' in row 1; expected numbers"),
         ({"kinds": {"name": "date"}}, "column 'name' holds 'ant' in row 1; expected a date, such as 2024-12-31"),
         ({"kinds": {"year": "boolean"}}, "column 'year' holds 2007 in row 1; expected 0 and 1"),
         ({"kinds": {"year": "constant"}}, "column 'year' holds 2008 in row 2"),
@@ -162,10 +178,10 @@ def test_kinds_that_do_not_fit_are_refused(arguments, message):
         ({"visits": np.array([0, -1, 0, 0])}, RangeError, "'visits' holds -1 in row 2; expected counts"),
         ({"visits": np.array([0, 1.5, 0, 0])}, RangeError, "'visits' holds 1.5 in row 2; expected counts"),
         ({"tame": np.array([0, 2, 0, 0])}, RangeError, "'tame' holds 2 in row 2; expected 0 and 1"),
-        ({"legs": np.array(["4", "4", "4", "4"])}, DTypeError, "'legs' holds texts; expected numbers"),
+        ({"legs": np.array(["4", "4", "4", "4"])}, DTypeError, "'legs' holds texts, such as .* row 1; expected num"),
         ({"weight": np.array([1, 2, 3, np.inf])}, RangeError, "'weight' holds inf in row 4; expected finite"),
         ({"born": np.array(["2020-01-01", "31.1.20", "", ""])}, RangeError, "holds '31.1.20' in row 2; .* a date"),
-        ({"born": np.arange(4)}, DTypeError, "'born' holds numbers; expected dates"),
+        ({"born": np.arange(4)}, DTypeError, "'born' holds numbers, such as .* in row 1; expected dates"),
         ({"planet": np.array(["Mars"] * 4)}, RangeError, "'planet' holds 'Mars' in row 1; expected Earth"),
         ({"legs": None}, ShapeError, "table lacks the column legs; add what is missing"),
         ({"colour": np.arange(4)}, ShapeError, "table has colour, which the schema does not know; leave it out"),
