@@ -28,6 +28,7 @@ from scratchvae.layers import Layer
 from scratchvae.models import VAE
 from scratchvae.models.scale import have_one_unit
 from scratchvae.optim import Cosine
+from scratchvae.parallel import process_group
 from scratchvae.probability import Likelihood
 from scratchvae.rng import generator
 from scratchvae.rows import RowSource
@@ -106,28 +107,31 @@ class VAEEstimator(Parameters):
         self.verbose = verbose
         self.kinds = kinds
 
-    def fit(self: E, X: Any, y: Any = None, sample_weight: Any = None) -> E:
+    def fit(self: E, X: Any, y: Any = None, sample_weight: Any = None, comm: Any = None) -> E:
         """Train a new VAE on the rows X (N, D); with `warm_start`, go on with that of the fit before.
 
         y               is ignored
         sample_weight   (N,): a row of weight 2 counts as the row twice, and one of weight 0 is left out
+        comm            several processes fit together: an MPI communicator of mpi4py. Each is given the same arguments,
+                        and ends with the same VAE
 
         The result does not depend on the order of the rows, unless X is an np.memmap, which is read where it is. A
         sparse matrix of SciPy becomes dense a batch at a time.
         Raises ConfigError, DTypeError, ShapeError or RangeError.
         """
+        group = process_group(comm)
         again = check_bool("warm_start", self.warm_start) and hasattr(self, "vae_")
         data, schema = self._rows_to_fit(X, sample_weight, again)
         if not isinstance(data.rows, np.memmap):
             data = data.take(canonical_order(data.rows))
-        seed = seed_of(self.random_state)
+        seed = seed_of(self.random_state) if group is None else group.root_value(lambda: seed_of(self.random_state))
         model = self._trainer.model if again else self._make_vae(data.rows, schema, seed)
         training, validation = self._split(data, seed)
         batch_size = min(check_int("batch_size", self.batch_size), len(training.rows))
         steps = ceil(len(training.rows) / batch_size)
         epochs = max(EPOCHS, ceil(UPDATES / steps)) if self.max_iter is None else check_int("max_iter", self.max_iter)
         rate = Cosine(self._rate_for(schema), epochs * steps)
-        trainer = Trainer(model, rate, batch_size, seed)
+        trainer = Trainer(model, rate, batch_size, seed, comm=group)
         settings: dict[str, Any] = {"progress": check_bool("verbose", self.verbose)}
         if validation is not None:
             settings["validation"] = validation.draw(np.random.default_rng(seed))
@@ -136,6 +140,7 @@ class VAEEstimator(Parameters):
             trainer.fit(training.rows, epochs, **settings)
         else:
             trainer.fit(training.epochs(seed, batch_size), epochs, steps_per_epoch=steps, **settings)
+        trainer.comm = None  # the fitted estimator is of this process alone, and can be pickled
         self._keep(trainer, data, schema, feature_names(X))
         return self
 

@@ -110,9 +110,9 @@ class VAEOutlierDetector(VAEEstimator):
         """1 for each normal row, and −1 for each outlier, (N,)."""
         return np.where(self.decision_function(X) < 0, -1, 1)
 
-    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Array:
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None, comm: Any = None) -> Array:
         """Fit, and predict the same rows. Arguments and errors are those of `fit`."""
-        return self.fit(X, y, sample_weight).predict(X)
+        return self.fit(X, y, sample_weight, comm).predict(X)
 
     def _scores(self, rows: Array) -> Array:
         return -to_numpy(self.vae_.anomaly_score(rows, self.method))

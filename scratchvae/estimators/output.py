@@ -23,9 +23,9 @@ class Transformer(VAEEstimator):
         """The transformed rows of X."""
         raise NotImplementedError
 
-    def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None, comm: Any = None) -> Any:
         """Fit, and transform the same rows. Arguments and errors are those of `fit`."""
-        return self.fit(X, y, sample_weight).transform(X)
+        return self.fit(X, y, sample_weight, comm).transform(X)
 
     def set_output(self: T, *, transform: str | None = None) -> T:
         """Choose what transform returns: "default" (NumPy arrays), "pandas" or "polars". None changes nothing."""

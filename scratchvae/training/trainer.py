@@ -96,7 +96,7 @@ class Trainer:
                  and progress are written by the first. An objective or a layer of your own must compute each row by
                  itself
 
-    All attributes except the model, the seed, the optimizer and comm can be changed later; the change takes effect at
+    All attributes except the model, the seed and the optimizer can be changed later; the change takes effect at
     the next step or fit. `lr` is the learning rate of the optimizer. On backends with compiled kernels, `optimizer` is
     the fused variant of the given one.
 
@@ -706,6 +706,10 @@ class Trainer:
     def comm(self) -> ProcessGroup | None:
         """The processes that train the model together; None for one."""
         return self._group
+
+    @comm.setter
+    def comm(self, value: Any) -> None:
+        self._group = process_group(value)
 
     @property
     def cuda_graph(self) -> bool | None:

@@ -5,6 +5,7 @@ As a program in several processes, it runs all of them, and the first process sa
     mpiexec -n 2 python trainings.py FILE.npz
 """
 
+import pickle
 import sys
 import tempfile
 from pathlib import Path
@@ -83,6 +84,16 @@ def sparse(comm):
     return train(comm, vae(), csr_matrix(np.where(X > 0.5, X, 0.0)))
 
 
+def estimator(comm):
+    """An estimator with weights, a seed that only the first process draws, and early stopping."""
+    first = comm is None or comm.rank == 0
+    settings = {"n_components": 3, "hidden_layer_sizes": (8,), "max_iter": 60, "dtype": "float64"}
+    fitted = sv.VAEEmbedding(**settings, batch_size=BATCH, early_stopping=True, random_state=5 if first else None)
+    fitted.fit(X, sample_weight=1 + np.arange(ROWS) % 3, comm=comm)
+    pickle.dumps(fitted)
+    return {"codes": fitted.transform(X), "losses": np.array(fitted.loss_curve_)}
+
+
 def on_a_device(comm):
     model = vae(backend="fake-cupy", free_bits=FREE_BITS)
     return train(comm, model, trainer={"clip_norm": 1.0, "binarize": "dynamic"}, validation=VALIDATION)
@@ -134,6 +145,7 @@ TRAININGS = {
     "memory map": memory_map,
     "CSR matrix": sparse,
     "steps": by_steps,
+    "estimator": estimator,
     "stand-in for a GPU": on_a_device,
 }
 
