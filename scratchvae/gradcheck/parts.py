@@ -113,7 +113,7 @@ def check_likelihood(
         doutputs = likelihood.backward(dlog_p)
         return (_copy(doutputs), likelihood.backward_data(dlog_p)) if with_data else (doutputs, None)
 
-    part = _Part(likelihood, _call_forward, backward, ("outputs", "x"), parameters, backend)
+    part = _Part(likelihood, _one_number_a_row, backward, ("outputs", "x"), parameters, backend)
     outputs_of = getattr(likelihood, "outputs", lambda width: getattr(likelihood, "outputs_per_dimension", 1) * width)
 
     def draw(rows: int, width: int, rng: np.random.Generator) -> tuple[Array, ...]:
@@ -144,7 +144,8 @@ def check_prior(
     """
     checks.check_methods("prior", prior, ("forward", "backward"), "a prior, such as StandardNormal()")
     settings = _settings(directions, coordinates, tolerance, precision)
-    part = _Part(prior, _call_forward, _call_backward, ("z",), parameters, backend)
+    part = _Part(prior, _one_number_a_row, _call_backward, ("z",), parameters, backend)
+    part.notes.append("note: draw is not checked, nor that the density is normalized")
     return _check_rows(part, (z,), _one_matrix, seed, settings)
 
 
@@ -246,6 +247,17 @@ def _settings(directions: int, coordinates: bool, tolerance: float | None, preci
     return {"directions": directions, "coordinates": coordinates, "tolerance": tolerance, "precision": precision}
 
 
+def _one_number_a_row(part: Any, *inputs: Any) -> Any:
+    log_p, rows = part.forward(*inputs), len(inputs[0])
+    shape = getattr(log_p, "shape", ())
+    if shape != (rows,):
+        raise ShapeError(
+            f"forward of {class_name(part)} returned shape {shape} for {rows} rows; expected ({rows},), one "
+            "number for each row: sum over axis 1"
+        )
+    return log_p
+
+
 def _one_matrix(rows: int, width: int, rng: np.random.Generator) -> tuple[Array, ...]:
     return (rng.standard_normal((rows, width)),)
 
@@ -322,6 +334,7 @@ class _Part:
                 if report.passed or is_wrong(report):
                     break
             reports.append(report)
+        self._note_float64(draw(2, rng))
         return self._merged(reports, list(BATCHES))
 
     def check(self, batches: Sequence[tuple[Any, ...]], seed: int, settings: dict[str, Any]) -> Report:
@@ -331,6 +344,20 @@ class _Part:
             self._check_at(batch, perturbed, seed, settings, rng) for batch in batches for perturbed in (False, True)
         ]
         return self._merged(reports, [len(batch[0]) if np.ndim(batch[0]) else 1 for batch in batches])
+
+    def _note_float64(self, batch: tuple[Any, ...]) -> None:
+        """Note that a part of scratchvae computes in float64 if its inputs are float32, which a model refuses."""
+        if not is_module(self.original):
+            return
+        inputs = tuple(x.astype(np.float32) if is_real(x) else x for x in batch)
+        part, parameters = self._copy_for("float32", inputs)
+        parameters.set([self._to_device(np.asarray(value, np.float32)) for value in parameters.initial])
+        y = self._run(self.call_forward, part, *map(self._to_device, inputs))
+        if any(getattr(array, "dtype", None) == np.float64 for array in (y if isinstance(y, tuple) else (y,))):
+            self.notes.append(
+                "note: forward returns float64 for float32, which a model refuses: a NumPy number such as np.sqrt(2) "
+                "makes it so, and math.sqrt(2) does not"
+            )
 
     def _check_at(
         self, batch: tuple[Any, ...], perturbed: bool, seed: int, settings: dict[str, Any], rng: np.random.Generator

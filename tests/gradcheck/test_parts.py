@@ -842,3 +842,34 @@ def test_a_note_names_the_methods_that_a_model_needs():
 
     report = check_layer(Twice())
     assert report.passed and "note: it lacks output_shape, which a model needs" in report.notes
+
+
+class TimesRootTwo(sv.layers.Layer):
+    def output_shape(self, input_shape):
+        return input_shape
+
+    def forward(self, x):
+        return x * np.sqrt(2)
+
+    def backward(self, dy):
+        return dy * np.sqrt(2)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "fake-cupy"])
+def test_a_note_tells_that_a_layer_makes_float64_of_float32(backend):
+    report = check_layer(TimesRootTwo(), backend=backend)
+    assert report.passed and any("returns float64 for float32, which a model refuses" in note for note in report.notes)
+    assert not any("float64" in note for note in check_layer(Linear(3, 2), backend=backend).notes)
+
+
+def test_a_likelihood_of_one_number_for_all_rows_is_refused():
+    class Total(sv.probability.Likelihood):
+        def forward(self, outputs, x):
+            self.difference = x - outputs
+            return -(self.difference**2).sum()
+
+        def backward(self, dlog_p):
+            return 2 * dlog_p * self.difference
+
+    with pytest.raises(ConfigError, match=r"returned shape \(\) for 2 rows; expected \(2,\), one number for each row"):
+        check_likelihood(Total())
