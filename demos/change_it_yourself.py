@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Change it yourself
 # Eight changes, each in at most twenty lines: a new activation, a layer with parameters, a convolutional VAE, another
-# prior, another optimizer, another likelihood, dropout, and a callback that logs to TensorBoard. Each is proven in a
-# line, trained for seconds, saved and loaded.
+# prior, another optimizer, another likelihood, dropout, and a callback that logs to TensorBoard. One line checks the
+# gradient of each; then it is trained for seconds, saved and loaded.
 #
 #     python demos/change_it_yourself.py
 

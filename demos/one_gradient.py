@@ -1,7 +1,7 @@
 # %% [markdown]
 # # One gradient's way
 # One digit goes forward through a VAE to the loss, and the gradient of the loss comes back the same way. The picture
-# has the real numbers at each step, blue for forward and red for backward. The VAE has two latent dimensions, so that
+# has the real numbers at each step, forward in blue and backward in orange. The VAE has two latent dimensions, so that
 # all numbers of its middle can be shown.
 #
 #     python demos/one_gradient.py                  three seconds; writes runs/one-gradient.png
@@ -150,7 +150,7 @@ def draw(way):
 # %%
 def main(arguments=None):
     parser = argparse.ArgumentParser(description="Follow one digit and its gradient through a VAE.")
-    parser.add_argument("--row", type=int, default=3, help="the test digit")
+    parser.add_argument("--row", type=int, default=4, help="the test digit")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="two epochs, for a quick test")

@@ -101,7 +101,12 @@ def data_options(default: str | None, default_text: str, missing: str = "", comm
             details="For data larger than memory. Folders and patterns of .npy files are always mapped. train, embed, "
             "score and evaluate read the rows in parts; other commands read all that they use",
         )._replace(default=UNSET),
-        Option("color", "pixels of a folder of images (default: grey)", choices=COLORS, common=common),
+        Option(
+            "color",
+            "pixels of a folder of images (default: those of the model, else grey)",
+            choices=COLORS,
+            common=common,
+        ),
         Option(
             "size",
             "scale images of a folder to this height and width",

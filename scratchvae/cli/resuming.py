@@ -57,7 +57,8 @@ def report_resume(say: Printer, checkpoint: Checkpoint | None) -> None:
         with suppress(FileError):  # of a damaged one; the checkpoint before is read in its place
             facts = describe_file(path)
             epochs, steps = count_of(facts["epochs"], "epoch"), count_of(facts["updates"], "step")
-            say(f"continuing from {path}: {epochs}, {steps}, {facts['training']}")
+            ended = "" if facts["training"].startswith("not ended") else f", {facts['training']}"
+            say(f"continuing from {path}: {epochs}, {steps}{ended}")
             return
     if not paths:
         say(f"there is no checkpoint {checkpoint.path}: training starts from the beginning")

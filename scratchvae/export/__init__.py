@@ -5,7 +5,8 @@
     sv.export.as_numpy_source(vae, "encoder.py")         # needs NumPy alone: encoder.py, with encoder.npz beside it
 
 A model, or the `Encoder` of one, can be exported whose layers, posterior and likelihood are those of this package.
-`onnx` and `as_numpy_source` write one part of it, in the units of the data:
+`onnx` and `as_numpy_source` write one part of it, in the units of the data; for a table of several kinds of columns,
+rows are those of `TableSchema.encode`:
 
 part             input       output
 "encoder"        x (B, D)    mu and logvar (B, Z) as of `encode`; the code z (B, Z) of an Autoencoder

@@ -32,6 +32,7 @@ from scratchvae.memory import Shape
 from scratchvae.models import Model, SemiSupervisedVAE
 from scratchvae.probability import Bernoulli, ContinuousBernoulli, GaussianHeteroscedastic
 from scratchvae.probability.count_likelihood import MAX_LOG_RATE, CountLikelihood
+from scratchvae.tables.schema import SCHEMA_ENTRY
 from scratchvae.validation import check_path, suggest_arguments
 
 TITLES = {"encoder": "The encoder", "decoder": "The decoder", "reconstruct": "The reconstructions"}
@@ -189,7 +190,8 @@ class Source:
             self._assign("y", f"decoder({z}{targets})")
             self._return(self._in_data_units(self._mean()))
 
-        units = "" if part == "decoder" else ", in the units of the data"
+        of_data = ", of TableSchema.encode" if SCHEMA_ENTRY in model.metadata else ", in the units of the data"
+        units = "" if part == "decoder" else of_data
         classes = f", and the classes labels (B,) from 0 to {model.classes - 1}" if model.classes else ""
         rows, stop = model.chunk_rows, f"max(1, len({x}))"
         chunk = ", ".join(f"{name}[k : k + {rows}]" for name in inputs)

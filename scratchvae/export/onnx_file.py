@@ -19,6 +19,7 @@ from scratchvae.models import Model, SemiSupervisedVAE
 from scratchvae.models.labels import UNLABELLED
 from scratchvae.probability import Bernoulli, ContinuousBernoulli, GaussianHeteroscedastic
 from scratchvae.probability.count_likelihood import MAX_LOG_RATE, CountLikelihood
+from scratchvae.tables.schema import SCHEMA_ENTRY
 from scratchvae.validation import check_path, suggest_arguments
 
 OPSET, IR_VERSION = 17, 8  # of 2022: later versions have nothing that is needed here, and fewer programs read them
@@ -35,7 +36,8 @@ def onnx(model: Any, path: str | PathLike[str], part: str = "encoder") -> None:
     The number of rows B is free. Inputs and outputs have the dtype of the model, labels int64. If each column has a
     scale of its own ("standardize" or "minmax"), x and the mean are float64, since large numbers would lose digits in
     float32. NaN marks missing values if the model has missing=True. A label out of range is an error of the program
-    that runs the graph. The names of columns and classes are in the metadata of the file.
+    that runs the graph. The names of columns and classes are in the metadata of the file; of a
+    table of several kinds, `table_schema` for `TableSchema.from_json`, which makes the numbers of a row.
 
     The file needs opset 17, and is checked by `onnx.checker` before it replaces another one.
     """
@@ -102,6 +104,8 @@ def _metadata(model: Model, part: str) -> dict[str, str]:
     schema = model.schema
     names = {"columns": schema.columns, "classes": schema.classes}
     lists = {name: json.dumps(value) for name, value in names.items() if value is not None}
+    if isinstance(table := model.metadata.get(SCHEMA_ENTRY), str):
+        lists[SCHEMA_ENTRY] = table
     return {"model": type(model).__name__, "part": part, **lists}
 
 

@@ -509,9 +509,11 @@ class Model:
         shape = f"(B, {', '.join(map(str, self.image_shape))})"
         channels_first = len(given) == 4 and (*given[2:], given[1]) == self.row_shape
         hint = "move the channels to the end with transpose(0, 2, 3, 1), then " if channels_first else ""
+        is_one = given in (self.image_shape, self.row_shape)
+        how = f"one picture with {name}.reshape(1, -1)" if is_one else f"each with {name}.reshape(len({name}), -1)"
         raise ShapeError(
-            f"{name} has shape {shorten(given)}; expected rows of pictures {shape}: {hint}flatten each with "
-            f"{name}.reshape(len({name}), -1)"
+            f"{name} has shape {shorten(given)}; expected rows (B, {self.input_dim}), of pictures {shape}: "
+            f"{hint}flatten {how}"
         )
 
     def scaled(self, x: Array) -> Array:

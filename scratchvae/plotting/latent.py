@@ -23,6 +23,8 @@ from scratchvae.validation import check_int, check_type, suggest_arguments
 MAX_CODES = 5000  # enough points to show the distribution, few enough to distinguish
 MAX_LEGEND_LABELS = 20  # more do not fit into a legend, and their colours are hard to distinguish
 NO_LABEL = "no label"
+NAME_HEIGHT = 0.045  # of the name of a class, in parts of the plane
+ROUNDS = 50  # in which names give way to each other
 
 
 @suggest_arguments
@@ -217,11 +219,26 @@ def _shade(fraction: float) -> Any:
     return colormaps["viridis"](fraction)
 
 
+def _apart(places: Array, distance: float) -> Array:
+    """The places (N, 2), moved so that hardly any two are nearer than the distance: each pair gives way by halves."""
+    places, upwards = places.copy(), np.array([0.0, 1.0])
+    for _ in range(ROUNDS):
+        for i in range(len(places)):
+            for j in range(i):
+                difference = places[i] - places[j]
+                length = float(np.linalg.norm(difference))
+                if length < distance:
+                    push = (distance - length) / 2 * (difference / length if length else upwards)
+                    places[i] += push
+                    places[j] -= push
+    return places
+
+
 def _write_names(axes: Axes, points: Array, labels: Array, names: Sequence[Any]) -> None:
     """Write each name in the middle of its points, so that no reader depends on the colours."""
     from matplotlib.patheffects import withStroke
 
-    for name in names:
-        x, y = np.median(points[labels == name], axis=0)
+    middles = np.array([np.median(points[labels == name], axis=0) for name in names])
+    for name, (x, y) in zip(names, _apart(middles, NAME_HEIGHT * np.ptp(points, axis=0).max()), strict=True):
         text = axes.text(x, y, str(name), ha="center", va="center", fontsize=13, weight="bold")
         text.set_path_effects([withStroke(linewidth=3, foreground="white")])

@@ -149,7 +149,8 @@ def plot_analogy(
     means = np.stack([to_numpy(model.embed(group, labels)).mean(axis=0) for group in groups])
     plus, minus = to_numpy(model.decode(means, labels))
     value_range = value_range_of(c) if value_range is None else value_range
-    title = f"Each result is to C, below it, as {name_a} is to {name_b}: C + {name_a} − {name_b} in latent space"
+    title = f"In latent space: C + {name_a} − {name_b}"
+    rows = [f"{name_a}  |  C + {name_a} − {name_b}", f"{name_b}  |  C"]
     return draw_mosaic(
-        np.stack([plus, *results, minus, *c]), shape, len(c) + 1, title, value_range, [name_a, name_b], apart=[1], ax=ax
+        np.stack([plus, *results, minus, *c]), shape, len(c) + 1, title, value_range, rows, apart=[1], ax=ax
     )

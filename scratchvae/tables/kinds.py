@@ -17,22 +17,22 @@ SKEWNESS = 1.0
 
 
 class ManyTextsError(DTypeError):
-    """A column of texts that nearly all differ, as names do. `label` is its name."""
+    """A column of texts that nearly all differ, as names do: `label` is its name, `kind` one that it may have."""
 
-    def __init__(self, message: str, label: object) -> None:
+    def __init__(self, message: str, label: object, kind: str) -> None:
         super().__init__(message)
-        self.label = label
+        self.label, self.kind = label, kind
 
-    def __reduce__(self) -> tuple[type, tuple[str, object]]:
-        return type(self), (self.message, self.label)
+    def __reduce__(self) -> tuple[type, tuple[str, object, str]]:
+        return type(self), (self.message, self.label, self.kind)
 
 
-def many_texts_error(labels: list[object]) -> DTypeError:
+def many_texts_error(errors: list[ManyTextsError]) -> DTypeError:
     """The error for several columns of texts that nearly all differ."""
-    listed = join_choices([f"{shorten(str(label), 40)!r}" for label in labels], 60)
+    listed = join_choices([f"{shorten(str(error.label), 40)!r}" for error in errors], 60)
     return DTypeError(
         f"columns {listed} hold too many different texts; expected categories: leave them out, or pass "
-        f"kinds={{{labels[0]!r:.20}: 'category'}}"
+        f"kinds={{{errors[0].label!r:.20}: {errors[0].kind!r}}}"
     )
 
 
@@ -129,6 +129,7 @@ def _check_categories(cells: Cells) -> None:
             f"{short_repr(example)}; expected categories: leave it out, or pass "
             f"kinds={{{cells.label!r:.40}: {kind!r}}}",
             cells.label,
+            kind,
         )
 
 

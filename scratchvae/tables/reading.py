@@ -17,7 +17,7 @@ from scratchvae.arrays import Array
 from scratchvae.dataframes import is_dataframe
 from scratchvae.datasets.cells import is_missing, may_be_thousands, quote, read_decimal_comma, read_number
 from scratchvae.datasets.table_text import TableText, find_delimiter, open_table
-from scratchvae.errors import DataError, DTypeError, ShapeError
+from scratchvae.errors import DataError, DTypeError, RangeError, ShapeError
 from scratchvae.tables.cells import Cells, is_date
 from scratchvae.validation import short_repr, shorten
 
@@ -193,7 +193,12 @@ def _objects(label: Any, values: Array, missing: Array, dtype: str, levels: tupl
         return Cells(label, texts, missing, form, dtype, levels)
     kinds: dict[str, Any] = {"boolean": (bool, False), "number": (np.float64, np.nan), "date": ("M8[us]", "NaT")}
     converted = np.full(len(values), kinds[form][1], kinds[form][0])
-    converted[~missing] = known
+    try:
+        converted[~missing] = known
+    except OverflowError:
+        raise RangeError(
+            f"column {label!r:.40} holds a whole number beyond those of float64; expected finite numbers: correct it"
+        ) from None
     return Cells(label, converted, missing, form, dtype)
 
 

@@ -89,7 +89,7 @@ class TableSchema:
             except ManyTextsError as error:
                 errors.append(error)
         if errors:
-            raise errors[0] if len(errors) == 1 else many_texts_error([error.label for error in errors])
+            raise errors[0] if len(errors) == 1 else many_texts_error(errors)
         return cls(columns, package_of(table))
 
     @property

@@ -220,7 +220,8 @@ def test_no_rows_are_refused_by_every_method_as_in_a_table_of_numbers(kind):
 def test_errors_of_a_schema_are_in_the_words_of_estimators():
     table = frame()
     with pytest.raises(
-        DTypeError, match="column 'name' holds texts, such as 'cat' in row 1; expected numbers: convert it, or choose another kind"
+        DTypeError,
+        match="column 'name' holds texts, such as 'cat' in row 1; expected numbers: convert it, or choose another kind",
     ):
         fast(kinds={"name": "number"}).fit(table)
     with pytest.raises(

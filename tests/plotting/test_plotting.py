@@ -179,7 +179,8 @@ def test_an_analogy_shows_a_above_b_and_each_result_above_its_c():
     results = vae.analogy(group, b, np.stack(c))
     expected = [*vae.decode(codes[0]), *results, *vae.decode(codes[1]), *c]
     np.testing.assert_allclose(image_of(figure), mosaic(np.stack(expected), (2, 2), 3, apart=[1]), atol=1e-6)
-    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["eights", "threes"]
+    rows = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert rows == ["eights  |  C + eights − threes", "threes  |  C"]
     assert "C + eights − threes" in figure.axes[0].get_title()
 
 
@@ -632,3 +633,12 @@ def test_a_saved_picture_is_shown_in_a_notebook_that_runs_if_asked_for(tmp_path,
     notebook.get_ipython = lambda: None  # IPython is imported, and no notebook runs
     plotting.save_picture(figure, tmp_path / "a.png", show=True)
     assert shown == [figure]
+
+
+def test_the_names_of_classes_are_apart_from_each_other():
+    codes = np.repeat([[0.0, 0.0], [0.01, 0.0], [0.0, 0.02], [5.0, 5.0]], 3, axis=0)
+    figure = plotting.plot_codes(codes, np.repeat(["a", "b", "c", "d"], 3))
+    places = np.array([text.get_position() for text in figure.axes[0].texts])
+    distances = np.linalg.norm(places[:, None] - places, axis=2)[np.triu_indices(4, 1)]
+    assert len(places) == 4 and distances.min() > 0.15
+    np.testing.assert_allclose(places[3], 5.0)

@@ -76,8 +76,8 @@ class Formula {
     );
     const bound =
       model.beta === 1
-        ? `It is at most log p(${given}), up to the chance of the draws.`
-        : "With another β than 1, it is no bound.";
+        ? `It is a lower bound of log p(${given}), here estimated from ${DRAWS} draws.`
+        : "β is not 1, so that this is the objective of training, and not the ELBO itself.";
     const lines = [this.bars(terms), element("p", { class: "hint" }, bound)];
     if (rows.terms) {
       const { value, reconstruction, kl } = rows.terms;
@@ -94,7 +94,9 @@ class Formula {
   }
 
   inWords({ value, reconstruction, kl }) {
-    return `ELBO ${fixed(value, 1)} nats: reconstruction ${fixed(reconstruction, 1)}, minus KL ${fixed(kl, 1)}`;
+    const { beta } = this.page.model;
+    const times = beta === 1 ? "" : `${beta} times `;
+    return `ELBO ${fixed(value, 1)} nats: reconstruction ${fixed(reconstruction, 1)}, minus ${times}KL ${fixed(kl, 1)}`;
   }
 
   /** The sizes of both terms as bars of one scale. */
@@ -133,7 +135,7 @@ class Formula {
         this.density(),
         ` E is the mean over ${DRAWS} draws z = μ + σ ε, ε from N(0, I), always the same ones.`,
       ),
-      element("p", {}, "KL = ½ Σ μ² + σ² − 1 − log σ², over the latent dimensions:"),
+      element("p", {}, "KL = ½ Σ (μ² + σ² − 1 − log σ²), over the latent dimensions:"),
       element("table", {}, element("thead", {}, cells("th", ["", "μ", "σ", "KL"])), element("tbody", {}, ...rows)),
     );
   }

@@ -111,11 +111,11 @@ class Plane {
       unit(across),
       model.latentDim > 1 ? unit(up) : nowhere,
     ];
-    const where = model.latentDim > 2 ? " Dragging moves z within this plane; its parts across it stay." : "";
+    const where = model.latentDim > 2 ? " Dragging moves z within this plane or parallel to it." : "";
     const notes = {
       separating:
-        "The two orthonormal directions in which the classes lie apart most, for their scatter: Fisher’s " +
-        "discriminant of these codes.",
+        "The two directions in which the classes are farthest apart, relative to the spread within each: Fisher’s " +
+        "discriminants of these codes, made orthonormal.",
       widest: "The two orthonormal directions in which these codes vary most: their principal components.",
       dimensions:
         model.latentDim > 1 ? `z${across} is across, z${up} is up.` : "The only latent dimension, z0, is across.",
