@@ -68,7 +68,8 @@ def forward(theta, x, eps):
 #     z = μ + σ ε, σ = e^(½ log σ²)  ∂z/∂μ = 1,  ∂z/∂log σ² = ½ σ ε         dμ = dz,   dlog σ² = dz ½ σ ε
 #     KL = ½ (μ² + σ² − 1 − log σ²)  ∂KL/∂μ = μ,  ∂KL/∂log σ² = ½ (σ² − 1)  dμ += μ / B,   dlog σ² += ½ (σ² − 1) / B
 #
-# The += is there because μ and log σ² reach the loss in two ways, through z and through the KL.
+# The += is there because μ and log σ² reach the loss in two ways, through z and through the KL. Below,
+# da and dc come before the ReLU of the decoder and of the encoder, and dq is dμ and dlog σ² side by side.
 
 
 # %%
@@ -113,6 +114,6 @@ if __name__ == "__main__":
     train(theta, images[:1500], rng)
     log_p, kl, _ = forward(theta, images[1500:], rng.standard_normal((len(images) - 1500, Z)))
     print(f"test ELBO {np.mean(log_p - kl):.2f} nats a digit; five new digits, decoded from draws of N(0, I):\n")
-    t = np.maximum(rng.standard_normal((5, Z)) @ theta[4] + theta[5], 0) @ theta[6] + theta[7]
+    t = np.maximum(rng.standard_normal((5, Z)) @ theta[4] + theta[5], 0) @ theta[6] + theta[7]  # the decoder
     for line in np.swapaxes(t.reshape(5, 8, 8), 0, 1):
         print("   ".join("".join(2 * " ░▒▓█"[int(5 / (1 + np.exp(-pixel)))] for pixel in row) for row in line))
