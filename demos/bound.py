@@ -123,7 +123,8 @@ def best_gaussian(vae, x, mu, logvar, steps):
 # %% [markdown]
 # **The bounds of K draws**, log (1/K) Σ_k p(x, z_k)/q(z_k | x) with z_k from the encoder's q: the mean over 20 sets of
 # draws. They rise with K to log p(x), because an average of many weights varies less, and the logarithm of an average
-# loses less. `sv.evaluation.log_likelihood` estimates the same with 5000 draws, and states its own error.
+# loses less. `sv.evaluation.log_likelihood` estimates the same with 5000 draws, with an error and an effective sample
+# size for each row.
 
 
 # %%

@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 from statistics import median
 
 import numpy as np
@@ -25,7 +26,9 @@ from measuring import machine
 
 import scratchvae as sv
 
-SCRIPT = globals().get("__file__", "demos/several_processes.py")  # a notebook has none
+NAME = "several_processes.py"
+HERE = NAME if Path(NAME).exists() else f"demos/{NAME}"  # of a notebook, which is run in its folder or above it
+SCRIPT = globals().get("__file__", HERE)
 LATENCIES = {
     "one machine": (10e-6, 2.1e9),
     "10 Gbit/s Ethernet": (30e-6, 1.25e9),

@@ -128,7 +128,8 @@ class Parser(argparse.ArgumentParser):
             message, replaced = re.subn(f"^{pattern}$", words, message, flags=re.DOTALL)
             if replaced:
                 break
-        end = f" (see {self.help_command})"
+        is_cut = message.endswith("…") and self.help_command != "scratchvae --help"  # a list of choices
+        end = f" (see {self.help_command}{'-all' * is_cut})"
         line = shorten(f"{self.prog}: {message}", self._typed, LONGEST_MESSAGE - len(end))
         self.exit(2, f"{line}{end}\n")
 

@@ -62,6 +62,8 @@ class Results:
             print()
         for name, reason in absent.items():
             print(f"not compared with {name}: {reason}")
+        if set(self.tolerances) == {FINITE_DIFFERENCE}:
+            print("\nfinite differences do not see an error that is in the forward and in its backward")
         if len(self.units) > 1:
             print("\ncompared with       comparisons  largest relative error")
             for oracle in self.tolerances:

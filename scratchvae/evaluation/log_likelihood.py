@@ -34,6 +34,11 @@ class LogLikelihood(NamedTuple):
     rows                    (N,), that of each row
     effective_sample_size   (N,), (Σ_k w_k)² / Σ_k w_k² of the weights: K if they are equal, 1 if one outweighs the rest
     monte_carlo_error       (N,), the standard error of each estimate over draws of z; NaN for K = 1
+
+    Estimates are too low on average: by some ½ monte_carlo_error² if that is small. If the effective sample size is a
+    small part of K, few draws have most of the weight, and better ones may be missing from all K: then the estimate may
+    be too low by many times this error, which the same draws estimate. More draws only raise it, on average. The
+    standard error is of the choice of the rows, and knows nothing of this.
     """
 
     value: float

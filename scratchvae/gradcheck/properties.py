@@ -42,8 +42,9 @@ def properties(
     makes a layer takes sizes by name; its inputs are passed to `check_layer`.
 
     If a gradient is wrong, Hypothesis shrinks the sizes to the smallest ones at which it is, and the error shows the
-    report there. A test fails on wrong gradients only; points at kinks are drawn again. `settings` are those of
-    Hypothesis, such as hypothesis.settings(max_examples=1000, deadline=None); by default without a deadline.
+    report there. A test fails on gradients that are wrong or not finite; points at kinks are drawn again. `settings`
+    are those of Hypothesis, such as hypothesis.settings(max_examples=1000, deadline=None); by default without a
+    deadline.
 
     Raises ConfigError for sizes that cannot be read, and if Hypothesis is not installed.
     """

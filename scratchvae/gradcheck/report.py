@@ -171,9 +171,12 @@ class Report:
         return "input" if self.subject == "gradient" else self.subject
 
     def _summary(self) -> str:
-        wrong = sum(a.verdict in (WRONG, NOT_FINITE) for a in self.arguments)
-        undecided = sum(a.verdict in (KINK, UNRESOLVED) for a in self.arguments)
-        counts = {"WRONG": wrong, "NOT JUDGED": undecided}
+        verdicts = [argument.verdict for argument in self.arguments]
+        counts = {
+            "WRONG": verdicts.count(WRONG),
+            "NOT FINITE": verdicts.count(NOT_FINITE),
+            "NOT JUDGED": verdicts.count(KINK) + verdicts.count(UNRESOLVED),
+        }
         failed = [f"{count} of {len(self.arguments)} {verdict}" for verdict, count in counts.items() if count]
         verb = "agrees" if self.subject == "gradient" else "holds"
         summary = ", ".join(failed) or f"every {self.subject} {verb}"

@@ -219,3 +219,17 @@ def test_a_mistake_is_refused_in_one_line(folder, words, answer, capsys):
     assert run(f"gradcheck {words}") == 2
     out, err = capsys.readouterr()
     assert out == "" and len(err.splitlines()) == 1 and answer in err
+
+
+def test_a_list_of_units_that_is_cut_is_in_help_all(capsys):
+    with pytest.raises(SystemExit):
+        main(["gradcheck", "--unit", "Kl"])
+    assert capsys.readouterr().err.endswith("… (see scratchvae gradcheck --help-all)\n")
+
+
+def test_the_limit_of_finite_differences_is_printed_where_they_are_alone(capsys):
+    sentence = "finite differences do not see an error that is in the forward and in its backward"
+    assert main(["gradcheck", "--unit", "Linear", "--trials", "1", "--oracle", "finite-difference"]) == 0
+    assert sentence in capsys.readouterr().out
+    assert main(["gradcheck", "--unit", "Linear", "--trials", "1", "--oracle", "autograd"]) == 0
+    assert sentence not in capsys.readouterr().out
