@@ -24,6 +24,7 @@ MAX_CODES = 5000  # enough points to show the distribution, few enough to distin
 MAX_LEGEND_LABELS = 20  # more do not fit into a legend, and their colours are hard to distinguish
 NO_LABEL = "no label"
 NAME_HEIGHT = 0.045  # of the name of a class, in parts of the plane
+MAX_CENTRES = 500  # points of a class among which the place of its name is chosen
 ROUNDS = 50  # in which names give way to each other
 
 
@@ -53,7 +54,7 @@ def plot_latent(model: Model, data: Any, labels: Any = None, *, ax: Axes | None 
 
 @suggest_arguments
 def plot_codes(codes: Any, labels: Any = None, *, ax: Axes | None = None) -> Figure:
-    """Draw codes (N, Z) in a plane, coloured by labels (N,), which are also written beside the middle of their codes.
+    """Draw codes (N, Z) in a plane, coloured by labels (N,), which are also written where their codes are densest.
 
     Codes of one or two dimensions are drawn as they are. Of more dimensions, the plane is that in which the classes
     are farthest apart, in units of their spread (linear discriminants, Fisher 1936); without classes, that of the first
@@ -219,6 +220,17 @@ def _shade(fraction: float) -> Any:
     return colormaps["viridis"](fraction)
 
 
+def _densest(points: Array) -> Array:
+    """One of the points (N, 2), around which half of them lie within the smallest circle.
+
+    It is in the middle of a cluster, where the mean and the median of two clusters may be between them.
+    """
+    some = points[:: max(1, len(points) // MAX_CENTRES)]
+    distances = np.sort(np.linalg.norm(some[:, None] - some, axis=2), axis=1)
+    place: Array = some[distances[:, (len(some) - 1) // 2].argmin()]
+    return place
+
+
 def _apart(places: Array, distance: float) -> Array:
     """The places (N, 2), moved so that hardly any two are nearer than the distance: each pair gives way by halves."""
     places, upwards = places.copy(), np.array([0.0, 1.0])
@@ -235,10 +247,10 @@ def _apart(places: Array, distance: float) -> Array:
 
 
 def _write_names(axes: Axes, points: Array, labels: Array, names: Sequence[Any]) -> None:
-    """Write each name in the middle of its points, so that no reader depends on the colours."""
+    """Write each name where its points are densest, so that no reader depends on the colours."""
     from matplotlib.patheffects import withStroke
 
-    middles = np.array([np.median(points[labels == name], axis=0) for name in names])
+    middles = np.array([_densest(points[labels == name]) for name in names])
     for name, (x, y) in zip(names, _apart(middles, NAME_HEIGHT * np.ptp(points, axis=0).max()), strict=True):
         text = axes.text(x, y, str(name), ha="center", va="center", fontsize=13, weight="bold")
         text.set_path_effects([withStroke(linewidth=3, foreground="white")])
