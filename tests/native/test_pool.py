@@ -249,6 +249,16 @@ def test_without_openblas_or_with_one_thread_numpy_computes(monkeypatch):
         np.testing.assert_array_equal(pool.matmul(a, a, out=np.empty((200, 200))), a @ a)
 
 
+@needs_threads
+def test_a_pool_of_one_thread_leaves_openblas_one_too():
+    blas, a = openblas.find_openblas(), normal(0, 200, 200)
+    count, pool = blas.get_num_threads(), Pool(blas, 1)
+    with pool:
+        assert blas.get_num_threads() == 1 and pool.for_kernels() == (None, 1)
+        np.testing.assert_array_equal(pool.matmul(a, a, out=np.empty((200, 200))), a @ a)
+    assert blas.get_num_threads() == count
+
+
 def test_an_openblas_without_cblas_is_left_alone(monkeypatch):
     functions = SimpleNamespace(openblas_get_num_threads=SimpleNamespace(), openblas_set_num_threads=SimpleNamespace())
     monkeypatch.setattr(openblas, "_loaded_libraries", lambda: ["libopenblas.so"])

@@ -195,6 +195,9 @@ class Pool:
         self._threads_before: int | None = None
         self._plans: Plans[Plan | None] = Plans()
         self.threads = 1 if blas is None else threads
+        self._limits_blas = blas is not None and max(threads, blas.get_num_threads()) > 1
+        if self._limits_blas:
+            os.register_at_fork(after_in_child=self._forget_users)
         if self.threads > 1:
             functions = compile_functions(SOURCE, "scratchvae_run", "scratchvae_multiply", "scratchvae_start")
             run, self._multiply, start = functions
@@ -202,12 +205,12 @@ class Pool:
             self._multiply.restype, self._multiply.argtypes = None, MULTIPLY_TYPES
             start.restype, start.argtypes = None, [INT]
             start(self.threads)
-            os.register_at_fork(after_in_child=self._forget_users)
 
-    # In the context, the pool computes the products and kernels, and OpenBLAS has one thread. A fork may come between
-    # any two of these lines: the number of threads is known from before it is changed until after it is restored.
+    # In the context, the pool computes the products and kernels, and OpenBLAS has one thread. So it is if a cgroup leaves
+    # the pool one: those of OpenBLAS, one for each core, would spin on the time of that one. A fork may come between any
+    # two of these lines: the number of threads is known from before it is changed until after it is restored.
     def __enter__(self) -> None:
-        if self.threads > 1:
+        if self._limits_blas:
             with self._lock:
                 if not self._users:
                     self._threads_before = self._blas.get_num_threads()
@@ -215,7 +218,7 @@ class Pool:
                 self._users += 1
 
     def __exit__(self, *error: object) -> None:
-        if self.threads > 1:
+        if self._limits_blas:
             with self._lock:
                 self._users -= 1
                 if not self._users:
@@ -233,11 +236,11 @@ class Pool:
 
     def for_kernels(self) -> tuple[int | None, int]:
         """The address of the function that runs jobs in the threads of the pool, and their number; or (None, 1)."""
-        return (self._run, self.threads) if self._users else (None, 1)
+        return (self._run, self.threads) if self._users and self.threads > 1 else (None, 1)
 
     def matmul(self, a: Any, b: Any, out: Any = None, **settings: Any) -> Any:
         """`numpy.matmul`; in the context, the blocks of a large product are computed by several threads."""
-        arrays = self._users and not settings and type(a) is type(b) is type(out) is np.ndarray
+        arrays = self._users and self.threads > 1 and not settings and type(a) is type(b) is type(out) is np.ndarray
         is_large = arrays and b.ndim == 2 and a.size * b.shape[1] >= SPLIT_FROM
         arguments = self._arguments(a, b, out) if is_large else None
         if arguments is None:
