@@ -206,9 +206,10 @@ class Pool:
             start.restype, start.argtypes = None, [INT]
             start(self.threads)
 
-    # In the context, the pool computes the products and kernels, and OpenBLAS has one thread. It has one too if a cgroup
-    # leaves the pool one: its own, one for each core, would spin on the time of that one. A fork may come between any
-    # two of these lines: the number of threads is known from before it is changed until after it is restored.
+    # In the context, the pool computes the products and kernels, and OpenBLAS has one thread. It has one too if a
+    # cgroup leaves the pool one: its own, one for each core, would spin on the time of that one. A fork may come
+    # between any two of these lines: the number of threads is known from before it is changed until after it is
+    # restored.
     def __enter__(self) -> None:
         if self._limits_blas:
             with self._lock:
