@@ -183,7 +183,7 @@ class VAE(Model):
         """Set `dtheta` to the gradient of the last forward's loss; with `to_inputs`, return those of the inputs."""
         dlog_likelihood, dkl = self.objective.backward()
         dz = self.decoder.backward(self.likelihood.backward(dlog_likelihood))
-        dz, *dq = self.kl.backward(dkl, dz)  # dq: of log q(z | x), or of μ and log σ², whichever the KL depends on
+        dz, *dq = self.kl.backward(dkl, dz)  # dq: the gradients of log q(z | x), or of μ and log σ²
         dh = self.draws.backward(self.posterior.backward(dz, *dq))
         dencoder_input = self.encoder.backward(dh) if to_inputs else self.encoder.backward_parameters(dh)
         self.prior.add_shared_gradients()
