@@ -1,6 +1,7 @@
 """The pieces of a group: parts of a batch, sums, agreement, timeouts and refusals, mostly in a single process."""
 
 import copy
+import importlib
 import pickle
 import subprocess
 import sys
@@ -184,3 +185,19 @@ def test_cores_are_shared_only_if_the_user_has_not_set_the_threads(group, monkey
         monkeypatch.delenv(name, raising=False)
     share_cores(group)
     assert threads == [2]
+
+
+def test_an_estimator_trains_in_the_group_it_is_given(group, monkeypatch):
+    module, groups = importlib.import_module("scratchvae.estimators.estimator"), []
+
+    class Spy(module.Trainer):
+        def fit(self, *args, **settings):
+            groups.append(self.comm)
+            return super().fit(*args, **settings)
+
+    monkeypatch.setattr(module, "Trainer", Spy)
+    x = np.random.default_rng(0).random((30, 4))
+    estimator = sv.VAEEmbedding(n_components=2, hidden_layer_sizes=(4,), max_iter=2)
+    estimator.fit_transform(x, comm=group)
+    sv.VAEOutlierDetector(n_components=2, hidden_layer_sizes=(4,), max_iter=2).fit_predict(x, comm=group)
+    assert groups == [group, group] and estimator._trainer.comm is None
