@@ -230,7 +230,7 @@ def test_errors_of_a_schema_are_in_the_words_of_estimators():
         fast(kinds={"legs": "boolean"}).fit(table)
     estimator = fast(kinds={"legs": "count"}).fit(table)
     for change, words in [
-        ({"legs": -1}, "correct it, or fit again with such values"),
+        ({"legs": -1}, "correct it, or fit again with a table of such values"),
         ({"more": 1}, "X has more, which fit did not see; leave it out"),
     ]:
         with pytest.raises((RangeError, ShapeError), match=words):

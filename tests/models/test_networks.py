@@ -298,8 +298,9 @@ def test_pictures_of_another_shape_are_refused_and_not_scrambled():
     assert model.image_shape == (6, 4, 3)
     for shape, words in (
         ((5, 3, 6, 4), r"move the channels to the end with transpose\(0, 2, 3, 1\), then flatten"),
-        ((5, 4, 6, 3), r"expected rows of pictures \(B, 6, 4, 3\): flatten each with"),
-        ((5, 6, 12), r"expected rows of pictures \(B, 6, 4, 3\)"),
+        ((5, 4, 6, 3), r"expected rows \(B, 72\), of pictures \(B, 6, 4, 3\): flatten each with"),
+        ((5, 6, 12), r"expected rows \(B, 72\), of pictures \(B, 6, 4, 3\): flatten each with"),
+        ((6, 4, 3), r"flatten one picture with x\.reshape\(1, -1\)"),
         ((5, 6, 4, 3), r"flatten each sample with x.reshape\(len\(x\), -1\)"),
     ):
         with pytest.raises(ShapeError, match=words):

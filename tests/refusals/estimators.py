@@ -71,6 +71,9 @@ for name in ESTIMATORS:
                 "sample_weight",
             ),
         ]
+        if method != "partial_fit":
+            no_comm = lambda call=call: call(ROWS_6, comm=3)  # noqa: E731
+            ROWS += [row(where, "comm", "a number", no_comm, ConfigError, "comm=3", "a communicator of mpi4py")]
     methods = {
         "VAEEmbedding": ("transform", "inverse_transform", "score_samples", "score"),
         "VAEImputer": ("transform",),

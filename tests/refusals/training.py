@@ -123,6 +123,7 @@ def attribute_rows():
     no_kl = lambda: set_attribute("kl_weight", "Autoencoder")(training.KLWarmUp(3))  # noqa: E731
     yield row("Trainer.kl_weight", "kl_weight", "of no KL", no_kl, ConfigError, "Autoencoder", "leave it out")
     yield from refuse_one("Trainer.binarize", "binarize", NO_BINARIZATION, set_attribute("binarize"))
+    yield from refuse_one("Trainer.comm", "comm", NO_COMM, set_attribute("comm"))
     yield from refuse_one("Trainer.cuda_graph", "cuda_graph", NO_CUDA_GRAPH, set_attribute("cuda_graph"))
     yield from refuse_one("Trainer.corrupt", "corrupt", NO_CORRUPTION, set_attribute("corrupt"))
     above = lambda: set_attribute("corrupt")(training.SaltAndPepper(0.1, high=2.0))  # noqa: E731

@@ -182,7 +182,9 @@ def test_pictures_in_shards_must_have_the_shape_of_the_model(tmp_path):
     rows = fitted(PIXELS, model={"image_shape": (3, 3)})
     assert_same(fitted(tmp_path, model={"image_shape": (3, 3)}), rows)
     np.save(tmp_path / "a.npy", PIXELS.reshape(90, 9, 1))
-    with pytest.raises(ShapeError, match=r"images has shape \(90, 9, 1\); expected rows of pictures \(B, 3, 3\)"):
+    with pytest.raises(
+        ShapeError, match=r"images has shape \(90, 9, 1\); expected rows \(B, 9\), of pictures \(B, 3, 3\)"
+    ):
         fitted(tmp_path, model={"image_shape": (3, 3)})
 
 
