@@ -66,6 +66,12 @@ def shorten(text: Any, limit: int = MAX_REPR) -> str:
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
+def missing_methods(part: Any) -> list[str]:
+    """The methods that a base class marks as required, and that the class of `part` does not implement."""
+    kind = type(part)
+    return [method for method in dir(kind) if getattr(getattr(kind, method, None), "required", False)]
+
+
 def join_choices(choices: Sequence[str], limit: int) -> str:
     """Return the choices between commas, the last ones as "…" if that takes more than `limit` characters."""
     listed = ", ".join(choices)

@@ -27,7 +27,7 @@ from scratchvae.gradcheck.parameters import (
     snapshot,
 )
 from scratchvae.gradcheck.report import WRONG, Report, is_wrong
-from scratchvae.validation import check_choice, check_seed, join_choices, shorten, suggest_arguments
+from scratchvae.validation import check_choice, check_seed, join_choices, missing_methods, shorten, suggest_arguments
 
 BATCHES = (4, 1, 7, 2)  # rows; a smaller batch after a larger one uses a part of the buffers
 DRAWS = 4  # of a random batch at which no gradient is wrong but one is undecided, as at a kink
@@ -77,7 +77,7 @@ def check_layer(
     if is_module(layer) and is_real(x) and x.ndim > 2:
         layer, x = _with_input_shape(layer, x.shape[1:]), x.reshape(len(x), -1)
     part = _Part(layer, _call_forward, _call_backward, ("x",), parameters, backend)
-    if missing := _missing_methods(layer):
+    if missing := missing_methods(layer):
         part.notes.append(f"note: it lacks {shorten(' and '.join(missing))}, which a model needs")
     if x is not None:
         inputs = x if isinstance(x, tuple) else (x,)
@@ -532,12 +532,6 @@ def _implements(part: Any, method: str) -> bool:
     """True if the class has the method: the base class of a part may have one that refuses, marked as optional."""
     function = getattr(type(part), method, None)
     return function is not None and not getattr(function, "optional", False)
-
-
-def _missing_methods(part: Any) -> list[str]:
-    """The methods that a base class marks as required, and that the class does not implement."""
-    kind = type(part)
-    return [method for method in dir(kind) if getattr(getattr(kind, method, None), "required", False)]
 
 
 def _free(name: str, taken: Sequence[str]) -> str:

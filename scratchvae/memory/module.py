@@ -20,7 +20,7 @@ from scratchvae.memory.batch import BatchBuffers
 from scratchvae.memory.flat import FlatVector, Shapes, with_prefix
 from scratchvae.memory.writable import check_writable
 from scratchvae.representation import call_repr
-from scratchvae.validation import short_repr, shorten
+from scratchvae.validation import missing_methods, short_repr, shorten
 
 M = TypeVar("M", bound="Module")
 T = TypeVar("T")
@@ -43,8 +43,7 @@ def optional(method: F) -> F:
 def check_methods(name: str, part: Any) -> None:
     """Raise ConfigError if the class of `part` does not implement all required methods of its base classes."""
     kind = type(part)
-    missing = [method for method in dir(kind) if getattr(getattr(kind, method, None), "required", False)]
-    if missing:
+    if missing := missing_methods(part):
         raise ConfigError(
             f"{shorten(name, 40)} is a {shorten(kind.__name__, 40)}, which lacks {shorten(' and '.join(missing))}: "
             "write it in the class"
